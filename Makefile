@@ -1,0 +1,60 @@
+# Two commands do everything: `make demo` and `make test`. Needs Python 3.11 or newer; uses uv where it is there.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+WORKERS ?= 2
+UV := $(shell command -v uv 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types unit format lock docs image-check clean
+
+help: ## show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(INSTALLED): requirements/development.txt pyproject.toml
+ifdef UV
+	@test -x $(BIN)/python || uv venv --quiet --python $(PYTHON) $(VENV)
+	uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/development.txt
+	uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+else
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/development.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+endif
+	@touch $@
+
+demo: $(INSTALLED) ## the whole thing on this machine: servers, three sample tenants, a sync (KEEP=1 leaves it running)
+	@$(BIN)/python starter.py demo $(if $(KEEP),--keep)
+
+test: lint types unit ## everything that must hold before a change lands
+
+lint: $(INSTALLED) ## ruff: rules and format
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --quiet --check .
+
+types: $(INSTALLED) ## mypy, strict, over everything
+	$(BIN)/mypy .
+
+unit: $(INSTALLED) ## the tests, in parallel (WORKERS=n)
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
+
+format: $(INSTALLED) ## ruff: mend what can be mended
+	$(BIN)/ruff check --quiet --fix .
+	$(BIN)/ruff format --quiet .
+
+docs: $(INSTALLED) ## write the generated pages anew
+	$(BIN)/python -m docs.generate
+
+lock: ## resolve the dependencies anew (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --no-emit-index-url --no-emit-find-links --extra local --extra dev pyproject.toml -o requirements/development.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --no-emit-index-url --no-emit-find-links -c requirements/development.txt pyproject.toml -o requirements/runtime.txt
+
+image-check: ## run the Dockerfile's steps in a clean folder, without Docker
+	deploy/check-image-steps
+
+clean: ## remove what was made here, the demo's state included
+	rm -rf $(VENV) .local build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
