@@ -1,0 +1,116 @@
+"""The stable error codes, each with its meaning and what an operator does about it.
+
+Once released, a code never changes its meaning. `docs/error-codes.md` is generated from this module.
+"""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class ErrorCode(StrEnum):
+    """Why a collection or a run did not end well; prints as its stable code."""
+
+    GRAPH_THROTTLED = "graph_throttled"
+    GRAPH_UNAVAILABLE = "graph_unavailable"
+    GRAPH_UNAUTHORIZED = "graph_unauthorized"
+    GRAPH_PERMISSION_MISSING = "graph_permission_missing"
+    GRAPH_NOT_LICENSED = "graph_not_licensed"
+    GRAPH_NOT_FOUND = "graph_not_found"
+    GRAPH_BAD_REQUEST = "graph_bad_request"
+    GRAPH_PAGE_EXPIRED = "graph_page_expired"
+    GRAPH_PAGING_LOOP = "graph_paging_loop"
+    GRAPH_UNTRUSTED_LINK = "graph_untrusted_link"
+    GRAPH_MALFORMED_RESPONSE = "graph_malformed_response"
+    AUTH_FAILED = "auth_failed"
+    DETAIL_INCOMPLETE = "detail_incomplete"
+    STORAGE_UNAVAILABLE = "storage_unavailable"
+    CONCURRENCY_LIMIT = "concurrency_limit"
+    RUN_ABANDONED = "run_abandoned"
+    CANCELLED = "cancelled"
+    UNEXPECTED_ERROR = "unexpected_error"
+
+
+class Explanation(NamedTuple):
+    """What a code says to the person who reads it."""
+
+    meaning: str
+    remedy: str
+
+
+EXPLANATIONS: dict[ErrorCode, Explanation] = {
+    ErrorCode.GRAPH_THROTTLED: Explanation(
+        "Graph kept answering 429 (or 503 with Retry-After) until the patience was used up.",
+        "Run again later. If it persists, see what else reads this tenant with the same app, or run less often.",
+    ),
+    ErrorCode.GRAPH_UNAVAILABLE: Explanation(
+        "Graph answered 5xx or 408, or could not be reached, until the patience was used up.",
+        "Check the network, the proxy and Microsoft's service health, then run again.",
+    ),
+    ErrorCode.GRAPH_UNAUTHORIZED: Explanation(
+        "Graph answered 401, and a fresh token (with any claims challenge answered) did not cure it.",
+        "Check that the service principal is enabled in the tenant and that no location policy blocks it.",
+    ),
+    ErrorCode.GRAPH_PERMISSION_MISSING: Explanation(
+        "Graph answered 403: the app lacks a permission. The context names the one the catalog knows.",
+        "Grant the named application permission in the tenant and give admin consent.",
+    ),
+    ErrorCode.GRAPH_NOT_LICENSED: Explanation(
+        "The tenant has no licence for the feature, or has not set it up. The collection is skipped.",
+        "Nothing, unless the tenant should have the feature.",
+    ),
+    ErrorCode.GRAPH_NOT_FOUND: Explanation(
+        "The collection does not exist in this cloud or API version. The collection is skipped.",
+        "Nothing, unless the tenant's `cloud` in the tenants file is wrong.",
+    ),
+    ErrorCode.GRAPH_BAD_REQUEST: Explanation(
+        "Graph refused the request with another 4xx answer.",
+        "Report it with the context: the catalog's entry for the collection needs a change.",
+    ),
+    ErrorCode.GRAPH_PAGE_EXPIRED: Explanation(
+        "A page token expired again after the listing had been restarted.",
+        "Run again when the tenant is less busy.",
+    ),
+    ErrorCode.GRAPH_PAGING_LOOP: Explanation(
+        "Graph handed out the same nextLink twice, or more pages than the page cap allows.",
+        "Run again; if it persists, report it to Microsoft with the request-id in the context.",
+    ),
+    ErrorCode.GRAPH_UNTRUSTED_LINK: Explanation(
+        "A nextLink led away from the Graph host. It was not followed and no token was sent.",
+        "Check what stands between the worker and Graph, such as a proxy that rewrites answers.",
+    ),
+    ErrorCode.GRAPH_MALFORMED_RESPONSE: Explanation(
+        "The answer was not JSON, had no `value` list, was truncated, or was too large.",
+        "Check what stands between the worker and Graph; if nothing does, run again.",
+    ),
+    ErrorCode.AUTH_FAILED: Explanation(
+        "No token could be had: wrong or expired credential, unknown tenant, or unreachable authority.",
+        "Check the tenant's entry in the tenants file and its secret or certificate.",
+    ),
+    ErrorCode.DETAIL_INCOMPLETE: Explanation(
+        "The list was read to its end, but details of some items were not.",
+        "Run again; the details that are missing are read again.",
+    ),
+    ErrorCode.STORAGE_UNAVAILABLE: Explanation(
+        "PostgreSQL stayed unreachable.",
+        "Check DATABASE_URL and the database, then run again.",
+    ),
+    ErrorCode.CONCURRENCY_LIMIT: Explanation(
+        "No run slot came free while it was worth waiting.",
+        "Run again later, or raise the limits on runs per tenant and overall.",
+    ),
+    ErrorCode.RUN_ABANDONED: Explanation(
+        "The run died without a word: its workflow was terminated, or its lease expired with no worker left.",
+        "Run again. What the run had landed is kept.",
+    ),
+    ErrorCode.CANCELLED: Explanation(
+        "The run was cancelled. What it had landed is kept.",
+        "Run again when wanted.",
+    ),
+    ErrorCode.UNEXPECTED_ERROR: Explanation(
+        "Something failed that the product does not know. A log line of the worker names the exception type.",
+        "Report it with the worker's log line.",
+    ),
+}
+
+SKIPPING_CODES: frozenset[ErrorCode] = frozenset({ErrorCode.GRAPH_NOT_LICENSED, ErrorCode.GRAPH_NOT_FOUND})
+"""Answers rather than errors: the tenant cannot have the collection, so it is skipped."""

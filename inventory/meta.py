@@ -1,0 +1,127 @@
+"""The meta of an item: a few whitelisted facts about its document, kept beside it for listing and filtering.
+
+Keys outside the whitelist are dropped and counted; a value of the wrong type becomes a warning. Neither ever
+fails a sync.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from inventory.canonical import JsonValue
+
+MAX_TEXT_LENGTH = 1024
+MAX_LIST_LENGTH = 100
+
+
+class Meta(NamedTuple):
+    """Whitelisted meta, and how many proposed keys the whitelist dropped."""
+
+    values: dict[str, JsonValue]
+    dropped: int
+
+
+class _WrongTypeError(ValueError):
+    """Names the type that was expected."""
+
+
+def _text(value: JsonValue) -> JsonValue:
+    if not isinstance(value, str) or len(value) > MAX_TEXT_LENGTH or "\0" in value:
+        raise _WrongTypeError("text")
+    value.encode()
+    return value
+
+
+def _text_or_number(value: JsonValue) -> JsonValue:
+    return value if isinstance(value, int) and not isinstance(value, bool) else _text(value)
+
+
+def _text_set(value: JsonValue) -> JsonValue:
+    if not isinstance(value, list) or len(value) > MAX_LIST_LENGTH:
+        raise _WrongTypeError("a list of texts")
+    texts: list[JsonValue] = []
+    texts.extend(sorted({str(_text(member)) for member in value}))
+    return texts
+
+
+def _count(value: JsonValue) -> JsonValue:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise _WrongTypeError("a count")
+    return value
+
+
+def _text_or_set(value: JsonValue) -> JsonValue:
+    return _text_set(value) if isinstance(value, list) else _text(value)
+
+
+def _scalar_or_set(value: JsonValue) -> JsonValue:
+    if isinstance(value, bool | int | float):
+        return value
+    return _text_or_set(value)
+
+
+COMMON_KEYS: dict[str, Callable[[JsonValue], JsonValue]] = {
+    "odata_type": _text,
+    "etag": _text,
+    "platforms": _text_or_set,
+    "technologies": _text_or_set,
+    "scope_tag_ids": _text_set,
+    "assignment_target_count": _count,
+    "created_at": _text,
+    "last_modified_at": _text,
+    "version": _text_or_number,
+}
+"""The keys that every collection may have, each with the check of its value. Times stay texts: Graph sends up to
+seven fractional digits, more than a datetime holds (GRAPH_FACTS §5)."""
+
+_COMMON_PROPERTIES = {
+    "odata_type": ("@odata.type",),
+    "etag": ("@odata.etag",),
+    "platforms": ("platforms",),
+    "technologies": ("technologies",),
+    "scope_tag_ids": ("roleScopeTagIds",),
+    "created_at": ("createdDateTime",),
+    "last_modified_at": ("lastModifiedDateTime", "modifiedDateTime"),
+    "version": ("version",),
+}
+
+
+def proposed_meta(document: Mapping[str, JsonValue], extra: Mapping[str, str]) -> dict[str, JsonValue]:
+    """What a document offers as meta: the common keys, and `extra` (meta key to Graph property). Nulls are left out."""
+    proposed: dict[str, JsonValue] = {}
+    for key, properties in _COMMON_PROPERTIES.items():
+        for name in properties:
+            if document.get(name) is not None:
+                proposed[key] = document[name]
+                break
+    assignments = document.get("assignments")
+    if isinstance(assignments, list):
+        proposed["assignment_target_count"] = len(assignments)
+    for key, name in extra.items():
+        if document.get(name) is not None:
+            proposed[key] = document[name]
+    return proposed
+
+
+def whitelisted_meta(proposed: Mapping[str, JsonValue], extra_keys: frozenset[str] = frozenset()) -> Meta:
+    """Keeps the whitelisted keys of `proposed` whose values are of the right type.
+
+    The keys are the common ones and `extra_keys` (what the catalog adds for the collection). Each wrong value is
+    left out and named under `warnings`.
+    """
+    values: dict[str, JsonValue] = {}
+    warnings: list[JsonValue] = []
+    dropped = 0
+    for key, value in proposed.items():
+        check = COMMON_KEYS.get(key) or (_scalar_or_set if key in extra_keys else None)
+        if check is None:
+            dropped += 1
+            continue
+        try:
+            values[key] = check(value)
+        except _WrongTypeError as expected:
+            warnings.append(f"{key}: not {expected}")
+        except UnicodeEncodeError:
+            warnings.append(f"{key}: not valid Unicode")
+    if warnings:
+        values["warnings"] = sorted(warnings, key=str)
+    return Meta(values, dropped)

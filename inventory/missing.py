@@ -1,0 +1,88 @@
+"""Missing: what was in the inventory and is no longer listed, derived from the latest completed run.
+
+Never a fact about the tenant and never called deleted: a state relative to one selection, with how sure it is
+and what it rests on.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import Outcome, RunStatus
+
+
+class State(StrEnum):
+    """An item relative to the latest completed run of a selection."""
+
+    PRESENT = "present"
+    MISSING = "missing"
+
+
+class Confidence(StrEnum):
+    """`high` only where the run was a clean success and the item's collection complete in it."""
+
+    HIGH = "high"
+    LOW = "low"
+
+
+class CollectionCoverage(NamedTuple):
+    """How far one collection was read in the run that the state is derived from."""
+
+    outcome: Outcome
+    error_code: ErrorCode | None = None
+
+
+class RunCoverage(NamedTuple):
+    """The run that the state is derived from: the latest completed one of the selection, by start."""
+
+    status: RunStatus
+    started_at: datetime
+    has_errors: bool
+
+
+class ItemState(NamedTuple):
+    """State, confidence and evidence of one item.
+
+    Evidence: `listed` · `confirmed` (a GET by id answered 404) · `not_listed` (the listing was read to its end
+    without it) · `collection_<outcome>` with `:<error code>` where there is one.
+    """
+
+    state: State
+    confidence: Confidence
+    evidence: str
+
+
+def item_state(
+    last_seen_at: datetime,
+    run: RunCoverage,
+    collection: CollectionCoverage | None,
+    *,
+    confirmed: bool = False,
+) -> ItemState:
+    """The state of an item last seen at `last_seen_at`, relative to `run`.
+
+    `collection` is what `run` covered of the item's type, None where the run recorded nothing of it. `confirmed`
+    says that `run` asked for the item by id and was told that there is none.
+    """
+    sure = (
+        run.status is RunStatus.SUCCESS
+        and not run.has_errors
+        and collection is not None
+        and collection.outcome is Outcome.COMPLETE
+    )
+    confidence = Confidence.HIGH if sure else Confidence.LOW
+    if last_seen_at >= run.started_at:
+        return ItemState(State.PRESENT, confidence, "listed")
+    return ItemState(State.MISSING, confidence, _evidence(collection, confirmed=confirmed))
+
+
+def _evidence(collection: CollectionCoverage | None, *, confirmed: bool) -> str:
+    if confirmed:
+        return "confirmed"
+    if collection is None:
+        return f"collection_{Outcome.INCOMPLETE}"
+    if collection.outcome is Outcome.COMPLETE:
+        return "not_listed"
+    suffix = f":{collection.error_code}" if collection.error_code else ""
+    return f"collection_{collection.outcome}{suffix}"

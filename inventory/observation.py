@@ -1,0 +1,166 @@
+"""One Graph object as one run read it: identity, name, whitelisted meta, canonical document, content hash."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from inventory.canonical import Canonicalizer, JsonValue, TooDeepError, content_hash
+from inventory.meta import proposed_meta, whitelisted_meta
+
+MAX_ID_LENGTH = 512
+"""Characters of a Graph id; an index row of PostgreSQL holds no more than 2,704 bytes."""
+
+MAX_NAME_LENGTH = 4096
+MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
+"""Size of a canonical document. The largest of 953 real ones has 0.4 MB."""
+
+
+class ObservationRules(BaseModel):
+    """What a collection's catalog entry says about reading one of its objects. Names are Graph property names.
+
+    `volatile`, `sensitive` and `ordered` name properties at any depth. Arrays are sets unless `ordered` names
+    them, since Graph promises no order (GRAPH_FACTS §5).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type_key: str
+    id_field: str = "id"
+    name_field: str = "displayName"
+    singleton: bool = False
+    """A singleton that carries no id of its own is identified by its type key."""
+    volatile: frozenset[str] = frozenset()
+    sensitive: frozenset[str] = frozenset()
+    ordered: frozenset[str] = frozenset()
+    meta: dict[str, str] = {}
+    """Meta keys beyond the common ones: key to Graph property."""
+
+
+class InvalidReason(StrEnum):
+    """Why an object of a listing cannot be an observation."""
+
+    NOT_AN_OBJECT = "not_an_object"
+    MISSING_ID = "missing_id"
+    ID_TOO_LONG = "id_too_long"
+    NAME_TOO_LONG = "name_too_long"
+    NUL_CHARACTER = "nul_character"
+    NOT_UNICODE = "not_unicode"
+    TOO_DEEP = "too_deep"
+    TOO_LARGE = "too_large"
+    DUPLICATE_ID = "duplicate_id"
+
+
+class Observation(NamedTuple):
+    """A valid object, ready to be staged: `document` is its canonical JSON, `content_hash` its SHA-256 (32 bytes)."""
+
+    type_key: str
+    external_id: str
+    display_name: str | None
+    meta: dict[str, JsonValue]
+    meta_dropped: int
+    content_hash: bytes
+    document: bytes
+
+
+class InvalidObject(NamedTuple):
+    """A bad object: where it stood on its page (from 0), its id where it has a usable one, and what is wrong."""
+
+    position: int
+    external_id: str | None
+    reason: InvalidReason
+
+
+class _Invalid(Exception):  # noqa: N818 - control flow inside this module
+    def __init__(self, reason: InvalidReason) -> None:
+        self.reason = reason
+
+
+class Observer:
+    """Reads the objects of one collection."""
+
+    def __init__(self, rules: ObservationRules, *, sensitive_key: bytes | None = None) -> None:
+        self._rules = rules
+        self._extra_keys = frozenset(rules.meta)
+        self._canonicalizer = Canonicalizer(
+            volatile=rules.volatile,
+            sensitive=rules.sensitive,
+            ordered=rules.ordered,
+            sensitive_key=sensitive_key,
+        )
+
+    def observe_page(self, objects: list[JsonValue]) -> tuple[list[Observation], list[InvalidObject]]:
+        """The observations of one page, in its order, and its bad objects.
+
+        An id that repeats on the page is observed once, as it was first listed; the repetition is a bad object.
+        """
+        observations: list[Observation] = []
+        invalid: list[InvalidObject] = []
+        seen: set[str] = set()
+        for position, candidate in enumerate(objects):
+            try:
+                observation = self.observe(candidate)
+                if observation.external_id in seen:
+                    raise _Invalid(InvalidReason.DUPLICATE_ID)
+            except _Invalid as bad:
+                invalid.append(InvalidObject(position, self._printable_id(candidate), bad.reason))
+            else:
+                seen.add(observation.external_id)
+                observations.append(observation)
+        return observations, invalid
+
+    def observe(self, candidate: JsonValue) -> Observation:
+        """The observation of one Graph object."""
+        if not isinstance(candidate, dict):
+            raise _Invalid(InvalidReason.NOT_AN_OBJECT)
+        external_id = self._external_id(candidate)
+        display_name = self._display_name(candidate)
+        meta = whitelisted_meta(proposed_meta(candidate, self._rules.meta), self._extra_keys)
+        try:
+            document = self._canonicalizer.canonical(candidate)
+        except TooDeepError:
+            raise _Invalid(InvalidReason.TOO_DEEP) from None
+        except UnicodeEncodeError:
+            raise _Invalid(InvalidReason.NOT_UNICODE) from None
+        if len(document) > MAX_DOCUMENT_BYTES:
+            raise _Invalid(InvalidReason.TOO_LARGE)
+        return Observation(
+            self._rules.type_key,
+            external_id,
+            display_name,
+            meta.values,
+            meta.dropped,
+            content_hash(document),
+            document,
+        )
+
+    def _external_id(self, candidate: dict[str, JsonValue]) -> str:
+        value = candidate.get(self._rules.id_field)
+        if self._rules.singleton and value in (None, ""):
+            return self._rules.type_key
+        if not isinstance(value, str) or not value.strip():
+            raise _Invalid(InvalidReason.MISSING_ID)
+        _check_text(value, MAX_ID_LENGTH, InvalidReason.ID_TOO_LONG)
+        return value
+
+    def _display_name(self, candidate: dict[str, JsonValue]) -> str | None:
+        value = candidate.get(self._rules.name_field)
+        if not isinstance(value, str):
+            return None
+        _check_text(value, MAX_NAME_LENGTH, InvalidReason.NAME_TOO_LONG)
+        return value
+
+    def _printable_id(self, candidate: JsonValue) -> str | None:
+        value = candidate.get(self._rules.id_field) if isinstance(candidate, dict) else None
+        return value if isinstance(value, str) and len(value) <= MAX_ID_LENGTH and value.isprintable() else None
+
+
+def _check_text(value: str, limit: int, too_long: InvalidReason) -> None:
+    if "\0" in value:
+        raise _Invalid(InvalidReason.NUL_CHARACTER)
+    if len(value) > limit:
+        raise _Invalid(too_long)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise _Invalid(InvalidReason.NOT_UNICODE) from None

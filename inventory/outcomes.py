@@ -1,0 +1,100 @@
+"""How a run ends: the outcome of each collection, and the run status that follows from all of them."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from inventory.error_codes import ErrorCode
+
+
+class RunStatus(StrEnum):
+    """`queued` → `running` → one of the four ends."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCESS = "success"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is over."""
+        return self not in (RunStatus.QUEUED, RunStatus.RUNNING)
+
+
+COMPLETED_STATUSES: tuple[RunStatus, ...] = (RunStatus.SUCCESS, RunStatus.PARTIAL, RunStatus.FAILED)
+"""The ends that missing may be derived from; a cancelled run answers nothing."""
+
+
+class Outcome(StrEnum):
+    """What became of one collection in one run."""
+
+    COMPLETE = "complete"
+    INCOMPLETE = "incomplete"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class Counts(BaseModel):
+    """What a run did, in numbers. All but `missing` add up while it runs; `missing` is counted at its end."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    pages: int = 0
+    requests: int = 0
+    throttled: int = 0
+    observed: int = 0
+    created: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    missing: int = 0
+    invalid: int = 0
+    errors: int = 0
+
+
+ContextValue = str | int | list[dict[str, str | int]]
+"""Context holds statuses, codes, request ids and named bad objects; never a token, a message or a document."""
+
+
+class CollectionResult(BaseModel):
+    """One collection of one run, as far as it has come. Without an outcome it is still being read."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    outcome: Outcome | None = None
+    pages: int = 0
+    items: int = 0
+    error_code: ErrorCode | None = None
+    context: dict[str, ContextValue] = {}
+
+
+def run_status(results: Iterable[CollectionResult]) -> RunStatus:
+    """The status of a run that ran to its end, from the results of all its collections.
+
+    `success` where each was complete or skipped and none has an error; `failed` where none was complete;
+    `partial` in between.
+    """
+    settled = list(results)
+    clean = (Outcome.COMPLETE, Outcome.SKIPPED)
+    if all(
+        result.outcome in clean and (result.error_code is None or result.outcome is Outcome.SKIPPED)
+        for result in settled
+    ):
+        return RunStatus.SUCCESS
+    if any(result.outcome is Outcome.COMPLETE for result in settled):
+        return RunStatus.PARTIAL
+    return RunStatus.FAILED
+
+
+def error_codes(results: Iterable[CollectionResult], run_error: ErrorCode | None = None) -> list[ErrorCode]:
+    """The distinct error codes of a run, sorted: its own, and those of its collections but for the skipped."""
+    codes = {
+        result.error_code
+        for result in results
+        if result.error_code is not None and result.outcome is not Outcome.SKIPPED
+    }
+    if run_error is not None:
+        codes.add(run_error)
+    return sorted(codes)

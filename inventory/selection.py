@@ -1,0 +1,61 @@
+"""What one run covers, and the hash that names it.
+
+The selection hash is SHA-256 over the RFC 8785 canonical JSON of the selection, with type keys sorted and
+de-duplicated, so that neither order nor repetition of its parts changes it.
+"""
+
+import hashlib
+from collections.abc import Collection
+from difflib import get_close_matches
+from typing import Annotated
+
+import rfc8785
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+TypeKey = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9._]{0,99}$")]
+OptionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+OptionValue = bool | int | str
+
+
+def _sorted_unique(value: object) -> object:
+    if isinstance(value, list | tuple | set | frozenset) and all(isinstance(part, str) for part in value):
+        return tuple(sorted(set(value)))
+    return value
+
+
+class UnknownTypeKeysError(ValueError):
+    """A selection names type keys that the catalog does not know; the message names each, with near matches."""
+
+
+class Selection(BaseModel):
+    """The collections one run covers, by type key, and its options. Always in canonical order."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type_keys: Annotated[tuple[TypeKey, ...], BeforeValidator(_sorted_unique), Field(min_length=1)]
+    options: dict[OptionName, OptionValue | Annotated[tuple[str, ...], BeforeValidator(_sorted_unique)]] = {}
+
+    def canonical_json(self) -> bytes:
+        """The RFC 8785 form that the hash is taken of."""
+        options = {name: list(value) if isinstance(value, tuple) else value for name, value in self.options.items()}
+        return rfc8785.dumps({"options": options, "type_keys": list(self.type_keys)})
+
+    def hash(self) -> str:
+        """The selection hash: 64 lower-case hexadecimal digits."""
+        return hashlib.sha256(self.canonical_json()).hexdigest()
+
+
+def select(type_keys: Collection[str], *, known: Collection[str]) -> Selection:
+    """The selection of `type_keys`, each of which `known` must hold.
+
+    Raises `UnknownTypeKeysError` naming every unknown key, so that a misspelt key never silently covers less.
+    """
+    unknown = sorted(set(type_keys) - set(known))
+    if unknown:
+        hints = []
+        for key in unknown:
+            near = get_close_matches(key, known, n=1)
+            hints.append(f"{key!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
+        noun = "type key" if len(unknown) == 1 else "type keys"
+        raise UnknownTypeKeysError(f"unknown {noun} {', '.join(hints)}; `python starter.py catalog` lists all of them")
+    return Selection(type_keys=tuple(type_keys))

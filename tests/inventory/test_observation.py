@@ -1,0 +1,134 @@
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inventory.meta import COMMON_KEYS, whitelisted_meta
+from inventory.observation import (
+    MAX_DOCUMENT_BYTES,
+    InvalidObject,
+    InvalidReason,
+    ObservationRules,
+    Observer,
+)
+
+RULES = ObservationRules(type_key="a", meta={"template_family": "templateFamily"})
+OBSERVER = Observer(RULES)
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+
+
+def nested(levels: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(levels):
+        value = {"inner": value}
+    return value
+
+
+BAD_OBJECTS: list[tuple[Any, InvalidReason, str | None]] = [
+    ("no object", InvalidReason.NOT_AN_OBJECT, None),
+    ({"displayName": "no id"}, InvalidReason.MISSING_ID, None),
+    ({"id": ""}, InvalidReason.MISSING_ID, ""),
+    ({"id": 7}, InvalidReason.MISSING_ID, None),
+    ({"id": "x" * 600}, InvalidReason.ID_TOO_LONG, None),
+    ({"id": "nul\0"}, InvalidReason.NUL_CHARACTER, None),
+    ({"id": "1", "displayName": "a\0b"}, InvalidReason.NUL_CHARACTER, "1"),
+    ({"id": "1", "displayName": "x" * 5000}, InvalidReason.NAME_TOO_LONG, "1"),
+    ({"id": "1", "displayName": "\ud800"}, InvalidReason.NOT_UNICODE, "1"),
+    ({"id": "1", "description": "\ud800"}, InvalidReason.NOT_UNICODE, "1"),
+    ({"id": "1", **nested(300)}, InvalidReason.TOO_DEEP, "1"),
+    ({"id": "1", "body": "x" * MAX_DOCUMENT_BYTES}, InvalidReason.TOO_LARGE, "1"),
+]
+
+
+@pytest.mark.parametrize(("bad", "reason", "external_id"), BAD_OBJECTS, ids=lambda value: str(value)[:20])
+def test_a_bad_object_is_named_and_everything_else_lands(
+    bad: Any, reason: InvalidReason, external_id: str | None
+) -> None:
+    observations, invalid = OBSERVER.observe_page([{"id": "before"}, bad, {"id": "after"}])
+    assert [one.external_id for one in observations] == ["before", "after"]
+    assert invalid == [InvalidObject(1, external_id, reason)]
+
+
+def test_an_id_that_repeats_on_a_page_is_observed_once() -> None:
+    page = [{"id": "1", "displayName": "first"}, {"id": "1", "displayName": "second"}]
+    observations, invalid = OBSERVER.observe_page(page)
+    assert [one.display_name for one in observations] == ["first"]
+    assert invalid == [InvalidObject(1, "1", InvalidReason.DUPLICATE_ID)]
+
+
+def test_a_nul_outside_of_name_and_id_is_content_like_any_other() -> None:
+    observation = OBSERVER.observe({"id": "1", "description": "a\0b"})
+    assert b"\0" not in observation.document
+    assert orjson.loads(observation.document)["description"] == "a\0b"
+
+
+def test_a_singleton_without_an_id_goes_by_its_type_key() -> None:
+    observer = Observer(ObservationRules(type_key="authorizationPolicy", singleton=True))
+    assert observer.observe({"displayName": "x"}).external_id == "authorizationPolicy"
+
+
+def test_meta_holds_the_common_keys_and_what_the_catalog_adds() -> None:
+    observation = OBSERVER.observe(
+        {
+            "id": "1",
+            "@odata.type": "#microsoft.graph.x",
+            "@odata.etag": 'W/"1"',
+            "platforms": "windows10",
+            "technologies": "mdm",
+            "roleScopeTagIds": ["1", "0"],
+            "assignments": [{}, {}],
+            "createdDateTime": "2024-01-01T00:00:00.1234567Z",
+            "lastModifiedDateTime": "2024-01-02T00:00:00Z",
+            "version": 3,
+            "templateFamily": "baseline",
+            "somethingNew": {"anything": 1},
+        }
+    )
+    assert observation.meta == {
+        "odata_type": "#microsoft.graph.x",
+        "etag": 'W/"1"',
+        "platforms": "windows10",
+        "technologies": "mdm",
+        "scope_tag_ids": ["0", "1"],
+        "assignment_target_count": 2,
+        "created_at": "2024-01-01T00:00:00.1234567Z",
+        "last_modified_at": "2024-01-02T00:00:00Z",
+        "version": 3,
+        "template_family": "baseline",
+    }
+
+
+@given(st.dictionaries(st.sampled_from([*COMMON_KEYS, "template_family", "unknown", "warnings"]), json_values))
+def test_unknown_meta_keys_are_dropped_and_never_fail(proposed: dict[str, Any]) -> None:
+    meta = whitelisted_meta(proposed, frozenset({"template_family"}))
+    assert set(meta.values) <= {*COMMON_KEYS, "template_family", "warnings"}
+    assert meta.dropped == len({"unknown", "warnings"} & set(proposed))
+    orjson.dumps(meta.values)
+    assert "\0" not in str(meta.values.get("etag", ""))
+
+
+@pytest.mark.parametrize(
+    ("proposed", "warning"),
+    [
+        ({"version": [1]}, "version: not text"),
+        ({"scope_tag_ids": "0"}, "scope_tag_ids: not a list of texts"),
+        ({"etag": "a\0"}, "etag: not text"),
+        ({"etag": "\ud800"}, "etag: not valid Unicode"),
+        ({"template_family": {"a": 1}}, "template_family: not text"),
+    ],
+)
+def test_a_meta_value_of_the_wrong_type_is_a_warning(proposed: dict[str, Any], warning: str) -> None:
+    assert whitelisted_meta(proposed, frozenset({"template_family"})).values == {"warnings": [warning]}
+
+
+@given(json_values)
+def test_no_json_value_breaks_a_page(value: Any) -> None:
+    observations, invalid = OBSERVER.observe_page([value, {"id": "fine"}])
+    assert len(observations) + len(invalid) == 2
+    assert observations[-1].external_id == "fine"

@@ -1,0 +1,18 @@
+"""The folder of real Graph documents, where it is there (`tests.conftest.needs_graph_data`)."""
+
+import gzip
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from tests.conftest import GRAPH_DATA
+
+
+def real_documents() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every real document with its collection's path, such as `deviceManagement/deviceConfigurations`."""
+    for path in sorted(GRAPH_DATA.glob("*.jsonl.gz")):
+        collection = path.name.removesuffix(".jsonl.gz").replace("_", "/")
+        with gzip.open(path, "rb") as lines:
+            for line in lines:
+                yield collection, orjson.loads(line)["document"]
