@@ -1,0 +1,198 @@
+"""What the command line shows: run records, items with their state, missing items."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from inventory.error_codes import ErrorCode
+from inventory.missing import CollectionCoverage, RunCoverage, State, item_state
+from inventory.outcomes import Counts, Outcome, RunStatus
+from inventory.records import CollectionRecord, ItemRecord, RunRecord
+from inventory.selection import Selection
+from storage.models import COUNT_NAMES
+
+ROWS_AT_A_TIME = 500
+
+
+class UnknownSelectionError(ValueError):
+    """No run of the tenant has such a selection hash, or several begin like it."""
+
+
+class Question(NamedTuple):
+    """A selection put to the inventory: its latest completed run, and what that covered."""
+
+    selection: Selection
+    run_id: UUID
+    run: RunCoverage
+    collections: dict[str, CollectionCoverage]
+
+
+_RUN_COLUMNS = f"""
+    run_id, tenant_id, selection_hash, selection, workflow_id, status, queued_at, started_at, finished_at,
+    error_codes, {", ".join(COUNT_NAMES)},
+    (
+        SELECT coalesce(jsonb_object_agg(type_key, jsonb_build_object(
+            'outcome', outcome, 'pages', c.pages, 'items', items, 'error_code', error_code, 'context', context
+        )), '{{}}')
+        FROM sync_run_collection AS c
+        WHERE (c.tenant_id, c.run_id) = (sync_run.tenant_id, sync_run.run_id)
+    ) AS collections
+"""
+
+_RUN = text(f"SELECT {_RUN_COLUMNS} FROM sync_run WHERE run_id = :run_id")
+
+_RECENT_RUNS = text(f"SELECT {_RUN_COLUMNS} FROM sync_run ORDER BY queued_at DESC, run_id LIMIT :limit")
+
+_COMPLETED = "status IN ('success', 'partial', 'failed') AND started_at IS NOT NULL"
+
+_LATEST_COMPLETED = text(f"""
+SELECT run_id, selection, selection_hash, status, started_at, error_codes
+FROM sync_run WHERE {_COMPLETED}
+ORDER BY started_at DESC LIMIT 1
+""")
+
+_LATEST_COMPLETED_OF_SELECTION = text(f"""
+SELECT run_id, selection, selection_hash, status, started_at, error_codes
+FROM sync_run WHERE selection_hash = :selection_hash AND {_COMPLETED}
+ORDER BY started_at DESC LIMIT 1
+""")
+
+_COVERAGE = text("SELECT type_key, outcome, error_code FROM sync_run_collection WHERE run_id = :run_id")
+
+_SELECTION_HASHES = text("""
+SELECT DISTINCT selection_hash FROM sync_run WHERE starts_with(selection_hash, :prefix) ORDER BY 1 LIMIT 2
+""")
+
+_ITEM_COLUMNS = """
+    tenant_id, type_key, external_id, display_name, meta, content_hash, first_seen_at, last_seen_at, last_seen_run_id
+"""
+
+_ITEMS = text(f"""
+SELECT {_ITEM_COLUMNS} FROM inventory_item
+WHERE CAST(:type_keys AS text[]) IS NULL OR type_key = ANY (CAST(:type_keys AS text[]))
+ORDER BY type_key, external_id
+""")
+
+_MISSING = text(f"""
+SELECT {_ITEM_COLUMNS} FROM inventory_item
+WHERE type_key = ANY (:type_keys) AND last_seen_at < :started_at
+ORDER BY type_key, external_id
+""")
+
+
+async def run_record(session: AsyncSession, run_id: UUID) -> RunRecord | None:
+    """The record of one run; of any tenant in a portfolio session."""
+    row = (await session.execute(_RUN, {"run_id": run_id})).one_or_none()
+    return None if row is None else _run_record(row)
+
+
+async def recent_runs(session: AsyncSession, limit: int) -> list[RunRecord]:
+    """The newest runs first; of all tenants in a portfolio session."""
+    return [_run_record(row) for row in await session.execute(_RECENT_RUNS, {"limit": limit})]
+
+
+async def resolve_selection_hash(session: AsyncSession, prefix: str) -> str:
+    """The one selection hash of the tenant's runs that begins with `prefix`. Raises `UnknownSelectionError`."""
+    hashes = list((await session.execute(_SELECTION_HASHES, {"prefix": prefix.lower()})).scalars())
+    if len(hashes) == 1:
+        return str(hashes[0])
+    if hashes:
+        raise UnknownSelectionError(f"several selections of this tenant begin with {prefix!r}; give more of the hash")
+    raise UnknownSelectionError(
+        f"no run of this tenant has a selection hash that begins with {prefix!r};"
+        " `python starter.py runs TENANT` shows the hashes"
+    )
+
+
+async def question(session: AsyncSession, selection_hash: str | None = None) -> Question | None:
+    """The question of a selection, or of whatever was completed last; None before any completed run."""
+    if selection_hash is None:
+        result = await session.execute(_LATEST_COMPLETED)
+    else:
+        result = await session.execute(_LATEST_COMPLETED_OF_SELECTION, {"selection_hash": selection_hash})
+    run = result.one_or_none()
+    if run is None:
+        return None
+    coverage = await session.execute(_COVERAGE, {"run_id": run.run_id})
+    return Question(
+        selection=Selection.model_validate(run.selection),
+        run_id=run.run_id,
+        run=RunCoverage(RunStatus(run.status), run.started_at, bool(run.error_codes)),
+        collections={
+            row.type_key: CollectionCoverage(
+                Outcome(row.outcome), ErrorCode(row.error_code) if row.error_code else None
+            )
+            for row in coverage
+        },
+    )
+
+
+async def items(
+    session: AsyncSession, asked: Question | None, type_keys: Sequence[str] | None = None
+) -> AsyncIterator[ItemRecord]:
+    """The tenant's items, by type key and id, streamed, each with its state relative to the question."""
+    rows = await session.stream(
+        _ITEMS.execution_options(yield_per=ROWS_AT_A_TIME),
+        {"type_keys": None if type_keys is None else list(type_keys)},
+    )
+    async for row in rows:
+        yield _item_record(row, asked)
+
+
+async def missing_items(
+    session: AsyncSession, asked: Question, type_keys: Sequence[str] | None = None
+) -> AsyncIterator[ItemRecord]:
+    """The items that are missing relative to the question, by type key and id, streamed."""
+    covered = asked.selection.type_keys
+    wanted = covered if type_keys is None else [key for key in covered if key in set(type_keys)]
+    rows = await session.stream(
+        _MISSING.execution_options(yield_per=ROWS_AT_A_TIME),
+        {"type_keys": list(wanted), "started_at": asked.run.started_at},
+    )
+    async for row in rows:
+        record = _item_record(row, asked)
+        if record.state is State.MISSING:
+            yield record
+
+
+def _item_record(row: Row[Any], asked: Question | None) -> ItemRecord:
+    state = None
+    if asked is not None and row.type_key in asked.selection.type_keys:
+        state = item_state(row.last_seen_at, asked.run, asked.collections.get(row.type_key))
+    return ItemRecord(
+        tenant_id=row.tenant_id,
+        type_key=row.type_key,
+        external_id=row.external_id,
+        display_name=row.display_name,
+        meta=row.meta,
+        content_hash=bytes(row.content_hash).hex(),
+        first_seen_at=row.first_seen_at,
+        last_seen_at=row.last_seen_at,
+        last_seen_run_id=row.last_seen_run_id,
+        state=state.state if state else None,
+        confidence=state.confidence if state else None,
+        evidence=state.evidence if state else None,
+    )
+
+
+def _run_record(row: Row[Any]) -> RunRecord:
+    return RunRecord(
+        run_id=row.run_id,
+        tenant_id=row.tenant_id,
+        selection_hash=row.selection_hash,
+        selection=Selection.model_validate(row.selection),
+        workflow_id=row.workflow_id,
+        status=RunStatus(row.status),
+        queued_at=row.queued_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        counts=Counts(**{name: getattr(row, name) for name in COUNT_NAMES}),
+        error_codes=[ErrorCode(code) for code in row.error_codes],
+        collections={
+            type_key: CollectionRecord.model_validate(collection)
+            for type_key, collection in sorted(row.collections.items())
+        },
+    )

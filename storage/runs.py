@@ -1,0 +1,240 @@
+"""Run records: opening one with a slot, keeping its lease, closing it. All idempotent by run id."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import COMPLETED_STATUSES, CollectionResult, Counts, Outcome, RunStatus
+from inventory.selection import Selection
+from storage.models import COUNT_NAMES
+from storage.staging import discard_staged
+
+SLOTS_LOCK = 0x736C6F7473
+"""Advisory lock under which slots are counted and given."""
+
+
+class RunIdentity(NamedTuple):
+    """What a run is, before anything has happened to it."""
+
+    run_id: UUID
+    workflow_id: str
+    selection: Selection
+    tenant_name: str
+
+
+class Slots(NamedTuple):
+    """How many runs may be running at once, and how long a slot is leased for."""
+
+    per_tenant: int
+    overall: int
+    lease: timedelta
+
+
+class Opening(StrEnum):
+    """What an attempt at opening a run came to."""
+
+    RUNNING = "running"
+    WAITING_FOR_SLOT = "waiting_for_slot"
+    WAITING_FOR_PREDECESSOR = "waiting_for_predecessor"
+    ENDED = "ended"
+
+
+_TENANT = text(
+    "INSERT INTO tenant AS t (name) VALUES (:name)"
+    " ON CONFLICT (tenant_id) DO UPDATE SET name = excluded.name WHERE t.name <> excluded.name"
+)
+
+_CLOSE_ABANDONED = text(f"""
+WITH closed AS (
+    UPDATE sync_run
+    SET status = '{RunStatus.FAILED}', finished_at = clock_timestamp(), lease_expires_at = NULL,
+        error_codes = ARRAY['{ErrorCode.RUN_ABANDONED}'], errors = 1
+    WHERE selection_hash = :selection_hash AND run_id <> :run_id
+        AND finished_at IS NULL AND lease_expires_at <= clock_timestamp()
+    RETURNING run_id
+)
+DELETE FROM staged_item_of_tenant WHERE run_id IN (SELECT run_id FROM closed)
+""")
+
+_QUEUE = text("""
+INSERT INTO sync_run (run_id, workflow_id, selection_hash, selection, lease_expires_at)
+VALUES (:run_id, :workflow_id, :selection_hash, CAST(:selection AS jsonb), clock_timestamp() + :lease)
+ON CONFLICT DO NOTHING
+""")
+
+_QUEUE_COLLECTIONS = text("""
+INSERT INTO sync_run_collection (run_id, type_key)
+SELECT :run_id, type_key FROM unnest(CAST(:type_keys AS text[])) AS type_key
+ON CONFLICT DO NOTHING
+""")
+
+_STATUS = text("SELECT status FROM sync_run WHERE run_id = :run_id FOR UPDATE")
+
+_LOCK_SLOTS = text("SELECT pg_advisory_xact_lock(:key)")
+
+_FREE_SLOTS = text("""
+SELECT occupied_slots() < :overall AND (
+    SELECT count(*) FROM sync_run
+    WHERE finished_at IS NULL AND status = 'running' AND lease_expires_at > clock_timestamp()
+) < :per_tenant
+""")
+
+_START = text(f"""
+UPDATE sync_run
+SET status = '{RunStatus.RUNNING}', started_at = clock_timestamp(), lease_expires_at = clock_timestamp() + :lease
+WHERE run_id = :run_id
+""")
+
+_RENEW = text("""
+UPDATE sync_run SET lease_expires_at = clock_timestamp() + :lease
+WHERE run_id = :run_id AND finished_at IS NULL
+RETURNING started_at
+""")
+
+
+async def open_run(session: AsyncSession, run: RunIdentity, slots: Slots) -> Opening:
+    """Records the run as `queued`, and as `running` once a slot is free. Safe to call again and again.
+
+    An open run of the same selection whose lease has expired is closed as abandoned first; one whose lease has not
+    is waited for.
+    """
+    status = await _ensure_run(session, run, slots.lease)
+    if status is None:
+        return Opening.WAITING_FOR_PREDECESSOR
+    if status.ended:
+        return Opening.ENDED
+    await renew_lease(session, run.run_id, slots.lease)
+    if status is RunStatus.RUNNING:
+        return Opening.RUNNING
+    await session.execute(_LOCK_SLOTS, {"key": SLOTS_LOCK})
+    limits = {"overall": slots.overall, "per_tenant": slots.per_tenant}
+    if not (await session.execute(_FREE_SLOTS, limits)).scalar_one():
+        return Opening.WAITING_FOR_SLOT
+    await session.execute(_START, {"run_id": run.run_id, "lease": slots.lease})
+    return Opening.RUNNING
+
+
+async def _ensure_run(session: AsyncSession, run: RunIdentity, lease: timedelta) -> RunStatus | None:
+    """The status of the run's row, which is made if need be; None while another run of its selection is open."""
+    identity = _identity(run)
+    await session.execute(_TENANT, {"name": run.tenant_name})
+    await session.execute(_CLOSE_ABANDONED, identity)
+    await session.execute(_QUEUE, {**identity, "lease": lease})
+    status = (await session.execute(_STATUS, {"run_id": run.run_id})).scalar_one_or_none()
+    if status is None:
+        return None
+    await _queue_collections(session, run)
+    return RunStatus(status)
+
+
+async def renew_lease(session: AsyncSession, run_id: UUID, lease: timedelta) -> bool:
+    """Keeps the run's slot for `lease` from now; False where the run has ended meanwhile."""
+    return (await session.execute(_RENEW, {"run_id": run_id, "lease": lease})).first() is not None
+
+
+class Ending(NamedTuple):
+    """How a run ends. `counts.missing` is counted here, at the end."""
+
+    status: RunStatus
+    counts: Counts
+    error_codes: Sequence[ErrorCode]
+    collections: Mapping[str, CollectionResult]
+    cancel_requested_by: str | None = None
+    cancel_reason: str | None = None
+
+
+_COUNT_MISSING = text("""
+SELECT count(*) FROM inventory_item
+WHERE type_key = ANY (:type_keys) AND last_seen_at < (SELECT started_at FROM sync_run WHERE run_id = :run_id)
+""")
+
+_FINISH = text(f"""
+UPDATE sync_run
+SET status = :status, finished_at = clock_timestamp(), lease_expires_at = NULL, error_codes = :error_codes,
+    cancel_requested_by = :cancel_requested_by, cancel_reason = :cancel_reason,
+    {", ".join(f"{name} = :{name}" for name in COUNT_NAMES)}
+WHERE run_id = :run_id
+""")
+
+_FINISH_COLLECTIONS = text("""
+UPDATE sync_run_collection AS c
+SET outcome = r.outcome, pages = r.pages, items = r.items, error_code = r.error_code, context = r.context
+FROM jsonb_to_recordset(CAST(:results AS jsonb))
+    AS r (type_key text, outcome text, pages bigint, items bigint, error_code text, context jsonb)
+WHERE c.run_id = :run_id AND c.type_key = r.type_key
+""")
+
+_FORGET_WAVES = text("DELETE FROM merged_wave WHERE run_id = :run_id")
+
+
+_RECORD_ENDED = text("""
+INSERT INTO sync_run (run_id, workflow_id, selection_hash, selection, status, finished_at)
+VALUES (:run_id, :workflow_id, :selection_hash, CAST(:selection AS jsonb), :status, clock_timestamp())
+ON CONFLICT (tenant_id, run_id) DO NOTHING
+RETURNING run_id
+""")
+
+_RECORDED = text(f"SELECT status, {', '.join(COUNT_NAMES)} FROM sync_run WHERE run_id = :run_id FOR UPDATE")
+
+
+async def finish_run(session: AsyncSession, run: RunIdentity, ending: Ending) -> tuple[RunStatus, Counts]:
+    """Closes the run's record; the status and counts it has. A run that has ended stays as it ended.
+
+    A run that never came to be recorded, since it was cancelled or broke before that, is recorded as it ends.
+    """
+    await session.execute(_TENANT, {"name": run.tenant_name})
+    ended = {**_identity(run), "status": ending.status}
+    if (await session.execute(_RECORD_ENDED, ended)).first() is None:
+        recorded = (await session.execute(_RECORDED, {"run_id": run.run_id})).one()
+        if RunStatus(recorded.status).ended:
+            return RunStatus(recorded.status), Counts(**{name: getattr(recorded, name) for name in COUNT_NAMES})
+    await _queue_collections(session, run)
+    counts = ending.counts.model_copy(update={"missing": await _count_missing(session, run, ending.status)})
+    await session.execute(
+        _FINISH,
+        {
+            "run_id": run.run_id,
+            "status": ending.status,
+            "error_codes": list(ending.error_codes),
+            "cancel_requested_by": ending.cancel_requested_by,
+            "cancel_reason": ending.cancel_reason,
+            **counts.model_dump(),
+        },
+    )
+    results = [
+        {**result.model_dump(mode="json"), "type_key": type_key, "outcome": result.outcome or Outcome.INCOMPLETE}
+        for type_key, result in ending.collections.items()
+    ]
+    await session.execute(_FINISH_COLLECTIONS, {"run_id": run.run_id, "results": orjson.dumps(results).decode()})
+    await session.execute(_FORGET_WAVES, {"run_id": run.run_id})
+    await discard_staged(session, run.run_id)
+    return ending.status, counts
+
+
+async def _count_missing(session: AsyncSession, run: RunIdentity, status: RunStatus) -> int:
+    """How many items the run leaves missing; none for a cancelled run, which answers nothing about missing."""
+    if status not in COMPLETED_STATUSES:
+        return 0
+    parameters = {"run_id": run.run_id, "type_keys": list(run.selection.type_keys)}
+    count: int = (await session.execute(_COUNT_MISSING, parameters)).scalar_one()
+    return count
+
+
+async def _queue_collections(session: AsyncSession, run: RunIdentity) -> None:
+    await session.execute(_QUEUE_COLLECTIONS, {"run_id": run.run_id, "type_keys": list(run.selection.type_keys)})
+
+
+def _identity(run: RunIdentity) -> dict[str, object]:
+    return {
+        "run_id": run.run_id,
+        "workflow_id": run.workflow_id,
+        "selection_hash": run.selection.hash(),
+        "selection": run.selection.canonical_json().decode(),
+    }

@@ -1,0 +1,65 @@
+"""What tests share: one PostgreSQL a process, one migrated database a test."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from local.postgres import EmbeddedPostgres
+from storage.database import Database
+from storage.schema import upgrade
+
+GRAPH_DATA = Path(__file__).resolve().parents[2] / "shared" / "graph-data"
+
+needs_graph_data = pytest.mark.skipif(not GRAPH_DATA.is_dir(), reason="the folder of real Graph documents is not here")
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres: EmbeddedPostgres) -> str:
+    name = "migrated"
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    upgrade(_url_of(postgres, name))
+    return name
+
+
+@pytest.fixture
+def empty_database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
+    yield from _database(postgres, "template1")
+
+
+@pytest.fixture
+def database_url(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[str]:
+    yield from _database(postgres, migrated_template)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url)
+    yield database
+    await database.close()
+
+
+def _database(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+        )
+        yield _url_of(postgres, name)
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _url_of(postgres: EmbeddedPostgres, name: str) -> str:
+    parts = psycopg.conninfo.conninfo_to_dict(postgres.url)
+    user, password = parts["user"], parts.get("password", "")
+    return f"postgresql://{user}:{password}@{parts['host']}:{parts['port']}/{name}"

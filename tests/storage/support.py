@@ -1,0 +1,85 @@
+"""Runs and observations for the storage tests, made in as few words as they need."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from inventory.error_codes import ErrorCode
+from inventory.observation import Observation, ObservationRules, Observer
+from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
+from inventory.records import ItemRecord
+from inventory.selection import Selection
+from storage import merging, queries, runs, staging
+from storage.database import Database
+
+LEASE = timedelta(minutes=10)
+SLOTS = runs.Slots(per_tenant=100, overall=100, lease=LEASE)
+
+
+def observation(type_key: str, external_id: str, **properties: Any) -> Observation:
+    return Observer(ObservationRules(type_key=type_key)).observe({"id": external_id, **properties})
+
+
+def identity(*type_keys: str, run_id: UUID | None = None) -> runs.RunIdentity:
+    return runs.RunIdentity(run_id or uuid4(), "sync/test", Selection(type_keys=type_keys), "Contoso")
+
+
+async def begin(database: Database, tenant_id: UUID, *type_keys: str, slots: runs.Slots = SLOTS) -> runs.RunIdentity:
+    run = identity(*type_keys)
+    async with database.tenant(tenant_id) as session:
+        assert await runs.open_run(session, run, slots) is runs.Opening.RUNNING
+    return run
+
+
+async def land(
+    database: Database, tenant_id: UUID, run: runs.RunIdentity, observations: Iterable[Observation]
+) -> merging.Merged:
+    """Stages and merges one wave."""
+    wave = list(observations)
+    token = uuid4()
+    async with database.tenant(tenant_id) as session:
+        await staging.stage(session, run.run_id, token, wave)
+    async with database.tenant(tenant_id) as session:
+        return await merging.merge(session, run.run_id, token, promised_rows=len(wave))
+
+
+async def end(
+    database: Database,
+    tenant_id: UUID,
+    run: runs.RunIdentity,
+    status: RunStatus = RunStatus.SUCCESS,
+    outcomes: dict[str, tuple[Outcome, ErrorCode | None]] | None = None,
+) -> None:
+    results = {
+        type_key: CollectionResult(outcome=outcome, error_code=code)
+        for type_key, (outcome, code) in (
+            outcomes or dict.fromkeys(run.selection.type_keys, (Outcome.COMPLETE, None))
+        ).items()
+    }
+    codes = sorted(code for _, code in (outcomes or {}).values() if code is not None)
+    async with database.tenant(tenant_id) as session:
+        await runs.finish_run(session, run, runs.Ending(status, Counts(), codes, results))
+
+
+async def sync(
+    database: Database,
+    tenant_id: UUID,
+    observations: Iterable[Observation],
+    *type_keys: str,
+    status: RunStatus = RunStatus.SUCCESS,
+    outcomes: dict[str, tuple[Outcome, ErrorCode | None]] | None = None,
+) -> merging.Merged:
+    """One whole run."""
+    run = await begin(database, tenant_id, *type_keys)
+    merged = await land(database, tenant_id, run, observations)
+    await end(database, tenant_id, run, status, outcomes)
+    return merged
+
+
+async def items(database: Database, tenant_id: UUID, *type_keys: str) -> dict[str, ItemRecord]:
+    """The tenant's items by id, relative to the selection of `type_keys`, or to the latest run's."""
+    selection_hash = Selection(type_keys=type_keys).hash() if type_keys else None
+    async with database.tenant(tenant_id, read_only=True) as session:
+        asked = await queries.question(session, selection_hash)
+        return {item.external_id: item async for item in queries.items(session, asked)}

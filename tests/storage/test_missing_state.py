@@ -1,0 +1,101 @@
+"""Missing, as the database and the rule together answer it (DESIGN §6)."""
+
+from uuid import uuid4
+
+from inventory.error_codes import ErrorCode
+from inventory.missing import Confidence, State
+from inventory.outcomes import Outcome, RunStatus
+from inventory.selection import Selection
+from storage import queries
+from storage.database import Database
+from tests.storage.support import begin, items, land, observation, sync
+
+TENANT = uuid4()
+ONE, TWO = observation("a", "1"), observation("a", "2")
+OTHER = observation("b", "9")
+
+
+async def test_before_any_completed_run_there_is_no_state(database: Database) -> None:
+    run = await begin(database, TENANT, "a")
+    await land(database, TENANT, run, [ONE])
+    item = (await items(database, TENANT))["1"]
+    assert (item.state, item.confidence, item.evidence) == (None, None, None)
+
+
+async def test_missing_is_derived_from_the_latest_run_of_the_same_selection_hash(database: Database) -> None:
+    await sync(database, TENANT, [ONE, TWO], "a")
+    await sync(database, TENANT, [ONE], "a")
+    stored = await items(database, TENANT, "a")
+    assert stored["1"].state is State.PRESENT
+    assert stored["2"].state is State.MISSING
+    assert stored["2"].confidence is Confidence.HIGH
+    assert stored["2"].evidence == "not_listed"
+
+
+async def test_selections_do_not_disturb_each_other(database: Database) -> None:
+    await sync(database, TENANT, [ONE, TWO, OTHER], "a", "b")
+    await sync(database, TENANT, [OTHER], "b")
+    narrow = await items(database, TENANT, "b")
+    wide = await items(database, TENANT, "a", "b")
+    assert narrow["9"].state is State.PRESENT
+    assert narrow["1"].state is None, "the selection of b alone says nothing about a"
+    assert {item.state for item in wide.values()} == {State.PRESENT}
+
+
+async def test_an_item_that_another_selection_saw_since_counts_as_seen(database: Database) -> None:
+    await sync(database, TENANT, [ONE, OTHER], "a", "b")
+    await sync(database, TENANT, [OTHER], "a", "b")
+    assert (await items(database, TENANT, "a", "b"))["1"].state is State.MISSING
+    await sync(database, TENANT, [ONE], "a")
+    assert (await items(database, TENANT, "a", "b"))["1"].state is State.PRESENT
+
+
+async def test_missing_is_low_confidence_after_a_partial_run(database: Database) -> None:
+    await sync(database, TENANT, [ONE, OTHER], "a", "b")
+    await sync(
+        database,
+        TENANT,
+        [],
+        "a",
+        "b",
+        status=RunStatus.PARTIAL,
+        outcomes={"a": (Outcome.COMPLETE, None), "b": (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)},
+    )
+    stored = await items(database, TENANT, "a", "b")
+    assert (stored["1"].state, stored["1"].confidence, stored["1"].evidence) == ("missing", "low", "not_listed")
+    assert (stored["9"].state, stored["9"].confidence) == ("missing", "low")
+    assert stored["9"].evidence == "collection_failed:graph_throttled"
+
+
+async def test_missing_is_low_confidence_after_a_failed_run(database: Database) -> None:
+    await sync(database, TENANT, [ONE], "a")
+    await sync(
+        database,
+        TENANT,
+        [],
+        "a",
+        status=RunStatus.FAILED,
+        outcomes={"a": (Outcome.FAILED, ErrorCode.AUTH_FAILED)},
+    )
+    item = (await items(database, TENANT, "a"))["1"]
+    assert (item.state, item.confidence, item.evidence) == ("missing", "low", "collection_failed:auth_failed")
+
+
+async def test_a_cancelled_run_answers_nothing(database: Database) -> None:
+    await sync(database, TENANT, [ONE], "a")
+    await sync(database, TENANT, [], "a", status=RunStatus.CANCELLED)
+    assert (await items(database, TENANT, "a"))["1"].state is State.PRESENT
+
+
+async def test_the_missing_query_lists_what_items_calls_missing(database: Database) -> None:
+    await sync(database, TENANT, [ONE, TWO, OTHER], "a", "b")
+    await sync(database, TENANT, [TWO], "a", "b")
+    async with database.tenant(TENANT, read_only=True) as session:
+        asked = await queries.question(session, Selection(type_keys=("a", "b")).hash())
+        assert asked is not None
+        listed = [item async for item in queries.missing_items(session, asked)]
+        of_one_type = [item async for item in queries.missing_items(session, asked, ["b"])]
+    stored = await items(database, TENANT, "a", "b")
+    assert listed == [item for item in stored.values() if item.state is State.MISSING]
+    assert [item.external_id for item in listed] == ["1", "9"]
+    assert [item.external_id for item in of_one_type] == ["9"]

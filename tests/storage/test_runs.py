@@ -1,0 +1,169 @@
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
+from inventory.records import RunRecord
+from storage import queries, runs
+from storage.database import Database
+from tests.storage.support import SLOTS, begin, end, identity, land, observation, sync
+
+TENANT, NEIGHBOUR = uuid4(), uuid4()
+
+
+async def _record(database: Database, run: runs.RunIdentity) -> RunRecord:
+    async with database.portfolio() as session:
+        record = await queries.run_record(session, run.run_id)
+    assert record is not None
+    return record
+
+
+async def _open(database: Database, run: runs.RunIdentity, slots: runs.Slots = SLOTS) -> runs.Opening:
+    async with database.tenant(TENANT) as session:
+        return await runs.open_run(session, run, slots)
+
+
+async def _expire_lease(database: Database, run: runs.RunIdentity) -> None:
+    async with database.tenant(TENANT) as session:
+        await session.execute(
+            text("UPDATE sync_run SET lease_expires_at = clock_timestamp() WHERE run_id = :run_id"),
+            {"run_id": run.run_id},
+        )
+
+
+async def test_opening_twice_is_opening_once(database: Database) -> None:
+    run = identity("a")
+    assert await _open(database, run) is runs.Opening.RUNNING
+    first = await _record(database, run)
+    assert await _open(database, run) is runs.Opening.RUNNING
+    assert (await _record(database, run)).started_at == first.started_at
+    assert first.collections["a"].outcome is Outcome.INCOMPLETE
+
+
+async def test_a_tenant_has_only_so_many_slots(database: Database) -> None:
+    slots = SLOTS._replace(per_tenant=1)
+    await begin(database, TENANT, "a", slots=slots)
+    waiting = identity("b")
+    assert await _open(database, waiting, slots) is runs.Opening.WAITING_FOR_SLOT
+    assert (await _record(database, waiting)).status is RunStatus.QUEUED
+    await begin(database, NEIGHBOUR, "a", slots=slots)
+
+
+async def test_all_tenants_together_have_only_so_many_slots(database: Database) -> None:
+    slots = SLOTS._replace(overall=1)
+    neighbour = await begin(database, NEIGHBOUR, "a", slots=slots)
+    waiting = identity("a")
+    assert await _open(database, waiting, slots) is runs.Opening.WAITING_FOR_SLOT
+    await end(database, NEIGHBOUR, neighbour)
+    assert await _open(database, waiting, slots) is runs.Opening.RUNNING
+
+
+async def test_an_expired_lease_frees_its_slot(database: Database) -> None:
+    slots = SLOTS._replace(per_tenant=1)
+    gone = await begin(database, TENANT, "a", slots=slots)
+    await _expire_lease(database, gone)
+    assert await _open(database, identity("b"), slots) is runs.Opening.RUNNING
+
+
+async def test_the_next_run_of_a_selection_waits_for_an_open_one_and_closes_an_abandoned_one(
+    database: Database,
+) -> None:
+    dead = await begin(database, TENANT, "a")
+    heir = identity("a")
+    assert await _open(database, heir) is runs.Opening.WAITING_FOR_PREDECESSOR
+    await _expire_lease(database, dead)
+    assert await _open(database, heir) is runs.Opening.RUNNING
+    closed = await _record(database, dead)
+    assert closed.status is RunStatus.FAILED
+    assert closed.error_codes == [ErrorCode.RUN_ABANDONED]
+    assert closed.finished_at is not None
+
+
+async def test_the_database_refuses_two_open_runs_of_one_selection(database: Database) -> None:
+    await begin(database, TENANT, "a")
+    with pytest.raises(IntegrityError, match="sync_run_one_open_per_selection"):
+        async with database.tenant(TENANT) as session:
+            await session.execute(
+                text(
+                    "INSERT INTO sync_run (run_id, workflow_id, selection_hash, selection, lease_expires_at)"
+                    " SELECT gen_random_uuid(), workflow_id, selection_hash, selection, lease_expires_at FROM sync_run"
+                )
+            )
+
+
+async def test_closing_twice_is_closing_once(database: Database) -> None:
+    run = await begin(database, TENANT, "a")
+    ending = runs.Ending(RunStatus.SUCCESS, Counts(observed=3), [], {"a": CollectionResult(outcome=Outcome.COMPLETE)})
+    late = runs.Ending(RunStatus.FAILED, Counts(), [ErrorCode.UNEXPECTED_ERROR], {})
+    answers = []
+    for attempt in (ending, late):
+        async with database.tenant(TENANT) as session:
+            answers.append(await runs.finish_run(session, run, attempt))
+    assert answers == [(RunStatus.SUCCESS, Counts(observed=3))] * 2
+    record = await _record(database, run)
+    assert (record.status, record.error_codes) == (RunStatus.SUCCESS, [])
+    assert await _open(database, run) is runs.Opening.ENDED
+
+
+async def test_a_run_that_never_opened_is_recorded_as_it_ends(database: Database) -> None:
+    blocking = await begin(database, TENANT, "a")
+    cancelled = identity("a")
+    async with database.tenant(TENANT) as session:
+        ending = runs.Ending(RunStatus.CANCELLED, Counts(), [ErrorCode.CANCELLED], {}, "me", "changed my mind")
+        await runs.finish_run(session, cancelled, ending)
+    record = await _record(database, cancelled)
+    assert (record.status, record.started_at) == (RunStatus.CANCELLED, None)
+    assert record.collections["a"].outcome is Outcome.INCOMPLETE
+    assert (await _record(database, blocking)).status is RunStatus.RUNNING
+
+
+async def test_a_closed_run_leaves_no_wave_behind(database: Database) -> None:
+    run = await begin(database, TENANT, "a")
+    await land(database, TENANT, run, [observation("a", "1")])
+    await end(database, TENANT, run)
+    async with database.tenant(TENANT) as session:
+        for table in ("merged_wave", "staged_item_of_tenant"):
+            assert (await session.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one() == 0
+
+
+async def test_missing_is_counted_when_the_run_ends(database: Database) -> None:
+    await sync(database, TENANT, [observation("a", "1"), observation("a", "2")], "a")
+    run = await begin(database, TENANT, "a")
+    await land(database, TENANT, run, [observation("a", "1")])
+    await end(database, TENANT, run)
+    assert (await _record(database, run)).counts.missing == 1
+
+
+async def test_renewing_keeps_the_slot_of_an_open_run_only(database: Database) -> None:
+    run = await begin(database, TENANT, "a")
+    async with database.tenant(TENANT) as session:
+        assert await runs.renew_lease(session, run.run_id, timedelta(hours=1))
+    await end(database, TENANT, run)
+    async with database.tenant(TENANT) as session:
+        assert not await runs.renew_lease(session, run.run_id, timedelta(hours=1))
+
+
+async def test_runs_are_listed_newest_first(database: Database) -> None:
+    first = await begin(database, TENANT, "a")
+    second = await begin(database, NEIGHBOUR, "a")
+    async with database.portfolio() as session:
+        assert [run.run_id for run in await queries.recent_runs(session, 10)] == [second.run_id, first.run_id]
+    async with database.tenant(TENANT, read_only=True) as session:
+        assert [run.run_id for run in await queries.recent_runs(session, 10)] == [first.run_id]
+
+
+async def test_a_selection_hash_may_be_shortened_while_it_is_unambiguous(database: Database) -> None:
+    run = await begin(database, TENANT, "a")
+    full = run.selection.hash()
+    async with database.tenant(TENANT, read_only=True) as session:
+        assert await queries.resolve_selection_hash(session, full[:8].upper()) == full
+        with pytest.raises(queries.UnknownSelectionError, match="no run of this tenant"):
+            await queries.resolve_selection_hash(session, "zz")
+    await begin(database, TENANT, "b")
+    async with database.tenant(TENANT, read_only=True) as session:
+        with pytest.raises(queries.UnknownSelectionError, match="several selections"):
+            await queries.resolve_selection_hash(session, "")
