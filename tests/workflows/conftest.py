@@ -1,0 +1,22 @@
+import sysconfig
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from workflows.search_attributes import ALL
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def skipping() -> AsyncIterator[WorkflowEnvironment]:
+    """The dev server with time skipping: each workflow has a clock of its own, which jumps from timer to timer."""
+    environment = await WorkflowEnvironment.start_time_skipping_v2(
+        data_converter=pydantic_data_converter,
+        dev_server_existing_path=str(Path(sysconfig.get_path("scripts")) / "temporal"),
+        dev_server_extra_args=["--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"],
+        search_attributes=ALL,
+    )
+    async with environment:
+        yield environment

@@ -1,0 +1,287 @@
+"""What only the workflow decides, on Temporal's time-skipping server with scripted activities."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.exceptions import ApplicationError, CancelledError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from activities.messages import CursorFailure, FetchPages, RunPolicy, UpsertItems
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import Outcome, RunStatus
+from inventory.selection import Selection
+from tests.workflows.scripted import Script, until_cancelled
+from workflows.messages import CancelRequest, SyncInput, SyncResult, sync_workflow_id
+from workflows.sync import SyncWorkflow
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+Handle = WorkflowHandle[SyncWorkflow, SyncResult]
+
+THROTTLED = CursorFailure(code=ErrorCode.GRAPH_THROTTLED, retryable=True, context={"http_status": 429})
+FORBIDDEN = CursorFailure(code=ErrorCode.GRAPH_PERMISSION_MISSING, retryable=False)
+UNLICENSED = CursorFailure(code=ErrorCode.GRAPH_NOT_LICENSED, retryable=False)
+EXPIRED = CursorFailure(code=ErrorCode.GRAPH_PAGE_EXPIRED, retryable=False, restart=True)
+
+
+@asynccontextmanager
+async def started(environment: WorkflowEnvironment, script: Script) -> AsyncIterator[Handle]:
+    sync = SyncInput(tenant_id=uuid4(), selection=Selection(type_keys=tuple(script.pages)))
+    task_queue = f"test-{uuid4()}"
+    async with Worker(
+        environment.client,
+        task_queue=task_queue,
+        workflows=[SyncWorkflow],
+        activities=script.activities(),
+        max_heartbeat_throttle_interval=timedelta(milliseconds=100),
+    ):
+        yield await environment.client.start_workflow(
+            SyncWorkflow.run, sync, id=sync_workflow_id(sync.tenant_id, sync.selection), task_queue=task_queue
+        )
+
+
+async def run(environment: WorkflowEnvironment, script: Script) -> SyncResult:
+    async with started(environment, script) as handle:
+        return await handle.result()
+
+
+async def failure_of(handle: Handle) -> BaseException:
+    with pytest.raises(WorkflowFailureError) as failed:
+        await handle.result()
+    assert failed.value.cause is not None
+    return failed.value.cause
+
+
+async def test_every_page_is_read_and_merged(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [3, 2, 1], "b": [5]})
+    result = await run(skipping, script)
+    assert result.status is RunStatus.SUCCESS
+    assert (result.counts.pages, result.counts.observed, result.counts.created) == (4, 11, 11)
+    assert result.counts.requests == 4
+    closed = script.finished[0].collections
+    assert (closed["a"].outcome, closed["a"].pages, closed["a"].items) == (Outcome.COMPLETE, 3, 6)
+
+
+async def test_collections_of_one_family_share_a_wave(skipping: WorkflowEnvironment) -> None:
+    script = Script({f"c{number:02}": [1] for number in range(25)})
+    await run(skipping, script)
+    assert sorted(len(fetch.cursors) for fetch in script.fetches) == [5, 20]
+
+
+async def test_an_empty_page_with_a_next_link_is_followed(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [0, 0, 4]})
+    result = await run(skipping, script)
+    assert (result.counts.pages, result.counts.observed) == (3, 4)
+    assert len(script.upserts) == 1, "a wave that staged nothing needs no merge"
+
+
+async def test_retry_after_is_waited_for_by_a_durable_timer(skipping: WorkflowEnvironment) -> None:
+    patience = timedelta(minutes=8)
+    script = Script({"a": [THROTTLED.model_copy(update={"retry_after": patience}), 2]})
+    async with started(skipping, script) as handle:
+        result = await handle.result()
+        description = await handle.describe()
+    assert result.status is RunStatus.SUCCESS
+    assert result.counts.throttled == 1
+    assert description.close_time is not None
+    assert description.close_time - description.start_time >= patience
+    assert script.renewals > 0, "the slot is kept while the run waits"
+
+
+async def test_patience_ends_with_the_code_of_the_last_failure(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [THROTTLED] * 3, "b": [1]}, policy=RunPolicy(cursor_attempts=3))
+    result = await run(skipping, script)
+    assert result.status is RunStatus.PARTIAL
+    assert result.error_codes == [ErrorCode.GRAPH_THROTTLED]
+    closed = script.finished[0].collections["a"]
+    assert closed.outcome is Outcome.FAILED
+    assert closed.context == {"http_status": 429, "attempts": 3}
+
+
+async def test_a_failure_in_mid_listing_leaves_the_collection_incomplete(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [2, FORBIDDEN, 1], "b": [1]})
+    result = await run(skipping, script)
+    assert result.status is RunStatus.PARTIAL
+    assert script.finished[0].collections["a"].outcome is Outcome.INCOMPLETE
+
+
+async def test_what_the_tenant_cannot_have_is_skipped(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [UNLICENSED], "b": [1]})
+    result = await run(skipping, script)
+    assert (result.status, result.error_codes) == (RunStatus.SUCCESS, [])
+    assert script.finished[0].collections["a"].outcome is Outcome.SKIPPED
+
+
+async def test_a_run_with_nothing_complete_fails_with_its_code(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [FORBIDDEN]})
+    async with started(skipping, script) as handle:
+        cause = await failure_of(handle)
+    assert isinstance(cause, ApplicationError)
+    assert cause.type == ErrorCode.GRAPH_PERMISSION_MISSING
+    assert script.finished[0].status is RunStatus.FAILED
+
+
+async def test_an_expired_page_token_restarts_the_listing_once(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [2, EXPIRED, 2, 1]})
+    result = await run(skipping, script)
+    assert result.status is RunStatus.SUCCESS
+    assert script.fetches[2].cursors[0].url == "/a"
+    assert script.finished[0].collections["a"].items == 3
+    assert script.upserts[-1].restarted == ["a"]
+
+
+async def test_a_second_expiry_ends_the_collection(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [2, EXPIRED, 2, EXPIRED, 1]})
+    async with started(skipping, script) as handle:
+        await failure_of(handle)
+    assert script.finished[0].error_codes == [ErrorCode.GRAPH_PAGE_EXPIRED]
+
+
+async def test_a_listing_that_goes_in_circles_ends(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [1]}, loops=True)
+    async with started(skipping, script) as handle:
+        await failure_of(handle)
+    assert script.finished[0].error_codes == [ErrorCode.GRAPH_PAGING_LOOP]
+    assert len(script.fetches) < 10
+
+
+async def test_a_wave_whose_staged_rows_are_lost_is_fetched_again(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [3]}, losses=1)
+
+    async def serve_again(request: UpsertItems) -> None:
+        script.pages["a"] = [3]
+
+    script.before_upsert = serve_again
+    result = await run(skipping, script)
+    assert result.status is RunStatus.SUCCESS
+    assert result.counts.created == 3
+    assert len(script.fetches) == 2
+    assert script.upserts[0].fetch_token != script.upserts[1].fetch_token
+
+
+async def test_a_wave_that_is_lost_again_and_again_ends_its_collections(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [3]}, losses=99)
+
+    async def serve_again(request: UpsertItems) -> None:
+        script.pages["a"] = [3]
+
+    script.before_upsert = serve_again
+    async with started(skipping, script) as handle:
+        await failure_of(handle)
+    assert script.finished[0].error_codes == [ErrorCode.STORAGE_UNAVAILABLE]
+
+
+async def test_a_run_waits_for_its_slot(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [1]}, openings=["waiting_for_slot"] * 5)
+    assert (await run(skipping, script)).status is RunStatus.SUCCESS
+
+
+async def test_a_run_that_gets_no_slot_in_time_ends_with_concurrency_limit(skipping: WorkflowEnvironment) -> None:
+    policy = RunPolicy(queue_patience=timedelta(minutes=1))
+    script = Script({"a": [1]}, openings=["waiting_for_slot"] * 1000, policy=policy)
+    async with started(skipping, script) as handle:
+        await failure_of(handle)
+    assert script.finished[0].error_codes == [ErrorCode.CONCURRENCY_LIMIT]
+    assert not script.fetches
+
+
+@pytest.mark.parametrize("by_signal", [True, False])
+async def test_a_run_is_cancelled_in_mid_wave(skipping: WorkflowEnvironment, by_signal: bool) -> None:
+    fetching = asyncio.Event()
+
+    async def hang(request: FetchPages) -> None:
+        if request.cursors[0].url != "/a":
+            fetching.set()
+            await until_cancelled(request)
+
+    script = Script({"a": [2, 2]}, before_fetch=hang)
+    async with started(skipping, script) as handle:
+        await fetching.wait()
+        if by_signal:
+            await handle.signal(SyncWorkflow.cancel, CancelRequest(reason="enough", requested_by="me"))
+            result = await handle.result()
+            assert result.status is RunStatus.CANCELLED
+        else:
+            await handle.cancel()
+            assert isinstance(await failure_of(handle), CancelledError)
+    closed = script.finished[0]
+    assert len(script.finished) == 1
+    assert (closed.status, closed.error_codes) == (RunStatus.CANCELLED, [ErrorCode.CANCELLED])
+    assert closed.counts.created == 2, "what has landed is kept"
+    assert closed.collections["a"].outcome is Outcome.INCOMPLETE
+    assert closed.cancel_requested_by == ("me" if by_signal else "Temporal cancellation")
+
+
+async def test_a_merge_under_way_is_seen_through_when_the_run_is_cancelled(skipping: WorkflowEnvironment) -> None:
+    merging, go_on = asyncio.Event(), asyncio.Event()
+
+    async def pause(request: UpsertItems) -> None:
+        merging.set()
+        await go_on.wait()
+
+    script = Script({"a": [2]}, before_upsert=pause)
+    async with started(skipping, script) as handle:
+        await merging.wait()
+        await handle.signal(SyncWorkflow.cancel, CancelRequest())
+        await handle.signal(SyncWorkflow.cancel, CancelRequest(reason="again"))
+        await handle.cancel()
+        go_on.set()
+        assert (await handle.result()).status is RunStatus.CANCELLED
+    assert script.finished[0].counts.created == 2
+    assert script.finished[0].cancel_reason is None, "the first request is the one on record"
+
+
+async def test_a_queued_run_is_cancelled(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [1]}, openings=["waiting_for_slot"] * 10_000, policy=RunPolicy(queue_patience=timedelta.max))
+    async with started(skipping, script) as handle:
+        await handle.signal(SyncWorkflow.cancel, CancelRequest())
+        assert (await handle.result()).status is RunStatus.CANCELLED
+
+
+async def test_a_run_is_cancelled_while_it_waits_for_graph(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [THROTTLED.model_copy(update={"retry_after": timedelta(days=1)})] * 100})
+    script.policy = RunPolicy(graph_patience=timedelta(days=100), cursor_attempts=1000)
+    async with started(skipping, script) as handle:
+        await handle.signal(SyncWorkflow.cancel, CancelRequest())
+        assert (await handle.result()).status is RunStatus.CANCELLED
+
+
+async def test_an_activity_that_fails_unexpectedly_ends_its_wave_alone(skipping: WorkflowEnvironment) -> None:
+    async def break_first(request: FetchPages) -> None:
+        if request.cursors[0].type_key == "c00":
+            raise ApplicationError("KeyError", type=ErrorCode.UNEXPECTED_ERROR, non_retryable=True)
+
+    script = Script({f"c{number:02}": [1] for number in range(21)}, before_fetch=break_first)
+    result = await run(skipping, script)
+    assert result.status is RunStatus.PARTIAL
+    assert result.error_codes == [ErrorCode.UNEXPECTED_ERROR]
+    assert result.counts.errors == 20
+
+
+async def test_a_storage_that_stays_away_breaks_the_run(skipping: WorkflowEnvironment) -> None:
+    async def unreachable(request: UpsertItems) -> None:
+        raise ApplicationError(
+            "PostgreSQL cannot be reached", type=ErrorCode.STORAGE_UNAVAILABLE, next_retry_delay=timedelta(minutes=20)
+        )
+
+    script = Script({"a": [1], "b": [1]}, before_upsert=unreachable)
+    async with started(skipping, script) as handle:
+        cause = await failure_of(handle)
+    assert isinstance(cause, ApplicationError)
+    assert cause.type == ErrorCode.STORAGE_UNAVAILABLE
+    assert script.finished[0].status is RunStatus.FAILED
+
+
+async def test_progress_is_answered(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [2, 1]})
+    async with started(skipping, script) as handle:
+        await handle.result()
+        progress = await handle.query(SyncWorkflow.progress)
+    assert progress.status is RunStatus.SUCCESS
+    assert progress.collections["a"].items == 3

@@ -1,0 +1,25 @@
+"""From what Temporal raises in a workflow to the stable error codes."""
+
+from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import TimeoutError as TemporalTimeoutError
+
+from activities.messages import ActivityName
+from inventory.error_codes import ErrorCode
+
+_UNANSWERED = {ActivityName.FETCH_PAGES: ErrorCode.GRAPH_UNAVAILABLE}
+"""What it means that an activity's time ran out with no word: Graph for a fetch, PostgreSQL for all others."""
+
+
+def error_code_of(error: BaseException) -> ErrorCode:
+    """The error code of a failed activity: the type that its `ApplicationError` carries, or what its silence means."""
+    cause = error.cause if isinstance(error, ActivityError) and error.cause is not None else error
+    if isinstance(cause, TemporalTimeoutError) and isinstance(error, ActivityError):
+        inner = cause.cause
+        if isinstance(inner, ApplicationError):
+            return _known(inner.type)
+        return _UNANSWERED.get(ActivityName(error.activity_type), ErrorCode.STORAGE_UNAVAILABLE)
+    return _known(cause.type) if isinstance(cause, ApplicationError) else ErrorCode.UNEXPECTED_ERROR
+
+
+def _known(code: str | None) -> ErrorCode:
+    return ErrorCode(code) if code in set(ErrorCode) else ErrorCode.UNEXPECTED_ERROR

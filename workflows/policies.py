@@ -1,0 +1,69 @@
+"""Timeouts, heartbeats and retry policies, each with the reason for its numbers."""
+
+from datetime import timedelta
+from typing import TypedDict
+
+from temporalio.common import RetryPolicy
+
+
+class ActivityLimits(TypedDict):
+    """All four, always: a missing timeout is a type error."""
+
+    start_to_close_timeout: timedelta
+    schedule_to_close_timeout: timedelta
+    heartbeat_timeout: timedelta
+    retry_policy: RetryPolicy
+
+
+DATABASE: ActivityLimits = {
+    # A statement takes milliseconds, a merge of a large wave a second or two; waiting for a pool connection up to 30.
+    "start_to_close_timeout": timedelta(minutes=2),
+    # A PostgreSQL that is restarted or failed over is back within minutes; after this the run says storage_unavailable.
+    "schedule_to_close_timeout": timedelta(minutes=30),
+    # One transaction has no progress to tell of before it ends.
+    "heartbeat_timeout": timedelta(minutes=2),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(milliseconds=500), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=15)
+    ),
+}
+
+CLOSE: ActivityLimits = {
+    **DATABASE,
+    # The record is worth waiting for: a run that cannot close it counts as abandoned once its lease has expired.
+    "schedule_to_close_timeout": timedelta(hours=6),
+}
+
+
+def fetch_limits(graph_patience: timedelta) -> ActivityLimits:
+    """The limits of a fetch. `graph_patience`: how long a wave is retried while Graph cannot be reached at all."""
+    return {
+        # The client gives one $batch 100 seconds; a token before it and the staging after it take seconds.
+        "start_to_close_timeout": timedelta(minutes=4),
+        # Whole-wave failures only (network, token endpoint): what Graph answers for a page is the frontier's patience.
+        "schedule_to_close_timeout": graph_patience,
+        # Beats come every 4 seconds while a request is under way, so a dead worker is found within 20.
+        "heartbeat_timeout": timedelta(seconds=20),
+        "retry_policy": RetryPolicy(
+            initial_interval=timedelta(seconds=1), backoff_coefficient=2.0, maximum_interval=timedelta(minutes=1)
+        ),
+    }
+
+
+BACKOFF_INITIAL = timedelta(seconds=1)
+BACKOFF_MAXIMUM = timedelta(minutes=2)
+"""Exponential backoff with full jitter for a page that Graph did not give without saying when to come back."""
+
+RETRY_AFTER_MAXIMUM = timedelta(minutes=30)
+"""An absurd Retry-After is honoured this long, then asked about again; 300 s and more are seen (GRAPH_FACTS §1.2)."""
+
+QUEUE_POLL = timedelta(seconds=10)
+"""How often a queued run asks for a slot, with jitter."""
+
+LEASE_RENEWAL = timedelta(minutes=3)
+"""How often a run that only waits renews its lease; well within `activities.run_records.LEASE`."""
+
+PAGE_CAP = 20_000
+"""Pages of one listing, at which it is taken for a loop: twenty million items at a thousand a page."""
+
+LOST_WAVE_ATTEMPTS = 3
+"""How many times a wave is fetched again because its staged rows were lost."""

@@ -1,0 +1,328 @@
+"""SyncWorkflow: one selection of one tenant, read from Graph into the inventory."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from datetime import timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+from temporalio import workflow
+from temporalio.common import Priority
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import BaseModel
+
+    from activities.messages import (
+        ActivityName,
+        BeginRunResult,
+        CursorFailure,
+        CursorRequest,
+        FetchPages,
+        FetchPagesResult,
+        FinishRun,
+        FinishRunResult,
+        RenewLease,
+        RenewLeaseResult,
+        Run,
+        UpsertItems,
+        UpsertItemsResult,
+    )
+    from inventory.error_codes import ErrorCode
+    from inventory.outcomes import RunStatus, error_codes, run_status
+    from workflows import policies, search_attributes
+    from workflows.failures import error_code_of
+    from workflows.frontier import Cursor, Frontier
+    from workflows.messages import CancelRequest, SyncInput, SyncProgress, SyncResult
+    from workflows.policies import ActivityLimits
+    from workflows.report import details
+
+ResultT = TypeVar("ResultT", bound=BaseModel)
+StepT = TypeVar("StepT")
+
+
+@workflow.defn
+class SyncWorkflow:
+    """Opens the run, reads every collection to its end in waves, closes the record.
+
+    Ended early by the `cancel` signal or by Temporal's cancellation: what has landed stays, the record is closed.
+    """
+
+    @workflow.init
+    def __init__(self, sync: SyncInput) -> None:
+        self._run = Run(
+            tenant_id=sync.tenant_id,
+            run_id=UUID(workflow.info().first_execution_run_id),
+            workflow_id=workflow.info().workflow_id,
+            selection=sync.selection,
+        )
+        self._frontier = sync.frontier or Frontier()
+        self._opened = sync.frontier is not None
+        self._status = RunStatus.RUNNING if self._opened else RunStatus.QUEUED
+        self._waiting_for: str | None = None
+        self._cancel_request: CancelRequest | None = None
+        self._work: asyncio.Task[None] | None = None
+        self._fetches: list[asyncio.Task[None]] = []
+        self._upserts: list[asyncio.Task[None]] = []
+
+    @workflow.run
+    async def run(self, sync: SyncInput) -> SyncResult:
+        """Runs to the end; raises `ApplicationError` with the first error code where the run failed."""
+        self._work = asyncio.create_task(self._read())
+        try:
+            await self._work
+        except asyncio.CancelledError:
+            return await self._close_cancelled()
+        except (ActivityError, ApplicationError) as error:
+            if is_cancelled_exception(error):
+                return await self._close_cancelled()
+            return await self._close_broken(error_code_of(error))
+        if self._frontier.cursors:
+            workflow.continue_as_new(sync.model_copy(update={"frontier": self._frontier}))
+        return await self._close(run_status(self._frontier.results.values()))
+
+    @workflow.signal
+    def cancel(self, request: CancelRequest) -> None:
+        """Ends the run as `cancelled`; the first request is the one that is recorded."""
+        if self._cancel_request is None:
+            self._cancel_request = request
+        if self._work is not None:
+            self._work.cancel()
+
+    @workflow.query
+    def progress(self) -> SyncProgress:
+        """How far the run has come."""
+        return SyncProgress(
+            status=self._status,
+            waiting_for=self._waiting_for,
+            counts=self._frontier.counts,
+            collections=self._frontier.results,
+        )
+
+    async def _read(self) -> None:
+        """Opens the run and reads until the frontier is empty or the history is long enough to continue as new."""
+        if self._cancel_request is not None:
+            raise asyncio.CancelledError
+        if not self._opened:
+            await self._open()
+        try:
+            await self._read_waves()
+        finally:
+            for fetch in self._fetches:
+                fetch.cancel()
+            await _uncancellable(_settled([*self._fetches, *self._upserts]))
+
+    async def _open(self) -> None:
+        """Queues until the run has its slot, as long as that is worth waiting for."""
+        queued_since = workflow.now()
+        while True:
+            begun = await self._activity(
+                ActivityName.BEGIN_RUN, self._run, BeginRunResult, policies.DATABASE, "open the run"
+            )
+            if begun.opening == RunStatus.RUNNING:
+                break
+            if workflow.now() - queued_since >= begun.policy.queue_patience:
+                raise ApplicationError("no slot came free", type=ErrorCode.CONCURRENCY_LIMIT)
+            self._waiting_for = begun.opening
+            self._tell()
+            await workflow.sleep(policies.QUEUE_POLL * (0.5 + workflow.random().random()), summary=begun.opening)
+        self._frontier = Frontier.of(begun.plan, begun.policy)
+        self._opened = True
+        self._waiting_for = None
+        self._set_status(RunStatus.RUNNING)
+
+    async def _read_waves(self) -> None:
+        """Keeps waves in flight: while one is merged, the next is already being fetched."""
+        while True:
+            self._reap()
+            draining = workflow.info().is_continue_as_new_suggested()
+            if not draining:
+                self._start_fetches()
+            self._tell()
+            in_flight = len(self._fetches) + len(self._upserts)
+            if in_flight == 0 and (draining or not self._frontier.cursors):
+                return
+            if in_flight:
+                await self._wait_for_wave(draining)
+            else:
+                await self._wait_for_cursor()
+
+    def _start_fetches(self) -> None:
+        limit = self._frontier.policy.waves_in_flight
+        while len(self._fetches) < limit and len(self._upserts) < limit:
+            wave = self._frontier.take_wave(workflow.now())
+            if not wave:
+                return
+            self._fetches.append(asyncio.create_task(self._fetch(wave)))
+
+    def _reap(self) -> None:
+        """Forgets finished tasks; raises what broke the first that broke."""
+        for tasks in (self._fetches, self._upserts):
+            for task in [task for task in tasks if task.done()]:
+                tasks.remove(task)
+                task.result()
+
+    async def _wait_for_wave(self, draining: bool) -> None:
+        """Until a task in flight ends, or a waiting cursor is due."""
+        due = None if draining else self._frontier.next_due()
+        timeout = None if due is None else max(0.0, (due - workflow.now()).total_seconds())
+        await workflow.wait([*self._fetches, *self._upserts], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _wait_for_cursor(self) -> None:
+        """Nothing in flight: a durable timer until the first cursor is due, in steps that keep the lease."""
+        due = self._frontier.next_due()
+        if due is None:
+            return
+        wait = due - workflow.now()
+        if wait > policies.LEASE_RENEWAL:
+            renew = RenewLease(tenant_id=self._run.tenant_id, run_id=self._run.run_id)
+            await self._activity(
+                ActivityName.RENEW_LEASE, renew, RenewLeaseResult, policies.DATABASE, "keep the slot while waiting"
+            )
+            wait = policies.LEASE_RENEWAL
+        await workflow.sleep(max(wait, timedelta(0)), summary=f"Graph asked for patience until {due:%H:%M:%S}")
+
+    async def _fetch(self, wave: list[Cursor]) -> None:
+        """Fetches one wave and hands what it staged to a merge."""
+        try:
+            fetched = await self._fetch_pages(wave)
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            failure = CursorFailure(code=error_code_of(error), retryable=False)
+            for cursor in wave:
+                self._frontier.fold_failure(cursor, failure, workflow.now(), workflow.random())
+            return
+        by_type = {page.type_key: page for page in fetched.pages}
+        for cursor in wave:
+            self._frontier.fold_page(cursor, by_type[cursor.type_key], workflow.now(), workflow.random())
+        if fetched.rows:
+            self._upserts.append(asyncio.create_task(self._upsert(wave, fetched)))
+
+    async def _fetch_pages(self, wave: list[Cursor]) -> FetchPagesResult:
+        request = FetchPages(
+            tenant_id=self._run.tenant_id,
+            run_id=self._run.run_id,
+            api_version=self._frontier.plan[wave[0].type_key].api_version,
+            cursors=[CursorRequest(type_key=cursor.type_key, url=cursor.url) for cursor in wave],
+        )
+        names = ", ".join(f"{cursor.type_key} p{cursor.page}" for cursor in wave)
+        limits = policies.fetch_limits(self._frontier.policy.graph_patience)
+        fetched = await self._activity(ActivityName.FETCH_PAGES, request, FetchPagesResult, limits, _shortened(names))
+        self._frontier.counts.requests += fetched.requests
+        return fetched
+
+    async def _upsert(self, wave: list[Cursor], fetched: FetchPagesResult) -> None:
+        """Merges one wave. Where a crash of PostgreSQL has emptied the staging, the wave's pages are read again."""
+        for _ in range(policies.LOST_WAVE_ATTEMPTS):
+            request = UpsertItems(
+                tenant_id=self._run.tenant_id,
+                run_id=self._run.run_id,
+                fetch_token=fetched.fetch_token,
+                promised_rows=fetched.rows,
+                restarted=self._frontier.restarted,
+            )
+            upserted = await self._activity(
+                ActivityName.UPSERT_ITEMS, request, UpsertItemsResult, policies.DATABASE, f"{fetched.rows} items"
+            )
+            if not upserted.lost:
+                self._frontier.fold_upsert(upserted)
+                return
+            fetched = await self._fetch_pages(wave)
+            for page in fetched.pages:
+                if page.failure is not None:
+                    self._frontier.fail(page.type_key, page.failure.code, page.failure.context)
+        for cursor in wave:
+            self._frontier.fail(cursor.type_key, ErrorCode.STORAGE_UNAVAILABLE, {})
+
+    async def _close_cancelled(self) -> SyncResult:
+        """Closes the record as `cancelled`. Temporal's own cancellation is passed on once that is done."""
+        self._frontier.cancel_open()
+        request = self._cancel_request or CancelRequest(
+            reason=workflow.cancellation_reason() or None, requested_by="Temporal cancellation"
+        )
+        result = await self._close(RunStatus.CANCELLED, ErrorCode.CANCELLED, request)
+        if self._cancel_request is None:
+            raise asyncio.CancelledError
+        return result
+
+    async def _close_broken(self, code: ErrorCode) -> SyncResult:
+        """Closes the record of a run that could not go on."""
+        self._frontier.fail_open(code)
+        return await self._close(RunStatus.FAILED, code)
+
+    async def _close(
+        self, status: RunStatus, run_error: ErrorCode | None = None, cancel: CancelRequest | None = None
+    ) -> SyncResult:
+        codes = error_codes(self._frontier.results.values(), run_error)
+        finish = FinishRun(
+            run=self._run,
+            status=status,
+            counts=self._frontier.counts,
+            error_codes=codes,
+            collections=self._frontier.results,
+            cancel_requested_by=cancel.requested_by if cancel else None,
+            cancel_reason=cancel.reason if cancel else None,
+        )
+        finished = await _uncancellable(
+            self._activity(ActivityName.FINISH_RUN, finish, FinishRunResult, policies.CLOSE, f"close as {status}")
+        )
+        self._frontier.counts = finished.counts
+        self._set_status(finished.status, codes)
+        if finished.status is RunStatus.FAILED:
+            first = run_error or (codes[0] if codes else ErrorCode.UNEXPECTED_ERROR)
+            raise ApplicationError(f"the run failed: {', '.join(codes)}", type=first, non_retryable=True)
+        return SyncResult(run_id=self._run.run_id, status=finished.status, counts=finished.counts, error_codes=codes)
+
+    async def _activity(
+        self, name: ActivityName, message: BaseModel, result: type[ResultT], limits: ActivityLimits, summary: str
+    ) -> ResultT:
+        answer: ResultT = await workflow.execute_activity(
+            name,
+            message,
+            result_type=result,
+            summary=summary,
+            priority=Priority(fairness_key=str(self._run.tenant_id)),
+            **limits,
+        )
+        return answer
+
+    def _set_status(self, status: RunStatus, codes: Sequence[ErrorCode] = ()) -> None:
+        self._status = status
+        workflow.upsert_search_attributes(
+            [
+                search_attributes.TENANT_ID.value_set(str(self._run.tenant_id)),
+                search_attributes.SELECTION_HASH.value_set(self._run.selection.hash()),
+                search_attributes.RUN_STATUS.value_set(status),
+                search_attributes.ERROR_CODES.value_set(list(codes)),
+            ]
+        )
+        self._tell()
+
+    def _tell(self) -> None:
+        workflow.set_current_details(details(self._status, self._waiting_for, self._frontier))
+
+
+async def _uncancellable(step: Coroutine[Any, Any, StepT]) -> StepT:
+    """Sees `step` through, however often the workflow is cancelled meanwhile."""
+    task = asyncio.create_task(step)
+    while not task.done():
+        try:
+            await workflow.wait([task])
+        except asyncio.CancelledError:
+            continue
+    return task.result()
+
+
+async def _settled(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Waits for all of them; what became of each no longer matters."""
+    if tasks:
+        await workflow.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()
+
+
+def _shortened(names: str, limit: int = 200) -> str:
+    """Activity summaries are kept short by the server."""
+    return names if len(names) <= limit else names[: limit - 1] + "…"
