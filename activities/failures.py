@@ -1,0 +1,51 @@
+"""Failures classified once, at the edge: whatever an activity meets becomes an error with a stable code.
+
+Messages hold no text from Graph, no URL, no row and no secret, since Temporal keeps and shows them.
+"""
+
+import traceback
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import PurePath
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from graph.errors import GraphRequestError
+from inventory.error_codes import ErrorCode
+from storage.database import StorageNotReadyError, StorageUnavailableError
+
+UNEXPECTED_ATTEMPTS = 3
+"""How often something unexpected is tried: it may be a matter of the moment, or of this worker."""
+
+
+@asynccontextmanager
+async def classified() -> AsyncIterator[None]:
+    """Turns what the body raises into an `ApplicationError` whose type is an `ErrorCode`."""
+    try:
+        yield
+    except ApplicationError:
+        raise
+    except GraphRequestError as error:
+        raise ApplicationError(
+            str(error),
+            dict(error.context),
+            type=error.code,
+            non_retryable=not error.retryable,
+            next_retry_delay=error.retry_after,
+        ) from None
+    except (StorageUnavailableError, StorageNotReadyError) as error:
+        raise ApplicationError(str(error), type=ErrorCode.STORAGE_UNAVAILABLE) from None
+    except Exception as error:  # noqa: BLE001 - the one place where what nobody foresaw gets its code
+        activity.logger.error("unexpected_error: %s at %s", type(error).__name__, _place(error))
+        raise ApplicationError(
+            f"{type(error).__name__}; the worker's log has its place",
+            type=ErrorCode.UNEXPECTED_ERROR,
+            non_retryable=activity.info().attempt >= UNEXPECTED_ATTEMPTS,
+        ) from None
+
+
+def _place(error: Exception) -> str:
+    """Where an exception was raised, without its message: that may quote a document."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return " < ".join(f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-4:]))

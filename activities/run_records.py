@@ -1,0 +1,99 @@
+"""The activities that open, keep and close a run's record."""
+
+from datetime import timedelta
+from typing import NamedTuple
+
+from temporalio import activity
+
+from activities.failures import classified
+from activities.messages import (
+    ActivityName,
+    BeginRunResult,
+    FinishRun,
+    FinishRunResult,
+    PlannedCollection,
+    RenewLease,
+    RenewLeaseResult,
+    Run,
+    RunPolicy,
+)
+from activities.tenants import TenantsFile
+from graph.catalog import Catalog
+from storage import runs
+from storage.database import Database
+
+LEASE = timedelta(minutes=10)
+"""Renewed by every fetch, every merge and every three minutes of waiting; past it a run counts as abandoned."""
+
+
+class RunLimits(NamedTuple):
+    """How many runs may be running at once."""
+
+    per_tenant: int = 2
+    overall: int = 20
+
+
+class RunRecordActivities:
+    """Idempotent by run id."""
+
+    def __init__(
+        self,
+        database: Database,
+        catalog: Catalog,
+        tenants: TenantsFile,
+        limits: RunLimits,
+        policy: RunPolicy,
+    ) -> None:
+        self._database = database
+        self._catalog = catalog
+        self._tenants = tenants
+        self._slots = runs.Slots(limits.per_tenant, limits.overall, LEASE)
+        self._policy = policy
+
+    @activity.defn(name=ActivityName.BEGIN_RUN)
+    async def begin_run(self, run: Run) -> BeginRunResult:
+        """Records the run, gives it a slot if one is free, and plans its collections in the selection's order."""
+        async with classified():
+            identity = await self._identity(run)
+            async with self._database.tenant(run.tenant_id) as session:
+                opening = await runs.open_run(session, identity, self._slots)
+            plan = [self._planned(type_key) for type_key in run.selection.type_keys]
+            return BeginRunResult(opening=opening, plan=plan, policy=self._policy)
+
+    @activity.defn(name=ActivityName.RENEW_LEASE)
+    async def renew_lease(self, request: RenewLease) -> RenewLeaseResult:
+        """Keeps the slot of a run that waits."""
+        async with classified(), self._database.tenant(request.tenant_id) as session:
+            return RenewLeaseResult(open=await runs.renew_lease(session, request.run_id, LEASE))
+
+    @activity.defn(name=ActivityName.FINISH_RUN)
+    async def finish_run(self, request: FinishRun) -> FinishRunResult:
+        """Closes the record, once: a later attempt answers what the first one wrote."""
+        async with classified():
+            identity = await self._identity(request.run)
+            ending = runs.Ending(
+                status=request.status,
+                counts=request.counts,
+                error_codes=request.error_codes,
+                collections=request.collections,
+                cancel_requested_by=request.cancel_requested_by,
+                cancel_reason=request.cancel_reason,
+            )
+            async with self._database.tenant(request.run.tenant_id) as session:
+                status, counts = await runs.finish_run(session, identity, ending)
+            return FinishRunResult(status=status, counts=counts)
+
+    async def _identity(self, run: Run) -> runs.RunIdentity:
+        tenant = await self._tenants.get(run.tenant_id)
+        name = tenant.name if tenant is not None else str(run.tenant_id)
+        return runs.RunIdentity(run.run_id, run.workflow_id, run.selection, name)
+
+    def _planned(self, type_key: str) -> PlannedCollection:
+        collection = self._catalog.collections[type_key]
+        return PlannedCollection(
+            type_key=type_key,
+            first_url=collection.first_url(),
+            api_version=collection.api_version,
+            throttle_family=collection.throttle_family,
+            wave_limit=collection.throttle_family.wave_limit,
+        )

@@ -1,0 +1,34 @@
+"""The activity that merges a fetched wave into the inventory."""
+
+from temporalio import activity
+
+from activities.failures import classified
+from activities.messages import ActivityName, UpsertItems, UpsertItemsResult
+from activities.run_records import LEASE
+from storage import merging, runs
+from storage.database import Database
+
+
+class UpsertActivities:
+    """Idempotent by fetch token: a token is merged once, and a later attempt answers what the first one did."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @activity.defn(name=ActivityName.UPSERT_ITEMS)
+    async def upsert_items(self, request: UpsertItems) -> UpsertItemsResult:
+        """Merges one wave in one transaction."""
+        async with classified():
+            try:
+                async with self._database.tenant(request.tenant_id) as session:
+                    merged = await merging.merge(
+                        session,
+                        request.run_id,
+                        request.fetch_token,
+                        promised_rows=request.promised_rows,
+                        restarted=request.restarted,
+                    )
+                    await runs.renew_lease(session, request.run_id, LEASE)
+            except merging.StagedRowsLostError:
+                return UpsertItemsResult(lost=True)
+            return UpsertItemsResult.model_validate(merged._asdict())

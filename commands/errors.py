@@ -1,0 +1,93 @@
+"""Exit codes, and errors for people: one line that says what is wrong and what to do."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+
+import typer
+from rich.console import Console
+
+from configuration import ConfigurationError
+from connections import UnreachableError
+from graph.catalog import UnknownCategoryError
+from graph.tenants import TenantsFileError, UnknownTenantError
+from graph.trust import TrustError
+from inventory.outcomes import RunStatus
+from inventory.selection import UnknownTypeKeysError
+from storage.database import DatabaseUrlError, StorageNotReadyError, StorageUnavailableError
+from storage.queries import UnknownSelectionError
+
+
+class ExitCode(IntEnum):
+    """What a command's exit says (contract)."""
+
+    SUCCESS = 0
+    UNEXPECTED = 1
+    USAGE = 2
+    PARTIAL = 3
+    FAILED = 4
+    CANCELLED = 5
+
+
+EXIT_CODE_OF_STATUS = {
+    RunStatus.SUCCESS: ExitCode.SUCCESS,
+    RunStatus.PARTIAL: ExitCode.PARTIAL,
+    RunStatus.FAILED: ExitCode.FAILED,
+    RunStatus.CANCELLED: ExitCode.CANCELLED,
+}
+
+
+class UsageError(ValueError):
+    """The command cannot be carried out as it was given; the message says how it can."""
+
+
+_WRONG_USAGE = (
+    UsageError,
+    ConfigurationError,
+    DatabaseUrlError,
+    TenantsFileError,
+    UnknownTenantError,
+    TrustError,
+    UnknownCategoryError,
+    UnknownTypeKeysError,
+    UnknownSelectionError,
+)
+
+_UNREACHABLE = (UnreachableError, StorageUnavailableError, StorageNotReadyError)
+
+
+@contextmanager
+def errors_for_people() -> Iterator[None]:
+    """Ends the command with one line on stderr and the exit code that fits what the body raised.
+
+    With TENANT_INVENTORY_DEBUG set, what nobody foresaw keeps its traceback.
+    """
+    try:
+        yield
+    except _WRONG_USAGE as error:
+        fail(str(error), ExitCode.USAGE)
+    except _UNREACHABLE as error:
+        fail(str(error), ExitCode.UNEXPECTED)
+    except KeyboardInterrupt:
+        fail("interrupted", ExitCode.UNEXPECTED)
+    except BrokenPipeError:
+        # The reader has enough, as `| head` does; what is still buffered must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(ExitCode.SUCCESS) from None
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as error:
+        if os.environ.get("TENANT_INVENTORY_DEBUG"):
+            raise
+        fail(
+            f"unexpected {type(error).__name__}; set TENANT_INVENTORY_DEBUG=1 and run again for the details",
+            ExitCode.UNEXPECTED,
+        )
+
+
+def fail(message: str, code: ExitCode) -> None:
+    """Writes one line to stderr and exits. Raises `typer.Exit`."""
+    Console(stderr=True, soft_wrap=True, highlight=False).print("error:", message, style="red", markup=False)
+    raise typer.Exit(code) from None

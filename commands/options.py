@@ -1,0 +1,111 @@
+"""What commands share: arguments, options, and what they stand for."""
+
+from collections.abc import Sequence
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from commands.errors import UsageError
+from configuration import Settings, load_settings
+from graph.catalog import load_catalog
+from graph.tenants import TenantConfig, Tenants, load_tenants
+from inventory.selection import Selection, select
+
+
+def _tenant_names(incomplete: str) -> list[str]:
+    try:
+        tenants = load_tenants(load_settings().tenants_file)
+    except ValueError:
+        return []
+    return [tenant.name for tenant in tenants if tenant.name.lower().startswith(incomplete.lower())]
+
+
+def _type_keys(incomplete: str) -> list[str]:
+    return [key for key in sorted(load_catalog().collections) if key.lower().startswith(incomplete.lower())]
+
+
+def _categories(incomplete: str) -> list[str]:
+    return [name for name in load_catalog().categories() if name.startswith(incomplete.lower())]
+
+
+TenantArgument = Annotated[
+    str,
+    typer.Argument(metavar="TENANT", help="A tenant's id or name.", autocompletion=_tenant_names, show_default=False),
+]
+OptionalTenantArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="[TENANT]", help="A tenant's id or name.", autocompletion=_tenant_names, show_default=False),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
+TypeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--type", metavar="KEY", help="A collection by its type key; may be repeated.", autocompletion=_type_keys
+    ),
+]
+CategoryOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--category", metavar="NAME", help="All collections of a category; may be repeated.", autocompletion=_categories
+    ),
+]
+AllOption = Annotated[bool, typer.Option("--all", help="All collections of the catalog.")]
+SelectionOption = Annotated[
+    str | None,
+    typer.Option("--selection", metavar="HASH", help="A selection hash, or its beginning; else the latest run's."),
+]
+
+
+def selection_of(type_keys: Sequence[str] | None, categories: Sequence[str] | None, *, everything: bool) -> Selection:
+    """The selection that the options name. Raises `UsageError` where they name none."""
+    if not type_keys and not categories and not everything:
+        raise UsageError("say what to read: --type KEY, --category NAME or --all; python starter.py catalog lists them")
+    catalog = load_catalog()
+    named = set(catalog.collections) if everything else set(type_keys or ()) | catalog.in_categories(categories or ())
+    return select(named, known=catalog.collections)
+
+
+def known_type_keys(type_keys: Sequence[str] | None) -> tuple[str, ...] | None:
+    """The type keys of a filter, each known to the catalog; None where there is no filter."""
+    if not type_keys:
+        return None
+    return select(type_keys, known=load_catalog().collections).type_keys
+
+
+def configured_tenant(settings: Settings, tenant: str) -> TenantConfig:
+    """The tenants file's entry of an id or name. Raises `UnknownTenantError`, `TenantsFileError`."""
+    return load_tenants(settings.tenants_file).find(tenant)
+
+
+class TenantNames:
+    """Names of tenants for people; a tenant that the tenants file does not have goes by its id."""
+
+    def __init__(self, tenants: Tenants | None) -> None:
+        self._tenants = tenants
+
+    @classmethod
+    def load(cls, settings: Settings) -> "TenantNames":
+        """From the tenants file, where there is one."""
+        return cls(load_tenants(settings.tenants_file) if settings.tenants_file.exists() else None)
+
+    def of(self, tenant_id: UUID) -> str:
+        """The tenant's name."""
+        tenant = self._tenants.get(tenant_id) if self._tenants is not None else None
+        return str(tenant_id) if tenant is None else tenant.name
+
+
+def tenant_id_of(settings: Settings, tenant: str) -> UUID:
+    """The id of a tenant given by id or name; an id need not be in the tenants file any more."""
+    try:
+        return UUID(tenant)
+    except ValueError:
+        return configured_tenant(settings, tenant).id
+
+
+def run_id_of(value: str) -> UUID:
+    """A run id. Raises `UsageError`."""
+    try:
+        return UUID(value)
+    except ValueError:
+        raise UsageError(f"{value!r} is no run id; python starter.py runs lists them") from None

@@ -1,0 +1,108 @@
+"""How commands print: tables for people, JSON for machines, nothing else on stdout."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+from pydantic import BaseModel
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from inventory.outcomes import Outcome, RunStatus
+from inventory.records import RunRecord
+
+stdout = Console(highlight=False)
+stderr = Console(stderr=True, highlight=False)
+
+STYLES = {
+    "success": "green",
+    "complete": "green",
+    "present": "green",
+    "high": "bold",
+    "partial": "yellow",
+    "incomplete": "yellow",
+    "missing": "yellow",
+    "low": "dim",
+    "failed": "red",
+    "cancelled": "magenta",
+    "skipped": "dim",
+    "queued": "cyan",
+    "running": "cyan",
+}
+
+
+def print_json(value: BaseModel | dict[str, Any]) -> None:
+    """One JSON object on one line of stdout."""
+    plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    sys.stdout.write(orjson.dumps(plain, default=str).decode() + "\n")
+
+
+def styled(word: object) -> Text:
+    """A word of the vocabulary in its colour."""
+    return Text(str(word or ""), style=STYLES.get(str(word), ""))
+
+
+def when(moment: datetime | None) -> str:
+    """A moment in UTC, to the second."""
+    return "" if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def lasting(duration: timedelta | None) -> str:
+    """A duration as a person would say it."""
+    if duration is None:
+        return ""
+    seconds = duration.total_seconds()
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
+    """A table on stdout; columns whose names end in `#` are numbers. Piped, it is as wide as it needs to be."""
+    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column.rstrip("#"), justify="right" if column.endswith("#") else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text("" if cell is None else str(cell)) for cell in row))
+    if not stdout.is_terminal:
+        Console(width=10_000, highlight=False).print(table)
+        return
+    stdout.print(table)
+
+
+def print_run(run: RunRecord, tenant_name: str) -> None:
+    """A run record for people: what was covered, what was not and why."""
+    counts = run.counts
+    took = run.finished_at - run.started_at if run.finished_at and run.started_at else None
+    heading = Text.assemble("run ", (str(run.run_id), "bold"), " of ", (tenant_name, "bold"), "  ", styled(run.status))
+    stdout.print(heading)
+    stdout.print(f"selection {run.selection_hash[:12]}  queued {when(run.queued_at)}  took {lasting(took) or '…'}")
+    print_table(
+        ("collection", "outcome", "pages#", "items#", "error", "context"),
+        [
+            (key, styled(one.outcome), one.pages, one.items, one.error_code, _context(one.context))
+            for key, one in sorted(run.collections.items(), key=lambda row: (_rank(row[1].outcome), row[0]))
+        ],
+    )
+    stdout.print(
+        f"{counts.observed} observed: {counts.created} created, {counts.changed} changed, {counts.unchanged} unchanged;"
+        f" {counts.missing} missing, {counts.invalid} invalid, {counts.errors} errors"
+    )
+    stdout.print(f"{counts.pages} pages in {counts.requests} requests, {counts.throttled} throttled", style="dim")
+
+
+def _rank(outcome: Outcome) -> int:
+    return (Outcome.FAILED, Outcome.INCOMPLETE, Outcome.COMPLETE, Outcome.SKIPPED).index(outcome)
+
+
+def _context(context: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {value if not isinstance(value, list) else len(value)}" for key, value in context.items())
+
+
+def status_word(status: RunStatus) -> Text:
+    """A run status in its colour."""
+    return styled(status)

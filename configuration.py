@@ -1,0 +1,127 @@
+"""Configuration from the environment, an `.env` file, or the embedded stack that is running on this machine.
+
+The environment wins over `.env`, and `.env` over the embedded stack's own file. Every value is checked at start, and
+what is wrong is said in one line.
+"""
+
+import os
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any
+
+from dotenv import dotenv_values
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from temporalio.envconfig import ClientConfig
+
+CHECKOUT = Path(__file__).resolve().parent
+TEMPORAL_NAMES = (
+    "TEMPORAL_ADDRESS",
+    "TEMPORAL_NAMESPACE",
+    "TEMPORAL_API_KEY",
+    "TEMPORAL_PROFILE",
+    "TEMPORAL_CONFIG_FILE",
+)
+"""Read by `temporalio.envconfig`, as are all that begin with `TEMPORAL_TLS` and `TEMPORAL_GRPC_META`."""
+
+
+class ConfigurationError(ValueError):
+    """What is wrong with the configuration and what to do about it, in one line, without any secret."""
+
+
+def _https(value: str | None) -> str | None:
+    if value is not None and not value.startswith("https://"):
+        raise ValueError("must begin with https://")
+    return value.rstrip("/") if value else value
+
+
+HttpsUrl = Annotated[str | None, AfterValidator(_https)]
+
+
+class Settings(BaseSettings):
+    """The settings of one process, by their environment names in lower case."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    database_url: SecretStr
+    temporal_task_queue: str = "tenant-inventory"
+    graph_base_url: HttpsUrl = None
+    graph_authority_url: HttpsUrl = None
+    graph_ca_file: Path | None = None
+    tenants_file: Path = Path("tenants.toml")
+    sensitive_fields_key: SecretStr | None = None
+    runs_per_tenant: Annotated[int, Field(ge=1, le=1000)] = 2
+    runs_overall: Annotated[int, Field(ge=1, le=100_000)] = 20
+    run_queue_patience_seconds: Annotated[int, Field(ge=0, le=604_800)] = 3600
+    graph_patience_seconds: Annotated[int, Field(ge=1, le=604_800)] = 3600
+    waves_in_flight: Annotated[int, Field(ge=1, le=64)] = 4
+    worker_activities: Annotated[int, Field(ge=1, le=1000)] = 20
+    worker_database_connections: Annotated[int, Field(ge=1, le=1000)] = 10
+    log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+
+
+def known_names() -> frozenset[str]:
+    """Every name that an `.env` file may hold."""
+    return frozenset({name.upper() for name in Settings.model_fields} | set(TEMPORAL_NAMES))
+
+
+def state_folder() -> Path:
+    """Where the embedded stack keeps its state: `.local` beside this file, or `TENANT_INVENTORY_STATE`."""
+    return Path(os.environ.get("TENANT_INVENTORY_STATE") or CHECKOUT / ".local").absolute()
+
+
+def env_files() -> tuple[Path, Path]:
+    """The files that settings come from, the later one winning: a running embedded stack's own, and `.env`."""
+    return state_folder() / "environment", Path(".env")
+
+
+def _read_env_file(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    values = dotenv_values(path)
+    known = known_names()
+    for name, value in values.items():
+        if name not in known and not name.startswith(("TEMPORAL_TLS", "TEMPORAL_GRPC_META")):
+            near = get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else "; .env.example lists all names"
+            raise ConfigurationError(f"{path}: unknown setting {name}{hint}")
+        if value is None:
+            raise ConfigurationError(f"{path}: {name} has no value; write {name}=value")
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def load_settings() -> Settings:
+    """The settings of this process. Raises `ConfigurationError` with one line for the first thing that is wrong."""
+    for path in env_files():
+        _read_env_file(path)
+    try:
+        settings = Settings(_env_file=env_files())
+    except ValidationError as error:
+        raise ConfigurationError(_first_problem(error)) from None
+    if settings.graph_ca_file is not None and not settings.graph_ca_file.is_file():
+        raise ConfigurationError(f"GRAPH_CA_FILE: there is no file {settings.graph_ca_file}")
+    return settings
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors(include_input=False, include_url=False)[0]
+    name = str(problem["loc"][0]).upper() if problem["loc"] else "settings"
+    if problem["type"] == "missing":
+        return f"{name} is not set; see .env.example, or start everything on this machine with: make demo"
+    return f"{name}: {problem['msg'].removeprefix('Value error, ')}"
+
+
+def temporal_connect_config() -> dict[str, Any]:
+    """The keyword arguments of `temporalio.client.Client.connect`, from Temporal's own environment configuration.
+
+    Raises `ConfigurationError`.
+    """
+    environment: dict[str, str] = {}
+    for path in env_files():
+        environment.update(_read_env_file(path))
+    environment.update(os.environ)
+    try:
+        config = ClientConfig.load_client_connect_config(override_env_vars=environment)
+    except (RuntimeError, ValueError, OSError) as error:
+        raise ConfigurationError(f"Temporal's configuration cannot be read: {error}") from None
+    return {"target_host": "localhost:7233", **config}

@@ -1,0 +1,83 @@
+"""The servers that every process of the product talks to, with errors for people where one does not answer."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import text
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client
+from temporalio.common import SearchAttributeIndexedValueType
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError, RPCStatusCode
+
+from storage.database import Database, StorageNotReadyError, StorageUnavailableError
+from workflows.search_attributes import ALL
+
+_INDEXED_VALUE_TYPES: Mapping[SearchAttributeIndexedValueType, IndexedValueType.ValueType] = {
+    SearchAttributeIndexedValueType.KEYWORD: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    SearchAttributeIndexedValueType.KEYWORD_LIST: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD_LIST,
+}
+
+
+class UnreachableError(Exception):
+    """A server does not answer as it should: which, at what address, and what to do, in one line."""
+
+
+async def connect_temporal(config: Mapping[str, Any]) -> Client:
+    """A client of Temporal. Raises `UnreachableError`."""
+    address = config["target_host"]
+    namespace = config.get("namespace", "default")
+    try:
+        client = await Client.connect(**config, data_converter=pydantic_data_converter)
+        await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=namespace))
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise UnreachableError(
+                f"Temporal at {address} has no namespace {namespace!r}; check TEMPORAL_NAMESPACE"
+            ) from None
+        raise UnreachableError(
+            f"Temporal at {address} refuses ({error.status.name}); check TEMPORAL_API_KEY and TLS"
+        ) from None
+    except (RuntimeError, OSError, ValueError):
+        raise UnreachableError(
+            f"Temporal does not answer at {address}; start it, or set TEMPORAL_ADDRESS (make demo starts one here)"
+        ) from None
+    return client
+
+
+async def register_search_attributes(client: Client) -> None:
+    """Adds the search attributes that the namespace lacks. Raises `UnreachableError` where that is not allowed.
+
+    Temporal Cloud and locked-down servers do not let a client add any; there they are added once by hand.
+    """
+    try:
+        listed = await client.operator_service.list_search_attributes(
+            ListSearchAttributesRequest(namespace=client.namespace)
+        )
+        missing = {
+            key.name: _INDEXED_VALUE_TYPES[key.indexed_value_type]
+            for key in ALL
+            if key.name not in listed.custom_attributes
+        }
+        if missing:
+            await client.operator_service.add_search_attributes(
+                AddSearchAttributesRequest(namespace=client.namespace, search_attributes=missing)
+            )
+    except RPCError as error:
+        if error.status is RPCStatusCode.ALREADY_EXISTS:
+            return
+        names = ", ".join(f"{key.name} ({key.indexed_value_type.name.title()})" for key in ALL)
+        raise UnreachableError(
+            f"Temporal does not let this worker add search attributes ({error.status.name}); add them by hand: {names}"
+        ) from None
+
+
+async def check_database(database: Database) -> None:
+    """Whether PostgreSQL answers and is migrated. Raises `UnreachableError`."""
+    try:
+        async with database.portfolio() as session:
+            await session.execute(text("SELECT 1 FROM sync_run LIMIT 1"))
+    except (StorageUnavailableError, StorageNotReadyError) as error:
+        raise UnreachableError(str(error)) from None

@@ -1,0 +1,67 @@
+"""Reads the catalog's entries from this folder."""
+
+import tomllib
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from graph.catalog.model import Collection
+
+
+class UnknownCategoryError(ValueError):
+    """Names the categories that the catalog does not have, and those that it has."""
+
+
+class Catalog:
+    """All collections, by type key."""
+
+    def __init__(self, collections: Iterable[Collection]) -> None:
+        self.collections: dict[str, Collection] = {}
+        for collection in sorted(collections, key=lambda one: one.type_key):
+            if collection.type_key in self.collections:
+                raise ValueError(f"the catalog has two entries {collection.type_key}")
+            self.collections[collection.type_key] = collection
+
+    def categories(self) -> list[str]:
+        """The names of the categories, sorted."""
+        return sorted({collection.category for collection in self.collections.values()})
+
+    def in_categories(self, names: Iterable[str]) -> set[str]:
+        """The type keys of the named categories. Raises `UnknownCategoryError`."""
+        wanted, known = set(names), self.categories()
+        unknown = sorted(wanted - set(known))
+        if unknown:
+            raise UnknownCategoryError(
+                f"unknown category {', '.join(map(repr, unknown))}; there are: {', '.join(known)}"
+            )
+        return {key for key, collection in self.collections.items() if collection.category in wanted}
+
+
+@cache
+def load_catalog() -> Catalog:
+    """The catalog of this release. Raises `ValueError` where an entry is wrong: a fault of the release."""
+    folder = Path(__file__).parent
+    defaults = tomllib.loads((folder / "defaults.toml").read_text(encoding="utf-8"))
+    return Catalog(
+        _entry(type_key, entry, shared, defaults)
+        for path in sorted(folder.glob("*.toml"))
+        if path.name != "defaults.toml"
+        for shared, type_key, entry in _entries(path)
+    )
+
+
+def _entries(path: Path) -> Iterable[tuple[dict[str, Any], str, dict[str, Any]]]:
+    content = tomllib.loads(path.read_text(encoding="utf-8"))
+    shared = {key: value for key, value in content.items() if not isinstance(value, dict)}
+    for type_key, entry in content.items():
+        if isinstance(entry, dict):
+            yield shared, type_key, entry
+
+
+def _entry(type_key: str, entry: dict[str, Any], shared: dict[str, Any], defaults: dict[str, Any]) -> Collection:
+    """An entry with what its file shares, and the property lists that every collection has."""
+    merged = {**shared, **entry, "type_key": type_key}
+    for name in ("volatile", "sensitive", "ordered"):
+        merged[name] = [*defaults.get(name, []), *merged.get(name, [])]
+    return Collection.model_validate(merged)

@@ -1,0 +1,241 @@
+"""HTTP to Graph. It can do nothing but read: the one public call POSTs a `$batch` of GETs."""
+
+import asyncio
+import base64
+import binascii
+import json
+import re
+import ssl
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import httpx
+import orjson
+
+from graph.errors import GraphRequestError, classify
+from graph.links import relative_link
+from graph.tenants import CLOUD_ENDPOINTS, TenantConfig
+from graph.tokens import TokenSource
+from graph.trust import ssl_context
+from inventory.error_codes import ErrorCode
+
+BATCH_LIMIT = 20
+"""Requests in one `$batch` (https://learn.microsoft.com/graph/json-batching)."""
+
+DEADLINE_SECONDS = 100
+"""For one `$batch`, from the connection to the last byte."""
+
+RESPONSE_LIMIT_BYTES = 256 * 1024 * 1024
+"""A full wave of full pages of large policies stays below; what is larger is not read to its end."""
+
+PARSE_IN_THREAD_BYTES = 256 * 1024
+
+_CLAIMS = re.compile(r'claims="([A-Za-z0-9+/=_-]+)"')
+
+
+class GraphGet(NamedTuple):
+    """One page to read. `url` is relative to the version root, or a nextLink as Graph gave it."""
+
+    key: str
+    url: str
+
+
+class GraphAnswer(NamedTuple):
+    """What Graph answered to one GET: header names in lower case, the body parsed."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+
+class GraphClient:
+    """One HTTP client a process. An async context manager."""
+
+    def __init__(self, tokens: TokenSource, context: ssl.SSLContext, *, base_url: str | None = None) -> None:
+        self._tokens = tokens
+        self._base_url = base_url
+        self._http = httpx.AsyncClient(
+            verify=context,
+            timeout=httpx.Timeout(DEADLINE_SECONDS, connect=15),
+            limits=httpx.Limits(max_connections=64, max_keepalive_connections=32),
+            follow_redirects=False,
+            headers={
+                "User-Agent": f"TenantInventory/{metadata.version('tenant-inventory')}",
+                "Accept": "application/json",
+            },
+        )
+
+    @classmethod
+    def from_endpoints(cls, *, base_url: str | None, authority_url: str | None, ca_file: Path | None) -> "GraphClient":
+        """A client for the clouds' own endpoints, or for those that are given. Raises `TrustError`."""
+        context = ssl_context(ca_file)
+        return cls(TokenSource(context, authority_url=authority_url), context, base_url=base_url)
+
+    async def __aenter__(self) -> "GraphClient":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    def check_link(self, tenant: TenantConfig, api_version: str, link: str) -> None:
+        """Raises `UntrustedLinkError` where a nextLink may not be followed."""
+        relative_link(link, self._root(tenant), api_version)
+
+    async def read_batch(
+        self, tenant: TenantConfig, api_version: str, gets: Sequence[GraphGet]
+    ) -> dict[str, GraphAnswer]:
+        """Reads 1 to 20 pages in one `$batch`; every key has its answer, whatever Graph thought of it.
+
+        A 401, of the batch or inside it, is met once with a fresh token and the claims that it asked for. Raises
+        `GraphRequestError` where the batch as a whole came to nothing, and `UntrustedLinkError` before anything is
+        sent where a link may not be followed.
+        """
+        if not 1 <= len(gets) <= BATCH_LIMIT or len({get.key for get in gets}) != len(gets):
+            raise ValueError(f"a batch has 1 to {BATCH_LIMIT} requests with keys of their own")
+        root = self._root(tenant)
+        requests = {
+            get.key: relative_link(get.url, root, api_version) if "://" in get.url[:10] else get.url for get in gets
+        }
+        outer, answers = await self._post(tenant, api_version, requests, await self._tokens.token(tenant))
+        refused = {key: url for key, url in requests.items() if key not in answers or answers[key].status == 401}
+        if outer.status == 401 or (refused and outer.status == 200):
+            challenged = outer if outer.status == 401 else next(answers[key] for key in refused)
+            token = await self._tokens.token(tenant, _claims(challenged), fresh=True)
+            outer, again = await self._post(tenant, api_version, refused or requests, token)
+            answers = {**answers, **again}
+        if outer.status != 200:
+            raise _batch_error(outer)
+        return answers
+
+    def _root(self, tenant: TenantConfig) -> str:
+        return self._base_url or CLOUD_ENDPOINTS[tenant.cloud].graph_url
+
+    async def _post(
+        self, tenant: TenantConfig, api_version: str, requests: Mapping[str, str], token: str
+    ) -> tuple[GraphAnswer, dict[str, GraphAnswer]]:
+        """The outer answer, and if it is a success the inner ones, one for every request."""
+        inner = [
+            {
+                "id": str(number),
+                "method": "GET",
+                "url": url,
+                "headers": {
+                    "client-request-id": str(uuid4()),
+                    "Prefer": "include-unknown-enum-members",
+                    "Accept": "application/json",
+                },
+            }
+            for number, url in enumerate(requests.values())
+        ]
+        url = f"{self._root(tenant)}/{api_version}/$batch"
+        outer = await self._exchange(url, orjson.dumps({"requests": inner}), token)
+        if outer.status != 200:
+            return outer, {}
+        return outer, _inner_answers(outer, list(requests))
+
+    async def _exchange(self, url: str, content: bytes, token: str) -> GraphAnswer:
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "application/json",
+            "client-request-id": str(uuid4()),
+        }
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                return await self._send(url, content, headers)
+        except (httpx.HTTPError, TimeoutError, ssl.SSLError) as error:
+            raise GraphRequestError(
+                ErrorCode.GRAPH_UNAVAILABLE,
+                f"Graph cannot be reached or broke off ({type(error).__name__})",
+                retryable=True,
+            ) from None
+
+    async def _send(self, url: str, content: bytes, headers: Mapping[str, str]) -> GraphAnswer:
+        async with self._http.stream("POST", url, content=content, headers=headers) as response:
+            body = bytearray()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > RESPONSE_LIMIT_BYTES:
+                    raise _malformed("the answer is too large")
+        answer_headers = {name.lower(): value for name, value in response.headers.items()}
+        if len(body) < PARSE_IN_THREAD_BYTES:
+            parsed = parse(bytes(body))
+        else:
+            parsed = await asyncio.to_thread(parse, bytes(body))
+        if parsed is None and response.status_code == 200:
+            raise _malformed("the answer is not JSON")
+        return GraphAnswer(response.status_code, answer_headers, parsed)
+
+
+def parse(body: bytes) -> Any:
+    """The JSON value of a body; None where it is none.
+
+    The standard library's reader takes what orjson refuses (a lone surrogate, deep nesting), so that one bad object
+    spoils no page.
+    """
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _inner_answers(outer: GraphAnswer, keys: Sequence[str]) -> dict[str, GraphAnswer]:
+    """The answers by key. Raises `GraphRequestError` where one is missing, doubled or unreadable."""
+    responses = outer.body.get("responses") if isinstance(outer.body, dict) else None
+    if not isinstance(responses, list):
+        raise _malformed("the batch's answer has no responses")
+    answers: dict[str, GraphAnswer] = {}
+    for response in responses:
+        number, status = (response.get("id"), response.get("status")) if isinstance(response, dict) else (None, None)
+        known = isinstance(number, str) and number.isdecimal() and len(number) < 4 and int(number) < len(keys)
+        if not known or not isinstance(status, int) or keys[int(str(number))] in answers:
+            raise _malformed("the batch's answer holds a response that was not asked for")
+        headers = response.get("headers")
+        answers[keys[int(str(number))]] = GraphAnswer(
+            status,
+            {str(name).lower(): str(value) for name, value in headers.items()} if isinstance(headers, dict) else {},
+            response.get("body"),
+        )
+    if len(answers) != len(keys):
+        raise _malformed("the batch's answer lacks a response")
+    return answers
+
+
+def _claims(answer: GraphAnswer) -> str | None:
+    """The claims of a continuous-access-evaluation challenge (RFC 6750; GRAPH_FACTS §6), or None."""
+    challenge = answer.headers.get("www-authenticate", "")
+    match = _CLAIMS.search(challenge) if "insufficient_claims" in challenge else None
+    if match is None:
+        return None
+    encoded = match.group(1).replace("-", "+").replace("_", "/")
+    try:
+        claims = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return claims if isinstance(parse(claims.encode()), dict) else None
+
+
+def _batch_error(outer: GraphAnswer) -> GraphRequestError:
+    failure = classify(outer)
+    if failure is None:
+        return _malformed("the batch's answer has an unknown status")
+    return GraphRequestError(
+        failure.code,
+        f"Graph refused the batch with HTTP {outer.status}",
+        retryable=failure.retryable,
+        retry_after=failure.retry_after,
+        context=failure.context,
+    )
+
+
+def _malformed(message: str) -> GraphRequestError:
+    return GraphRequestError(ErrorCode.GRAPH_MALFORMED_RESPONSE, message, retryable=True)

@@ -1,0 +1,158 @@
+"""Failures of Graph, classified by stable code: of one request (`classify`), and of a whole `$batch`."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple, Protocol
+
+from inventory.error_codes import ErrorCode
+
+Context = dict[str, str | int]
+
+_CODE = re.compile(r"^[A-Za-z0-9_.-]{1,64}$")
+_REQUEST_ID = re.compile(r"^[0-9A-Fa-f-]{8,64}$")
+_NOT_LICENSED = (
+    "request not applicable to target tenant",
+    "not licensed for this feature",
+    "doesn't have premium license",
+    "applifecycle_2210",
+)
+"""What only the message tells (GRAPH_FACTS §4); compared in lower case, never shown."""
+
+
+class Answer(Protocol):
+    """What classification looks at in an answer."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def body(self) -> Any: ...
+
+
+class ReadFailure(NamedTuple):
+    """Why one page was not read. `restart`: its token has expired, and the listing must begin anew."""
+
+    code: ErrorCode
+    retryable: bool = False
+    retry_after: timedelta | None = None
+    restart: bool = False
+    context: Mapping[str, str | int] = {}
+
+
+class GraphRequestError(Exception):
+    """A `$batch` or a token that could not be had at all. The message holds no URL, no token and no answer's text."""
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        message: str,
+        *,
+        retryable: bool,
+        retry_after: timedelta | None = None,
+        context: Mapping[str, str | int] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retryable = retryable
+        self.retry_after = retry_after
+        self.context: Context = dict(context or {})
+
+
+def classify(answer: Answer, *, permission: str | None = None) -> ReadFailure | None:
+    """What is wrong with an answer by its status and error body; None for a success.
+
+    `permission` is the one that the catalog knows for the collection, named where Graph says 403.
+    """
+    status = answer.status
+    if 200 <= status < 300:
+        return None
+    graph_code = error_code_of(answer.body)
+    context = _context(answer, graph_code)
+    retry_after = retry_after_of(answer.headers)
+    message = _message(answer.body)
+    if status == 429 or (status == 503 and retry_after is not None):
+        return ReadFailure(ErrorCode.GRAPH_THROTTLED, True, retry_after, context=context)
+    if status in (408, 500, 502, 503, 504, 509):
+        return ReadFailure(ErrorCode.GRAPH_UNAVAILABLE, True, retry_after, context=context)
+    if any(phrase in message for phrase in _NOT_LICENSED):
+        return ReadFailure(ErrorCode.GRAPH_NOT_LICENSED, context=context)
+    if status == 401:
+        return ReadFailure(ErrorCode.GRAPH_UNAUTHORIZED, context=context)
+    if status == 403:
+        if permission is not None:
+            context["permission"] = permission
+        return ReadFailure(ErrorCode.GRAPH_PERMISSION_MISSING, context=context)
+    if status in (400, 410) and _is_expired_page(graph_code, message):
+        return ReadFailure(ErrorCode.GRAPH_PAGE_EXPIRED, restart=True, context=context)
+    if status in (404, 405) or "resource not found for the segment" in message:
+        return ReadFailure(ErrorCode.GRAPH_NOT_FOUND, context=context)
+    if 300 <= status < 400:
+        return ReadFailure(ErrorCode.GRAPH_MALFORMED_RESPONSE, context=context)
+    return ReadFailure(ErrorCode.GRAPH_BAD_REQUEST, context=context)
+
+
+def retry_after_of(headers: Mapping[str, str], now: datetime | None = None) -> timedelta | None:
+    """Retry-After: seconds, also fractional, or an HTTP-date, counted from the answer's own Date (else from `now`).
+
+    None where it is absent, unreadable, negative or not a number. Never capped here. RFC 9110 §10.2.3.
+    """
+    value = headers.get("retry-after", "").strip()
+    try:
+        seconds = float(value)
+    except ValueError:
+        return _until(value, headers.get("date"), now)
+    if not 0 <= seconds <= timedelta.max.total_seconds() / 2:
+        return None
+    return timedelta(seconds=seconds)
+
+
+def _until(value: str, date: str | None, now: datetime | None) -> timedelta | None:
+    moment = _http_date(value)
+    since = (_http_date(date) if date else None) or now
+    if moment is None or since is None:
+        return None
+    return max(moment - since, timedelta(0))
+
+
+def _http_date(value: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(value)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return moment if moment.tzinfo is not None else None
+
+
+def error_code_of(body: Any) -> str | None:
+    """Graph's own error code, where it is one: a hostile answer may put anything there."""
+    error = body.get("error") if isinstance(body, dict) else None
+    code = error.get("code") if isinstance(error, dict) else None
+    return code if isinstance(code, str) and _CODE.fullmatch(code) else None
+
+
+def _message(body: Any) -> str:
+    """The message in lower case, for recognition only. Intune nests JSON in it as text, with the same words."""
+    error = body.get("error") if isinstance(body, dict) else None
+    message = error.get("message") if isinstance(error, dict) else None
+    code = error.get("code") if isinstance(error, dict) else None
+    return f"{code} {message}"[:4000].lower() if isinstance(message, str) else ""
+
+
+def _is_expired_page(graph_code: str | None, message: str) -> bool:
+    return (
+        graph_code in ("Directory_ExpiredPageToken", "DirectoryPageTokenNotFoundException", "syncStateNotFound")
+        or "skip token" in message
+        or "page token" in message
+    )
+
+
+def _context(answer: Answer, graph_code: str | None) -> Context:
+    context: Context = {"http_status": answer.status}
+    if graph_code is not None:
+        context["graph_error_code"] = graph_code
+    request_id = answer.headers.get("request-id", "")
+    if _REQUEST_ID.fullmatch(request_id):
+        context["request_id"] = request_id
+    return context

@@ -1,0 +1,159 @@
+"""The tenants file: which tenants there are, in which cloud, and where their credentials lie. It holds no secret."""
+
+import tomllib
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+
+class Cloud(StrEnum):
+    """The national clouds. Tokens of one are worth nothing in another (GRAPH_FACTS §6)."""
+
+    PUBLIC = "public"
+    USGOV = "usgov"
+    USGOV_DOD = "usgov-dod"
+    CHINA = "china"
+
+
+class Endpoints(NamedTuple):
+    """Where tokens and documents of a cloud come from; no slash at the end."""
+
+    authority_url: str
+    graph_url: str
+
+
+CLOUD_ENDPOINTS = {
+    Cloud.PUBLIC: Endpoints("https://login.microsoftonline.com", "https://graph.microsoft.com"),
+    Cloud.USGOV: Endpoints("https://login.microsoftonline.us", "https://graph.microsoft.us"),
+    Cloud.USGOV_DOD: Endpoints("https://login.microsoftonline.us", "https://dod-graph.microsoft.us"),
+    Cloud.CHINA: Endpoints("https://login.chinacloudapi.cn", "https://microsoftgraph.chinacloudapi.cn"),
+}
+"""https://learn.microsoft.com/graph/deployments"""
+
+CREDENTIALS = (
+    "client_secret_env",
+    "client_secret_file",
+    "certificate_file",
+    "federated_token_file",
+    "managed_identity",
+)
+
+
+class TenantsFileError(ValueError):
+    """What is wrong with the tenants file and what to do about it, in one line, without any value from it."""
+
+
+class UnknownTenantError(ValueError):
+    """The tenants file has no such tenant; the message names those that it has."""
+
+
+class TenantConfig(BaseModel):
+    """One tenant: exactly one of the credential fields is set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: UUID
+    name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
+    cloud: Cloud = Cloud.PUBLIC
+    client_id: Annotated[str | None, Field(min_length=1)] = None
+    client_secret_env: str | None = None
+    client_secret_file: Path | None = None
+    certificate_file: Path | None = None
+    certificate_password_env: str | None = None
+    federated_token_file: Path | None = None
+    managed_identity: bool = False
+
+    @model_validator(mode="after")
+    def _one_credential(self) -> "TenantConfig":
+        given = [name for name in CREDENTIALS if getattr(self, name)]
+        if len(given) != 1:
+            raise ValueError(f"needs exactly one of {', '.join(CREDENTIALS)}; has {', '.join(given) or 'none'}")
+        if self.certificate_password_env and not self.certificate_file:
+            raise ValueError("certificate_password_env needs certificate_file")
+        if self.client_id is None and not self.managed_identity:
+            raise ValueError("client_id is missing")
+        return self
+
+
+class Tenants:
+    """The tenants of one file, in its order."""
+
+    def __init__(self, tenants: list[TenantConfig]) -> None:
+        self._tenants = tenants
+        self._by_id = {tenant.id: tenant for tenant in tenants}
+        self._by_name = {tenant.name.casefold(): tenant for tenant in tenants}
+
+    def __iter__(self) -> Iterator[TenantConfig]:
+        return iter(self._tenants)
+
+    def __len__(self) -> int:
+        return len(self._tenants)
+
+    def get(self, tenant_id: UUID) -> TenantConfig | None:
+        """The tenant of an id, or None."""
+        return self._by_id.get(tenant_id)
+
+    def find(self, id_or_name: str) -> TenantConfig:
+        """The tenant of an id or of a name in any case. Raises `UnknownTenantError`."""
+        try:
+            tenant = self._by_id.get(UUID(id_or_name))
+        except ValueError:
+            tenant = self._by_name.get(id_or_name.casefold())
+        if tenant is None:
+            known = ", ".join(sorted(tenant.name for tenant in self._tenants)[:20]) or "none"
+            raise UnknownTenantError(f"unknown tenant {id_or_name!r}; the tenants file knows: {known}")
+        return tenant
+
+
+def load_tenants(path: Path) -> Tenants:
+    """Reads the tenants file; `[defaults]` fills what a tenant leaves out. Raises `TenantsFileError`."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise TenantsFileError(f"{path}: no such file; set TENANTS_FILE, or see docs/configuration.md") from None
+    except tomllib.TOMLDecodeError as error:
+        raise TenantsFileError(f"{path}: not valid TOML: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise TenantsFileError(f"{path}: cannot be read ({type(error).__name__})") from None
+    unknown = sorted(set(content) - {"tenant", "defaults"})
+    if unknown:
+        raise TenantsFileError(f"{path}: unknown table {unknown[0]!r}; there are [[tenant]] and [defaults]")
+    entries, defaults = content.get("tenant", []), content.get("defaults", {})
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise TenantsFileError(f"{path}: write [[tenant]] with two brackets, once for each tenant")
+    if not isinstance(defaults, dict) or {"id", "name"} & set(defaults):
+        raise TenantsFileError(f"{path}: [defaults] is a table, and has neither id nor name")
+    tenants = [_tenant(path, number, entry, defaults) for number, entry in enumerate(entries, start=1)]
+    _refuse_duplicates(path, tenants)
+    return Tenants(tenants)
+
+
+def _tenant(path: Path, number: int, entry: dict[str, Any], defaults: dict[str, Any]) -> TenantConfig:
+    inherited = dict(defaults)
+    if any(name in entry for name in CREDENTIALS):
+        for credential in (*CREDENTIALS, "certificate_password_env"):
+            inherited.pop(credential, None)
+    name = entry.get("name")
+    which = f"tenant {number}" + (f" ({name})" if isinstance(name, str) else "")
+    try:
+        return TenantConfig.model_validate({**inherited, **entry})
+    except ValidationError as error:
+        problem = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        what = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            what = f"is no key that a tenant has; known: {', '.join(TenantConfig.model_fields)}"
+        raise TenantsFileError(f"{path}: {which}: {where + ': ' if where else ''}{what}") from None
+
+
+def _refuse_duplicates(path: Path, tenants: list[TenantConfig]) -> None:
+    seen: set[UUID | str] = set()
+    for tenant in tenants:
+        for key in (tenant.id, tenant.name.casefold()):
+            if key in seen:
+                raise TenantsFileError(f"{path}: {tenant.name}: another tenant has the same id or name")
+            seen.add(key)

@@ -1,0 +1,25 @@
+"""Which CAs are trusted for Graph and for tokens: the system's own, and those of GRAPH_CA_FILE."""
+
+import ssl
+from pathlib import Path
+
+import certifi
+
+
+class TrustError(ValueError):
+    """GRAPH_CA_FILE is not a CA bundle."""
+
+
+def ssl_context(ca_file: Path | None) -> ssl.SSLContext:
+    """A client context that trusts the system's CAs, certifi's, and those of `ca_file`. Raises `TrustError`.
+
+    Handed to httpx and to requests (MSAL) alike: left to themselves they read different environment variables.
+    """
+    context = ssl.create_default_context()
+    context.load_verify_locations(cafile=certifi.where())
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except (OSError, ssl.SSLError):
+            raise TrustError(f"GRAPH_CA_FILE: {ca_file} is not a bundle of PEM certificates") from None
+    return context
