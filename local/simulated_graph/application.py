@@ -1,0 +1,57 @@
+"""The HTTP side: which address is Graph, which the token endpoint, which the simulator's own."""
+
+from collections.abc import Sequence
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from local.simulated_graph.messages import GraphRequest, Kind, segment_unknown
+from local.simulated_graph.service import Service
+
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+def application(service: Service, control_routes: Sequence[BaseRoute]) -> Starlette:
+    """The server's application. Any method reaches the service, so that a write is refused and on record."""
+
+    async def token(request: Request) -> Response:
+        return await answered(request, Kind.TOKEN)
+
+    async def graph(request: Request) -> Response:
+        return await answered(request, Kind.BATCH if request.path_params["path"] == "$batch" else Kind.DIRECT)
+
+    async def nowhere(request: Request) -> Response:
+        asked = await _graph_request(request, Kind.DIRECT)
+        answer = segment_unknown(asked, asked.path.split("/")[1])
+        service.recorder.record(asked, answer)
+        return Response(answer.body, answer.status, {**asked.standard_headers(), **answer.headers})
+
+    async def answered(request: Request, kind: Kind) -> Response:
+        asked = await _graph_request(request, kind)
+        answer = await service.answer(asked)
+        return Response(answer.body, answer.status, {**asked.standard_headers(), **answer.headers})
+
+    return Starlette(
+        routes=[
+            *control_routes,
+            Route("/{tenant}/v2.0/.well-known/openid-configuration", token, methods=_METHODS),
+            Route("/{tenant}/oauth2/v2.0/token", token, methods=_METHODS),
+            Route("/v1.0/{path:path}", graph, methods=_METHODS),
+            Route("/beta/{path:path}", graph, methods=_METHODS),
+            Route("/{path:path}", nowhere, methods=_METHODS),
+        ]
+    )
+
+
+async def _graph_request(request: Request, kind: Kind) -> GraphRequest:
+    return GraphRequest(
+        kind=kind,
+        method=request.method,
+        path=request.scope["path"],
+        query=request.scope["query_string"].decode("latin-1"),
+        headers=dict(request.headers),
+        tenant_id=request.path_params.get("tenant"),
+        body=await request.body(),
+    )

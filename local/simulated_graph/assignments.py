@@ -1,0 +1,54 @@
+"""Assignments: whom a policy or an app is meant for, made up from the tenant's groups."""
+
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+from local.simulated_graph.documents import Document
+from local.simulated_graph.endpoints import Endpoint
+
+_ALL_USERS = "acacacac-9df4-4c7d-9d50-4ef0226f57a9"
+_ALL_DEVICES = "adadadad-808e-44e2-905a-0b7873a8a531"
+_APPS = "deviceAppManagement/mobileApps"
+
+
+def drawn_assignments(endpoint: Endpoint, document_id: str, group_ids: Sequence[str]) -> list[Document]:
+    """Nought to three assignments of the document, always the same ones."""
+    random = Random(document_id)  # noqa: S311 (repeatable, not secret)
+    targets: list[Document] = []
+    if random.random() < 0.2:
+        targets.append(random.choice((_everyone("allLicensedUsers"), _everyone("allDevices"))))
+    chosen = random.sample(group_ids, min(len(group_ids), random.randrange(3)))
+    targets += [
+        _group(group_id, excluded=number > 0 and random.random() < 0.5) for number, group_id in enumerate(chosen)
+    ]
+    return [_assignment(endpoint, document_id, target) for target in targets]
+
+
+def group_assignments(endpoint: Endpoint, document_id: str, group_ids: Sequence[str]) -> list[Document]:
+    """One assignment of the document to each of the groups."""
+    return [_assignment(endpoint, document_id, _group(group_id)) for group_id in group_ids]
+
+
+def _everyone(who: str) -> Document:
+    return {"@odata.type": f"#microsoft.graph.{who}AssignmentTarget", **_NO_FILTER}
+
+
+def _group(group_id: str, *, excluded: bool = False) -> Document:
+    kind = "exclusionGroup" if excluded else "group"
+    return {"@odata.type": f"#microsoft.graph.{kind}AssignmentTarget", **_NO_FILTER, "groupId": group_id}
+
+
+def _assignment(endpoint: Endpoint, document_id: str, target: Document) -> Document:
+    everyone = _ALL_USERS if "allLicensedUsers" in target["@odata.type"] else _ALL_DEVICES
+    target_id = target.get("groupId", everyone)
+    if endpoint.path == _APPS:
+        return {"id": f"{target_id}_1_0", "intent": "required", "source": "direct", "sourceId": document_id,
+                "settings": None, "target": target}  # fmt: skip
+    return {"id": f"{document_id}_{target_id}", "source": "direct", "sourceId": document_id, "target": target}
+
+
+_NO_FILTER: dict[str, Any] = {
+    "deviceAndAppManagementAssignmentFilterId": None,
+    "deviceAndAppManagementAssignmentFilterType": "none",
+}

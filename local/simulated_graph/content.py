@@ -1,0 +1,182 @@
+"""What one tenant holds, collection by collection, and how it is edited while it is served."""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from threading import RLock
+from typing import Any
+
+from local.simulated_graph.assignments import drawn_assignments, group_assignments
+from local.simulated_graph.documents import Document, complete, made_id, with_new_id
+from local.simulated_graph.endpoints import ENDPOINTS, Endpoint, casts_of, endpoint_at
+from local.simulated_graph.moments import edit_moment
+from local.simulated_graph.sample import sample_documents
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One served object. `key` is what edits call it: its id where that is its own, else a made-up handle.
+
+    A raw item is served just as it was given: any JSON value, or bytes that need not even be JSON.
+    """
+
+    key: str
+    document: Any
+    raw: bool = False
+
+
+class Content:
+    """The documents of one tenant: those of a folder, filled up with a sample where the folder has none.
+
+    A collection is made when it is first asked for. Thread-safe. Items are replaced, never changed in place, so a list
+    of items that was handed out stays as it was.
+    """
+
+    def __init__(
+        self, tenant_id: str, folder: Mapping[str, list[Document]], items_per_collection: int | None = None
+    ) -> None:
+        self._tenant_id = tenant_id
+        self._folder = folder
+        self._scale = items_per_collection
+        self._collections: dict[str, list[Item]] = {}
+        self._edits = 0
+        self._lock = RLock()
+
+    @property
+    def lock(self) -> RLock:
+        """Held by each edit; hold it over several to have them seen together."""
+        return self._lock
+
+    def items(self, endpoint: Endpoint) -> list[Item]:
+        """What the endpoint lists, in order."""
+        with self._lock:
+            items = self._collection(endpoint)
+            if endpoint.cast_of is None:
+                return list(items)
+            return [item for item in items if _type(item) == endpoint.odata_type]
+
+    def find(self, endpoint: Endpoint, object_id: str) -> Item | None:
+        """The object whose id is `object_id`; the first one, where hostile content has several."""
+        for item in self.items(endpoint):
+            if isinstance(item.document, dict) and item.document.get("id") == object_id:
+                return item
+        return None
+
+    def add(self, path: str, document: Any, *, raw: bool = False) -> str:
+        """Append an object and return its key. Unless `raw`, the server gives it the id and times that it lacks."""
+        endpoint = endpoint_at(path)
+        with self._lock:
+            items = self._collection(endpoint)
+            moment = self._next_edit()
+            taken = {item.key for item in items}
+            made = made_id(f"{self._tenant_id}/{endpoint.path}/added/{self._edits}")
+            document = deepcopy(document)
+            if raw:
+                own = document.get("id") if isinstance(document, dict) else None
+                item = Item(own if isinstance(own, str) and own not in taken else made, document, raw=True)
+            else:
+                if endpoint.cast_of is not None:
+                    document = {"@odata.type": endpoint.odata_type, **document}
+                times = {name: moment for name in (endpoint.created, endpoint.modified) if name}
+                document = complete({**times, **document}, endpoint, made)
+                item = Item(document["id"], document)
+                if item.key in taken:
+                    raise ValueError(f"{endpoint.path} has {item.key} already; add a second one with raw=True")
+            items.append(item)
+            return item.key
+
+    def change(self, path: str, key: str, changes: Mapping[str, Any]) -> None:
+        """Give properties other values; the modified time and the version follow, as a server has it."""
+        endpoint = endpoint_at(path)
+        with self._lock:
+            position, item = self._located(endpoint, key)
+            document = {**item.document, **self._bumped(endpoint, item), **deepcopy(dict(changes))}
+            self._collection(endpoint)[position] = Item(key, document, item.raw)
+
+    def rename(self, path: str, key: str, name: str) -> None:
+        """Change the property that is the object's name here (`displayName`, `name`, `tokenName` …)."""
+        self.change(path, key, {endpoint_at(path).name: name})
+
+    def remove(self, path: str, key: str) -> None:
+        """Take an object away."""
+        endpoint = endpoint_at(path)
+        with self._lock:
+            position, _ = self._located(endpoint, key)
+            del self._collection(endpoint)[position]
+
+    def reassign(self, path: str, key: str, group_ids: Sequence[str]) -> None:
+        """Assign an object to just these groups. Its modified time stays, as in Intune."""
+        endpoint = endpoint_at(path)
+        if endpoint.navigation("assignments") is None:
+            raise ValueError(f"{endpoint.path} has no assignments")
+        with self._lock:
+            position, item = self._located(endpoint, key)
+            assigned = group_assignments(endpoint, item.document["id"], group_ids)
+            document = {**item.document, "assignments": assigned}
+            if "isAssigned" in document:
+                document["isAssigned"] = bool(assigned)
+            self._collection(endpoint)[position] = Item(key, document, item.raw)
+
+    def reset(self) -> None:
+        """Forget every edit."""
+        with self._lock:
+            self._collections.clear()
+            self._edits = 0
+
+    def _next_edit(self) -> str:
+        self._edits += 1
+        return edit_moment(self._edits)
+
+    def _located(self, endpoint: Endpoint, key: str) -> tuple[int, Item]:
+        for position, item in enumerate(self._collection(endpoint)):
+            if item.key == key:
+                return position, item
+        raise KeyError(f"{endpoint.path} has no {key}")
+
+    def _bumped(self, endpoint: Endpoint, item: Item) -> Document:
+        bumped: Document = {endpoint.modified: self._next_edit()} if endpoint.modified else {}
+        version = item.document.get("version")
+        if isinstance(endpoint.first_version, int) and isinstance(version, int):
+            bumped["version"] = version + 1
+        elif isinstance(endpoint.first_version, str):
+            bumped["version"] = f'"{made_id(f"{item.key}/version/{self._edits}")}"'
+        return {} if item.raw else bumped
+
+    def _collection(self, endpoint: Endpoint) -> list[Item]:
+        source = ENDPOINTS[endpoint.source]
+        if source.path not in self._collections:
+            self._collections[source.path] = [Item(each["id"], each) for each in self._made(source)]
+        return self._collections[source.path]
+
+    def _made(self, source: Endpoint) -> list[Document]:
+        documents = self._scaled(source, self._folder.get(source.path, []))
+        views = casts_of(source.path)
+        present = {document.get("@odata.type") for document in documents}
+        for endpoint in views or [source]:
+            if (endpoint.odata_type not in present) if views else not documents:
+                documents += sample_documents(endpoint, self._tenant_id, self._scale)
+        if not any(endpoint.navigation("assignments") for endpoint in (source, *views)):
+            return documents
+        group_ids = [item.key for item in self._collection(ENDPOINTS["groups"])]
+        return [_assigned(source, document, group_ids) for document in documents]
+
+    def _scaled(self, source: Endpoint, documents: list[Document]) -> list[Document]:
+        """The folder's documents, cut or repeated under other ids and names until there are as many as wanted."""
+        if self._scale is None or not documents:
+            return list(documents)
+        copies = documents[: self._scale]
+        for number in range(len(documents), self._scale):
+            original = documents[number % len(documents)]
+            copy = with_new_id(original, made_id(f"{source.path}/{original['id']}/copy/{number}"))
+            copies.append({**copy, source.name: f"{original.get(source.name)} ({number})"})
+        return copies
+
+
+def _assigned(endpoint: Endpoint, document: Document, group_ids: Sequence[str]) -> Document:
+    assigned = document.get("assignments") or drawn_assignments(endpoint, document["id"], group_ids)
+    followed = {"isAssigned": bool(assigned)} if "isAssigned" in document else {}
+    return {**document, **followed, "assignments": assigned}
+
+
+def _type(item: Item) -> str | None:
+    return item.document.get("@odata.type") if isinstance(item.document, dict) else None

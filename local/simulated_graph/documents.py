@@ -1,0 +1,190 @@
+"""Published documents, made ready to be served: what a default GET hides is taken off, what is missing is given."""
+
+import gzip
+from copy import deepcopy
+from functools import lru_cache
+from pathlib import Path
+from random import Random
+from typing import Any
+from uuid import UUID, uuid5
+
+import orjson
+
+from local.simulated_graph.endpoints import ENDPOINTS, Endpoint
+from local.simulated_graph.moments import moment
+
+Document = dict[str, Any]
+
+NAMESPACE = UUID("5f0c2a3e-7a51-4b0e-9d59-0b6f2f6a7c11")
+"""Root of every made-up id, so that the same tenant has the same ids in every process."""
+
+# Complex and entity types that are what their property declares: minimal metadata doesn't name those.
+_DECLARED_TYPES = frozenset(
+    f"#microsoft.graph.{name}"
+    for name in (
+        "deviceManagementConfigurationSetting",
+        "deviceManagementConfigurationChoiceSettingValue",
+        "deviceManagementConfigurationGroupSettingValue",
+        "deviceManagementConfigurationPolicyTemplateReference",
+        "deviceManagementConfigurationSettingInstanceTemplateReference",
+        "deviceManagementConfigurationSettingValueTemplateReference",
+        "deviceComplianceScheduledActionForRule",
+        "deviceComplianceActionItem",
+        "sharedPCAccountManagerPolicy",
+        "conditionalAccessConditionSet",
+        "conditionalAccessApplications",
+        "conditionalAccessUsers",
+        "conditionalAccessGrantControls",
+        "conditionalAccessSessionControls",
+        "conditionalAccessLocations",
+        "conditionalAccessPlatforms",
+        "conditionalAccessGuestsOrExternalUsers",
+        "conditionalAccessDevices",
+        "conditionalAccessFilter",
+        "conditionalAccessAgents",
+        "conditionalAccessAgentContext",
+        "conditionalAccessClientApplications",
+        "conditionalAccessAuthenticationFlows",
+        "signInFrequencySessionControl",
+        "persistentBrowserSessionControl",
+        "applicationEnforcedRestrictionsSessionControl",
+        "continuousAccessEvaluationSessionControl",
+        "authenticationStrengthPolicy",
+    )
+)
+
+
+@lru_cache(maxsize=4)
+def read_folder(folder: Path) -> dict[str, list[Document]]:
+    """The documents of each `<path with _>.jsonl.gz` in `folder`, by endpoint path, ready to be served.
+
+    A file that no endpoint serves is an error: a document that silently stays out would look like a clean run.
+    Callers must not change what they get.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is no folder of documents")
+    by_file_name = {path.replace("/", "_"): endpoint for path, endpoint in ENDPOINTS.items()}
+    documents: dict[str, list[Document]] = {}
+    for file in sorted(folder.glob("*.jsonl.gz")):
+        name = file.name.removesuffix(".jsonl.gz")
+        if name not in by_file_name:
+            raise ValueError(f"{file.name}: the simulated Graph has no such endpoint")
+        endpoint = by_file_name[name]
+        documents[endpoint.path] = _read_file(file, endpoint)
+    return documents
+
+
+def _read_file(file: Path, endpoint: Endpoint) -> list[Document]:
+    taken: set[str] = set()
+    documents = []
+    with gzip.open(file, "rb") as lines:
+        for number, line in enumerate(lines):
+            record = orjson.loads(line)
+            document = record["document"]
+            if record["style"] == "odata-full":
+                document = without_full_metadata(document)
+            document.pop("@odata.context", None)
+            document.pop("assignments@odata.context", None)
+            if document.get("@odata.type") == endpoint.odata_type:
+                del document["@odata.type"]
+            if document.get("id") in taken:
+                document = with_new_id(document, made_id(f"{endpoint.path}#{number}"))
+            documents.append(complete(document, endpoint, made_id(f"{endpoint.path}#{number}")))
+            taken.add(documents[-1]["id"])
+    return documents
+
+
+def made_id(name: str) -> str:
+    """The id that stands for `name`, the same in every process."""
+    return str(uuid5(NAMESPACE, name))
+
+
+def without_full_metadata(value: Any) -> Any:
+    """`value` as minimal metadata shows it: no links, no actions, no declared types. What a request binds stays."""
+    if isinstance(value, list):
+        return [without_full_metadata(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: without_full_metadata(each) for key, each in value.items() if not _only_in_full(key, each)}
+
+
+def _only_in_full(key: str, value: Any) -> bool:
+    if key == "@odata.type":
+        return value in _DECLARED_TYPES
+    return key.startswith("#microsoft.graph.") or ("@odata." in key and not key.endswith("@odata.bind"))
+
+
+def with_new_id(document: Document, new_id: str) -> Document:
+    """A copy of `document` under another id, its assignments following."""
+    old_id = document.get("id")
+    copy = {**document, "id": new_id}
+    if old_id and copy.get("assignments"):
+        copy["assignments"] = orjson.loads(orjson.dumps(copy["assignments"]).replace(old_id.encode(), new_id.encode()))
+    return copy
+
+
+def complete(document: Document, endpoint: Endpoint, made: str) -> Document:
+    """`document` with what a server gives to it: the id `made` and its times, where it has none of its own."""
+    random = Random(made)  # noqa: S311 (repeatable, not secret)
+    first = moment(random)
+    last = max(first, moment(random))
+    given: Document = {}
+    if not isinstance(document.get("id"), str):
+        given["id"] = made
+    if endpoint.created and endpoint.created not in document:
+        given[endpoint.created] = first
+    if endpoint.modified and endpoint.modified not in document:
+        given[endpoint.modified] = last
+    if endpoint.first_version is not None and "version" not in document:
+        given["version"] = endpoint.first_version
+    completed = {**document, **given}
+    if "definitionValues" in completed:
+        completed["definitionValues"] = _definition_values(completed)
+    return completed
+
+
+def _definition_values(policy: Document) -> list[Document]:
+    """The policy's definition values as Graph shows them, from the request bodies that exports keep."""
+    published = policy["definitionValues"]
+    values = []
+    for number, value in enumerate(deepcopy(published if isinstance(published, list) else [published])):
+        shown: Document = {
+            "createdDateTime": policy["createdDateTime"],
+            "enabled": value["enabled"],
+            "configurationType": value.get("configurationType", "policy"),
+            "id": value.get("id") or made_id(f"{policy['id']}/definitionValues/{number}"),
+            "lastModifiedDateTime": policy["lastModifiedDateTime"],
+            "definition": value.get("definition")
+            or {
+                "id": _bound_id(value["definition@odata.bind"]),
+                "classType": value.get("#Definition_classType", "machine"),
+                "displayName": value.get("#Definition_displayName", ""),
+                "categoryPath": value.get("#Definition_categoryPath", ""),
+                "policyType": "admxBacked",
+            },
+        }
+        presented = value.get("presentationValues") or []
+        shown["presentationValues"] = [
+            _presentation_value(each, made_id(f"{shown['id']}/presentationValues/{position}"), shown)
+            for position, each in enumerate(presented if isinstance(presented, list) else [presented])
+        ]
+        values.append(shown)
+    return values
+
+
+def _presentation_value(published: Document, made: str, definition_value: Document) -> Document:
+    times = {key: definition_value[key] for key in ("createdDateTime", "lastModifiedDateTime")}
+    shown = {
+        key: value for key, value in published.items() if not key.startswith("#") and not key.endswith("@odata.bind")
+    }
+    if "presentation" not in shown:
+        shown["presentation"] = {
+            "id": _bound_id(published["presentation@odata.bind"]),
+            "label": published.get("#Presentation_Label", ""),
+        }
+    return {"id": made, **times, **shown}
+
+
+def _bound_id(bind: str) -> str:
+    """The last id of `…/groupPolicyDefinitions('<id>')`."""
+    return bind.rsplit("('", 1)[1].removesuffix("')")

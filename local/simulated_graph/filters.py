@@ -1,0 +1,133 @@
+"""`$filter`, as much of it as configuration is read with: comparisons, `isof`, `startswith`, `and`, `or`, `not`."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+Predicate = Callable[[dict[str, Any]], bool]
+
+_TOKEN = re.compile(r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<mark>[(),])|(?P<word>[^\s(),']+))")
+_FUNCTIONS = ("isof", "startswith", "contains", "endswith")
+
+
+class FilterError(ValueError):
+    """The filter is malformed, or says what this Graph cannot do."""
+
+
+def parse(text: str, declared_type: str) -> Predicate:
+    """What `$filter=text` asks of a document whose `@odata.type`, unless it shows one, is `declared_type`."""
+    tokens: list[str] = []
+    at = 0
+    stripped = text.rstrip()
+    while at < len(stripped):
+        match = _TOKEN.match(stripped, at)
+        if match is None:
+            raise FilterError(f"Syntax error at position {at} in '{text}'.")
+        tokens.append(match.group().strip())
+        at = match.end()
+    return _Parser(tokens, declared_type).whole()
+
+
+class _Parser:
+    def __init__(self, tokens: list[str], declared_type: str) -> None:
+        self._tokens = tokens
+        self._declared_type = declared_type
+
+    def whole(self) -> Predicate:
+        predicate = self._either()
+        if self._tokens:
+            raise FilterError(f"Syntax error at '{self._tokens[0]}'.")
+        return predicate
+
+    def _either(self) -> Predicate:
+        left = self._both()
+        while self._accept("or"):
+            left = _or(left, self._both())
+        return left
+
+    def _both(self) -> Predicate:
+        left = self._one()
+        while self._accept("and"):
+            left = _and(left, self._one())
+        return left
+
+    def _one(self) -> Predicate:
+        if self._accept("not"):
+            inner = self._one()
+            return lambda document: not inner(document)
+        if self._accept("("):
+            inner = self._either()
+            self._expect(")")
+            return inner
+        word = self._next()
+        if word in _FUNCTIONS and self._accept("("):
+            return self._function(word)
+        return self._comparison(word)
+
+    def _function(self, name: str) -> Predicate:
+        first = self._next()
+        if name == "isof":
+            self._expect(")")
+            wanted = f"#{first.strip(chr(39))}"
+            return lambda document: document.get("@odata.type", self._declared_type) == wanted
+        self._expect(",")
+        text = str(_literal(self._next())).lower()
+        self._expect(")")
+        test: Callable[[str], bool] = {
+            "startswith": lambda value: value.startswith(text),
+            "endswith": lambda value: value.endswith(text),
+            "contains": lambda value: text in value,
+        }[name]
+        return lambda document: isinstance(value := _property(document, first), str) and test(value.lower())
+
+    def _comparison(self, path: str) -> Predicate:
+        operator = self._next()
+        if operator not in {"eq", "ne"}:
+            raise FilterError(f"Unsupported operator '{operator}'.")
+        wanted = _literal(self._next())
+        return lambda document: (_property(document, path) == wanted) is (operator == "eq")
+
+    def _next(self) -> str:
+        if not self._tokens:
+            raise FilterError("Expression expected at the end.")
+        return self._tokens.pop(0)
+
+    def _accept(self, token: str) -> bool:
+        if self._tokens and self._tokens[0] == token:
+            self._tokens.pop(0)
+            return True
+        return False
+
+    def _expect(self, token: str) -> None:
+        if not self._accept(token):
+            raise FilterError(f"'{token}' expected.")
+
+
+def _or(left: Predicate, right: Predicate) -> Predicate:
+    return lambda document: left(document) or right(document)
+
+
+def _and(left: Predicate, right: Predicate) -> Predicate:
+    return lambda document: left(document) and right(document)
+
+
+def _property(document: dict[str, Any], path: str) -> Any:
+    """The value at `templateReference/templateFamily`; a cast (`microsoft.graph.managedApp/`) changes nothing."""
+    value: Any = document
+    for name in path.split("/"):
+        if name.startswith("microsoft.graph."):
+            continue
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _literal(token: str) -> Any:
+    if token.startswith("'"):
+        return token[1:-1].replace("''", "'")
+    named = {"null": None, "true": True, "false": False}
+    if token in named:
+        return named[token]
+    try:
+        return int(token)
+    except ValueError:
+        return token

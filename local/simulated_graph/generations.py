@@ -1,0 +1,45 @@
+"""Generations: a life of the sample tenant in steps, each of which adds one object, changes one and removes one."""
+
+from random import Random
+
+from local.simulated_graph.content import Content, Item
+from local.simulated_graph.endpoints import ENDPOINTS, Endpoint
+from local.simulated_graph.sample import sample_document
+
+_LIVELY = (
+    "deviceManagement/configurationPolicies",
+    "identity/conditionalAccess/policies",
+    "deviceManagement/deviceConfigurations",
+    "deviceAppManagement/mobileApps",
+    "deviceManagement/deviceCompliancePolicies",
+)
+
+# Above the number of any document that the sample tenant starts with, however it is scaled.
+_FIRST_ADDED = 1_000_000
+
+
+def advance(content: Content, tenant_id: str, generation: int) -> None:
+    """Take the tenant from the generation before `generation` to it. The steps depend on nothing but their number.
+
+    One generation adds, changes and removes in three different collections, so each can be told from the others;
+    a collection that has run empty passes its turn to the next.
+    """
+    random = Random(f"{tenant_id}/generation/{generation}")  # noqa: S311 (repeatable, not secret)
+    turn = generation % len(_LIVELY)
+    added, *others = (ENDPOINTS[path] for path in _LIVELY[turn:] + _LIVELY[:turn])
+    with content.lock:
+        content.add(added.path, sample_document(added, tenant_id, _FIRST_ADDED + generation))
+        changed, item = _some_item(content, others, random)
+        if "description" in item.document:
+            content.change(changed.path, item.key, {"description": f"Changed in generation {generation}."})
+        else:
+            content.rename(changed.path, item.key, f"{item.document[changed.name]} (generation {generation})")
+        removed, item = _some_item(content, [each for each in others if each is not changed], random)
+        content.remove(removed.path, item.key)
+
+
+def _some_item(content: Content, endpoints: list[Endpoint], random: Random) -> tuple[Endpoint, Item]:
+    for endpoint in endpoints:
+        if items := content.items(endpoint):
+            return endpoint, random.choice(items)
+    raise ValueError("the tenant has nothing left to change or to remove")

@@ -1,0 +1,118 @@
+"""What comes in and what goes out: a request to Graph or to the token endpoint, and its answer or error."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+from uuid import uuid4
+
+import orjson
+
+from local.simulated_graph.endpoints import Area
+
+JSON_TYPE = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
+_DIAGNOSTIC = '{"ServerInfo":{"DataCenter":"Simulated","Slice":"E","Ring":"0","ScaleUnit":"000","RoleInstance":"SIM"}}'
+
+
+class Kind(StrEnum):
+    """How a request came: to the token endpoint, directly, as a `$batch`, or inside of one."""
+
+    TOKEN = "token"  # noqa: S105 (a kind of request)
+    DIRECT = "direct"
+    BATCH = "batch"
+    INNER = "inner"
+
+
+@dataclass(frozen=True, slots=True)
+class GraphRequest:
+    """One request, outer or inner. `path` starts with `/` and holds the version; `query` is as it came, undecoded.
+
+    `tenant_id` is the token's tenant where the token is good, and the path's at the token endpoint. `batch_id` is the
+    `request-id` of the `$batch` around an inner request and `inner_id` its id there. Header names are lower case.
+    """
+
+    kind: Kind
+    method: str
+    path: str
+    query: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    tenant_id: str | None = None
+    body: bytes = b""
+    batch_id: str | None = None
+    inner_id: str | None = None
+    request_id: str = field(default_factory=lambda: str(uuid4()))
+
+    def standard_headers(self) -> dict[str, str]:
+        """What Graph puts on every answer (GRAPH_FACTS §1.2); `Date` comes from the HTTP server."""
+        return {
+            "request-id": self.request_id,
+            "client-request-id": self.headers.get("client-request-id", self.request_id),
+            "x-ms-ags-diagnostic": _DIAGNOSTIC,
+            "Strict-Transport-Security": "max-age=31536000",
+            "Cache-Control": "no-cache",
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer, as bytes, so that a hostile one is served as it is."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, status: int, document: Any, headers: Mapping[str, str] | None = None) -> "Answer":
+        """An answer whose body is `document` as JSON."""
+        return cls(status, orjson.dumps(document), {"Content-Type": JSON_TYPE, **(headers or {})})
+
+
+BeforeAnswer = Callable[[GraphRequest], Answer | None]
+"""Asked before each answer, token endpoint and inner requests included: another answer, or None for the usual one.
+
+It runs in the server's loop, so it must not block.
+"""
+
+
+def error(
+    request: GraphRequest, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
+) -> Answer:
+    """An error in Graph's shape (GRAPH_FACTS §4)."""
+    inner = {
+        "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
+        "request-id": request.request_id,
+        "client-request-id": request.headers.get("client-request-id", request.request_id),
+    }
+    return Answer.of(status, {"error": {"code": code, "message": message, "innerError": inner}}, headers)
+
+
+def segment_unknown(request: GraphRequest, segment: str) -> Answer:
+    """A path that this Graph version does not have."""
+    return error(request, 400, "BadRequest", f"Resource not found for the segment '{segment}'.")
+
+
+def not_found(request: GraphRequest, area: Area, what: str) -> Answer:
+    """An object that does not exist, in the words of the service that was asked."""
+    if area is Area.DIRECTORY:
+        message = f"Resource '{what}' does not exist or one of its queried reference-property objects are not present."
+        return error(request, 404, "Request_ResourceNotFound", message)
+    if area is Area.IDENTITY:
+        return error(request, 404, "ResourceNotFound", f"Resource '{what}' does not exist.")
+    nested = {
+        "_version": 3,
+        "Message": f"Object with id '{what}' not found. - Operation ID (for customer support): "
+        f"00000000-0000-0000-0000-000000000000 - Activity ID: {request.request_id} - "
+        "Url: https://fef.simulated.manage.microsoft.com/DeviceConfiguration/",
+        "CustomApiErrorPhrase": "",
+        "RetryAfter": None,
+        "ErrorSourceService": "",
+        "HttpHeaders": "{}",
+    }
+    return error(request, 404, "ResourceNotFound", orjson.dumps(nested, option=orjson.OPT_INDENT_2).decode())
+
+
+def method_not_allowed(request: GraphRequest) -> Answer:
+    """The simulated tenants are read-only."""
+    message = "Specified HTTP method is not allowed for the request target."
+    return error(request, 405, "Request_BadRequest", message, {"Allow": "GET"})

@@ -1,0 +1,92 @@
+"""The system query options of a request, checked as Graph checks them."""
+
+from dataclasses import dataclass, field
+from typing import Self
+from urllib.parse import unquote_plus
+
+_KNOWN = frozenset({"$select", "$expand", "$top", "$filter", "$count", "$skiptoken", "$format"})
+
+
+class QueryError(ValueError):
+    """An option that Graph answers with 400; the text is its message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a request asks for. `expand` maps each navigation to the options in its parentheses.
+
+    `skiptoken` is decoded once, as a server does. `rest` is every other option as it came, for the nextLink.
+    """
+
+    select: tuple[str, ...] = ()
+    expand: "dict[str, Query]" = field(default_factory=dict)
+    top: int | None = None
+    filter: str | None = None
+    count: bool = False
+    skiptoken: str | None = None
+    rest: str = ""
+
+    @classmethod
+    def parse(cls, raw: str) -> Self:
+        """The options of `raw`, a query as it came over the wire. On beta the `$` may be left out, so here too."""
+        options: dict[str, str] = {}
+        rest = []
+        for part in filter(None, raw.split("&")):
+            name, _, value = part.partition("=")
+            name = f"${unquote_plus(name).removeprefix('$')}"
+            if name not in _KNOWN:
+                raise QueryError(f"The query parameter '{name}' is not supported.")
+            if name in options:
+                raise QueryError(f"Query option '{name}' was specified more than once.")
+            options[name] = unquote_plus(value)
+            if name != "$skiptoken":
+                rest.append(f"{name}={value}")
+        return cls._of(options, "&".join(rest))
+
+    @classmethod
+    def _of(cls, options: dict[str, str], rest: str = "") -> Self:
+        return cls(
+            select=tuple(_split(options.get("$select", ""), ",")),
+            expand=_expansions(options.get("$expand", "")),
+            top=_top(options.get("$top")),
+            filter=options.get("$filter"),
+            count=options.get("$count", "false").lower() == "true",
+            skiptoken=options.get("$skiptoken"),
+            rest=rest,
+        )
+
+    @classmethod
+    def nested(cls, text: str) -> Self:
+        """The options in the parentheses of an expanded navigation, which semicolons part."""
+        pairs = (part.partition("=") for part in _split(text, ";"))
+        return cls._of({f"${name.strip().removeprefix('$')}": value for name, _, value in pairs})
+
+
+def _top(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not text.isdecimal() or int(text) == 0:
+        raise QueryError(f"Invalid value '{text}' for $top query option found.")
+    return int(text)
+
+
+def _expansions(text: str) -> dict[str, Query]:
+    """`assignments,scheduledActionsForRule($expand=…)` by navigation; a cast before the navigation changes nothing."""
+    expansions = {}
+    for part in _split(text, ","):
+        name, opened, nested = part.partition("(")
+        if opened and not nested.endswith(")"):
+            raise QueryError(f"Parsing OData Select and Expand failed: ')' expected in '{part}'.")
+        expansions[name.strip().rsplit("/", 1)[-1]] = Query.nested(nested.removesuffix(")"))
+    return expansions
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """The parts of `text` between separators that are in no parentheses."""
+    parts, depth, start = [], 0, 0
+    for at, character in enumerate(text):
+        depth += (character == "(") - (character == ")")
+        if character == separator and depth == 0:
+            parts.append(text[start:at])
+            start = at + 1
+    return [part.strip() for part in (*parts, text[start:]) if part.strip()]

@@ -1,0 +1,184 @@
+"""Answers a GET: finds what the path names and shows it as the query asks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from local.simulated_graph.content import Content, Item
+from local.simulated_graph.documents import Document
+from local.simulated_graph.endpoints import ENDPOINTS, INTUNE_PAGE, Area, Endpoint, Navigation
+from local.simulated_graph.filters import FilterError, parse
+from local.simulated_graph.messages import Answer, GraphRequest, error, not_found, segment_unknown
+from local.simulated_graph.paging import Page, Pager, Sizes
+from local.simulated_graph.query import Query, QueryError
+from local.simulated_graph.showing import check_selected, show, show_related
+
+_TIP = "Use $select to choose only the properties your app needs, as this can lead to performance improvements."
+
+
+class _MissingError(LookupError):
+    """No such object; the text is its id."""
+
+
+class _SegmentError(LookupError):
+    """No such path; the text is the segment at fault."""
+
+
+class Reader:
+    """The Graph at `base_url`, once it is clear who asks."""
+
+    def __init__(self, base_url: str, pager: Pager) -> None:
+        self._base_url = base_url
+        self._pager = pager
+
+    def answer(self, request: GraphRequest, tenant_id: str, content: Content) -> Answer:
+        """The answer to a GET from the tenant whose content this is."""
+        version, _, path = request.path.lstrip("/").partition("/")
+        area = Area.INTUNE
+        try:
+            endpoint, rest = _located(version, path)
+            area = endpoint.area
+            query = Query.parse(request.query)
+            reading = _Reading(self._base_url, self._pager, version, tenant_id, content, endpoint, query)
+            return Answer.of(200, reading.body(rest))
+        except _SegmentError as unknown:
+            return segment_unknown(request, str(unknown))
+        except _MissingError as missing:
+            return not_found(request, area, str(missing))
+        except (QueryError, FilterError) as invalid:
+            return error(request, 400, "BadRequest", str(invalid))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One GET under way."""
+
+    base_url: str
+    pager: Pager
+    version: str
+    tenant_id: str
+    content: Content
+    endpoint: Endpoint
+    query: Query
+
+    def body(self, rest: Sequence[str]) -> Any:
+        """The body for the endpoint itself or, with the segments after it, for something below."""
+        if self.endpoint.singleton:
+            rest = ("", *rest)
+        if not rest:
+            return self._listing()
+        items = self.content.items(self.endpoint)
+        item = (items[0] if items else None) if self.endpoint.singleton else self.content.find(self.endpoint, rest[0])
+        if item is None:
+            raise _MissingError(rest[0] or self.endpoint.path)
+        path = self.endpoint.path if self.endpoint.singleton else f"{self.endpoint.path}/{rest[0]}"
+        if len(rest) > 1:
+            return self._related(item, path, rest[1:])
+        check_selected([item], self.endpoint, self.query)
+        shown = show(item, self.endpoint, self.query, self._item_context(item), listed=False)
+        if item.raw:
+            return shown
+        return {"@odata.context": self._context(f"{self.endpoint.path}/$entity"), **shown}
+
+    def _listing(self) -> Document:
+        items = self.content.items(self.endpoint)
+        check_selected(items, self.endpoint, self.query)
+        if self.version == "v1.0":
+            items = [item for item in items if _type(item) not in self.endpoint.beta_types]
+        if self.endpoint.paged:
+            page = self._page(
+                self.endpoint.path, len(items), Sizes(self.endpoint.page_size, self.endpoint.largest_page)
+            )
+            # Filtered after the page was cut: so pages may be empty and still have a nextLink.
+            on_page = self._filtered(items[page.start : page.stop])
+        else:
+            # `$top` cuts, and nothing tells that there is more (GRAPH_FACTS §2).
+            on_page = self._filtered(items)[: self.query.top]
+            page = Page(0, len(on_page), None)
+        chain: list[str] = []
+        shown = []
+        for item in on_page:
+            if self.endpoint.growing_context:
+                chain.append((_type(item) or self.endpoint.odata_type).removeprefix("#"))
+            context = "/".join((self._item_context(item), *chain))
+            shown.append(show(item, self.endpoint, self.query, context, listed=True))
+        return self._page_body(self.endpoint.path, shown, page, total=len(items))
+
+    def _related(self, item: Item, path: str, rest: Sequence[str]) -> Any:
+        """What `rest`, from a navigation of the item on, names: a related collection, or one object in it."""
+        value: Any = item.document if isinstance(item.document, dict) else {}
+        navigations = self.endpoint.navigations
+        found: Navigation | None = None
+        for segment in rest:
+            path = f"{path}/{segment}"
+            if isinstance(value, list):
+                value = next((each for each in value if each.get("id") == segment), None)
+            else:
+                found = next((each for each in navigations if each.name == segment), None)
+                if found is None:
+                    raise _SegmentError(segment)
+                value, navigations = value.get(segment, None if found.single else []), found.children
+            if value is None:
+                raise _MissingError(segment)
+        entity = found.name if found else self.endpoint.entity
+        if isinstance(value, dict):
+            shown = show_related(value, navigations, self.query, self._context(path), entity)
+            return {"@odata.context": self._context(f"{path}/$entity"), **shown}
+        page = self._page(path, len(value), Sizes(found.page_size if found else INTUNE_PAGE, INTUNE_PAGE))
+        related = [
+            show_related(each, navigations, self.query, self._context(f"{path}/{each.get('id')}"), entity)
+            for each in value[page.start : page.stop]
+        ]
+        return self._page_body(path, related, page, total=len(value))
+
+    def _page(self, path: str, rows: int, sizes: Sizes) -> Page:
+        address = f"{self.base_url}/{self.version}/{quote(path)}"
+        return self.pager.page(address, self.tenant_id, self.query, rows, sizes)
+
+    def _filtered(self, items: list[Item]) -> list[Item]:
+        if self.query.filter is None:
+            return items
+        wanted = parse(self.query.filter, self.endpoint.odata_type)
+        return [item for item in items if isinstance(item.document, dict) and wanted(item.document)]
+
+    def _page_body(self, path: str, shown: list[Any], page: Page, total: int) -> Document:
+        body: Document = {"@odata.context": self._context(path)}
+        if self.endpoint.area is Area.INTUNE:
+            # The page's own count, never a total (GRAPH_FACTS §2).
+            if self.query.count or self.endpoint.counts_unasked:
+                body["@odata.count"] = len(shown)
+        elif self.query.count and self.query.skiptoken is None:
+            body["@odata.count"] = total
+        if page.next_link is not None:
+            body["@odata.nextLink"] = page.next_link
+        if not self.query.select:
+            body["@microsoft.graph.tips"] = _TIP
+        body["value"] = shown
+        return body
+
+    def _context(self, path: str) -> str:
+        return f"{self.base_url}/{self.version}/$metadata#{path}"
+
+    def _item_context(self, item: Item) -> str:
+        return self._context(f"{self.endpoint.path}('{item.key}')")
+
+
+def _located(version: str, path: str) -> tuple[Endpoint, list[str]]:
+    """The endpoint with the longest path that `path` starts with, and the segments after it."""
+    segments = [segment for segment in path.split("/") if segment]
+    for length in range(len(segments), 0, -1):
+        endpoint = ENDPOINTS.get("/".join(segments[:length]))
+        if endpoint is not None:
+            if version not in endpoint.versions:
+                raise _SegmentError(segments[length - 1])
+            return endpoint, segments[length:]
+    for length in range(1, len(segments) + 1):
+        prefix = "/".join(segments[:length])
+        if not any(known.startswith(f"{prefix}/") for known in ENDPOINTS):
+            raise _SegmentError(segments[length - 1])
+    raise _SegmentError(segments[-1] if segments else "")
+
+
+def _type(item: Item) -> str | None:
+    return item.document.get("@odata.type") if isinstance(item.document, dict) else None

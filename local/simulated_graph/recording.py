@@ -1,0 +1,92 @@
+"""What was asked of the simulated Graph, so that a test can say what a client did rather than what it meant to do."""
+
+import hashlib
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import Lock
+
+from local.simulated_graph.messages import Answer, GraphRequest, Kind
+
+_KEPT_HEADERS = ("accept", "client-request-id", "consistencylevel", "content-type", "prefer", "user-agent")
+_KEPT_REQUESTS = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRequest:
+    """One request and how it was answered; `number` counts from 1 and never starts again.
+
+    Of a credential only `token_fingerprint` is kept, equal for equal tokens; None means that no bearer token was sent.
+    """
+
+    number: int
+    kind: Kind
+    method: str
+    path: str
+    query: str
+    tenant_id: str | None
+    status: int
+    request_id: str
+    batch_id: str | None
+    inner_id: str | None
+    headers: Mapping[str, str]
+    token_fingerprint: str | None
+    answer_size_bytes: int
+
+
+class Recorder:
+    """Keeps the latest requests, and counts all of them. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._number = 0
+        self._requests: deque[RecordedRequest] = deque(maxlen=_KEPT_REQUESTS)
+        self._counts: Counter[str] = Counter()
+
+    def record(self, request: GraphRequest, answer: Answer) -> None:
+        """Write down a request that has been answered."""
+        with self._lock:
+            self._number += 1
+            self._counts.update((request.kind.value, f"{request.kind.value} {answer.status}"))
+            self._requests.append(
+                RecordedRequest(
+                    number=self._number,
+                    kind=request.kind,
+                    method=request.method,
+                    path=request.path,
+                    query=request.query,
+                    tenant_id=request.tenant_id,
+                    status=answer.status,
+                    request_id=request.request_id,
+                    batch_id=request.batch_id,
+                    inner_id=request.inner_id,
+                    headers={name: request.headers[name] for name in _KEPT_HEADERS if name in request.headers},
+                    token_fingerprint=_fingerprint(request.headers.get("authorization", "")),
+                    answer_size_bytes=len(answer.body),
+                )
+            )
+
+    def requests(self, kind: Kind | None = None, tenant_id: str | None = None, after: int = 0) -> list[RecordedRequest]:
+        """The requests so far, oldest first, of one kind or tenant and with numbers above `after` if so wished."""
+        with self._lock:
+            return [
+                each
+                for each in self._requests
+                if each.number > after and kind in {None, each.kind} and tenant_id in {None, each.tenant_id}
+            ]
+
+    def counts(self) -> dict[str, int]:
+        """How many requests there were of each kind (`inner`), and of each kind and status (`inner 404`)."""
+        with self._lock:
+            return dict(sorted(self._counts.items()))
+
+    def clear(self) -> None:
+        """Forget requests and counts."""
+        with self._lock:
+            self._requests.clear()
+            self._counts.clear()
+
+
+def _fingerprint(authorization: str) -> str | None:
+    scheme, _, token = authorization.partition(" ")
+    return hashlib.sha256(token.encode()).hexdigest()[:16] if scheme.lower() == "bearer" and token else None

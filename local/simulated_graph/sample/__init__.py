@@ -1,0 +1,28 @@
+"""A sample tenant, made up from nothing but its id: for every endpoint, how many documents and how each is made."""
+
+from local.simulated_graph.documents import Document, complete, made_id
+from local.simulated_graph.endpoints import Endpoint
+from local.simulated_graph.sample import apps_and_enrollment, device_configuration, identity
+from local.simulated_graph.sample.draw import Draw, Sample, titled
+
+_SAMPLES = device_configuration.SAMPLES | apps_and_enrollment.SAMPLES | identity.SAMPLES
+
+_PLAIN = Sample(5, lambda draw: titled(draw, "Sample"))
+
+
+def sample_of(endpoint: Endpoint) -> Sample:
+    """How the endpoint's documents are made; one that has no maker of its own gets plain ones."""
+    return _SAMPLES.get(endpoint.path, _PLAIN)
+
+
+def sample_document(endpoint: Endpoint, tenant_id: str, index: int) -> Document:
+    """Document number `index` of the endpoint in the tenant, as a server holds it."""
+    draw = Draw(tenant_id, endpoint.path, index)
+    return complete(sample_of(endpoint).make(draw), endpoint, made_id(f"{tenant_id}/{endpoint.path}/{index}"))
+
+
+def sample_documents(endpoint: Endpoint, tenant_id: str, count: int | None = None) -> list[Document]:
+    """The endpoint's documents in the tenant: as many as a sample tenant has, or `count` where it is scaled."""
+    sample = sample_of(endpoint)
+    wanted = sample.size if count is None or sample.fixed else count
+    return [sample_document(endpoint, tenant_id, index) for index in range(wanted)]

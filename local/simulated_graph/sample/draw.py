@@ -1,0 +1,81 @@
+"""The choices behind one sample document: they follow from the tenant, the collection and the number alone."""
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any, NamedTuple, TypeVar
+
+from local.simulated_graph.documents import Document, made_id
+from local.simulated_graph.moments import moment
+
+T = TypeVar("T")
+
+_RINGS = ("Pilot", "Early adopters", "Broad", "Executives", "Kiosks", "Shared devices", "Frontline", "Developers")
+_PLACES = ("Berlin", "Leeds", "Oslo", "Turin", "Austin", "Osaka", "Lyon", "Perth")
+
+
+class Draw:
+    """Seeded choices for document number `index` of the collection at `path`."""
+
+    def __init__(self, tenant_id: str, path: str, index: int) -> None:
+        self.tenant_id = tenant_id
+        self.index = index
+        self._seed = f"{tenant_id}/{path}/{index}"
+        self._random = Random(self._seed)  # noqa: S311 (repeatable, not secret)
+
+    def id(self, what: str = "") -> str:
+        """The document's id, or that of a part of it."""
+        return made_id(f"{self._seed}/{what}" if what else self._seed)
+
+    def id_of(self, path: str, index: int) -> str:
+        """The id of another document of this tenant."""
+        return made_id(f"{self.tenant_id}/{path}/{index}")
+
+    def pick(self, choices: Sequence[T]) -> T:
+        """One of `choices`, at random."""
+        return self._random.choice(choices)
+
+    def cycle(self, choices: Sequence[T]) -> T:
+        """One of `choices`, each in its turn, so that a sample has every kind."""
+        return choices[self.index % len(choices)]
+
+    def number(self, low: int, high: int) -> int:
+        """An integer from `low` to `high`, both included."""
+        return self._random.randint(low, high)
+
+    def flag(self) -> bool:
+        """True or false."""
+        return self._random.random() < 0.5
+
+    def moment(self) -> str:
+        """A time as Graph writes it."""
+        return moment(self._random)
+
+    def name(self, subject: str) -> str:
+        """A display name as people give them; the number keeps it apart from the others."""
+        return f"{subject} - {self.pick(_RINGS)} {self.pick(_PLACES)} {self.index + 1:03d}"
+
+    def scope_tags(self) -> list[str]:
+        """`roleScopeTagIds`: nearly always the default tag."""
+        return self.pick((["0"], ["0"], ["0"], ["0", "1"]))
+
+
+class Sample(NamedTuple):
+    """How many documents a sample tenant has of a collection, and how one is made.
+
+    `fixed` collections are not scaled: a tenant has one organization however large it is.
+    """
+
+    size: int
+    make: Callable[[Draw], Document]
+    fixed: bool = False
+
+
+def titled(draw: Draw, subject: str, *, kind: str | None = None, **properties: Any) -> Document:
+    """A document with what nearly every Intune object has, and `properties`; `kind` is its derived type."""
+    return {
+        **({"@odata.type": f"#microsoft.graph.{kind}"} if kind else {}),
+        "displayName": draw.name(subject),
+        "description": draw.pick(("", f"Managed by the endpoint team. {subject}.", "Reviewed every quarter.")),
+        "roleScopeTagIds": draw.scope_tags(),
+        **properties,
+    }

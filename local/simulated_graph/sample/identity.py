@@ -1,0 +1,160 @@
+"""Sample documents: Conditional Access, policies and the directory."""
+
+from local.simulated_graph.documents import Document
+from local.simulated_graph.sample.draw import Draw, Sample
+
+
+def _conditional_access_policy(draw: Draw) -> Document:
+    return {
+        "templateId": None,
+        "displayName": draw.name(f"CA{draw.index:03d}"),
+        # Null until the first edit, as on real policies.
+        "modifiedDateTime": draw.pick((None, draw.moment())),
+        "state": draw.cycle(("enabled", "enabledForReportingButNotEnforced", "disabled")),
+        "deletedDateTime": None,
+        "partialEnablementStrategy": None,
+        "sessionControls": None,
+        "conditions": {
+            "userRiskLevels": [],
+            "signInRiskLevels": draw.pick(([], ["high"], ["high", "medium"])),
+            "clientAppTypes": ["all"],
+            "platforms": None,
+            "locations": None,
+            "applications": {"includeApplications": ["All"], "excludeApplications": [], "includeUserActions": []},
+            "users": {
+                "includeUsers": [],
+                "excludeUsers": [],
+                "includeGroups": [draw.id_of("groups", draw.number(0, 19))],
+                "excludeGroups": [draw.id_of("groups", 0)],
+                "includeRoles": [],
+                "excludeRoles": [],
+            },
+        },
+        "grantControls": {"operator": "OR", "builtInControls": [draw.pick(("mfa", "block", "compliantDevice"))]},
+    }
+
+
+def _named_location(draw: Draw) -> Document:
+    address = {"@odata.type": "#microsoft.graph.iPv4CidrRange", "cidrAddress": f"203.0.113.{draw.index % 256}/32"}
+    kinds: list[tuple[str, Document]] = [
+        ("countryNamedLocation", {"countriesAndRegions": ["DE", "GB"], "includeUnknownCountriesAndRegions": False}),
+        ("ipNamedLocation", {"isTrusted": True, "ipRanges": [address]}),
+    ]
+    kind, properties = draw.cycle(kinds)
+    return {
+        "@odata.type": f"#microsoft.graph.{kind}",
+        "displayName": draw.name("Location"),
+        "deletedDateTime": None,
+        **properties,
+    }
+
+
+def _authentication_strength(draw: Draw) -> Document:
+    return {
+        "displayName": draw.name("Strength"),
+        "description": "",
+        "policyType": draw.cycle(("builtIn", "custom")),
+        "requirementsSatisfied": "mfa",
+        "allowedCombinations": ["windowsHelloForBusiness", "fido2"],
+        "combinationConfigurations": [],
+    }
+
+
+def _authentication_context(draw: Draw) -> Document:
+    context = f"c{draw.index + 1}"
+    return {"id": context, "displayName": draw.name("Context"), "description": "", "isAvailable": draw.flag()}
+
+
+def _agreement(draw: Draw) -> Document:
+    file = {"id": draw.id("file"), "fileName": "terms.pdf", "language": "en", "isDefault": True}
+    return {
+        "displayName": draw.name("Terms of use"),
+        "isViewingBeforeAcceptanceRequired": draw.flag(),
+        "isPerDeviceAcceptanceRequired": False,
+        "userReacceptRequiredFrequency": None,
+        "termsExpiration": None,
+        "files": [file],
+        "acceptances": [],
+    }
+
+
+def _authorization_policy(_: Draw) -> Document:
+    return {
+        "id": "authorizationPolicy",
+        "displayName": "Authorization Policy",
+        "description": "Used to manage authorization related settings across the company.",
+        "allowInvitesFrom": "adminsAndGuestInviters",
+        "allowedToUseSSPR": True,
+        "blockMsolPowerShell": True,
+        "guestUserRoleId": "2af84b1e-32c8-42b7-82bc-daa82404023b",
+        "defaultUserRolePermissions": {"allowedToCreateApps": False, "allowedToCreateSecurityGroups": False},
+    }
+
+
+def _security_defaults(_: Draw) -> Document:
+    return {
+        "id": "00000000-0000-0000-0000-000000000005",
+        "displayName": "Security Defaults",
+        "description": "Security defaults is a set of basic identity security mechanisms.",
+        "isEnabled": False,
+    }
+
+
+def _group(draw: Draw) -> Document:
+    dynamic = draw.index % 4 == 3
+    return {
+        "deletedDateTime": None,
+        "classification": None,
+        "description": None,
+        "displayName": draw.name("Group"),
+        "groupTypes": ["DynamicMembership"] if dynamic else [],
+        "mail": None,
+        "mailEnabled": False,
+        "mailNickname": draw.id("nickname")[:10],
+        "membershipRule": '(device.deviceOwnership -eq "Company")' if dynamic else None,
+        "membershipRuleProcessingState": "On" if dynamic else None,
+        "renewedDateTime": draw.moment(),
+        "securityEnabled": True,
+        "securityIdentifier": f"S-1-12-1-{draw.number(10**8, 10**9)}-{draw.number(10**8, 10**9)}",
+        "visibility": None,
+    }
+
+
+def _organization(draw: Draw) -> Document:
+    return {
+        "id": draw.tenant_id,
+        "displayName": f"Sample organization {draw.tenant_id[:4]}",
+        "countryLetterCode": "DE",
+        "tenantType": "AAD",
+        "assignedPlans": [{"service": "SCO", "capabilityStatus": "Enabled", "servicePlanId": draw.id("plan")}],
+        "verifiedDomains": [{"name": "sample.example", "isDefault": True, "isInitial": True, "type": "Managed"}],
+    }
+
+
+def _subscribed_sku(draw: Draw) -> Document:
+    sku = draw.id("sku")
+    return {
+        "id": f"{draw.tenant_id}_{sku}",
+        "accountName": "sample",
+        "appliesTo": "User",
+        "capabilityStatus": "Enabled",
+        "consumedUnits": draw.number(1, 900),
+        "skuId": sku,
+        "skuPartNumber": draw.cycle(("SPE_E5", "INTUNE_A", "AAD_PREMIUM_P2")),
+        "prepaidUnits": {"enabled": 1000, "suspended": 0, "warning": 0},
+        "servicePlans": [],
+    }
+
+
+SAMPLES = {
+    "identity/conditionalAccess/policies": Sample(16, _conditional_access_policy),
+    "identity/conditionalAccess/namedLocations": Sample(5, _named_location),
+    "identity/conditionalAccess/authenticationStrengths/policies": Sample(4, _authentication_strength),
+    "identity/conditionalAccess/authenticationContextClassReferences": Sample(3, _authentication_context),
+    "identityGovernance/termsOfUse/agreements": Sample(3, _agreement),
+    "policies/authorizationPolicy": Sample(1, _authorization_policy, fixed=True),
+    "policies/identitySecurityDefaultsEnforcementPolicy": Sample(1, _security_defaults, fixed=True),
+    "groups": Sample(20, _group),
+    "organization": Sample(1, _organization, fixed=True),
+    "subscribedSkus": Sample(3, _subscribed_sku, fixed=True),
+}

@@ -1,0 +1,201 @@
+"""The simulated Graph as a running server, in a thread of its own."""
+
+import asyncio
+import socket
+from contextlib import ExitStack
+from datetime import timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from secrets import token_urlsafe
+from tempfile import TemporaryDirectory
+from threading import Event, Thread
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+
+from local.simulated_graph.application import application
+from local.simulated_graph.certificates import Authority, write_private
+from local.simulated_graph.content import Content
+from local.simulated_graph.control import control_routes
+from local.simulated_graph.credentials import Credentials
+from local.simulated_graph.documents import made_id, read_folder
+from local.simulated_graph.messages import BeforeAnswer, Kind
+from local.simulated_graph.paging import Pager
+from local.simulated_graph.reading import Reader
+from local.simulated_graph.recording import RecordedRequest
+from local.simulated_graph.service import Service
+from local.simulated_graph.tenant import SimulatedTenant
+from local.simulated_graph.tokens import DEFAULT_LIFETIME, TokenService
+
+_NAMES = ("Contoso", "Fabrikam", "Northwind", "Tailspin", "Woodgrove", "Litware", "Proseware", "Adatum")
+_KEEP_ALIVE_SECONDS = 75
+
+
+class SimulatedGraph:
+    """A simulated Microsoft Graph, and Entra's token endpoint, over HTTPS on this machine; runs while it is entered.
+
+    `documents` is a folder of published documents; what it has nothing for, and everything where it is None, comes from
+    a sample tenant. All tenants of a folder serve the same documents, so an id is unique in its tenant only.
+    `items_per_collection` scales every collection, `page_size` overrides every page size, `empty_page_every` puts an
+    empty page after every so many, `latency` passes before each direct or inner request is answered. The same `seed`
+    makes the same tenants, documents and skiptokens in every process. `state` is a folder for CA and control key that
+    outlives the server.
+    """
+
+    def __init__(
+        self,
+        documents: Path | None = None,
+        *,
+        tenants: int = 2,
+        items_per_collection: int | None = None,
+        page_size: int | None = None,
+        empty_page_every: int = 0,
+        latency: timedelta = timedelta(0),
+        token_lifetime: timedelta = DEFAULT_LIFETIME,
+        generation: int = 0,
+        seed: int = 0,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        state: Path | None = None,
+    ) -> None:
+        folder_documents = read_folder(documents) if documents else {}
+        self._held = ExitStack()
+        folder = state or Path(self._held.enter_context(TemporaryDirectory(prefix="simulated-graph-")))
+        authority = Authority(folder)
+        self.ca_file = authority.ca_file
+        self.control_key_file = folder / "control.key"
+        if not self.control_key_file.exists():
+            write_private(self.control_key_file, token_urlsafe().encode())
+        self.control_key = self.control_key_file.read_text()
+
+        self._socket = self._held.enter_context(socket.create_server((host, port), family=_family(host), backlog=512))
+        # Accepted sockets inherit it; without it Nagle's algorithm holds each answer's body back for 40 ms.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        named = f"[{host}]" if ":" in host else host
+        self.base_url = f"https://{named}:{self._socket.getsockname()[1]}"
+        self.authority_url = self.base_url
+        self.control_url = f"{self.base_url}/_simulator"
+
+        ids = [made_id(f"tenant/{seed}/{number}") for number in range(tenants)]
+        credentials = {each: Credentials(made_id(f"{each}/app"), f"secret-{made_id(f'{each}/secret')}") for each in ids}
+        contents = {each: Content(each, folder_documents, items_per_collection) for each in ids}
+        reader = Reader(self.base_url, Pager(f"skiptokens {seed}", page_size, empty_page_every))
+        tokens = TokenService(self.base_url, credentials, str(seed), token_lifetime)
+        self._service = Service(reader, tokens, contents, latency)
+        self.tenants = [
+            SimulatedTenant(each, _name(number), credentials[each], contents[each], reader, tokens)
+            for number, each in enumerate(ids)
+        ]
+        self.set_generation(generation)
+        routes = control_routes({each.id: each for each in self.tenants}, self._service.recorder, self.control_key)
+        context = authority.server_context(*_certified(host))
+        self._server = _Server(
+            uvicorn.Config(
+                application(self._service, routes),
+                ssl_context_factory=lambda _config, _default: context,
+                http="h11",
+                ws="none",
+                loop="asyncio",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            )
+        )
+        self._thread = Thread(target=self._serve, name="simulated-graph")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._server.ready.wait()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.stop()
+        self._thread.join()
+        self._held.close()
+
+    @property
+    def before_answer(self) -> BeforeAnswer | None:
+        """The seam for faults: asked before each answer, its own answer goes before the usual one."""
+        return self._service.before_answer
+
+    @before_answer.setter
+    def before_answer(self, before_answer: BeforeAnswer | None) -> None:
+        self._service.before_answer = before_answer
+
+    def set_generation(self, generation: int) -> None:
+        """Take every tenant to `generation`."""
+        for tenant in self.tenants:
+            tenant.set_generation(generation)
+
+    def requests(self, kind: Kind | None = None, tenant_id: str | None = None, after: int = 0) -> list[RecordedRequest]:
+        """What was asked, oldest first: of one kind, of one tenant, after a request's number."""
+        return self._service.recorder.requests(kind, tenant_id, after)
+
+    def request_counts(self) -> dict[str, int]:
+        """How many requests there were of each kind (`inner`), and of each kind and status (`inner 404`)."""
+        return self._service.recorder.counts()
+
+    def clear_requests(self) -> None:
+        """Forget what was asked."""
+        self._service.recorder.clear()
+
+    def _serve(self) -> None:
+        asyncio.run(self._server.serve(sockets=[self._socket]))
+
+
+class _Server(uvicorn.Server):
+    """Tells when it is ready, and stops at once, without waiting for its clients."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = Event()
+        self._stopping = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def stop(self) -> None:
+        """Make the server end; from any thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._stopping.set)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        try:
+            await super().startup(sockets)
+        finally:
+            self.ready.set()
+
+    async def main_loop(self) -> None:
+        ticking = asyncio.create_task(super().main_loop())
+        await self._stopping.wait()
+        self.should_exit = True
+        ticking.cancel()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 (uvicorn passes it)
+        # uvicorn's own waits for its clients, and one that keeps its connection never answers TLS's goodbye.
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+
+
+def _name(number: int) -> str:
+    name = _NAMES[number % len(_NAMES)]
+    return name if number < len(_NAMES) else f"{name} {number // len(_NAMES) + 1}"
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _certified(host: str) -> tuple[str, ...]:
+    """The name that the certificate needs beside this machine's usual ones; a wildcard address is no name."""
+    try:
+        return () if ip_address(host).is_unspecified else (host,)
+    except ValueError:
+        return (host,)

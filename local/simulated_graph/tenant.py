@@ -1,0 +1,109 @@
+"""One tenant as a test sees it: how to sign in, what it serves, and how to edit it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import orjson
+
+from local.simulated_graph.content import Content
+from local.simulated_graph.credentials import Credentials
+from local.simulated_graph.generations import advance
+from local.simulated_graph.messages import GraphRequest, Kind
+from local.simulated_graph.reading import Reader
+from local.simulated_graph.tokens import TokenService
+
+
+class SimulatedTenant:
+    """One of the simulated Graph's tenants. Everything here may be called from any thread while it is served.
+
+    Paths are those of the collections, without version and query: `deviceManagement/deviceConfigurations`.
+    """
+
+    def __init__(
+        self,
+        tenant_id: str,
+        name: str,
+        credentials: Credentials,
+        content: Content,
+        reader: Reader,
+        tokens: TokenService,
+    ) -> None:
+        self.id = tenant_id
+        self.name = name
+        self.client_id = credentials.client_id
+        self.client_secret = credentials.client_secret
+        self.register_certificate = credentials.register_certificate
+        self.register_federated_token = credentials.register_federated_token
+        self._content = content
+        self._reader = reader
+        self._tokens = tokens
+        self._generation = 0
+
+    def token(self, lifetime: timedelta | None = None) -> str:
+        """An access token, without the way through the token endpoint; expired where the lifetime is negative."""
+        return self._tokens.issue(self.id, lifetime)
+
+    def get(self, address: str, version: str = "beta") -> Any:
+        """The body that a GET of `address`, a path with its query, shows now; `LookupError` where that is an error.
+
+        Nothing is recorded.
+        """
+        path, _, query = address.partition("?")
+        request = GraphRequest(Kind.DIRECT, "GET", f"/{version}/{path.strip('/')}", query)
+        answer = self._reader.answer(request, self.id, self._content)
+        if answer.status != 200:
+            raise LookupError(f"{address}: {answer.status} {answer.body.decode()}")
+        return orjson.loads(answer.body)
+
+    def documents(self, address: str, version: str = "beta") -> list[dict[str, Any]]:
+        """Everything that a list at `address`, a path with its query, shows now, over all of its pages."""
+        documents: list[dict[str, Any]] = []
+        following: str | None = address
+        while following is not None:
+            body = self.get(following, version)
+            documents += body["value"]
+            link = body.get("@odata.nextLink")
+            following = None if link is None else link.partition(f"/{version}/")[2]
+        return documents
+
+    def add(self, path: str, document: Any, *, raw: bool = False) -> str:
+        """Append an object to a collection, and return its key for further edits: its id, if that is its own.
+
+        The server gives it what it lacks: an id, times, a version. With `raw` it is served as it is, even if it is no
+        object, has another's id, or is bytes that are no JSON.
+        """
+        return self._content.add(path, document, raw=raw)
+
+    def change(self, path: str, key: str, changes: Mapping[str, Any]) -> None:
+        """Give an object's properties other values; its modified time and version follow."""
+        self._content.change(path, key, changes)
+
+    def rename(self, path: str, key: str, name: str) -> None:
+        """Give an object another display name, under whatever property it has that."""
+        self._content.rename(path, key, name)
+
+    def remove(self, path: str, key: str) -> None:
+        """Take an object away: lists leave it out, a GET by its id answers 404."""
+        self._content.remove(path, key)
+
+    def reassign(self, path: str, key: str, group_ids: Sequence[str]) -> None:
+        """Assign an object to these groups and nobody else."""
+        self._content.reassign(path, key, group_ids)
+
+    @property
+    def generation(self) -> int:
+        """How many steps of its life the tenant is from its beginning."""
+        return self._generation
+
+    def set_generation(self, generation: int) -> None:
+        """Take the tenant to `generation`. On the way back it starts over, and edits made by hand are gone."""
+        if generation < 0:
+            raise ValueError("a generation is 0 or above")
+        with self._content.lock:
+            if generation < self._generation:
+                self._content.reset()
+                self._generation = 0
+            while self._generation < generation:
+                self._generation += 1
+                advance(self._content, self.id, self._generation)

@@ -1,0 +1,182 @@
+"""The token endpoint, as MSAL's client credentials need it, and the tokens that it hands out (GRAPH_FACTS §6)."""
+
+import hashlib
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qsl
+
+import jwt
+
+from local.simulated_graph.credentials import AssertionExpiredError, Credentials
+from local.simulated_graph.messages import Answer, GraphRequest, error
+
+_JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_GRAPH_HOSTS = (
+    "https://graph.microsoft.com",
+    "https://graph.microsoft.us",
+    "https://dod-graph.microsoft.us",
+    "https://microsoftgraph.chinacloudapi.cn",
+)
+_CHALLENGE = (
+    'Bearer realm="", authorization_uri="{authority}/common/oauth2/authorize", '
+    'client_id="00000003-0000-0000-c000-000000000000"'
+)
+DEFAULT_LIFETIME = timedelta(minutes=75)
+
+
+class TokenError(Exception):
+    """Graph does not take the token; the text is its message."""
+
+
+class TokenService:
+    """Entra at `base_url` for some tenants, by their ids."""
+
+    def __init__(
+        self, base_url: str, tenants: Mapping[str, Credentials], secret: str, lifetime: timedelta = DEFAULT_LIFETIME
+    ) -> None:
+        self._base_url = base_url
+        self._tenants = tenants
+        self._key = hashlib.sha256(f"access tokens {secret}".encode()).digest()
+        self._lifetime = lifetime
+
+    def discovery(self, request: GraphRequest, tenant_id: str) -> Answer:
+        """The OpenID configuration of a tenant."""
+        if tenant_id not in self._tenants:
+            return _tenant_unknown(request, tenant_id, "invalid_tenant")
+        authority = f"{self._base_url}/{tenant_id}"
+        return _json(
+            200,
+            {
+                "issuer": f"{authority}/v2.0",
+                "authorization_endpoint": f"{authority}/oauth2/v2.0/authorize",
+                "token_endpoint": self._token_endpoint(tenant_id),
+                "jwks_uri": f"{authority}/discovery/v2.0/keys",
+                "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt"],
+                "response_types_supported": ["code"],
+                "subject_types_supported": ["pairwise"],
+                "id_token_signing_alg_values_supported": ["RS256"],
+                "tenant_region_scope": "EU",
+            },
+        )
+
+    def token(self, request: GraphRequest, tenant_id: str) -> Answer:
+        """A token for the client credentials in the request's form, or the reason why there is none."""
+        form = dict(parse_qsl(request.body.decode(errors="replace")))
+        tenant = self._tenants.get(tenant_id)
+        if tenant is None:
+            return _tenant_unknown(request, tenant_id, "invalid_request")
+        if form.get("grant_type") != "client_credentials":
+            return _refusal(
+                request, 400, "unsupported_grant_type", 70003, "The app requested an unsupported grant type."
+            )
+        if form.get("client_id") != tenant.client_id:
+            message = f"Application with identifier '{form.get('client_id')}' was not found in the directory."
+            return _refusal(request, 400, "unauthorized_client", 700016, message)
+        return self._client_refusal(request, tenant, tenant_id, form) or self._scope_refusal(request, form) or _json(
+            200,
+            {
+                "token_type": "Bearer",
+                "expires_in": int(self._lifetime.total_seconds()),
+                "ext_expires_in": int(self._lifetime.total_seconds()),
+                "access_token": self.issue(tenant_id),
+            },
+        )  # fmt: skip
+
+    def issue(self, tenant_id: str, lifetime: timedelta | None = None) -> str:
+        """An access token for Graph in the tenant; with a negative lifetime, one that has expired."""
+        now = int(time.time())
+        claims = {
+            "aud": _GRAPH_HOSTS[0],
+            "tid": tenant_id,
+            "appid": self._tenants[tenant_id].client_id,
+            "iat": now,
+            "exp": now + int((self._lifetime if lifetime is None else lifetime).total_seconds()),
+        }
+        return jwt.encode(claims, self._key, algorithm="HS256")
+
+    def tenant_of(self, authorization: str) -> str:
+        """The tenant that a request's `Authorization` is for; raises `TokenError`."""
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise TokenError("Access token is empty.")
+        try:
+            claims = jwt.decode(token, self._key, algorithms=["HS256"], audience=_GRAPH_HOSTS[0])
+        except jwt.ExpiredSignatureError:
+            raise TokenError("Lifetime validation failed, the token is expired.") from None
+        except jwt.InvalidTokenError:
+            raise TokenError("Access token validation failure. Invalid token.") from None
+        if claims["tid"] not in self._tenants:
+            raise TokenError("Access token validation failure. Invalid tenant.")
+        return str(claims["tid"])
+
+    def refusal(self, request: GraphRequest, reason: TokenError) -> Answer:
+        """Graph's 401."""
+        challenge = {"WWW-Authenticate": _CHALLENGE.format(authority=self._base_url)}
+        return error(request, 401, "InvalidAuthenticationToken", str(reason), challenge)
+
+    def _token_endpoint(self, tenant_id: str) -> str:
+        return f"{self._base_url}/{tenant_id}/oauth2/v2.0/token"
+
+    def _client_refusal(
+        self, request: GraphRequest, tenant: Credentials, tenant_id: str, form: Mapping[str, str]
+    ) -> Answer | None:
+        """Why the client has not proved itself, if so."""
+        if form.get("client_assertion_type") == _JWT_BEARER:
+            try:
+                if tenant.takes_assertion(form.get("client_assertion", ""), self._token_endpoint(tenant_id)):
+                    return None
+            except AssertionExpiredError:
+                message = "Client assertion is not within its valid time range."
+                return _refusal(request, 401, "invalid_client", 700024, message)
+            message = "Client assertion failed signature validation, or its certificate is not registered."
+            return _refusal(request, 401, "invalid_client", 700027, message)
+        if "client_secret" not in form:
+            message = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."
+            return _refusal(request, 401, "invalid_client", 7000218, message)
+        if tenant.takes_secret(form["client_secret"]):
+            return None
+        message = f"Invalid client secret provided for app '{tenant.client_id}'."
+        return _refusal(request, 401, "invalid_client", 7000215, message)
+
+    def _scope_refusal(self, request: GraphRequest, form: Mapping[str, str]) -> Answer | None:
+        """Why a token for the scope cannot be had, if so."""
+        scope = form.get("scope", "")
+        resource = scope.removesuffix("/.default").rstrip("/")
+        if not scope.endswith("/.default"):
+            message = f"The provided value for scope {scope} is not valid. The scope must end with /.default."
+            return _refusal(request, 400, "invalid_scope", 1002012, message)
+        if resource not in (*_GRAPH_HOSTS, self._base_url):
+            message = f"The resource principal named {resource} was not found in the tenant."
+            return _refusal(request, 400, "invalid_resource", 500011, message)
+        return None
+
+
+def _tenant_unknown(request: GraphRequest, tenant_id: str, name: str) -> Answer:
+    return _refusal(
+        request, 400, name, 90002, f"Tenant '{tenant_id}' not found. Check to make sure you have the correct tenant ID."
+    )
+
+
+def _refusal(request: GraphRequest, status: int, name: str, code: int, message: str) -> Answer:
+    """An error in Entra's shape."""
+    now = datetime.now(UTC)
+    correlation_id = request.headers.get("client-request-id", request.request_id)
+    trail = f"Trace ID: {request.request_id} Correlation ID: {correlation_id} Timestamp: {now:%Y-%m-%d %H:%M:%SZ}"
+    return _json(
+        status,
+        {
+            "error": name,
+            "error_description": f"AADSTS{code}: {message} {trail}",
+            "error_codes": [code],
+            "timestamp": f"{now:%Y-%m-%d %H:%M:%SZ}",
+            "trace_id": request.request_id,
+            "correlation_id": correlation_id,
+            "error_uri": f"https://login.microsoftonline.com/error?code={code}",
+        },
+    )
+
+
+def _json(status: int, document: dict[str, Any]) -> Answer:
+    return Answer.of(status, document, {"Content-Type": "application/json; charset=utf-8"})

@@ -1,0 +1,91 @@
+"""Simulated Graphs over real HTTPS, and clients that trust them and nothing else."""
+
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import requests
+
+from local.simulated_graph import SimulatedGraph, SimulatedTenant
+
+PUBLISHED = Path(__file__).parents[3] / "shared" / "graph-data"
+
+Connect = Callable[..., httpx.Client]
+
+
+@pytest.fixture(scope="session")
+def published_folder() -> Path:
+    """The folder of published documents beside the checkout."""
+    if not PUBLISHED.is_dir():
+        pytest.skip("the published documents (shared/graph-data) are not beside this checkout")
+    return PUBLISHED
+
+
+@pytest.fixture(scope="session")
+def published(published_folder: Path) -> Iterator[SimulatedGraph]:
+    """Two tenants that serve the published documents. Shared: not to be edited."""
+    with SimulatedGraph(published_folder) as graph:
+        yield graph
+
+
+@pytest.fixture(scope="session")
+def sample() -> Iterator[SimulatedGraph]:
+    """Two sample tenants. Shared: not to be edited."""
+    with SimulatedGraph() as graph:
+        yield graph
+
+
+@pytest.fixture
+def graph() -> Iterator[SimulatedGraph]:
+    """A sample tenant of the test's own."""
+    with SimulatedGraph(tenants=1) as graph:
+        yield graph
+
+
+@pytest.fixture
+def tenant(graph: SimulatedGraph) -> SimulatedTenant:
+    """The one tenant of `graph`."""
+    return graph.tenants[0]
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    """Clients of a simulated Graph, signed in to a tenant (the first) unless told not to be."""
+    clients: list[httpx.Client] = []
+
+    def connected(
+        graph: SimulatedGraph, tenant: SimulatedTenant | None = None, *, signed_in: bool = True
+    ) -> httpx.Client:
+        tenant = tenant or graph.tenants[0]
+        headers = {"Authorization": f"Bearer {tenant.token()}"} if signed_in else {}
+        clients.append(httpx.Client(verify=trusting(graph.ca_file), base_url=graph.base_url, headers=headers))
+        return clients[-1]
+
+    yield connected
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def trusting_session() -> Iterator[Callable[[SimulatedGraph], requests.Session]]:
+    """The HTTP session that MSAL is given: it trusts the simulated Graph's CA, whatever the environment says."""
+    sessions: list[requests.Session] = []
+
+    def session(graph: SimulatedGraph) -> requests.Session:
+        sessions.append(requests.Session())
+        sessions[-1].trust_env = False
+        sessions[-1].verify = str(graph.ca_file)
+        return sessions[-1]
+
+    yield session
+    for each in sessions:
+        each.close()
+
+
+def trusting(ca_file: Path) -> ssl.SSLContext:
+    """TLS that trusts the CA alone, as strictly as Python 3.13 and newer do by default."""
+    context = ssl.create_default_context(cafile=str(ca_file))
+    context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context

@@ -1,0 +1,109 @@
+"""`$batch`: its rules, its order, and that each inner request stands for itself."""
+
+from typing import Any
+
+import pytest
+
+from local.simulated_graph import Answer, GraphRequest, Kind, SimulatedGraph
+
+BATCH = "/beta/$batch"
+
+
+def steps(*urls: str) -> dict[str, Any]:
+    return {"requests": [{"id": str(number), "method": "GET", "url": url} for number, url in enumerate(urls)]}
+
+
+def test_each_inner_request_is_answered_for_itself(sample: SimulatedGraph, connect: Any) -> None:
+    client = connect(sample)
+    urls = ["/deviceManagement/configurationPolicies?$expand=assignments", "groups?$top=3", "unheardOf", "groups/none"]
+    batch = steps(*urls)
+    batch["requests"].append({"id": "w", "method": "DELETE", "url": "groups/1"})
+    answer = client.post(BATCH, json=batch)
+
+    assert answer.status_code == 200
+    inner = {each["id"]: each for each in answer.json()["responses"]}
+    assert {key: each["status"] for key, each in inner.items()} == {"0": 200, "1": 200, "2": 400, "3": 404, "w": 405}
+    assert len({each["headers"]["request-id"] for each in inner.values()}) == 5
+    link = inner["0"]["body"]["@odata.nextLink"]
+    assert link.startswith(f"{sample.base_url}/beta/deviceManagement/configurationPolicies?")
+    # A nextLink from inside goes on directly, and inside another batch.
+    relative = link.removeprefix(f"{sample.base_url}/beta/")
+    [again] = client.post(BATCH, json=steps(relative)).json()["responses"]
+    assert again["body"] == client.get(link).json()
+
+
+def test_answers_are_shuffled_and_always_alike(sample: SimulatedGraph, connect: Any) -> None:
+    batch = steps(*["groups?$top=1"] * 20)
+    orders = [[each["id"] for each in connect(sample).post(BATCH, json=batch).json()["responses"]] for _ in range(2)]
+    assert orders[0] == orders[1]
+    assert orders[0] != sorted(orders[0], key=int)
+    assert sorted(orders[0], key=int) == [str(number) for number in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("batch", "message"),
+    [
+        (steps(*["groups"] * 21), "exceeds the maximum value of 20"),
+        ({"requests": [{"id": "1", "method": "GET", "url": "groups"}] * 2}, "no two of them the same"),
+        ({"requests": [{"method": "GET", "url": "groups"}]}, "must have ids"),
+        (steps("https://graph.microsoft.com/beta/groups"), "must be relative"),
+        ({"requests": []}, "Invalid batch payload"),
+        ({"requests": "none"}, "Invalid batch payload"),
+        (["none"], "Invalid batch payload"),
+        ({"requests": [{"id": "1", "method": "GET", "url": "groups", "dependsOn": ["2"]}]}, "dependsOn"),
+    ],
+)
+def test_bad_batches_are_refused_as_a_whole(sample: SimulatedGraph, connect: Any, batch: Any, message: str) -> None:
+    answer = connect(sample).post(BATCH, json=batch)
+    assert answer.status_code == 400
+    assert message in answer.json()["error"]["message"]
+
+
+def test_batch_without_a_token_is_unauthorized(sample: SimulatedGraph, connect: Any) -> None:
+    assert connect(sample, signed_in=False).post(BATCH, json=steps("groups")).status_code == 401
+
+
+def test_version_of_the_batch_is_that_of_its_requests(sample: SimulatedGraph, connect: Any) -> None:
+    [answer] = connect(sample).post("/v1.0/$batch", json=steps("deviceManagement/intents")).json()["responses"]
+    assert answer["status"] == 400
+    assert "segment 'intents'" in answer["body"]["error"]["message"]
+
+
+def test_inner_requests_are_recorded_with_their_batch(graph: SimulatedGraph, connect: Any) -> None:
+    batch = steps("groups?$top=3", "organization")
+    batch["requests"][1]["headers"] = {"Prefer": "include-unknown-enum-members", "client-request-id": "inner"}
+    answer = connect(graph).post(BATCH, json=batch, headers={"client-request-id": "outer"})
+
+    [outer] = graph.requests(Kind.BATCH)
+    inner = {each.inner_id: each for each in graph.requests(Kind.INNER)}
+    assert outer.headers["client-request-id"] == "outer"
+    assert outer.request_id == answer.headers["request-id"]
+    assert {each.batch_id for each in inner.values()} == {outer.request_id}
+    assert (inner["0"].path, inner["0"].query) == ("/beta/groups", "$top=3")
+    assert (inner["1"].headers["prefer"], inner["1"].headers["client-request-id"]) == (
+        "include-unknown-enum-members",
+        "inner",
+    )
+    assert {each.tenant_id for each in graph.requests()} == {graph.tenants[0].id}
+    assert len({each.token_fingerprint for each in graph.requests()}) == 1
+
+
+def test_fault_answers_one_inner_request_and_leaves_the_others(graph: SimulatedGraph, connect: Any) -> None:
+    def throttled(request: GraphRequest) -> Answer | None:
+        if request.kind is Kind.INNER and request.path == "/beta/groups":
+            return Answer.of(429, {"error": {"code": "TooManyRequests"}}, {"Retry-After": "2.5"})
+        if request.path == "/beta/organization":
+            return Answer(502, b"<html>Bad Gateway</html>", {"Content-Type": "text/html"})
+        return None
+
+    graph.before_answer = throttled
+    client = connect(graph)
+    answers = client.post(BATCH, json=steps("groups", "organization", "subscribedSkus")).json()["responses"]
+    inner = {each["id"]: each for each in answers}
+    assert {key: each["status"] for key, each in inner.items()} == {"0": 429, "1": 502, "2": 200}
+    assert inner["0"]["headers"]["Retry-After"] == "2.5"
+    assert client.get("/beta/organization").text == "<html>Bad Gateway</html>"
+    assert graph.request_counts()["inner 429"] == 1
+
+    graph.before_answer = None
+    assert client.get("/beta/organization").status_code == 200

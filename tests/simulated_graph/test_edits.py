@@ -1,0 +1,176 @@
+"""Edits while the simulated Graph runs, hostile content, and generations."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from local.simulated_graph import SimulatedGraph, SimulatedTenant
+from local.simulated_graph.endpoints import ENDPOINTS
+
+CONFIGURATIONS = "deviceManagement/deviceConfigurations"
+CATALOG = "deviceManagement/configurationPolicies"
+SHOWN = f"/beta/{CONFIGURATIONS}"
+
+
+def snapshot(tenant: SimulatedTenant) -> dict[tuple[str, str], Any]:
+    """Everything that the tenant lists, by collection and id; typed views left out, as they list it again."""
+    collections = [each for each in ENDPOINTS.values() if not each.singleton and not each.cast_of]
+    return {
+        (endpoint.path, document["id"]): document
+        for endpoint in collections
+        for document in tenant.documents(endpoint.path)
+    }
+
+
+def test_edits_show_at_once(graph: SimulatedGraph, tenant: SimulatedTenant, connect: Any) -> None:
+    client = connect(graph)
+    key = tenant.add(CONFIGURATIONS, {"@odata.type": "#microsoft.graph.iosCustomConfiguration", "displayName": "New"})
+    added = client.get(f"{SHOWN}/{key}").json()
+    assert (added["displayName"], added["version"]) == ("New", 1)
+
+    tenant.change(CONFIGURATIONS, key, {"description": "Other"})
+    changed = client.get(f"{SHOWN}/{key}").json()
+    assert (changed["description"], changed["version"]) == ("Other", 2)
+    assert changed["createdDateTime"] == added["createdDateTime"] < changed["lastModifiedDateTime"]
+
+    tenant.rename(CONFIGURATIONS, key, "Renamed")
+    assert client.get(f"{SHOWN}/{key}").json()["displayName"] == "Renamed"
+
+    tenant.reassign(CONFIGURATIONS, key, ["group 1", "group 2"])
+    assigned = client.get(f"{SHOWN}/{key}?$expand=assignments").json()["assignments"]
+    assert [each["target"]["groupId"] for each in assigned] == ["group 1", "group 2"]
+
+    tenant.remove(CONFIGURATIONS, key)
+    assert client.get(f"{SHOWN}/{key}").status_code == 404
+    assert key not in {each["id"] for each in tenant.documents(CONFIGURATIONS)}
+
+
+def test_rename_finds_the_property_that_is_the_name(tenant: SimulatedTenant) -> None:
+    key = tenant.documents(CATALOG)[0]["id"]
+    tenant.rename(CATALOG, key, "Renamed")
+    policy = tenant.get(f"{CATALOG}/{key}")
+    assert policy["name"] == "Renamed"
+    assert "displayName" not in policy
+
+
+def test_added_through_a_typed_view_is_of_its_type(tenant: SimulatedTenant) -> None:
+    key = tenant.add("deviceAppManagement/iosManagedAppProtections", {"displayName": "New"})
+    assert key in {each["id"] for each in tenant.documents("deviceAppManagement/iosManagedAppProtections")}
+    document = tenant.get(f"deviceAppManagement/managedAppPolicies/{key}")
+    assert document["@odata.type"] == "#microsoft.graph.iosManagedAppProtection"
+
+
+def test_edits_of_one_tenant_leave_the_others_alone(published_folder: Any) -> None:
+    with SimulatedGraph(published_folder) as graph:
+        first, second = graph.tenants
+        before = second.documents(CATALOG)
+        assert [each["id"] for each in before] == [each["id"] for each in first.documents(CATALOG)]
+        first.rename(CATALOG, before[0]["id"], "Renamed")
+        first.remove(CATALOG, before[1]["id"])
+        assert second.documents(CATALOG) == before
+
+
+def test_what_is_given_or_got_can_be_changed_without_harm(tenant: SimulatedTenant) -> None:
+    document: dict[str, Any] = {"displayName": "New", "nested": {"value": 1}}
+    key = tenant.add(CONFIGURATIONS, document)
+    document["nested"]["value"] = 2
+    tenant.get(f"{CONFIGURATIONS}/{key}")["nested"]["value"] = 3
+    assert tenant.get(f"{CONFIGURATIONS}/{key}")["nested"]["value"] == 1
+
+
+def test_edits_from_many_threads_are_all_kept(tenant: SimulatedTenant) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        keys = list(threads.map(lambda number: tenant.add(CATALOG, {"name": f"New {number}"}), range(200)))
+    assert len(set(keys)) == 200
+    assert set(keys) <= {each["id"] for each in tenant.documents(CATALOG)}
+
+
+def test_wrong_edits_are_refused(tenant: SimulatedTenant) -> None:
+    key = tenant.add(CONFIGURATIONS, {"displayName": "New"})
+    with pytest.raises(ValueError, match="already"):
+        tenant.add(CONFIGURATIONS, {"id": key})
+    with pytest.raises(KeyError, match="has no nothing"):
+        tenant.remove(CONFIGURATIONS, "nothing")
+    with pytest.raises(KeyError, match="unheardOf"):
+        tenant.add("deviceManagement/unheardOf", {})
+    with pytest.raises(ValueError, match="has no assignments"):
+        tenant.reassign("groups", tenant.documents("groups")[0]["id"], [])
+
+
+def nested(levels: int) -> dict[str, Any]:
+    document: dict[str, Any] = {}
+    for _ in range(levels):
+        document = {"down": document}
+    return document
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        {"displayName": "no id"},
+        {"id": "1", "displayName": "a\x00b"},
+        {"id": 7, "displayName": ["no", "text"]},
+        {"id": "3", "displayName": "\ud800"},
+        {"id": "deep", "nested": nested(300)},
+        {"id": "large", "description": "x" * 20_000_000},
+        {"id": "inline", "assignments": "no list", "huge": 10**40},
+        None,
+        "text",
+        [],
+    ],
+    ids=lambda hostile: str(hostile)[:30].encode("ascii", "replace").decode(),
+)
+def test_hostile_objects_are_served_as_they_are(
+    graph: SimulatedGraph, tenant: SimulatedTenant, connect: Any, hostile: Any
+) -> None:
+    key = tenant.add(CONFIGURATIONS, hostile, raw=True)
+    listed = json.loads(connect(graph).get(f"{SHOWN}?$expand=assignments&$select=id").content)["value"]
+    assert listed[-1] == hostile
+    assert len(listed) == 29
+    tenant.remove(CONFIGURATIONS, key)
+    assert len(tenant.documents(CONFIGURATIONS)) == 28
+
+
+def test_an_id_can_come_twice(graph: SimulatedGraph, tenant: SimulatedTenant, connect: Any) -> None:
+    first = tenant.documents(CONFIGURATIONS)[0]
+    key = tenant.add(CONFIGURATIONS, first | {"displayName": "Again"}, raw=True)
+    ids = [each["id"] for each in connect(graph).get(SHOWN).json()["value"]]
+    assert ids.count(first["id"]) == 2
+    assert connect(graph).get(f"{SHOWN}/{first['id']}").json()["displayName"] == first["displayName"]
+    assert key != first["id"]
+
+
+def test_bytes_need_not_be_json(graph: SimulatedGraph, tenant: SimulatedTenant, connect: Any) -> None:
+    tenant.add(CONFIGURATIONS, b'{"id": "1", "unfinished": ', raw=True)
+    assert connect(graph).get(SHOWN).content.endswith(b'{"id": "1", "unfinished": ]}')
+
+
+def test_a_generation_adds_changes_and_removes_one_each(tenant: SimulatedTenant) -> None:
+    before = snapshot(tenant)
+    for generation in range(1, 8):
+        tenant.set_generation(generation)
+        after = snapshot(tenant)
+        assert len(after.keys() - before.keys()) == 1
+        assert len(before.keys() - after.keys()) == 1
+        assert sum(before[key] != after[key] for key in before.keys() & after.keys()) == 1
+        before = after
+
+
+def test_a_generation_is_the_same_however_it_is_reached(tenant: SimulatedTenant) -> None:
+    beginning = snapshot(tenant)
+    tenant.set_generation(2)
+    tenant.set_generation(5)
+    stepwise = snapshot(tenant)
+    tenant.set_generation(0)
+    assert snapshot(tenant) == beginning
+    with SimulatedGraph(tenants=1, generation=5) as other:
+        assert other.tenants[0].generation == 5
+        assert snapshot(other.tenants[0]) == stepwise
+
+
+def test_the_smallest_tenants_have_generations_too() -> None:
+    with SimulatedGraph(tenants=1, items_per_collection=1) as graph:
+        graph.set_generation(12)
+        assert graph.tenants[0].generation == 12

@@ -1,0 +1,133 @@
+"""The simulated Graph as a process of its own, steered over HTTPS."""
+
+import json
+import os
+import signal
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+CATALOG = "deviceManagement/configurationPolicies"
+
+
+@contextmanager
+def process(state: Path, *options: str) -> Iterator[tuple[dict[str, Any], subprocess.Popen[str]]]:
+    """The process and what it said of itself."""
+    command = [sys.executable, "-m", "local.simulated_graph", "--state", str(state), *options]
+    with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        try:
+            yield json.loads(running.stdout.readline()), running
+        finally:
+            if running.poll() is None:
+                running.kill()
+
+
+def client_of(ready: dict[str, Any], **headers: str) -> httpx.Client:
+    context = ssl.create_default_context(cafile=ready["ca_file"])
+    return httpx.Client(verify=context, base_url=ready["base_url"], headers=headers)
+
+
+@contextmanager
+def signed_in(ready: dict[str, Any]) -> Iterator[httpx.Client]:
+    tenant = ready["tenants"][0]
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": tenant["client_id"],
+        "client_secret": tenant["client_secret"],
+        "scope": "https://graph.microsoft.com/.default",
+    }
+    with client_of(ready) as client:
+        answer = client.post(f"{ready['authority_url']}/{tenant['id']}/oauth2/v2.0/token", data=form)
+        client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        yield client
+
+
+def controlling(ready: dict[str, Any]) -> httpx.Client:
+    return client_of(ready, **{"X-Simulator-Key": Path(ready["control_key_file"]).read_text()})
+
+
+def test_serves_its_tenants_and_can_be_steered(tmp_path: Path) -> None:
+    options = ("--tenants", "3", "--items", "30", "--page-size", "10", "--generation", "1", "--latency-ms", "1")
+    with process(tmp_path, *options) as (ready, _), signed_in(ready) as client, controlling(ready) as control:
+        assert len(ready["tenants"]) == 3
+        tenant_id = ready["tenants"][0]["id"]
+        policies = client.get(f"/beta/{CATALOG}").json()
+        assert len(policies["value"]) == 10
+        key = policies["value"][0]["id"]
+
+        def edit(action: str, **parameters: Any) -> httpx.Response:
+            asked = {"tenant_id": tenant_id, "action": action, "path": CATALOG, "key": key, **parameters}
+            return control.post("/_simulator/edits", json=asked)
+
+        def shown() -> dict[str, Any]:
+            return dict(client.get(f"/beta/{CATALOG}/{key}").json())
+
+        assert edit("rename", name="Renamed").json() == {"key": key}
+        assert shown()["name"] == "Renamed"
+        edit("change", changes={"description": "Other"})
+        assert shown()["description"] == "Other"
+        edit("reassign", group_ids=["group"])
+        [assignment] = client.get(f"/beta/{CATALOG}/{key}/assignments").json()["value"]
+        assert assignment["target"]["groupId"] == "group"
+        added = edit("add", document={"name": "New"}).json()["key"]
+        assert client.get(f"/beta/{CATALOG}/{added}").json()["name"] == "New"
+        edit("remove")
+        assert client.get(f"/beta/{CATALOG}/{key}").status_code == 404
+
+        generation = control.put("/_simulator/generation", json={"generation": 2, "tenant_id": tenant_id}).json()
+        assert [each["generation"] for each in generation["tenants"]] == [2]
+        described = control.get("/_simulator/tenants").json()["tenants"]
+        assert [each["generation"] for each in described] == [2, 1, 1]
+
+        asked = control.get("/_simulator/requests", params={"kind": "direct", "tenant_id": tenant_id}).json()
+        assert [each["status"] for each in asked["requests"]][-1] == 404
+        assert asked["counts"]["token"] == 1
+        after = asked["requests"][-2]["number"]
+        assert (
+            len(control.get("/_simulator/requests", params={"kind": "direct", "after": after}).json()["requests"]) == 1
+        )
+        control.delete("/_simulator/requests")
+        assert control.get("/_simulator/requests").json() == {"requests": [], "counts": {}}
+
+        wrong = [edit("explode"), edit("remove"), control.put("/_simulator/generation", json={"generation": -1})]
+        assert [each.status_code for each in wrong] == [400, 404, 400]
+
+
+def test_control_needs_its_key(tmp_path: Path) -> None:
+    with process(tmp_path, "--tenants", "1") as (ready, _), client_of(ready, **{"X-Simulator-Key": "guess"}) as client:
+        assert client.get("/_simulator/health").json() == {"status": "ok", "tenants": 1}
+        assert client.get("/_simulator/requests").status_code == 401
+        assert client.put("/_simulator/generation", json={"generation": 3}).status_code == 401
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_stops_cleanly_and_keeps_its_ca(tmp_path: Path, stop: signal.Signals) -> None:
+    with process(tmp_path) as (ready, running), signed_in(ready) as client:
+        first = client.get(f"/beta/{CATALOG}").json()["value"]
+        running.send_signal(stop)
+        assert running.wait(timeout=10) == 0
+    trusted = Path(ready["ca_file"]).read_bytes()
+    with process(tmp_path) as (again, _), signed_in(again) as client:
+        assert again["tenants"] == ready["tenants"]
+        assert client.get(f"/beta/{CATALOG}").json()["value"] == first
+    assert Path(again["ca_file"]).read_bytes() == trusted
+    for secret in ("ca.key", "control.key"):
+        assert (tmp_path / secret).stat().st_mode & 0o077 == 0
+
+
+def test_help_names_every_option() -> None:
+    command = [sys.executable, "-m", "local.simulated_graph", "--help"]
+    shown = subprocess.run(
+        command, cwd=CHECKOUT, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "120"}
+    )
+    for option in ("state", "host", "port", "documents", "tenants", "items", "page-size", "latency-ms", "generation"):
+        assert f"--{option} " in shown.stdout
