@@ -4,7 +4,7 @@ import typer
 
 from commands.catalog import catalog
 from commands.database import database
-
+from commands.demo import demo
 from commands.inventory import items, missing, run, runs
 from commands.sync import cancel, sync
 
@@ -15,6 +15,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Tenant Inventory: what configuration Microsoft 365 tenants hold, when it was last seen, what is missing.",
 )
-for command in (catalog, sync, cancel, runs, run, items, missing):
+for command in (demo, catalog, sync, cancel, runs, run, items, missing):
     app.command()(command)
 app.add_typer(database, name="database")

@@ -14,8 +14,8 @@ from rich.text import Text
 from inventory.outcomes import Outcome, RunStatus
 from inventory.records import RunRecord
 
-stdout = Console(highlight=False)
-stderr = Console(stderr=True, highlight=False)
+stdout = Console(highlight=False, soft_wrap=True)
+stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
 STYLES = {
     "success": "green",

@@ -4,6 +4,7 @@ import asyncio
 import getpass
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -11,7 +12,7 @@ from uuid import UUID
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowQueryFailedError
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
@@ -92,15 +93,17 @@ class Follower:
             for watch in watching:
                 watch.cancel()
             await asyncio.gather(*watching, return_exceptions=True)
+        await self._show_progress(run)
 
     async def _watch_progress(self, run: StartedRun) -> None:
         while True:
-            try:
-                progress = await run.handle.query(SyncWorkflow.progress, rpc_timeout=QUERY_TIMEOUT)
-                self._on_progress(progress)
-            except RPCError:
-                pass
+            await self._show_progress(run)
             await asyncio.sleep(QUERY_INTERVAL.total_seconds())
+
+    async def _show_progress(self, run: StartedRun) -> None:
+        """One answer of the run, if a worker is there to give it."""
+        with suppress(RPCError, WorkflowQueryFailedError):
+            self._on_progress(await run.handle.query(SyncWorkflow.progress, rpc_timeout=QUERY_TIMEOUT))
 
     async def _watch_trouble(self, run: StartedRun) -> None:
         while True:

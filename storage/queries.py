@@ -83,6 +83,20 @@ ORDER BY type_key, external_id
 """)
 
 
+_FIRST_SEEN_IN = text(f"""
+SELECT {_ITEM_COLUMNS} FROM inventory_item
+WHERE type_key = ANY (:type_keys) AND first_seen_run_id = :run_id
+ORDER BY type_key, external_id
+""")
+
+_CHANGED_IN = text(f"""
+SELECT {_ITEM_COLUMNS} FROM inventory_item
+WHERE type_key = ANY (:type_keys) AND content_changed_at >= :started_at AND first_seen_run_id <> :run_id
+    AND last_seen_run_id = :run_id
+ORDER BY type_key, external_id
+""")
+
+
 async def run_record(session: AsyncSession, run_id: UUID) -> RunRecord | None:
     """The record of one run; of any tenant in a portfolio session."""
     row = (await session.execute(_RUN, {"run_id": run_id})).one_or_none()
@@ -156,6 +170,22 @@ async def missing_items(
         record = _item_record(row, asked)
         if record.state is State.MISSING:
             yield record
+
+
+async def items_first_seen_in(session: AsyncSession, asked: Question) -> list[ItemRecord]:
+    """The items that the question's run saw for the first time, by type key and id."""
+    parameters = {"type_keys": list(asked.selection.type_keys), "run_id": asked.run_id}
+    return [_item_record(row, asked) for row in await session.execute(_FIRST_SEEN_IN, parameters)]
+
+
+async def items_changed_in(session: AsyncSession, asked: Question) -> list[ItemRecord]:
+    """The items that the question's run found changed, by type key and id."""
+    parameters = {
+        "type_keys": list(asked.selection.type_keys),
+        "run_id": asked.run_id,
+        "started_at": asked.run.started_at,
+    }
+    return [_item_record(row, asked) for row in await session.execute(_CHANGED_IN, parameters)]
 
 
 def _item_record(row: Row[Any], asked: Question | None) -> ItemRecord:

@@ -1,0 +1,100 @@
+"""The folder where the embedded stack keeps everything, and how one knows that a stack is running there."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+PRIVATE = 0o600
+
+
+class StackInfo(NamedTuple):
+    """A running stack: its supervisor and its addresses."""
+
+    pid: int
+    temporal_ui_url: str
+    environment: dict[str, str]
+    control_url: str
+    control_key_file: str
+    tenants: list[str]
+
+
+class State:
+    """One state folder. What holds secrets is readable by its owner only."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+        self.environment_file = self.folder / "environment"
+        self.tenants_file = self.folder / "tenants.toml"
+        self.stack_file = self.folder / "stack.json"
+        self._lock_file = self.folder / "lock"
+        self._generation_file = self.folder / "generation"
+
+    @contextmanager
+    def held(self) -> Iterator[bool]:
+        """Holds the folder for a supervisor; gives False where another one does."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._lock_file.open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                yield False
+                return
+            yield True
+
+    def running(self) -> StackInfo | None:
+        """The stack that runs here, if any."""
+        if not self.stack_file.exists():
+            return None
+        with self.held() as free:
+            if free:
+                return None
+        return StackInfo(**json.loads(self.stack_file.read_text()))
+
+    def publish(self, info: StackInfo) -> None:
+        """Makes the stack known, so that ordinary commands find it without configuration."""
+        lines = [f"{name}='{value}'" for name, value in info.environment.items()]
+        self.write_private(self.environment_file, "\n".join(lines) + "\n")
+        self.write_private(self.stack_file, json.dumps(info._asdict()))
+
+    def withdraw(self) -> None:
+        """Makes it unknown again."""
+        for path in (self.environment_file, self.stack_file):
+            path.unlink(missing_ok=True)
+
+    def write_tenants(self, tenants: Sequence[Mapping[str, Any]]) -> None:
+        """The tenants file of the simulated tenants, each secret in a file of its own."""
+        secrets = self.folder / "secrets"
+        secrets.mkdir(mode=0o700, exist_ok=True)
+        lines = ["# The simulated tenants of the embedded stack, written anew at each start."]
+        for tenant in tenants:
+            secret_file = secrets / str(tenant["id"])
+            self.write_private(secret_file, str(tenant["client_secret"]))
+            lines += [
+                "",
+                "[[tenant]]",
+                *[f"{key} = {json.dumps(tenant[key])}" for key in ("id", "name", "client_id")],
+                f"client_secret_file = {json.dumps(str(secret_file))}",
+            ]
+        self.write_private(self.tenants_file, "\n".join(lines) + "\n")
+
+    def generation(self) -> int:
+        """How many steps of their life the sample tenants have behind them; -1 before the first."""
+        return int(self._generation_file.read_text()) if self._generation_file.exists() else -1
+
+    def next_generation(self) -> int:
+        """One step on."""
+        generation = self.generation() + 1
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._generation_file.write_text(str(generation))
+        return generation
+
+    @staticmethod
+    def write_private(path: Path, content: str) -> None:
+        """Writes a file that nobody else may read, at no moment."""
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), "w") as file:
+            file.write(content)
