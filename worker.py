@@ -12,6 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
+from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 from activities.fetching import FetchActivities
@@ -32,6 +33,17 @@ GRACEFUL_SHUTDOWN = timedelta(seconds=30)
 """Longer than a merge and than most fetches; what it cuts off is tried again elsewhere."""
 
 WORKFLOWS = (SyncWorkflow,)
+
+
+class ClassifiedFailures(logging.Filter):
+    """Logs a failure that has a stable code in one line: its traceback says nothing that the code does not."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Takes the traceback off such a record, and lets every record through."""
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, ApplicationError):
+            record.msg, record.args, record.exc_info = f"{record.getMessage()}: {error}", None, None
+        return True
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -111,6 +123,8 @@ async def _main(*, check: bool) -> int:
             level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
         )
         logging.getLogger("httpx").setLevel(logging.WARNING)
+        for name in ("temporalio.activity", "temporalio.workflow"):
+            logging.getLogger(name).addFilter(ClassifiedFailures())
         load_tenants(settings.tenants_file)
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -6,6 +6,7 @@ Messages hold no text from Graph, no URL, no row and no secret, since Temporal k
 import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
 
 from temporalio import activity
@@ -20,18 +21,22 @@ UNEXPECTED_ATTEMPTS = 3
 
 
 @asynccontextmanager
-async def classified() -> AsyncIterator[None]:
-    """Turns what the body raises into an `ApplicationError` whose type is an `ErrorCode`."""
+async def classified(*, graph_patience: timedelta = timedelta.max) -> AsyncIterator[None]:
+    """Turns what the body raises into an `ApplicationError` whose type is an `ErrorCode`.
+
+    What Graph may cure later is not tried again once `graph_patience` has passed since the activity was scheduled.
+    """
     try:
         yield
     except ApplicationError:
         raise
     except GraphRequestError as error:
+        waited = datetime.now(UTC) - activity.info().scheduled_time
         raise ApplicationError(
             str(error),
             dict(error.context),
             type=error.code,
-            non_retryable=not error.retryable,
+            non_retryable=not error.retryable or waited >= graph_patience,
             next_retry_delay=error.retry_after,
         ) from None
     except (StorageUnavailableError, StorageNotReadyError) as error:

@@ -61,7 +61,7 @@ class FetchActivities:
     @activity.defn(name=ActivityName.FETCH_PAGES)
     async def fetch_pages(self, request: FetchPages) -> FetchPagesResult:
         """Reads the wave's pages in one `$batch`, stages their observations and answers counts and cursors."""
-        async with classified(), beating():
+        async with classified(graph_patience=request.graph_patience), beating():
             tenant = await self._tenants.get(request.tenant_id)
             if tenant is None:
                 raise ApplicationError(

@@ -85,6 +85,8 @@ class FetchPages(Message):
     run_id: UUID
     api_version: str
     cursors: list[CursorRequest]
+    graph_patience: timedelta = timedelta(hours=1)
+    """How long to go on trying while Graph cannot be reached at all."""
 
 
 class CursorFailure(Message):

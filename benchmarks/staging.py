@@ -40,7 +40,13 @@ def documents() -> list[tuple[str, str]]:
         (
             f"{random.getrandbits(128):032x}",
             orjson.dumps(
-                {f"setting{number}": {"value": random.choice(["enabled", "disabled", "notConfigured"]), "id": random.getrandbits(32)} for number in range(38)}
+                {
+                    f"setting{number}": {
+                        "value": random.choice(["enabled", "disabled", "notConfigured"]),
+                        "id": random.getrandbits(32),
+                    }
+                    for number in range(38)
+                }
             ).decode(),
         )
         for _ in range(ROWS)

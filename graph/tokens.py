@@ -43,7 +43,9 @@ class AuthFailedError(GraphRequestError):
     """No token could be had. The message says why by the AADSTS code, and repeats nothing of the answer."""
 
     def __init__(self, message: str, *, retryable: bool, aadsts: int | None = None) -> None:
-        context = {"aadsts": aadsts} if aadsts is not None else {}
+        context: dict[str, str | int] = {"reason": message}
+        if aadsts is not None:
+            context["aadsts"] = aadsts
         super().__init__(ErrorCode.AUTH_FAILED, message, retryable=retryable, context=context)
 
 
@@ -209,4 +211,4 @@ def _refused(answer: dict[str, Any]) -> AuthFailedError:
 
 def _explained(number: int) -> AuthFailedError:
     reason = _EXPLAINED.get(number, "Microsoft's error reference explains the code")
-    return AuthFailedError(f"no token: AADSTS{number}: {reason}", retryable=False, aadsts=number)
+    return AuthFailedError(f"AADSTS{number}: {reason}", retryable=False, aadsts=number)

@@ -14,8 +14,19 @@ ALLOWED = {
     "activities": {"inventory", "graph", "storage"},
     "workflows": {"inventory", "activities.messages"},
 }
-OURS = {"activities", "commands", "configuration", "connections", "graph", "inventory", "local", "starter", "storage",
-        "worker", "workflows"}
+OURS = {
+    "activities",
+    "commands",
+    "configuration",
+    "connections",
+    "graph",
+    "inventory",
+    "local",
+    "starter",
+    "storage",
+    "worker",
+    "workflows",
+}
 
 
 def imported(path: Path) -> set[str]:

@@ -5,6 +5,7 @@ from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 from activities.messages import ActivityName
 from inventory.error_codes import ErrorCode
+from inventory.outcomes import ContextValue
 
 _UNANSWERED = {ActivityName.FETCH_PAGES: ErrorCode.GRAPH_UNAVAILABLE}
 """What it means that an activity's time ran out with no word: Graph for a fetch, PostgreSQL for all others."""
@@ -19,6 +20,15 @@ def error_code_of(error: BaseException) -> ErrorCode:
             return _known(inner.type)
         return _UNANSWERED.get(ActivityName(error.activity_type), ErrorCode.STORAGE_UNAVAILABLE)
     return _known(cause.type) if isinstance(cause, ApplicationError) else ErrorCode.UNEXPECTED_ERROR
+
+
+def context_of(error: BaseException) -> dict[str, ContextValue]:
+    """What a classified failure says beside its code: statuses and codes, never a message of Graph's."""
+    cause = error.cause if isinstance(error, ActivityError) else error
+    details = cause.details[0] if isinstance(cause, ApplicationError) and cause.details else {}
+    if not isinstance(details, dict):
+        return {}
+    return {str(name): value for name, value in details.items() if isinstance(value, str | int)}
 
 
 def _known(code: str | None) -> ErrorCode:

@@ -35,12 +35,15 @@ CLOSE: ActivityLimits = {
 
 
 def fetch_limits(graph_patience: timedelta) -> ActivityLimits:
-    """The limits of a fetch. `graph_patience`: how long a wave is retried while Graph cannot be reached at all."""
+    """The limits of a fetch. `graph_patience`: how long a wave is retried while Graph cannot be reached at all.
+
+    The activity itself gives up when the patience is used up; the time that dead workers cost comes on top.
+    """
     return {
         # The client gives one $batch 100 seconds; a token before it and the staging after it take seconds.
         "start_to_close_timeout": timedelta(minutes=4),
         # Whole-wave failures only (network, token endpoint): what Graph answers for a page is the frontier's patience.
-        "schedule_to_close_timeout": graph_patience,
+        "schedule_to_close_timeout": graph_patience + timedelta(minutes=15),
         # Beats come every 4 seconds while a request is under way, so a dead worker is found within 20.
         "heartbeat_timeout": timedelta(seconds=20),
         "retry_policy": RetryPolicy(

@@ -31,7 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from inventory.error_codes import ErrorCode
     from inventory.outcomes import RunStatus, error_codes, run_status
     from workflows import policies, search_attributes
-    from workflows.failures import error_code_of
+    from workflows.failures import context_of, error_code_of
     from workflows.frontier import Cursor, Frontier
     from workflows.messages import CancelRequest, SyncInput, SyncProgress, SyncResult
     from workflows.policies import ActivityLimits
@@ -189,7 +189,7 @@ class SyncWorkflow:
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            failure = CursorFailure(code=error_code_of(error), retryable=False)
+            failure = CursorFailure(code=error_code_of(error), retryable=False, context=context_of(error))
             for cursor in wave:
                 self._frontier.fold_failure(cursor, failure, workflow.now(), workflow.random())
             return
@@ -205,6 +205,7 @@ class SyncWorkflow:
             run_id=self._run.run_id,
             api_version=self._frontier.plan[wave[0].type_key].api_version,
             cursors=[CursorRequest(type_key=cursor.type_key, url=cursor.url) for cursor in wave],
+            graph_patience=self._frontier.policy.graph_patience,
         )
         names = ", ".join(f"{cursor.type_key} p{cursor.page}" for cursor in wave)
         limits = policies.fetch_limits(self._frontier.policy.graph_patience)

@@ -93,7 +93,7 @@ class Script:
         return UpsertItemsResult(created=request.promised_rows)
 
     @activity.defn(name=ActivityName.RENEW_LEASE)
-    async def renew_lease(self, request: RenewLease) -> RenewLeaseResult:
+    async def renew_lease(self, _: RenewLease) -> RenewLeaseResult:
         self.renewals += 1
         return RenewLeaseResult(open=True)
 
@@ -106,7 +106,7 @@ class Script:
         return [self.begin_run, self.fetch_pages, self.upsert_items, self.renew_lease, self.finish_run]
 
 
-async def until_cancelled(request: object) -> None:
+async def until_cancelled(_: object) -> None:
     """Works, beating, until the activity is cancelled."""
     while True:
         activity.heartbeat()

@@ -1,0 +1,126 @@
+"""The whole product around one test: its configuration, its workers, its command line."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import orjson
+
+from inventory.records import ItemRecord, RunRecord
+from local.processes import Child
+from local.simulated_graph import SimulatedGraph, SimulatedTenant
+from local.state import State
+from local.temporal import EmbeddedTemporal
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+GRAPH_PATIENCE_SECONDS = 20
+
+
+class Finished:
+    """A command that has ended."""
+
+    def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
+        self.code = done.returncode
+        self.stdout = done.stdout
+        self.stderr = done.stderr
+
+    def objects(self) -> list[Any]:
+        """Its JSON Lines."""
+        return [orjson.loads(line) for line in self.stdout.splitlines()]
+
+    def run(self) -> RunRecord:
+        """The one run record that it printed."""
+        (line,) = self.stdout.splitlines()
+        return RunRecord.model_validate_json(line)
+
+
+class System:
+    """One configured product: commands and workers are processes of their own, as a user runs them."""
+
+    def __init__(self, graph: SimulatedGraph, temporal: EmbeddedTemporal, database_url: str, folder: Path) -> None:
+        self.graph = graph
+        self.folder = folder
+        self.tenant: SimulatedTenant = graph.tenants[0]
+        self._workers: list[Child] = []
+        state = State(folder)
+        state.write_tenants(
+            [
+                {"id": str(one.id), "name": one.name, "client_id": one.client_id, "client_secret": one.client_secret}
+                for one in graph.tenants
+            ]
+        )
+        self.environment = {
+            "DATABASE_URL": database_url,
+            "TEMPORAL_ADDRESS": temporal.address,
+            "TEMPORAL_TASK_QUEUE": f"test-{uuid4()}",
+            "GRAPH_BASE_URL": graph.base_url,
+            "GRAPH_AUTHORITY_URL": graph.authority_url,
+            "GRAPH_CA_FILE": str(graph.ca_file),
+            "GRAPH_PATIENCE_SECONDS": str(GRAPH_PATIENCE_SECONDS),
+            "TENANTS_FILE": str(state.tenants_file),
+            "TENANT_INVENTORY_STATE": str(folder / "no-stack"),
+        }
+
+    def __enter__(self) -> "System":
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        for worker in self._workers:
+            worker.stop()
+
+    def start_worker(self) -> Child:
+        """Starts one worker and waits until it is ready."""
+        log = self.folder / f"worker-{len(self._workers)}.log"
+        worker = Child("a worker", [sys.executable, CHECKOUT / "worker.py"], log=log, environment=self.environment)
+        self._workers.append(worker)
+        worker.wait_until(lambda: "worker ready" in log.read_text())
+        return worker
+
+    def logs(self) -> str:
+        """What all workers have logged."""
+        return "".join(path.read_text() for path in sorted(self.folder.glob("worker-*.log")))
+
+    def kill(self, worker: Child) -> None:
+        """SIGKILL: no farewell."""
+        os.kill(worker.pid, signal.SIGKILL)
+        worker.stop()
+
+    def starter(self, *arguments: str, **environment: str) -> Finished:
+        """Runs one command to its end."""
+        return Finished(
+            subprocess.run(
+                [sys.executable, CHECKOUT / "starter.py", *arguments],
+                env={**os.environ, **self.environment, **environment},
+                cwd=self.folder,
+                capture_output=True,
+                text=True,
+                timeout=100,
+            )
+        )
+
+    def popen(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Starts one command."""
+        return subprocess.Popen(
+            [sys.executable, CHECKOUT / "starter.py", *arguments],
+            env={**os.environ, **self.environment},
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def sync(self, *selection: str) -> RunRecord:
+        """Syncs the first tenant with a worker that is running; the run's record."""
+        done = self.starter("sync", self.tenant.name, *(selection or ("--all",)), "--json")
+        assert done.stdout, done.stderr
+        return done.run()
+
+    def items(self, *arguments: str) -> list[ItemRecord]:
+        """The first tenant's inventory."""
+        done = self.starter("items", self.tenant.name, *arguments, "--json")
+        assert done.code == 0, done.stderr
+        return [ItemRecord.model_validate(one) for one in done.objects()]

@@ -1,0 +1,166 @@
+"""What a user can get wrong: one line that says what to do, the right exit code, no traceback, no secret."""
+
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from local.processes import free_port
+from local.simulated_graph import SimulatedGraph
+from local.temporal import EmbeddedTemporal
+from tests.end_to_end.system import Finished, System
+
+SECRET = "hunter2-hunter2"
+
+
+def assert_one_line(done: Finished, code: int, *words: str) -> None:
+    """The last line of stderr is the error, and nothing shows a traceback or a secret."""
+    assert done.code == code, (done.code, done.stderr)
+    assert done.stdout == ""
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    for word in words:
+        assert word in line
+    assert "Traceback" not in done.stderr
+    assert SECRET not in done.stderr
+
+
+def test_a_wrong_secret(system: System) -> None:
+    secret_file = system.folder / "secrets" / str(system.tenant.id)
+    secret_file.write_text(SECRET)
+    system.start_worker()
+    done = system.starter("sync", system.tenant.name, "--type", "groups")
+    assert done.code == 4
+    assert "auth_failed" in done.stdout
+    assert "the client secret is wrong" in done.stdout
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("auth_failed:")]
+    assert "Check the tenant's entry in the tenants file" in line
+    for text in (done.stdout, done.stderr, system.logs()):
+        assert SECRET not in text
+        assert "Traceback" not in text
+    again = system.starter("sync", system.tenant.name, "--type", "groups", "--json")
+    assert again.code == 4
+    assert again.run().collections["groups"].context["aadsts"] == 7000215
+
+
+def test_an_unknown_tenant(system: System) -> None:
+    assert_one_line(system.starter("sync", "nobody", "--all"), 2, "unknown tenant 'nobody'", system.tenant.name)
+
+
+def test_an_unknown_type_key(system: System) -> None:
+    done = system.starter("sync", system.tenant.name, "--type", "deviceConfiguration")
+    assert_one_line(done, 2, "unknown type key 'deviceConfiguration'", "did you mean 'deviceConfigurations'?")
+
+
+def test_an_unknown_category(system: System) -> None:
+    assert_one_line(system.starter("sync", system.tenant.name, "--category", "none"), 2, "unknown category 'none'")
+
+
+def test_a_selection_of_nothing(system: System) -> None:
+    assert_one_line(system.starter("sync", system.tenant.name), 2, "--type KEY, --category NAME or --all")
+
+
+@pytest.mark.parametrize(
+    "command", [["sync", "Contoso", "--all"], ["items", "Contoso"], ["runs"], ["database", "upgrade"]]
+)
+def test_an_unreachable_database(system: System, command: list[str]) -> None:
+    url = f"postgresql://user:{SECRET}@127.0.0.1:{free_port()}/db"
+    assert_one_line(system.starter(*command, DATABASE_URL=url), 1, "PostgreSQL cannot be reached", "DATABASE_URL")
+
+
+def test_a_database_that_was_not_upgraded(system: System, empty_database_url: str) -> None:
+    done = system.starter("runs", DATABASE_URL=empty_database_url)
+    assert_one_line(done, 1, "python starter.py database upgrade")
+
+
+def test_an_unreachable_temporal(system: System) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    done = system.starter("sync", system.tenant.name, "--all", TEMPORAL_ADDRESS=address)
+    assert_one_line(done, 1, f"Temporal does not answer at {address}", "TEMPORAL_ADDRESS")
+
+
+def test_an_unreachable_graph(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> None:
+    with SimulatedGraph(tenants=1) as graph, System(graph, temporal, database_url, tmp_path) as system:
+        system.environment["GRAPH_BASE_URL"] = f"https://127.0.0.1:{free_port()}"
+        system.environment["GRAPH_PATIENCE_SECONDS"] = "2"
+        system.start_worker()
+        done = system.starter("sync", system.tenant.name, "--type", "groups")
+    assert done.code == 4
+    assert "fetch_pages is retried: graph_unavailable" in done.stderr or "graph_unavailable:" in done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("graph_unavailable:")]
+    assert "Check the network" in line
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("[[tenant]\n", ["not valid TOML"]),
+        ('[[tenant]]\nid = "x"\nname = "Contoso"\n', ["Contoso", "id"]),
+        ("tenant = 1\n", ["[[tenant]]"]),
+        ("[[tenants]]\n", ["unknown table 'tenants'"]),
+        (
+            f'[[tenant]]\nid = "{UUID(int=1)}"\nname = "c"\nclient_id = "a"\nclient_secret = "{SECRET}"\n',
+            ["client_secret", "client_secret_env"],
+        ),
+    ],
+)
+def test_a_malformed_tenants_file(system: System, content: str, words: list[str]) -> None:
+    path = system.folder / "broken.toml"
+    path.write_text(content)
+    assert_one_line(system.starter("sync", "Contoso", "--all", TENANTS_FILE=str(path)), 2, "broken.toml", *words)
+
+
+def test_a_tenants_file_that_is_not_there(system: System) -> None:
+    assert_one_line(system.starter("sync", "Contoso", "--all", TENANTS_FILE="none.toml"), 2, "none.toml: no such file")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("DATABASE_URL", "", "DATABASE_URL is not set"),
+        ("DATABASE_URL", f"mysql://user:{SECRET}@host/db", "does not start with postgresql://"),
+        ("GRAPH_BASE_URL", "http://plain", "must begin with https://"),
+        ("RUNS_PER_TENANT", "many", "RUNS_PER_TENANT"),
+        ("GRAPH_CA_FILE", "none.pem", "there is no file none.pem"),
+    ],
+)
+def test_a_malformed_setting(system: System, name: str, value: str, words: str) -> None:
+    assert_one_line(system.starter("runs", **{name: value}), 2, words)
+
+
+def test_an_unknown_setting_in_the_env_file(system: System) -> None:
+    (system.folder / ".env").write_text("DATABSE_URL=x\n")
+    assert_one_line(system.starter("runs"), 2, "unknown setting DATABSE_URL", "did you mean DATABASE_URL?")
+
+
+def test_what_is_no_run_id(system: System) -> None:
+    assert_one_line(system.starter("run", "latest"), 2, "'latest' is no run id")
+
+
+def test_a_run_that_does_not_exist(system: System) -> None:
+    assert_one_line(system.starter("run", "00000000-0000-0000-0000-000000000000"), 2, "there is no run")
+
+
+def test_cancelling_what_does_not_run(system: System) -> None:
+    assert_one_line(system.starter("cancel", system.tenant.name, "--all"), 2, "no such run is under way")
+
+
+def test_a_selection_hash_that_nobody_used(system: System) -> None:
+    assert_one_line(system.starter("missing", system.tenant.name, "--selection", "abc"), 2, "'abc'")
+
+
+def test_a_wrong_option_is_a_usage_error(system: System) -> None:
+    done = system.starter("runs", "--nonsense")
+    assert done.code == 2
+    assert "--nonsense" in done.stderr
+
+
+def test_no_worker_is_said_while_following(system: System) -> None:
+    follower = system.popen("sync", system.tenant.name, "--type", "groups")
+    assert follower.stderr is not None
+    for line in follower.stderr:
+        if "no worker is polling" in line:
+            break
+    system.start_worker()
+    follower.communicate(timeout=60)
+    assert follower.returncode == 0

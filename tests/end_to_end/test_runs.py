@@ -1,0 +1,260 @@
+"""Whole runs, as a user makes them: commands, a worker, Temporal, PostgreSQL, Graph over HTTPS."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowExecutionStatus
+
+from connections import connect_temporal
+from graph.catalog import load_catalog
+from inventory.error_codes import ErrorCode
+from inventory.observation import Observer
+from inventory.outcomes import Outcome, RunStatus
+from inventory.selection import Selection
+from local.simulated_graph import Kind, SimulatedGraph
+from local.temporal import EmbeddedTemporal
+from storage import queries
+from storage.database import Database
+from tests.conftest import GRAPH_DATA, needs_graph_data
+from tests.end_to_end.system import System
+from tests.real_documents import real_documents
+from workflows.messages import sync_workflow_id
+
+DEVICE_CONFIGURATIONS = "deviceManagement/deviceConfigurations"
+
+
+def expected_items(system: System) -> dict[tuple[str, str], str]:
+    """Content hashes by type key and id, of what the simulated Graph serves at this moment."""
+    expected = {}
+    for collection in load_catalog().collections.values():
+        observer = Observer(collection.observation_rules)
+        served = system.tenant.documents(collection.first_url(), collection.api_version)
+        for observation in observer.observe_page(served)[0]:
+            expected[collection.type_key, observation.external_id] = observation.content_hash.hex()
+    return expected
+
+
+def stored_items(system: System) -> dict[tuple[str, str], str]:
+    return {(item.type_key, item.external_id): item.content_hash for item in system.items()}
+
+
+@needs_graph_data
+@pytest.mark.parametrize("page_size", [None, 7, 1000])
+def test_every_real_document_lands(
+    temporal: EmbeddedTemporal, database_url: str, tmp_path: Path, page_size: int | None
+) -> None:
+    with (
+        SimulatedGraph(documents=GRAPH_DATA, tenants=1, page_size=page_size, empty_page_every=3) as graph,
+        System(graph, temporal, database_url, tmp_path) as system,
+    ):
+        system.start_worker()
+        record = system.sync()
+        assert record.status is RunStatus.SUCCESS
+        expected = expected_items(system)
+        assert stored_items(system) == expected
+        assert len(expected) >= sum(1 for _ in real_documents()) == 953
+        assert record.counts.created == record.counts.observed == len(expected)
+        assert record.counts.invalid == record.counts.errors == 0
+
+        again = system.sync()
+        assert (again.counts.unchanged, again.counts.created, again.counts.changed) == (len(expected), 0, 0)
+        assert stored_items(system) == expected
+
+
+def test_syncing_twice_without_change_reports_all_as_unchanged(system: System, database_url: str) -> None:
+    system.start_worker()
+    first = system.sync()
+    before = system.items()
+    second = system.sync()
+    after = system.items()
+    assert second.counts.unchanged == second.counts.observed == first.counts.created > 0
+    assert (second.counts.created, second.counts.changed, second.counts.missing) == (0, 0, 0)
+    assert [item.content_hash for item in after] == [item.content_hash for item in before]
+    assert {item.state for item in after} == {"present"}
+
+
+def test_edits_of_the_tenant_show(system: System) -> None:
+    system.start_worker()
+    system.sync()
+    documents = system.tenant.documents(DEVICE_CONFIGURATIONS)
+    removed, renamed, reassigned, *_ = [document["id"] for document in documents]
+    group = system.tenant.documents("groups", "v1.0")[0]["id"]
+    system.tenant.remove(DEVICE_CONFIGURATIONS, removed)
+    system.tenant.rename(DEVICE_CONFIGURATIONS, renamed, "Another name")
+    system.tenant.reassign(DEVICE_CONFIGURATIONS, reassigned, [group])
+    new = {name: value for name, value in documents[3].items() if name != "id"}
+    added = system.tenant.add(DEVICE_CONFIGURATIONS, {**new, "displayName": "New here"})
+
+    record = system.sync()
+    assert (record.counts.created, record.counts.missing) == (1, 1)
+    assert record.counts.changed in (1, 2), "the assignment may have been the same already"
+    by_id = {item.external_id: item for item in system.items("--type", "deviceConfigurations")}
+    assert by_id[renamed].display_name == "Another name"
+    assert (by_id[removed].state, by_id[removed].confidence) == ("missing", "high")
+    assert by_id[added].state == "present"
+    missing = system.starter("missing", system.tenant.name, "--json").objects()
+    assert [item["external_id"] for item in missing] == [removed]
+
+
+def test_bad_objects_are_counted_and_named_and_everything_else_lands(system: System) -> None:
+    def nested(levels: int) -> dict[str, Any]:
+        value: dict[str, Any] = {}
+        for _ in range(levels):
+            value = {"inner": value}
+        return value
+
+    path = DEVICE_CONFIGURATIONS
+    good = {document["id"] for document in system.tenant.documents(path)}
+    twice = next(iter(sorted(good)))
+    system.tenant.add(path, {"displayName": "no id"}, raw=True)
+    system.tenant.add(path, {"id": "nul", "displayName": "a\0b"}, raw=True)
+    system.tenant.add(path, {"id": "deep", "displayName": "deep", "body": nested(300)}, raw=True)
+    system.tenant.add(path, {"id": "large", "displayName": "large", "body": "x" * 20_000_000}, raw=True)
+    system.tenant.add(path, {"id": twice, "displayName": "the same id"}, raw=True)
+    system.tenant.add(path, {"id": "last", "displayName": "all is well"}, raw=True)
+    system.start_worker()
+
+    record = system.sync("--type", "deviceConfigurations", "--type", "groups")
+    assert record.status is RunStatus.SUCCESS
+    assert record.counts.invalid == 5
+    named = record.collections["deviceConfigurations"].context["invalid"]
+    assert isinstance(named, list)
+    reasons = {(one["reason"], one.get("external_id")) for one in named}
+    assert reasons == {
+        ("missing_id", None),
+        ("nul_character", "nul"),
+        ("too_deep", "deep"),
+        ("too_large", "large"),
+        ("duplicate_id", twice),
+    }
+    stored = {item.external_id for item in system.items("--type", "deviceConfigurations")}
+    assert stored == good | {"last"}
+
+
+def test_an_id_that_repeats_on_another_page_is_counted_and_named(
+    temporal: EmbeddedTemporal, database_url: str, tmp_path: Path
+) -> None:
+    with (
+        SimulatedGraph(tenants=1, page_size=5) as graph,
+        System(graph, temporal, database_url, tmp_path) as system,
+    ):
+        listed = system.tenant.documents(load_catalog().collections["deviceConfigurations"].first_url())
+        system.tenant.add(DEVICE_CONFIGURATIONS, listed[0], raw=True)
+        system.start_worker()
+        record = system.sync("--type", "deviceConfigurations")
+        assert record.status is RunStatus.SUCCESS
+        assert (record.counts.observed, record.counts.created, record.counts.invalid) == (len(listed), len(listed), 1)
+        context = record.collections["deviceConfigurations"].context
+        assert context["invalid"] == [{"reason": "duplicate_id", "external_id": listed[0]["id"]}]
+
+
+def test_unknown_properties_never_fail_a_sync(system: System) -> None:
+    path = DEVICE_CONFIGURATIONS
+    odd = {"id": "odd", "displayName": "odd", "version": {"no": "number"}, "brandNew": {"of": ["anything", None, 1.5]}}
+    system.tenant.add(path, odd, raw=True)
+    system.start_worker()
+    assert system.sync("--type", "deviceConfigurations").status is RunStatus.SUCCESS
+    (item,) = [item for item in system.items() if item.external_id == "odd"]
+    assert item.meta == {"warnings": ["version: not text"]}
+
+
+def test_two_starts_at_the_same_time_make_one_run(system: System) -> None:
+    starts = [system.popen("sync", system.tenant.name, "--all", "--json") for _ in range(2)]
+    system.start_worker()
+    outputs = [start.communicate(timeout=60) for start in starts]
+    assert [start.returncode for start in starts] == [0, 0]
+    assert outputs[0][0] == outputs[1][0], "both followed the same run"
+    assert sum("joined run" in stderr for _, stderr in outputs) == 1
+    assert len(system.starter("runs", "--json").objects()) == 1
+
+
+async def test_a_cancelled_run_can_be_started_again_at_once(
+    system: System, temporal: EmbeddedTemporal, database_url: str
+) -> None:
+    started = await asyncio.to_thread(system.starter, "sync", system.tenant.name, "--all", "--no-wait", "--json")
+    queued = started.run()
+    assert queued.status is RunStatus.QUEUED
+    cancelled = await asyncio.to_thread(
+        system.starter, "cancel", system.tenant.name, "--all", "--reason", "wrong tenant", "--json"
+    )
+    assert cancelled.objects() == [{"workflow_id": queued.workflow_id, "run_id": None, "cancel_requested": True}]
+    await asyncio.to_thread(system.start_worker)
+    again = await asyncio.to_thread(system.starter, "sync", system.tenant.name, "--all", "--json")
+    record = again.run()
+    if record.run_id == queued.run_id:
+        record = (await asyncio.to_thread(system.starter, "sync", system.tenant.name, "--all", "--json")).run()
+    assert record.status is RunStatus.SUCCESS
+    first = await asyncio.to_thread(system.starter, "run", str(queued.run_id), "--json")
+    assert first.code == 5
+    assert first.run().status is RunStatus.CANCELLED
+    assert first.run().error_codes == [ErrorCode.CANCELLED]
+    database = Database(database_url)
+    try:
+        async with database.tenant(queued.tenant_id, read_only=True) as session:
+            asked = await queries.question(session)
+            assert asked is not None
+            assert asked.run_id == record.run_id, "a cancelled run answers nothing about missing"
+    finally:
+        await database.close()
+
+
+def test_killing_the_worker_in_mid_run_loses_nothing_and_doubles_nothing(
+    temporal: EmbeddedTemporal, database_url: str, tmp_path: Path
+) -> None:
+    with (
+        SimulatedGraph(tenants=1, items_per_collection=40, page_size=5, latency=timedelta(milliseconds=250)) as graph,
+        System(graph, temporal, database_url, tmp_path) as system,
+    ):
+        first = system.start_worker()
+        follower = system.popen("sync", system.tenant.name, "--all", "--json")
+        first.wait_until(lambda: len(graph.requests(Kind.INNER)) > 60)
+        system.kill(first)
+        assert follower.poll() is None, "killed in mid-run"
+        system.start_worker()
+        _, stderr = follower.communicate(timeout=90)
+        assert follower.returncode == 0, stderr
+        (record,) = system.starter("runs", "--json").objects()
+        assert record["status"] == "success"
+        expected = expected_items(system)
+        assert stored_items(system) == expected
+        counts = record["counts"]
+        assert counts["observed"] == counts["created"] == len(expected)
+        assert (counts["changed"], counts["invalid"], counts["errors"]) == (0, 0, 0)
+        versions = system.sync()
+        assert versions.counts.unchanged == len(expected)
+
+
+async def test_temporal_tells_the_story_and_holds_no_document(system: System, temporal: EmbeddedTemporal) -> None:
+    system.tenant.rename(DEVICE_CONFIGURATIONS, system.tenant.documents(DEVICE_CONFIGURATIONS)[0]["id"], "Top secret")
+    await asyncio.to_thread(system.start_worker)
+    record = await asyncio.to_thread(system.sync)
+    client = await connect_temporal({"target_host": temporal.address})
+    handle = client.get_workflow_handle(record.workflow_id)
+    description = await handle.describe()
+    assert description.status is WorkflowExecutionStatus.COMPLETED
+    attributes = {pair.key.name: pair.value for pair in description.typed_search_attributes}
+    assert attributes["TenantId"] == str(record.tenant_id)
+    assert attributes["SelectionHash"] == record.selection_hash
+    assert attributes["RunStatus"] == "success"
+    assert record.workflow_id == sync_workflow_id(record.tenant_id, record.selection)
+    history = await handle.fetch_history()
+    assert "Top secret" not in history.to_json()
+    assert system.tenant.client_secret not in history.to_json() + system.logs()
+    assert len(history.events) < 150, "40 collections in a handful of waves"
+
+
+def test_the_selection_can_be_one_type_or_a_category(system: System) -> None:
+    system.start_worker()
+    record = system.sync("--category", "conditional-access", "--type", "groups", "--type", "groups")
+    assert set(record.collections) == {
+        "conditionalAccessPolicies",
+        "namedLocations",
+        "authenticationStrengthPolicies",
+        "termsOfUseAgreements",
+        "groups",
+    }
+    assert record.selection_hash == Selection(type_keys=tuple(record.collections)).hash()
+    assert {result.outcome for result in record.collections.values()} == {Outcome.COMPLETE}
