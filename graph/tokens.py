@@ -103,7 +103,7 @@ class TokenSource:
                 answer = self._acquire(tenant, claims, fresh)
             except AuthFailedError:
                 raise
-            except requests.RequestException:
+            except (requests.RequestException, RuntimeError):
                 raise AuthFailedError("the authority cannot be reached", retryable=True) from None
             except ValueError as error:
                 # MSAL says so where the discovery document is not had or not understood.
@@ -191,9 +191,13 @@ def _from_file(path: Path, read: Callable[[Path], Any]) -> Any:
 
 
 def _discovery_error(error: ValueError) -> AuthFailedError:
-    match = _AADSTS.search(str(error))
-    if match or "invalid_tenant" in str(error):
-        return _explained(int(match.group(1)) if match else 90002)
+    """Why the authority's discovery document was not had. MSAL keeps what the authority said as the error's context."""
+    said = f"{error} {error.__context__}"
+    match = _AADSTS.search(said)
+    if match:
+        return _explained(int(match.group(1)))
+    if "HTTP status: 429" in said or "HTTP status: 408" in said:
+        return AuthFailedError("the authority asks for patience", retryable=True)
     return AuthFailedError("the authority or the credential was not understood", retryable=False)
 
 

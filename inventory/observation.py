@@ -1,5 +1,6 @@
 """One Graph object as one run read it: identity, name, whitelisted meta, canonical document, content hash."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -89,7 +90,7 @@ class Observer:
             sensitive_key=sensitive_key,
         )
 
-    def observe_page(self, objects: list[JsonValue]) -> tuple[list[Observation], list[InvalidObject]]:
+    def observe_page(self, objects: Sequence[JsonValue]) -> tuple[list[Observation], list[InvalidObject]]:
         """The observations of one page, in its order, and its bad objects.
 
         An id that repeats on the page is observed once, as it was first listed; the repetition is a bad object.

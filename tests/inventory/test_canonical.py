@@ -62,7 +62,7 @@ def test_nothing_but_order_is_lost(document: dict[str, Any]) -> None:
 
 
 def test_annotations_are_left_out_but_for_the_type() -> None:
-    document = {
+    document: dict[str, Any] = {
         "@odata.context": "https://…",
         "@odata.etag": 'W/"1"',
         "@odata.type": "#microsoft.graph.group",
@@ -123,7 +123,7 @@ def test_a_lone_surrogate_is_refused() -> None:
 
 
 def test_numbers_and_times_stay_as_they_were_sent() -> None:
-    document = {"big": 2**53 + 1, "time": "2024-01-01T00:00:00.1234567Z", "fraction": 0.1}
+    document: dict[str, Any] = {"big": 2**53 + 1, "time": "2024-01-01T00:00:00.1234567Z", "fraction": 0.1}
     assert orjson.loads(PLAIN.canonical(document)) == document
 
 

@@ -56,7 +56,7 @@ def test_a_bad_object_is_named_and_everything_else_lands(
 
 
 def test_an_id_that_repeats_on_a_page_is_observed_once() -> None:
-    page = [{"id": "1", "displayName": "first"}, {"id": "1", "displayName": "second"}]
+    page: list[Any] = [{"id": "1", "displayName": "first"}, {"id": "1", "displayName": "second"}]
     observations, invalid = OBSERVER.observe_page(page)
     assert [one.display_name for one in observations] == ["first"]
     assert invalid == [InvalidObject(1, "1", InvalidReason.DUPLICATE_ID)]

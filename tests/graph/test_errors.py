@@ -1,0 +1,138 @@
+"""Classification, on answers in the shapes that Graph gives them (GRAPH_FACTS §4)."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graph.client import GraphAnswer
+from graph.errors import classify, retry_after_of
+from inventory.error_codes import ErrorCode
+
+REQUEST_ID = "0c2b2f6e-8f2a-4b7e-9c37-6a8d5f4e3b21"
+NESTED = (
+    '{"ErrorCode":"Forbidden","Message":"{\\r\\n \\"_version\\": 3,\\r\\n \\"Message\\": \\"An error has occurred -'
+    ' Operation ID (for customer support): 0 - Url: https://fef.msuc02.manage.microsoft.com/x\\"}"}'
+)
+
+
+def answer(status: int, code: str = "", message: Any = "", **headers: str) -> GraphAnswer:
+    body = {"error": {"code": code, "message": message, "innerError": {"request-id": REQUEST_ID}}}
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    return GraphAnswer(status, {"request-id": REQUEST_ID, **names}, body)
+
+
+CASES = [
+    (answer(429, "TooManyRequests"), ErrorCode.GRAPH_THROTTLED, True),
+    (answer(429, "UnknownError", ""), ErrorCode.GRAPH_THROTTLED, True),
+    (answer(503, "serviceNotAvailable", retry_after="5"), ErrorCode.GRAPH_THROTTLED, True),
+    (answer(503, "serviceNotAvailable"), ErrorCode.GRAPH_UNAVAILABLE, True),
+    (answer(500, "InternalServerError"), ErrorCode.GRAPH_UNAVAILABLE, True),
+    (answer(502), ErrorCode.GRAPH_UNAVAILABLE, True),
+    (answer(504, "UnknownError", NESTED), ErrorCode.GRAPH_UNAVAILABLE, True),
+    (answer(408), ErrorCode.GRAPH_UNAVAILABLE, True),
+    (answer(401, "InvalidAuthenticationToken", "Access token has expired."), ErrorCode.GRAPH_UNAUTHORIZED, False),
+    (answer(403, "Authorization_RequestDenied", "Insufficient privileges"), ErrorCode.GRAPH_PERMISSION_MISSING, False),
+    (answer(403, "UnknownError", NESTED), ErrorCode.GRAPH_PERMISSION_MISSING, False),
+    (answer(403, "", ""), ErrorCode.GRAPH_PERMISSION_MISSING, False),
+    (answer(400, "BadRequest", "Request not applicable to target tenant."), ErrorCode.GRAPH_NOT_LICENSED, False),
+    (answer(400, "AppLifecycle_2210", "x"), ErrorCode.GRAPH_NOT_LICENSED, False),
+    (answer(403, "AccessDenied", "Your tenant is not licensed for this feature."), ErrorCode.GRAPH_NOT_LICENSED, False),
+    (
+        answer(403, "AccessDenied", "Neither tenant is B2C or tenant doesn't have premium license"),
+        ErrorCode.GRAPH_NOT_LICENSED,
+        False,
+    ),
+    (answer(404, "ResourceNotFound"), ErrorCode.GRAPH_NOT_FOUND, False),
+    (answer(400, "BadRequest", "Resource not found for the segment 'x'."), ErrorCode.GRAPH_NOT_FOUND, False),
+    (answer(400, "BadRequest", "Could not find a property named 'x'"), ErrorCode.GRAPH_BAD_REQUEST, False),
+    (answer(418), ErrorCode.GRAPH_BAD_REQUEST, False),
+    (answer(302, location="https://elsewhere"), ErrorCode.GRAPH_MALFORMED_RESPONSE, False),
+    (GraphAnswer(502, {}, None), ErrorCode.GRAPH_UNAVAILABLE, True),
+    (GraphAnswer(403, {}, ["no", "object"]), ErrorCode.GRAPH_PERMISSION_MISSING, False),
+]
+
+
+@pytest.mark.parametrize(("given_answer", "code", "retryable"), CASES)
+def test_an_answer_has_its_code(given_answer: GraphAnswer, code: ErrorCode, retryable: bool) -> None:
+    failure = classify(given_answer)
+    assert failure is not None
+    assert (failure.code, failure.retryable) == (code, retryable)
+    assert failure.context["http_status"] == given_answer.status
+
+
+@pytest.mark.parametrize("status", [200, 204])
+def test_a_success_is_no_failure(status: int) -> None:
+    assert classify(GraphAnswer(status, {}, {"value": []})) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("Directory_ExpiredPageToken", "The specified page token value has expired"),
+        ("", "Invalid Skip Token"),
+        ("syncStateNotFound", "x"),
+    ],
+)
+def test_an_expired_page_token_asks_for_the_listing_to_begin_anew(code: str, message: str) -> None:
+    failure = classify(answer(400, code, message))
+    assert failure is not None
+    assert (failure.code, failure.restart, failure.retryable) == (ErrorCode.GRAPH_PAGE_EXPIRED, True, False)
+
+
+def test_context_names_the_permission_and_the_request_and_no_message() -> None:
+    failure = classify(answer(403, "Forbidden", "secret words"), permission="Policy.Read.All")
+    assert failure is not None
+    assert failure.context == {
+        "http_status": 403,
+        "graph_error_code": "Forbidden",
+        "request_id": REQUEST_ID,
+        "permission": "Policy.Read.All",
+    }
+
+
+@given(
+    st.integers(100, 599),
+    st.recursive(
+        st.none() | st.text() | st.integers(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["error", "code", "message"]), inner),
+    ),
+    st.dictionaries(st.sampled_from(["retry-after", "request-id", "date"]), st.text()),
+)
+def test_no_answer_breaks_classification(status: int, body: Any, headers: dict[str, str]) -> None:
+    failure = classify(GraphAnswer(status, headers, body))
+    assert (failure is None) is (200 <= status < 300)
+    for value in failure.context.values() if failure else ():
+        assert isinstance(value, int) or len(value) <= 64
+
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@given(st.floats(0, 1e6))
+def test_retry_after_in_seconds_whole_or_fractional(seconds: float) -> None:
+    assert retry_after_of({"retry-after": repr(seconds)}) == timedelta(seconds=seconds)
+
+
+@given(st.integers(-100_000, 100_000))
+def test_retry_after_as_a_date_counts_from_the_answers_own_date(seconds: int) -> None:
+    headers = {
+        "retry-after": format_datetime(NOW + timedelta(seconds=seconds), usegmt=True),
+        "date": format_datetime(NOW, usegmt=True),
+    }
+    assert retry_after_of(headers) == timedelta(seconds=max(seconds, 0))
+    del headers["date"]
+    assert retry_after_of(headers, NOW) == timedelta(seconds=max(seconds, 0))
+    assert retry_after_of(headers) is None
+
+
+@pytest.mark.parametrize("value", ["", "-1", "soon", "nan", "inf", "1e300", "Thu, 99 Foo 2026 00:00:00 GMT"])
+def test_an_unreadable_retry_after_is_none(value: str) -> None:
+    assert retry_after_of({"retry-after": value}, NOW) is None
+
+
+def test_an_absurd_retry_after_is_kept_for_the_caller_to_cap() -> None:
+    assert retry_after_of({"retry-after": "31536000"}) == timedelta(days=365)

@@ -1,0 +1,90 @@
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from graph.tenants import CLOUD_ENDPOINTS, Cloud, Tenants, TenantsFileError, UnknownTenantError, load_tenants
+
+ID, OTHER = UUID(int=1), UUID(int=2)
+ENTRY = f'[[tenant]]\nid = "{ID}"\nname = "Contoso"\nclient_id = "app"\n'
+
+
+def load(tmp_path: Path, content: str) -> Tenants:
+    path = tmp_path / "tenants.toml"
+    path.write_text(content)
+    return load_tenants(path)
+
+
+@pytest.mark.parametrize(
+    "credential",
+    [
+        'client_secret_env = "NAME"',
+        'client_secret_file = "/run/secret"',
+        'certificate_file = "/run/app.pem"\ncertificate_password_env = "NAME"',
+        'federated_token_file = "/run/token"',
+        "managed_identity = true",
+    ],
+)
+def test_each_kind_of_credential_is_taken(tmp_path: Path, credential: str) -> None:
+    (tenant,) = load(tmp_path, ENTRY + credential)
+    assert (tenant.id, tenant.name, tenant.cloud) == (ID, "Contoso", Cloud.PUBLIC)
+
+
+def test_defaults_serve_the_one_app_of_a_provider(tmp_path: Path) -> None:
+    tenants = load(
+        tmp_path,
+        '[defaults]\nclient_id = "app"\nclient_secret_env = "SHARED"\ncloud = "usgov"\n'
+        f'[[tenant]]\nid = "{ID}"\nname = "Contoso"\n'
+        f'[[tenant]]\nid = "{OTHER}"\nname = "Fabrikam"\ncloud = "china"\ncertificate_file = "own.pem"\n',
+    )
+    contoso, fabrikam = tenants
+    assert (contoso.client_secret_env, contoso.cloud) == ("SHARED", Cloud.USGOV)
+    assert (fabrikam.client_secret_env, fabrikam.certificate_file) == (None, Path("own.pem"))
+    assert fabrikam.cloud is Cloud.CHINA
+
+
+def test_a_tenant_is_found_by_id_and_by_name_in_any_case(tmp_path: Path) -> None:
+    tenants = load(tmp_path, ENTRY + "managed_identity = true")
+    assert tenants.find("CONTOSO") == tenants.find(str(ID)) == tenants.get(ID)
+    assert tenants.get(OTHER) is None
+    for unknown in ("Fabrikam", str(OTHER)):
+        with pytest.raises(UnknownTenantError, match="the tenants file knows: Contoso"):
+            tenants.find(unknown)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (ENTRY, "needs exactly one of client_secret_env"),
+        (ENTRY + 'client_secret_env = "A"\nmanaged_identity = true', "has client_secret_env, managed_identity"),
+        (ENTRY + 'client_secret = "hunter2"', "client_secret: is no key that a tenant has"),
+        (ENTRY + 'managed_identity = true\ncertificate_password_env = "A"', "needs certificate_file"),
+        (ENTRY.replace('client_id = "app"\n', 'client_secret_env = "A"'), "client_id is missing"),
+        (ENTRY.replace(str(ID), "hunter2") + "managed_identity = true", r"tenant 1 \(Contoso\): id"),
+        (ENTRY + 'managed_identity = true\ncloud = "moon"', "cloud"),
+        ((ENTRY + "managed_identity = true\n") * 2, "same id or name"),
+        ("[tenant]\n", "two brackets"),
+        ('[defaults]\nname = "x"', "neither id nor name"),
+        ("[others]\n", "unknown table 'others'"),
+        ("hunter2 hunter2", "not valid TOML"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, content: str, words: str) -> None:
+    with pytest.raises(TenantsFileError, match=words) as refused:
+        load(tmp_path, content)
+    message = str(refused.value)
+    assert "\n" not in message
+    assert "tenants.toml" in message
+    assert "hunter2" not in message
+
+
+def test_every_cloud_has_its_endpoints() -> None:
+    assert set(CLOUD_ENDPOINTS) == set(Cloud)
+    for endpoints in CLOUD_ENDPOINTS.values():
+        assert endpoints.authority_url.startswith("https://login.")
+        assert not endpoints.graph_url.endswith("/")
+
+
+def test_ids_are_guids(tmp_path: Path) -> None:
+    (tenant,) = load(tmp_path, ENTRY + "managed_identity = true")
+    assert isinstance(tenant.id, UUID)
