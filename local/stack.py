@@ -37,14 +37,18 @@ class StackProcess:
 
     def start(self, tell: Callable[[str], None]) -> StackInfo:
         """Starts the stack, telling each part that comes up in one line. Raises `PartError`."""
-        self._process = subprocess.Popen(  # noqa: S603 - ourselves
-            [sys.executable, "-m", "local.stack", "--state", self._state.folder],
-            cwd=CHECKOUT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        self._state.folder.mkdir(parents=True, exist_ok=True)
+        # Not the starter's own stderr: whoever reads that to its end would wait for a stack that is kept.
+        with (self._state.folder / "supervisor.log").open("w") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - ourselves
+                [sys.executable, "-m", "local.stack", "--state", self._state.folder],
+                cwd=CHECKOUT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+            )
         if self._process.stdout is None:
             raise PartError("the supervisor has no pipe")
         for line in self._process.stdout:
@@ -54,7 +58,7 @@ class StackProcess:
             if "ready" in event:
                 return StackInfo(**event["ready"])
             tell(event["part"])
-        raise PartError("the supervisor ended before the stack was up")
+        raise PartError(f"the supervisor ended before the stack was up; see {self._state.folder / 'supervisor.log'}")
 
     def keep(self) -> None:
         """Lets the stack run on without its starter."""

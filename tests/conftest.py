@@ -1,4 +1,4 @@
-"""What tests share: one PostgreSQL a process, one migrated database a test."""
+"""What tests share: one PostgreSQL and one Temporal a process; a database, a task queue, a simulated Graph a test."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -9,8 +9,11 @@ import pytest
 from psycopg import sql
 
 from local.postgres import EmbeddedPostgres
+from local.simulated_graph import SimulatedGraph
+from local.temporal import EmbeddedTemporal
 from storage.database import Database
 from storage.schema import upgrade
+from tests.end_to_end.system import System
 
 GRAPH_DATA = Path(__file__).resolve().parents[2] / "shared" / "graph-data"
 
@@ -30,6 +33,24 @@ def migrated_template(postgres: EmbeddedPostgres) -> str:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     upgrade(_url_of(postgres, name))
     return name
+
+
+@pytest.fixture(scope="session")
+def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedTemporal]:
+    with EmbeddedTemporal(tmp_path_factory.mktemp("temporal")) as server:
+        yield server
+
+
+@pytest.fixture
+def graph() -> Iterator[SimulatedGraph]:
+    with SimulatedGraph(tenants=2) as server:
+        yield server
+
+
+@pytest.fixture
+def system(graph: SimulatedGraph, temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Iterator[System]:
+    with System(graph, temporal, database_url, tmp_path) as system:
+        yield system
 
 
 @pytest.fixture

