@@ -23,15 +23,21 @@ from inventory.outcomes import RunStatus
 from inventory.records import ItemRecord, RunRecord
 from inventory.selection import Selection
 from local.processes import PartError
-from local.stack import StackProcess, stop_running
+from local.stack import Ports, StackProcess, stop_running
 from local.state import StackInfo, State
 from storage import queries
 from storage.database import Database
+
+PortOption = Annotated[int, typer.Option(min=0, max=65_535, help="A port of 127.0.0.1; 0 takes a free one.")]
 
 
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running afterwards.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="Stop what --keep left running.")] = False,
+    temporal_ui_port: PortOption = 0,
+    temporal_port: PortOption = 0,
+    postgres_port: PortOption = 0,
+    graph_port: PortOption = 0,
     as_json: JsonOption = False,
 ) -> None:
     """The whole thing on this machine: embedded servers, a simulated Graph, a worker, a sync of three sample tenants.
@@ -47,15 +53,16 @@ def demo(
                 stopped = stop_running(state)
                 output.stderr.print("stopped" if stopped else "nothing was running")
                 return
-            _demo(state, keep=keep, as_json=as_json)
+            ports = Ports(postgres_port, temporal_port, temporal_ui_port, graph_port)
+            _demo(state, ports, keep=keep, as_json=as_json)
         except PartError as error:
             fail(str(error), ExitCode.UNEXPECTED)
 
 
-def _demo(state: State, *, keep: bool, as_json: bool) -> None:
+def _demo(state: State, ports: Ports, *, keep: bool, as_json: bool) -> None:
     generation = state.next_generation()
     running = state.running()
-    with StackProcess(state) as stack:
+    with StackProcess(state, ports) as stack:
         if running is None:
             output.stderr.print("starting the embedded stack …", style="dim")
             info = stack.start(lambda part: output.stderr.print(f"  {part}", style="dim", highlight=False))

@@ -32,7 +32,12 @@ def _text(value: JsonValue) -> JsonValue:
 
 
 def _text_or_number(value: JsonValue) -> JsonValue:
-    return value if isinstance(value, int) and not isinstance(value, bool) else _text(value)
+    return value if _is_integer(value) else _text(value)
+
+
+def _is_integer(value: JsonValue) -> bool:
+    """Whether it is a whole number of 64 bits, the most that Graph's Edm.Int64 and JSON encoders hold."""
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
 
 
 def _text_set(value: JsonValue) -> JsonValue:
@@ -44,7 +49,7 @@ def _text_set(value: JsonValue) -> JsonValue:
 
 
 def _count(value: JsonValue) -> JsonValue:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int) or not _is_integer(value) or value < 0:
         raise _WrongTypeError("a count")
     return value
 
@@ -54,7 +59,7 @@ def _text_or_set(value: JsonValue) -> JsonValue:
 
 
 def _scalar_or_set(value: JsonValue) -> JsonValue:
-    if isinstance(value, bool | int | float):
+    if isinstance(value, bool | float) or _is_integer(value):
         return value
     return _text_or_set(value)
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from local.postgres import EmbeddedPostgres
 from local.processes import Child, PartError
@@ -28,11 +28,21 @@ TENANTS = 3
 STOP_SECONDS = 60.0
 
 
+class Ports(NamedTuple):
+    """The ports of the stack's servers on 127.0.0.1; 0 takes a free one."""
+
+    postgres: int = 0
+    temporal: int = 0
+    temporal_ui: int = 0
+    graph: int = 0
+
+
 class StackProcess:
     """The supervisor as its starter sees it. A context manager: leaving it stops the stack, unless it was kept."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, ports: Ports = Ports()) -> None:
         self._state = state
+        self._ports = ports
         self._process: subprocess.Popen[str] | None = None
 
     def start(self, tell: Callable[[str], None]) -> StackInfo:
@@ -41,7 +51,7 @@ class StackProcess:
         # Not the starter's own stderr: whoever reads that to its end would wait for a stack that is kept.
         with (self._state.folder / "supervisor.log").open("w") as log:
             self._process = subprocess.Popen(  # noqa: S603 - ourselves
-                [sys.executable, "-m", "local.stack", "--state", self._state.folder],
+                [sys.executable, "-m", "local.stack", "--state", self._state.folder, *self._port_options()],
                 cwd=CHECKOUT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -59,6 +69,9 @@ class StackProcess:
                 return StackInfo(**event["ready"])
             tell(event["part"])
         raise PartError(f"the supervisor ended before the stack was up; see {self._state.folder / 'supervisor.log'}")
+
+    def _port_options(self) -> list[str]:
+        return [f"--{name.replace('_', '-')}-port={port}" for name, port in self._ports._asdict().items()]
 
     def keep(self) -> None:
         """Lets the stack run on without its starter."""
@@ -99,8 +112,9 @@ def stop_running(state: State) -> bool:
 class Supervisor:
     """Runs the parts in order, and stops them in reverse."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, ports: Ports) -> None:
         self._state = state
+        self._ports = ports
         self._children: list[Child] = []
         self._environment: dict[str, str] = {}
 
@@ -115,11 +129,13 @@ class Supervisor:
 
     def _start(self, parts: ExitStack) -> StackInfo:
         folder = self._state.folder
-        postgres = parts.enter_context(EmbeddedPostgres(folder / "postgres"))
+        postgres = parts.enter_context(EmbeddedPostgres(folder / "postgres", port=self._ports.postgres))
         self._children.append(postgres.child)
         url = postgres.create_database(DATABASE)
         _tell({"part": f"PostgreSQL at {url.rpartition('@')[2]}"})
-        temporal = parts.enter_context(EmbeddedTemporal(folder / "temporal"))
+        temporal = parts.enter_context(
+            EmbeddedTemporal(folder / "temporal", port=self._ports.temporal, ui_port=self._ports.temporal_ui)
+        )
         self._children.append(temporal.child)
         _tell({"part": f"Temporal at {temporal.address}, its web UI at {temporal.ui_url}"})
         graph = self._start_graph(parts)
@@ -153,6 +169,7 @@ class Supervisor:
                 "-m",
                 "local.simulated_graph",
                 f"--state={folder}",
+                f"--port={self._ports.graph}",
                 f"--tenants={TENANTS}",
                 f"--generation={max(self._state.generation(), 0)}",
             ],
@@ -219,7 +236,11 @@ def main() -> None:
     """The supervisor's command line."""
     parser = argparse.ArgumentParser(prog="python -m local.stack", description="The embedded stack's supervisor.")
     parser.add_argument("--state", type=Path, required=True, help="the folder that holds everything")
-    state = State(parser.parse_args().state)
+    for name in Ports._fields:
+        parser.add_argument(f"--{name.replace('_', '-')}-port", dest=name, type=int, default=0, help="0: a free one")
+    arguments = parser.parse_args()
+    state = State(arguments.state)
+    ports = Ports(**{name: getattr(arguments, name) for name in Ports._fields})
     for number in _stop_signals():
         # An exception unwinds the parts in reverse, wherever the supervisor is at that moment.
         signal.signal(number, lambda *_: sys.exit(0))
@@ -228,7 +249,7 @@ def main() -> None:
             _tell({"failed": f"another stack runs in {state.folder}; stop it: python starter.py demo --stop"})
             sys.exit(1)
         try:
-            Supervisor(state).run()
+            Supervisor(state, ports).run()
         except PartError as error:
             state.withdraw()
             try:

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 
 from local.postgres import EmbeddedPostgres
@@ -13,7 +14,11 @@ from local.simulated_graph import SimulatedGraph
 from local.temporal import EmbeddedTemporal
 from storage.database import Database
 from storage.schema import upgrade
-from tests.end_to_end.system import System
+from tests.end_to_end.system import SEEDS, System
+
+# A busy machine is slow at times; that is no fault of what is tested.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 GRAPH_DATA = Path(__file__).resolve().parents[2] / "shared" / "graph-data"
 
@@ -43,7 +48,7 @@ def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedTempo
 
 @pytest.fixture
 def graph() -> Iterator[SimulatedGraph]:
-    with SimulatedGraph(tenants=2) as server:
+    with SimulatedGraph(tenants=2, seed=next(SEEDS)) as server:
         yield server
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,6 +19,9 @@ from local.temporal import EmbeddedTemporal
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 GRAPH_PATIENCE_SECONDS = 20
+
+SEEDS = count(1)
+"""Tests of one process share a Temporal, where a tenant's id is the lock on its runs: each test has its own tenants."""
 
 
 class Finished:
@@ -98,7 +102,7 @@ class System:
                 cwd=self.folder,
                 capture_output=True,
                 text=True,
-                timeout=100,
+                timeout=60,
             )
         )
 

@@ -8,7 +8,7 @@ import pytest
 from local.processes import free_port
 from local.simulated_graph import SimulatedGraph
 from local.temporal import EmbeddedTemporal
-from tests.end_to_end.system import Finished, System
+from tests.end_to_end.system import SEEDS, Finished, System
 
 SECRET = "hunter2-hunter2"
 
@@ -79,7 +79,10 @@ def test_an_unreachable_temporal(system: System) -> None:
 
 
 def test_an_unreachable_graph(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> None:
-    with SimulatedGraph(tenants=1) as graph, System(graph, temporal, database_url, tmp_path) as system:
+    with (
+        SimulatedGraph(tenants=1, seed=next(SEEDS)) as graph,
+        System(graph, temporal, database_url, tmp_path) as system,
+    ):
         system.environment["GRAPH_BASE_URL"] = f"https://127.0.0.1:{free_port()}"
         system.environment["GRAPH_PATIENCE_SECONDS"] = "2"
         system.start_worker()

@@ -19,7 +19,7 @@ from local.temporal import EmbeddedTemporal
 from storage import queries
 from storage.database import Database
 from tests.conftest import GRAPH_DATA, needs_graph_data
-from tests.end_to_end.system import System
+from tests.end_to_end.system import SEEDS, System
 from tests.real_documents import real_documents
 from workflows.messages import sync_workflow_id
 
@@ -47,7 +47,7 @@ def test_every_real_document_lands(
     temporal: EmbeddedTemporal, database_url: str, tmp_path: Path, page_size: int | None
 ) -> None:
     with (
-        SimulatedGraph(documents=GRAPH_DATA, tenants=1, page_size=page_size, empty_page_every=3) as graph,
+        SimulatedGraph(GRAPH_DATA, tenants=1, page_size=page_size, empty_page_every=3, seed=next(SEEDS)) as graph,
         System(graph, temporal, database_url, tmp_path) as system,
     ):
         system.start_worker()
@@ -138,7 +138,7 @@ def test_an_id_that_repeats_on_another_page_is_counted_and_named(
     temporal: EmbeddedTemporal, database_url: str, tmp_path: Path
 ) -> None:
     with (
-        SimulatedGraph(tenants=1, page_size=5) as graph,
+        SimulatedGraph(tenants=1, page_size=5, seed=next(SEEDS)) as graph,
         System(graph, temporal, database_url, tmp_path) as system,
     ):
         listed = system.tenant.documents(load_catalog().collections["deviceConfigurations"].first_url())
@@ -205,7 +205,13 @@ def test_killing_the_worker_in_mid_run_loses_nothing_and_doubles_nothing(
     temporal: EmbeddedTemporal, database_url: str, tmp_path: Path
 ) -> None:
     with (
-        SimulatedGraph(tenants=1, items_per_collection=40, page_size=5, latency=timedelta(milliseconds=250)) as graph,
+        SimulatedGraph(
+            tenants=1,
+            items_per_collection=40,
+            page_size=5,
+            latency=timedelta(milliseconds=250),
+            seed=next(SEEDS),
+        ) as graph,
         System(graph, temporal, database_url, tmp_path) as system,
     ):
         first = system.start_worker()

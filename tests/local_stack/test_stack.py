@@ -83,8 +83,10 @@ def test_two_demos_show_what_changed_and_ordinary_commands_find_a_kept_stack(sta
     assert state.running() is None
     assert not state.environment_file.exists()
 
-    second = starter(state, "demo", "--keep")
+    port = free_port()
+    second = starter(state, "demo", "--keep", "--temporal-ui-port", str(port))
     assert second.returncode == 0, second.stderr
+    assert f"http://127.0.0.1:{port}" in second.stdout
     for kind in ("added", "changed", "missing"):
         assert second.stdout.count(f": {kind} ") == 3, second.stdout
     assert "Temporal Web" in second.stdout
