@@ -40,7 +40,7 @@ class Ports(NamedTuple):
 class StackProcess:
     """The supervisor as its starter sees it. A context manager: leaving it stops the stack, unless it was kept."""
 
-    def __init__(self, state: State, ports: Ports = Ports()) -> None:
+    def __init__(self, state: State, ports: Ports) -> None:
         self._state = state
         self._ports = ports
         self._process: subprocess.Popen[str] | None = None
