@@ -77,6 +77,8 @@ class SyncWorkflow:
             if is_cancelled_exception(error):
                 return await self._close_cancelled()
             return await self._close_broken(error_code_of(error))
+        if self._cancel_request is not None:
+            return await self._close_cancelled()
         if self._frontier.cursors:
             workflow.continue_as_new(sync.model_copy(update={"frontier": self._frontier}))
         return await self._close(run_status(self._frontier.results.values()))
@@ -121,6 +123,8 @@ class SyncWorkflow:
             )
             if begun.opening == RunStatus.RUNNING:
                 break
+            if begun.opening == "ended":
+                raise ApplicationError("the record was closed meanwhile", type=ErrorCode.RUN_ABANDONED)
             if workflow.now() - queued_since >= begun.policy.queue_patience:
                 raise ApplicationError("no slot came free", type=ErrorCode.CONCURRENCY_LIMIT)
             self._waiting_for = begun.opening

@@ -1,7 +1,10 @@
 """Tokens by MSAL and batches over HTTPS, against the simulated Graph."""
 
 import base64
+import json
+import threading
 from collections.abc import AsyncIterator, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -311,3 +314,32 @@ def test_json_that_orjson_refuses_is_still_read() -> None:
     for _ in range(300):
         deep = {"a": deep}
     assert parse(str(deep).replace("'", '"').encode()) == deep
+
+
+async def test_a_managed_identity_needs_no_secret(
+    graph: SimulatedGraph, client: GraphClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine's identity endpoint (IMDS) is plain HTTP on a fixed path; here it listens on loopback."""
+    asked: list[str] = []
+
+    class Identity(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            answer = {"access_token": graph.tenants[0].token(), "expires_in": "3600", "resource": "x"}
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
+            """Keeps the test's output clean."""
+
+    with HTTPServer(("127.0.0.1", 0), Identity) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", f"http://127.0.0.1:{server.server_port}")
+        one = graph.tenants[0]
+        config = TenantConfig.model_validate({"id": one.id, "name": one.name, "managed_identity": True})
+        answers = await client.read_batch(config, "v1.0", GROUPS)
+        server.shutdown()
+    assert answers["groups"].status == 200
+    assert "resource=https%3A%2F%2Fgraph.microsoft.com" in asked[0]

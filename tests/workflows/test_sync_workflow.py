@@ -191,6 +191,27 @@ async def test_a_run_that_gets_no_slot_in_time_ends_with_concurrency_limit(skipp
     assert not script.fetches
 
 
+async def test_a_run_whose_record_was_closed_meanwhile_ends_at_once(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [1]}, openings=["waiting_for_slot", "ended"])
+    async with started(skipping, script) as handle:
+        await failure_of(handle)
+    assert script.finished[0].error_codes == [ErrorCode.RUN_ABANDONED]
+    assert not script.fetches
+
+
+async def test_a_cancel_that_comes_with_the_last_merge_is_not_lost(skipping: WorkflowEnvironment) -> None:
+    handles: list[Handle] = []
+
+    async def cancel_meanwhile(request: UpsertItems) -> None:
+        await handles[0].signal(SyncWorkflow.cancel, CancelRequest(reason="just in time"))
+
+    script = Script({"a": [2]}, before_upsert=cancel_meanwhile)
+    async with started(skipping, script) as handle:
+        handles.append(handle)
+        assert (await handle.result()).status is RunStatus.CANCELLED
+    assert script.finished[0].cancel_reason == "just in time"
+
+
 @pytest.mark.parametrize("by_signal", [True, False])
 async def test_a_run_is_cancelled_in_mid_wave(skipping: WorkflowEnvironment, by_signal: bool) -> None:
     fetching = asyncio.Event()
