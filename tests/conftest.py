@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import psycopg
@@ -26,8 +27,9 @@ needs_graph_data = pytest.mark.skipif(not GRAPH_DATA.is_dir(), reason="the folde
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False) as server:
+def postgres() -> Iterator[EmbeddedPostgres]:
+    # Not under pytest's own folder: another pytest of the same user shuts that to PostgreSQL, which is not root.
+    with TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "postgres", durable=False) as server:
         yield server
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import orjson
 import psycopg
@@ -52,8 +53,15 @@ needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="children are wa
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> Iterator[State]:
-    state = State(tmp_path / "state")
+def folder() -> Iterator[Path]:
+    """A folder that no other pytest of this user shuts to PostgreSQL."""
+    with TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def state(folder: Path) -> Iterator[State]:
+    state = State(folder / "state")
     yield state
     starter(state, "demo", "--stop")
 
@@ -156,15 +164,15 @@ def test_a_part_that_dies_is_reported_and_the_rest_stops(state: State) -> None:
     wait_until(lambda: not any(alive(child) for child in children), "parts are left behind")
 
 
-def test_postgresql_keeps_its_data_through_a_kill(tmp_path: Path) -> None:
-    with EmbeddedPostgres(tmp_path / "postgres") as server:
+def test_postgresql_keeps_its_data_through_a_kill(folder: Path) -> None:
+    with EmbeddedPostgres(folder / "postgres") as server:
         url = server.create_database("kept")
         with psycopg.connect(url) as connection:
             connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
         os.kill(server.child.pid, signal.SIGKILL)
         wait_until(lambda: not server.child.running(), "killed")
     port = free_port()
-    with EmbeddedPostgres(tmp_path / "postgres", port=port) as server:
+    with EmbeddedPostgres(folder / "postgres", port=port) as server:
         assert f":{port}/" in server.url
         with psycopg.connect(server.create_database("kept")) as connection:
             assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
