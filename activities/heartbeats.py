@@ -14,8 +14,8 @@ BEAT_SECONDS = 4
 async def beating() -> AsyncIterator[None]:
     """Beats until the body ends.
 
-    Only for a body whose every step has a deadline of its own: a `$batch` may show no progress for a minute and be
-    well, so the beat tells that the worker lives, and the deadlines that the work does.
+    Only for a body whose every step has a deadline of its own: a `$batch` or a transaction may show no progress for a
+    minute and be well, so the beat tells that the worker lives, and the deadlines that the work does.
     """
     task = asyncio.create_task(_beat())
     try:

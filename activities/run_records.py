@@ -6,6 +6,7 @@ from typing import NamedTuple
 from temporalio import activity
 
 from activities.failures import classified
+from activities.heartbeats import beating
 from activities.messages import (
     ActivityName,
     BeginRunResult,
@@ -53,7 +54,7 @@ class RunRecordActivities:
     @activity.defn(name=ActivityName.BEGIN_RUN)
     async def begin_run(self, run: Run) -> BeginRunResult:
         """Records the run, gives it a slot if one is free, and plans its collections in the selection's order."""
-        async with classified():
+        async with classified(), beating():
             identity = await self._identity(run)
             async with self._database.tenant(run.tenant_id) as session:
                 opening = await runs.open_run(session, identity, self._slots)
@@ -63,13 +64,13 @@ class RunRecordActivities:
     @activity.defn(name=ActivityName.RENEW_LEASE)
     async def renew_lease(self, request: RenewLease) -> RenewLeaseResult:
         """Keeps the slot of a run that waits."""
-        async with classified(), self._database.tenant(request.tenant_id) as session:
+        async with classified(), beating(), self._database.tenant(request.tenant_id) as session:
             return RenewLeaseResult(open=await runs.renew_lease(session, request.run_id, LEASE))
 
     @activity.defn(name=ActivityName.FINISH_RUN)
     async def finish_run(self, request: FinishRun) -> FinishRunResult:
         """Closes the record, once: a later attempt answers what the first one wrote."""
-        async with classified():
+        async with classified(), beating():
             identity = await self._identity(request.run)
             ending = runs.Ending(
                 status=request.status,

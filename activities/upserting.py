@@ -3,6 +3,7 @@
 from temporalio import activity
 
 from activities.failures import classified
+from activities.heartbeats import beating
 from activities.messages import ActivityName, UpsertItems, UpsertItemsResult
 from activities.run_records import LEASE
 from storage import merging, runs
@@ -18,7 +19,7 @@ class UpsertActivities:
     @activity.defn(name=ActivityName.UPSERT_ITEMS)
     async def upsert_items(self, request: UpsertItems) -> UpsertItemsResult:
         """Merges one wave in one transaction."""
-        async with classified():
+        async with classified(), beating():
             try:
                 async with self._database.tenant(request.tenant_id) as session:
                     merged = await merging.merge(

@@ -6,7 +6,6 @@ import secrets
 import signal
 import stat
 import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -70,7 +69,7 @@ class EmbeddedPostgres:
             _let_through(binaries)
         if not (self._data / "PG_VERSION").exists():
             self._initialise(binaries)
-        self._port = self._port or free_port()
+        self._port = free_port(self._port)
         settings = [
             "listen_addresses=127.0.0.1",
             f"port={self._port}",
@@ -154,7 +153,3 @@ def _let_through(path: Path) -> None:
         mode = folder.stat().st_mode
         if not mode & stat.S_IXOTH:
             folder.chmod(mode | stat.S_IXOTH)
-
-
-if sys.platform == "win32":
-    raise ImportError("the embedded stack does not run on Windows; use docker-compose.yml")

@@ -66,12 +66,19 @@ class Child:
         return line
 
     def wait_until(self, ready: Callable[[], bool], timeout_seconds: float = 60.0) -> None:
-        """Waits for a condition. Raises `PartError` if the program ends first or the time runs out."""
+        """Waits for a condition. Raises `PartError` if the program ends first or the time runs out.
+
+        However the wait fails, the program is stopped: whoever started it holds nothing yet that could stop it.
+        """
         deadline = time.monotonic() + timeout_seconds
-        while not ready():
-            if not self.running() or time.monotonic() > deadline:
-                raise self.failure()
-            time.sleep(POLL_SECONDS)
+        try:
+            while not ready():
+                if not self.running() or time.monotonic() > deadline:
+                    raise self.failure()
+                time.sleep(POLL_SECONDS)
+        except BaseException:
+            self.stop()
+            raise
 
     def failure(self) -> PartError:
         """What to raise about a program that has ended or does not get ready."""
@@ -93,8 +100,16 @@ class Child:
             self._process.stdout.close()
 
 
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that is free now."""
+def free_port(wanted: int = 0) -> int:
+    """A TCP port of 127.0.0.1 that is free now: the wanted one, or any. Raises `PartError` where that one is taken.
+
+    A server whose port is taken must not be started: another one would answer in its place and look ready.
+    """
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        # As servers do, so that connections that have just ended do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError as error:
+            raise PartError(f"port {wanted} of 127.0.0.1 cannot be had: {os.strerror(error.errno or 0)}") from None
         return int(probe.getsockname()[1])

@@ -12,10 +12,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from local.postgres import EmbeddedPostgres
 from local.processes import Child, PartError
@@ -26,6 +26,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 DATABASE = "tenant_inventory"
 TENANTS = 3
 STOP_SECONDS = 60.0
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Ports(NamedTuple):
@@ -47,7 +48,7 @@ class StackProcess:
 
     def start(self, tell: Callable[[str], None]) -> StackInfo:
         """Starts the stack, telling each part that comes up in one line. Raises `PartError`."""
-        self._state.folder.mkdir(parents=True, exist_ok=True)
+        self._state.make()
         # Not the starter's own stderr: whoever reads that to its end would wait for a stack that is kept.
         with (self._state.folder / "supervisor.log").open("w") as log:
             self._process = subprocess.Popen(  # noqa: S603 - ourselves
@@ -227,9 +228,11 @@ def _tell(event: dict[str, Any]) -> None:
     print(json.dumps(event), flush=True)
 
 
-def _stop_signals() -> Iterator[signal.Signals]:
-    yield signal.SIGINT
-    yield signal.SIGTERM
+def _unwind(*_: object) -> NoReturn:
+    """Stops the parts in reverse, wherever the supervisor is, and is not to be hurried by further signals."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(0)
 
 
 def main() -> None:
@@ -241,9 +244,8 @@ def main() -> None:
     arguments = parser.parse_args()
     state = State(arguments.state)
     ports = Ports(**{name: getattr(arguments, name) for name in Ports._fields})
-    for number in _stop_signals():
-        # An exception unwinds the parts in reverse, wherever the supervisor is at that moment.
-        signal.signal(number, lambda *_: sys.exit(0))
+    for number in STOP_SIGNALS:
+        signal.signal(number, _unwind)
     with state.held() as free:
         if not free:
             _tell({"failed": f"another stack runs in {state.folder}; stop it: python starter.py demo --stop"})
@@ -251,11 +253,10 @@ def main() -> None:
         try:
             Supervisor(state, ports).run()
         except PartError as error:
-            state.withdraw()
-            try:
+            # Into the supervisor's log as well: nobody listens any more to a stack that was kept.
+            print(error, file=sys.stderr)
+            with suppress(BrokenPipeError):
                 _tell({"failed": str(error)})
-            except BrokenPipeError:
-                sys.exit(1)
             sys.exit(1)
 
 

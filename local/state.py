@@ -33,10 +33,14 @@ class State:
         self._lock_file = self.folder / "lock"
         self._generation_file = self.folder / "generation"
 
+    def make(self) -> None:
+        """Makes the folder where there is none. Logs and databases lie in it, so others may not look in."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
     @contextmanager
     def held(self) -> Iterator[bool]:
         """Holds the folder for a supervisor; gives False where another one does."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.make()
         with self._lock_file.open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -46,17 +50,18 @@ class State:
             yield True
 
     def running(self) -> StackInfo | None:
-        """The stack that runs here, if any."""
+        """The stack that runs here, if any. What a supervisor that was killed has left is withdrawn."""
         if not self.stack_file.exists():
             return None
         with self.held() as free:
             if free:
+                self.withdraw()
                 return None
         return StackInfo(**json.loads(self.stack_file.read_text()))
 
     def publish(self, info: StackInfo) -> None:
         """Makes the stack known, so that ordinary commands find it without configuration."""
-        lines = [f"{name}='{value}'" for name, value in info.environment.items()]
+        lines = [f"{name}={_quoted(value)}" for name, value in info.environment.items()]
         self.write_private(self.environment_file, "\n".join(lines) + "\n")
         self.write_private(self.stack_file, json.dumps(info._asdict()))
 
@@ -76,8 +81,8 @@ class State:
             lines += [
                 "",
                 "[[tenant]]",
-                *[f"{key} = {json.dumps(tenant[key])}" for key in ("id", "name", "client_id")],
-                f"client_secret_file = {json.dumps(str(secret_file))}",
+                *[f"{key} = {_toml(tenant[key])}" for key in ("id", "name", "client_id")],
+                f"client_secret_file = {_toml(secret_file)}",
             ]
         self.write_private(self.tenants_file, "\n".join(lines) + "\n")
 
@@ -88,7 +93,7 @@ class State:
     def next_generation(self) -> int:
         """One step on."""
         generation = self.generation() + 1
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.make()
         self._generation_file.write_text(str(generation))
         return generation
 
@@ -98,3 +103,13 @@ class State:
         path.unlink(missing_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), "w") as file:
             file.write(content)
+
+
+def _quoted(value: str) -> str:
+    """A value as python-dotenv reads it back: a folder's name may hold an apostrophe."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _toml(value: object) -> str:
+    """A TOML string. It is JSON's, but for characters beyond U+FFFF, which TOML does not take in halves."""
+    return json.dumps(str(value), ensure_ascii=False)

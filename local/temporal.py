@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
+from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
@@ -56,10 +57,10 @@ class EmbeddedTemporal:
         self.stop()
 
     def start(self) -> None:
-        """Starts the server and waits until it answers. Raises `PartError`."""
+        """Starts the server and waits until it knows its search attributes. Raises `PartError`."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._port = self._port or free_port()
-        self._ui_port = self._ui_port or free_port()
+        self._port = free_port(self._port)
+        self._ui_port = free_port(self._ui_port)
         attributes = [f"{key.name}={type_name(key)}" for key in search_attributes.ALL]
         self._child = Child(
             "Temporal",
@@ -88,15 +89,18 @@ class EmbeddedTemporal:
     def _answers(self) -> bool:
         # In a thread, since the caller may be inside an event loop already.
         with ThreadPoolExecutor(1) as pool:
-            return pool.submit(asyncio.run, _healthy(self.address)).result()
+            return pool.submit(asyncio.run, _ready(self.address)).result()
 
 
-async def _healthy(address: str) -> bool:
+async def _ready(address: str) -> bool:
     try:
         client = await Client.connect(address)
-        return await client.service_client.check_health()
+        listed = await client.operator_service.list_search_attributes(
+            ListSearchAttributesRequest(namespace=client.namespace)
+        )
     except (RuntimeError, RPCError):
         return False
+    return {key.name for key in search_attributes.ALL} <= set(listed.custom_attributes)
 
 
 def temporal_program() -> Path:

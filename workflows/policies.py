@@ -20,8 +20,8 @@ DATABASE: ActivityLimits = {
     "start_to_close_timeout": timedelta(minutes=2),
     # A PostgreSQL that is restarted or failed over is back within minutes; after this the run says storage_unavailable.
     "schedule_to_close_timeout": timedelta(minutes=30),
-    # One transaction has no progress to tell of before it ends.
-    "heartbeat_timeout": timedelta(minutes=2),
+    # Beats come every 4 seconds while the transaction is under way, so a dead worker is found within 20.
+    "heartbeat_timeout": timedelta(seconds=20),
     "retry_policy": RetryPolicy(
         initial_interval=timedelta(milliseconds=500), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=15)
     ),

@@ -201,6 +201,7 @@ async def test_a_cancelled_run_can_be_started_again_at_once(
         await database.close()
 
 
+@pytest.mark.timeout(240)
 def test_killing_the_worker_in_mid_run_loses_nothing_and_doubles_nothing(
     temporal: EmbeddedTemporal, database_url: str, tmp_path: Path
 ) -> None:
@@ -220,7 +221,7 @@ def test_killing_the_worker_in_mid_run_loses_nothing_and_doubles_nothing(
         system.kill(first)
         assert follower.poll() is None, "killed in mid-run"
         system.start_worker()
-        _, stderr = follower.communicate(timeout=90)
+        _, stderr = follower.communicate(timeout=150)
         assert follower.returncode == 0, stderr
         (record,) = system.starter("runs", "--json").objects()
         assert record["status"] == "success"
