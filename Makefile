@@ -4,11 +4,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-WORKERS ?= 2
+WORKERS ?= 3
+PART ?= latency portfolio rate_limits
+ARGS ?=
+SEEDS ?= 100
+FIRST_SEED ?= 1
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit format lock docs image-check clean
+.PHONY: help demo test lint types unit slow bench chaos format lock docs image-check clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,7 +42,16 @@ types: $(INSTALLED) ## mypy, strict, over everything
 	$(BIN)/mypy .
 
 unit: $(INSTALLED) ## the tests, in parallel (WORKERS=n)
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not slow"
+
+slow: $(INSTALLED) ## the tests that take long: whole demos, killed portfolios, memory, secrets sought everywhere
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m slow
+
+bench: $(INSTALLED) ## what docs/benchmarks.md reports (PART=latency, portfolio, rate_limits; ARGS='--rounds 3')
+	$(foreach part,$(PART),$(BIN)/python -m benchmarks.$(part) $(ARGS) &&) true
+
+chaos: $(INSTALLED) ## seeded schedules of faults against the whole system (SEEDS=n FIRST_SEED=m)
+	$(BIN)/python -m tests.chaos --seeds $(SEEDS) --first-seed $(FIRST_SEED)
 
 format: $(INSTALLED) ## ruff: mend what can be mended
 	$(BIN)/ruff check --quiet --fix .

@@ -36,6 +36,7 @@ def _https(value: str | None) -> str | None:
 
 
 HttpsUrl = Annotated[str | None, AfterValidator(_https)]
+ActivityRate = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)] | None
 
 
 class Settings(BaseSettings):
@@ -50,13 +51,27 @@ class Settings(BaseSettings):
     graph_ca_file: Path | None = None
     tenants_file: Path = Path("tenants.toml")
     sensitive_fields_key: SecretStr | None = None
+    hide_script_bodies: bool = False
+    detail_refresh_hours: Annotated[int, Field(ge=1, le=8760)] = 168
     runs_per_tenant: Annotated[int, Field(ge=1, le=1000)] = 2
     runs_overall: Annotated[int, Field(ge=1, le=100_000)] = 20
+    portfolio_tenants_at_once: Annotated[int, Field(ge=1, le=1000)] = 10
     run_queue_patience_seconds: Annotated[int, Field(ge=0, le=604_800)] = 3600
     graph_patience_seconds: Annotated[int, Field(ge=1, le=604_800)] = 3600
+    graph_attempts: Annotated[int, Field(ge=1, le=10_000)] = 20
+    sweep_interval_seconds: Annotated[int, Field(ge=0, le=86_400)] = 300
+    version_retention_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+    version_retention_count: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    retention_interval_hours: Annotated[int, Field(ge=1, le=8760)] = 24
     waves_in_flight: Annotated[int, Field(ge=1, le=64)] = 4
     worker_activities: Annotated[int, Field(ge=1, le=1000)] = 20
     worker_database_connections: Annotated[int, Field(ge=1, le=1000)] = 10
+    worker_target_memory_usage: Annotated[float, Field(gt=0, le=1)] = 0.8
+    worker_target_cpu_usage: Annotated[float, Field(gt=0, le=1)] = 0.9
+    worker_deployment_name: Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,199}$")] | None = None
+    worker_build_id: Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_.+-]{0,199}$")] | None = None
+    activities_per_second: ActivityRate = None
+    activities_per_second_per_tenant: ActivityRate = None
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
 
 
@@ -100,6 +115,8 @@ def load_settings() -> Settings:
         raise ConfigurationError(_first_problem(error)) from None
     if settings.graph_ca_file is not None and not settings.graph_ca_file.is_file():
         raise ConfigurationError(f"GRAPH_CA_FILE: there is no file {settings.graph_ca_file}")
+    if (settings.worker_deployment_name is None) != (settings.worker_build_id is None):
+        raise ConfigurationError("WORKER_DEPLOYMENT_NAME and WORKER_BUILD_ID go together; set both, or neither")
     return settings
 
 

@@ -1,19 +1,34 @@
 """The servers that every process of the product talks to, with errors for people where one does not answer."""
 
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import text
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
-from temporalio.client import Client
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleUpdate,
+)
 from temporalio.common import SearchAttributeIndexedValueType
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.messages import RetentionInput
 from storage.database import Database, StorageNotReadyError, StorageUnavailableError
+from workflows.retention import RETENTION_ID, RetentionWorkflow
 from workflows.search_attributes import ALL, type_name
+from workflows.sweep import SWEEP_ID, SweepWorkflow
 
 _INDEXED_VALUE_TYPES: Mapping[SearchAttributeIndexedValueType, IndexedValueType.ValueType] = {
     SearchAttributeIndexedValueType.KEYWORD: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
@@ -81,3 +96,59 @@ async def check_database(database: Database) -> None:
             await session.execute(text("SELECT 1 FROM sync_run LIMIT 1"))
     except (StorageUnavailableError, StorageNotReadyError) as error:
         raise UnreachableError(str(error)) from None
+
+
+async def schedule_sweep(client: Client, task_queue: str, interval: timedelta) -> None:
+    """Has Temporal start the sweep of abandoned runs every so often, or never where `interval` is zero.
+
+    Raises `UnreachableError` where Temporal does not allow a schedule.
+    """
+    action = ScheduleActionStartWorkflow(SweepWorkflow.run, id=f"{SWEEP_ID}/{task_queue}", task_queue=task_queue)
+    await _keep_schedule(
+        client,
+        f"tenant-inventory-sweep/{task_queue}",
+        _every(interval, action) if interval else None,
+        otherwise="set SWEEP_INTERVAL_SECONDS=0 and start SweepWorkflow by other means",
+    )
+
+
+async def schedule_retention(client: Client, task_queue: str, interval: timedelta, limits: RetentionInput) -> None:
+    """Has Temporal forget versions every so often, or never where `limits` sets none.
+
+    Raises `UnreachableError` where Temporal does not allow a schedule.
+    """
+    action = ScheduleActionStartWorkflow(
+        RetentionWorkflow.run, limits, id=f"{RETENTION_ID}/{task_queue}", task_queue=task_queue
+    )
+    await _keep_schedule(
+        client,
+        f"tenant-inventory-retention/{task_queue}",
+        None if limits.older_than is None and limits.kept is None else _every(interval, action),
+        otherwise="set VERSION_RETENTION_DAYS=0 and VERSION_RETENTION_COUNT=0 and run: python starter.py retention",
+    )
+
+
+def _every(interval: timedelta, action: ScheduleActionStartWorkflow) -> Schedule:
+    return Schedule(
+        action=action,
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=interval)]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
+    )
+
+
+async def _keep_schedule(client: Client, schedule_id: str, schedule: Schedule | None, *, otherwise: str) -> None:
+    """Makes Temporal's schedule the given one, or takes it away. `otherwise`: what to do where it does not let us."""
+    handle = client.get_schedule_handle(schedule_id)
+    try:
+        if schedule is None:
+            with suppress(RPCError):
+                await handle.delete()
+            return
+        try:
+            await client.create_schedule(schedule_id, schedule)
+        except ScheduleAlreadyRunningError:
+            await handle.update(lambda _: ScheduleUpdate(schedule))
+    except RPCError as error:
+        raise UnreachableError(
+            f"Temporal does not let this worker keep a schedule ({error.status.name}); allow it, or {otherwise}"
+        ) from None

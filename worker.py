@@ -6,33 +6,65 @@ python worker.py --check    connects to Temporal and PostgreSQL and exits 0 if b
 
 import argparse
 import asyncio
+import ctypes
 import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
+from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.exceptions import ApplicationError
-from temporalio.worker import Worker
+from temporalio.worker import ResourceBasedSlotConfig, Worker, WorkerDeploymentConfig, WorkerTuner
 
+from activities.confirming import ConfirmActivities
+from activities.detailing import DetailActivities
 from activities.fetching import FetchActivities
-from activities.messages import RunPolicy
+from activities.messages import RetentionInput, RunPolicy
+from activities.observing import Observers, Secrecy
+from activities.portfolio import PortfolioActivities
+from activities.retaining import RetentionActivities
 from activities.run_records import RunLimits, RunRecordActivities
+from activities.sweeping import SweepActivities
 from activities.tenants import TenantsFile
 from activities.upserting import UpsertActivities
 from configuration import ConfigurationError, Settings, load_settings, temporal_connect_config
-from connections import UnreachableError, check_database, connect_temporal, register_search_attributes
+from connections import (
+    UnreachableError,
+    check_database,
+    connect_temporal,
+    register_search_attributes,
+    schedule_retention,
+    schedule_sweep,
+)
 from graph.catalog import load_catalog
 from graph.client import GraphClient
 from graph.tenants import TenantsFileError, load_tenants
 from graph.trust import TrustError
 from storage.database import Database, DatabaseUrlError
+from workflows.portfolio import PortfolioWorkflow
+from workflows.retention import RetentionWorkflow
+from workflows.sweep import SweepWorkflow
 from workflows.sync import SyncWorkflow
 
 GRACEFUL_SHUTDOWN = timedelta(seconds=30)
 """Longer than a merge and than most fetches; what it cuts off is tried again elsewhere."""
 
-WORKFLOWS = (SyncWorkflow,)
+WORKFLOWS = (SyncWorkflow, PortfolioWorkflow, SweepWorkflow, RetentionWorkflow)
+
+WORKFLOW_SLOTS = (5, 100)
+"""At least and at most. Workflow tasks are short and small: the least is enough to get on with on a full machine."""
+
+LEAST_ACTIVITY_SLOTS = 8
+"""What a worker does even where memory or processors are short: two runs' default waves. They mostly wait for Graph."""
+
+RAMP_THROTTLE = timedelta(milliseconds=10)
+"""Between two activities beyond the least; the SDK's own 50 ms would hold a worker to 20 of them a second."""
+
+
+M_ARENA_MAX = -8
+"""Of mallopt(3)."""
 
 
 class ClassifiedFailures(logging.Filter):
@@ -50,6 +82,13 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Works until `stop` is set. Raises `UnreachableError` where Temporal or PostgreSQL do not answer at start."""
     client = await connect_temporal(temporal_connect_config())
     await register_search_attributes(client)
+    await schedule_sweep(client, settings.temporal_task_queue, timedelta(seconds=settings.sweep_interval_seconds))
+    await schedule_retention(
+        client,
+        settings.temporal_task_queue,
+        timedelta(hours=settings.retention_interval_hours),
+        RetentionInput.within(settings.version_retention_days, settings.version_retention_count),
+    )
     database = Database(
         settings.database_url.get_secret_value(),
         pool_size=settings.worker_database_connections,
@@ -66,11 +105,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 client,
                 task_queue=settings.temporal_task_queue,
                 workflows=WORKFLOWS,
-                activities=activities(settings, database, graph),
-                max_concurrent_activities=settings.worker_activities,
+                activities=activities(settings, database, graph, client),
+                tuner=slots(settings),
+                deployment_config=deployment(settings),
+                # Eager activities go past Temporal's fairness and rate limits: the worker takes its own runs' first.
+                disable_eager_activity_execution=True,
                 graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
             )
             async with worker:
+                logging.getLogger(__name__).info(version_line(settings))
                 logging.getLogger(__name__).info("worker ready on task queue %s", settings.temporal_task_queue)
                 await stop.wait()
                 logging.getLogger(__name__).info("worker stops")
@@ -78,14 +121,58 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await database.close()
 
 
+def slots(settings: Settings) -> WorkerTuner:
+    """How many tasks the worker takes at once: up to its maximum, as long as memory and processors have room.
+
+    The maximum of activities stays `WORKER_ACTIVITIES`, since what is scarce is connections to PostgreSQL. A worker has
+    either a tuner or `max_concurrent_…`, never both.
+    """
+    least_workflows, most_workflows = WORKFLOW_SLOTS
+    return WorkerTuner.create_resource_based(
+        target_memory_usage=settings.worker_target_memory_usage,
+        target_cpu_usage=settings.worker_target_cpu_usage,
+        workflow_config=ResourceBasedSlotConfig(least_workflows, most_workflows),
+        activity_config=ResourceBasedSlotConfig(
+            min(LEAST_ACTIVITY_SLOTS, settings.worker_activities), settings.worker_activities, RAMP_THROTTLE
+        ),
+    )
+
+
+def deployment(settings: Settings) -> WorkerDeploymentConfig | None:
+    """The worker's deployment version, under which a run stays on the version it started on; None is unversioned.
+
+    The behaviour is the worker's and not the workflow class's: with that an unversioned worker would never get a
+    workflow task (TEMPORAL_FACTS §0.2).
+    """
+    if settings.worker_deployment_name is None or settings.worker_build_id is None:
+        return None
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(settings.worker_deployment_name, settings.worker_build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.PINNED,
+    )
+
+
+def version_line(settings: Settings) -> str:
+    """What the worker says of its version at start."""
+    version = deployment(settings)
+    if version is None:
+        return "worker is unversioned"
+    name, build_id = version.version.deployment_name, version.version.build_id
+    return f"worker is version {build_id} of deployment {name}; it gets new runs once that is the current version"
+
+
 def activities(
-    settings: Settings, database: Database, graph: GraphClient
+    settings: Settings, database: Database, graph: GraphClient, client: Client
 ) -> Sequence[Callable[..., Awaitable[object]]]:
     """The activities with what they depend on."""
     catalog = load_catalog()
     tenants = TenantsFile(settings.tenants_file)
     key = settings.sensitive_fields_key
-    fetching = FetchActivities(graph, database, catalog, tenants, key.get_secret_value().encode() if key else None)
+    secrecy = Secrecy(key.get_secret_value().encode() if key else None, settings.hide_script_bodies)
+    observers = Observers(catalog, secrecy)
+    fetching = FetchActivities(graph, database, catalog, tenants, observers)
+    detailing = DetailActivities(graph, database, catalog, tenants, observers)
     records = RunRecordActivities(
         database,
         catalog,
@@ -94,16 +181,31 @@ def activities(
         RunPolicy(
             queue_patience=timedelta(seconds=settings.run_queue_patience_seconds),
             graph_patience=timedelta(seconds=settings.graph_patience_seconds),
+            cursor_attempts=settings.graph_attempts,
             waves_in_flight=settings.waves_in_flight,
+            family_pauses=True,
+            detail_refresh=timedelta(hours=settings.detail_refresh_hours),
         ),
     )
     upserting = UpsertActivities(database)
+    confirming = ConfirmActivities(graph, database, catalog, tenants)
+    sweeping = SweepActivities(database, client)
+    retaining = RetentionActivities(database)
+    portfolios = PortfolioActivities(database, tenants, client, settings.portfolio_tenants_at_once)
     return [
         records.begin_run,
         records.renew_lease,
         records.finish_run,
         fetching.fetch_pages,
         upserting.upsert_items,
+        confirming.confirm_missing,
+        detailing.fetch_details,
+        sweeping.sweep,
+        retaining.inventoried_tenants,
+        retaining.forget_versions,
+        portfolios.open_portfolio,
+        portfolios.follow_runs,
+        portfolios.record_portfolio,
     ]
 
 
@@ -142,8 +244,16 @@ async def _main(*, check: bool) -> int:
     return 0
 
 
+def share_memory_between_threads() -> None:
+    """Has the GNU C library keep one pool of memory instead of one a thread: what one frees, the next one uses."""
+    libc = ctypes.CDLL(None)
+    if sys.platform == "linux" and hasattr(libc, "gnu_get_libc_version"):
+        libc.mallopt(M_ARENA_MAX, 1)
+
+
 def main() -> None:
     """The command line."""
+    share_memory_between_threads()
     parser = argparse.ArgumentParser(
         prog="worker.py", description="Runs one worker of Tenant Inventory.", epilog="example: python worker.py"
     )

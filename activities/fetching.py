@@ -1,7 +1,6 @@
 """The activity that reads one wave of pages from Graph and stages what they hold."""
 
-import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -19,16 +18,21 @@ from activities.messages import (
     NamedInvalid,
     PageResult,
 )
+from activities.observing import Observers
+from activities.pacing import Pace
 from activities.run_records import LEASE
 from activities.tenants import TenantsFile
 from graph.catalog import Catalog
-from graph.client import GraphAnswer, GraphClient, GraphGet
-from graph.errors import ReadFailure, classify
+from graph.client import Admission, GraphAnswer, GraphClient, GraphGet, LargeAnswers
+from graph.crunching import crunch
+from graph.errors import AnswerTooLargeError, BatchRefusedError, ReadFailure, classify
 from graph.links import UntrustedLinkError
 from graph.pages import MalformedPageError, read_page
 from graph.tenants import TenantConfig
+from inventory.canonical import JsonValue
 from inventory.error_codes import ErrorCode
-from inventory.observation import Observation, Observer
+from inventory.meta import PARENT_ID
+from inventory.observation import MAX_ID_LENGTH, Observation
 from storage import runs, staging
 from storage.database import Database
 
@@ -50,86 +54,134 @@ class FetchActivities:
         database: Database,
         catalog: Catalog,
         tenants: TenantsFile,
-        sensitive_key: bytes | None,
+        observers: Observers,
     ) -> None:
         self._graph = graph
+        self._large_answers = LargeAnswers()
         self._database = database
+        self._pace = Pace(database)
         self._catalog = catalog
         self._tenants = tenants
-        self._sensitive_key = sensitive_key
+        self._observers = observers
 
     @activity.defn(name=ActivityName.FETCH_PAGES)
     async def fetch_pages(self, request: FetchPages) -> FetchPagesResult:
         """Reads the wave's pages in one `$batch`, stages their observations and answers counts and cursors."""
         async with classified(graph_patience=request.graph_patience), beating():
-            tenant = await self._tenants.get(request.tenant_id)
-            if tenant is None:
-                raise ApplicationError(
-                    "the worker's tenants file does not name this tenant",
-                    type=ErrorCode.AUTH_FAILED,
-                    non_retryable=True,
-                )
-            gets = [GraphGet(key=cursor.type_key, url=cursor.url) for cursor in request.cursors]
-            answers = await self._graph.read_batch(tenant, request.api_version, gets)
-            reads = await asyncio.to_thread(self._read, tenant, request, answers)
-            fetch_token = uuid4()
-            observations = [observation for read in reads for observation in read.observations]
-            async with self._database.tenant(request.tenant_id) as session:
-                if observations:
-                    await staging.stage(session, request.run_id, fetch_token, observations)
-                if not await runs.renew_lease(session, request.run_id, LEASE):
-                    raise ApplicationError("the run has ended", type=ErrorCode.RUN_ABANDONED, non_retryable=True)
-            return FetchPagesResult(
-                fetch_token=fetch_token,
-                rows=len(observations),
-                requests=len(gets),
-                pages=[read.page for read in reads],
-            )
+            tenant = await self._tenants.configured(request.tenant_id)
+            family = self._catalog.collections[request.cursors[0].type_key].throttle_family
+            async with self._large_answers.admission() as admission:
+                async with self._pace.turn(request.tenant_id, family) as wait:
+                    if wait:
+                        return FetchPagesResult(fetch_token=uuid4(), rows=0, requests=0, pages=[], paced=wait)
+                    try:
+                        answers = await self._ask(tenant, request, admission)
+                    except AnswerTooLargeError:
+                        if len(request.cursors) == 1:
+                            raise
+                        requests = len(request.cursors)
+                        return FetchPagesResult(
+                            fetch_token=uuid4(), rows=0, requests=requests, pages=[], too_large=True
+                        )
+                reads = await crunch(self._read, tenant, request, answers)
+                failures = [read.page.failure for read in reads if read.page.failure is not None]
+                await self._pace.heed(request.tenant_id, family, failures)
+                return await self._staged(request, reads)
 
-    def _read(self, tenant: TenantConfig, request: FetchPages, answers: Mapping[str, GraphAnswer]) -> list[_Read]:
+    async def _ask(
+        self, tenant: TenantConfig, request: FetchPages, admission: Admission
+    ) -> Mapping[str, GraphAnswer | ReadFailure]:
+        """Graph's answer to each page. An error of the batch as a whole is that of every page in it."""
+        gets = [GraphGet(key=cursor.type_key, url=cursor.url) for cursor in request.cursors]
+        try:
+            return await self._graph.read_batch(tenant, request.api_version, gets, admission)
+        except BatchRefusedError as refused:
+            return {get.key: refused.failure for get in gets}
+
+    async def _staged(self, request: FetchPages, reads: list[_Read]) -> FetchPagesResult:
+        fetch_token = uuid4()
+        observations = [observation for read in reads for observation in read.observations]
+        async with self._database.tenant(request.tenant_id) as session:
+            if observations:
+                await staging.stage(session, request.run_id, fetch_token, observations)
+            if not await runs.renew_lease(session, request.run_id, LEASE):
+                raise ApplicationError("the run has ended", type=ErrorCode.RUN_ABANDONED, non_retryable=True)
+        return FetchPagesResult(
+            fetch_token=fetch_token,
+            rows=len(observations),
+            requests=len(request.cursors),
+            pages=[read.page for read in reads],
+        )
+
+    def _read(
+        self, tenant: TenantConfig, request: FetchPages, answers: Mapping[str, GraphAnswer | ReadFailure]
+    ) -> list[_Read]:
         return [
             self._read_answer(tenant, request.api_version, cursor, answers[cursor.type_key])
             for cursor in request.cursors
         ]
 
-    def _read_answer(self, tenant: TenantConfig, api_version: str, cursor: CursorRequest, answer: GraphAnswer) -> _Read:
+    def _read_answer(
+        self, tenant: TenantConfig, api_version: str, cursor: CursorRequest, answer: GraphAnswer | ReadFailure
+    ) -> _Read:
         """One page: a failure, or its observations. Hashing megabytes, so never on the event loop."""
         collection = self._catalog.collections[cursor.type_key]
-        failure = classify(answer, permission=collection.permission)
-        if failure is None:
+        failure = answer if isinstance(answer, ReadFailure) else classify(answer, permission=collection.permission)
+        if not isinstance(answer, ReadFailure) and failure is None:
             try:
-                page = read_page(answer, singleton=collection.singleton, left_out=collection.left_out_types)
+                page = read_page(
+                    answer,
+                    singleton=collection.singleton,
+                    left_out=collection.left_out_types,
+                    left_out_where=collection.left_out_where,
+                )
             except MalformedPageError as error:
                 failure = error.failure
         if failure is not None:
-            page_result = PageResult(type_key=cursor.type_key, was_read=False, failure=_cursor_failure(failure))
+            page_result = PageResult(type_key=cursor.type_key, was_read=False, failure=cursor_failure(failure))
             return _Read(page_result, [])
-        observer = Observer(collection.observation_rules, sensitive_key=self._sensitive_key)
-        observations, invalid = observer.observe_page(page.items)
         link_failure = None
         if page.next_link is not None:
             try:
                 self._graph.check_link(tenant, api_version, page.next_link)
             except UntrustedLinkError as error:
                 link_failure = CursorFailure(code=error.code, retryable=False)
+        next_url = page.next_link if link_failure is None else None
+        if not collection.is_own_listing(cursor.url):
+            more_urls = [collection.child_url(parent_id) for parent_id in _ids(page.items)]
+            return _Read(
+                PageResult(type_key=cursor.type_key, next_url=next_url, more_urls=more_urls, failure=link_failure), []
+            )
+        observations, invalid = self._observers.observer(cursor.type_key).observe_page(page.items)
+        parent_id = collection.parent_id_of(cursor.url)
+        if parent_id is not None:
+            observations = [one._replace(meta={**one.meta, PARENT_ID: parent_id}) for one in observations]
         return _Read(
             PageResult(
                 type_key=cursor.type_key,
                 items=len(observations),
-                next_url=page.next_link if link_failure is None else None,
+                next_url=next_url,
                 invalid=len(invalid),
                 named_invalid=[
                     NamedInvalid(reason=bad.reason, position=bad.position, external_id=bad.external_id)
                     for bad in invalid[:NAMED_INVALID]
                 ],
                 meta_dropped=sum(observation.meta_dropped for observation in observations),
+                size_bytes=sum(len(observation.document) for observation in observations),
                 failure=link_failure,
             ),
             observations,
         )
 
 
-def _cursor_failure(failure: ReadFailure) -> CursorFailure:
+def _ids(parents: Sequence[JsonValue]) -> list[str]:
+    """The usable ids among the parents of a page."""
+    ids = [parent.get("id") for parent in parents if isinstance(parent, dict)]
+    return [one for one in ids if isinstance(one, str) and 0 < len(one) <= MAX_ID_LENGTH]
+
+
+def cursor_failure(failure: ReadFailure) -> CursorFailure:
+    """What the workflow is told of a read that failed."""
     return CursorFailure(
         code=failure.code,
         retryable=failure.retryable,

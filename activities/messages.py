@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, ContextValue, Counts, RunStatus
+from inventory.portfolio import PortfolioCounts, TenantChoice
 from inventory.selection import Selection
 
 
@@ -21,8 +22,16 @@ class ActivityName(StrEnum):
     BEGIN_RUN = "begin_run"
     FETCH_PAGES = "fetch_pages"
     UPSERT_ITEMS = "upsert_items"
+    CONFIRM_MISSING = "confirm_missing"
+    FETCH_DETAILS = "fetch_details"
     RENEW_LEASE = "renew_lease"
     FINISH_RUN = "finish_run"
+    SWEEP = "sweep"
+    INVENTORIED_TENANTS = "inventoried_tenants"
+    FORGET_VERSIONS = "forget_versions"
+    OPEN_PORTFOLIO = "open_portfolio"
+    FOLLOW_RUNS = "follow_runs"
+    RECORD_PORTFOLIO = "record_portfolio"
 
 
 class Message(BaseModel):
@@ -51,6 +60,10 @@ class RunPolicy(Message):
     """How long one page is asked for, from its first failure, and one wave while Graph cannot be reached at all."""
     waves_in_flight: int = 4
     """How many waves of one run are fetched at once."""
+    family_pauses: bool = False
+    """Whether a Retry-After pauses all of its throttle family. Not so in runs that release 0.1.0 began."""
+    detail_refresh: timedelta = timedelta(days=7)
+    """Within which time the details of every item are read again, though its list document is unchanged."""
 
 
 class PlannedCollection(Message):
@@ -61,12 +74,20 @@ class PlannedCollection(Message):
     api_version: str
     throttle_family: str
     wave_limit: int
+    confirmable: bool = False
+    """Whether an item that is not listed is asked for by id. Not so in runs that release 0.1.0 began."""
+    detailed: bool = False
+    """Whether its items have details that the list does not show. Not so in runs that release 0.2.0 began."""
 
 
 class BeginRunResult(Message):
-    """What opening the run came to; `plan` and `policy` hold once it is `running`."""
+    """What opening the run came to; `plan` and `policy` hold once it is `running`.
+
+    `ahead`: how many runs were queued before this one.
+    """
 
     opening: str
+    ahead: int = 0
     plan: list[PlannedCollection] = []
     policy: RunPolicy = RunPolicy()
 
@@ -118,6 +139,10 @@ class PageResult(Message):
     invalid: int = 0
     named_invalid: list[NamedInvalid] = []
     meta_dropped: int = 0
+    more_urls: list[str] = []
+    """Further listings of the collection: one for each parent that the page shows."""
+    size_bytes: int = 0
+    """Of its documents. The next page is likely to be as large."""
     failure: CursorFailure | None = None
 
 
@@ -128,16 +153,29 @@ class FetchPagesResult(Message):
     rows: int
     requests: int
     pages: list[PageResult]
+    paced: timedelta | None = None
+    """Set where Graph was not asked, since the throttle family's turn comes only so much later."""
+    too_large: bool = False
+    """Set where the answer to several pages was too large to be taken in at once."""
 
 
 class UpsertItems(Message):
-    """Merge the rows of one fetch token. `restarted`: collections whose listing began anew in this run."""
+    """Merge the rows of one fetch token. `restarted`: collections whose listing began anew in this run.
+
+    `ended`: collections whose listing ends with this wave, and whose unlisted items are to be counted.
+    `detailed`: those of which the items whose details are to be read are to be counted.
+    """
 
     tenant_id: UUID
     run_id: UUID
     fetch_token: UUID
     promised_rows: int
     restarted: list[str] = []
+    ended: list[str] = []
+    detailed: list[str] = []
+    detail_refresh: timedelta = timedelta(days=7)
+    deep: bool = False
+    """Whether the details of all items are read, also of those whose list document is unchanged."""
 
 
 class UpsertItemsResult(Message):
@@ -149,7 +187,94 @@ class UpsertItemsResult(Message):
     duplicates: dict[str, int] = {}
     """Items that this run had already seen on an earlier page, by type key."""
     duplicate_ids: list[tuple[str, str]] = []
+    reread: dict[str, int] = {}
+    """Items that this run had already seen before their listing began anew, by type key."""
+    unlisted: dict[str, int] = {}
+    """Items of ended collections that were present before the run and that it has not seen, by type key."""
+    pending: dict[str, int] = {}
+    """Items of detailed collections whose details are to be read, by type key."""
     lost: bool = False
+
+
+class ConfirmMissing(Message):
+    """Ask by id for some items of these collections that are not listed: all of one API version and family."""
+
+    tenant_id: UUID
+    run_id: UUID
+    api_version: str
+    type_keys: list[str]
+    limit: int
+    graph_patience: timedelta
+
+
+class Confirmed(Message):
+    """One collection's share: how many items a GET by id found or answered with 404, and how many are still left."""
+
+    found: int = 0
+    gone: int = 0
+    left: int = 0
+    failure: CursorFailure | None = None
+    """Why a GET came to nothing: the one that asks for most patience."""
+
+
+class ConfirmMissingResult(Message):
+    """What was confirmed, by type key."""
+
+    requests: int = 0
+    collections: dict[str, Confirmed] = {}
+    paced: timedelta | None = None
+    """Set where Graph was not asked, since the throttle family's turn comes only so much later."""
+
+
+class DetailShare(Message):
+    """Some of the items of a collection whose details are to be read: part `part` (from 0) of `of`."""
+
+    type_key: str
+    part: int = 0
+    of: int = 1
+
+
+class FetchDetails(Message):
+    """Read details of some items of these shares: all of one API version and family, at most `limit` requests.
+
+    `wave_token` names the wave for all attempts at it. An item that Graph fails `attempts` times is given up.
+    """
+
+    tenant_id: UUID
+    run_id: UUID
+    api_version: str
+    wave_token: UUID
+    shares: list[DetailShare]
+    limit: int
+    attempts: int
+    graph_patience: timedelta
+
+
+class DetailProgress(Message):
+    """One share: how many items this wave completed or found gone, how many are left, and how many cannot be read."""
+
+    read: int = 0
+    gone: int = 0
+    left: int = 0
+    failed: int = 0
+    moved: bool = False
+    """Whether any request brought an item further."""
+    failure: CursorFailure | None = None
+    """Why requests came to nothing: the one that asks for most patience, or that ends the share."""
+    cause: CursorFailure | None = None
+    """Why an item was given up."""
+
+
+class FetchDetailsResult(Message):
+    """What one wave of details came to, by type key; `changed` items turned out to differ from their last version."""
+
+    requests: int = 0
+    changed: int = 0
+    collections: dict[str, DetailProgress] = {}
+    paced: timedelta | None = None
+    """Set where Graph was not asked, since the throttle family's turn comes only so much later."""
+    too_large: bool = False
+    """Set where the answer to several requests was too large to be taken in at once."""
 
 
 class RenewLease(Message):
@@ -182,3 +307,148 @@ class FinishRunResult(Message):
 
     status: RunStatus
     counts: Counts
+
+
+class SweepResult(Message):
+    """One sweep: open runs with an expired lease, of which so many were closed as abandoned."""
+
+    expired: int
+    closed: int
+
+
+class ForgottenOfTenant(Message):
+    """How many versions of a tenant were forgotten, and how many documents that only they referred to."""
+
+    tenant_id: UUID
+    versions: int = 0
+    documents: int = 0
+
+    def plus(self, versions: int, documents: int) -> "ForgottenOfTenant":
+        """With what one more batch forgot."""
+        return self.model_copy(update={"versions": self.versions + versions, "documents": self.documents + documents})
+
+
+class RetentionInput(Message):
+    """Forget versions of one tenant, or of all, by age or by number; what is None sets no limit.
+
+    `left`, `after` and `forgotten` are how far it has come, where it continues as new.
+    """
+
+    tenant_id: UUID | None = None
+    older_than: timedelta | None = None
+    """Since when another version has followed."""
+    kept: int | None = None
+    """How many versions of an item stay, the current one among them."""
+    left: list[UUID] | None = None
+    after: tuple[str, str] | None = None
+    forgotten: list[ForgottenOfTenant] = []
+
+    @classmethod
+    def within(cls, days: int, count: int) -> "RetentionInput":
+        """The limits that settings and options name, where 0 is none."""
+        return cls(older_than=timedelta(days=days) if days else None, kept=count or None)
+
+
+class RetentionResult(Message):
+    """What was forgotten, by tenant."""
+
+    tenants: list[ForgottenOfTenant]
+
+
+class InventoriedTenants(Message):
+    """The tenants that have an inventory."""
+
+    tenant_ids: list[UUID]
+
+
+class ForgetVersions(Message):
+    """Forget one batch of a tenant's versions, from the first item behind `after` (type key and id)."""
+
+    tenant_id: UUID
+    older_than: timedelta | None = None
+    kept: int | None = None
+    after: tuple[str, str] | None = None
+
+
+class ForgetVersionsResult(Message):
+    """One batch; `after` says where the next one begins, and None that there is none."""
+
+    versions: int
+    documents: int
+    after: tuple[str, str] | None = None
+
+
+class PortfolioRun(Message):
+    """Which portfolio run: its id (the workflow's first execution run id), its workflow id, what it covers.
+
+    `schedule` names the schedule that started it, if one did.
+    """
+
+    portfolio_run_id: UUID
+    workflow_id: str
+    selection: Selection
+    chosen: TenantChoice
+    schedule: str | None = None
+
+
+class OpenPortfolioResult(Message):
+    """The tenants chosen, and how many of them the worker's configuration would sync at once."""
+
+    tenant_ids: list[UUID]
+    at_once: int
+
+
+class RunToFollow(Message):
+    """A run that is under way. Without `run_id` it is whichever holds the workflow id, and was `joined`."""
+
+    tenant_id: UUID
+    workflow_id: str
+    run_id: UUID | None = None
+    joined: bool = True
+
+
+class FollowRuns(Message):
+    """Look how far these runs are."""
+
+    runs: list[RunToFollow]
+
+
+class TenantOutcome(Message):
+    """A tenant's run, and its status; `queued` or `running` where it has not ended."""
+
+    tenant_id: UUID
+    run_id: UUID | None = None
+    status: RunStatus
+    joined: bool = False
+    error_codes: list[ErrorCode] = []
+    """What is known of them without the run's record, which says all."""
+
+
+class FollowRunsResult(Message):
+    """The runs that were asked about, in that order."""
+
+    outcomes: list[TenantOutcome]
+
+
+class PortfolioEnding(Message):
+    """How a portfolio run ends."""
+
+    status: RunStatus
+    counts: PortfolioCounts
+    error_codes: list[ErrorCode] = []
+    cancel_requested_by: str | None = None
+    cancel_reason: str | None = None
+
+
+class RecordPortfolio(Message):
+    """Write down what became of some tenants and, with `ending`, of the portfolio run."""
+
+    run: PortfolioRun
+    outcomes: list[TenantOutcome] = []
+    ending: PortfolioEnding | None = None
+
+
+class RecordPortfolioResult(Message):
+    """The distinct error codes of the tenants' runs, by their records."""
+
+    error_codes: list[ErrorCode] = []

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import NamedTuple
+from uuid import UUID
 
 from temporalio import activity
 
@@ -53,13 +54,13 @@ class RunRecordActivities:
 
     @activity.defn(name=ActivityName.BEGIN_RUN)
     async def begin_run(self, run: Run) -> BeginRunResult:
-        """Records the run, gives it a slot if one is free, and plans its collections in the selection's order."""
+        """Records the run, gives it a slot once it is its turn, and plans its collections in the selection's order."""
         async with classified(), beating():
             identity = await self._identity(run)
             async with self._database.tenant(run.tenant_id) as session:
                 opening = await runs.open_run(session, identity, self._slots)
-            plan = [self._planned(type_key) for type_key in run.selection.type_keys]
-            return BeginRunResult(opening=opening, plan=plan, policy=self._policy)
+            plan = [self._planned(run.tenant_id, type_key) for type_key in run.selection.type_keys]
+            return BeginRunResult(opening=opening.state, ahead=opening.ahead, plan=plan, policy=self._policy)
 
     @activity.defn(name=ActivityName.RENEW_LEASE)
     async def renew_lease(self, request: RenewLease) -> RenewLeaseResult:
@@ -89,12 +90,14 @@ class RunRecordActivities:
         name = tenant.name if tenant is not None else str(run.tenant_id)
         return runs.RunIdentity(run.run_id, run.workflow_id, run.selection, name)
 
-    def _planned(self, type_key: str) -> PlannedCollection:
+    def _planned(self, tenant_id: UUID, type_key: str) -> PlannedCollection:
         collection = self._catalog.collections[type_key]
         return PlannedCollection(
             type_key=type_key,
-            first_url=collection.first_url(),
+            first_url=self._catalog.first_url(type_key, tenant_id),
             api_version=collection.api_version,
             throttle_family=collection.throttle_family,
             wave_limit=collection.throttle_family.wave_limit,
+            confirmable=collection.confirmable,
+            detailed=bool(collection.details),
         )

@@ -4,7 +4,10 @@ import asyncio
 from pathlib import Path
 from uuid import UUID
 
+from temporalio.exceptions import ApplicationError
+
 from graph.tenants import TenantConfig, Tenants, load_tenants
+from inventory.error_codes import ErrorCode
 
 
 class TenantsFile:
@@ -21,6 +24,23 @@ class TenantsFile:
         async with self._lock:
             tenants = await asyncio.to_thread(self._current)
         return tenants.get(tenant_id)
+
+    async def tags(self) -> dict[UUID, tuple[str, ...]]:
+        """The tags of each tenant, in the order of the file. Raises `TenantsFileError`."""
+        async with self._lock:
+            tenants = await asyncio.to_thread(self._current)
+        return tenants.tags()
+
+    async def configured(self, tenant_id: UUID) -> TenantConfig:
+        """The tenant's entry. Raises `ApplicationError` with `auth_failed` where there is none."""
+        tenant = await self.get(tenant_id)
+        if tenant is None:
+            raise ApplicationError(
+                "the worker's tenants file does not name this tenant",
+                type=ErrorCode.AUTH_FAILED,
+                non_retryable=True,
+            )
+        return tenant
 
     def _current(self) -> Tenants:
         stat = self._path.stat() if self._path.exists() else None

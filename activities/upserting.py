@@ -6,7 +6,7 @@ from activities.failures import classified
 from activities.heartbeats import beating
 from activities.messages import ActivityName, UpsertItems, UpsertItemsResult
 from activities.run_records import LEASE
-from storage import merging, runs
+from storage import confirming, details, merging, runs
 from storage.database import Database
 
 
@@ -18,7 +18,7 @@ class UpsertActivities:
 
     @activity.defn(name=ActivityName.UPSERT_ITEMS)
     async def upsert_items(self, request: UpsertItems) -> UpsertItemsResult:
-        """Merges one wave in one transaction."""
+        """Merges one wave in one transaction, and counts what the collections that end with it did not show."""
         async with classified(), beating():
             try:
                 async with self._database.tenant(request.tenant_id) as session:
@@ -28,8 +28,18 @@ class UpsertActivities:
                         request.fetch_token,
                         promised_rows=request.promised_rows,
                         restarted=request.restarted,
+                        detail_refresh=request.detail_refresh,
+                        deep=request.deep,
+                    )
+                    unlisted = (
+                        await confirming.count_unlisted(session, request.run_id, request.ended) if request.ended else {}
+                    )
+                    pending = (
+                        await details.count_pending(session, request.run_id, request.detailed)
+                        if request.detailed
+                        else {}
                     )
                     await runs.renew_lease(session, request.run_id, LEASE)
             except merging.StagedRowsLostError:
                 return UpsertItemsResult(lost=True)
-            return UpsertItemsResult.model_validate(merged._asdict())
+            return UpsertItemsResult.model_validate({**merged._asdict(), "unlisted": unlisted, "pending": pending})

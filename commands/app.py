@@ -3,10 +3,18 @@
 import typer
 
 from commands.catalog import catalog
+from commands.check import check
 from commands.database import database
 from commands.demo import demo
+from commands.export import export
 from commands.inventory import items, missing, run, runs
+from commands.limits import limits
+from commands.permissions import permissions
+from commands.portfolio import portfolio
+from commands.retention import retention
+from commands.schedule import schedule
 from commands.sync import cancel, sync
+from commands.versions import diff, show, show_versions
 
 app = typer.Typer(
     name="tenant-inventory",
@@ -15,6 +23,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Tenant Inventory: what configuration Microsoft 365 tenants hold, when it was last seen, what is missing.",
 )
-for command in (demo, catalog, sync, cancel, runs, run, items, missing):
+for command in (demo, catalog, permissions, check, sync, cancel, runs, run, items, missing, limits, retention):
     app.command()(command)
+app.command("versions")(show_versions)
+app.command()(show)
+app.command()(diff)
+app.command()(export)
 app.add_typer(database, name="database")
+app.add_typer(portfolio, name="portfolio")
+app.add_typer(schedule, name="schedule")

@@ -104,7 +104,7 @@ def _set_generation(info: StackInfo, generation: int) -> None:
 
 async def _sync_all(settings: Settings) -> list[dict[str, Any]]:
     """One run a tenant, one after the other so that each can be watched."""
-    selection = Selection(type_keys=tuple(load_catalog().collections))
+    selection = Selection(type_keys=tuple(load_catalog().everything()))
     results = []
     for tenant in load_tenants(settings.tenants_file):
         run = await sync_tenant(settings, tenant.id, tenant.name, selection, wait=True, quiet=True)

@@ -22,6 +22,7 @@ from commands.options import (
     tenant_id_of,
 )
 from configuration import Settings, load_settings
+from graph.catalog import kind_of
 from inventory.records import ItemRecord, RunRecord
 from storage import queries
 from storage.database import Database
@@ -176,12 +177,13 @@ def _show_items(
     asyncio.run(show())
 
 
-_ITEM_COLUMNS = ("collection", "name", "id", "state", "confidence", "evidence", "last seen")
+_ITEM_COLUMNS = ("collection", "kind", "name", "id", "state", "confidence", "evidence", "last seen")
 
 
 def _item_row(item: ItemRecord) -> tuple[object, ...]:
     return (
         item.type_key,
+        kind_of(item.type_key, item.meta),
         item.display_name,
         item.external_id,
         output.styled(item.state),

@@ -13,7 +13,8 @@ from graph.tenants import TenantConfig, Tenants, load_tenants
 from inventory.selection import Selection, select
 
 
-def _tenant_names(incomplete: str) -> list[str]:
+def complete_tenant_name(incomplete: str) -> list[str]:
+    """The names of configured tenants that begin so, for tab completion."""
     try:
         tenants = load_tenants(load_settings().tenants_file)
     except ValueError:
@@ -21,7 +22,8 @@ def _tenant_names(incomplete: str) -> list[str]:
     return [tenant.name for tenant in tenants if tenant.name.lower().startswith(incomplete.lower())]
 
 
-def _type_keys(incomplete: str) -> list[str]:
+def complete_type_key(incomplete: str) -> list[str]:
+    """The type keys that begin so, for tab completion."""
     return [key for key in sorted(load_catalog().collections) if key.lower().startswith(incomplete.lower())]
 
 
@@ -31,17 +33,24 @@ def _categories(incomplete: str) -> list[str]:
 
 TenantArgument = Annotated[
     str,
-    typer.Argument(metavar="TENANT", help="A tenant's id or name.", autocompletion=_tenant_names, show_default=False),
+    typer.Argument(
+        metavar="TENANT", help="A tenant's id or name.", autocompletion=complete_tenant_name, show_default=False
+    ),
 ]
 OptionalTenantArgument = Annotated[
     str | None,
-    typer.Argument(metavar="[TENANT]", help="A tenant's id or name.", autocompletion=_tenant_names, show_default=False),
+    typer.Argument(
+        metavar="[TENANT]", help="A tenant's id or name.", autocompletion=complete_tenant_name, show_default=False
+    ),
+]
+DeepOption = Annotated[
+    bool, typer.Option("--deep", help="Read the details of every item, also where its list shows no change.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 TypeOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--type", metavar="KEY", help="A collection by its type key; may be repeated.", autocompletion=_type_keys
+        "--type", metavar="KEY", help="A collection by its type key; may be repeated.", autocompletion=complete_type_key
     ),
 ]
 CategoryOption = Annotated[
@@ -50,7 +59,14 @@ CategoryOption = Annotated[
         "--category", metavar="NAME", help="All collections of a category; may be repeated.", autocompletion=_categories
     ),
 ]
-AllOption = Annotated[bool, typer.Option("--all", help="All collections of the catalog.")]
+AllOption = Annotated[
+    bool,
+    typer.Option(
+        "--all",
+        help="All collections but the opt-in ones (data of devices, Microsoft's catalogues), which come by --type"
+        " or --category.",
+    ),
+]
 SelectionOption = Annotated[
     str | None,
     typer.Option("--selection", metavar="HASH", help="A selection hash, or its beginning; else the latest run's."),
@@ -62,8 +78,15 @@ def selection_of(type_keys: Sequence[str] | None, categories: Sequence[str] | No
     if not type_keys and not categories and not everything:
         raise UsageError("say what to read: --type KEY, --category NAME or --all; python starter.py catalog lists them")
     catalog = load_catalog()
-    named = set(catalog.collections) if everything else set(type_keys or ()) | catalog.in_categories(categories or ())
-    return select(named, known=catalog.collections)
+    named = set(type_keys or ()) | catalog.in_categories(categories or ())
+    return select(named | (catalog.everything() if everything else set()), known=catalog.collections)
+
+
+def selection_or_all(
+    type_keys: Sequence[str] | None, categories: Sequence[str] | None, *, everything: bool
+) -> Selection:
+    """The selection that the options name; that of all where they name none."""
+    return selection_of(type_keys, categories, everything=everything or not (type_keys or categories))
 
 
 def known_type_keys(type_keys: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from commands.output import stderr, styled
 from inventory.outcomes import CollectionResult, Outcome, RunStatus
-from workflows.messages import SyncProgress
+from workflows.messages import PortfolioProgress, SyncProgress
 
 
 class RunView:
@@ -71,3 +71,55 @@ class RunView:
             if not self._live or result.outcome is not Outcome.COMPLETE:
                 error = f" {result.error_code}" if result.error_code else ""
                 self.say(f"{self._title}: {type_key} {result.outcome}, {result.items} items{error}")
+
+
+class PortfolioView:
+    """Shows the progress of a portfolio run: one bar of its tenants on a terminal, a line now and then otherwise."""
+
+    def __init__(self) -> None:
+        self._live = stderr.is_terminal
+        self._progress = Progress(
+            SpinnerColumn(finished_text=" "),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed:>4} of {task.total} tenants"),
+            TextColumn("{task.fields[outcomes]}"),
+            console=stderr,
+            transient=True,
+            disable=not self._live,
+        )
+        self._task: TaskID | None = None
+        self._said = ""
+
+    def __enter__(self) -> "PortfolioView":
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def show(self, progress: PortfolioProgress) -> None:
+        """Takes in an answer of the `progress` query."""
+        counts = progress.counts
+        if not counts.tenants:
+            return
+        outcomes = ", ".join(
+            f"{number} {name}"
+            for name in ("success", "partial", "failed", "cancelled", "joined")
+            if (number := getattr(counts, name))
+        )
+        if self._task is None:
+            self._task = self._progress.add_task("portfolio", total=counts.tenants, outcomes="")
+        self._progress.update(
+            self._task, completed=counts.ended, outcomes=f"{len(progress.running)} running  {outcomes}"
+        )
+        line = f"portfolio: {counts.ended} of {counts.tenants} tenants" + (f": {outcomes}" if outcomes else "")
+        if not self._live and line != self._said:
+            self._said = line
+            self.say(line)
+
+    def say(self, line: str) -> None:
+        """One line above the bar."""
+        self._progress.console.print(line, style="dim", markup=False)

@@ -11,6 +11,7 @@ from commands.errors import EXIT_CODE_OF_STATUS, UsageError, errors_for_people
 from commands.options import (
     AllOption,
     CategoryOption,
+    DeepOption,
     JsonOption,
     TenantArgument,
     TypeOption,
@@ -28,7 +29,7 @@ from inventory.records import RunRecord
 from inventory.selection import Selection
 from storage import queries
 from storage.database import Database
-from workflows.messages import sync_workflow_id
+from workflows.messages import SyncProgress, sync_workflow_id
 
 
 def sync(
@@ -36,6 +37,7 @@ def sync(
     type_keys: TypeOption = None,
     categories: CategoryOption = None,
     everything: AllOption = False,
+    deep: DeepOption = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Start the run and return at once.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -48,7 +50,7 @@ def sync(
         selection = selection_of(type_keys, categories, everything=everything)
         configured = configured_tenant(settings, tenant)
         record = asyncio.run(
-            sync_tenant(settings, configured.id, configured.name, selection, wait=not no_wait, quiet=False)
+            sync_tenant(settings, configured.id, configured.name, selection, deep=deep, wait=not no_wait, quiet=False)
         )
         if as_json:
             output.print_json(record)
@@ -64,19 +66,30 @@ def sync(
 
 
 async def sync_tenant(
-    settings: Settings, tenant_id: UUID, tenant_name: str, selection: Selection, *, wait: bool, quiet: bool
+    settings: Settings,
+    tenant_id: UUID,
+    tenant_name: str,
+    selection: Selection,
+    *,
+    wait: bool,
+    quiet: bool,
+    deep: bool = False,
 ) -> RunRecord:
     """Starts or joins the run and, if told to wait, follows it; its record as it then is."""
     client = await connect_temporal(temporal_connect_config())
     database = Database(settings.database_url.get_secret_value(), pool_size=2, application_name="tenant-inventory")
     try:
         await check_database(database)
-        run = await temporal.start_sync(client, settings.temporal_task_queue, tenant_id, tenant_name, selection)
+        task_queue = settings.temporal_task_queue
+        run = await temporal.start_sync(client, task_queue, tenant_id, tenant_name, selection, deep=deep)
         with RunView(tenant_name) as view:
             if run.joined and not quiet:
                 view.say(f"{tenant_name}: joined run {run.run_id}, which was already under way")
+                if deep:
+                    view.say("it goes on as it was started; for a deep run, start again once it has ended")
             if wait:
-                await temporal.Follower(client, settings.temporal_task_queue, view.show, view.say).follow(run)
+                follower = temporal.Follower(client, task_queue, SyncProgress, view.show, view.say)
+                await follower.follow(run.handle)
         async with database.tenant(tenant_id, read_only=True) as session:
             record = await queries.run_record(session, run.run_id)
         return record or _unrecorded(run, tenant_id, selection)

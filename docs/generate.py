@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from graph.catalog import Collection, kinds_in, load_catalog
 from inventory.error_codes import EXPLANATIONS, SKIPPING_CODES
 
 FOLDER = Path(__file__).parent
@@ -23,7 +24,55 @@ def error_codes() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"error-codes.md": error_codes}
+def catalog() -> str:
+    """`docs/catalog.md`."""
+    known = load_catalog()
+    lines = [
+        "# The catalog",
+        "",
+        "Generated from `graph/catalog/*.toml` by `make docs`. More about one: `python starter.py catalog KEY`.",
+        "What an app must be granted to read a selection: `python starter.py permissions`.",
+        "",
+        f"{len(known.collections)} collections. Those marked *opt-in* are no configuration: data of devices, the audit",
+        "log, Microsoft's own catalogues. `--all` leaves them out, `--type` and `--category` name them.",
+        "",
+        "A detail is a further GET for each item, below the endpoint's path.",
+    ]
+    for category in known.categories():
+        lines += [
+            "",
+            f"## {category}",
+            "",
+            "| collection | type key | endpoint | permission | details | notes |",
+            "|---|---|---|---|---|---|",
+        ]
+        entries = [known.collections[key] for key in sorted(known.in_categories([category]))]
+        lines += [_catalog_row(entry) for entry in entries]
+    return "\n".join(lines) + "\n"
+
+
+def _catalog_row(entry: Collection) -> str:
+    details = [path for one in entry.details for path in (one.path, *(child.path for child in one.children))]
+    shortened = [f"`{path.removeprefix(entry.path).replace('|', '/')}`" for path in details]
+    kinds = kinds_in(entry.type_key)
+    notes = [
+        "*Opt-in.*" if entry.opt_in else None,
+        f"Needs a licence for {entry.licence_hint}." if entry.licence_hint else None,
+        entry.note,
+        f"{len(kinds)} kinds." if len(kinds) > 1 else None,
+    ]
+    cells = (
+        entry.title,
+        f"`{entry.type_key}`",
+        f"`/{entry.api_version}{entry.first_url()}`",
+        f"`{entry.permission}`",
+        "<br>".join(shortened),
+        " ".join(note for note in notes if note),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+PAGES = {"catalog.md": catalog, "error-codes.md": error_codes}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

@@ -3,10 +3,10 @@
 import asyncio
 import base64
 import binascii
-import json
 import re
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
@@ -16,12 +16,14 @@ from uuid import uuid4
 import httpx
 import orjson
 
-from graph.errors import GraphRequestError, classify
+from graph.crunching import crunch
+from graph.errors import AnswerTooLargeError, BatchRefusedError, GraphRequestError, classify
 from graph.links import relative_link
 from graph.tenants import CLOUD_ENDPOINTS, TenantConfig
 from graph.tokens import TokenSource
 from graph.trust import ssl_context
 from inventory.error_codes import ErrorCode
+from inventory.exact_json import decode
 
 BATCH_LIMIT = 20
 """Requests in one `$batch` (https://learn.microsoft.com/graph/json-batching)."""
@@ -29,10 +31,18 @@ BATCH_LIMIT = 20
 DEADLINE_SECONDS = 100
 """For one `$batch`, from the connection to the last byte."""
 
-RESPONSE_LIMIT_BYTES = 256 * 1024 * 1024
-"""A full wave of full pages of large policies stays below; what is larger is not read to its end."""
+RESPONSE_LIMIT_BYTES = 128 * 1024 * 1024
+"""What is larger is not read to its end: the caller asks for less at once."""
+
+LARGE_BYTES = 8 * 1024 * 1024
+"""From here on an answer is read alone: of larger ones a worker holds one at a time."""
 
 PARSE_IN_THREAD_BYTES = 256 * 1024
+
+CUT_DEPTH = 400
+"""Deeper than any document that is taken, shallower than what every reader takes."""
+
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 
 _CLAIMS = re.compile(r'claims="([A-Za-z0-9+/=_-]+)"')
 
@@ -50,6 +60,45 @@ class GraphAnswer(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: Any
+
+
+class LargeAnswers:
+    """Lets one large answer at a time into a worker's memory."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+
+    @asynccontextmanager
+    async def admission(self) -> AsyncIterator["Admission"]:
+        """For one answer, held until all that was made of it is gone."""
+        admission = Admission(self._lock)
+        try:
+            yield admission
+        finally:
+            admission.end()
+
+
+class Admission:
+    """One answer's place in memory."""
+
+    def __init__(self, lock: asyncio.Lock) -> None:
+        self._lock = lock
+        self._held = False
+
+    def needed(self, size_bytes: int) -> bool:
+        """Whether an answer that has grown so large must wait for its place."""
+        return size_bytes > LARGE_BYTES and not self._held
+
+    async def acquire(self) -> None:
+        """Waits for the place."""
+        await self._lock.acquire()
+        self._held = True
+
+    def end(self) -> None:
+        """Gives the place back, if it was taken."""
+        if self._held:
+            self._held = False
+            self._lock.release()
 
 
 class GraphClient:
@@ -88,26 +137,35 @@ class GraphClient:
         relative_link(link, self._root(tenant), api_version)
 
     async def read_batch(
-        self, tenant: TenantConfig, api_version: str, gets: Sequence[GraphGet]
+        self,
+        tenant: TenantConfig,
+        api_version: str,
+        gets: Sequence[GraphGet],
+        admission: "Admission | None" = None,
     ) -> dict[str, GraphAnswer]:
         """Reads 1 to 20 pages in one `$batch`; every key has its answer, whatever Graph thought of it.
 
+        `admission` is held on to by a caller who is not alone in this process (`LargeAnswers`).
+
         A 401, of the batch or inside it, is met once with a fresh token and the claims that it asked for. Raises
-        `GraphRequestError` where the batch as a whole came to nothing, and `UntrustedLinkError` before anything is
-        sent where a link may not be followed.
+        `GraphRequestError` where the batch as a whole came to nothing: `BatchRefusedError` where Graph said so,
+        `AnswerTooLargeError` beyond `RESPONSE_LIMIT_BYTES`; and `UntrustedLinkError` before anything is sent where a
+        link may not be followed.
         """
         if not 1 <= len(gets) <= BATCH_LIMIT or len({get.key for get in gets}) != len(gets):
             raise ValueError(f"a batch has 1 to {BATCH_LIMIT} requests with keys of their own")
+        admission = admission or Admission(asyncio.Lock())
         root = self._root(tenant)
         requests = {
             get.key: relative_link(get.url, root, api_version) if "://" in get.url[:10] else get.url for get in gets
         }
-        outer, answers = await self._post(tenant, api_version, requests, await self._tokens.token(tenant))
+        token = await self._tokens.token(tenant)
+        outer, answers = await self._post(tenant, api_version, requests, token, admission)
         refused = {key: url for key, url in requests.items() if key not in answers or answers[key].status == 401}
         if outer.status == 401 or (refused and outer.status == 200):
             challenged = outer if outer.status == 401 else next(answers[key] for key in refused)
             token = await self._tokens.token(tenant, _claims(challenged), fresh=True)
-            outer, again = await self._post(tenant, api_version, refused or requests, token)
+            outer, again = await self._post(tenant, api_version, refused or requests, token, admission)
             answers = {**answers, **again}
         if outer.status != 200:
             raise _batch_error(outer)
@@ -117,7 +175,12 @@ class GraphClient:
         return self._base_url or CLOUD_ENDPOINTS[tenant.cloud].graph_url
 
     async def _post(
-        self, tenant: TenantConfig, api_version: str, requests: Mapping[str, str], token: str
+        self,
+        tenant: TenantConfig,
+        api_version: str,
+        requests: Mapping[str, str],
+        token: str,
+        admission: Admission,
     ) -> tuple[GraphAnswer, dict[str, GraphAnswer]]:
         """The outer answer, and if it is a success the inner ones, one for every request."""
         inner = [
@@ -134,20 +197,20 @@ class GraphClient:
             for number, url in enumerate(requests.values())
         ]
         url = f"{self._root(tenant)}/{api_version}/$batch"
-        outer = await self._exchange(url, orjson.dumps({"requests": inner}), token)
+        outer = await self._exchange(url, orjson.dumps({"requests": inner}), token, admission)
         if outer.status != 200:
             return outer, {}
         return outer, _inner_answers(outer, list(requests))
 
-    async def _exchange(self, url: str, content: bytes, token: str) -> GraphAnswer:
+    async def _exchange(self, url: str, content: bytes, token: str, admission: Admission) -> GraphAnswer:
         headers = {
             "Authorization": f"Bearer {token}",
             "Content-Type": "application/json",
             "client-request-id": str(uuid4()),
         }
         try:
-            async with asyncio.timeout(DEADLINE_SECONDS):
-                return await self._send(url, content, headers)
+            async with asyncio.timeout(DEADLINE_SECONDS) as deadline:
+                return await self._send(url, content, headers, admission, deadline)
         except (httpx.HTTPError, TimeoutError, ssl.SSLError) as error:
             raise GraphRequestError(
                 ErrorCode.GRAPH_UNAVAILABLE,
@@ -155,37 +218,57 @@ class GraphClient:
                 retryable=True,
             ) from None
 
-    async def _send(self, url: str, content: bytes, headers: Mapping[str, str]) -> GraphAnswer:
+    async def _send(
+        self, url: str, content: bytes, headers: Mapping[str, str], admission: Admission, deadline: asyncio.Timeout
+    ) -> GraphAnswer:
         async with self._http.stream("POST", url, content=content, headers=headers) as response:
             body = bytearray()
             async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > RESPONSE_LIMIT_BYTES:
-                    raise _malformed("the answer is too large")
+                    raise AnswerTooLargeError
+                if admission.needed(len(body)):
+                    # Waiting for a place is no fault of Graph's.
+                    deadline.reschedule(None)
+                    await admission.acquire()
+                    deadline.reschedule(asyncio.get_running_loop().time() + DEADLINE_SECONDS)
         answer_headers = {name.lower(): value for name, value in response.headers.items()}
         if len(body) < PARSE_IN_THREAD_BYTES:
             parsed = parse(bytes(body))
         else:
-            parsed = await asyncio.to_thread(parse, bytes(body))
+            parsed = await crunch(parse, body)
         if parsed is None and response.status_code == 200:
             raise _malformed("the answer is not JSON")
         return GraphAnswer(response.status_code, answer_headers, parsed)
 
 
-def parse(body: bytes) -> Any:
+def parse(body: bytes | bytearray) -> Any:
     """The JSON value of a body; None where it is none.
 
-    The standard library's reader takes what orjson refuses (a lone surrogate, deep nesting), so that one bad object
-    spoils no page.
+    What is nested too deeply to be read is cut off at `CUT_DEPTH`, so that one bad object spoils no page.
     """
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        pass
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
+    for text in (body, None):
+        try:
+            return decode(cut_deep(body) if text is None else text)
+        except (ValueError, RecursionError):
+            continue
+    return None
+
+
+def cut_deep(body: bytes | bytearray) -> bytes:
+    """The JSON text with null in place of what is nested deeper than `CUT_DEPTH`."""
+    kept: list[bytes] = []
+    depth, start = 0, 0
+    for token in _TOKEN.finditer(body):
+        if token[0] in (b"{", b"["):
+            depth += 1
+            if depth == CUT_DEPTH + 1:
+                kept += (bytes(body[start : token.start()]), b"null")
+        elif token[0] in (b"}", b"]"):
+            if depth == CUT_DEPTH + 1:
+                start = token.end()
+            depth -= 1
+    return b"".join((*kept, bytes(body[start:]))) if depth == 0 else b""
 
 
 def _inner_answers(outer: GraphAnswer, keys: Sequence[str]) -> dict[str, GraphAnswer]:
@@ -226,14 +309,10 @@ def _claims(answer: GraphAnswer) -> str | None:
 
 def _batch_error(outer: GraphAnswer) -> GraphRequestError:
     failure = classify(outer)
-    if failure is None:
-        return _malformed("the batch's answer has an unknown status")
-    return GraphRequestError(
-        failure.code,
-        f"Graph refused the batch with HTTP {outer.status}",
-        retryable=failure.retryable,
-        retry_after=failure.retry_after,
-        context=failure.context,
+    return (
+        _malformed("the batch's answer has an unknown status")
+        if failure is None
+        else BatchRefusedError(failure, outer.status)
     )
 
 

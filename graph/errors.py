@@ -61,6 +61,27 @@ class GraphRequestError(Exception):
         self.context: Context = dict(context or {})
 
 
+class BatchRefusedError(GraphRequestError):
+    """Graph answered a `$batch` as a whole with an error, which is then that of every request in it."""
+
+    def __init__(self, failure: ReadFailure, status: int) -> None:
+        super().__init__(
+            failure.code,
+            f"Graph refused the batch with HTTP {status}",
+            retryable=failure.retryable,
+            retry_after=failure.retry_after,
+            context=failure.context,
+        )
+        self.failure = failure
+
+
+class AnswerTooLargeError(GraphRequestError):
+    """The answer to a `$batch` is larger than a worker takes in at once."""
+
+    def __init__(self) -> None:
+        super().__init__(ErrorCode.GRAPH_MALFORMED_RESPONSE, "the answer is too large", retryable=False)
+
+
 def classify(answer: Answer, *, permission: str | None = None) -> ReadFailure | None:
     """What is wrong with an answer by its status and error body; None for a success.
 

@@ -1,6 +1,6 @@
 """One page of a listing, read out of an answer."""
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from typing import Any, NamedTuple
 
 from graph.errors import Answer, ReadFailure
@@ -24,10 +24,17 @@ class MalformedPageError(ValueError):
         self.failure = ReadFailure(ErrorCode.GRAPH_MALFORMED_RESPONSE, retryable=True, context=context)
 
 
-def read_page(answer: Answer, *, singleton: bool = False, left_out: Container[str] = ()) -> Page:
-    """The page of a successful answer. `left_out`: `@odata.type`s that belong to another entry of the catalog.
+def read_page(
+    answer: Answer,
+    *,
+    singleton: bool = False,
+    left_out: Container[str] = (),
+    left_out_where: Mapping[str, str | bool] | None = None,
+) -> Page:
+    """The page of a successful answer.
 
-    Raises `MalformedPageError`.
+    `left_out`: `@odata.type`s that belong to another entry of the catalog. `left_out_where`: an object with one of
+    these values is left out too. Raises `MalformedPageError`.
     """
     body: Any = answer.body
     if not isinstance(body, dict):
@@ -37,9 +44,28 @@ def read_page(answer: Answer, *, singleton: bool = False, left_out: Container[st
     items, next_link = body.get("value"), body.get("@odata.nextLink")
     if not isinstance(items, list) or not (next_link is None or isinstance(next_link, str)):
         raise MalformedPageError(answer)
-    return Page([item for item in items if _type_of(item) not in left_out], next_link)
+    kept = [item for item in items if _type_of(item) not in left_out and not _has_one_of(item, left_out_where or {})]
+    return Page(kept, next_link)
+
+
+def _has_one_of(item: Any, values: Mapping[str, str | bool]) -> bool:
+    """Whether a property of the object has its value here; true is not 1."""
+    return isinstance(item, dict) and any(
+        item.get(name) == value and isinstance(item[name], type(value)) for name, value in values.items()
+    )
 
 
 def _type_of(item: Any) -> Any:
     kind = item.get("@odata.type") if isinstance(item, dict) else None
     return kind if isinstance(kind, str) else None
+
+
+def is_gone(answer: Answer) -> bool:
+    """Whether a GET by id says that there is no such object: Graph's own 404, not one of what stands in between."""
+    return answer.status == 404 and isinstance(answer.body, dict) and isinstance(answer.body.get("error"), dict)
+
+
+def is_found(answer: Answer, id_field: str, external_id: str) -> bool:
+    """Whether a GET by id has shown that very object. Graph compares ids without regard to case."""
+    found = answer.body.get(id_field) if isinstance(answer.body, dict) else None
+    return 200 <= answer.status < 300 and isinstance(found, str) and found.lower() == external_id.lower()

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from inventory.portfolio import Tag
 
 
 class Cloud(StrEnum):
@@ -66,6 +68,14 @@ class TenantConfig(BaseModel):
     certificate_password_env: str | None = None
     federated_token_file: Path | None = None
     managed_identity: bool = False
+    tags: tuple[Tag, ...] = ()
+
+    @field_validator("tags")
+    @classmethod
+    def _tags_once(cls, tags: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(tags)) < len(tags):
+            raise ValueError("names a tag twice")
+        return tags
 
     @model_validator(mode="after")
     def _one_credential(self) -> "TenantConfig":
@@ -96,6 +106,10 @@ class Tenants:
     def get(self, tenant_id: UUID) -> TenantConfig | None:
         """The tenant of an id, or None."""
         return self._by_id.get(tenant_id)
+
+    def tags(self) -> dict[UUID, tuple[str, ...]]:
+        """The tags of each tenant, in the order of the file."""
+        return {tenant.id: tenant.tags for tenant in self._tenants}
 
     def find(self, id_or_name: str) -> TenantConfig:
         """The tenant of an id or of a name in any case. Raises `UnknownTenantError`."""

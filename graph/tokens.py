@@ -6,6 +6,7 @@ import re
 import ssl
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,14 +15,21 @@ import msal
 import requests
 from requests.adapters import HTTPAdapter
 
-from graph.errors import GraphRequestError
+from graph.errors import GraphRequestError, retry_after_of
 from graph.tenants import CLOUD_ENDPOINTS, TenantConfig
 from inventory.error_codes import ErrorCode
+from inventory.patience import believable
 
 TIMEOUT_SECONDS = 20
 _AADSTS = re.compile(r"AADSTS(\d{4,8})")
 
+_TRANSIENT = frozenset({90006, 90024, 90033, 90055, 90056, 50196})
+"""AADSTS codes of an Entra that is busy or throttles: the same request may be granted later."""
+
 _EXPLAINED = {
+    90033: "Entra is not available for the moment",
+    90055: "Entra throttles the tenant",
+    50196: "Entra throttles the app, which asked for too many tokens",
     7000215: "the client secret is wrong; check the secret's value (not its id)",
     7000222: "the client secret has expired; make a new one for the app",
     700016: "the tenant does not know this client_id; consent to the app there",
@@ -42,11 +50,13 @@ _EXPLAINED = {
 class AuthFailedError(GraphRequestError):
     """No token could be had. The message says why by the AADSTS code, and repeats nothing of the answer."""
 
-    def __init__(self, message: str, *, retryable: bool, aadsts: int | None = None) -> None:
+    def __init__(
+        self, message: str, *, retryable: bool, aadsts: int | None = None, retry_after: timedelta | None = None
+    ) -> None:
         context: dict[str, str | int] = {"reason": message}
         if aadsts is not None:
             context["aadsts"] = aadsts
-        super().__init__(ErrorCode.AUTH_FAILED, message, retryable=retryable, context=context)
+        super().__init__(ErrorCode.AUTH_FAILED, message, retryable=retryable, retry_after=retry_after, context=context)
 
 
 class _TlsAdapter(HTTPAdapter):
@@ -66,16 +76,20 @@ class _TlsAdapter(HTTPAdapter):
 
 
 class _Session(requests.Session):
-    """MSAL's HTTP: it gives every request the timeout that MSAL leaves out."""
+    """MSAL's HTTP: it gives every request the timeout that MSAL leaves out, and keeps the Retry-After that it hides."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         super().__init__()
+        self.retry_after: timedelta | None = None
         self.mount("https://", _TlsAdapter(context))
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
         """As requests does, within `TIMEOUT_SECONDS`."""
         kwargs.setdefault("timeout", TIMEOUT_SECONDS)
-        return super().request(*args, **kwargs)
+        response = super().request(*args, **kwargs)
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        self.retry_after = believable(retry_after_of(headers)) if response.status_code in (429, 503) else None
+        return response
 
 
 class TokenSource:
@@ -84,7 +98,7 @@ class TokenSource:
     def __init__(self, context: ssl.SSLContext, *, authority_url: str | None = None) -> None:
         self._context = context
         self._authority_url = authority_url
-        self._applications: dict[tuple[UUID, str], Any] = {}
+        self._applications: dict[tuple[UUID, str], tuple[Any, _Session]] = {}
         self._locks: dict[UUID, threading.Lock] = {}
         self._guard = threading.Lock()
 
@@ -100,38 +114,47 @@ class TokenSource:
             lock = self._locks.setdefault(tenant.id, threading.Lock())
         with lock:
             try:
-                answer = self._acquire(tenant, claims, fresh)
+                answer, retry_after = self._acquire(tenant, claims, fresh)
             except AuthFailedError:
                 raise
             except (requests.RequestException, RuntimeError):
                 raise AuthFailedError("the authority cannot be reached", retryable=True) from None
+            except msal.exceptions.MsalError:
+                # Of a 5xx; MSAL would replay it from its cache for a minute, and the next try shall ask anew.
+                _, session = self._applications.pop(_key(tenant))
+                raise AuthFailedError(
+                    "the authority has a fault of its own", retryable=True, retry_after=session.retry_after
+                ) from None
             except ValueError as error:
                 # MSAL says so where the discovery document is not had or not understood.
                 raise _discovery_error(error) from None
         token = answer.get("access_token")
         if isinstance(token, str):
             return token
-        raise _refused(answer)
+        raise _refused(answer, retry_after)
 
-    def _acquire(self, tenant: TenantConfig, claims: str | None, fresh: bool) -> dict[str, Any]:
-        key = (tenant.id, tenant.model_dump_json())
+    def _acquire(
+        self, tenant: TenantConfig, claims: str | None, fresh: bool
+    ) -> tuple[dict[str, Any], timedelta | None]:
+        """MSAL's answer, and how long the authority wants to be left alone."""
+        key = _key(tenant)
         if fresh and claims is None:
             self._applications.pop(key, None)
         if key not in self._applications:
-            self._applications[key] = self._application(tenant)
-        application = self._applications[key]
+            session = _Session(self._context)
+            self._applications[key] = (self._application(tenant, session), session)
+        application, session = self._applications[key]
         graph_url = CLOUD_ENDPOINTS[tenant.cloud].graph_url
         if tenant.managed_identity:
             answer: dict[str, Any] = application.acquire_token_for_client(resource=graph_url)
-            return answer
+            return answer, session.retry_after
         answer = application.acquire_token_for_client([f"{graph_url}/.default"], claims_challenge=claims)
         if "access_token" not in answer:
             # MSAL replays a refusal from its cache for a minute; the next try shall ask anew.
             self._applications.pop(key, None)
-        return answer
+        return answer, session.retry_after
 
-    def _application(self, tenant: TenantConfig) -> Any:
-        session = _Session(self._context)
+    def _application(self, tenant: TenantConfig, session: _Session) -> Any:
         if tenant.managed_identity:
             identity = (
                 msal.UserAssignedManagedIdentity(client_id=tenant.client_id)
@@ -148,6 +171,11 @@ class TokenSource:
             client_capabilities=["CP1"],
             http_client=session,
         )
+
+
+def _key(tenant: TenantConfig) -> tuple[UUID, str]:
+    """An application's key: a tenant whose entry has changed gets a new one."""
+    return tenant.id, tenant.model_dump_json()
 
 
 def _credential(tenant: TenantConfig) -> Any:
@@ -201,7 +229,7 @@ def _discovery_error(error: ValueError) -> AuthFailedError:
     return AuthFailedError("the authority or the credential was not understood", retryable=False)
 
 
-def _refused(answer: dict[str, Any]) -> AuthFailedError:
+def _refused(answer: dict[str, Any], retry_after: timedelta | None) -> AuthFailedError:
     codes = answer.get("error_codes")
     number = codes[0] if isinstance(codes, list) and codes and isinstance(codes[0], int) else None
     if number is None:
@@ -209,10 +237,12 @@ def _refused(answer: dict[str, Any]) -> AuthFailedError:
         number = int(match.group(1)) if match else None
     if number is None:
         busy = answer.get("error") in ("temporarily_unavailable", "server_error", None)
-        return AuthFailedError("the authority gave no token", retryable=busy)
-    return _explained(number)
+        return AuthFailedError("the authority gave no token", retryable=busy, retry_after=retry_after)
+    return _explained(number, retry_after)
 
 
-def _explained(number: int) -> AuthFailedError:
+def _explained(number: int, retry_after: timedelta | None = None) -> AuthFailedError:
     reason = _EXPLAINED.get(number, "Microsoft's error reference explains the code")
-    return AuthFailedError(f"AADSTS{number}: {reason}", retryable=False, aadsts=number)
+    return AuthFailedError(
+        f"AADSTS{number}: {reason}", retryable=number in _TRANSIENT, aadsts=number, retry_after=retry_after
+    )

@@ -78,6 +78,9 @@ COMMON_KEYS: dict[str, Callable[[JsonValue], JsonValue]] = {
 """The keys that every collection may have, each with the check of its value. Times stay texts: Graph sends up to
 seven fractional digits, more than a datetime holds (GRAPH_FACTS §5)."""
 
+PARENT_ID = "parent_id"
+"""The meta key of an item that stands under an item of another collection, which its document need not name."""
+
 _COMMON_PROPERTIES = {
     "odata_type": ("@odata.type",),
     "etag": ("@odata.etag",),
@@ -91,7 +94,10 @@ _COMMON_PROPERTIES = {
 
 
 def proposed_meta(document: Mapping[str, JsonValue], extra: Mapping[str, str]) -> dict[str, JsonValue]:
-    """What a document offers as meta: the common keys, and `extra` (meta key to Graph property). Nulls are left out."""
+    """What a document offers as meta: the common keys, and `extra` (meta key to Graph property). Nulls are left out.
+
+    A dotted property of `extra` lies inside another one: `templateReference.templateFamily`.
+    """
     proposed: dict[str, JsonValue] = {}
     for key, properties in _COMMON_PROPERTIES.items():
         for name in properties:
@@ -101,10 +107,19 @@ def proposed_meta(document: Mapping[str, JsonValue], extra: Mapping[str, str]) -
     assignments = document.get("assignments")
     if isinstance(assignments, list):
         proposed["assignment_target_count"] = len(assignments)
-    for key, name in extra.items():
-        if document.get(name) is not None:
-            proposed[key] = document[name]
+    for key, path in extra.items():
+        value = _at(document, path)
+        if value is not None:
+            proposed[key] = value
     return proposed
+
+
+def _at(document: Mapping[str, JsonValue], path: str) -> JsonValue:
+    """The value at a dotted path; None where something on the way is absent or no object."""
+    value: Mapping[str, JsonValue] | JsonValue = document
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value if not isinstance(value, Mapping) else dict(value)
 
 
 def whitelisted_meta(proposed: Mapping[str, JsonValue], extra_keys: frozenset[str] = frozenset()) -> Meta:

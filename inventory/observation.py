@@ -6,7 +6,16 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from inventory.canonical import Canonicalizer, JsonValue, TooDeepError, content_hash
+from inventory.canonical import (
+    Canonicalizer,
+    JsonObject,
+    JsonValue,
+    NotANumberError,
+    TooDeepError,
+    content_hash,
+    likeness_hash,
+)
+from inventory.exact_json import encode
 from inventory.meta import proposed_meta, whitelisted_meta
 
 MAX_ID_LENGTH = 512
@@ -20,8 +29,9 @@ MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
 class ObservationRules(BaseModel):
     """What a collection's catalog entry says about reading one of its objects. Names are Graph property names.
 
-    `volatile`, `sensitive` and `ordered` name properties at any depth. Arrays are sets unless `ordered` names
-    them, since Graph promises no order (GRAPH_FACTS §5).
+    `volatile`, `sensitive` and `ordered` name properties at any depth, the first two also in one place
+    (`Canonicalizer`).
+    Arrays are sets unless `ordered` names them, since Graph promises no order (GRAPH_FACTS §5).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,6 +46,10 @@ class ObservationRules(BaseModel):
     ordered: frozenset[str] = frozenset()
     meta: dict[str, str] = {}
     """Meta keys beyond the common ones: key to Graph property."""
+    has_details: bool = False
+    """Whether further calls complete what the list shows."""
+    change_signs: frozenset[str] = frozenset()
+    """Volatile properties of a list that tell that an item's details may have changed."""
 
 
 class InvalidReason(StrEnum):
@@ -47,13 +61,19 @@ class InvalidReason(StrEnum):
     NAME_TOO_LONG = "name_too_long"
     NUL_CHARACTER = "nul_character"
     NOT_UNICODE = "not_unicode"
+    NOT_A_NUMBER = "not_a_number"
     TOO_DEEP = "too_deep"
     TOO_LARGE = "too_large"
     DUPLICATE_ID = "duplicate_id"
 
 
 class Observation(NamedTuple):
-    """A valid object, ready to be staged: `document` is its canonical JSON, `content_hash` its SHA-256 (32 bytes)."""
+    """A valid object, ready to be staged: `document` is its canonical JSON, `content_hash` its SHA-256 (32 bytes).
+
+    Items with the same `likeness_hash` (32 bytes) are alike in all but their identity. The `list_hash` (32 bytes) is
+    that of the list's document with its `change_signs`: as long as it stays, the details need not be read again. Only
+    collections that have details have it.
+    """
 
     type_key: str
     external_id: str
@@ -62,6 +82,8 @@ class Observation(NamedTuple):
     meta_dropped: int
     content_hash: bytes
     document: bytes
+    likeness_hash: bytes
+    list_hash: bytes | None = None
 
 
 class InvalidObject(NamedTuple):
@@ -89,6 +111,16 @@ class Observer:
             ordered=rules.ordered,
             sensitive_key=sensitive_key,
         )
+        self._list_canonicalizer = (
+            Canonicalizer(
+                volatile=rules.volatile - rules.change_signs,
+                sensitive=rules.sensitive,
+                ordered=rules.ordered,
+                sensitive_key=sensitive_key,
+            )
+            if rules.has_details
+            else None
+        )
 
     def observe_page(self, objects: Sequence[JsonValue]) -> tuple[list[Observation], list[InvalidObject]]:
         """The observations of one page, in its order, and its bad objects.
@@ -115,12 +147,19 @@ class Observer:
         if not isinstance(candidate, dict):
             raise _Invalid(InvalidReason.NOT_AN_OBJECT)
         external_id = self._external_id(candidate)
-        display_name = self._display_name(candidate)
-        meta = whitelisted_meta(proposed_meta(candidate, self._rules.meta), self._extra_keys)
+        # The name and the meta are copies of properties: what the document hides they do not show.
+        hidden = self._canonicalizer.hidden_names(candidate)
+        shown = {name: value for name, value in candidate.items() if name not in hidden} if hidden else candidate
+        display_name = self._display_name(shown)
+        meta = whitelisted_meta(proposed_meta(shown, self._rules.meta), self._extra_keys)
         try:
-            document = self._canonicalizer.canonical(candidate)
+            value = self._canonicalizer.canonical_value(candidate)
+            document = encode(value)
+            list_hash = self._list_hash(candidate)
         except TooDeepError:
             raise _Invalid(InvalidReason.TOO_DEEP) from None
+        except NotANumberError:
+            raise _Invalid(InvalidReason.NOT_A_NUMBER) from None
         except UnicodeEncodeError:
             raise _Invalid(InvalidReason.NOT_UNICODE) from None
         if len(document) > MAX_DOCUMENT_BYTES:
@@ -133,7 +172,12 @@ class Observer:
             meta.dropped,
             content_hash(document),
             document,
+            likeness_hash(value, external_id, id_field=self._rules.id_field, ordered=self._rules.ordered),
+            list_hash,
         )
+
+    def _list_hash(self, candidate: JsonObject) -> bytes | None:
+        return None if self._list_canonicalizer is None else content_hash(self._list_canonicalizer.canonical(candidate))
 
     def _external_id(self, candidate: dict[str, JsonValue]) -> str:
         value = candidate.get(self._rules.id_field)

@@ -1,6 +1,7 @@
-"""What the command line prints as JSON: run records and items. Fixed contracts; field names never change."""
+"""What the command line prints as JSON: runs, items, versions. Fixed contracts; field names never change."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -60,3 +61,109 @@ class ItemRecord(BaseModel):
     state: State | None
     confidence: Confidence | None
     evidence: str | None
+
+
+class VersionChange(StrEnum):
+    """What a version is, next to the one before it."""
+
+    FIRST = "first"
+    CHANGED = "changed"
+    RETURNED = "returned"
+    """It says again what an earlier version said."""
+    COMPLETED = "completed"
+    """It adds the details that the one before it lacks: nothing is known to have changed in the tenant."""
+
+
+class PinRecord(BaseModel):
+    """Who needs a version, and why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    pinned_by: str
+    reason: str | None
+    pinned_at: datetime
+
+
+class VersionRecord(BaseModel):
+    """One version of an item.
+
+    `last_observed_at` is null where release 0.2.0 did not record it. `renamed_from` is null where the name is the same
+    or the version before it is forgotten.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    tenant_id: UUID
+    type_key: str
+    external_id: str
+    version: int
+    is_current: bool
+    display_name: str | None
+    change: VersionChange
+    renamed_from: str | None
+    returns_to_version: int | None
+    recreates_external_id: str | None
+    details_complete: bool
+    first_observed_at: datetime
+    first_observed_run_id: UUID
+    last_observed_at: datetime | None
+    last_observed_run_id: UUID | None
+    content_hash: str
+    size_bytes: int
+    pins: list[PinRecord]
+
+
+class ShownRecord(BaseModel):
+    """What `show` says of a document, beside the document itself. The state is the item's, not the version's."""
+
+    model_config = ConfigDict(frozen=True)
+
+    tenant_id: UUID
+    type_key: str
+    external_id: str
+    display_name: str | None
+    kind: str
+    version: int
+    is_current: bool
+    details_complete: bool
+    first_observed_at: datetime
+    last_observed_at: datetime | None
+    state: State | None
+    confidence: Confidence | None
+    evidence: str | None
+    content_hash: str
+    size_bytes: int
+
+
+class ForgottenRecord(BaseModel):
+    """An item that was there at the asked moment, and whose version of then is forgotten."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type_key: str
+    external_id: str
+    display_name: str | None
+
+
+class ExportRecord(BaseModel):
+    """What an export did, and what it could not know.
+
+    `incomplete` documents lack details. `presumed` items were seen before and after the asked moment, and whether they
+    were there at it is not recorded; they are written. `unread` items had been seen and no document of theirs read.
+    `types_not_read` names the collections that the latest completed run did not read to their end, and those that none
+    has read: no item of theirs is taken for gone by that run.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    tenant_id: UUID
+    folder: str
+    at: datetime | None
+    written: int
+    unchanged: int
+    removed: int
+    incomplete: int
+    presumed: int
+    unread: int
+    forgotten: list[ForgottenRecord]
+    types_not_read: list[str]

@@ -16,7 +16,7 @@ from local.processes import Child, PartError, free_port
 
 SUPERUSER = "postgres"
 
-NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+NOT_DURABLE = ("fsync=off", "full_page_writes=off")
 """For tests: a crash of the machine may lose everything, a crash of the server nothing but unlogged tables."""
 
 

@@ -18,6 +18,9 @@ DYNAMIC_CONFIGURATION = (
     # Fairness between tenants is off by default (TEMPORAL_FACTS).
     "matching.enableFairness=true",
     "matching.useNewMatcher=true",
+    # A rate limit is divided over the partitions, and a tenant's activities are not: with one, a limit is what it says.
+    "matching.numTaskqueueReadPartitions=1",
+    "matching.numTaskqueueWritePartitions=1",
 )
 
 

@@ -1,7 +1,8 @@
 """Connections to PostgreSQL, each transaction bound to one tenant from its first statement.
 
 `Database.tenant` works under a role that row-level security binds, `Database.portfolio` reads across tenants and
-cannot write. There is no third way in, so a query that forgets its tenant returns nothing.
+cannot write, `Database.no_tenant` writes what belongs to none and sees no tenant's rows. There is no other way in, so a
+query that forgets its tenant returns nothing.
 """
 
 from collections.abc import AsyncIterator
@@ -88,14 +89,19 @@ class Database:
             yield session
 
     @asynccontextmanager
+    async def no_tenant(self) -> AsyncIterator[AsyncSession]:
+        """A transaction for what belongs to no tenant: it sees and writes that, and no row of any tenant."""
+        async with self._bound(WORKER_ROLE, "", read_only=False) as session:
+            yield session
+
+    @asynccontextmanager
     async def _bound(self, role: str, tenant_id: str, *, read_only: bool) -> AsyncIterator[AsyncSession]:
+        bound = {"role": role, "tenant_id": tenant_id, "read_only": "on" if read_only else "off"}
         try:
             async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
-                await session.execute(
-                    _BIND, {"role": role, "tenant_id": tenant_id, "read_only": "on" if read_only else "off"}
-                )
+                await session.execute(_BIND, bound)
                 yield session
-        except (SQLAlchemyError, psycopg.Error, OSError) as error:
+        except (SQLAlchemyError, psycopg.Error) as error:
             known = classified(error)
             if known is None:
                 raise
@@ -113,7 +119,7 @@ def classified(error: Exception) -> Exception | None:
     if sqlstate is not None:
         unavailable = sqlstate[:2] in _UNAVAILABLE_CLASSES
     else:
-        unavailable = isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError | OSError | TimeoutError) or (
+        unavailable = isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError | TimeoutError) or (
             isinstance(error, SQLAlchemyError) and type(error).__name__ == "TimeoutError"
         )
     return StorageUnavailableError(_reason(cause)) if unavailable else None

@@ -1,12 +1,17 @@
 """Merging: one wave's staged observations into items, versions and documents, in one statement."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
+
+from inventory.observation import Observation
+from storage.details import HOLD_DOCUMENTS
+from storage.staging import stage
 
 NAMED_DUPLICATES = 10
 """How many repeated ids a merge names; it counts all of them."""
@@ -15,7 +20,8 @@ NAMED_DUPLICATES = 10
 class Merged(NamedTuple):
     """What one merge did. Each staged row is counted once.
 
-    `duplicates` counts, by type key, the rows whose item this run had already seen on an earlier page, unchanged.
+    `duplicates` counts, by type key, the rows whose item this run had already seen on an earlier page, unchanged;
+    `reread` those it had seen before the listing began anew.
     """
 
     created: int
@@ -24,6 +30,7 @@ class Merged(NamedTuple):
     duplicates: dict[str, int]
     duplicate_ids: list[tuple[str, str]]
     """(type key, external id), the first few."""
+    reread: dict[str, int]
 
 
 class StagedRowsLostError(Exception):
@@ -44,71 +51,173 @@ _RECORD = text(
 # Rows are locked in key order, so merges of one tenant never deadlock. The newer observation wins: the update is
 # skipped where the item has been seen since. An unchanged item keeps all but its last-seen columns, and with them
 # its place on the page (HOT). What was new is read off the returned row: its version began with this observation.
-_MERGE = text("""
+# What a list shows of an item with details (version 0 here) makes it seen and makes no version.
+_STAGED = """
 WITH staged AS MATERIALIZED (
-    SELECT type_key, external_id, display_name, meta, content_hash, document, staged_at
+    SELECT type_key, external_id, display_name, meta, content_hash, document, document_size, likeness_hash, list_hash,
+        is_whole, staged_at
     FROM staged_item_of_tenant
     WHERE run_id = :run_id AND fetch_token = :fetch_token
 ),
-seen_before AS (
-    SELECT staged.type_key, staged.external_id
+"""
+
+# The name and the meta are what the list has just shown, with what only the details tell.
+_STAGED_WHOLE = """
+WITH staged AS MATERIALIZED (
+    SELECT s.type_key, s.external_id, item.display_name, item.meta || s.meta AS meta, s.content_hash, s.document,
+        s.document_size, s.likeness_hash, s.list_hash, s.is_whole, s.staged_at
+    FROM staged_item_of_tenant AS s JOIN inventory_item AS item USING (type_key, external_id)
+    WHERE s.run_id = :run_id AND s.fetch_token = :fetch_token
+),
+"""
+
+_MERGED = """
+before AS MATERIALIZED (
+    SELECT item.type_key, item.external_id, item.version_number, item.list_hash, item.details_complete,
+        item.details_read_at, item.last_seen_at, item.last_seen_run_id,
+        item.content_observed_at, item.content_observed_run_id
     FROM staged JOIN inventory_item AS item USING (type_key, external_id)
-    WHERE item.last_seen_run_id = :run_id AND staged.type_key <> ALL (:restarted)
 ),
 merged AS (
     INSERT INTO inventory_item AS item (
-        type_key, external_id, display_name, meta, content_hash, version_number,
+        type_key, external_id, display_name, meta, content_hash, likeness_hash, list_hash, version_number,
+        details_complete, details_read_at,
         first_seen_at, first_seen_run_id, content_changed_at, last_seen_at, last_seen_run_id
     )
-    SELECT type_key, external_id, display_name, meta, content_hash, 1,
+    SELECT type_key, external_id, display_name, meta, content_hash, likeness_hash, list_hash, is_whole::int,
+        is_whole, CASE WHEN is_whole AND list_hash IS NOT NULL THEN staged_at END,
         staged_at, :run_id, staged_at, staged_at, :run_id
     FROM staged
     ORDER BY type_key, external_id
     ON CONFLICT (tenant_id, type_key, external_id) DO UPDATE SET
         display_name = excluded.display_name,
-        meta = CASE WHEN item.meta = excluded.meta THEN item.meta ELSE excluded.meta END,
-        content_hash = excluded.content_hash,
-        version_number = item.version_number + (item.content_hash <> excluded.content_hash)::int,
+        meta = CASE
+            WHEN item.meta = excluded.meta THEN item.meta
+            WHEN excluded.version_number = 0 AND item.details_complete
+                AND item.list_hash IS NOT DISTINCT FROM excluded.list_hash THEN item.meta || excluded.meta
+            ELSE excluded.meta
+        END,
+        content_hash = CASE
+            WHEN excluded.version_number = 1 OR item.version_number = 0 THEN excluded.content_hash
+            ELSE item.content_hash
+        END,
+        likeness_hash = CASE
+            WHEN excluded.version_number = 1 OR item.version_number = 0 THEN excluded.likeness_hash
+            ELSE item.likeness_hash
+        END,
+        list_hash = CASE WHEN excluded.version_number = 1 THEN excluded.list_hash ELSE item.list_hash END,
+        details_complete = excluded.version_number = 1
+            OR item.details_complete AND item.list_hash IS NOT DISTINCT FROM excluded.list_hash,
+        details_read_at = CASE
+            WHEN excluded.version_number = 1 THEN excluded.details_read_at
+            ELSE item.details_read_at
+        END,
+        content_observed_at = CASE
+            WHEN excluded.version_number = 1 THEN NULL
+            WHEN item.details_complete AND item.list_hash IS NOT DISTINCT FROM excluded.list_hash THEN NULL
+            ELSE coalesce(item.content_observed_at, item.last_seen_at)
+        END,
+        content_observed_run_id = CASE
+            WHEN excluded.version_number = 1 THEN NULL
+            WHEN item.details_complete AND item.list_hash IS NOT DISTINCT FROM excluded.list_hash THEN NULL
+            ELSE coalesce(item.content_observed_run_id, item.last_seen_run_id)
+        END,
+        version_number = item.version_number + (
+            excluded.version_number = 1 AND (item.version_number = 0 OR item.content_hash <> excluded.content_hash)
+        )::int,
         content_changed_at = CASE
-            WHEN item.content_hash = excluded.content_hash THEN item.content_changed_at
-            ELSE excluded.content_changed_at
+            WHEN excluded.version_number = 1 AND (item.version_number = 0 OR item.content_hash <> excluded.content_hash)
+                THEN excluded.content_changed_at
+            ELSE item.content_changed_at
         END,
         last_seen_at = excluded.last_seen_at,
         last_seen_run_id = excluded.last_seen_run_id
     WHERE item.last_seen_at < excluded.last_seen_at
-    RETURNING type_key, external_id, content_hash, version_number, last_seen_at,
-        first_seen_at = last_seen_at AS is_created, content_changed_at = last_seen_at AS is_new_version
+    RETURNING type_key, external_id, content_hash, version_number, last_seen_at, display_name,
+        first_seen_at = last_seen_at AS is_created,
+        version_number > 0 AND content_changed_at = last_seen_at AS is_new_version
 ),
 documents AS (
-    INSERT INTO document (content_hash, body)
-    SELECT DISTINCT ON (merged.content_hash) merged.content_hash, staged.document
+    INSERT INTO document (content_hash, body, size)
+    SELECT DISTINCT ON (merged.content_hash) merged.content_hash, staged.document, staged.document_size
     FROM merged JOIN staged USING (type_key, external_id)
     WHERE merged.is_new_version
     ORDER BY merged.content_hash
     ON CONFLICT (tenant_id, content_hash) DO NOTHING
 ),
 versions AS (
-    INSERT INTO item_version (type_key, external_id, version_number, content_hash, observed_at, run_id)
-    SELECT type_key, external_id, version_number, content_hash, last_seen_at, :run_id
+    INSERT INTO item_version (
+        type_key, external_id, version_number, content_hash, display_name, first_observed_at, first_observed_run_id
+    )
+    SELECT type_key, external_id, version_number, content_hash, display_name, last_seen_at, :run_id
     FROM merged
     WHERE is_new_version
 ),
+superseded AS (
+    UPDATE item_version AS v
+    SET last_observed_at = coalesce(before.content_observed_at, before.last_seen_at),
+        last_observed_run_id = coalesce(before.content_observed_run_id, before.last_seen_run_id)
+    FROM merged JOIN before USING (type_key, external_id)
+    WHERE merged.is_new_version
+        AND (v.type_key, v.external_id, v.version_number)
+            = (before.type_key, before.external_id, merged.version_number - 1)
+        AND v.last_observed_at IS NULL
+    RETURNING v.details_complete
+)
+"""
+
+# Details are read again once they are older than a part of the refresh period, from one half to the whole, that
+# differs from item to item: so the items that were first read together take turns.
+_MERGE = text(f"""{_STAGED}{_MERGED},
+pending AS (
+    INSERT INTO pending_item AS pending (
+        run_id, type_key, external_id, shard, list_hash, list_document, list_document_size
+    )
+    SELECT :run_id, type_key, external_id, hashtext(external_id) & 15, staged.list_hash, staged.document,
+        staged.document_size
+    FROM staged LEFT JOIN before USING (type_key, external_id)
+    WHERE NOT staged.is_whole AND (
+        before.details_complete IS NOT TRUE
+        OR before.list_hash IS DISTINCT FROM staged.list_hash
+        OR before.details_read_at IS NULL
+        OR :deep AND before.details_read_at < (SELECT started_at FROM sync_run WHERE run_id = :run_id)
+        OR before.details_read_at < clock_timestamp()
+            - CAST(:detail_refresh AS interval) * (0.5 + (hashtext(external_id) >> 16 & 65535) / 131072.0)
+    )
+    ORDER BY type_key, external_id
+    ON CONFLICT (tenant_id, run_id, type_key, external_id) DO UPDATE SET
+        list_hash = excluded.list_hash, list_document = excluded.list_document,
+        list_document_size = excluded.list_document_size, progress = NULL, failure = NULL
+    WHERE pending.list_hash <> excluded.list_hash
+),
 repeated AS (
-    SELECT type_key, external_id
-    FROM seen_before LEFT JOIN merged USING (type_key, external_id)
-    WHERE merged.is_new_version IS NOT TRUE
+    SELECT before.type_key, before.external_id, before.type_key = ANY (:restarted) AS is_reread
+    FROM before LEFT JOIN merged USING (type_key, external_id)
+    WHERE before.last_seen_run_id = :run_id AND merged.is_new_version IS NOT TRUE
 )
 SELECT
     (SELECT count(*) FROM staged) AS staged,
     (SELECT count(*) FROM merged WHERE is_created) AS created,
     (SELECT count(*) FROM merged WHERE is_new_version AND NOT is_created) AS changed,
     (
-        SELECT coalesce(jsonb_object_agg(type_key, times), '{}')
-        FROM (SELECT type_key, count(*) AS times FROM repeated GROUP BY type_key) AS by_type
+        SELECT coalesce(jsonb_object_agg(type_key, times), '{{}}')
+        FROM (SELECT type_key, count(*) AS times FROM repeated WHERE NOT is_reread GROUP BY type_key) AS by_type
     ) AS duplicates,
+    (
+        SELECT coalesce(jsonb_object_agg(type_key, times), '{{}}')
+        FROM (SELECT type_key, count(*) AS times FROM repeated WHERE is_reread GROUP BY type_key) AS by_type
+    ) AS reread,
     ARRAY(
-        SELECT jsonb_build_array(type_key, external_id) FROM repeated ORDER BY type_key, external_id LIMIT :named
+        SELECT jsonb_build_array(type_key, external_id) FROM repeated
+        WHERE NOT is_reread ORDER BY type_key, external_id LIMIT :named
     ) AS duplicate_ids
+""")
+
+# A version that completes one without details shows nothing new about the tenant: it is no change.
+_MERGE_WHOLE = text(f"""{_STAGED_WHOLE}{_MERGED}
+SELECT
+    (SELECT count(*) FROM staged) AS staged,
+    (SELECT count(*) FROM superseded WHERE details_complete) AS changed
 """)
 
 _DISCARD = text("DELETE FROM staged_item_of_tenant WHERE run_id = :run_id AND fetch_token = :fetch_token")
@@ -121,26 +230,73 @@ async def merge(
     *,
     promised_rows: int,
     restarted: Sequence[str] = (),
+    detail_refresh: timedelta | None = None,
+    deep: bool = False,
 ) -> Merged:
     """Merges the rows staged under `fetch_token`, once: a later call answers what the first one did.
 
-    `restarted` names collections whose listing began anew in this run, where seeing an item again means nothing.
+    `restarted` names collections whose listing began anew in this run, where an item that comes again is no repetition.
+    Items whose details are to be read are left as pending: those whose list document is new, those whose details are
+    older than `detail_refresh`, and with `deep` all.
     Raises `StagedRowsLostError` where the token does not hold `promised_rows`; nothing is merged then.
     """
+    earlier = await claim(session, run_id, fetch_token)
+    if earlier is not None:
+        pairs = [tuple(pair) for pair in earlier["duplicate_ids"]]
+        return Merged(**{"reread": {}, **earlier, "duplicate_ids": pairs})
     wave = {"run_id": run_id, "fetch_token": fetch_token}
-    if (await session.execute(_CLAIM, wave)).first() is None:
-        recorded = (await session.execute(_RECORDED, wave)).scalar_one()
-        return Merged(**{**recorded, "duplicate_ids": [tuple(pair) for pair in recorded["duplicate_ids"]]})
-    row = (await session.execute(_MERGE, {**wave, "restarted": list(restarted), "named": NAMED_DUPLICATES})).one()
+    how = {
+        "restarted": list(restarted),
+        "named": NAMED_DUPLICATES,
+        "detail_refresh": detail_refresh,
+        "deep": deep,
+    }
+    row = (await session.execute(_MERGE, {**wave, **how})).one()
     if row.staged != promised_rows:
         raise StagedRowsLostError(f"{row.staged} of {promised_rows} staged rows are there")
+    seen_again = sum(row.duplicates.values()) + sum(row.reread.values())
     merged = Merged(
         created=row.created,
         changed=row.changed,
-        unchanged=row.staged - row.created - row.changed - sum(row.duplicates.values()),
+        unchanged=row.staged - row.created - row.changed - seen_again,
         duplicates=row.duplicates,
+        reread=row.reread,
         duplicate_ids=[(type_key, external_id) for type_key, external_id in row.duplicate_ids],
     )
-    await session.execute(_RECORD, {**wave, "result": orjson.dumps(merged._asdict()).decode()})
+    await record(session, run_id, fetch_token, merged._asdict())
     await session.execute(_DISCARD, wave)
     return merged
+
+
+async def merge_whole(
+    session: AsyncSession, run_id: UUID, fetch_token: UUID, observations: Sequence[Observation]
+) -> int:
+    """Merges whole documents of items that the run has listed; how many of them the tenant has changed."""
+    await stage(session, run_id, fetch_token, observations, are_whole=True)
+    wave = {"run_id": run_id, "fetch_token": fetch_token}
+    changed: int = (await session.execute(_MERGE_WHOLE, wave)).one().changed
+    await session.execute(_DISCARD, wave)
+    return changed
+
+
+async def claim(session: AsyncSession, run_id: UUID, fetch_token: UUID) -> dict[str, Any] | None:
+    """Claims a wave for this transaction; what was recorded for it, where another has taken it in already."""
+    wave = {"run_id": run_id, "fetch_token": fetch_token}
+    await session.execute(HOLD_DOCUMENTS)
+    if (await session.execute(_CLAIM, wave)).first() is not None:
+        return None
+    earlier: dict[str, Any] = (await session.execute(_RECORDED, wave)).scalar_one()
+    return earlier
+
+
+async def recorded(session: AsyncSession, run_id: UUID, fetch_token: UUID) -> dict[str, Any] | None:
+    """What was recorded for a wave; None for one that has not been taken in."""
+    wave = {"run_id": run_id, "fetch_token": fetch_token}
+    result: dict[str, Any] | None = (await session.execute(_RECORDED, wave)).scalar_one_or_none()
+    return result
+
+
+async def record(session: AsyncSession, run_id: UUID, fetch_token: UUID, result: Mapping[str, Any]) -> None:
+    """Records what became of a wave that this transaction has claimed."""
+    values = {"run_id": run_id, "fetch_token": fetch_token, "result": orjson.dumps(result).decode()}
+    await session.execute(_RECORD, values)

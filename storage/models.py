@@ -1,5 +1,7 @@
 """The tables. Every tenant table has `tenant_id` first in its primary key and row-level security on it.
 
+`portfolio_run` belongs to no tenant, and names some: a transaction that is bound to a tenant sees none of its rows.
+
 `tenant_id` defaults to the tenant that the transaction is bound to (`current_tenant()`), so statements never name
 it. The migrations hold what SQLAlchemy's metadata does not: policies, grants, the role-bound view on staging.
 """
@@ -17,6 +19,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     LargeBinary,
+    SmallInteger,
     Text,
     Uuid,
     text,
@@ -26,10 +29,12 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Counts, Outcome, RunStatus
+from inventory.portfolio import PortfolioCounts
 
 CURRENT_TENANT = text("current_tenant()")
 CLOCK = text("clock_timestamp()")
 COUNT_NAMES: tuple[str, ...] = tuple(Counts.model_fields)
+PORTFOLIO_COUNT_NAMES: tuple[str, ...] = tuple(PortfolioCounts.model_fields)
 
 
 def one_of(column: str, values: type[RunStatus | Outcome | ErrorCode]) -> str:
@@ -161,7 +166,11 @@ class StagedItem(Base):
     display_name: Mapped[str | None]
     meta: Mapped[dict[str, Any]]
     content_hash: Mapped[bytes]
-    document: Mapped[str]
+    document: Mapped[bytes] = mapped_column(comment="canonical JSON, zstd")
+    document_size: Mapped[int]
+    likeness_hash: Mapped[bytes]
+    list_hash: Mapped[bytes | None]
+    is_whole: Mapped[bool] = mapped_column(comment="false for what a list shows of an item that has details")
     staged_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
 
 
@@ -179,6 +188,27 @@ class MergedWave(Base):
     result: Mapped[dict[str, Any] | None] = mapped_column(comment="null only inside the merging transaction")
 
 
+class RequestPace(Base):
+    """When Graph may be asked again for one throttle family of the tenant, whichever run or worker asks."""
+
+    __tablename__ = "request_pace"
+    __table_args__ = {  # noqa: RUF012 - SQLAlchemy's own convention
+        "postgresql_with": {"fillfactor": "50"},
+        "comment": "when Graph may be asked again, by throttle family",
+    }
+
+    tenant_id: Mapped[UUID] = mapped_column(
+        ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT
+    )
+    throttle_family: Mapped[str] = mapped_column(primary_key=True)
+    not_before: Mapped[datetime] = mapped_column(
+        server_default=CLOCK, comment="no request of the family before this moment"
+    )
+    held_until: Mapped[datetime] = mapped_column(
+        server_default=CLOCK, comment="a request that has its turn is under way until this moment, at most"
+    )
+
+
 class Document(Base):
     """What a document said, by content: immutable, shared by all versions of a tenant that say the same."""
 
@@ -188,8 +218,9 @@ class Document(Base):
     tenant_id: Mapped[UUID] = mapped_column(
         ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT
     )
-    content_hash: Mapped[bytes] = mapped_column(primary_key=True, comment="SHA-256 of the body")
-    body: Mapped[str] = mapped_column(comment="canonical JSON")
+    content_hash: Mapped[bytes] = mapped_column(primary_key=True, comment="SHA-256 of the body before compression")
+    body: Mapped[bytes] = mapped_column(comment="canonical JSON, zstd")
+    size: Mapped[int] = mapped_column(comment="bytes of the body before compression")
 
 
 class InventoryItem(Base):
@@ -198,8 +229,11 @@ class InventoryItem(Base):
     __tablename__ = "inventory_item"
     __table_args__ = (
         CheckConstraint("octet_length(content_hash) = 32", name="content_hash_is_sha256"),
-        CheckConstraint("version_number >= 1", name="version_number_from_one"),
+        CheckConstraint("version_number >= 0", name="version_number_from_zero"),
         CheckConstraint("first_seen_at <= last_seen_at", name="seen_in_order"),
+        CheckConstraint(
+            "(missing_confirmed_at IS NULL) = (missing_confirmed_run_id IS NULL)", name="missing_confirmed_by_a_run"
+        ),
         {"postgresql_with": {"fillfactor": "80"}},
     )
 
@@ -211,12 +245,27 @@ class InventoryItem(Base):
     display_name: Mapped[str | None]
     meta: Mapped[dict[str, Any]] = mapped_column(comment="whitelisted keys only")
     content_hash: Mapped[bytes]
-    version_number: Mapped[int] = mapped_column(comment="of the current version")
+    version_number: Mapped[int] = mapped_column(comment="of the current version; 0 where no document has been read yet")
     first_seen_at: Mapped[datetime]
     first_seen_run_id: Mapped[UUID]
     content_changed_at: Mapped[datetime] = mapped_column(comment="when the current version was first observed")
     last_seen_at: Mapped[datetime]
     last_seen_run_id: Mapped[UUID]
+    missing_confirmed_at: Mapped[datetime | None] = mapped_column(comment="when a GET by id last answered 404")
+    missing_confirmed_run_id: Mapped[UUID | None] = mapped_column(comment="the run that asked")
+    likeness_hash: Mapped[bytes | None] = mapped_column(comment="SHA-256 of the document without its identity")
+    list_hash: Mapped[bytes | None] = mapped_column(comment="of the list's document whose details were last read")
+    details_read_at: Mapped[datetime | None]
+    details_complete: Mapped[bool] = mapped_column(
+        server_default=text("true"), comment="the current version holds all details of what the list shows"
+    )
+    content_observed_at: Mapped[datetime | None] = mapped_column(
+        comment="when the current version was last observed, where that is not when the item was last seen"
+    )
+    content_observed_run_id: Mapped[UUID | None]
+    recreates_external_id: Mapped[str | None] = mapped_column(
+        comment="an item that was gone when this one came, the same but for its id"
+    )
 
 
 class ItemVersion(Base):
@@ -237,5 +286,119 @@ class ItemVersion(Base):
     external_id: Mapped[str] = mapped_column(primary_key=True)
     version_number: Mapped[int] = mapped_column(primary_key=True)
     content_hash: Mapped[bytes]
-    observed_at: Mapped[datetime]
-    run_id: Mapped[UUID]
+    display_name: Mapped[str | None]
+    details_complete: Mapped[bool] = mapped_column(server_default=text("true"))
+    first_observed_at: Mapped[datetime]
+    first_observed_run_id: Mapped[UUID]
+    last_observed_at: Mapped[datetime | None] = mapped_column(
+        comment="null for the current version, which was last observed when its item was,"
+        " and where 0.2.0 did not record it"
+    )
+    last_observed_run_id: Mapped[UUID | None]
+
+
+class ItemVersionPin(Base):
+    """A version that somebody needs, and that retention leaves alone."""
+
+    __tablename__ = "item_version_pin"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "type_key", "external_id", "version_number"],
+            [
+                "item_version.tenant_id",
+                "item_version.type_key",
+                "item_version.external_id",
+                "item_version.version_number",
+            ],
+        ),
+        {"comment": "versions that retention leaves alone"},
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
+    type_key: Mapped[str] = mapped_column(primary_key=True)
+    external_id: Mapped[str] = mapped_column(primary_key=True)
+    version_number: Mapped[int] = mapped_column(primary_key=True)
+    pinned_by: Mapped[str] = mapped_column(primary_key=True, comment="who or what needs it: a user, a baseline")
+    reason: Mapped[str | None]
+    pinned_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+
+
+class PendingItem(Base):
+    """An item of a run whose details are still to be read, or cannot be; it is gone when the run ends."""
+
+    __tablename__ = "pending_item"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "run_id"], ["sync_run.tenant_id", "sync_run.run_id"], ondelete="CASCADE"),
+        {"comment": "items of a run whose details are still to be read"},
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
+    run_id: Mapped[UUID] = mapped_column(primary_key=True)
+    type_key: Mapped[str] = mapped_column(primary_key=True)
+    external_id: Mapped[str] = mapped_column(primary_key=True)
+    shard: Mapped[int] = mapped_column(
+        SmallInteger, comment="from 0 to 15, so that several waves can share a collection"
+    )
+    list_hash: Mapped[bytes]
+    list_document: Mapped[bytes] = mapped_column(comment="what the list shows of the item: canonical JSON, zstd")
+    list_document_size: Mapped[int]
+    progress: Mapped[bytes | None] = mapped_column(
+        comment="the answers so far, and what is still to be asked: JSON, zstd"
+    )
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    failure: Mapped[dict[str, Any] | None] = mapped_column(comment="why its details cannot be read")
+
+
+class PortfolioRunRow(Base):
+    """One portfolio run: a selection over many tenants. It belongs to no tenant, and none of them sees it."""
+
+    __tablename__ = "portfolio_run"
+    __table_args__ = (
+        CheckConstraint(one_of("status", RunStatus), name="status_known"),
+        CheckConstraint("(finished_at IS NULL) = (status = 'running')", name="finished_iff_ended"),
+        CheckConstraint("selection_hash ~ '^[0-9a-f]{64}$'", name="selection_hash_is_sha256"),
+        CheckConstraint(" AND ".join(f"{name} >= 0" for name in PORTFOLIO_COUNT_NAMES), name="counts_not_negative"),
+        CheckConstraint("success + partial + failed + cancelled <= tenants", name="outcomes_of_its_tenants"),
+        Index("portfolio_run_recent", "started_at"),
+        {"comment": "one selection over many tenants"},
+    )
+
+    portfolio_run_id: Mapped[UUID] = mapped_column(primary_key=True, comment="the workflow's first execution run id")
+    workflow_id: Mapped[str]
+    schedule: Mapped[str | None] = mapped_column(comment="the schedule that started it, if one did")
+    selection_hash: Mapped[str]
+    selection: Mapped[dict[str, Any]] = mapped_column(comment="the canonical selection")
+    chosen: Mapped[dict[str, Any]] = mapped_column(comment="which tenants: all, ids, tags")
+    status: Mapped[str] = mapped_column(server_default=RunStatus.RUNNING)
+    started_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    finished_at: Mapped[datetime | None]
+    error_codes: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    cancel_requested_by: Mapped[str | None]
+    cancel_reason: Mapped[str | None]
+    tenants: Mapped[int] = mapped_column(server_default=text("0"))
+    success: Mapped[int] = mapped_column(server_default=text("0"))
+    partial: Mapped[int] = mapped_column(server_default=text("0"))
+    failed: Mapped[int] = mapped_column(server_default=text("0"))
+    cancelled: Mapped[int] = mapped_column(server_default=text("0"))
+    joined: Mapped[int] = mapped_column(server_default=text("0"))
+
+
+class PortfolioRunTenant(Base):
+    """What became of one tenant in one portfolio run, copied from its run's record when that ended."""
+
+    __tablename__ = "portfolio_run_tenant"
+    __table_args__ = (
+        ForeignKeyConstraint(["portfolio_run_id"], ["portfolio_run.portfolio_run_id"], ondelete="CASCADE"),
+        CheckConstraint(one_of("status", RunStatus), name="status_known"),
+        Index("portfolio_run_tenant_by_run", "portfolio_run_id"),
+        {"comment": "what became of one tenant in one portfolio run"},
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
+    portfolio_run_id: Mapped[UUID] = mapped_column(primary_key=True)
+    run_id: Mapped[UUID | None] = mapped_column(comment="null where no run of the tenant could be started")
+    status: Mapped[str] = mapped_column(comment="running where the run was not waited for")
+    joined: Mapped[bool] = mapped_column(comment="the run was under way already")
+    error_codes: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]

@@ -54,6 +54,15 @@ FROM sync_run WHERE {_COMPLETED}
 ORDER BY started_at DESC LIMIT 1
 """)
 
+_LATEST_COMPLETED_COVERING = text(f"""
+SELECT run_id, selection, selection_hash, status, started_at, error_codes
+FROM sync_run
+WHERE {_COMPLETED} AND EXISTS (
+    SELECT FROM sync_run_collection AS c WHERE c.run_id = sync_run.run_id AND c.type_key = :type_key
+)
+ORDER BY started_at DESC LIMIT 1
+""")
+
 _LATEST_COMPLETED_OF_SELECTION = text(f"""
 SELECT run_id, selection, selection_hash, status, started_at, error_codes
 FROM sync_run WHERE selection_hash = :selection_hash AND {_COMPLETED}
@@ -67,13 +76,18 @@ SELECT DISTINCT selection_hash FROM sync_run WHERE starts_with(selection_hash, :
 """)
 
 _ITEM_COLUMNS = """
-    tenant_id, type_key, external_id, display_name, meta, content_hash, first_seen_at, last_seen_at, last_seen_run_id
+    tenant_id, type_key, external_id, display_name, meta, content_hash, first_seen_at, last_seen_at, last_seen_run_id,
+    missing_confirmed_run_id, details_complete
 """
 
 _ITEMS = text(f"""
 SELECT {_ITEM_COLUMNS} FROM inventory_item
 WHERE CAST(:type_keys AS text[]) IS NULL OR type_key = ANY (CAST(:type_keys AS text[]))
 ORDER BY type_key, external_id
+""")
+
+_ITEM = text(f"""
+SELECT {_ITEM_COLUMNS} FROM inventory_item WHERE (type_key, external_id) = (:type_key, :external_id)
 """)
 
 _MISSING = text(f"""
@@ -127,7 +141,18 @@ async def question(session: AsyncSession, selection_hash: str | None = None) -> 
         result = await session.execute(_LATEST_COMPLETED)
     else:
         result = await session.execute(_LATEST_COMPLETED_OF_SELECTION, {"selection_hash": selection_hash})
-    run = result.one_or_none()
+    return await _question(session, result.one_or_none())
+
+
+async def item(session: AsyncSession, type_key: str, external_id: str) -> ItemRecord | None:
+    """One item, with its state relative to the latest completed run that covers its collection."""
+    latest = await session.execute(_LATEST_COMPLETED_COVERING, {"type_key": type_key})
+    asked = await _question(session, latest.one_or_none())
+    row = (await session.execute(_ITEM, {"type_key": type_key, "external_id": external_id})).one_or_none()
+    return None if row is None else _item_record(row, asked)
+
+
+async def _question(session: AsyncSession, run: Row[Any] | None) -> Question | None:
     if run is None:
         return None
     coverage = await session.execute(_COVERAGE, {"run_id": run.run_id})
@@ -191,13 +216,18 @@ async def items_changed_in(session: AsyncSession, asked: Question) -> list[ItemR
 def _item_record(row: Row[Any], asked: Question | None) -> ItemRecord:
     state = None
     if asked is not None and row.type_key in asked.selection.type_keys:
-        state = item_state(row.last_seen_at, asked.run, asked.collections.get(row.type_key))
+        state = item_state(
+            row.last_seen_at,
+            asked.run,
+            asked.collections.get(row.type_key),
+            confirmed=row.missing_confirmed_run_id == asked.run_id,
+        )
     return ItemRecord(
         tenant_id=row.tenant_id,
         type_key=row.type_key,
         external_id=row.external_id,
         display_name=row.display_name,
-        meta=row.meta,
+        meta=row.meta if row.details_complete else {**row.meta, "warnings": _warned(row.meta)},
         content_hash=bytes(row.content_hash).hex(),
         first_seen_at=row.first_seen_at,
         last_seen_at=row.last_seen_at,
@@ -206,6 +236,11 @@ def _item_record(row: Row[Any], asked: Question | None) -> ItemRecord:
         confidence=state.confidence if state else None,
         evidence=state.evidence if state else None,
     )
+
+
+def _warned(meta: dict[str, Any]) -> list[str]:
+    """The warnings of an item whose current version lacks details."""
+    return sorted([*meta.get("warnings", []), "details are incomplete"])
 
 
 def _run_record(row: Row[Any]) -> RunRecord:

@@ -13,7 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import COMPLETED_STATUSES, CollectionResult, Counts, Outcome, RunStatus
 from inventory.selection import Selection
+from storage.details import settle
 from storage.models import COUNT_NAMES
+from storage.recreating import link_recreated
 from storage.staging import discard_staged
 
 SLOTS_LOCK = 0x736C6F7473
@@ -30,14 +32,15 @@ class RunIdentity(NamedTuple):
 
 
 class Slots(NamedTuple):
-    """How many runs may be running at once, and how long a slot is leased for."""
+    """How many runs may be running at once, how long a slot is leased for, and how long a place in the queue."""
 
     per_tenant: int
     overall: int
     lease: timedelta
+    queue_lease: timedelta = timedelta(minutes=2)
 
 
-class Opening(StrEnum):
+class OpeningState(StrEnum):
     """What an attempt at opening a run came to."""
 
     RUNNING = "running"
@@ -46,21 +49,62 @@ class Opening(StrEnum):
     ENDED = "ended"
 
 
+class Opening(NamedTuple):
+    """The state, and for a run that waits for a slot how many runs of all tenants were queued before it."""
+
+    state: OpeningState
+    ahead: int = 0
+
+
+class OpenRun(NamedTuple):
+    """A run whose record is open."""
+
+    tenant_id: UUID
+    run_id: UUID
+    workflow_id: str
+
+
 _TENANT = text(
     "INSERT INTO tenant AS t (name) VALUES (:name)"
     " ON CONFLICT (tenant_id) DO UPDATE SET name = excluded.name WHERE t.name <> excluded.name"
 )
 
-_CLOSE_ABANDONED = text(f"""
+_CLOSE_ABANDONED = f"""
 WITH closed AS (
     UPDATE sync_run
     SET status = '{RunStatus.FAILED}', finished_at = clock_timestamp(), lease_expires_at = NULL,
-        error_codes = ARRAY['{ErrorCode.RUN_ABANDONED}'], errors = 1
-    WHERE selection_hash = :selection_hash AND run_id <> :run_id
-        AND finished_at IS NULL AND lease_expires_at <= clock_timestamp()
+        error_codes = ARRAY['{ErrorCode.RUN_ABANDONED}'], errors = 1,
+        missing = (
+            SELECT count(*) FROM inventory_item
+            WHERE type_key IN (SELECT jsonb_array_elements_text(selection -> 'type_keys'))
+                AND last_seen_at < started_at
+        )
+    WHERE {{which}} AND finished_at IS NULL AND lease_expires_at <= clock_timestamp()
     RETURNING run_id
+),
+collections AS (
+    UPDATE sync_run_collection SET error_code = '{ErrorCode.RUN_ABANDONED}'
+    WHERE run_id IN (SELECT run_id FROM closed)
+),
+waves AS (
+    DELETE FROM merged_wave WHERE run_id IN (SELECT run_id FROM closed)
+),
+staged AS (
+    DELETE FROM staged_item_of_tenant WHERE run_id IN (SELECT run_id FROM closed)
 )
-DELETE FROM staged_item_of_tenant WHERE run_id IN (SELECT run_id FROM closed)
+SELECT run_id FROM closed
+"""
+
+_CLOSE_ABANDONED_PREDECESSOR = text(
+    _CLOSE_ABANDONED.format(which="selection_hash = :selection_hash AND run_id <> :run_id")
+)
+
+_CLOSE_ABANDONED_RUN = text(_CLOSE_ABANDONED.format(which="run_id = :run_id"))
+
+_EXPIRED = text("""
+SELECT tenant_id, run_id, workflow_id FROM sync_run
+WHERE finished_at IS NULL AND lease_expires_at <= clock_timestamp()
+ORDER BY lease_expires_at LIMIT :limit
 """)
 
 _QUEUE = text("""
@@ -79,12 +123,10 @@ _STATUS = text("SELECT status FROM sync_run WHERE run_id = :run_id FOR UPDATE")
 
 _LOCK_SLOTS = text("SELECT pg_advisory_xact_lock(:key)")
 
-_FREE_SLOTS = text("""
-SELECT occupied_slots() < :overall AND (
-    SELECT count(*) FROM sync_run
-    WHERE finished_at IS NULL AND status = 'running' AND lease_expires_at > clock_timestamp()
-) < :per_tenant
-""")
+_SLOT_TURN = text(
+    "SELECT may_start, ahead"
+    " FROM slot_turn(CAST(:run_id AS uuid), CAST(:per_tenant AS bigint), CAST(:overall AS bigint))"
+)
 
 _START = text(f"""
 UPDATE sync_run
@@ -100,32 +142,48 @@ RETURNING started_at
 
 
 async def open_run(session: AsyncSession, run: RunIdentity, slots: Slots) -> Opening:
-    """Records the run as `queued`, and as `running` once a slot is free. Safe to call again and again.
+    """Records the run as `queued`, and as `running` once it is its turn for a slot. Safe to call again and again.
 
-    An open run of the same selection whose lease has expired is closed as abandoned first; one whose lease has not
-    is waited for.
+    Slots are given first come, first served; a run whose tenant has none free lets the others pass. An open run of the
+    same selection whose lease has expired is closed as abandoned first; one whose lease has not is waited for.
     """
-    status = await _ensure_run(session, run, slots.lease)
+    status = await _ensure_run(session, run, slots.queue_lease)
     if status is None:
-        return Opening.WAITING_FOR_PREDECESSOR
+        return Opening(OpeningState.WAITING_FOR_PREDECESSOR)
     if status.ended:
-        return Opening.ENDED
-    await renew_lease(session, run.run_id, slots.lease)
+        return Opening(OpeningState.ENDED)
     if status is RunStatus.RUNNING:
-        return Opening.RUNNING
+        await renew_lease(session, run.run_id, slots.lease)
+        return Opening(OpeningState.RUNNING)
+    await renew_lease(session, run.run_id, slots.queue_lease)
     await session.execute(_LOCK_SLOTS, {"key": SLOTS_LOCK})
-    limits = {"overall": slots.overall, "per_tenant": slots.per_tenant}
-    if not (await session.execute(_FREE_SLOTS, limits)).scalar_one():
-        return Opening.WAITING_FOR_SLOT
+    limits = {"run_id": run.run_id, "overall": slots.overall, "per_tenant": slots.per_tenant}
+    turn = (await session.execute(_SLOT_TURN, limits)).one()
+    if not turn.may_start:
+        return Opening(OpeningState.WAITING_FOR_SLOT, turn.ahead)
     await session.execute(_START, {"run_id": run.run_id, "lease": slots.lease})
-    return Opening.RUNNING
+    return Opening(OpeningState.RUNNING)
+
+
+async def expired_runs(session: AsyncSession, limit: int) -> list[OpenRun]:
+    """The open runs of all tenants whose lease has expired, longest first; in a portfolio session."""
+    return [OpenRun(*row) for row in await session.execute(_EXPIRED, {"limit": limit})]
+
+
+async def close_abandoned(session: AsyncSession, run_id: UUID) -> bool:
+    """Closes a run as `failed` with `run_abandoned`; False where it has ended or has renewed its lease meanwhile."""
+    closed = (await session.execute(_CLOSE_ABANDONED_RUN, {"run_id": run_id})).first()
+    if closed is not None:
+        await settle(session, run_id)
+    return closed is not None
 
 
 async def _ensure_run(session: AsyncSession, run: RunIdentity, lease: timedelta) -> RunStatus | None:
     """The status of the run's row, which is made if need be; None while another run of its selection is open."""
     identity = _identity(run)
     await session.execute(_TENANT, {"name": run.tenant_name})
-    await session.execute(_CLOSE_ABANDONED, identity)
+    for abandoned in await session.execute(_CLOSE_ABANDONED_PREDECESSOR, identity):
+        await settle(session, abandoned.run_id)
     await session.execute(_QUEUE, {**identity, "lease": lease})
     status = (await session.execute(_STATUS, {"run_id": run.run_id})).scalar_one_or_none()
     if status is None:
@@ -208,11 +266,22 @@ async def finish_run(session: AsyncSession, run: RunIdentity, ending: Ending) ->
             **counts.model_dump(),
         },
     )
+    incomplete = await settle(session, run.run_id)
     results = [
-        {**result.model_dump(mode="json"), "type_key": type_key, "outcome": result.outcome or Outcome.INCOMPLETE}
+        {
+            **result.model_dump(mode="json"),
+            "type_key": type_key,
+            "outcome": result.outcome or Outcome.INCOMPLETE,
+            "context": {
+                **result.context,
+                **({"details_incomplete": incomplete[type_key]} if type_key in incomplete else {}),
+            },
+        }
         for type_key, result in ending.collections.items()
     ]
     await session.execute(_FINISH_COLLECTIONS, {"run_id": run.run_id, "results": orjson.dumps(results).decode()})
+    listed = [key for key, result in ending.collections.items() if result.outcome is Outcome.COMPLETE]
+    await link_recreated(session, run.run_id, listed)
     await session.execute(_FORGET_WAVES, {"run_id": run.run_id})
     await discard_staged(session, run.run_id)
     return ending.status, counts

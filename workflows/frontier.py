@@ -12,7 +12,10 @@ from random import Random
 from pydantic import BaseModel, ConfigDict
 
 from activities.messages import (
+    ConfirmMissingResult,
     CursorFailure,
+    DetailProgress,
+    FetchDetailsResult,
     NamedInvalid,
     PageResult,
     PlannedCollection,
@@ -21,14 +24,26 @@ from activities.messages import (
 )
 from inventory.error_codes import SKIPPING_CODES, ErrorCode
 from inventory.outcomes import CollectionResult, ContextValue, Counts, Outcome
-from workflows.policies import BACKOFF_INITIAL, BACKOFF_MAXIMUM, PAGE_CAP, RETRY_AFTER_MAXIMUM
+from inventory.patience import backoff, believable
+from workflows.policies import PAGE_CAP, WAVE_BYTES
 
 NAMED_INVALID = 10
 """How many bad objects a collection's context names; the counts hold all of them."""
 
 
+MAX_PARTS = 16
+"""Into how many parts the items of a collection are divided at most, so that several waves read their details."""
+
+ITEMS_OF_A_PART = 40
+"""How many items make a part of its own."""
+
+
 class Cursor(BaseModel):
-    """Where to read on in one collection, and how that has gone so far."""
+    """Where to read on in one collection, and how that has gone so far.
+
+    With `confirming` its listing has been read to its end, and what it did not show is asked for by id. With
+    `detailing` the details of its items are read: of part `part` of `of`, at most `limit` requests at once.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
@@ -42,6 +57,19 @@ class Cursor(BaseModel):
     anchor: str | None = None
     """Hash of an earlier link, renewed at every power of two of pages: a listing that goes in circles meets it again
     (Brent's algorithm), whatever the length of the circle, and one hash is all that is remembered."""
+    size_bytes: int = 0
+    """Of the documents that the page is expected to hold."""
+    confirming: bool = False
+    detailing: bool = False
+    part: int = 0
+    of: int = 1
+    limit: int | None = None
+    losses: int = 0
+    """How many times the page was read and its staged rows were lost: what comes after it has been read already."""
+
+    def delayed(self, now: datetime, not_before: datetime) -> "Cursor":
+        """The same page, later, though nobody has been asked for it."""
+        return self.model_copy(update={"first_failed_at": self.first_failed_at or now, "not_before": not_before})
 
     def retried(self, now: datetime, not_before: datetime) -> "Cursor":
         """The same page, later."""
@@ -65,6 +93,22 @@ class Frontier(BaseModel):
     results: dict[str, CollectionResult] = {}
     counts: Counts = Counts()
     restarted: list[str] = []
+    paused: dict[str, datetime] = {}
+    """Throttle families that Graph wants left alone until then."""
+    listed: list[str] = []
+    """Collections whose listing is at its end, and whose unlisted items are to be confirmed."""
+    merging: dict[str, int] = {}
+    """Pages of each collection that have been read and not merged yet."""
+    unlisted: dict[str, int] = {}
+    """How many items a collection's listing, now at its end, did not show."""
+    listings: dict[str, int] = {}
+    """How many listings of a collection are open, where it has one for each parent."""
+    pending: dict[str, int] = {}
+    """How many items of a collection, now listed, have details to be read."""
+    parts: dict[str, int] = {}
+    """How many parts of a collection's pending items are still being read."""
+    incomplete: list[str] = []
+    """Collections with items whose details cannot be read."""
 
     @classmethod
     def of(cls, plan: Sequence[PlannedCollection], policy: RunPolicy) -> "Frontier":
@@ -83,27 +127,44 @@ class Frontier(BaseModel):
         """
         wave: list[Cursor] = []
         kept: list[Cursor] = []
-        lead: PlannedCollection | None = None
+        lead: tuple[str, str, bool, bool] | None = None
+        size_bytes = 0
         for cursor in self.cursors:
-            planned = self.plan[cursor.type_key]
-            due = cursor.not_before is None or cursor.not_before <= now
+            kin = self._kin(cursor)
+            waits_until = self._due(cursor)
+            due = waits_until is None or waits_until <= now
             if due and lead is None:
-                lead = planned
-            if (
-                due
-                and lead is not None
-                and (planned.api_version, planned.throttle_family) == (lead.api_version, lead.throttle_family)
-                and len(wave) < lead.wave_limit
-            ):
+                lead = kin
+            fits = not wave or size_bytes + cursor.size_bytes <= WAVE_BYTES
+            # A collection has two where a page of it was lost: each answer of a wave is told by its collection.
+            fits = fits and all(cursor.type_key != other.type_key for other in wave)
+            if due and kin == lead and fits and len(wave) < self.plan[cursor.type_key].wave_limit:
                 wave.append(cursor)
+                size_bytes += cursor.size_bytes
             else:
                 kept.append(cursor)
         self.cursors = kept
         return wave
 
-    def next_due(self) -> datetime | None:
-        """When the first of the cursors is due that have to wait; None where there is none."""
-        return min((cursor.not_before for cursor in self.cursors if cursor.not_before is not None), default=None)
+    def next_due(self, now: datetime) -> datetime | None:
+        """When the first of the cursors is due that have to wait; None where there is none.
+
+        One that is due and still here waits for a wave in flight, and no longer for the clock.
+        """
+        dues = [due for due in map(self._due, self.cursors) if due is not None]
+        if self.policy.family_pauses:
+            dues = [due for due in dues if due > now]
+        return min(dues, default=None)
+
+    def _kin(self, cursor: Cursor) -> tuple[str, str, bool, bool]:
+        """What the cursors of one wave have in common."""
+        planned = self.plan[cursor.type_key]
+        return planned.api_version, planned.throttle_family, cursor.confirming, cursor.detailing
+
+    def _due(self, cursor: Cursor) -> datetime | None:
+        """When the cursor may be read; None for at once."""
+        paused = self.paused.get(self.plan[cursor.type_key].throttle_family)
+        return max((one for one in (cursor.not_before, paused) if one is not None), default=None)
 
     def fold_page(self, cursor: Cursor, page: PageResult, now: datetime, random: Random) -> None:
         """Takes in one page: its counts, and its next cursor, its end or its failure."""
@@ -119,13 +180,14 @@ class Frontier(BaseModel):
         if page.meta_dropped:
             dropped = result.context.get("meta_dropped", 0)
             result.context["meta_dropped"] = page.meta_dropped + (dropped if isinstance(dropped, int) else 0)
-        if result.outcome is not None:
+        if result.outcome is not None or cursor.losses or self._is_stale(cursor):
             return
         if page.failure is not None:
             self.fail(cursor.type_key, page.failure.code, page.failure.context)
             return
+        self._open_listings(cursor, page.more_urls)
         if page.next_url is None:
-            result.outcome = Outcome.COMPLETE
+            self._end_listing(cursor.type_key)
             return
         fingerprint = hashlib.sha256(page.next_url.encode()).hexdigest()
         if fingerprint == cursor.anchor or cursor.page >= PAGE_CAP:
@@ -140,23 +202,78 @@ class Frontier(BaseModel):
                 page=page_number,
                 restarts=cursor.restarts,
                 anchor=fingerprint if is_power_of_two else cursor.anchor,
+                size_bytes=page.size_bytes,
             )
         )
+
+    def fold_paced(self, cursor: Cursor, wait: timedelta, now: datetime) -> None:
+        """Takes in that the family's turn comes only later: back to the frontier, or the end of the patience."""
+        waited = now + wait - (cursor.first_failed_at or now)
+        if waited > self.policy.graph_patience:
+            self._give_up(cursor, ErrorCode.GRAPH_THROTTLED, {"attempts": cursor.attempts})
+        else:
+            self.cursors.append(cursor.delayed(now, now + wait))
+
+    def fold_too_large(self, wave: Sequence[Cursor]) -> None:
+        """Takes in that the pages are too large to be read together: half of them at a time."""
+        expected = 2 * WAVE_BYTES // len(wave)
+        self.cursors += [
+            cursor.model_copy(update={"limit": max(1, self.detail_limit(wave) // 4)})
+            if cursor.detailing
+            else cursor.model_copy(update={"size_bytes": expected})
+            for cursor in wave
+        ]
+
+    def detail_limit(self, wave: Sequence[Cursor]) -> int:
+        """How many requests a wave of details may make."""
+        limits = [cursor.limit for cursor in wave if cursor.limit is not None]
+        return min([self.plan[wave[0].type_key].wave_limit, *limits])
 
     def fold_failure(self, cursor: Cursor, failure: CursorFailure, now: datetime, random: Random) -> None:
         """Takes in a page that was not read: back to the frontier with a not-before time, or the collection's end."""
         if failure.code is ErrorCode.GRAPH_THROTTLED:
             self.counts.throttled += 1
+        if self._is_stale(cursor):
+            self.end_merging([cursor] if cursor.losses else [])
+            return
         if failure.restart and cursor.restarts == 0:
             self._restart(cursor)
             return
         delay = _delay(cursor, failure, random)
+        is_pause = failure.code is ErrorCode.GRAPH_THROTTLED and believable(failure.retry_after) is not None
+        if self.policy.family_pauses and is_pause:
+            family = self.plan[cursor.type_key].throttle_family
+            self.paused[family] = max(now + delay, self.paused.get(family, now))
         waited = now + delay - (cursor.first_failed_at or now)
         patient = cursor.attempts + 1 < self.policy.cursor_attempts and waited <= self.policy.graph_patience
         if failure.retryable and patient:
             self.cursors.append(cursor.retried(now, now + delay))
         else:
-            self.fail(cursor.type_key, failure.code, {**failure.context, "attempts": cursor.attempts + 1})
+            self._give_up(cursor, failure.code, {**failure.context, "attempts": cursor.attempts + 1})
+
+    def _give_up(self, cursor: Cursor, code: ErrorCode, context: dict[str, ContextValue]) -> None:
+        """Ends what the cursor reads: a part of its collection's details, or the collection."""
+        if not cursor.detailing:
+            self.fail(cursor.type_key, code, context)
+        elif self._is_open(cursor.type_key):
+            self._name_cause(cursor.type_key, code, context)
+            self._end_part(cursor.type_key)
+
+    def _open_listings(self, cursor: Cursor, urls: Sequence[str]) -> None:
+        """Begins the listing of each parent that a page has shown."""
+        if urls:
+            self.listings[cursor.type_key] = self.listings.get(cursor.type_key, 1) + len(urls)
+            self.cursors += [Cursor(type_key=cursor.type_key, url=url, restarts=cursor.restarts) for url in urls]
+
+    def _end_listing(self, type_key: str) -> None:
+        """One listing is at its end, and with the last of them the collection's."""
+        left = self.listings.pop(type_key, 1) - 1
+        if left:
+            self.listings[type_key] = left
+        elif self.plan[type_key].confirmable or self.plan[type_key].detailed:
+            self.listed.append(type_key)
+        else:
+            self.results[type_key].outcome = Outcome.COMPLETE
 
     def fail(self, type_key: str, code: ErrorCode, context: dict[str, ContextValue]) -> None:
         """Ends a collection with an error code; `skipped` where the tenant cannot have it."""
@@ -170,6 +287,125 @@ class Frontier(BaseModel):
         result.outcome = Outcome.INCOMPLETE if result.pages else Outcome.FAILED
         self.counts.errors += 1
 
+    def ended_with(self, wave: Sequence[Cursor]) -> list[str]:
+        """The collections of a wave whose listing is at its end, and neither confirmed nor detailed."""
+        return [cursor.type_key for cursor in wave if cursor.type_key in self.listed and self._is_open(cursor.type_key)]
+
+    def confirmable(self, type_keys: Sequence[str]) -> list[str]:
+        """Those whose unlisted items can be asked for by id."""
+        return [type_key for type_key in type_keys if self.plan[type_key].confirmable]
+
+    def detailed(self, type_keys: Sequence[str]) -> list[str]:
+        """Those whose items have details."""
+        return [type_key for type_key in type_keys if self.plan[type_key].detailed]
+
+    def begin_merging(self, wave: Sequence[Cursor]) -> None:
+        """The pages of the wave have been read. One whose rows were lost counts since it was first read."""
+        for cursor in wave:
+            if not cursor.losses:
+                self.merging[cursor.type_key] = self.merging.get(cursor.type_key, 0) + 1
+
+    def end_merging(self, wave: Sequence[Cursor]) -> None:
+        """The pages of the wave are merged."""
+        for cursor in wave:
+            left = self.merging.pop(cursor.type_key, 1) - 1
+            if left > 0:
+                self.merging[cursor.type_key] = left
+            elif cursor.type_key in self.listed:
+                self._settle(cursor.type_key)
+
+    def fold_lost(self, wave: Sequence[Cursor], pages: Sequence[PageResult], limit: int) -> None:
+        """Takes in that a crash of PostgreSQL has emptied the staging: the pages that held items are read again."""
+        read = {page.type_key: page for page in pages if page.was_read}
+        for cursor in wave:
+            page = read.get(cursor.type_key)
+            if page is None or not page.items:
+                self.end_merging([cursor])
+                continue
+            result = self.results[cursor.type_key]
+            result.pages -= 1
+            result.items -= page.items
+            self.counts.pages -= 1
+            self.counts.observed -= page.items
+            if cursor.losses + 1 >= limit:
+                self.fail(cursor.type_key, ErrorCode.STORAGE_UNAVAILABLE, {"losses": cursor.losses + 1})
+            elif result.outcome in (None, Outcome.COMPLETE):
+                self.cursors.append(cursor.model_copy(update={"losses": cursor.losses + 1}))
+
+    def _settle(self, type_key: str) -> None:
+        """A collection is listed to its end and merged: complete, once the rest is confirmed and details are read."""
+        if not self._is_open(type_key):
+            return
+        if self.unlisted.get(type_key):
+            self.cursors.append(Cursor(type_key=type_key, url="", confirming=True))
+        elif self.pending.get(type_key):
+            parts = _parts(self.pending.pop(type_key), self.policy.waves_in_flight)
+            self.parts[type_key] = parts
+            self.cursors += [
+                Cursor(type_key=type_key, url="", detailing=True, part=part, of=parts) for part in range(parts)
+            ]
+        else:
+            self.results[type_key].outcome = Outcome.COMPLETE
+
+    def _is_stale(self, cursor: Cursor) -> bool:
+        """Whether the cursor's listing has begun anew since it was taken."""
+        return cursor.restarts == 0 and cursor.type_key in self.restarted
+
+    def _is_open(self, type_key: str) -> bool:
+        return self.results[type_key].outcome is None
+
+    def fold_confirmed(self, cursor: Cursor, confirmed: ConfirmMissingResult, now: datetime, random: Random) -> None:
+        """Takes in what GETs by id came to: those still to be asked, the end of the collection, or its failure."""
+        result = self.results[cursor.type_key]
+        if not self._is_open(cursor.type_key):
+            return
+        one = confirmed.collections.get(cursor.type_key)
+        if one is not None and one.found:
+            self.counts.observed += one.found
+            self.counts.unchanged += one.found
+            result.items += one.found
+            before = result.context.get("found_by_id", 0)
+            result.context["found_by_id"] = one.found + (before if isinstance(before, int) else 0)
+        self.unlisted[cursor.type_key] = one.left if one is not None else 0
+        if one is not None and one.failure is not None:
+            self.fold_failure(cursor, one.failure, now, random)
+        else:
+            self._settle(cursor.type_key)
+
+    def fold_details(self, cursor: Cursor, fetched: FetchDetailsResult, now: datetime, random: Random) -> None:
+        """Takes in a wave of details: the rest of the part waits, or the part is at its end."""
+        if not self._is_open(cursor.type_key):
+            return
+        one = fetched.collections.get(cursor.type_key, DetailProgress())
+        if one.cause is not None:
+            self._name_cause(cursor.type_key, one.cause.code, one.cause.context)
+        if one.moved:
+            cursor = cursor.model_copy(update={"attempts": 0, "first_failed_at": None, "not_before": None})
+        if not one.left:
+            self._end_part(cursor.type_key)
+        elif one.failure is not None:
+            self.fold_failure(cursor, one.failure, now, random)
+        else:
+            self.cursors.append(cursor)
+
+    def _name_cause(self, type_key: str, code: ErrorCode, context: dict[str, ContextValue]) -> None:
+        """Some details of the collection cannot be read; the first cause is named."""
+        if type_key not in self.incomplete:
+            self.incomplete.append(type_key)
+            self.results[type_key].context.update({"detail_error_code": code, **context})
+
+    def _end_part(self, type_key: str) -> None:
+        """One part of the details is done, and with the last of them the collection."""
+        left = self.parts.pop(type_key, 1) - 1
+        if left:
+            self.parts[type_key] = left
+            return
+        result = self.results[type_key]
+        result.outcome = Outcome.COMPLETE
+        if type_key in self.incomplete:
+            result.error_code = ErrorCode.DETAIL_INCOMPLETE
+            self.counts.errors += 1
+
     def fold_upsert(self, upserted: UpsertItemsResult) -> None:
         """Takes in what a merge did. An item that was listed twice was observed once."""
         self.counts.created += upserted.created
@@ -179,6 +415,11 @@ class Frontier(BaseModel):
             self.counts.observed -= repetitions
             self.counts.invalid += repetitions
             self.results[type_key].items -= repetitions
+        for type_key, repetitions in upserted.reread.items():
+            self.counts.observed -= repetitions
+            self.results[type_key].items -= repetitions
+        self.unlisted.update(upserted.unlisted)
+        self.pending.update(upserted.pending)
         for type_key, external_id in upserted.duplicate_ids:
             self._name_invalid(type_key, NamedInvalid(reason="duplicate_id", external_id=external_id))
 
@@ -212,10 +453,12 @@ class Frontier(BaseModel):
 
     def _restart(self, cursor: Cursor) -> None:
         """Begins the listing of a collection anew: its page token has expired."""
-        result = self.results[cursor.type_key]
-        result.items = 0
-        if cursor.type_key not in self.restarted:
-            self.restarted.append(cursor.type_key)
+        dropped = [cursor, *(other for other in self.cursors if other.type_key == cursor.type_key)]
+        self.cursors = [other for other in self.cursors if other.type_key != cursor.type_key]
+        self.listed = [type_key for type_key in self.listed if type_key != cursor.type_key]
+        self.listings.pop(cursor.type_key, None)
+        self.end_merging([other for other in dropped if other.losses])
+        self.restarted.append(cursor.type_key)
         self.cursors.append(
             Cursor(type_key=cursor.type_key, url=self.plan[cursor.type_key].first_url, restarts=cursor.restarts + 1)
         )
@@ -223,7 +466,13 @@ class Frontier(BaseModel):
 
 def _delay(cursor: Cursor, failure: CursorFailure, random: Random) -> timedelta:
     """How long to leave the page alone: Retry-After, else exponential backoff with full jitter."""
-    if failure.retry_after is not None:
-        return min(max(failure.retry_after, timedelta(0)), RETRY_AFTER_MAXIMUM)
-    ceiling = min(BACKOFF_MAXIMUM, BACKOFF_INITIAL * 2 ** min(cursor.attempts, 20))
-    return timedelta(seconds=random.uniform(0, ceiling.total_seconds()))
+    asked = believable(failure.retry_after)
+    return backoff(cursor.attempts, random) if asked is None else asked
+
+
+def _parts(pending: int, waves_in_flight: int) -> int:
+    """Into how many parts so many items are divided: waves of a few items are not worth it."""
+    parts = 1
+    while parts * 2 <= min(MAX_PARTS, waves_in_flight) and pending > parts * ITEMS_OF_A_PART:
+        parts *= 2
+    return parts

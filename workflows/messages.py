@@ -1,10 +1,13 @@
-"""What a SyncWorkflow takes, answers and can be told."""
+"""What a SyncWorkflow and a PortfolioWorkflow take, answer and can be told."""
 
 from uuid import UUID
 
-from activities.messages import Message
+from pydantic import BaseModel
+
+from activities.messages import Message, RunToFollow, TenantOutcome
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, Counts, RunStatus
+from inventory.portfolio import PortfolioCounts, TenantChoice, portfolio_hash
 from inventory.selection import Selection
 from workflows.frontier import Frontier
 
@@ -15,10 +18,14 @@ def sync_workflow_id(tenant_id: UUID, selection: Selection) -> str:
 
 
 class SyncInput(Message):
-    """A selection of one tenant; `frontier` is how far the run has come, where it continues as new."""
+    """A selection of one tenant; `frontier` is how far the run has come, where it continues as new.
+
+    With `deep` the details of all items are read, also of those whose list document is unchanged.
+    """
 
     tenant_id: UUID
     selection: Selection
+    deep: bool = False
     frontier: Frontier | None = None
 
 
@@ -44,4 +51,55 @@ class SyncResult(Message):
     run_id: UUID
     status: RunStatus
     counts: Counts
+    error_codes: list[ErrorCode]
+
+
+def portfolio_workflow_id(selection: Selection, chosen: TenantChoice) -> str:
+    """The workflow id: the same portfolio never overlaps itself. A schedule appends its time to it."""
+    return f"portfolio/{portfolio_hash(selection, chosen)}"
+
+
+class PortfolioState(BaseModel):
+    """How far a portfolio run has come: all that it carries where it continues as new."""
+
+    left: list[UUID] = []
+    """Tenants whose run has neither been started nor joined."""
+    following: list[RunToFollow] = []
+    """Runs under way that Temporal does not tell it about: joined, or started before it continued as new."""
+    unrecorded: list[TenantOutcome] = []
+    """Outcomes that are not in the record yet; the counts have them."""
+    counts: PortfolioCounts = PortfolioCounts()
+    error_codes: list[ErrorCode] = []
+    at_once: int = 1
+
+
+class PortfolioInput(Message):
+    """A selection over the chosen tenants; `state` is how far it has come, where it continues as new.
+
+    `at_once` tenants are synced at a time, or as many as the worker's configuration says. `schedule` names the
+    schedule that starts it.
+    """
+
+    selection: Selection
+    chosen: TenantChoice
+    deep: bool = False
+    at_once: int | None = None
+    schedule: str | None = None
+    state: PortfolioState | None = None
+
+
+class PortfolioProgress(Message):
+    """The answer of a portfolio's `progress` query."""
+
+    status: RunStatus
+    counts: PortfolioCounts
+    running: list[RunToFollow]
+
+
+class PortfolioResult(Message):
+    """How the portfolio run ended."""
+
+    portfolio_run_id: UUID
+    status: RunStatus
+    counts: PortfolioCounts
     error_codes: list[ErrorCode]

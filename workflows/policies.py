@@ -34,6 +34,22 @@ CLOSE: ActivityLimits = {
 }
 
 
+SWEEP: ActivityLimits = {
+    **DATABASE,
+    # One look at Temporal a run; the next sweep does what this one cannot.
+    "start_to_close_timeout": timedelta(minutes=4),
+    "schedule_to_close_timeout": timedelta(minutes=10),
+}
+
+
+RETENTION: ActivityLimits = {
+    **DATABASE,
+    # It waits for the merges of the tenant that are under way, and is in no hurry.
+    "start_to_close_timeout": timedelta(minutes=6),
+    "schedule_to_close_timeout": timedelta(hours=6),
+}
+
+
 def fetch_limits(graph_patience: timedelta) -> ActivityLimits:
     """The limits of a fetch. `graph_patience`: how long a wave is retried while Graph cannot be reached at all.
 
@@ -52,13 +68,6 @@ def fetch_limits(graph_patience: timedelta) -> ActivityLimits:
     }
 
 
-BACKOFF_INITIAL = timedelta(seconds=1)
-BACKOFF_MAXIMUM = timedelta(minutes=2)
-"""Exponential backoff with full jitter for a page that Graph did not give without saying when to come back."""
-
-RETRY_AFTER_MAXIMUM = timedelta(minutes=30)
-"""An absurd Retry-After is honoured this long, then asked about again; 300 s and more are seen (GRAPH_FACTS §1.2)."""
-
 QUEUE_POLL = timedelta(seconds=10)
 """How often a queued run asks for a slot, with jitter."""
 
@@ -67,6 +76,9 @@ LEASE_RENEWAL = timedelta(minutes=3)
 
 PAGE_CAP = 20_000
 """Pages of one listing, at which it is taken for a loop: twenty million items at a thousand a page."""
+
+WAVE_BYTES = 32 * 1024 * 1024
+"""Of documents, that one wave may be expected to bring, going by the pages before: a worker holds it in memory."""
 
 LOST_WAVE_ATTEMPTS = 3
 """How many times a wave is fetched again because its staged rows were lost."""

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from temporalio import workflow
 from temporalio.common import Priority
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel
@@ -16,8 +16,13 @@ with workflow.unsafe.imports_passed_through():
     from activities.messages import (
         ActivityName,
         BeginRunResult,
+        ConfirmMissing,
+        ConfirmMissingResult,
         CursorFailure,
         CursorRequest,
+        DetailShare,
+        FetchDetails,
+        FetchDetailsResult,
         FetchPages,
         FetchPagesResult,
         FinishRun,
@@ -36,9 +41,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.messages import CancelRequest, SyncInput, SyncProgress, SyncResult
     from workflows.policies import ActivityLimits
     from workflows.report import details
+    from workflows.waiting import uncancellable
 
 ResultT = TypeVar("ResultT", bound=BaseModel)
-StepT = TypeVar("StepT")
 
 
 @workflow.defn
@@ -56,6 +61,7 @@ class SyncWorkflow:
             workflow_id=workflow.info().workflow_id,
             selection=sync.selection,
         )
+        self._deep = sync.deep
         self._frontier = sync.frontier or Frontier()
         self._opened = sync.frontier is not None
         self._status = RunStatus.RUNNING if self._opened else RunStatus.QUEUED
@@ -109,10 +115,12 @@ class SyncWorkflow:
             await self._open()
         try:
             await self._read_waves()
-        finally:
+        except (asyncio.CancelledError, FailureError):
+            # No `finally`: it would also run where a worker lets go of the workflow, and nothing can be awaited there.
             for fetch in self._fetches:
                 fetch.cancel()
-            await _uncancellable(_settled([*self._fetches, *self._upserts]))
+            await uncancellable(_settled([*self._fetches, *self._upserts]))
+            raise
 
     async def _open(self) -> None:
         """Queues until the run has its slot, as long as that is worth waiting for."""
@@ -127,7 +135,7 @@ class SyncWorkflow:
                 raise ApplicationError("the record was closed meanwhile", type=ErrorCode.RUN_ABANDONED)
             if workflow.now() - queued_since >= begun.policy.queue_patience:
                 raise ApplicationError("no slot came free", type=ErrorCode.CONCURRENCY_LIMIT)
-            self._waiting_for = begun.opening
+            self._waiting_for = f"{begun.opening}, {begun.ahead} ahead" if begun.ahead else begun.opening
             self._tell()
             await workflow.sleep(policies.QUEUE_POLL * (0.5 + workflow.random().random()), summary=begun.opening)
         self._frontier = Frontier.of(begun.plan, begun.policy)
@@ -157,7 +165,12 @@ class SyncWorkflow:
             wave = self._frontier.take_wave(workflow.now())
             if not wave:
                 return
-            self._fetches.append(asyncio.create_task(self._fetch(wave)))
+            self._fetches.append(asyncio.create_task(self._step(wave)))
+
+    def _step(self, wave: list[Cursor]) -> Coroutine[Any, Any, None]:
+        if wave[0].confirming:
+            return self._confirm(wave)
+        return self._fetch_details(wave) if wave[0].detailing else self._fetch(wave)
 
     def _reap(self) -> None:
         """Forgets finished tasks; raises what broke the first that broke."""
@@ -168,13 +181,13 @@ class SyncWorkflow:
 
     async def _wait_for_wave(self, draining: bool) -> None:
         """Until a task in flight ends, or a waiting cursor is due."""
-        due = None if draining else self._frontier.next_due()
+        due = None if draining else self._frontier.next_due(workflow.now())
         timeout = None if due is None else max(0.0, (due - workflow.now()).total_seconds())
         await workflow.wait([*self._fetches, *self._upserts], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
 
     async def _wait_for_cursor(self) -> None:
         """Nothing in flight: a durable timer until the first cursor is due, in steps that keep the lease."""
-        due = self._frontier.next_due()
+        due = self._frontier.next_due(workflow.now())
         if due is None:
             return
         wait = due - workflow.now()
@@ -193,15 +206,93 @@ class SyncWorkflow:
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            failure = CursorFailure(code=error_code_of(error), retryable=False, context=context_of(error))
-            for cursor in wave:
-                self._frontier.fold_failure(cursor, failure, workflow.now(), workflow.random())
+            self._fail_wave(wave, error)
+            return
+        if self._put_back(wave, fetched):
             return
         by_type = {page.type_key: page for page in fetched.pages}
         for cursor in wave:
             self._frontier.fold_page(cursor, by_type[cursor.type_key], workflow.now(), workflow.random())
-        if fetched.rows:
-            self._upserts.append(asyncio.create_task(self._upsert(wave, fetched)))
+        read = [cursor for cursor in wave if by_type[cursor.type_key].was_read]
+        if fetched.rows or self._frontier.ended_with(read) or any(cursor.losses for cursor in read):
+            self._frontier.begin_merging(read)
+            self._upserts.append(asyncio.create_task(self._upsert(read, fetched)))
+
+    def _put_back(self, wave: list[Cursor], fetched: FetchPagesResult | FetchDetailsResult) -> bool:
+        """Whether Graph was not asked, or answered with too much at once: the wave's cursors wait again."""
+        if fetched.too_large:
+            self._frontier.fold_too_large(wave)
+        elif fetched.paced is not None:
+            for cursor in wave:
+                self._frontier.fold_paced(cursor, fetched.paced, workflow.now())
+        else:
+            return False
+        return True
+
+    async def _confirm(self, wave: list[Cursor]) -> None:
+        """Asks by id for what the listings of some collections did not show."""
+        planned = self._frontier.plan[wave[0].type_key]
+        request = ConfirmMissing(
+            tenant_id=self._run.tenant_id,
+            run_id=self._run.run_id,
+            api_version=planned.api_version,
+            type_keys=[cursor.type_key for cursor in wave],
+            limit=planned.wave_limit,
+            graph_patience=self._frontier.policy.graph_patience,
+        )
+        limits = policies.fetch_limits(self._frontier.policy.graph_patience)
+        names = "confirm " + ", ".join(request.type_keys)
+        try:
+            confirmed = await self._activity(
+                ActivityName.CONFIRM_MISSING, request, ConfirmMissingResult, limits, _shortened(names)
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            self._fail_wave(wave, error)
+            return
+        self._frontier.counts.requests += confirmed.requests
+        for cursor in wave:
+            if confirmed.paced is not None:
+                self._frontier.fold_paced(cursor, confirmed.paced, workflow.now())
+            else:
+                self._frontier.fold_confirmed(cursor, confirmed, workflow.now(), workflow.random())
+
+    async def _fetch_details(self, wave: list[Cursor]) -> None:
+        """Reads details of some items of a few collections."""
+        request = FetchDetails(
+            tenant_id=self._run.tenant_id,
+            run_id=self._run.run_id,
+            api_version=self._frontier.plan[wave[0].type_key].api_version,
+            wave_token=workflow.uuid4(),
+            shares=[DetailShare(type_key=cursor.type_key, part=cursor.part, of=cursor.of) for cursor in wave],
+            limit=self._frontier.detail_limit(wave),
+            attempts=self._frontier.policy.cursor_attempts,
+            graph_patience=self._frontier.policy.graph_patience,
+        )
+        limits = policies.fetch_limits(self._frontier.policy.graph_patience)
+        names = "details of " + ", ".join(cursor.type_key for cursor in wave)
+        try:
+            fetched = await self._activity(
+                ActivityName.FETCH_DETAILS, request, FetchDetailsResult, limits, _shortened(names)
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            self._fail_wave(wave, error)
+            return
+        self._frontier.counts.requests += fetched.requests
+        self._frontier.counts.changed += fetched.changed
+        self._frontier.counts.unchanged -= fetched.changed
+        if self._put_back(wave, fetched):
+            return
+        for cursor in wave:
+            self._frontier.fold_details(cursor, fetched, workflow.now(), workflow.random())
+
+    def _fail_wave(self, wave: list[Cursor], error: ActivityError) -> None:
+        failure = CursorFailure(code=error_code_of(error), retryable=False, context=context_of(error))
+        for cursor in wave:
+            self._frontier.fold_failure(cursor, failure, workflow.now(), workflow.random())
 
     async def _fetch_pages(self, wave: list[Cursor]) -> FetchPagesResult:
         request = FetchPages(
@@ -218,27 +309,27 @@ class SyncWorkflow:
         return fetched
 
     async def _upsert(self, wave: list[Cursor], fetched: FetchPagesResult) -> None:
-        """Merges one wave. Where a crash of PostgreSQL has emptied the staging, the wave's pages are read again."""
-        for _ in range(policies.LOST_WAVE_ATTEMPTS):
-            request = UpsertItems(
-                tenant_id=self._run.tenant_id,
-                run_id=self._run.run_id,
-                fetch_token=fetched.fetch_token,
-                promised_rows=fetched.rows,
-                restarted=self._frontier.restarted,
-            )
-            upserted = await self._activity(
-                ActivityName.UPSERT_ITEMS, request, UpsertItemsResult, policies.DATABASE, f"{fetched.rows} items"
-            )
-            if not upserted.lost:
-                self._frontier.fold_upsert(upserted)
-                return
-            fetched = await self._fetch_pages(wave)
-            for page in fetched.pages:
-                if page.failure is not None:
-                    self._frontier.fail(page.type_key, page.failure.code, page.failure.context)
-        for cursor in wave:
-            self._frontier.fail(cursor.type_key, ErrorCode.STORAGE_UNAVAILABLE, {})
+        """Merges what was read of one wave; a crash of PostgreSQL empties the staging, and the pages are read again."""
+        ended = self._frontier.ended_with(wave)
+        request = UpsertItems(
+            tenant_id=self._run.tenant_id,
+            run_id=self._run.run_id,
+            fetch_token=fetched.fetch_token,
+            promised_rows=fetched.rows,
+            restarted=self._frontier.restarted,
+            ended=self._frontier.confirmable(ended),
+            detailed=self._frontier.detailed(ended),
+            detail_refresh=self._frontier.policy.detail_refresh,
+            deep=self._deep,
+        )
+        upserted = await self._activity(
+            ActivityName.UPSERT_ITEMS, request, UpsertItemsResult, policies.DATABASE, f"{fetched.rows} items"
+        )
+        if upserted.lost:
+            self._frontier.fold_lost(wave, fetched.pages, policies.LOST_WAVE_ATTEMPTS)
+        else:
+            self._frontier.fold_upsert(upserted)
+            self._frontier.end_merging(wave)
 
     async def _close_cancelled(self) -> SyncResult:
         """Closes the record as `cancelled`. Temporal's own cancellation is passed on once that is done."""
@@ -269,7 +360,7 @@ class SyncWorkflow:
             cancel_requested_by=cancel.requested_by if cancel else None,
             cancel_reason=cancel.reason if cancel else None,
         )
-        finished = await _uncancellable(
+        finished = await uncancellable(
             self._activity(ActivityName.FINISH_RUN, finish, FinishRunResult, policies.CLOSE, f"close as {status}")
         )
         self._frontier.counts = finished.counts
@@ -306,17 +397,6 @@ class SyncWorkflow:
 
     def _tell(self) -> None:
         workflow.set_current_details(details(self._status, self._waiting_for, self._frontier))
-
-
-async def _uncancellable(step: Coroutine[Any, Any, StepT]) -> StepT:
-    """Sees `step` through, however often the workflow is cancelled meanwhile."""
-    task = asyncio.create_task(step)
-    while not task.done():
-        try:
-            await workflow.wait([task])
-        except asyncio.CancelledError:
-            continue
-    return task.result()
 
 
 async def _settled(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -1,14 +1,18 @@
 """The catalog: what can be read from Graph, and how. The entries are data, one TOML table a collection."""
 
+from graph.catalog.kinds import kind_of, kinds_in
 from graph.catalog.loading import Catalog, UnknownCategoryError, load_catalog
-from graph.catalog.model import ApiVersion, Collection, DetailCall, ThrottleFamily
+from graph.catalog.model import ApiVersion, ChildCall, Collection, DetailCall, ThrottleFamily
 
 __all__ = [
     "ApiVersion",
     "Catalog",
+    "ChildCall",
     "Collection",
     "DetailCall",
     "ThrottleFamily",
     "UnknownCategoryError",
+    "kind_of",
+    "kinds_in",
     "load_catalog",
 ]

@@ -5,8 +5,14 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from graph.catalog.model import Collection
+
+_SHARED_TABLES = frozenset({"references"})
+"""Tables at the top of a file that all of its entries have, beside what each adds."""
+
+_NO_ENTRIES = frozenset({"defaults.toml", "kinds.toml"})
 
 
 class UnknownCategoryError(ValueError):
@@ -22,6 +28,17 @@ class Catalog:
             if collection.type_key in self.collections:
                 raise ValueError(f"the catalog has two entries {collection.type_key}")
             self.collections[collection.type_key] = collection
+
+    def everything(self) -> set[str]:
+        """The type keys that a selection of all names: those whose entries are not opt-in."""
+        return {key for key, collection in self.collections.items() if not collection.opt_in}
+
+    def first_url(self, type_key: str, tenant_id: UUID) -> str:
+        """The first URL to read of a collection: where it has a parent, the listing of the parents' ids."""
+        collection = self.collections[type_key]
+        if collection.parent is not None:
+            return self.collections[collection.parent].ids_url()
+        return collection.first_url(tenant_id)
 
     def categories(self) -> list[str]:
         """The names of the categories, sorted."""
@@ -46,22 +63,24 @@ def load_catalog() -> Catalog:
     return Catalog(
         _entry(type_key, entry, shared, defaults)
         for path in sorted(folder.glob("*.toml"))
-        if path.name != "defaults.toml"
+        if path.name not in _NO_ENTRIES
         for shared, type_key, entry in _entries(path)
     )
 
 
 def _entries(path: Path) -> Iterable[tuple[dict[str, Any], str, dict[str, Any]]]:
     content = tomllib.loads(path.read_text(encoding="utf-8"))
-    shared = {key: value for key, value in content.items() if not isinstance(value, dict)}
+    shared = {key: value for key, value in content.items() if key in _SHARED_TABLES or not isinstance(value, dict)}
     for type_key, entry in content.items():
-        if isinstance(entry, dict):
+        if type_key not in shared:
             yield shared, type_key, entry
 
 
 def _entry(type_key: str, entry: dict[str, Any], shared: dict[str, Any], defaults: dict[str, Any]) -> Collection:
     """An entry with what its file shares, and the property lists that every collection has."""
     merged = {**shared, **entry, "type_key": type_key}
-    for name in ("volatile", "sensitive", "ordered"):
+    for name in ("volatile", "sensitive", "ordered", "change_signs"):
         merged[name] = [*defaults.get(name, []), *merged.get(name, [])]
+    for name in _SHARED_TABLES:
+        merged[name] = {**shared.get(name, {}), **entry.get(name, {})}
     return Collection.model_validate(merged)

@@ -1,10 +1,14 @@
 """One entry of the catalog, checked when it is loaded."""
 
+import re
+from collections.abc import Iterable
+from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated
-from urllib.parse import quote
+from typing import Annotated, Self
+from urllib.parse import quote, unquote, urlsplit
+from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from inventory.observation import ObservationRules
 
@@ -28,19 +32,71 @@ class ThrottleFamily(StrEnum):
     @property
     def wave_limit(self) -> int:
         """How many of its pages one wave may hold: Conditional Access allows one request a second."""
-        return 1 if self is ThrottleFamily.CONDITIONAL_ACCESS else 20
+        return 1 if self.interval is not None else 20
 
-
-class DetailCall(BaseModel):
-    """A further call that completes an item, where the list does not show all of it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    path: Annotated[str, Field(pattern=r"^/.*\{id\}")]
+    @property
+    def interval(self) -> timedelta | None:
+        """The least time between two requests of one tenant; None where Graph counts in windows of many requests."""
+        return timedelta(seconds=1) if self is ThrottleFamily.CONDITIONAL_ACCESS else None
 
 
 PropertyName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
+
+PropertyPath = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*(\.[A-Za-z][A-Za-z0-9]*)*$")]
+"""A property, or one inside it: `templateReference.templateFamily`."""
+
+TypeKey = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)?$")]
+
+QualifiedName = Annotated[str, Field(pattern=r"^(#?[A-Za-z][A-Za-z0-9.]*/)?[A-Za-z][A-Za-z0-9]*$")]
+"""A property at any depth; with `parent/` only in the property `parent`, with `#type/` only in objects of the type."""
+
+
+def _one_or_more(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+class ChildCall(BaseModel):
+    """A call for each member of a detail's answer. Its path holds the item's `{id}` and the member's `{child_id}`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    property: PropertyName
+    """Where the answer goes in the member."""
+    path: Annotated[str, Field(pattern=r"^/.*\{id\}.*\{child_id\}")]
+    single: bool = False
+    """Whether it answers one object, and not a collection that is followed to its end."""
+    optional: bool = False
+    """Whether 404 says that there is none."""
+
+
+class DetailCall(BaseModel):
+    """A further call that completes an item, where the list does not show all. Its path holds the item's `{id}`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    property: PropertyName | None = None
+    """Where the answer goes in the document; none where it is the item itself, shown with more than the list shows."""
+    path: Annotated[str, Field(pattern=r"^/.*\{id\}")]
+    single: bool = False
+    """Whether it answers one object, and not a collection that is followed to its end."""
+    optional: bool = False
+    """Whether 404 says that there is none."""
+    types: frozenset[str] = frozenset()
+    """The `@odata.type`s of the items that have it; all where it is empty."""
+    believe_list: frozenset[PropertyName] = frozenset()
+    """Properties of the item that the list shows right and this answer does not."""
+    counted_by: PropertyName | None = None
+    """The list's property that tells how many members the collection has. Where they are not so many, some may have
+    slipped between pages, and the collection is read once more."""
+    children: tuple[ChildCall, ...] = ()
+
+    @model_validator(mode="after")
+    def _the_item_itself_is_single(self) -> Self:
+        if self.property is None and not self.single:
+            raise ValueError("a detail without a property is the item itself, so it is single")
+        if self.children and self.single:
+            raise ValueError("only the members of a collection have calls of their own")
+        return self
 
 
 class Collection(BaseModel):
@@ -48,46 +104,97 @@ class Collection(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    type_key: Annotated[str, Field(pattern=r"^[a-z][A-Za-z]+$")]
+    type_key: TypeKey
     title: str
-    category: Annotated[str, Field(pattern=r"^[a-z]+(-[a-z]+)*$")]
-    path: Annotated[str, Field(pattern=r"^(/[A-Za-z]+)+$")]
+    category: Annotated[str, Field(pattern=r"^[a-z]+(-[a-z0-9]+)*$")]
+    path: Annotated[str, Field(pattern=r"^(/([A-Za-z0-9]+|\{tenant_id\}|\{parent_id\}))+$")]
+    """May hold `{tenant_id}`, which is also the id of the organization, and `{parent_id}` where it has a `parent`."""
     api_version: ApiVersion
     throttle_family: ThrottleFamily
-    permission: Annotated[str, Field(pattern=r"^[A-Za-z]+(\.[A-Za-z]+)*\.Read[A-Za-z]*(\.[A-Za-z]+)*$")]
+    permission: Annotated[str, Field(pattern=r"^[A-Za-z-]+(\.[A-Za-z]+)*\.Read(Basic)?(\.[A-Za-z0-9]+)*$")]
     """The least application permission that reads it."""
     singleton: bool = False
+    parent: TypeKey | None = None
+    """The type key of the collection to each of whose items one of these belongs."""
+    opt_in: bool = False
+    """Left out of a selection of all: data or one of Microsoft's own catalogues, large and no configuration."""
     expand: str | None = None
     page_size: Annotated[int | None, Field(ge=1, le=1000)] = None
     """Sent as `$top`; left out where Graph pages by itself or where `$top` would cut the list."""
     filter: str | None = None
     left_out_types: frozenset[str] = frozenset()
     """`@odata.type`s in the listing that belong to another entry."""
+    left_out_where: dict[PropertyName, str | bool] = {}
+    """Objects with one of these values are left out here, since Graph cannot filter by it."""
     platform: str | None = None
     id_field: PropertyName = "id"
     name_field: PropertyName = "displayName"
-    volatile: frozenset[PropertyName] = frozenset()
-    sensitive: frozenset[PropertyName] = frozenset()
+    volatile: frozenset[QualifiedName] = frozenset()
+    """What differs though the configuration is the same: it is no part of a version."""
+    change_signs: frozenset[PropertyName] = frozenset()
+    """Volatile properties of a list that tell that an item's details may have changed."""
+    sensitive: frozenset[QualifiedName] = frozenset()
+    script_bodies: frozenset[QualifiedName] = frozenset()
+    """Sensitive where the configuration says so."""
     ordered: frozenset[PropertyName] = frozenset()
-    meta: dict[Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")], PropertyName] = {}
+    meta: dict[Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")], PropertyPath] = {}
+    readable_by_id: bool = True
+    """Whether `{path}/{id}` answers 404 for an object that is gone, and 200 for one that is not."""
     details: tuple[DetailCall, ...] = ()
-    references: dict[PropertyName, str] = {}
-    """Properties that hold ids of other collections' objects: property to type key."""
+    references: dict[PropertyPath, Annotated[tuple[TypeKey, ...], BeforeValidator(_one_or_more)]] = {}
+    """Where documents hold ids of other objects: path of properties (through lists) to the collections they are in."""
     licence_hint: str | None = None
     note: str | None = None
     """Why the entry differs from what one would expect."""
 
-    def first_url(self) -> str:
-        """The first page's URL, relative to the version root."""
-        options = [
-            f"{name}={quote(str(value), safe=_QUERY_SAFE)}"
-            for name, value in (("$expand", self.expand), ("$filter", self.filter), ("$top", self.page_size))
-            if value is not None
-        ]
-        return self.path + ("?" + "&".join(options) if options else "")
+    def first_url(self, tenant_id: UUID | None = None) -> str:
+        """The first page's URL, relative to the version root; without a tenant its id stays a placeholder."""
+        options = (("$expand", self.expand), ("$filter", self.filter), ("$top", self.page_size))
+        return self._url(tenant_id, options)
+
+    def _url(self, tenant_id: UUID | None, options: Iterable[tuple[str, str | int | None]]) -> str:
+        query = [f"{name}={quote(str(value), safe=_QUERY_SAFE)}" for name, value in options if value is not None]
+        path = self.path if tenant_id is None else self.path.replace("{tenant_id}", str(tenant_id))
+        return path + ("?" + "&".join(query) if query else "")
+
+    def is_own_listing(self, url: str) -> bool:
+        """Whether a URL is of a listing of the collection itself, and not of the one that shows its parents."""
+        return self.parent is None or urlsplit(url).path.endswith(self.path.rpartition("/")[2])
+
+    def child_url(self, parent_id: str) -> str:
+        """The first page's URL of the listing under one parent."""
+        return self.first_url().replace("{parent_id}", quote(parent_id, safe=""))
+
+    def parent_id_of(self, url: str) -> str | None:
+        """The id of the parent whose listing a URL is of."""
+        template = re.escape(self.path).replace(re.escape("{parent_id}"), "([^/]+)")
+        found = re.search(template, urlsplit(url).path)
+        return None if found is None or self.parent is None else unquote(found[1])
+
+    def ids_url(self) -> str:
+        """The first page's URL of a listing of the ids alone."""
+        return self._url(None, (("$select", self.id_field), ("$top", self.page_size)))
+
+    def probe_url(self, tenant_id: UUID) -> str:
+        """A request that tells as cheaply as can be whether the collection is readable.
+
+        `$top` only where the listing sends it too, since elsewhere it may cut or be refused; else the ids alone.
+        """
+        reduced = (("$top", 1),) if self.page_size is not None else (("$select", self.id_field),)
+        options = (("$filter", self.filter), *(() if self.singleton else reduced))
+        return self._url(tenant_id, options)
 
     @property
-    def observation_rules(self) -> ObservationRules:
+    def confirmable(self) -> bool:
+        """Whether an item that a listing does not show can be asked for by id. A singleton's listing is that GET."""
+        return self.readable_by_id and not self.singleton and "{tenant_id}" not in self.path
+
+    def item_url(self, external_id: str, parent_id: str = "") -> str:
+        """The URL of one object, reduced to its id, relative to the version root."""
+        path = self.path.replace("{parent_id}", quote(parent_id, safe=""))
+        return f"{path}/{quote(external_id, safe='')}?$select={self.id_field}"
+
+    def observation_rules(self, *, hide_script_bodies: bool = False) -> ObservationRules:
         """How an object of the collection is read."""
         return ObservationRules(
             type_key=self.type_key,
@@ -95,9 +202,11 @@ class Collection(BaseModel):
             name_field=self.name_field,
             singleton=self.singleton,
             volatile=self.volatile,
-            sensitive=self.sensitive,
+            sensitive=self.sensitive | (self.script_bodies if hide_script_bodies else frozenset()),
             ordered=self.ordered,
             meta=dict(self.meta),
+            has_details=bool(self.details),
+            change_signs=self.change_signs,
         )
 
 

@@ -1,20 +1,32 @@
 """A simulated Microsoft Graph: a real HTTPS server with its own token endpoint, tenants and documents.
 
-It is an independent witness: it imports nothing of the product, and its table of endpoints (`endpoints.py`) is its own.
-The way of a request: `application` (HTTP) → `service` (who asks, faults, record) → `batch`, `reading` → `content`.
+It is an independent witness: it imports nothing of the product, and its table of endpoints (`endpoints`) is its own.
+The way of a request: `application` (HTTP) → `service` (who asks, record) → `batch`, `reading` → `content`. What goes
+wrong on the way: `budgets` and `waits` (429), `faults` with `fault_answers`, `fault_changes` and `delivering`.
 """
 
+from local.simulated_graph.budgets import REAL_BUDGETS, Budget, Budgets
+from local.simulated_graph.faults import ActiveFault, Fault, FaultKind, Faults
 from local.simulated_graph.messages import Answer, BeforeAnswer, GraphRequest, Kind
 from local.simulated_graph.recording import RecordedRequest
 from local.simulated_graph.server import SimulatedGraph
 from local.simulated_graph.tenant import SimulatedTenant
+from local.simulated_graph.waits import Violation
 
 __all__ = [
+    "REAL_BUDGETS",
+    "ActiveFault",
     "Answer",
     "BeforeAnswer",
+    "Budget",
+    "Budgets",
+    "Fault",
+    "FaultKind",
+    "Faults",
     "GraphRequest",
     "Kind",
     "RecordedRequest",
     "SimulatedGraph",
     "SimulatedTenant",
+    "Violation",
 ]

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from local.simulated_graph.delivering import DeliveredResponse
 from local.simulated_graph.messages import GraphRequest, Kind, segment_unknown
 from local.simulated_graph.service import Service
 
@@ -31,7 +32,10 @@ def application(service: Service, control_routes: Sequence[BaseRoute]) -> Starle
     async def answered(request: Request, kind: Kind) -> Response:
         asked = await _graph_request(request, kind)
         answer = await service.answer(asked)
-        return Response(answer.body, answer.status, {**asked.standard_headers(), **answer.headers})
+        headers = {**asked.standard_headers(), **answer.headers}
+        if answer.delivery is not None:
+            return DeliveredResponse(answer.body, answer.status, headers, answer.delivery)
+        return Response(answer.body, answer.status, headers)
 
     return Starlette(
         routes=[

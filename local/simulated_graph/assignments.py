@@ -30,6 +30,22 @@ def group_assignments(endpoint: Endpoint, document_id: str, group_ids: Sequence[
     return [_assignment(endpoint, document_id, _group(group_id)) for group_id in group_ids]
 
 
+def with_assignments(endpoint: Endpoint, document: Document, assigned: list[Document]) -> Document:
+    """A copy of the document with these assignments, and with what else of it tells of them."""
+    followed: Document = {"isAssigned": bool(assigned)} if "isAssigned" in document else {}
+    if endpoint.navigation("groupAssignments"):
+        targets = [each["target"] for each in assigned if "groupId" in each["target"]]
+        followed["groupAssignments"] = [
+            {
+                "id": f"{document['id']}_{target['groupId']}",
+                "targetGroupId": target["groupId"],
+                "excludeGroup": "exclusion" in target["@odata.type"],
+            }
+            for target in targets
+        ]
+    return {**document, **followed, "assignments": assigned}
+
+
 def _everyone(who: str) -> Document:
     return {"@odata.type": f"#microsoft.graph.{who}AssignmentTarget", **_NO_FILTER}
 

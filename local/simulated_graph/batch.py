@@ -59,6 +59,7 @@ def _inner_request(outer: GraphRequest, version: str, entry: Mapping[str, Any]) 
         },
         tenant_id=outer.tenant_id,
         batch_id=outer.request_id,
+        arrived=outer.arrived,
         inner_id=entry["id"],
     )
 
@@ -77,7 +78,8 @@ def batch_answer(outer: GraphRequest, answers: list[tuple[GraphRequest, Answer]]
             "id": request.inner_id,
             "status": answer.status,
             "headers": {**request.standard_headers(), **answer.headers},
-            "body": _body(answer),
+            # An answer without a body has none here, either.
+            **({"body": _body(answer)} if answer.body else {}),
         }
         for request, answer in answers
     ]

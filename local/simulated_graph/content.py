@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from threading import RLock
 from typing import Any
 
-from local.simulated_graph.assignments import drawn_assignments, group_assignments
+from local.simulated_graph.assignments import drawn_assignments, group_assignments, with_assignments
 from local.simulated_graph.documents import Document, complete, made_id, with_new_id
-from local.simulated_graph.endpoints import ENDPOINTS, Endpoint, casts_of, endpoint_at
+from local.simulated_graph.endpoints import ENDPOINTS, Endpoint, casts_of, endpoint_at, located
 from local.simulated_graph.moments import edit_moment
+from local.simulated_graph.related import Edit, appending, changing, edited, removing
 from local.simulated_graph.sample import sample_documents
 
 
@@ -56,15 +57,21 @@ class Content:
             return [item for item in items if _type(item) == endpoint.odata_type]
 
     def find(self, endpoint: Endpoint, object_id: str) -> Item | None:
-        """The object whose id is `object_id`; the first one, where hostile content has several."""
+        """The object that has `object_id` in its address; the first one, where hostile content has several."""
         for item in self.items(endpoint):
-            if isinstance(item.document, dict) and item.document.get("id") == object_id:
+            if isinstance(item.document, dict) and item.document.get(endpoint.key) == object_id:
                 return item
         return None
 
     def add(self, path: str, document: Any, *, raw: bool = False) -> str:
         """Append an object and return its key. Unless `raw`, the server gives it the id and times that it lacks."""
-        endpoint = endpoint_at(path)
+        endpoint, below = _addressed(path)
+        if below:
+            with self._lock:
+                self._next_edit()
+                made = made_id(f"{self._tenant_id}/{path.strip('/')}/added/{self._edits}")
+                self._edit_below(endpoint, below, appending(document, made))
+                return str(document.get("id", made))
         with self._lock:
             items = self._collection(endpoint)
             moment = self._next_edit()
@@ -72,26 +79,31 @@ class Content:
             made = made_id(f"{self._tenant_id}/{endpoint.path}/added/{self._edits}")
             document = deepcopy(document)
             if raw:
-                own = document.get("id") if isinstance(document, dict) else None
+                own = document.get(endpoint.key) if isinstance(document, dict) else None
                 item = Item(own if isinstance(own, str) and own not in taken else made, document, raw=True)
             else:
                 if endpoint.cast_of is not None:
                     document = {"@odata.type": endpoint.odata_type, **document}
                 times = {name: moment for name in (endpoint.created, endpoint.modified) if name}
                 document = complete({**times, **document}, endpoint, made)
-                item = Item(document["id"], document)
+                item = Item(document[endpoint.key], document)
                 if item.key in taken:
                     raise ValueError(f"{endpoint.path} has {item.key} already; add a second one with raw=True")
             items.append(item)
             return item.key
 
-    def change(self, path: str, key: str, changes: Mapping[str, Any]) -> None:
-        """Give properties other values; the modified time and the version follow, as a server has it."""
-        endpoint = endpoint_at(path)
+    def change(self, path: str, key: str, changes: Mapping[str, Any], *, silently: bool = False) -> None:
+        """Give properties other values; the modified time and the version follow unless it is done `silently`."""
+        endpoint, below = _addressed(path)
         with self._lock:
+            if below:
+                self._edit_below(endpoint, below, changing(key, changes), silently=silently)
+                return
             position, item = self._located(endpoint, key)
-            document = {**item.document, **self._bumped(endpoint, item), **deepcopy(dict(changes))}
-            self._collection(endpoint)[position] = Item(key, document, item.raw)
+            bumped = {} if silently else self._bumped(endpoint, item)
+            self._collection(endpoint)[position] = Item(
+                key, {**item.document, **bumped, **deepcopy(dict(changes))}, item.raw
+            )
 
     def rename(self, path: str, key: str, name: str) -> None:
         """Change the property that is the object's name here (`displayName`, `name`, `tokenName` …)."""
@@ -99,8 +111,11 @@ class Content:
 
     def remove(self, path: str, key: str) -> None:
         """Take an object away."""
-        endpoint = endpoint_at(path)
+        endpoint, below = _addressed(path)
         with self._lock:
+            if below:
+                self._edit_below(endpoint, below, removing(key))
+                return
             position, _ = self._located(endpoint, key)
             del self._collection(endpoint)[position]
 
@@ -112,16 +127,26 @@ class Content:
         with self._lock:
             position, item = self._located(endpoint, key)
             assigned = group_assignments(endpoint, item.document["id"], group_ids)
-            document = {**item.document, "assignments": assigned}
-            if "isAssigned" in document:
-                document["isAssigned"] = bool(assigned)
-            self._collection(endpoint)[position] = Item(key, document, item.raw)
+            self._collection(endpoint)[position] = Item(
+                key, with_assignments(endpoint, item.document, assigned), item.raw
+            )
 
     def reset(self) -> None:
         """Forget every edit."""
         with self._lock:
             self._collections.clear()
             self._edits = 0
+
+    def _edit_below(self, endpoint: Endpoint, below: Sequence[str], edit: Edit, *, silently: bool = False) -> None:
+        """Edit what a path below an object shows; the object's own time follows where it is a part of the object."""
+        items = self._collection(endpoint)
+        if endpoint.singleton:
+            below = (items[0].key, *below)
+        position, item = self._located(endpoint, below[0])
+        document, noted = edited(item.document, endpoint, below[1:], edit)
+        if noted and not silently:
+            document.update(self._bumped(endpoint, item))
+        items[position] = Item(item.key, document, item.raw)
 
     def _next_edit(self) -> str:
         self._edits += 1
@@ -145,7 +170,7 @@ class Content:
     def _collection(self, endpoint: Endpoint) -> list[Item]:
         source = ENDPOINTS[endpoint.source]
         if source.path not in self._collections:
-            self._collections[source.path] = [Item(each["id"], each) for each in self._made(source)]
+            self._collections[source.path] = [Item(each[source.key], each) for each in self._made(source)]
         return self._collections[source.path]
 
     def _made(self, source: Endpoint) -> list[Document]:
@@ -173,9 +198,19 @@ class Content:
 
 
 def _assigned(endpoint: Endpoint, document: Document, group_ids: Sequence[str]) -> Document:
-    assigned = document.get("assignments") or drawn_assignments(endpoint, document["id"], group_ids)
-    followed = {"isAssigned": bool(assigned)} if "isAssigned" in document else {}
-    return {**document, **followed, "assignments": assigned}
+    # The apps that Graph offers to every tenant are assigned to nobody until they are chosen.
+    offered = document.get("appAvailability") == "global"
+    drawn = [] if offered else drawn_assignments(endpoint, document["id"], group_ids)
+    assigned = document.get("assignments") or drawn
+    return with_assignments(endpoint, document, assigned)
+
+
+def _addressed(path: str) -> tuple[Endpoint, list[str]]:
+    """The endpoint of `path`, and the segments after it where the path leads below one of its objects."""
+    found = located(path)
+    if found is None or (found[1] and not found[0].singleton and len(found[1]) == 1):
+        raise KeyError(path.strip("/"))
+    return found
 
 
 def _type(item: Item) -> str | None:

@@ -1,8 +1,8 @@
-"""The simulator's own addresses, `/_simulator/…`, for another process: edits, generations, and what was asked of it."""
+"""The simulator's own addresses, `/_simulator/…`, for another process: edits, generations, faults, what was asked."""
 
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
@@ -10,22 +10,39 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
+from local.simulated_graph.budgets import Budget, Budgets
+from local.simulated_graph.faults import Fault, Faults
 from local.simulated_graph.messages import Kind
 from local.simulated_graph.recording import Recorder
 from local.simulated_graph.tenant import SimulatedTenant
+from local.simulated_graph.waits import Waits
 
 KEY_HEADER = "x-simulator-key"
 
 _Handler = Callable[[Request], Awaitable[Any]]
 
 
-def control_routes(tenants: Mapping[str, SimulatedTenant], recorder: Recorder, key: str) -> list[Mount]:
+@dataclass(frozen=True, slots=True)
+class Steered:
+    """What the control addresses reach."""
+
+    tenants: Mapping[str, SimulatedTenant]
+    recorder: Recorder
+    faults: Faults
+    budgets: Budgets
+    waits: Waits
+
+
+def control_routes(steered: Steered, key: str) -> list[Mount]:
     """Routes for who sends the control key as `X-Simulator-Key`; only `health` is open to all.
 
     GET health · GET tenants · PUT generation `{"generation", "tenant_id"?}` · POST edits
     `{"tenant_id", "action": "add|change|rename|remove|reassign", "path", …}` · GET and DELETE requests.
+    GET faults · POST faults, a `Fault` as JSON · DELETE faults, all or by `?id=` or `?tenant_id=` · GET and DELETE
+    violations · PUT budgets `{family: {"requests", "window_seconds", "retry_after"?}}`, none to end them.
     Wrong input is 400 and an unknown tenant, path or key 404, with the reason as `{"error"}`.
     """
+    tenants, recorder = steered.tenants, steered.recorder
 
     async def health(_: Request) -> Any:
         return {"status": "ok", "tenants": len(tenants)}
@@ -48,12 +65,13 @@ def control_routes(tenants: Mapping[str, SimulatedTenant], recorder: Recorder, k
         if request.method == "DELETE":
             recorder.clear()
         kind = request.query_params.get("kind")
-        found = recorder.requests(
-            Kind(kind) if kind else None,
-            request.query_params.get("tenant_id"),
-            int(request.query_params.get("after", "0")),
-        )
-        return {"requests": [asdict(each) for each in found], "counts": recorder.counts()}
+        wanted, tenant_id = Kind(kind) if kind else None, request.query_params.get("tenant_id")
+        found = recorder.requests(wanted, tenant_id, int(request.query_params.get("after", "0")))
+        return {
+            "requests": [asdict(each) for each in found],
+            "counts": recorder.counts(),
+            "paths": recorder.paths(wanted, tenant_id),
+        }
 
     routes = [
         Route("/health", _answering(health)),
@@ -61,8 +79,47 @@ def control_routes(tenants: Mapping[str, SimulatedTenant], recorder: Recorder, k
         Route("/generation", _guarded(set_generation, key), methods=["PUT"]),
         Route("/edits", _guarded(edit, key), methods=["POST"]),
         Route("/requests", _guarded(requests, key), methods=["GET", "DELETE"]),
+        *_fault_routes(steered, key),
     ]
     return [Mount("/_simulator", routes=routes)]
+
+
+def _fault_routes(steered: Steered, key: str) -> list[Route]:
+    async def faults(request: Request) -> Any:
+        if request.method == "POST":
+            return {"id": _add_fault(steered, orjson.loads(await request.body()))}
+        if request.method == "DELETE":
+            if "id" in request.query_params:
+                steered.faults.remove(int(request.query_params["id"]))
+            else:
+                tenant_id = request.query_params.get("tenant_id")
+                steered.faults.clear(None if tenant_id is None else steered.tenants[tenant_id].id)
+        return {"active": [asdict(each) for each in steered.faults.active()], "injected": steered.faults.injected()}
+
+    async def violations(request: Request) -> Any:
+        if request.method == "DELETE":
+            steered.waits.clear_violations()
+        return {"violations": [asdict(each) for each in steered.waits.violations()]}
+
+    async def set_budgets(request: Request) -> Any:
+        wanted = orjson.loads(await request.body())
+        if not isinstance(wanted, dict):
+            raise TypeError("budgets are an object, by family")
+        steered.budgets.set({family: Budget(**budget) for family, budget in wanted.items()})
+        return {"budgets": {family: asdict(budget) for family, budget in steered.budgets.active().items()}}
+
+    return [
+        Route("/faults", _guarded(faults, key), methods=["GET", "POST", "DELETE"]),
+        Route("/violations", _guarded(violations, key), methods=["GET", "DELETE"]),
+        Route("/budgets", _guarded(set_budgets, key), methods=["PUT"]),
+    ]
+
+
+def _add_fault(steered: Steered, wanted: Mapping[str, Any]) -> int:
+    fault = Fault(**wanted)
+    if fault.tenant_id is not None and fault.tenant_id not in steered.tenants:
+        raise KeyError(fault.tenant_id)
+    return steered.faults.add(fault)
 
 
 def _edit(tenant: SimulatedTenant, wanted: Mapping[str, Any]) -> str:
@@ -71,7 +128,7 @@ def _edit(tenant: SimulatedTenant, wanted: Mapping[str, Any]) -> str:
         case "add":
             return tenant.add(path, wanted["document"], raw=bool(wanted.get("raw", False)))
         case "change":
-            tenant.change(path, wanted["key"], wanted["changes"])
+            tenant.change(path, wanted["key"], wanted["changes"], silently=bool(wanted.get("silently", False)))
         case "rename":
             tenant.rename(path, wanted["key"], wanted["name"])
         case "remove":

@@ -124,13 +124,13 @@ def with_new_id(document: Document, new_id: str) -> Document:
 
 
 def complete(document: Document, endpoint: Endpoint, made: str) -> Document:
-    """`document` with what a server gives to it: the id `made` and its times, where it has none of its own."""
+    """`document` with what a server gives to it: the key `made` and its times, where it has none of its own."""
     random = Random(made)  # noqa: S311 (repeatable, not secret)
     first = moment(random)
     last = max(first, moment(random))
     given: Document = {}
-    if not isinstance(document.get("id"), str):
-        given["id"] = made
+    if not isinstance(document.get(endpoint.key), str):
+        given[endpoint.key] = made
     if endpoint.created and endpoint.created not in document:
         given[endpoint.created] = first
     if endpoint.modified and endpoint.modified not in document:

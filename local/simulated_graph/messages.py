@@ -1,10 +1,11 @@
 """What comes in and what goes out: a request to Graph or to the token endpoint, and its answer or error."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 import orjson
@@ -30,6 +31,7 @@ class GraphRequest:
 
     `tenant_id` is the token's tenant where the token is good, and the path's at the token endpoint. `batch_id` is the
     `request-id` of the `$batch` around an inner request and `inner_id` its id there. Header names are lower case.
+    `arrived` is `time.monotonic()` of its arrival, for an inner request that of its batch.
     """
 
     kind: Kind
@@ -42,12 +44,23 @@ class GraphRequest:
     batch_id: str | None = None
     inner_id: str | None = None
     request_id: str = field(default_factory=lambda: str(uuid4()))
+    arrived: float = field(default_factory=time.monotonic)
+
+    @property
+    def address(self) -> str:
+        """The path with its query."""
+        return f"{self.path}?{self.query}" if self.query else self.path
+
+    @property
+    def client_request_id(self) -> str:
+        """The client's own id of the request; Graph's, where it sent none."""
+        return self.headers.get("client-request-id", self.request_id)
 
     def standard_headers(self) -> dict[str, str]:
         """What Graph puts on every answer (GRAPH_FACTS §1.2); `Date` comes from the HTTP server."""
         return {
             "request-id": self.request_id,
-            "client-request-id": self.headers.get("client-request-id", self.request_id),
+            "client-request-id": self.client_request_id,
             "x-ms-ags-diagnostic": _DIAGNOSTIC,
             "Strict-Transport-Security": "max-age=31536000",
             "Cache-Control": "no-cache",
@@ -55,12 +68,29 @@ class GraphRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivery:
+    """How an answer goes out over a bad connection.
+
+    It starts after `wait_seconds` and its body takes `drip_seconds`. The connection is cut before its first byte or
+    inside its body, or not at all.
+    """
+
+    wait_seconds: float = 0
+    drip_seconds: float = 0
+    cut: Literal["before", "inside"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer, as bytes, so that a hostile one is served as it is."""
+    """One answer, as bytes, so that a hostile one is served as it is. Status 0 is for none, the connection being cut.
+
+    `delivery` matters for answers with a connection of their own, so not for those inside a `$batch`.
+    """
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+    delivery: Delivery | None = None
 
     @classmethod
     def of(cls, status: int, document: Any, headers: Mapping[str, str] | None = None) -> "Answer":
@@ -79,12 +109,17 @@ def error(
     request: GraphRequest, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
 ) -> Answer:
     """An error in Graph's shape (GRAPH_FACTS §4)."""
-    inner = {
+    body = {"code": code, "message": message, "innerError": inner_error(request)}
+    return Answer.of(status, {"error": body}, headers)
+
+
+def inner_error(request: GraphRequest) -> dict[str, str]:
+    """The `innerError` of every error."""
+    return {
         "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
         "request-id": request.request_id,
-        "client-request-id": request.headers.get("client-request-id", request.request_id),
+        "client-request-id": request.client_request_id,
     }
-    return Answer.of(status, {"error": {"code": code, "message": message, "innerError": inner}}, headers)
 
 
 def segment_unknown(request: GraphRequest, segment: str) -> Answer:
@@ -99,9 +134,19 @@ def not_found(request: GraphRequest, area: Area, what: str) -> Answer:
         return error(request, 404, "Request_ResourceNotFound", message)
     if area is Area.IDENTITY:
         return error(request, 404, "ResourceNotFound", f"Resource '{what}' does not exist.")
+    return error(request, 404, "ResourceNotFound", nested_message(request, f"Object with id '{what}' not found."))
+
+
+def not_authorized(request: GraphRequest) -> Answer:
+    """Intune's refusal of what an app without permission to write may not call."""
+    return error(request, 403, "Forbidden", nested_message(request, "Application is not authorized to perform this"))
+
+
+def nested_message(request: GraphRequest, text: str) -> str:
+    """A message as Intune writes it: JSON inside the JSON string."""
     nested = {
         "_version": 3,
-        "Message": f"Object with id '{what}' not found. - Operation ID (for customer support): "
+        "Message": f"{text} - Operation ID (for customer support): "
         f"00000000-0000-0000-0000-000000000000 - Activity ID: {request.request_id} - "
         "Url: https://fef.simulated.manage.microsoft.com/DeviceConfiguration/",
         "CustomApiErrorPhrase": "",
@@ -109,7 +154,7 @@ def not_found(request: GraphRequest, area: Area, what: str) -> Answer:
         "ErrorSourceService": "",
         "HttpHeaders": "{}",
     }
-    return error(request, 404, "ResourceNotFound", orjson.dumps(nested, option=orjson.OPT_INDENT_2).decode())
+    return orjson.dumps(nested, option=orjson.OPT_INDENT_2).decode()
 
 
 def method_not_allowed(request: GraphRequest) -> Answer:

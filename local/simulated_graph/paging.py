@@ -44,10 +44,14 @@ class Pager:
         self._page_size = page_size
         self._empty_page_every = empty_page_every
 
-    def page(self, address: str, tenant_id: str, query: Query, rows: int, sizes: Sizes) -> Page:
-        """The page of `rows` rows that `query` asks for at `address`, the listing's own without its query."""
+    def page(self, address: str, tenant_id: str, query: Query, rows: int, sizes: Sizes, shift: int = 0) -> Page:
+        """The page of `rows` rows that `query` asks for at `address`, the listing's own without its query.
+
+        With a `shift` it starts that many rows later (or earlier) than its token says.
+        """
         scope = f"{tenant_id} {urlsplit(address).path}?{unquote_plus(query.rest)}"
         position = _Position(0, 0) if query.skiptoken is None else self._read(query.skiptoken, scope)
+        position = position._replace(row=max(0, position.row + shift))
         default, largest = (self._page_size, self._page_size) if self._page_size else sizes
         size = min(query.top or default, largest)
         every = self._empty_page_every

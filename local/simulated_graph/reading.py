@@ -1,18 +1,19 @@
 """Answers a GET: finds what the path names and shows it as the query asks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
 from local.simulated_graph.content import Content, Item
 from local.simulated_graph.documents import Document
-from local.simulated_graph.endpoints import ENDPOINTS, INTUNE_PAGE, Area, Endpoint, Navigation
+from local.simulated_graph.endpoints import ENDPOINTS, INTUNE_PAGE, Area, Endpoint, Navigation, located
 from local.simulated_graph.filters import FilterError, parse
-from local.simulated_graph.messages import Answer, GraphRequest, error, not_found, segment_unknown
+from local.simulated_graph.messages import Answer, GraphRequest, error, not_authorized, not_found, segment_unknown
 from local.simulated_graph.paging import Page, Pager, Sizes
 from local.simulated_graph.query import Query, QueryError
-from local.simulated_graph.showing import check_selected, show, show_related
+from local.simulated_graph.secret_references import reissued
+from local.simulated_graph.showing import check_expanded, check_selected, show, show_related
 
 _TIP = "Use $select to choose only the properties your app needs, as this can lead to performance improvements."
 
@@ -25,27 +26,39 @@ class _SegmentError(LookupError):
     """No such path; the text is the segment at fault."""
 
 
+class _FunctionError(PermissionError):
+    """A function that needs more than a reader's permission."""
+
+
 class Reader:
     """The Graph at `base_url`, once it is clear who asks."""
 
     def __init__(self, base_url: str, pager: Pager) -> None:
-        self._base_url = base_url
+        self.base_url = base_url
         self._pager = pager
 
-    def answer(self, request: GraphRequest, tenant_id: str, content: Content) -> Answer:
-        """The answer to a GET from the tenant whose content this is."""
+    def answer(
+        self, request: GraphRequest, tenant_id: str, content: Content, *, shift: int = 0, reading: int = 0
+    ) -> Answer:
+        """The answer to a GET from the tenant whose content this is; `shift` moves the rows of a page (`Pager`).
+
+        Two reads with numbers of their own (`reading`) see other references to secrets; 0 is for the tenant's own.
+        """
         version, _, path = request.path.lstrip("/").partition("/")
         area = Area.INTUNE
         try:
             endpoint, rest = _located(version, path)
             area = endpoint.area
             query = Query.parse(request.query)
-            reading = _Reading(self._base_url, self._pager, version, tenant_id, content, endpoint, query)
-            return Answer.of(200, reading.body(rest))
+            get = _Reading(self.base_url, self._pager, version, tenant_id, content, endpoint, query, shift)
+            answer = Answer.of(200, get.body(rest))
+            return replace(answer, body=reissued(answer.body, reading))
         except _SegmentError as unknown:
             return segment_unknown(request, str(unknown))
         except _MissingError as missing:
             return not_found(request, area, str(missing))
+        except _FunctionError:
+            return not_authorized(request)
         except (QueryError, FilterError) as invalid:
             return error(request, 400, "BadRequest", str(invalid))
 
@@ -61,6 +74,7 @@ class _Reading:
     content: Content
     endpoint: Endpoint
     query: Query
+    shift: int
 
     def body(self, rest: Sequence[str]) -> Any:
         """The body for the endpoint itself or, with the segments after it, for something below."""
@@ -75,6 +89,7 @@ class _Reading:
         path = self.endpoint.path if self.endpoint.singleton else f"{self.endpoint.path}/{rest[0]}"
         if len(rest) > 1:
             return self._related(item, path, rest[1:])
+        check_expanded(self.endpoint.navigations, self.query, self.endpoint.entity)
         check_selected([item], self.endpoint, self.query)
         shown = show(item, self.endpoint, self.query, self._item_context(item), listed=False)
         if item.raw:
@@ -82,7 +97,11 @@ class _Reading:
         return {"@odata.context": self._context(f"{self.endpoint.path}/$entity"), **shown}
 
     def _listing(self) -> Document:
+        missing = [name for name in self.endpoint.needs_filter if name not in (self.query.filter or "")]
+        if missing:
+            raise QueryError(f"The filter on '{missing[0]}' is required.")
         items = self.content.items(self.endpoint)
+        check_expanded(self.endpoint.navigations, self.query, self.endpoint.entity)
         check_selected(items, self.endpoint, self.query)
         if self.version == "v1.0":
             items = [item for item in items if _type(item) not in self.endpoint.beta_types]
@@ -107,6 +126,8 @@ class _Reading:
 
     def _related(self, item: Item, path: str, rest: Sequence[str]) -> Any:
         """What `rest`, from a navigation of the item on, names: a related collection, or one object in it."""
+        if rest[0].partition("(")[0] in self.endpoint.functions:
+            raise _FunctionError
         value: Any = item.document if isinstance(item.document, dict) else {}
         navigations = self.endpoint.navigations
         found: Navigation | None = None
@@ -121,20 +142,20 @@ class _Reading:
                 value, navigations = value.get(segment, None if found.single else []), found.children
             if value is None:
                 raise _MissingError(segment)
-        entity = found.name if found else self.endpoint.entity
+        check_expanded(navigations, self.query, found.name if found else self.endpoint.entity)
         if isinstance(value, dict):
-            shown = show_related(value, navigations, self.query, self._context(path), entity)
+            shown = show_related(value, navigations, self.query, self._context(path))
             return {"@odata.context": self._context(f"{path}/$entity"), **shown}
         page = self._page(path, len(value), Sizes(found.page_size if found else INTUNE_PAGE, INTUNE_PAGE))
         related = [
-            show_related(each, navigations, self.query, self._context(f"{path}/{each.get('id')}"), entity)
+            show_related(each, navigations, self.query, self._context(f"{path}/{each.get('id')}"))
             for each in value[page.start : page.stop]
         ]
         return self._page_body(path, related, page, total=len(value))
 
     def _page(self, path: str, rows: int, sizes: Sizes) -> Page:
         address = f"{self.base_url}/{self.version}/{quote(path)}"
-        return self.pager.page(address, self.tenant_id, self.query, rows, sizes)
+        return self.pager.page(address, self.tenant_id, self.query, rows, sizes, self.shift)
 
     def _filtered(self, items: list[Item]) -> list[Item]:
         if self.query.filter is None:
@@ -165,14 +186,14 @@ class _Reading:
 
 
 def _located(version: str, path: str) -> tuple[Endpoint, list[str]]:
-    """The endpoint with the longest path that `path` starts with, and the segments after it."""
+    """The endpoint with the longest path that `path` starts with, and the segments after it; it must have `version`."""
     segments = [segment for segment in path.split("/") if segment]
-    for length in range(len(segments), 0, -1):
-        endpoint = ENDPOINTS.get("/".join(segments[:length]))
-        if endpoint is not None:
-            if version not in endpoint.versions:
-                raise _SegmentError(segments[length - 1])
-            return endpoint, segments[length:]
+    found = located(path)
+    if found is not None:
+        endpoint, rest = found
+        if version not in endpoint.versions:
+            raise _SegmentError(segments[len(segments) - len(rest) - 1])
+        return found
     for length in range(1, len(segments) + 1):
         prefix = "/".join(segments[:length])
         if not any(known.startswith(f"{prefix}/") for known in ENDPOINTS):

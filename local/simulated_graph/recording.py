@@ -1,11 +1,13 @@
 """What was asked of the simulated Graph, so that a test can say what a client did rather than what it meant to do."""
 
 import hashlib
+import time
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Lock
 
+from local.simulated_graph.endpoints import template
 from local.simulated_graph.messages import Answer, GraphRequest, Kind
 
 _KEPT_HEADERS = ("accept", "client-request-id", "consistencylevel", "content-type", "prefer", "user-agent")
@@ -17,6 +19,8 @@ class RecordedRequest:
     """One request and how it was answered; `number` counts from 1 and never starts again.
 
     Of a credential only `token_fingerprint` is kept, equal for equal tokens; None means that no bearer token was sent.
+    `at` is `time.monotonic()` when the answer was made, and `fault` the kind of fault in it; with several, the last.
+    Status 0 means that the connection was cut before an answer.
     """
 
     number: int
@@ -32,6 +36,8 @@ class RecordedRequest:
     headers: Mapping[str, str]
     token_fingerprint: str | None
     answer_size_bytes: int
+    at: float
+    fault: str | None
 
 
 class Recorder:
@@ -42,12 +48,15 @@ class Recorder:
         self._number = 0
         self._requests: deque[RecordedRequest] = deque(maxlen=_KEPT_REQUESTS)
         self._counts: Counter[str] = Counter()
+        self._paths: Counter[tuple[Kind, str | None, str]] = Counter()
 
-    def record(self, request: GraphRequest, answer: Answer) -> None:
-        """Write down a request that has been answered."""
+    def record(self, request: GraphRequest, answer: Answer, fault: str | None = None) -> int:
+        """Write down a request that has been answered, and return its number."""
+        path = template(request.path)
         with self._lock:
             self._number += 1
             self._counts.update((request.kind.value, f"{request.kind.value} {answer.status}"))
+            self._paths[request.kind, request.tenant_id, path] += 1
             self._requests.append(
                 RecordedRequest(
                     number=self._number,
@@ -63,8 +72,11 @@ class Recorder:
                     headers={name: request.headers[name] for name in _KEPT_HEADERS if name in request.headers},
                     token_fingerprint=_fingerprint(request.headers.get("authorization", "")),
                     answer_size_bytes=len(answer.body),
+                    at=time.monotonic(),
+                    fault=fault,
                 )
             )
+            return self._number
 
     def requests(self, kind: Kind | None = None, tenant_id: str | None = None, after: int = 0) -> list[RecordedRequest]:
         """The requests so far, oldest first, of one kind or tenant and with numbers above `after` if so wished."""
@@ -80,11 +92,21 @@ class Recorder:
         with self._lock:
             return dict(sorted(self._counts.items()))
 
+    def paths(self, kind: Kind | None = None, tenant_id: str | None = None) -> dict[str, int]:
+        """How many requests went to each path template, of one kind or tenant if so wished."""
+        paths: Counter[str] = Counter()
+        with self._lock:
+            for (of_kind, of_tenant, path), requests in self._paths.items():
+                if kind in {None, of_kind} and tenant_id in {None, of_tenant}:
+                    paths[path] += requests
+        return dict(sorted(paths.items()))
+
     def clear(self) -> None:
         """Forget requests and counts."""
         with self._lock:
             self._requests.clear()
             self._counts.clear()
+            self._paths.clear()
 
 
 def _fingerprint(authorization: str) -> str | None:

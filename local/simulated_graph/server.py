@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import timedelta
 from ipaddress import ip_address
@@ -15,11 +16,14 @@ from typing import Self
 import uvicorn
 
 from local.simulated_graph.application import application
+from local.simulated_graph.budgets import Budget, Budgets
 from local.simulated_graph.certificates import Authority, write_private
 from local.simulated_graph.content import Content
-from local.simulated_graph.control import control_routes
+from local.simulated_graph.control import Steered, control_routes
 from local.simulated_graph.credentials import Credentials
+from local.simulated_graph.delivering import OpenProtocol
 from local.simulated_graph.documents import made_id, read_folder
+from local.simulated_graph.faults import Faults
 from local.simulated_graph.messages import BeforeAnswer, Kind
 from local.simulated_graph.paging import Pager
 from local.simulated_graph.reading import Reader
@@ -27,6 +31,7 @@ from local.simulated_graph.recording import RecordedRequest
 from local.simulated_graph.service import Service
 from local.simulated_graph.tenant import SimulatedTenant
 from local.simulated_graph.tokens import DEFAULT_LIFETIME, TokenService
+from local.simulated_graph.waits import Violation, Waits
 
 _NAMES = ("Contoso", "Fabrikam", "Northwind", "Tailspin", "Woodgrove", "Litware", "Proseware", "Adatum")
 _KEEP_ALIVE_SECONDS = 75
@@ -40,7 +45,8 @@ class SimulatedGraph:
     `items_per_collection` scales every collection, `page_size` overrides every page size, `empty_page_every` puts an
     empty page after every so many, `latency` passes before each direct or inner request is answered. The same `seed`
     makes the same tenants, documents and skiptokens in every process. `state` is a folder for CA and control key that
-    outlives the server.
+    outlives the server. `budgets` throttle (`REAL_BUDGETS` as Graph does); `faults` and `budgets` can be set while it
+    runs.
     """
 
     def __init__(
@@ -55,6 +61,7 @@ class SimulatedGraph:
         token_lifetime: timedelta = DEFAULT_LIFETIME,
         generation: int = 0,
         seed: int = 0,
+        budgets: Mapping[str, Budget] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         state: Path | None = None,
@@ -82,19 +89,24 @@ class SimulatedGraph:
         contents = {each: Content(each, folder_documents, items_per_collection) for each in ids}
         reader = Reader(self.base_url, Pager(f"skiptokens {seed}", page_size, empty_page_every))
         tokens = TokenService(self.base_url, credentials, str(seed), token_lifetime)
-        self._service = Service(reader, tokens, contents, latency)
+        self.faults = Faults()
+        self.budgets = Budgets(budgets)
+        self._waits = Waits()
+        self._service = Service(reader, tokens, contents, self.faults, self.budgets, self._waits, latency)
         self.tenants = [
             SimulatedTenant(each, _name(number), credentials[each], contents[each], reader, tokens)
             for number, each in enumerate(ids)
         ]
         self.set_generation(generation)
-        routes = control_routes({each.id: each for each in self.tenants}, self._service.recorder, self.control_key)
+        steered = Steered(
+            {each.id: each for each in self.tenants}, self._service.recorder, self.faults, self.budgets, self._waits
+        )
         context = authority.server_context(*_certified(host))
         self._server = _Server(
             uvicorn.Config(
-                application(self._service, routes),
+                application(self._service, control_routes(steered, self.control_key)),
                 ssl_context_factory=lambda _config, _default: context,
-                http="h11",
+                http=OpenProtocol,
                 ws="none",
                 loop="asyncio",
                 lifespan="off",
@@ -121,7 +133,7 @@ class SimulatedGraph:
 
     @property
     def before_answer(self) -> BeforeAnswer | None:
-        """The seam for faults: asked before each answer, its own answer goes before the usual one."""
+        """A test's own fault: asked before each answer, and before `faults`, its answer goes before the usual one."""
         return self._service.before_answer
 
     @before_answer.setter
@@ -141,9 +153,25 @@ class SimulatedGraph:
         """How many requests there were of each kind (`inner`), and of each kind and status (`inner 404`)."""
         return self._service.recorder.counts()
 
+    def request_paths(self, kind: Kind | None = None, tenant_id: str | None = None) -> dict[str, int]:
+        """How many requests, of one kind or tenant if so wished, went to each path, with `{id}` for any object's id.
+
+        Lists, objects and details are told apart: `/deviceManagement/configurationPolicies`, `…/{id}`,
+        `…/{id}/settings`. The version is left out, each page counts, and so does a request that failed.
+        """
+        return self._service.recorder.paths(kind, tenant_id)
+
     def clear_requests(self) -> None:
         """Forget what was asked."""
         self._service.recorder.clear()
+
+    def violations(self) -> list[Violation]:
+        """The requests that came before the moment that a `Retry-After` had named, oldest first."""
+        return self._waits.violations()
+
+    def clear_violations(self) -> None:
+        """Forget the violations so far."""
+        self._waits.clear_violations()
 
     def _serve(self) -> None:
         asyncio.run(self._server.serve(sockets=[self._socket]))

@@ -1,15 +1,23 @@
-"""The way of every request: who asks, the place for faults, the answer, the record."""
+"""The way of every request: who asks, what goes wrong, the answer, the record."""
 
 import asyncio
+import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import count
+from math import ceil
 
 from local.simulated_graph.batch import BatchError, batch_answer, inner_requests
+from local.simulated_graph.budgets import Budgets, family_of
 from local.simulated_graph.content import Content
+from local.simulated_graph.fault_answers import delivery, instead, throttled
+from local.simulated_graph.fault_changes import Change
+from local.simulated_graph.faults import FaultKind, Faults
 from local.simulated_graph.messages import (
     Answer,
     BeforeAnswer,
+    Delivery,
     GraphRequest,
     Kind,
     error,
@@ -17,25 +25,48 @@ from local.simulated_graph.messages import (
 )
 from local.simulated_graph.reading import Reader
 from local.simulated_graph.recording import Recorder
-from local.simulated_graph.tokens import TokenError, TokenService
+from local.simulated_graph.tokens import ClaimsChallengeError, TokenError, TokenService
+from local.simulated_graph.waits import Early, Violation, Waits
+
+_PAGES = frozenset({Kind.DIRECT, Kind.INNER})
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """An answer, the fault in it, and the wait that its request did not keep."""
+
+    answer: Answer
+    fault: str | None = None
+    early: Early | None = None
 
 
 class Service:
     """Answers Graph's requests and the token endpoint's.
 
-    `before_answer` is the seam for faults: whatever it returns is the answer. `latency` passes before each direct and
+    `before_answer` goes before everything: whatever it returns is the answer. `latency` passes before each direct and
     each inner request is answered; those of one batch wait side by side.
     """
 
     def __init__(
-        self, reader: Reader, tokens: TokenService, contents: Mapping[str, Content], latency: timedelta = timedelta(0)
+        self,
+        reader: Reader,
+        tokens: TokenService,
+        contents: Mapping[str, Content],
+        faults: Faults,
+        budgets: Budgets,
+        waits: Waits,
+        latency: timedelta = timedelta(0),
     ) -> None:
         self.before_answer: BeforeAnswer | None = None
         self.recorder = Recorder()
         self._reader = reader
         self._tokens = tokens
         self._contents = contents
+        self._faults = faults
+        self._budgets = budgets
+        self._waits = waits
         self._latency = latency
+        self._readings = count(1)
 
     async def answer(self, request: GraphRequest) -> Answer:
         """The answer to one request, recorded."""
@@ -45,24 +76,131 @@ class Service:
                 request = replace(request, tenant_id=self._tokens.tenant_of(request.headers.get("authorization", "")))
             except TokenError as reason:
                 refused = reason
-        if self._latency and request.kind in {Kind.DIRECT, Kind.INNER}:
+        if self._latency and request.kind in _PAGES:
             await asyncio.sleep(self._latency.total_seconds())
         answer = self.before_answer(request) if self.before_answer else None
-        if answer is None:
-            answer = await self._usual_answer(request, refused)
-        self.recorder.record(request, answer)
-        return answer
+        made = _Made(answer) if answer is not None else await self._made(request, refused)
+        number = self.recorder.record(request, made.answer, made.fault)
+        if made.early is not None and request.tenant_id is not None:
+            early = made.early
+            self._waits.violated(
+                Violation(
+                    number,
+                    request.tenant_id,
+                    early.scope,
+                    request.address,
+                    early.early_by_seconds,
+                    early.told_seconds_ago,
+                )
+            )
+        return made.answer
 
-    async def _usual_answer(self, request: GraphRequest, refused: TokenError | None) -> Answer:
-        if request.kind is Kind.TOKEN:
+    async def _made(self, request: GraphRequest, refused: TokenError | None) -> _Made:
+        way = self._delivery(request)
+        if way is not None and way[0].cut == "before":
+            return _Made(Answer(0, delivery=way[0]), way[1])
+        if refused is not None:
+            made = self._refusal(request, refused)
+        else:
+            made = self._throttled(request) or self._instead(request) or await self._changed(request)
+        if way is None:
+            self._tell(request, made)
+            return made
+        self._never_heard(request)
+        return _Made(replace(made.answer, delivery=way[0]), way[1], made.early)
+
+    def _delivery(self, request: GraphRequest) -> tuple[Delivery, str] | None:
+        for active in self._faults.covering(request):
+            way = delivery(active.fault)
+            if way is not None and self._faults.fires(active.id):
+                return way, active.fault.kind.value
+        return None
+
+    def _refusal(self, request: GraphRequest, refused: TokenError) -> _Made:
+        fault = None
+        if isinstance(refused, ClaimsChallengeError):
+            fault = FaultKind.UNAUTHORIZED_CLAIMS_CHALLENGE
+            self._faults.followed(fault)
+        return _Made(self._tokens.refusal(request, refused), fault)
+
+    def _throttled(self, request: GraphRequest) -> _Made | None:
+        """A 429 for who comes too early, or too often."""
+        tenant_id = request.tenant_id
+        if tenant_id is None or request.kind is Kind.TOKEN:
+            return None
+        if request.kind is Kind.BATCH:
+            early = self._waits.early_batch(tenant_id, _addresses(request), request.arrived)
+            return _Made(throttled(request, early.retry_after), early=early) if early else None
+        now = time.monotonic()
+        exceeded = self._budgets.spend(tenant_id, request.path, now)
+        early = self._waits.early(tenant_id, request.address, family_of(request.path), request.arrived)
+        if early is not None:
+            return _Made(throttled(request, early.retry_after), early=early)
+        if exceeded is None:
+            return None
+        if exceeded.retry_after_seconds is None:
+            return _Made(throttled(request, None))
+        retry_after = str(max(1, ceil(exceeded.retry_after_seconds)))
+        self._waits.set_family(tenant_id, exceeded.family, retry_after, now)
+        return _Made(throttled(request, retry_after))
+
+    def _instead(self, request: GraphRequest) -> _Made | None:
+        for active in self._faults.covering(request):
+            answer = instead(active.fault, request, active.injected, self._tokens)
+            if answer is not None and self._faults.fires(active.id):
+                if active.fault.kind is FaultKind.UNAUTHORIZED_CLAIMS_CHALLENGE and request.tenant_id is not None:
+                    self._tokens.challenge(request.tenant_id)
+                return _Made(answer, active.fault.kind.value)
+        return None
+
+    async def _changed(self, request: GraphRequest) -> _Made:
+        """The usual answer, with the faults in it that can be made from it."""
+        made = _Made(await self._usual_answer(request))
+        for active in self._faults.covering(request):
+            change = Change(request, made.answer, self._reader.base_url, self._read_otherwise)
+            answer = change.apply(active.fault)
+            if answer is not None and self._faults.fires(active.id):
+                made = _Made(answer, active.fault.kind.value)
+        if made.fault is not None:
+            self._never_heard(request)
+        return made
+
+    def _read_otherwise(self, request: GraphRequest, *, shift: int = 0, other_tenant: bool = False) -> Answer:
+        tenant_id = request.tenant_id or ""
+        others = (each for each in self._contents if each != tenant_id)
+        reads = next(others, f"other than {tenant_id}") if other_tenant else tenant_id
+        content = self._contents[tenant_id]
+        return self._reader.answer(request, reads, content, shift=shift, reading=next(self._readings))
+
+    def _tell(self, request: GraphRequest, made: _Made) -> None:
+        """Hold the client to the `Retry-After` that it is given."""
+        retry_after = made.answer.headers.get("Retry-After")
+        if request.tenant_id is None or made.early or made.answer.status not in {429, 503} or retry_after is None:
+            return
+        now = time.monotonic()
+        if request.kind in _PAGES:
+            self._waits.set(request.tenant_id, request.address, retry_after, now)
+        elif request.kind is Kind.BATCH:
+            for address in _addresses(request):
+                self._waits.set(request.tenant_id, address, retry_after, now, whole_batch=True)
+
+    def _never_heard(self, request: GraphRequest) -> None:
+        """Nobody is held to a wait that was told inside a batch whose answer was spoilt."""
+        if request.kind is Kind.BATCH and request.tenant_id is not None:
+            addresses = _addresses(request)
+            self._waits.forget(
+                request.tenant_id, [*addresses, *(family_of(each.partition("?")[0]) for each in addresses)]
+            )
+
+    async def _usual_answer(self, request: GraphRequest) -> Answer:
+        if request.kind is Kind.TOKEN or request.tenant_id is None:
             return self._token_answer(request)
-        if refused is not None or request.tenant_id is None:
-            return self._tokens.refusal(request, refused or TokenError("Access token is empty."))
         if request.kind is Kind.BATCH:
             return await self._batch_answer(request)
         if request.method != "GET":
             return method_not_allowed(request)
-        return self._reader.answer(request, request.tenant_id, self._contents[request.tenant_id])
+        content = self._contents[request.tenant_id]
+        return self._reader.answer(request, request.tenant_id, content, reading=next(self._readings))
 
     def _token_answer(self, request: GraphRequest) -> Answer:
         tenant_id = request.path.split("/")[1]
@@ -79,3 +217,11 @@ class Service:
             return error(request, 400, invalid.code, str(invalid))
         answers = await asyncio.gather(*map(self.answer, requests))
         return batch_answer(request, list(zip(requests, answers, strict=True)))
+
+
+def _addresses(batch: GraphRequest) -> list[str]:
+    """What a batch asks for."""
+    try:
+        return [each.address for each in inner_requests(batch)]
+    except BatchError:
+        return []

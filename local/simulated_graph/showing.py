@@ -8,7 +8,7 @@ import orjson
 
 from local.simulated_graph.content import Item
 from local.simulated_graph.documents import Document
-from local.simulated_graph.endpoints import Endpoint, Navigation
+from local.simulated_graph.endpoints import Endpoint, Navigation, relations_of
 from local.simulated_graph.query import Query, QueryError
 
 
@@ -28,15 +28,13 @@ def show(item: Item, endpoint: Endpoint, query: Query, context: str, *, listed: 
     if endpoint.cast_of is not None:
         document = {key: value for key, value in document.items() if key != "@odata.type"}
     # A typed view's relations are never inline in the collection that holds its documents either.
-    shown = show_related(document, endpoint.navigations, query, context, endpoint.entity)
-    if "assignments" not in query.expand:
-        shown.pop("assignments", None)
-    return shown
+    hidden = relations_of(endpoint.source).difference(each.name for each in endpoint.navigations)
+    if not hidden.isdisjoint(document):
+        document = {key: value for key, value in document.items() if key not in hidden}
+    return show_related(document, endpoint.navigations, query, context)
 
 
-def show_related(
-    document: Document, navigations: Sequence[Navigation], query: Query, context: str, entity: str
-) -> Document:
+def show_related(document: Document, navigations: Sequence[Navigation], query: Query, context: str) -> Document:
     """The properties that `query` selects, and the navigations that it expands, each with its own options."""
     by_name = {navigation.name: navigation for navigation in navigations}
     shown = {
@@ -45,20 +43,24 @@ def show_related(
         if key not in by_name and (not query.select or key in query.select or key == "@odata.type")
     }
     for name, nested in query.expand.items():
-        navigation = by_name.get(name)
-        if navigation is None:
-            raise QueryError(
-                f"Parsing OData Select and Expand failed: Could not find a property named '{name}' on type "
-                f"'microsoft.graph.{entity}'."
-            )
+        navigation = by_name[name]
         related = document.get(name)
         below = f"{context}/{name}"
         shown[f"{name}@odata.context"] = f"{below}/$entity" if navigation.single else below
         if navigation.single:
-            shown[name] = related and show_related(related, navigation.children, nested, below, name)
+            shown[name] = related and show_related(related, navigation.children, nested, below)
         else:
-            shown[name] = [show_related(each, navigation.children, nested, below, name) for each in related or ()]
+            shown[name] = [show_related(each, navigation.children, nested, below) for each in related or ()]
     return shown
+
+
+def check_expanded(navigations: Sequence[Navigation], query: Query, entity: str) -> None:
+    """Refuse a navigation that there is none of, or that cannot be expanded, whether or not it would show anything."""
+    by_name = {navigation.name: navigation for navigation in navigations if navigation.expandable}
+    for name, nested in query.expand.items():
+        if name not in by_name:
+            raise _unknown_property(name, entity)
+        check_expanded(by_name[name].children, nested, name)
 
 
 def check_selected(items: Sequence[Item], endpoint: Endpoint, query: Query) -> None:
@@ -69,10 +71,14 @@ def check_selected(items: Sequence[Item], endpoint: Endpoint, query: Query) -> N
         else:
             known = not items or any(isinstance(item.document, dict) and name in item.document for item in items)
         if not known:
-            raise QueryError(
-                f"Parsing OData Select and Expand failed: Could not find a property named '{name}' on type "
-                f"'microsoft.graph.{endpoint.entity}'."
-            )
+            raise _unknown_property(name, endpoint.entity)
+
+
+def _unknown_property(name: str, entity: str) -> QueryError:
+    return QueryError(
+        f"Parsing OData Select and Expand failed: Could not find a property named '{name}' on type "
+        f"'microsoft.graph.{entity}'."
+    )
 
 
 def _hides_assignments(endpoint: Endpoint, document: Document) -> bool:

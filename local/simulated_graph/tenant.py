@@ -17,7 +17,8 @@ from local.simulated_graph.tokens import TokenService
 class SimulatedTenant:
     """One of the simulated Graph's tenants. Everything here may be called from any thread while it is served.
 
-    Paths are those of the collections, without version and query: `deviceManagement/deviceConfigurations`.
+    Paths are those of the collections, without version and query: `deviceManagement/deviceConfigurations`. What belongs
+    to an object is edited under its own: `deviceManagement/configurationPolicies/{id}/settings`.
     """
 
     def __init__(
@@ -75,9 +76,13 @@ class SimulatedTenant:
         """
         return self._content.add(path, document, raw=raw)
 
-    def change(self, path: str, key: str, changes: Mapping[str, Any]) -> None:
-        """Give an object's properties other values; its modified time and version follow."""
-        self._content.change(path, key, changes)
+    def change(self, path: str, key: str, changes: Mapping[str, Any], *, silently: bool = False) -> None:
+        """Give an object's properties other values; its modified time and version follow unless it is `silently`.
+
+        Below an object the time is the object's, and follows where Graph has it so: for a setting of a policy, but not
+        for an assignment or for an enrollment profile of a token. A single relation's key is its id, if it has one.
+        """
+        self._content.change(path, key, changes, silently=silently)
 
     def rename(self, path: str, key: str, name: str) -> None:
         """Give an object another display name, under whatever property it has that."""

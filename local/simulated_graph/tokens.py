@@ -1,13 +1,16 @@
 """The token endpoint, as MSAL's client credentials need it, and the tokens that it hands out (GRAPH_FACTS §6)."""
 
+import base64
 import hashlib
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 from urllib.parse import parse_qsl
 
 import jwt
+import orjson
 
 from local.simulated_graph.credentials import AssertionExpiredError, Credentials
 from local.simulated_graph.messages import Answer, GraphRequest, error
@@ -30,6 +33,13 @@ class TokenError(Exception):
     """Graph does not take the token; the text is its message."""
 
 
+class ClaimsChallengeError(TokenError):
+    """The token was good until Graph asked for one with other claims (GRAPH_FACTS §6)."""
+
+    def __init__(self) -> None:
+        super().__init__("Continuous access evaluation resulted in challenge with result: InteractionRequired.")
+
+
 class TokenService:
     """Entra at `base_url` for some tenants, by their ids."""
 
@@ -40,6 +50,9 @@ class TokenService:
         self._tenants = tenants
         self._key = hashlib.sha256(f"access tokens {secret}".encode()).digest()
         self._lifetime = lifetime
+        self._numbers = count(1)
+        self._challenged: set[str] = set()
+        self._first_good: dict[str, int] = {}
 
     def discovery(self, request: GraphRequest, tenant_id: str) -> Answer:
         """The OpenID configuration of a tenant."""
@@ -68,29 +81,41 @@ class TokenService:
         if tenant is None:
             return _tenant_unknown(request, tenant_id, "invalid_request")
         if form.get("grant_type") != "client_credentials":
-            return _refusal(
+            return token_refusal(
                 request, 400, "unsupported_grant_type", 70003, "The app requested an unsupported grant type."
             )
         if form.get("client_id") != tenant.client_id:
             message = f"Application with identifier '{form.get('client_id')}' was not found in the directory."
-            return _refusal(request, 400, "unauthorized_client", 700016, message)
+            return token_refusal(request, 400, "unauthorized_client", 700016, message)
         return self._client_refusal(request, tenant, tenant_id, form) or self._scope_refusal(request, form) or _json(
             200,
             {
                 "token_type": "Bearer",
                 "expires_in": int(self._lifetime.total_seconds()),
                 "ext_expires_in": int(self._lifetime.total_seconds()),
-                "access_token": self.issue(tenant_id),
+                "access_token": self.issue(tenant_id, answers_challenge=_answers_challenge(form)),
             },
         )  # fmt: skip
 
-    def issue(self, tenant_id: str, lifetime: timedelta | None = None) -> str:
-        """An access token for Graph in the tenant; with a negative lifetime, one that has expired."""
+    def challenge(self, tenant_id: str) -> None:
+        """Refuse the tenant's tokens from now on, until one is acquired with the claims of the challenge."""
+        self._challenged.add(tenant_id)
+
+    def issue(self, tenant_id: str, lifetime: timedelta | None = None, *, answers_challenge: bool = False) -> str:
+        """An access token for Graph in the tenant; with a negative lifetime, one that has expired.
+
+        One that answers a challenge ends it: it is good, and so are those after it, while those before stay refused.
+        """
         now = int(time.time())
+        number = next(self._numbers)
+        if answers_challenge and tenant_id in self._challenged:
+            self._first_good[tenant_id] = number
+            self._challenged.discard(tenant_id)
         claims = {
             "aud": _GRAPH_HOSTS[0],
             "tid": tenant_id,
             "appid": self._tenants[tenant_id].client_id,
+            "uti": number,
             "iat": now,
             "exp": now + int((self._lifetime if lifetime is None else lifetime).total_seconds()),
         }
@@ -109,12 +134,18 @@ class TokenService:
             raise TokenError("Access token validation failure. Invalid token.") from None
         if claims["tid"] not in self._tenants:
             raise TokenError("Access token validation failure. Invalid tenant.")
+        if claims["tid"] in self._challenged or claims["uti"] < self._first_good.get(claims["tid"], 0):
+            raise ClaimsChallengeError
         return str(claims["tid"])
 
     def refusal(self, request: GraphRequest, reason: TokenError) -> Answer:
         """Graph's 401."""
-        challenge = {"WWW-Authenticate": _CHALLENGE.format(authority=self._base_url)}
-        return error(request, 401, "InvalidAuthenticationToken", str(reason), challenge)
+        challenge = _CHALLENGE.format(authority=self._base_url)
+        if isinstance(reason, ClaimsChallengeError):
+            wanted = {"access_token": {"nbf": {"essential": True, "value": str(int(time.time()))}}}
+            claims = base64.b64encode(orjson.dumps(wanted)).decode()
+            challenge = f'{challenge}, error="insufficient_claims", claims="{claims}"'
+        return error(request, 401, "InvalidAuthenticationToken", str(reason), {"WWW-Authenticate": challenge})
 
     def _token_endpoint(self, tenant_id: str) -> str:
         return f"{self._base_url}/{tenant_id}/oauth2/v2.0/token"
@@ -129,16 +160,16 @@ class TokenService:
                     return None
             except AssertionExpiredError:
                 message = "Client assertion is not within its valid time range."
-                return _refusal(request, 401, "invalid_client", 700024, message)
+                return token_refusal(request, 401, "invalid_client", 700024, message)
             message = "Client assertion failed signature validation, or its certificate is not registered."
-            return _refusal(request, 401, "invalid_client", 700027, message)
+            return token_refusal(request, 401, "invalid_client", 700027, message)
         if "client_secret" not in form:
             message = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."
-            return _refusal(request, 401, "invalid_client", 7000218, message)
+            return token_refusal(request, 401, "invalid_client", 7000218, message)
         if tenant.takes_secret(form["client_secret"]):
             return None
         message = f"Invalid client secret provided for app '{tenant.client_id}'."
-        return _refusal(request, 401, "invalid_client", 7000215, message)
+        return token_refusal(request, 401, "invalid_client", 7000215, message)
 
     def _scope_refusal(self, request: GraphRequest, form: Mapping[str, str]) -> Answer | None:
         """Why a token for the scope cannot be had, if so."""
@@ -146,23 +177,33 @@ class TokenService:
         resource = scope.removesuffix("/.default").rstrip("/")
         if not scope.endswith("/.default"):
             message = f"The provided value for scope {scope} is not valid. The scope must end with /.default."
-            return _refusal(request, 400, "invalid_scope", 1002012, message)
+            return token_refusal(request, 400, "invalid_scope", 1002012, message)
         if resource not in (*_GRAPH_HOSTS, self._base_url):
             message = f"The resource principal named {resource} was not found in the tenant."
-            return _refusal(request, 400, "invalid_resource", 500011, message)
+            return token_refusal(request, 400, "invalid_resource", 500011, message)
         return None
 
 
+def _answers_challenge(form: Mapping[str, str]) -> bool:
+    """Whether the form asks for the claims of a challenge; capabilities alone (`xms_cc`) are sent without one, too."""
+    try:
+        return "nbf" in orjson.loads(form.get("claims", ""))["access_token"]
+    except (ValueError, TypeError, KeyError):
+        return False
+
+
 def _tenant_unknown(request: GraphRequest, tenant_id: str, name: str) -> Answer:
-    return _refusal(
+    return token_refusal(
         request, 400, name, 90002, f"Tenant '{tenant_id}' not found. Check to make sure you have the correct tenant ID."
     )
 
 
-def _refusal(request: GraphRequest, status: int, name: str, code: int, message: str) -> Answer:
-    """An error in Entra's shape."""
+def token_refusal(
+    request: GraphRequest, status: int, name: str, code: int, message: str, headers: Mapping[str, str] | None = None
+) -> Answer:
+    """An error in Entra's shape: its name, the number of its AADSTS code, its message."""
     now = datetime.now(UTC)
-    correlation_id = request.headers.get("client-request-id", request.request_id)
+    correlation_id = request.client_request_id
     trail = f"Trace ID: {request.request_id} Correlation ID: {correlation_id} Timestamp: {now:%Y-%m-%d %H:%M:%SZ}"
     return _json(
         status,
@@ -175,8 +216,9 @@ def _refusal(request: GraphRequest, status: int, name: str, code: int, message: 
             "correlation_id": correlation_id,
             "error_uri": f"https://login.microsoftonline.com/error?code={code}",
         },
+        headers,
     )
 
 
-def _json(status: int, document: dict[str, Any]) -> Answer:
-    return Answer.of(status, document, {"Content-Type": "application/json; charset=utf-8"})
+def _json(status: int, document: dict[str, Any], headers: Mapping[str, str] | None = None) -> Answer:
+    return Answer.of(status, document, {"Content-Type": "application/json; charset=utf-8", **(headers or {})})

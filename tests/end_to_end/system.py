@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from local.processes import Child
 from local.simulated_graph import SimulatedGraph, SimulatedTenant
 from local.state import State
 from local.temporal import EmbeddedTemporal
+from storage.database import Database
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 GRAPH_PATIENCE_SECONDS = 20
@@ -64,6 +67,7 @@ class System:
             "GRAPH_BASE_URL": graph.base_url,
             "GRAPH_AUTHORITY_URL": graph.authority_url,
             "GRAPH_CA_FILE": str(graph.ca_file),
+            "SWEEP_INTERVAL_SECONDS": "0",
             "GRAPH_PATIENCE_SECONDS": str(GRAPH_PATIENCE_SECONDS),
             "TENANTS_FILE": str(state.tenants_file),
             "TENANT_INVENTORY_STATE": str(folder / "no-stack"),
@@ -116,6 +120,15 @@ class System:
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[Database]:
+        """The product's database, to look into."""
+        database = Database(self.environment["DATABASE_URL"], pool_size=1)
+        try:
+            yield database
+        finally:
+            await database.close()
 
     def sync(self, *selection: str) -> RunRecord:
         """Syncs the first tenant with a worker that is running; the run's record."""

@@ -1,5 +1,7 @@
 import csv
+from functools import cache
 from urllib.parse import unquote
+from uuid import uuid4
 
 import pytest
 
@@ -10,84 +12,225 @@ TABLE = GRAPH_DATA.parent / "reference" / "graph-collections.csv"
 
 COLLECTIONS = load_catalog().collections
 
-REQUIRED = [
-    "deviceConfigurations",
-    "configurationPolicies",
-    "groupPolicyConfigurations",
-    "intents",
-    "deviceCompliancePolicies",
-    "compliancePolicies",
-    "deviceManagementScripts",
-    "deviceShellScripts",
-    "deviceHealthScripts",
-    "deviceCustomAttributeShellScripts",
-    "windowsFeatureUpdateProfiles",
-    "windowsQualityUpdateProfiles",
-    "windowsDriverUpdateProfiles",
-    "windowsQualityUpdatePolicies",
-    "deviceEnrollmentConfigurations",
-    "windowsAutopilotDeploymentProfiles",
-    "depOnboardingSettings",
-    "mobileApps",
-    "mobileAppConfigurations",
-    "targetedManagedAppConfigurations",
-    "iosManagedAppProtections",
-    "androidManagedAppProtections",
-    "windowsManagedAppProtections",
-    "policySets",
-    "assignmentFilters",
-    "roleScopeTags",
-    "roleDefinitions",
-    "roleAssignments",
-    "deviceCategories",
-    "notificationMessageTemplates",
-    "termsAndConditions",
-    "intuneBrandingProfiles",
-    "reusablePolicySettings",
-    "conditionalAccessPolicies",
-    "namedLocations",
-    "authenticationStrengthPolicies",
-    "termsOfUseAgreements",
-    "groups",
-    "organization",
-    "subscribedSkus",
-]
+needs_table = pytest.mark.skipif(not TABLE.is_file(), reason="the table of Graph's collections is not here")
+
+RELEASED = {
+    "app-protection": {"androidManagedAppProtections", "iosManagedAppProtections", "windowsManagedAppProtections"},
+    "apps": {"mobileAppConfigurations", "mobileApps", "policySets", "targetedManagedAppConfigurations"},
+    "compliance": {"compliancePolicies", "deviceCompliancePolicies", "notificationMessageTemplates"},
+    "conditional-access": {
+        "authenticationStrengthPolicies",
+        "conditionalAccessPolicies",
+        "namedLocations",
+        "termsOfUseAgreements",
+    },
+    "device-configuration": {"deviceConfigurations", "groupPolicyConfigurations"},
+    "directory": {"groups", "organization", "subscribedSkus"},
+    "endpoint-security": {"intents", "reusablePolicySettings"},
+    "enrollment": {"depOnboardingSettings", "deviceEnrollmentConfigurations", "windowsAutopilotDeploymentProfiles"},
+    "scripts": {
+        "deviceCustomAttributeShellScripts",
+        "deviceHealthScripts",
+        "deviceManagementScripts",
+        "deviceShellScripts",
+    },
+    "settings-catalog": {"configurationPolicies"},
+    "tenant-administration": {
+        "assignmentFilters",
+        "deviceCategories",
+        "intuneBrandingProfiles",
+        "roleAssignments",
+        "roleDefinitions",
+        "roleScopeTags",
+        "termsAndConditions",
+    },
+    "updates": {
+        "windowsDriverUpdateProfiles",
+        "windowsFeatureUpdateProfiles",
+        "windowsQualityUpdatePolicies",
+        "windowsQualityUpdateProfiles",
+    },
+}
+"""Type keys and categories that were released: operators' scripts name them, so they stay."""
 
 CALLED_OTHERWISE = {"compliancePolicies": "compliancePoliciesV2"}
-"""Type key here: type key in the table."""
+"""Type key here: type key in the table. It was released under this name."""
+
+KINDS_OF_AN_ENTRY = "deviceEnrollmentConfigurations."
+"""Rows that begin so are kinds of one collection, read with it (graph/catalog/kinds.toml)."""
+
+DETAILS_NOT_READ = {
+    # It needs a ReadWrite permission; the masked value is kept.
+    "deviceConfigurations": {
+        "/deviceManagement/deviceConfigurations/{id}/getOmaSettingPlainTextValue(secretReferenceValueId='{ref}')"
+    },
+    # All settings come by one call; the categories repeat them.
+    "intents": {"/deviceManagement/intents/{id}/categories/{catId}/settings"},
+    # What is assigned through a filter shows in the assignments themselves.
+    "assignmentFilters": {"/deviceManagement/assignmentFilters/{id}/payloads"},
+    # A collection of its own: depEnrollmentProfiles.
+    "depOnboardingSettings": {"/deviceManagement/depOnboardingSettings/{id}/enrollmentProfiles"},
+    # Typed entries hold the policies of these kinds.
+    "managedAppPolicies": {
+        (
+            "/deviceAppManagement/{iosManagedAppProtections|androidManagedAppProtections|windowsManagedAppProtections"
+            "|mdmWindowsInformationProtectionPolicies|windowsInformationProtectionPolicies}/{id}"
+        )
+    },
+    # A collection of its own: roleAssignments.
+    "roleDefinitions": {"/deviceManagement/roleDefinitions/{id}/roleAssignments"},
+}
+
+SINGLETONS_BESIDE_THE_TABLE = {"identityProtectionPolicy"}
+"""The table does not say that it is one: Microsoft documents nothing about it."""
+
+OPT_IN = {
+    "auditEvents",
+    "configurationPolicyTemplates",
+    "configurationSettings",
+    "importedDeviceIdentities",
+    "managedDeviceWindowsOSImages",
+    "mobileAppCatalogPackages",
+    "securityBaselineTemplates",
+    "windowsAutopilotDeviceIdentities",
+}
 
 
-def test_the_catalog_has_these_collections() -> None:
-    assert sorted(COLLECTIONS) == sorted(REQUIRED)
-
-
-@pytest.mark.skipif(not TABLE.is_file(), reason="the table of Graph's collections is not here")
-@pytest.mark.parametrize("type_key", sorted(COLLECTIONS))
-def test_an_entry_agrees_with_the_table_of_graphs_collections(type_key: str) -> None:
-    entry = COLLECTIONS[type_key]
+@cache
+def rows() -> dict[str, dict[str, str]]:
+    if not TABLE.is_file():
+        return {}
     with TABLE.open(newline="") as lines:
-        rows = {row["type_key"]: row for row in csv.DictReader(lines)}
-    row = rows[CALLED_OTHERWISE.get(type_key, type_key)]
-    assert entry.path == row["endpoint"].partition("?")[0]
+        return {
+            row["type_key"]: row for row in csv.DictReader(lines) if not row["type_key"].startswith(KINDS_OF_AN_ENTRY)
+        }
+
+
+def row_of(entry: Collection) -> dict[str, str]:
+    return rows()[CALLED_OTHERWISE.get(entry.type_key, entry.type_key)]
+
+
+def paths(*cells: str) -> set[str]:
+    """The paths that cells of the table name, with the names that the catalog gives to what is filled in."""
+    named = {path.partition("?")[0] for path in ";".join(cells).split(";")} - {""}
+    return {path.replace("{tenantId}", "{id}").replace("{dvId}", "{child_id}") for path in named}
+
+
+def detail_paths(entry: Collection) -> set[str]:
+    calls = [detail.path for detail in entry.details]
+    calls += [child.path for detail in entry.details for child in detail.children]
+    return {path.partition("?")[0] for path in calls}
+
+
+@needs_table
+def test_the_catalog_has_every_collection_of_the_table_and_no_other() -> None:
+    assert {CALLED_OTHERWISE.get(key, key) for key in COLLECTIONS} == set(rows())
+    assert len(rows()) == 190
+
+
+def test_released_type_keys_and_categories_stay() -> None:
+    catalog = load_catalog()
+    for category, keys in RELEASED.items():
+        assert keys <= catalog.in_categories([category]), category
+
+
+@needs_table
+@pytest.mark.parametrize("entry", COLLECTIONS.values(), ids=COLLECTIONS)
+def test_an_entry_agrees_with_the_table_of_graphs_collections(entry: Collection) -> None:
+    row = row_of(entry)
+    path = entry.path.replace("{tenant_id}", "{orgId}").replace("{parent_id}", "{id}")
+    assert path == row["endpoint"].partition("?")[0]
     assert entry.permission == row["permission"]
-    assert entry.name_field == row["name_field"]
+    assert entry.name_field == (row["name_field"] or "displayName")
     assert entry.api_version in row["api_version"].split(";")
-    details = {
-        path.partition("?")[0] for path in (row["detail_endpoint"] + ";" + row["assignments_endpoint"]).split(";")
+    assert entry.singleton == (
+        row["odata_filter_or_type"].startswith("singleton") or entry.type_key in SINGLETONS_BESIDE_THE_TABLE
+    )
+    filter_of_the_table = row["endpoint"].partition("$filter=")[2].partition("&")[0]
+    if entry.type_key != "roleDefinitions":  # built-in roles are read too: an assignment may name one
+        assert (entry.filter or "") == filter_of_the_table
+
+
+@needs_table
+@pytest.mark.parametrize("entry", COLLECTIONS.values(), ids=COLLECTIONS)
+def test_the_details_are_those_of_the_table(entry: Collection) -> None:
+    row = row_of(entry)
+    details, assignments = paths(row["detail_endpoint"]), paths(row["assignments_endpoint"])
+    assert detail_paths(entry) <= details | assignments
+    assert details - detail_paths(entry) <= DETAILS_NOT_READ.get(entry.type_key, set())
+    if not any("assignments" in (text or "") for text in (entry.expand, *(one.path for one in entry.details))):
+        assert assignments <= DETAILS_NOT_READ.get(entry.type_key, set())
+
+
+@pytest.mark.parametrize("entry", COLLECTIONS.values(), ids=COLLECTIONS)
+def test_where_assignments_are_not_in_the_list_the_note_says_so(entry: Collection) -> None:
+    by_detail = any("assignments" in detail.path.rpartition("/")[2] for detail in entry.details)
+    if by_detail and "assignments" not in (entry.expand or ""):
+        assert entry.note is not None
+        assert "ssignments" in entry.note
+
+
+def test_no_object_is_in_two_entries() -> None:
+    by_path: dict[str, list[Collection]] = {}
+    for entry in COLLECTIONS.values():
+        by_path.setdefault(entry.path, []).append(entry)
+    shared = {path: entries for path, entries in by_path.items() if len(entries) > 1}
+    assert list(shared) == ["/deviceManagement/deviceConfigurations"]
+    (rest,) = [one for one in shared["/deviceManagement/deviceConfigurations"] if one.filter is None]
+    filtered = {one.filter for one in shared["/deviceManagement/deviceConfigurations"]} - {None}
+    assert filtered == {f"isof('{kind.removeprefix('#')}')" for kind in rest.left_out_types}
+    assert len(filtered) == 3
+
+
+def test_app_protection_policies_are_in_the_entry_of_their_type() -> None:
+    typed = {
+        "iosManagedAppProtections": "iosManagedAppProtection",
+        "androidManagedAppProtections": "androidManagedAppProtection",
+        "windowsManagedAppProtections": "windowsManagedAppProtection",
+        "defaultManagedAppProtections": "defaultManagedAppProtection",
+        "mdmWindowsInformationProtectionPolicies": "mdmWindowsInformationProtectionPolicy",
+        "windowsInformationProtectionPolicies": "windowsInformationProtectionPolicy",
+        "targetedManagedAppConfigurations": "targetedManagedAppConfiguration",
     }
-    assert {detail.path.partition("?")[0] for detail in entry.details} <= details
+    assert COLLECTIONS["managedAppPolicies"].left_out_types == {f"#microsoft.graph.{name}" for name in typed.values()}
+    assert typed.keys() <= COLLECTIONS.keys()
+
+
+def test_data_and_catalogues_come_only_when_they_are_named() -> None:
+    assert {key for key, entry in COLLECTIONS.items() if entry.opt_in} == OPT_IN
+    assert load_catalog().everything() == COLLECTIONS.keys() - OPT_IN
+    ordinary = {entry.category for entry in COLLECTIONS.values() if not entry.opt_in}
+    assert ordinary.isdisjoint(COLLECTIONS[key].category for key in OPT_IN)
+
+
+@pytest.mark.parametrize("entry", COLLECTIONS.values(), ids=COLLECTIONS)
+def test_an_entry_names_entries_that_there_are(entry: Collection) -> None:
+    assert {key for keys in entry.references.values() for key in keys} <= COLLECTIONS.keys()
+    assert ("{parent_id}" in entry.path) == (entry.parent is not None)
+    if entry.parent is not None:
+        assert COLLECTIONS[entry.parent].parent is None
+
+
+@pytest.mark.parametrize("entry", COLLECTIONS.values(), ids=COLLECTIONS)
+def test_what_is_expanded_in_a_list_survives_a_get_that_does_not_expand_it(entry: Collection) -> None:
+    expanded = {option.partition("(")[0] for option in (entry.expand or "").split(",") if option.isalpha()}
+    for detail in entry.details:
+        if detail.property is None:
+            by_id = set(detail.path.partition("$expand=")[2].split(","))
+            assert expanded - by_id <= detail.believe_list
 
 
 @pytest.mark.parametrize("entry", COLLECTIONS.values(), ids=COLLECTIONS)
 def test_a_first_url_is_what_the_entry_says(entry: Collection) -> None:
-    path, _, query = entry.first_url().partition("?")
-    assert path == entry.path
+    tenant_id = uuid4()
+    path, _, query = entry.first_url(tenant_id).partition("?")
+    assert path == entry.path.replace("{tenant_id}", str(tenant_id))
     options = dict(option.split("=", 1) for option in query.split("&")) if query else {}
     expected = {"$expand": entry.expand, "$filter": entry.filter, "$top": entry.page_size}
     assert {name: unquote(value) for name, value in options.items()} == {
         name: str(value) for name, value in expected.items() if value is not None
     }
-    assert " " not in entry.first_url()
+    assert " " not in entry.first_url(uuid4())
 
 
 def test_top_is_never_sent_where_it_cuts_the_list() -> None:
@@ -96,7 +239,7 @@ def test_top_is_never_sent_where_it_cuts_the_list() -> None:
             assert entry.page_size is None, entry.type_key
 
 
-def test_beta_only_collections_are_read_from_beta() -> None:
+def test_intune_is_read_from_beta() -> None:
     for entry in COLLECTIONS.values():
         if entry.path.startswith(("/deviceManagement", "/deviceAppManagement")):
             assert entry.api_version is ApiVersion.BETA, entry.type_key
@@ -104,28 +247,75 @@ def test_beta_only_collections_are_read_from_beta() -> None:
 
 def test_conditional_access_is_read_one_request_at_a_time() -> None:
     assert ThrottleFamily.CONDITIONAL_ACCESS.wave_limit == 1
-    families = {COLLECTIONS[key].throttle_family for key in ("conditionalAccessPolicies", "namedLocations")}
-    assert families == {ThrottleFamily.CONDITIONAL_ACCESS}
+    slow = {key for key, one in COLLECTIONS.items() if one.throttle_family is ThrottleFamily.CONDITIONAL_ACCESS}
+    assert slow == {"conditionalAccessPolicies", "namedLocations"}
+
+
+def test_a_family_belongs_to_one_service() -> None:
+    for entry in COLLECTIONS.values():
+        is_intune = entry.path.startswith(("/deviceManagement", "/deviceAppManagement"))
+        directory = {ThrottleFamily.DIRECTORY, ThrottleFamily.CONDITIONAL_ACCESS}
+        assert (entry.throttle_family not in directory) == is_intune, entry.type_key
+        assert (entry.throttle_family is ThrottleFamily.APPS) == entry.path.startswith("/deviceAppManagement")
 
 
 def test_script_bodies_and_secrets_are_sensitive() -> None:
     for key in ("deviceManagementScripts", "deviceShellScripts", "deviceCustomAttributeShellScripts"):
-        assert "scriptContent" in COLLECTIONS[key].observation_rules.sensitive
-    assert "value" in COLLECTIONS["deviceConfigurations"].observation_rules.sensitive
+        assert "scriptContent" in COLLECTIONS[key].observation_rules(hide_script_bodies=True).sensitive
+        assert "scriptContent" not in COLLECTIONS[key].observation_rules().sensitive
+    assert "omaSettings/value" in COLLECTIONS["deviceConfigurations"].observation_rules().sensitive
+    for key in ("androidDeviceOwnerEnrollmentProfiles", "androidForWorkEnrollmentProfiles"):
+        assert "wifiPassword" in COLLECTIONS[key].observation_rules().sensitive
+    assert {"passwordCredentials/secretText", "keyCredentials/key"} <= COLLECTIONS["applications"].sensitive
+
+
+def test_no_setting_is_hidden_by_a_name_that_is_everywhere() -> None:
+    for entry in COLLECTIONS.values():
+        assert entry.sensitive.isdisjoint({"value", "values", "key", "content", "settings", "payload"}) or (
+            entry.type_key == "symantecCodeSigningCertificate"
+        )
+
+
+def test_the_token_of_a_settings_catalog_secret_is_no_part_of_a_version() -> None:
+    secret = "#microsoft.graph.deviceManagementConfigurationSecretSettingValue/value"
+    held = {key for key, entry in COLLECTIONS.items() if secret in entry.observation_rules().volatile}
+    assert held == {
+        "configurationPolicies",
+        "compliancePolicies",
+        "reusablePolicySettings",
+        "inventoryPolicies",
+        "targetedManagedAppConfigurations",
+    }
+    for entry in COLLECTIONS.values():
+        assert "valueState" not in entry.volatile | entry.sensitive
+
+
+def test_what_differs_between_reads_is_no_sign_of_a_change() -> None:
+    for entry in COLLECTIONS.values():
+        assert "secretReferenceValueId" in entry.volatile - entry.change_signs
 
 
 def test_what_changes_by_itself_is_volatile_everywhere() -> None:
     for entry in COLLECTIONS.values():
-        assert {"lastModifiedDateTime", "version"} <= entry.observation_rules.volatile
+        assert {"lastModifiedDateTime", "version"} <= entry.observation_rules().volatile
 
 
 def test_a_category_names_its_collections() -> None:
     catalog = load_catalog()
-    assert catalog.in_categories(["conditional-access"]) == {
-        "conditionalAccessPolicies",
-        "namedLocations",
-        "authenticationStrengthPolicies",
-        "termsOfUseAgreements",
-    }
+    assert catalog.in_categories(["settings-catalog"]) == {"configurationPolicies"}
+    assert "authenticationContextClassReferences" in catalog.in_categories(["conditional-access"])
     with pytest.raises(UnknownCategoryError, match="unknown category 'none'; there are: app-protection, apps"):
         catalog.in_categories(["none"])
+
+
+def test_an_item_under_a_parent_is_asked_for_under_it() -> None:
+    entry = COLLECTIONS["depEnrollmentProfiles"]
+    assert entry.confirmable
+    listing = entry.child_url("a/b")
+    assert listing == "/deviceManagement/depOnboardingSettings/a%2Fb/enrollmentProfiles"
+    following = f"https://graph.example/beta{listing}?$skiptoken=x"
+    assert [entry.parent_id_of(url) for url in (listing, following)] == ["a/b", "a/b"]
+    parents = load_catalog().first_url("depEnrollmentProfiles", uuid4())
+    assert (entry.is_own_listing(listing), entry.is_own_listing(parents)) == (True, False)
+    assert entry.item_url("one", "a/b") == f"{listing}/one?$select=id"
+    assert COLLECTIONS["groups"].parent_id_of("/groups?$top=999") is None

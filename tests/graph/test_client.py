@@ -18,6 +18,7 @@ from graph.links import UntrustedLinkError
 from graph.tenants import TenantConfig
 from graph.tokens import AuthFailedError
 from graph.trust import TrustError, ssl_context
+from inventory.canonical import Canonicalizer, TooDeepError
 from inventory.error_codes import ErrorCode
 from local.processes import free_port
 from local.simulated_graph import Answer, GraphRequest, Kind, SimulatedGraph
@@ -309,11 +310,27 @@ def test_a_ca_file_that_is_none_is_refused(tmp_path: Path) -> None:
 
 def test_json_that_orjson_refuses_is_still_read() -> None:
     assert parse(b'{"a": "\\ud800"}') == {"a": "\ud800"}
-    assert parse(b"[" * 2000 + b"]" * 2000) is None
+    assert parse(b'{"a": [') is None
     deep: Any = 1
     for _ in range(300):
         deep = {"a": deep}
     assert parse(str(deep).replace("'", '"').encode()) == deep
+
+
+@pytest.mark.parametrize("levels", [600, 5_000, 200_000])
+def test_an_object_that_is_nested_too_deeply_spoils_no_page(levels: int) -> None:
+    deep = b'{"a":[' * levels + b"1" + b"]}" * levels
+    body = b'{"value":[{"id":"\\"[{"},{"id":"deep","d":' + deep + b',"e":[]},{"id":"last"}]}'
+    first, second, last = parse(body)["value"]
+    assert (first, last) == ({"id": '"[{'}, {"id": "last"})
+    assert (second["id"], second["e"]) == ("deep", [])
+    with pytest.raises(TooDeepError):
+        Canonicalizer().canonical(second)
+
+
+def test_text_that_ends_too_early_is_no_json_however_deep() -> None:
+    assert parse(b'{"a":[' * 5_000) is None
+    assert parse(b'{"a":[' * 5_000 + b"]}" * 4_999) is None
 
 
 async def test_a_managed_identity_needs_no_secret(

@@ -85,3 +85,12 @@ def test_a_singleton_is_its_own_item() -> None:
 def test_types_of_another_entry_are_left_out() -> None:
     body = {"value": [{"@odata.type": "#a"}, {"@odata.type": "#b"}, {"@odata.type": ["odd"]}, {}]}
     assert read_page(page(body), left_out={"#a"}).items == body["value"][1:]
+
+
+def test_objects_with_a_value_that_the_entry_names_are_left_out() -> None:
+    body = {"value": [{"own": False}, {"own": True}, {"own": 1}, {"own": "true"}, {"own": None}, {}, "odd", None]}
+    kept = read_page(page(body), left_out_where={"own": True}).items
+    assert kept == [one for number, one in enumerate(body["value"]) if number != 1]
+    assert read_page(
+        page({"value": [{"own": "Graph"}, {"own": "x"}]}), left_out_where={"own": "Graph", "b": "y"}
+    ).items == [{"own": "x"}]

@@ -43,6 +43,16 @@ def test_defaults_serve_the_one_app_of_a_provider(tmp_path: Path) -> None:
     assert fabrikam.cloud is Cloud.CHINA
 
 
+def test_tenants_have_tags(tmp_path: Path) -> None:
+    tenants = load(
+        tmp_path,
+        ENTRY
+        + 'managed_identity = true\ntags = ["emea", "pilot"]\n'
+        + f'[[tenant]]\nid = "{OTHER}"\nname = "Fabrikam"\nmanaged_identity = true\n',
+    )
+    assert tenants.tags() == {ID: ("emea", "pilot"), OTHER: ()}
+
+
 def test_a_tenant_is_found_by_id_and_by_name_in_any_case(tmp_path: Path) -> None:
     tenants = load(tmp_path, ENTRY + "managed_identity = true")
     assert tenants.find("CONTOSO") == tenants.find(str(ID)) == tenants.get(ID)
@@ -63,6 +73,9 @@ def test_a_tenant_is_found_by_id_and_by_name_in_any_case(tmp_path: Path) -> None
         (ENTRY.replace(str(ID), "hunter2") + "managed_identity = true", r"tenant 1 \(Contoso\): id"),
         (ENTRY + 'managed_identity = true\ncloud = "moon"', "cloud"),
         ((ENTRY + "managed_identity = true\n") * 2, "same id or name"),
+        (ENTRY + 'managed_identity = true\ntags = ["EMEA"]', r"tags.0: String should match"),
+        (ENTRY + 'managed_identity = true\ntags = "emea"', "tags: Input should be a valid tuple"),
+        (ENTRY + 'managed_identity = true\ntags = ["a", "a"]', "names a tag twice"),
         ("[tenant]\n", "two brackets"),
         ('[defaults]\nname = "x"', "neither id nor name"),
         ("[others]\n", "unknown table 'others'"),

@@ -1,16 +1,26 @@
+import hmac
 from typing import Any
+from uuid import UUID
 
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory.canonical import MAX_DEPTH, Canonicalizer, TooDeepError, content_hash
+from inventory.canonical import MAX_DEPTH, Canonicalizer, NotANumberError, TooDeepError, content_hash, likeness_hash
 from inventory.error_codes import EXPLANATIONS, ErrorCode
+from inventory.exact_json import JsonObject, JsonValue
 from tests.conftest import needs_graph_data
+from tests.inventory.planting import edited, leaf_paths
 from tests.real_documents import real_documents
 
-scalars = st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), st.text())
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**63), 2**63 - 1),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(),
+)
 names = st.text(st.characters(codec="utf-8", exclude_characters="@#"), min_size=1, max_size=8)
 documents = st.dictionaries(
     names,
@@ -59,6 +69,245 @@ def test_nothing_but_order_is_lost(document: dict[str, Any]) -> None:
         return value
 
     assert unordered(orjson.loads(PLAIN.canonical(document))) == unordered(orjson.loads(orjson.dumps(document)))
+
+
+@given(documents, scalars, st.data())
+def test_every_edit_of_a_leaf_changes_the_hash(document: dict[str, Any], leaf: Any, data: st.DataObject) -> None:
+    document["always"] = "there"
+    path = data.draw(st.sampled_from(list(leaf_paths(document))))
+    other = edited(document, path, leaf)
+    same = orjson.dumps(other) == orjson.dumps(document)
+    assert (content_hash(PLAIN.canonical(other)) == content_hash(PLAIN.canonical(document))) is same
+
+
+@given(
+    documents, scalars, st.sampled_from(["version", "a@odata.context", "@odata.etag", "#microsoft.graph.x"]), st.data()
+)
+def test_canonical_form_is_blind_to_what_is_volatile_and_to_annotations(
+    document: dict[str, Any], noise: Any, name: str, data: st.DataObject
+) -> None:
+    def noisy(value: Any) -> Any:
+        if isinstance(value, dict):
+            added = {name: noise} if data.draw(st.booleans()) else {}
+            return {inner: noisy(child) for inner, child in value.items()} | added
+        return [noisy(member) for member in value] if isinstance(value, list) else value
+
+    blind = Canonicalizer(volatile=frozenset({"version"}))
+    assert blind.canonical(noisy(document)) == blind.canonical(document)
+
+
+rules = st.frozensets(
+    st.sampled_from(["a", "b", "a/b", "b/a", "#t/a", "#t/b", "@odata.type", "sensitive", "a/sensitive"]), max_size=4
+)
+few_names = st.sampled_from(["a", "b", "sensitive", "@odata.type"])
+nested = st.recursive(
+    st.sampled_from([None, True, "", "#t", "x", "0" * 64, 1]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(few_names, inner, max_size=3),
+)
+
+
+@given(st.dictionaries(few_names, nested, max_size=4), rules, rules, rules, st.sampled_from([None, b"key"]))
+def test_canonical_form_with_secrets_is_idempotent(
+    document: dict[str, Any],
+    sensitive: frozenset[str],
+    volatile: frozenset[str],
+    ordered: frozenset[str],
+    key: bytes | None,
+) -> None:
+    # Without a type, and without the name of a mark, nothing can be told from the canonical form again.
+    told = frozenset({"@odata.type", "sensitive", "a/sensitive"})
+    canonicalizer = Canonicalizer(
+        sensitive=sensitive - {"@odata.type"}, volatile=volatile - told, ordered=ordered, sensitive_key=key
+    )
+    canonical = canonicalizer.canonical(document)
+    assert canonicalizer.canonical(orjson.loads(canonical)) == canonical
+
+
+def without(value: Any, names: frozenset[str], place: str | None = None) -> Any:
+    """The value without what the names, bare or qualified, stand for: what they mean, said in the plainest way."""
+    if isinstance(value, list):
+        return [without(member, names, place) for member in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: without(child, names, name)
+        for name, child in value.items()
+        if not {name, f"{place}/{name}", f"{value.get('@odata.type')}/{name}"} & names
+    }
+
+
+@given(st.dictionaries(few_names, nested, max_size=4), rules)
+def test_what_is_volatile_in_one_place_is_dropped_there_alone(
+    document: dict[str, Any], volatile: frozenset[str]
+) -> None:
+    blind = Canonicalizer(volatile=volatile)
+    assert blind.canonical(document) == PLAIN.canonical(without(document, volatile))
+
+
+def test_an_encrypted_token_is_dropped_and_its_state_stays() -> None:
+    secret = "#microsoft.graph.deviceManagementConfigurationSecretSettingValue"
+    blind = Canonicalizer(volatile=frozenset({f"{secret}/value"}), sensitive=frozenset({f"{secret}/value", "psk"}))
+
+    def policy(token: str) -> JsonObject:
+        value: JsonObject = {"@odata.type": secret, "value": token, "valueState": "encryptedValueToken"}
+        return {"value": "plain", "settings": [{"simpleSettingValue": value, "value": 1}], "psk": "x"}
+
+    assert blind.canonical(policy("one")) == blind.canonical(policy("other"))
+    assert blind.canonical_value(policy("one")) == {
+        "value": "plain",
+        "settings": [{"simpleSettingValue": {"@odata.type": secret, "valueState": "encryptedValueToken"}, "value": 1}],
+        "psk": {"sensitive": True},
+    }
+    assert blind.hidden_names({"@odata.type": secret, "value": "one"}) == {"value"}
+
+
+def test_what_is_dropped_by_its_place_or_by_its_type_is_not_hidden_by_the_other() -> None:
+    for sensitive, volatile in (("a/b", "#t/b"), ("#t/b", "a/b"), ("b", "a/b"), ("b", "#t/b"), ("a/b", "a/b")):
+        canonicalizer = Canonicalizer(sensitive=frozenset({sensitive}), volatile=frozenset({volatile}))
+        assert canonicalizer.canonical_value({"a": {"@odata.type": "#t", "b": 1}}) == {"a": {"@odata.type": "#t"}}
+
+
+@given(st.text(), st.text())
+def test_the_same_secret_gives_the_same_mark_wherever_it_stands(secret: str, other: str) -> None:
+    keyed = Canonicalizer(sensitive=frozenset({"psk", "oma/value", "#t/body"}), sensitive_key=b"key")
+    document = keyed.canonical_value(
+        {"psk": secret, "oma": [{"value": secret}], "nested": {"@odata.type": "#t", "body": secret}, "other": other}
+    )
+    mark = {"sensitive": hmac.new(b"key", orjson.dumps(secret), "sha256").hexdigest()}
+    assert document == {
+        "psk": mark,
+        "oma": [{"value": mark}],
+        "nested": {"@odata.type": "#t", "body": mark},
+        "other": other,
+    }
+    assert (keyed.canonical_value({"psk": other})["psk"] == mark) is (secret == other)
+
+
+def test_the_order_of_a_hidden_list_counts_only_where_it_is_content() -> None:
+    keyed = Canonicalizer(sensitive=frozenset({"tokens", "steps"}), ordered=frozenset({"steps"}), sensitive_key=b"key")
+    assert keyed.canonical({"tokens": ["a", "b"]}) == keyed.canonical({"tokens": ["b", "a"]})
+    assert keyed.canonical({"tokens": ["a", "b"]}) != keyed.canonical({"tokens": ["a", "c"]})
+    assert keyed.canonical({"steps": ["a", "b"]}) != keyed.canonical({"steps": ["b", "a"]})
+
+
+def test_a_place_hides_nothing_elsewhere() -> None:
+    sensitive = frozenset({"omaSettings/value", "#microsoft.graph.vpn/secret"})
+    hiding = Canonicalizer(sensitive=sensitive)
+    document: dict[str, Any] = {
+        "value": "plain",
+        "secret": "plain",
+        "settings": [{"value": "plain", "@odata.type": "#microsoft.graph.wifi", "secret": "plain"}],
+        "omaSettings": [{"inner": {"value": "plain"}, "secret": "plain"}],
+        "@odata.type": ["no type"],
+    }
+    assert hiding.canonical(document) == PLAIN.canonical(document)
+    assert hiding.hidden_names(document) == frozenset()
+    assert hiding.hidden_names({"@odata.type": "#microsoft.graph.vpn", "secret": 1, "value": 2}) == {"secret"}
+
+
+@pytest.mark.parametrize(
+    "hidden", ["", 0, False, [], {}, ["a"], {"a": 1}, {"sensitive": "short"}, {"sensitive": False}]
+)
+def test_everything_but_null_is_hidden(hidden: Any) -> None:
+    assert Canonicalizer(sensitive=frozenset({"psk"})).canonical_value({"psk": hidden}) == {"psk": {"sensitive": True}}
+
+
+@pytest.mark.parametrize("kept", [None, {"sensitive": True}, {"sensitive": "0123456789abcdef" * 4}])
+def test_null_and_a_mark_stay(kept: Any) -> None:
+    keyed = Canonicalizer(sensitive=frozenset({"psk", "sensitive"}), sensitive_key=b"key")
+    assert keyed.canonical_value({"psk": kept}) == {"psk": kept}
+
+
+@pytest.mark.parametrize(
+    "almost",
+    [{"sensitive": True, "more": 1}, {"sensitive": "0" * 63}, {"sensitive": "G" * 64}, {"sensitive": "0" * 64 + "\n"}],
+)
+def test_what_is_almost_a_mark_is_hidden(almost: Any) -> None:
+    keyed = Canonicalizer(sensitive=frozenset({"psk"}), sensitive_key=b"key")
+    assert keyed.canonical_value({"psk": almost})["psk"] != almost
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan")])
+def test_a_number_that_json_cannot_say_is_refused(number: float) -> None:
+    hiding = Canonicalizer(sensitive=frozenset({"hidden"}))
+    documents: list[JsonObject] = [{"a": number}, {"a": [number]}, {"hidden": number}, {"hidden": [{"a": number}]}]
+    for document in documents:
+        with pytest.raises(NotANumberError):
+            hiding.canonical(document)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_text_of_every_plane_comes_back(text: str) -> None:
+    assert orjson.loads(PLAIN.canonical({text: text, "list": [text]})) == {
+        name: value for name, value in {text: text, "list": [text]}.items() if name[:1] != "#" and "@" not in name
+    }
+
+
+def test_a_large_document_comes_back() -> None:
+    settings: list[JsonValue] = [
+        {"id": f"{number:03}", "settingInstance": {"settingDefinitionId": f"d{number}", "value": "é😀" * 300}}
+        for number in range(306)
+    ]
+    canonical = PLAIN.canonical({"settings": settings})
+    assert len(canonical) > 550_000
+    assert orjson.loads(canonical) == {"settings": settings}
+
+
+copies = st.recursive(
+    st.sampled_from(["x", "y", "{id}", "{id}_g1", "g2_{id}", "Policy {id} is on"]) | st.integers(0, 1),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["id", "b", "servers"]), inner, max_size=3)
+    ),
+)
+
+
+def copy_with_id(template: Any, external_id: str) -> Any:
+    if isinstance(template, dict):
+        return {name: copy_with_id(child, external_id) for name, child in template.items()}
+    if isinstance(template, list):
+        return [copy_with_id(member, external_id) for member in template]
+    return template.replace("{id}", external_id) if isinstance(template, str) else template
+
+
+@given(st.dictionaries(st.sampled_from(["a", "b", "servers"]), copies), st.uuids(), st.uuids(), st.data())
+def test_copies_that_were_made_again_are_alike(
+    template: dict[str, Any], one: UUID, two: UUID, data: st.DataObject
+) -> None:
+    ordered = frozenset({"servers"})
+    canonicalizer = Canonicalizer(ordered=ordered)
+
+    def likeness(content: dict[str, Any], external_id: str) -> bytes:
+        identity = {"id": external_id, "createdDateTime": f"2024-{external_id}"}
+        document = canonicalizer.canonical({**copy_with_id(content, external_id), **identity})
+        assert likeness_hash(orjson.loads(document), external_id, ordered=ordered) == likeness_hash(
+            document, external_id, ordered=ordered
+        )
+        return likeness_hash(document, external_id, ordered=ordered)
+
+    template["always"] = "there"
+    assert likeness(template, str(one)) == likeness(template, str(two))
+    path = data.draw(st.sampled_from(list(leaf_paths(template))))
+    assert likeness(edited(template, path, "something else"), str(one)) != likeness(template, str(two))
+
+
+@given(documents)
+def test_likeness_is_the_hash_of_the_document_without_its_identity(document: dict[str, Any]) -> None:
+    canonical = PLAIN.canonical({**document, "id": "1", "createdDateTime": "2024"})
+    rest = {name: value for name, value in document.items() if name not in ("id", "createdDateTime")}
+    assert likeness_hash(canonical, "1") == content_hash(PLAIN.canonical(rest))
+
+
+def test_a_short_id_is_no_part_of_a_text() -> None:
+    assert likeness_hash({"id": "1", "name": "Windows 11"}, "1") == likeness_hash(
+        {"id": "2", "name": "Windows 11"}, "2"
+    )
+
+
+def test_only_the_documents_own_id_is_left_out() -> None:
+    own = "6f0c8f5e-0000-4000-8000-000000000001"
+    assert likeness_hash({"id": own, "group": {"id": "a"}}, own) != likeness_hash(
+        {"id": own, "group": {"id": "b"}}, own
+    )
 
 
 def test_annotations_are_left_out_but_for_the_type() -> None:

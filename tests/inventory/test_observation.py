@@ -41,6 +41,7 @@ BAD_OBJECTS: list[tuple[Any, InvalidReason, str | None]] = [
     ({"id": "1", "displayName": "x" * 5000}, InvalidReason.NAME_TOO_LONG, "1"),
     ({"id": "1", "displayName": "\ud800"}, InvalidReason.NOT_UNICODE, "1"),
     ({"id": "1", "description": "\ud800"}, InvalidReason.NOT_UNICODE, "1"),
+    ({"id": "1", "size": float("inf")}, InvalidReason.NOT_A_NUMBER, "1"),
     ({"id": "1", **nested(300)}, InvalidReason.TOO_DEEP, "1"),
     ({"id": "1", "body": "x" * MAX_DOCUMENT_BYTES}, InvalidReason.TOO_LARGE, "1"),
 ]
@@ -104,6 +105,22 @@ def test_meta_holds_the_common_keys_and_what_the_catalog_adds() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [
+        ({"templateFamily": "baseline"}, {"family": "baseline"}),
+        ({"templateFamily": None}, {}),
+        ({"templateFamily": {"odd": 1}}, {"warnings": ["family: not text"]}),
+        ({}, {}),
+        ("text", {}),
+        (None, {}),
+    ],
+)
+def test_meta_reads_a_property_inside_another(reference: Any, expected: dict[str, Any]) -> None:
+    observer = Observer(ObservationRules(type_key="a", meta={"family": "templateReference.templateFamily"}))
+    assert observer.observe({"id": "1", "templateReference": reference}).meta == expected
+
+
 @given(st.dictionaries(st.sampled_from([*COMMON_KEYS, "template_family", "unknown", "warnings"]), json_values))
 def test_unknown_meta_keys_are_dropped_and_never_fail(proposed: dict[str, Any]) -> None:
     meta = whitelisted_meta(proposed, frozenset({"template_family"}))
@@ -132,3 +149,52 @@ def test_no_json_value_breaks_a_page(value: Any) -> None:
     observations, invalid = OBSERVER.observe_page([value, {"id": "fine"}])
     assert len(observations) + len(invalid) == 2
     assert observations[-1].external_id == "fine"
+
+
+DETAILED = Observer(
+    ObservationRules(
+        type_key="a",
+        has_details=True,
+        volatile=frozenset({"version", "lastModifiedDateTime", "status"}),
+        change_signs=frozenset({"version", "lastModifiedDateTime"}),
+        sensitive=frozenset({"secret"}),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content_changes", "list_changes"),
+    [("version", False, True), ("lastModifiedDateTime", False, True), ("status", False, False), ("other", True, True)],
+)
+def test_the_list_hash_tells_when_details_may_have_changed(
+    name: str, content_changes: bool, list_changes: bool
+) -> None:
+    before, after = (DETAILED.observe({"id": "1", name: value}) for value in ("x", "y"))
+    assert before.list_hash is not None
+    assert len(before.list_hash) == 32
+    assert (before.content_hash != after.content_hash) is content_changes
+    assert (before.list_hash != after.list_hash) is list_changes
+
+
+def test_only_a_collection_with_details_has_a_list_hash() -> None:
+    assert OBSERVER.observe({"id": "1"}).list_hash is None
+
+
+def test_items_that_were_made_again_are_alike() -> None:
+    old, new = "6f0c8f5e-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
+    one, other = (
+        OBSERVER.observe(
+            {"id": own, "displayName": "x", "createdDateTime": own, "assignments": [{"id": f"{own}_g"}, {"id": "1_g"}]}
+        )
+        for own in (old, new)
+    )
+    assert one.content_hash != other.content_hash
+    assert one.likeness_hash == other.likeness_hash
+    assert len(one.likeness_hash) == 32
+    assert OBSERVER.observe({"id": old, "displayName": "y"}).likeness_hash != one.likeness_hash
+
+
+def test_an_id_field_of_another_name_is_no_part_of_the_likeness() -> None:
+    observer = Observer(ObservationRules(type_key="a", id_field="skuId"))
+    one, other = (observer.observe({"skuId": own, "units": 5}) for own in ("1", "2"))
+    assert one.likeness_hash == other.likeness_hash

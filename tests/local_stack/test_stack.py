@@ -82,6 +82,7 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
+@pytest.mark.slow
 def test_two_demos_show_what_changed_and_ordinary_commands_find_a_kept_stack(state: State) -> None:
     first = starter(state, "demo", "--json")
     assert first.returncode == 0, first.stderr

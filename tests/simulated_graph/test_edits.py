@@ -18,8 +18,9 @@ def snapshot(tenant: SimulatedTenant) -> dict[tuple[str, str], Any]:
     """Everything that the tenant lists, by collection and id; typed views left out, as they list it again."""
     collections = [each for each in ENDPOINTS.values() if not each.singleton and not each.cast_of]
     return {
-        (endpoint.path, document["id"]): document
+        (endpoint.path, document[endpoint.key]): document
         for endpoint in collections
+        if not endpoint.needs_filter
         for document in tenant.documents(endpoint.path)
     }
 
@@ -125,12 +126,13 @@ def nested(levels: int) -> dict[str, Any]:
 def test_hostile_objects_are_served_as_they_are(
     graph: SimulatedGraph, tenant: SimulatedTenant, connect: Any, hostile: Any
 ) -> None:
+    before = len(tenant.documents(CONFIGURATIONS))
     key = tenant.add(CONFIGURATIONS, hostile, raw=True)
     listed = json.loads(connect(graph).get(f"{SHOWN}?$expand=assignments&$select=id").content)["value"]
     assert listed[-1] == hostile
-    assert len(listed) == 29
+    assert len(listed) == before + 1
     tenant.remove(CONFIGURATIONS, key)
-    assert len(tenant.documents(CONFIGURATIONS)) == 28
+    assert len(tenant.documents(CONFIGURATIONS)) == before
 
 
 def test_an_id_can_come_twice(graph: SimulatedGraph, tenant: SimulatedTenant, connect: Any) -> None:
@@ -174,3 +176,99 @@ def test_the_smallest_tenants_have_generations_too() -> None:
     with SimulatedGraph(tenants=1, items_per_collection=1) as graph:
         graph.set_generation(12)
         assert graph.tenants[0].generation == 12
+
+
+def test_a_changed_setting_shows_in_the_policys_details_and_in_its_modified_time_alone(tenant: SimulatedTenant) -> None:
+    policy = tenant.documents(CATALOG)[0]
+    settings = f"{CATALOG}/{policy['id']}/settings"
+    others = tenant.documents(settings)[1:]
+    tenant.change(settings, "0", {"settingInstance": {"settingDefinitionId": "other"}})
+    assert tenant.documents(settings)[0]["settingInstance"] == {"settingDefinitionId": "other"}
+    assert tenant.documents(settings)[1:] == others
+    listed = tenant.documents(CATALOG)[0]
+    assert listed.pop("lastModifiedDateTime") > policy.pop("lastModifiedDateTime")
+    assert listed == policy
+
+
+def test_settings_replaced_as_a_whole_show_in_the_modified_time_alone(tenant: SimulatedTenant) -> None:
+    policy = tenant.documents(CATALOG)[0]
+    settings = tenant.documents(f"{CATALOG}/{policy['id']}/settings")
+    tenant.change(CATALOG, policy["id"], {"settings": settings[::-1]})
+    assert tenant.documents(f"{CATALOG}/{policy['id']}/settings") == settings[::-1]
+    listed = tenant.documents(CATALOG)[0]
+    assert listed.pop("lastModifiedDateTime") > policy.pop("lastModifiedDateTime")
+    assert listed == policy
+
+
+def test_a_silent_change_shows_in_the_details_alone(tenant: SimulatedTenant) -> None:
+    before = tenant.documents(CATALOG)
+    settings = f"{CATALOG}/{before[0]['id']}/settings"
+    tenant.change(settings, "0", {"settingInstance": None}, silently=True)
+    assert tenant.documents(settings)[0]["settingInstance"] is None
+    tenant.change(CATALOG, before[1]["id"], {"settings": []}, silently=True)
+    assert tenant.documents(CATALOG) == before
+
+
+def test_settings_are_counted_as_they_come_and_go(tenant: SimulatedTenant) -> None:
+    policy = tenant.documents(CATALOG)[0]
+    settings = f"{CATALOG}/{policy['id']}/settings"
+    key = tenant.add(settings, {"settingInstance": None})
+    assert tenant.get(f"{settings}/{key}")["settingInstance"] is None
+    assert tenant.documents(CATALOG)[0]["settingCount"] == policy["settingCount"] + 1
+    tenant.remove(settings, key)
+    assert tenant.documents(CATALOG)[0]["settingCount"] == policy["settingCount"]
+
+
+def test_what_merely_belongs_to_an_object_leaves_its_time_alone(tenant: SimulatedTenant) -> None:
+    tunnels = "deviceManagement/microsoftTunnelSites"
+    templates = "deviceManagement/notificationMessageTemplates"
+    for path, relation in ((tunnels, "microsoftTunnelServers"), (templates, "localizedNotificationMessages")):
+        owner = tenant.documents(path)[0]
+        below = f"{path}/{owner['id']}/{relation}"
+        tenant.change(below, tenant.documents(below)[0]["id"], {"displayName": "Other"})
+        assert tenant.documents(below)[0]["displayName"] == "Other"
+        assert tenant.documents(path)[0] == owner
+
+
+def test_single_relations_and_relations_of_relations_are_edited(tenant: SimulatedTenant) -> None:
+    tokens = "deviceManagement/depOnboardingSettings"
+    below = f"{tokens}/{tenant.documents(tokens)[0]['id']}/defaultIosEnrollmentProfile"
+    tenant.change(below, tenant.get(below)["id"], {"displayName": "Other"})
+    assert tenant.get(below)["displayName"] == "Other"
+    tenant.remove(below, tenant.get(below)["id"])
+    with pytest.raises(LookupError, match="404"):
+        tenant.get(below)
+
+    templates = "deviceManagement/groupPolicyConfigurations"
+    values = f"{templates}/{tenant.documents(templates)[0]['id']}/definitionValues"
+    presented = f"{values}/{tenant.documents(values)[0]['id']}/presentationValues"
+    tenant.change(presented, tenant.documents(presented)[0]["id"], {"value": "other"})
+    assert tenant.documents(presented)[0]["value"] == "other"
+
+    localizations = f"organization/{tenant.id}/branding/localizations"
+    tenant.change(localizations, "fr-FR", {"signInPageText": "Bonjour"})
+    assert tenant.get(f"{localizations}/fr-FR")["signInPageText"] == "Bonjour"
+
+
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        (f"{CATALOG}/{{id}}/unheardOf", "0"),
+        (f"{CATALOG}/{{id}}/settings", "unheardOf"),
+        (f"{CATALOG}/{{id}}/settings/0", "0"),
+        (f"{CATALOG}/{{id}}/settings/unheardOf/settingDefinitions", "0"),
+        (f"{CATALOG}/unheardOf/settings", "0"),
+        (f"{CATALOG}/{{id}}", "0"),
+    ],
+)
+def test_wrong_edits_below_an_object_are_refused(tenant: SimulatedTenant, path: str, key: str) -> None:
+    policy = tenant.documents(CATALOG)[0]["id"]
+    with pytest.raises(KeyError):
+        tenant.change(path.format(id=policy), key, {})
+
+
+def test_a_singleton_that_is_taken_away_is_not_found(tenant: SimulatedTenant) -> None:
+    path = "deviceManagement/androidForWorkSettings"
+    tenant.remove(path, tenant.get(path)["id"])
+    with pytest.raises(LookupError, match="404"):
+        tenant.get(path)

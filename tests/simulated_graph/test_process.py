@@ -96,7 +96,7 @@ def test_serves_its_tenants_and_can_be_steered(tmp_path: Path) -> None:
             len(control.get("/_simulator/requests", params={"kind": "direct", "after": after}).json()["requests"]) == 1
         )
         control.delete("/_simulator/requests")
-        assert control.get("/_simulator/requests").json() == {"requests": [], "counts": {}}
+        assert control.get("/_simulator/requests").json() == {"requests": [], "counts": {}, "paths": {}}
 
         wrong = [edit("explode"), edit("remove"), control.put("/_simulator/generation", json={"generation": -1})]
         assert [each.status_code for each in wrong] == [400, 404, 400]

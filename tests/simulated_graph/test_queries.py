@@ -39,11 +39,11 @@ def test_select_shows_just_that(sample: SimulatedGraph) -> None:
     ("path", "filtered", "count"),
     [
         ("deviceManagement/deviceConfigurations", "isof('microsoft.graph.iosUpdateConfiguration')", 4),
-        ("deviceManagement/deviceConfigurations", "not isof('microsoft.graph.iosUpdateConfiguration')", 24),
-        ("deviceManagement/deviceConfigurations", "omaSettings ne null or contains(displayName,' 028')", 5),
+        ("deviceManagement/deviceConfigurations", "not isof('microsoft.graph.iosUpdateConfiguration')", 84),
+        ("deviceManagement/deviceConfigurations", "omaSettings ne null or contains(displayName,' 028')", 8),
         ("deviceManagement/deviceConfigurations", "omaSettings ne null and endswith(displayName,' 001')", 1),
         ("deviceManagement/deviceConfigurations", "description eq 'it''s nothing'", 0),
-        ("deviceManagement/configurationPolicies", "templateReference/templateFamily eq 'none'", 24),
+        ("deviceManagement/configurationPolicies", "templateReference/templateFamily eq 'none'", 28),
         ("deviceManagement/roleDefinitions", "isBuiltIn eq false", 4),
         ("groups", "startswith(displayName,'gr')", 20),
         (

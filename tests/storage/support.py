@@ -21,6 +21,12 @@ def observation(type_key: str, external_id: str, **properties: Any) -> Observati
     return Observer(ObservationRules(type_key=type_key)).observe({"id": external_id, **properties})
 
 
+def listed(type_key: str, external_id: str, **properties: Any) -> Observation:
+    """What a list shows of an item that has details."""
+    rules = ObservationRules(type_key=type_key, has_details=True)
+    return Observer(rules).observe({"id": external_id, **properties})
+
+
 def identity(*type_keys: str, run_id: UUID | None = None) -> runs.RunIdentity:
     return runs.RunIdentity(run_id or uuid4(), "sync/test", Selection(type_keys=type_keys), "Contoso")
 
@@ -28,7 +34,7 @@ def identity(*type_keys: str, run_id: UUID | None = None) -> runs.RunIdentity:
 async def begin(database: Database, tenant_id: UUID, *type_keys: str, slots: runs.Slots = SLOTS) -> runs.RunIdentity:
     run = identity(*type_keys)
     async with database.tenant(tenant_id) as session:
-        assert await runs.open_run(session, run, slots) is runs.Opening.RUNNING
+        assert (await runs.open_run(session, run, slots)).state is runs.OpeningState.RUNNING
     return run
 
 

@@ -1,7 +1,7 @@
 """Row-level security: every table and every query, tried from another tenant's transaction."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import psycopg
@@ -10,12 +10,15 @@ from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from inventory.error_codes import ErrorCode
 from inventory.missing import RunCoverage
-from inventory.outcomes import Counts, RunStatus
-from storage import merging, queries, runs, staging
+from inventory.outcomes import Counts, Outcome, RunStatus
+from inventory.portfolio import PortfolioCounts, TenantChoice
+from inventory.selection import Selection
+from storage import confirming, details, documents, merging, pacing, portfolio, queries, runs, staging, versions
 from storage.database import Database
 from storage.models import Base
-from tests.storage.support import LEASE, SLOTS, begin, end, identity, land, observation
+from tests.storage.support import LEASE, SLOTS, begin, end, identity, land, listed, observation
 
 MINE, THEIRS = uuid4(), uuid4()
 
@@ -26,10 +29,18 @@ TABLES = frozenset(
         "sync_run_collection",
         "staged_item",
         "merged_wave",
+        "request_pace",
         "document",
         "inventory_item",
         "item_version",
+        "item_version_pin",
+        "pending_item",
+        "portfolio_run_tenant",
     }
+)
+OF_NO_TENANT = "portfolio_run"
+PORTFOLIO = portfolio.PortfolioIdentity(
+    uuid4(), "portfolio/test", Selection(type_keys=("a",)), TenantChoice(tenant_ids=(THEIRS,))
 )
 READABLE = {"staged_item": "staged_item_of_tenant"}
 
@@ -38,18 +49,27 @@ READABLE = {"staged_item": "staged_item_of_tenant"}
 async def their_run(database: Database) -> runs.RunIdentity:
     """Another tenant's open run, with rows in every table."""
     run = await begin(database, THEIRS, "a")
-    await land(database, THEIRS, run, [observation("a", "1", displayName="secret")])
+    await land(database, THEIRS, run, [observation("a", "1", displayName="secret"), listed("a", "3")])
     async with database.tenant(THEIRS) as session:
         await staging.stage(session, run.run_id, uuid4(), [observation("a", "2")])
+        await pacing.pause(session, "apps", LEASE)
+        await versions.pin(session, "a", "1", 1, "the test", None)
+    async with database.no_tenant() as session:
+        await portfolio.open_portfolio(session, PORTFOLIO)
+    async with database.tenant(THEIRS) as session:
+        await portfolio.record_tenant(
+            session, PORTFOLIO.portfolio_run_id, portfolio.Outcome(run.run_id, RunStatus.SUCCESS, False, [])
+        )
     return run
 
 
 def test_the_tables_are_these() -> None:
-    assert set(Base.metadata.tables) == TABLES
-    for table in Base.metadata.tables.values():
+    assert set(Base.metadata.tables) == TABLES | {OF_NO_TENANT}
+    for name in TABLES:
+        table = Base.metadata.tables[name]
         assert next(iter(table.primary_key.columns)).name == "tenant_id"
         for key in table.foreign_key_constraints:
-            assert "tenant_id" in [column.name for column in key.columns]
+            assert "tenant_id" in [column.name for column in key.columns] or key.referred_table.name == OF_NO_TENANT
 
 
 @pytest.mark.parametrize("table", sorted(TABLES))
@@ -80,15 +100,23 @@ INSERTS = {
     "sync_run": "(tenant_id, run_id, workflow_id, selection_hash, selection, lease_expires_at)"
     " VALUES (:theirs, gen_random_uuid(), 'w', repeat('a', 64), '{}', now())",
     "sync_run_collection": "(tenant_id, run_id, type_key) VALUES (:theirs, :run_id, 'b')",
-    "staged_item": "(tenant_id, run_id, fetch_token, type_key, external_id, meta, content_hash, document)"
-    " VALUES (:theirs, :run_id, gen_random_uuid(), 'a', '1', '{}', '', '')",
+    "staged_item": "(tenant_id, run_id, fetch_token, type_key, external_id, meta, content_hash, document,"
+    " document_size, likeness_hash, is_whole)"
+    " VALUES (:theirs, :run_id, gen_random_uuid(), 'a', '1', '{}', '', '', 0, '', true)",
     "merged_wave": "(tenant_id, run_id, fetch_token) VALUES (:theirs, :run_id, gen_random_uuid())",
-    "document": "(tenant_id, content_hash, body) VALUES (:theirs, sha256('x'), '{}')",
+    "request_pace": "(tenant_id, throttle_family) VALUES (:theirs, 'directory')",
+    "document": "(tenant_id, content_hash, body, size) VALUES (:theirs, sha256('x'), '{}', 2)",
     "inventory_item": "(tenant_id, type_key, external_id, meta, content_hash, version_number, first_seen_at,"
     " first_seen_run_id, content_changed_at, last_seen_at, last_seen_run_id)"
     " VALUES (:theirs, 'a', 'new', '{}', sha256('x'), 1, now(), :run_id, now(), now(), :run_id)",
-    "item_version": "(tenant_id, type_key, external_id, version_number, content_hash, observed_at, run_id)"
-    " SELECT :theirs, 'a', '1', 99, sha256('x'), now(), :run_id",
+    "item_version": "(tenant_id, type_key, external_id, version_number, content_hash, first_observed_at,"
+    " first_observed_run_id) SELECT :theirs, 'a', '1', 99, sha256('x'), now(), :run_id",
+    "item_version_pin": "(tenant_id, type_key, external_id, version_number, pinned_by)"
+    " VALUES (:theirs, 'a', '1', 1, 'me')",
+    "portfolio_run_tenant": "(tenant_id, portfolio_run_id, status, joined)"
+    " VALUES (:theirs, gen_random_uuid(), 'success', false)",
+    "pending_item": "(tenant_id, run_id, type_key, external_id, shard, list_hash, list_document, list_document_size)"
+    " VALUES (:theirs, :run_id, 'a', '9', 0, '', '', 0)",
 }
 
 
@@ -126,13 +154,45 @@ async def _crossing_queries(
         except queries.UnknownSelectionError:
             return None
 
+    async def there_now() -> object:
+        return [item async for item in documents.items_at(session, datetime.max.replace(tzinfo=UTC))]
+
+    async def forgotten(some: Awaitable[versions.Forgotten]) -> object:
+        return (await some).versions
+
+    async def waited(turn: Awaitable[pacing.Turn]) -> object:
+        return (await turn).wait
+
     return {
         "run_record": lambda: queries.run_record(session, theirs.run_id),
         "recent_runs": lambda: queries.recent_runs(session, 100),
         "question": lambda: queries.question(session, their_hash),
         "items": listed_items,
         "missing_items": listed_missing,
+        "item": lambda: queries.item(session, "a", "1"),
+        "history": lambda: versions.history(session, "a", "1"),
+        "find": lambda: documents.find(session, "a", "1", 10),
+        "some_items": lambda: documents.some_items(session, "a"),
+        "document": lambda: documents.document(session, "a", "1", 1),
+        "items_at": there_now,
+        "types_not_read": lambda: documents.types_not_read(session, datetime.max.replace(tzinfo=UTC)),
         "resolve_selection_hash": resolved,
+        "expired_runs": lambda: runs.expired_runs(session, 100),
+        "close_abandoned": lambda: runs.close_abandoned(session, theirs.run_id),
+        "count_unlisted": lambda: confirming.count_unlisted(session, theirs.run_id, ["a"]),
+        "some_unlisted": lambda: confirming.some_unlisted(session, theirs.run_id, ["a"], 10),
+        "take_turn": lambda: waited(pacing.take_turn(session, "apps", None)),
+        "count_pending": lambda: details.count_pending(session, theirs.run_id, ["a"]),
+        "some_pending": lambda: details.some_pending(session, theirs.run_id, [details.Share("a")], 10),
+        "left": lambda: details.left(session, theirs.run_id, [details.Share("a")]),
+        "pin": lambda: versions.pin(session, "a", "1", 1, "me", None),
+        "unpin": lambda: versions.unpin(session, "a", "1", 1, "the test"),
+        "forget": lambda: forgotten(versions.forget(session, older_than=timedelta(0), kept=0, most=10)),
+        "recorded": lambda: merging.recorded(session, theirs.run_id, uuid4()),
+        "ended_runs": lambda: portfolio.ended_runs(session, [theirs.run_id]),
+        "portfolio_record": lambda: portfolio.portfolio_record(session, PORTFOLIO.portfolio_run_id),
+        "ids_beginning": lambda: portfolio.ids_beginning(session, str(PORTFOLIO.portfolio_run_id)),
+        "recent_portfolio_runs": lambda: portfolio.recent_portfolio_runs(session, 100),
         "renew_lease": lambda: runs.renew_lease(session, theirs.run_id, LEASE),
     }
 
@@ -148,7 +208,7 @@ async def test_opening_and_closing_a_run_of_the_same_id_leaves_the_other_tenants
 ) -> None:
     mine = identity("a", run_id=uuid4())
     async with database.tenant(MINE) as session:
-        assert await runs.open_run(session, mine, SLOTS) is runs.Opening.RUNNING
+        assert (await runs.open_run(session, mine, SLOTS)).state is runs.OpeningState.RUNNING
     await end(database, MINE, mine)
     async with database.tenant(THEIRS, read_only=True) as session:
         record = await queries.run_record(session, their_run.run_id)
@@ -185,7 +245,7 @@ async def test_the_portfolio_reads_all_tenants_and_writes_none(database: Databas
     await end(database, MINE, await begin(database, MINE, "a"))
     async with database.portfolio() as session:
         assert {run.tenant_id for run in await queries.recent_runs(session, 10)} == {MINE, THEIRS}
-        for table in sorted(TABLES):
+        for table in sorted(TABLES | {OF_NO_TENANT}):
             for privilege in ("INSERT", "UPDATE", "DELETE", "TRUNCATE"):
                 held = await session.execute(
                     text("SELECT has_any_column_privilege(:table, :privilege)")
@@ -198,3 +258,64 @@ async def test_the_portfolio_reads_all_tenants_and_writes_none(database: Databas
 
 def test_counts_are_all_stored() -> None:
     assert set(Counts.model_fields) <= {column.name for column in Base.metadata.tables["sync_run"].columns}
+
+
+async def test_a_portfolio_run_names_tenants_so_no_tenants_transaction_sees_or_writes_it(
+    database: Database, their_run: runs.RunIdentity
+) -> None:
+    for tenant_id in (MINE, THEIRS):
+        async with database.tenant(tenant_id) as session:
+            for statement in ("UPDATE portfolio_run SET schedule = 'x'", "DELETE FROM portfolio_run"):
+                assert (await session.execute(text(statement))).rowcount == 0  # type: ignore[attr-defined]
+        other = PORTFOLIO._replace(portfolio_run_id=uuid4())
+        with pytest.raises(ProgrammingError) as refused:
+            async with database.tenant(tenant_id) as session:
+                await portfolio.open_portfolio(session, other)
+        assert isinstance(refused.value.orig, psycopg.errors.InsufficientPrivilege)
+    async with database.portfolio() as session:
+        (record,) = await portfolio.recent_portfolio_runs(session, 10)
+    assert (record.portfolio_run_id, record.schedule) == (PORTFOLIO.portfolio_run_id, None)
+
+
+async def test_what_belongs_to_no_tenant_is_written_without_a_view_of_any(
+    database: Database, their_run: runs.RunIdentity
+) -> None:
+    async with database.no_tenant() as session:
+        for table in TABLES:
+            count = await session.execute(text(f"SELECT count(*) FROM {READABLE.get(table, table)}"))
+            assert count.scalar_one() == 0, table
+        assert (await session.execute(text("SELECT count(*) FROM portfolio_run"))).scalar_one() == 1
+        counts = PortfolioCounts(tenants=1, success=1)
+        ending = portfolio.Ending(RunStatus.SUCCESS, counts, [])
+        await portfolio.close_portfolio(session, PORTFOLIO.portfolio_run_id, ending)
+        late = ending._replace(status=RunStatus.FAILED)
+        await portfolio.close_portfolio(session, PORTFOLIO.portfolio_run_id, late)
+    async with database.portfolio() as session:
+        record = await portfolio.portfolio_record(session, PORTFOLIO.portfolio_run_id)
+    assert record is not None
+    assert (record.status, record.counts) == (RunStatus.SUCCESS, counts), "closed once"
+    (tenant,) = record.tenants
+    assert (tenant.tenant_id, tenant.run_id, tenant.status) == (THEIRS, their_run.run_id, RunStatus.SUCCESS)
+
+
+async def test_the_outcome_of_a_tenant_is_copied_from_its_runs_record(
+    database: Database, their_run: runs.RunIdentity
+) -> None:
+    await end(database, THEIRS, their_run, RunStatus.FAILED, {"a": (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)})
+    outcome = portfolio.Outcome(their_run.run_id, RunStatus.FAILED, True, [ErrorCode.UNEXPECTED_ERROR])
+    for _ in range(2):
+        async with database.tenant(THEIRS) as session:
+            codes = await portfolio.record_tenant(session, PORTFOLIO.portfolio_run_id, outcome)
+        assert codes == [ErrorCode.GRAPH_THROTTLED]
+    async with database.portfolio() as session:
+        record = await portfolio.portfolio_record(session, PORTFOLIO.portfolio_run_id)
+        run = await queries.run_record(session, their_run.run_id)
+    assert record is not None
+    assert run is not None
+    (tenant,) = record.tenants
+    assert (tenant.status, tenant.joined, tenant.started_at, tenant.finished_at) == (
+        RunStatus.FAILED,
+        True,
+        run.started_at,
+        run.finished_at,
+    )

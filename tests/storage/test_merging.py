@@ -136,7 +136,7 @@ async def test_a_listing_that_began_anew_has_no_duplicates(database: Database) -
     async with database.tenant(TENANT) as session:
         await staging.stage(session, run.run_id, token, [observation("a", "1")])
         merged = await merging.merge(session, run.run_id, token, promised_rows=1, restarted=["a"])
-    assert (merged.unchanged, merged.duplicates) == (1, {})
+    assert (merged.unchanged, merged.duplicates, merged.reread) == (0, {}, {"a": 1})
 
 
 listing = st.dictionaries(st.sampled_from("123456"), st.integers(0, 2), max_size=6)

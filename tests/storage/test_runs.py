@@ -1,5 +1,5 @@
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
@@ -22,9 +22,9 @@ async def _record(database: Database, run: runs.RunIdentity) -> RunRecord:
     return record
 
 
-async def _open(database: Database, run: runs.RunIdentity, slots: runs.Slots = SLOTS) -> runs.Opening:
+async def _open(database: Database, run: runs.RunIdentity, slots: runs.Slots = SLOTS) -> runs.OpeningState:
     async with database.tenant(TENANT) as session:
-        return await runs.open_run(session, run, slots)
+        return (await runs.open_run(session, run, slots)).state
 
 
 async def _expire_lease(database: Database, run: runs.RunIdentity) -> None:
@@ -37,9 +37,9 @@ async def _expire_lease(database: Database, run: runs.RunIdentity) -> None:
 
 async def test_opening_twice_is_opening_once(database: Database) -> None:
     run = identity("a")
-    assert await _open(database, run) is runs.Opening.RUNNING
+    assert await _open(database, run) is runs.OpeningState.RUNNING
     first = await _record(database, run)
-    assert await _open(database, run) is runs.Opening.RUNNING
+    assert await _open(database, run) is runs.OpeningState.RUNNING
     assert (await _record(database, run)).started_at == first.started_at
     assert first.collections["a"].outcome is Outcome.INCOMPLETE
 
@@ -48,7 +48,7 @@ async def test_a_tenant_has_only_so_many_slots(database: Database) -> None:
     slots = SLOTS._replace(per_tenant=1)
     await begin(database, TENANT, "a", slots=slots)
     waiting = identity("b")
-    assert await _open(database, waiting, slots) is runs.Opening.WAITING_FOR_SLOT
+    assert await _open(database, waiting, slots) is runs.OpeningState.WAITING_FOR_SLOT
     assert (await _record(database, waiting)).status is RunStatus.QUEUED
     await begin(database, NEIGHBOUR, "a", slots=slots)
 
@@ -57,16 +57,16 @@ async def test_all_tenants_together_have_only_so_many_slots(database: Database) 
     slots = SLOTS._replace(overall=1)
     neighbour = await begin(database, NEIGHBOUR, "a", slots=slots)
     waiting = identity("a")
-    assert await _open(database, waiting, slots) is runs.Opening.WAITING_FOR_SLOT
+    assert await _open(database, waiting, slots) is runs.OpeningState.WAITING_FOR_SLOT
     await end(database, NEIGHBOUR, neighbour)
-    assert await _open(database, waiting, slots) is runs.Opening.RUNNING
+    assert await _open(database, waiting, slots) is runs.OpeningState.RUNNING
 
 
 async def test_an_expired_lease_frees_its_slot(database: Database) -> None:
     slots = SLOTS._replace(per_tenant=1)
     gone = await begin(database, TENANT, "a", slots=slots)
     await _expire_lease(database, gone)
-    assert await _open(database, identity("b"), slots) is runs.Opening.RUNNING
+    assert await _open(database, identity("b"), slots) is runs.OpeningState.RUNNING
 
 
 async def test_the_next_run_of_a_selection_waits_for_an_open_one_and_closes_an_abandoned_one(
@@ -74,9 +74,9 @@ async def test_the_next_run_of_a_selection_waits_for_an_open_one_and_closes_an_a
 ) -> None:
     dead = await begin(database, TENANT, "a")
     heir = identity("a")
-    assert await _open(database, heir) is runs.Opening.WAITING_FOR_PREDECESSOR
+    assert await _open(database, heir) is runs.OpeningState.WAITING_FOR_PREDECESSOR
     await _expire_lease(database, dead)
-    assert await _open(database, heir) is runs.Opening.RUNNING
+    assert await _open(database, heir) is runs.OpeningState.RUNNING
     closed = await _record(database, dead)
     assert closed.status is RunStatus.FAILED
     assert closed.error_codes == [ErrorCode.RUN_ABANDONED]
@@ -106,7 +106,7 @@ async def test_closing_twice_is_closing_once(database: Database) -> None:
     assert answers == [(RunStatus.SUCCESS, Counts(observed=3))] * 2
     record = await _record(database, run)
     assert (record.status, record.error_codes) == (RunStatus.SUCCESS, [])
-    assert await _open(database, run) is runs.Opening.ENDED
+    assert await _open(database, run) is runs.OpeningState.ENDED
 
 
 async def test_a_run_that_never_opened_is_recorded_as_it_ends(database: Database) -> None:
@@ -167,3 +167,77 @@ async def test_a_selection_hash_may_be_shortened_while_it_is_unambiguous(databas
     async with database.tenant(TENANT, read_only=True) as session:
         with pytest.raises(queries.UnknownSelectionError, match="several selections"):
             await queries.resolve_selection_hash(session, "")
+
+
+async def _open_as(database: Database, tenant: UUID, run: runs.RunIdentity, slots: runs.Slots) -> runs.Opening:
+    async with database.tenant(tenant) as session:
+        return await runs.open_run(session, run, slots)
+
+
+async def test_slots_are_given_first_come_first_served(database: Database) -> None:
+    slots = SLOTS._replace(overall=1)
+    holder = await begin(database, NEIGHBOUR, "a", slots=slots)
+    queue = [identity(type_key) for type_key in "abc"]
+    for place, run in enumerate(queue):
+        assert await _open_as(database, TENANT, run, slots) == (runs.OpeningState.WAITING_FOR_SLOT, place)
+    await end(database, NEIGHBOUR, holder)
+    for run in queue:
+        for late in queue[queue.index(run) + 1 :]:
+            assert await _open(database, late, slots) is runs.OpeningState.WAITING_FOR_SLOT
+        assert await _open(database, run, slots) is runs.OpeningState.RUNNING
+        await end(database, TENANT, run)
+
+
+async def test_a_tenant_whose_own_slots_are_taken_holds_nobody_else_up(database: Database) -> None:
+    slots = SLOTS._replace(per_tenant=1, overall=2)
+    await begin(database, TENANT, "a", slots=slots)
+    for type_key in "bcd":
+        assert await _open(database, identity(type_key), slots) is runs.OpeningState.WAITING_FOR_SLOT
+    assert (await _open_as(database, NEIGHBOUR, identity("a"), slots)).state is runs.OpeningState.RUNNING
+
+
+async def test_a_tenant_with_many_runs_gets_no_more_than_its_turns(database: Database) -> None:
+    slots = SLOTS._replace(per_tenant=2, overall=3)
+    holders = [await begin(database, uuid4(), "a", slots=slots) for _ in range(3)]
+    many = [identity(type_key) for type_key in "abcd"]
+    for run in many:
+        await _open(database, run, slots)
+    small = identity("a")
+    assert (await _open_as(database, NEIGHBOUR, small, slots)).ahead == 4
+    async with database.portfolio() as session:
+        tenants = {
+            row.run_id: row.tenant_id for row in await session.execute(text("SELECT run_id, tenant_id FROM sync_run"))
+        }
+    for holder in holders:
+        await end(database, tenants[holder.run_id], holder)
+    assert (await _open_as(database, NEIGHBOUR, small, slots)).state is runs.OpeningState.RUNNING
+    states = [await _open(database, run, slots) for run in many]
+    assert states.count(runs.OpeningState.RUNNING) == 2
+
+
+async def test_one_that_left_the_queue_without_a_word_holds_nobody_up(database: Database) -> None:
+    slots = SLOTS._replace(overall=1)
+    holder = await begin(database, NEIGHBOUR, "a", slots=slots)
+    dead, alive = identity("a"), identity("b")
+    for run in (dead, alive):
+        await _open(database, run, slots)
+    await end(database, NEIGHBOUR, holder)
+    assert await _open(database, alive, slots) is runs.OpeningState.WAITING_FOR_SLOT
+    await _expire_lease(database, dead)
+    assert await _open(database, alive, slots) is runs.OpeningState.RUNNING
+
+
+async def test_an_expired_run_is_named_and_closed_as_abandoned_once(database: Database) -> None:
+    await sync(database, TENANT, [observation("a", "1")], "a")
+    dead, alive = await begin(database, TENANT, "a"), await begin(database, NEIGHBOUR, "a")
+    await _expire_lease(database, dead)
+    async with database.portfolio() as session:
+        expired = await runs.expired_runs(session, 10)
+    assert expired == [runs.OpenRun(TENANT, dead.run_id, dead.workflow_id)]
+    for tenant, run, closes in ((TENANT, dead, True), (TENANT, dead, False), (NEIGHBOUR, alive, False)):
+        async with database.tenant(tenant) as session:
+            assert await runs.close_abandoned(session, run.run_id) is closes
+    record = await _record(database, dead)
+    assert (record.status, record.error_codes) == (RunStatus.FAILED, [ErrorCode.RUN_ABANDONED])
+    assert (record.counts.missing, record.counts.errors) == (1, 1)
+    assert record.collections["a"].error_code is ErrorCode.RUN_ABANDONED

@@ -1,12 +1,15 @@
 import asyncio
+from hashlib import sha256
 from uuid import uuid4
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, text
 
+from storage.compression import decompress
 from storage.database import (
     Database,
     DatabaseUrlError,
@@ -17,7 +20,7 @@ from storage.database import (
     database_url as sqlalchemy_url,
 )
 from storage.models import Base
-from storage.schema import head, upgrade
+from storage.schema import _config, head, upgrade
 
 
 def test_the_migrations_make_what_the_models_say(database_url: str) -> None:
@@ -27,6 +30,51 @@ def test_the_migrations_make_what_the_models_say(database_url: str) -> None:
             connection, opts={"compare_type": True, "compare_server_default": False, "target_metadata": Base.metadata}
         )
         assert compare_metadata(context, Base.metadata) == []
+    engine.dispose()
+
+
+FILLED_AT_0001 = """
+SELECT set_config('app.tenant_id', gen_random_uuid()::text, false);
+INSERT INTO tenant (name) VALUES ('Contoso');
+INSERT INTO sync_run (run_id, workflow_id, selection_hash, selection, lease_expires_at)
+    VALUES (gen_random_uuid(), 'sync/x', repeat('a', 64), '{}', clock_timestamp() + interval '1 minute');
+INSERT INTO inventory_item (type_key, external_id, display_name, meta, content_hash, version_number, first_seen_at,
+        first_seen_run_id, content_changed_at, last_seen_at, last_seen_run_id)
+    SELECT type_key, n::text, 'now', '{}', sha256(n::text::bytea), 2, now(), gen_random_uuid(), now(), now(),
+        gen_random_uuid()
+    FROM generate_series(1, 1500) AS n, unnest(ARRAY['groups', 'configurationPolicies']) AS type_key;
+INSERT INTO document (content_hash, body) SELECT sha256(n::text::bytea), n::text FROM generate_series(0, 1500) AS n;
+INSERT INTO item_version (type_key, external_id, version_number, content_hash, observed_at, run_id)
+    SELECT type_key, external_id, number, sha256(CASE number WHEN 1 THEN '0' ELSE external_id END::bytea), now(),
+        first_seen_run_id
+    FROM inventory_item, generate_series(1, 2) AS number
+"""
+
+UPGRADED = """
+SELECT
+    (SELECT count(*) FROM inventory_item WHERE missing_confirmed_at IS NULL) AS items,
+    (SELECT count(*) FROM inventory_item WHERE NOT details_complete) AS to_be_detailed,
+    (SELECT count(*) FROM item_version WHERE display_name = 'now' AND version_number = 2) AS named,
+    (SELECT count(*) FROM item_version WHERE last_observed_at IS NULL AND first_observed_at IS NOT NULL) AS versions,
+    (SELECT count(*) FROM item_version WHERE NOT details_complete AND type_key = 'configurationPolicies') AS incomplete
+"""
+
+
+def test_an_upgrade_from_the_first_release_keeps_what_is_there(empty_database_url: str) -> None:
+    engine = create_engine(sqlalchemy_url(empty_database_url))
+    with engine.connect() as connection:
+        command.upgrade(_config(connection), "0001")
+        connection.execute(text(FILLED_AT_0001))
+        connection.commit()
+    assert upgrade(empty_database_url) == ("0001", head())
+    with engine.connect() as connection:
+        kept = connection.execute(text(UPGRADED)).one()
+        documents = connection.execute(text("SELECT content_hash, body, size FROM document")).all()
+        turn = connection.execute(text("SELECT may_start, ahead FROM slot_turn((SELECT run_id FROM sync_run), 2, 20)"))
+        assert (tuple(kept), tuple(turn.one())) == ((3000, 1500, 3000, 6000, 3000), (True, 0))
+    assert sorted(decompress(row.body) for row in documents) == sorted(str(n).encode() for n in range(1501))
+    assert all(sha256(decompress(row.body)).digest() == bytes(row.content_hash) for row in documents)
+    assert all(len(decompress(row.body)) == row.size for row in documents)
     engine.dispose()
 
 
@@ -81,3 +129,9 @@ async def test_a_connection_that_dies_is_unavailable_and_the_next_one_works(data
             assert (await session.execute(text("SELECT 1"))).scalar_one() == 1
     finally:
         await database.close()
+
+
+async def test_a_trouble_of_the_caller_is_not_taken_for_one_of_postgresql(database: Database) -> None:
+    with pytest.raises(BrokenPipeError):
+        async with database.tenant(uuid4()):
+            raise BrokenPipeError

@@ -20,3 +20,16 @@ async def skipping() -> AsyncIterator[WorkflowEnvironment]:
     )
     async with environment:
         yield environment
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def short() -> AsyncIterator[WorkflowEnvironment]:
+    """A dev server that suggests to continue as new after sixty events."""
+    environment = await WorkflowEnvironment.start_local(
+        data_converter=pydantic_data_converter,
+        dev_server_existing_path=str(Path(sysconfig.get_path("scripts")) / "temporal"),
+        dev_server_extra_args=["--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=60"],
+        search_attributes=ALL,
+    )
+    async with environment:
+        yield environment

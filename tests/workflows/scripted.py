@@ -6,6 +6,7 @@ What needs the real parts is tested with them in `tests/end_to_end`.
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from uuid import uuid4
 
 from temporalio import activity
@@ -13,7 +14,13 @@ from temporalio import activity
 from activities.messages import (
     ActivityName,
     BeginRunResult,
+    Confirmed,
+    ConfirmMissing,
+    ConfirmMissingResult,
     CursorFailure,
+    DetailProgress,
+    FetchDetails,
+    FetchDetailsResult,
     FetchPages,
     FetchPagesResult,
     FinishRun,
@@ -37,15 +44,37 @@ class Script:
     """What Graph would answer: per collection the pages of its listing, in the order that they are asked for."""
 
     pages: dict[str, list[Page]]
-    policy: RunPolicy = field(default_factory=RunPolicy)
+    policy: RunPolicy = field(default_factory=lambda: RunPolicy(family_pauses=True))
+    families: dict[str, str] = field(default_factory=dict)
     openings: list[str] = field(default_factory=list)
     before_fetch: Callable[[FetchPages], Awaitable[None]] | None = None
     before_upsert: Callable[[UpsertItems], Awaitable[None]] | None = None
+    before_finish: Callable[[FinishRun], Awaitable[None]] | None = None
     losses: int = 0
     loops: bool = False
+    confirmable: bool = True
+    unlisted: dict[str, int] = field(default_factory=dict)
+    """Items per collection that the listing did not show; two are answered at a time."""
+    confirm_failures: list[CursorFailure] = field(default_factory=list)
+    pending: dict[str, int] = field(default_factory=dict)
+    """Items per collection whose details are to be read; three of a part are answered at a time."""
+    detail_failures: list[CursorFailure | None] = field(default_factory=list)
+    """What each wave of details in turn comes to; None for one that is answered."""
+    given_up: list[CursorFailure] = field(default_factory=list)
+    large_details_from: int = 99
+    """Waves of so many requests for details are too large to be answered."""
+    paced: list[timedelta] = field(default_factory=list)
+    too_large_from: int = 99
+    """Waves of so many pages are too large to be answered."""
 
     fetches: list[FetchPages] = field(default_factory=list)
     upserts: list[UpsertItems] = field(default_factory=list)
+    confirms: list[ConfirmMissing] = field(default_factory=list)
+    details: list[FetchDetails] = field(default_factory=list)
+    confirming: asyncio.Event = field(default_factory=asyncio.Event)
+    detailing: asyncio.Event = field(default_factory=asyncio.Event)
+    second_page: asyncio.Event = field(default_factory=asyncio.Event)
+    parts: dict[tuple[str, int], int] = field(default_factory=dict)
     renewals: int = 0
     finished: list[FinishRun] = field(default_factory=list)
 
@@ -54,7 +83,13 @@ class Script:
         opening = self.openings.pop(0) if self.openings else "running"
         plan = [
             PlannedCollection(
-                type_key=key, first_url=f"/{key}", api_version="beta", throttle_family="family", wave_limit=20
+                type_key=key,
+                first_url=f"/{key}",
+                api_version="beta",
+                throttle_family=self.families.get(key, "family"),
+                wave_limit=20,
+                confirmable=self.confirmable,
+                detailed=key in self.pending,
             )
             for key in run.selection.type_keys
         ]
@@ -63,8 +98,14 @@ class Script:
     @activity.defn(name=ActivityName.FETCH_PAGES)
     async def fetch_pages(self, request: FetchPages) -> FetchPagesResult:
         self.fetches.append(request)
+        if len(self.fetches) == 2:
+            self.second_page.set()
+        if self.paced:
+            return FetchPagesResult(fetch_token=uuid4(), rows=0, requests=0, pages=[], paced=self.paced.pop(0))
         if self.before_fetch is not None:
             await self.before_fetch(request)
+        if len(request.cursors) >= self.too_large_from:
+            return FetchPagesResult(fetch_token=uuid4(), rows=0, requests=0, pages=[], too_large=True)
         pages = [self._page(cursor.type_key) for cursor in request.cursors]
         return FetchPagesResult(
             fetch_token=uuid4(), rows=sum(page.items for page in pages), requests=len(pages), pages=pages
@@ -90,7 +131,48 @@ class Script:
         if self.losses:
             self.losses -= 1
             return UpsertItemsResult(lost=True)
-        return UpsertItemsResult(created=request.promised_rows)
+        return UpsertItemsResult(
+            created=request.promised_rows,
+            unlisted={key: self.unlisted.get(key, 0) for key in request.ended},
+            pending={key: self.pending[key] for key in request.detailed},
+        )
+
+    @activity.defn(name=ActivityName.CONFIRM_MISSING)
+    async def confirm_missing(self, request: ConfirmMissing) -> ConfirmMissingResult:
+        self.confirms.append(request)
+        self.confirming.set()
+        failure = self.confirm_failures.pop(0) if self.confirm_failures else None
+        answer = {}
+        for key in request.type_keys:
+            settled = 0 if failure else min(2, self.unlisted[key])
+            self.unlisted[key] -= settled
+            answer[key] = Confirmed(
+                found=settled // 2, gone=settled - settled // 2, left=self.unlisted[key], failure=failure
+            )
+        return ConfirmMissingResult(requests=2, collections=answer)
+
+    @activity.defn(name=ActivityName.FETCH_DETAILS)
+    async def fetch_details(self, request: FetchDetails) -> FetchDetailsResult:
+        self.details.append(request)
+        self.detailing.set()
+        if request.limit >= self.large_details_from:
+            return FetchDetailsResult(requests=request.limit, too_large=True)
+        failure = self.detail_failures.pop(0) if self.detail_failures else None
+        cause = self.given_up.pop(0) if self.given_up and failure is None else None
+        progress = {}
+        for share in request.shares:
+            of_part = self.parts.setdefault((share.type_key, share.part), -(-self.pending[share.type_key] // share.of))
+            read = 0 if failure else min(3, of_part)
+            self.parts[share.type_key, share.part] -= read
+            progress[share.type_key] = DetailProgress(
+                read=read,
+                left=self.parts[share.type_key, share.part],
+                failed=1 if cause else 0,
+                moved=read > 0,
+                failure=failure,
+                cause=cause,
+            )
+        return FetchDetailsResult(requests=3, changed=0, collections=progress)
 
     @activity.defn(name=ActivityName.RENEW_LEASE)
     async def renew_lease(self, _: RenewLease) -> RenewLeaseResult:
@@ -100,10 +182,20 @@ class Script:
     @activity.defn(name=ActivityName.FINISH_RUN)
     async def finish_run(self, request: FinishRun) -> FinishRunResult:
         self.finished.append(request)
+        if self.before_finish is not None:
+            await self.before_finish(request)
         return FinishRunResult(status=request.status, counts=request.counts)
 
     def activities(self) -> list[Callable[..., Awaitable[object]]]:
-        return [self.begin_run, self.fetch_pages, self.upsert_items, self.renew_lease, self.finish_run]
+        return [
+            self.begin_run,
+            self.fetch_pages,
+            self.upsert_items,
+            self.confirm_missing,
+            self.fetch_details,
+            self.renew_lease,
+            self.finish_run,
+        ]
 
 
 async def until_cancelled(_: object) -> None:

@@ -1,9 +1,6 @@
 """A run whose history grows long continues as new, and is the same run."""
 
-import sysconfig
-from pathlib import Path
-
-from temporalio.contrib.pydantic import pydantic_data_converter
+import pytest
 from temporalio.testing import WorkflowEnvironment
 
 from activities.messages import CursorFailure
@@ -11,27 +8,21 @@ from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
 from tests.workflows.scripted import Script
 from tests.workflows.test_sync_workflow import started
-from workflows.search_attributes import ALL
 from workflows.sync import SyncWorkflow
 
 THROTTLED = CursorFailure(code=ErrorCode.GRAPH_THROTTLED, retryable=True)
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 UNLICENSED = CursorFailure(code=ErrorCode.GRAPH_NOT_LICENSED, retryable=False)
 
 
-async def test_a_long_run_continues_as_new_under_the_same_run_id() -> None:
-    environment = await WorkflowEnvironment.start_local(
-        data_converter=pydantic_data_converter,
-        dev_server_existing_path=str(Path(sysconfig.get_path("scripts")) / "temporal"),
-        dev_server_extra_args=["--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=60"],
-        search_attributes=ALL,
-    )
-    async with environment:
-        script = Script({"a": [2] * 40, "b": [1, THROTTLED, 1], "c": [UNLICENSED]})
-        async with started(environment, script) as handle:
-            result = await handle.result()
-            description = await environment.client.get_workflow_handle(handle.id).describe()
-            last = await environment.client.get_workflow_handle(handle.id).query(SyncWorkflow.progress)
+async def test_a_long_run_continues_as_new_under_the_same_run_id(short: WorkflowEnvironment) -> None:
+    script = Script({"a": [2] * 40, "b": [1, THROTTLED, 1], "c": [UNLICENSED]})
+    async with started(short, script) as handle:
+        result = await handle.result()
+        description = await short.client.get_workflow_handle(handle.id).describe()
+        last = await short.client.get_workflow_handle(handle.id).query(SyncWorkflow.progress)
     assert result.status is RunStatus.SUCCESS
     assert str(result.run_id) == handle.first_execution_run_id != description.run_id
     assert (result.counts.pages, result.counts.observed, result.counts.created) == (42, 82, 82)

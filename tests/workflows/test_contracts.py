@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 from temporalio import activity
+from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer
@@ -21,37 +22,70 @@ from tests.workflows.test_sync_workflow import THROTTLED, started
 from worker import WORKFLOWS
 from worker import activities as activities_of_worker
 from workflows.frontier import Cursor, Frontier
+from workflows.messages import PortfolioState
+from workflows.portfolio import PortfolioWorkflow
+from workflows.retention import RetentionWorkflow
+from workflows.sweep import SweepWorkflow
 from workflows.sync import SyncWorkflow
 
 FIELDS = {
-    "BeginRunResult": "opening plan policy",
+    "BeginRunResult": "ahead opening plan policy",
     "CancelRequest": "reason requested_by",
-    "Cursor": "anchor attempts first_failed_at not_before page restarts type_key url",
+    "Cursor": "anchor attempts confirming detailing first_failed_at limit losses not_before of page part restarts"
+    " size_bytes type_key url",
+    "ConfirmMissing": "api_version graph_patience limit run_id tenant_id type_keys",
+    "ConfirmMissingResult": "collections paced requests",
+    "Confirmed": "failure found gone left",
     "CursorFailure": "code context restart retry_after retryable",
     "CursorRequest": "type_key url",
+    "DetailProgress": "cause failed failure gone left moved read",
+    "DetailShare": "of part type_key",
+    "FetchDetails": "api_version attempts graph_patience limit run_id shares tenant_id wave_token",
+    "FetchDetailsResult": "changed collections paced requests too_large",
     "FetchPages": "api_version cursors graph_patience run_id tenant_id",
-    "FetchPagesResult": "fetch_token pages requests rows",
+    "FetchPagesResult": "fetch_token paced pages requests rows too_large",
     "FinishRun": "cancel_reason cancel_requested_by collections counts error_codes run status",
     "FinishRunResult": "counts status",
-    "Frontier": "counts cursors plan policy restarted results",
+    "ForgetVersions": "after kept older_than tenant_id",
+    "ForgetVersionsResult": "after documents versions",
+    "ForgottenOfTenant": "documents tenant_id versions",
+    "Frontier": "counts cursors incomplete listed listings merging parts paused pending plan policy restarted results"
+    " unlisted",
+    "InventoriedTenants": "tenant_ids",
     "NamedInvalid": "external_id position reason",
-    "PageResult": "failure invalid items meta_dropped named_invalid next_url type_key was_read",
-    "PlannedCollection": "api_version first_url throttle_family type_key wave_limit",
+    "PageResult": "failure invalid items meta_dropped more_urls named_invalid next_url size_bytes type_key was_read",
+    "PlannedCollection": "api_version confirmable detailed first_url throttle_family type_key wave_limit",
+    "RetentionInput": "after forgotten kept left older_than tenant_id",
+    "RetentionResult": "tenants",
+    "FollowRuns": "runs",
+    "FollowRunsResult": "outcomes",
+    "OpenPortfolioResult": "at_once tenant_ids",
+    "PortfolioEnding": "cancel_reason cancel_requested_by counts error_codes status",
+    "PortfolioInput": "at_once chosen deep schedule selection state",
+    "PortfolioProgress": "counts running status",
+    "PortfolioResult": "counts error_codes portfolio_run_id status",
+    "PortfolioRun": "chosen portfolio_run_id schedule selection workflow_id",
+    "PortfolioState": "at_once counts error_codes following left unrecorded",
+    "RecordPortfolio": "ending outcomes run",
+    "RecordPortfolioResult": "error_codes",
+    "RunToFollow": "joined run_id tenant_id workflow_id",
+    "TenantOutcome": "error_codes joined run_id status tenant_id",
     "RenewLease": "run_id tenant_id",
     "RenewLeaseResult": "open",
     "Run": "run_id selection tenant_id workflow_id",
-    "RunPolicy": "cursor_attempts graph_patience queue_patience waves_in_flight",
-    "SyncInput": "frontier selection tenant_id",
+    "RunPolicy": "cursor_attempts detail_refresh family_pauses graph_patience queue_patience waves_in_flight",
+    "SweepResult": "closed expired",
+    "SyncInput": "deep frontier selection tenant_id",
     "SyncProgress": "collections counts status waiting_for",
     "SyncResult": "counts error_codes run_id status",
-    "UpsertItems": "fetch_token promised_rows restarted run_id tenant_id",
-    "UpsertItemsResult": "changed created duplicate_ids duplicates lost unchanged",
+    "UpsertItems": "deep detail_refresh detailed ended fetch_token promised_rows restarted run_id tenant_id",
+    "UpsertItemsResult": "changed created duplicate_ids duplicates lost pending reread unchanged unlisted",
 }
 """A running workflow may still send yesterday's messages: add fields with defaults, never take one away."""
 
 
 def test_the_fields_that_cross_temporal_are_these() -> None:
-    crossing: dict[str, Any] = {"Cursor": Cursor, "Frontier": Frontier}
+    crossing: dict[str, Any] = {"Cursor": Cursor, "Frontier": Frontier, "PortfolioState": PortfolioState}
     for module in (activities.messages, workflows.messages):
         crossing |= {
             name: model
@@ -64,11 +98,14 @@ def test_the_fields_that_cross_temporal_are_these() -> None:
 def test_the_worker_registers_exactly_these() -> None:
     settings = Settings(database_url=cast("Any", "postgresql://user@host/db"))
     registered = activities_of_worker(
-        settings, cast("Database", SimpleNamespace()), cast("GraphClient", SimpleNamespace())
+        settings,
+        cast("Database", SimpleNamespace()),
+        cast("GraphClient", SimpleNamespace()),
+        cast("Client", SimpleNamespace()),
     )
     names = [activity._Definition.must_from_callable(one).name for one in registered]
     assert sorted(str(name) for name in names) == sorted(ActivityName)
-    assert (SyncWorkflow,) == WORKFLOWS
+    assert {SyncWorkflow, PortfolioWorkflow, SweepWorkflow, RetentionWorkflow} == set(WORKFLOWS)
 
 
 @pytest.mark.asyncio(loop_scope="module")

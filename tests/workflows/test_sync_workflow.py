@@ -4,19 +4,21 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from temporalio import activity
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities.messages import CursorFailure, FetchPages, RunPolicy, UpsertItems
+from activities.messages import CursorFailure, FetchPages, FinishRun, RunPolicy, UpsertItems
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
 from inventory.selection import Selection
-from tests.workflows.scripted import Script, until_cancelled
+from tests.workflows.scripted import Page, Script, until_cancelled
 from workflows.messages import CancelRequest, SyncInput, SyncResult, sync_workflow_id
 from workflows.sync import SyncWorkflow
 
@@ -26,8 +28,14 @@ Handle = WorkflowHandle[SyncWorkflow, SyncResult]
 
 THROTTLED = CursorFailure(code=ErrorCode.GRAPH_THROTTLED, retryable=True, context={"http_status": 429})
 FORBIDDEN = CursorFailure(code=ErrorCode.GRAPH_PERMISSION_MISSING, retryable=False)
+UNAVAILABLE = CursorFailure(code=ErrorCode.GRAPH_UNAVAILABLE, retryable=True)
+THROTTLED_FOR_MINUTES = THROTTLED.model_copy(update={"retry_after": timedelta(minutes=10)})
 UNLICENSED = CursorFailure(code=ErrorCode.GRAPH_NOT_LICENSED, retryable=False)
 EXPIRED = CursorFailure(code=ErrorCode.GRAPH_PAGE_EXPIRED, retryable=False, restart=True)
+
+
+def policy(**limits: Any) -> RunPolicy:
+    return RunPolicy(family_pauses=True, **limits)
 
 
 @asynccontextmanager
@@ -95,7 +103,7 @@ async def test_retry_after_is_waited_for_by_a_durable_timer(skipping: WorkflowEn
 
 
 async def test_patience_ends_with_the_code_of_the_last_failure(skipping: WorkflowEnvironment) -> None:
-    script = Script({"a": [THROTTLED] * 3, "b": [1]}, policy=RunPolicy(cursor_attempts=3))
+    script = Script({"a": [THROTTLED] * 3, "b": [1]}, policy=policy(cursor_attempts=3))
     result = await run(skipping, script)
     assert result.status is RunStatus.PARTIAL
     assert result.error_codes == [ErrorCode.GRAPH_THROTTLED]
@@ -132,7 +140,7 @@ async def test_an_expired_page_token_restarts_the_listing_once(skipping: Workflo
     result = await run(skipping, script)
     assert result.status is RunStatus.SUCCESS
     assert script.fetches[2].cursors[0].url == "/a"
-    assert script.finished[0].collections["a"].items == 3
+    assert script.finished[0].collections["a"].pages == 3
     assert script.upserts[-1].restarted == ["a"]
 
 
@@ -177,14 +185,149 @@ async def test_a_wave_that_is_lost_again_and_again_ends_its_collections(skipping
     assert script.finished[0].error_codes == [ErrorCode.STORAGE_UNAVAILABLE]
 
 
+async def test_a_lost_wave_is_read_again_with_patience_and_what_follows_it_is_not(
+    skipping: WorkflowEnvironment,
+) -> None:
+    script = Script({"a": [3, 2]}, losses=1)
+
+    async def serve_again(request: UpsertItems) -> None:
+        await script.second_page.wait()
+        if len(script.upserts) == 1:
+            script.pages["a"] += [THROTTLED, 3]
+
+    script.before_upsert = serve_again
+    result = await run(skipping, script)
+    assert result.status is RunStatus.SUCCESS
+    assert (result.counts.pages, result.counts.observed, result.counts.created) == (2, 5, 5)
+    assert script.finished[0].collections["a"].outcome is Outcome.COMPLETE
+
+
+async def test_nothing_is_confirmed_while_a_lost_page_is_not_read_again(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [3], "b": [2]}, losses=1, unlisted={"a": 1})
+
+    async def serve_again(request: UpsertItems) -> None:
+        if len(script.upserts) == 1:
+            script.pages = {"a": [THROTTLED, 3], "b": [2]}
+
+    async def too_early(request: FetchPages) -> None:
+        assert not script.confirms
+
+    script.before_upsert, script.before_fetch = serve_again, too_early
+    assert (await run(skipping, script)).status is RunStatus.SUCCESS
+    assert len(script.confirms) == 1
+
+
+async def test_what_a_listing_did_not_show_is_asked_for_by_id(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [2], "b": [1], "c": [0]}, unlisted={"a": 5, "c": 1})
+    result = await run(skipping, script)
+    assert result.status is RunStatus.SUCCESS
+    assert [request.type_keys for request in script.confirms] == [["a", "c"], ["a"], ["a"]]
+    assert script.finished[0].collections["a"].context == {"found_by_id": 2}
+    assert result.counts.observed == 3 + 2
+
+
+async def test_confirming_has_the_patience_of_listing(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [2]}, unlisted={"a": 1}, confirm_failures=[THROTTLED, UNAVAILABLE])
+    assert (await run(skipping, script)).status is RunStatus.SUCCESS
+    assert len(script.confirms) == 3
+
+
+async def test_what_cannot_be_confirmed_leaves_the_collection_incomplete(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [2], "b": [1]}, unlisted={"a": 1}, confirm_failures=[FORBIDDEN])
+    assert (await run(skipping, script)).status is RunStatus.PARTIAL
+    closed = script.finished[0].collections["a"]
+    assert (closed.outcome, closed.error_code) == (Outcome.INCOMPLETE, ErrorCode.GRAPH_PERMISSION_MISSING)
+
+
+async def test_a_family_whose_turn_comes_later_is_waited_for(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [2]}, paced=[timedelta(minutes=5)] * 3)
+    result = await run(skipping, script)
+    assert (result.status, result.counts.throttled, result.counts.requests) == (RunStatus.SUCCESS, 0, 1)
+
+
+async def test_a_family_whose_turn_comes_too_late_ends_as_throttled(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [2]}, paced=[timedelta(minutes=25)] * 3, policy=policy(graph_patience=timedelta(hours=1)))
+    async with started(skipping, script) as handle:
+        await failure_of(handle)
+    assert script.finished[0].error_codes == [ErrorCode.GRAPH_THROTTLED]
+
+
+async def test_retry_after_pauses_its_throttle_family_and_no_other(skipping: WorkflowEnvironment) -> None:
+    asked: list[tuple[str, float]] = []
+
+    async def note(request: FetchPages) -> None:
+        asked.extend((cursor.type_key, workflow_time()) for cursor in request.cursors)
+
+    def workflow_time() -> float:
+        return activity.info().scheduled_time.timestamp()
+
+    pages: dict[str, list[Page]] = {"a": [THROTTLED_FOR_MINUTES, 1], "b": [1, 1], "c": [1, 1]}
+    script = Script(pages, families={"a": "slow", "b": "slow", "c": "fast"}, before_fetch=note)
+    assert (await run(skipping, script)).status is RunStatus.SUCCESS
+    began = asked[0][1]
+    waited = {key: max(at for name, at in asked if name == key) - began for key in "abc"}
+    assert waited["a"] >= 600
+    assert waited["b"] >= 600, "it shares the budget"
+    assert waited["c"] < 300
+
+
+async def test_pages_that_are_too_large_together_are_read_in_smaller_waves(skipping: WorkflowEnvironment) -> None:
+    script = Script({f"c{number:02}": [1] for number in range(20)}, too_large_from=6)
+    assert (await run(skipping, script)).status is RunStatus.SUCCESS
+    sizes = [len(fetch.cursors) for fetch in script.fetches]
+    assert sizes[0] == 20
+    assert max(sizes[-4:]) == 5
+
+
+async def test_a_cancel_that_comes_while_the_record_is_closed_does_not_undo_it(skipping: WorkflowEnvironment) -> None:
+    handles: list[Handle] = []
+
+    async def cancel_meanwhile(request: FinishRun) -> None:
+        await handles[0].signal(SyncWorkflow.cancel, CancelRequest(reason="too late"))
+        await handles[0].cancel()
+
+    script = Script({"a": [2]}, before_finish=cancel_meanwhile)
+    async with started(skipping, script) as handle:
+        handles.append(handle)
+        assert (await handle.result()).status is RunStatus.SUCCESS
+    assert len(script.finished) == 1
+
+
+async def test_a_run_is_cancelled_again_and_again_while_it_closes(skipping: WorkflowEnvironment) -> None:
+    handles: list[Handle] = []
+
+    async def cancel_meanwhile(request: FinishRun) -> None:
+        for reason in ("second", "third"):
+            await handles[0].signal(SyncWorkflow.cancel, CancelRequest(reason=reason))
+        await handles[0].cancel()
+
+    script = Script({"a": [2, 2]}, before_fetch=until_cancelled, before_finish=cancel_meanwhile)
+    async with started(skipping, script) as handle:
+        handles.append(handle)
+        await handle.signal(SyncWorkflow.cancel, CancelRequest(reason="first", requested_by="me"))
+        assert (await handle.result()).status is RunStatus.CANCELLED
+    (closed,) = script.finished
+    assert (closed.status, closed.cancel_reason, closed.cancel_requested_by) == (RunStatus.CANCELLED, "first", "me")
+
+
+async def test_a_run_is_cancelled_while_it_confirms(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [2]}, unlisted={"a": 1}, confirm_failures=[THROTTLED_FOR_MINUTES] * 50)
+    script.policy = policy(graph_patience=timedelta(days=10), cursor_attempts=1000)
+    async with started(skipping, script) as handle:
+        await script.confirming.wait()
+        await handle.signal(SyncWorkflow.cancel, CancelRequest())
+        assert (await handle.result()).status is RunStatus.CANCELLED
+    assert script.finished[0].collections["a"].outcome is Outcome.INCOMPLETE
+
+
 async def test_a_run_waits_for_its_slot(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [1]}, openings=["waiting_for_slot"] * 5)
     assert (await run(skipping, script)).status is RunStatus.SUCCESS
 
 
 async def test_a_run_that_gets_no_slot_in_time_ends_with_concurrency_limit(skipping: WorkflowEnvironment) -> None:
-    policy = RunPolicy(queue_patience=timedelta(minutes=1))
-    script = Script({"a": [1]}, openings=["waiting_for_slot"] * 1000, policy=policy)
+    impatient = policy(queue_patience=timedelta(minutes=1))
+    script = Script({"a": [1]}, openings=["waiting_for_slot"] * 1000, policy=impatient)
     async with started(skipping, script) as handle:
         await failure_of(handle)
     assert script.finished[0].error_codes == [ErrorCode.CONCURRENCY_LIMIT]
@@ -259,7 +402,7 @@ async def test_a_merge_under_way_is_seen_through_when_the_run_is_cancelled(skipp
 
 
 async def test_a_queued_run_is_cancelled(skipping: WorkflowEnvironment) -> None:
-    script = Script({"a": [1]}, openings=["waiting_for_slot"] * 10_000, policy=RunPolicy(queue_patience=timedelta.max))
+    script = Script({"a": [1]}, openings=["waiting_for_slot"] * 10_000, policy=policy(queue_patience=timedelta.max))
     async with started(skipping, script) as handle:
         await handle.signal(SyncWorkflow.cancel, CancelRequest())
         assert (await handle.result()).status is RunStatus.CANCELLED
@@ -267,7 +410,7 @@ async def test_a_queued_run_is_cancelled(skipping: WorkflowEnvironment) -> None:
 
 async def test_a_run_is_cancelled_while_it_waits_for_graph(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [THROTTLED.model_copy(update={"retry_after": timedelta(days=1)})] * 100})
-    script.policy = RunPolicy(graph_patience=timedelta(days=100), cursor_attempts=1000)
+    script.policy = policy(graph_patience=timedelta(days=100), cursor_attempts=1000)
     async with started(skipping, script) as handle:
         await handle.signal(SyncWorkflow.cancel, CancelRequest())
         assert (await handle.result()).status is RunStatus.CANCELLED

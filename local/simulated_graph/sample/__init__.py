@@ -2,17 +2,37 @@
 
 from local.simulated_graph.documents import Document, complete, made_id
 from local.simulated_graph.endpoints import Endpoint
-from local.simulated_graph.sample import apps_and_enrollment, device_configuration, identity
-from local.simulated_graph.sample.draw import Draw, Sample, titled
+from local.simulated_graph.sample import (
+    apps_and_enrollment,
+    device_configuration,
+    directory,
+    enrollment,
+    governance,
+    identity,
+    more_apps,
+    more_configuration,
+    policies,
+    tenant_administration,
+)
+from local.simulated_graph.sample.draw import Draw, Sample
 
-_SAMPLES = device_configuration.SAMPLES | apps_and_enrollment.SAMPLES | identity.SAMPLES
-
-_PLAIN = Sample(5, lambda draw: titled(draw, "Sample"))
+_SAMPLES = (
+    device_configuration.SAMPLES
+    | more_configuration.SAMPLES
+    | apps_and_enrollment.SAMPLES
+    | more_apps.SAMPLES
+    | enrollment.SAMPLES
+    | tenant_administration.SAMPLES
+    | identity.SAMPLES
+    | policies.SAMPLES
+    | directory.SAMPLES
+    | governance.SAMPLES
+)
 
 
 def sample_of(endpoint: Endpoint) -> Sample:
-    """How the endpoint's documents are made; one that has no maker of its own gets plain ones."""
-    return _SAMPLES.get(endpoint.path, _PLAIN)
+    """How the endpoint's documents are made."""
+    return _SAMPLES[endpoint.path]
 
 
 def sample_document(endpoint: Endpoint, tenant_id: str, index: int) -> Document:

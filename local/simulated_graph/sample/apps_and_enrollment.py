@@ -4,6 +4,10 @@ import base64
 
 from local.simulated_graph.documents import Document
 from local.simulated_graph.sample.draw import Draw, Sample, titled
+from local.simulated_graph.sample.more_apps import KINDS, typed_app
+
+_COMMON_APPS = 32
+_COMMON_ENROLLMENT = 8
 
 
 def _mobile_app(draw: Draw) -> Document:
@@ -24,7 +28,7 @@ def _mobile_app(draw: Draw) -> Document:
         ("officeSuiteApp", {"productIds": ["o365ProPlusRetail"], "updateChannel": "monthlyEnterprise"}),
         ("webApp", {"appUrl": "https://intranet.example/", "useManagedBrowser": False}),
     ]
-    kind, properties = draw.cycle(kinds)
+    kind, properties = draw.cycle(kinds) if draw.index < _COMMON_APPS else typed_app(draw.index - _COMMON_APPS)
     return titled(
         draw,
         "App",
@@ -44,9 +48,23 @@ def _mobile_app(draw: Draw) -> Document:
         supersedingAppCount=0,
         supersededAppCount=0,
         categories=[{"id": draw.id("category"), "displayName": "Productivity"}],
-        relationships=[],
+        relationships=_relationships(draw) if draw.index % 4 == 1 else [],
         **properties,
     )
+
+
+def _relationships(draw: Draw) -> list[Document]:
+    target = draw.id_of("deviceAppManagement/mobileApps", 0)
+    return [
+        {
+            "@odata.type": "#microsoft.graph.mobileAppDependency",
+            "id": f"{draw.id()}_{target}",
+            "targetId": target,
+            "targetDisplayName": "App",
+            "targetType": "child",
+            "dependencyType": "detect",
+        }
+    ]
 
 
 def _app_configuration(draw: Draw) -> Document:
@@ -99,7 +117,17 @@ def _windows_protection(draw: Draw) -> Document:
 def _targeted_configuration(draw: Draw) -> Document:
     app = {"@odata.type": "#microsoft.graph.iosMobileAppIdentifier", "bundleId": "com.microsoft.msedge"}
     settings = [{"name": "com.microsoft.intune.homepage", "value": "https://intranet.example/"}]
-    return _protection(draw, "targetedManagedAppConfiguration", app) | {"customSettings": settings}
+    catalog = {
+        "id": "0",
+        "settingInstance": {
+            "@odata.type": "#microsoft.graph.deviceManagementConfigurationChoiceSettingInstance",
+            "settingDefinitionId": "com.microsoft.edge.mamedgeappconfigsettings.homepage",
+            "settingInstanceTemplateReference": None,
+            "choiceSettingValue": {"settingValueTemplateReference": None, "value": "enabled", "children": []},
+        },
+    }
+    configuration = _protection(draw, "targetedManagedAppConfiguration", app)
+    return configuration | {"customSettings": settings, "settings": [catalog]}
 
 
 def _policy_set(draw: Draw) -> Document:
@@ -135,7 +163,19 @@ def _enrollment_configuration(draw: Draw) -> Document:
             {"pinMinimumLength": 6, "state": "enabled"},
         ),
     ]
-    kind, configuration_type, properties = draw.cycle(kinds)
+    rarer: list[tuple[str, str, Document]] = [
+        (
+            "deviceEnrollmentPlatformRestrictionsConfiguration",
+            "platformRestrictions",
+            {"iosRestriction": {"platformBlocked": False}, "androidRestriction": {"platformBlocked": True}},
+        ),
+        ("deviceComanagementAuthorityConfiguration", "deviceComanagementAuthorityConfiguration",
+         {"installConfigurationManagerAgent": True, "configurationManagerAgentCommandLineArgument": ""}),
+        ("deviceEnrollmentNotificationConfiguration", "enrollmentNotificationsConfiguration",
+         {"platformType": "ios", "templateType": "email", "defaultLocale": "en-US", "brandingOptions": "none"}),
+        ("windowsRestoreDeviceEnrollmentConfiguration", "windowsRestore", {"state": "enabled"}),
+    ]  # fmt: skip
+    kind, configuration_type, properties = draw.cycle(kinds if draw.index < _COMMON_ENROLLMENT else rarer)
     return titled(
         draw,
         "Enrollment",
@@ -173,6 +213,16 @@ def _apple_token(draw: Draw) -> Document:
         "supervisedModeEnabled": True,
         "isDefault": True,
     }
+    others = [
+        {
+            **profile,
+            "@odata.type": f"#microsoft.graph.{kind}",
+            "id": f"{draw.id()}_{draw.id(kind)}",
+            "displayName": f"{kind} default",
+        }
+        for kind in ("depMacOSEnrollmentProfile", "depTvOSEnrollmentProfile", "depVisionOSEnrollmentProfile")
+        if draw.index > 0
+    ]
     return {
         "appleIdentifier": "mdm@example.com",
         "tokenExpirationDateTime": draw.moment(),
@@ -183,8 +233,10 @@ def _apple_token(draw: Draw) -> Document:
         "tokenType": "dep",
         "syncedDeviceCount": draw.number(0, 900),
         "roleScopeTagIds": draw.scope_tags(),
-        "enrollmentProfiles": [profile],
+        "enrollmentProfiles": [profile, *others],
         "defaultIosEnrollmentProfile": profile,
+        # The first token has no default for macOS.
+        "defaultMacOsEnrollmentProfile": others[0] if others else None,
     }
 
 
@@ -206,7 +258,14 @@ def _assignment_filter(draw: Draw) -> Document:
         platform=draw.cycle(("windows10AndLater", "iOS", "macOS", "androidForWork")),
         rule=f'(device.model -startsWith "Model {draw.number(1, 20)}")',
         assignmentFilterManagementType="devices",
-        payloads=[],
+        payloads=[
+            {
+                "payloadId": draw.id("payload"),
+                "payloadType": "deviceConfigurationAndCompliance",
+                "groupId": draw.id_of("groups", 0),
+                "assignmentFilterType": "include",
+            }
+        ],
     )
     document["roleScopeTags"] = document.pop("roleScopeTagIds")
     return document
@@ -266,19 +325,25 @@ def _branding(draw: Draw) -> Document:
         "displayName": "Contoso",
         "themeColor": {"r": draw.number(0, 255), "g": draw.number(0, 255), "b": draw.number(0, 255)},
         "contactITName": "Service desk",
+        "themeColorLogo": {"type": "image/png", "value": base64.b64encode(b"logo").decode()},
+        "lightBackgroundLogo": {"type": "image/png", "value": base64.b64encode(b"light").decode()},
+        # Only the default profile has an image on its landing page.
+        "landingPageCustomizedImage": (
+            {"type": "image/png", "value": base64.b64encode(b"landing").decode()} if draw.index == 0 else None
+        ),
         "roleScopeTagIds": draw.scope_tags(),
     }
 
 
 SAMPLES = {
-    "deviceAppManagement/mobileApps": Sample(32, _mobile_app),
+    "deviceAppManagement/mobileApps": Sample(_COMMON_APPS + KINDS, _mobile_app),
     "deviceAppManagement/mobileAppConfigurations": Sample(6, _app_configuration),
     "deviceAppManagement/iosManagedAppProtections": Sample(4, _ios_protection),
     "deviceAppManagement/androidManagedAppProtections": Sample(4, _android_protection),
     "deviceAppManagement/windowsManagedAppProtections": Sample(3, _windows_protection),
     "deviceAppManagement/targetedManagedAppConfigurations": Sample(4, _targeted_configuration),
     "deviceAppManagement/policySets": Sample(3, _policy_set),
-    "deviceManagement/deviceEnrollmentConfigurations": Sample(8, _enrollment_configuration),
+    "deviceManagement/deviceEnrollmentConfigurations": Sample(_COMMON_ENROLLMENT + 4, _enrollment_configuration),
     "deviceManagement/windowsAutopilotDeploymentProfiles": Sample(4, _autopilot_profile),
     "deviceManagement/depOnboardingSettings": Sample(3, _apple_token),
     "deviceManagement/applePushNotificationCertificate": Sample(1, _apple_certificate, fixed=True),

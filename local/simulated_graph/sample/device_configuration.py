@@ -3,8 +3,12 @@
 import base64
 
 from local.simulated_graph.documents import Document
+from local.simulated_graph.sample.configuration_kinds import KINDS, typed_configuration
 from local.simulated_graph.sample.draw import Draw, Sample, titled
 
+_COMMON_CONFIGURATIONS = 28
+_COMMON_POLICIES = 40
+_COMMON_COMPLIANCE = 12
 _PLATFORMS = ("windows10", "macOS", "iOS", "android")
 
 
@@ -13,6 +17,8 @@ def _body(text: str) -> str:
 
 
 def _device_configuration(draw: Draw) -> Document:
+    if draw.index >= _COMMON_CONFIGURATIONS:
+        return typed_configuration(draw, draw.index - _COMMON_CONFIGURATIONS)
     oma_settings = [_oma_setting(draw, number) for number in range(draw.number(1, 4))]
     kinds: list[tuple[str, Document]] = [
         ("windows10CustomConfiguration", {"omaSettings": oma_settings}),
@@ -77,10 +83,29 @@ def _catalog_settings(draw: Draw, count: int) -> list[Document]:
     return settings
 
 
+def _secret_setting(number: int, token: str) -> Document:
+    return {
+        "id": str(number),
+        "settingInstance": {
+            "@odata.type": "#microsoft.graph.deviceManagementConfigurationSimpleSettingInstance",
+            "settingDefinitionId": "com.apple.wifi.managed_password",
+            "settingInstanceTemplateReference": None,
+            "simpleSettingValue": {
+                "@odata.type": "#microsoft.graph.deviceManagementConfigurationSecretSettingValue",
+                "settingValueTemplateReference": None,
+                "value": token,
+                "valueState": "encryptedValueToken",
+            },
+        },
+    }
+
+
 def _configuration_policy(draw: Draw) -> Document:
     family = draw.cycle(("none", "none", "endpointSecurityAntivirus", "none", "endpointSecurityFirewall"))
     # Every tenth has more settings than a page holds.
     settings = _catalog_settings(draw, 60 if draw.index % 10 == 7 else draw.number(1, 9))
+    if draw.index >= _COMMON_POLICIES and draw.index % 2 == 0:
+        settings.append(_secret_setting(len(settings), draw.id("secret")))
     return {
         "creationSource": None,
         "description": "",
@@ -126,7 +151,9 @@ def _scheduled_actions(draw: Draw) -> list[Document]:
 
 
 def _compliance_policy(draw: Draw) -> Document:
-    kind = draw.cycle(("windows10", "ios", "macOS", "androidWorkProfile"))
+    kinds = ("windows10", "ios", "macOS", "androidWorkProfile")
+    newer = ("android", "androidDeviceOwner", "aospDeviceOwner", "windows81", "androidForWork", "windows10Mobile")
+    kind = draw.cycle(kinds if draw.index < _COMMON_COMPLIANCE else newer)
     return titled(
         draw,
         "Compliance",
@@ -282,6 +309,21 @@ def _quality_update(draw: Draw) -> Document:
     )
 
 
+def _driver(draw: Draw, number: int) -> Document:
+    return {
+        "id": draw.id(f"driver {number}"),
+        "name": f"Sample driver {number + 1}",
+        "version": f"1.{draw.index}.{number}.0",
+        "manufacturer": "Contoso",
+        "releaseDateTime": "2025-01-14T00:00:00Z",
+        "driverClass": "OtherHardware",
+        "applicableDeviceCount": number,
+        "approvalStatus": "needsReview",
+        "category": "recommended",
+        "deployDateTime": None,
+    }
+
+
 def _driver_update(draw: Draw) -> Document:
     return titled(
         draw,
@@ -291,7 +333,7 @@ def _driver_update(draw: Draw) -> Document:
         newUpdates=draw.number(0, 30),
         deploymentDeferralInDays=draw.number(0, 14),
         inventorySyncStatus={"lastSuccessfulSyncDateTime": draw.moment(), "driverInventorySyncState": "success"},
-        driverInventories=[],
+        driverInventories=[_driver(draw, number) for number in range(3)],
     )
 
 
@@ -340,12 +382,12 @@ def _settings(_: Draw) -> Document:
 
 
 SAMPLES = {
-    "deviceManagement/deviceConfigurations": Sample(28, _device_configuration),
-    "deviceManagement/configurationPolicies": Sample(40, _configuration_policy),
+    "deviceManagement/deviceConfigurations": Sample(_COMMON_CONFIGURATIONS + KINDS, _device_configuration),
+    "deviceManagement/configurationPolicies": Sample(_COMMON_POLICIES + 6, _configuration_policy),
     "deviceManagement/groupPolicyConfigurations": Sample(6, _group_policy),
     "deviceManagement/intents": Sample(4, _intent),
     "deviceManagement/reusablePolicySettings": Sample(4, _reusable_setting),
-    "deviceManagement/deviceCompliancePolicies": Sample(12, _compliance_policy),
+    "deviceManagement/deviceCompliancePolicies": Sample(_COMMON_COMPLIANCE + 6, _compliance_policy),
     "deviceManagement/compliancePolicies": Sample(3, _compliance_policy_v2),
     "deviceManagement/notificationMessageTemplates": Sample(3, _notification_template),
     "deviceManagement/settings": Sample(1, _settings, fixed=True),

@@ -1,6 +1,7 @@
 """Sample documents: Conditional Access, policies and the directory."""
 
 from local.simulated_graph.documents import Document
+from local.simulated_graph.sample.directory import organization_details
 from local.simulated_graph.sample.draw import Draw, Sample
 
 
@@ -74,6 +75,10 @@ def _agreement(draw: Draw) -> Document:
         "userReacceptRequiredFrequency": None,
         "termsExpiration": None,
         "files": [file],
+        "file": {
+            **file,
+            "localizations": [file, {**file, "id": draw.id("file de"), "language": "de", "isDefault": False}],
+        },
         "acceptances": [],
     }
 
@@ -128,6 +133,7 @@ def _organization(draw: Draw) -> Document:
         "tenantType": "AAD",
         "assignedPlans": [{"service": "SCO", "capabilityStatus": "Enabled", "servicePlanId": draw.id("plan")}],
         "verifiedDomains": [{"name": "sample.example", "isDefault": True, "isInitial": True, "type": "Managed"}],
+        **organization_details(draw),
     }
 
 

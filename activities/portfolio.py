@@ -1,0 +1,142 @@
+"""The activities of portfolio runs: which tenants, how far joined runs are, and what became of each."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from temporalio import activity
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.failures import classified
+from activities.heartbeats import beating
+from activities.messages import (
+    ActivityName,
+    FollowRuns,
+    FollowRunsResult,
+    OpenPortfolioResult,
+    PortfolioRun,
+    RecordPortfolio,
+    RecordPortfolioResult,
+    RunToFollow,
+    TenantOutcome,
+)
+from activities.tenants import TenantsFile
+from graph.tenants import TenantsFileError
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import RunStatus
+from inventory.portfolio import MOST_TENANTS
+from storage import portfolio
+from storage.database import Database
+
+
+class PortfolioActivities:
+    """Idempotent by portfolio run id, and by tenant within it."""
+
+    def __init__(self, database: Database, tenants: TenantsFile, client: Client, at_once: int) -> None:
+        self._database = database
+        self._tenants = tenants
+        self._client = client
+        self._at_once = at_once
+
+    @activity.defn(name=ActivityName.OPEN_PORTFOLIO)
+    async def open_portfolio(self, run: PortfolioRun) -> OpenPortfolioResult:
+        """Records the portfolio run and says which tenants are chosen as the tenants file now stands."""
+        async with classified(), beating():
+            async with self._database.no_tenant() as session:
+                await portfolio.open_portfolio(session, _identity(run))
+            try:
+                chosen = run.chosen.resolve(await self._tenants.tags())
+            except TenantsFileError as error:
+                # Its message quotes nothing of the file, and somebody may be mending it at this moment.
+                raise ApplicationError(str(error), type=ErrorCode.UNEXPECTED_ERROR) from None
+            if len(chosen) > MOST_TENANTS:
+                raise ApplicationError(
+                    f"{len(chosen)} tenants are more than the {MOST_TENANTS} of one portfolio run; divide them by tags",
+                    type=ErrorCode.UNEXPECTED_ERROR,
+                    non_retryable=True,
+                )
+            async with self._database.no_tenant() as session:
+                await portfolio.expect_tenants(session, run.portfolio_run_id, len(chosen))
+            return OpenPortfolioResult(tenant_ids=chosen, at_once=self._at_once)
+
+    @activity.defn(name=ActivityName.FOLLOW_RUNS)
+    async def follow_runs(self, request: FollowRuns) -> FollowRunsResult:
+        """How far these runs are: by their records, and by Temporal where those are still open.
+
+        A run whose workflow has ended without closing its record was abandoned; the sweep closes that record.
+        """
+        async with classified(), beating():
+            ended = await self._ended(request.runs)
+            closed: dict[int, UUID | None] = {}
+            outcomes: dict[int, TenantOutcome] = {}
+            for index, run in enumerate(request.runs):
+                if run.run_id in ended:
+                    continue
+                run_id, running = await self._described(run)
+                if running:
+                    outcomes[index] = _outcome(run, run_id, RunStatus.RUNNING, [])
+                else:
+                    closed[index] = run_id
+            # Between the first look at the records and the one at Temporal, runs may have ended in good order.
+            ended |= await self._ended([request.runs[i].model_copy(update={"run_id": closed[i]}) for i in closed])
+            abandoned = (RunStatus.FAILED, [ErrorCode.RUN_ABANDONED])
+            for index, run in enumerate(request.runs):
+                if index not in outcomes:
+                    run_id = closed.get(index, run.run_id)
+                    status, codes = ended.get(run_id, abandoned) if run_id else abandoned
+                    outcomes[index] = _outcome(run, run_id, status, codes)
+            return FollowRunsResult(outcomes=[outcomes[index] for index in range(len(request.runs))])
+
+    @activity.defn(name=ActivityName.RECORD_PORTFOLIO)
+    async def record_portfolio(self, request: RecordPortfolio) -> RecordPortfolioResult:
+        """Writes down each tenant's outcome, in a transaction of that tenant, and then how the portfolio run ended."""
+        run_id = request.run.portfolio_run_id
+        async with classified(), beating():
+            async with self._database.no_tenant() as session:
+                # It may have broken before it could be opened.
+                await portfolio.open_portfolio(session, _identity(request.run))
+            codes: set[ErrorCode] = set()
+            for one in request.outcomes:
+                outcome = portfolio.Outcome(one.run_id, one.status, one.joined, one.error_codes)
+                async with self._database.tenant(one.tenant_id) as session:
+                    codes |= set(await portfolio.record_tenant(session, run_id, outcome))
+            if (ending := request.ending) is not None:
+                values = portfolio.Ending(
+                    ending.status,
+                    ending.counts,
+                    sorted(codes | set(ending.error_codes)),
+                    ending.cancel_requested_by,
+                    ending.cancel_reason,
+                )
+                async with self._database.no_tenant() as session:
+                    await portfolio.close_portfolio(session, run_id, values)
+            return RecordPortfolioResult(error_codes=sorted(codes))
+
+    async def _ended(self, runs: Sequence[RunToFollow]) -> dict[UUID, tuple[RunStatus, list[ErrorCode]]]:
+        run_ids = [run.run_id for run in runs if run.run_id is not None]
+        if not run_ids:
+            return {}
+        async with self._database.portfolio() as session:
+            return await portfolio.ended_runs(session, run_ids)
+
+    async def _described(self, run: RunToFollow) -> tuple[UUID | None, bool]:
+        """The run's id, and whether it is under way. Its workflow id may have passed on to a later run."""
+        try:
+            description = await self._client.get_workflow_handle(run.workflow_id).describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return run.run_id, False
+            raise
+        latest = UUID(description.raw_info.first_run_id)
+        if run.run_id not in (None, latest):
+            return run.run_id, False
+        return latest, description.status is WorkflowExecutionStatus.RUNNING
+
+
+def _outcome(run: RunToFollow, run_id: UUID | None, status: RunStatus, codes: list[ErrorCode]) -> TenantOutcome:
+    return TenantOutcome(tenant_id=run.tenant_id, run_id=run_id, status=status, joined=run.joined, error_codes=codes)
+
+
+def _identity(run: PortfolioRun) -> portfolio.PortfolioIdentity:
+    return portfolio.PortfolioIdentity(run.portfolio_run_id, run.workflow_id, run.selection, run.chosen, run.schedule)

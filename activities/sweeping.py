@@ -1,0 +1,62 @@
+"""The activity that closes the records of runs that died without a word."""
+
+from uuid import UUID
+
+from temporalio import activity
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.failures import classified
+from activities.heartbeats import beating
+from activities.messages import ActivityName, SweepResult
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import RunStatus
+from storage import portfolio, runs
+from storage.database import Database
+
+RUNS_AT_ONCE = 200
+"""What one sweep looks at; the next one takes the rest."""
+
+
+class SweepActivities:
+    """A run is abandoned when its lease has expired and its workflow has ended: no workers for a while is not that."""
+
+    def __init__(self, database: Database, client: Client) -> None:
+        self._database = database
+        self._client = client
+
+    @activity.defn(name=ActivityName.SWEEP)
+    async def sweep(self) -> SweepResult:
+        """Closes each such run as `failed` with `run_abandoned`."""
+        async with classified(), beating():
+            async with self._database.portfolio() as session:
+                expired = await runs.expired_runs(session, RUNS_AT_ONCE)
+            closed = 0
+            for run in expired:
+                if not await self._is_under_way(run.workflow_id, run.run_id):
+                    async with self._database.tenant(run.tenant_id) as session:
+                        closed += await runs.close_abandoned(session, run.run_id)
+            await self._sweep_portfolios()
+            return SweepResult(expired=len(expired), closed=closed)
+
+    async def _sweep_portfolios(self) -> None:
+        """Closes the records of portfolio runs that were terminated, with the outcomes that are known."""
+        async with self._database.portfolio() as session:
+            found = await portfolio.open_portfolios(session, RUNS_AT_ONCE)
+        for run in found:
+            if not await self._is_under_way(run.workflow_id, run.portfolio_run_id):
+                codes = [ErrorCode.RUN_ABANDONED]
+                async with self._database.no_tenant() as session:
+                    ending = portfolio.Ending(RunStatus.FAILED, run.counts, codes)
+                    await portfolio.close_portfolio(session, run.portfolio_run_id, ending)
+
+    async def _is_under_way(self, workflow_id: str, run_id: UUID) -> bool:
+        """Whether the run's workflow is under way. Its id may have passed on to a later run."""
+        try:
+            description = await self._client.get_workflow_handle(workflow_id).describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        is_this_run = description.raw_info.first_run_id == str(run_id)
+        return is_this_run and description.status is WorkflowExecutionStatus.RUNNING

@@ -1,0 +1,58 @@
+"""What commands that look at one tenant share: a session, and items by their id or name."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from difflib import get_close_matches
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from commands import output
+from commands.errors import UsageError
+from configuration import Settings
+from storage import documents
+from storage.database import Database
+
+NAMED = 20
+"""How many ids an error names."""
+
+
+@asynccontextmanager
+async def tenant_session(settings: Settings, tenant_id: UUID, *, read_only: bool = True) -> AsyncIterator[AsyncSession]:
+    """One transaction on the configured database."""
+    database = Database(settings.database_url.get_secret_value(), pool_size=1, application_name="tenant-inventory")
+    try:
+        async with database.tenant(tenant_id, read_only=read_only) as session:
+            yield session
+    finally:
+        await database.close()
+
+
+async def find_item(session: AsyncSession, type_key: str, sought: str) -> str:
+    """The id of the one item of this id or name. Raises `UsageError`, which names what may have been meant."""
+    found = await documents.find(session, type_key, sought, NAMED + 1)
+    if len(found) > 1:
+        ids = ", ".join(item.external_id for item in found[:NAMED])
+        more = ", …" if len(found) > NAMED else ""
+        raise UsageError(f"several items of {type_key} are called {sought!r}; give the id: {ids}{more}")
+    if not found:
+        raise UsageError(
+            f"{type_key} has no item {sought!r} in this tenant's inventory{await _near(session, type_key, sought)}"
+        )
+    (item,) = found
+    if item.external_id != sought:
+        output.stderr.print(f"{sought!r} is {item.external_id}", style="dim", markup=False)
+    return item.external_id
+
+
+async def _near(session: AsyncSession, type_key: str, sought: str) -> str:
+    """What an error adds: the items that are called nearly so."""
+    by_word: dict[str, str] = {}
+    for item in await documents.some_items(session, type_key):
+        by_word.setdefault(item.external_id.casefold(), item.external_id)
+        if item.display_name:
+            by_word.setdefault(item.display_name.casefold(), f"{item.display_name!r} ({item.external_id})")
+    near = get_close_matches(sought.casefold(), by_word, n=3)
+    if near:
+        return f"; did you mean {' or '.join(by_word[word] for word in near)}?"
+    return f"; python starter.py items TENANT --type {type_key} lists what it has"

@@ -1,0 +1,234 @@
+"""`check`: which collections a tenant lets us read, by one cheap request each. Nothing is stored."""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+import typer
+from rich.text import Text
+
+from commands import output
+from commands.errors import ExitCode, UsageError, errors_for_people
+from commands.options import (
+    AllOption,
+    CategoryOption,
+    JsonOption,
+    TenantArgument,
+    TypeOption,
+    configured_tenant,
+    selection_or_all,
+)
+from configuration import Settings, load_settings
+from graph.catalog import Collection, load_catalog
+from graph.client import GraphAnswer, GraphClient, GraphGet
+from graph.errors import GraphRequestError, ReadFailure, classify
+from graph.pages import MalformedPageError, read_page
+from graph.tenants import TenantConfig
+from graph.tokens import AuthFailedError
+from inventory.error_codes import EXPLANATIONS, ErrorCode
+from inventory.selection import Selection
+
+ATTEMPTS = 3
+"""How often a collection is asked for that Graph throttles or that is not to be reached."""
+
+LONGEST_WAIT = timedelta(seconds=30)
+"""Between two attempts, whatever Retry-After says: somebody sits and waits."""
+
+
+class Readability(StrEnum):
+    """What a collection's answer comes to."""
+
+    READABLE = "readable"
+    PERMISSION_MISSING = "permission_missing"
+    NOT_LICENSED = "not_licensed"
+    NOT_FOUND = "not_found"
+    FAILED = "failed"
+
+
+_BY_CODE = {
+    ErrorCode.GRAPH_PERMISSION_MISSING: Readability.PERMISSION_MISSING,
+    ErrorCode.GRAPH_NOT_LICENSED: Readability.NOT_LICENSED,
+    ErrorCode.GRAPH_NOT_FOUND: Readability.NOT_FOUND,
+}
+
+_TO_MEND = frozenset({Readability.PERMISSION_MISSING, Readability.FAILED})
+
+_STYLES = {
+    Readability.READABLE: "green",
+    Readability.PERMISSION_MISSING: "red",
+    Readability.NOT_LICENSED: "dim",
+    Readability.NOT_FOUND: "dim",
+    Readability.FAILED: "red",
+}
+
+
+class Checked(NamedTuple):
+    """One collection and what its answer came to; `failure` where it is not readable."""
+
+    collection: Collection
+    readability: Readability
+    failure: ReadFailure | None
+
+
+def check(
+    tenant: TenantArgument,
+    type_keys: TypeOption = None,
+    categories: CategoryOption = None,
+    everything: AllOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask a tenant for each collection of a selection, once and cheaply, and say which are readable.
+
+    Without a selection, all are asked for. Exit code 3 where a permission is missing or a request failed; what the
+    tenant has no licence for, or does not have at all, is no error.
+
+    Example: python starter.py check Contoso --category conditional-access
+    """
+    with errors_for_people():
+        settings = load_settings()
+        selection = selection_or_all(type_keys, categories, everything=everything)
+        checked = asyncio.run(_check(settings, configured_tenant(settings, tenant), selection))
+        if as_json:
+            for one in checked:
+                output.print_json(_row(one))
+        else:
+            _print(checked)
+        if any(one.readability in _TO_MEND for one in checked):
+            raise typer.Exit(ExitCode.PARTIAL)
+
+
+async def _check(settings: Settings, tenant: TenantConfig, selection: Selection) -> list[Checked]:
+    catalog = load_catalog()
+    collections = [catalog.collections[key] for key in selection.type_keys]
+    async with GraphClient.from_endpoints(
+        base_url=settings.graph_base_url, authority_url=settings.graph_authority_url, ca_file=settings.graph_ca_file
+    ) as graph:
+        checked = [one for wave in _waves(collections) for one in await _read(graph, tenant, wave)]
+    return sorted(checked, key=lambda one: (one.collection.category, one.collection.type_key))
+
+
+def _waves(collections: Sequence[Collection]) -> Iterator[list[Collection]]:
+    """What is asked for in one `$batch`: of one API version and throttle family, as much as the family allows."""
+    groups: dict[tuple[str, str], list[Collection]] = {}
+    for collection in collections:
+        groups.setdefault((collection.api_version, collection.throttle_family), []).append(collection)
+    for group in groups.values():
+        limit = group[0].throttle_family.wave_limit
+        for start in range(0, len(group), limit):
+            yield group[start : start + limit]
+
+
+async def _read(graph: GraphClient, tenant: TenantConfig, wave: Sequence[Collection]) -> list[Checked]:
+    """The answers to one wave; those of Graph's failures that pass are asked for again."""
+    answered: dict[str, Checked] = {}
+    left = list(wave)
+    for attempt in range(1, ATTEMPTS + 1):
+        failures = await _ask(graph, tenant, left)
+        answered.update({one.type_key: _checked(one, failures[one.type_key]) for one in left})
+        again = {key: failure for key, failure in failures.items() if failure is not None and failure.retryable}
+        left = [one for one in left if one.type_key in again]
+        if left and attempt < ATTEMPTS:
+            await asyncio.sleep(_wait(again, attempt).total_seconds())
+        else:
+            break
+    interval = wave[0].throttle_family.interval
+    if interval is not None:
+        await asyncio.sleep(interval.total_seconds())
+    return list(answered.values())
+
+
+def _wait(failures: Mapping[str, ReadFailure], attempt: int) -> timedelta:
+    """The longest that Graph asks for, else some seconds, and never so long that nobody would stay."""
+    asked = [failure.retry_after for failure in failures.values() if failure.retry_after is not None]
+    return min(max(asked, default=timedelta(seconds=2**attempt)), LONGEST_WAIT)
+
+
+async def _ask(graph: GraphClient, tenant: TenantConfig, wave: Sequence[Collection]) -> dict[str, ReadFailure | None]:
+    """Why each collection was not read; None where it was. Raises `UsageError` where the credential is refused."""
+    gets = [GraphGet(one.type_key, _listed(one).probe_url(tenant.id)) for one in wave]
+    try:
+        answers = await graph.read_batch(tenant, wave[0].api_version, gets)
+    except AuthFailedError as error:
+        if not error.retryable:
+            raise UsageError(f"{tenant.name}: no token: {error}") from None
+        return {one.type_key: _failure_of(error) for one in wave}
+    except GraphRequestError as error:
+        return {one.type_key: _failure_of(error) for one in wave}
+    return {one.type_key: _failure(one, answers[one.type_key]) for one in wave}
+
+
+def _listed(collection: Collection) -> Collection:
+    """What is asked for: of a collection that lies within another's items, that other one."""
+    return collection if collection.parent is None else load_catalog().collections[collection.parent]
+
+
+def _failure_of(error: GraphRequestError) -> ReadFailure:
+    return ReadFailure(error.code, error.retryable, error.retry_after, context=error.context)
+
+
+def _failure(collection: Collection, answer: GraphAnswer) -> ReadFailure | None:
+    failure = classify(answer, permission=collection.permission)
+    if failure is not None:
+        return failure
+    try:
+        read_page(answer, singleton=collection.singleton)
+    except MalformedPageError as error:
+        return error.failure
+    return None
+
+
+def _checked(collection: Collection, failure: ReadFailure | None) -> Checked:
+    readability = Readability.READABLE if failure is None else _BY_CODE.get(failure.code, Readability.FAILED)
+    return Checked(collection, readability, failure)
+
+
+def _row(one: Checked) -> dict[str, object]:
+    return {
+        "type_key": one.collection.type_key,
+        "category": one.collection.category,
+        "readability": one.readability,
+        "permission": one.collection.permission,
+        "licence_hint": one.collection.licence_hint,
+        "error_code": None if one.failure is None else one.failure.code,
+        "context": {} if one.failure is None else dict(one.failure.context),
+    }
+
+
+def _print(checked: Sequence[Checked]) -> None:
+    output.print_table(
+        ("collection", "category", "answer", "what to do"),
+        [
+            (
+                one.collection.type_key,
+                one.collection.category,
+                Text(one.readability.replace("_", " "), style=_STYLES[one.readability]),
+                _remedy(one),
+            )
+            for one in checked
+        ],
+    )
+    counts = [
+        f"{number} {readability.replace('_', ' ')}"
+        for readability in Readability
+        if (number := sum(one.readability is readability for one in checked))
+    ]
+    output.stdout.print(f"{len(checked)} collections: {', '.join(counts)}")
+    missing = sorted(
+        {one.collection.permission for one in checked if one.readability is Readability.PERMISSION_MISSING}
+    )
+    if missing:
+        output.stdout.print(f"grant, with admin consent: {', '.join(missing)}", style="yellow")
+
+
+def _remedy(one: Checked) -> str:
+    if one.failure is None:
+        return ""
+    if one.readability is Readability.PERMISSION_MISSING:
+        return f"grant {one.collection.permission}"
+    if one.readability is Readability.NOT_LICENSED:
+        return f"needs {one.collection.licence_hint}" if one.collection.licence_hint else ""
+    if one.readability is Readability.NOT_FOUND:
+        return ""
+    return f"{one.failure.code}: {EXPLANATIONS[one.failure.code].remedy}"

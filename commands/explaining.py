@@ -1,0 +1,68 @@
+"""One entry of the catalog in full sentences."""
+
+from collections.abc import Iterator
+
+from graph.catalog import Collection, DetailCall, kinds_in
+
+
+def sentences(entry: Collection) -> Iterator[str]:
+    """What the catalog says of a collection, in the order in which a person would ask."""
+    yield f"{entry.title}: type key {entry.type_key}, category {entry.category}."
+    yield from _reading(entry)
+    yield from _what_is_left_out(entry)
+    yield from (_detail(detail) for detail in entry.details)
+    yield f"It needs the application permission {entry.permission}."
+    if entry.licence_hint:
+        yield f"A tenant has it with a licence for {entry.licence_hint}."
+    yield from _documents(entry)
+    if entry.note:
+        yield entry.note
+
+
+def _reading(entry: Collection) -> Iterator[str]:
+    what = "is one object" if entry.singleton else "is listed"
+    yield f"It {what} at GET /{entry.api_version}{entry.first_url()}, on Graph's budget for {entry.throttle_family}."
+    if entry.parent:
+        yield f"There is one listing for each item of {entry.parent}, so both are read."
+    if entry.throttle_family.interval is not None:
+        yield "Graph allows one request a second here, so it is read slowly."
+    if not entry.singleton and entry.page_size is None:
+        yield "No $top is sent: the service pages by itself."
+    if entry.opt_in:
+        yield "It is opt-in: --all leaves it out, so name it by --type or --category."
+
+
+def _what_is_left_out(entry: Collection) -> Iterator[str]:
+    if entry.left_out_types:
+        names = sorted(name.rpartition(".")[2] for name in entry.left_out_types)
+        yield f"Objects of these types are left out, since other collections hold them: {', '.join(names)}."
+    for name, value in sorted(entry.left_out_where.items()):
+        yield f"Objects with {name} = {str(value).lower()} are left out."
+
+
+def _detail(detail: DetailCall) -> str:
+    what = detail.property or "what the list does not show"
+    of = f", for {', '.join(sorted(name.rpartition('.')[2] for name in detail.types))} alone" if detail.types else ""
+    sentence = f"For each item, {what} comes by GET {detail.path}{of}"
+    if detail.optional:
+        sentence += "; an item may have none"
+    if detail.believe_list:
+        sentence += f"; {', '.join(sorted(detail.believe_list))} stay as the list shows them"
+    for child in detail.children:
+        sentence += f"; and for each of its members, {child.property} by GET {child.path}"
+    return sentence + "."
+
+
+def _documents(entry: Collection) -> Iterator[str]:
+    if entry.sensitive:
+        yield f"Hidden by a keyed hash, so that only a change shows: {', '.join(sorted(entry.sensitive))}."
+    if entry.script_bodies:
+        yield f"Hidden where the configuration says so: {', '.join(sorted(entry.script_bodies))}."
+    if entry.id_field != "id":
+        yield f"An item is known by its {entry.id_field}."
+    if entry.references:
+        named = [f"{' or '.join(keys)} ({path})" for path, keys in sorted(entry.references.items())]
+        yield f"It names objects of other collections: {', '.join(named)}."
+    kinds = kinds_in(entry.type_key)
+    if len(kinds) > 1:
+        yield f"Kinds: {', '.join(kinds)}."

@@ -1,0 +1,343 @@
+"""`portfolio`: one selection over many tenants: starting, joining, following, cancelling, and the records."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from temporalio.client import Client, WorkflowHandle
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from commands import output, temporal
+from commands.errors import EXIT_CODE_OF_STATUS, UsageError, errors_for_people
+from commands.options import (
+    AllOption,
+    CategoryOption,
+    DeepOption,
+    JsonOption,
+    TenantNames,
+    TypeOption,
+    complete_tenant_name,
+    selection_of,
+)
+from commands.progress import PortfolioView
+from commands.temporal import requester
+from configuration import Settings, load_settings, temporal_connect_config
+from connections import check_database, connect_temporal
+from graph.tenants import load_tenants
+from inventory.outcomes import RunStatus
+from inventory.portfolio import MOST_TENANTS, PortfolioCounts, PortfolioRecord, TenantChoice
+from storage import portfolio as records
+from storage.database import Database
+from workflows import search_attributes
+from workflows.messages import CancelRequest, PortfolioInput, PortfolioProgress, PortfolioResult, portfolio_workflow_id
+from workflows.portfolio import PortfolioWorkflow
+
+portfolio = typer.Typer(no_args_is_help=True, help="One selection over many tenants.")
+
+SomeTenantsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tenant", metavar="NAME", help="A tenant's id or name; may be repeated.", autocompletion=complete_tenant_name
+    ),
+]
+TagOption = Annotated[
+    list[str] | None,
+    typer.Option("--tag", metavar="TAG", help="All tenants with this tag in the tenants file; may be repeated."),
+]
+AllTenantsOption = Annotated[bool, typer.Option("--all-tenants", help="All tenants of the tenants file.")]
+AtOnceOption = Annotated[
+    int | None,
+    typer.Option(
+        "--at-once",
+        min=1,
+        max=1000,
+        help="How many tenants at a time; else as the worker is configured.",
+        show_default=False,
+    ),
+]
+PortfolioRunArgument = Annotated[
+    str, typer.Argument(metavar="ID", help="The portfolio run's id, or its beginning.", show_default=False)
+]
+
+Handle = WorkflowHandle[PortfolioWorkflow, PortfolioResult]
+
+
+def chosen_tenants(
+    settings: Settings, tenants: Sequence[str] | None, tags: Sequence[str] | None, *, everyone: bool
+) -> TenantChoice:
+    """The tenants that the options name. Raises `UsageError` where they name none, or both all and some."""
+    if not (tenants or tags or everyone):
+        raise UsageError("say which tenants: --tenant NAME, --tag TAG or --all-tenants")
+    if everyone and (tenants or tags):
+        raise UsageError("--all-tenants goes with neither --tenant nor --tag")
+    configured = load_tenants(settings.tenants_file)
+    known = {tag for held in configured.tags().values() for tag in held}
+    for tag in tags or ():
+        if tag not in known:
+            raise UsageError(
+                f"no tenant has the tag {tag!r}; the tenants file has: {', '.join(sorted(known)) or 'none'}"
+            )
+    ids = tuple(configured.find(tenant).id for tenant in tenants or ())
+    choice = TenantChoice(everyone=everyone, tenant_ids=ids, tags=tuple(tags or ()))
+    count = len(choice.resolve(configured.tags()))
+    if not count:
+        raise UsageError("the tenants file has no tenants")
+    if count > MOST_TENANTS:
+        raise UsageError(f"{count} tenants are more than one portfolio run takes ({MOST_TENANTS}); divide them by tags")
+    return choice
+
+
+@portfolio.command("sync")
+def portfolio_sync(
+    tenants: SomeTenantsOption = None,
+    tags: TagOption = None,
+    all_tenants: AllTenantsOption = False,
+    type_keys: TypeOption = None,
+    categories: CategoryOption = None,
+    everything: AllOption = False,
+    deep: DeepOption = False,
+    at_once: AtOnceOption = None,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Start the portfolio run and return at once.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Sync a selection of many tenants, or join the portfolio run that is under way, and follow it to its end.
+
+    Example: python starter.py portfolio sync --tag emea --category conditional-access --at-once 5
+    """
+    with errors_for_people():
+        settings = load_settings()
+        portfolio_input = PortfolioInput(
+            selection=selection_of(type_keys, categories, everything=everything),
+            chosen=chosen_tenants(settings, tenants, tags, everyone=all_tenants),
+            deep=deep,
+            at_once=at_once,
+        )
+        record = asyncio.run(_sync(settings, portfolio_input, wait=not no_wait))
+        if as_json:
+            output.print_json(record)
+        elif record.status.ended:
+            _print(record, TenantNames.load(settings))
+        else:
+            output.stdout.print(
+                f"portfolio run {record.portfolio_run_id} is {record.status};"
+                f" look at it: python starter.py portfolio run {record.portfolio_run_id}"
+            )
+        if record.status.ended:
+            raise typer.Exit(EXIT_CODE_OF_STATUS[record.status])
+
+
+async def _sync(settings: Settings, portfolio_input: PortfolioInput, *, wait: bool) -> PortfolioRecord:
+    client = await connect_temporal(temporal_connect_config())
+    database = Database(settings.database_url.get_secret_value(), pool_size=1, application_name="tenant-inventory")
+    try:
+        await check_database(database)
+        run_id, handle, joined = await _start(client, settings.temporal_task_queue, portfolio_input)
+        with PortfolioView() as view:
+            if joined:
+                view.say(f"joined portfolio run {run_id}, which was already under way")
+            if wait:
+                follower = temporal.Follower(
+                    client, settings.temporal_task_queue, PortfolioProgress, view.show, view.say
+                )
+                await follower.follow(handle)
+        async with database.portfolio() as session:
+            record = await records.portfolio_record(session, run_id)
+        return record or _unrecorded(run_id, handle.id, portfolio_input)
+    finally:
+        await database.close()
+
+
+async def _start(client: Client, task_queue: str, portfolio_input: PortfolioInput) -> tuple[UUID, Handle, bool]:
+    """Starts the portfolio run, or joins the one that is under way: its id, its handle, whether it was joined."""
+    selection, chosen = portfolio_input.selection, portfolio_input.chosen
+    workflow_id = portfolio_workflow_id(selection, chosen)
+    try:
+        handle = await client.start_workflow(
+            PortfolioWorkflow.run,
+            portfolio_input,
+            id=workflow_id,
+            task_queue=task_queue,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            search_attributes=search_attributes.portfolio(selection),
+            static_summary=summary(portfolio_input),
+        )
+    except WorkflowAlreadyStartedError as running:
+        run_id = running.first_run_id or running.run_id
+        joined = client.get_workflow_handle(workflow_id, first_execution_run_id=run_id, result_type=PortfolioResult)
+        return UUID(run_id), joined, True
+    return UUID(handle.first_execution_run_id), handle, False
+
+
+def summary(portfolio_input: PortfolioInput) -> str:
+    """What Temporal Web shows of a portfolio run beside its id."""
+    return f"sync {len(portfolio_input.selection.type_keys)} collections of {portfolio_input.chosen.in_words()}"
+
+
+def _unrecorded(run_id: UUID, workflow_id: str, portfolio_input: PortfolioInput) -> PortfolioRecord:
+    """The record of a portfolio run that no worker has taken up yet."""
+    return PortfolioRecord(
+        portfolio_run_id=run_id,
+        workflow_id=workflow_id,
+        schedule=None,
+        selection_hash=portfolio_input.selection.hash(),
+        selection=portfolio_input.selection,
+        chosen=portfolio_input.chosen,
+        status=RunStatus.QUEUED,
+        started_at=temporal.now(),
+        finished_at=None,
+        counts=PortfolioCounts(),
+        error_codes=[],
+        cancel_requested_by=None,
+        cancel_reason=None,
+    )
+
+
+@portfolio.command("runs")
+def portfolio_runs(
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """Portfolio runs, newest first.
+
+    Example: python starter.py portfolio runs --limit 5
+    """
+    with errors_for_people():
+        found = asyncio.run(_recent(load_settings(), limit))
+        if as_json:
+            for record in found:
+                output.print_json(record.model_dump(mode="json", exclude={"tenants"}))
+            return
+        output.print_table(
+            ("portfolio run", "tenants", "selection", "schedule", "status", "started", "took", "outcomes", "errors"),
+            [
+                (
+                    record.portfolio_run_id,
+                    record.chosen.in_words(),
+                    record.selection_hash[:12],
+                    record.schedule,
+                    output.status_word(record.status),
+                    output.when(record.started_at),
+                    output.lasting(record.finished_at - record.started_at if record.finished_at else None),
+                    _outcomes(record.counts),
+                    ", ".join(record.error_codes),
+                )
+                for record in found
+            ],
+        )
+
+
+async def _recent(settings: Settings, limit: int) -> list[PortfolioRecord]:
+    database = Database(settings.database_url.get_secret_value(), pool_size=1, application_name="tenant-inventory")
+    try:
+        async with database.portfolio() as session:
+            return await records.recent_portfolio_runs(session, limit)
+    finally:
+        await database.close()
+
+
+@portfolio.command("run")
+def portfolio_run(run_id: PortfolioRunArgument, as_json: JsonOption = False) -> None:
+    """One portfolio run, and what became of each tenant. The exit code tells how it ended.
+
+    Example: python starter.py portfolio run 0b9d1c1e
+    """
+    with errors_for_people():
+        settings = load_settings()
+        record = asyncio.run(_one(settings, run_id))
+        if as_json:
+            output.print_json(record)
+        else:
+            _print(record, TenantNames.load(settings))
+        if record.status.ended:
+            raise typer.Exit(EXIT_CODE_OF_STATUS[record.status])
+
+
+async def _one(settings: Settings, run_id: str) -> PortfolioRecord:
+    """The portfolio run of an id or its beginning. Raises `UsageError` where none or several are meant."""
+    database = Database(settings.database_url.get_secret_value(), pool_size=1, application_name="tenant-inventory")
+    try:
+        async with database.portfolio() as session:
+            ids = await records.ids_beginning(session, run_id.strip().lower())
+            record = await records.portfolio_record(session, ids[0]) if len(ids) == 1 else None
+    finally:
+        await database.close()
+    if len(ids) > 1:
+        raise UsageError(f"several portfolio runs begin with {run_id!r}; write more of the id")
+    if record is None:
+        raise UsageError(f"there is no portfolio run {run_id!r}; python starter.py portfolio runs lists them")
+    return record
+
+
+@portfolio.command("cancel")
+def portfolio_cancel(
+    run_id: PortfolioRunArgument,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why; kept in the records.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Signal a portfolio run to cancel, and with it the runs that it started; those that it joined go on.
+
+    Example: python starter.py portfolio cancel 0b9d1c1e --reason "wrong tag"
+    """
+    with errors_for_people():
+        record = asyncio.run(_cancel(load_settings(), run_id, reason))
+        if as_json:
+            output.print_json(
+                {
+                    "workflow_id": record.workflow_id,
+                    "portfolio_run_id": record.portfolio_run_id,
+                    "cancel_requested": True,
+                }
+            )
+        else:
+            output.stdout.print(f"asked portfolio run {record.portfolio_run_id} to cancel")
+
+
+async def _cancel(settings: Settings, run_id: str, reason: str | None) -> PortfolioRecord:
+    record = await _one(settings, run_id)
+    client = await connect_temporal(temporal_connect_config())
+    handle = client.get_workflow_handle(record.workflow_id, first_execution_run_id=str(record.portfolio_run_id))
+    over = UsageError(f"portfolio run {record.portfolio_run_id} is over; python starter.py portfolio runs lists them")
+    try:
+        if (await handle.describe()).raw_info.first_run_id != str(record.portfolio_run_id):
+            raise over
+        await handle.signal(PortfolioWorkflow.cancel, CancelRequest(reason=reason, requested_by=requester()))
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise over from None
+        raise
+    return record
+
+
+def _print(record: PortfolioRecord, names: TenantNames) -> None:
+    took = output.lasting(record.finished_at - record.started_at if record.finished_at else None)
+    output.stdout.print(f"portfolio run {record.portfolio_run_id} ", output.styled(record.status))
+    schedule = f"  schedule {record.schedule}" if record.schedule else ""
+    output.stdout.print(
+        f"{record.chosen.in_words()}  selection {record.selection_hash[:12]}{schedule}"
+        f"  started {output.when(record.started_at)}  took {took or '…'}"
+    )
+    output.print_table(
+        ("tenant", "status", "joined", "took", "run", "errors"),
+        [
+            (
+                names.of(one.tenant_id),
+                output.styled(one.status),
+                "joined" if one.joined else "",
+                output.lasting(one.finished_at - one.started_at if one.finished_at and one.started_at else None),
+                one.run_id,
+                ", ".join(one.error_codes),
+            )
+            for one in sorted(record.tenants, key=lambda one: (one.status == "success", names.of(one.tenant_id)))
+        ],
+    )
+    output.stdout.print(f"{record.counts.tenants} tenants: {_outcomes(record.counts) or 'none has ended'}")
+
+
+def _outcomes(counts: PortfolioCounts) -> str:
+    """How many tenants ended in which way, leaving out what did not happen."""
+    named = {name: getattr(counts, name) for name in ("success", "partial", "failed", "cancelled", "joined")}
+    return ", ".join(f"{number} {name}" for name, number in named.items() if number)

@@ -1,0 +1,79 @@
+"""`retention`: forgetting versions now."""
+
+import asyncio
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from activities.messages import ForgottenOfTenant, RetentionInput
+from activities.retaining import BATCH
+from commands import output
+from commands.errors import UsageError, errors_for_people
+from commands.options import JsonOption, OptionalTenantArgument, TenantNames, tenant_id_of
+from configuration import Settings, load_settings
+from connections import check_database
+from storage import versions
+from storage.database import Database
+
+
+def retention(
+    tenant: OptionalTenantArgument = None,
+    days: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Forget versions that another has followed for so many days; 0 for ever. Else as configured."
+        ),
+    ] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(min=0, help="Keep so many versions of an item, the current one among them; 0 for all."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Forget old versions of one tenant, or of all, as configured or as told; never a current or a pinned one.
+
+    Example: python starter.py retention contoso --days 365 --count 20
+    """
+    with errors_for_people():
+        settings = load_settings()
+        limits = RetentionInput.within(
+            settings.version_retention_days if days is None else days,
+            settings.version_retention_count if count is None else count,
+        )
+        if limits.older_than is None and limits.kept is None:
+            raise UsageError("every version is kept: say --days or --count, or set VERSION_RETENTION_DAYS or _COUNT")
+        forgotten = asyncio.run(_forget(settings, tenant_id_of(settings, tenant) if tenant else None, limits))
+        if as_json:
+            for one in forgotten:
+                output.print_json(one)
+            return
+        names = TenantNames.load(settings)
+        output.print_table(
+            ("tenant", "versions forgotten#", "documents forgotten#"),
+            [(names.of(one.tenant_id), one.versions, one.documents) for one in forgotten],
+        )
+
+
+async def _forget(settings: Settings, tenant_id: UUID | None, limits: RetentionInput) -> list[ForgottenOfTenant]:
+    """In batches that are committed one by one, as `RetentionWorkflow` does it."""
+    database = Database(settings.database_url.get_secret_value(), pool_size=1, application_name="tenant-inventory")
+    try:
+        await check_database(database)
+        async with database.portfolio() as session:
+            known = await versions.tenants(session)
+        return [await _forget_of_tenant(database, one, limits) for one in (known if tenant_id is None else [tenant_id])]
+    finally:
+        await database.close()
+
+
+async def _forget_of_tenant(database: Database, tenant_id: UUID, limits: RetentionInput) -> ForgottenOfTenant:
+    forgotten, after = ForgottenOfTenant(tenant_id=tenant_id), None
+    while True:
+        async with database.tenant(tenant_id) as session:
+            batch = await versions.forget(
+                session, older_than=limits.older_than, kept=limits.kept, most=BATCH, after=after
+            )
+        forgotten, after = forgotten.plus(batch.versions, batch.documents), batch.after
+        if after is None:
+            return forgotten

@@ -1,0 +1,43 @@
+"""What people call the kind of an item: "Windows update ring", "macOS PKCS certificate"."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from graph.catalog.loading import load_catalog
+
+_TYPE_PREFIX = re.compile(r"^#?microsoft\.graph\.")
+_TEMPLATE_VERSION = re.compile(r"_\d+$")
+
+
+def kind_of(type_key: str, meta: Mapping[str, Any]) -> str:
+    """The kind of an item by its meta; its collection's title where the kinds do not know it."""
+    for name, kinds in _kinds().get(type_key, {}).items():
+        kind = kinds.get(_key(name, meta.get(name)))
+        if kind is not None:
+            return kind
+    collection = load_catalog().collections.get(type_key)
+    return type_key if collection is None else collection.title
+
+
+def kinds_in(type_key: str) -> list[str]:
+    """The kinds that a collection's items are known to have, sorted; none where they are all of one."""
+    return sorted({kind for kinds in _kinds().get(type_key, {}).values() for kind in kinds.values()})
+
+
+@cache
+def _kinds() -> dict[str, dict[str, dict[str, str]]]:
+    """Type key to meta key to value to kind; meta keys in the order in which they are heard."""
+    return tomllib.loads(Path(__file__).with_name("kinds.toml").read_text(encoding="utf-8"))
+
+
+def _key(name: str, value: object) -> str:
+    """A meta value as the tables write it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, str):
+        return ""
+    return _TEMPLATE_VERSION.sub("", value) if name == "template_id" else _TYPE_PREFIX.sub("", value)

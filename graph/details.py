@@ -1,0 +1,220 @@
+"""Reading one item's details: which calls are still open, and what their answers have brought so far."""
+
+import hashlib
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from graph.catalog import ChildCall, Collection, DetailCall
+from graph.errors import Answer, ReadFailure, classify
+from graph.pages import MalformedPageError, is_found, is_gone, read_page
+from inventory.assembling import Part, SensitiveParentError, assemble, canonical_part
+from inventory.canonical import TYPE, Canonicalizer, JsonObject, NotANumberError, TooDeepError
+from inventory.error_codes import ErrorCode
+from inventory.exact_json import decode, encode
+
+MAX_PAGES = 1000
+"""Pages of one answer, at which it is taken for a loop: the largest real policy has 13 of 25 settings."""
+
+
+class OpenCall(NamedTuple):
+    """A request that is still to be made.
+
+    `call` is the number of the entry's detail call, `child` that of its child call. Without a call it asks whether
+    the item is still there. `anchor` is the hash of an earlier link, renewed at every power of two of pages.
+    """
+
+    url: str
+    call: int | None = None
+    child: int | None = None
+    child_id: str | None = None
+    page: int = 1
+    anchor: str | None = None
+    restarted: bool = False
+
+
+class DetailReading:
+    """The details of one item. What has been read is canonical, with its secrets hidden."""
+
+    def __init__(
+        self,
+        collection: Collection,
+        canonicalizer: Canonicalizer,
+        external_id: str,
+        list_document: JsonObject,
+        progress: bytes | None = None,
+    ) -> None:
+        self._collection = collection
+        self._canonicalizer = canonicalizer
+        self._external_id = external_id
+        self._list_document = list_document
+        self._parts: list[Part] = []
+        self.gone = False
+        """Whether Graph says that there is no such item any more."""
+        if progress is None:
+            self.open = [
+                OpenCall(_url(detail.path, external_id), call=number)
+                for number, detail in enumerate(collection.details)
+                if not detail.types or list_document.get(TYPE) in detail.types
+            ]
+        else:
+            self._restore(progress)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is left to be read."""
+        return not self.open and not self.gone
+
+    def whole(self) -> JsonObject:
+        """The item's whole document, in canonical form."""
+        return assemble(self._list_document, self._parts)
+
+    def progress(self) -> bytes:
+        """What another process needs to go on from here."""
+        parts = [
+            [part.property, part.body, part.single, part.page, part.child_property, part.child_id]
+            for part in self._parts
+        ]
+        state: Any = {"open": [list(call) for call in self.open], "parts": parts}
+        return encode(state)
+
+    def take(self, call: OpenCall, answer: Answer) -> ReadFailure | None:
+        """Takes in the answer to an open call; what is wrong with it, where it brought nothing.
+
+        A link to the next page is not checked here: it is that of the call that takes its place in `open`.
+        """
+        if call.call is None:
+            return self._take_whether_there(answer)
+        detail = self._call(call)
+        if answer.status == 404 and is_gone(answer):
+            if detail.optional:
+                self._replace(call)
+                self._parts.append(self._part(call, None))
+                return None
+            if self._collection.confirmable:
+                self._replace(call, OpenCall(self._collection.item_url(self._external_id)))
+                return None
+        failure = classify(answer, permission=self._collection.permission)
+        if failure is not None and failure.restart and not call.restarted:
+            self._restart(call)
+            return None
+        if failure is None:
+            try:
+                self._take_page(call, answer, single=detail.single)
+            except MalformedPageError as error:
+                failure = error.failure
+            except (TooDeepError, NotANumberError, UnicodeEncodeError, SensitiveParentError):
+                failure = ReadFailure(ErrorCode.GRAPH_MALFORMED_RESPONSE, context={"http_status": answer.status})
+        return failure
+
+    def _take_page(self, call: OpenCall, answer: Answer, *, single: bool) -> None:
+        page = read_page(answer, singleton=single)
+        body: Any = page.items[0] if single else page.items
+        part = canonical_part(self._canonicalizer, self._part(call, body), self._list_document)
+        # It is written down later, when it is too late to say that it cannot be.
+        encode(part.body)
+        following = [self._next(call, page.next_link)] if page.next_link is not None else []
+        self._parts.append(part)
+        self._replace(call, *following, *self._children(call, part))
+        if not following and not call.restarted and self._is_miscounted(call):
+            self._restart(call)
+
+    def _is_miscounted(self, call: OpenCall) -> bool:
+        """Whether the list knows of more or fewer members: it is no snapshot of which pages are read."""
+        counted_by = None if call.child is not None else self._collection.details[call.call or 0].counted_by
+        expected = None if counted_by is None else self._list_document.get(counted_by)
+        if not isinstance(expected, int):
+            return False
+        [members] = assemble({}, [part for part in self._parts if _belongs(part, self._part(call, None))]).values()
+        return isinstance(members, list) and len(members) != expected
+
+    def _take_whether_there(self, answer: Answer) -> ReadFailure | None:
+        if is_gone(answer):
+            self.open, self.gone = [], True
+            return None
+        if is_found(answer, self._collection.id_field, self._external_id):
+            return ReadFailure(ErrorCode.GRAPH_NOT_FOUND, context={"http_status": 404})
+        failure = classify(answer, permission=self._collection.permission)
+        context = {"http_status": answer.status}
+        return failure or ReadFailure(ErrorCode.GRAPH_MALFORMED_RESPONSE, retryable=True, context=context)
+
+    def _next(self, call: OpenCall, link: str) -> OpenCall:
+        """The call for the next page. Raises `MalformedPageError` for a listing that goes in circles."""
+        fingerprint = hashlib.sha256(link.encode(errors="surrogatepass")).hexdigest()
+        if fingerprint == call.anchor or call.page >= MAX_PAGES:
+            raise _LoopError(call.page)
+        number = call.page + 1
+        anchor = fingerprint if number & (number - 1) == 0 else call.anchor
+        return call._replace(url=link, page=number, anchor=anchor)
+
+    def _children(self, call: OpenCall, part: Part) -> list[OpenCall]:
+        if call.call is None or call.child is not None or not isinstance(part.body, list):
+            return []
+        children = self._collection.details[call.call].children
+        ids = [member.get("id") for member in part.body if isinstance(member, dict)]
+        return [
+            OpenCall(_url(child.path, self._external_id, child_id), call=call.call, child=number, child_id=child_id)
+            for child_id in ids
+            if isinstance(child_id, str) and child_id
+            for number, child in enumerate(children)
+        ]
+
+    def _restart(self, call: OpenCall) -> None:
+        """Begins a listing anew, since its page token has expired. What its members brought is read anew too."""
+        detail = self._call(call)
+        first = _url(detail.path, self._external_id, call.child_id)
+        anew = OpenCall(first, call=call.call, child=call.child, child_id=call.child_id, restarted=True)
+        dropped = self._part(call, None)
+        self._parts = [part for part in self._parts if not _belongs(part, dropped)]
+        if call.child is None:
+            self.open = [one for one in self.open if one.call != call.call]
+        else:
+            self.open = [one for one in self.open if (one.child, one.child_id) != (call.child, call.child_id)]
+        self.open.append(anew)
+
+    def _replace(self, call: OpenCall, *by: OpenCall) -> None:
+        self.open = [*(one for one in self.open if one is not call), *by]
+
+    def _call(self, call: OpenCall) -> DetailCall | ChildCall:
+        detail = self._collection.details[call.call or 0]
+        return detail if call.child is None else detail.children[call.child]
+
+    def _part(self, call: OpenCall, body: Any) -> Part:
+        detail = self._collection.details[call.call or 0]
+        child = None if call.child is None else detail.children[call.child]
+        return Part(
+            property=detail.property,
+            body=body,
+            single=(child or detail).single,
+            page=call.page,
+            child_property=None if child is None else child.property,
+            child_id=call.child_id,
+            believe_list=detail.believe_list,
+        )
+
+    def _restore(self, progress: bytes) -> None:
+        state: Any = decode(progress)
+        self.open = [OpenCall(*one) for one in state["open"]]
+        believed = {detail.property: detail.believe_list for detail in self._collection.details}
+        self._parts = [Part(*one)._replace(believe_list=believed.get(one[0], frozenset())) for one in state["parts"]]
+
+
+class _LoopError(MalformedPageError):
+    def __init__(self, page: int) -> None:
+        ValueError.__init__(self, "a listing goes in circles")
+        self.failure = ReadFailure(ErrorCode.GRAPH_PAGING_LOOP, context={"page": page})
+
+
+def _belongs(part: Part, dropped: Part) -> bool:
+    """Whether a part is of the answer that begins anew, or of one of its members."""
+    if part.property != dropped.property:
+        return False
+    return dropped.child_id is None or (part.child_property, part.child_id) == (
+        dropped.child_property,
+        dropped.child_id,
+    )
+
+
+def _url(path: str, external_id: str, child_id: str | None = None) -> str:
+    """The path with the ids of the item and of its member, relative to the version root."""
+    filled = path.replace("{id}", quote(external_id, safe=""))
+    return filled if child_id is None else filled.replace("{child_id}", quote(child_id, safe=""))

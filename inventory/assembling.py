@@ -1,0 +1,130 @@
+"""A whole document from its list's document and the answers of the calls that complete it.
+
+What a list does not show comes with further calls: the item itself, collections under it page by page, and answers
+for single members of these. They arrive one by one and are stored in between, so each is made canonical, with its
+secrets hidden, on its own: `canonical_part`. The whole is then the same as if all had been put together first:
+`canonical(assemble(list, parts)) == canonical(assemble(canonical list, canonical parts))`.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from inventory.canonical import TYPE, Canonicalizer, JsonObject, JsonValue
+
+
+class Part(NamedTuple):
+    """The answer of one detail call, or one page of it."""
+
+    property: str | None
+    """Where it goes in the document; None where it is the item itself."""
+    body: JsonValue
+    """One object, or none; of a collection the list of the members of the page."""
+    single: bool = False
+    """Whether it is one object, and not a page of a collection."""
+    page: int = 0
+    child_property: str | None = None
+    """Where it goes in the member of `property`, if it belongs to one."""
+    child_id: str | None = None
+    """The id of that member."""
+    believe_list: frozenset[str] = frozenset()
+    """Properties of the item that only the list shows right."""
+
+
+class SensitiveParentError(ValueError):
+    """An answer belongs to a member of a property that is sensitive as a whole, so no member could be told."""
+
+
+def assemble(list_document: JsonObject, parts: Sequence[Part]) -> JsonObject:
+    """The whole document. The order of `parts` means nothing but where two say the same: there the later one holds.
+
+    An answer that is the item itself replaces the list's properties, but for those of `believe_list` and the type.
+    What no answer shows stays as the list shows it. A single answer that there is none of is null.
+    """
+    document = dict(list_document)
+    for part in parts:
+        if part.property is None and isinstance(part.body, dict):
+            believed = part.believe_list | ({TYPE} & document.keys())
+            document |= {name: value for name, value in part.body.items() if name not in believed}
+    answers = _answers(parts)
+    for place, value in answers.items():
+        if place.child_property is None:
+            document[place.property] = value
+    for place, value in answers.items():
+        members = document.get(place.property)
+        if place.child_property is not None and isinstance(members, list):
+            document[place.property] = [_with_child(member, place, value) for member in members]
+    return document
+
+
+def canonical_part(canonicalizer: Canonicalizer, part: Part, list_document: JsonObject) -> Part:
+    """The part with its body in canonical form, its secrets hidden as they would be in the whole document.
+
+    Rules must not name the ids of members that have answers of their own. Raises as `Canonicalizer.canonical` does, and
+    `SensitiveParentError`.
+    """
+    known: JsonObject = {TYPE: list_document[TYPE]} if TYPE in list_document else {}
+    if part.property is None:
+        item = canonicalizer.canonical_value(part.body | known) if isinstance(part.body, dict) else None
+        return part._replace(body=item)
+    if part.child_property is not None and part.property in canonicalizer.hidden_names({**known, part.property: None}):
+        raise SensitiveParentError(part.property)
+    path = [part.property] if part.child_property is None else [part.property, part.child_property]
+    if part.single:
+        return part._replace(body=_canonical_at(canonicalizer, known, path, part.body))
+    # One by one: a list that is sensitive as a whole is hidden when it is whole, and its members until then.
+    return part._replace(body=[_canonical_at(canonicalizer, known, path, member) for member in _members(part)])
+
+
+class _Place(NamedTuple):
+    property: str
+    child_property: str | None
+    child_id: str | None
+
+
+def _answers(parts: Sequence[Part]) -> dict[_Place, JsonValue]:
+    """The whole answer for each place."""
+    pages: dict[_Place, dict[int, Part]] = {}
+    for part in parts:
+        if part.property is not None:
+            place = _Place(part.property, part.child_property, part.child_id)
+            pages.setdefault(place, {})[part.page] = part
+    answers: dict[_Place, JsonValue] = {}
+    for place, by_number in pages.items():
+        in_order = [by_number[number] for number in sorted(by_number)]
+        answers[place] = in_order[-1].body if in_order[-1].single else _distinct(in_order)
+    return answers
+
+
+def _distinct(pages: Sequence[Part]) -> list[JsonValue]:
+    """The members of all pages. One that comes again on a later page, as others came and went, is there once."""
+    members: list[JsonValue] = []
+    seen: set[str] = set()
+    for page in pages:
+        ids = [member.get("id") if isinstance(member, dict) else None for member in _members(page)]
+        members += [
+            member
+            for member, one in zip(_members(page), ids, strict=True)
+            if not isinstance(one, str) or one not in seen
+        ]
+        seen |= {one for one in ids if isinstance(one, str)}
+    return members
+
+
+def _members(page: Part) -> list[JsonValue]:
+    return page.body if isinstance(page.body, list) else []
+
+
+def _with_child(member: JsonValue, place: _Place, value: JsonValue) -> JsonValue:
+    if place.child_property is None or not isinstance(member, dict) or member.get("id") != place.child_id:
+        return member
+    return {**member, place.child_property: value}
+
+
+def _canonical_at(canonicalizer: Canonicalizer, root: JsonObject, path: Sequence[str], value: JsonValue) -> JsonValue:
+    """The canonical form that a value has where it stands: the names on the way to it decide what is sensitive."""
+    for name in reversed(path[1:]):
+        value = {name: value}
+    found: JsonValue = canonicalizer.canonical_value({**root, path[0]: value})
+    for name in path:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found

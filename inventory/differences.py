@@ -1,0 +1,290 @@
+"""What changed between two canonical documents of one collection, field by field.
+
+A path names the way to a field: properties by name, joined by dots, members of arrays in brackets by what they are and
+not by where they stand, so that a member that moved is no difference and its neighbours keep their paths:
+
+- `settings[device_vendor_msft_policy_config_x].settingInstance.choiceSettingValue.value`: a settings-catalog setting
+  by its definition, as are the children and group members in it; an administrative template's value by `definition.id`,
+  its presentations by `presentation.id`
+- `assignments[group 1f0c…].intent`, `assignments[all devices, include filter 9b2d…]`: an assignment by its target
+- `omaSettings[./Vendor/MSFT/…].value`: any other object by the first of `NAMES` that it has
+- `firewallRules[#2].action`: an object without one goes by a number, that of its place among the likes of it before
+  the change; new ones count on from there. The numbers only keep paths apart. Members are matched by what they say
+- `schedule[Monday #2]`: several members with the same identity have a number, too
+- `roleScopeTagIds[]`: members that are no objects are a set; each is added or removed
+- `servers[order]`: an array whose order is content has the same members in another order
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import StrEnum
+from functools import partial
+from typing import NamedTuple, TypeAlias
+
+from inventory.canonical import SENSITIVE_MARK, TYPE, Canonicalizer, JsonObject, JsonValue, encode, is_mark
+
+IDENTITIES = (
+    ("settingInstance", "settingDefinitionId"),
+    ("settingDefinitionId",),
+    ("definition", "id"),
+    ("presentation", "id"),
+    ("definitionId",),
+)
+"""Paths to what tells a member of an array from its neighbours. The first that a member has is the only one: its id
+may be its number in the list."""
+
+NAMES = ("id", "omaUri", "appConfigKey", "name", "key", "ruleName", "bundleId", "appId", "cidrAddress", "displayName",
+         "SettingName", "Language")  # fmt: skip
+"""Properties that tell other members apart. Where no member has the same id, one with the same name is meant."""
+
+LIKENESS_PERCENT = 50
+"""Members without an identity are one and the same when so much of what they say is equal."""
+
+
+class DifferenceKind(StrEnum):
+    """What happened to a field or member."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    CHANGED = "changed"
+
+
+class Difference(NamedTuple):
+    """One field or member: `before` is None where it was added, `after` where it was removed.
+
+    A sensitive value is `hidden`: both are None, since not even its mark is shown.
+    """
+
+    path: str
+    kind: DifferenceKind
+    before: JsonValue
+    after: JsonValue
+    hidden: bool = False
+
+
+def differences(before: JsonObject, after: JsonObject, *, ordered: frozenset[str] = frozenset()) -> list[Difference]:
+    """All differences of two canonical documents by path; none where they are equal.
+
+    `ordered` names the arrays whose order is content, as the collection's rules do.
+    """
+    sorting = Canonicalizer(ordered=ordered)
+    comparison = _Comparison(ordered)
+    found = comparison.objects("", sorting.canonical_value(before), sorting.canonical_value(after))
+    return sorted(found, key=lambda difference: (difference.path, difference.kind))
+
+
+class _Comparison:
+    def __init__(self, ordered: frozenset[str]) -> None:
+        self._ordered = ordered
+
+    def objects(self, path: str, before: JsonObject, after: JsonObject) -> Iterator[Difference]:
+        for name in before | after:
+            inner = f"{path}.{name}" if path else name
+            if name not in after:
+                yield _removed(inner, before[name])
+            elif name not in before:
+                yield _added(inner, after[name])
+            else:
+                yield from self._values(inner, before[name], after[name], ordered=name in self._ordered)
+
+    def _values(self, path: str, before: JsonValue, after: JsonValue, *, ordered: bool) -> Iterator[Difference]:
+        if is_mark(before) or is_mark(after):
+            if encode(before) != encode(after):
+                yield Difference(path, DifferenceKind.CHANGED, None, None, hidden=True)
+        elif isinstance(before, dict) and isinstance(after, dict):
+            yield from self.objects(path, before, after)
+        elif isinstance(before, list) and isinstance(after, list):
+            yield from self._arrays(path, before, after, ordered=ordered)
+        elif encode(before) != encode(after):
+            yield Difference(path, DifferenceKind.CHANGED, _shown(before), _shown(after))
+
+    def _arrays(
+        self, path: str, before: list[JsonValue], after: list[JsonValue], *, ordered: bool
+    ) -> Iterator[Difference]:
+        pairs = _pairs(before, after)
+        labels = _labels(pairs)
+        for pair, label in zip(pairs, labels, strict=True):
+            member = f"{path}[{label}]"
+            if pair.new is None:
+                yield _removed(member, pair.before)
+            elif pair.old is None:
+                yield _added(member, pair.after)
+            else:
+                yield from self._values(member, pair.before, pair.after, ordered=ordered)
+        if ordered:
+            yield from _order(path, pairs, labels)
+
+
+class _Pair(NamedTuple):
+    """A member before and after, each with its place; no place where it was not there."""
+
+    old: int | None
+    before: JsonValue
+    new: int | None
+    after: JsonValue
+
+    @property
+    def member(self) -> JsonValue:
+        return self.after if self.old is None else self.before
+
+
+_Places: TypeAlias = "dict[int, JsonValue]"
+"""Members of an array by their places."""
+
+
+def _pairs(before: list[JsonValue], after: list[JsonValue]) -> list[_Pair]:
+    """The members of two arrays, each once: with the member that it is or became, or alone."""
+    old, new = dict(enumerate(before)), dict(enumerate(after))
+    pairs: list[_Pair] = []
+    for these, those in _by_identity(old, new, encode):
+        pairs += [_Pair(one, old.pop(one), other, new.pop(other)) for one, other in zip(these, those, strict=False)]
+    for kind in _KINDS:
+        for these, those in _by_identity(old, new, partial(_identity_of_kind, kind)):
+            pairs += _alike(old, new, these, those, least_percent=0)
+    pairs += _alike(old, new, _anonymous(old), _anonymous(new), least_percent=LIKENESS_PERCENT)
+    pairs += [_Pair(place, member, None, None) for place, member in old.items()]
+    pairs += [_Pair(None, None, place, member) for place, member in new.items()]
+    return sorted(pairs, key=lambda pair: (pair.old is None, pair.old, pair.new))
+
+
+def _by_identity(
+    old: _Places, new: _Places, identity: Callable[[JsonValue], bytes | None]
+) -> Iterable[tuple[list[int], list[int]]]:
+    """The places of the members with the same identity, on both sides."""
+    places: dict[bytes, tuple[list[int], list[int]]] = {}
+    for side, members in enumerate((old, new)):
+        for place, member in members.items():
+            key = identity(member)
+            if key is not None:
+                places.setdefault(key, ([], []))[side].append(place)
+    return places.values()
+
+
+def _alike(old: _Places, new: _Places, these: list[int], those: list[int], *, least_percent: int) -> list[_Pair]:
+    """Takes the most alike members of `these` and `those` places, while they are alike enough."""
+    if not these or not those:
+        return []
+    if len(these) == len(those) == 1 and least_percent == 0:
+        best = [(these[0], those[0])]
+    else:
+        left = {place: Counter(_leaves(old[place])) for place in these}
+        right = {place: Counter(_leaves(new[place])) for place in those}
+        scores = [
+            (-100 * shared // most, abs(one - other), one, other)
+            for one, said in left.items()
+            for other, says in right.items()
+            for shared, most in [((said & says).total(), max(said.total(), says.total()))]
+            if 100 * shared >= least_percent * most or most - shared <= 1
+        ]
+        best = []
+        for _, _, one, other in sorted(scores):
+            if one in left and other in right:
+                del left[one], right[other]
+                best.append((one, other))
+    return [_Pair(one, old.pop(one), other, new.pop(other)) for one, other in best]
+
+
+def _leaves(value: JsonValue, path: str = "") -> Iterator[tuple[str, bytes]]:
+    """All that a member says, each with where it says it."""
+    if isinstance(value, dict) and value:
+        for name, child in value.items():
+            yield from _leaves(child, f"{path}.{name}")
+    elif isinstance(value, list) and value:
+        for member in value:
+            yield from _leaves(member, f"{path}[]")
+    else:
+        yield path, encode(value)
+
+
+_TARGET = "target"
+_TARGET_WITHOUT_FILTER = "target without filter"
+_KINDS = (_TARGET, _TARGET_WITHOUT_FILTER, *(".".join(path) for path in IDENTITIES), *NAMES)
+
+
+def _identities(member: JsonValue) -> dict[str, str]:
+    """What tells a member of an array from its neighbours, by kind, the most telling first."""
+    if not isinstance(member, dict) or is_mark(member):
+        return {}
+    target = member.get("target")
+    if isinstance(target, dict) and TYPE in target:
+        addressed = _addressed(target)
+        return {_TARGET: addressed + _filter(target), _TARGET_WITHOUT_FILTER: addressed}
+    for path in IDENTITIES:
+        value: JsonValue = member
+        for name in path:
+            value = value.get(name) if isinstance(value, dict) else None
+        if isinstance(value, str):
+            return {".".join(path): value}
+    named = ((name, member.get(name)) for name in NAMES)
+    return {name: str(value) for name, value in named if isinstance(value, str | int) and not isinstance(value, bool)}
+
+
+def _identity_of_kind(kind: str, member: JsonValue) -> bytes | None:
+    identity = _identities(member).get(kind)
+    return None if identity is None else identity.encode()
+
+
+def _anonymous(members: _Places) -> list[int]:
+    return [
+        place
+        for place, member in members.items()
+        if isinstance(member, dict) and not is_mark(member) and not _identities(member)
+    ]
+
+
+def _addressed(target: JsonObject) -> str:
+    """Whom an assignment addresses: `group 1f0c…`, `exclusion group 77a1…`, `all devices`."""
+    kind = str(target[TYPE]).rpartition(".")[2].removesuffix("AssignmentTarget")
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).lower()
+    return " ".join([words, *(str(target[name]) for name in ("groupId", "collectionId") if target.get(name))])
+
+
+def _filter(target: JsonObject) -> str:
+    kind = target.get("deviceAndAppManagementAssignmentFilterType")
+    external_id = target.get("deviceAndAppManagementAssignmentFilterId")
+    return f", {kind} filter {external_id}" if external_id and kind not in (None, "none") else ""
+
+
+def _labels(pairs: Sequence[_Pair]) -> list[str]:
+    """What stands for each member in its path: no two objects have the same."""
+    met: Counter[str] = Counter()
+    labels = []
+    for pair in pairs:
+        if not isinstance(pair.member, dict):
+            labels.append("")
+            continue
+        identity = next(iter(_identities(pair.member).values()), "")
+        met[identity] += 1
+        number = f"#{met[identity]}" if met[identity] > 1 or not identity else ""
+        labels.append(" ".join(filter(None, (identity, number))))
+    return labels
+
+
+def _order(path: str, pairs: Sequence[_Pair], labels: Sequence[str]) -> Iterator[Difference]:
+    """The difference of two arrays whose common members stand in another order."""
+    stayed = [pair.new for pair in pairs if pair.old is not None and pair.new is not None]
+    if stayed != sorted(stayed):
+        shown: list[JsonValue] = [label or _shown(pair.member) for pair, label in zip(pairs, labels, strict=True)]
+        old = sorted((pair.old, said) for pair, said in zip(pairs, shown, strict=True) if pair.old is not None)
+        new = sorted((pair.new, said) for pair, said in zip(pairs, shown, strict=True) if pair.new is not None)
+        yield Difference(f"{path}[order]", DifferenceKind.CHANGED, [said for _, said in old], [said for _, said in new])
+
+
+def _removed(path: str, value: JsonValue) -> Difference:
+    return Difference(path, DifferenceKind.REMOVED, None if is_mark(value) else _shown(value), None, is_mark(value))
+
+
+def _added(path: str, value: JsonValue) -> Difference:
+    return Difference(path, DifferenceKind.ADDED, None, None if is_mark(value) else _shown(value), is_mark(value))
+
+
+def _shown(value: JsonValue) -> JsonValue:
+    """The value without the digits of the marks in it."""
+    if is_mark(value):
+        return {SENSITIVE_MARK: True}
+    if isinstance(value, dict):
+        return {name: _shown(child) for name, child in value.items()}
+    if isinstance(value, list):
+        return [_shown(member) for member in value]
+    return value

@@ -1,0 +1,99 @@
+"""An inventory as files: names and bytes that stay the same where nothing changed, on any system.
+
+`<category>/<type key>/<safe name>.<16 hexadecimal digits>.json`. The digits are of the item's id, so that two items of
+one name, or of names that differ by case only, have files of their own, and a rename keeps them.
+"""
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import NamedTuple
+from uuid import UUID
+
+from inventory.exact_json import decode, encode
+
+MANIFEST = ".tenant-inventory-export.json"
+MAX_NAME_BYTES = 100
+"""Of the safe name, in UTF-8. A file name may have 255 bytes; Windows counts 260 characters for the whole path."""
+
+NO_CATEGORY = "other"
+UNNAMED = "unnamed"
+
+_FORMAT = 1
+_ID_DIGITS = 16
+"""Eight would make two files of one name meet by accident, once a collection has 100,000 items without a name."""
+
+_UNSAFE = re.compile(r'[<>:"/\\|?*]')
+_DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\.|$)", re.IGNORECASE)
+"""Windows takes these for devices, whatever follows the first dot."""
+
+_CONTROLS = frozenset({"Cc", "Cf", "Cs"})
+_OURS = re.compile(r"[a-z0-9-]+/[A-Za-z][A-Za-z0-9._]*/([^/]+)\.[0-9a-f]{16}\.json")
+
+
+class ManifestError(ValueError):
+    """The manifest of a folder is not one that an export wrote."""
+
+
+class Manifest(NamedTuple):
+    """The files that exports have written into a folder, and the tenant that they are of."""
+
+    tenant_id: UUID
+    files: frozenset[str]
+
+
+def file_path(category: str | None, type_key: str, display_name: str | None, external_id: str) -> str:
+    """The path of an item's file in the folder, with forward slashes."""
+    digits = hashlib.sha256(external_id.encode()).hexdigest()[:_ID_DIGITS]
+    return f"{category or NO_CATEGORY}/{type_key}/{safe_name(display_name)}.{digits}.json"
+
+
+def file_bytes(document: bytes) -> bytes:
+    """What the file of a canonical document holds: the document, indented, every digit as it is."""
+    return encode(decode(document), indented=True) + b"\n"
+
+
+def safe_name(name: str | None) -> str:
+    """A file name of what an item is called, without an ending, for Windows, macOS and Linux."""
+    composed = " ".join(unicodedata.normalize("NFC", name or "").split())
+    plain = "".join("_" if unicodedata.category(one) in _CONTROLS else one for one in _UNSAFE.sub("_", composed))
+    named = plain.strip(" .")
+    if _DEVICES.match(named):
+        named = "_" + named
+    return named.encode()[:MAX_NAME_BYTES].decode(errors="ignore").rstrip(" .") or UNNAMED
+
+
+def folded(path: str) -> str:
+    """What two paths have in common that are one file where case does not count."""
+    return unicodedata.normalize("NFC", path.casefold())
+
+
+def manifest_bytes(tenant_id: UUID, files: Iterable[str]) -> bytes:
+    """The manifest: a line a file, sorted."""
+    manifest = {"format": _FORMAT, "tenant_id": str(tenant_id), "files": sorted(files)}
+    return json.dumps(manifest, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def read_manifest(text: bytes) -> Manifest:
+    """What `manifest_bytes` wrote. Raises `ManifestError`, also for a path that no export can have written."""
+    try:
+        manifest = json.loads(text)
+        if manifest["format"] != _FORMAT:
+            raise ManifestError(f"its format is {manifest['format']!r}, and this release knows {_FORMAT}")
+        files, tenant_id = [str(path) for path in manifest["files"]], UUID(manifest["tenant_id"])
+    except ManifestError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ManifestError("it is not what an export writes") from None
+    for path in files:
+        if not is_ours(path):
+            raise ManifestError(f"it names {path!r}, which no export has written")
+    return Manifest(tenant_id, frozenset(files))
+
+
+def is_ours(path: str) -> bool:
+    """Whether `file_path` can have made the path: it leads nowhere else."""
+    parts = _OURS.fullmatch(path)
+    return parts is not None and parts[1] == safe_name(parts[1])

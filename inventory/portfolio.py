@@ -1,0 +1,144 @@
+"""What a portfolio run covers, how it ends, and the record that the command line prints of it."""
+
+import hashlib
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+import rfc8785
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_field, model_validator
+
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import RunStatus
+from inventory.selection import Selection
+
+Tag = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+"""What tenants are grouped by: lower case, so that `EMEA` and `emea` are never two groups."""
+
+MOST_TENANTS = 10_000
+"""Of one portfolio run: their ids travel through Temporal in one message of 400 KB."""
+
+
+def _sorted_unique(value: object) -> object:
+    return tuple(sorted(set(value), key=str)) if isinstance(value, Collection) and not isinstance(value, str) else value
+
+
+class TenantChoice(BaseModel):
+    """Which tenants: all, or those of these ids together with those that have any of these tags.
+
+    `all` and tags are looked up when a run begins, so a scheduled one takes in tenants that came since.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    everyone: bool = False
+    tenant_ids: Annotated[tuple[UUID, ...], BeforeValidator(_sorted_unique)] = ()
+    tags: Annotated[tuple[Tag, ...], BeforeValidator(_sorted_unique)] = ()
+
+    @model_validator(mode="after")
+    def _either_all_or_some(self) -> Self:
+        if self.everyone == bool(self.tenant_ids or self.tags):
+            raise ValueError("choose all tenants, or some by id or tag")
+        return self
+
+    def resolve(self, tags_of_tenants: Mapping[UUID, Collection[str]]) -> list[UUID]:
+        """The tenants chosen, in the order of the mapping; ids that it lacks come last."""
+        chosen = [
+            tenant_id
+            for tenant_id, tags in tags_of_tenants.items()
+            if self.everyone or tenant_id in self.tenant_ids or not set(tags).isdisjoint(self.tags)
+        ]
+        return chosen + [tenant_id for tenant_id in self.tenant_ids if tenant_id not in tags_of_tenants]
+
+    def in_words(self) -> str:
+        """The choice, for people."""
+        if self.everyone:
+            return "all tenants"
+        count = len(self.tenant_ids)
+        named = [f"{count} tenant{'s' if count > 1 else ''}"] if count else []
+        return ", ".join([*named, *(f"tag {tag}" for tag in self.tags)])
+
+
+def portfolio_hash(selection: Selection, tenants: TenantChoice) -> str:
+    """SHA-256 over the RFC 8785 form of both: the same portfolio, however it was written down."""
+    chosen = tenants.model_dump(mode="json")
+    return hashlib.sha256(rfc8785.dumps({"selection": selection.hash(), "tenants": chosen})).hexdigest()
+
+
+class PortfolioCounts(BaseModel):
+    """How many tenants a portfolio run covers, and how many of them ended in which way.
+
+    `joined` are those whose run was under way already; they count under their outcome too. What is left over of
+    `tenants` has no outcome: it was not started, or not waited for, when the portfolio was cancelled.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    tenants: int = 0
+    success: int = 0
+    partial: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    joined: int = 0
+
+    @property
+    def ended(self) -> int:
+        """Tenants with an outcome."""
+        return self.success + self.partial + self.failed + self.cancelled
+
+    def count(self, status: RunStatus) -> None:
+        """One more tenant ended so."""
+        setattr(self, status, getattr(self, status) + 1)
+
+
+def portfolio_status(counts: PortfolioCounts) -> RunStatus:
+    """How a portfolio run that ran to its end has ended.
+
+    `success` where every tenant is, `failed` where none has anything to show or there was none, else `partial`.
+    """
+    if counts.tenants and counts.success == counts.tenants:
+        return RunStatus.SUCCESS
+    return RunStatus.PARTIAL if counts.success or counts.partial else RunStatus.FAILED
+
+
+class TenantOutcomeRecord(BaseModel):
+    """One tenant of a portfolio run. `status` is `running` where the run was not waited for."""
+
+    model_config = ConfigDict(frozen=True)
+
+    tenant_id: UUID
+    run_id: UUID | None
+    status: RunStatus
+    joined: bool
+    error_codes: list[ErrorCode]
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @computed_field
+    def duration_seconds(self) -> float | None:
+        """From the run's slot to its end."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return round((self.finished_at - self.started_at).total_seconds(), 3)
+
+
+class PortfolioRecord(BaseModel):
+    """What one portfolio run covered, and what became of each tenant."""
+
+    model_config = ConfigDict(frozen=True)
+
+    portfolio_run_id: UUID
+    workflow_id: str
+    schedule: str | None
+    selection_hash: str
+    selection: Selection
+    chosen: TenantChoice
+    status: RunStatus
+    started_at: datetime
+    finished_at: datetime | None
+    counts: PortfolioCounts
+    error_codes: list[ErrorCode]
+    cancel_requested_by: str | None
+    cancel_reason: str | None
+    tenants: list[TenantOutcomeRecord] = []

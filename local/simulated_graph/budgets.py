@@ -1,0 +1,98 @@
+"""How many requests a tenant may send to each family of services, in windows that slide (GRAPH_FACTS §1.1)."""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import Lock
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """So many requests in any window of that length; `retry_after` is whether a 429 says when to come again."""
+
+    requests: int
+    window_seconds: float
+    retry_after: bool = True
+
+    def __post_init__(self) -> None:
+        if self.requests < 1 or self.window_seconds <= 0:
+            raise ValueError("a budget is of 1 request or more, in a window longer than nothing")
+
+
+REAL_BUDGETS: Mapping[str, Budget] = {
+    "device-configuration": Budget(1000, 20),
+    "settings-catalog": Budget(1000, 20),
+    "apps": Budget(1000, 20),
+    "conditional-access": Budget(1, 1, retry_after=False),
+    "directory": Budget(8000, 10),
+}
+"""Every family, with the budget that Graph gives it."""
+
+_FAMILIES = (
+    ("deviceManagement/configurationPolicies", "settings-catalog"),
+    ("deviceManagement/compliancePolicies", "settings-catalog"),
+    ("deviceManagement/reusablePolicySettings", "settings-catalog"),
+    ("deviceManagement", "device-configuration"),
+    ("deviceAppManagement", "apps"),
+    ("identity/conditionalAccess/policies", "conditional-access"),
+    ("identity/conditionalAccess/namedLocations", "conditional-access"),
+)
+
+
+def family_of(path: str) -> str:
+    """The family that a path, with its version, is throttled with."""
+    below = f"{path.lstrip('/').partition('/')[2]}/"
+    return next((family for start, family in _FAMILIES if below.startswith(f"{start}/")), "directory")
+
+
+@dataclass(frozen=True, slots=True)
+class Exceeded:
+    """A full window: the family, and in how many seconds there is room again, where the budget tells."""
+
+    family: str
+    retry_after_seconds: float | None
+
+
+class Budgets:
+    """The budgets in force, by family, and every tenant's windows. Thread-safe."""
+
+    def __init__(self, budgets: Mapping[str, Budget] | None = None) -> None:
+        self._lock = Lock()
+        self._budgets: dict[str, Budget] = {}
+        self._windows: dict[tuple[str, str], deque[float]] = {}
+        if budgets:
+            self.set(budgets)
+
+    def set(self, budgets: Mapping[str, Budget]) -> None:
+        """Put these budgets in force instead of all before, with empty windows; `ValueError` for an unknown family."""
+        if unknown := set(budgets) - set(REAL_BUDGETS):
+            raise ValueError(f"no family {', '.join(sorted(unknown))}; there are {', '.join(REAL_BUDGETS)}")
+        with self._lock:
+            self._budgets = dict(budgets)
+            self._windows.clear()
+
+    def clear(self) -> None:
+        """End all budgets."""
+        self.set({})
+
+    def active(self) -> dict[str, Budget]:
+        """The budgets in force."""
+        with self._lock:
+            return dict(self._budgets)
+
+    def spend(self, tenant_id: str, path: str, now: float) -> Exceeded | None:
+        """Count a request at `now`, a monotonic time, and say so if the window was full. Refused ones count as well."""
+        family = family_of(path)
+        with self._lock:
+            budget = self._budgets.get(family)
+            if budget is None:
+                return None
+            window = self._windows.setdefault((tenant_id, family), deque())
+            while window and window[0] <= now - budget.window_seconds:
+                window.popleft()
+            window.append(now)
+            if len(window) <= budget.requests:
+                return None
+            # There is room for one more when all but `requests - 1` of these have left.
+            room = window[len(window) - budget.requests] + budget.window_seconds - now
+            return Exceeded(family, room if budget.retry_after else None)

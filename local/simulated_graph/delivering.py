@@ -1,0 +1,80 @@
+"""Answers over a bad connection: late, in drops, or cut off."""
+
+import asyncio
+import socket
+import struct
+from typing import Any, cast
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from local.simulated_graph.messages import Delivery
+
+_TRANSPORT = "simulated_graph.transport"
+_DROPS = 10
+
+
+class OpenProtocol(H11Protocol):
+    """uvicorn's protocol, which also lets the application at its connection, as it must be cut from there."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        inner = self.app
+
+        async def with_transport(scope: Any, receive: Any, send: Any) -> None:
+            await cast("Any", inner)({**scope, _TRANSPORT: transport}, receive, send)
+
+        self.app = cast("Any", with_transport)
+
+
+class DeliveredResponse(Response):
+    """A response that goes out as its `delivery` says."""
+
+    def __init__(self, body: bytes, status: int, headers: dict[str, str], delivery: Delivery) -> None:
+        super().__init__(body, status, headers)
+        self._delivery = delivery
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it, or the part of it that comes before the cut."""
+        await _wait(self._delivery.wait_seconds, receive)
+        if self._delivery.cut == "before":
+            await _cut(scope, receive)
+            return
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        body = bytes(self.body)
+        if self._delivery.cut == "inside":
+            await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+            await _cut(scope, receive)
+            return
+        if self._delivery.drip_seconds:
+            size = max(1, len(body) // _DROPS)
+            while len(body) > size:
+                await send({"type": "http.response.body", "body": body[:size], "more_body": True})
+                body = body[size:]
+                await _wait(self._delivery.drip_seconds / _DROPS, receive)
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def _wait(seconds: float, receive: Receive) -> None:
+    """Wait, but not for a client that has gone."""
+    if seconds > 0:
+        try:
+            async with asyncio.timeout(seconds):
+                await _gone(receive)
+        except TimeoutError:
+            return
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _cut(scope: Scope, receive: Receive) -> None:
+    transport: asyncio.Transport = scope[_TRANSPORT]
+    # Lingering for no time at all makes it a reset rather than a goodbye; through TLS a client may see just an end.
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+    # uvicorn must have noticed before the application returns, or it would want an answer.
+    await _gone(receive)

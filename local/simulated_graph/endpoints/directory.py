@@ -1,0 +1,37 @@
+"""The directory: groups, applications, roles, domains and the organization."""
+
+from functools import partial
+
+from local.simulated_graph.endpoints.model import DIRECTORY_PAGE, Navigation, directory
+
+_short = partial(directory, created="", paged=False)
+
+ENDPOINTS = (
+    directory("groups", "group", (Navigation("members", DIRECTORY_PAGE),)),
+    directory("directory/administrativeUnits", "administrativeUnit", (Navigation("members", DIRECTORY_PAGE),),
+              created=""),
+    directory("applications", "application",
+              (Navigation("federatedIdentityCredentials"), Navigation("owners", DIRECTORY_PAGE))),
+    directory("servicePrincipals", "servicePrincipal",
+              (Navigation("appRoleAssignments", DIRECTORY_PAGE), Navigation("owners", DIRECTORY_PAGE)), created=""),
+    directory("oauth2PermissionGrants", "oAuth2PermissionGrant", name="id", created=""),
+    _short("domains", "domain", (Navigation("federationConfiguration", expandable=False),), name="id"),
+    _short("organization", "organization",
+           (Navigation("branding", single=True, children=(Navigation("localizations"),), expandable=False),
+            Navigation("certificateBasedAuthConfiguration", expandable=False)), created="createdDateTime"),
+    _short("subscribedSkus", "subscribedSku", name="skuPartNumber"),
+    _short("groupSettings", "groupSetting"),
+    _short("groupLifecyclePolicies", "groupLifecyclePolicy", name="id"),
+    directory("roleManagement/directory/roleDefinitions", "unifiedRoleDefinition", created=""),
+    directory("roleManagement/directory/roleAssignments", "unifiedRoleAssignment",
+              (Navigation("principal", single=True), Navigation("roleDefinition", single=True)), name="id", created=""),
+    directory("roleManagement/directory/roleEligibilitySchedules", "unifiedRoleEligibilitySchedule",
+              (Navigation("principal", single=True), Navigation("roleDefinition", single=True)), name="id"),
+    directory("roleManagement/directory/roleAssignmentScheduleInstances", "unifiedRoleAssignmentScheduleInstance",
+              (Navigation("principal", single=True), Navigation("roleDefinition", single=True)), name="id", created=""),
+    _short("directory/attributeSets", "attributeSet", name="id"),
+    _short("directory/customSecurityAttributeDefinitions", "customSecurityAttributeDefinition",
+           (Navigation("allowedValues"),), name="name"),
+    _short("directory/federationConfigurations", "identityProviderBase"),
+    _short("directory/onPremisesSynchronization", "onPremisesDirectorySynchronization", name="id"),
+)  # fmt: skip

@@ -1,0 +1,64 @@
+"""Identity governance, external identities and Global Secure Access."""
+
+from functools import partial
+
+from local.simulated_graph.endpoints.model import (
+    BETA,
+    DIRECTORY_LARGEST_PAGE,
+    DIRECTORY_PAGE,
+    Area,
+    Endpoint,
+    Navigation,
+    singleton,
+)
+
+_governed = partial(Endpoint, area=Area.IDENTITY, page_size=DIRECTORY_PAGE, largest_page=DIRECTORY_LARGEST_PAGE)
+_changed = partial(_governed, modified="modifiedDateTime")
+_flow = partial(_governed, created="", modified="", paged=False)
+_network = partial(_governed, created="", modified="lastModifiedDateTime", versions=BETA, name="name")
+_settings = partial(singleton, area=Area.IDENTITY)
+
+_ENTITLEMENT = "identityGovernance/entitlementManagement"
+_LIFECYCLE = "identityGovernance/lifecycleWorkflows"
+
+ENDPOINTS = (
+    Endpoint("identityGovernance/termsOfUse/agreements", "agreement",
+             (Navigation("files"), Navigation("acceptances"),
+              Navigation("file", single=True, children=(Navigation("localizations"),))),
+             area=Area.IDENTITY, created="", modified="", paged=False),
+    _governed("identityGovernance/accessReviews/definitions", "accessReviewScheduleDefinition",
+              (Navigation("instances"),)),
+    _changed(f"{_ENTITLEMENT}/accessPackages", "accessPackage",
+             (Navigation("resourceRoleScopes", noted=True), Navigation("assignmentPolicies"),
+              Navigation("catalog", single=True))),
+    _changed(f"{_ENTITLEMENT}/catalogs", "accessPackageCatalog", (Navigation("accessPackages"),)),
+    _changed(f"{_ENTITLEMENT}/assignmentPolicies", "accessPackageAssignmentPolicy",
+             (Navigation("accessPackage", single=True), Navigation("catalog", single=True))),
+    _changed(f"{_ENTITLEMENT}/connectedOrganizations", "connectedOrganization",
+             (Navigation("internalSponsors"), Navigation("externalSponsors"))),
+    _settings(f"{_ENTITLEMENT}/settings", "entitlementManagementSettings"),
+    _governed(f"{_LIFECYCLE}/workflows", "workflow", (Navigation("tasks", noted=True), Navigation("versions")),
+              bodies=("executionConditions",)),
+    _settings(f"{_LIFECYCLE}/settings", "lifecycleManagementSettings"),
+    _governed(f"{_LIFECYCLE}/customTaskExtensions", "customTaskExtension"),
+    # External identities
+    _flow("identity/identityProviders", "identityProviderBase"),
+    _flow("identity/userFlowAttributes", "identityUserFlowAttribute"),
+    _flow("identity/b2xUserFlows", "b2xIdentityUserFlow", (Navigation("userAttributeAssignments"),), name="id"),
+    _flow("identity/b2cUserFlows", "b2cIdentityUserFlow", (Navigation("userAttributeAssignments"),), name="id"),
+    _flow("identity/apiConnectors", "identityApiConnector", versions=BETA),
+    _flow("identity/customAuthenticationExtensions", "customAuthenticationExtension"),
+    _flow("identity/authenticationEventListeners", "authenticationEventListener"),
+    # Global Secure Access and the application proxy
+    _flow("onPremisesPublishingProfiles/applicationProxy/connectorGroups", "connectorGroup",
+          (Navigation("members"), Navigation("applications")), versions=BETA, name="name"),
+    _network("networkAccess/forwardingProfiles", "forwardingProfile", (Navigation("policies"),)),
+    _network("networkAccess/forwardingPolicies", "forwardingPolicy", (Navigation("policyRules", noted=True),)),
+    _network("networkAccess/filteringPolicies", "filteringPolicy", (Navigation("policyRules", noted=True),),
+             created="createdDateTime"),
+    _network("networkAccess/filteringProfiles", "filteringProfile",
+             (Navigation("policies", children=(Navigation("policy", single=True),), noted=True),),
+             created="createdDateTime"),
+    _network("networkAccess/connectivity/remoteNetworks", "remoteNetwork",
+             (Navigation("deviceLinks"), Navigation("forwardingProfiles"))),
+)  # fmt: skip

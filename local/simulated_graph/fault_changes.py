@@ -1,0 +1,215 @@
+"""The faults that are made from the answer there would have been."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import orjson
+
+from local.simulated_graph.documents import made_id
+from local.simulated_graph.endpoints import ENDPOINTS
+from local.simulated_graph.faults import Fault, FaultKind
+from local.simulated_graph.messages import Answer, GraphRequest, Kind
+
+_ELSEWHERE = "https://evil.example"
+_MODIFIED = ("lastModifiedDateTime", "modifiedDateTime")
+_UNORDERED = ("assignments", "roleScopeTagIds")
+
+_Body = dict[str, Any]
+
+
+class Read(Protocol):
+    """Reads a listing in another way: the page `shift` rows later, or as another tenant would get it."""
+
+    def __call__(self, request: GraphRequest, *, shift: int = 0, other_tenant: bool = False) -> Answer: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One answer that is about to be changed: what was asked of the Graph at `base_url`, and what it says."""
+
+    request: GraphRequest
+    answer: Answer
+    base_url: str
+    read: Read
+
+    def apply(self, fault: Fault) -> Answer | None:
+        """The answer with the fault in it; None where it can't happen to this answer, or is of another sort."""
+        change = _CHANGES.get(fault.kind)
+        if change is None or self.answer.status != 200 or not self.answer.body:
+            return None
+        return change(fault, self)
+
+    def body(self) -> _Body | None:
+        """The body, if it is a JSON object."""
+        return _body(self.answer)
+
+    def with_body(self, body: Any) -> Answer:
+        """The answer with another body."""
+        return replace(self.answer, body=orjson.dumps(body))
+
+
+def _body(answer: Answer) -> _Body | None:
+    try:
+        body = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+_Apply = Callable[[Fault, Change], Answer | None]
+
+
+def _truncated(_: Fault, change: Change) -> Answer:
+    cut = change.answer.body[: len(change.answer.body) // 2]
+    if change.request.kind is Kind.INNER:
+        # What is cut would break the batch's own JSON, so it is a string there.
+        cut = orjson.dumps(cut.decode(errors="replace"))
+    return replace(change.answer, body=cut)
+
+
+def _no_value(_: Fault, change: Change) -> Answer | None:
+    body = change.body()
+    if body is None or body.pop("value", None) is None:
+        return None
+    return change.with_body(body)
+
+
+def _linked(to: Callable[[Fault, Change, str], str | None]) -> _Apply:
+    """The answer with another nextLink, which `to` makes of the one it has."""
+
+    def apply(fault: Fault, change: Change) -> Answer | None:
+        body = change.body()
+        if body is None or "@odata.nextLink" not in body:
+            return None
+        link = to(fault, change, body["@odata.nextLink"])
+        return None if link is None else change.with_body({**body, "@odata.nextLink": link})
+
+    return apply
+
+
+def _to_itself(_fault: Fault, change: Change, _link: str) -> str:
+    query = f"?{change.request.query}" if change.request.query else ""
+    return f"{change.base_url}{quote(change.request.path)}{query}"
+
+
+def _to_other_tenant(_fault: Fault, change: Change, _link: str) -> str | None:
+    options = [each for each in change.request.query.split("&") if not each.startswith("$skiptoken=")]
+    first_page = replace(change.request, query="&".join(options))
+    body = _body(change.read(first_page, other_tenant=True)) or {}
+    link: str | None = body.get("@odata.nextLink")
+    return link
+
+
+def _to_other_version(_fault: Fault, change: Change, link: str) -> str:
+    version = change.request.path.split("/")[1]
+    other = "v1.0" if version == "beta" else "beta"
+    return link.replace(f"{change.base_url}/{version}/", f"{change.base_url}/{other}/", 1)
+
+
+def _shifted(rows: int) -> _Apply:
+    """A later page from `rows` further on, if that shows other objects."""
+
+    def apply(_: Fault, change: Change) -> Answer | None:
+        before = change.body()
+        if "$skiptoken=" not in change.request.query or before is None:
+            return None
+        answer = change.read(change.request, shift=rows)
+        after = _body(answer)
+        differs = answer.status == 200 and after is not None and after.get("value") != before.get("value")
+        return answer if differs else None
+
+    return apply
+
+
+def _objects(body: _Body) -> list[_Body]:
+    """The objects in a body: those of a list, or the one that it is."""
+    value = body.get("value")
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else [body]
+
+
+def _noise(_: Fault, change: Change) -> Answer | None:
+    body = change.body()
+    if body is None or not (objects := _objects(body)):
+        return None
+    now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "0Z")
+    for each in objects:
+        for name in _MODIFIED:
+            if name in each:
+                each[name] = now
+        if _has_server_version(change.request.path):
+            _bump(each)
+        _reverse(each)
+        each["@odata.editLink"] = f"simulated('{each.get('id')}')"
+        each["noise@odata.context"] = f"{change.base_url}/beta/$metadata#noise({change.request.request_id})"
+    return change.with_body(body)
+
+
+def _has_server_version(path: str) -> bool:
+    """Whether the objects at a path, a collection's or with an id, have a version that the server counts."""
+    segments = path.strip("/").split("/")[1:]
+    endpoint = ENDPOINTS.get("/".join(segments)) or ENDPOINTS.get("/".join(segments[:-1]))
+    return endpoint is not None and endpoint.first_version is not None
+
+
+def _bump(each: _Body) -> None:
+    version = each.get("version")
+    if isinstance(version, int):
+        each["version"] = version + 1
+    elif isinstance(version, str):
+        each["version"] = f'"{made_id(version)}"'
+
+
+def _reverse(value: Any) -> None:
+    """Turn around, at any depth, the arrays whose order means nothing."""
+    if isinstance(value, list):
+        for each in value:
+            _reverse(each)
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            if name in _UNORDERED and isinstance(each, list):
+                each.reverse()
+            _reverse(each)
+
+
+def _unknown_properties(_: Fault, change: Change) -> Answer | None:
+    body = change.body()
+    if body is None or not (objects := _objects(body)):
+        return None
+    for each in objects:
+        each["simulatedNewProperty"] = {"isNew": True}
+    return change.with_body(body)
+
+
+def _missing_response(_: Fault, change: Change) -> Answer | None:
+    body = change.body()
+    return None if body is None else change.with_body({"responses": body["responses"][:-1]})
+
+
+def _duplicate_response(_: Fault, change: Change) -> Answer | None:
+    body = change.body()
+    if body is None or not body["responses"]:
+        return None
+    return change.with_body({"responses": [*body["responses"], body["responses"][0]]})
+
+
+_CHANGES: dict[FaultKind, _Apply] = {
+    FaultKind.TRUNCATED_JSON: _truncated,
+    FaultKind.NO_VALUE: _no_value,
+    FaultKind.NEXT_LINK_REPEATS: _linked(_to_itself),
+    FaultKind.NEXT_LINK_FOREIGN_HOST: _linked(
+        lambda fault, change, link: fault.link or link.replace(change.base_url, _ELSEWHERE, 1)
+    ),
+    FaultKind.NEXT_LINK_HTTP: _linked(lambda _fault, _change, link: link.replace("https://", "http://", 1)),
+    FaultKind.NEXT_LINK_OTHER_TENANT: _linked(_to_other_tenant),
+    FaultKind.NEXT_LINK_OTHER_VERSION: _linked(_to_other_version),
+    FaultKind.DUPLICATE_ON_NEXT_PAGE: _shifted(-1),
+    FaultKind.SLIP: _shifted(1),
+    FaultKind.NOISE: _noise,
+    FaultKind.UNKNOWN_PROPERTIES: _unknown_properties,
+    FaultKind.BATCH_TRUNCATED_JSON: _truncated,
+    FaultKind.BATCH_MISSING_RESPONSE: _missing_response,
+    FaultKind.BATCH_DUPLICATE_RESPONSE: _duplicate_response,
+}

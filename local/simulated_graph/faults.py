@@ -1,0 +1,235 @@
+"""Faults that are switched on and off while the simulated Graph runs: what goes wrong, where, and how often."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import count as counting
+from random import Random
+from threading import Lock
+
+from local.simulated_graph.messages import GraphRequest, Kind
+
+
+class FaultKind(StrEnum):
+    """What goes wrong. Unless its prefix says otherwise, it does so with direct requests and those inside a `$batch`.
+
+    A `batch_…` fault is one of the POST around them, a `token_…` fault one of the token endpoint; those of the
+    connection (`reset_…`, `slow_…`) happen to whatever has one: direct requests, the POST, the token endpoint.
+    """
+
+    # Instead of the answer, by status (GRAPH_FACTS §1.3, §4)
+    BAD_REQUEST = "bad_request"
+    NOT_APPLICABLE = "not_applicable"
+    PAGE_EXPIRED = "page_expired"
+    UNAUTHORIZED = "unauthorized"
+    UNAUTHORIZED_EXPIRED = "unauthorized_expired"
+    UNAUTHORIZED_CLAIMS_CHALLENGE = "unauthorized_claims_challenge"
+    APP_REVOKED = "app_revoked"
+    FORBIDDEN = "forbidden"
+    FORBIDDEN_INTUNE = "forbidden_intune"
+    NOT_FOUND = "not_found"
+    REQUEST_TIMEOUT = "request_timeout"
+    THROTTLED = "throttled"
+    SERVER_ERROR = "server_error"
+    BAD_GATEWAY = "bad_gateway"
+    SERVICE_UNAVAILABLE = "service_unavailable"
+    GATEWAY_TIMEOUT = "gateway_timeout"
+    HTML_WITH_200 = "html_with_200"
+    EMPTY_BODY = "empty_body"
+    # Made from the answer there would have been
+    TRUNCATED_JSON = "truncated_json"
+    NO_VALUE = "no_value"
+    NEXT_LINK_REPEATS = "next_link_repeats"
+    NEXT_LINK_FOREIGN_HOST = "next_link_foreign_host"
+    NEXT_LINK_HTTP = "next_link_http"
+    NEXT_LINK_OTHER_TENANT = "next_link_other_tenant"
+    NEXT_LINK_OTHER_VERSION = "next_link_other_version"
+    DUPLICATE_ON_NEXT_PAGE = "duplicate_on_next_page"
+    SLIP = "slip"
+    NOISE = "noise"
+    UNKNOWN_PROPERTIES = "unknown_properties"
+    # The POST around a batch
+    BATCH_THROTTLED = "batch_throttled"
+    BATCH_SERVER_ERROR = "batch_server_error"
+    BATCH_BAD_GATEWAY = "batch_bad_gateway"
+    BATCH_UNAVAILABLE = "batch_unavailable"
+    BATCH_HTML_200 = "batch_html_200"
+    BATCH_TRUNCATED_JSON = "batch_truncated_json"
+    BATCH_MISSING_RESPONSE = "batch_missing_response"
+    BATCH_DUPLICATE_RESPONSE = "batch_duplicate_response"
+    # The token endpoint
+    TOKEN_SERVER_ERROR = "token_server_error"  # noqa: S105 (a kind of fault)
+    TOKEN_THROTTLED = "token_throttled"  # noqa: S105
+    TOKEN_INVALID_CLIENT = "token_invalid_client"  # noqa: S105
+    # The connection
+    RESET_BEFORE_BODY = "reset_before_body"
+    RESET_IN_BODY = "reset_in_body"
+    SLOW_FIRST_BYTE = "slow_first_byte"
+    SLOW_DRIP = "slow_drip"
+
+    @property
+    def happens_to(self) -> frozenset[Kind]:
+        """The kinds of request that it makes sense for."""
+        if self is FaultKind.APP_REVOKED:
+            return frozenset(Kind)
+        if self.startswith(("reset_", "slow_")):
+            return frozenset({Kind.DIRECT, Kind.BATCH, Kind.TOKEN})
+        if self.startswith("batch_"):
+            return frozenset({Kind.BATCH})
+        return frozenset({Kind.TOKEN}) if self.startswith("token_") else frozenset({Kind.DIRECT, Kind.INNER})
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One rule: what goes wrong, with which requests, how often.
+
+    `path` is a regular expression searched in the path with version and query, undecoded, as in
+    `/beta/groups?$top=5`; the POST of a batch has its own, `/beta/$batch`. No `tenant_id` means every tenant. Of the
+    requests that it could happen to, `skip` pass first, then each is hit with `probability`, drawn from `seed`, and at
+    most `count` of them. `retry_after` is the header's text, sent as it is; None leaves the header out. `seconds` is
+    how long the slow kinds take, and `link` the nextLink of `next_link_foreign_host`.
+    Values that make no sense raise `ValueError` or `TypeError`.
+    """
+
+    kind: FaultKind
+    tenant_id: str | None = None
+    path: str = ""
+    probability: float = 1.0
+    count: int | None = None
+    skip: int = 0
+    seed: int = 0
+    retry_after: str | None = None
+    seconds: float = 0
+    link: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", FaultKind(self.kind))
+        for name, expected in _TYPES.items():
+            if not isinstance(getattr(self, name), expected):
+                raise TypeError(f"{name} is not what it should be: {getattr(self, name)!r}")
+        if not 0 <= self.probability <= 1:
+            raise ValueError("probability is from 0 to 1")
+        if (self.count or 0) < 0 or self.skip < 0 or self.seconds < 0:
+            raise ValueError("count, skip and seconds are 0 or above")
+        if self.retry_after is not None and not (self.retry_after.isascii() and self.retry_after.isprintable()):
+            raise ValueError("retry_after is no text for a header")
+        try:
+            re.compile(self.path)
+        except re.error as invalid:
+            raise ValueError(f"path is no regular expression: {invalid}") from None
+
+    def covers(self, request: GraphRequest) -> bool:
+        """Whether the rule is about such a request."""
+        if request.kind not in self.kind.happens_to or self.tenant_id not in {None, request.tenant_id}:
+            return False
+        if request.kind is Kind.TOKEN and not request.path.endswith("/token"):
+            return False
+        return re.search(self.path, request.address) is not None
+
+
+_NUMBER = (int, float)
+_TYPES = {
+    "tenant_id": str | None,
+    "path": str,
+    "probability": _NUMBER,
+    "count": int | None,
+    "skip": int,
+    "seed": int,
+    "retry_after": str | None,
+    "seconds": _NUMBER,
+    "link": str | None,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveFault:
+    """A rule in force, and how often it has been injected."""
+
+    id: int
+    fault: Fault
+    injected: int
+
+
+class _Rule:
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+        self.injected = 0
+        self._passed = 0
+        self._random = Random(fault.seed)  # noqa: S311 (repeatable, not secret)
+
+    @property
+    def spent(self) -> bool:
+        return self.fault.count is not None and self.injected >= self.fault.count
+
+    def fires(self) -> bool:
+        if self.spent:
+            return False
+        if self._passed < self.fault.skip:
+            self._passed += 1
+            return False
+        if self._random.random() >= self.fault.probability:
+            return False
+        self.injected += 1
+        return True
+
+
+class Faults:
+    """The rules in force, in the order in which they were added. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._ids = counting(1)
+        self._rules: dict[int, _Rule] = {}
+        self._injected: Counter[str] = Counter()
+
+    def add(self, fault: Fault) -> int:
+        """Put a rule in force, and return its id."""
+        with self._lock:
+            added = next(self._ids)
+            self._rules[added] = _Rule(fault)
+            return added
+
+    def remove(self, fault_id: int) -> None:
+        """End a rule; `KeyError` where there is none with that id."""
+        with self._lock:
+            del self._rules[fault_id]
+
+    def clear(self, tenant_id: str | None = None) -> None:
+        """End all rules, or those for just this tenant."""
+        with self._lock:
+            self._rules = {
+                each: rule
+                for each, rule in self._rules.items()
+                if tenant_id is not None and rule.fault.tenant_id != tenant_id
+            }
+
+    def active(self) -> list[ActiveFault]:
+        """The rules that can still happen, oldest first."""
+        with self._lock:
+            return [
+                ActiveFault(each, rule.fault, rule.injected) for each, rule in self._rules.items() if not rule.spent
+            ]
+
+    def injected(self) -> dict[str, int]:
+        """How many of each kind a client has really been given since the start, whatever was cleared since."""
+        with self._lock:
+            return dict(sorted(self._injected.items()))
+
+    def covering(self, request: GraphRequest) -> list[ActiveFault]:
+        """The rules about such a request. Each is to be asked with `fires` once it is clear that it can happen."""
+        return [each for each in self.active() if each.fault.covers(request)]
+
+    def fires(self, fault_id: int) -> bool:
+        """Draw whether the rule hits the request at hand; if so, that counts as injected."""
+        with self._lock:
+            rule = self._rules.get(fault_id)
+            if rule is None or not rule.fires():
+                return False
+            self._injected[rule.fault.kind.value] += 1
+            return True
+
+    def followed(self, kind: FaultKind) -> None:
+        """Count an answer that follows from an earlier fault, such as the refusal of a token that was challenged."""
+        with self._lock:
+            self._injected[kind.value] += 1

@@ -1,0 +1,87 @@
+"""Edits of what only a path below an object shows: a setting of a policy, a rule, a federated credential."""
+
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from typing import Any, NamedTuple
+
+from local.simulated_graph.documents import Document
+from local.simulated_graph.endpoints import Endpoint, Navigation
+
+Edit = Callable[[Document, Navigation], None]
+"""Changes in place what the document has under the navigation."""
+
+
+class Edited(NamedTuple):
+    """An object with something below it edited, and whether its modified time follows."""
+
+    document: Document
+    noted: bool
+
+
+def edited(document: Document, endpoint: Endpoint, segments: Sequence[str], edit: Edit) -> Edited:
+    """A copy of the endpoint's `document` with an edit where `segments`, from a navigation of it on, lead.
+
+    `KeyError` for a navigation that there is none of, and for an object on the way that is not there.
+    """
+    copy: Document = deepcopy(document)
+    place, navigations, noted = copy, endpoint.navigations, True
+    on_the_way = list(segments)
+    while True:
+        navigation = next((each for each in navigations if each.name == on_the_way[0]), None)
+        if navigation is None:
+            raise KeyError(f"{endpoint.path} has no {'/'.join(segments)}")
+        noted = noted and navigation.noted
+        used = 1 if navigation.single else 2
+        if len(on_the_way) <= used:
+            break
+        below = place.get(navigation.name)
+        place = (below or {}) if navigation.single else _one_of(below, on_the_way[1])
+        navigations, on_the_way = navigation.children, on_the_way[used:]
+    if len(on_the_way) == used and not navigation.single:
+        raise KeyError(f"{'/'.join(segments)} is one object; name the relation that it is in")
+    edit(place, navigation)
+    if "settingCount" in copy:
+        copy["settingCount"] = len(copy.get("settings", ()))
+    return Edited(copy, noted)
+
+
+def appending(document: Mapping[str, Any], made: str) -> Edit:
+    """Adds a related object, whose id is `made` unless it has one of its own; a single relation becomes it."""
+    related = {"id": made, **deepcopy(dict(document))}
+
+    def edit(place: Document, navigation: Navigation) -> None:
+        if navigation.single:
+            place[navigation.name] = related
+        else:
+            place.setdefault(navigation.name, []).append(related)
+
+    return edit
+
+
+def changing(key: str, changes: Mapping[str, Any]) -> Edit:
+    """Gives properties of the related object `key`, or of the single one, other values."""
+
+    def edit(place: Document, navigation: Navigation) -> None:
+        below = place.get(navigation.name)
+        _one_of([below] if navigation.single else below, key).update(deepcopy(dict(changes)))
+
+    return edit
+
+
+def removing(key: str) -> Edit:
+    """Takes the related object `key`, or the single one, away."""
+
+    def edit(place: Document, navigation: Navigation) -> None:
+        below = place.get(navigation.name)
+        _one_of([below] if navigation.single else below, key)
+        place[navigation.name] = None if navigation.single else [each for each in below or () if each["id"] != key]
+
+    return edit
+
+
+def _one_of(related: Sequence[Document | None] | None, key: str) -> Document:
+    for each in related or ():
+        # What has no id of its own (an image, a synchronization setting) is known by its path alone.
+        if each is not None and each.get("id", key) == key:
+            return each
+    raise KeyError(f"there is no {key}")

@@ -1,0 +1,294 @@
+"""Sample documents: applications, roles, domains and the rest of the directory."""
+
+from typing import Any
+
+from local.simulated_graph.documents import Document
+from local.simulated_graph.sample.draw import Draw, Sample
+
+
+def _administrative_unit(draw: Draw) -> Document:
+    return {
+        "displayName": draw.name("Unit"),
+        "description": None,
+        "deletedDateTime": None,
+        "isMemberManagementRestricted": False,
+        "membershipRule": None,
+        "membershipType": None,
+        "visibility": None,
+    }
+
+
+def _key_credentials(draw: Draw) -> list[Document]:
+    return [
+        {
+            "customKeyIdentifier": draw.id("thumbprint").replace("-", "").upper(),
+            "displayName": "CN=sample",
+            "endDateTime": "2027-01-01T00:00:00Z",
+            "key": None,
+            "keyId": draw.id("key"),
+            "startDateTime": "2025-01-01T00:00:00Z",
+            "type": "AsymmetricX509Cert",
+            "usage": "Verify",
+        }
+    ]
+
+
+def _password_credentials(draw: Draw) -> list[Document]:
+    return [
+        {
+            "customKeyIdentifier": None,
+            "displayName": "deployment",
+            "endDateTime": "2027-01-01T00:00:00Z",
+            "hint": draw.id("hint")[:3],
+            "keyId": draw.id("password"),
+            # Graph shows a secret once, when it is made, and never in a list.
+            "secretText": None,
+            "startDateTime": "2025-01-01T00:00:00Z",
+        }
+    ]
+
+
+def _application(draw: Draw) -> Document:
+    federated = {
+        "id": draw.id("federated"),
+        "name": "deployment",
+        "issuer": "https://token.actions.example",
+        "subject": f"repo:sample/app{draw.index}:ref:refs/heads/main",
+        "description": "",
+        "audiences": ["api://AzureADTokenExchange"],
+    }
+    return {
+        "appId": draw.id("app"),
+        "displayName": draw.name("Application"),
+        "deletedDateTime": None,
+        "description": None,
+        "identifierUris": [],
+        "publisherDomain": "sample.example",
+        "signInAudience": "AzureADMyOrg",
+        "tags": [],
+        "api": {"oauth2PermissionScopes": [], "preAuthorizedApplications": []},
+        "appRoles": [],
+        "web": {"redirectUris": ["https://app.example/signin"], "implicitGrantSettings": {}},
+        "requiredResourceAccess": [{"resourceAppId": "00000003-0000-0000-c000-000000000000", "resourceAccess": []}],
+        "passwordCredentials": _password_credentials(draw) if draw.index % 2 == 0 else [],
+        "keyCredentials": _key_credentials(draw) if draw.index % 3 == 0 else [],
+        "federatedIdentityCredentials": [federated] if draw.index % 2 else [],
+        "owners": [],
+    }
+
+
+def _service_principal(draw: Draw) -> Document:
+    assignment = {
+        "id": draw.id("role assignment"),
+        "appRoleId": draw.id("role"),
+        "principalId": draw.id(),
+        "principalType": "ServicePrincipal",
+        "principalDisplayName": "sample",
+        "resourceId": draw.id("resource"),
+        "resourceDisplayName": "Microsoft Graph",
+        "createdDateTime": draw.moment(),
+        "deletedDateTime": None,
+    }
+    return {
+        "appId": draw.id("app"),
+        "displayName": draw.name("Service principal"),
+        "accountEnabled": True,
+        "appDisplayName": "Sample",
+        "appOwnerOrganizationId": draw.tenant_id,
+        "appRoleAssignmentRequired": draw.flag(),
+        "appRoles": [],
+        "deletedDateTime": None,
+        "preferredSingleSignOnMode": draw.cycle((None, "saml")),
+        "servicePrincipalNames": [draw.id("app")],
+        "servicePrincipalType": "Application",
+        "signInAudience": "AzureADMyOrg",
+        "tags": ["WindowsAzureActiveDirectoryIntegratedApp"],
+        "passwordCredentials": [],
+        "keyCredentials": _key_credentials(draw) if draw.index % 2 else [],
+        "appRoleAssignments": [assignment],
+        "owners": [],
+    }
+
+
+def _consent(draw: Draw) -> Document:
+    return {
+        "clientId": draw.id_of("servicePrincipals", draw.index % 3),
+        "consentType": "AllPrincipals",
+        "principalId": None,
+        "resourceId": draw.id("resource"),
+        "scope": draw.pick(("User.Read", "User.Read openid profile")),
+    }
+
+
+def _domain(draw: Draw) -> Document:
+    federated = draw.index == 1
+    federation = {
+        "@odata.type": "#microsoft.graph.internalDomainFederation",
+        "id": draw.id("federation"),
+        "displayName": "Sample federation",
+        "issuerUri": "http://sts.example/adfs/services/trust",
+        "metadataExchangeUri": "https://sts.example/adfs/services/trust/mex",
+        "signingCertificate": "c2FtcGxl",
+        "passiveSignInUri": "https://sts.example/adfs/ls",
+        "preferredAuthenticationProtocol": "wsFed",
+    }
+    return {
+        "id": f"d{draw.index}-{draw.id()[:8]}.sample.example",
+        "authenticationType": "Federated" if federated else "Managed",
+        "availabilityStatus": None,
+        "isAdminManaged": True,
+        "isDefault": draw.index == 0,
+        "isInitial": draw.index == 0,
+        "isRoot": True,
+        "isVerified": True,
+        "supportedServices": ["Email", "Intune"],
+        "passwordValidityPeriodInDays": 2147483647,
+        "state": None,
+        "federationConfiguration": [federation] if federated else [],
+    }
+
+
+def _group_setting(draw: Draw) -> Document:
+    return {
+        "displayName": draw.name("Group.Unified"),
+        "templateId": draw.id("template"),
+        "values": [{"name": "EnableGroupCreation", "value": draw.pick(("true", "false"))}],
+    }
+
+
+def _lifecycle_policy(draw: Draw) -> Document:
+    return {
+        "groupLifetimeInDays": draw.number(90, 365),
+        "managedGroupTypes": "All",
+        "alternateNotificationEmails": "admin@sample.example",
+    }
+
+
+def _directory_role(draw: Draw) -> Document:
+    return {
+        "displayName": draw.name("Directory role"),
+        "description": "",
+        "isBuiltIn": draw.index % 3 != 2,
+        "isEnabled": True,
+        "isPrivileged": draw.flag(),
+        "resourceScopes": ["/"],
+        "templateId": draw.id(),
+        "version": "1",
+        "rolePermissions": [{"allowedResourceActions": ["microsoft.directory/users/standard/read"], "condition": None}],
+    }
+
+
+def _role_holder(draw: Draw) -> Document:
+    role = draw.id_of("roleManagement/directory/roleDefinitions", draw.index % 3)
+    principal = draw.id("principal")
+    return {
+        "principalId": principal,
+        "directoryScopeId": "/",
+        "appScopeId": None,
+        "roleDefinitionId": role,
+        "principal": {"@odata.type": "#microsoft.graph.user", "id": principal},
+        "roleDefinition": {"id": role},
+    }
+
+
+def _role_assignment(draw: Draw) -> Document:
+    return _role_holder(draw) | {"condition": None}
+
+
+def _eligibility(draw: Draw) -> Document:
+    return _role_holder(draw) | {
+        "createdUsing": draw.id("request"),
+        "memberType": "Direct",
+        "status": "Provisioned",
+        "scheduleInfo": {"startDateTime": draw.moment(), "recurrence": None, "expiration": {"type": "noExpiration"}},
+    }
+
+
+def _role_instance(draw: Draw) -> Document:
+    return _role_holder(draw) | {
+        "startDateTime": draw.moment(),
+        "endDateTime": None,
+        "assignmentType": "Assigned",
+        "memberType": "Direct",
+        "roleAssignmentOriginId": draw.id("origin"),
+        "roleAssignmentScheduleId": draw.id("schedule"),
+    }
+
+
+def _attribute_set(draw: Draw) -> Document:
+    return {"id": f"Set{draw.id()[:8]}", "description": "", "maxAttributesPerSet": 25}
+
+
+def _attribute(draw: Draw) -> Document:
+    attribute_set, name = f"Set{draw.id()[:8]}", f"Attribute{draw.index + 1}"
+    return {
+        "id": f"{attribute_set}_{name}",
+        "attributeSet": attribute_set,
+        "name": name,
+        "description": "",
+        "isCollection": False,
+        "isSearchable": True,
+        "status": "Available",
+        "type": "String",
+        "usePreDefinedValuesOnly": False,
+        "allowedValues": [],
+    }
+
+
+def _federation(draw: Draw) -> Document:
+    return {
+        "@odata.type": "#microsoft.graph.samlOrWsFedExternalDomainFederation",
+        "displayName": draw.name("Federation"),
+        "issuerUri": f"https://partner{draw.index}.example/issuer",
+        "metadataExchangeUri": None,
+        "passiveSignInUri": f"https://partner{draw.index}.example/signin",
+        "preferredAuthenticationProtocol": "saml",
+        "signingCertificate": "c2FtcGxl",
+    }
+
+
+def _synchronization(draw: Draw) -> Document:
+    return {
+        "id": draw.tenant_id,
+        "configuration": {"accidentalDeletionPrevention": {"synchronizationPreventionType": "enabledForCount"}},
+        "features": {"passwordSyncEnabled": True, "passwordWritebackEnabled": draw.flag()},
+    }
+
+
+def organization_details(draw: Draw) -> dict[str, Any]:
+    """What is read below an organization: its branding, and the authorities whose certificates sign users in."""
+    localization = {
+        "id": "fr-FR",
+        "backgroundColor": " ",
+        "signInPageText": "Bienvenue",
+        "usernameHintText": "prenom.nom@sample.example",
+        "bannerLogoRelativeUrl": None,
+        "customCSSRelativeUrl": None,
+    }
+    default = {**localization, "id": "0", "signInPageText": "Welcome", "usernameHintText": "name@sample.example"}
+    authority = {"isRootAuthority": True, "certificate": "c2FtcGxl", "issuer": "CN=Sample CA", "issuerSki": "0F"}
+    return {
+        "branding": {**default, "localizations": [default, localization]},
+        "certificateBasedAuthConfiguration": [{"id": draw.id("certificates"), "certificateAuthorities": [authority]}],
+    }
+
+
+_ROLES = "roleManagement/directory"
+
+SAMPLES = {
+    "directory/administrativeUnits": Sample(3, _administrative_unit),
+    "applications": Sample(6, _application),
+    "servicePrincipals": Sample(6, _service_principal),
+    "oauth2PermissionGrants": Sample(4, _consent),
+    "domains": Sample(2, _domain),
+    "groupSettings": Sample(1, _group_setting),
+    "groupLifecyclePolicies": Sample(1, _lifecycle_policy),
+    f"{_ROLES}/roleDefinitions": Sample(6, _directory_role),
+    f"{_ROLES}/roleAssignments": Sample(5, _role_assignment),
+    f"{_ROLES}/roleEligibilitySchedules": Sample(3, _eligibility),
+    f"{_ROLES}/roleAssignmentScheduleInstances": Sample(3, _role_instance),
+    "directory/attributeSets": Sample(2, _attribute_set),
+    "directory/customSecurityAttributeDefinitions": Sample(2, _attribute),
+    "directory/federationConfigurations": Sample(1, _federation),
+    "directory/onPremisesSynchronization": Sample(1, _synchronization, fixed=True),
+}

@@ -1,0 +1,24 @@
+"""Secrets are not shown but referred to, and the reference may be another at every read (GRAPH_FACTS §5)."""
+
+import re
+
+from local.simulated_graph.documents import made_id
+
+_REFERENCES = re.compile(
+    # An encrypted OMA setting's reference, and the token that stands for a settings-catalog secret.
+    rb'("secretReferenceValueId":")([^"]+)(?=")|("value":")([^"]*)(?=","valueState":"encryptedValueToken")'
+)
+_MARKS = (b'"secretReferenceValueId":"', b'"encryptedValueToken"')
+
+
+def reissued(body: bytes, reading: int) -> bytes:
+    """The JSON `body` as read number `reading` shows it; number 0 shows the references that the tenant holds."""
+    # In bytes, as hostile content need not be JSON; and most bodies have no secret in them.
+    if reading == 0 or not any(mark in body for mark in _MARKS):
+        return body
+    return _REFERENCES.sub(lambda found: _reissued(found, reading), body)
+
+
+def _reissued(found: re.Match[bytes], reading: int) -> bytes:
+    start, held = found.group(1) or found.group(3), found.group(2) or found.group(4)
+    return start + made_id(f"{held.decode(errors='replace')}/reading/{reading}").encode()

@@ -1,0 +1,195 @@
+"""Pending items: what a run has listed and whose details are still to be read."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.compression import compress, decompress
+
+HOLD_DOCUMENTS = text("SELECT pg_advisory_xact_lock_shared(document_lock())")
+"""Keeps retention from taking a document away that this transaction is about to refer to."""
+
+SHARDS = 16
+"""Into how many parts, at most, the pending items of one collection can be divided."""
+
+
+class Share(NamedTuple):
+    """A part of the pending items of one collection: `part` (from 0) of `of`, a divisor of `SHARDS`."""
+
+    type_key: str
+    part: int = 0
+    of: int = 1
+
+
+class Pending(NamedTuple):
+    """An item whose details are to be read.
+
+    `list_document` is canonical JSON; `progress` is what the reader has noted, None at first; `attempts` counts the
+    reads that failed.
+    """
+
+    type_key: str
+    external_id: str
+    list_document: bytes
+    list_hash: bytes
+    progress: bytes | None
+    attempts: int
+
+
+class Left(NamedTuple):
+    """How many items of a share are still to be read, and of how many the details cannot be."""
+
+    items: int
+    failed: int
+
+
+_COUNT = text("""
+SELECT type_key, count(*) AS items FROM pending_item
+WHERE run_id = :run_id AND type_key = ANY (:type_keys) AND failure IS NULL
+GROUP BY type_key
+""")
+
+_SHARES = """
+unnest(CAST(:type_keys AS text[]), CAST(:parts AS int[]), CAST(:ofs AS int[])) AS share (type_key, part, of)
+"""
+
+_SOME = text(f"""
+SELECT type_key, external_id, list_document, list_hash, progress, attempts
+FROM pending_item JOIN {_SHARES} USING (type_key)
+WHERE run_id = :run_id AND shard % share.of = share.part AND failure IS NULL
+ORDER BY attempts, type_key, external_id LIMIT :limit
+""")
+
+_LEFT = text(f"""
+SELECT share.type_key, count(*) FILTER (WHERE failure IS NULL) AS items, count(failure) AS failed
+FROM {_SHARES} JOIN pending_item USING (type_key)
+WHERE run_id = :run_id AND shard % share.of = share.part
+GROUP BY share.type_key
+""")
+
+_NOTE = text("""
+UPDATE pending_item AS pending
+SET progress = noted.progress, attempts = noted.attempts, failure = noted.failure
+FROM unnest(
+    CAST(:type_keys AS text[]), CAST(:external_ids AS text[]), CAST(:progresses AS bytea[]),
+    CAST(:attempts AS bigint[]), CAST(:failures AS jsonb[])
+) AS noted (type_key, external_id, progress, attempts, failure)
+WHERE pending.run_id = :run_id
+    AND (pending.type_key, pending.external_id) = (noted.type_key, noted.external_id)
+""")
+
+_DROP = text("""
+DELETE FROM pending_item
+USING unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS named (type_key, external_id)
+WHERE run_id = :run_id
+    AND (pending_item.type_key, pending_item.external_id) = (named.type_key, named.external_id)
+""")
+
+# What the list shows becomes the first version of an item that has none. An item with a version keeps it: the new one
+# would lack what that one has.
+_SETTLE = text("""
+WITH pending AS (
+    DELETE FROM pending_item WHERE run_id = :run_id RETURNING type_key, external_id, list_document, list_document_size
+),
+unread AS MATERIALIZED (
+    SELECT item.type_key, item.external_id, item.content_hash, item.display_name, item.last_seen_at, list_document,
+        list_document_size
+    FROM pending JOIN inventory_item AS item USING (type_key, external_id)
+    WHERE item.version_number = 0
+    ORDER BY type_key, external_id
+    FOR UPDATE OF item
+),
+documents AS (
+    INSERT INTO document (content_hash, body, size)
+    SELECT DISTINCT ON (content_hash) content_hash, list_document, list_document_size FROM unread
+    ORDER BY content_hash
+    ON CONFLICT DO NOTHING
+),
+versions AS (
+    INSERT INTO item_version (
+        type_key, external_id, version_number, content_hash, display_name, details_complete,
+        first_observed_at, first_observed_run_id
+    )
+    SELECT type_key, external_id, 1, content_hash, display_name, false, last_seen_at, :run_id FROM unread
+),
+first AS (
+    UPDATE inventory_item AS item SET version_number = 1
+    FROM unread
+    WHERE (item.type_key, item.external_id) = (unread.type_key, unread.external_id)
+)
+SELECT type_key, count(*) AS items FROM pending GROUP BY type_key
+""")
+
+
+async def count_pending(session: AsyncSession, run_id: UUID, type_keys: Sequence[str]) -> dict[str, int]:
+    """How many items of each type are still to be read; none are left out."""
+    rows = await session.execute(_COUNT, {"run_id": run_id, "type_keys": list(type_keys)})
+    return {row.type_key: row.items for row in rows}
+
+
+async def some_pending(session: AsyncSession, run_id: UUID, shares: Sequence[Share], limit: int) -> list[Pending]:
+    """The first `limit` items of the shares: those that have failed least often, then by type key and id."""
+    rows = await session.execute(_SOME, {**_named(run_id, shares), "limit": limit})
+    return [
+        Pending(
+            row.type_key,
+            row.external_id,
+            decompress(row.list_document),
+            bytes(row.list_hash),
+            None if row.progress is None else decompress(row.progress),
+            row.attempts,
+        )
+        for row in rows
+    ]
+
+
+async def note(
+    session: AsyncSession, run_id: UUID, items: Sequence[Pending], failures: Sequence[dict[str, Any] | None]
+) -> None:
+    """Keeps how far the reading of the items has come; an item with a failure is not read again in this run."""
+    if not items:
+        return
+    values = {
+        "run_id": run_id,
+        "type_keys": [item.type_key for item in items],
+        "external_ids": [item.external_id for item in items],
+        "progresses": [None if item.progress is None else compress(item.progress) for item in items],
+        "attempts": [item.attempts for item in items],
+        "failures": [None if failure is None else orjson.dumps(failure).decode() for failure in failures],
+    }
+    await session.execute(_NOTE, values)
+
+
+async def drop(session: AsyncSession, run_id: UUID, items: Sequence[Pending]) -> None:
+    """Forgets items whose details have been read, or that are gone."""
+    if items:
+        type_keys, external_ids = [item.type_key for item in items], [item.external_id for item in items]
+        await session.execute(_DROP, {"run_id": run_id, "type_keys": type_keys, "external_ids": external_ids})
+
+
+async def left(session: AsyncSession, run_id: UUID, shares: Sequence[Share]) -> dict[str, Left]:
+    """What is left of each share, by type key; a type key is in `shares` once. None are left out."""
+    rows = await session.execute(_LEFT, _named(run_id, shares))
+    return {row.type_key: Left(row.items, row.failed) for row in rows}
+
+
+async def settle(session: AsyncSession, run_id: UUID) -> dict[str, int]:
+    """At the end of a run: items without a version get one of what the list shows, marked as incomplete.
+
+    Of how many items of each type the details have not been read; none are left out.
+    """
+    await session.execute(HOLD_DOCUMENTS)
+    return {row.type_key: row.items for row in await session.execute(_SETTLE, {"run_id": run_id})}
+
+
+def _named(run_id: UUID, shares: Sequence[Share]) -> dict[str, object]:
+    return {
+        "run_id": run_id,
+        "type_keys": [share.type_key for share in shares],
+        "parts": [share.part for share in shares],
+        "ofs": [share.of for share in shares],
+    }

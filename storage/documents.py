@@ -1,0 +1,191 @@
+"""Whole documents: of one item by its id or name, and of all items as they were at a moment."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.compression import decompress
+
+NAMED_ITEMS = 2_000
+"""So many items of a collection, at most, are looked through for names like a misspelt one."""
+
+ROWS_AT_A_TIME = 20
+"""Documents may have some megabytes each."""
+
+
+class NamedItem(NamedTuple):
+    """An item of a collection, by its id and its name."""
+
+    external_id: str
+    display_name: str | None
+
+
+class ItemThen(NamedTuple):
+    """An item as it was at a moment.
+
+    `document` is None where its version of then is forgotten (`is_forgotten`) or no document had been read yet.
+    `is_presumed`: it was seen before and after, and whether it was there at that moment is not recorded.
+    """
+
+    type_key: str
+    external_id: str
+    display_name: str | None
+    details_complete: bool
+    is_forgotten: bool
+    is_presumed: bool
+    document: bytes | None
+
+
+_BY_ID = text("""
+SELECT external_id, display_name FROM inventory_item WHERE (type_key, external_id) = (:type_key, :sought)
+""")
+
+_BY_NAME = text("""
+SELECT external_id, display_name FROM inventory_item
+WHERE type_key = :type_key AND display_name = :sought
+ORDER BY external_id LIMIT :most
+""")
+
+_BY_NAME_IN_ANY_CASE = text("""
+SELECT external_id, display_name FROM inventory_item
+WHERE type_key = :type_key AND lower(display_name) = lower(:sought)
+ORDER BY external_id LIMIT :most
+""")
+
+_SOME = text("""
+SELECT external_id, display_name FROM inventory_item
+WHERE type_key = :type_key ORDER BY last_seen_at DESC LIMIT :most
+""")
+
+_DOCUMENT = text("""
+SELECT body FROM item_version JOIN document USING (tenant_id, content_hash)
+WHERE (type_key, external_id, version_number) = (:type_key, :external_id, :version_number)
+""")
+
+_COMPLETED = "r.status IN ('success', 'partial', 'failed') AND r.started_at IS NOT NULL AND r.finished_at <= :at"
+
+# Gone is what the latest complete listing of its collection did not show, and nothing has seen since. What was seen
+# after the moment tells no more when else it was seen: only its versions do, a GET by id that did not find it, and a
+# run that left nothing missing.
+_AT = text(f"""
+WITH listed AS MATERIALIZED (
+    SELECT DISTINCT ON (c.type_key) c.type_key, r.started_at, r.missing
+    FROM sync_run_collection AS c JOIN sync_run AS r USING (tenant_id, run_id)
+    WHERE {_COMPLETED} AND c.outcome = 'complete'
+    ORDER BY c.type_key, r.started_at DESC
+),
+known AS (
+    SELECT item.type_key, item.external_id, v.version_number, v.content_hash, v.details_complete,
+        coalesce(v.display_name, item.display_name) AS display_name,
+        v.version_number = item.version_number OR v.last_observed_at >= :at OR following = v.version_number + 1
+            AS is_known,
+        v.version_number IS NULL AND (item.version_number = 0 OR following = 1) AS is_unread,
+        listed.started_at, listed.missing, item.last_seen_at, item.missing_confirmed_at,
+        CASE WHEN item.last_seen_at <= :at THEN item.last_seen_at
+            ELSE greatest(item.first_seen_at, v.first_observed_at, v.seen_by_then)
+        END AS known_seen_at
+    FROM inventory_item AS item
+    LEFT JOIN listed USING (type_key)
+    LEFT JOIN LATERAL (
+        SELECT version_number, content_hash, display_name, details_complete, first_observed_at,
+            CASE WHEN last_observed_at <= :at THEN last_observed_at END AS seen_by_then, last_observed_at
+        FROM item_version
+        WHERE (type_key, external_id) = (item.type_key, item.external_id) AND first_observed_at <= :at
+        ORDER BY version_number DESC LIMIT 1
+    ) AS v ON true
+    LEFT JOIN LATERAL (
+        SELECT min(version_number) AS following FROM item_version
+        WHERE (type_key, external_id) = (item.type_key, item.external_id) AND first_observed_at > :at
+    ) AS later ON true
+    WHERE item.first_seen_at <= :at
+        AND (CAST(:type_keys AS text[]) IS NULL OR item.type_key = ANY (CAST(:type_keys AS text[])))
+)
+SELECT t.type_key, t.external_id, t.display_name, coalesce(t.details_complete, true) AS details_complete,
+    t.is_known IS NOT TRUE AND NOT t.is_unread AS is_forgotten,
+    t.last_seen_at > :at AND t.known_seen_at < t.started_at AND t.missing > 0 AS is_presumed,
+    CASE WHEN t.is_known THEN d.body END AS body
+FROM known AS t LEFT JOIN document AS d ON d.content_hash = t.content_hash
+WHERE t.started_at IS NULL OR t.known_seen_at >= t.started_at OR t.last_seen_at > :at AND (
+    t.missing_confirmed_at IS NULL OR t.missing_confirmed_at > :at OR t.missing_confirmed_at < t.known_seen_at
+)
+ORDER BY t.type_key, t.external_id
+""")
+
+_NOT_READ = text(f"""
+SELECT type_key FROM (
+    SELECT DISTINCT ON (c.type_key) c.type_key, c.outcome
+    FROM sync_run_collection AS c JOIN sync_run AS r USING (tenant_id, run_id)
+    WHERE {_COMPLETED}
+    ORDER BY c.type_key, r.started_at DESC
+) AS latest
+WHERE outcome <> 'complete' AND (
+    outcome <> 'skipped' OR EXISTS (SELECT FROM inventory_item AS item WHERE item.type_key = latest.type_key)
+)
+UNION
+SELECT type_key FROM inventory_item WHERE first_seen_at <= :at AND type_key NOT IN (
+    SELECT c.type_key FROM sync_run_collection AS c JOIN sync_run AS r USING (tenant_id, run_id) WHERE {_COMPLETED}
+)
+ORDER BY 1
+""")
+
+_NOW = text("SELECT clock_timestamp()")
+
+
+async def find(session: AsyncSession, type_key: str, sought: str, most: int) -> list[NamedItem]:
+    """The item of this id; else up to `most` of this name; else of this name in any case."""
+    for query in (_BY_ID, _BY_NAME, _BY_NAME_IN_ANY_CASE):
+        rows = await session.execute(query, {"type_key": type_key, "sought": sought, "most": most})
+        found = [NamedItem(*row) for row in rows]
+        if found:
+            return found
+    return []
+
+
+async def some_items(session: AsyncSession, type_key: str) -> list[NamedItem]:
+    """Up to `NAMED_ITEMS` items of a collection, the last seen first."""
+    return [NamedItem(*row) for row in await session.execute(_SOME, {"type_key": type_key, "most": NAMED_ITEMS})]
+
+
+async def document(session: AsyncSession, type_key: str, external_id: str, version_number: int) -> bytes | None:
+    """The canonical JSON of a version; None where there is none, or no more."""
+    named = {"type_key": type_key, "external_id": external_id, "version_number": version_number}
+    body = (await session.execute(_DOCUMENT, named)).scalar_one_or_none()
+    return None if body is None else decompress(body)
+
+
+async def items_at(
+    session: AsyncSession, at: datetime, type_keys: Sequence[str] | None = None
+) -> AsyncIterator[ItemThen]:
+    """The items that were there at a moment, by type key and id, streamed.
+
+    An item was there unless the latest complete listing of its collection by then did not show it. So a run that could
+    not read a collection takes nothing away from it.
+    """
+    rows = await session.stream(
+        _AT.execution_options(yield_per=ROWS_AT_A_TIME),
+        {"at": at, "type_keys": None if type_keys is None else list(type_keys)},
+    )
+    async for row in rows:
+        yield ItemThen(
+            row.type_key,
+            row.external_id,
+            row.display_name,
+            row.details_complete,
+            row.is_forgotten,
+            bool(row.is_presumed),
+            None if row.body is None else decompress(row.body),
+        )
+
+
+async def types_not_read(session: AsyncSession, at: datetime) -> list[str]:
+    """The collections that the latest completed run by then did not read to their end, or that none has read."""
+    return list((await session.execute(_NOT_READ, {"at": at})).scalars())
+
+
+async def database_time(session: AsyncSession) -> datetime:
+    """Now, by the only clock that is compared."""
+    now: datetime = (await session.execute(_NOW)).scalar_one()
+    return now

@@ -1,0 +1,66 @@
+"""Pacing: when a throttle family of the tenant may be asked again, known to every run and worker.
+
+Graph counts per app and tenant (GRAPH_FACTS §1.1), so one request's Retry-After holds for all that share its budget.
+"""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+HOLD = timedelta(seconds=30)
+"""How long a turn lasts at most. It ends with its answer; only a worker that has died lets it run out."""
+
+
+class Turn(NamedTuple):
+    """`wait` is zero where Graph may be asked now; `held_until` names the turn, where the family gives turns."""
+
+    wait: timedelta
+    held_until: datetime | None = None
+
+
+_TAKE = text("""
+INSERT INTO request_pace AS pace (throttle_family, held_until) VALUES (:family, clock_timestamp() + :hold)
+ON CONFLICT (tenant_id, throttle_family) DO UPDATE SET held_until = excluded.held_until
+    WHERE pace.not_before <= clock_timestamp() AND pace.held_until <= clock_timestamp()
+RETURNING held_until
+""")
+
+_WAIT = text("""
+SELECT greatest(not_before, least(held_until, clock_timestamp() + :interval)) - clock_timestamp()
+FROM request_pace WHERE throttle_family = :family
+""")
+
+_RELEASE = text("""
+UPDATE request_pace
+SET not_before = greatest(not_before, clock_timestamp() + :interval), held_until = clock_timestamp()
+WHERE throttle_family = :family AND held_until = :held_until
+""")
+
+_PAUSE = text("""
+INSERT INTO request_pace AS pace (throttle_family, not_before) VALUES (:family, clock_timestamp() + :pause)
+ON CONFLICT (tenant_id, throttle_family) DO UPDATE SET not_before = excluded.not_before
+    WHERE pace.not_before < excluded.not_before
+""")
+
+
+async def take_turn(session: AsyncSession, family: str, interval: timedelta | None) -> Turn:
+    """Whether the family may be asked now. With an `interval` one request at a time may, that long after the last."""
+    if interval is not None:
+        held = await session.execute(_TAKE, {"family": family, "hold": HOLD})
+        held_until = held.scalar_one_or_none()
+        if held_until is not None:
+            return Turn(timedelta(0), held_until)
+    wait = await session.execute(_WAIT, {"family": family, "interval": interval or timedelta(0)})
+    return Turn(max(wait.scalar_one_or_none() or timedelta(0), timedelta(0)))
+
+
+async def release_turn(session: AsyncSession, family: str, interval: timedelta, held_until: datetime) -> None:
+    """Ends a turn: the next one may be had `interval` from now. A turn that has run out is nobody's to end."""
+    await session.execute(_RELEASE, {"family": family, "interval": interval, "held_until": held_until})
+
+
+async def pause(session: AsyncSession, family: str, length: timedelta) -> None:
+    """Keeps everyone from asking for `length` from now. A longer pause that is under way stays."""
+    await session.execute(_PAUSE, {"family": family, "pause": length})

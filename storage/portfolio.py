@@ -1,0 +1,210 @@
+"""Records of portfolio runs: opening one, writing down what became of its tenants, closing it, and reading them.
+
+What belongs to the portfolio is written in a `no_tenant` session, a tenant's row in a session of that tenant; both are
+read in a `portfolio` session.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import RunStatus
+from inventory.portfolio import PortfolioCounts, PortfolioRecord, TenantChoice, TenantOutcomeRecord
+from inventory.selection import Selection
+from storage.models import PORTFOLIO_COUNT_NAMES
+
+
+class PortfolioIdentity(NamedTuple):
+    """What a portfolio run is, before anything has happened to it."""
+
+    portfolio_run_id: UUID
+    workflow_id: str
+    selection: Selection
+    chosen: TenantChoice
+    schedule: str | None = None
+
+
+class Outcome(NamedTuple):
+    """What became of one tenant; `error_codes` hold where its run has no closed record."""
+
+    run_id: UUID | None
+    status: RunStatus
+    joined: bool
+    error_codes: Sequence[ErrorCode]
+
+
+class Ending(NamedTuple):
+    """How a portfolio run ends."""
+
+    status: RunStatus
+    counts: PortfolioCounts
+    error_codes: Sequence[ErrorCode]
+    cancel_requested_by: str | None = None
+    cancel_reason: str | None = None
+
+
+_OPEN = text("""
+INSERT INTO portfolio_run (portfolio_run_id, workflow_id, schedule, selection_hash, selection, chosen)
+VALUES (:portfolio_run_id, :workflow_id, :schedule, :selection_hash, CAST(:selection AS jsonb), CAST(:chosen AS jsonb))
+ON CONFLICT (portfolio_run_id) DO NOTHING
+""")
+
+_EXPECT = text("UPDATE portfolio_run SET tenants = :tenants WHERE portfolio_run_id = :id AND finished_at IS NULL")
+
+_RECORD_TENANT = text("""
+INSERT INTO portfolio_run_tenant (portfolio_run_id, run_id, status, joined, error_codes, started_at, finished_at)
+SELECT :id, CAST(:run_id AS uuid), :status, :joined, coalesce(r.error_codes, CAST(:error_codes AS text[])),
+    r.started_at, r.finished_at
+FROM (SELECT) AS this LEFT JOIN sync_run AS r ON r.run_id = CAST(:run_id AS uuid) AND r.finished_at IS NOT NULL
+ON CONFLICT (tenant_id, portfolio_run_id) DO UPDATE
+SET run_id = excluded.run_id, status = excluded.status, joined = excluded.joined, error_codes = excluded.error_codes,
+    started_at = excluded.started_at, finished_at = excluded.finished_at
+RETURNING error_codes
+""")
+
+_CLOSE = text(f"""
+UPDATE portfolio_run
+SET status = :status, finished_at = clock_timestamp(), error_codes = :error_codes,
+    cancel_requested_by = :cancel_requested_by, cancel_reason = :cancel_reason,
+    {", ".join(f"{name} = :{name}" for name in PORTFOLIO_COUNT_NAMES)}
+WHERE portfolio_run_id = :id AND finished_at IS NULL
+""")
+
+_COLUMNS = f"""
+    portfolio_run_id, workflow_id, schedule, selection_hash, selection, chosen, status, started_at, finished_at,
+    error_codes, cancel_requested_by, cancel_reason, {", ".join(PORTFOLIO_COUNT_NAMES)}
+"""
+
+_RECENT = text(f"SELECT {_COLUMNS} FROM portfolio_run ORDER BY started_at DESC, portfolio_run_id LIMIT :limit")
+
+_RUN = text(f"SELECT {_COLUMNS} FROM portfolio_run WHERE portfolio_run_id = :id")
+
+_IDS = text("""
+SELECT portfolio_run_id FROM portfolio_run WHERE starts_with(portfolio_run_id::text, :beginning)
+ORDER BY started_at DESC LIMIT 2
+""")
+
+_OPEN_RUNS = text("""
+SELECT r.portfolio_run_id, r.workflow_id, r.tenants,
+    count(*) FILTER (WHERE t.status = 'success') AS success, count(*) FILTER (WHERE t.status = 'partial') AS partial,
+    count(*) FILTER (WHERE t.status = 'failed') AS failed, count(*) FILTER (WHERE t.status = 'cancelled') AS cancelled,
+    count(*) FILTER (WHERE t.joined) AS joined
+FROM portfolio_run AS r LEFT JOIN portfolio_run_tenant AS t USING (portfolio_run_id)
+WHERE r.finished_at IS NULL
+GROUP BY r.portfolio_run_id
+ORDER BY r.started_at LIMIT :limit
+""")
+
+_TENANTS = text("""
+SELECT tenant_id, run_id, status, joined, error_codes, started_at, finished_at
+FROM portfolio_run_tenant WHERE portfolio_run_id = :id ORDER BY tenant_id
+""")
+
+_ENDED_RUNS = text("""
+SELECT run_id, status, error_codes FROM sync_run WHERE run_id = ANY (:run_ids) AND finished_at IS NOT NULL
+""")
+
+
+async def open_portfolio(session: AsyncSession, run: PortfolioIdentity) -> None:
+    """Records the portfolio run as `running`, once; in a session of no tenant."""
+    await session.execute(
+        _OPEN,
+        {
+            "portfolio_run_id": run.portfolio_run_id,
+            "workflow_id": run.workflow_id,
+            "schedule": run.schedule,
+            "selection_hash": run.selection.hash(),
+            "selection": run.selection.canonical_json().decode(),
+            "chosen": run.chosen.model_dump_json(),
+        },
+    )
+
+
+async def expect_tenants(session: AsyncSession, portfolio_run_id: UUID, tenants: int) -> None:
+    """Records how many tenants an open portfolio run covers; in a session of no tenant."""
+    await session.execute(_EXPECT, {"id": portfolio_run_id, "tenants": tenants})
+
+
+async def record_tenant(session: AsyncSession, portfolio_run_id: UUID, outcome: Outcome) -> list[ErrorCode]:
+    """Writes down what became of the session's tenant; the error codes of its run, by that run's record."""
+    recorded = await session.execute(
+        _RECORD_TENANT,
+        {
+            "id": portfolio_run_id,
+            "run_id": outcome.run_id,
+            "status": outcome.status,
+            "joined": outcome.joined,
+            "error_codes": list(outcome.error_codes),
+        },
+    )
+    return [ErrorCode(code) for code in recorded.scalar_one()]
+
+
+async def close_portfolio(session: AsyncSession, portfolio_run_id: UUID, ending: Ending) -> None:
+    """Closes the record, once: one that has been closed stays as it is. In a session of no tenant."""
+    await session.execute(
+        _CLOSE,
+        {
+            "id": portfolio_run_id,
+            "status": ending.status,
+            "error_codes": list(ending.error_codes),
+            "cancel_requested_by": ending.cancel_requested_by,
+            "cancel_reason": ending.cancel_reason,
+            **ending.counts.model_dump(),
+        },
+    )
+
+
+class OpenPortfolio(NamedTuple):
+    """A portfolio run whose record is open, with the outcomes that have been written down."""
+
+    portfolio_run_id: UUID
+    workflow_id: str
+    counts: PortfolioCounts
+
+
+async def open_portfolios(session: AsyncSession, limit: int) -> list[OpenPortfolio]:
+    """The open portfolio runs, oldest first; in a portfolio session."""
+    return [
+        OpenPortfolio(
+            row.portfolio_run_id,
+            row.workflow_id,
+            PortfolioCounts(**{name: getattr(row, name) for name in PORTFOLIO_COUNT_NAMES}),
+        )
+        for row in await session.execute(_OPEN_RUNS, {"limit": limit})
+    ]
+
+
+async def ended_runs(session: AsyncSession, run_ids: Sequence[UUID]) -> dict[UUID, tuple[RunStatus, list[ErrorCode]]]:
+    """Of these runs of any tenants, those that have ended: how, and with which error codes; in a portfolio session."""
+    rows = await session.execute(_ENDED_RUNS, {"run_ids": list(run_ids)})
+    return {row.run_id: (RunStatus(row.status), [ErrorCode(code) for code in row.error_codes]) for row in rows}
+
+
+async def portfolio_record(session: AsyncSession, portfolio_run_id: UUID) -> PortfolioRecord | None:
+    """One portfolio run with its tenants; in a portfolio session."""
+    row = (await session.execute(_RUN, {"id": portfolio_run_id})).first()
+    if row is None:
+        return None
+    tenants = await session.execute(_TENANTS, {"id": portfolio_run_id})
+    return _record(row, [TenantOutcomeRecord.model_validate(one._asdict()) for one in tenants])
+
+
+async def ids_beginning(session: AsyncSession, beginning: str) -> list[UUID]:
+    """The ids, two at most, of portfolio runs that begin so; in a portfolio session."""
+    return list((await session.execute(_IDS, {"beginning": beginning})).scalars())
+
+
+async def recent_portfolio_runs(session: AsyncSession, limit: int) -> list[PortfolioRecord]:
+    """The latest portfolio runs, newest first, without their tenants; in a portfolio session."""
+    return [_record(row, []) for row in await session.execute(_RECENT, {"limit": limit})]
+
+
+def _record(row: Row[Any], tenants: list[TenantOutcomeRecord]) -> PortfolioRecord:
+    values = row._asdict()
+    counts = PortfolioCounts(**{name: values.pop(name) for name in PORTFOLIO_COUNT_NAMES})
+    return PortfolioRecord(**values, counts=counts, tenants=tenants)

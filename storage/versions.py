@@ -1,0 +1,174 @@
+"""Versions: what an item has said over time, which of them are pinned, and which are forgotten."""
+
+from datetime import timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from inventory.records import PinRecord, VersionChange, VersionRecord
+
+# A version next to the one before it, where that is not forgotten; of the earlier versions of the same document the
+# latest. The current version was last observed when its item was.
+_HISTORY = text("""
+SELECT v.tenant_id, v.type_key, v.external_id, v.version_number, v.display_name, v.details_complete, v.content_hash,
+    v.first_observed_at, v.first_observed_run_id, d.size, item.recreates_external_id,
+    v.version_number = item.version_number AS is_current,
+    CASE WHEN v.version_number = item.version_number
+        THEN coalesce(item.content_observed_at, item.last_seen_at) ELSE v.last_observed_at
+    END AS last_observed_at,
+    CASE WHEN v.version_number = item.version_number
+        THEN coalesce(item.content_observed_run_id, item.last_seen_run_id) ELSE v.last_observed_run_id
+    END AS last_observed_run_id,
+    before.version_number IS NOT NULL AS follows, before.display_name AS name_before,
+    before.details_complete AS complete_before,
+    (
+        SELECT max(version_number) FROM item_version AS earlier
+        WHERE (earlier.type_key, earlier.external_id, earlier.content_hash)
+                = (v.type_key, v.external_id, v.content_hash)
+            AND earlier.version_number < v.version_number
+    ) AS returns_to,
+    (
+        SELECT coalesce(jsonb_agg(jsonb_build_object(
+            'pinned_by', pinned_by, 'reason', reason, 'pinned_at', pinned_at
+        ) ORDER BY pinned_at, pinned_by), '[]')
+        FROM item_version_pin AS pin
+        WHERE (pin.type_key, pin.external_id, pin.version_number) = (v.type_key, v.external_id, v.version_number)
+    ) AS pins
+FROM item_version AS v
+JOIN inventory_item AS item USING (tenant_id, type_key, external_id)
+JOIN document AS d ON (d.tenant_id, d.content_hash) = (v.tenant_id, v.content_hash)
+LEFT JOIN item_version AS before ON (before.type_key, before.external_id, before.version_number)
+    = (v.type_key, v.external_id, v.version_number - 1)
+WHERE (v.type_key, v.external_id) = (:type_key, :external_id)
+ORDER BY v.version_number DESC
+""")
+
+_PIN = text("""
+INSERT INTO item_version_pin (type_key, external_id, version_number, pinned_by, reason)
+SELECT type_key, external_id, version_number, :pinned_by, :reason FROM item_version
+WHERE (type_key, external_id, version_number) = (:type_key, :external_id, :version_number)
+ON CONFLICT (tenant_id, type_key, external_id, version_number, pinned_by) DO UPDATE SET reason = excluded.reason
+RETURNING version_number
+""")
+
+_UNPIN = text("""
+DELETE FROM item_version_pin
+WHERE (type_key, external_id, version_number, pinned_by) = (:type_key, :external_id, :version_number, :pinned_by)
+RETURNING version_number
+""")
+
+_FORGET = text("""
+SELECT versions, documents, last_type_key, last_external_id FROM forget_versions(
+    CAST(clock_timestamp() - CAST(:older_than AS interval) AS timestamptz), CAST(:kept AS bigint),
+    CAST(:most AS bigint), CAST(:after_type_key AS text), CAST(:after_external_id AS text)
+)
+""")
+
+_TENANTS = text("""
+SELECT tenant_id FROM tenant
+WHERE EXISTS (SELECT FROM inventory_item AS item WHERE item.tenant_id = tenant.tenant_id)
+ORDER BY tenant_id
+""")
+
+
+class Forgotten(NamedTuple):
+    """How many versions were forgotten, and how many documents that only they referred to."""
+
+    versions: int
+    documents: int
+    after: tuple[str, str] | None
+    """Type key and id of the last item that was looked at to its end; None where no item is left."""
+
+
+async def history(session: AsyncSession, type_key: str, external_id: str) -> list[VersionRecord]:
+    """The versions of an item that are kept, newest first."""
+    rows = await session.execute(_HISTORY, {"type_key": type_key, "external_id": external_id})
+    return [_version(row) for row in rows]
+
+
+async def pin(
+    session: AsyncSession, type_key: str, external_id: str, version_number: int, pinned_by: str, reason: str | None
+) -> bool:
+    """Keeps a version from being forgotten; False where there is no such version."""
+    named = _named(type_key, external_id, version_number, pinned_by)
+    return (await session.execute(_PIN, {**named, "reason": reason})).first() is not None
+
+
+async def unpin(session: AsyncSession, type_key: str, external_id: str, version_number: int, pinned_by: str) -> bool:
+    """Takes a pin away; False where there is none by this name."""
+    return (await session.execute(_UNPIN, _named(type_key, external_id, version_number, pinned_by))).first() is not None
+
+
+async def forget(
+    session: AsyncSession,
+    *,
+    older_than: timedelta | None,
+    kept: int | None,
+    most: int,
+    after: tuple[str, str] | None = None,
+) -> Forgotten:
+    """Forgets versions that were superseded longer ago than `older_than`, or that are not among the `kept` newest.
+
+    Looks at no more than `most` items and forgets at most `most` versions, the oldest of an item first, in the order
+    of type keys and ids from the first item behind `after`; never the current version of an item, and never a pinned
+    one. Meanwhile the tenant's merges wait.
+    """
+    after_type_key, after_external_id = after or ("", "")
+    limits = {"older_than": older_than, "kept": kept, "most": most}
+    place = {"after_type_key": after_type_key, "after_external_id": after_external_id}
+    row = (await session.execute(_FORGET, {**limits, **place})).one()
+    return Forgotten(
+        row.versions,
+        row.documents,
+        None if row.last_type_key is None else (row.last_type_key, row.last_external_id),
+    )
+
+
+async def tenants(session: AsyncSession) -> list[UUID]:
+    """The tenants that have an inventory; asked across tenants."""
+    return list((await session.execute(_TENANTS)).scalars())
+
+
+def _named(type_key: str, external_id: str, version_number: int, pinned_by: str) -> dict[str, object]:
+    return {
+        "type_key": type_key,
+        "external_id": external_id,
+        "version_number": version_number,
+        "pinned_by": pinned_by,
+    }
+
+
+def _version(row: Row[Any]) -> VersionRecord:
+    renamed = row.follows and row.name_before is not None and row.name_before != row.display_name
+    return VersionRecord(
+        tenant_id=row.tenant_id,
+        type_key=row.type_key,
+        external_id=row.external_id,
+        version=row.version_number,
+        is_current=row.is_current,
+        display_name=row.display_name,
+        change=_change(row),
+        renamed_from=row.name_before if renamed else None,
+        returns_to_version=row.returns_to,
+        recreates_external_id=row.recreates_external_id if row.version_number == 1 else None,
+        details_complete=row.details_complete,
+        first_observed_at=row.first_observed_at,
+        first_observed_run_id=row.first_observed_run_id,
+        last_observed_at=row.last_observed_at,
+        last_observed_run_id=row.last_observed_run_id,
+        content_hash=bytes(row.content_hash).hex(),
+        size_bytes=row.size,
+        pins=[PinRecord.model_validate(pin) for pin in row.pins],
+    )
+
+
+def _change(row: Row[Any]) -> VersionChange:
+    if row.version_number == 1:
+        return VersionChange.FIRST
+    if row.returns_to is not None:
+        return VersionChange.RETURNED
+    if row.follows and row.details_complete and not row.complete_before:
+        return VersionChange.COMPLETED
+    return VersionChange.CHANGED

@@ -1,0 +1,194 @@
+"""Whole documents, as a user gets them: what a list does not show is read, and no more often than it has to be."""
+
+import asyncio
+import csv
+import re
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from graph.catalog import load_catalog
+from inventory.exact_json import decode
+from inventory.outcomes import Outcome, RunStatus
+from local.simulated_graph import Fault, FaultKind, Kind, SimulatedGraph
+from local.temporal import EmbeddedTemporal
+from storage.compression import decompress
+from tests.conftest import GRAPH_DATA, needs_graph_data
+from tests.end_to_end.system import SEEDS, System
+from tests.served import served
+
+CATALOG = load_catalog()
+TABLE = GRAPH_DATA.parent / "reference" / "graph-collections.csv"
+POLICIES = "deviceManagement/configurationPolicies"
+SETTINGS = f"/{POLICIES}/{{id}}/settings"
+WITH_DETAILS = ("configurationPolicies", "groupPolicyConfigurations", "deviceShellScripts", "depOnboardingSettings")
+SELECTION = [argument for key in WITH_DETAILS for argument in ("--type", key)]
+
+
+@pytest.fixture
+def graph() -> Iterator[SimulatedGraph]:
+    with SimulatedGraph(tenants=1, seed=next(SEEDS)) as simulated:
+        yield simulated
+
+
+@pytest.fixture
+def detailed(graph: SimulatedGraph, temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Iterator[System]:
+    with System(graph, temporal, database_url, tmp_path) as system:
+        system.start_worker()
+        yield system
+
+
+def hashes(system: System, *selection: str) -> dict[tuple[str, str], str]:
+    return {(item.type_key, item.external_id): item.content_hash for item in system.items(*selection)}
+
+
+def detail_requests(graph: SimulatedGraph) -> dict[str, int]:
+    """Requests for anything below a listing."""
+    return {path: times for path, times in graph.request_paths(Kind.INNER).items() if "{id}" in path}
+
+
+@needs_graph_data
+@pytest.mark.timeout(180)
+def test_a_run_of_everything_reads_every_endpoint_of_the_reference(graph: SimulatedGraph, detailed: System) -> None:
+    opt_in = sorted({CATALOG.collections[key].category for key in CATALOG.collections.keys() - CATALOG.everything()})
+    selection = ["--all", *(argument for name in opt_in for argument in ("--category", name))]
+    record = detailed.sync(*selection)
+    assert (record.status, record.error_codes) == (RunStatus.SUCCESS, [])
+    assert set(record.collections) == set(CATALOG.collections)
+    assert {one.outcome for one in record.collections.values()} == {Outcome.COMPLETE}
+    assert hashes(detailed) == served(detailed.tenant, CATALOG.collections)
+    with TABLE.open(newline="") as lines:
+        endpoints = {row["endpoint"].partition("?")[0].replace("{orgId}", "{id}") for row in csv.DictReader(lines)}
+    asked = {re.sub(r"/organization/[^/]+/", "/organization/{id}/", path) for path in graph.request_paths(Kind.INNER)}
+    assert endpoints - asked == set()
+
+
+def test_an_unchanged_tenant_is_asked_for_no_details_and_a_changed_policy_for_its_own(
+    graph: SimulatedGraph, detailed: System
+) -> None:
+    first = detailed.sync(*SELECTION)
+    assert first.status is RunStatus.SUCCESS
+    assert hashes(detailed) == served(detailed.tenant, WITH_DETAILS)
+    assert detail_requests(graph)[SETTINGS] >= len(detailed.tenant.documents(POLICIES))
+
+    graph.clear_requests()
+    second = detailed.sync(*SELECTION)
+    assert (second.status, second.counts.changed) == (RunStatus.SUCCESS, 0)
+    assert detail_requests(graph) == {}
+
+    policy = next(one for one in detailed.tenant.documents(POLICIES) if one["settingCount"])
+    [setting, *_] = detailed.tenant.documents(f"/{POLICIES}/{policy['id']}/settings")
+    path = f"{POLICIES}/{policy['id']}/settings"
+    detailed.tenant.change(path, setting["id"], {"settingInstance": {**setting["settingInstance"], "edited": "yes"}})
+    graph.clear_requests()
+    third = detailed.sync(*SELECTION)
+    assert (third.counts.changed, third.counts.created) == (1, 0)
+    assert set(detail_requests(graph)) == {SETTINGS}
+    asked = [one for one in graph.requests(Kind.INNER) if "/settings" in one.path]
+    assert all(policy["id"] in one.path for one in asked)
+    assert hashes(detailed) == served(detailed.tenant, WITH_DETAILS)
+
+
+def test_a_deep_run_sees_what_no_list_betrays(graph: SimulatedGraph, detailed: System) -> None:
+    detailed.sync(*SELECTION)
+    policy = next(one for one in detailed.tenant.documents(POLICIES) if one["settingCount"])
+    path = f"{POLICIES}/{policy['id']}/settings"
+    [setting, *_] = detailed.tenant.documents(f"/{path}")
+    edited = {"settingInstance": {**setting["settingInstance"], "edited": "silently"}}
+    detailed.tenant.change(path, setting["id"], edited, silently=True)
+    assert detailed.sync(*SELECTION).counts.changed == 0
+    graph.clear_requests()
+    assert detailed.sync(*SELECTION, "--deep").counts.changed == 1
+    assert detail_requests(graph)[SETTINGS] >= len(detailed.tenant.documents(POLICIES))
+    assert hashes(detailed) == served(detailed.tenant, WITH_DETAILS)
+
+
+NAMES = count(1)
+
+
+def test_details_that_cannot_be_read_make_the_run_partial_and_no_version(
+    graph: SimulatedGraph, detailed: System
+) -> None:
+    detailed.sync(*SELECTION)
+    before = hashes(detailed)
+    policies = [one["id"] for one in detailed.tenant.documents(POLICIES)]
+    changed, fine = policies[:2]
+    for policy in (changed, fine):
+        detailed.tenant.rename(POLICIES, policy, f"renamed {next(NAMES)}")
+    graph.faults.add(Fault(FaultKind.FORBIDDEN, path=f"{POLICIES}/{changed}/settings"))
+    partial = detailed.sync(*SELECTION)
+    assert (partial.status, partial.error_codes) == (RunStatus.PARTIAL, ["detail_incomplete"])
+    result = partial.collections["configurationPolicies"]
+    assert (result.outcome, result.error_code) == (Outcome.COMPLETE, "detail_incomplete")
+    assert result.context["details_incomplete"] == 1
+    assert result.context["detail_error_code"] == "graph_permission_missing"
+    assert partial.counts.changed == 1
+    now = hashes(detailed)
+    assert now["configurationPolicies", changed] == before["configurationPolicies", changed]
+    assert now["configurationPolicies", fine] != before["configurationPolicies", fine]
+    by_id = {item.external_id: item for item in detailed.items("--type", "configurationPolicies")}
+    assert by_id[changed].meta["warnings"] == ["details are incomplete"]
+    assert "warnings" not in by_id[fine].meta
+    assert by_id[changed].state == "present"
+
+    graph.faults.clear()
+    mended = detailed.sync(*SELECTION)
+    assert (mended.status, mended.counts.changed) == (RunStatus.SUCCESS, 1)
+    assert hashes(detailed) == served(detailed.tenant, WITH_DETAILS)
+    assert not any("warnings" in item.meta for item in detailed.items())
+
+
+def test_a_permission_that_all_details_lack_is_not_asked_for_item_by_item(
+    graph: SimulatedGraph, detailed: System
+) -> None:
+    graph.faults.add(Fault(FaultKind.FORBIDDEN, path=f"{POLICIES}/[^/]*/settings"))
+    record = detailed.sync(*SELECTION)
+    assert (record.status, record.error_codes) == (RunStatus.PARTIAL, ["detail_incomplete"])
+    policies = len(detailed.tenant.documents(POLICIES))
+    assert record.collections["configurationPolicies"].context["details_incomplete"] == policies
+    assert detail_requests(graph)[SETTINGS] < policies
+    stored = detailed.items("--type", "configurationPolicies")
+    assert len(stored) == policies
+    assert all(item.meta["warnings"] == ["details are incomplete"] for item in stored)
+
+
+async def test_every_digit_and_character_comes_back(detailed: System) -> None:
+    planes = "".join(chr(plane * 0x10000 + 0x2F00) for plane in range(17)) + "\\u0000\\ud83d\\ude00"
+    exact = (
+        '"aboveDouble":9007199254740993,"aboveInt64":123456789012345678901234567890,"decimal":1.10,'
+        '"long":0.12345678901234567890123,"moment":"2026-11-23T09:00:00.1234567Z"'
+    )
+    body = f'{{"id":"exact","displayName":"exact","planes":"{planes}",{exact}}}'
+    detailed.tenant.add("deviceManagement/deviceConfigurations", body.encode(), raw=True)
+    record = await asyncio.to_thread(detailed.sync, "--type", "deviceConfigurations")
+    assert record.counts.invalid == 0
+    async with detailed.database() as database, database.tenant(record.tenant_id, read_only=True) as session:
+        found = await session.execute(
+            text(
+                "SELECT body FROM document JOIN item_version USING (content_hash) WHERE external_id = 'exact'"
+                " AND document.tenant_id = item_version.tenant_id"
+            )
+        )
+        stored = decompress(found.scalar_one()).decode()
+    for member in exact.replace("1.10", "1.1").split(","):
+        assert member in stored
+    assert decode(stored.encode()) == decode(body.replace(',"decimal":1.10', ',"decimal":1.1').encode())
+
+
+def test_what_stands_under_a_parent_is_confirmed_under_it(graph: SimulatedGraph, detailed: System) -> None:
+    tokens = "deviceManagement/depOnboardingSettings"
+    selection = ("--type", "depEnrollmentProfiles")
+    detailed.sync(*selection)
+    before = hashes(detailed, *selection)
+    token = detailed.tenant.documents(tokens)[0]["id"]
+    profiles = detailed.tenant.documents(f"/{tokens}/{token}/enrollmentProfiles")
+    detailed.tenant.remove(f"{tokens}/{token}/enrollmentProfiles", profiles[0]["id"])
+    record = detailed.sync(*selection)
+    assert (record.status, record.counts.missing) == (RunStatus.SUCCESS, 1)
+    states = {item.external_id: (item.state, item.confidence, item.evidence) for item in detailed.items(*selection)}
+    assert states.pop(profiles[0]["id"]) == ("missing", "high", "confirmed")
+    assert {state for state, _, _ in states.values()} == {"present"}
+    assert len(states) == len(before) - 1

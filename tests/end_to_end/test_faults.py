@@ -1,0 +1,154 @@
+"""Every fault of Graph: what a run makes of one that passes, and of one that stays (docs/reliability.md)."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from inventory.outcomes import Outcome, RunStatus
+from inventory.records import RunRecord
+from local.simulated_graph import Fault, FaultKind
+from storage import queries
+from tests.chaos.rig import Rig, selection_of
+from tests.end_to_end.system import SEEDS
+
+HIT, OTHER = "deviceConfigurations", "groups"
+"""The collection that the fault is aimed at, with pages, and one of another family that it must not touch."""
+
+PATH = "deviceManagement/deviceConfigurations"
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run under a fault ends: its status, and what became of the collection that was hit."""
+
+    status: str
+    outcome: str
+    error_code: str | None = None
+
+
+FINE = Ending("success", "complete")
+
+
+def partial(error_code: str, outcome: str = "failed") -> Ending:
+    return Ending("partial", outcome, error_code)
+
+
+def failed(error_code: str) -> Ending:
+    return Ending("failed", "failed", error_code)
+
+
+ENDINGS: dict[FaultKind, tuple[Ending, Ending]] = {
+    # what passes (one request is hit), what stays (every request is)
+    FaultKind.THROTTLED: (FINE, partial("graph_throttled")),
+    FaultKind.REQUEST_TIMEOUT: (FINE, partial("graph_unavailable")),
+    FaultKind.SERVER_ERROR: (FINE, partial("graph_unavailable")),
+    FaultKind.BAD_GATEWAY: (FINE, partial("graph_unavailable")),
+    FaultKind.SERVICE_UNAVAILABLE: (FINE, partial("graph_throttled")),
+    FaultKind.GATEWAY_TIMEOUT: (FINE, partial("graph_unavailable")),
+    FaultKind.HTML_WITH_200: (FINE, partial("graph_malformed_response")),
+    FaultKind.TRUNCATED_JSON: (FINE, partial("graph_malformed_response")),
+    FaultKind.NO_VALUE: (FINE, partial("graph_malformed_response")),
+    FaultKind.EMPTY_BODY: (FINE, partial("graph_malformed_response")),
+    FaultKind.UNAUTHORIZED: (FINE, partial("graph_unauthorized")),
+    FaultKind.UNAUTHORIZED_EXPIRED: (FINE, partial("graph_unauthorized")),
+    FaultKind.UNAUTHORIZED_CLAIMS_CHALLENGE: (FINE, partial("graph_unauthorized")),
+    FaultKind.APP_REVOKED: (failed("auth_failed"), failed("auth_failed")),
+    FaultKind.BAD_REQUEST: (partial("graph_bad_request"), partial("graph_bad_request")),
+    FaultKind.FORBIDDEN: (partial("graph_permission_missing"), partial("graph_permission_missing")),
+    FaultKind.FORBIDDEN_INTUNE: (partial("graph_permission_missing"), partial("graph_permission_missing")),
+    FaultKind.NOT_APPLICABLE: (Ending("success", "skipped", "graph_not_licensed"),) * 2,
+    FaultKind.NOT_FOUND: (Ending("success", "skipped", "graph_not_found"),) * 2,
+    FaultKind.PAGE_EXPIRED: (FINE, partial("graph_page_expired", "incomplete")),
+    FaultKind.NEXT_LINK_REPEATS: (FINE, partial("graph_paging_loop", "incomplete")),
+    FaultKind.NEXT_LINK_FOREIGN_HOST: (partial("graph_untrusted_link", "incomplete"),) * 2,
+    FaultKind.NEXT_LINK_HTTP: (partial("graph_untrusted_link", "incomplete"),) * 2,
+    FaultKind.NEXT_LINK_OTHER_VERSION: (partial("graph_untrusted_link", "incomplete"),) * 2,
+    # Graph refuses the foreign token as it does an expired one; the listing begins anew, once.
+    FaultKind.NEXT_LINK_OTHER_TENANT: (FINE, partial("graph_page_expired", "incomplete")),
+    FaultKind.DUPLICATE_ON_NEXT_PAGE: (FINE, FINE),
+    FaultKind.SLIP: (FINE, FINE),
+    FaultKind.NOISE: (FINE, FINE),
+    FaultKind.UNKNOWN_PROPERTIES: (FINE, FINE),
+    FaultKind.BATCH_THROTTLED: (FINE, failed("graph_throttled")),
+    FaultKind.BATCH_SERVER_ERROR: (FINE, failed("graph_unavailable")),
+    FaultKind.BATCH_BAD_GATEWAY: (FINE, failed("graph_unavailable")),
+    FaultKind.BATCH_UNAVAILABLE: (FINE, failed("graph_throttled")),
+    FaultKind.BATCH_HTML_200: (FINE, failed("graph_malformed_response")),
+    FaultKind.BATCH_TRUNCATED_JSON: (FINE, failed("graph_malformed_response")),
+    FaultKind.BATCH_MISSING_RESPONSE: (FINE, failed("graph_malformed_response")),
+    FaultKind.BATCH_DUPLICATE_RESPONSE: (FINE, failed("graph_malformed_response")),
+    FaultKind.TOKEN_SERVER_ERROR: (FINE, failed("auth_failed")),
+    FaultKind.TOKEN_THROTTLED: (FINE, failed("auth_failed")),
+    FaultKind.TOKEN_INVALID_CLIENT: (failed("auth_failed"), failed("auth_failed")),
+    FaultKind.RESET_BEFORE_BODY: (FINE, failed("graph_unavailable")),
+    FaultKind.RESET_IN_BODY: (FINE, failed("graph_unavailable")),
+    FaultKind.SLOW_FIRST_BYTE: (FINE, FINE),
+    FaultKind.SLOW_DRIP: (FINE, FINE),
+}
+"""Of a run that is the first to meet the fault. A 401 that stays in a claims challenge is one that no token cures."""
+
+AIMED = frozenset(kind for kind in FaultKind if not kind.startswith(("batch_", "token_", "reset_", "slow_")))
+
+
+def fault(kind: FaultKind, **more: Any) -> Fault:
+    connection = kind.startswith(("reset_", "slow_"))
+    aimed = kind in AIMED and kind is not FaultKind.APP_REVOKED
+    path = PATH if aimed else r"\$batch" if connection else ""
+    return Fault(kind, path=path, retry_after="1", seconds=0.2, **more)
+
+
+def test_every_fault_has_its_ending() -> None:
+    assert set(ENDINGS) == set(FaultKind)
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("stays", [False, True], ids=["passes", "stays"])
+def test_a_fault_ends_in_its_outcome_and_code(tmp_path: Path, stays: bool) -> None:
+    with Rig(
+        tmp_path, tenants=len(ENDINGS), seed=next(SEEDS), workers=1, GRAPH_PATIENCE_SECONDS="3", GRAPH_ATTEMPTS="3"
+    ) as rig:
+        endings = asyncio.run(_endings(rig, stays))
+        expected = {kind.value: ending[stays] for kind, ending in ENDINGS.items()}
+        assert [(kind, endings[kind], expected[kind]) for kind in expected if endings[kind] != expected[kind]] == []
+        assert rig.graph.violations() == []
+        assert rig.trap.visitors == 0
+        logs = rig.system.logs()
+        assert not [secret for secret in rig.secrets() if secret in logs]
+        assert "Traceback" not in logs
+
+
+async def _endings(rig: Rig, stays: bool) -> dict[str, Ending]:
+    await rig.connect()
+    try:
+        kinds = list(ENDINGS)
+        found = await asyncio.gather(*(_ending(rig, number, kind, stays) for number, kind in enumerate(kinds)))
+        return {kind.value: ending for kind, ending in zip(kinds, found, strict=True)}
+    finally:
+        await rig.disconnect()
+
+
+async def _ending(rig: Rig, number: int, kind: FaultKind, stays: bool) -> Ending:
+    tenant = rig.graph.tenants[number]
+    lasting = stays or kind in (FaultKind.APP_REVOKED, FaultKind.TOKEN_INVALID_CLIENT)
+    count = None if lasting else 1
+    injected = fault(kind, tenant_id=tenant.id, count=count, link=rig.trap.link)
+    fault_id = rig.graph.faults.add(injected)
+    run_id = await rig.sync(tenant, selection_of(HIT, OTHER))
+    happened = {one.id: one.injected for one in rig.graph.faults.active()}.get(fault_id, 1)
+    assert happened, f"{kind} did not happen"
+    record = await _record(rig, UUID(tenant.id), run_id)
+    if record.status in (RunStatus.SUCCESS, RunStatus.PARTIAL):
+        assert record.collections[OTHER].outcome is Outcome.COMPLETE, f"{kind} reached another family"
+    hit = record.collections[HIT]
+    return Ending(record.status, hit.outcome, hit.error_code)
+
+
+async def _record(rig: Rig, tenant_id: UUID, run_id: UUID) -> RunRecord:
+    async with rig.database.tenant(tenant_id, read_only=True) as session:
+        record = await queries.run_record(session, run_id)
+    assert record is not None
+    return record

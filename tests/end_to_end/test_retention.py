@@ -1,0 +1,68 @@
+"""Retention as an operator has it: a schedule that the worker keeps, and a command that does it now."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from temporalio.client import ScheduleOverlapPolicy
+from temporalio.service import RPCError
+
+from activities.messages import ForgottenOfTenant, RetentionInput
+from connections import connect_temporal, schedule_retention
+from local.temporal import EmbeddedTemporal
+from tests.end_to_end.system import System
+from workflows.retention import RetentionWorkflow
+
+GROUPS = "groups"
+
+
+def changed_twice(system: System) -> None:
+    """Three versions of one group."""
+    groups = system.tenant.documents(GROUPS)
+    system.sync("--type", "groups")
+    for name in ("second", "third"):
+        system.tenant.rename(GROUPS, groups[0]["id"], name)
+        assert system.sync("--type", "groups").counts.changed == 1
+
+
+@pytest.mark.slow
+def test_the_command_forgets_now_and_says_what(system: System) -> None:
+    system.start_worker()
+    changed_twice(system)
+    before = system.items()
+    refused = system.starter("retention", system.tenant.name)
+    assert refused.code == 2
+    assert "every version is kept" in refused.stderr
+    assert system.starter("retention", "--days", "1", "--json").objects() == [
+        {"tenant_id": system.tenant.id, "versions": 0, "documents": 0}
+    ]
+    done = system.starter("retention", system.tenant.name, "--count", "2", "--json")
+    assert done.objects() == [{"tenant_id": system.tenant.id, "versions": 1, "documents": 1}]
+    shown = system.starter("retention", VERSION_RETENTION_COUNT="1")
+    assert shown.code == 0, shown.stderr
+    assert system.tenant.name in shown.stdout
+    assert system.starter("retention", "--count", "1", "--json").objects()[0]["versions"] == 0
+    assert system.items() == before
+    assert system.sync("--type", "groups").counts.changed == 0
+
+
+async def test_the_worker_keeps_a_schedule_and_does_what_it_says(system: System, temporal: EmbeddedTemporal) -> None:
+    system.environment |= {"VERSION_RETENTION_COUNT": "1", "RETENTION_INTERVAL_HOURS": "7"}
+    await asyncio.to_thread(system.start_worker)
+    await asyncio.to_thread(changed_twice, system)
+    client = await connect_temporal({"target_host": temporal.address})
+    queue = system.environment["TEMPORAL_TASK_QUEUE"]
+    handle = client.get_schedule_handle(f"tenant-inventory-retention/{queue}")
+    description = await handle.describe()
+    assert [interval.every for interval in description.schedule.spec.intervals] == [timedelta(hours=7)]
+    assert description.schedule.policy.overlap is ScheduleOverlapPolicy.SKIP
+
+    limits = RetentionInput.within(days=0, count=1)
+    result = await client.execute_workflow(RetentionWorkflow.run, limits, id=f"retention/{queue}", task_queue=queue)
+    (forgotten,) = result.tenants
+    assert str(forgotten.tenant_id) == system.tenant.id
+    assert forgotten == ForgottenOfTenant(tenant_id=forgotten.tenant_id, versions=2, documents=2)
+
+    await schedule_retention(client, queue, timedelta(hours=7), RetentionInput())
+    with pytest.raises(RPCError):
+        await handle.describe()

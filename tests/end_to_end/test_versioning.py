@@ -1,0 +1,132 @@
+"""Versioned workers: a run stays on the version it started on, and new runs go to the one that is current."""
+
+import subprocess
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+from temporalio.api.enums.v1 import VersioningBehavior
+from temporalio.client import Client, WorkflowHandle
+
+from connections import connect_temporal
+from inventory.outcomes import RunStatus
+from inventory.records import RunRecord
+from local.processes import Child
+from local.simulated_graph import Answer, GraphRequest, Kind
+from local.temporal import EmbeddedTemporal, temporal_program
+from tests.end_to_end.system import System
+
+
+class Deployment:
+    """One deployment of workers of a system, rolled out as docs/deploying.md says."""
+
+    def __init__(self, system: System, temporal: EmbeddedTemporal) -> None:
+        self.system = system
+        self.name = f"test-{uuid4()}"
+        self.followers: list[subprocess.Popen[str]] = []
+        self._temporal = temporal
+
+    def start(self, build_id: str) -> Child:
+        """Starts a worker of a version, and waits until Temporal knows the version."""
+        self.system.environment |= {"WORKER_DEPLOYMENT_NAME": self.name, "WORKER_BUILD_ID": build_id}
+        worker = self.system.start_worker()
+        worker.wait_until(lambda: self._command("describe-version", build_id))
+        return worker
+
+    def follow(self, tenant: str) -> "subprocess.Popen[str]":
+        """Starts a run and the command that follows it."""
+        self.followers.append(self.system.popen("sync", tenant, "--type", "groups", "--json"))
+        return self.followers[-1]
+
+    def make_current(self, build_id: str, worker: Child) -> None:
+        """As soon as Temporal has seen the version poll the task queue that the version before it polls."""
+        worker.wait_until(lambda: self._command("set-current-version", build_id, "--yes"))
+
+    def _command(self, command: str, build_id: str, *arguments: str) -> bool:
+        done = subprocess.run(
+            [
+                temporal_program(),
+                *("worker", "deployment", command, "--address", self._temporal.address),
+                *("--deployment-name", self.name, "--build-id", build_id),
+                *arguments,
+            ],
+            capture_output=True,
+            timeout=60,
+        )
+        return done.returncode == 0
+
+
+@pytest.fixture
+def deployment(system: System, temporal: EmbeddedTemporal) -> Iterator[Deployment]:
+    # A held run asks again and again until it is let go.
+    system.environment["GRAPH_PATIENCE_SECONDS"] = "3600"
+    deployment = Deployment(system, temporal)
+    yield deployment
+    system.graph.before_answer = None
+    for follower in deployment.followers:
+        follower.kill()
+        follower.communicate()
+
+
+async def version_of(client: Client, record: RunRecord) -> tuple[int, str]:
+    """How a run is bound to a version, and the version's build id."""
+    handle: WorkflowHandle[object, object] = client.get_workflow_handle(record.workflow_id, run_id=str(record.run_id))
+    info = (await handle.describe()).raw_info.versioning_info
+    return info.behavior, info.deployment_version.build_id
+
+
+@pytest.mark.slow
+async def test_a_run_stays_on_its_version_and_the_next_goes_to_the_current_one(
+    deployment: Deployment, temporal: EmbeddedTemporal
+) -> None:
+    system = deployment.system
+    held_tenant, other_tenant = system.graph.tenants
+
+    def hold(request: GraphRequest) -> Answer | None:
+        held = request.kind is Kind.INNER and request.tenant_id == str(held_tenant.id)
+        return Answer(503, b"{}", {"retry-after": "1"}) if held else None
+
+    system.graph.before_answer = hold
+    first_worker = deployment.start("1")
+    deployment.make_current("1", first_worker)
+    assert f"worker is version 1 of deployment {deployment.name}" in system.logs()
+    follower = deployment.follow(held_tenant.name)
+    first_worker.wait_until(lambda: bool(system.graph.requests(Kind.INNER)))
+
+    second_worker = deployment.start("2")
+    deployment.make_current("2", second_worker)
+    other = system.starter("sync", other_tenant.name, "--type", "groups", "--json").run()
+    assert follower.poll() is None, "the first run is still under way"
+    system.graph.before_answer = None
+    stdout, stderr = follower.communicate(timeout=60)
+    assert follower.returncode == 0, stderr
+    held = RunRecord.model_validate_json(stdout)
+    assert held.status is other.status is RunStatus.SUCCESS
+
+    pinned = VersioningBehavior.VERSIONING_BEHAVIOR_PINNED
+    client = await connect_temporal({"target_host": temporal.address})
+    assert await version_of(client, held) == (pinned, "1")
+    assert await version_of(client, other) == (pinned, "2")
+
+    first_worker.stop()
+    again = system.sync("--type", "groups")
+    assert again.status is RunStatus.SUCCESS
+    assert await version_of(client, again) == (pinned, "2")
+
+
+def test_a_version_that_is_not_current_gets_no_run_and_the_starter_says_so(deployment: Deployment) -> None:
+    system = deployment.system
+    worker = deployment.start("1")
+    follower = deployment.follow(system.tenant.name)
+    assert follower.stderr is not None
+    told = next(line for line in follower.stderr if "none of their versions is current" in line)
+    assert f"set-current-version --deployment-name {deployment.name} --build-id 1" in told
+    deployment.make_current("1", worker)
+    stdout, stderr = follower.communicate(timeout=60)
+    assert follower.returncode == 0, stderr
+    assert RunRecord.model_validate_json(stdout).status is RunStatus.SUCCESS
+
+
+def test_a_worker_without_a_version_says_so(system: System) -> None:
+    system.start_worker()
+    assert "worker is unversioned" in system.logs()

@@ -1,0 +1,235 @@
+"""Reading one item's details, call by call, against answers made by hand."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from graph.catalog import ChildCall, Collection, DetailCall
+from graph.catalog.model import ApiVersion, ThrottleFamily
+from graph.client import GraphAnswer
+from graph.details import DetailReading, OpenCall
+from graph.errors import ReadFailure
+from inventory.canonical import Canonicalizer
+from inventory.error_codes import ErrorCode
+
+ROOT = "https://graph.example/beta"
+PATH = "/deviceManagement/things"
+
+SETTINGS = DetailCall(property="settings", path=f"{PATH}/{{id}}/settings")
+ITSELF = DetailCall(path=f"{PATH}/{{id}}", single=True, believe_list=frozenset({"assignments"}))
+LOGO = DetailCall(property="logo", path=f"{PATH}/{{id}}/logo", single=True, optional=True)
+VALUES = DetailCall(
+    property="values",
+    path=f"{PATH}/{{id}}/values",
+    children=(ChildCall(property="presented", path=f"{PATH}/{{id}}/values/{{child_id}}/presented"),),
+)
+
+
+def collection(*details: DetailCall, **changes: Any) -> Collection:
+    return Collection(
+        type_key="things",
+        title="Things",
+        category="things",
+        path=PATH,
+        api_version=ApiVersion.BETA,
+        throttle_family=ThrottleFamily.DIRECTORY,
+        permission="Thing.Read.All",
+        details=details,
+        **changes,
+    )
+
+
+def reading(
+    entry: Collection, progress: bytes | None = None, *, kind: str | None = None, **listed: Any
+) -> DetailReading:
+    canonicalizer = Canonicalizer(sensitive=frozenset({"settings/secret"}), sensitive_key=b"key")
+    typed = {} if kind is None else {"@odata.type": kind}
+    document = {"id": "one", "displayName": "One", **typed, **listed}
+    return DetailReading(entry, canonicalizer, "one", document, progress)
+
+
+def ok(body: Any) -> GraphAnswer:
+    return GraphAnswer(200, {}, body)
+
+
+def page(*members: Any, after: str | None = None) -> GraphAnswer:
+    link = {} if after is None else {"@odata.nextLink": f"{ROOT}{PATH}/one/settings?$skiptoken={after}"}
+    return ok({"value": list(members), **link})
+
+
+GONE = GraphAnswer(404, {}, {"error": {"code": "ResourceNotFound", "message": "no such thing"}})
+EXPIRED = GraphAnswer(400, {}, {"error": {"code": "Directory_ExpiredPageToken", "message": "expired"}})
+
+
+def read(item: DetailReading, answer: Callable[[OpenCall], GraphAnswer], entry: Collection) -> DetailReading:
+    """Answers every call until none is open, each time in another process."""
+    for _ in range(50):
+        if not item.open:
+            return item
+        call = item.open[0]
+        assert item.take(call, answer(call)) is None, call
+        item = reading(entry, item.progress())
+    raise AssertionError("it never comes to an end")
+
+
+def test_pages_are_followed_to_the_end_and_put_together_in_their_order() -> None:
+    entry = collection(SETTINGS)
+    pages = {
+        f"{PATH}/one/settings": page({"id": "0"}, {"id": "1"}, after="a"),
+        f"{ROOT}{PATH}/one/settings?$skiptoken=a": page(after="b"),
+        f"{ROOT}{PATH}/one/settings?$skiptoken=b": page({"id": "2"}),
+    }
+    whole = read(reading(entry), lambda call: pages[call.url], entry).whole()
+    assert whole == {"id": "one", "displayName": "One", "settings": [{"id": "0"}, {"id": "1"}, {"id": "2"}]}
+
+
+def test_what_is_kept_between_calls_hides_its_secrets() -> None:
+    item = reading(collection(SETTINGS))
+    assert item.take(item.open[0], page({"id": "0", "secret": "s3cret"}, after="a")) is None
+    assert b"s3cret" not in item.progress()
+    assert b"sensitive" in item.progress()
+
+
+def test_the_item_itself_shows_more_than_its_list_but_for_what_the_list_is_believed_in() -> None:
+    entry = collection(ITSELF)
+    item = reading(entry, assignments=[{"id": "a"}], script=None)
+    assert item.take(item.open[0], ok({"id": "one", "script": "echo", "assignments": []})) is None
+    assert item.is_whole
+    assert item.whole() == {"id": "one", "displayName": "One", "script": "echo", "assignments": [{"id": "a"}]}
+
+
+def test_members_of_a_collection_have_calls_of_their_own() -> None:
+    entry = collection(VALUES)
+    answers = {
+        f"{PATH}/one/values": ok({"value": [{"id": "v/1"}, {"id": "v2"}]}),
+        f"{PATH}/one/values/v%2F1/presented": ok({"value": [{"id": "p"}]}),
+        f"{PATH}/one/values/v2/presented": ok({"value": []}),
+    }
+    whole = read(reading(entry), lambda call: answers[call.url], entry).whole()
+    assert whole["values"] == [{"id": "v/1", "presented": [{"id": "p"}]}, {"id": "v2", "presented": []}]
+
+
+def test_calls_for_one_type_are_not_made_for_another() -> None:
+    entry = collection(SETTINGS.model_copy(update={"types": frozenset({"#a"})}))
+    assert [call.url for call in reading(entry, kind="#a").open] == [f"{PATH}/one/settings"]
+    other = reading(entry, kind="#b")
+    assert other.open == []
+    assert other.is_whole
+
+
+def test_an_optional_answer_that_is_not_there_is_null() -> None:
+    item = reading(collection(LOGO))
+    assert item.take(item.open[0], GONE) is None
+    assert item.whole()["logo"] is None
+
+
+def test_an_item_that_vanished_after_its_list_is_asked_for_before_it_is_given_up() -> None:
+    item = reading(collection(SETTINGS))
+    assert item.take(item.open[0], GONE) is None
+    [asks] = item.open
+    assert asks.url == f"{PATH}/one?$select=id"
+    assert item.take(asks, GONE) is None
+    assert (item.gone, item.is_whole, item.open) == (True, False, [])
+
+
+def test_an_item_that_is_there_while_its_detail_is_not_is_incomplete() -> None:
+    item = reading(collection(SETTINGS))
+    assert item.take(item.open[0], GONE) is None
+    failure = item.take(item.open[0], ok({"id": "ONE"}))
+    assert failure is not None
+    assert (failure.code, failure.retryable) == (ErrorCode.GRAPH_NOT_FOUND, False)
+
+
+def test_an_expired_page_token_begins_the_listing_anew_once() -> None:
+    entry = collection(SETTINGS)
+    item = reading(entry)
+    assert item.take(item.open[0], page({"id": "old"}, after="a")) is None
+    assert item.take(item.open[0], EXPIRED) is None
+    assert [(call.url, call.page) for call in item.open] == [(f"{PATH}/one/settings", 1)]
+    assert item.take(item.open[0], page({"id": "new"}, after="a")) is None
+    failure = item.take(item.open[0], EXPIRED)
+    assert failure is not None
+    assert failure.code is ErrorCode.GRAPH_PAGE_EXPIRED
+    assert item.take(item.open[0], page({"id": "last"})) is None
+    assert item.whole()["settings"] == [{"id": "new"}, {"id": "last"}]
+
+
+def test_a_listing_that_begins_anew_and_is_shorter_keeps_nothing_of_the_longer_one() -> None:
+    item = reading(collection(SETTINGS))
+    for name, after in (("first", "a"), ("second", "b")):
+        assert item.take(item.open[0], page({"id": name}, after=after)) is None
+    assert item.take(item.open[0], EXPIRED) is None
+    assert item.take(item.open[0], page({"id": "only"})) is None
+    assert item.whole()["settings"] == [{"id": "only"}]
+
+
+def test_an_expired_token_of_a_listing_drops_what_its_members_brought() -> None:
+    entry = collection(VALUES)
+    item = reading(entry)
+    link = f"{ROOT}{PATH}/one/values?$skiptoken=a"
+    assert item.take(item.open[0], ok({"value": [{"id": "v"}], "@odata.nextLink": link})) is None
+    following, member = item.open
+    assert item.take(member, ok({"value": [{"id": "stale"}]})) is None
+    assert item.take(following, EXPIRED) is None
+    assert len(item.open) == 1
+    whole = read(
+        item, lambda call: ok({"value": [{"id": "v"}] if call.child is None else [{"id": "p"}]}), entry
+    ).whole()
+    assert whole["values"] == [{"id": "v", "presented": [{"id": "p"}]}]
+
+
+@pytest.mark.parametrize("length", [1, 2, 5])
+def test_a_listing_that_goes_in_circles_ends(length: int) -> None:
+    item = reading(collection(SETTINGS))
+    failure: ReadFailure | None = None
+    for number in range(100):
+        failure = item.take(item.open[0], page({"id": str(number)}, after=str(number % length)))
+        if failure is not None:
+            break
+    assert failure is not None
+    assert (failure.code, failure.retryable) == (ErrorCode.GRAPH_PAGING_LOOP, False)
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "retryable"),
+    [
+        (ok([1]), ErrorCode.GRAPH_MALFORMED_RESPONSE, True),
+        (ok({"no": "value"}), ErrorCode.GRAPH_MALFORMED_RESPONSE, True),
+        (GraphAnswer(503, {}, None), ErrorCode.GRAPH_UNAVAILABLE, True),
+        (GraphAnswer(403, {}, None), ErrorCode.GRAPH_PERMISSION_MISSING, False),
+        (GraphAnswer(404, {}, "<html>"), ErrorCode.GRAPH_NOT_FOUND, False),
+        (page({"id": "0", "name": "\ud800"}), ErrorCode.GRAPH_MALFORMED_RESPONSE, False),
+    ],
+)
+def test_an_answer_that_brings_nothing_leaves_its_call_open(
+    answer: GraphAnswer, code: ErrorCode, retryable: bool
+) -> None:
+    item = reading(collection(SETTINGS))
+    before = list(item.open)
+    failure = item.take(item.open[0], answer)
+    assert failure is not None
+    assert (failure.code, failure.retryable) == (code, retryable)
+    assert item.open == before
+
+
+COUNTED = SETTINGS.model_copy(update={"counted_by": "settingCount"})
+
+
+def test_a_collection_with_another_count_than_its_list_knows_is_read_once_more() -> None:
+    item = reading(collection(COUNTED), settingCount=2)
+    assert item.take(item.open[0], page({"id": "0"})) is None
+    assert [(call.url, call.restarted) for call in item.open] == [(f"{PATH}/one/settings", True)]
+    assert item.take(item.open[0], page({"id": "0"}, {"id": "slipped"})) is None
+    assert item.whole()["settings"] == [{"id": "0"}, {"id": "slipped"}]
+    shrunk = reading(collection(COUNTED), settingCount=2)
+    for _ in range(2):
+        assert shrunk.take(shrunk.open[0], page({"id": "0"})) is None
+    assert shrunk.is_whole, "the list was read before the item was edited"
+
+
+def test_a_member_that_comes_again_on_another_page_is_there_once() -> None:
+    item = reading(collection(COUNTED), settingCount=2)
+    assert item.take(item.open[0], page({"id": "0"}, after="a")) is None
+    assert item.take(item.open[0], page({"id": "0"}, {"id": "1"})) is None
+    assert item.whole()["settings"] == [{"id": "0"}, {"id": "1"}]

@@ -1,0 +1,106 @@
+import csv
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graph.catalog import kind_of, kinds, kinds_in, load_catalog
+from inventory.meta import COMMON_KEYS
+from inventory.observation import Observer
+from tests.conftest import GRAPH_DATA, needs_graph_data
+from tests.real_documents import real_documents
+
+TABLE = GRAPH_DATA.parent / "reference" / "graph-subtypes.csv"
+COLLECTIONS_TABLE = GRAPH_DATA.parent / "reference" / "graph-collections.csv"
+
+GRAPH = "#microsoft.graph."
+
+FOLDER = Path(kinds.__file__).parent
+
+CATALOG = load_catalog().collections
+
+
+def subtypes() -> list[tuple[str, dict[str, str]]]:
+    """Each row of the tables of subtypes: the collection, and the meta that tells the kind."""
+    if not TABLE.is_file():
+        return []
+    with TABLE.open(newline="") as lines, COLLECTIONS_TABLE.open(newline="") as more:
+        rows = [*csv.DictReader(lines), *csv.DictReader(more)]
+    found: list[tuple[str, dict[str, str]]] = []
+    for row in rows:
+        collection, _, kind = row["type_key"].partition(".")
+        marks = row["odata_filter_or_type"]
+        if row["type_key"] in CATALOG or not kind:
+            continue
+        if marks.startswith("templateReference/templateId in ("):
+            ids = re.findall(r"[0-9a-f-]{36}_\d+", marks)
+            found += [(collection, {"template_id": one, "template_family": "baseline"}) for one in ids]
+        else:
+            found.append((collection, {"odata_type": marks}))
+    return found
+
+
+@pytest.mark.skipif(not TABLE.is_file(), reason="the table of subtypes is not here")
+def test_the_tables_hold_as_many_subtypes_as_are_tested() -> None:
+    assert len(subtypes()) == 211
+
+
+@pytest.mark.parametrize(("collection", "meta"), subtypes(), ids=lambda value: str(value)[-60:])
+def test_every_kind_of_the_tables_has_a_name_of_its_own(collection: str, meta: dict[str, str]) -> None:
+    kind = kind_of(collection, meta)
+    assert kind not in (CATALOG[collection].title, "Security baseline")
+    spelled_so = {"AppX", "BitLocker", "ConfigMgr", "OEMConfig", "iOS", "macOS"}
+    assert {word for word in re.findall(r"\w+", kind) if re.search("[a-z][A-Z]", word)} <= spelled_so
+
+
+@pytest.mark.parametrize(
+    ("type_key", "meta", "kind"),
+    [
+        ("windowsUpdateRings", {"odata_type": f"{GRAPH}windowsUpdateForBusinessConfiguration"}, "Windows update ring"),
+        ("deviceConfigurations", {"odata_type": f"{GRAPH}macOSPkcsCertificateProfile"}, "macOS PKCS certificate"),
+        ("configurationPolicies", {"template_family": "none", "template_id": ""}, "Settings catalog policy"),
+        (
+            "configurationPolicies",
+            {"template_family": "endpointSecurityFirewall", "template_id": "new_1"},
+            "Firewall policy",
+        ),
+        ("configurationPolicies", {"template_family": "unheardOf"}, "Settings catalog and endpoint security policies"),
+        (
+            "mobileAppConfigurations",
+            {"odata_type": f"{GRAPH}androidManagedStoreAppConfiguration", "oem_config": True},
+            "Android OEMConfig profile",
+        ),
+        (
+            "mobileAppConfigurations",
+            {"odata_type": f"{GRAPH}androidManagedStoreAppConfiguration", "oem_config": False},
+            "Managed Google Play app configuration",
+        ),
+        ("deviceConfigurations", {"odata_type": f"{GRAPH}ofTomorrow"}, "Device configuration profiles"),
+        ("groups", {"odata_type": ["odd"]}, "Groups"),
+        ("groups", {}, "Groups"),
+        ("ofYesterday", {}, "ofYesterday"),
+    ],
+)
+def test_a_kind_comes_from_what_is_known_of_an_item(type_key: str, meta: dict[str, Any], kind: str) -> None:
+    assert kind_of(type_key, meta) == kind
+
+
+@needs_graph_data
+def test_real_settings_catalog_policies_show_their_template_in_their_meta() -> None:
+    observer = Observer(CATALOG["configurationPolicies"].observation_rules())
+    kinds = {
+        kind_of("configurationPolicies", observer.observe(document).meta)
+        for path, document in real_documents()
+        if path == "deviceManagement/configurationPolicies" and "id" in document
+    }
+    assert {"Settings catalog policy", "Windows LAPS", "Attack surface reduction rules"} <= kinds
+    assert CATALOG["configurationPolicies"].title not in kinds
+
+
+def test_the_kinds_are_of_collections_and_meta_that_there_are() -> None:
+    for type_key, tables in tomllib.loads((FOLDER / "kinds.toml").read_text()).items():
+        assert tables.keys() <= {*COMMON_KEYS, *CATALOG[type_key].meta}, type_key
+        assert set(kinds_in(type_key)) == {kind for kinds in tables.values() for kind in kinds.values()}
+    assert kinds_in("groups") == []

@@ -1,0 +1,26 @@
+"""Edits of JSON documents at one of their leaves, for property tests."""
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+
+def leaf_paths(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """The way to every value that holds no other."""
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    empty = True
+    for step, child in children:
+        empty = False
+        yield from leaf_paths(child, (*path, step))
+    if empty and path:
+        yield path
+
+
+def edited(document: dict[str, Any], path: tuple[str | int, ...], leaf: Any) -> dict[str, Any]:
+    """A copy of the document with another value at the end of the path."""
+    whole = copy.deepcopy(document)
+    place: Any = whole
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = leaf
+    return whole

@@ -1,0 +1,124 @@
+"""Secrets of every kind that Graph is known to show are planted in documents and sought in all that is made of them."""
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inventory.assembling import Part, assemble, canonical_part
+from inventory.canonical import Canonicalizer
+from inventory.differences import differences
+from inventory.exact_json import JsonObject
+from inventory.observation import Observation, ObservationRules, Observer
+
+PLACES: dict[str, dict[str, Any]] = {
+    "OMA-URI value": {"omaSettings": [{"omaUri": "./Vendor", "displayName": "Key", "value": "SECRET"}]},
+    "Wi-Fi key": {"@odata.type": "#microsoft.graph.windowsWifiConfiguration", "preSharedKey": "SECRET"},
+    "VPN secret": {"@odata.type": "#microsoft.graph.iosVpnConfiguration", "server": {"sharedSecret": "SECRET"}},
+    "certificate password": {"certificates": {"password": "SECRET", "thumbprint": "x"}},
+    "PFX blob": {"@odata.type": "#microsoft.graph.importedPfx", "encryptedPfxBlob": "SECRET"},
+    "token": {"tokens": ["SECRET", "SECRET2"], "tokenName": "public"},
+    "script body": {"fileName": "x.ps1", "scriptContent": "SECRET"},
+    "settings-catalog secret": {
+        "settings": [
+            {
+                "settingInstance": {
+                    "settingDefinitionId": "d",
+                    "simpleSettingValue": {
+                        "@odata.type": "#microsoft.graph.deviceManagementConfigurationSecretSettingValue",
+                        "value": "SECRET",
+                    },
+                }
+            }
+        ]
+    },
+    "name": {"hiddenName": "SECRET"},
+}
+RULES = ObservationRules(
+    type_key="a",
+    name_field="hiddenName",
+    has_details=True,
+    sensitive=frozenset(
+        {
+            "omaSettings/value",
+            "preSharedKey",
+            "#microsoft.graph.iosVpnConfiguration/server",
+            "certificates/password",
+            "#microsoft.graph.importedPfx/encryptedPfxBlob",
+            "tokens",
+            "scriptContent",
+            "#microsoft.graph.deviceManagementConfigurationSecretSettingValue/value",
+            "hiddenName",
+        }
+    ),
+    meta={"script": "scriptContent", "tokens": "tokens", "key": "preSharedKey", "pfx": "encryptedPfxBlob"},
+)
+OBSERVERS = {"keyed": Observer(RULES, sensitive_key=b"key"), "keyless": Observer(RULES)}
+
+secrets = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=5).map(lambda text: f"planted-{text}")
+
+
+def planted(place: dict[str, Any], secret: str) -> dict[str, Any]:
+    """A document with the secret in its place."""
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: filled(child) for name, child in value.items()}
+        if isinstance(value, list):
+            return [filled(member) for member in value]
+        return value.replace("SECRET", secret) if isinstance(value, str) else value
+
+    return {"id": "6f0c8f5e-0000-4000-8000-000000000001", "displayName": "Policy", **filled(place)}
+
+
+def all_that_is_kept(observation: Observation) -> bytes:
+    """All fields of an observation as one text."""
+    return repr(observation).encode() + observation.document
+
+
+def assert_nowhere(secret: str, kept: bytes) -> None:
+    assert b"planted" not in kept
+    assert secret.encode() not in kept
+    assert orjson.dumps(secret)[1:-1] not in kept
+
+
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+@pytest.mark.parametrize("observer", OBSERVERS.values(), ids=OBSERVERS)
+@given(secret=secrets)
+def test_a_secret_is_kept_nowhere(observer: Observer, place: dict[str, Any], secret: str) -> None:
+    observation = observer.observe(planted(place, secret))
+    assert_nowhere(secret, all_that_is_kept(observation))
+    assert b'"sensitive"' in observation.document
+
+
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+@given(before=secrets, after=secrets)
+def test_a_change_of_a_secret_is_seen_and_not_shown(place: dict[str, Any], before: str, after: str) -> None:
+    one, other = (OBSERVERS["keyed"].observe(planted(place, secret)) for secret in (before, after))
+    changed = before != after
+    assert (one.content_hash != other.content_hash) is changed
+    assert (one.likeness_hash != other.likeness_hash) is changed
+    assert (one.list_hash != other.list_hash) is changed
+    found = differences(orjson.loads(one.document), orjson.loads(other.document))
+    assert [difference.hidden for difference in found] == [True] * changed
+    assert_nowhere(before, repr(found).encode())
+    assert_nowhere(after, repr(found).encode())
+    for digits in ("sensitive", "before='", "after='"):
+        assert digits not in repr(found)
+
+
+@given(secrets)
+def test_a_secret_that_a_detail_call_shows_is_kept_nowhere(secret: str) -> None:
+    canonicalizer = Canonicalizer(sensitive=RULES.sensitive, sensitive_key=b"key")
+    for place in PLACES.values():
+        document = planted(place, secret)
+        listed: JsonObject = {name: document[name] for name in ("id", "@odata.type") if name in document}
+        answers = [
+            Part(None, document, single=True),
+            *(Part(name, value) for name, value in document.items() if isinstance(value, list)),
+        ]
+        stored = [canonical_part(canonicalizer, part, listed) for part in answers]
+        assert_nowhere(secret, repr(stored).encode())
+        assert canonicalizer.canonical(assemble(listed, stored)) == canonicalizer.canonical(document)

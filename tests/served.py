@@ -1,0 +1,79 @@
+"""What a simulated tenant holds, item by item: whole documents, put together without the product's reader."""
+
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+from graph.catalog import ChildCall, Collection, DetailCall, load_catalog
+from inventory.observation import Observer
+from local.simulated_graph import SimulatedTenant
+
+Item = tuple[str, str]
+"""A type key and an id."""
+
+
+def listed(tenant: SimulatedTenant, collection: Collection) -> list[dict[str, Any]]:
+    """What the collection's listing shows."""
+    version = collection.api_version
+    if collection.singleton:
+        return [tenant.get(collection.first_url(UUID(tenant.id)), version)]
+    if collection.parent is None:
+        shown = tenant.documents(collection.first_url(UUID(tenant.id)), version)
+    else:
+        parents = tenant.documents(load_catalog().collections[collection.parent].path, version)
+        shown = [
+            one for parent in parents for one in tenant.documents(collection.child_url(str(parent["id"])), version)
+        ]
+    return [one for one in shown if not _left_out(one, collection)]
+
+
+def whole(tenant: SimulatedTenant, collection: Collection, document: dict[str, Any]) -> dict[str, Any]:
+    """The document with what its detail calls show."""
+    result = dict(document)
+    for detail in collection.details:
+        if detail.types and document.get("@odata.type") not in detail.types:
+            continue
+        external_id = str(document[collection.id_field])
+        answer = _answer(tenant, collection, detail, external_id)
+        if detail.property is None:
+            believed = {name: result[name] for name in detail.believe_list if name in result}
+            result = {**result, **answer, **believed}
+            continue
+        for child in detail.children:
+            for member in answer:
+                member[child.property] = _answer(tenant, collection, child, external_id, str(member["id"]))
+        result[detail.property] = answer
+    return result
+
+
+def served(tenant: SimulatedTenant, type_keys: Iterable[str]) -> dict[Item, str]:
+    """Content hashes of what the tenant holds at this moment."""
+    hashes = {}
+    for type_key in type_keys:
+        collection = load_catalog().collections[type_key]
+        documents = [whole(tenant, collection, one) for one in listed(tenant, collection)]
+        for observation in Observer(collection.observation_rules()).observe_page(documents)[0]:
+            hashes[type_key, observation.external_id] = observation.content_hash.hex()
+    return hashes
+
+
+def _answer(
+    tenant: SimulatedTenant, collection: Collection, call: DetailCall | ChildCall, external_id: str, child_id: str = ""
+) -> Any:
+    path = call.path.replace("{id}", quote(external_id, safe="")).replace("{child_id}", quote(child_id, safe=""))
+    try:
+        if call.single:
+            return tenant.get(path, collection.api_version)
+        return tenant.documents(path, collection.api_version)
+    except LookupError:
+        if call.optional:
+            return None
+        raise
+
+
+def _left_out(document: Any, collection: Collection) -> bool:
+    return isinstance(document, dict) and (
+        document.get("@odata.type") in collection.left_out_types
+        or any(document.get(name) == value for name, value in collection.left_out_where.items())
+    )

@@ -1,0 +1,184 @@
+"""Budgets and waits: who is throttled, and whether clients keep to what they were told."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import httpx
+import pytest
+
+from local.simulated_graph import REAL_BUDGETS, Budget, Budgets, Fault, FaultKind, Kind, SimulatedGraph
+from local.simulated_graph.budgets import family_of
+from local.simulated_graph.waits import Waits, usable_seconds
+from tests.simulated_graph.conftest import Connect
+
+GROUPS = "/beta/groups?$top=2"
+LOCATIONS = "/beta/identity/conditionalAccess/namedLocations"
+
+
+def batch(client: httpx.Client, *urls: str) -> httpx.Response:
+    steps = [{"id": str(number), "method": "GET", "url": url} for number, url in enumerate(urls)]
+    return client.post("/beta/$batch", json={"requests": steps})
+
+
+@pytest.mark.parametrize(
+    ("path", "family"),
+    [
+        ("/beta/deviceManagement/deviceConfigurations/1", "device-configuration"),
+        ("/beta/deviceManagement/configurationPolicies", "settings-catalog"),
+        ("/v1.0/deviceAppManagement/mobileApps", "apps"),
+        ("/beta/identity/conditionalAccess/policies", "conditional-access"),
+        ("/beta/identity/conditionalAccess/authenticationStrengths/policies", "directory"),
+        ("/beta/groups", "directory"),
+    ],
+)
+def test_families(path: str, family: str) -> None:
+    assert family_of(path) == family
+    assert family in REAL_BUDGETS
+
+
+def test_window_slides_and_counts_the_refused() -> None:
+    budgets = Budgets({"directory": Budget(2, 10)})
+
+    def spend(now: float) -> float | None:
+        exceeded = budgets.spend("tenant", "/beta/groups", now)
+        return exceeded.retry_after_seconds if exceeded else None
+
+    assert [spend(0), spend(4), spend(5), spend(9)] == [None, None, 9, 6]
+    assert [spend(16), spend(17), spend(27)] == [None, 9, None]
+
+
+def test_full_window_throttles_one_family_of_one_tenant(connect: Connect) -> None:
+    with SimulatedGraph(tenants=2, budgets={"directory": Budget(2, 1000)}) as graph:
+        one, other = (connect(graph, tenant) for tenant in graph.tenants)
+        answers = {
+            each["id"]: each for each in batch(one, "groups", "organization", "groups?$top=1").json()["responses"]
+        }
+        assert [answers[each]["status"] for each in "012"] == [200, 200, 429]
+        assert answers["2"]["headers"]["Retry-After"] == "1000"
+        assert [other.get(GROUPS).status_code, one.get(LOCATIONS).status_code] == [200, 200]
+        assert graph.violations() == []
+
+        graph.budgets.set({"conditional-access": Budget(1, 1000, retry_after=False)})
+        assert other.get(LOCATIONS).status_code == 200
+        refused = other.get(LOCATIONS)
+        assert refused.status_code == 429
+        assert "Retry-After" not in refused.headers
+        graph.budgets.clear()
+        assert other.get(LOCATIONS).status_code == 200
+        assert graph.violations() == []
+
+
+def test_no_budget_of_an_unknown_family(graph: SimulatedGraph) -> None:
+    with pytest.raises(ValueError, match="no family everything"):
+        graph.budgets.set({"everything": Budget(1, 1)})
+    with pytest.raises(ValueError, match="1 request or more"):
+        Budget(0, 1)
+
+
+def test_coming_back_early_to_a_full_window_is_a_violation(graph: SimulatedGraph, connect: Connect) -> None:
+    graph.budgets.set({"directory": Budget(1, 1000)})
+    client = connect(graph)
+    assert [client.get(GROUPS).status_code for _ in range(3)] == [200, 429, 429]
+    [violation] = graph.violations()
+    assert (violation.tenant_id, violation.scope, violation.path) == (graph.tenants[0].id, GROUPS, GROUPS)
+    assert violation.number == graph.requests()[-1].number
+    # Retry-After is in whole seconds, rounded up.
+    assert 900 < violation.early_by_seconds <= 1001
+
+
+@pytest.mark.parametrize("kind", [FaultKind.THROTTLED, FaultKind.SERVICE_UNAVAILABLE])
+def test_coming_back_early_after_a_fault_is_a_violation(
+    graph: SimulatedGraph, connect: Connect, kind: FaultKind
+) -> None:
+    client = connect(graph)
+    graph.faults.add(Fault(kind, path="groups", count=1, retry_after="900.5"))
+    [first] = batch(client, "groups?$top=2").json()["responses"]
+    assert first["headers"]["Retry-After"] == "900.5"
+    assert client.get("/beta/groups?$top=3").status_code == 200
+    again = client.get(GROUPS)
+    assert (again.status_code, again.headers["Retry-After"]) == (429, "900.5")
+    [inner] = batch(client, "groups?$top=2").json()["responses"]
+    assert inner["status"] == 429
+    assert [each.path for each in graph.violations()] == [GROUPS, GROUPS]
+    assert graph.faults.injected() == {kind: 1}
+    graph.clear_violations()
+    assert graph.violations() == []
+
+
+def test_refused_batch_is_not_to_be_sent_again_early(graph: SimulatedGraph, connect: Connect) -> None:
+    client = connect(graph)
+    graph.faults.add(Fault(FaultKind.BATCH_THROTTLED, count=1, retry_after="900"))
+    assert batch(client, "groups", "organization").status_code == 429
+    assert batch(client, "subscribedSkus").status_code == 200
+    assert batch(client, "organization", "subscribedSkus").status_code == 429
+    assert client.get("/beta/groups").status_code == 429
+    assert [(each.scope, each.path) for each in graph.violations()] == [
+        ("/beta/organization", "/beta/$batch"),
+        ("/beta/groups", "/beta/groups"),
+    ]
+
+
+def test_nobody_waits_for_what_he_was_not_told(graph: SimulatedGraph, connect: Connect) -> None:
+    client = connect(graph)
+    graph.faults.add(Fault(FaultKind.THROTTLED, count=1, retry_after="900"))
+    graph.faults.add(Fault(FaultKind.BATCH_TRUNCATED_JSON, count=1))
+    assert batch(client, "groups").status_code == 200
+    assert graph.request_counts()["inner 429"] == 1
+    assert client.get("/beta/groups").status_code == 200
+    assert graph.violations() == []
+
+
+@pytest.mark.parametrize("text", ["0", "-5", "99999999999", "soon", "nan", "Wed, 21 Oct 2015 07:28:00 GMT", None])
+def test_no_client_can_keep_to_nonsense(graph: SimulatedGraph, connect: Connect, text: str | None) -> None:
+    graph.faults.add(Fault(FaultKind.THROTTLED, count=1, retry_after=text))
+    client = connect(graph)
+    assert [client.get(GROUPS).status_code for _ in range(2)] == [429, 200]
+    assert graph.violations() == []
+
+
+def test_a_date_can_be_kept_to(graph: SimulatedGraph, connect: Connect) -> None:
+    moment = format_datetime(datetime.now(UTC) + timedelta(minutes=5), usegmt=True)
+    assert 200 < (usable_seconds(moment) or 0) <= 300
+    graph.faults.add(Fault(FaultKind.THROTTLED, count=1, retry_after=moment))
+    client = connect(graph)
+    assert [client.get(GROUPS).status_code for _ in range(2)] == [429, 429]
+    assert len(graph.violations()) == 1
+
+
+def test_a_violation_starts_the_wait_anew_and_the_patient_are_not_blamed() -> None:
+    waits = Waits()
+    waits.set("tenant", "/a", "10", 100.0)
+    assert waits.early("tenant", "/a", None, 100.0) is None, "it was under way"
+    assert waits.early("other", "/a", None, 105.0) is None
+    early = waits.early("tenant", "/a", None, 105.0)
+    assert early is not None
+    assert early.early_by_seconds == 5
+    again = waits.early("tenant", "/a", None, 112.0)
+    assert again is not None, "it started anew at 105"
+    assert again.early_by_seconds == 3
+    assert waits.early("tenant", "/a", None, 121.96) is None, "near enough"
+    assert waits.early("tenant", "/a", None, 122.0) is None
+
+
+def test_other_clients_of_a_family_may_not_have_heard_yet() -> None:
+    waits = Waits()
+    waits.set_family("tenant", "apps", "10", 100.0)
+    waits.set_family("tenant", "apps", "20", 100.1)
+    assert waits.early("tenant", "/other", "apps", 100.2) is None
+    early = waits.early("tenant", "/other", "apps", 104.0)
+    assert early is not None
+    assert (early.scope, early.early_by_seconds) == ("apps", 6)
+
+
+def test_budgets_and_violations_from_another_process(graph: SimulatedGraph, connect: Connect) -> None:
+    client, control = connect(graph), connect(graph, signed_in=False)
+    control.headers["X-Simulator-Key"] = graph.control_key
+    wanted = {"directory": {"requests": 1, "window_seconds": 500}}
+    assert control.put("/_simulator/budgets", json=wanted).json()["budgets"]["directory"]["retry_after"] is True
+    assert [client.get(GROUPS).status_code for _ in range(3)] == [200, 429, 429]
+    [violation] = control.get("/_simulator/violations").json()["violations"]
+    assert violation["number"] == graph.requests(Kind.DIRECT)[-1].number
+    assert control.delete("/_simulator/violations").json() == {"violations": []}
+    for wrong in ({"x": wanted["directory"]}, {"directory": {"requests": 0, "window_seconds": 1}}, ["directory"]):
+        assert control.put("/_simulator/budgets", json=wrong).status_code == 400
+    assert control.put("/_simulator/budgets", json={}).json() == {"budgets": {}}

@@ -1,0 +1,144 @@
+"""What the details of objects are like: secrets, expansions, filters, objects named by another field."""
+
+import json
+from typing import Any
+
+import pytest
+
+from local.simulated_graph import SimulatedGraph
+
+CATALOG = "deviceManagement/configurationPolicies"
+CONFIGURATIONS = "deviceManagement/deviceConfigurations"
+
+
+def test_references_to_secrets_differ_between_reads(sample: SimulatedGraph, connect: Any) -> None:
+    client = connect(sample)
+    policy = next(
+        each["id"]
+        for each in sample.tenants[0].documents(f"{CATALOG}?$expand=settings")
+        if "encryptedValueToken" in str(each)
+    )
+    first, second = (client.get(f"/beta/{CATALOG}/{policy}/settings").json()["value"] for _ in range(2))
+    differing = [(one, other) for one, other in zip(first, second, strict=True) if one != other]
+    ((one, other),) = differing
+    secret = one["settingInstance"]["simpleSettingValue"]
+    assert secret.pop("value") != other["settingInstance"]["simpleSettingValue"].pop("value")
+    assert secret["@odata.type"] == "#microsoft.graph.deviceManagementConfigurationSecretSettingValue"
+    assert one == other
+    assert len({str(sample.tenants[0].documents(f"{CATALOG}/{policy}/settings")) for _ in range(2)}) == 1
+
+
+def test_encrypted_oma_settings_are_masked_and_others_are_in_clear(sample: SimulatedGraph, connect: Any) -> None:
+    client = connect(sample)
+    address = f"/v1.0/{CONFIGURATIONS}?$filter=isof('microsoft.graph.windows10CustomConfiguration')"
+    first, second = (
+        [setting for each in client.get(address).json()["value"] for setting in each["omaSettings"]] for _ in range(2)
+    )
+    for one, other in zip(first, second, strict=True):
+        assert (one["value"] == "****") is one["isEncrypted"] is (one["secretReferenceValueId"] is not None)
+        changed = {name for name in one if one[name] != other[name]}
+        assert changed == ({"secretReferenceValueId"} if one["isEncrypted"] else set())
+    assert {setting["isEncrypted"] for setting in first} == {True, False}
+
+
+def test_what_a_reader_may_not_call_is_refused(sample: SimulatedGraph, connect: Any) -> None:
+    policy = sample.tenants[0].documents(CONFIGURATIONS)[0]
+    reference = policy["omaSettings"][0]["secretReferenceValueId"]
+    answer = connect(sample).get(
+        f"/beta/{CONFIGURATIONS}/{policy['id']}/getOmaSettingPlainTextValue(secretReferenceValueId='{reference}')"
+    )
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "Forbidden")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "deviceManagement/assignmentFilters?$expand=assignments",
+        "identity/conditionalAccess/policies?$expand=assignments",
+        f"{CATALOG}?$expand=settings($expand=unheardOf)",
+        "deviceManagement/intuneBrandingProfiles?$expand=themeColorLogo",
+        "organization/{tenant}/branding/localizations?$expand=settings",
+    ],
+)
+def test_unknown_expansions_are_refused_whether_or_not_there_is_anything_to_expand(connect: Any, address: str) -> None:
+    with SimulatedGraph(tenants=1) as graph:
+        path = address.partition("?")[0]
+        tenant = graph.tenants[0]
+        answers = [connect(graph).get(f"/beta/{address.format(tenant=tenant.id)}")]
+        if "{" not in path:
+            for each in tenant.documents(path):
+                tenant.remove(path, each["id"])
+            answers.append(connect(graph).get(f"/beta/{address}"))
+        assert [answer.status_code for answer in answers] == [400] * len(answers)
+        assert "Could not find a property named" in answers[-1].json()["error"]["message"]
+
+
+def test_role_policies_are_listed_with_their_filter_only(sample: SimulatedGraph, connect: Any) -> None:
+    client = connect(sample)
+    for name in ("roleManagementPolicies", "roleManagementPolicyAssignments"):
+        assert client.get(f"/v1.0/policies/{name}").status_code == 400
+        assert client.get(f"/v1.0/policies/{name}?$filter=scopeId eq '/'").status_code == 400
+        listed = client.get(f"/v1.0/policies/{name}?$filter=scopeId eq '/' and scopeType eq 'DirectoryRole'").json()
+        assert {each["scopeType"] for each in listed["value"]} == {"DirectoryRole"}
+        assert len(listed["value"]) == 4
+
+
+def test_apps_that_nobody_chose_are_left_out_by_the_filter(graph: SimulatedGraph) -> None:
+    wanted = (
+        "(microsoft.graph.managedApp/appAvailability eq null or "
+        "microsoft.graph.managedApp/appAvailability eq 'lineOfBusiness' or isAssigned eq true)"
+    )
+    path = "deviceAppManagement/mobileApps"
+    tenant = graph.tenants[0]
+    every = {each["id"]: each for each in tenant.documents(path)}
+    chosen = next(each for each in every if every[each].get("appAvailability") == "global")
+    tenant.reassign(path, chosen, ["group 1"])
+    left_out = every.keys() - {each["id"] for each in tenant.documents(f"{path}?$filter={wanted}")}
+    assert {(every[each]["appAvailability"], every[each]["isAssigned"]) for each in left_out} == {("global", False)}
+    assert chosen not in left_out
+
+
+def test_an_organization_is_asked_for_by_the_tenants_id(sample: SimulatedGraph, connect: Any) -> None:
+    mine, other = (each.id for each in sample.tenants)
+    for below in ("branding/localizations", "certificateBasedAuthConfiguration"):
+        assert connect(sample).get(f"/v1.0/organization/{mine}/{below}").json()["value"]
+        assert connect(sample).get(f"/v1.0/organization/{other}/{below}").status_code == 404
+
+
+def test_partners_are_named_by_their_tenant(graph: SimulatedGraph) -> None:
+    tenant, path = graph.tenants[0], "policies/crossTenantAccessPolicy/partners"
+    partner = tenant.documents(path)[0]
+    assert "id" not in partner
+    tenant.change(path, partner["tenantId"], {"isServiceProvider": True})
+    assert tenant.get(f"{path}/{partner['tenantId']}")["isServiceProvider"] is True
+    key = tenant.add(path, {"isServiceProvider": None})
+    assert tenant.get(f"{path}/{key}")["tenantId"] == key
+
+
+def test_credentials_of_applications_show_no_secret(sample: SimulatedGraph) -> None:
+    applications = sample.tenants[0].documents("applications")
+    passwords = [each for application in applications for each in application["passwordCredentials"]]
+    keys = [each for application in applications for each in application["keyCredentials"]]
+    assert passwords
+    assert all(each["secretText"] is None for each in passwords)
+    assert keys
+    assert all(each["key"] is None for each in keys)
+
+
+def test_a_sample_tenant_holds_secrets_where_real_ones_do(sample: SimulatedGraph) -> None:
+    tenant = sample.tenants[0]
+    for path in (
+        CONFIGURATIONS,
+        "deviceAppManagement/vppTokens",
+        "deviceAppManagement/defaultManagedAppProtections",
+        "deviceManagement/androidDeviceOwnerEnrollmentProfiles",
+    ):
+        assert "sample-secret-" in json.dumps(tenant.documents(path)), path
+
+
+def test_group_assignments_say_what_assignments_say(graph: SimulatedGraph) -> None:
+    tenant, path = graph.tenants[0], "deviceManagement/deviceShellScripts"
+    key = tenant.documents(path)[0]["id"]
+    tenant.reassign(path, key, ["group 1"])
+    assert [each["targetGroupId"] for each in tenant.documents(f"{path}/{key}/groupAssignments")] == ["group 1"]
+    assert "groupAssignments" not in tenant.get(f"{path}/{key}")

@@ -1,0 +1,423 @@
+"""Faults as a client meets them: what each does, whom it hits, how often."""
+
+import base64
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from local.simulated_graph import Fault, FaultKind, Kind, SimulatedGraph, SimulatedTenant
+from tests.simulated_graph.conftest import Connect, trusting
+
+GROUPS = "/beta/groups?$top=2"
+CONFIGURATIONS = "deviceManagement/deviceConfigurations"
+SCOPE = "https://graph.microsoft.com/.default"
+
+
+def batch(client: httpx.Client, *urls: str) -> httpx.Response:
+    steps = [{"id": str(number), "method": "GET", "url": url} for number, url in enumerate(urls)]
+    return client.post("/beta/$batch", json={"requests": steps})
+
+
+def inner(client: httpx.Client, *urls: str) -> list[dict[str, Any]]:
+    """The answers in a batch, in the order of what was asked."""
+    return sorted(batch(client, *urls).json()["responses"], key=lambda each: int(each["id"]))
+
+
+def sign_in(graph: SimulatedGraph, tenant: SimulatedTenant, **form: str) -> httpx.Response:
+    asked = {
+        "grant_type": "client_credentials",
+        "client_id": tenant.client_id,
+        "client_secret": tenant.client_secret,
+        "scope": SCOPE,
+        **form,
+    }
+    address = f"{graph.authority_url}/{tenant.id}/oauth2/v2.0/token"
+    return httpx.post(address, data=asked, verify=trusting(graph.ca_file))
+
+
+STATUSES = [
+    (FaultKind.BAD_REQUEST, 400, "BadRequest"),
+    (FaultKind.NOT_APPLICABLE, 400, "Request not applicable to target tenant."),
+    (FaultKind.UNAUTHORIZED, 401, "InvalidAuthenticationToken"),
+    (FaultKind.UNAUTHORIZED_EXPIRED, 401, "the token is expired"),
+    (FaultKind.FORBIDDEN, 403, "Authorization_RequestDenied"),
+    (FaultKind.FORBIDDEN_INTUNE, 403, '\\\\\\"_version\\\\\\": 3'),
+    (FaultKind.NOT_FOUND, 404, "Request_ResourceNotFound"),
+    (FaultKind.REQUEST_TIMEOUT, 408, "RequestTimeout"),
+    (FaultKind.THROTTLED, 429, "TooManyRequests"),
+    (FaultKind.SERVER_ERROR, 500, "InternalServerError"),
+    (FaultKind.BAD_GATEWAY, 502, "<html>"),
+    (FaultKind.SERVICE_UNAVAILABLE, 503, "ServiceUnavailable"),
+    (FaultKind.GATEWAY_TIMEOUT, 504, '\\"_version\\": 3'),
+    (FaultKind.HTML_WITH_200, 200, "<html>"),
+]
+
+
+@pytest.mark.parametrize(("kind", "status", "text"), STATUSES, ids=[each[0] for each in STATUSES])
+def test_faults_by_status_happen_directly_and_in_a_batch(
+    graph: SimulatedGraph, connect: Connect, kind: FaultKind, status: int, text: str
+) -> None:
+    client = connect(graph)
+    graph.faults.add(Fault(kind, path=r"/groups\b", count=2))
+    direct = client.get(GROUPS)
+    hit, spared = inner(client, "groups", "organization")
+
+    assert (direct.status_code, hit["status"], spared["status"]) == (status, status, 200)
+    assert text in direct.text
+    body = hit["body"] if isinstance(hit["body"], dict) else base64.b64decode(hit["body"]).decode()
+    assert text in (json.dumps(body) if isinstance(body, dict) else body)
+    if status == 401:
+        assert direct.headers["WWW-Authenticate"].startswith('Bearer realm=""')
+    assert client.get(GROUPS).status_code == 200
+    assert graph.faults.injected() == {kind: 2}
+    assert graph.faults.active() == []
+    assert [each.fault for each in graph.requests()] == [kind, kind, None, None, None]
+    moments = [each.at for each in graph.requests()]
+    assert moments == sorted(moments)
+
+
+@pytest.mark.parametrize(
+    "text", ["2", "2.128", "0", "-5", "99999999999", "soon", "Wed, 21 Oct 2015 07:28:00 GMT", None]
+)
+@pytest.mark.parametrize("kind", [FaultKind.THROTTLED, FaultKind.SERVICE_UNAVAILABLE])
+def test_retry_after_is_sent_as_it_is(sample: SimulatedGraph, connect: Connect, kind: FaultKind, text: str) -> None:
+    fault = sample.faults.add(Fault(kind, path="subscribedSkus.*retry", retry_after=text))
+    address = f"/beta/subscribedSkus?$select=id&$filter=retry-{kind}-{text}"
+    answer = connect(sample).get(address)
+    sample.faults.remove(fault)
+    assert answer.headers.get("Retry-After") == text
+
+
+def test_throttling_has_many_words(graph: SimulatedGraph, connect: Connect) -> None:
+    graph.faults.add(Fault(FaultKind.THROTTLED))
+    client = connect(graph)
+    errors = [client.get(GROUPS).json()["error"] for _ in range(5)]
+    assert {each["code"] for each in errors} == {"TooManyRequests", "activityLimitReached", "UnknownError"}
+    assert "" in {each["message"] for each in errors}
+    assert errors[0] == errors[4] | {"innerError": errors[0]["innerError"]}
+
+
+def test_bodies_that_are_none(graph: SimulatedGraph, connect: Connect) -> None:
+    client = connect(graph)
+    graph.faults.add(Fault(FaultKind.EMPTY_BODY, count=2))
+    assert client.get(GROUPS).content == b""
+    [empty] = inner(client, "groups")
+    assert "body" not in empty
+
+    graph.faults.add(Fault(FaultKind.TRUNCATED_JSON, count=2))
+    cut = client.get(GROUPS)
+    assert int(cut.headers["Content-Length"]) == len(cut.content)
+    [cut_inner] = inner(client, "groups")
+    for text in (cut.text, cut_inner["body"]):
+        assert text.startswith('{"@odata.context"')
+        with pytest.raises(json.JSONDecodeError):
+            json.loads(text)
+
+    graph.faults.add(Fault(FaultKind.NO_VALUE))
+    assert "value" not in client.get(GROUPS).json()
+    group = graph.tenants[0].documents("groups")[0]["id"]
+    assert client.get(f"/beta/groups/{group}").json()["id"] == group
+    assert graph.faults.injected()["no_value"] == 1
+
+
+def test_page_expires_only_where_there_is_a_skiptoken(graph: SimulatedGraph, connect: Connect) -> None:
+    client = connect(graph)
+    graph.faults.add(Fault(FaultKind.PAGE_EXPIRED))
+    first = client.get(GROUPS)
+    expired = client.get(first.json()["@odata.nextLink"])
+    assert (first.status_code, expired.status_code) == (200, 400)
+    assert expired.json()["error"]["code"] == "Directory_ExpiredPageToken"
+
+
+def test_next_links_lead_astray(graph: SimulatedGraph, connect: Connect) -> None:
+    client = connect(graph)
+    right = client.get(GROUPS).json()["@odata.nextLink"]
+
+    def link(kind: FaultKind, address: str = GROUPS, **options: Any) -> str:
+        fault = graph.faults.add(Fault(kind, count=1, **options))
+        [answer] = inner(client, address.removeprefix("/beta/"))
+        assert answer["status"] == 200
+        graph.faults.remove(fault)
+        return str(answer["body"]["@odata.nextLink"])
+
+    assert link(FaultKind.NEXT_LINK_REPEATS) == f"{graph.base_url}{GROUPS}"
+    assert link(FaultKind.NEXT_LINK_REPEATS, right.removeprefix(graph.base_url)) == right
+    assert link(FaultKind.NEXT_LINK_FOREIGN_HOST) == right.replace(graph.base_url, "https://evil.example")
+    assert link(FaultKind.NEXT_LINK_FOREIGN_HOST, link="https://x.test/y") == "https://x.test/y"
+    assert link(FaultKind.NEXT_LINK_HTTP) == right.replace("https:", "http:")
+    assert link(FaultKind.NEXT_LINK_OTHER_VERSION) == right.replace("/beta/", "/v1.0/")
+    foreign = link(FaultKind.NEXT_LINK_OTHER_TENANT)
+    assert foreign != right
+    assert foreign.startswith(f"{graph.base_url}{GROUPS}&$skiptoken=")
+    assert client.get(foreign).json()["error"]["message"] == "Invalid Skip Token"
+
+    graph.faults.add(Fault(FaultKind.NEXT_LINK_HTTP))
+    assert "@odata.nextLink" not in client.get("/beta/organization").json()
+    assert graph.faults.injected()["next_link_http"] == 1
+
+
+def walk(client: httpx.Client, address: str) -> list[str]:
+    ids: list[str] = []
+    while address:
+        body = client.get(address).json()
+        ids += [each["id"] for each in body["value"]]
+        address = body.get("@odata.nextLink", "")
+    return ids
+
+
+def test_pages_move_under_the_reader(graph: SimulatedGraph, connect: Connect) -> None:
+    client = connect(graph)
+    ids = walk(client, GROUPS)
+    graph.faults.add(Fault(FaultKind.DUPLICATE_ON_NEXT_PAGE, count=1))
+    assert walk(client, GROUPS) == [*ids[:2], *ids[1:]]
+    graph.faults.add(Fault(FaultKind.SLIP, count=1))
+    assert walk(client, GROUPS) == [*ids[:2], *ids[3:]]
+    assert client.get(f"/beta/groups/{ids[2]}").json()["id"] == ids[2]
+    assert walk(client, GROUPS) == ids
+    graph.faults.add(Fault(FaultKind.SLIP))
+    assert client.get(f"/beta/groups/{ids[2]}?$skiptoken=none").status_code == 200
+
+
+def test_noise_changes_nothing_that_matters(graph: SimulatedGraph, connect: Connect, tenant: SimulatedTenant) -> None:
+    client = connect(graph)
+    key = tenant.documents(CONFIGURATIONS)[0]["id"]
+    tenant.reassign(CONFIGURATIONS, key, ["a", "b"])
+    tenant.change(CONFIGURATIONS, key, {"roleScopeTagIds": ["0", "1"]})
+    address = f"/beta/{CONFIGURATIONS}/{key}?$expand=assignments"
+    quiet = client.get(address).json()
+    graph.faults.add(Fault(FaultKind.NOISE))
+    noisy = client.get(address).json()
+
+    changed = {name for name in noisy if noisy[name] != quiet.get(name)}
+    volatile = {"lastModifiedDateTime", "version", "@odata.editLink", "noise@odata.context"}
+    # The reference to a secret is another at every read, noise or not.
+    assert changed == {"assignments", "roleScopeTagIds", "omaSettings"} | volatile
+    assert noisy["assignments"] == quiet["assignments"][::-1]
+    assert noisy["roleScopeTagIds"] == ["1", "0"]
+    assert set(quiet) <= set(noisy)
+    listed = client.get(f"/beta/{CONFIGURATIONS}").json()
+    assert all("@odata.editLink" in each for each in listed["value"])
+
+
+def test_unknown_properties_are_new_ones(graph: SimulatedGraph, connect: Connect) -> None:
+    graph.faults.add(Fault(FaultKind.UNKNOWN_PROPERTIES))
+    assert all("simulatedNewProperty" in each for each in connect(graph).get(GROUPS).json()["value"])
+
+
+def test_claims_challenge_lasts_until_it_is_answered(
+    graph: SimulatedGraph, connect: Connect, tenant: SimulatedTenant
+) -> None:
+    early = connect(graph)
+    graph.faults.add(Fault(FaultKind.UNAUTHORIZED_CLAIMS_CHALLENGE, count=1))
+    challenged = early.get(GROUPS)
+    assert challenged.status_code == 401
+    challenge = challenged.headers["WWW-Authenticate"]
+    assert 'error="insufficient_claims"' in challenge
+    claims = base64.b64decode(challenge.partition('claims="')[2].rstrip('"')).decode()
+    assert json.loads(claims)["access_token"]["nbf"]["essential"] is True
+
+    def status(token: str) -> int:
+        return early.get(GROUPS, headers={"Authorization": f"Bearer {token}"}).status_code
+
+    capable = json.dumps({"access_token": {"xms_cc": {"values": ["CP1"]}}})
+    unanswered = [sign_in(graph, tenant).json()["access_token"]]
+    unanswered.append(sign_in(graph, tenant, claims=capable).json()["access_token"])
+    assert [status(each) for each in unanswered] == [401, 401]
+    assert batch(early, "groups").status_code == 401
+    answered = sign_in(graph, tenant, claims=claims).json()["access_token"]
+    assert [status(answered), status(tenant.token()), status(unanswered[0])] == [200, 200, 401]
+    assert graph.faults.injected() == {"unauthorized_claims_challenge": 5}
+
+
+def test_revoked_app_gets_neither_token_nor_answer(
+    graph: SimulatedGraph, connect: Connect, tenant: SimulatedTenant
+) -> None:
+    client = connect(graph)
+    fault = graph.faults.add(Fault(FaultKind.APP_REVOKED, tenant_id=tenant.id))
+    assert [client.get(GROUPS).status_code, batch(client, "groups").status_code] == [401, 401]
+    refused = sign_in(graph, tenant)
+    assert (refused.status_code, refused.json()["error_codes"]) == (400, [700016])
+    graph.faults.remove(fault)
+    assert [client.get(GROUPS).status_code, sign_in(graph, tenant).status_code] == [200, 200]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "text"),
+    [
+        (FaultKind.BATCH_THROTTLED, 429, "TooManyRequests"),
+        (FaultKind.BATCH_SERVER_ERROR, 500, "InternalServerError"),
+        (FaultKind.BATCH_BAD_GATEWAY, 502, "<html>"),
+        (FaultKind.BATCH_UNAVAILABLE, 503, "ServiceUnavailable"),
+        (FaultKind.BATCH_HTML_200, 200, "<html>"),
+    ],
+)
+def test_whole_batch_fails(graph: SimulatedGraph, connect: Connect, kind: FaultKind, status: int, text: str) -> None:
+    client = connect(graph)
+    graph.faults.add(Fault(kind, count=1))
+    assert client.get(GROUPS).status_code == 200
+    failed = batch(client, "groups")
+    assert failed.status_code == status
+    assert text in failed.text
+    assert graph.requests(Kind.INNER) == []
+    assert batch(client, "groups").json()["responses"]
+
+
+def test_answers_of_a_batch_go_missing_or_come_twice_or_half(graph: SimulatedGraph, connect: Connect) -> None:
+    client = connect(graph)
+    urls = ["groups", "organization", "subscribedSkus"]
+    graph.faults.add(Fault(FaultKind.BATCH_MISSING_RESPONSE, count=1))
+    assert len(inner(client, *urls)) == 2
+    graph.faults.add(Fault(FaultKind.BATCH_DUPLICATE_RESPONSE, count=1))
+    ids = [each["id"] for each in inner(client, *urls)]
+    assert (len(ids), set(ids)) == (4, {"0", "1", "2"})
+    graph.faults.add(Fault(FaultKind.BATCH_TRUNCATED_JSON, count=1))
+    cut = batch(client, *urls)
+    assert (cut.status_code, cut.text[:13]) == (200, '{"responses":')
+    with pytest.raises(json.JSONDecodeError):
+        cut.json()
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "code"),
+    [
+        (FaultKind.TOKEN_SERVER_ERROR, 500, 90033),
+        (FaultKind.TOKEN_THROTTLED, 429, 90055),
+        (FaultKind.TOKEN_INVALID_CLIENT, 401, 7000215),
+    ],
+)
+def test_token_endpoint_fails(
+    graph: SimulatedGraph, tenant: SimulatedTenant, kind: FaultKind, status: int, code: int
+) -> None:
+    graph.faults.add(Fault(kind, count=1, retry_after="7"))
+    failed = sign_in(graph, tenant)
+    assert (failed.status_code, failed.json()["error_codes"]) == (status, [code])
+    assert failed.headers["Retry-After"] == "7"
+    assert sign_in(graph, tenant).status_code == 200
+
+
+@pytest.mark.parametrize("kind", [FaultKind.RESET_BEFORE_BODY, FaultKind.RESET_IN_BODY])
+def test_connection_is_cut(graph: SimulatedGraph, connect: Connect, tenant: SimulatedTenant, kind: FaultKind) -> None:
+    client = connect(graph)
+    graph.faults.add(Fault(kind, count=3))
+    asked: list[Callable[[], httpx.Response]] = [
+        lambda: client.get(GROUPS),
+        lambda: batch(client, "groups"),
+        lambda: sign_in(graph, tenant),
+    ]
+    for ask in asked:
+        with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+            ask()
+    assert [client.get(GROUPS).status_code, sign_in(graph, tenant).status_code] == [200, 200]
+    assert graph.faults.injected() == {kind: 3}
+
+
+def test_cut_in_the_body_comes_after_half_of_it(graph: SimulatedGraph, connect: Connect) -> None:
+    client = connect(graph)
+    whole = client.get(GROUPS).content
+    graph.faults.add(Fault(FaultKind.RESET_IN_BODY))
+    got = bytearray()
+    with (
+        pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)),
+        client.stream("GET", GROUPS) as answer,
+    ):
+        assert int(answer.headers["Content-Length"]) == len(whole)
+        for piece in answer.iter_raw():
+            got += piece
+    assert bytes(got) == whole[: len(whole) // 2]
+
+
+@pytest.mark.parametrize("kind", [FaultKind.SLOW_FIRST_BYTE, FaultKind.SLOW_DRIP])
+def test_slow_answers_are_whole(graph: SimulatedGraph, connect: Connect, kind: FaultKind) -> None:
+    client = connect(graph)
+    whole = client.get(GROUPS).content
+    graph.faults.add(Fault(kind, seconds=0.05))
+    began = time.monotonic()
+    with client.stream("GET", GROUPS) as answer:
+        pieces = list(answer.iter_raw())
+    assert time.monotonic() - began >= 0.05
+    assert b"".join(pieces) == whole
+
+
+def test_faults_by_tenant_and_path(connect: Connect) -> None:
+    with SimulatedGraph(tenants=2) as graph:
+        one, other = (connect(graph, tenant) for tenant in graph.tenants)
+        graph.faults.add(Fault(FaultKind.FORBIDDEN, tenant_id=graph.tenants[0].id))
+        graph.faults.add(Fault(FaultKind.NOT_FOUND, tenant_id=graph.tenants[1].id, path=r"groups\?\$top=2$"))
+        assert [each.get(GROUPS).status_code for each in (one, other)] == [403, 404]
+        assert other.get("/beta/groups").status_code == 200
+        graph.faults.clear(graph.tenants[0].id)
+        assert [each.get(GROUPS).status_code for each in (one, other)] == [200, 404]
+        graph.faults.clear()
+        assert other.get(GROUPS).status_code == 200
+        assert graph.faults.injected() == {"forbidden": 1, "not_found": 2}
+
+
+def test_chance_is_the_same_for_the_same_seed(graph: SimulatedGraph, connect: Connect) -> None:
+    client = connect(graph)
+
+    def drawn(seed: int) -> list[int]:
+        fault = graph.faults.add(Fault(FaultKind.SERVER_ERROR, probability=0.5, seed=seed))
+        statuses = [client.get(GROUPS).status_code for _ in range(20)]
+        graph.faults.remove(fault)
+        return statuses
+
+    assert drawn(1) == drawn(1)
+    assert drawn(1) != drawn(2)
+    assert set(drawn(1)) == {200, 500}
+
+
+def test_some_pass_and_then_so_many_are_hit(graph: SimulatedGraph, connect: Connect) -> None:
+    client = connect(graph)
+    fault = graph.faults.add(Fault(FaultKind.SERVER_ERROR, skip=2, count=1))
+    [active] = graph.faults.active()
+    assert (active.id, active.injected) == (fault, 0)
+    assert [client.get(GROUPS).status_code for _ in range(4)] == [200, 200, 500, 200]
+    with pytest.raises(KeyError):
+        graph.faults.remove(fault + 1)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"kind": "unheard_of"},
+        {"probability": 2},
+        {"probability": "often"},
+        {"count": -1},
+        {"path": "("},
+        {"retry_after": 2},
+        {"retry_after": "2\r\nX: y"},
+        {"unheard_of": 1},
+    ],
+)
+def test_senseless_faults_are_refused(sample: SimulatedGraph, connect: Connect, wrong: dict[str, Any]) -> None:
+    control = connect(sample, signed_in=False)
+    control.headers["X-Simulator-Key"] = sample.control_key
+    answer = control.post("/_simulator/faults", json={"kind": "throttled", **wrong})
+    assert answer.status_code == 400
+    assert answer.json()["error"]
+
+
+def test_faults_can_be_steered_from_another_process(graph: SimulatedGraph, connect: Connect) -> None:
+    client, control = connect(graph), connect(graph, signed_in=False)
+    control.headers["X-Simulator-Key"] = graph.control_key
+    wanted = {"kind": "throttled", "tenant_id": graph.tenants[0].id, "retry_after": "0"}
+    added = control.post("/_simulator/faults", json=wanted).json()["id"]
+    assert client.get(GROUPS).status_code == 429
+    seen = control.get("/_simulator/faults").json()
+    assert seen["injected"] == {"throttled": 1}
+    [active] = seen["active"]
+    assert (active["id"], active["injected"], active["fault"]["kind"]) == (added, 1, "throttled")
+    assert control.delete("/_simulator/faults", params={"id": added}).json()["active"] == []
+    assert client.get(GROUPS).status_code == 200
+    control.post("/_simulator/faults", json=wanted)
+    for parameters in ({"tenant_id": graph.tenants[0].id}, {}):
+        assert control.delete("/_simulator/faults", params=parameters).json()["active"] == []
+    statuses = [
+        control.delete("/_simulator/faults", params={"id": added}).status_code,
+        control.post("/_simulator/faults", json={"kind": "throttled", "tenant_id": "none"}).status_code,
+    ]
+    assert statuses == [404, 404]

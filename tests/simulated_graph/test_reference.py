@@ -1,0 +1,142 @@
+"""Every endpoint and every detail that the reference names is served, in each version that it names."""
+
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from local.simulated_graph import SimulatedGraph
+
+REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "graph-collections.csv"
+
+MAY_BE_ABSENT = re.compile(
+    r"/(defaultIosEnrollmentProfile|defaultMacOsEnrollmentProfile|identitySynchronization|landingPageCustomizedImage)$"
+)
+"""Single relations that an object need not have."""
+
+NEEDS_WRITE = "getOmaSettingPlainTextValue"
+"""A read-only app is refused it (GRAPH_FACTS §5)."""
+
+Row = dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[Row]:
+    """The reference, a row for each collection."""
+    if not REFERENCE.is_file():
+        pytest.skip("the reference (shared/reference) is not beside this checkout")
+    with REFERENCE.open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+@pytest.fixture
+def client(sample: SimulatedGraph, connect: Any) -> httpx.Client:
+    signed_in: httpx.Client = connect(sample)
+    return signed_in
+
+
+def walked(client: httpx.Client, address: str) -> list[dict[str, Any]]:
+    """Everything listed at `address`."""
+    found = []
+    following: str | None = address
+    while following is not None:
+        answer = client.get(following)
+        assert answer.status_code == 200, f"{following}: {answer.text}"
+        found += answer.json()["value"]
+        following = answer.json().get("@odata.nextLink")
+    return found
+
+
+def placed(address: str, organization: str) -> list[str]:
+    """The addresses behind one of the reference's, which may name several (`{a|b}`)."""
+    alternatives = re.search(r"\{([A-Za-z]+(?:\|[A-Za-z]+)+)\}", address)
+    if alternatives is None:
+        return [address.replace("{orgId}", organization)]
+    return [address.replace(alternatives.group(), each) for each in alternatives.group(1).split("|")]
+
+
+def parents(client: httpx.Client, version: str, address: str) -> Iterator[str]:
+    """The address with each of the ids that it may have in its first, and then in its further placeholders."""
+    before, placeholder, after = re.split(r"(\{[A-Za-z]+\})", address, maxsplit=1)
+    key = "tenantId" if placeholder == "{tenantId}" else "id"
+    needed = "?$filter=scopeId eq '/' and scopeType eq 'DirectoryRole'" if "roleManagementPolicies" in before else ""
+    for each in walked(client, f"/{version}{before.rstrip('/')}{needed}"):
+        filled = f"{before}{each[key]}{after}"
+        if "{ref}" in filled:
+            yield from (
+                filled.replace("{ref}", setting["secretReferenceValueId"])
+                for setting in each.get("omaSettings", ())
+                if setting["secretReferenceValueId"]
+            )
+        elif "{" in filled:
+            yield from parents(client, version, filled)
+        else:
+            yield filled
+
+
+def test_every_endpoint_is_served_in_each_version(
+    rows: list[Row], client: httpx.Client, sample: SimulatedGraph
+) -> None:
+    for row in rows:
+        for version in row["api_version"].split(";"):
+            address = row["endpoint"].replace("{orgId}", sample.tenants[0].id)
+            addresses = list(parents(client, version, address)) if "{" in address else [address]
+            for each in addresses:
+                answer = client.get(f"/{version}{each}")
+                assert answer.status_code == 200, f"{version}{each}: {answer.text}"
+                is_list = isinstance(answer.json().get("value"), list)
+                assert is_list != (
+                    row["odata_filter_or_type"].startswith("singleton") or "identityProtection" in each
+                ), each
+                assert not is_list or answer.json()["value"], f"{each} has nothing to show"
+
+
+def test_what_is_on_beta_only_is_not_on_v1(rows: list[Row], client: httpx.Client) -> None:
+    on_v1 = {row["endpoint"].partition("?")[0] for row in rows if "v1.0" in row["api_version"]}
+    on_beta = {row["endpoint"].partition("?")[0] for row in rows} - on_v1
+    for path in on_beta:
+        assert client.get(f"/v1.0{path}").status_code == 400, path
+
+
+def test_every_detail_of_every_object_is_served(rows: list[Row], client: httpx.Client, sample: SimulatedGraph) -> None:
+    seen: dict[str, list[int]] = {}
+    named: set[str] = set()
+    for row in rows:
+        version = row["api_version"].split(";")[-1]
+        details = ";".join((row["detail_endpoint"], row["assignments_endpoint"]))
+        for detail in filter(None, details.split(";")):
+            for address in placed(detail, sample.tenants[0].id):
+                named.add(address)
+                for each in parents(client, version, address):
+                    answer = client.get(f"/{version}{each}")
+                    allowed = {200} | ({404} if MAY_BE_ABSENT.search(each) else set())
+                    assert answer.status_code in ({403} if NEEDS_WRITE in each else allowed), f"{each}: {answer.text}"
+                    seen.setdefault(address, []).append(answer.status_code)
+    assert all({200, 403} & set(statuses) for statuses in seen.values()), "of each detail there is one at least"
+    assert seen.keys() == named
+
+
+SUBTYPES = REFERENCE.with_name("graph-subtypes.csv")
+
+
+@pytest.mark.parametrize(
+    ("path", "least"),
+    [
+        ("deviceManagement/deviceConfigurations", 60),
+        ("deviceManagement/deviceCompliancePolicies", 10),
+        ("deviceManagement/deviceEnrollmentConfigurations", 8),
+        ("deviceAppManagement/mobileApps", 30),
+    ],
+)
+def test_a_sample_has_many_of_the_types_that_the_reference_names(sample: SimulatedGraph, path: str, least: int) -> None:
+    if not SUBTYPES.is_file():
+        pytest.skip("the reference (shared/reference) is not beside this checkout")
+    named = set(re.findall(r"#microsoft\.graph\.\w+", SUBTYPES.read_text() + REFERENCE.read_text()))
+    documents = sample.tenants[0].documents(path)
+    types = {each["@odata.type"] for each in documents}
+    assert types <= named
+    assert len(types) >= least

@@ -1,0 +1,249 @@
+"""Items whose details are read after their listing: pending, merged when whole, settled when they cannot be."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+
+from inventory.observation import Observation
+from storage import details, merging, runs, staging
+from storage.compression import decompress
+from storage.database import Database
+from storage.details import Left, Share
+from tests.storage.support import begin, end, listed, observation
+
+TENANT = uuid4()
+DAY = timedelta(days=1)
+
+
+@pytest.fixture(autouse=True)
+def tenant() -> None:
+    global TENANT  # noqa: PLW0603 - each test its own tenant
+    TENANT = uuid4()
+
+
+async def land_list(
+    database: Database,
+    run: runs.RunIdentity,
+    observations: Sequence[Observation],
+    *,
+    refresh: timedelta = DAY,
+    deep: bool = False,
+) -> merging.Merged:
+    token = uuid4()
+    async with database.tenant(TENANT) as session:
+        await staging.stage(session, run.run_id, token, observations)
+        return await merging.merge(
+            session, run.run_id, token, promised_rows=len(observations), detail_refresh=refresh, deep=deep
+        )
+
+
+async def pending(database: Database, run: runs.RunIdentity, share: Share | None = None) -> list[str]:
+    async with database.tenant(TENANT) as session:
+        some = await details.some_pending(session, run.run_id, [share or Share("a")], 1000)
+    return [one.external_id for one in some]
+
+
+async def land_whole(database: Database, run: runs.RunIdentity, external_id: str, **properties: Any) -> int:
+    """The item's details have been read: its document with them."""
+    async with database.tenant(TENANT) as session:
+        some = await details.some_pending(session, run.run_id, [Share("a")], 1000)
+        [one] = [one for one in some if one.external_id == external_id]
+        whole = observation("a", external_id, **properties)._replace(list_hash=one.list_hash)
+        token = uuid4()
+        assert await merging.claim(session, run.run_id, token) is None
+        changed = await merging.merge_whole(session, run.run_id, token, [whole])
+        await details.drop(session, run.run_id, [one])
+        return changed
+
+
+async def rows(database: Database, statement: str) -> list[tuple[Any, ...]]:
+    async with database.tenant(TENANT) as session:
+        return [tuple(row) for row in await session.execute(text(statement))]
+
+
+VERSIONS = (
+    "SELECT version_number, details_complete, last_observed_at IS NOT NULL, first_observed_run_id FROM item_version"
+    " ORDER BY external_id, version_number"
+)
+
+
+async def read_once(database: Database, **properties: Any) -> runs.RunIdentity:
+    run = await begin(database, TENANT, "a")
+    await land_list(database, run, [listed("a", "1", displayName="one")])
+    assert await land_whole(database, run, "1", displayName="one", settings=[1], **properties) == 0
+    await end(database, TENANT, run)
+    return run
+
+
+async def test_a_new_item_is_there_at_once_and_has_its_first_version_when_it_is_whole(database: Database) -> None:
+    run = await begin(database, TENANT, "a")
+    merged = await land_list(database, run, [listed("a", "1", displayName="one")])
+    assert (merged.created, merged.changed, merged.unchanged) == (1, 0, 0)
+    assert await pending(database, run) == ["1"]
+    assert await rows(database, "SELECT version_number, details_complete FROM inventory_item") == [(0, False)]
+    assert await land_whole(database, run, "1", displayName="one", settings=[1]) == 0
+    assert await pending(database, run) == []
+    assert await rows(database, VERSIONS) == [(1, True, False, run.run_id)]
+    assert await rows(database, "SELECT version_number, details_complete FROM inventory_item") == [(1, True)]
+
+
+async def test_an_item_whose_list_document_is_unchanged_is_not_read_again(database: Database) -> None:
+    first = await read_once(database)
+    run = await begin(database, TENANT, "a")
+    merged = await land_list(database, run, [listed("a", "1", displayName="one")])
+    assert (merged.created, merged.changed, merged.unchanged) == (0, 0, 1)
+    assert await pending(database, run) == []
+    assert await rows(database, VERSIONS) == [(1, True, False, first.run_id)]
+    assert await rows(database, "SELECT last_seen_run_id, details_complete FROM inventory_item") == [(run.run_id, True)]
+
+
+async def test_a_changed_list_document_asks_for_the_details_and_makes_no_version_without_them(
+    database: Database,
+) -> None:
+    first = await read_once(database)
+    run = await begin(database, TENANT, "a")
+    await land_list(database, run, [listed("a", "1", displayName="renamed")])
+    assert await pending(database, run) == ["1"]
+    await end(database, TENANT, run)
+    assert await rows(database, VERSIONS) == [(1, True, False, first.run_id)]
+    shown = "SELECT display_name, version_number, details_complete, content_observed_run_id FROM inventory_item"
+    assert await rows(database, shown) == [("renamed", 1, False, first.run_id)]
+
+    again = await begin(database, TENANT, "a")
+    await land_list(database, again, [listed("a", "1", displayName="renamed")])
+    assert await pending(database, again) == ["1"], "what was not read is asked for in the next run"
+    assert await land_whole(database, again, "1", displayName="renamed", settings=[1]) == 1
+    assert await rows(database, VERSIONS) == [(1, True, True, first.run_id), (2, True, False, again.run_id)]
+    observed = "SELECT last_observed_run_id FROM item_version WHERE version_number = 1"
+    assert await rows(database, observed) == [(first.run_id,)]
+    assert await rows(database, shown) == [("renamed", 2, True, None)]
+
+
+async def test_an_item_that_returns_to_its_old_list_document_unread_is_read_again(database: Database) -> None:
+    await read_once(database)
+    unread = await begin(database, TENANT, "a")
+    await land_list(database, unread, [listed("a", "1", displayName="renamed")])
+    await end(database, TENANT, unread)
+    back = await begin(database, TENANT, "a")
+    await land_list(database, back, [listed("a", "1", displayName="one")])
+    assert await pending(database, back) == ["1"]
+
+
+async def test_details_that_say_the_same_make_no_version(database: Database) -> None:
+    first = await read_once(database)
+    run = await begin(database, TENANT, "a")
+    await land_list(database, run, [listed("a", "1", displayName="one")], deep=True)
+    assert await pending(database, run) == ["1"]
+    assert await land_whole(database, run, "1", displayName="one", settings=[1]) == 0
+    assert await rows(database, VERSIONS) == [(1, True, False, first.run_id)]
+
+
+async def test_a_deep_run_reads_every_item_once(database: Database) -> None:
+    await read_once(database)
+    run = await begin(database, TENANT, "a")
+    await land_list(database, run, [listed("a", "1", displayName="one")], deep=True)
+    await land_whole(database, run, "1", displayName="one", settings=[1])
+    await land_list(database, run, [listed("a", "1", displayName="one")], deep=True)
+    assert await pending(database, run) == []
+
+
+async def test_every_item_is_read_again_within_the_period_and_not_all_at_once(database: Database) -> None:
+    run = await begin(database, TENANT, "a")
+    many = [listed("a", str(number)) for number in range(200)]
+    await land_list(database, run, many)
+    for number in range(200):
+        await land_whole(database, run, str(number))
+    await end(database, TENANT, run)
+    due = []
+    for days in (0.4, 0.6, 0.75, 0.9, 1.0):
+        later = await begin(database, TENANT, "a")
+        async with database.tenant(TENANT) as session:
+            await session.execute(
+                text("UPDATE inventory_item SET details_read_at = clock_timestamp() - CAST(:age AS interval)"),
+                {"age": DAY * days},
+            )
+        await land_list(database, later, many)
+        due.append(len(await pending(database, later)))
+        await end(database, TENANT, later)
+    assert due[0] == 0
+    assert due[-1] == 200
+    assert due == sorted(due)
+    assert 10 < due[1] < 70 < due[2] < 130 < due[3] < 190, due
+
+
+async def test_an_item_that_never_was_whole_gets_a_version_of_its_list_when_the_run_ends(database: Database) -> None:
+    run = await begin(database, TENANT, "a")
+    shown = listed("a", "1", displayName="one")
+    await land_list(database, run, [shown])
+    await end(database, TENANT, run)
+    assert await rows(database, VERSIONS) == [(1, False, False, run.run_id)]
+    [(body, size, content_hash)] = await rows(database, "SELECT body, size, content_hash FROM document")
+    assert (decompress(body), size, bytes(content_hash)) == (shown.document, len(shown.document), shown.content_hash)
+
+    later = await begin(database, TENANT, "a")
+    await land_list(database, later, [shown])
+    assert await land_whole(database, later, "1", displayName="one", settings=[1]) == 0, "the tenant has not changed"
+    assert await rows(database, VERSIONS) == [(1, False, True, run.run_id), (2, True, False, later.run_id)]
+
+
+async def test_an_abandoned_run_leaves_nothing_pending(database: Database) -> None:
+    run = await begin(database, TENANT, "a")
+    await land_list(database, run, [listed("a", "1")])
+    async with database.tenant(TENANT) as session:
+        await runs.renew_lease(session, run.run_id, timedelta(seconds=-1))
+        assert await runs.close_abandoned(session, run.run_id)
+    assert await rows(database, "SELECT count(*) FROM pending_item") == [(0,)]
+    assert await rows(database, VERSIONS) == [(1, False, False, run.run_id)]
+
+
+async def test_shares_divide_the_items_and_know_what_is_left_of_them(database: Database) -> None:
+    run = await begin(database, TENANT, "a")
+    ids = {str(number) for number in range(60)}
+    await land_list(database, run, [listed("a", one) for one in ids])
+    quarters = [await pending(database, run, Share("a", part, 4)) for part in range(4)]
+    assert sorted(one for quarter in quarters for one in quarter) == sorted(ids)
+    assert all(len(quarter) > 3 for quarter in quarters)
+    async with database.tenant(TENANT) as session:
+        share = Share("a", 0, 4)
+        some = await details.some_pending(session, run.run_id, [share], 3)
+        await details.drop(session, run.run_id, some[:1])
+        again = [one._replace(attempts=1, progress=b"{}") for one in some[1:]]
+        await details.note(session, run.run_id, again, [None, {"code": "graph_not_found"}])
+        assert await details.left(session, run.run_id, [share]) == {"a": Left(len(quarters[0]) - 2, 1)}
+        assert (await details.count_pending(session, run.run_id, ["a"])) == {"a": 58}
+        [last] = (await details.some_pending(session, run.run_id, [share], 100))[-1:]
+        assert last == again[0], "what has failed comes last"
+
+
+async def test_an_item_listed_twice_is_pending_with_what_was_listed_last(database: Database) -> None:
+    run = await begin(database, TENANT, "a")
+    await land_list(database, run, [listed("a", "1", displayName="one")])
+    merged = await land_list(database, run, [listed("a", "1", displayName="two")])
+    assert merged.duplicates == {"a": 1}
+    async with database.tenant(TENANT) as session:
+        [one] = await details.some_pending(session, run.run_id, [Share("a")], 10)
+    assert b"two" in one.list_document
+
+
+async def test_an_item_that_was_deleted_and_made_again_is_linked(database: Database) -> None:
+    old_id, new_id = str(uuid4()), str(uuid4())
+
+    async def seen(external_id: str, name: str = "same") -> UUID:
+        run = await begin(database, TENANT, "a")
+        token = uuid4()
+        async with database.tenant(TENANT) as session:
+            one = observation("a", external_id, displayName=name, of=f"{external_id}_group")
+            await staging.stage(session, run.run_id, token, [one])
+            await merging.merge(session, run.run_id, token, promised_rows=1)
+        await end(database, TENANT, run)
+        return run.run_id
+
+    await seen(old_id)
+    await seen(new_id)
+    await seen(str(uuid4()), "another name")
+    links = "SELECT external_id, recreates_external_id FROM inventory_item WHERE recreates_external_id IS NOT NULL"
+    assert await rows(database, links) == [(new_id, old_id)]

@@ -1,0 +1,60 @@
+"""Settings are checked at start, and what is wrong is said in one line."""
+
+from pathlib import Path
+
+import pytest
+
+from configuration import ConfigurationError, Settings, load_settings
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """An environment of nothing but what is required, in a folder without an `.env`."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TENANT_INVENTORY_STATE", str(tmp_path / "no-stack"))
+    monkeypatch.setenv("DATABASE_URL", "postgresql://user@localhost/none")
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"ACTIVITIES_PER_SECOND": "0"}, "ACTIVITIES_PER_SECOND: Input should be greater than 0"),
+        ({"ACTIVITIES_PER_SECOND": "many"}, "ACTIVITIES_PER_SECOND: Input should be a valid number"),
+        ({"ACTIVITIES_PER_SECOND_PER_TENANT": "nan"}, "ACTIVITIES_PER_SECOND_PER_TENANT: Input should be a finite"),
+        ({"WORKER_TARGET_MEMORY_USAGE": "80"}, "WORKER_TARGET_MEMORY_USAGE: Input should be less than or equal to 1"),
+        ({"WORKER_TARGET_CPU_USAGE": "0"}, "WORKER_TARGET_CPU_USAGE: Input should be greater than 0"),
+        ({"WORKER_BUILD_ID": "1"}, "WORKER_DEPLOYMENT_NAME and WORKER_BUILD_ID go together; set both, or neither"),
+        ({"WORKER_DEPLOYMENT_NAME": "a"}, "WORKER_DEPLOYMENT_NAME and WORKER_BUILD_ID go together"),
+        ({"WORKER_DEPLOYMENT_NAME": "a.b", "WORKER_BUILD_ID": "1"}, "WORKER_DEPLOYMENT_NAME: String should match"),
+    ],
+)
+def test_a_setting_that_is_wrong_is_said_in_one_line(
+    environment: pytest.MonkeyPatch, values: dict[str, str], words: str
+) -> None:
+    for name, value in values.items():
+        environment.setenv(name, value)
+    with pytest.raises(ConfigurationError) as raised:
+        load_settings()
+    assert words in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_limits_and_versions_are_off_by_default_and_by_an_empty_value(environment: pytest.MonkeyPatch) -> None:
+    # As docker-compose.yml passes what its env file leaves out.
+    for name in ("ACTIVITIES_PER_SECOND", "ACTIVITIES_PER_SECOND_PER_TENANT", "WORKER_BUILD_ID"):
+        environment.setenv(name, "")
+    settings = load_settings()
+    assert (settings.activities_per_second, settings.activities_per_second_per_tenant) == (None, None)
+    assert (settings.worker_deployment_name, settings.worker_build_id) == (None, None)
+    assert (settings.worker_target_memory_usage, settings.worker_target_cpu_usage) == (0.8, 0.9)
+
+
+def test_the_example_names_every_setting() -> None:
+    example = (Path(__file__).resolve().parents[1] / ".env.example").read_text()
+    documented = (Path(__file__).resolve().parents[1] / "docs" / "configuration.md").read_text()
+    for name in Settings.model_fields:
+        assert f"{name.upper()}=" in example, name
+        assert f"`{name.upper()}`" in documented, name

@@ -1,0 +1,135 @@
+"""How a run reads the details of what its listings have shown."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from temporalio.client import WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from activities.messages import CursorFailure, RunPolicy
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import Outcome, RunStatus
+from inventory.selection import Selection
+from tests.workflows.scripted import Script
+from workflows.messages import CancelRequest, SyncInput, SyncResult, sync_workflow_id
+from workflows.sync import SyncWorkflow
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+THROTTLED = CursorFailure(code=ErrorCode.GRAPH_THROTTLED, retryable=True, retry_after=timedelta(minutes=10))
+UNAVAILABLE = CursorFailure(code=ErrorCode.GRAPH_UNAVAILABLE, retryable=True)
+FORBIDDEN = CursorFailure(code=ErrorCode.GRAPH_PERMISSION_MISSING, retryable=False, context={"http_status": 403})
+
+
+@asynccontextmanager
+async def started(
+    environment: WorkflowEnvironment, script: Script, *, deep: bool = False
+) -> AsyncIterator[WorkflowHandle[SyncWorkflow, SyncResult]]:
+    sync = SyncInput(tenant_id=uuid4(), selection=Selection(type_keys=tuple(script.pages)), deep=deep)
+    task_queue = f"test-{uuid4()}"
+    async with Worker(
+        environment.client, task_queue=task_queue, workflows=[SyncWorkflow], activities=script.activities()
+    ):
+        yield await environment.client.start_workflow(
+            SyncWorkflow.run, sync, id=sync_workflow_id(sync.tenant_id, sync.selection), task_queue=task_queue
+        )
+
+
+async def run(environment: WorkflowEnvironment, script: Script, *, deep: bool = False) -> SyncResult:
+    async with started(environment, script, deep=deep) as handle:
+        return await handle.result()
+
+
+async def test_details_are_read_once_the_listing_is_merged_and_confirmed(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [5], "b": [1]}, pending={"a": 5}, unlisted={"a": 1})
+    result = await run(skipping, script)
+    assert result.status is RunStatus.SUCCESS
+    assert [len(request.shares) for request in script.details] == [1, 1]
+    assert (len(script.confirms), result.counts.requests) == (1, 2 + 2 + 3 + 3)
+    assert script.finished[0].collections["a"].outcome is Outcome.COMPLETE
+
+
+async def test_a_collection_that_nothing_is_pending_of_is_complete_at_once(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [5]}, pending={"a": 0})
+    assert (await run(skipping, script)).status is RunStatus.SUCCESS
+    assert script.details == []
+
+
+async def test_many_items_are_divided_between_the_waves_in_flight(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [200]}, pending={"a": 200})
+    script.policy = RunPolicy(family_pauses=True, waves_in_flight=4)
+    assert (await run(skipping, script)).status is RunStatus.SUCCESS
+    first = [request.shares[0] for request in script.details[:4]]
+    assert [(share.part, share.of) for share in first] == [(0, 4), (1, 4), (2, 4), (3, 4)]
+    assert set(script.parts.values()) == {0}
+
+
+async def test_collections_of_one_family_share_a_wave_of_details(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [3], "b": [3], "c": [3]}, pending={"a": 3, "b": 2, "c": 1}, families={"c": "other"})
+    assert (await run(skipping, script)).status is RunStatus.SUCCESS
+    assert sorted([share.type_key for share in request.shares] for request in script.details) == [["a", "b"], ["c"]]
+
+
+async def test_a_deep_run_says_so_to_every_merge(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [1, 1]}, pending={"a": 2})
+    await run(skipping, script, deep=True)
+    assert [request.deep for request in script.upserts] == [True, True]
+    assert {request.detail_refresh for request in script.upserts} == {script.policy.detail_refresh}
+
+
+async def test_details_have_patience_that_begins_anew_with_each_step(skipping: WorkflowEnvironment) -> None:
+    failures = [THROTTLED, UNAVAILABLE, None, UNAVAILABLE, THROTTLED, None]
+    script = Script({"a": [7]}, pending={"a": 7}, detail_failures=failures)
+    script.policy = RunPolicy(family_pauses=True, cursor_attempts=3)
+    result = await run(skipping, script)
+    assert (result.status, result.counts.throttled) == (RunStatus.SUCCESS, 2)
+    assert len(script.details) == 4 + 3
+
+
+async def test_details_that_stay_away_leave_the_collection_listed_and_incomplete(
+    skipping: WorkflowEnvironment,
+) -> None:
+    script = Script({"a": [5], "b": [1]}, pending={"a": 5}, detail_failures=[UNAVAILABLE] * 50)
+    script.policy = RunPolicy(family_pauses=True, cursor_attempts=4)
+    result = await run(skipping, script)
+    assert (result.status, result.error_codes) == (RunStatus.PARTIAL, [ErrorCode.DETAIL_INCOMPLETE])
+    assert len(script.details) == 4
+    closed = script.finished[0].collections["a"]
+    assert (closed.outcome, closed.error_code) == (Outcome.COMPLETE, ErrorCode.DETAIL_INCOMPLETE)
+    assert closed.context["detail_error_code"] == ErrorCode.GRAPH_UNAVAILABLE
+    assert result.counts.errors == 1
+
+
+async def test_a_share_that_may_not_be_read_is_given_up_at_once(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [5]}, pending={"a": 5}, detail_failures=[FORBIDDEN])
+    result = await run(skipping, script)
+    assert (result.status, len(script.details)) == (RunStatus.PARTIAL, 1)
+    context = script.finished[0].collections["a"].context
+    assert (context["detail_error_code"], context["http_status"]) == (ErrorCode.GRAPH_PERMISSION_MISSING, 403)
+
+
+async def test_one_item_that_is_given_up_does_not_stop_the_others(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [6]}, pending={"a": 6}, given_up=[FORBIDDEN])
+    result = await run(skipping, script)
+    assert (result.status, result.error_codes) == (RunStatus.PARTIAL, [ErrorCode.DETAIL_INCOMPLETE])
+    assert len(script.details) == 2
+
+
+async def test_answers_that_are_too_large_are_asked_for_in_smaller_waves(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [3]}, pending={"a": 3}, large_details_from=5)
+    assert (await run(skipping, script)).status is RunStatus.SUCCESS
+    assert [request.limit for request in script.details] == [20, 5, 1]
+
+
+async def test_a_run_is_cancelled_while_it_waits_for_details(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [3]}, pending={"a": 3}, detail_failures=[THROTTLED] * 100)
+    script.policy = RunPolicy(family_pauses=True, graph_patience=timedelta(days=10), cursor_attempts=1000)
+    async with started(skipping, script) as handle:
+        await script.detailing.wait()
+        await handle.signal(SyncWorkflow.cancel, CancelRequest(reason="enough", requested_by="me"))
+        assert (await handle.result()).status is RunStatus.CANCELLED
+    assert script.finished[0].cancel_requested_by == "me"

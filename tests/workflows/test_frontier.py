@@ -1,0 +1,129 @@
+"""The frontier's own rules, without a server."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from activities.messages import CursorFailure, PageResult, PlannedCollection, RunPolicy
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import Outcome
+from workflows.frontier import Cursor, Frontier
+from workflows.policies import WAVE_BYTES
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+THROTTLED = CursorFailure(code=ErrorCode.GRAPH_THROTTLED, retryable=True, retry_after=timedelta(seconds=30))
+
+
+def frontier(*type_keys: str, families: Sequence[str] = (), wave_limit: int = 20) -> Frontier:
+    plan = [
+        PlannedCollection(
+            type_key=key,
+            first_url=f"/{key}",
+            api_version="beta",
+            throttle_family=families[number] if families else "family",
+            wave_limit=wave_limit,
+            confirmable=True,
+        )
+        for number, key in enumerate(type_keys)
+    ]
+    return Frontier.of(plan, RunPolicy(family_pauses=True))
+
+
+def test_a_wave_never_holds_two_pages_of_one_collection() -> None:
+    front = frontier("a", "b")
+    wave = front.take_wave(NOW)
+    page = PageResult(type_key="a", items=3, next_url="/a?2")
+    front.fold_page(wave[0], page, NOW, Random(1))
+    front.begin_merging(wave)
+    front.fold_lost(wave[:1], [page], limit=3)
+    assert [cursor.losses for cursor in front.cursors] == [0, 1], "what follows, and the page that was lost"
+    assert len(front.take_wave(NOW)) == 1
+    assert len(front.take_wave(NOW)) == 1
+
+
+def test_a_collection_is_not_complete_while_a_lost_page_is_read_again() -> None:
+    front = frontier("a")
+    (cursor,) = front.take_wave(NOW)
+    last = PageResult(type_key="a", items=3)
+    front.fold_page(cursor, last, NOW, Random(1))
+    front.begin_merging([cursor])
+    front.fold_lost([cursor], [last], limit=3)
+    (again,) = front.take_wave(NOW)
+    front.fold_page(again, last, NOW, Random(1))
+    front.begin_merging([again])
+    before = front.results["a"].outcome
+    front.end_merging([again])
+    assert (before, front.results["a"].outcome) == (None, Outcome.COMPLETE)
+    assert (front.results["a"].items, front.results["a"].pages) == (3, 1)
+
+
+@given(sizes=st.lists(st.integers(0, WAVE_BYTES * 2), min_size=1, max_size=30))
+def test_waves_take_every_cursor_once_and_stay_within_their_bytes(sizes: list[int]) -> None:
+    keys = [f"c{number}" for number in range(len(sizes))]
+    front = frontier(*keys)
+    front.cursors = [Cursor(type_key=key, url="/", size_bytes=size) for key, size in zip(keys, sizes, strict=True)]
+    taken = []
+    while wave := front.take_wave(NOW):
+        assert len(wave) == 1 or sum(cursor.size_bytes for cursor in wave) <= WAVE_BYTES
+        assert len(wave) <= 20
+        taken += [cursor.type_key for cursor in wave]
+    assert sorted(taken) == sorted(keys)
+
+
+@given(pages=st.integers(2, 20), fitting=st.integers(1, 20))
+def test_pages_that_are_too_large_together_come_in_ever_smaller_waves(pages: int, fitting: int) -> None:
+    front = frontier(*(f"c{number}" for number in range(pages)))
+    attempts, read = 0, 0
+    while wave := front.take_wave(NOW):
+        attempts += 1
+        if len(wave) > fitting:
+            front.fold_too_large(wave)
+        else:
+            read += len(wave)
+    assert read == pages
+    assert attempts < 2 * pages
+
+
+def test_a_pause_holds_its_family_only_and_to_the_moment() -> None:
+    front = frontier("a", "b", "c", families=["slow", "slow", "fast"], wave_limit=1)
+    (cursor,) = front.take_wave(NOW)
+    front.fold_failure(cursor, THROTTLED, NOW, Random(1))
+    assert [one.type_key for one in front.take_wave(NOW)] == ["c"]
+    assert front.take_wave(NOW + timedelta(seconds=29.9)) == []
+    assert front.next_due(NOW) == NOW + timedelta(seconds=30)
+    assert front.next_due(NOW + timedelta(seconds=30)) is None, "it waits for nothing but a wave in flight"
+    assert [one.type_key for one in front.take_wave(NOW + timedelta(seconds=30))] == ["b"]
+
+
+def test_a_frontier_survives_its_own_json() -> None:
+    front = frontier("a", "b")
+    (cursor, _) = front.take_wave(NOW)
+    front.fold_failure(cursor, THROTTLED, NOW, Random(1))
+    front.begin_merging([cursor])
+    assert Frontier.model_validate_json(front.model_dump_json()) == front
+
+
+def test_a_listing_that_begins_anew_leaves_nothing_of_the_old_one() -> None:
+    front = frontier("a")
+    (first,) = front.take_wave(NOW)
+    page = PageResult(type_key="a", items=3, next_url="/a?2")
+    front.fold_page(first, page, NOW, Random(1))
+    front.begin_merging([first])
+    front.fold_lost([first], [page], limit=3)
+    (second,) = front.take_wave(NOW)
+    (lost,) = front.take_wave(NOW)
+    expired = CursorFailure(code=ErrorCode.GRAPH_PAGE_EXPIRED, retryable=False, restart=True)
+    front.fold_failure(lost, expired, NOW, Random(1))
+    front.fold_page(second, PageResult(type_key="a", items=1, next_url="/a?3"), NOW, Random(1))
+    (anew,) = front.take_wave(NOW)
+    assert (anew.url, anew.restarts, anew.losses) == ("/a", 1, 0)
+    assert front.take_wave(NOW) == []
+    front.begin_merging([second, anew])
+    front.fold_page(anew, PageResult(type_key="a", items=4), NOW, Random(1))
+    front.end_merging([second])
+    before = front.results["a"].outcome
+    front.end_merging([anew])
+    assert (before, front.results["a"].outcome) == (None, Outcome.COMPLETE)

@@ -1,0 +1,291 @@
+"""What only the portfolio workflow decides: real SyncWorkflows as its children, with scripted activities."""
+
+import asyncio
+import sysconfig
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from temporalio import activity
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.exceptions import ApplicationError, CancelledError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Replayer, Worker
+
+from activities.messages import (
+    ActivityName,
+    FetchPages,
+    FollowRuns,
+    FollowRunsResult,
+    OpenPortfolioResult,
+    PageResult,
+    PortfolioRun,
+    RecordPortfolio,
+    RecordPortfolioResult,
+    TenantOutcome,
+)
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import RunStatus
+from inventory.portfolio import TenantChoice
+from inventory.selection import Selection
+from tests.readable_history import readable
+from tests.workflows.scripted import Script
+from workflows.messages import (
+    CancelRequest,
+    PortfolioInput,
+    PortfolioResult,
+    SyncInput,
+    portfolio_workflow_id,
+    sync_workflow_id,
+)
+from workflows.portfolio import PortfolioWorkflow
+from workflows.search_attributes import ALL
+from workflows.sync import SyncWorkflow
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SELECTION = Selection(type_keys=("a",))
+Handle = WorkflowHandle[PortfolioWorkflow, PortfolioResult]
+
+
+@dataclass
+class Portfolio:
+    """The activities of a portfolio run, played from a script; its runs read one page each."""
+
+    client: Client
+    tenants: list[UUID]
+    before_fetch: Callable[[FetchPages], Awaitable[None]] | None = None
+    open_error: ApplicationError | None = None
+    recorded: list[RecordPortfolio] = field(default_factory=list)
+    looks: int = 0
+    task_queue: str = field(default_factory=lambda: f"test-{uuid4()}")
+
+    @activity.defn(name=ActivityName.OPEN_PORTFOLIO)
+    async def open_portfolio(self, _: PortfolioRun) -> OpenPortfolioResult:
+        if self.open_error is not None:
+            raise self.open_error
+        return OpenPortfolioResult(tenant_ids=self.tenants, at_once=5)
+
+    @activity.defn(name=ActivityName.FOLLOW_RUNS)
+    async def follow_runs(self, request: FollowRuns) -> FollowRunsResult:
+        self.looks += 1
+        outcomes = []
+        for run in request.runs:
+            described = await self.client.get_workflow_handle(run.workflow_id).describe()
+            over = described.status is WorkflowExecutionStatus.COMPLETED
+            outcomes.append(
+                TenantOutcome(
+                    tenant_id=run.tenant_id,
+                    run_id=UUID(described.raw_info.first_run_id),
+                    status=RunStatus.SUCCESS if over else RunStatus.RUNNING,
+                    joined=run.joined,
+                )
+            )
+        return FollowRunsResult(outcomes=outcomes)
+
+    @activity.defn(name=ActivityName.RECORD_PORTFOLIO)
+    async def record_portfolio(self, request: RecordPortfolio) -> RecordPortfolioResult:
+        self.recorded.append(request)
+        return RecordPortfolioResult(error_codes=sorted({code for one in request.outcomes for code in one.error_codes}))
+
+    def outcomes(self) -> list[TenantOutcome]:
+        return [one for request in self.recorded for one in request.outcomes]
+
+    async def sync(self, tenant_id: UUID) -> None:
+        """Starts one tenant's run, as somebody else would."""
+        await self.client.start_workflow(
+            SyncWorkflow.run,
+            SyncInput(tenant_id=tenant_id, selection=SELECTION),
+            id=sync_workflow_id(tenant_id, SELECTION),
+            task_queue=self.task_queue,
+        )
+
+
+class Endless(Script):
+    """Every run reads one page of one item, whoever asks."""
+
+    def _page(self, type_key: str) -> PageResult:
+        self.pages[type_key] = [1]
+        return super()._page(type_key)
+
+
+@asynccontextmanager
+async def dev_server(*arguments: str) -> AsyncIterator[WorkflowEnvironment]:
+    environment = await WorkflowEnvironment.start_local(
+        data_converter=pydantic_data_converter,
+        dev_server_existing_path=str(Path(sysconfig.get_path("scripts")) / "temporal"),
+        dev_server_extra_args=list(arguments),
+        search_attributes=ALL,
+    )
+    async with environment:
+        yield environment
+
+
+@asynccontextmanager
+async def started(portfolio: Portfolio, at_once: int | None = None) -> AsyncIterator[Handle]:
+    script = Endless({"a": [1]}, before_fetch=portfolio.before_fetch)
+    chosen = TenantChoice(tenant_ids=tuple(portfolio.tenants) or (uuid4(),))
+    async with Worker(
+        portfolio.client,
+        task_queue=portfolio.task_queue,
+        workflows=[SyncWorkflow, PortfolioWorkflow],
+        activities=[
+            *script.activities(),
+            portfolio.open_portfolio,
+            portfolio.follow_runs,
+            portfolio.record_portfolio,
+        ],
+    ):
+        yield await portfolio.client.start_workflow(
+            PortfolioWorkflow.run,
+            PortfolioInput(selection=SELECTION, chosen=chosen, at_once=at_once),
+            id=portfolio_workflow_id(SELECTION, chosen),
+            task_queue=portfolio.task_queue,
+        )
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - what is waited for happens in an activity
+            await asyncio.sleep(0.02)
+
+
+async def test_outcomes_are_recorded_in_batches_and_a_failed_run_is_its_tenants_outcome() -> None:
+    tenants = [uuid4() for _ in range(60)]
+
+    async def fail_the_third(request: FetchPages) -> None:
+        if request.tenant_id == tenants[2]:
+            raise ApplicationError("no", type=ErrorCode.AUTH_FAILED, non_retryable=True)
+
+    async with dev_server() as environment:
+        portfolio = Portfolio(environment.client, tenants, fail_the_third)
+        async with started(portfolio, at_once=20) as handle:
+            result = await handle.result()
+            history = await handle.fetch_history()
+    assert result.status is RunStatus.PARTIAL
+    assert (result.counts.tenants, result.counts.success, result.counts.failed) == (60, 59, 1)
+    assert result.error_codes == [ErrorCode.AUTH_FAILED]
+    assert {one.tenant_id: one.status for one in portfolio.outcomes()} == dict.fromkeys(tenants, RunStatus.SUCCESS) | {
+        tenants[2]: RunStatus.FAILED
+    }
+    assert len(portfolio.outcomes()) == 60
+    assert len(portfolio.recorded) <= 3, "60 tenants are three batches, the last of which closes the record"
+    (ending,) = [one.ending for one in portfolio.recorded if one.ending is not None]
+    assert ending.status is RunStatus.PARTIAL
+    # Seen: 304 and 322 events.
+    assert len(history.events) < 60 * 8
+    await Replayer(workflows=[PortfolioWorkflow], data_converter=pydantic_data_converter).replay_workflow(history)
+
+
+async def test_no_more_than_so_many_at_once() -> None:
+    under_way: set[UUID] = set()
+    most = 0
+
+    async def count(request: FetchPages) -> None:
+        nonlocal most
+        under_way.add(request.tenant_id)
+        most = max(most, len(under_way))
+        await asyncio.sleep(0.2)
+        under_way.discard(request.tenant_id)
+
+    async with dev_server() as environment:
+        portfolio = Portfolio(environment.client, [uuid4() for _ in range(9)], count)
+        async with started(portfolio, at_once=3) as handle:
+            assert (await handle.result()).counts.success == 9
+    assert most == 3
+
+
+async def test_a_portfolio_that_continues_as_new_loses_no_run_that_was_in_flight() -> None:
+    tenants = [uuid4() for _ in range(30)]
+    slow = tenants[0]
+    release = asyncio.Event()
+
+    async def hold_the_first(request: FetchPages) -> None:
+        if request.tenant_id == slow:
+            while not release.is_set():
+                activity.heartbeat()
+                await asyncio.sleep(0.05)
+
+    async with dev_server("--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=60") as environment:
+        portfolio = Portfolio(environment.client, tenants, hold_the_first)
+        async with started(portfolio, at_once=4) as handle:
+            await until(lambda: portfolio.looks > 0)
+            release.set()
+            result = await handle.result()
+            latest = environment.client.get_workflow_handle(handle.id)
+            description = await latest.describe()
+            histories = [
+                await environment.client.get_workflow_handle(handle.id, run_id=one.run_id).fetch_history()
+                async for one in environment.client.list_workflows(f"WorkflowId = '{handle.id}'")
+            ]
+    assert str(result.portfolio_run_id) == handle.first_execution_run_id != description.run_id
+    assert (result.status, result.counts.success, result.counts.joined) == (RunStatus.SUCCESS, 30, 0)
+    recorded = [one.tenant_id for one in portfolio.outcomes()]
+    assert sorted(recorded) == sorted(tenants), "each tenant once"
+    assert not any(one.joined for one in portfolio.outcomes())
+    for history in histories:
+        await Replayer(workflows=[PortfolioWorkflow], data_converter=pydantic_data_converter).replay_workflow(history)
+
+
+async def _held(_: FetchPages) -> None:
+    while True:
+        activity.heartbeat()
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("by_signal", [True, False])
+async def test_cancelling_cancels_the_runs_it_started_and_leaves_those_it_joined(by_signal: bool) -> None:
+    tenants = [uuid4() for _ in range(4)]
+    async with dev_server() as environment:
+        portfolio = Portfolio(environment.client, tenants, _held)
+        await portfolio.sync(tenants[0])
+        async with started(portfolio, at_once=3) as handle:
+            await until(lambda: portfolio.looks > 0)
+            if by_signal:
+                await handle.signal(PortfolioWorkflow.cancel, CancelRequest(reason="enough", requested_by="me"))
+                assert (await handle.result()).status is RunStatus.CANCELLED
+            else:
+                await handle.cancel()
+                with pytest.raises(WorkflowFailureError) as failed:
+                    await handle.result()
+                assert isinstance(failed.value.cause, CancelledError)
+            joined = await environment.client.get_workflow_handle(sync_workflow_id(tenants[0], SELECTION)).describe()
+            ours = environment.client.get_workflow_handle(sync_workflow_id(tenants[1], SELECTION))
+            told = readable(await ours.fetch_history())
+    assert joined.status is WorkflowExecutionStatus.RUNNING
+    asked_by = "me" if by_signal else "Temporal cancellation"
+    assert asked_by in told, "the run's own record says by whom it was cancelled"
+    outcomes = {one.tenant_id: (one.status, one.joined) for one in portfolio.outcomes()}
+    assert outcomes == {
+        tenants[0]: (RunStatus.RUNNING, True),
+        tenants[1]: (RunStatus.CANCELLED, False),
+        tenants[2]: (RunStatus.CANCELLED, False),
+    }
+    (ending,) = [one.ending for one in portfolio.recorded if one.ending is not None]
+    assert (ending.status, ending.counts.cancelled, ending.counts.joined) == (RunStatus.CANCELLED, 2, 1)
+    assert ending.cancel_requested_by == asked_by
+
+
+async def test_a_portfolio_that_cannot_be_opened_is_closed_as_failed() -> None:
+    broken = ApplicationError("no", type=ErrorCode.STORAGE_UNAVAILABLE, non_retryable=True)
+    async with dev_server() as environment:
+        portfolio = Portfolio(environment.client, [], open_error=broken)
+        async with started(portfolio) as handle:
+            with pytest.raises(WorkflowFailureError) as failed:
+                await handle.result()
+    assert isinstance(failed.value.cause, ApplicationError)
+    assert failed.value.cause.type == ErrorCode.STORAGE_UNAVAILABLE
+    (closed,) = portfolio.recorded
+    assert closed.ending is not None
+    assert (closed.ending.status, closed.ending.error_codes) == (RunStatus.FAILED, [ErrorCode.STORAGE_UNAVAILABLE])
+
+
+async def test_a_portfolio_of_no_tenant_is_failed() -> None:
+    async with dev_server() as environment:
+        portfolio = Portfolio(environment.client, [])
+        async with started(portfolio) as handle:
+            assert (await handle.result()).status is RunStatus.FAILED

@@ -1,0 +1,389 @@
+"""PortfolioWorkflow: one selection over many tenants, a SyncWorkflow each."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TypeVar
+from uuid import UUID
+
+from temporalio import workflow
+from temporalio.common import Priority
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    ChildWorkflowError,
+    FailureError,
+    TerminatedError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import BaseModel
+
+    from activities.messages import (
+        ActivityName,
+        FollowRuns,
+        FollowRunsResult,
+        OpenPortfolioResult,
+        PortfolioEnding,
+        PortfolioRun,
+        RecordPortfolio,
+        RecordPortfolioResult,
+        RunToFollow,
+        TenantOutcome,
+    )
+    from inventory.error_codes import ErrorCode
+    from inventory.outcomes import RunStatus
+    from inventory.portfolio import portfolio_status
+    from workflows import policies, search_attributes
+    from workflows.failures import error_code_of
+    from workflows.messages import (
+        CancelRequest,
+        PortfolioInput,
+        PortfolioProgress,
+        PortfolioResult,
+        PortfolioState,
+        SyncInput,
+        SyncResult,
+        sync_workflow_id,
+    )
+    from workflows.policies import ActivityLimits
+    from workflows.sync import SyncWorkflow
+    from workflows.waiting import uncancellable
+
+ResultT = TypeVar("ResultT", bound=BaseModel)
+Child = workflow.ChildWorkflowHandle[SyncWorkflow, SyncResult]
+
+RECORD_BATCH = 25
+"""Outcomes that are written down together: one action for so many tenants."""
+
+FIRST_LOOK = timedelta(seconds=2)
+LONGEST_LOOK = timedelta(minutes=1)
+"""Runs that are no children of this execution are looked at, all together, first after 2 seconds, then ever less
+often: two actions a look, however many they are, and no slot of a worker is held meanwhile."""
+
+
+@workflow.defn
+class PortfolioWorkflow:
+    """Starts or joins the run of each tenant, some at a time, and records what became of each.
+
+    The runs are SyncWorkflows under their own ids and outlive it. One tenant's failure is that tenant's outcome.
+    """
+
+    @workflow.init
+    def __init__(self, portfolio: PortfolioInput) -> None:
+        self._input = portfolio
+        self._run = PortfolioRun(
+            portfolio_run_id=UUID(workflow.info().first_execution_run_id),
+            workflow_id=workflow.info().workflow_id,
+            selection=portfolio.selection,
+            chosen=portfolio.chosen,
+            schedule=portfolio.schedule,
+        )
+        self._state = portfolio.state or PortfolioState()
+        self._opened = portfolio.state is not None
+        self._status = RunStatus.RUNNING
+        self._cancel_request: CancelRequest | None = None
+        self._work: asyncio.Task[None] | None = None
+        self._starts: list[asyncio.Task[None]] = []
+        self._children: dict[UUID, Child] = {}
+        self._waits: list[asyncio.Task[None]] = []
+        self._look: asyncio.Task[None] | None = None
+        self._look_after = FIRST_LOOK
+
+    @workflow.run
+    async def run(self, portfolio: PortfolioInput) -> PortfolioResult:
+        """Runs to the end. Raises `ApplicationError` only where the portfolio run itself could not go on."""
+        self._work = asyncio.create_task(self._sync_tenants())
+        try:
+            await self._work
+        except asyncio.CancelledError:
+            return await self._close_cancelled()
+        except FailureError as error:
+            if is_cancelled_exception(error):
+                return await self._close_cancelled()
+            return await self._close_broken(error_code_of(error))
+        if self._cancel_request is not None:
+            return await self._close_cancelled()
+        if self._unfinished():
+            # Children outlive this execution, and the next one looks at them as at any run that is under way.
+            self._state.following += self._children_to_follow()
+            workflow.continue_as_new(portfolio.model_copy(update={"state": self._state}))
+        return await self._close(portfolio_status(self._state.counts))
+
+    @workflow.signal
+    def cancel(self, request: CancelRequest) -> None:
+        """Cancels the runs that it started and ends as `cancelled`; the first request is the one that is recorded."""
+        if self._cancel_request is None:
+            self._cancel_request = request
+        if self._work is not None:
+            self._work.cancel()
+
+    @workflow.query
+    def progress(self) -> PortfolioProgress:
+        """How far the portfolio run has come."""
+        running = [*self._children_to_follow(), *self._state.following]
+        return PortfolioProgress(status=self._status, counts=self._state.counts, running=running)
+
+    async def _sync_tenants(self) -> None:
+        """Until every tenant has its outcome, or the history is long enough to continue as new."""
+        if self._cancel_request is not None:
+            raise asyncio.CancelledError
+        if not self._opened:
+            await self._open()
+        while True:
+            self._reap()
+            draining = workflow.info().is_continue_as_new_suggested()
+            if not draining:
+                self._start_more()
+            if len(self._state.unrecorded) >= RECORD_BATCH:
+                await self._record()
+            self._tell()
+            if draining and not self._starts:
+                return
+            if not self._unfinished():
+                return
+            await self._wait()
+
+    async def _open(self) -> None:
+        opened = await self._activity(
+            ActivityName.OPEN_PORTFOLIO, self._run, OpenPortfolioResult, policies.DATABASE, "choose tenants"
+        )
+        self._state.left = opened.tenant_ids
+        self._state.counts.tenants = len(opened.tenant_ids)
+        self._state.at_once = self._input.at_once or opened.at_once
+        self._opened = True
+        self._set_status(RunStatus.RUNNING)
+
+    def _in_flight(self) -> int:
+        return len(self._starts) + len(self._children) + len(self._state.following)
+
+    def _unfinished(self) -> bool:
+        return bool(self._state.left) or self._in_flight() > 0
+
+    def _start_more(self) -> None:
+        while self._state.left and self._in_flight() < self._state.at_once:
+            self._starts.append(asyncio.create_task(self._start(self._state.left.pop(0))))
+
+    async def _start(self, tenant_id: UUID) -> None:
+        """Starts the tenant's run, or joins the one that is under way: its workflow id is the lock."""
+        selection = self._input.selection
+        workflow_id = sync_workflow_id(tenant_id, selection)
+        try:
+            child = await workflow.start_child_workflow(
+                SyncWorkflow.run,
+                SyncInput(tenant_id=tenant_id, selection=selection, deep=self._input.deep),
+                id=workflow_id,
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                cancellation_type=workflow.ChildWorkflowCancellationType.ABANDON,
+                search_attributes=search_attributes.queued(tenant_id, selection),
+                static_summary=f"sync {len(selection.type_keys)} collections, for {self._run.workflow_id}",
+                priority=Priority(fairness_key=str(tenant_id)),
+            )
+        except WorkflowAlreadyStartedError:
+            self._state.following.append(RunToFollow(tenant_id=tenant_id, workflow_id=workflow_id))
+            self._look_after = FIRST_LOOK
+            return
+        self._children[tenant_id] = child
+        self._waits.append(asyncio.create_task(self._wait_for(tenant_id, child)))
+
+    async def _wait_for(self, tenant_id: UUID, child: Child) -> None:
+        """Sees a run to its end. The run's record says more than its failure does."""
+        codes: list[ErrorCode] = []
+        try:
+            status = (await child).status
+        except ChildWorkflowError as error:
+            status = RunStatus.CANCELLED if is_cancelled_exception(error) else RunStatus.FAILED
+            if isinstance(error.cause, TerminatedError):
+                codes = [ErrorCode.RUN_ABANDONED]
+            elif status is RunStatus.FAILED:
+                codes = [error_code_of(error.cause or error)]
+        del self._children[tenant_id]
+        self._fold(TenantOutcome(tenant_id=tenant_id, run_id=_run_id(child), status=status, error_codes=codes))
+
+    def _fold(self, outcome: TenantOutcome) -> None:
+        self._state.counts.count(outcome.status)
+        self._state.counts.joined += outcome.joined
+        self._state.unrecorded.append(outcome)
+
+    def _reap(self) -> None:
+        """Forgets finished tasks; raises what broke the first that broke."""
+        for tasks in (self._starts, self._waits):
+            for task in [task for task in tasks if task.done()]:
+                tasks.remove(task)
+                task.result()
+        if self._look is not None and self._look.done():
+            self._look.result()
+            self._look = None
+
+    async def _wait(self) -> None:
+        """Until a run has been started, has ended, or has been looked at."""
+        if self._state.following and self._look is None:
+            self._look = asyncio.create_task(self._look_at_runs())
+        tasks = [*self._starts, *self._waits] + ([self._look] if self._look else [])
+        await workflow.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _look_at_runs(self) -> None:
+        """One look, after a while, at the runs that Temporal does not tell this execution about."""
+        await workflow.sleep(self._look_after, summary=f"{len(self._state.following)} runs are followed")
+        self._look_after = min(self._look_after * 2, LONGEST_LOOK)
+        asked = list(self._state.following)
+        try:
+            looked = await self._activity(
+                ActivityName.FOLLOW_RUNS,
+                FollowRuns(runs=asked),
+                FollowRunsResult,
+                policies.DATABASE,
+                f"look at {len(asked)} runs",
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            workflow.logger.warning("runs cannot be looked at: %s", error_code_of(error))
+            return
+        for run, outcome in zip(asked, looked.outcomes, strict=True):
+            index = self._state.following.index(run)
+            if outcome.status.ended:
+                del self._state.following[index]
+                self._fold(outcome)
+            else:
+                self._state.following[index] = run.model_copy(update={"run_id": outcome.run_id})
+
+    def _children_to_follow(self) -> list[RunToFollow]:
+        return [
+            RunToFollow(tenant_id=tenant_id, workflow_id=child.id, run_id=_run_id(child), joined=False)
+            for tenant_id, child in self._children.items()
+        ]
+
+    async def _record(self) -> None:
+        """Writes down the outcomes so far."""
+        outcomes = list(self._state.unrecorded)
+        recorded = await self._activity(
+            ActivityName.RECORD_PORTFOLIO,
+            RecordPortfolio(run=self._run, outcomes=outcomes),
+            RecordPortfolioResult,
+            policies.DATABASE,
+            f"{len(outcomes)} tenants",
+        )
+        self._state.unrecorded = self._state.unrecorded[len(outcomes) :]
+        self._learn(recorded.error_codes)
+
+    def _learn(self, codes: Sequence[ErrorCode]) -> None:
+        self._state.error_codes = sorted({*self._state.error_codes, *codes})
+
+    async def _close_cancelled(self) -> PortfolioResult:
+        """Cancels the runs that this portfolio run started, waits for their ends and closes the record.
+
+        Runs that were joined belong to somebody else and go on. Temporal's own cancellation is passed on at the end.
+        """
+        request = self._cancel_request or CancelRequest(
+            reason=workflow.cancellation_reason() or None, requested_by="Temporal cancellation"
+        )
+        await uncancellable(self._cancel_runs(request))
+        self._state.unrecorded += [
+            TenantOutcome(tenant_id=run.tenant_id, run_id=run.run_id, status=RunStatus.RUNNING, joined=run.joined)
+            for run in self._state.following
+        ]
+        self._state.counts.joined += len(self._state.following)
+        result = await self._close(RunStatus.CANCELLED, ErrorCode.CANCELLED, request)
+        if self._cancel_request is None:
+            raise asyncio.CancelledError
+        return result
+
+    async def _cancel_runs(self, request: CancelRequest) -> None:
+        while self._starts:
+            await workflow.wait(self._starts)
+            self._reap()
+        ours = [run.workflow_id for run in self._state.following if not run.joined]
+        signals = [
+            *(child.signal(SyncWorkflow.cancel, request) for child in self._children.values()),
+            *(workflow.get_external_workflow_handle(id_).signal(SyncWorkflow.cancel, request) for id_ in ours),
+        ]
+        await _settled([asyncio.create_task(signal) for signal in signals])
+        while self._children or any(not run.joined for run in self._state.following):
+            await self._wait()
+            self._reap()
+        if self._look is not None:
+            self._look.cancel()
+            await _settled([self._look])
+
+    async def _close_broken(self, code: ErrorCode) -> PortfolioResult:
+        """Closes the record of a portfolio run that could not go on; the runs that it started do."""
+        return await self._close(RunStatus.FAILED, code)
+
+    async def _close(
+        self, status: RunStatus, own_error: ErrorCode | None = None, cancel: CancelRequest | None = None
+    ) -> PortfolioResult:
+        if own_error is not None:
+            self._learn([own_error])
+        ending = PortfolioEnding(
+            status=status,
+            counts=self._state.counts,
+            error_codes=self._state.error_codes,
+            cancel_requested_by=cancel.requested_by if cancel else None,
+            cancel_reason=cancel.reason if cancel else None,
+        )
+        record = RecordPortfolio(run=self._run, outcomes=self._state.unrecorded, ending=ending)
+        recorded = await uncancellable(
+            self._activity(
+                ActivityName.RECORD_PORTFOLIO, record, RecordPortfolioResult, policies.CLOSE, f"close as {status}"
+            )
+        )
+        self._state.unrecorded = []
+        self._learn(recorded.error_codes)
+        self._set_status(status)
+        if status is RunStatus.FAILED and own_error is not None:
+            raise ApplicationError(f"the portfolio run could not go on: {own_error}", type=own_error)
+        return PortfolioResult(
+            portfolio_run_id=self._run.portfolio_run_id,
+            status=status,
+            counts=self._state.counts,
+            error_codes=self._state.error_codes,
+        )
+
+    async def _activity(
+        self, name: ActivityName, message: BaseModel, result: type[ResultT], limits: ActivityLimits, summary: str
+    ) -> ResultT:
+        answer: ResultT = await workflow.execute_activity(name, message, result_type=result, summary=summary, **limits)
+        return answer
+
+    def _set_status(self, status: RunStatus) -> None:
+        self._status = status
+        workflow.upsert_search_attributes(
+            [
+                search_attributes.SELECTION_HASH.value_set(self._run.selection.hash()),
+                search_attributes.RUN_STATUS.value_set(status),
+                search_attributes.ERROR_CODES.value_set(list(self._state.error_codes)),
+            ]
+        )
+        self._tell()
+
+    def _tell(self) -> None:
+        counts = self._state.counts
+        lines = [
+            f"**{self._status}**: {counts.ended} of {counts.tenants} tenants",
+            "",
+            (
+                f"{counts.success} success · {counts.partial} partial · {counts.failed} failed ·"
+                f" {counts.cancelled} cancelled · {counts.joined} joined"
+            ),
+            *(["", "| running | |", "|---|---|"] if self._in_flight() else []),
+            *(f"| {tenant_id} | |" for tenant_id in self._children),
+            *(f"| {run.tenant_id} | {'joined' if run.joined else ''} |" for run in self._state.following),
+        ]
+        workflow.set_current_details("\n".join(lines))
+
+
+async def _settled(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Waits for all of them; a run that has ended meanwhile cannot be told anything, and need not be."""
+    if tasks:
+        await workflow.wait(tasks)
+    for task in tasks:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, FailureError):
+            raise error
+
+
+def _run_id(child: Child) -> UUID:
+    return UUID(child.first_execution_run_id or "")

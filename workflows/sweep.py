@@ -1,0 +1,23 @@
+"""SweepWorkflow: closes the records of abandoned runs. A schedule starts it, so no run has to follow for that."""
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.messages import ActivityName, SweepResult
+    from workflows import policies
+
+SWEEP_ID = "sweep"
+"""The workflow id; the schedule appends its time to it."""
+
+
+@workflow.defn
+class SweepWorkflow:
+    """One sweep. What it leaves over, the next one takes."""
+
+    @workflow.run
+    async def run(self) -> SweepResult:
+        """Answers how many runs it looked at and closed."""
+        answer: SweepResult = await workflow.execute_activity(
+            ActivityName.SWEEP, result_type=SweepResult, summary="close abandoned runs", **policies.SWEEP
+        )
+        return answer
