@@ -1,0 +1,162 @@
+"""What holds at every moment, and what holds at the end."""
+
+import asyncio
+from collections.abc import Iterable
+from itertools import pairwise
+from uuid import UUID
+
+from sqlalchemy import text
+
+from graph.catalog import load_catalog
+from inventory.missing import Confidence, State
+from inventory.outcomes import RunStatus
+from inventory.records import RunRecord
+from inventory.selection import Selection
+from local.simulated_graph import SimulatedTenant
+from storage import queries
+from storage.database import Database
+from tests.served import listed
+from tests.served import served as served_now
+
+Item = tuple[str, str]
+MARK = "chaos-secret"
+"""Part of every name that an edit gives: it must show in no history and no log."""
+
+
+async def served(tenant: SimulatedTenant, selection: Selection) -> dict[Item, str]:
+    """Content hashes of what the tenant holds at this moment."""
+    return await asyncio.to_thread(served_now, tenant, selection.type_keys)
+
+
+def _listed(tenant: SimulatedTenant, type_keys: Iterable[str]) -> set[Item]:
+    catalog = load_catalog().collections
+    return {(key, str(one[catalog[key].id_field])) for key in type_keys for one in listed(tenant, catalog[key])}
+
+
+async def listed_now(tenant: SimulatedTenant, selection: Selection) -> set[Item]:
+    """What the tenant lists at this moment."""
+    return await asyncio.to_thread(_listed, tenant, selection.type_keys)
+
+
+async def falsely_missing(database: Database, tenant: SimulatedTenant, selection: Selection) -> list[str]:
+    """Items that exist and are said to be missing with high confidence."""
+    before = await listed_now(tenant, selection)
+    async with database.tenant(UUID(tenant.id), read_only=True) as session:
+        asked = await queries.question(session, selection.hash())
+        missing = (
+            []
+            if asked is None
+            else [
+                (item.type_key, item.external_id)
+                async for item in queries.missing_items(session, asked)
+                if item.confidence is Confidence.HIGH
+            ]
+        )
+    if not missing:
+        return []
+    after = await listed_now(tenant, selection)
+    return [f"{item} exists and is reported missing with high confidence" for item in missing if item in before & after]
+
+
+async def inventory_equals_tenant(
+    database: Database, tenant: SimulatedTenant, selection: Selection, run_id: UUID
+) -> list[str]:
+    """After a clean run: item by item, hash by hash, and everything else missing for sure."""
+    expected = await served(tenant, selection)
+    wrong = []
+    async with database.tenant(UUID(tenant.id), read_only=True) as session:
+        record = await queries.run_record(session, run_id)
+        asked = await queries.question(session, selection.hash())
+        items = [item async for item in queries.items(session, asked)]
+    if record is None or record.status is not RunStatus.SUCCESS or record.error_codes:
+        return [f"the clean run did not succeed: {_in_short(record)}"]
+    if asked is None or asked.run_id != run_id:
+        return ["the clean run is not what missing is derived from"]
+    stored = {(item.type_key, item.external_id): item for item in items if item.type_key in selection.type_keys}
+    for key, content_hash in expected.items():
+        item = stored.pop(key, None)
+        if item is None:
+            wrong.append(f"{key} is not in the inventory")
+        elif item.content_hash != content_hash:
+            wrong.append(f"{key} has another content than the tenant")
+        elif (item.state, item.confidence) != (State.PRESENT, Confidence.HIGH):
+            wrong.append(f"{key} exists and is {item.state} ({item.confidence}, {item.evidence})")
+    for key, item in stored.items():
+        if (item.state, item.confidence) != (State.MISSING, Confidence.HIGH):
+            wrong.append(f"{key} does not exist and is {item.state} ({item.confidence}, {item.evidence})")
+    counts = record.counts
+    if counts.observed != len(expected) or counts.observed != counts.created + counts.changed + counts.unchanged:
+        wrong.append(f"counts do not add up to {len(expected)}: {counts}")
+    return wrong
+
+
+async def records_are_sound(database: Database, tenant: SimulatedTenant) -> list[str]:
+    """Every run is closed, says who cancelled it, and none overlaps another of its selection."""
+    wrong = []
+    async with database.tenant(UUID(tenant.id), read_only=True) as session:
+        records = await queries.recent_runs(session, 1000)
+        cancels = {
+            row.run_id: row.cancel_requested_by
+            for row in await session.execute(text("SELECT run_id, cancel_requested_by FROM sync_run"))
+        }
+    wrong += [f"run {_in_short(record)} was left open" for record in records if record.finished_at is None]
+    wrong += [
+        f"run {record.run_id} is cancelled and does not say by whom"
+        for record in records
+        if record.status is RunStatus.CANCELLED and not cancels[record.run_id]
+    ]
+    ordered = sorted(
+        (record for record in records if record.started_at is not None),
+        key=lambda record: (record.selection_hash, record.started_at),
+    )
+    for earlier, later in pairwise(ordered):
+        if earlier.selection_hash == later.selection_hash and earlier.finished_at is not None:
+            assert later.started_at is not None
+            if later.started_at < earlier.finished_at:
+                wrong.append(f"runs {earlier.run_id} and {later.run_id} of one selection overlap")
+    return wrong
+
+
+_BAD_VERSIONS = text("""
+SELECT type_key, external_id FROM (
+    SELECT type_key, external_id, version_number, content_hash,
+        row_number() OVER item AS position, lag(content_hash) OVER item AS before
+    FROM item_version WINDOW item AS (PARTITION BY type_key, external_id ORDER BY version_number)
+) AS version
+WHERE position <> version_number OR content_hash = before
+UNION ALL
+SELECT type_key, external_id FROM inventory_item AS item
+WHERE NOT EXISTS (
+    SELECT FROM item_version AS version
+    WHERE (version.type_key, version.external_id, version.version_number, version.content_hash)
+        = (item.type_key, item.external_id, item.version_number, item.content_hash)
+)
+""")
+
+_LEFT_OVERS = text("""
+SELECT (SELECT count(*) FROM staged_item_of_tenant) AS staged, (SELECT count(*) FROM merged_wave) AS waves,
+    (SELECT count(*) FROM pending_item) AS pending
+""")
+
+
+async def versions_are_sound(database: Database, tenant: SimulatedTenant) -> list[str]:
+    """Versions count from one without a gap, none repeats the one before, and nothing is left behind in staging."""
+    async with database.tenant(UUID(tenant.id), read_only=True) as session:
+        bad = [f"the versions of {tuple(row)} are wrong" for row in await session.execute(_BAD_VERSIONS)]
+        left = (await session.execute(_LEFT_OVERS)).one()
+    if any(left):
+        bad.append(
+            f"{left.staged} staged rows, {left.waves} merged waves, {left.pending} pending items are left behind"
+        )
+    return bad
+
+
+def _in_short(record: RunRecord | None) -> str:
+    if record is None:
+        return "no record"
+    codes = {
+        key: (collection.outcome.value, collection.error_code, collection.context)
+        for key, collection in record.collections.items()
+        if collection.error_code
+    }
+    return f"{record.run_id} {record.status} {record.error_codes} {codes}"

@@ -1,0 +1,160 @@
+"""One seed, played against the rig: a clean run, a bad time, a clean run."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from random import Random
+from uuid import UUID
+
+from inventory.selection import Selection
+from local.simulated_graph import SimulatedTenant
+from storage.database import StorageUnavailableError
+from tests.chaos import invariants
+from tests.chaos.rig import Rig, selection_of
+from tests.chaos.schedule import COLLECTIONS, DETAILS, Edit, Event, Schedule, Start
+from tests.readable_history import readable
+
+WATCH_SECONDS = 1.0
+
+UNDER_WAY_SECONDS = 0.25
+"""A seed's runs overlap: the request of one may be on its way while the other is told to wait."""
+
+TOKEN_START = "eyJhbGciOi"
+
+
+class Play:
+    """What became of one seed; `violations` are what it is about."""
+
+    def __init__(self, rig: Rig, schedule: Schedule, tenant: SimulatedTenant) -> None:
+        self.schedule = schedule
+        self.violations: list[str] = []
+        self._rig = rig
+        self._tenant = tenant
+        self._selection = selection_of(*schedule.type_keys)
+        self._selections: dict[str, Selection] = {self._selection.hash(): self._selection}
+        self._workflow_ids: set[str] = set()
+
+    async def run(self) -> "Play":
+        """Plays it to its end."""
+        try:
+            await self._rig.sync(self._tenant, self._selection)
+            await self._bad_time()
+            clean = await self._rig.sync(self._tenant, self._selection)
+            await self._check_the_end(clean)
+        except* TimeoutError:
+            self.violations.append("a run did not end in time")
+        return self
+
+    async def _bad_time(self) -> None:
+        for fault in self.schedule.faults:
+            self._rig.graph.faults.add(replace(fault, tenant_id=self._tenant.id, link=self._rig.trap.link))
+        watching = asyncio.create_task(self._watch())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for start in self.schedule.starts:
+                    tasks.create_task(self._start(start))
+                for edit in self.schedule.edits:
+                    tasks.create_task(self._edit(edit))
+                for at, event in self.schedule.events:
+                    tasks.create_task(self._happen(at, event))
+        finally:
+            self._rig.graph.faults.clear(self._tenant.id)
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+        await self._look()
+
+    async def _happen(self, at: float, event: Event) -> None:
+        await asyncio.sleep(at)
+        await self._rig.happen(event)
+
+    async def _start(self, start: Start) -> None:
+        await asyncio.sleep(start.at)
+        selection = selection_of(*start.type_keys)
+        self._selections[selection.hash()] = selection
+        run = await self._rig.start(self._tenant, selection)
+        self._workflow_ids.add(run.workflow_id)
+        if start.cancel_after is not None:
+            await asyncio.sleep(start.cancel_after)
+            await self._rig.cancel(run, f"seed {self.schedule.seed}")
+        await self._rig.wait_for(run)
+
+    async def _edit(self, edit: Edit) -> None:
+        await asyncio.sleep(edit.at)
+        await asyncio.to_thread(self._edit_now, edit)
+
+    def _edit_now(self, edit: Edit) -> None:
+        path = COLLECTIONS[edit.type_key]
+        version = "beta"
+        documents = self._tenant.documents(path, version)
+        name = f"{invariants.MARK} {self.schedule.seed}/{edit.pick}"
+        if edit.action == "add" or not documents:
+            original = documents[0] if documents else {}
+            self._tenant.add(path, {key: value for key, value in original.items() if key != "id"})
+            return
+        key = documents[edit.pick % len(documents)]["id"]
+        match edit.action:
+            case "change":
+                self._tenant.change(path, key, {"description": name})
+            case "detail":
+                self._edit_detail(edit, path, key, name)
+            case "rename":
+                self._tenant.rename(path, key, name)
+            case "remove":
+                self._tenant.remove(path, key)
+
+    def _edit_detail(self, edit: Edit, path: str, key: str, name: str) -> None:
+        """Changes what no list shows: something below the object, or its body."""
+        below = DETAILS.get(edit.type_key)
+        if below is None:
+            self._tenant.change(path, key, {"scriptContent": name} if "Script" in path else {"description": name})
+            return
+        members = self._tenant.documents(f"/{path}/{key}/{below}")
+        if members:
+            member = members[edit.pick % len(members)]["id"]
+            self._tenant.change(f"{path}/{key}/{below}", member, {"edited": name})
+
+    async def _watch(self) -> None:
+        random = Random(self.schedule.seed)
+        while True:
+            await asyncio.sleep(WATCH_SECONDS * random.uniform(0.5, 1.5))
+            await self._look()
+
+    async def _look(self) -> None:
+        """What holds at every moment."""
+        for selection in list(self._selections.values()):
+            try:
+                self._violate(await invariants.falsely_missing(self._rig.database, self._tenant, selection))
+            except StorageUnavailableError:
+                continue
+
+    async def _check_the_end(self, clean: UUID) -> None:
+        database, tenant = self._rig.database, self._tenant
+        while True:
+            try:
+                self._violate(await invariants.inventory_equals_tenant(database, tenant, self._selection, clean))
+                self._violate(await invariants.records_are_sound(database, tenant))
+                self._violate(await invariants.versions_are_sound(database, tenant))
+                break
+            except StorageUnavailableError:
+                await asyncio.sleep(0.3)
+        self._violate(
+            f"asked {violation.early_by_seconds:.2f} s too early for {violation.scope}: {violation.path}"
+            for violation in self._rig.graph.violations()
+            if violation.tenant_id == self._tenant.id and violation.told_seconds_ago > UNDER_WAY_SECONDS
+        )
+        for workflow_id in self._workflow_ids:
+            await self._rig.patiently(partial(self._read_history, workflow_id))
+
+    async def _read_history(self, workflow_id: str) -> None:
+        handle = self._rig.client.get_workflow_handle(workflow_id)
+        history = readable(await handle.fetch_history(rpc_timeout=timedelta(seconds=20)))
+        for secret in (self._tenant.client_secret, TOKEN_START, invariants.MARK):
+            if secret in history:
+                self.violations.append(f"a history holds {secret[:8]}…")
+
+    def _violate(self, violations: Iterable[str]) -> None:
+        for violation in violations:
+            if violation not in self.violations:
+                self.violations.append(violation)

@@ -1,0 +1,205 @@
+"""The servers of a chaos suite: real ones, each of which can be killed while runs are under way."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack, suppress
+from datetime import timedelta
+from pathlib import Path
+from threading import Thread
+from types import TracebackType
+from typing import TypeVar
+from uuid import UUID
+
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.service import RPCError, RPCStatusCode
+
+from commands.temporal import StartedRun, start_sync
+from connections import UnreachableError, connect_temporal
+from inventory.selection import Selection
+from local.postgres import EmbeddedPostgres
+from local.processes import Child
+from local.simulated_graph import SimulatedGraph, SimulatedTenant
+from local.temporal import EmbeddedTemporal
+from storage.database import Database
+from storage.schema import upgrade
+from tests.chaos.schedule import Event
+from tests.end_to_end.system import System
+from workflows.messages import CancelRequest
+from workflows.sync import SyncWorkflow
+
+AnswerT = TypeVar("AnswerT")
+
+PATIENCE_SECONDS = 40
+"""More than what a turn at Graph lasts that a dead worker has left behind."""
+
+ATTEMPTS = 5
+RUN_SECONDS = 240
+"""A run takes seconds; one that a worker died under, and its successor, half a minute more each time."""
+
+
+class Trap:
+    """A server that nobody has any business with: it counts who connects."""
+
+    def __init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.link = f"https://127.0.0.1:{self._socket.getsockname()[1]}/beta/deviceManagement?$skiptoken=x"
+        self.visitors = 0
+        Thread(target=self._count, daemon=True).start()
+
+    def _count(self) -> None:
+        with suppress(OSError):
+            while True:
+                self._socket.accept()[0].close()
+                self.visitors += 1
+
+    def close(self) -> None:
+        """Ends it."""
+        self._socket.close()
+
+
+class Rig:
+    """Temporal, PostgreSQL, a simulated Graph with many tenants, and workers. A context manager."""
+
+    def __init__(
+        self, folder: Path, *, tenants: int, seed: int = 0, workers: int = 2, page_size: int = 3, **settings: str
+    ) -> None:
+        self._held = ExitStack()
+        self._folder = folder
+        self._tenants = tenants
+        self._seed = seed
+        self._worker_count = workers
+        self._settings = settings
+        self._page_size = page_size
+        self._fate = asyncio.Lock()
+        self.events: dict[str, int] = {}
+        self.trap = Trap()
+
+    def __enter__(self) -> "Rig":
+        with ExitStack() as held:
+            held.callback(self.trap.close)
+            self.postgres = held.enter_context(EmbeddedPostgres(self._folder / "postgres", durable=False))
+            self.temporal = held.enter_context(EmbeddedTemporal(self._folder / "temporal"))
+            self.graph = held.enter_context(
+                SimulatedGraph(
+                    tenants=self._tenants, items_per_collection=7, page_size=self._page_size, seed=self._seed
+                )
+            )
+            self.database_url = self.postgres.create_database("chaos")
+            upgrade(self.database_url)
+            self.system = held.enter_context(System(self.graph, self.temporal, self.database_url, self._folder))
+            self.system.environment.update(
+                {
+                    "GRAPH_PATIENCE_SECONDS": str(PATIENCE_SECONDS),
+                    "GRAPH_ATTEMPTS": str(ATTEMPTS),
+                    "RUNS_OVERALL": "100",
+                    "RUNS_PER_TENANT": "3",
+                    "WORKER_DATABASE_CONNECTIONS": "20",
+                    "WORKER_ACTIVITIES": "40",
+                    **self._settings,
+                }
+            )
+            self.workers = [self.system.start_worker() for _ in range(self._worker_count)]
+            self._held = held.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._held.close()
+
+    async def connect(self) -> None:
+        """Connects this process; to be called in the event loop that plays."""
+        self.client: Client = await connect_temporal({"target_host": self.temporal.address})
+        self.database = Database(self.database_url, pool_size=20)
+
+    async def disconnect(self) -> None:
+        """Ends what `connect` began."""
+        await self.database.close()
+
+    async def start(self, tenant: SimulatedTenant, selection: Selection) -> StartedRun:
+        """Starts a run or joins the one that is under way."""
+        task_queue = self.system.environment["TEMPORAL_TASK_QUEUE"]
+        return await self.patiently(
+            lambda: start_sync(self.client, task_queue, UUID(tenant.id), tenant.name, selection)
+        )
+
+    async def wait_for(self, run: StartedRun) -> None:
+        """Until the run has ended, however it ended. Raises `TimeoutError` for one that does not."""
+
+        async def result() -> None:
+            with suppress(WorkflowFailureError):
+                await run.handle.result(rpc_timeout=timedelta(seconds=20))
+
+        async with asyncio.timeout(RUN_SECONDS):
+            await self.patiently(result)
+
+    async def sync(self, tenant: SimulatedTenant, selection: Selection) -> UUID:
+        """A whole run; its id."""
+        run = await self.start(tenant, selection)
+        await self.wait_for(run)
+        return run.run_id
+
+    async def cancel(self, run: StartedRun, requested_by: str) -> None:
+        """Signals a run to cancel, if it is still under way."""
+        request = CancelRequest(reason="chaos", requested_by=requested_by)
+        with suppress(RPCError):
+            await run.handle.signal(SyncWorkflow.cancel, request)
+
+    async def patiently(self, ask: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
+        """The answer of Temporal, which may be restarting."""
+        while True:
+            try:
+                return await ask()
+            except RPCError as error:
+                if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
+                    raise
+                await asyncio.sleep(0.3)
+            except UnreachableError:
+                await asyncio.sleep(0.3)
+
+    async def happen(self, event: Event) -> None:
+        """One thing at a time happens to the servers; returns when all of them are there again."""
+        async with self._fate:
+            self.events[event] = self.events.get(event, 0) + 1
+            await asyncio.to_thread(self._happen, event)
+
+    def _happen(self, event: Event) -> None:
+        match event:
+            case Event.KILL_WORKER:
+                doomed = self.workers.pop(0)
+                self.system.kill(doomed)
+                self.workers.append(self.system.start_worker())
+            case Event.RESTART_TEMPORAL:
+                self.temporal.stop()
+                self.temporal.start()
+            case Event.RESTART_POSTGRES:
+                self.postgres.stop()
+                self.postgres.start()
+            case Event.CRASH_POSTGRES:
+                # An immediate shutdown is a crash to what comes after: unlogged tables are empty.
+                os.kill(self.postgres.child.pid, signal.SIGQUIT)
+                self.postgres.stop()
+                self.postgres.start()
+        self.survive()
+
+    def survive(self) -> None:
+        """Starts workers again that have ended, as whoever runs them would. They end with the calling thread."""
+        alive: list[Child] = [worker for worker in self.workers if worker.running()]
+        self.events["worker_ended_by_itself"] = (
+            self.events.get("worker_ended_by_itself", 0) + len(self.workers) - len(alive)
+        )
+        self.workers = alive
+        while len(self.workers) < self._worker_count:
+            self.workers.append(self.system.start_worker())
+
+    def secrets(self) -> list[str]:
+        """What must show nowhere."""
+        return [tenant.client_secret for tenant in self.graph.tenants]
+
+
+def selection_of(*type_keys: str) -> Selection:
+    """The selection of some collections."""
+    return Selection(type_keys=type_keys)

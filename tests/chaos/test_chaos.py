@@ -1,0 +1,34 @@
+"""A short, seeded part of the chaos suite; `make chaos SEEDS=n FIRST_SEED=m` plays as many as wished."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.schedule import Event, Schedule
+from tests.chaos.suite import play_all
+
+FIRST_SEED, SEEDS = 20_001, 12
+
+
+def test_the_same_seed_makes_the_same_schedule_but_for_the_dates_in_it() -> None:
+    first, again = (Schedule.of(7) for _ in range(2))
+    assert (first.type_keys, first.edits, first.starts, first.events) == (
+        again.type_keys,
+        again.edits,
+        again.starts,
+        again.events,
+    )
+    assert [fault.kind for fault in first.faults] == [fault.kind for fault in again.faults]
+
+
+@pytest.mark.timeout(300)
+def test_nothing_is_lost_doubled_or_falsely_missing(tmp_path: Path) -> None:
+    schedules = [Schedule.of(seed, events=0.0) for seed in range(FIRST_SEED, FIRST_SEED + SEEDS)]
+    # One of each pair of what can happen to a server, early enough to meet runs under way.
+    schedules[0] = Schedule.of(FIRST_SEED, events=0.0).with_event(0.5, Event.KILL_WORKER)
+    schedules[6] = Schedule.of(FIRST_SEED + 6, events=0.0).with_event(2.0, Event.CRASH_POSTGRES)
+    report = play_all(schedules, tmp_path, at_once=SEEDS)
+    told = [f"{play.schedule.describe()}\n{violation}" for play in report.failed for violation in play.violations]
+    assert not [*told, *report.of_all], "\n".join([*told, *report.of_all])
+    assert sum(report.faults.values()) > SEEDS
+    assert {Event.KILL_WORKER, Event.CRASH_POSTGRES} <= set(report.events)
