@@ -1,0 +1,31 @@
+"""Runs that earlier releases began go on under this one: their recorded histories replay.
+
+Where this fails, a running workflow would break in a deploy. Branch with `workflow.patched`, or let the data decide;
+never record over the histories of a release (`tests/histories/record.py` makes those of a new one).
+"""
+
+from pathlib import Path
+
+import pytest
+from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+
+from tests.histories.record import HISTORIES, SHAPES
+from worker import WORKFLOWS
+
+RECORDED = sorted(HISTORIES.glob("*/*.json"))
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: f"{path.parent.name}/{path.stem}")
+async def test_a_recorded_history_replays(path: Path) -> None:
+    history = _recorded(path)
+    await Replayer(workflows=WORKFLOWS, data_converter=pydantic_data_converter).replay_workflow(history)
+
+
+def _recorded(path: Path) -> WorkflowHistory:
+    return WorkflowHistory.from_json("sync/recorded", path.read_text())
+
+
+def test_each_shape_of_run_has_been_recorded() -> None:
+    assert {path.stem.rpartition("-")[0] for path in RECORDED} >= set(SHAPES)
