@@ -1,0 +1,136 @@
+"""The whole product on one machine, to be measured: servers, workers, a simulated Graph in a process of its own."""
+
+import asyncio
+import platform
+import statistics
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from uuid import UUID
+
+from temporalio.client import Client
+
+from commands.temporal import start_sync
+from connections import connect_temporal
+from inventory.records import RunRecord
+from inventory.selection import Selection
+from local.postgres import EmbeddedPostgres
+from local.processes import Child
+from local.simulated_graph import SimulatedGraph, SimulatedTenant
+from local.state import State
+from local.temporal import EmbeddedTemporal
+from storage import queries
+from storage.database import Database
+from storage.schema import upgrade
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+TASK_QUEUE = "benchmark"
+FIRST_RELEASE = (
+    "androidManagedAppProtections", "assignmentFilters", "authenticationStrengthPolicies", "compliancePolicies",
+    "conditionalAccessPolicies", "configurationPolicies", "depOnboardingSettings", "deviceCategories",
+    "deviceCompliancePolicies", "deviceConfigurations", "deviceCustomAttributeShellScripts",
+    "deviceEnrollmentConfigurations", "deviceHealthScripts", "deviceManagementScripts", "deviceShellScripts",
+    "groupPolicyConfigurations", "groups", "intents", "intuneBrandingProfiles", "iosManagedAppProtections",
+    "mobileAppConfigurations", "mobileApps", "namedLocations", "notificationMessageTemplates", "organization",
+    "policySets", "reusablePolicySettings", "roleAssignments", "roleDefinitions", "roleScopeTags", "subscribedSkus",
+    "targetedManagedAppConfigurations", "termsAndConditions", "termsOfUseAgreements",
+    "windowsAutopilotDeploymentProfiles", "windowsDriverUpdateProfiles", "windowsFeatureUpdateProfiles",
+    "windowsManagedAppProtections", "windowsQualityUpdatePolicies", "windowsQualityUpdateProfiles",
+)  # fmt: skip
+"""Forty collections: what a small selection is."""
+
+
+class Machine:
+    """Everything started. A context manager."""
+
+    def __init__(self, graph: SimulatedGraph, *, workers: int = 1, **settings: str) -> None:
+        self.graph = graph
+        self._workers = workers
+        self._settings = settings
+        self._stack = ExitStack()
+        self._client: Client | None = None
+
+    def __enter__(self) -> "Machine":
+        folder = Path(self._stack.enter_context(TemporaryDirectory()))
+        folder.chmod(0o755)
+        self._stack.enter_context(self.graph)
+        postgres = self._stack.enter_context(EmbeddedPostgres(folder / "postgres"))
+        self._temporal = self._stack.enter_context(EmbeddedTemporal(folder / "temporal"))
+        upgrade(postgres.url)
+        state = State(folder)
+        state.write_tenants(
+            [
+                {"id": str(one.id), "name": one.name, "client_id": one.client_id, "client_secret": one.client_secret}
+                for one in self.graph.tenants
+            ]
+        )
+        self.database_url = postgres.url
+        environment = {
+            "DATABASE_URL": postgres.url,
+            "TEMPORAL_ADDRESS": self._temporal.address,
+            "TEMPORAL_TASK_QUEUE": TASK_QUEUE,
+            "GRAPH_BASE_URL": self.graph.base_url,
+            "GRAPH_AUTHORITY_URL": self.graph.authority_url,
+            "GRAPH_CA_FILE": str(self.graph.ca_file),
+            "TENANTS_FILE": str(state.tenants_file),
+            "TENANT_INVENTORY_STATE": str(folder / "no-stack"),
+            **self._settings,
+        }
+        for number in range(self._workers):
+            self._start_worker(folder / f"worker-{number}.log", environment)
+        return self
+
+    def _start_worker(self, log: Path, environment: Mapping[str, str]) -> None:
+        worker = Child("a worker", [sys.executable, CHECKOUT / "worker.py"], log=log, environment=environment)
+        self._stack.callback(worker.stop)
+        worker.wait_until(lambda: "worker ready" in log.read_text())
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    async def client(self) -> Client:
+        """A client of the Temporal server."""
+        if self._client is None:
+            self._client = await connect_temporal({"target_host": self._temporal.address})
+        return self._client
+
+    async def sync(self, tenant: SimulatedTenant, selection: Selection) -> RunRecord:
+        """One run, from its start to its end."""
+        run = await start_sync(await self.client(), TASK_QUEUE, UUID(tenant.id), tenant.name, selection)
+        await run.handle.result()
+        database = Database(self.database_url, pool_size=1)
+        try:
+            async with database.tenant(UUID(tenant.id), read_only=True) as session:
+                record = await queries.run_record(session, run.run_id)
+        finally:
+            await database.close()
+        if record is None:
+            raise LookupError(f"run {run.run_id} has no record")
+        return record
+
+
+def facts() -> str:
+    """The machine, in a line."""
+    return f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}"
+
+
+def spread(figures: Sequence[float], digits: int = 2) -> str:
+    """Median, and from the least to the most."""
+    return (
+        f"{statistics.median(figures):.{digits}f} ({min(figures):.{digits}f}–{max(figures):.{digits}f},"
+        f" {len(figures)} times)"
+    )
+
+
+def played(play: Callable[[], Awaitable[None]]) -> None:
+    """Runs it to its end, in the thread that owns the servers: they end with it."""
+
+    async def run() -> None:
+        await play()
+
+    asyncio.run(run())
