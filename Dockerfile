@@ -16,7 +16,7 @@ COPY inventory inventory
 COPY local local
 COPY storage storage
 COPY workflows workflows
-COPY configuration.py connections.py starter.py worker.py pyproject.toml README.md ./
+COPY configuration.py connections.py process_exit.py starter.py worker.py pyproject.toml README.md ./
 
 RUN useradd --system --uid 10001 --no-create-home inventory
 USER 10001

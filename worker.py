@@ -42,6 +42,7 @@ from graph.catalog import load_catalog
 from graph.client import GraphClient
 from graph.tenants import TenantsFileError, load_tenants
 from graph.trust import TrustError
+from process_exit import run_to_exit
 from storage.database import Database, DatabaseUrlError
 from workflows.portfolio import PortfolioWorkflow
 from workflows.retention import RetentionWorkflow
@@ -253,6 +254,10 @@ def share_memory_between_threads() -> None:
 
 def main() -> None:
     """The command line."""
+    run_to_exit(_command)
+
+
+def _command() -> None:
     share_memory_between_threads()
     parser = argparse.ArgumentParser(
         prog="worker.py", description="Runs one worker of Tenant Inventory.", epilog="example: python worker.py"

@@ -15,6 +15,7 @@ from benchmarks.machine import FIRST_RELEASE, Machine, facts, played, spread
 from graph.catalog import load_catalog
 from inventory.selection import Selection
 from local.simulated_graph import Kind, SimulatedGraph
+from process_exit import run_to_exit
 
 ITEMS = 50
 
@@ -53,4 +54,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_to_exit(main)

@@ -17,6 +17,7 @@ from benchmarks.machine import FIRST_RELEASE, TASK_QUEUE, Machine, facts, played
 from inventory.portfolio import TenantChoice
 from inventory.selection import Selection
 from local.simulated_graph import Kind, SimulatedGraph
+from process_exit import run_to_exit
 from workflows.messages import PortfolioInput, sync_workflow_id
 from workflows.portfolio import PortfolioWorkflow
 
@@ -72,4 +73,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_to_exit(main)

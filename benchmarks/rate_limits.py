@@ -24,6 +24,7 @@ from temporalio.worker import Worker
 from commands.task_queue import set_rates
 from local import temporal
 from local.temporal import EmbeddedTemporal
+from process_exit import run_to_exit
 
 LARGE = 80
 CHAINS = 4
@@ -137,4 +138,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_to_exit(main)

@@ -22,6 +22,7 @@ OURS = {
     "graph",
     "inventory",
     "local",
+    "process_exit",
     "starter",
     "storage",
     "worker",

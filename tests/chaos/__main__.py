@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from process_exit import run_to_exit
 from tests.chaos.play import Play
 from tests.chaos.schedule import Schedule
 from tests.chaos.suite import Report, play_all
@@ -54,4 +55,4 @@ def _print(report: Report) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_to_exit(main)

@@ -20,6 +20,7 @@ from temporalio.worker import Worker
 from activities.messages import CursorFailure, FetchPages, UpsertItems
 from inventory.error_codes import ErrorCode
 from inventory.selection import Selection
+from process_exit import run_to_exit
 from tests.workflows.scripted import Script
 from workflows.messages import CancelRequest, SyncInput, SyncResult, sync_workflow_id
 from workflows.search_attributes import ALL
@@ -125,4 +126,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_to_exit(main)

@@ -1,0 +1,51 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+PRELUDE = """
+import atexit, sys
+from process_exit import run_to_exit
+
+atexit.register(print, "the interpreter was taken apart")
+
+def command():
+    print("done")
+"""
+
+
+def finished(command: str, **streams: int) -> "subprocess.CompletedProcess[str]":
+    """The process that runs a function of this body to its exit."""
+    body = f"{PRELUDE}    {command}\n\nrun_to_exit(command)\nprint('not reached')"
+    return subprocess.run(
+        [sys.executable, "-c", body],
+        cwd=CHECKOUT,
+        env={**os.environ, "PYTHONUNBUFFERED": ""},
+        text=True,
+        stdout=streams.get("stdout", subprocess.PIPE),
+        stderr=subprocess.PIPE,
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [("pass", 0), ("sys.exit()", 0), ("sys.exit(0)", 0), ("sys.exit(3)", 3), ("sys.exit('wrong')", 1), ("1 / 0", 1)],
+)
+def test_a_command_ends_with_its_code_and_the_interpreter_stays_whole(command: str, code: int) -> None:
+    done = finished(command)
+    assert (done.returncode, done.stdout) == (code, "done\n")
+
+
+def test_what_a_command_says_at_its_end_is_said() -> None:
+    assert finished("sys.exit('wrong')").stderr == "wrong\n"
+    assert finished("1 / 0").stderr.endswith("ZeroDivisionError: division by zero\n")
+
+
+def test_output_that_cannot_be_delivered_is_an_error_without_a_traceback() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = finished("pass", stdout=full.fileno())
+    assert (done.returncode, done.stderr) == (120, "")
