@@ -49,6 +49,9 @@ from workflows.retention import RetentionWorkflow
 from workflows.sweep import SweepWorkflow
 from workflows.sync import SyncWorkflow
 
+DETAIL_BATCHES = 4
+"""Fewer activities for Temporal to keep; what a killed worker loses is one batch, since each is taken in by itself."""
+
 GRACEFUL_SHUTDOWN = timedelta(seconds=30)
 """Longer than a merge and than most fetches; what it cuts off is tried again elsewhere."""
 
@@ -186,6 +189,8 @@ def activities(
             waves_in_flight=settings.waves_in_flight,
             family_pauses=True,
             detail_refresh=timedelta(hours=settings.detail_refresh_hours),
+            merges_together=True,
+            detail_batches=DETAIL_BATCHES,
         ),
     )
     upserting = UpsertActivities(database)

@@ -1,9 +1,11 @@
 """The activity that reads the details of what a listing has shown."""
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
+from uuid import uuid5
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -36,6 +38,9 @@ from inventory.outcomes import ContextValue
 from storage import details, merging, runs
 from storage.database import Database
 from storage.details import Pending, Share
+
+BATCHES_SECONDS = 15
+"""After so long no further batch is begun: an activity stays well within its timeout."""
 
 SHARED_CODES = frozenset(
     {ErrorCode.GRAPH_PERMISSION_MISSING, ErrorCode.GRAPH_UNAUTHORIZED, ErrorCode.GRAPH_NOT_LICENSED}
@@ -77,32 +82,46 @@ class DetailActivities:
 
     @activity.defn(name=ActivityName.FETCH_DETAILS)
     async def fetch_details(self, request: FetchDetails) -> FetchDetailsResult:
-        """Makes the next open calls in one `$batch`, and merges the items that are whole with their answers."""
+        """Makes the next open calls in one `$batch` after another, and merges the items that each makes whole.
+
+        Ends early with what no further batch would mend, or that has to wait.
+        """
         async with classified(graph_patience=request.graph_patience), beating():
             tenant = await self._tenants.configured(request.tenant_id)
-            shares = [Share(share.type_key, share.part, share.of) for share in request.shares]
-            async with self._database.tenant(request.tenant_id, read_only=True) as session:
-                earlier = await merging.recorded(session, request.run_id, request.wave_token)
-                pending = [] if earlier else await details.some_pending(session, request.run_id, shares, request.limit)
-            if earlier is not None:
-                return FetchDetailsResult.model_validate(earlier)
-            items, asked = await crunch(self._opened, pending, request.limit)
-            if not asked:
-                return await self._recorded(request, shares, items, {})
-            family = self._catalog.collections[asked[0].item.pending.type_key].throttle_family
-            async with self._large_answers.admission() as admission:
-                async with self._pace.turn(request.tenant_id, family) as wait:
-                    if wait:
-                        return FetchDetailsResult(paced=wait)
-                    try:
-                        answers = await self._ask(tenant, request, asked, admission)
-                    except AnswerTooLargeError as error:
-                        if len(asked) > 1:
-                            return FetchDetailsResult(requests=len(asked), too_large=True)
-                        answers = [ReadFailure(error.code)]
-                failures = await crunch(self._take_in, tenant, request, asked, answers)
-                await self._pace.heed(request.tenant_id, family, [failure for _, failure in failures])
-                return await self._recorded(request, shares, items, _by_share(asked, failures), len(asked))
+            began = time.monotonic()
+            further = done = await self._fetch_batch(tenant, request)
+            for number in range(1, request.batches):
+                if not _goes_on(further) or time.monotonic() - began > BATCHES_SECONDS:
+                    break
+                token = uuid5(request.wave_token, str(number))
+                further = await self._fetch_batch(tenant, request.model_copy(update={"wave_token": token}))
+                done = _together(done, further)
+            return done
+
+    async def _fetch_batch(self, tenant: TenantConfig, request: FetchDetails) -> FetchDetailsResult:
+        shares = [Share(share.type_key, share.part, share.of) for share in request.shares]
+        async with self._database.tenant(request.tenant_id, read_only=True) as session:
+            earlier = await merging.recorded(session, request.run_id, request.wave_token)
+            pending = [] if earlier else await details.some_pending(session, request.run_id, shares, request.limit)
+        if earlier is not None:
+            return FetchDetailsResult.model_validate(earlier)
+        items, asked = await crunch(self._opened, pending, request.limit)
+        if not asked:
+            return await self._recorded(request, shares, items, {})
+        family = self._catalog.collections[asked[0].item.pending.type_key].throttle_family
+        async with self._large_answers.admission() as admission:
+            async with self._pace.turn(request.tenant_id, family) as wait:
+                if wait:
+                    return FetchDetailsResult(paced=wait)
+                try:
+                    answers = await self._ask(tenant, request, asked, admission)
+                except AnswerTooLargeError as error:
+                    if len(asked) > 1:
+                        return FetchDetailsResult(requests=len(asked), too_large=True)
+                    answers = [ReadFailure(error.code)]
+            failures = await crunch(self._take_in, tenant, request, asked, answers)
+            await self._pace.heed(request.tenant_id, family, [failure for _, failure in failures])
+            return await self._recorded(request, shares, items, _by_share(asked, failures), len(asked))
 
     def _opened(self, pending: Sequence[Pending], limit: int) -> tuple[list[_Item], list[_Asked]]:
         """The first items, with the first calls that they still need: at most `limit` of these."""
@@ -227,6 +246,36 @@ class DetailActivities:
             )
             await merging.record(session, request.run_id, request.wave_token, result.model_dump(mode="json"))
         return result
+
+
+def _goes_on(done: FetchDetailsResult) -> bool:
+    """Whether another batch would find something to ask for, and nobody has to wait before it."""
+    collections = done.collections.values()
+    return (
+        done.paced is None
+        and not done.too_large
+        and any(one.left for one in collections)
+        and all(one.failure is None for one in collections)
+    )
+
+
+def _together(before: FetchDetailsResult, further: FetchDetailsResult) -> FetchDetailsResult:
+    """What two batches came to: sums of what they did, and what the second one left, if it was read at all."""
+    requests = before.requests + further.requests
+    if further.paced is not None or further.too_large:
+        return before.model_copy(update={"requests": requests})
+    collections = {
+        type_key: one.model_copy(
+            update={
+                "read": one.read + before.collections[type_key].read,
+                "gone": one.gone + before.collections[type_key].gone,
+                "moved": one.moved or before.collections[type_key].moved,
+                "cause": before.collections[type_key].cause or one.cause,
+            }
+        )
+        for type_key, one in further.collections.items()
+    }
+    return FetchDetailsResult(requests=requests, changed=before.changed + further.changed, collections=collections)
 
 
 def _by_share(asked: Sequence[_Asked], failures: Sequence[tuple[str, CursorFailure]]) -> dict[str, CursorFailure]:

@@ -64,6 +64,10 @@ class RunPolicy(Message):
     """Whether a Retry-After pauses all of its throttle family. Not so in runs that release 0.1.0 began."""
     detail_refresh: timedelta = timedelta(days=7)
     """Within which time the details of every item are read again, though its list document is unchanged."""
+    merges_together: bool = False
+    """Whether waves that were fetched at about the same time are merged as one. Not so in runs of release 0.2.0."""
+    detail_batches: int = 1
+    """How many `$batch` requests one activity makes for details, one after the other. One in runs of release 0.2.0."""
 
 
 class PlannedCollection(Message):
@@ -160,9 +164,10 @@ class FetchPagesResult(Message):
 
 
 class UpsertItems(Message):
-    """Merge the rows of one fetch token. `restarted`: collections whose listing began anew in this run.
+    """Merge the rows of one fetch token, or of several, which promise `promised_rows` together.
 
-    `ended`: collections whose listing ends with this wave, and whose unlisted items are to be counted.
+    `restarted`: collections whose listing began anew in this run.
+    `ended`: collections whose listing ends with these waves, and whose unlisted items are to be counted.
     `detailed`: those of which the items whose details are to be read are to be counted.
     """
 
@@ -170,6 +175,7 @@ class UpsertItems(Message):
     run_id: UUID
     fetch_token: UUID
     promised_rows: int
+    more_tokens: list[UUID] = []
     restarted: list[str] = []
     ended: list[str] = []
     detailed: list[str] = []
@@ -235,9 +241,10 @@ class DetailShare(Message):
 
 
 class FetchDetails(Message):
-    """Read details of some items of these shares: all of one API version and family, at most `limit` requests.
+    """Read details of some items of these shares: all of one API version and family.
 
-    `wave_token` names the wave for all attempts at it. An item that Graph fails `attempts` times is given up.
+    At most `limit` requests at once, and at most `batches` times. `wave_token` names the wave for all attempts at it.
+    An item that Graph fails `attempts` times is given up.
     """
 
     tenant_id: UUID
@@ -248,6 +255,7 @@ class FetchDetails(Message):
     limit: int
     attempts: int
     graph_patience: timedelta
+    batches: int = 1
 
 
 class DetailProgress(Message):

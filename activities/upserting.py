@@ -1,4 +1,4 @@
-"""The activity that merges a fetched wave into the inventory."""
+"""The activity that merges fetched waves into the inventory."""
 
 from temporalio import activity
 
@@ -11,14 +11,14 @@ from storage.database import Database
 
 
 class UpsertActivities:
-    """Idempotent by fetch token: a token is merged once, and a later attempt answers what the first one did."""
+    """Idempotent by fetch token: it is merged once, and a later attempt answers what the first one did."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @activity.defn(name=ActivityName.UPSERT_ITEMS)
     async def upsert_items(self, request: UpsertItems) -> UpsertItemsResult:
-        """Merges one wave in one transaction, and counts what the collections that end with it did not show."""
+        """Merges waves in one transaction, and counts what the collections that end with them did not show."""
         async with classified(), beating():
             try:
                 async with self._database.tenant(request.tenant_id) as session:
@@ -27,6 +27,7 @@ class UpsertActivities:
                         request.run_id,
                         request.fetch_token,
                         promised_rows=request.promised_rows,
+                        together_with=request.more_tokens,
                         restarted=request.restarted,
                         detail_refresh=request.detail_refresh,
                         deep=request.deep,

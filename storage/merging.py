@@ -1,4 +1,4 @@
-"""Merging: one wave's staged observations into items, versions and documents, in one statement."""
+"""Merging: staged observations of one wave or several into items, versions and documents, in one statement."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -20,8 +20,8 @@ NAMED_DUPLICATES = 10
 class Merged(NamedTuple):
     """What one merge did. Each staged row is counted once.
 
-    `duplicates` counts, by type key, the rows whose item this run had already seen on an earlier page, unchanged;
-    `reread` those it had seen before the listing began anew.
+    `duplicates` counts, by type key, the rows whose item this run had already seen on an earlier page, unchanged, or
+    that the merged waves hold more than once; `reread` those it had seen before the listing began anew.
     """
 
     created: int
@@ -34,7 +34,7 @@ class Merged(NamedTuple):
 
 
 class StagedRowsLostError(Exception):
-    """The token does not hold as many rows as it was promised to: a crash emptied the unlogged table."""
+    """The tokens do not hold as many rows as they were promised to: a crash emptied the unlogged table."""
 
 
 _CLAIM = text(
@@ -52,12 +52,19 @@ _RECORD = text(
 # skipped where the item has been seen since. An unchanged item keeps all but its last-seen columns, and with them
 # its place on the page (HOT). What was new is read off the returned row: its version began with this observation.
 # What a list shows of an item with details (version 0 here) makes it seen and makes no version.
+# An item that several waves hold is merged as the last of them shows it.
 _STAGED = """
-WITH staged AS MATERIALIZED (
-    SELECT type_key, external_id, display_name, meta, content_hash, document, document_size, likeness_hash, list_hash,
-        is_whole, staged_at
+WITH arrived AS MATERIALIZED (
+    SELECT type_key, external_id
     FROM staged_item_of_tenant
-    WHERE run_id = :run_id AND fetch_token = :fetch_token
+    WHERE run_id = :run_id AND fetch_token = ANY (:fetch_tokens)
+),
+staged AS MATERIALIZED (
+    SELECT DISTINCT ON (type_key, external_id) type_key, external_id, display_name, meta, content_hash, document,
+        document_size, likeness_hash, list_hash, is_whole, staged_at
+    FROM staged_item_of_tenant
+    WHERE run_id = :run_id AND fetch_token = ANY (:fetch_tokens)
+    ORDER BY type_key, external_id, staged_at DESC
 ),
 """
 
@@ -67,7 +74,7 @@ WITH staged AS MATERIALIZED (
     SELECT s.type_key, s.external_id, item.display_name, item.meta || s.meta AS meta, s.content_hash, s.document,
         s.document_size, s.likeness_hash, s.list_hash, s.is_whole, s.staged_at
     FROM staged_item_of_tenant AS s JOIN inventory_item AS item USING (type_key, external_id)
-    WHERE s.run_id = :run_id AND s.fetch_token = :fetch_token
+    WHERE s.run_id = :run_id AND s.fetch_token = ANY (:fetch_tokens)
 ),
 """
 
@@ -191,21 +198,27 @@ pending AS (
     WHERE pending.list_hash <> excluded.list_hash
 ),
 repeated AS (
-    SELECT before.type_key, before.external_id, before.type_key = ANY (:restarted) AS is_reread
-    FROM before LEFT JOIN merged USING (type_key, external_id)
-    WHERE before.last_seen_run_id = :run_id AND merged.is_new_version IS NOT TRUE
+    SELECT type_key, external_id, type_key = ANY (:restarted) AS is_reread, sum(times)::int AS times
+    FROM (
+        SELECT before.type_key, before.external_id, 1 AS times
+        FROM before LEFT JOIN merged USING (type_key, external_id)
+        WHERE before.last_seen_run_id = :run_id AND merged.is_new_version IS NOT TRUE
+        UNION ALL
+        SELECT type_key, external_id, count(*) - 1 FROM arrived GROUP BY type_key, external_id HAVING count(*) > 1
+    ) AS seen_before
+    GROUP BY type_key, external_id
 )
 SELECT
-    (SELECT count(*) FROM staged) AS staged,
+    (SELECT count(*) FROM arrived) AS staged,
     (SELECT count(*) FROM merged WHERE is_created) AS created,
     (SELECT count(*) FROM merged WHERE is_new_version AND NOT is_created) AS changed,
     (
         SELECT coalesce(jsonb_object_agg(type_key, times), '{{}}')
-        FROM (SELECT type_key, count(*) AS times FROM repeated WHERE NOT is_reread GROUP BY type_key) AS by_type
+        FROM (SELECT type_key, sum(times) AS times FROM repeated WHERE NOT is_reread GROUP BY type_key) AS by_type
     ) AS duplicates,
     (
         SELECT coalesce(jsonb_object_agg(type_key, times), '{{}}')
-        FROM (SELECT type_key, count(*) AS times FROM repeated WHERE is_reread GROUP BY type_key) AS by_type
+        FROM (SELECT type_key, sum(times) AS times FROM repeated WHERE is_reread GROUP BY type_key) AS by_type
     ) AS reread,
     ARRAY(
         SELECT jsonb_build_array(type_key, external_id) FROM repeated
@@ -220,7 +233,7 @@ SELECT
     (SELECT count(*) FROM superseded WHERE details_complete) AS changed
 """)
 
-_DISCARD = text("DELETE FROM staged_item_of_tenant WHERE run_id = :run_id AND fetch_token = :fetch_token")
+_DISCARD = text("DELETE FROM staged_item_of_tenant WHERE run_id = :run_id AND fetch_token = ANY (:fetch_tokens)")
 
 
 async def merge(
@@ -229,29 +242,31 @@ async def merge(
     fetch_token: UUID,
     *,
     promised_rows: int,
+    together_with: Sequence[UUID] = (),
     restarted: Sequence[str] = (),
     detail_refresh: timedelta | None = None,
     deep: bool = False,
 ) -> Merged:
     """Merges the rows staged under `fetch_token`, once: a later call answers what the first one did.
 
+    `together_with` are the tokens of further waves; they are always given together, and `promised_rows` is their sum.
     `restarted` names collections whose listing began anew in this run, where an item that comes again is no repetition.
     Items whose details are to be read are left as pending: those whose list document is new, those whose details are
     older than `detail_refresh`, and with `deep` all.
-    Raises `StagedRowsLostError` where the token does not hold `promised_rows`; nothing is merged then.
+    Raises `StagedRowsLostError` where the tokens do not hold `promised_rows`; nothing is merged then.
     """
     earlier = await claim(session, run_id, fetch_token)
     if earlier is not None:
         pairs = [tuple(pair) for pair in earlier["duplicate_ids"]]
         return Merged(**{"reread": {}, **earlier, "duplicate_ids": pairs})
-    wave = {"run_id": run_id, "fetch_token": fetch_token}
+    waves = {"run_id": run_id, "fetch_tokens": [fetch_token, *together_with]}
     how = {
         "restarted": list(restarted),
         "named": NAMED_DUPLICATES,
         "detail_refresh": detail_refresh,
         "deep": deep,
     }
-    row = (await session.execute(_MERGE, {**wave, **how})).one()
+    row = (await session.execute(_MERGE, {**waves, **how})).one()
     if row.staged != promised_rows:
         raise StagedRowsLostError(f"{row.staged} of {promised_rows} staged rows are there")
     seen_again = sum(row.duplicates.values()) + sum(row.reread.values())
@@ -264,7 +279,7 @@ async def merge(
         duplicate_ids=[(type_key, external_id) for type_key, external_id in row.duplicate_ids],
     )
     await record(session, run_id, fetch_token, merged._asdict())
-    await session.execute(_DISCARD, wave)
+    await session.execute(_DISCARD, waves)
     return merged
 
 
@@ -273,7 +288,7 @@ async def merge_whole(
 ) -> int:
     """Merges whole documents of items that the run has listed; how many of them the tenant has changed."""
     await stage(session, run_id, fetch_token, observations, are_whole=True)
-    wave = {"run_id": run_id, "fetch_token": fetch_token}
+    wave = {"run_id": run_id, "fetch_tokens": [fetch_token]}
     changed: int = (await session.execute(_MERGE_WHOLE, wave)).one().changed
     await session.execute(_DISCARD, wave)
     return changed

@@ -288,8 +288,9 @@ class Frontier(BaseModel):
         self.counts.errors += 1
 
     def ended_with(self, wave: Sequence[Cursor]) -> list[str]:
-        """The collections of a wave whose listing is at its end, and neither confirmed nor detailed."""
-        return [cursor.type_key for cursor in wave if cursor.type_key in self.listed and self._is_open(cursor.type_key)]
+        """The collections of these cursors whose listing is at its end, and neither confirmed nor detailed."""
+        type_keys = dict.fromkeys(cursor.type_key for cursor in wave)
+        return [type_key for type_key in type_keys if type_key in self.listed and self._is_open(type_key)]
 
     def confirmable(self, type_keys: Sequence[str]) -> list[str]:
         """Those whose unlisted items can be asked for by id."""

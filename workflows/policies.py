@@ -74,6 +74,12 @@ QUEUE_POLL = timedelta(seconds=10)
 LEASE_RENEWAL = timedelta(minutes=3)
 """How often a run that only waits renews its lease; well within `activities.run_records.LEASE`."""
 
+MERGE_ROWS = 1000
+"""Staged rows that are worth a merge of their own, though more is being fetched."""
+
+MERGE_WAVES = 8
+"""Fetched waves that are not kept waiting for more."""
+
 PAGE_CAP = 20_000
 """Pages of one listing, at which it is taken for a loop: twenty million items at a thousand a page."""
 

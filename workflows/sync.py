@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Coroutine, Sequence
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from temporalio import workflow
@@ -46,6 +46,13 @@ with workflow.unsafe.imports_passed_through():
 ResultT = TypeVar("ResultT", bound=BaseModel)
 
 
+class StagedWave(NamedTuple):
+    """The cursors of a wave that were read, and what was staged for them."""
+
+    cursors: list[Cursor]
+    fetched: FetchPagesResult
+
+
 @workflow.defn
 class SyncWorkflow:
     """Opens the run, reads every collection to its end in waves, closes the record.
@@ -69,6 +76,9 @@ class SyncWorkflow:
         self._cancel_request: CancelRequest | None = None
         self._work: asyncio.Task[None] | None = None
         self._fetches: list[asyncio.Task[None]] = []
+        self._listing: list[asyncio.Task[None]] = []
+        """Those of the fetches that read pages."""
+        self._staged: list[StagedWave] = []
         self._upserts: list[asyncio.Task[None]] = []
 
     @workflow.run
@@ -115,12 +125,22 @@ class SyncWorkflow:
             await self._open()
         try:
             await self._read_waves()
-        except (asyncio.CancelledError, FailureError):
-            # No `finally`: it would also run where a worker lets go of the workflow, and nothing can be awaited there.
-            for fetch in self._fetches:
-                fetch.cancel()
-            await uncancellable(_settled([*self._fetches, *self._upserts]))
+        # No `finally`: it would also run where a worker lets go of the workflow, and nothing can be awaited there.
+        except asyncio.CancelledError:
+            await uncancellable(self._see_through(merging=True))
             raise
+        except FailureError:
+            await uncancellable(self._see_through(merging=False))
+            raise
+
+    async def _see_through(self, *, merging: bool) -> None:
+        """Ends what is being fetched and, with `merging`, merges what has been; what becomes of it does not matter."""
+        for fetch in self._fetches:
+            fetch.cancel()
+        await _settled(self._fetches)
+        if merging and self._staged:
+            self._start_merge()
+        await _settled(self._upserts)
 
     async def _open(self) -> None:
         """Queues until the run has its slot, as long as that is worth waiting for."""
@@ -150,6 +170,8 @@ class SyncWorkflow:
             draining = workflow.info().is_continue_as_new_suggested()
             if not draining:
                 self._start_fetches()
+            if self._staged and self._is_worth_merging():
+                self._start_merge()
             self._tell()
             in_flight = len(self._fetches) + len(self._upserts)
             if in_flight == 0 and (draining or not self._frontier.cursors):
@@ -165,7 +187,10 @@ class SyncWorkflow:
             wave = self._frontier.take_wave(workflow.now())
             if not wave:
                 return
-            self._fetches.append(asyncio.create_task(self._step(wave)))
+            task = asyncio.create_task(self._step(wave))
+            self._fetches.append(task)
+            if not (wave[0].confirming or wave[0].detailing):
+                self._listing.append(task)
 
     def _step(self, wave: list[Cursor]) -> Coroutine[Any, Any, None]:
         if wave[0].confirming:
@@ -174,6 +199,7 @@ class SyncWorkflow:
 
     def _reap(self) -> None:
         """Forgets finished tasks; raises what broke the first that broke."""
+        self._listing = [task for task in self._listing if not task.done()]
         for tasks in (self._fetches, self._upserts):
             for task in [task for task in tasks if task.done()]:
                 tasks.remove(task)
@@ -216,7 +242,18 @@ class SyncWorkflow:
         read = [cursor for cursor in wave if by_type[cursor.type_key].was_read]
         if fetched.rows or self._frontier.ended_with(read) or any(cursor.losses for cursor in read):
             self._frontier.begin_merging(read)
-            self._upserts.append(asyncio.create_task(self._upsert(read, fetched)))
+            self._staged.append(StagedWave(read, fetched))
+            if not self._frontier.policy.merges_together:
+                self._start_merge()
+
+    def _is_worth_merging(self) -> bool:
+        """Whether no page is about to join what is staged, or it is much already."""
+        rows = sum(wave.fetched.rows for wave in self._staged)
+        return not self._listing or rows >= policies.MERGE_ROWS or len(self._staged) >= policies.MERGE_WAVES
+
+    def _start_merge(self) -> None:
+        waves, self._staged = self._staged, []
+        self._upserts.append(asyncio.create_task(self._upsert(waves)))
 
     def _put_back(self, wave: list[Cursor], fetched: FetchPagesResult | FetchDetailsResult) -> bool:
         """Whether Graph was not asked, or answered with too much at once: the wave's cursors wait again."""
@@ -269,6 +306,7 @@ class SyncWorkflow:
             limit=self._frontier.detail_limit(wave),
             attempts=self._frontier.policy.cursor_attempts,
             graph_patience=self._frontier.policy.graph_patience,
+            batches=self._frontier.policy.detail_batches,
         )
         limits = policies.fetch_limits(self._frontier.policy.graph_patience)
         names = "details of " + ", ".join(cursor.type_key for cursor in wave)
@@ -308,14 +346,18 @@ class SyncWorkflow:
         self._frontier.counts.requests += fetched.requests
         return fetched
 
-    async def _upsert(self, wave: list[Cursor], fetched: FetchPagesResult) -> None:
-        """Merges what was read of one wave; a crash of PostgreSQL empties the staging, and the pages are read again."""
-        ended = self._frontier.ended_with(wave)
+    async def _upsert(self, waves: Sequence[StagedWave]) -> None:
+        """Merges what was read; a crash of PostgreSQL empties the staging, and the pages are read again."""
+        cursors = [cursor for wave in waves for cursor in wave.cursors]
+        first, *more = [wave.fetched.fetch_token for wave in waves]
+        rows = sum(wave.fetched.rows for wave in waves)
+        ended = self._frontier.ended_with(cursors)
         request = UpsertItems(
             tenant_id=self._run.tenant_id,
             run_id=self._run.run_id,
-            fetch_token=fetched.fetch_token,
-            promised_rows=fetched.rows,
+            fetch_token=first,
+            promised_rows=rows,
+            more_tokens=more,
             restarted=self._frontier.restarted,
             ended=self._frontier.confirmable(ended),
             detailed=self._frontier.detailed(ended),
@@ -323,13 +365,14 @@ class SyncWorkflow:
             deep=self._deep,
         )
         upserted = await self._activity(
-            ActivityName.UPSERT_ITEMS, request, UpsertItemsResult, policies.DATABASE, f"{fetched.rows} items"
+            ActivityName.UPSERT_ITEMS, request, UpsertItemsResult, policies.DATABASE, f"{rows} items"
         )
         if upserted.lost:
-            self._frontier.fold_lost(wave, fetched.pages, policies.LOST_WAVE_ATTEMPTS)
+            for wave in waves:
+                self._frontier.fold_lost(wave.cursors, wave.fetched.pages, policies.LOST_WAVE_ATTEMPTS)
         else:
             self._frontier.fold_upsert(upserted)
-            self._frontier.end_merging(wave)
+            self._frontier.end_merging(cursors)
 
     async def _close_cancelled(self) -> SyncResult:
         """Closes the record as `cancelled`. Temporal's own cancellation is passed on once that is done."""

@@ -119,11 +119,11 @@ class Rig:
         """Ends what `connect` began."""
         await self.database.close()
 
-    async def start(self, tenant: SimulatedTenant, selection: Selection) -> StartedRun:
+    async def start(self, tenant: SimulatedTenant, selection: Selection, *, deep: bool = False) -> StartedRun:
         """Starts a run or joins the one that is under way."""
         task_queue = self.system.environment["TEMPORAL_TASK_QUEUE"]
         return await self.patiently(
-            lambda: start_sync(self.client, task_queue, UUID(tenant.id), tenant.name, selection)
+            lambda: start_sync(self.client, task_queue, UUID(tenant.id), tenant.name, selection, deep=deep)
         )
 
     async def wait_for(self, run: StartedRun) -> None:

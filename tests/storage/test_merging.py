@@ -1,13 +1,17 @@
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from inventory.observation import Observation
 from inventory.records import ItemRecord
 from storage import merging, staging
 from storage.database import Database
+from storage.documents import document
+from storage.runs import RunIdentity
 from tests.storage.support import begin, end, items, land, observation, sync
 
 TENANT = uuid4()
@@ -97,6 +101,59 @@ async def test_a_token_with_fewer_rows_than_promised_merges_nothing(database: Da
             await merging.merge(session, run.run_id, token, promised_rows=2)
     assert await items(database, TENANT) == {}
     assert await _count(database, "merged_wave") == 0
+
+
+async def _staged(database: Database, run: RunIdentity, *waves: list[Observation]) -> list[UUID]:
+    tokens = [uuid4() for _ in waves]
+    for token, wave in zip(tokens, waves, strict=True):
+        async with database.tenant(TENANT) as session:
+            await staging.stage(session, run.run_id, token, wave)
+    return tokens
+
+
+async def test_waves_are_merged_together_once_and_an_item_that_two_hold_as_the_last_shows_it(
+    database: Database,
+) -> None:
+    await sync(database, TENANT, [observation("a", "0", value=0)], "a", "b")
+    run = await begin(database, TENANT, "a", "b")
+    first, *more = await _staged(
+        database,
+        run,
+        [observation("a", "0", value=0), observation("a", "1", value="older"), observation("b", "1")],
+        [observation("a", "1", value="newer"), observation("a", "2")],
+        [observation("a", "1", value="newest")],
+    )
+    answers = []
+    for _ in range(2):
+        async with database.tenant(TENANT) as session:
+            merged = await merging.merge(session, run.run_id, first, promised_rows=6, together_with=more)
+            answers.append(merged)
+    assert answers[0] == answers[1]
+    assert (merged.created, merged.changed, merged.unchanged) == (3, 0, 1)
+    assert (merged.duplicates, merged.duplicate_ids, merged.reread) == ({"a": 2}, [("a", "1")], {})
+    assert await _versions(database) == [("0", 1), ("1", 1), ("1", 1), ("2", 1)]
+    async with database.tenant(TENANT) as session:
+        newest = await document(session, "a", "1", 1)
+    assert newest is not None
+    assert orjson.loads(newest)["value"] == "newest"
+    assert await _count(database, "staged_item_of_tenant") == 0
+
+
+async def test_waves_of_a_listing_that_began_anew_hold_no_duplicates(database: Database) -> None:
+    run = await begin(database, TENANT, "a")
+    first, *more = await _staged(database, run, [observation("a", "1")], [observation("a", "1")])
+    async with database.tenant(TENANT) as session:
+        merged = await merging.merge(session, run.run_id, first, promised_rows=2, together_with=more, restarted=["a"])
+    assert (merged.created, merged.unchanged, merged.duplicates, merged.reread) == (1, 0, {}, {"a": 1})
+
+
+async def test_waves_of_which_one_is_lost_are_not_merged(database: Database) -> None:
+    run = await begin(database, TENANT, "a")
+    (first,) = await _staged(database, run, [observation("a", "1")])
+    with pytest.raises(merging.StagedRowsLostError, match="1 of 2"):
+        async with database.tenant(TENANT) as session:
+            await merging.merge(session, run.run_id, first, promised_rows=2, together_with=[uuid4()])
+    assert await items(database, TENANT) == {}
 
 
 async def test_an_older_observation_never_replaces_a_newer_one(database: Database) -> None:

@@ -40,7 +40,7 @@ FIELDS = {
     "CursorRequest": "type_key url",
     "DetailProgress": "cause failed failure gone left moved read",
     "DetailShare": "of part type_key",
-    "FetchDetails": "api_version attempts graph_patience limit run_id shares tenant_id wave_token",
+    "FetchDetails": "api_version attempts batches graph_patience limit run_id shares tenant_id wave_token",
     "FetchDetailsResult": "changed collections paced requests too_large",
     "FetchPages": "api_version cursors graph_patience run_id tenant_id",
     "FetchPagesResult": "fetch_token paced pages requests rows too_large",
@@ -73,12 +73,14 @@ FIELDS = {
     "RenewLease": "run_id tenant_id",
     "RenewLeaseResult": "open",
     "Run": "run_id selection tenant_id workflow_id",
-    "RunPolicy": "cursor_attempts detail_refresh family_pauses graph_patience queue_patience waves_in_flight",
+    "RunPolicy": "cursor_attempts detail_batches detail_refresh family_pauses graph_patience merges_together"
+    " queue_patience waves_in_flight",
     "SweepResult": "closed expired",
     "SyncInput": "deep frontier selection tenant_id",
     "SyncProgress": "collections counts status waiting_for",
     "SyncResult": "counts error_codes run_id status",
-    "UpsertItems": "deep detail_refresh detailed ended fetch_token promised_rows restarted run_id tenant_id",
+    "UpsertItems": "deep detail_refresh detailed ended fetch_token more_tokens promised_rows restarted run_id"
+    " tenant_id",
     "UpsertItemsResult": "changed created duplicate_ids duplicates lost pending reread unchanged unlisted",
 }
 """A running workflow may still send yesterday's messages: add fields with defaults, never take one away."""

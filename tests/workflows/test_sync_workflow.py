@@ -20,6 +20,7 @@ from inventory.outcomes import Outcome, RunStatus
 from inventory.selection import Selection
 from tests.workflows.scripted import Page, Script, until_cancelled
 from workflows.messages import CancelRequest, SyncInput, SyncResult, sync_workflow_id
+from workflows.policies import MERGE_ROWS, MERGE_WAVES
 from workflows.sync import SyncWorkflow
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -35,7 +36,7 @@ EXPIRED = CursorFailure(code=ErrorCode.GRAPH_PAGE_EXPIRED, retryable=False, rest
 
 
 def policy(**limits: Any) -> RunPolicy:
-    return RunPolicy(family_pauses=True, **limits)
+    return RunPolicy(family_pauses=True, merges_together=True, **limits)
 
 
 @asynccontextmanager
@@ -188,18 +189,72 @@ async def test_a_wave_that_is_lost_again_and_again_ends_its_collections(skipping
 async def test_a_lost_wave_is_read_again_with_patience_and_what_follows_it_is_not(
     skipping: WorkflowEnvironment,
 ) -> None:
-    script = Script({"a": [3, 2]}, losses=1)
+    script = Script({"a": [MERGE_ROWS, 2]}, losses=1)
 
     async def serve_again(request: UpsertItems) -> None:
         await script.second_page.wait()
         if len(script.upserts) == 1:
-            script.pages["a"] += [THROTTLED, 3]
+            script.pages["a"] += [THROTTLED, MERGE_ROWS]
 
     script.before_upsert = serve_again
     result = await run(skipping, script)
     assert result.status is RunStatus.SUCCESS
-    assert (result.counts.pages, result.counts.observed, result.counts.created) == (2, 5, 5)
+    assert (result.counts.pages, result.counts.observed) == (2, MERGE_ROWS + 2)
+    assert result.counts.created == result.counts.observed
     assert script.finished[0].collections["a"].outcome is Outcome.COMPLETE
+
+
+async def test_waves_that_are_lost_together_are_all_read_again(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [3], "b": [2]}, families={"b": "another"}, losses=1)
+
+    async def serve_again(request: UpsertItems) -> None:
+        if len(script.upserts) == 1:
+            script.pages = {"a": [3], "b": [2]}
+
+    script.before_upsert = serve_again
+    result = await run(skipping, script)
+    assert len(script.fetches) == 4
+    assert (result.counts.pages, result.counts.observed, result.counts.created) == (2, 5, 5)
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_waves_fetched_at_about_the_same_time_are_merged_as_one(
+    skipping: WorkflowEnvironment, together: bool
+) -> None:
+    script = Script({"a": [3], "b": [2]}, families={"b": "another"})
+    script.policy = RunPolicy(family_pauses=True, merges_together=together)
+    result = await run(skipping, script)
+    assert [1 + len(request.more_tokens) for request in script.upserts] == ([2] if together else [1, 1])
+    assert sorted(key for request in script.upserts for key in request.ended) == ["a", "b"]
+    assert result.counts.created == 5
+
+
+@pytest.mark.parametrize(
+    ("pages", "merges"),
+    [
+        ([1] * (MERGE_WAVES + 3), [MERGE_WAVES, 3]),
+        ([MERGE_ROWS, 1, MERGE_ROWS, 1, 1], [1, 2, 2]),
+    ],
+)
+async def test_what_is_much_is_merged_while_more_is_fetched(
+    skipping: WorkflowEnvironment, pages: list[int], merges: list[int]
+) -> None:
+    script = Script({"a": list(pages)})
+    result = await run(skipping, script)
+    assert [1 + len(request.more_tokens) for request in script.upserts] == merges
+    assert result.counts.created == sum(pages)
+
+
+async def test_a_family_that_waits_holds_up_no_merge(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [3], "b": [THROTTLED, 2]}, families={"b": "another"})
+    merged_before_b = []
+
+    async def note(request: UpsertItems) -> None:
+        merged_before_b.append(len(script.fetches))
+
+    script.before_upsert = note
+    await run(skipping, script)
+    assert merged_before_b == [2, 3]
 
 
 async def test_nothing_is_confirmed_while_a_lost_page_is_not_read_again(skipping: WorkflowEnvironment) -> None:
