@@ -11,6 +11,9 @@ from tests.chaos.play import TOKEN_START, Play
 from tests.chaos.rig import Rig
 from tests.chaos.schedule import Schedule
 
+QUOTED = 4000
+"""Characters of a log that are shown around what should not be there."""
+
 
 class Report(NamedTuple):
     """What came of a suite. `faults` and `events` are what really happened, by kind."""
@@ -32,7 +35,7 @@ def play_all(
     with Rig(folder, tenants=len(schedules)) as rig:
         plays = asyncio.run(_play_all(rig, schedules, at_once, on_end))
         logs = rig.system.logs()
-        told = [f"the logs hold {name}" for name, text in _unwanted(rig) if text in logs]
+        told = [f"the logs hold {name}: {_around(text, logs)}" for name, text in _unwanted(rig) if text in logs]
         visited = [f"{rig.trap.visitors} connections were made to a foreign host"] if rig.trap.visitors else []
         return Report(
             len(plays),
@@ -60,6 +63,12 @@ async def _play_all(
         return await asyncio.gather(*(play(number, schedule) for number, schedule in enumerate(schedules)))
     finally:
         await rig.disconnect()
+
+
+def _around(text: str, logs: str) -> str:
+    """What stands before and behind it: nothing here is a real secret."""
+    found = logs.index(text)
+    return logs[max(0, found - QUOTED // 4) : found + QUOTED]
 
 
 def _unwanted(rig: Rig) -> list[tuple[str, str]]:
