@@ -154,6 +154,7 @@ class Round:
             "DLT_DATA_DIR": folder,
             "PIPELINES_FOLDER": folder,
             "RUNTIME__DLTHUB_TELEMETRY": "false",
+            "RUNTIME__LOG_LEVEL": "ERROR",
             "REQUESTS_CA_BUNDLE": str(self._machine.graph.ca_file),
         }
         return await self._played(program, environment)
