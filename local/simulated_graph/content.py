@@ -41,12 +41,18 @@ class Content:
         self._scale = items_per_collection
         self._collections: dict[str, list[Item]] = {}
         self._edits = 0
+        self._state = 0
         self._lock = RLock()
 
     @property
     def lock(self) -> RLock:
         """Held by each edit; hold it over several to have them seen together."""
         return self._lock
+
+    @property
+    def state(self) -> int:
+        """Another number after every edit: what was read while it stayed the same can be shown again."""
+        return self._state
 
     def items(self, endpoint: Endpoint) -> list[Item]:
         """What the endpoint lists, in order."""
@@ -90,6 +96,7 @@ class Content:
                 if item.key in taken:
                     raise ValueError(f"{endpoint.path} has {item.key} already; add a second one with raw=True")
             items.append(item)
+            self._state += 1
             return item.key
 
     def change(self, path: str, key: str, changes: Mapping[str, Any], *, silently: bool = False) -> None:
@@ -104,6 +111,7 @@ class Content:
             self._collection(endpoint)[position] = Item(
                 key, {**item.document, **bumped, **deepcopy(dict(changes))}, item.raw
             )
+            self._state += 1
 
     def rename(self, path: str, key: str, name: str) -> None:
         """Change the property that is the object's name here (`displayName`, `name`, `tokenName` …)."""
@@ -118,6 +126,7 @@ class Content:
                 return
             position, _ = self._located(endpoint, key)
             del self._collection(endpoint)[position]
+            self._state += 1
 
     def reassign(self, path: str, key: str, group_ids: Sequence[str]) -> None:
         """Assign an object to just these groups. Its modified time stays, as in Intune."""
@@ -130,12 +139,14 @@ class Content:
             self._collection(endpoint)[position] = Item(
                 key, with_assignments(endpoint, item.document, assigned), item.raw
             )
+            self._state += 1
 
     def reset(self) -> None:
         """Forget every edit."""
         with self._lock:
             self._collections.clear()
             self._edits = 0
+            self._state += 1
 
     def _edit_below(self, endpoint: Endpoint, below: Sequence[str], edit: Edit, *, silently: bool = False) -> None:
         """Edit what a path below an object shows; the object's own time follows where it is a part of the object."""
@@ -147,6 +158,7 @@ class Content:
         if noted and not silently:
             document.update(self._bumped(endpoint, item))
         items[position] = Item(item.key, document, item.raw)
+        self._state += 1
 
     def _next_edit(self) -> str:
         self._edits += 1

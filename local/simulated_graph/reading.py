@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from local.simulated_graph.content import Content, Item
@@ -30,12 +30,24 @@ class _FunctionError(PermissionError):
     """A function that needs more than a reader's permission."""
 
 
-class Reader:
-    """The Graph at `base_url`, once it is clear who asks."""
+class _Kept(NamedTuple):
+    """An answer, and the content's state that it shows."""
 
-    def __init__(self, base_url: str, pager: Pager) -> None:
+    state: int
+    answer: Answer
+
+
+class Reader:
+    """The Graph at `base_url`, once it is clear who asks.
+
+    With `keeps_answers` each answer is made once and shown again until its tenant is edited.
+    """
+
+    def __init__(self, base_url: str, pager: Pager, *, keeps_answers: bool = False) -> None:
         self.base_url = base_url
         self._pager = pager
+        self._keeps_answers = keeps_answers
+        self._kept: dict[tuple[str, str, int], _Kept] = {}
 
     def answer(
         self, request: GraphRequest, tenant_id: str, content: Content, *, shift: int = 0, reading: int = 0
@@ -51,7 +63,7 @@ class Reader:
             area = endpoint.area
             query = Query.parse(request.query)
             get = _Reading(self.base_url, self._pager, version, tenant_id, content, endpoint, query, shift)
-            answer = Answer.of(200, get.body(rest))
+            answer = self._made(request, get, rest)
             return replace(answer, body=reissued(answer.body, reading))
         except _SegmentError as unknown:
             return segment_unknown(request, str(unknown))
@@ -61,6 +73,17 @@ class Reader:
             return not_authorized(request)
         except (QueryError, FilterError) as invalid:
             return error(request, 400, "BadRequest", str(invalid))
+
+    def _made(self, request: GraphRequest, get: "_Reading", rest: Sequence[str]) -> Answer:
+        if not self._keeps_answers:
+            return Answer.of(200, get.body(rest))
+        key = (get.tenant_id, request.address, get.shift)
+        # Read before the documents are: an edit that comes in between leaves an answer that is made again.
+        state = get.content.state
+        kept = self._kept.get(key)
+        if kept is None or kept.state != state:
+            kept = self._kept[key] = _Kept(state, Answer.of(200, get.body(rest)))
+        return kept.answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,8 @@ class SimulatedGraph:
     empty page after every so many, `latency` passes before each direct or inner request is answered. The same `seed`
     makes the same tenants, documents and skiptokens in every process. `state` is a folder for CA and control key that
     outlives the server. `budgets` throttle (`REAL_BUDGETS` as Graph does); `faults` and `budgets` can be set while it
-    runs.
+    runs. With `keeps_answers` an answer is made once and shown again until its tenant is edited: for measurements, in
+    which Graph shall take next to nothing of the machine.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class SimulatedGraph:
         generation: int = 0,
         seed: int = 0,
         budgets: Mapping[str, Budget] | None = None,
+        keeps_answers: bool = False,
         host: str = "127.0.0.1",
         port: int = 0,
         state: Path | None = None,
@@ -87,7 +89,8 @@ class SimulatedGraph:
         ids = [made_id(f"tenant/{seed}/{number}") for number in range(tenants)]
         credentials = {each: Credentials(made_id(f"{each}/app"), f"secret-{made_id(f'{each}/secret')}") for each in ids}
         contents = {each: Content(each, folder_documents, items_per_collection) for each in ids}
-        reader = Reader(self.base_url, Pager(f"skiptokens {seed}", page_size, empty_page_every))
+        pager = Pager(f"skiptokens {seed}", page_size, empty_page_every)
+        reader = Reader(self.base_url, pager, keeps_answers=keeps_answers)
         tokens = TokenService(self.base_url, credentials, str(seed), token_lifetime)
         self.faults = Faults()
         self.budgets = Budgets(budgets)

@@ -272,3 +272,35 @@ def test_a_singleton_that_is_taken_away_is_not_found(tenant: SimulatedTenant) ->
     tenant.remove(path, tenant.get(path)["id"])
     with pytest.raises(LookupError, match="404"):
         tenant.get(path)
+
+
+def test_kept_answers_show_every_edit() -> None:
+    with SimulatedGraph(tenants=2, keeps_answers=True) as graph:
+        tenant, other = graph.tenants
+        everything = (snapshot(tenant), snapshot(other))
+        assert (snapshot(tenant), snapshot(other)) == everything
+
+        def shown() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+            (policy, *_) = tenant.documents(CATALOG)
+            listed = tenant.documents(f"{CONFIGURATIONS}?$expand=assignments")
+            return listed, tenant.documents(f"{CATALOG}/{policy['id']}/settings")
+
+        key = tenant.documents(CONFIGURATIONS)[0]["id"]
+        policy = tenant.documents(CATALOG)[0]["id"]
+        setting = tenant.documents(f"{CATALOG}/{policy}/settings")[0]["id"]
+        edits = (
+            lambda: tenant.add(CONFIGURATIONS, {"displayName": "New"}),
+            lambda: tenant.change(CONFIGURATIONS, key, {"description": "Other"}, silently=True),
+            lambda: tenant.rename(CONFIGURATIONS, key, "Renamed"),
+            lambda: tenant.reassign(CONFIGURATIONS, key, ["a group"]),
+            lambda: tenant.change(f"{CATALOG}/{policy}/settings", setting, {"description": "Below"}),
+            lambda: tenant.remove(CONFIGURATIONS, key),
+            lambda: tenant.set_generation(3),
+            lambda: tenant.set_generation(0),
+        )
+        for edit in edits:
+            before = shown()
+            edit()
+            assert shown() != before
+
+        assert (snapshot(tenant), snapshot(other)) == everything

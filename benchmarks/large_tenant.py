@@ -1,0 +1,283 @@
+"""One large tenant: how near a sync comes to a loop that only reads, hashes and copies.
+
+    python -m benchmarks.large_tenant [--items 200000] [--rounds 1] [--documents FOLDER] [--others --dlt-python PATH]
+
+Three sides read the same pages of the same running simulated Graph into the same PostgreSQL, one after another: the
+bare loop (`benchmarks.bare_loop`), a first sync with one worker, and a second sync that finds nothing changed. Pages
+have a thousand items, and the collections have no details, so each side makes the same requests; the product sends
+them in `$batch`. What the first sync has stored is compared with what the loop has, item by item and hash by hash.
+
+The items are generated, about 2 KB each, or with `--documents` the real ones of a folder, repeated under other ids. The
+simulated Graph makes each page before anything is measured and keeps it, so that it takes little of the two cores; how
+much it took is printed.
+
+With `--others` dlt loads the same collections, once into nothing and once more as a merge. It needs an environment of
+its own: `python3 -m venv FOLDER && FOLDER/bin/pip install "dlt[postgres]"`, and then `--dlt-python FOLDER/bin/python`.
+"""
+
+import argparse
+import asyncio
+import gzip
+import os
+import statistics
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import orjson
+import psycopg
+
+from benchmarks.bare_loop import SCHEMA
+from benchmarks.machine import CHECKOUT, Machine, facts, played, spread
+from graph.catalog import Collection, load_catalog
+from inventory.selection import Selection
+from local.simulated_graph import SimulatedGraph, SimulatedTenant
+from process_exit import run_to_exit
+
+GENERATED = ("deviceCompliancePolicies", "groups", "mobileAppConfigurations", "windowsAutopilotDeviceIdentities")
+"""What is generated: four collections of three throttle families. Device configurations are not among them, since
+Graph's `assignments@odata.context` grows along a page there, to ten times the document."""
+
+REAL = ("deviceCompliancePolicies", "deviceConfigurations", "groups")
+"""What is listed whole and of which there are real documents. Conditional Access, which is too, is left out: there the
+product asks once a second, whoever waits for it. The `assignments@odata.context` that Graph lengthens from one device
+configuration to the next is more than half of a page of a thousand; the size of the documents without it is printed."""
+
+DIFFERENT = 200
+"""Generated documents of a collection; the others repeat them under other ids and names."""
+
+PROPERTIES = 52
+"""Of a generated document, beside those that each has: as many as make about 2 KB."""
+
+GOALS = {"first sync": 0.6, "unchanged sync": 0.8}
+
+_DIFFERENCE = f"""
+SELECT count(*) FROM {SCHEMA}.item AS bare FULL JOIN inventory_item AS item USING (type_key, external_id, content_hash)
+WHERE bare.document IS NULL OR item.version_number IS DISTINCT FROM 1
+"""  # noqa: S608 - constants only
+
+
+class Side(NamedTuple):
+    """What one side took: its own seconds, and the simulated Graph's of processor time meanwhile."""
+
+    seconds: float
+    graph_seconds: float
+    items: int
+    document_bytes: int = 0
+
+
+def collections(type_keys: Sequence[str]) -> list[Collection]:
+    """Entries of the catalog that are listed whole."""
+    chosen = [load_catalog().collections[type_key] for type_key in type_keys]
+    if any(one.details for one in chosen):
+        raise ValueError("a collection with details: the product would ask more than the others")
+    return chosen
+
+
+def generate(folder: Path, chosen: Sequence[Collection]) -> None:
+    """Writes made-up documents of the collections, as `SimulatedGraph` reads a folder."""
+    random = Random(7)  # noqa: S311 - the same documents each time
+    for collection in chosen:
+        with gzip.open(folder / f"{collection.path.strip('/').replace('/', '_')}.jsonl.gz", "wb") as lines:
+            for number in range(DIFFERENT):
+                document = {
+                    "id": str(UUID(int=random.getrandbits(128))),
+                    "displayName": f"Made up {number}",
+                    "description": "Made up to be measured",
+                    "roleScopeTagIds": ["0"],
+                    **{f"generatedProperty{place:02}": _value(random, place) for place in range(PROPERTIES)},
+                }
+                lines.write(orjson.dumps({"style": "odata-minimal", "document": document}) + b"\n")
+
+
+def _value(random: Random, place: int) -> Any:
+    """A value of the type that the property in this place has, or none."""
+    values = (
+        random.random() < 0.5,
+        random.choice(("notConfigured", "userDefined", "blocked")),
+        random.getrandbits(16),
+        f"{random.getrandbits(64):016x}",
+    )
+    return None if random.random() < 0.1 else values[place % len(values)]
+
+
+def make_pages(tenant: SimulatedTenant, chosen: Sequence[Collection]) -> tuple[int, int]:
+    """Has the simulated Graph make every page; how many pages and bytes they are, as JSON."""
+    pages = size = 0
+    for collection in chosen:
+        link: str | None = collection.first_url(UUID(tenant.id))
+        while link is not None:
+            page = tenant.get(link, collection.api_version)
+            pages += 1
+            size += len(orjson.dumps(page))
+            link = page.get("@odata.nextLink")
+            if link is not None:
+                link = link.partition(f"/{collection.api_version}/")[2]
+    return pages, size
+
+
+class Round:
+    """One round on one machine, started for it."""
+
+    def __init__(self, machine: Machine, chosen: Sequence[Collection], dlt_python: Path | None) -> None:
+        self._machine = machine
+        self._tenant = machine.graph.tenants[0]
+        self._chosen = chosen
+        self._dlt_python = dlt_python
+
+    async def measure(self) -> dict[str, Side]:
+        """Every side by its name, in the order in which they were played."""
+        sides = {"bare loop": await self._bare_loop()}
+        sides["first sync"] = await self._sync(sides["bare loop"].items, created=True)
+        self._compare()
+        sides["unchanged sync"] = await self._sync(sides["bare loop"].items, created=False)
+        if self._dlt_python is not None:
+            with TemporaryDirectory() as folder:
+                sides["dlt, first load"] = await self._dlt(self._dlt_python, folder)
+                sides["dlt, merged again"] = await self._dlt(self._dlt_python, folder, "--merge")
+        return sides
+
+    async def _bare_loop(self) -> Side:
+        type_keys = [one.type_key for one in self._chosen]
+        return await self._played([sys.executable, "-m", "benchmarks.bare_loop", *type_keys], {})
+
+    async def _dlt(self, python: Path, folder: str, *options: str) -> Side:
+        resources = [f"{one.type_key}={one.api_version}{one.first_url(UUID(self._tenant.id))}" for one in self._chosen]
+        # Without -P the modules beside the script would go before those of dlt's environment.
+        program = [str(python), "-P", str(CHECKOUT / "benchmarks" / "dlt_source.py"), *options, *resources]
+        environment = {
+            "DLT_DATA_DIR": folder,
+            "PIPELINES_FOLDER": folder,
+            "RUNTIME__DLTHUB_TELEMETRY": "false",
+            "RUNTIME__LOG_LEVEL": "ERROR",
+            "REQUESTS_CA_BUNDLE": str(self._machine.graph.ca_file),
+        }
+        return await self._played(program, environment)
+
+    async def _played(self, program: Sequence[str], environment: Mapping[str, str]) -> Side:
+        """A side that is a program: it says itself how long it took, without its start."""
+        self._checkpoint()
+        graph = self._machine.graph
+        addresses = {
+            "GRAPH_BASE_URL": graph.base_url,
+            "GRAPH_AUTHORITY_URL": graph.authority_url,
+            "GRAPH_CA_FILE": str(graph.ca_file),
+            "TENANT_ID": self._tenant.id,
+            "CLIENT_ID": self._tenant.client_id,
+            "CLIENT_SECRET": self._tenant.client_secret,
+            "DATABASE_URL": self._machine.database_url,
+        }
+        processor_seconds = time.process_time()
+        process = await asyncio.create_subprocess_exec(
+            *program,
+            env={**os.environ, **addresses, **environment},
+            cwd=CHECKOUT,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            output, _ = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+        if process.returncode != 0:
+            raise SystemExit(f"{' '.join(program[:3])} ended with status {process.returncode}")
+        figures = orjson.loads(output.splitlines()[-1])
+        graph_seconds = time.process_time() - processor_seconds
+        return Side(figures["seconds"], graph_seconds, figures["items"], figures.get("document_bytes", 0))
+
+    async def _sync(self, items: int, *, created: bool) -> Side:
+        self._checkpoint()
+        processor_seconds = time.process_time()
+        began = time.perf_counter()
+        selection = Selection(type_keys=tuple(one.type_key for one in self._chosen))
+        record = await self._machine.sync(self._tenant, selection)
+        seconds = time.perf_counter() - began
+        counts = record.counts
+        if record.status != "success" or (counts.created if created else counts.unchanged) != items:
+            raise SystemExit(f"the run ended as {record.status} with {counts}, where the loop has read {items} items")
+        return Side(seconds, time.process_time() - processor_seconds, items)
+
+    def _checkpoint(self) -> None:
+        """What an earlier side has left to be written is not the next one's to wait for."""
+        with psycopg.connect(self._machine.database_url, autocommit=True) as connection:
+            connection.execute("CHECKPOINT")
+
+    def _compare(self) -> None:
+        """Both sides hold the same items and the same hashes; then the loop's are no longer needed."""
+        with psycopg.connect(self._machine.database_url, autocommit=True) as connection:
+            row = connection.execute(_DIFFERENCE).fetchone()
+            if row is None or row[0]:
+                raise SystemExit(f"{row and row[0]} items differ between the loop and the first sync")
+            connection.execute(f"DROP SCHEMA {SCHEMA} CASCADE")
+
+
+def report(rounds: Sequence[Mapping[str, Side]]) -> None:
+    """Prints seconds and ratios of all rounds."""
+    for name in rounds[0]:
+        sides = [each[name] for each in rounds]
+        graph_seconds = statistics.median(side.graph_seconds for side in sides)
+        line = f"{name}: {spread([side.seconds for side in sides])} s"
+        line += f", {statistics.median(side.items / side.seconds for side in sides):,.0f} items/s"
+        if name == "bare loop":
+            line += f", {sides[0].document_bytes / sides[0].items:,.0f} bytes a canonical document"
+        else:
+            line += f", bare/this {spread([each['bare loop'].seconds / each[name].seconds for each in rounds])}"
+        if name in GOALS:
+            line += f", goal {GOALS[name]}"
+        print(f"{line}; the simulated Graph took {graph_seconds:.1f} s of a processor", flush=True)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.large_tenant", description=__doc__.splitlines()[0])
+    parser.add_argument("--items", type=int, help="in all collections together (200,000; of real documents 20,000)")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--page-items", type=int, default=1000, help="items on a page (default: %(default)s)")
+    parser.add_argument("--documents", type=Path, metavar="FOLDER", help="real documents instead of generated ones")
+    parser.add_argument("--others", action="store_true", help="dlt too")
+    parser.add_argument("--dlt-python", type=Path, metavar="PATH", help="the Python of an environment that has dlt")
+    arguments = parser.parse_args()
+    if arguments.others and arguments.dlt_python is None:
+        parser.error("--others needs --dlt-python; how to make that environment is in this file")
+    chosen = collections(REAL if arguments.documents else GENERATED)
+    items = arguments.items or (20_000 if arguments.documents else 200_000)
+    rounds = []
+    with TemporaryDirectory() as made:
+        if not arguments.documents:
+            generate(Path(made), chosen)
+        for _ in range(arguments.rounds):
+            graph = SimulatedGraph(
+                arguments.documents or Path(made),
+                tenants=1,
+                items_per_collection=items // len(chosen),
+                page_size=arguments.page_items,
+                keeps_answers=True,
+            )
+            began = time.perf_counter()
+            pages, size = make_pages(graph.tenants[0], chosen)
+            print(
+                f"{items // len(chosen) * len(chosen):,} items in {len(chosen)} collections and {pages} pages,"
+                f" {size / items:,.0f} bytes an item of a page, made in {time.perf_counter() - began:.0f} s; {facts()}",
+                flush=True,
+            )
+            with Machine(graph) as machine:
+                one = Round(machine, chosen, arguments.dlt_python if arguments.others else None)
+
+                async def play(one: Round = one) -> None:
+                    rounds.append(await one.measure())
+
+                played(play)
+            report(rounds[-1:])
+    if len(rounds) > 1:
+        print(f"all {len(rounds)} rounds")
+        report(rounds)
+
+
+if __name__ == "__main__":
+    run_to_exit(main)
