@@ -49,8 +49,8 @@ RUNS_OF_A_TENANT = 40
 WAVE = 1_000
 PAGE = queries.Page(limit=100)
 RECENT_RUNS = 20
-MISSING_EVERY = 5_000
-"""Of so many items one is missing."""
+MISSING_EVERY = 4_999
+"""Of so many items one is missing: no multiple of the number of collections, so that each misses some."""
 
 ITEM_TYPES = FIRST_RELEASE
 SELECTION = Selection(type_keys=ITEM_TYPES)
@@ -173,7 +173,7 @@ def observation(number: int, edition: int = 0) -> Observation:
 
 
 def fill(url: str, size: int, tenant_id: UUID = TENANT) -> None:
-    """Gives a tenant so many items, each with a version and its document, and run records. One in 5,000 is missing."""
+    """Gives a tenant so many items, each with a version and its document, and run records. A few are missing."""
     run_id, seen_at = uuid4(), datetime.now(UTC)
     earlier = seen_at - timedelta(days=RUNS_OF_A_TENANT)
     with psycopg.connect(url) as connection, connection.cursor() as cursor:
