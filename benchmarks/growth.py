@@ -462,7 +462,7 @@ def main() -> None:
         measure(sizes, arguments.rounds, arguments.waves, arguments.parts)
     if "memory" in arguments.parts:
         print("\na worker's resident memory, at its peak")
-        for size in (sizes[0], sizes[-1]):
+        for size in sorted({sizes[0], sizes[-1]}):
             measure_memory(size)
 
 
