@@ -29,6 +29,14 @@ from storage.database import Database
 
 ResultT = TypeVar("ResultT")
 
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="How many at most.", show_default=False)]
+AfterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--after", metavar="TYPE/ID", help="Go on after this item: the last one of the page before.", show_default=False
+    ),
+]
+
 
 @asynccontextmanager
 async def _database(settings: Settings) -> AsyncIterator[Database]:
@@ -123,6 +131,8 @@ def items(
     tenant: TenantArgument,
     type_keys: TypeOption = None,
     selection: SelectionOption = None,
+    limit: LimitOption = None,
+    after: AfterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """The inventory of a tenant, each item with its state relative to a selection.
@@ -130,13 +140,15 @@ def items(
     Example: python starter.py items contoso --type conditionalAccessPolicies --json
     """
     with errors_for_people():
-        _show_items(tenant, type_keys, selection, as_json=as_json, only_missing=False)
+        _show_items(tenant, type_keys, selection, _page(limit, after), as_json=as_json, only_missing=False)
 
 
 def missing(
     tenant: TenantArgument,
     type_keys: TypeOption = None,
     selection: SelectionOption = None,
+    limit: LimitOption = None,
+    after: AfterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """What is missing from a tenant relative to a selection, with confidence and evidence.
@@ -144,11 +156,27 @@ def missing(
     Example: python starter.py missing contoso
     """
     with errors_for_people():
-        _show_items(tenant, type_keys, selection, as_json=as_json, only_missing=True)
+        _show_items(tenant, type_keys, selection, _page(limit, after), as_json=as_json, only_missing=True)
+
+
+def _page(limit: int | None, after: str | None) -> queries.Page:
+    """A type key holds no slash, an id may hold some."""
+    if after is None:
+        return queries.Page(limit)
+    type_key, slash, external_id = after.partition("/")
+    if not (type_key and slash and external_id):
+        raise UsageError(f"--after takes the type key and the id of an item as TYPE/ID, not {after!r}")
+    return queries.Page(limit, (type_key, external_id))
 
 
 def _show_items(
-    tenant: str, type_keys: list[str] | None, selection: str | None, *, as_json: bool, only_missing: bool
+    tenant: str,
+    type_keys: list[str] | None,
+    selection: str | None,
+    page: queries.Page,
+    *,
+    as_json: bool,
+    only_missing: bool,
 ) -> None:
     settings = load_settings()
     tenant_id = tenant_id_of(settings, tenant)
@@ -164,15 +192,19 @@ def _show_items(
                 )
                 return
             found = (
-                queries.missing_items(session, asked, wanted)
+                queries.missing_items(session, asked, wanted, page)
                 if only_missing and asked is not None
-                else queries.items(session, asked, wanted)
+                else queries.items(session, asked, wanted, page)
             )
             if as_json:
                 async for item in found:
                     output.print_json(item)
                 return
-            output.print_table(_ITEM_COLUMNS, [_item_row(item) async for item in found], title=_title(asked))
+            shown = [item async for item in found]
+            output.print_table(_ITEM_COLUMNS, map(_item_row, shown), title=_title(asked))
+            if len(shown) == page.limit:
+                last = shown[-1]
+                output.stderr.print(f"there may be more: --after {last.type_key}/{last.external_id}", style="dim")
 
     asyncio.run(show())
 

@@ -30,6 +30,20 @@ class Question(NamedTuple):
     collections: dict[str, CollectionCoverage]
 
 
+class Page(NamedTuple):
+    """A part of a listing: `limit` items at most, those that follow the type key and id `after`."""
+
+    limit: int | None = None
+    after: tuple[str, str] = ("", "")
+
+    def parameters(self) -> dict[str, object]:
+        """What the statement of a listing is told."""
+        type_key, external_id = self.after
+        return {"limit": self.limit, "after_type_key": type_key, "after_external_id": external_id}
+
+
+EVERYTHING = Page()
+
 _RUN_COLUMNS = f"""
     run_id, tenant_id, selection_hash, selection, workflow_id, status, queued_at, started_at, finished_at,
     error_codes, {", ".join(COUNT_NAMES)},
@@ -82,8 +96,9 @@ _ITEM_COLUMNS = """
 
 _ITEMS = text(f"""
 SELECT {_ITEM_COLUMNS} FROM inventory_item
-WHERE CAST(:type_keys AS text[]) IS NULL OR type_key = ANY (CAST(:type_keys AS text[]))
-ORDER BY type_key, external_id
+WHERE (CAST(:type_keys AS text[]) IS NULL OR type_key = ANY (CAST(:type_keys AS text[])))
+    AND (type_key, external_id) > (:after_type_key, :after_external_id)
+ORDER BY type_key, external_id LIMIT :limit
 """)
 
 _ITEM = text(f"""
@@ -93,7 +108,8 @@ SELECT {_ITEM_COLUMNS} FROM inventory_item WHERE (type_key, external_id) = (:typ
 _MISSING = text(f"""
 SELECT {_ITEM_COLUMNS} FROM inventory_item
 WHERE type_key = ANY (:type_keys) AND last_seen_at < :started_at
-ORDER BY type_key, external_id
+    AND (type_key, external_id) > (:after_type_key, :after_external_id)
+ORDER BY type_key, external_id LIMIT :limit
 """)
 
 
@@ -170,26 +186,26 @@ async def _question(session: AsyncSession, run: Row[Any] | None) -> Question | N
 
 
 async def items(
-    session: AsyncSession, asked: Question | None, type_keys: Sequence[str] | None = None
+    session: AsyncSession, asked: Question | None, type_keys: Sequence[str] | None = None, page: Page = EVERYTHING
 ) -> AsyncIterator[ItemRecord]:
     """The tenant's items, by type key and id, streamed, each with its state relative to the question."""
     rows = await session.stream(
         _ITEMS.execution_options(yield_per=ROWS_AT_A_TIME),
-        {"type_keys": None if type_keys is None else list(type_keys)},
+        {"type_keys": None if type_keys is None else list(type_keys), **page.parameters()},
     )
     async for row in rows:
         yield _item_record(row, asked)
 
 
 async def missing_items(
-    session: AsyncSession, asked: Question, type_keys: Sequence[str] | None = None
+    session: AsyncSession, asked: Question, type_keys: Sequence[str] | None = None, page: Page = EVERYTHING
 ) -> AsyncIterator[ItemRecord]:
     """The items that are missing relative to the question, by type key and id, streamed."""
     covered = asked.selection.type_keys
     wanted = covered if type_keys is None else [key for key in covered if key in set(type_keys)]
     rows = await session.stream(
         _MISSING.execution_options(yield_per=ROWS_AT_A_TIME),
-        {"type_keys": list(wanted), "started_at": asked.run.started_at},
+        {"type_keys": list(wanted), "started_at": asked.run.started_at, **page.parameters()},
     )
     async for row in rows:
         record = _item_record(row, asked)

@@ -1,0 +1,470 @@
+"""Whether an inventory that grows stays as fast: time, write-ahead log and memory at ten thousand items and a million.
+
+    python -m benchmarks.growth [--sizes 10000 100000 1000000] [--rounds 5] [--waves 10] [--parts sync wal pages memory]
+
+Each size is a database of its own on one server: a tenant with so many items in forty collections, and fifty other
+tenants with a thousand each. A round goes through all sizes, so that whatever else the machine does meets them alike:
+waves of a thousand items, unchanged, changed and new, are staged and merged by the product's own functions. The new
+ones are taken away after their round.
+
+The write-ahead log is measured on unchanged waves, directly after a checkpoint (which adds an image of each page that
+is touched) and again without one. The worker's memory is that of a real worker that syncs twenty thousand items of
+other collections, in pages of a thousand.
+"""
+
+import argparse
+import hashlib
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+import orjson
+import psycopg
+
+from benchmarks.machine import FIRST_RELEASE, Machine, facts, played, spread
+from inventory.observation import Observation
+from inventory.outcomes import Counts, RunStatus
+from inventory.selection import Selection
+from local.postgres import EmbeddedPostgres
+from local.simulated_graph import SimulatedGraph
+from process_exit import run_to_exit
+from storage import merging, queries, runs, staging
+from storage.compression import compress
+from storage.database import Database
+from storage.schema import upgrade
+
+PARTS = ("pages", "sync", "wal", "memory")
+TENANT = UUID(int=1)
+OTHER_TENANTS = 50
+ITEMS_OF_OTHERS = 1_000
+RUNS_OF_A_TENANT = 40
+WAVE = 1_000
+PAGE = queries.Page(limit=100)
+RECENT_RUNS = 20
+MISSING_EVERY = 4_999
+"""Of so many items one is missing: no multiple of the number of collections, so that each misses some."""
+
+ITEM_TYPES = FIRST_RELEASE
+SELECTION = Selection(type_keys=ITEM_TYPES)
+SYNCED = Selection(
+    type_keys=("administrativeUnits", "claimsMappingPolicies", "featureRolloutPolicies", "homeRealmDiscoveryPolicies")
+)
+"""What the worker syncs: collections without details, of which a filled inventory has nothing."""
+
+ITEMS_OF_A_SYNCED_COLLECTION = 5_000
+SLOTS = runs.Slots(per_tenant=10, overall=10, lease=timedelta(hours=1))
+FILLED_AT_ONCE = 20_000
+
+_COPY_ITEMS = """
+COPY inventory_item (
+    tenant_id, type_key, external_id, display_name, meta, content_hash, likeness_hash, version_number,
+    first_seen_at, first_seen_run_id, content_changed_at, last_seen_at, last_seen_run_id
+) FROM STDIN
+"""
+
+_COPY_DOCUMENTS = "COPY document (tenant_id, content_hash, body, size) FROM STDIN"
+
+_COPY_VERSIONS = """
+COPY item_version (
+    tenant_id, type_key, external_id, version_number, content_hash, display_name,
+    first_observed_at, first_observed_run_id
+) FROM STDIN
+"""
+
+_FILL_RUNS = """
+WITH filled AS (
+    INSERT INTO sync_run (
+        tenant_id, run_id, workflow_id, selection_hash, selection, status, queued_at, started_at, finished_at
+    )
+    SELECT %(tenant)s, CASE WHEN day = 0 THEN %(run)s ELSE gen_random_uuid() END, 'sync/growth', %(hash)s,
+        %(selection)s, 'success', at, at, at + interval '10 minutes'
+    FROM generate_series(0, %(runs)s - 1) AS day
+        CROSS JOIN LATERAL (SELECT CAST(%(seen_at)s AS timestamptz) - day * interval '1 day' AS at) AS moments
+    RETURNING tenant_id, run_id
+)
+INSERT INTO sync_run_collection (tenant_id, run_id, type_key, outcome)
+SELECT tenant_id, run_id, type_key, 'complete'
+FROM filled CROSS JOIN unnest(CAST(%(type_keys)s AS text[])) AS type_key
+"""
+
+# Versions that are current stay, so their triggers are passed by: nothing but a benchmark may do that.
+_TAKE_AWAY = (
+    "SET session_replication_role = replica",
+    """
+    DELETE FROM document AS d USING item_version AS v
+    WHERE v.first_observed_run_id = %(run)s AND (v.tenant_id, v.content_hash) = (d.tenant_id, d.content_hash)
+    """,
+    "DELETE FROM item_version WHERE first_observed_run_id = %(run)s",
+    "DELETE FROM inventory_item WHERE first_seen_run_id = %(run)s",
+    "RESET session_replication_role",
+)
+
+_WAL_BY_TABLE = """
+WITH records AS (
+    SELECT start_lsn, resource_manager || ' ' || record_type AS record, record_length - fpi_length AS length, fpi_length
+    FROM pg_get_wal_records_info(%(before)s, %(after)s)
+),
+tables AS (
+    SELECT DISTINCT ON (block.start_lsn) block.start_lsn, class.relname
+    FROM pg_get_wal_block_info(%(before)s, %(after)s) AS block
+        LEFT JOIN pg_class AS class ON class.relfilenode = block.relfilenode
+    ORDER BY block.start_lsn, block.block_id
+)
+SELECT coalesce(relname, '-'), record, count(*), sum(length)::bigint, sum(fpi_length)::bigint
+FROM records LEFT JOIN tables USING (start_lsn)
+GROUP BY relname, record
+ORDER BY sum(length + fpi_length) DESC
+"""
+
+
+class Sized(NamedTuple):
+    """A database whose tenant has so many items. `editions`: how often a wave has been changed, by its first item."""
+
+    size: int
+    url: str
+    database: Database
+    editions: dict[int, int]
+
+
+class Records(NamedTuple):
+    """The records of one kind in the write-ahead log; `images` are bytes of page images, `length` all others."""
+
+    table: str
+    kind: str
+    records: int
+    length: int
+    images: int
+
+
+def observation(number: int, edition: int = 0) -> Observation:
+    """The item of this number, about 1.2 KB, in the order of a listing: collections take turns, ids are random."""
+    random = Random(number)  # noqa: S311 - the same items each time
+    external_id = str(UUID(int=random.getrandbits(128)))
+    document = orjson.dumps(
+        {
+            "displayName": f"Policy {number}",
+            "edition": edition,
+            "id": external_id,
+            "settings": [
+                {"definition": f"device_vendor_msft_policy_config_{random.getrandbits(16)}", "value": chosen}
+                for chosen in random.choices(("enabled", "disabled", "notConfigured"), k=13)
+            ],
+        }
+    )
+    content_hash = hashlib.sha256(document).digest()
+    return Observation(
+        type_key=ITEM_TYPES[number % len(ITEM_TYPES)],
+        external_id=external_id,
+        display_name=f"Policy {number}",
+        meta={"createdDateTime": "2024-05-01T08:00:00Z", "roleScopeTagIds": ["0"]},
+        meta_dropped=0,
+        content_hash=content_hash,
+        document=document,
+        likeness_hash=content_hash,
+    )
+
+
+def fill(url: str, size: int, tenant_id: UUID = TENANT) -> None:
+    """Gives a tenant so many items, each with a version and its document, and run records. A few are missing."""
+    run_id, seen_at = uuid4(), datetime.now(UTC)
+    earlier = seen_at - timedelta(days=RUNS_OF_A_TENANT)
+    with psycopg.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute("INSERT INTO tenant (tenant_id, name) VALUES (%s, %s)", (tenant_id, f"tenant {tenant_id}"))
+        cursor.execute(
+            _FILL_RUNS,
+            {
+                "tenant": tenant_id,
+                "run": run_id,
+                "hash": SELECTION.hash(),
+                "selection": SELECTION.canonical_json().decode(),
+                "runs": RUNS_OF_A_TENANT,
+                "seen_at": seen_at,
+                "type_keys": list(SELECTION.type_keys),
+            },
+        )
+        for start in range(0, size, FILLED_AT_ONCE):
+            numbers = range(start, min(start + FILLED_AT_ONCE, size))
+            filled = [observation(number) for number in numbers]
+            seen = [seen_at if number % MISSING_EVERY else earlier for number in numbers]
+            _copy(
+                cursor,
+                _COPY_ITEMS,
+                (
+                    (tenant_id, one.type_key, one.external_id, one.display_name, orjson.dumps(one.meta).decode(),
+                     one.content_hash, one.likeness_hash, 1, earlier, run_id, earlier, last_seen_at, run_id)
+                    for one, last_seen_at in zip(filled, seen, strict=True)
+                ),
+            )  # fmt: skip
+            _copy(
+                cursor,
+                _COPY_DOCUMENTS,
+                ((tenant_id, one.content_hash, compress(one.document), len(one.document)) for one in filled),
+            )
+            _copy(
+                cursor,
+                _COPY_VERSIONS,
+                (
+                    (tenant_id, one.type_key, one.external_id, 1, one.content_hash, one.display_name, earlier, run_id)
+                    for one in filled
+                ),
+            )
+
+
+def fill_portfolio(url: str, size: int, tenant_id: UUID = TENANT) -> None:
+    """Gives a tenant so many items, and fifty others a thousand each; vacuums and analyses."""
+    for number in range(OTHER_TENANTS):
+        fill(url, ITEMS_OF_OTHERS, UUID(int=1_000 + number))
+    fill(url, size, tenant_id)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("VACUUM (ANALYZE)")
+
+
+def _copy(cursor: psycopg.Cursor[Any], statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+    with cursor.copy(statement.encode()) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+async def run_of(database: Database, waves: Sequence[Sequence[Observation]]) -> tuple[UUID, float]:
+    """One run of these waves: its id, and how many seconds staging and merging took."""
+    run = runs.RunIdentity(uuid4(), "sync/growth", SELECTION, "Contoso")
+    async with database.tenant(TENANT) as session:
+        await runs.open_run(session, run, SLOTS)
+    seconds = 0.0
+    for wave in waves:
+        token = uuid4()
+        began = time.perf_counter()
+        async with database.tenant(TENANT) as session:
+            await staging.stage(session, run.run_id, token, wave)
+        async with database.tenant(TENANT) as session:
+            await merging.merge(session, run.run_id, token, promised_rows=len(wave))
+        seconds += time.perf_counter() - began
+    async with database.tenant(TENANT) as session:
+        await runs.finish_run(session, run, runs.Ending(RunStatus.CANCELLED, Counts(), [], {}))
+    return run.run_id, seconds
+
+
+def starts(sized: Sized, waves: int, random: Random) -> list[int]:
+    """The first items of some waves, anywhere in the inventory."""
+    every = range(0, sized.size, WAVE)
+    return random.sample(every, min(waves, len(every)))
+
+
+def unchanged(sized: Sized, first_items: Iterable[int]) -> list[list[Observation]]:
+    """The waves as they were last observed."""
+    return [
+        [observation(number, sized.editions.get(start, 0)) for number in range(start, start + WAVE)]
+        for start in first_items
+    ]
+
+
+async def sync_round(sized: Sized, waves: int, random: Random, figures: dict[str, list[float]]) -> None:
+    """One round at one size; adds microseconds an item to `figures`."""
+    await run_of(sized.database, unchanged(sized, starts(sized, 1, random)))
+    first_items = starts(sized, waves, random)
+    added = random.randrange(10**9, 10**12)
+    kinds = {"unchanged": unchanged(sized, first_items)}
+    sized.editions.update({start: sized.editions.get(start, 0) + 1 for start in first_items})
+    kinds["changed"] = unchanged(sized, first_items)
+    kinds["new"] = [
+        [observation(added + wave * WAVE + number) for number in range(WAVE)] for wave in range(len(first_items))
+    ]
+    for kind, observed in kinds.items():
+        run_id, seconds = await run_of(sized.database, observed)
+        figures.setdefault(kind, []).append(seconds / len(observed) / WAVE * 1e6)
+    with psycopg.connect(sized.url, autocommit=True) as connection:
+        for statement in _TAKE_AWAY:
+            connection.execute(statement.encode(), {"run": run_id} if "%" in statement else None)
+        connection.execute("VACUUM inventory_item, item_version, document")
+
+
+async def measure_sync(databases: Sequence[Sized], rounds: int, waves: int) -> None:
+    """Prints the time of an item at each size."""
+    figures: dict[int, dict[str, list[float]]] = {sized.size: {} for sized in databases}
+    random = Random(7)  # noqa: S311 - the same waves each time
+    for _ in range(rounds):
+        for sized in databases:
+            await sync_round(sized, waves, random, figures[sized.size])
+    print(f"\nstaging and merging, microseconds an item, waves of {WAVE:,}")
+    smallest, largest = databases[0].size, databases[-1].size
+    for kind in ("unchanged", "changed", "new"):
+        for sized in databases:
+            print(f"  {kind:<9} {sized.size:9,} items: {spread(figures[sized.size][kind], 0)}")
+        growth = statistics.median(figures[largest][kind]) / statistics.median(figures[smallest][kind])
+        print(f"  {kind:<9} {growth:.2f} times from the smallest to the largest")
+
+
+async def measure_wal(sized: Sized, waves: int) -> None:
+    """Prints what an unchanged item writes: after a checkpoint, and twice without one."""
+    print(f"\n{sized.size:,} items, unchanged: write-ahead log, bytes an item")
+    observed = unchanged(sized, starts(sized, waves, Random(8)))  # noqa: S311 - the same waves each time
+    items = len(observed) * WAVE
+    with psycopg.connect(sized.url, autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS pg_walinspect")
+        for label, checkpoint in (("after a checkpoint", True), ("no checkpoint", False), ("no checkpoint", False)):
+            if checkpoint:
+                connection.execute("CHECKPOINT")
+            before = _log_end(connection)
+            await run_of(sized.database, observed)
+            log = {"before": before, "after": _log_end(connection)}
+            records = [Records(*row) for row in connection.execute(_WAL_BY_TABLE, log)]
+            images = sum(one.images for one in records)
+            total = images + sum(one.length for one in records)
+            updates = {one.kind: one.records for one in records if one.table == "inventory_item"}
+            in_place, moved = updates.get("Heap HOT_UPDATE", 0), updates.get("Heap UPDATE", 0)
+            print(
+                f"  {label}: {total / items:,.0f}, of which page images {images / items:,.0f};"
+                f" {in_place / max(in_place + moved, 1):.0%} of the updates HOT"
+            )
+            for one in records[:8]:
+                print(
+                    f"    {(one.length + one.images) / items:7.1f}  {one.table} {one.kind}"
+                    f" ({one.records / items:.3f} an item, {one.length / one.records:.0f} bytes each,"
+                    f" images {one.images / items:.1f})"
+                )
+
+
+def _log_end(connection: psycopg.Connection[Any]) -> str:
+    row = connection.execute("SELECT pg_current_wal_insert_lsn()::text").fetchone()
+    return str(row[0]) if row else ""
+
+
+async def measure_pages(sized: Sized, rounds: int) -> None:
+    """Prints how long a page of each listing takes."""
+    print(f"\n{sized.size:,} items: milliseconds a page of {PAGE.limit} items or {RECENT_RUNS} runs")
+    random = Random(9)  # noqa: S311 - the same pages each time
+    figures: dict[str, list[float]] = {}
+    async with sized.database.tenant(TENANT, read_only=True) as session:
+        asked = await queries.question(session)
+        if asked is None:
+            raise LookupError("the tenant has no completed run")
+        for _ in range(rounds):
+            some = observation(random.randrange(sized.size))
+            page = PAGE._replace(after=(some.type_key, some.external_id))
+            one_type = [some.type_key]
+            with _timed(figures, "items, from anywhere"):
+                await _read(queries.items(session, asked, page=page))
+            with _timed(figures, "items of one collection"):
+                await _read(queries.items(session, asked, one_type, page))
+            with _timed(figures, "missing, the first"):
+                await _read(queries.missing_items(session, asked, page=PAGE))
+            with _timed(figures, "missing, one collection"):
+                await _read(queries.missing_items(session, asked, one_type, PAGE))
+            with _timed(figures, "question"):
+                await queries.question(session)
+            with _timed(figures, "runs of the tenant"):
+                await queries.recent_runs(session, RECENT_RUNS)
+    async with sized.database.portfolio() as session:
+        for _ in range(rounds):
+            with _timed(figures, "runs of all tenants"):
+                await queries.recent_runs(session, RECENT_RUNS)
+            with _timed(figures, "run"):
+                await queries.run_record(session, asked.run_id)
+    for label, seconds in figures.items():
+        print(f"  {label:<24} {spread([one * 1e3 for one in seconds], 1)}")
+
+
+@contextmanager
+def _timed(figures: dict[str, list[float]], label: str) -> Iterator[None]:
+    began = time.perf_counter()
+    yield
+    figures.setdefault(label, []).append(time.perf_counter() - began)
+
+
+async def _read(records: AsyncIterator[object]) -> int:
+    return len([record async for record in records])
+
+
+def measure_memory(size: int) -> None:
+    """Prints the peak of a worker's resident memory at this size."""
+    graph = SimulatedGraph(tenants=1, items_per_collection=ITEMS_OF_A_SYNCED_COLLECTION, page_size=1_000)
+    with Machine(graph) as machine:
+        fill_portfolio(machine.database_url, size, UUID(graph.tenants[0].id))
+        pid = _worker_of_this_process()
+        peaks = [_peak_megabytes(pid)]
+
+        async def play() -> None:
+            for _ in range(2):
+                record = await machine.sync(graph.tenants[0], SYNCED)
+                if record.status != "success":
+                    raise SystemExit(f"the run ended as {record.status}: {record.error_codes}")
+                peaks.append(_peak_megabytes(pid))
+            print(f"  {size:9,} items: {peaks[0]:.0f} MB before, {peaks[1]:.0f} after a sync of"
+                  f" {record.counts.observed:,} new items, {peaks[2]:.0f} after one of unchanged items")  # fmt: skip
+
+        played(play)
+
+
+def _worker_of_this_process() -> int:
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command, status = (folder / "cmdline").read_bytes(), (folder / "status").read_text()
+        except OSError:
+            continue
+        if b"worker.py" in command and f"PPid:\t{os.getpid()}\n" in status:
+            return int(folder.name)
+    raise LookupError("there is no worker")
+
+
+def _peak_megabytes(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    (kilobytes,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(kilobytes) / 1024
+
+
+def measure(sizes: Sequence[int], rounds: int, waves: int, parts: Sequence[str]) -> None:
+    """Prints the figures of the parts that one server holds all sizes for."""
+    with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "postgres") as postgres:
+        Path(folder).chmod(0o755)
+        databases = []
+        for size in sizes:
+            url = postgres.create_database(f"growth_{size}")
+            upgrade(url)
+            began = time.perf_counter()
+            fill_portfolio(url, size)
+            print(f"{size:,} items filled in {time.perf_counter() - began:.0f} s", flush=True)
+            databases.append(Sized(size, url, Database(url, pool_size=1), {}))
+
+        async def play() -> None:
+            if "pages" in parts:
+                for sized in databases:
+                    await measure_pages(sized, rounds)
+            if "sync" in parts:
+                await measure_sync(databases, rounds, waves)
+            if "wal" in parts:
+                for sized in databases:
+                    await measure_wal(sized, waves)
+            for sized in databases:
+                await sized.database.close()
+
+        played(play)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--waves", type=int, default=10)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    arguments = parser.parse_args()
+    sizes = sorted(arguments.sizes)
+    print(facts())
+    if set(arguments.parts) - {"memory"}:
+        measure(sizes, arguments.rounds, arguments.waves, arguments.parts)
+    if "memory" in arguments.parts:
+        print("\na worker's resident memory, at its peak")
+        for size in sorted({sizes[0], sizes[-1]}):
+            measure_memory(size)
+
+
+if __name__ == "__main__":
+    run_to_exit(main)
