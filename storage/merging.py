@@ -53,15 +53,13 @@ _RECORD = text(
 # its place on the page (HOT). What was new is read off the returned row: its version began with this observation.
 # What a list shows of an item with details (version 0 here) makes it seen and makes no version.
 # An item that several waves hold is merged as the last of them shows it.
+# `seen` puts the three together, for the planner takes a wave for one row: where it may, it compares each row of one
+# with each of another, which at a thousand rows is most of the merge. A full join can only be hashed or merged.
 _STAGED = """
-WITH arrived AS MATERIALIZED (
-    SELECT type_key, external_id
-    FROM staged_item_of_tenant
-    WHERE run_id = :run_id AND fetch_token = ANY (:fetch_tokens)
-),
-staged AS MATERIALIZED (
+WITH staged AS MATERIALIZED (
     SELECT DISTINCT ON (type_key, external_id) type_key, external_id, display_name, meta, content_hash, document,
-        document_size, likeness_hash, list_hash, is_whole, staged_at
+        document_size, likeness_hash, list_hash, is_whole, staged_at,
+        count(*) OVER (PARTITION BY type_key, external_id) AS times
     FROM staged_item_of_tenant
     WHERE run_id = :run_id AND fetch_token = ANY (:fetch_tokens)
     ORDER BY type_key, external_id, staged_at DESC
@@ -72,7 +70,7 @@ staged AS MATERIALIZED (
 _STAGED_WHOLE = """
 WITH staged AS MATERIALIZED (
     SELECT s.type_key, s.external_id, item.display_name, item.meta || s.meta AS meta, s.content_hash, s.document,
-        s.document_size, s.likeness_hash, s.list_hash, s.is_whole, s.staged_at
+        s.document_size, s.likeness_hash, s.list_hash, s.is_whole, s.staged_at, 1 AS times
     FROM staged_item_of_tenant AS s JOIN inventory_item AS item USING (type_key, external_id)
     WHERE s.run_id = :run_id AND s.fetch_token = ANY (:fetch_tokens)
 ),
@@ -144,12 +142,20 @@ merged AS (
         first_seen_at = last_seen_at AS is_created,
         version_number > 0 AND content_changed_at = last_seen_at AS is_new_version
 ),
+seen AS MATERIALIZED (
+    SELECT type_key, external_id,
+        staged.document, staged.document_size, staged.is_whole, staged.list_hash, staged.times,
+        before.details_complete AS complete_before,
+        before.list_hash AS list_hash_before, before.details_read_at,
+        before.last_seen_at AS seen_before_at, before.last_seen_run_id AS seen_before_by,
+        before.content_observed_at, before.content_observed_run_id,
+        merged.content_hash, merged.version_number, merged.last_seen_at, merged.display_name, merged.is_new_version
+    FROM staged FULL JOIN before USING (type_key, external_id) FULL JOIN merged USING (type_key, external_id)
+),
 documents AS (
     INSERT INTO document (content_hash, body, size)
-    SELECT DISTINCT ON (merged.content_hash) merged.content_hash, staged.document, staged.document_size
-    FROM merged JOIN staged USING (type_key, external_id)
-    WHERE merged.is_new_version
-    ORDER BY merged.content_hash
+    SELECT DISTINCT ON (content_hash) content_hash, document, document_size
+    FROM seen WHERE is_new_version ORDER BY content_hash
     ON CONFLICT (tenant_id, content_hash) DO NOTHING
 ),
 versions AS (
@@ -162,12 +168,11 @@ versions AS (
 ),
 superseded AS (
     UPDATE item_version AS v
-    SET last_observed_at = coalesce(before.content_observed_at, before.last_seen_at),
-        last_observed_run_id = coalesce(before.content_observed_run_id, before.last_seen_run_id)
-    FROM merged JOIN before USING (type_key, external_id)
-    WHERE merged.is_new_version
-        AND (v.type_key, v.external_id, v.version_number)
-            = (before.type_key, before.external_id, merged.version_number - 1)
+    SET last_observed_at = coalesce(seen.content_observed_at, seen.seen_before_at),
+        last_observed_run_id = coalesce(seen.content_observed_run_id, seen.seen_before_by)
+    FROM seen
+    WHERE seen.is_new_version
+        AND (v.type_key, v.external_id, v.version_number) = (seen.type_key, seen.external_id, seen.version_number - 1)
         AND v.last_observed_at IS NULL
     RETURNING v.details_complete
 )
@@ -180,15 +185,14 @@ pending AS (
     INSERT INTO pending_item AS pending (
         run_id, type_key, external_id, shard, list_hash, list_document, list_document_size
     )
-    SELECT :run_id, type_key, external_id, hashtext(external_id) & 15, staged.list_hash, staged.document,
-        staged.document_size
-    FROM staged LEFT JOIN before USING (type_key, external_id)
-    WHERE NOT staged.is_whole AND (
-        before.details_complete IS NOT TRUE
-        OR before.list_hash IS DISTINCT FROM staged.list_hash
-        OR before.details_read_at IS NULL
-        OR :deep AND before.details_read_at < (SELECT started_at FROM sync_run WHERE run_id = :run_id)
-        OR before.details_read_at < clock_timestamp()
+    SELECT :run_id, type_key, external_id, hashtext(external_id) & 15, list_hash, document, document_size
+    FROM seen
+    WHERE NOT is_whole AND (
+        complete_before IS NOT TRUE
+        OR list_hash_before IS DISTINCT FROM list_hash
+        OR details_read_at IS NULL
+        OR :deep AND details_read_at < (SELECT started_at FROM sync_run WHERE run_id = :run_id)
+        OR details_read_at < clock_timestamp()
             - CAST(:detail_refresh AS interval) * (0.5 + (hashtext(external_id) >> 16 & 65535) / 131072.0)
     )
     ORDER BY type_key, external_id
@@ -198,18 +202,13 @@ pending AS (
     WHERE pending.list_hash <> excluded.list_hash
 ),
 repeated AS (
-    SELECT type_key, external_id, type_key = ANY (:restarted) AS is_reread, sum(times)::int AS times
-    FROM (
-        SELECT before.type_key, before.external_id, 1 AS times
-        FROM before LEFT JOIN merged USING (type_key, external_id)
-        WHERE before.last_seen_run_id = :run_id AND merged.is_new_version IS NOT TRUE
-        UNION ALL
-        SELECT type_key, external_id, count(*) - 1 FROM arrived GROUP BY type_key, external_id HAVING count(*) > 1
-    ) AS seen_before
-    GROUP BY type_key, external_id
+    SELECT type_key, external_id, type_key = ANY (:restarted) AS is_reread,
+        times - 1 + (seen_before_by IS NOT DISTINCT FROM :run_id AND is_new_version IS NOT TRUE)::int AS times
+    FROM seen
+    WHERE times > 1 OR seen_before_by = :run_id AND is_new_version IS NOT TRUE
 )
 SELECT
-    (SELECT count(*) FROM arrived) AS staged,
+    (SELECT coalesce(sum(times), 0)::int FROM staged) AS staged,
     (SELECT count(*) FROM merged WHERE is_created) AS created,
     (SELECT count(*) FROM merged WHERE is_new_version AND NOT is_created) AS changed,
     (

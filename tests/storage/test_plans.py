@@ -25,6 +25,7 @@ from storage.schema import upgrade
 MINE, THEIRS = UUID(int=1), UUID(int=2)
 ITEMS = 10_000
 GROWING = {"inventory_item", "item_version", "document"}
+WAVES = {"staged", "before", "merged", "seen"}
 PAGE = queries.Page(limit=100)
 SOME = Selection(type_keys=ITEM_TYPES[:2])
 
@@ -43,6 +44,7 @@ class Explained:
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
+        self.waves_looped_over: list[str] = []
 
     async def add(self, session: AsyncSession, statement: TextClause, parameters: Any, *, cursor: bool = False) -> None:
         """Explains a statement; `cursor`: as what a cursor reads, of which the first rows are to come soon."""
@@ -51,7 +53,10 @@ class Explained:
         rest = [plan["Plan"] for plan in (await _execute(session, explain, parameters)).scalar_one()]
         while rest:
             plan = rest.pop()
-            rest += plan.get("Plans", [])
+            parts = plan.get("Plans", [])
+            rest += parts
+            if plan["Node Type"] == "Nested Loop" and parts[-1].get("CTE Name") in WAVES:
+                self.waves_looped_over.append(parts[-1]["CTE Name"])
             names = (plan.get("Relation Name"), plan.get("Index Name"))
             self.nodes.append(Node(plan["Node Type"], *names, " ".join(statement.text.split())))
 
@@ -152,6 +157,7 @@ async def test_a_run_reads_what_it_covers_by_index(filled: Database, explained: 
         results = {type_key: CollectionResult(outcome=Outcome.COMPLETE) for type_key in SOME.type_keys}
         await runs.finish_run(session, run, runs.Ending(RunStatus.SUCCESS, Counts(), [], results))
     explained.assert_by_index()
+    assert explained.waves_looped_over == [], "each row of a wave is compared with each"
 
 
 async def land(database: Database, run: runs.RunIdentity, wave: list[Observation]) -> None:
