@@ -234,7 +234,7 @@ class InventoryItem(Base):
         CheckConstraint(
             "(missing_confirmed_at IS NULL) = (missing_confirmed_run_id IS NULL)", name="missing_confirmed_by_a_run"
         ),
-        {"postgresql_with": {"fillfactor": "80"}},
+        {"postgresql_with": {"fillfactor": "50"}},
     )
 
     tenant_id: Mapped[UUID] = mapped_column(

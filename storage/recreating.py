@@ -6,20 +6,32 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-# The newest of several that are gone; each of the new ones is linked, since a tenant may have made two of one.
+# The newest of several that are gone; each of the new ones is linked, since a tenant may have made two of one. Those
+# alike are brought together by one sort and not by a join, for which the planner knows too little of a run under way:
+# it would look through a collection again for every new item. Where nothing is gone, nothing is sorted.
 _LINK = text("""
-WITH recreated AS MATERIALIZED (
-    SELECT DISTINCT ON (new.type_key, new.external_id) new.type_key, new.external_id, old.external_id AS old_id
-    FROM inventory_item AS new
-    JOIN inventory_item AS old ON old.type_key = new.type_key AND old.likeness_hash = new.likeness_hash
-    WHERE new.first_seen_run_id = :run_id AND new.type_key = ANY (:type_keys) AND new.recreates_external_id IS NULL
-        AND old.last_seen_at < (SELECT started_at FROM sync_run WHERE run_id = :run_id)
-        AND old.version_number > 0 AND new.version_number > 0
-    ORDER BY new.type_key, new.external_id, old.last_seen_at DESC
+WITH gone AS MATERIALIZED (
+    SELECT type_key, external_id, likeness_hash, last_seen_at
+    FROM inventory_item
+    WHERE type_key = ANY (:type_keys) AND last_seen_at < (SELECT started_at FROM sync_run WHERE run_id = :run_id)
+        AND version_number > 0 AND likeness_hash IS NOT NULL
+),
+appeared AS (
+    SELECT type_key, external_id, likeness_hash, last_seen_at
+    FROM inventory_item
+    WHERE type_key = ANY (:type_keys) AND first_seen_run_id = :run_id AND recreates_external_id IS NULL
+        AND version_number > 0 AND likeness_hash IS NOT NULL AND EXISTS (SELECT FROM gone)
+),
+alike AS (
+    SELECT type_key, external_id, is_gone, first_value(is_gone) OVER newest AS is_recreated,
+        first_value(external_id) OVER newest AS old_id
+    FROM (SELECT *, true AS is_gone FROM gone UNION ALL SELECT *, false FROM appeared) AS both_of_them
+    WINDOW newest AS (PARTITION BY type_key, likeness_hash ORDER BY is_gone DESC, last_seen_at DESC)
 )
-UPDATE inventory_item AS item SET recreates_external_id = recreated.old_id
-FROM recreated
-WHERE (item.type_key, item.external_id) = (recreated.type_key, recreated.external_id)
+UPDATE inventory_item AS item SET recreates_external_id = alike.old_id
+FROM alike
+WHERE alike.is_recreated AND NOT alike.is_gone
+    AND (item.type_key, item.external_id) = (alike.type_key, alike.external_id)
 """)
 
 

@@ -76,7 +76,7 @@ WITH closed AS (
         error_codes = ARRAY['{ErrorCode.RUN_ABANDONED}'], errors = 1,
         missing = (
             SELECT count(*) FROM inventory_item
-            WHERE type_key IN (SELECT jsonb_array_elements_text(selection -> 'type_keys'))
+            WHERE type_key = ANY (ARRAY(SELECT jsonb_array_elements_text(selection -> 'type_keys')))
                 AND last_seen_at < started_at
         )
     WHERE {{which}} AND finished_at IS NULL AND lease_expires_at <= clock_timestamp()
