@@ -122,7 +122,11 @@ class Canonicalizer:
             {place: special for place, special in places.items() if not place.startswith("#")},
         )
         self._by_type = {place: special for place, special in places.items() if place.startswith("#")}
-        self._sensitive = sensitive
+        self._hidden_names = frozenset(name for name in sensitive if "/" not in name)
+        self._hidden_of_type = {
+            kind: frozenset(name for name in special if f"{kind}/{name}" in sensitive)
+            for kind, special in self._by_type.items()
+        }
         self._sensitive_key = sensitive_key
 
     def canonical(self, document: JsonObject) -> bytes:
@@ -139,8 +143,9 @@ class Canonicalizer:
 
     def hidden_names(self, document: JsonObject) -> frozenset[str]:
         """The properties of the document itself whose values are sensitive, whether they are left out or replaced."""
-        sensitive, kind = self._sensitive, document.get(TYPE)
-        return frozenset(name for name in document if name in sensitive or f"{kind}/{name}" in sensitive)
+        kind = document.get(TYPE)
+        of_type = self._hidden_of_type.get(kind) if isinstance(kind, str) else None
+        return frozenset(document.keys() & (self._hidden_names | of_type if of_type else self._hidden_names))
 
     def _object(self, value: JsonObject, depth: int, within: _Special) -> JsonObject:
         if depth > MAX_DEPTH:
@@ -238,7 +243,9 @@ def likeness_hash(
     if sought is not None and sought in written:
         # Only what holds the id is walked through: the rest of a policy with assignments is most of it.
         for name, value in kept.items():
-            if isinstance(value, str | list | dict) and sought in encode(value):
+            if isinstance(value, str) and external_id in value:
+                kept[name] = value.replace(external_id, "")
+            elif isinstance(value, list | dict) and sought in encode(value):
                 kept[name] = _without_id(value, external_id, ordered, in_order=name in ordered)
         written = encode(kept)
     return hashlib.sha256(written).digest()
