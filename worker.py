@@ -49,7 +49,7 @@ from workflows.retention import RetentionWorkflow
 from workflows.sweep import SweepWorkflow
 from workflows.sync import SyncWorkflow
 
-DETAIL_BATCHES = 4
+DETAIL_BATCHES = 8
 """Fewer activities for Temporal to keep; what a killed worker loses is one batch, since each is taken in by itself."""
 
 GRACEFUL_SHUTDOWN = timedelta(seconds=30)
@@ -57,11 +57,11 @@ GRACEFUL_SHUTDOWN = timedelta(seconds=30)
 
 WORKFLOWS = (SyncWorkflow, PortfolioWorkflow, SweepWorkflow, RetentionWorkflow)
 
-WORKFLOW_SLOTS = (5, 100)
+WORKFLOW_SLOTS = (10, 100)
 """At least and at most. Workflow tasks are short and small: the least is enough to get on with on a full machine."""
 
-LEAST_ACTIVITY_SLOTS = 8
-"""What a worker does even where memory or processors are short: two runs' default waves. They mostly wait for Graph."""
+LEAST_ACTIVITY_SLOTS = 16
+"""What a worker does even where memory or processors are short: four runs' default waves. They mostly wait for Graph."""
 
 RAMP_THROTTLE = timedelta(milliseconds=10)
 """Between two activities beyond the least; the SDK's own 50 ms would hold a worker to 20 of them a second."""
