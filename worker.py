@@ -190,6 +190,7 @@ def activities(
             family_pauses=True,
             detail_refresh=timedelta(hours=settings.detail_refresh_hours),
             merges_together=True,
+            keeps_timers=True,
             detail_batches=DETAIL_BATCHES,
         ),
     )

@@ -66,6 +66,8 @@ class RunPolicy(Message):
     """Within which time the details of every item are read again, though its list document is unchanged."""
     merges_together: bool = False
     """Whether waves that were fetched at about the same time are merged as one. Not so in runs of release 0.2.0."""
+    keeps_timers: bool = False
+    """Whether one timer serves several waits and not each has its own. Not so in runs of release 0.2.0."""
     detail_batches: int = 1
     """How many `$batch` requests one activity makes for details, one after the other. One in runs of release 0.2.0."""
 

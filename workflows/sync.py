@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -80,6 +80,8 @@ class SyncWorkflow:
         """Those of the fetches that read pages."""
         self._staged: list[StagedWave] = []
         self._upserts: list[asyncio.Task[None]] = []
+        self._timer: asyncio.Task[None] | None = None
+        self._timer_ends = workflow.now()
 
     @workflow.run
     async def run(self, sync: SyncInput) -> SyncResult:
@@ -135,6 +137,8 @@ class SyncWorkflow:
 
     async def _see_through(self, *, merging: bool) -> None:
         """Ends what is being fetched and, with `merging`, merges what has been; what becomes of it does not matter."""
+        if self._timer is not None:
+            self._timer.cancel()
         for fetch in self._fetches:
             fetch.cancel()
         await _settled(self._fetches)
@@ -208,8 +212,23 @@ class SyncWorkflow:
     async def _wait_for_wave(self, draining: bool) -> None:
         """Until a task in flight ends, or a waiting cursor is due."""
         due = None if draining else self._frontier.next_due(workflow.now())
-        timeout = None if due is None else max(0.0, (due - workflow.now()).total_seconds())
-        await workflow.wait([*self._fetches, *self._upserts], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        tasks = [*self._fetches, *self._upserts]
+        timeout = None
+        if due is not None and self._frontier.policy.keeps_timers:
+            tasks.append(self._timer_until(due))
+        elif due is not None:
+            timeout = max(0.0, (due - workflow.now()).total_seconds())
+        await workflow.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+
+    def _timer_until(self, due: datetime) -> asyncio.Task[None]:
+        """A durable timer until then, or until sooner: the one under way, if it ends in time."""
+        if self._timer is not None and not self._timer.done():
+            if self._timer_ends <= due:
+                return self._timer
+            self._timer.cancel()
+        self._timer_ends = due
+        self._timer = asyncio.create_task(workflow.sleep(due - workflow.now(), summary=_patience(due)))
+        return self._timer
 
     async def _wait_for_cursor(self) -> None:
         """Nothing in flight: a durable timer until the first cursor is due, in steps that keep the lease."""
@@ -223,7 +242,10 @@ class SyncWorkflow:
                 ActivityName.RENEW_LEASE, renew, RenewLeaseResult, policies.DATABASE, "keep the slot while waiting"
             )
             wait = policies.LEASE_RENEWAL
-        await workflow.sleep(max(wait, timedelta(0)), summary=f"Graph asked for patience until {due:%H:%M:%S}")
+        if self._frontier.policy.keeps_timers:
+            await workflow.wait([self._timer_until(workflow.now() + wait)])
+        else:
+            await workflow.sleep(max(wait, timedelta(0)), summary=_patience(due))
 
     async def _fetch(self, wave: list[Cursor]) -> None:
         """Fetches one wave and hands what it staged to a merge."""
@@ -449,6 +471,10 @@ async def _settled(tasks: Sequence[asyncio.Task[None]]) -> None:
     for task in tasks:
         if not task.cancelled():
             task.exception()
+
+
+def _patience(due: datetime) -> str:
+    return f"Graph asked for patience until {due:%H:%M:%S}"
 
 
 def _shortened(names: str, limit: int = 200) -> str:

@@ -44,7 +44,9 @@ class Script:
     """What Graph would answer: per collection the pages of its listing, in the order that they are asked for."""
 
     pages: dict[str, list[Page]]
-    policy: RunPolicy = field(default_factory=lambda: RunPolicy(family_pauses=True, merges_together=True))
+    policy: RunPolicy = field(
+        default_factory=lambda: RunPolicy(family_pauses=True, merges_together=True, keeps_timers=True)
+    )
     families: dict[str, str] = field(default_factory=dict)
     openings: list[str] = field(default_factory=list)
     before_fetch: Callable[[FetchPages], Awaitable[None]] | None = None

@@ -73,8 +73,8 @@ FIELDS = {
     "RenewLease": "run_id tenant_id",
     "RenewLeaseResult": "open",
     "Run": "run_id selection tenant_id workflow_id",
-    "RunPolicy": "cursor_attempts detail_batches detail_refresh family_pauses graph_patience merges_together"
-    " queue_patience waves_in_flight",
+    "RunPolicy": "cursor_attempts detail_batches detail_refresh family_pauses graph_patience keeps_timers"
+    " merges_together queue_patience waves_in_flight",
     "SweepResult": "closed expired",
     "SyncInput": "deep frontier selection tenant_id",
     "SyncProgress": "collections counts status waiting_for",

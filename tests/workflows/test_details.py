@@ -62,7 +62,7 @@ async def test_a_collection_that_nothing_is_pending_of_is_complete_at_once(skipp
 
 async def test_many_items_are_divided_between_the_waves_in_flight(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [200]}, pending={"a": 200})
-    script.policy = RunPolicy(family_pauses=True, merges_together=True, waves_in_flight=4)
+    script.policy = RunPolicy(family_pauses=True, merges_together=True, keeps_timers=True, waves_in_flight=4)
     assert (await run(skipping, script)).status is RunStatus.SUCCESS
     first = [request.shares[0] for request in script.details[:4]]
     assert [(share.part, share.of) for share in first] == [(0, 4), (1, 4), (2, 4), (3, 4)]
@@ -85,7 +85,7 @@ async def test_a_deep_run_says_so_to_every_merge(skipping: WorkflowEnvironment) 
 async def test_details_have_patience_that_begins_anew_with_each_step(skipping: WorkflowEnvironment) -> None:
     failures = [THROTTLED, UNAVAILABLE, None, UNAVAILABLE, THROTTLED, None]
     script = Script({"a": [7]}, pending={"a": 7}, detail_failures=failures)
-    script.policy = RunPolicy(family_pauses=True, merges_together=True, cursor_attempts=3)
+    script.policy = RunPolicy(family_pauses=True, merges_together=True, keeps_timers=True, cursor_attempts=3)
     result = await run(skipping, script)
     assert (result.status, result.counts.throttled) == (RunStatus.SUCCESS, 2)
     assert len(script.details) == 4 + 3
@@ -95,7 +95,7 @@ async def test_details_that_stay_away_leave_the_collection_listed_and_incomplete
     skipping: WorkflowEnvironment,
 ) -> None:
     script = Script({"a": [5], "b": [1]}, pending={"a": 5}, detail_failures=[UNAVAILABLE] * 50)
-    script.policy = RunPolicy(family_pauses=True, merges_together=True, cursor_attempts=4)
+    script.policy = RunPolicy(family_pauses=True, merges_together=True, keeps_timers=True, cursor_attempts=4)
     result = await run(skipping, script)
     assert (result.status, result.error_codes) == (RunStatus.PARTIAL, [ErrorCode.DETAIL_INCOMPLETE])
     assert len(script.details) == 4
@@ -129,7 +129,11 @@ async def test_answers_that_are_too_large_are_asked_for_in_smaller_waves(skippin
 async def test_a_run_is_cancelled_while_it_waits_for_details(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [3]}, pending={"a": 3}, detail_failures=[THROTTLED] * 100)
     script.policy = RunPolicy(
-        family_pauses=True, merges_together=True, graph_patience=timedelta(days=10), cursor_attempts=1000
+        family_pauses=True,
+        merges_together=True,
+        keeps_timers=True,
+        graph_patience=timedelta(days=10),
+        cursor_attempts=1000,
     )
     async with started(skipping, script) as handle:
         await script.detailing.wait()

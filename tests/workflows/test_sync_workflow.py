@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from temporalio import activity
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import WorkflowEnvironment
@@ -36,7 +37,7 @@ EXPIRED = CursorFailure(code=ErrorCode.GRAPH_PAGE_EXPIRED, retryable=False, rest
 
 
 def policy(**limits: Any) -> RunPolicy:
-    return RunPolicy(family_pauses=True, merges_together=True, **limits)
+    return RunPolicy(family_pauses=True, merges_together=True, keeps_timers=True, **limits)
 
 
 @asynccontextmanager
@@ -101,6 +102,18 @@ async def test_retry_after_is_waited_for_by_a_durable_timer(skipping: WorkflowEn
     assert description.close_time is not None
     assert description.close_time - description.start_time >= patience
     assert script.renewals > 0, "the slot is kept while the run waits"
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_one_timer_serves_while_other_families_are_read(skipping: WorkflowEnvironment, kept: bool) -> None:
+    throttled = THROTTLED.model_copy(update={"retry_after": timedelta(minutes=1)})
+    script = Script({"a": [1] * 6, "b": [throttled, 1]}, families={"b": "another"})
+    script.policy = RunPolicy(family_pauses=True, merges_together=True, keeps_timers=kept)
+    async with started(skipping, script) as handle:
+        await handle.result()
+        events = (await handle.fetch_history()).events
+    timers = sum(event.event_type == EventType.EVENT_TYPE_TIMER_STARTED for event in events)
+    assert timers == 1 if kept else timers > 3
 
 
 async def test_patience_ends_with_the_code_of_the_last_failure(skipping: WorkflowEnvironment) -> None:
