@@ -165,8 +165,15 @@ class FetchPagesResult(Message):
     """Set where the answer to several pages was too large to be taken in at once."""
 
 
+class PromisedWave(Message):
+    """So many rows are staged under this token."""
+
+    fetch_token: UUID
+    rows: int
+
+
 class UpsertItems(Message):
-    """Merge the rows of one fetch token, or of several, which promise `promised_rows` together.
+    """Merge the rows of one fetch token, and of further waves together with it.
 
     `restarted`: collections whose listing began anew in this run.
     `ended`: collections whose listing ends with these waves, and whose unlisted items are to be counted.
@@ -177,7 +184,7 @@ class UpsertItems(Message):
     run_id: UUID
     fetch_token: UUID
     promised_rows: int
-    more_tokens: list[UUID] = []
+    more_waves: list[PromisedWave] = []
     restarted: list[str] = []
     ended: list[str] = []
     detailed: list[str] = []
@@ -187,7 +194,7 @@ class UpsertItems(Message):
 
 
 class UpsertItemsResult(Message):
-    """What one merge did. With `lost` it did nothing: staged rows are gone, and the wave must be fetched again."""
+    """What one merge did. With `lost` it did nothing: staged rows are gone, and the waves must be fetched again."""
 
     created: int = 0
     changed: int = 0
@@ -202,6 +209,8 @@ class UpsertItemsResult(Message):
     pending: dict[str, int] = {}
     """Items of detailed collections whose details are to be read, by type key."""
     lost: bool = False
+    lost_tokens: list[UUID] = []
+    """Those of several waves whose staged rows are gone; the others are merged."""
 
 
 class ConfirmMissing(Message):

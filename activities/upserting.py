@@ -27,7 +27,7 @@ class UpsertActivities:
                         request.run_id,
                         request.fetch_token,
                         promised_rows=request.promised_rows,
-                        together_with=request.more_tokens,
+                        together_with={wave.fetch_token: wave.rows for wave in request.more_waves},
                         restarted=request.restarted,
                         detail_refresh=request.detail_refresh,
                         deep=request.deep,
@@ -43,4 +43,5 @@ class UpsertActivities:
                     await runs.renew_lease(session, request.run_id, LEASE)
             except merging.StagedRowsLostError:
                 return UpsertItemsResult(lost=True)
-            return UpsertItemsResult.model_validate({**merged._asdict(), "unlisted": unlisted, "pending": pending})
+            counted = {"unlisted": unlisted, "pending": pending, "lost": False, "lost_tokens": merged.lost}
+            return UpsertItemsResult.model_validate({**merged._asdict(), **counted})

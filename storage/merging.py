@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -31,10 +32,12 @@ class Merged(NamedTuple):
     duplicate_ids: list[tuple[str, str]]
     """(type key, external id), the first few."""
     reread: dict[str, int]
+    lost: list[UUID]
+    """The tokens whose staged rows are gone: a crash emptied the unlogged table. The others are merged."""
 
 
 class StagedRowsLostError(Exception):
-    """The tokens do not hold as many rows as they were promised to: a crash emptied the unlogged table."""
+    """None of the tokens holds as many rows as it was promised to: a crash emptied the unlogged table."""
 
 
 _CLAIM = text(
@@ -232,6 +235,12 @@ SELECT
     (SELECT count(*) FROM superseded WHERE details_complete) AS changed
 """)
 
+_COUNT_STAGED = text("""
+SELECT fetch_token, count(*) AS rows FROM staged_item_of_tenant
+WHERE run_id = :run_id AND fetch_token = ANY (:fetch_tokens)
+GROUP BY fetch_token
+""")
+
 _DISCARD = text("DELETE FROM staged_item_of_tenant WHERE run_id = :run_id AND fetch_token = ANY (:fetch_tokens)")
 
 
@@ -241,24 +250,29 @@ async def merge(
     fetch_token: UUID,
     *,
     promised_rows: int,
-    together_with: Sequence[UUID] = (),
+    together_with: Mapping[UUID, int] = MappingProxyType({}),
     restarted: Sequence[str] = (),
     detail_refresh: timedelta | None = None,
     deep: bool = False,
 ) -> Merged:
     """Merges the rows staged under `fetch_token`, once: a later call answers what the first one did.
 
-    `together_with` are the tokens of further waves; they are always given together, and `promised_rows` is their sum.
+    It holds `promised_rows`. `together_with` are the tokens of further waves and their rows; they are always given
+    together. Those of which rows are gone are named and not merged.
     `restarted` names collections whose listing began anew in this run, where an item that comes again is no repetition.
     Items whose details are to be read are left as pending: those whose list document is new, those whose details are
     older than `detail_refresh`, and with `deep` all.
-    Raises `StagedRowsLostError` where the tokens do not hold `promised_rows`; nothing is merged then.
+    Raises `StagedRowsLostError` where rows of all of them are gone; nothing is merged then.
     """
     earlier = await claim(session, run_id, fetch_token)
     if earlier is not None:
         pairs = [tuple(pair) for pair in earlier["duplicate_ids"]]
-        return Merged(**{"reread": {}, **earlier, "duplicate_ids": pairs})
-    waves = {"run_id": run_id, "fetch_tokens": [fetch_token, *together_with]}
+        lost = [UUID(token) for token in earlier.get("lost", ())]
+        return Merged(**{"reread": {}, **earlier, "duplicate_ids": pairs, "lost": lost})
+    promised = {fetch_token: promised_rows, **together_with}
+    lost = await _lost(session, run_id, promised) if together_with else []
+    tokens = [token for token in promised if token not in lost]
+    waves = {"run_id": run_id, "fetch_tokens": tokens}
     how = {
         "restarted": list(restarted),
         "named": NAMED_DUPLICATES,
@@ -266,8 +280,8 @@ async def merge(
         "deep": deep,
     }
     row = (await session.execute(_MERGE, {**waves, **how})).one()
-    if row.staged != promised_rows:
-        raise StagedRowsLostError(f"{row.staged} of {promised_rows} staged rows are there")
+    if not tokens or row.staged != sum(promised[token] for token in tokens):
+        raise StagedRowsLostError(f"{row.staged} of {sum(promised.values())} staged rows are there")
     seen_again = sum(row.duplicates.values()) + sum(row.reread.values())
     merged = Merged(
         created=row.created,
@@ -276,10 +290,17 @@ async def merge(
         duplicates=row.duplicates,
         reread=row.reread,
         duplicate_ids=[(type_key, external_id) for type_key, external_id in row.duplicate_ids],
+        lost=lost,
     )
     await record(session, run_id, fetch_token, merged._asdict())
     await session.execute(_DISCARD, waves)
     return merged
+
+
+async def _lost(session: AsyncSession, run_id: UUID, promised: Mapping[UUID, int]) -> list[UUID]:
+    waves = {"run_id": run_id, "fetch_tokens": list(promised)}
+    staged = {row.fetch_token: row.rows for row in await session.execute(_COUNT_STAGED, waves)}
+    return [token for token, rows in promised.items() if staged.get(token, 0) != rows]
 
 
 async def merge_whole(

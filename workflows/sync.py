@@ -27,6 +27,7 @@ with workflow.unsafe.imports_passed_through():
         FetchPagesResult,
         FinishRun,
         FinishRunResult,
+        PromisedWave,
         RenewLease,
         RenewLeaseResult,
         Run,
@@ -371,15 +372,15 @@ class SyncWorkflow:
     async def _upsert(self, waves: Sequence[StagedWave]) -> None:
         """Merges what was read; a crash of PostgreSQL empties the staging, and the pages are read again."""
         cursors = [cursor for wave in waves for cursor in wave.cursors]
-        first, *more = [wave.fetched.fetch_token for wave in waves]
+        first, *more = [PromisedWave(fetch_token=one.fetched.fetch_token, rows=one.fetched.rows) for one in waves]
         rows = sum(wave.fetched.rows for wave in waves)
         ended = self._frontier.ended_with(cursors)
         request = UpsertItems(
             tenant_id=self._run.tenant_id,
             run_id=self._run.run_id,
-            fetch_token=first,
-            promised_rows=rows,
-            more_tokens=more,
+            fetch_token=first.fetch_token,
+            promised_rows=first.rows,
+            more_waves=more,
             restarted=self._frontier.restarted,
             ended=self._frontier.confirmable(ended),
             detailed=self._frontier.detailed(ended),
@@ -389,12 +390,12 @@ class SyncWorkflow:
         upserted = await self._activity(
             ActivityName.UPSERT_ITEMS, request, UpsertItemsResult, policies.DATABASE, f"{rows} items"
         )
-        if upserted.lost:
-            for wave in waves:
+        self._frontier.fold_upsert(upserted)
+        for wave in waves:
+            if upserted.lost or wave.fetched.fetch_token in upserted.lost_tokens:
                 self._frontier.fold_lost(wave.cursors, wave.fetched.pages, policies.LOST_WAVE_ATTEMPTS)
-        else:
-            self._frontier.fold_upsert(upserted)
-            self._frontier.end_merging(cursors)
+            else:
+                self._frontier.end_merging(wave.cursors)
 
     async def _close_cancelled(self) -> SyncResult:
         """Closes the record as `cancelled`. Temporal's own cancellation is passed on once that is done."""

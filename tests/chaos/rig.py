@@ -136,9 +136,9 @@ class Rig:
         async with asyncio.timeout(RUN_SECONDS):
             await self.patiently(result)
 
-    async def sync(self, tenant: SimulatedTenant, selection: Selection) -> UUID:
+    async def sync(self, tenant: SimulatedTenant, selection: Selection, *, deep: bool = False) -> UUID:
         """A whole run; its id."""
-        run = await self.start(tenant, selection)
+        run = await self.start(tenant, selection, deep=deep)
         await self.wait_for(run)
         return run.run_id
 

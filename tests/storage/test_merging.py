@@ -126,7 +126,8 @@ async def test_waves_are_merged_together_once_and_an_item_that_two_hold_as_the_l
     answers = []
     for _ in range(2):
         async with database.tenant(TENANT) as session:
-            merged = await merging.merge(session, run.run_id, first, promised_rows=6, together_with=more)
+            rows = dict(zip(more, (2, 1), strict=True))
+            merged = await merging.merge(session, run.run_id, first, promised_rows=3, together_with=rows)
             answers.append(merged)
     assert answers[0] == answers[1]
     assert (merged.created, merged.changed, merged.unchanged) == (3, 0, 1)
@@ -143,17 +144,33 @@ async def test_waves_of_a_listing_that_began_anew_hold_no_duplicates(database: D
     run = await begin(database, TENANT, "a")
     first, *more = await _staged(database, run, [observation("a", "1")], [observation("a", "1")])
     async with database.tenant(TENANT) as session:
-        merged = await merging.merge(session, run.run_id, first, promised_rows=2, together_with=more, restarted=["a"])
+        merged = await merging.merge(
+            session, run.run_id, first, promised_rows=1, together_with=dict.fromkeys(more, 1), restarted=["a"]
+        )
     assert (merged.created, merged.unchanged, merged.duplicates, merged.reread) == (1, 0, {}, {"a": 1})
 
 
-async def test_waves_of_which_one_is_lost_are_not_merged(database: Database) -> None:
+@pytest.mark.parametrize("first_is_lost", [True, False])
+async def test_of_waves_that_are_merged_together_those_that_are_lost_are_named(
+    database: Database, first_is_lost: bool
+) -> None:
     run = await begin(database, TENANT, "a")
-    (first,) = await _staged(database, run, [observation("a", "1")])
-    with pytest.raises(merging.StagedRowsLostError, match="1 of 2"):
+    (staged,) = await _staged(database, run, [observation("a", "1")])
+    lost = uuid4()
+    first, other = (lost, staged) if first_is_lost else (staged, lost)
+    for _ in range(2):
         async with database.tenant(TENANT) as session:
-            await merging.merge(session, run.run_id, first, promised_rows=2, together_with=[uuid4()])
-    assert await items(database, TENANT) == {}
+            merged = await merging.merge(session, run.run_id, first, promised_rows=1, together_with={other: 1})
+        assert (merged.created, merged.lost) == (1, [lost])
+    assert (await items(database, TENANT)).keys() == {"1"}
+
+
+async def test_waves_that_are_all_lost_merge_nothing(database: Database) -> None:
+    run = await begin(database, TENANT, "a")
+    with pytest.raises(merging.StagedRowsLostError, match="0 of 3"):
+        async with database.tenant(TENANT) as session:
+            await merging.merge(session, run.run_id, uuid4(), promised_rows=1, together_with={uuid4(): 2})
+    assert await _count(database, "merged_wave") == 0
 
 
 async def test_an_older_observation_never_replaces_a_newer_one(database: Database) -> None:

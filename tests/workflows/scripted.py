@@ -53,6 +53,8 @@ class Script:
     before_upsert: Callable[[UpsertItems], Awaitable[None]] | None = None
     before_finish: Callable[[FinishRun], Awaitable[None]] | None = None
     losses: int = 0
+    part_losses: int = 0
+    """How many merges of several waves find the rows of the last one gone."""
     loops: bool = False
     confirmable: bool = True
     unlisted: dict[str, int] = field(default_factory=dict)
@@ -133,8 +135,15 @@ class Script:
         if self.losses:
             self.losses -= 1
             return UpsertItemsResult(lost=True)
+        waves = [request.promised_rows, *(wave.rows for wave in request.more_waves)]
+        lost = []
+        if self.part_losses and request.more_waves:
+            self.part_losses -= 1
+            lost = [request.more_waves[-1].fetch_token]
+            waves.pop()
         return UpsertItemsResult(
-            created=request.promised_rows,
+            created=sum(waves),
+            lost_tokens=lost,
             unlisted={key: self.unlisted.get(key, 0) for key in request.ended},
             pending={key: self.pending[key] for key in request.detailed},
         )

@@ -73,15 +73,15 @@ FIELDS = {
     "RenewLease": "run_id tenant_id",
     "RenewLeaseResult": "open",
     "Run": "run_id selection tenant_id workflow_id",
+    "PromisedWave": "fetch_token rows",
     "RunPolicy": "cursor_attempts detail_batches detail_refresh family_pauses graph_patience keeps_timers"
     " merges_together queue_patience waves_in_flight",
     "SweepResult": "closed expired",
     "SyncInput": "deep frontier selection tenant_id",
     "SyncProgress": "collections counts status waiting_for",
     "SyncResult": "counts error_codes run_id status",
-    "UpsertItems": "deep detail_refresh detailed ended fetch_token more_tokens promised_rows restarted run_id"
-    " tenant_id",
-    "UpsertItemsResult": "changed created duplicate_ids duplicates lost pending reread unchanged unlisted",
+    "UpsertItems": "deep detail_refresh detailed ended fetch_token more_waves promised_rows restarted run_id tenant_id",
+    "UpsertItemsResult": "changed created duplicate_ids duplicates lost lost_tokens pending reread unchanged unlisted",
 }
 """A running workflow may still send yesterday's messages: add fields with defaults, never take one away."""
 

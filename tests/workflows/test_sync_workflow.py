@@ -230,6 +230,22 @@ async def test_waves_that_are_lost_together_are_all_read_again(skipping: Workflo
     assert (result.counts.pages, result.counts.observed, result.counts.created) == (2, 5, 5)
 
 
+async def test_of_waves_merged_together_only_those_that_are_lost_are_read_again(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [3], "b": [2]}, families={"b": "another"}, part_losses=1)
+    read = []
+
+    async def serve_again(request: UpsertItems) -> None:
+        if len(script.upserts) == 1:
+            read.extend(script.fetches)
+            script.pages = {"a": [3], "b": [2]}
+
+    script.before_upsert = serve_again
+    result = await run(skipping, script)
+    assert (len(read), len(script.fetches)) == (2, 3)
+    assert (result.counts.pages, result.counts.observed, result.counts.created) == (2, 5, 5)
+    assert {one.outcome for one in script.finished[0].collections.values()} == {Outcome.COMPLETE}
+
+
 @pytest.mark.parametrize("together", [True, False])
 async def test_waves_fetched_at_about_the_same_time_are_merged_as_one(
     skipping: WorkflowEnvironment, together: bool
@@ -237,7 +253,7 @@ async def test_waves_fetched_at_about_the_same_time_are_merged_as_one(
     script = Script({"a": [3], "b": [2]}, families={"b": "another"})
     script.policy = RunPolicy(family_pauses=True, merges_together=together)
     result = await run(skipping, script)
-    assert [1 + len(request.more_tokens) for request in script.upserts] == ([2] if together else [1, 1])
+    assert [1 + len(request.more_waves) for request in script.upserts] == ([2] if together else [1, 1])
     assert sorted(key for request in script.upserts for key in request.ended) == ["a", "b"]
     assert result.counts.created == 5
 
@@ -254,7 +270,7 @@ async def test_what_is_much_is_merged_while_more_is_fetched(
 ) -> None:
     script = Script({"a": list(pages)})
     result = await run(skipping, script)
-    assert [1 + len(request.more_tokens) for request in script.upserts] == merges
+    assert [1 + len(request.more_waves) for request in script.upserts] == merges
     assert result.counts.created == sum(pages)
 
 
