@@ -1,15 +1,18 @@
 """Records one history of each shape of run: `python -m tests.histories.record NAME` writes them to a folder NAME.
 
-NAME is the release whose workflows are recorded. A folder that is there is never written again: its histories are what
-runs of that release look like, and every later release must be able to go on with them.
+NAME is the release whose workflows are recorded. A history that is there is never written again: it is what runs of
+that release look like, and every later release must be able to go on with it. Shapes that were thought of since are
+added with `--missing`, while the release is the one that is checked out.
 """
 
 import argparse
 import asyncio
+import re
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
@@ -19,20 +22,23 @@ from temporalio.worker import Worker
 
 from activities.messages import CursorFailure, FetchPages, UpsertItems
 from inventory.error_codes import ErrorCode
+from inventory.portfolio import TenantChoice
 from inventory.selection import Selection
 from process_exit import run_to_exit
+from tests.histories.portfolios import PORTFOLIO_SHAPES, SELECTION, PortfolioScript
 from tests.workflows.scripted import Script
-from workflows.messages import CancelRequest, SyncInput, SyncResult, sync_workflow_id
+from workflows.messages import CancelRequest, PortfolioInput, SyncInput, portfolio_workflow_id, sync_workflow_id
+from workflows.portfolio import PortfolioWorkflow
 from workflows.search_attributes import ALL
 from workflows.sync import SyncWorkflow
 
 HISTORIES = Path(__file__).parent
 IDENTITY = "recorder"
+STACK_TRACE = re.compile(r'(?<="stackTrace": )"(?:[^"\\]|\\.)*"')
+"""It names folders of the machine that recorded, and no workflow looks at it."""
 THROTTLED = CursorFailure(code=ErrorCode.GRAPH_THROTTLED, retryable=True, context={"http_status": 429})
 FORBIDDEN = CursorFailure(code=ErrorCode.GRAPH_PERMISSION_MISSING, retryable=False, context={"http_status": 403})
 PAUSED = THROTTLED.model_copy(update={"retry_after": timedelta(seconds=1)})
-
-Handle = WorkflowHandle[SyncWorkflow, SyncResult]
 
 
 def cancelled() -> Script:
@@ -73,8 +79,8 @@ SHAPES: dict[str, Callable[[], Script]] = {
 }
 
 
-async def record(folder: Path) -> None:
-    """Runs each shape on a dev server and writes its histories, one file an execution."""
+async def record(folder: Path, shapes: Sequence[str]) -> None:
+    """Runs these shapes on a dev server and writes their histories, one file an execution."""
     environment = await WorkflowEnvironment.start_local(
         dev_server_existing_path=str(Path(sysconfig.get_path("scripts")) / "temporal"),
         dev_server_extra_args=["--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=60"],
@@ -86,11 +92,14 @@ async def record(folder: Path) -> None:
             data_converter=pydantic_data_converter,
             identity=IDENTITY,
         )
-        for shape, script in SHAPES.items():
-            await _record_shape(client, shape, script(), folder)
+        for shape in shapes:
+            if shape in SHAPES:
+                await _record_run(client, shape, SHAPES[shape](), folder)
+            else:
+                await _record_portfolio(client, shape, PORTFOLIO_SHAPES[shape](shape).with_client(client), folder)
 
 
-async def _record_shape(client: Client, shape: str, script: Script, folder: Path) -> None:
+async def _record_run(client: Client, shape: str, script: Script, folder: Path) -> None:
     sync = SyncInput(tenant_id=uuid5(NAMESPACE_URL, shape), selection=Selection(type_keys=tuple(script.pages)))
     async with Worker(
         client, task_queue=shape, workflows=[SyncWorkflow], activities=script.activities(), identity=IDENTITY
@@ -101,28 +110,67 @@ async def _record_shape(client: Client, shape: str, script: Script, folder: Path
         if shape == "cancelled":
             await script.second_page.wait()
             await handle.signal(SyncWorkflow.cancel, CancelRequest(reason="recorded", requested_by=IDENTITY))
-        try:
-            await handle.result()
-        except WorkflowFailureError:
-            print(f"{shape}: failed")
-        executions = [one async for one in client.list_workflows(f"WorkflowId = '{handle.id}'")]
-        for number, execution in enumerate(sorted(executions, key=lambda one: one.start_time), start=1):
-            history = await client.get_workflow_handle(handle.id, run_id=execution.run_id).fetch_history()
-            path = folder / f"{shape}-{number}.json"
-            path.write_text(history.to_json() + "\n")
-            print(f"{path.name}: {len(history.events)} events")
+        await _write(client, shape, handle, folder)
+
+
+async def _record_portfolio(client: Client, shape: str, script: PortfolioScript, folder: Path) -> None:
+    portfolio = PortfolioInput(selection=SELECTION, chosen=TenantChoice(tenant_ids=tuple(script.tenants)))
+    async with Worker(
+        client,
+        task_queue=shape,
+        workflows=[PortfolioWorkflow, SyncWorkflow],
+        activities=script.activities(),
+        identity=IDENTITY,
+    ):
+        if script.joins_the_first:
+            sync = SyncInput(tenant_id=script.tenants[0], selection=SELECTION)
+            await client.start_workflow(
+                SyncWorkflow.run, sync, id=sync_workflow_id(sync.tenant_id, SELECTION), task_queue=shape
+            )
+            await script.fetching.wait()
+        handle = await client.start_workflow(
+            PortfolioWorkflow.run,
+            portfolio,
+            id=portfolio_workflow_id(SELECTION, portfolio.chosen),
+            task_queue=shape,
+        )
+        if script.cancels:
+            await script.fetching.wait()
+            await handle.signal(PortfolioWorkflow.cancel, CancelRequest(reason="recorded", requested_by=IDENTITY))
+        await _write(client, shape, handle, folder)
+
+
+async def _write(client: Client, shape: str, handle: WorkflowHandle[Any, Any], folder: Path) -> None:
+    """Waits for the end and writes one file an execution."""
+    try:
+        await handle.result()
+    except WorkflowFailureError:
+        print(f"{shape}: failed")
+    executions = [one async for one in client.list_workflows(f"WorkflowId = '{handle.id}'")]
+    for number, execution in enumerate(sorted(executions, key=lambda one: one.start_time), start=1):
+        history = await client.get_workflow_handle(handle.id, run_id=execution.run_id).fetch_history()
+        path = folder / f"{shape}-{number}.json"
+        path.write_text(STACK_TRACE.sub('""', history.to_json()) + "\n")
+        print(f"{path.name}: {len(history.events)} events")
 
 
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.histories.record", description="Records workflow histories.")
     parser.add_argument("name", help="the release, such as 0.2.0")
-    folder = HISTORIES / parser.parse_args().name
-    try:
-        folder.mkdir()
-    except FileExistsError:
+    parser.add_argument("--missing", action="store_true", help="add the shapes that the release's folder lacks")
+    arguments = parser.parse_args()
+    folder = HISTORIES / arguments.name
+    if folder.exists() and not arguments.missing:
         parser.error(f"{folder.name} has been recorded; recorded histories are never written again")
-    asyncio.run(record(folder))
+    folder.mkdir(exist_ok=True)
+    recorded = shapes_in(folder.glob("*.json"))
+    asyncio.run(record(folder, [shape for shape in (*SHAPES, *PORTFOLIO_SHAPES) if shape not in recorded]))
+
+
+def shapes_in(paths: Iterable[Path]) -> set[str]:
+    """The shapes that these files hold executions of."""
+    return {path.stem.rpartition("-")[0] for path in paths}
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
-from tests.histories.record import HISTORIES, SHAPES
+from tests.histories.portfolios import PORTFOLIO_SHAPES
+from tests.histories.record import HISTORIES, SHAPES, shapes_in
 from worker import WORKFLOWS
 
 RECORDED = sorted(HISTORIES.glob("*/*.json"))
@@ -24,8 +25,8 @@ async def test_a_recorded_history_replays(path: Path) -> None:
 
 
 def _recorded(path: Path) -> WorkflowHistory:
-    return WorkflowHistory.from_json("sync/recorded", path.read_text())
+    return WorkflowHistory.from_json("recorded", path.read_text())
 
 
 def test_each_shape_of_run_has_been_recorded() -> None:
-    assert {path.stem.rpartition("-")[0] for path in RECORDED} >= set(SHAPES)
+    assert shapes_in(RECORDED) >= {*SHAPES, *PORTFOLIO_SHAPES}
