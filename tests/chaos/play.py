@@ -12,6 +12,7 @@ from inventory.selection import Selection
 from local.simulated_graph import FaultKind, SimulatedTenant
 from storage.database import StorageUnavailableError
 from tests.chaos import invariants
+from tests.chaos.hostile import hostile
 from tests.chaos.rig import Rig, selection_of
 from tests.chaos.schedule import COLLECTIONS, DETAILS, Edit, Event, Schedule, Start
 from tests.readable_history import readable
@@ -95,7 +96,8 @@ class Play:
         name = f"{invariants.MARK} {self.schedule.seed}/{edit.pick}"
         if edit.action == "add" or not documents:
             original = documents[0] if documents else {}
-            self._tenant.add(path, {key: value for key, value in original.items() if key != "id"})
+            added = {key: value for key, value in original.items() if key != "id"}
+            self._tenant.add(path, added | hostile(Random(edit.pick), name) if edit.pick % 2 else added)
             return
         key = documents[edit.pick % len(documents)]["id"]
         match edit.action:
