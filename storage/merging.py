@@ -57,7 +57,9 @@ _RECORD = text(
 # What a list shows of an item with details (version 0 here) makes it seen and makes no version.
 # An item that several waves hold is merged as the last of them shows it.
 # `seen` puts the three together, for the planner takes a wave for one row: where it may, it compares each row of one
-# with each of another, which at a thousand rows is most of the merge. A full join can only be hashed or merged.
+# with each of another, which at a thousand rows is most of the merge. A full join can only be hashed or merged. For the
+# same reason what a wave has in the growing tables is looked up row by row (LATERAL … LIMIT): of a table that was small
+# when it was last analysed the planner would rather read all.
 _STAGED = """
 WITH staged AS MATERIALIZED (
     SELECT DISTINCT ON (type_key, external_id) type_key, external_id, display_name, meta, content_hash, document,
@@ -84,7 +86,10 @@ before AS MATERIALIZED (
     SELECT item.type_key, item.external_id, item.version_number, item.list_hash, item.details_complete,
         item.details_read_at, item.last_seen_at, item.last_seen_run_id,
         item.content_observed_at, item.content_observed_run_id
-    FROM staged JOIN inventory_item AS item USING (type_key, external_id)
+    FROM staged CROSS JOIN LATERAL (
+        SELECT * FROM inventory_item AS one
+        WHERE (one.type_key, one.external_id) = (staged.type_key, staged.external_id) LIMIT 1
+    ) AS item
 ),
 merged AS (
     INSERT INTO inventory_item AS item (
@@ -173,10 +178,13 @@ superseded AS (
     UPDATE item_version AS v
     SET last_observed_at = coalesce(seen.content_observed_at, seen.seen_before_at),
         last_observed_run_id = coalesce(seen.content_observed_run_id, seen.seen_before_by)
-    FROM seen
-    WHERE seen.is_new_version
-        AND (v.type_key, v.external_id, v.version_number) = (seen.type_key, seen.external_id, seen.version_number - 1)
-        AND v.last_observed_at IS NULL
+    FROM seen CROSS JOIN LATERAL (
+        SELECT one.ctid AS place FROM item_version AS one
+        WHERE (one.type_key, one.external_id, one.version_number)
+            = (seen.type_key, seen.external_id, seen.version_number - 1) LIMIT 1
+    ) AS old
+    WHERE seen.is_new_version AND seen.version_number > 1
+        AND v.ctid = old.place AND v.last_observed_at IS NULL
     RETURNING v.details_complete
 )
 """
