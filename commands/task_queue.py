@@ -1,6 +1,8 @@
 """The rate limits of the activity task queue, as Temporal itself keeps and enforces them."""
 
+import asyncio
 import struct
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -15,6 +17,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from connections import UnreachableError
+
+TOLD_WITHIN_SECONDS = 10
 
 
 class Rate(NamedTuple):
@@ -68,7 +72,10 @@ async def set_rates(
     identity: str,
     reason: str,
 ) -> None:
-    """Sets both limits, or takes away the one that is None. Raises `UnreachableError`."""
+    """Sets both limits, or takes away the one that is None, and waits until Temporal tells them so.
+
+    Raises `UnreachableError`.
+    """
     request = UpdateTaskQueueConfigRequest(
         namespace=client.namespace,
         identity=identity,
@@ -81,6 +88,16 @@ async def set_rates(
         await client.workflow_service.update_task_queue_config(request)
     except RPCError as error:
         raise _refused(error, "limit a task queue") from None
+    with suppress(TimeoutError):
+        async with asyncio.timeout(TOLD_WITHIN_SECONDS):
+            while not await _tells(client, task_queue, overall, per_tenant):  # noqa: ASYNC110 - it is in another process
+                await asyncio.sleep(0.1)
+
+
+async def _tells(client: Client, task_queue: str, overall: float | None, per_tenant: float | None) -> bool:
+    """A task queue learns of its limits a moment after Temporal has taken them."""
+    rates = await read_rates(client, task_queue)
+    return same_rate(rates.overall.per_second, overall) and same_rate(rates.per_tenant.per_second, per_tenant)
 
 
 def same_rate(one: float | None, other: float | None) -> bool:
