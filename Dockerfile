@@ -10,6 +10,7 @@ COPY requirements/runtime.txt requirements/runtime.txt
 RUN python -m pip install --require-hashes -r requirements/runtime.txt
 
 COPY activities activities
+COPY answers answers
 COPY commands commands
 COPY graph graph
 COPY inventory inventory

@@ -12,10 +12,12 @@ ALLOWED = {
     "graph": {"inventory"},
     "storage": {"inventory"},
     "activities": {"inventory", "graph", "storage"},
+    "answers": {"inventory", "graph.catalog", "storage"},
     "workflows": {"inventory", "activities.messages"},
 }
 OURS = {
     "activities",
+    "answers",
     "commands",
     "configuration",
     "connections",
