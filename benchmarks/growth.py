@@ -66,8 +66,17 @@ FILLED_AT_ONCE = 20_000
 _COPY_ITEMS = """
 COPY inventory_item (
     tenant_id, type_key, external_id, display_name, meta, content_hash, likeness_hash, version_number,
-    first_seen_at, first_seen_run_id, content_changed_at, last_seen_at, last_seen_run_id
+    first_seen_at, first_seen_run_id, content_changed_at, last_seen_at, last_seen_run_id, absent_from
 ) FROM STDIN
+"""
+
+_FILL_COVERAGE = """
+INSERT INTO collection_coverage (
+    tenant_id, type_key, run_id, run_started_at, outcome, first_listed_at, listed_run_id, listed_from, listed_at,
+    listed_cleanly
+)
+SELECT %(tenant)s, type_key, %(run)s, %(seen_at)s, 'complete', %(seen_at)s, %(run)s, %(seen_at)s, %(seen_at)s, true
+FROM unnest(CAST(%(type_keys)s AS text[])) AS type_key
 """
 
 _COPY_DOCUMENTS = "COPY document (tenant_id, content_hash, body, size) FROM STDIN"
@@ -178,18 +187,17 @@ def fill(url: str, size: int, tenant_id: UUID = TENANT) -> None:
     earlier = seen_at - timedelta(days=RUNS_OF_A_TENANT)
     with psycopg.connect(url) as connection, connection.cursor() as cursor:
         cursor.execute("INSERT INTO tenant (tenant_id, name) VALUES (%s, %s)", (tenant_id, f"tenant {tenant_id}"))
-        cursor.execute(
-            _FILL_RUNS,
-            {
-                "tenant": tenant_id,
-                "run": run_id,
-                "hash": SELECTION.hash(),
-                "selection": SELECTION.canonical_json().decode(),
-                "runs": RUNS_OF_A_TENANT,
-                "seen_at": seen_at,
-                "type_keys": list(SELECTION.type_keys),
-            },
-        )
+        filled_runs = {
+            "tenant": tenant_id,
+            "run": run_id,
+            "hash": SELECTION.hash(),
+            "selection": SELECTION.canonical_json().decode(),
+            "runs": RUNS_OF_A_TENANT,
+            "seen_at": seen_at,
+            "type_keys": list(SELECTION.type_keys),
+        }
+        cursor.execute(_FILL_RUNS, filled_runs)
+        cursor.execute(_FILL_COVERAGE, filled_runs)
         for start in range(0, size, FILLED_AT_ONCE):
             numbers = range(start, min(start + FILLED_AT_ONCE, size))
             filled = [observation(number) for number in numbers]
@@ -199,7 +207,8 @@ def fill(url: str, size: int, tenant_id: UUID = TENANT) -> None:
                 _COPY_ITEMS,
                 (
                     (tenant_id, one.type_key, one.external_id, one.display_name, orjson.dumps(one.meta).decode(),
-                     one.content_hash, one.likeness_hash, 1, earlier, run_id, earlier, last_seen_at, run_id)
+                     one.content_hash, one.likeness_hash, 1, earlier, run_id, earlier, last_seen_at, run_id,
+                     seen_at if last_seen_at < seen_at else None)
                     for one, last_seen_at in zip(filled, seen, strict=True)
                 ),
             )  # fmt: skip

@@ -44,7 +44,8 @@ WITH asked AS MATERIALIZED (
 """
 
 _FOUND = text(f"""{_LOCKED}
-UPDATE inventory_item AS item SET last_seen_at = clock_timestamp(), last_seen_run_id = :run_id
+UPDATE inventory_item AS item
+SET last_seen_at = clock_timestamp(), last_seen_run_id = :run_id, absent_from = NULL
 FROM asked
 WHERE (item.tenant_id, item.type_key, item.external_id) = (asked.tenant_id, asked.type_key, asked.external_id)
     AND item.last_seen_at < (SELECT started_at FROM sync_run WHERE run_id = :run_id)

@@ -143,6 +143,7 @@ merged AS (
                 THEN excluded.content_changed_at
             ELSE item.content_changed_at
         END,
+        absent_from = CASE WHEN item.absent_from > excluded.last_seen_at THEN item.absent_from END,
         last_seen_at = excluded.last_seen_at,
         last_seen_run_id = excluded.last_seen_run_id
     WHERE item.last_seen_at < excluded.last_seen_at

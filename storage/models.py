@@ -174,6 +174,34 @@ class StagedItem(Base):
     staged_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
 
 
+class CollectionCoverage(Base):
+    """How far one collection has been read: by the latest completed run that selected it, by the latest that could."""
+
+    __tablename__ = "collection_coverage"
+    __table_args__ = (
+        CheckConstraint(one_of("outcome", Outcome), name="outcome_known"),
+        CheckConstraint(
+            "num_nulls(first_listed_at, listed_run_id, listed_from, listed_at, listed_cleanly) IN (0, 5)",
+            name="listed_as_a_whole",
+        ),
+        {"postgresql_with": {"fillfactor": "50"}, "comment": "how far each collection has been read"},
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(
+        ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT
+    )
+    type_key: Mapped[str] = mapped_column(primary_key=True)
+    run_id: Mapped[UUID] = mapped_column(comment="the latest completed run that selected the collection")
+    run_started_at: Mapped[datetime]
+    outcome: Mapped[str]
+    error_code: Mapped[str | None]
+    first_listed_at: Mapped[datetime | None] = mapped_column(comment="when a run first had listed it to its end")
+    listed_run_id: Mapped[UUID | None] = mapped_column(comment="the latest run that listed it to its end")
+    listed_from: Mapped[datetime | None] = mapped_column(comment="when that run started")
+    listed_at: Mapped[datetime | None] = mapped_column(comment="when that run ended")
+    listed_cleanly: Mapped[bool | None] = mapped_column(comment="that run was a success without an error")
+
+
 class MergedWave(Base):
     """A wave that has been merged, and what the merge did: the answer for an attempt that comes late."""
 
@@ -234,6 +262,13 @@ class InventoryItem(Base):
         CheckConstraint(
             "(missing_confirmed_at IS NULL) = (missing_confirmed_run_id IS NULL)", name="missing_confirmed_by_a_run"
         ),
+        Index(
+            "inventory_item_absent",
+            "tenant_id",
+            "type_key",
+            "external_id",
+            postgresql_where=text("absent_from IS NOT NULL"),
+        ),
         {"postgresql_with": {"fillfactor": "50"}},
     )
 
@@ -266,6 +301,47 @@ class InventoryItem(Base):
     recreates_external_id: Mapped[str | None] = mapped_column(
         comment="an item that was gone when this one came, the same but for its id"
     )
+    absent_from: Mapped[datetime | None] = mapped_column(
+        comment="start of the run whose complete listing first did not show it; null while it is listed"
+    )
+
+
+class ItemAbsence(Base):
+    """From when to when a complete listing did not show an item: one row each time it went missing."""
+
+    __tablename__ = "item_absence"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "type_key", "external_id"],
+            ["inventory_item.tenant_id", "inventory_item.type_key", "inventory_item.external_id"],
+        ),
+        CheckConstraint("evidence IN ('confirmed', 'not_listed')", name="evidence_known"),
+        CheckConstraint("confidence IN ('high', 'low')", name="confidence_known"),
+        CheckConstraint("(came_back_at IS NULL) = (came_back_run_id IS NULL)", name="came_back_in_a_run"),
+        CheckConstraint("last_seen_at < absent_from", name="seen_before_absent"),
+        Index("item_absence_noticed", "tenant_id", "noticed_at"),
+        Index(
+            "item_absence_came_back",
+            "tenant_id",
+            "came_back_at",
+            postgresql_where=text("came_back_at IS NOT NULL"),
+        ),
+        {"comment": "from when to when a complete listing did not show an item"},
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
+    type_key: Mapped[str] = mapped_column(primary_key=True)
+    external_id: Mapped[str] = mapped_column(primary_key=True)
+    absent_from: Mapped[datetime] = mapped_column(
+        primary_key=True, comment="start of the run whose complete listing first did not show it"
+    )
+    run_id: Mapped[UUID]
+    noticed_at: Mapped[datetime] = mapped_column(server_default=CLOCK, comment="when that run ended")
+    last_seen_at: Mapped[datetime]
+    evidence: Mapped[str]
+    confidence: Mapped[str]
+    came_back_at: Mapped[datetime | None]
+    came_back_run_id: Mapped[UUID | None]
 
 
 class ItemVersion(Base):
@@ -279,6 +355,7 @@ class ItemVersion(Base):
         ),
         ForeignKeyConstraint(["tenant_id", "content_hash"], ["document.tenant_id", "document.content_hash"]),
         Index("item_version_by_document", "tenant_id", "content_hash"),
+        Index("item_version_observed", "tenant_id", "first_observed_at"),
     )
 
     tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)

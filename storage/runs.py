@@ -1,6 +1,6 @@
 """Run records: opening one with a slot, keeping its lease, closing it. All idempotent by run id."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import COMPLETED_STATUSES, CollectionResult, Counts, Outcome, RunStatus
 from inventory.selection import Selection
+from storage.absences import mark_absent
+from storage.coverage import record_coverage
 from storage.details import settle
 from storage.models import COUNT_NAMES
 from storage.recreating import link_recreated
@@ -174,8 +176,13 @@ async def close_abandoned(session: AsyncSession, run_id: UUID) -> bool:
     """Closes a run as `failed` with `run_abandoned`; False where it has ended or has renewed its lease meanwhile."""
     closed = (await session.execute(_CLOSE_ABANDONED_RUN, {"run_id": run_id})).first()
     if closed is not None:
-        await settle(session, run_id)
+        await _settle_abandoned(session, run_id)
     return closed is not None
+
+
+async def _settle_abandoned(session: AsyncSession, run_id: UUID) -> None:
+    await settle(session, run_id)
+    await record_coverage(session, run_id, cleanly=False)
 
 
 async def _ensure_run(session: AsyncSession, run: RunIdentity, lease: timedelta) -> RunStatus | None:
@@ -183,7 +190,7 @@ async def _ensure_run(session: AsyncSession, run: RunIdentity, lease: timedelta)
     identity = _identity(run)
     await session.execute(_TENANT, {"name": run.tenant_name})
     for abandoned in await session.execute(_CLOSE_ABANDONED_PREDECESSOR, identity):
-        await settle(session, abandoned.run_id)
+        await _settle_abandoned(session, abandoned.run_id)
     await session.execute(_QUEUE, {**identity, "lease": lease})
     status = (await session.execute(_STATUS, {"run_id": run.run_id})).scalar_one_or_none()
     if status is None:
@@ -208,9 +215,16 @@ class Ending(NamedTuple):
     cancel_reason: str | None = None
 
 
+# What a complete listing did not show is marked; of the other collections all may be unseen.
 _COUNT_MISSING = text("""
-SELECT count(*) FROM inventory_item
-WHERE type_key = ANY (:type_keys) AND last_seen_at < (SELECT started_at FROM sync_run WHERE run_id = :run_id)
+WITH run AS MATERIALIZED (SELECT started_at FROM sync_run WHERE run_id = :run_id)
+SELECT (
+    SELECT count(*) FROM inventory_item
+    WHERE absent_from IS NOT NULL AND type_key = ANY (:listed) AND last_seen_at < (SELECT started_at FROM run)
+) + (
+    SELECT count(*) FROM inventory_item
+    WHERE type_key = ANY (:not_listed) AND last_seen_at < (SELECT started_at FROM run)
+)
 """)
 
 _FINISH = text(f"""
@@ -254,18 +268,6 @@ async def finish_run(session: AsyncSession, run: RunIdentity, ending: Ending) ->
         if RunStatus(recorded.status).ended:
             return RunStatus(recorded.status), Counts(**{name: getattr(recorded, name) for name in COUNT_NAMES})
     await _queue_collections(session, run)
-    counts = ending.counts.model_copy(update={"missing": await _count_missing(session, run, ending.status)})
-    await session.execute(
-        _FINISH,
-        {
-            "run_id": run.run_id,
-            "status": ending.status,
-            "error_codes": list(ending.error_codes),
-            "cancel_requested_by": ending.cancel_requested_by,
-            "cancel_reason": ending.cancel_reason,
-            **counts.model_dump(),
-        },
-    )
     incomplete = await settle(session, run.run_id)
     results = [
         {
@@ -282,18 +284,34 @@ async def finish_run(session: AsyncSession, run: RunIdentity, ending: Ending) ->
     await session.execute(_FINISH_COLLECTIONS, {"run_id": run.run_id, "results": orjson.dumps(results).decode()})
     listed = [key for key, result in ending.collections.items() if result.outcome is Outcome.COMPLETE]
     await link_recreated(session, run.run_id, listed)
+    counts = ending.counts.model_copy(update={"missing": await _take_in_coverage(session, run, ending, listed)})
+    await session.execute(
+        _FINISH,
+        {
+            "run_id": run.run_id,
+            "status": ending.status,
+            "error_codes": list(ending.error_codes),
+            "cancel_requested_by": ending.cancel_requested_by,
+            "cancel_reason": ending.cancel_reason,
+            **counts.model_dump(),
+        },
+    )
     await session.execute(_FORGET_WAVES, {"run_id": run.run_id})
     await discard_staged(session, run.run_id)
     return ending.status, counts
 
 
-async def _count_missing(session: AsyncSession, run: RunIdentity, status: RunStatus) -> int:
-    """How many items the run leaves missing; none for a cancelled run, which answers nothing about missing."""
-    if status not in COMPLETED_STATUSES:
+async def _take_in_coverage(session: AsyncSession, run: RunIdentity, ending: Ending, listed: Collection[str]) -> int:
+    """What the run has covered, and how many items it leaves missing; a cancelled run answers nothing."""
+    if ending.status not in COMPLETED_STATUSES:
         return 0
-    parameters = {"run_id": run.run_id, "type_keys": list(run.selection.type_keys)}
-    count: int = (await session.execute(_COUNT_MISSING, parameters)).scalar_one()
-    return count
+    cleanly = ending.status is RunStatus.SUCCESS and not ending.error_codes
+    await record_coverage(session, run.run_id, cleanly=cleanly)
+    await mark_absent(session, run.selection.type_keys)
+    not_listed = [key for key in run.selection.type_keys if key not in listed]
+    parameters = {"run_id": run.run_id, "listed": list(listed), "not_listed": not_listed}
+    missing: int = (await session.execute(_COUNT_MISSING, parameters)).scalar_one()
+    return missing
 
 
 async def _queue_collections(session: AsyncSession, run: RunIdentity) -> None:

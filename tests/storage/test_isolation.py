@@ -15,10 +15,23 @@ from inventory.missing import RunCoverage
 from inventory.outcomes import Counts, Outcome, RunStatus
 from inventory.portfolio import PortfolioCounts, TenantChoice
 from inventory.selection import Selection
-from storage import confirming, details, documents, merging, pacing, portfolio, queries, runs, staging, versions
+from storage import (
+    confirming,
+    coverage,
+    details,
+    documents,
+    merging,
+    names,
+    pacing,
+    portfolio,
+    queries,
+    runs,
+    staging,
+    versions,
+)
 from storage.database import Database
 from storage.models import Base
-from tests.storage.support import LEASE, SLOTS, begin, end, identity, land, listed, observation
+from tests.storage.support import LEASE, SLOTS, begin, end, identity, land, listed, observation, sync
 
 MINE, THEIRS = uuid4(), uuid4()
 
@@ -27,6 +40,8 @@ TABLES = frozenset(
         "tenant",
         "sync_run",
         "sync_run_collection",
+        "collection_coverage",
+        "item_absence",
         "staged_item",
         "merged_wave",
         "request_pace",
@@ -48,6 +63,8 @@ READABLE = {"staged_item": "staged_item_of_tenant"}
 @pytest.fixture
 async def their_run(database: Database) -> runs.RunIdentity:
     """Another tenant's open run, with rows in every table."""
+    await sync(database, THEIRS, [observation("b", "7")], "b")
+    await sync(database, THEIRS, [], "b")
     run = await begin(database, THEIRS, "a")
     await land(database, THEIRS, run, [observation("a", "1", displayName="secret"), listed("a", "3")])
     async with database.tenant(THEIRS) as session:
@@ -115,6 +132,10 @@ INSERTS = {
     " VALUES (:theirs, 'a', '1', 1, 'me')",
     "portfolio_run_tenant": "(tenant_id, portfolio_run_id, status, joined)"
     " VALUES (:theirs, gen_random_uuid(), 'success', false)",
+    "collection_coverage": "(tenant_id, type_key, run_id, run_started_at, outcome)"
+    " VALUES (:theirs, 'a', :run_id, now(), 'failed')",
+    "item_absence": "(tenant_id, type_key, external_id, absent_from, run_id, last_seen_at, evidence, confidence)"
+    " VALUES (:theirs, 'a', '1', now(), :run_id, now() - interval '1 day', 'confirmed', 'high')",
     "pending_item": "(tenant_id, run_id, type_key, external_id, shard, list_hash, list_document, list_document_size)"
     " VALUES (:theirs, :run_id, 'a', '9', 0, '', '', 0)",
 }
@@ -193,6 +214,8 @@ async def _crossing_queries(
         "portfolio_record": lambda: portfolio.portfolio_record(session, PORTFOLIO.portfolio_run_id),
         "ids_beginning": lambda: portfolio.ids_beginning(session, str(PORTFOLIO.portfolio_run_id)),
         "recent_portfolio_runs": lambda: portfolio.recent_portfolio_runs(session, 100),
+        "coverage": lambda: coverage.coverage(session),
+        "display_names": lambda: names.display_names(session, [("a", "1")]),
         "renew_lease": lambda: runs.renew_lease(session, theirs.run_id, LEASE),
     }
 

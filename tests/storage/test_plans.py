@@ -130,6 +130,18 @@ async def test_what_a_collection_misses_is_read_by_index(filled: Database, expla
     explained.assert_by_index()
 
 
+async def test_what_is_missing_from_all_collections_is_read_by_the_index_of_absent_items(
+    filled: Database, explained: Explained
+) -> None:
+    async with filled.tenant(MINE, read_only=True) as session:
+        question = await queries.question(session)
+        assert question is not None
+        found = [item async for item in queries.missing_items(session, question, None, PAGE)]
+    assert found
+    assert "inventory_item_absent" in {node.by for node in explained.nodes}
+    explained.assert_by_index()
+
+
 async def test_run_records_and_items_are_found_by_index(filled: Database, explained: Explained) -> None:
     some = observation(7)
     async with filled.tenant(MINE, read_only=True) as session:

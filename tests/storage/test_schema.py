@@ -36,6 +36,13 @@ def test_the_migrations_make_what_the_models_say(database_url: str) -> None:
 FILLED_AT_0001 = """
 SELECT set_config('app.tenant_id', gen_random_uuid()::text, false);
 INSERT INTO tenant (name) VALUES ('Contoso');
+INSERT INTO sync_run (run_id, workflow_id, selection_hash, selection, status, started_at, finished_at)
+    SELECT gen_random_uuid(), 'sync/y', repeat('b', 64), '{}', 'success', now() + hour * interval '1 hour',
+        now() + hour * interval '1 hour' + interval '1 minute'
+    FROM generate_series(-2, 2) AS hour;
+INSERT INTO sync_run_collection (run_id, type_key, outcome)
+    SELECT run_id, 'groups', CASE WHEN started_at > now() + interval '90 minutes' THEN 'failed' ELSE 'complete' END
+    FROM sync_run;
 INSERT INTO sync_run (run_id, workflow_id, selection_hash, selection, lease_expires_at)
     VALUES (gen_random_uuid(), 'sync/x', repeat('a', 64), '{}', clock_timestamp() + interval '1 minute');
 INSERT INTO inventory_item (type_key, external_id, display_name, meta, content_hash, version_number, first_seen_at,
@@ -48,6 +55,16 @@ INSERT INTO item_version (type_key, external_id, version_number, content_hash, o
     SELECT type_key, external_id, number, sha256(CASE number WHEN 1 THEN '0' ELSE external_id END::bytea), now(),
         first_seen_run_id
     FROM inventory_item, generate_series(1, 2) AS number
+"""
+
+# The run of one hour later has not seen the groups, the one of two hours later could not tell.
+FILLED_IN = """
+SELECT count(*), count(DISTINCT item.absent_from), bool_and(noticed_at = absence.absent_from + interval '1 minute'),
+    bool_and((evidence, confidence) = ('not_listed', 'high')),
+    bool_and((outcome, listed_from) = ('failed', item.absent_from)), bool_and(first_listed_at < listed_from)
+FROM inventory_item AS item JOIN item_absence AS absence USING (tenant_id, type_key, external_id, absent_from)
+    JOIN collection_coverage USING (tenant_id, type_key)
+WHERE item.absent_from > item.last_seen_at
 """
 
 UPGRADED = """
@@ -70,8 +87,14 @@ def test_an_upgrade_from_the_first_release_keeps_what_is_there(empty_database_ur
     with engine.connect() as connection:
         kept = connection.execute(text(UPGRADED)).one()
         documents = connection.execute(text("SELECT content_hash, body, size FROM document")).all()
-        turn = connection.execute(text("SELECT may_start, ahead FROM slot_turn((SELECT run_id FROM sync_run), 2, 20)"))
+        turn = connection.execute(
+            text(
+                "SELECT may_start, ahead FROM slot_turn((SELECT run_id FROM sync_run WHERE started_at IS NULL), 2, 20)"
+            )
+        )
         assert (tuple(kept), tuple(turn.one())) == ((3000, 1500, 3000, 6000, 3000), (True, 0))
+        assert tuple(connection.execute(text(FILLED_IN)).one()) == (1500, 1, True, True, True, True)
+        assert connection.execute(text("SELECT count(absent_from) FROM inventory_item")).scalar_one() == 1500
     assert sorted(decompress(row.body) for row in documents) == sorted(str(n).encode() for n in range(1501))
     assert all(sha256(decompress(row.body)).digest() == bytes(row.content_hash) for row in documents)
     assert all(len(decompress(row.body)) == row.size for row in documents)

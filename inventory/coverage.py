@@ -1,0 +1,41 @@
+"""How far a collection has been read: what an answer about it rests on."""
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import Outcome
+
+
+class Coverage(BaseModel):
+    """One collection of a tenant: what the latest completed run came to, and when one last listed it to its end.
+
+    `run_id`, `outcome` and `error_code` are of the latest completed run that selected it. The `listed_` fields are of
+    the latest run that listed it to its end, from its start (`listed_from`) to its end (`listed_at`); all null where
+    none has. `listed_cleanly`: that run was a success without an error.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    type_key: str
+    run_id: UUID
+    run_started_at: datetime
+    outcome: Outcome
+    error_code: ErrorCode | None
+    first_listed_at: datetime | None
+    listed_run_id: UUID | None
+    listed_from: datetime | None
+    listed_at: datetime | None
+    listed_cleanly: bool | None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the latest completed run listed it to its end."""
+        return self.outcome is Outcome.COMPLETE
+
+    @property
+    def reason(self) -> str:
+        """Why the latest run does not tell all of it: `incomplete:graph_throttled`."""
+        return f"{self.outcome}:{self.error_code}" if self.error_code else str(self.outcome)

@@ -1,0 +1,39 @@
+"""Absences: items that a complete listing did not show, marked once, when the run that noticed it ends.
+
+The mark on an item is what `missing` is read by; it goes with the observation that makes the item seen again, and a
+trigger notes when that was.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+# Rows are locked in key order, as merges lock them; what has been seen while the lock was waited for is left out.
+_MARK = text("""
+WITH unlisted AS MATERIALIZED (
+    SELECT item.tenant_id, item.type_key, item.external_id, item.last_seen_at,
+        coverage.listed_from, coverage.listed_run_id, coverage.listed_cleanly,
+        item.missing_confirmed_at > item.last_seen_at AS is_confirmed
+    FROM collection_coverage AS coverage JOIN inventory_item AS item USING (tenant_id, type_key)
+    WHERE coverage.type_key = ANY (:type_keys)
+        AND item.last_seen_at < coverage.listed_from AND item.absent_from IS NULL
+    ORDER BY item.type_key, item.external_id
+    FOR UPDATE OF item
+),
+marked AS (
+    UPDATE inventory_item AS item SET absent_from = unlisted.listed_from FROM unlisted
+    WHERE (item.tenant_id, item.type_key, item.external_id)
+        = (unlisted.tenant_id, unlisted.type_key, unlisted.external_id)
+)
+INSERT INTO item_absence (type_key, external_id, absent_from, run_id, last_seen_at, evidence, confidence)
+SELECT type_key, external_id, listed_from, listed_run_id, last_seen_at,
+    CASE WHEN is_confirmed THEN 'confirmed' ELSE 'not_listed' END,
+    CASE WHEN listed_cleanly THEN 'high' ELSE 'low' END
+FROM unlisted
+""")
+
+
+async def mark_absent(session: AsyncSession, type_keys: Sequence[str]) -> None:
+    """Marks the items of these collections that the latest complete listing did not show and nothing has seen since."""
+    await session.execute(_MARK, {"type_keys": list(type_keys)})

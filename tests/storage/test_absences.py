@@ -1,0 +1,168 @@
+"""When an item went missing and came back, and how far each collection was read: noticed once, by runs that end."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import Outcome, RunStatus
+from storage import confirming, coverage, merging, queries, runs, staging
+from storage.database import Database
+from storage.names import display_names
+from tests.storage.support import begin, end, land, observation, sync
+
+TENANT = uuid4()
+ONE, TWO = observation("a", "1", displayName="One"), observation("a", "2")
+OTHER = observation("b", "9")
+
+FAILED = {"a": (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)}
+A_COMPLETE = {"a": (Outcome.COMPLETE, None), "b": (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)}
+
+
+async def absences(database: Database) -> list[tuple[Any, ...]]:
+    """Each absence: id, evidence, confidence, whether the item has come back."""
+    async with database.tenant(TENANT, read_only=True) as session:
+        rows = await session.execute(
+            text(
+                "SELECT external_id, evidence, confidence, came_back_at IS NOT NULL FROM item_absence"
+                " ORDER BY noticed_at, type_key, external_id"
+            )
+        )
+        return [tuple(row) for row in rows]
+
+
+async def marked(database: Database) -> set[str]:
+    async with database.tenant(TENANT, read_only=True) as session:
+        rows = await session.execute(text("SELECT external_id FROM inventory_item WHERE absent_from IS NOT NULL"))
+        return set(rows.scalars())
+
+
+async def missing(database: Database, *type_keys: str) -> set[str]:
+    async with database.tenant(TENANT, read_only=True) as session:
+        asked = await queries.question(session)
+        assert asked is not None
+        return {item.external_id async for item in queries.missing_items(session, asked, type_keys or None)}
+
+
+async def test_an_item_goes_missing_once_and_comes_back_once(database: Database) -> None:
+    await sync(database, TENANT, [ONE, TWO], "a")
+    for _ in range(2):
+        await sync(database, TENANT, [ONE], "a")
+        assert await marked(database) == await missing(database) == {"2"}
+    assert await absences(database) == [("2", "not_listed", "high", False)]
+    for _ in range(2):
+        await sync(database, TENANT, [ONE, TWO], "a")
+        assert await marked(database) == await missing(database) == set()
+    assert await absences(database) == [("2", "not_listed", "high", True)]
+    await sync(database, TENANT, [ONE], "a")
+    assert [absence[3] for absence in await absences(database)] == [True, False]
+
+
+@pytest.mark.parametrize("status", [RunStatus.PARTIAL, RunStatus.FAILED])
+async def test_a_collection_that_was_not_listed_to_its_end_marks_nothing_and_all_of_it_is_missing(
+    database: Database, status: RunStatus
+) -> None:
+    await sync(database, TENANT, [ONE, TWO], "a")
+    await sync(database, TENANT, [], "a", status=status, outcomes=FAILED)
+    assert await absences(database) == []
+    assert await marked(database) == set()
+    assert await missing(database) == {"1", "2"}
+
+
+async def test_what_a_complete_collection_of_a_partial_run_does_not_show_is_absent_with_low_confidence(
+    database: Database,
+) -> None:
+    await sync(database, TENANT, [ONE, TWO, OTHER], "a", "b")
+    await sync(database, TENANT, [ONE], "a", "b", status=RunStatus.PARTIAL, outcomes=A_COMPLETE)
+    assert await absences(database) == [("2", "not_listed", "low", False)]
+    assert await missing(database) == {"2", "9"}
+
+
+async def test_a_cancelled_run_marks_nothing(database: Database) -> None:
+    await sync(database, TENANT, [ONE, TWO], "a")
+    await sync(database, TENANT, [ONE], "a", status=RunStatus.CANCELLED)
+    assert (await absences(database), await marked(database)) == ([], set())
+
+
+async def test_what_a_get_by_id_has_not_found_is_confirmed_and_what_it_has_found_is_not_absent(
+    database: Database,
+) -> None:
+    await sync(database, TENANT, [ONE, TWO], "a")
+    run = await begin(database, TENANT, "a")
+    async with database.tenant(TENANT) as session:
+        await confirming.record_gone(session, run.run_id, [confirming.Unlisted("a", "1")])
+        await confirming.record_found(session, run.run_id, [confirming.Unlisted("a", "2")])
+    await end(database, TENANT, run)
+    assert await absences(database) == [("1", "confirmed", "high", False)]
+    later = await begin(database, TENANT, "a")
+    async with database.tenant(TENANT) as session:
+        await confirming.record_found(session, later.run_id, [confirming.Unlisted("a", "1")])
+    assert await absences(database) == [("1", "confirmed", "high", True)]
+    assert await marked(database) == set()
+
+
+async def test_an_observation_from_before_the_listing_does_not_end_an_absence(database: Database) -> None:
+    await sync(database, TENANT, [ONE], "a")
+    slow, token = await begin(database, TENANT, "a", "b"), uuid4()
+    async with database.tenant(TENANT) as session:
+        await staging.stage(session, slow.run_id, token, [ONE, TWO])
+    await sync(database, TENANT, [], "a")
+    assert await absences(database) == [("1", "not_listed", "high", False)]
+    async with database.tenant(TENANT) as session:
+        await merging.merge(session, slow.run_id, token, promised_rows=2)
+    assert await marked(database) == {"1"}
+    await end(database, TENANT, slow, RunStatus.PARTIAL, dict.fromkeys("ab", (Outcome.FAILED, None)))
+    assert await marked(database) == {"1", "2"}, "an item that came in late is absent by the listing before it"
+
+
+async def read(session: AsyncSession, type_key: str) -> tuple[object, ...]:
+    known = (await coverage.coverage(session, [type_key]))[type_key]
+    return known.outcome, known.error_code, known.is_current, known.listed_run_id, known.listed_cleanly
+
+
+async def test_coverage_knows_the_latest_run_and_the_latest_complete_listing(database: Database) -> None:
+    first = await begin(database, TENANT, "a")
+    await land(database, TENANT, first, [ONE])
+    await end(database, TENANT, first)
+    await sync(database, TENANT, [], "a", status=RunStatus.FAILED, outcomes=FAILED)
+    async with database.tenant(TENANT, read_only=True) as session:
+        assert await read(session, "a") == (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED, False, first.run_id, True)
+        assert (await coverage.coverage(session))["a"].reason == "failed:graph_throttled"
+        assert await coverage.coverage(session, ["b"]) == {}
+    await sync(database, TENANT, [ONE], "a", status=RunStatus.CANCELLED)
+    async with database.tenant(TENANT, read_only=True) as session:
+        assert (await coverage.coverage(session))["a"].outcome is Outcome.FAILED, "a cancelled run answers nothing"
+
+
+async def test_a_run_that_ends_late_does_not_hide_what_a_later_one_has_found(database: Database) -> None:
+    slow = await begin(database, TENANT, "a", "b")
+    quick = await begin(database, TENANT, "a")
+    await end(database, TENANT, quick, RunStatus.FAILED, FAILED)
+    await end(database, TENANT, slow)
+    async with database.tenant(TENANT, read_only=True) as session:
+        assert await read(session, "a") == (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED, False, slow.run_id, True)
+        assert await read(session, "b") == (Outcome.COMPLETE, None, True, slow.run_id, True)
+
+
+async def test_an_abandoned_run_is_the_latest_that_tells_nothing(database: Database) -> None:
+    await sync(database, TENANT, [ONE], "a")
+    abandoned = await begin(database, TENANT, "a")
+    async with database.tenant(TENANT) as session:
+        await session.execute(text("UPDATE sync_run SET lease_expires_at = now() WHERE finished_at IS NULL"))
+    async with database.tenant(TENANT) as session:
+        assert await runs.close_abandoned(session, abandoned.run_id)
+        assert (await read(session, "a"))[:2] == (Outcome.INCOMPLETE, ErrorCode.RUN_ABANDONED)
+    assert await marked(database) == set()
+
+
+async def test_names_are_told_of_the_items_that_have_one(database: Database) -> None:
+    await sync(database, TENANT, [ONE, TWO], "a")
+    async with database.tenant(TENANT, read_only=True) as session:
+        assert await display_names(session, []) == {}
+        found = await display_names(session, [("a", "1"), ("a", "2"), ("a", "3"), ("b", "1"), ("a", "1")])
+    assert found == {("a", "1"): "One"}
+    async with database.tenant(UUID(int=3), read_only=True) as session:
+        assert await display_names(session, [("a", "1")]) == {}
