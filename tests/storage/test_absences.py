@@ -18,8 +18,11 @@ TENANT = uuid4()
 ONE, TWO = observation("a", "1", displayName="One"), observation("a", "2")
 OTHER = observation("b", "9")
 
-FAILED = {"a": (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)}
-A_COMPLETE = {"a": (Outcome.COMPLETE, None), "b": (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)}
+FAILED: dict[str, tuple[Outcome, ErrorCode | None]] = {"a": (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)}
+A_COMPLETE: dict[str, tuple[Outcome, ErrorCode | None]] = {
+    "a": (Outcome.COMPLETE, None),
+    **dict.fromkeys("b", FAILED["a"]),
+}
 
 
 async def absences(database: Database) -> list[tuple[Any, ...]]:
@@ -114,7 +117,7 @@ async def test_an_observation_from_before_the_listing_does_not_end_an_absence(da
     async with database.tenant(TENANT) as session:
         await merging.merge(session, slow.run_id, token, promised_rows=2)
     assert await marked(database) == {"1"}
-    await end(database, TENANT, slow, RunStatus.PARTIAL, dict.fromkeys("ab", (Outcome.FAILED, None)))
+    await end(database, TENANT, slow, RunStatus.PARTIAL, {key: FAILED["a"] for key in "ab"})
     assert await marked(database) == {"1", "2"}, "an item that came in late is absent by the listing before it"
 
 
