@@ -53,7 +53,8 @@ class DifferenceKind(StrEnum):
 class Difference(NamedTuple):
     """One field or member: `before` is None where it was added, `after` where it was removed.
 
-    A sensitive value is `hidden`: both are None, since not even its mark is shown.
+    A sensitive value is `hidden`: both are None, since not even its mark is shown. It is `untold` whether it changed at
+    all where only one of two values is hidden: a rule has begun or ceased to hide it.
     """
 
     path: str
@@ -61,6 +62,7 @@ class Difference(NamedTuple):
     before: JsonValue
     after: JsonValue
     hidden: bool = False
+    untold: bool = False
 
 
 def differences(before: JsonObject, after: JsonObject, *, ordered: frozenset[str] = frozenset()) -> list[Difference]:
@@ -91,7 +93,8 @@ class _Comparison:
     def _values(self, path: str, before: JsonValue, after: JsonValue, *, ordered: bool) -> Iterator[Difference]:
         if is_mark(before) or is_mark(after):
             if encode(before) != encode(after):
-                yield Difference(path, DifferenceKind.CHANGED, None, None, hidden=True)
+                untold = is_mark(before) != is_mark(after) and before is not None and after is not None
+                yield Difference(path, DifferenceKind.CHANGED, None, None, hidden=True, untold=untold)
         elif isinstance(before, dict) and isinstance(after, dict):
             yield from self.objects(path, before, after)
         elif isinstance(before, list) and isinstance(after, list):

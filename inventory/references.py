@@ -6,12 +6,16 @@ A rule is a dotted path of properties, through lists, and the collections whose 
 
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from inventory.canonical import TYPE, JsonObject, JsonValue
 
 ReferenceRules: TypeAlias = Mapping[str, tuple[str, ...]]
 """Path to the type keys of the collections that the ids there belong to."""
+
+NameOf: TypeAlias = Callable[[tuple[str, ...], str], str | None]
+"""What an id of one of the target types is called; None where that is not known."""
 
 ALL_DEVICES = "all devices"
 ALL_USERS = "all users"
@@ -62,18 +66,25 @@ def references(document: JsonObject, rules: ReferenceRules) -> list[Reference]:
     return sorted(found | set(_audiences(document)))
 
 
-def translated(
-    document: JsonObject, rules: ReferenceRules, name_of: Callable[[tuple[str, ...], str], str | None]
-) -> JsonObject:
+def translated(document: JsonObject, rules: ReferenceRules, name_of: NameOf) -> JsonObject:
     """The document with what `name_of` says of the target types and id in the place of each id that it knows."""
     for path, target_types in rules.items():
-
-        def renamed(value: JsonValue, target_types: tuple[str, ...] = target_types) -> JsonValue:
-            name = name_of(target_types, value) if isinstance(value, str) and value not in WORDS else None
-            return value if name is None else name
-
-        document = _replaced(document, path.split("."), renamed)
+        document = _replaced(document, path.split("."), partial(_renamed, name_of, target_types))
     return document
+
+
+def translated_at(value: JsonValue, path: str, rules: ReferenceRules, name_of: NameOf) -> JsonValue:
+    """The same of what stands at a path of a document, or is a member of a list that stands there."""
+    for rule, target_types in rules.items():
+        if rule == path or rule.startswith(f"{path}."):
+            rest = rule[len(path) + 1 :]
+            value = _replaced_value(value, rest.split(".") if rest else [], partial(_renamed, name_of, target_types))
+    return value
+
+
+def _renamed(name_of: NameOf, target_types: tuple[str, ...], value: JsonValue) -> JsonValue:
+    name = name_of(target_types, value) if isinstance(value, str) and value not in WORDS else None
+    return value if name is None else name
 
 
 def _at(value: JsonValue, holder: JsonObject, path: list[str]) -> Iterator[tuple[JsonObject, JsonValue]]:

@@ -287,7 +287,7 @@ def test_a_sensitive_value_is_told_without_its_mark(
 
 def test_no_value_is_told_of_what_became_sensitive() -> None:
     found = differences({"secret": "hunter2"}, KEYED.canonical_value({"secret": "hunter2"}))
-    assert found == [Difference("secret", DifferenceKind.CHANGED, None, None, hidden=True)]
+    assert found == [Difference("secret", DifferenceKind.CHANGED, None, None, hidden=True, untold=True)]
 
 
 def test_an_added_member_shows_no_mark() -> None:

@@ -117,7 +117,7 @@ async def test_an_observation_from_before_the_listing_does_not_end_an_absence(da
     async with database.tenant(TENANT) as session:
         await merging.merge(session, slow.run_id, token, promised_rows=2)
     assert await marked(database) == {"1"}
-    await end(database, TENANT, slow, RunStatus.PARTIAL, {key: FAILED["a"] for key in "ab"})
+    await end(database, TENANT, slow, RunStatus.PARTIAL, dict.fromkeys("ab", FAILED["a"]))
     assert await marked(database) == {"1", "2"}, "an item that came in late is absent by the listing before it"
 
 
