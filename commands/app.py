@@ -3,6 +3,7 @@
 import typer
 
 from commands.catalog import catalog
+from commands.changes import changes
 from commands.check import check
 from commands.database import database
 from commands.demo import demo
@@ -29,6 +30,7 @@ app.command("versions")(show_versions)
 app.command()(show)
 app.command()(diff)
 app.command()(export)
+app.command()(changes)
 app.add_typer(database, name="database")
 app.add_typer(portfolio, name="portfolio")
 app.add_typer(schedule, name="schedule")

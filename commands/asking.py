@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from uuid import UUID
 
@@ -10,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from commands import output
 from commands.errors import UsageError
 from configuration import Settings
-from storage import documents
+from inventory.records import RunRecord
+from storage import documents, queries
 from storage.database import Database
 
 NAMED = 20
@@ -26,6 +28,30 @@ async def tenant_session(settings: Settings, tenant_id: UUID, *, read_only: bool
             yield session
     finally:
         await database.close()
+
+
+async def moment_of(session: AsyncSession, named: str) -> datetime:
+    """What RUN|TIME names: a time, or the end of a run. Raises `UsageError`."""
+    try:
+        run_id = UUID(named)
+    except ValueError:
+        try:
+            moment = datetime.fromisoformat(named)
+        except ValueError:
+            raise UsageError(f"{named!r} is neither a run id nor a time such as 2025-03-01T00:00:00Z") from None
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    _, finished_at = await ended_run(session, run_id)
+    return finished_at
+
+
+async def ended_run(session: AsyncSession, run_id: UUID) -> tuple[RunRecord, datetime]:
+    """A run of the tenant that has ended, and when it did. Raises `UsageError`."""
+    run = await queries.run_record(session, run_id)
+    if run is None:
+        raise UsageError(f"this tenant has no run {run_id}; python starter.py runs TENANT lists them")
+    if run.finished_at is None:
+        raise UsageError(f"run {run_id} has not ended; it stands for the moment when it does")
+    return run, run.finished_at
 
 
 async def find_item(session: AsyncSession, type_key: str, sought: str) -> str:

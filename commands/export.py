@@ -1,7 +1,7 @@
 """`export`: the inventory as files, one an item, that a version control system can keep."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -10,15 +10,15 @@ import typer
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from commands import output
-from commands.asking import tenant_session
-from commands.errors import ExitCode, UsageError, errors_for_people
+from commands.asking import moment_of, tenant_session
+from commands.errors import ExitCode, errors_for_people
 from commands.export_folder import ExportFolder
 from commands.options import CategoryOption, JsonOption, TenantArgument, TypeOption, selection_of, tenant_id_of
 from configuration import load_settings
 from graph.catalog import load_catalog
 from inventory.exporting import file_bytes, file_path
 from inventory.records import ExportRecord, ForgottenRecord
-from storage import documents, queries
+from storage import documents
 
 
 def export(
@@ -55,7 +55,7 @@ def export(
 
         async def ask() -> ExportRecord:
             async with tenant_session(settings, tenant_id) as session:
-                moment = None if at is None else await _moment(session, at)
+                moment = None if at is None else await moment_of(session, at)
                 return await export_tenant(session, tenant_id, folder, moment, wanted, force=force)
 
         record = asyncio.run(ask())
@@ -115,24 +115,6 @@ async def export_tenant(
         forgotten=forgotten,
         types_not_read=[key for key in not_read if type_keys is None or key in type_keys],
     )
-
-
-async def _moment(session: AsyncSession, at: str) -> datetime:
-    """What `--at` names: a time, or the end of a run. Raises `UsageError`."""
-    try:
-        run_id = UUID(at)
-    except ValueError:
-        try:
-            moment = datetime.fromisoformat(at)
-        except ValueError:
-            raise UsageError(f"{at!r} is neither a run id nor a time such as 2025-03-01T00:00:00Z") from None
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    run = await queries.run_record(session, run_id)
-    if run is None:
-        raise UsageError(f"this tenant has no run {run_id}; python starter.py runs TENANT lists them")
-    if run.finished_at is None:
-        raise UsageError(f"run {run_id} has not ended; an export is of the moment when a run ended")
-    return run.finished_at
 
 
 def _say_what_is_not_known(record: ExportRecord) -> None:

@@ -11,11 +11,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from inventory.exact_json import JsonValue, encode
 from inventory.outcomes import Outcome, RunStatus
 from inventory.records import RunRecord
 
 stdout = Console(highlight=False, soft_wrap=True)
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+
+MAX_SHOWN = 200
+"""Characters of a value that a line for people shows."""
 
 STYLES = {
     "success": "green",
@@ -43,6 +47,17 @@ def print_json(value: BaseModel | dict[str, Any]) -> None:
 def styled(word: object) -> Text:
     """A word of the vocabulary in its colour."""
     return Text(str(word or ""), style=STYLES.get(str(word), ""))
+
+
+def printable(words: str) -> str:
+    """What a terminal shows as it stands: a document may hold characters that steer it."""
+    return "".join(one if one.isprintable() else "\ufffd" for one in words)
+
+
+def short_value(value: JsonValue) -> str:
+    """A value of a document on one line, cut where it is long."""
+    shown = printable(encode(value).decode())
+    return shown if len(shown) <= MAX_SHOWN else f"{shown[:MAX_SHOWN]}… ({len(shown)} characters; --json has all)"
 
 
 def when(moment: datetime | None) -> str:

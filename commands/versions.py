@@ -19,12 +19,9 @@ from commands.options import JsonOption, TenantArgument, complete_type_key, know
 from configuration import load_settings
 from graph.catalog import kind_of, load_catalog
 from inventory.differences import Difference, DifferenceKind, differences
-from inventory.exact_json import JsonObject, JsonValue, decode, encode
+from inventory.exact_json import JsonObject, decode, encode
 from inventory.records import ShownRecord, VersionChange, VersionRecord
 from storage import documents, queries, versions
-
-MAX_SHOWN = 200
-"""Characters of a value that a line for people shows."""
 
 TypeArgument = Annotated[
     str,
@@ -302,22 +299,12 @@ def _line(difference: Difference) -> Text:
     if difference.hidden:
         said = f'"hidden" {difference.kind}'
     elif difference.kind is DifferenceKind.ADDED:
-        said = _value(difference.after)
+        said = output.short_value(difference.after)
     elif difference.kind is DifferenceKind.REMOVED:
-        said = _value(difference.before)
+        said = output.short_value(difference.before)
     else:
-        said = f"{_value(difference.before)} → {_value(difference.after)}"
-    return Text.assemble((f"{sign} ", style), (_printable(difference.path), "bold"), ": ", (said, style))
-
-
-def _value(value: JsonValue) -> str:
-    shown = _printable(encode(value).decode())
-    return shown if len(shown) <= MAX_SHOWN else f"{shown[:MAX_SHOWN]}… ({len(shown)} characters; --json has all)"
-
-
-def _printable(words: str) -> str:
-    """What a terminal shows as it stands: a document may hold characters that steer it."""
-    return "".join(one if one.isprintable() else "\ufffd" for one in words)
+        said = f"{output.short_value(difference.before)} → {output.short_value(difference.after)}"
+    return Text.assemble((f"{sign} ", style), (output.printable(difference.path), "bold"), ": ", (said, style))
 
 
 def _plain(difference: Difference) -> dict[str, Any]:

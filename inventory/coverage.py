@@ -36,6 +36,11 @@ class Coverage(BaseModel):
         return self.outcome is Outcome.COMPLETE
 
     @property
+    def is_skipped(self) -> bool:
+        """Whether the tenant cannot have it, by the latest completed run: an answer, and no error."""
+        return self.outcome is Outcome.SKIPPED
+
+    @property
     def reason(self) -> str:
         """Why the latest run does not tell all of it: `incomplete:graph_throttled`."""
         return f"{self.outcome}:{self.error_code}" if self.error_code else str(self.outcome)

@@ -269,6 +269,13 @@ class InventoryItem(Base):
             "external_id",
             postgresql_where=text("absent_from IS NOT NULL"),
         ),
+        Index(
+            "inventory_item_recreation",
+            "tenant_id",
+            "type_key",
+            "recreates_external_id",
+            postgresql_where=text("recreates_external_id IS NOT NULL"),
+        ),
         {"postgresql_with": {"fillfactor": "50"}},
     )
 

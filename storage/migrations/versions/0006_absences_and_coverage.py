@@ -138,6 +138,8 @@ WHERE (item.tenant_id, item.type_key, item.external_id) = (absent.tenant_id, abs
 
 INDEXES = """
 CREATE INDEX inventory_item_absent ON inventory_item (tenant_id, type_key, external_id) WHERE absent_from IS NOT NULL;
+CREATE INDEX inventory_item_recreation ON inventory_item (tenant_id, type_key, recreates_external_id)
+    WHERE recreates_external_id IS NOT NULL;
 CREATE INDEX item_version_observed ON item_version (tenant_id, first_observed_at)
 """
 

@@ -1,0 +1,198 @@
+"""`changes`: what runs have noticed, field by field."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from rich.text import Text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.changes import changes as changes_of
+from answers.changes import log_types, summary
+from commands import output
+from commands.asking import ended_run, moment_of, tenant_session
+from commands.errors import UsageError, errors_for_people
+from commands.options import (
+    CategoryOption,
+    JsonOption,
+    TenantArgument,
+    TypeOption,
+    run_id_of,
+    selection_of,
+    tenant_id_of,
+)
+from configuration import load_settings
+from inventory.changing import ChangeKind, ChangeRecord, ChangesSummary
+from inventory.naming import FieldChange
+from storage.changes import Event, EventKind, Window
+from storage.documents import database_time
+
+SHOWN_DAYS = 7
+
+_STYLES = {
+    ChangeKind.APPEARED: ("+", "green"),
+    ChangeKind.RECREATED: ("+", "green"),
+    ChangeKind.CAME_BACK: ("+", "green"),
+    ChangeKind.CHANGED: ("~", "yellow"),
+    ChangeKind.RENAMED: ("~", "yellow"),
+    ChangeKind.MISSING: ("-", "red"),
+}
+
+
+def changes(
+    tenant: TenantArgument,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            metavar="RUN|TIME",
+            help="What was noticed after a run ended, or after a time (ISO 8601; UTC unless it says); else in 7 days.",
+        ),
+    ] = None,
+    run: Annotated[str | None, typer.Option("--run", metavar="ID", help="What this run noticed.")] = None,
+    type_keys: TypeOption = None,
+    categories: CategoryOption = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="How many at most.", show_default=False)] = None,
+    after: Annotated[
+        str | None,
+        typer.Option("--after", metavar="PLACE", help="Go on where the summary of a call with --limit says."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What appeared, changed, was renamed or re-created, went missing or came back; oldest first, field by field.
+
+    A collection that was not read to its end has no changes yet; the summary names it. With --json the summary is the
+    last line.
+
+    Example: python starter.py changes contoso --since 2025-03-01T00:00:00Z --type conditionalAccessPolicies
+    """
+    with errors_for_people():
+        settings = load_settings()
+        tenant_id = tenant_id_of(settings, tenant)
+        if since is not None and run is not None:
+            raise UsageError("--since names a beginning and --run one run: give one of them")
+        named = bool(type_keys or categories)
+        wanted = selection_of(type_keys, categories, everything=False).type_keys if named else None
+        run_id = None if run is None else run_id_of(run)
+        place = None if after is None else _event(after)
+
+        async def show() -> None:
+            async with tenant_session(settings, tenant_id) as session:
+                window = await _window(session, since, run_id, wanted)
+                found = changes_of(session, tenant_id, window, place)
+                counts, goes_on_after = await _print(found, limit, as_json=as_json)
+                rests_on = await summary(session, tenant_id, window, counts, goes_on_after)
+                if as_json:
+                    output.print_json({"summary": rests_on.model_dump(mode="json")})
+                else:
+                    _say(rests_on)
+
+        asyncio.run(show())
+
+
+async def _window(
+    session: AsyncSession, since: str | None, run_id: UUID | None, type_keys: tuple[str, ...] | None
+) -> Window:
+    """Logs are left out unless they are named."""
+    left_out = log_types() if type_keys is None else []
+    if run_id is not None:
+        run, finished_at = await ended_run(session, run_id)
+        return Window(run.queued_at, finished_at, type_keys, left_out, run_id)
+    now = await database_time(session)
+    beginning = now - timedelta(days=SHOWN_DAYS) if since is None else await moment_of(session, since)
+    return Window(beginning, now, type_keys, left_out)
+
+
+async def _print(
+    found: AsyncIterator[tuple[Event, ChangeRecord]], limit: int | None, *, as_json: bool
+) -> tuple[Counter[ChangeKind], str | None]:
+    """Prints up to `limit` changes; how many of each kind, and the last one's place where there are more."""
+    counts: Counter[ChangeKind] = Counter()
+    last: Event | None = None
+    async with aclosing(found):  # type: ignore[type-var]
+        async for event, change in found:
+            if last is not None and counts.total() == limit:
+                return counts, _place(last)
+            counts[change.kind] += 1
+            last = event
+            if as_json:
+                output.print_json(change)
+            else:
+                _show(change)
+    return counts, None
+
+
+def _place(event: Event) -> str:
+    return f"{event.at.isoformat()}/{event.kind}/{event.type_key}/{event.external_id}"
+
+
+def _event(place: str) -> Event:
+    """The event at a place that `_place` has named. Raises `UsageError`."""
+    try:
+        at, kind, type_key, external_id = place.split("/", 3)
+        moment = datetime.fromisoformat(at)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return Event(moment, type_key, external_id, EventKind(kind), UUID(int=0), 0)
+    except ValueError:
+        raise UsageError(f"--after takes what the summary calls goes_on_after, not {place!r}") from None
+
+
+def _show(change: ChangeRecord) -> None:
+    sign, style = _STYLES[change.kind]
+    output.stdout.print(
+        Text.assemble(
+            (f"{sign} ", style),
+            f"{output.when(change.noticed_at)}  ",
+            (_what(change), style),
+            f"  {change.item_kind}: ",
+            (output.printable(change.display_name or "without a name"), "bold"),
+            (f"  {change.type_key} {output.printable(change.external_id)}", "dim"),
+        )
+    )
+    if change.fields is None and change.kind in (ChangeKind.CHANGED, ChangeKind.RENAMED):
+        output.stdout.print("    the version before it is forgotten", style="dim")
+    for field in change.fields or ():
+        output.stdout.print(Text.assemble("    ", (output.printable(field.label), "bold"), ": ", _said(field)))
+
+
+def _what(change: ChangeRecord) -> str:
+    """The kind, and what belongs to it."""
+    match change.kind:
+        case ChangeKind.RENAMED:
+            return f'renamed from "{output.printable(change.renamed_from or "")}"'
+        case ChangeKind.RECREATED:
+            return f"re-created, was {output.printable(change.recreates_external_id or '')}"
+        case ChangeKind.MISSING:
+            return f"missing ({change.confidence}, {change.evidence})"
+        case ChangeKind.CHANGED if change.returns_to_version is not None:
+            return f"changed back to version {change.returns_to_version}"
+        case kind:
+            return kind.replace("_", " ")
+
+
+def _said(field: FieldChange) -> str:
+    if field.hidden:
+        return f"hidden, {field.kind}"
+    before = output.short_value(field.before if field.before_named is None else field.before_named)
+    after = output.short_value(field.after if field.after_named is None else field.after_named)
+    return {"added": f"+ {after}", "removed": f"- {before}"}.get(field.kind, f"{before} → {after}")
+
+
+def _say(rests_on: ChangesSummary) -> None:
+    """On stderr: how much it was, over what time, and what may still come."""
+    counts = ", ".join(f"{number} {kind.replace('_', ' ')}" for kind, number in sorted(rests_on.changes.items()))
+    window = f"{output.when(rests_on.since)} to {output.when(rests_on.until)}"
+    output.stderr.print(
+        f"{counts or 'no changes'}; {window}; {rests_on.listed} collections read to their end", style="dim"
+    )
+    if rests_on.not_read:
+        named = ", ".join(f"{one.type_key} ({one.reason})" for one in rests_on.not_read)
+        output.stderr.print(f"not read to the end, so their changes may still come: {named}", style="yellow")
+    if rests_on.goes_on_after is not None:
+        output.stderr.print(f"there are more: --after {rests_on.goes_on_after}", style="dim", markup=False)

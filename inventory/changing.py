@@ -1,0 +1,141 @@
+"""Changes: what a run noticed that is otherwise than it was. The rules, and the records that answers are made of."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from inventory.canonical import Canonicalizer, JsonObject, JsonValue
+from inventory.differences import Difference, differences
+from inventory.missing import Confidence
+from inventory.naming import FieldChange
+
+_NUMBER_OF_A_SETTING = re.compile(r"settings\[[^\]]*\]\.id")
+
+
+class ChangeKind(StrEnum):
+    """What became of an item."""
+
+    APPEARED = "appeared"
+    """A complete listing before it did not show it."""
+    RECREATED = "recreated"
+    """The same as one that is gone, under another id."""
+    CHANGED = "changed"
+    RENAMED = "renamed"
+    """It has another name; it may have changed in other fields, too."""
+    MISSING = "missing"
+    """A complete listing does not show it any more."""
+    CAME_BACK = "came_back"
+
+
+class ChangeRecord(BaseModel):
+    """One change of one item, as a run noticed it.
+
+    It happened after `seen_before_at`, when the item was last seen as it was before (null where that is not recorded or
+    there was no item), and not later than `noticed_at`. The evidence is `observed` for what a run has read,
+    `not_listed_before` for what the first complete listing of its collection did not show, and for what is missing
+    `confirmed` or `not_listed`. `created_at` is what Graph says of an item that appeared. `fields` is null where the
+    document before it is forgotten, and `was_incomplete` says that it lacked details, so that only what it held is
+    compared.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    tenant_id: UUID
+    run_id: UUID
+    noticed_at: datetime
+    seen_before_at: datetime | None
+    type_key: str
+    external_id: str
+    display_name: str | None
+    item_kind: str
+    kind: ChangeKind
+    confidence: Confidence
+    evidence: str
+    version: int | None = None
+    renamed_from: str | None = None
+    recreates_external_id: str | None = None
+    returns_to_version: int | None = None
+    created_at: str | None = None
+    was_incomplete: bool = False
+    fields: list[FieldChange] | None = None
+
+
+class NotRead(BaseModel):
+    """A collection whose changes may still come: its latest run did not list it to its end.
+
+    `reason` is the outcome and the error code, `listed_at` when a run last listed it to its end, null where none has.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    type_key: str
+    reason: str
+    listed_at: datetime | None
+
+
+class ChangesSummary(BaseModel):
+    """What a list of changes rests on: the window of moments, how many of each kind, and what was not read.
+
+    `listed` counts the collections that their latest run listed to their end. `goes_on_after` names the last change
+    where there are more than were asked for.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    tenant_id: UUID
+    since: datetime
+    until: datetime
+    run_id: UUID | None
+    changes: dict[ChangeKind, int]
+    listed: int
+    not_read: list[NotRead]
+    goes_on_after: str | None = None
+
+
+class Comparability(NamedTuple):
+    """How two documents of one collection are compared.
+
+    `completed_by` are the properties that details add to what a list shows, None where details show the whole item.
+    """
+
+    canonicalizer: Canonicalizer
+    ordered: frozenset[str]
+    completed_by: frozenset[str] | None
+
+
+def changed_fields(before: JsonObject, after: JsonObject, how: Comparability) -> list[Difference]:
+    """The differences of two documents by today's rules.
+
+    What a rule leaves out today is no difference to a document from before the rule, and of what a rule has begun or
+    ceased to hide it cannot be told whether it changed. The id of a setting is its number among the others.
+    """
+    found = differences(
+        how.canonicalizer.canonical_value(before), how.canonicalizer.canonical_value(after), ordered=how.ordered
+    )
+    return [one for one in found if not one.untold and _NUMBER_OF_A_SETTING.fullmatch(one.path) is None]
+
+
+def changed_fields_of_listed(before: JsonObject, after: JsonObject, how: Comparability) -> list[Difference]:
+    """The differences of a document that lacks its details and a whole one, in what a list shows right.
+
+    What details add is new and no change. Where they show the whole item, only plain values that the list shows, too,
+    can be compared.
+    """
+    if how.completed_by is None:
+        names = {name for name, value in before.items() if _is_plain(value) and _is_plain(after.get(name))}
+    else:
+        names = {name for name, value in before.items() if value is not None and name not in how.completed_by}
+    return changed_fields(_only(before, names), _only(after, names), how)
+
+
+def _is_plain(value: JsonValue) -> bool:
+    return isinstance(value, str | int | float)
+
+
+def _only(document: Mapping[str, JsonValue], names: set[str]) -> JsonObject:
+    return {name: value for name, value in document.items() if name in names}

@@ -1,0 +1,252 @@
+"""What changed: new versions, items gone missing, items that came back, in the order in which it was noticed."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.compression import decompress
+
+
+class EventKind(StrEnum):
+    """What the database has noticed of an item."""
+
+    VERSION = "version"
+    ABSENT = "absent"
+    RETURNED = "returned"
+
+
+class Event(NamedTuple):
+    """One thing noticed. `version_number` is of the version that was new, or current when the item was noticed."""
+
+    at: datetime
+    type_key: str
+    external_id: str
+    kind: EventKind
+    run_id: UUID
+    version_number: int
+
+    @property
+    def place(self) -> tuple[datetime, str, str, str]:
+        """Where it stands among all events."""
+        return (self.at, self.type_key, self.external_id, self.kind)
+
+
+class Window(NamedTuple):
+    """Events after `since`, up to `until`; of one run, or of some collections, where that is said."""
+
+    since: datetime
+    until: datetime
+    type_keys: Sequence[str] | None = None
+    left_out: Sequence[str] = ()
+    run_id: UUID | None = None
+
+
+class VersionFacts(NamedTuple):
+    """A version beside the one before it. What is None of that is forgotten, or there is none."""
+
+    display_name: str | None
+    meta: dict[str, Any]
+    details_complete: bool
+    recreates_external_id: str | None
+    returns_to_version: int | None
+    document: bytes
+    before_number: int | None
+    before_name: str | None
+    before_complete: bool | None
+    before_last_observed_at: datetime | None
+    document_before: bytes | None
+
+
+class AbsenceFacts(NamedTuple):
+    """An absence of an item: when it was last seen before it, and what its beginning rests on."""
+
+    display_name: str | None
+    meta: dict[str, Any]
+    last_seen_at: datetime
+    noticed_at: datetime
+    evidence: str
+    confidence: str
+
+
+# Each of the three reads its own index from where the page before ended, and no further than a page. What the first
+# complete listing of a collection showed is no news: before it nothing could be compared. An item that was made again
+# under another id in the run that noticed its absence is told once, as the new one.
+_EVENTS = text("""
+WITH wanted AS (
+    SELECT CAST(:since AS timestamptz) AS since, CAST(:until AS timestamptz) AS until,
+        CAST(:type_keys AS text[]) AS type_keys, CAST(:left_out AS text[]) AS left_out, CAST(:run_id AS uuid) AS run_id,
+        CAST(:after_at AS timestamptz) AS after_at, CAST(:after_type_key AS text) AS after_type_key,
+        CAST(:after_external_id AS text) AS after_external_id, CAST(:after_kind AS text) AS after_kind
+)
+SELECT * FROM (
+    (
+        SELECT v.first_observed_at AS at, v.type_key, v.external_id, 'version' AS kind,
+            v.first_observed_run_id AS run_id, v.version_number
+        FROM item_version AS v, wanted
+        WHERE v.first_observed_at > :since AND v.first_observed_at <= :until AND v.first_observed_at >= :after_at
+            AND (v.first_observed_at, v.type_key, v.external_id, 'version')
+                > (after_at, after_type_key, after_external_id, after_kind)
+            AND (wanted.type_keys IS NULL OR v.type_key = ANY (wanted.type_keys))
+            AND v.type_key <> ALL (wanted.left_out)
+            AND (wanted.run_id IS NULL OR v.first_observed_run_id = wanted.run_id)
+            AND (v.version_number > 1 OR (
+                SELECT item.first_seen_at > coverage.first_listed_at
+                FROM inventory_item AS item JOIN collection_coverage AS coverage USING (tenant_id, type_key)
+                WHERE (item.type_key, item.external_id) = (v.type_key, v.external_id)
+            ))
+        ORDER BY v.first_observed_at, v.type_key, v.external_id LIMIT :limit
+    )
+    UNION ALL
+    (
+        SELECT a.noticed_at, a.type_key, a.external_id, 'absent', a.run_id, 0
+        FROM item_absence AS a, wanted
+        WHERE a.noticed_at > :since AND a.noticed_at <= :until AND a.noticed_at >= :after_at
+            AND (a.noticed_at, a.type_key, a.external_id, 'absent')
+                > (after_at, after_type_key, after_external_id, after_kind)
+            AND (wanted.type_keys IS NULL OR a.type_key = ANY (wanted.type_keys))
+            AND a.type_key <> ALL (wanted.left_out)
+            AND (wanted.run_id IS NULL OR a.run_id = wanted.run_id)
+            AND NOT EXISTS (
+                SELECT FROM inventory_item AS item
+                WHERE (item.type_key, item.recreates_external_id, item.first_seen_run_id)
+                    = (a.type_key, a.external_id, a.run_id)
+            )
+        ORDER BY a.noticed_at, a.type_key, a.external_id LIMIT :limit
+    )
+    UNION ALL
+    (
+        SELECT a.came_back_at, a.type_key, a.external_id, 'returned', a.came_back_run_id, 0
+        FROM item_absence AS a, wanted
+        WHERE a.came_back_at > :since AND a.came_back_at <= :until AND a.came_back_at >= :after_at
+            AND (a.came_back_at, a.type_key, a.external_id, 'returned')
+                > (after_at, after_type_key, after_external_id, after_kind)
+            AND (wanted.type_keys IS NULL OR a.type_key = ANY (wanted.type_keys))
+            AND a.type_key <> ALL (wanted.left_out)
+            AND (wanted.run_id IS NULL OR a.came_back_run_id = wanted.run_id)
+        ORDER BY a.came_back_at, a.type_key, a.external_id LIMIT :limit
+    )
+) AS events
+ORDER BY at, type_key, external_id, kind LIMIT :limit
+""")
+
+_VERSIONS = text("""
+SELECT v.type_key, v.external_id, v.version_number, v.display_name, item.meta, v.details_complete,
+    item.recreates_external_id,
+    (
+        SELECT max(version_number) FROM item_version AS earlier
+        WHERE (earlier.type_key, earlier.external_id, earlier.content_hash)
+                = (v.type_key, v.external_id, v.content_hash)
+            AND earlier.version_number < v.version_number
+    ) AS returns_to,
+    d.body, before.version_number AS before_number, before.display_name AS before_name,
+    before.details_complete AS before_complete, before.last_observed_at AS before_last_observed_at,
+    before_document.body AS body_before
+FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]), CAST(:numbers AS bigint[]))
+    AS wanted (type_key, external_id, version_number)
+CROSS JOIN LATERAL (
+    SELECT * FROM item_version AS one
+    WHERE (one.type_key, one.external_id, one.version_number)
+        = (wanted.type_key, wanted.external_id, wanted.version_number) LIMIT 1
+) AS v
+CROSS JOIN LATERAL (
+    SELECT * FROM inventory_item AS one
+    WHERE (one.type_key, one.external_id) = (wanted.type_key, wanted.external_id) LIMIT 1
+) AS item
+CROSS JOIN LATERAL (SELECT body FROM document AS one WHERE one.content_hash = v.content_hash LIMIT 1) AS d
+LEFT JOIN LATERAL (
+    SELECT * FROM item_version AS one
+    WHERE (one.type_key, one.external_id, one.version_number)
+        = (wanted.type_key, wanted.external_id, wanted.version_number - 1) LIMIT 1
+) AS before ON true
+LEFT JOIN LATERAL (
+    SELECT body FROM document AS one WHERE one.content_hash = before.content_hash LIMIT 1
+) AS before_document ON true
+""")
+
+_ABSENCES = text("""
+SELECT wanted.type_key, wanted.external_id, wanted.at, item.display_name, item.meta,
+    a.last_seen_at, a.noticed_at, a.evidence, a.confidence
+FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]), CAST(:moments AS timestamptz[]))
+    AS wanted (type_key, external_id, at)
+CROSS JOIN LATERAL (
+    SELECT * FROM item_absence AS one
+    WHERE (one.type_key, one.external_id) = (wanted.type_key, wanted.external_id)
+        AND (one.noticed_at = wanted.at OR one.came_back_at = wanted.at)
+    ORDER BY absent_from DESC LIMIT 1
+) AS a
+CROSS JOIN LATERAL (
+    SELECT * FROM inventory_item AS one
+    WHERE (one.type_key, one.external_id) = (wanted.type_key, wanted.external_id) LIMIT 1
+) AS item
+""")
+
+
+async def events(session: AsyncSession, window: Window, limit: int, after: Event | None = None) -> list[Event]:
+    """A page of events, oldest first: `limit` at most, those that follow the event `after`."""
+    at, type_key, external_id, kind = (window.since, "", "", "") if after is None else after.place
+    parameters = {
+        "since": window.since,
+        "until": window.until,
+        "type_keys": None if window.type_keys is None else list(window.type_keys),
+        "left_out": list(window.left_out),
+        "run_id": window.run_id,
+        "limit": limit,
+        "after_at": at,
+        "after_type_key": type_key,
+        "after_external_id": external_id,
+        "after_kind": kind,
+    }
+    rows = await session.execute(_EVENTS, parameters)
+    return [
+        Event(row.at, row.type_key, row.external_id, EventKind(row.kind), row.run_id, row.version_number)
+        for row in rows
+    ]
+
+
+async def versions_of(session: AsyncSession, found: Sequence[Event]) -> dict[Event, VersionFacts]:
+    """The versions that these events are about, each with its document and the one before it."""
+    wanted = {(one.type_key, one.external_id, one.version_number): one for one in found}
+    parameters = {
+        "type_keys": [key for key, _, _ in wanted],
+        "external_ids": [external_id for _, external_id, _ in wanted],
+        "numbers": [number for _, _, number in wanted],
+    }
+    rows = await session.execute(_VERSIONS, parameters) if wanted else ()
+    return {
+        wanted[row.type_key, row.external_id, row.version_number]: VersionFacts(
+            row.display_name,
+            row.meta,
+            row.details_complete,
+            row.recreates_external_id if row.version_number == 1 else None,
+            row.returns_to,
+            decompress(row.body),
+            row.before_number,
+            row.before_name,
+            row.before_complete,
+            row.before_last_observed_at,
+            None if row.body_before is None else decompress(row.body_before),
+        )
+        for row in rows
+    }
+
+
+async def absences_of(session: AsyncSession, found: Sequence[Event]) -> dict[Event, AbsenceFacts]:
+    """The absences that began or ended with these events."""
+    wanted = {(one.type_key, one.external_id, one.at): one for one in found}
+    parameters = {
+        "type_keys": [key for key, _, _ in wanted],
+        "external_ids": [external_id for _, external_id, _ in wanted],
+        "moments": [at for _, _, at in wanted],
+    }
+    rows = await session.execute(_ABSENCES, parameters) if wanted else ()
+    return {
+        wanted[row.type_key, row.external_id, row.at]: AbsenceFacts(
+            row.display_name, row.meta, row.last_seen_at, row.noticed_at, row.evidence, row.confidence
+        )
+        for row in rows
+    }

@@ -1,0 +1,229 @@
+"""A replayed history: a tenant edited step by step, with bad runs in between. The change feed is the list of edits.
+
+Each item is edited once at most between two clean runs, so that each edit can be told apart. A bad run may notice an
+edit or leave it to the next one; whatever it does, no edit is told twice, none is lost and none is invented.
+"""
+
+import asyncio
+from collections import Counter
+from datetime import datetime
+from random import Random
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import pytest
+from temporalio.client import WorkflowFailureError
+
+from answers.changes import changes
+from commands.temporal import start_sync
+from connections import connect_temporal
+from inventory.changing import ChangeKind, ChangeRecord
+from inventory.selection import Selection
+from local.simulated_graph import Fault, FaultKind, SimulatedTenant
+from local.temporal import EmbeddedTemporal
+from storage.changes import Window
+from storage.documents import database_time
+from tests.end_to_end.system import System
+
+PATHS = {
+    "assignmentFilters": "deviceManagement/assignmentFilters",
+    "configurationPolicies": "deviceManagement/configurationPolicies",
+    "deviceCompliancePolicies": "deviceManagement/deviceCompliancePolicies",
+    "deviceConfigurations": "deviceManagement/deviceConfigurations",
+    "deviceManagementScripts": "deviceManagement/deviceManagementScripts",
+    "groups": "groups",
+}
+SELECTION = Selection(type_keys=tuple(PATHS))
+
+ASSIGNABLE = sorted(set(PATHS) - {"assignmentFilters", "groups"})
+WITHOUT_RELATIONS = ("assignmentFilters", "groups")
+"""What comes back under its old id, or is made again under another, comes back whole."""
+
+LISTINGS = rf"/({'|'.join(PATHS.values())})(\?|$)"
+
+BAD = (
+    FaultKind.THROTTLED, FaultKind.FORBIDDEN, FaultKind.FORBIDDEN_INTUNE, FaultKind.SERVER_ERROR,
+    FaultKind.BAD_GATEWAY, FaultKind.TRUNCATED_JSON, FaultKind.EMPTY_BODY, FaultKind.HTML_WITH_200, FaultKind.NO_VALUE,
+    FaultKind.PAGE_EXPIRED, FaultKind.NEXT_LINK_REPEATS, FaultKind.NOT_APPLICABLE, FaultKind.NOT_FOUND, FaultKind.NOISE,
+    FaultKind.DUPLICATE_ON_NEXT_PAGE, FaultKind.SLIP, FaultKind.BATCH_MISSING_RESPONSE, FaultKind.BATCH_UNAVAILABLE,
+)  # fmt: skip
+
+
+class Edit(NamedTuple):
+    """What the feed is to tell of one edit; `field` is the property that is different, if one is."""
+
+    kind: ChangeKind
+    type_key: str
+    external_id: str
+    field: str | None = None
+
+
+class Editor:
+    """Edits a tenant at random, and says what the feed is to tell of it."""
+
+    def __init__(self, tenant: SimulatedTenant, random: Random) -> None:
+        self._tenant = tenant
+        self._random = random
+        self._touched: set[str] = set()
+        self._removed: list[tuple[str, dict[str, Any]]] = []
+        self._number = 0
+
+    def settled(self) -> None:
+        """A clean run has seen all: whatever was edited may be edited again."""
+        self._touched.clear()
+
+    def edit(self) -> Edit:
+        """One edit of an item that has not been edited since."""
+        action = self._random.choice((
+            self._add, self._change, self._rename, self._remove, self._reassign, self._setting, self._restore,
+            self._make_again,
+        ))  # fmt: skip
+        self._number += 1
+        return action()
+
+    def _pick(self, *type_keys: str) -> tuple[str, dict[str, Any]]:
+        type_key = self._random.choice(type_keys or tuple(PATHS))
+        there = [one for one in self._tenant.documents(PATHS[type_key]) if one["id"] not in self._touched]
+        if len(there) < 3:
+            self._add(type_key)
+            return self._pick(*type_keys)
+        document = self._random.choice(there)
+        self._touched.add(document["id"])
+        return type_key, document
+
+    def _add(self, type_key: str | None = None) -> Edit:
+        type_key = type_key or self._random.choice(list(PATHS))
+        like = self._tenant.documents(PATHS[type_key])[0]
+        copied = {name: value for name, value in like.items() if name not in ("id", "createdDateTime")}
+        name = "name" if "name" in copied else "displayName"
+        key = self._tenant.add(PATHS[type_key], {**copied, name: f"Added {self._number}", "description": "new"})
+        self._touched.add(key)
+        return Edit(ChangeKind.APPEARED, type_key, key)
+
+    def _change(self) -> Edit:
+        type_key, document = self._pick()
+        self._tenant.change(PATHS[type_key], document["id"], {"description": f"edited {self._number}"})
+        return Edit(ChangeKind.CHANGED, type_key, document["id"], "description")
+
+    def _rename(self) -> Edit:
+        type_key, document = self._pick()
+        self._tenant.rename(PATHS[type_key], document["id"], f"Renamed {self._number}")
+        return Edit(ChangeKind.RENAMED, type_key, document["id"], "name" if "name" in document else "displayName")
+
+    def _remove(self) -> Edit:
+        type_key, document = self._pick()
+        self._tenant.remove(PATHS[type_key], document["id"])
+        if type_key in WITHOUT_RELATIONS:
+            self._removed.append((type_key, document))
+        return Edit(ChangeKind.MISSING, type_key, document["id"])
+
+    def _reassign(self) -> Edit:
+        type_key, document = self._pick(*ASSIGNABLE)
+        groups = [f"{self._random.getrandbits(128):032x}" for _ in range(2)]
+        self._tenant.reassign(PATHS[type_key], document["id"], groups)
+        return Edit(ChangeKind.CHANGED, type_key, document["id"], "assignments")
+
+    def _setting(self) -> Edit:
+        type_key, document = self._pick("configurationPolicies")
+        below = f"{PATHS[type_key]}/{document['id']}/settings"
+        there = self._tenant.documents(below)
+        if there:
+            self._tenant.remove(below, there[0]["id"])
+        else:
+            definition = {"settingInstance": {"settingDefinitionId": f"device_{self._number}"}}
+            self._tenant.add(below, definition)
+        return Edit(ChangeKind.CHANGED, type_key, document["id"], "settings")
+
+    def _restore(self) -> Edit:
+        gone = [one for one in self._removed if one[1]["id"] not in self._touched]
+        if not gone:
+            return self._remove()
+        type_key, document = self._random.choice(gone)
+        self._removed.remove((type_key, document))
+        self._touched.add(document["id"])
+        self._tenant.add(PATHS[type_key], document)
+        return Edit(ChangeKind.CAME_BACK, type_key, document["id"])
+
+    def _make_again(self) -> Edit:
+        type_key, document = self._pick(*WITHOUT_RELATIONS)
+        self._tenant.remove(PATHS[type_key], document["id"])
+        key = self._tenant.add(PATHS[type_key], {name: value for name, value in document.items() if name != "id"})
+        self._touched.add(key)
+        return Edit(ChangeKind.RECREATED, type_key, key)
+
+
+def told(change: ChangeRecord, expected: Counter[Edit]) -> Edit:
+    """The change as the edit that it is, with the one property that is different."""
+    properties = {field.path.partition("[")[0].partition(".")[0] for field in change.fields or ()}
+    if change.kind not in (ChangeKind.CHANGED, ChangeKind.RENAMED):
+        properties = set()
+    assert len(properties) <= 1, f"{change} is more than one edit; expected {expected}"
+    return Edit(change.kind, change.type_key, change.external_id, next(iter(properties), None))
+
+
+async def replay(system: System, temporal: EmbeddedTemporal, *, seed: int, rounds: int, edits: int) -> Counter[str]:
+    """Plays a history; how its runs ended."""
+    system.environment |= {"GRAPH_PATIENCE_SECONDS": "3", "GRAPH_ATTEMPTS": "2"}
+    await asyncio.to_thread(system.start_worker)
+    random, tenant, graph = Random(seed), system.tenant, system.graph
+    tenant_id, editor = UUID(tenant.id), Editor(system.tenant, Random(seed))
+    client = await connect_temporal({"target_host": temporal.address})
+    ended: Counter[str] = Counter()
+
+    async def sync() -> str:
+        queue = system.environment["TEMPORAL_TASK_QUEUE"]
+        run = await start_sync(client, queue, tenant_id, tenant.name, SELECTION)
+        try:
+            status = str((await run.handle.result()).status)
+        except WorkflowFailureError:
+            status = "failed"
+        ended[status] += 1
+        return status
+
+    async def noticed(since: datetime) -> tuple[list[ChangeRecord], datetime]:
+        async with system.database() as database, database.tenant(tenant_id, read_only=True) as session:
+            until = await database_time(session)
+            return [change async for _, change in changes(session, tenant_id, Window(since, until))], until
+
+    assert await sync() == "success"
+    found, since = await noticed(datetime.fromisoformat("2000-01-01T00:00:00Z"))
+    assert found == [], "the first listing is no news"
+    for _ in range(rounds):
+        expected: Counter[Edit] = Counter(editor.edit() for _ in range(edits))
+        for _ in range(random.randint(0, 2)):
+            for _ in range(random.randint(1, 3)):
+                kind = random.choice(BAD)
+                graph.faults.add(
+                    Fault(
+                        kind,
+                        tenant_id=tenant.id,
+                        path="" if kind.startswith("batch_") else LISTINGS,
+                        probability=random.choice((0.3, 1.0)),
+                        count=random.choice((2, 8, None)),
+                        skip=random.choice((0, 1, 3)),
+                        seed=random.randrange(1 << 30),
+                    )
+                )
+            await sync()
+            graph.faults.clear()
+            expected.update(editor.edit() for _ in range(random.randint(0, 2)))
+        assert await sync() == "success"
+        editor.settled()
+        found, since = await noticed(since)
+        assert Counter(told(change, expected) for change in found) == expected
+    return ended
+
+
+async def test_the_change_feed_is_the_list_of_edits(system: System, temporal: EmbeddedTemporal) -> None:
+    ended = await replay(system, temporal, seed=1, rounds=4, edits=8)
+    assert ended["success"] >= 5
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", [2, 3])
+async def test_a_history_of_hundreds_of_edits_is_told_edit_by_edit(
+    system: System, temporal: EmbeddedTemporal, seed: int
+) -> None:
+    ended = await replay(system, temporal, seed=seed, rounds=20, edits=12)
+    assert ended["partial"] + ended["failed"] > 3, "there were bad runs in between"
