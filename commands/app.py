@@ -6,6 +6,7 @@ from commands.catalog import catalog
 from commands.check import check
 from commands.database import database
 from commands.demo import demo
+from commands.dependencies import dangling, dependencies, unassigned
 from commands.export import export
 from commands.inventory import items, missing, run, runs
 from commands.limits import limits
@@ -29,6 +30,9 @@ app.command("versions")(show_versions)
 app.command()(show)
 app.command()(diff)
 app.command()(export)
+app.command()(dependencies)
+app.command()(dangling)
+app.command()(unassigned)
 app.add_typer(database, name="database")
 app.add_typer(portfolio, name="portfolio")
 app.add_typer(schedule, name="schedule")
