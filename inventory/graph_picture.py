@@ -97,7 +97,7 @@ def _heading(place: int) -> str:
     if place == 0:
         return ""
     words = "needs" if place > 0 else "needed by"
-    return words if abs(place) == 1 else f"{words}, through {abs(place) - 1}"
+    return words if abs(place) == 1 else f"{words}, {abs(place)} steps away"
 
 
 def _title(graph: Graph) -> str:
@@ -138,12 +138,14 @@ def _curves(links: Iterable[Link], boxes: dict[str, _Box]) -> Iterator[str]:
     for (source, target, role), found in paths.items():
         start, end = boxes[source], boxes[target]
         x1, y1, x2, y2 = start.x + WIDTH, start.y + HEIGHT / 2, end.x - 3, end.y + HEIGHT / 2
-        bend = max(GAP_ACROSS / 2, abs(x2 - x1) / 2)
+        bend = bend_back = max(GAP_ACROSS / 2, abs(x2 - x1) / 2)
+        if start.x == end.x:  # past the boxes between them, on their right
+            x2, bend, bend_back = end.x + WIDTH + 3, GAP_ACROSS / 2, -GAP_ACROSS / 2
         offset = {ReferenceRole.INCLUDE: -6, ReferenceRole.USE: 0, ReferenceRole.EXCLUDE: 6}[role]
         dashes = ' stroke-dasharray="5 4"' if role is ReferenceRole.EXCLUDE else ""
         said = f"{role}: {', '.join(found)}"
         yield (
-            f'<path d="M{x1:g} {y1 + offset:g} C{x1 + bend:g} {y1 + offset:g} {x2 - bend:g} {y2 + offset:g}'
+            f'<path d="M{x1:g} {y1 + offset:g} C{x1 + bend:g} {y1 + offset:g} {x2 - bend_back:g} {y2 + offset:g}'
             f' {x2:g} {y2 + offset:g}" fill="none" stroke="{_COLORS[role]}" stroke-opacity="0.75"'
             f' stroke-width="1.4"{dashes} marker-end="url(#{role})"><title>{_text(said)}</title></path>'
         )
