@@ -21,11 +21,15 @@ from activities.messages import (
 )
 from activities.tenants import TenantsFile
 from graph.catalog import Catalog
-from storage import runs
+from storage import references, runs
 from storage.database import Database
 
 LEASE = timedelta(minutes=10)
 """Renewed by every fetch, every merge and every three minutes of waiting; past it a run counts as abandoned."""
+
+
+READING = timedelta(seconds=40)
+"""Of `policies.DATABASE`'s two minutes: what is left over is read by the next run, or by who asks."""
 
 
 class RunLimits(NamedTuple):
@@ -51,6 +55,7 @@ class RunRecordActivities:
         self._tenants = tenants
         self._slots = runs.Slots(limits.per_tenant, limits.overall, LEASE)
         self._policy = policy
+        self._rules = catalog.reading_rules()
 
     @activity.defn(name=ActivityName.BEGIN_RUN)
     async def begin_run(self, run: Run) -> BeginRunResult:
@@ -70,7 +75,10 @@ class RunRecordActivities:
 
     @activity.defn(name=ActivityName.FINISH_RUN)
     async def finish_run(self, request: FinishRun) -> FinishRunResult:
-        """Closes the record, once: a later attempt answers what the first one wrote."""
+        """Closes the record, once: a later attempt answers what the first one wrote.
+
+        Then the references of new versions are read, also of those that closing has made.
+        """
         async with classified(), beating():
             identity = await self._identity(request.run)
             ending = runs.Ending(
@@ -83,6 +91,7 @@ class RunRecordActivities:
             )
             async with self._database.tenant(request.run.tenant_id) as session:
                 status, counts = await runs.finish_run(session, identity, ending)
+            await references.catch_up(self._database, request.run.tenant_id, self._rules, within=READING)
             return FinishRunResult(status=status, counts=counts)
 
     async def _identity(self, run: Run) -> runs.RunIdentity:

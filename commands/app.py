@@ -7,6 +7,7 @@ from commands.changes import changes
 from commands.check import check
 from commands.database import database
 from commands.demo import demo
+from commands.dependencies import dangling, dependencies, unassigned
 from commands.export import export
 from commands.inventory import items, missing, run, runs
 from commands.limits import limits
@@ -31,6 +32,9 @@ app.command()(show)
 app.command()(diff)
 app.command()(export)
 app.command()(changes)
+app.command()(dependencies)
+app.command()(dangling)
+app.command()(unassigned)
 app.add_typer(database, name="database")
 app.add_typer(portfolio, name="portfolio")
 app.add_typer(schedule, name="schedule")

@@ -1,21 +1,31 @@
 """What a document refers to: the ids of other objects in it, found by the catalog's rules, each with its role.
 
-A rule is a dotted path of properties, through lists, and the collections whose ids stand there:
-`assignments.target.groupId` → `groups`.
+A rule says where ids stand, and in which collections:
+
+- `assignments.target.groupId` → `groups`: a dotted path of properties, through lists;
+- `relationships.targetId?targetType=child` → `mobileApps`: only in objects that say so beside it;
+- `#microsoft.graph.someValue/value` → `reusablePolicySettings`: in the objects of a type, at any depth.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
-from functools import partial
-from typing import NamedTuple, TypeAlias
+from functools import cache, partial
+from typing import NamedTuple, TypeAlias, cast
 
 from inventory.canonical import TYPE, JsonObject, JsonValue
 
 ReferenceRules: TypeAlias = Mapping[str, tuple[str, ...]]
-"""Path to the type keys of the collections that the ids there belong to."""
+"""Where ids stand, to the type keys of the collections that they belong to."""
 
 NameOf: TypeAlias = Callable[[tuple[str, ...], str], str | None]
 """What an id of one of the target types is called; None where that is not known."""
+
+NOT_READ = frozenset({"users", "enrollmentNotificationTemplates"})
+"""Where an id may belong to that no entry of the catalog reads: people, and templates that Graph does not list."""
+
+MAX_ID_LENGTH = 512
+"""No id of an item is longer."""
 
 ALL_DEVICES = "all devices"
 ALL_USERS = "all users"
@@ -25,6 +35,15 @@ WORDS = frozenset({
     "00000000-0000-0000-0000-000000000000",
 })  # fmt: skip
 """What Graph writes where an id could stand, and is none."""
+
+_EVERYONE = {
+    "acacacac-9df4-4c7d-9d50-4ef0226f57a9": ALL_USERS,
+    "adadadad-808e-44e2-905a-0b7873a8a531": ALL_DEVICES,
+}
+"""Intune's ids of everyone, in the place of a group's."""
+
+_PREFIX = re.compile(r"(?:email_|push_|managePermissionGrantsFor[A-Za-z]+\.)", re.IGNORECASE)
+"""What Graph writes before an id: how a template is sent, whose consent a policy is about."""
 
 _AUDIENCES = {"allDevicesAssignmentTarget": ALL_DEVICES, "allLicensedUsersAssignmentTarget": ALL_USERS}
 
@@ -55,36 +74,109 @@ class Reference(NamedTuple):
     target_id: str
 
 
+class _Place(NamedTuple):
+    """A rule, taken apart: the names of its path, and what the object that holds the last one must be."""
+
+    names: tuple[str, ...]
+    kind: str | None
+    sibling: str
+    wanted: str
+
+    def holds(self, holder: JsonObject) -> bool:
+        """Whether ids stand in this object."""
+        return not self.sibling or holder.get(self.sibling) == self.wanted
+
+
+@cache
+def _place(rule: str) -> _Place:
+    if rule.startswith("#"):
+        kind, _, name = rule.partition("/")
+        return _Place((name,), kind, TYPE, kind)
+    path, _, condition = rule.partition("?")
+    sibling, _, wanted = condition.partition("=")
+    return _Place(tuple(path.split(".")), None, sibling, wanted)
+
+
 def references(document: JsonObject, rules: ReferenceRules) -> list[Reference]:
-    """All references of a document, each once, by path, role and id."""
+    """All references of a document, each once, by path, role and id. The path is the rule's, without its condition."""
     found = {
-        Reference(path, _role(path, holder), target_types, value)
-        for path, target_types in rules.items()
-        for holder, value in _at(document, {}, path.split("."))
-        if isinstance(value, str) and value and value not in WORDS
+        _reference(rule, holder, target_types, target_id)
+        for rule, target_types in rules.items()
+        for holder, value in _values(document, _place(rule))
+        if (target_id := id_in(value)) is not None
     }
     return sorted(found | set(_audiences(document)))
 
 
+def id_in(value: JsonValue) -> str | None:
+    """The id that a value holds, without what Graph writes before it; None where it holds none."""
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_ID_LENGTH or value in WORDS or not value.isprintable():
+        return None
+    prefix = _PREFIX.match(value)
+    found = value if prefix is None else value[prefix.end() :]
+    return None if not found or found in WORDS else found
+
+
+def is_exclusion(target: JsonObject) -> bool:
+    """Whether the target of an assignment is left out by it."""
+    return str(target.get(TYPE)).endswith(_EXCLUSION_TARGET)
+
+
 def translated(document: JsonObject, rules: ReferenceRules, name_of: NameOf) -> JsonObject:
     """The document with what `name_of` says of the target types and id in the place of each id that it knows."""
-    for path, target_types in rules.items():
-        document = _replaced(document, path.split("."), partial(_renamed, name_of, target_types))
+    for rule, target_types in rules.items():
+        place = _place(rule)
+        document = cast(
+            "JsonObject", _rewritten(document, place, place.names, partial(_renamed, name_of, target_types))
+        )
     return document
 
 
 def translated_at(value: JsonValue, path: str, rules: ReferenceRules, name_of: NameOf) -> JsonValue:
     """The same of what stands at a path of a document, or is a member of a list that stands there."""
     for rule, target_types in rules.items():
-        if rule == path or rule.startswith(f"{path}."):
-            rest = rule[len(path) + 1 :]
-            value = _replaced_value(value, rest.split(".") if rest else [], partial(_renamed, name_of, target_types))
+        place = _place(rule)
+        renamed = partial(_renamed, name_of, target_types)
+        above = tuple(path.split("."))
+        if place.kind is not None:
+            value = _rewritten(value, place, place.names, renamed)
+        elif place.names[: len(above)] == above and (len(place.names) > len(above) or not place.sibling):
+            value = _rewritten(value, place, place.names[len(above) :], renamed)
     return value
 
 
 def _renamed(name_of: NameOf, target_types: tuple[str, ...], value: JsonValue) -> JsonValue:
-    name = name_of(target_types, value) if isinstance(value, str) and value not in WORDS else None
-    return value if name is None else name
+    target_id = id_in(value)
+    name = None if target_id is None else name_of(target_types, target_id)
+    return value if name is None else str(value).removesuffix(str(target_id)) + name
+
+
+def _reference(rule: str, holder: JsonObject, target_types: tuple[str, ...], target_id: str) -> Reference:
+    path = rule.partition("?")[0]
+    audience = _EVERYONE.get(target_id)
+    if audience is not None:
+        return Reference(path, _role(path, holder), (), audience)
+    return Reference(path, _role(path, holder), target_types, target_id)
+
+
+def _values(document: JsonObject, place: _Place) -> Iterator[tuple[JsonObject, JsonValue]]:
+    """The values where a rule's ids stand, each with the object that holds it."""
+    for start in [document] if place.kind is None else _objects(document):
+        for holder, value in _at(start, {}, list(place.names)):
+            if place.holds(holder):
+                yield holder, value
+
+
+def _objects(value: JsonValue) -> Iterator[JsonObject]:
+    """The objects in a value, at any depth."""
+    rest = [value]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, dict):
+            yield one
+            rest.extend(one.values())
+        elif isinstance(one, list):
+            rest.extend(one)
 
 
 def _at(value: JsonValue, holder: JsonObject, path: list[str]) -> Iterator[tuple[JsonObject, JsonValue]]:
@@ -98,28 +190,30 @@ def _at(value: JsonValue, holder: JsonObject, path: list[str]) -> Iterator[tuple
         yield from _at(value.get(path[0]), value, path[1:])
 
 
-def _replaced(document: JsonObject, path: list[str], renamed: Callable[[JsonValue], JsonValue]) -> JsonObject:
-    name = path[0]
-    if name not in document:
-        return document
-    return {**document, name: _replaced_value(document[name], path[1:], renamed)}
-
-
-def _replaced_value(value: JsonValue, path: list[str], renamed: Callable[[JsonValue], JsonValue]) -> JsonValue:
+def _rewritten(
+    value: JsonValue, place: _Place, names: tuple[str, ...], renamed: Callable[[JsonValue], JsonValue]
+) -> JsonValue:
+    """What stands at the rest of a rule's path, renamed; of a rule for a type, in all objects of it."""
     if isinstance(value, list):
-        return [_replaced_value(member, path, renamed) for member in value]
-    if not path:
+        return [_rewritten(member, place, names, renamed) for member in value]
+    if not names:
         return renamed(value)
-    return _replaced(value, path, renamed) if isinstance(value, dict) else value
+    if not isinstance(value, dict):
+        return value
+    if place.kind is not None:
+        value = {name: _rewritten(member, place, names, renamed) for name, member in value.items()}
+    name, *rest = names
+    if name not in value or (not rest and not place.holds(value)):
+        return value
+    return {**value, name: _rewritten(value[name], place, tuple(rest), renamed)}
 
 
 def _role(path: str, holder: JsonObject) -> ReferenceRole:
     last = path.rpartition(".")[2]
     if last == _FILTER_ID:
         return ReferenceRole.EXCLUDE if holder.get(_FILTER_TYPE) == "exclude" else ReferenceRole.INCLUDE
-    kind = holder.get(TYPE)
-    if isinstance(kind, str) and kind.endswith("AssignmentTarget"):
-        return ReferenceRole.EXCLUDE if kind.endswith(_EXCLUSION_TARGET) else ReferenceRole.INCLUDE
+    if str(holder.get(TYPE)).endswith("AssignmentTarget"):
+        return ReferenceRole.EXCLUDE if is_exclusion(holder) else ReferenceRole.INCLUDE
     for name in reversed(path.split(".")):
         if name.startswith("exclude"):
             return ReferenceRole.EXCLUDE

@@ -116,6 +116,11 @@ versions AS (
     )
     SELECT type_key, external_id, 1, content_hash, display_name, false, last_seen_at, :run_id FROM unread
 ),
+to_read AS (
+    INSERT INTO unread_item (type_key, external_id)
+    SELECT type_key, external_id FROM unread ORDER BY type_key, external_id
+    ON CONFLICT (tenant_id, type_key, external_id) DO UPDATE SET external_id = excluded.external_id
+),
 first AS (
     UPDATE inventory_item AS item SET version_number = 1
     FROM unread

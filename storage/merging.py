@@ -56,6 +56,7 @@ _RECORD = text(
 # its place on the page (HOT). What was new is read off the returned row: its version began with this observation.
 # What a list shows of an item with details (version 0 here) makes it seen and makes no version.
 # An item that several waves hold is merged as the last of them shows it.
+# A reader that holds an item's row of `unread_item` is waited for (DO UPDATE): it may have read the version before.
 # `seen` puts the three together, for the planner takes a wave for one row: where it may, it compares each row of one
 # with each of another, which at a thousand rows is most of the merge. A full join can only be hashed or merged. For the
 # same reason what a wave has in the growing tables is looked up row by row (LATERAL … LIMIT): of a table that was small
@@ -174,6 +175,11 @@ versions AS (
     SELECT type_key, external_id, version_number, content_hash, display_name, last_seen_at, :run_id
     FROM merged
     WHERE is_new_version
+),
+unread AS (
+    INSERT INTO unread_item (type_key, external_id)
+    SELECT type_key, external_id FROM merged WHERE is_new_version ORDER BY type_key, external_id
+    ON CONFLICT (tenant_id, type_key, external_id) DO UPDATE SET external_id = excluded.external_id
 ),
 superseded AS (
     UPDATE item_version AS v

@@ -18,6 +18,7 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Index,
+    Integer,
     LargeBinary,
     SmallInteger,
     Text,
@@ -30,6 +31,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Counts, Outcome, RunStatus
 from inventory.portfolio import PortfolioCounts
+from inventory.references import ReferenceRole
 
 CURRENT_TENANT = text("current_tenant()")
 CLOCK = text("clock_timestamp()")
@@ -37,7 +39,7 @@ COUNT_NAMES: tuple[str, ...] = tuple(Counts.model_fields)
 PORTFOLIO_COUNT_NAMES: tuple[str, ...] = tuple(PortfolioCounts.model_fields)
 
 
-def one_of(column: str, values: type[RunStatus | Outcome | ErrorCode]) -> str:
+def one_of(column: str, values: type[RunStatus | Outcome | ErrorCode | ReferenceRole]) -> str:
     """The SQL condition that `column` holds a value of the enumeration."""
     return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
 
@@ -405,6 +407,57 @@ class ItemVersionPin(Base):
     pinned_by: Mapped[str] = mapped_column(primary_key=True, comment="who or what needs it: a user, a baseline")
     reason: Mapped[str | None]
     pinned_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+
+
+class ItemReference(Base):
+    """One reference of an item's current version. No foreign key: see migration 0007."""
+
+    __tablename__ = "item_reference"
+    __table_args__ = (
+        CheckConstraint(one_of("role", ReferenceRole), name="role_known"),
+        Index("item_reference_by_target", "tenant_id", "target_id", "target_type_keys"),
+        {"comment": "what the current versions of items refer to"},
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
+    type_key: Mapped[str] = mapped_column(primary_key=True)
+    external_id: Mapped[str] = mapped_column(primary_key=True)
+    position: Mapped[int] = mapped_column(
+        Integer, primary_key=True, comment="its place among the references of the item"
+    )
+    version_number: Mapped[int] = mapped_column(comment="the version that it was read from")
+    path: Mapped[str] = mapped_column(comment="where it stands, as the rule of the catalog says")
+    role: Mapped[str]
+    target_type_keys: Mapped[list[str]] = mapped_column(
+        comment="the collections that the target may belong to; none where it is an audience and no object"
+    )
+    target_id: Mapped[str]
+
+
+class UnreadItem(Base):
+    """An item with a version whose references have not been read yet."""
+
+    __tablename__ = "unread_item"
+    __table_args__ = {  # noqa: RUF012 - SQLAlchemy's own convention
+        "comment": "items with a version whose references have not been read yet"
+    }
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
+    type_key: Mapped[str] = mapped_column(primary_key=True)
+    external_id: Mapped[str] = mapped_column(primary_key=True)
+
+
+class ReferenceRulesOfType(Base):
+    """By which rules the references of a collection's items have last been read."""
+
+    __tablename__ = "reference_rules"
+    __table_args__ = {  # noqa: RUF012 - SQLAlchemy's own convention
+        "comment": "the rules of the catalog that references have last been read by"
+    }
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
+    type_key: Mapped[str] = mapped_column(primary_key=True)
+    rules_hash: Mapped[bytes] = mapped_column(comment="SHA-256: where it differs, all items are read again")
 
 
 class PendingItem(Base):

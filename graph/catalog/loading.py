@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from graph.catalog.model import Collection
+from inventory.reading import ReadingRules
 
 _SHARED_TABLES = frozenset({"references"})
 """Tables at the top of a file that all of its entries have, beside what each adds."""
@@ -39,6 +40,11 @@ class Catalog:
         if collection.parent is not None:
             return self.collections[collection.parent].ids_url()
         return collection.first_url(tenant_id)
+
+    def reading_rules(self) -> dict[str, ReadingRules]:
+        """How references are read, by type key; what has none is left out."""
+        rules = {key: collection.reading_rules for key, collection in self.collections.items()}
+        return {key: one for key, one in rules.items() if one.references or one.assignable}
 
     def categories(self) -> list[str]:
         """The names of the categories, sorted."""

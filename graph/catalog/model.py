@@ -11,6 +11,7 @@ from uuid import UUID
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from inventory.observation import ObservationRules
+from inventory.reading import ReadingRules
 
 
 class ApiVersion(StrEnum):
@@ -44,6 +45,15 @@ PropertyName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
 
 PropertyPath = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*(\.[A-Za-z][A-Za-z0-9]*)*$")]
 """A property, or one inside it: `templateReference.templateFamily`."""
+
+ReferencePath = Annotated[
+    str,
+    Field(
+        pattern=r"^(#[A-Za-z][A-Za-z0-9.]*/[A-Za-z][A-Za-z0-9]*"
+        r"|[A-Za-z][A-Za-z0-9]*(\.[A-Za-z][A-Za-z0-9]*)*(\?[@A-Za-z][A-Za-z0-9.]*=[A-Za-z0-9#.]+)?)$"
+    ),
+]
+"""Where ids stand: see `inventory.references`."""
 
 TypeKey = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)?$")]
 
@@ -141,8 +151,8 @@ class Collection(BaseModel):
     readable_by_id: bool = True
     """Whether `{path}/{id}` answers 404 for an object that is gone, and 200 for one that is not."""
     details: tuple[DetailCall, ...] = ()
-    references: dict[PropertyPath, Annotated[tuple[TypeKey, ...], BeforeValidator(_one_or_more)]] = {}
-    """Where documents hold ids of other objects: path of properties (through lists) to the collections they are in."""
+    references: dict[ReferencePath, Annotated[tuple[TypeKey, ...], BeforeValidator(_one_or_more)]] = {}
+    """Where documents hold ids of other objects, and in which collections those are (`inventory.references`)."""
     licence_hint: str | None = None
     note: str | None = None
     """Why the entry differs from what one would expect."""
@@ -188,6 +198,19 @@ class Collection(BaseModel):
     def confirmable(self) -> bool:
         """Whether an item that a listing does not show can be asked for by id. A singleton's listing is that GET."""
         return self.readable_by_id and not self.singleton and "{tenant_id}" not in self.path
+
+    @property
+    def assignable(self) -> bool:
+        """Whether a whole document of an item lists whom it is assigned to."""
+        expanded = (self.expand or "", *(call.path.partition("$expand=")[2] for call in self.details))
+        return any("assignments" in one.split(",") for one in expanded) or any(
+            call.property == "assignments" for call in self.details
+        )
+
+    @property
+    def reading_rules(self) -> ReadingRules:
+        """How the references of an item are read."""
+        return ReadingRules(self.references, self.assignable)
 
     def item_url(self, external_id: str, parent_id: str = "") -> str:
         """The URL of one object, reduced to its id, relative to the version root."""

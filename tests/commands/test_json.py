@@ -72,6 +72,9 @@ COMMANDS = [
     "show",
     "diff",
     "export",
+    "dependencies",
+    "dangling",
+    "unassigned",
     "limits",
     "database upgrade",
 ]

@@ -50,7 +50,10 @@ BAD = (
 
 
 class Edit(NamedTuple):
-    """What the feed is to tell of one edit; `field` is the property that is different, if one is."""
+    """What the feed is to tell of one edit.
+
+    `field` is the property that is different, if one is; of an item that was made again the id that it had.
+    """
 
     kind: ChangeKind
     type_key: str
@@ -67,25 +70,28 @@ class Editor:
         self._touched: set[str] = set()
         self._removed: list[tuple[str, dict[str, Any]]] = []
         self._number = 0
+        self._added: list[Edit] = []
 
     def settled(self) -> None:
         """A clean run has seen all: whatever was edited may be edited again."""
         self._touched.clear()
 
-    def edit(self) -> Edit:
-        """One edit of an item that has not been edited since."""
+    def edit(self) -> list[Edit]:
+        """One edit of an item that has not been edited since; with others where there are too few of these."""
         action = self._random.choice((
             self._add, self._change, self._rename, self._remove, self._reassign, self._setting, self._restore,
             self._make_again,
         ))  # fmt: skip
         self._number += 1
-        return action()
+        edit = action()
+        made, self._added = [edit, *self._added], []
+        return made
 
     def _pick(self, *type_keys: str) -> tuple[str, dict[str, Any]]:
         type_key = self._random.choice(type_keys or tuple(PATHS))
         there = [one for one in self._tenant.documents(PATHS[type_key]) if one["id"] not in self._touched]
         if len(there) < 3:
-            self._add(type_key)
+            self._added.append(self._add(type_key))
             return self._pick(*type_keys)
         document = self._random.choice(there)
         self._touched.add(document["id"])
@@ -149,16 +155,28 @@ class Editor:
         self._tenant.remove(PATHS[type_key], document["id"])
         key = self._tenant.add(PATHS[type_key], {name: value for name, value in document.items() if name != "id"})
         self._touched.add(key)
-        return Edit(ChangeKind.RECREATED, type_key, key)
+        return Edit(ChangeKind.RECREATED, type_key, key, document["id"])
 
 
 def told(change: ChangeRecord, expected: Counter[Edit]) -> Edit:
     """The change as the edit that it is, with the one property that is different."""
     properties = {field.path.partition("[")[0].partition(".")[0] for field in change.fields or ()}
     if change.kind not in (ChangeKind.CHANGED, ChangeKind.RENAMED):
-        properties = set()
+        return Edit(change.kind, change.type_key, change.external_id, change.recreates_external_id)
     assert len(properties) <= 1, f"{change} is more than one edit; expected {expected}"
     return Edit(change.kind, change.type_key, change.external_id, next(iter(properties), None))
+
+
+def as_bad_runs_tell_it(expected: Counter[Edit], found: Counter[Edit]) -> Counter[Edit]:
+    """What a bad run has seen of an item made again before a good one missed the old item: two changes for one edit."""
+    for edit in list(expected):
+        apart = Counter({
+            Edit(ChangeKind.APPEARED, edit.type_key, edit.external_id): 1,
+            Edit(ChangeKind.MISSING, edit.type_key, str(edit.field)): 1,
+        })  # fmt: skip
+        if edit.kind is ChangeKind.RECREATED and apart <= found:
+            expected = expected - Counter([edit]) + apart
+    return expected
 
 
 async def replay(system: System, temporal: EmbeddedTemporal, *, seed: int, rounds: int, edits: int) -> Counter[str]:
@@ -189,7 +207,7 @@ async def replay(system: System, temporal: EmbeddedTemporal, *, seed: int, round
     found, since = await noticed(datetime.fromisoformat("2000-01-01T00:00:00Z"))
     assert found == [], "the first listing is no news"
     for _ in range(rounds):
-        expected: Counter[Edit] = Counter(editor.edit() for _ in range(edits))
+        expected: Counter[Edit] = Counter(edit for _ in range(edits) for edit in editor.edit())
         for _ in range(random.randint(0, 2)):
             for _ in range(random.randint(1, 3)):
                 kind = random.choice(BAD)
@@ -206,11 +224,12 @@ async def replay(system: System, temporal: EmbeddedTemporal, *, seed: int, round
                 )
             await sync()
             graph.faults.clear()
-            expected.update(editor.edit() for _ in range(random.randint(0, 2)))
+            expected.update(edit for _ in range(random.randint(0, 2)) for edit in editor.edit())
         assert await sync() == "success"
         editor.settled()
         found, since = await noticed(since)
-        assert Counter(told(change, expected) for change in found) == expected
+        feed = Counter(told(change, expected) for change in found)
+        assert feed == as_bad_runs_tell_it(expected, feed)
     return ended
 
 

@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 
 from graph.catalog import ApiVersion, Collection, ThrottleFamily, UnknownCategoryError, load_catalog
+from inventory.references import NOT_READ
 from tests.conftest import GRAPH_DATA
 
 TABLE = GRAPH_DATA.parent / "reference" / "graph-collections.csv"
@@ -205,7 +206,8 @@ def test_data_and_catalogues_come_only_when_they_are_named() -> None:
 
 @pytest.mark.parametrize("entry", COLLECTIONS.values(), ids=COLLECTIONS)
 def test_an_entry_names_entries_that_there_are(entry: Collection) -> None:
-    assert {key for keys in entry.references.values() for key in keys} <= COLLECTIONS.keys()
+    assert {key for keys in entry.references.values() for key in keys} <= COLLECTIONS.keys() | NOT_READ
+    assert NOT_READ.isdisjoint(COLLECTIONS)
     assert ("{parent_id}" in entry.path) == (entry.parent is not None)
     if entry.parent is not None:
         assert COLLECTIONS[entry.parent].parent is None

@@ -1,5 +1,6 @@
 """References: what a document refers to, by the catalog's rules."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -7,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.catalog import load_catalog
+from inventory.reading import ASSIGNMENTS_UNKNOWN, NOBODY, ReadingRules, read
 from inventory.references import ALL_DEVICES, ALL_USERS, Reference, ReferenceRole, references, translated
+from tests.conftest import needs_graph_data
+from tests.real_documents import real_documents
 
 ASSIGNED = {
     "assignments.target.groupId": ("groups",),
@@ -71,6 +75,122 @@ def test_words_that_stand_where_an_id_could_are_no_references() -> None:
         ),
         Reference("grantControls.termsOfUse", ReferenceRole.USE, ("termsOfUseAgreements",), "t"),
     ]
+
+
+REUSED = "#microsoft.graph.deviceManagementConfigurationReferenceSettingValue"
+
+
+def test_a_rule_may_hold_for_the_objects_of_a_type_at_any_depth() -> None:
+    rules = {f"{REUSED}/value": ("reusablePolicySettings",)}
+    document: dict[str, Any] = {
+        "settings": [
+            {"settingInstance": {"simpleSettingValue": {"@odata.type": REUSED, "value": "one"}}},
+            {"children": [{"simpleSettingCollectionValue": [{"@odata.type": REUSED, "value": "two"}]}]},
+            {"settingInstance": {"simpleSettingValue": {"@odata.type": f"{REUSED}s", "value": "three"}}},
+        ]
+    }
+    found = references(document, rules)
+    assert [(one.role, one.target_types, one.target_id) for one in found] == [
+        (ReferenceRole.USE, ("reusablePolicySettings",), "one"),
+        (ReferenceRole.USE, ("reusablePolicySettings",), "two"),
+    ]
+    renamed = translated(document, rules, lambda _, one: one.upper())
+    assert [one.target_id for one in references(renamed, rules)] == ["ONE", "TWO"]
+    assert renamed["settings"] != document["settings"]
+
+
+def test_a_rule_may_ask_for_what_stands_beside_the_id() -> None:
+    rules = {"relationships.targetId?targetType=child": ("mobileApps",), "imageId?imageType=custom": ("images",)}
+    document: dict[str, Any] = {
+        "imageId": "gallery image",
+        "imageType": "gallery",
+        "relationships": [
+            {"targetId": "needed", "targetType": "child"},
+            {"targetId": "needs this", "targetType": "parent"},
+        ],
+    }
+    assert references(document, rules) == [
+        Reference("relationships.targetId", ReferenceRole.USE, ("mobileApps",), "needed")
+    ]
+    assert translated(document, rules, lambda *_: "x") == {
+        **document,
+        "relationships": [{"targetId": "x", "targetType": "child"}, document["relationships"][1]],
+    }
+
+
+def test_what_graph_writes_before_an_id_is_no_part_of_it() -> None:
+    rules = {"notificationTemplates": ("notificationMessageTemplates",), "granted": ("permissionGrantPolicies",)}
+    document: dict[str, Any] = {
+        "notificationTemplates": ["Email_7d1b", "push_00000000-0000-0000-0000-000000000000"],
+        "granted": ["ManagePermissionGrantsForSelf.microsoft-user-default-low"],
+    }
+    assert [one.target_id for one in references(document, rules)] == ["microsoft-user-default-low", "7d1b"]
+    assert translated(document, rules, lambda _, one: "Low" if one != "7d1b" else None) == {
+        **document,
+        "granted": ["ManagePermissionGrantsForSelf.Low"],
+    }
+
+
+def test_intunes_ids_of_everyone_are_audiences() -> None:
+    document: dict[str, Any] = {"assignments": [target("group", groupId="adadadad-808e-44e2-905a-0b7873a8a531")]}
+    assert references(document, ASSIGNED) == [
+        Reference("assignments.target.groupId", ReferenceRole.INCLUDE, (), ALL_DEVICES)
+    ]
+
+
+@pytest.mark.parametrize("no_id", ["x" * 513, "a\0b", "line\nbreak", "", "email_"])
+def test_what_cannot_be_an_id_is_none(no_id: str) -> None:
+    assert references({"assignments": [target("group", groupId=no_id)]}, ASSIGNED) == []
+
+
+ASSIGNABLE = ReadingRules(ASSIGNED, assignable=True)
+
+
+@pytest.mark.parametrize(
+    ("assignments", "audience"),
+    [
+        ([], NOBODY),
+        ([target("exclusionGroup", groupId="a"), target("exclusionGroup", groupId="a")], NOBODY),
+        ([target("exclusionGroup", groupId="a"), target("group", groupId="b")], None),
+        ([target("allDevices")], None),
+        ([target("somethingNew")], None),
+        ([{"target": None}], None),
+        (None, ASSIGNMENTS_UNKNOWN),
+        ("text", ASSIGNMENTS_UNKNOWN),
+    ],
+)
+def test_a_document_that_includes_nobody_says_so(assignments: Any, audience: str | None) -> None:
+    document = {"assignments": assignments}
+    without = [one.target_id for one in read(document, ASSIGNABLE) if one.target_id in (NOBODY, ASSIGNMENTS_UNKNOWN)]
+    assert without == ([audience] if audience else [])
+    assert read(document, ReadingRules(ASSIGNED, assignable=False)) == references(document, ASSIGNED)
+
+
+def test_rules_are_told_from_others_by_their_hash() -> None:
+    hashes = {
+        rules.hash()
+        for rules in (
+            ASSIGNABLE,
+            ReadingRules(ASSIGNED, assignable=False),
+            ReadingRules({**ASSIGNED, "x": ("groups",)}, assignable=True),
+            ReadingRules({**ASSIGNED, "x": ("groups", "users")}, assignable=True),
+        )
+    }
+    assert len(hashes) == 4
+    assert ReadingRules(dict(reversed(ASSIGNED.items())), assignable=True).hash() == ASSIGNABLE.hash()
+
+
+@needs_graph_data
+def test_real_documents_are_read_by_the_rules_of_their_collections() -> None:
+    rules = {one.path.lstrip("/"): one.reading_rules for one in load_catalog().collections.values()}
+    found: Counter[str] = Counter()
+    for path, document in real_documents():
+        if path in rules:
+            found.update({one.path for one in read(document, rules[path])})
+            assert translated(document, rules[path].references, lambda _, one: one) == document
+    assert found["assignments.target.groupId"] > 5
+    assert found["conditions.users.excludeGroups"] > 20
+    assert found["conditions.locations.excludeLocations"] + found["conditions.locations.includeLocations"] > 3
 
 
 @pytest.mark.parametrize(

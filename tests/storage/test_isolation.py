@@ -1,6 +1,6 @@
 """Row-level security: every table and every query, tried from another tenant's transaction."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -14,10 +14,12 @@ from inventory.error_codes import ErrorCode
 from inventory.missing import RunCoverage
 from inventory.outcomes import Counts, Outcome, RunStatus
 from inventory.portfolio import PortfolioCounts, TenantChoice
+from inventory.reading import ReadingRules
 from inventory.selection import Selection
 from storage import (
     confirming,
     coverage,
+    dependencies,
     details,
     documents,
     merging,
@@ -25,6 +27,7 @@ from storage import (
     pacing,
     portfolio,
     queries,
+    references,
     runs,
     staging,
     versions,
@@ -50,6 +53,9 @@ TABLES = frozenset(
         "item_version",
         "item_version_pin",
         "pending_item",
+        "item_reference",
+        "unread_item",
+        "reference_rules",
         "portfolio_run_tenant",
     }
 )
@@ -57,14 +63,16 @@ OF_NO_TENANT = "portfolio_run"
 PORTFOLIO = portfolio.PortfolioIdentity(
     uuid4(), "portfolio/test", Selection(type_keys=("a",)), TenantChoice(tenant_ids=(THEIRS,))
 )
+RULES = {"b": ReadingRules({"needs": ("a",)}, assignable=True)}
 READABLE = {"staged_item": "staged_item_of_tenant"}
 
 
 @pytest.fixture
 async def their_run(database: Database) -> runs.RunIdentity:
     """Another tenant's open run, with rows in every table."""
-    await sync(database, THEIRS, [observation("b", "7")], "b")
+    await sync(database, THEIRS, [observation("b", "7", needs="1")], "b")
     await sync(database, THEIRS, [], "b")
+    await references.catch_up(database, THEIRS, RULES)
     run = await begin(database, THEIRS, "a")
     await land(database, THEIRS, run, [observation("a", "1", displayName="secret"), listed("a", "3")])
     async with database.tenant(THEIRS) as session:
@@ -136,6 +144,10 @@ INSERTS = {
     " VALUES (:theirs, 'a', :run_id, now(), 'failed')",
     "item_absence": "(tenant_id, type_key, external_id, absent_from, run_id, last_seen_at, evidence, confidence)"
     " VALUES (:theirs, 'a', '1', now(), :run_id, now() - interval '1 day', 'confirmed', 'high')",
+    "item_reference": "(tenant_id, type_key, external_id, position, version_number, path, role, target_type_keys,"
+    " target_id) VALUES (:theirs, 'a', '1', 9, 1, 'x', 'use', '{}', '1')",
+    "unread_item": "(tenant_id, type_key, external_id) VALUES (:theirs, 'a', '9')",
+    "reference_rules": "(tenant_id, type_key, rules_hash) VALUES (:theirs, 'a', '')",
     "pending_item": "(tenant_id, run_id, type_key, external_id, shard, list_hash, list_document, list_document_size)"
     " VALUES (:theirs, :run_id, 'a', '9', 0, '', '', 0)",
 }
@@ -169,6 +181,9 @@ async def _crossing_queries(
         )
         return [item async for item in queries.missing_items(session, asked)]
 
+    async def all_of(found: AsyncIterator[object]) -> object:
+        return [one async for one in found]
+
     async def resolved() -> object:
         try:
             return await queries.resolve_selection_hash(session, their_hash)
@@ -187,6 +202,14 @@ async def _crossing_queries(
     return {
         "run_record": lambda: queries.run_record(session, theirs.run_id),
         "recent_runs": lambda: queries.recent_runs(session, 100),
+        "count_unread": lambda: references.count_unread(session),
+        "read_some": lambda: references.read_some(session, RULES),
+        "of_items": lambda: dependencies.of_items(session, [("b", "7")], 10),
+        "to_items": lambda: dependencies.to_items(session, [("a", "1")], 10),
+        "all_references": lambda: all_of(dependencies.all_references(session)),
+        "not_there": lambda: all_of(dependencies.not_there(session, None)),
+        "unassigned": lambda: all_of(dependencies.unassigned(session, None)),
+        "reaching": lambda: all_of(dependencies.reaching(session, "1", everyone=True)),
         "question": lambda: queries.question(session, their_hash),
         "items": listed_items,
         "missing_items": listed_missing,

@@ -16,18 +16,39 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from benchmarks.growth import ITEM_TYPES, SLOTS, fill, observation
 from inventory.observation import Observation
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
+from inventory.reading import ReadingRules
 from inventory.selection import Selection
 from local.postgres import EmbeddedPostgres
-from storage import confirming, merging, queries, runs, staging
+from storage import confirming, dependencies, merging, queries, references, runs, staging
 from storage.database import Database
 from storage.schema import upgrade
 
 MINE, THEIRS = UUID(int=1), UUID(int=2)
 ITEMS = 10_000
-GROWING = {"inventory_item", "item_version", "document"}
+GROWING = {"inventory_item", "item_version", "document", "item_reference", "unread_item"}
 WAVES = {"staged", "before", "merged", "seen"}
 PAGE = queries.Page(limit=100)
 SOME = Selection(type_keys=ITEM_TYPES[:2])
+
+
+REFERRING = (
+    """
+    INSERT INTO item_reference (
+        tenant_id, type_key, external_id, position, version_number, path, role, target_type_keys, target_id
+    )
+    SELECT tenant_id, type_key, external_id, position, 1, 'x', role, CAST(types AS text[]), target_id
+    FROM (SELECT *, row_number() OVER () AS number FROM inventory_item) AS item CROSS JOIN LATERAL (VALUES
+        (0, 'include', '{groups}', CAST(number % 300 AS text)), (1, 'use', '{roleScopeTags}', '0'),
+        (2, 'include', '{}', CASE WHEN number % 100 = 0 THEN 'nobody' ELSE 'all devices' END)
+    ) AS made (position, role, types, target_id)
+    """,
+    """
+    INSERT INTO unread_item SELECT tenant_id, type_key, external_id FROM inventory_item ORDER BY external_id LIMIT 9000
+    """,
+)
+"""What each item refers to: one of three hundred groups, the one scope tag, and everyone or nobody."""
+
+ANY_RULES = {key: ReadingRules({"x": ("groups",)}, assignable=False) for key in ITEM_TYPES}
 
 
 class Node(NamedTuple):
@@ -94,6 +115,8 @@ def filled_url(postgres: EmbeddedPostgres) -> Iterator[str]:
     for tenant_id in (MINE, THEIRS):
         fill(url, ITEMS, tenant_id)
     with psycopg.connect(url, autocommit=True) as connection:
+        for statement in REFERRING:
+            connection.execute(statement)
         connection.execute("VACUUM (ANALYZE)")
     yield url
     with psycopg.connect(postgres.url, autocommit=True) as connection:
@@ -151,6 +174,29 @@ async def test_run_records_and_items_are_found_by_index(filled: Database, explai
         assert await queries.run_record(session, newest.run_id) == newest
     explained.assert_by_index()
     assert [node for node in explained.nodes if node.table == "sync_run_collection" and node.kind == "Seq Scan"] == []
+
+
+async def test_what_items_refer_to_is_read_by_index(filled: Database, explained: Explained) -> None:
+    some = observation(7)
+    item = (some.type_key, some.external_id)
+    async with filled.tenant(MINE, read_only=True) as session:
+        assert await dependencies.seen(session, item)
+        assert await dependencies.of_items(session, [item] * 3, 10)
+        assert await dependencies.to_items(session, [("groups", "7"), ("roleScopeTags", "0")], 10)
+        assert [one async for one in dependencies.not_there(session, None)]
+        assert [one async for one in dependencies.unassigned(session, None)]
+        assert [one async for one in dependencies.reaching(session, "7", everyone=False)]
+    explained.assert_by_index()
+
+
+async def test_what_is_unread_is_read_by_index(filled: Database, explained: Explained) -> None:
+    async with filled.tenant(MINE) as session:
+        await references.follow_rules(session, ANY_RULES)
+        explained.nodes.clear()  # rules that are new read their collections as a whole
+        for in_turn in (False, True):
+            assert await references.read_some(session, ANY_RULES, in_turn=in_turn) == references.ITEMS_AT_A_TIME
+        await session.rollback()
+    explained.assert_by_index()
 
 
 async def test_a_run_reads_what_it_covers_by_index(filled: Database, explained: Explained) -> None:

@@ -1,0 +1,34 @@
+"""What commands that answer by references do first: read what has not been read yet."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.dependencies import Reading
+from commands import output
+from configuration import Settings
+from graph.catalog import load_catalog
+from storage import references
+from storage.database import Database
+
+
+@asynccontextmanager
+async def read_session(settings: Settings, tenant_id: UUID) -> AsyncIterator[tuple[AsyncSession, Reading]]:
+    """A transaction on a tenant whose references have all been read, and how far the tenant itself has been."""
+    catalog = load_catalog()
+    database = Database(settings.database_url.get_secret_value(), pool_size=1, application_name="tenant-inventory")
+    try:
+        with output.stderr.status("reading references …") as status:
+            await references.catch_up(
+                database,
+                tenant_id,
+                catalog.reading_rules(),
+                in_turn=True,
+                progress=lambda items: status.update(f"reading references … {items} items"),
+            )
+        async with database.tenant(tenant_id, read_only=True) as session:
+            yield session, await Reading.of(session, catalog, tenant_id)
+    finally:
+        await database.close()

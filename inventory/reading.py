@@ -1,0 +1,55 @@
+"""What is kept of a document's references: each id in it, and where it is assigned to nobody, that it is."""
+
+from hashlib import sha256
+from typing import NamedTuple
+
+import orjson
+
+from inventory.canonical import JsonObject, JsonValue
+from inventory.references import Reference, ReferenceRole, ReferenceRules, is_exclusion, references
+
+NOBODY = "nobody"
+"""The audience of a document whose list of assignments includes nobody."""
+
+ASSIGNMENTS_UNKNOWN = "assignments unknown"
+"""The audience of a document that should list its assignments and does not."""
+
+ASSIGNMENTS = "assignments"
+
+EDITION = 1
+"""Counted up when documents are read differently by the same rules, so that all are read again."""
+
+
+class ReadingRules(NamedTuple):
+    """How the documents of one collection are read. `assignable`: they list whom they are assigned to."""
+
+    references: ReferenceRules
+    assignable: bool
+
+    def hash(self) -> bytes:
+        """What tells these rules from others."""
+        rules = {path: list(targets) for path, targets in self.references.items()}
+        return sha256(orjson.dumps([EDITION, rules, self.assignable], option=orjson.OPT_SORT_KEYS)).digest()
+
+
+def read(document: JsonObject, rules: ReadingRules) -> list[Reference]:
+    """The references of a document, with the audience that stands for nobody where that is so."""
+    found = references(document, rules.references)
+    audience = _without_audience(document) if rules.assignable else None
+    return found if audience is None else [*found, Reference(ASSIGNMENTS, ReferenceRole.INCLUDE, (), audience)]
+
+
+def _without_audience(document: JsonObject) -> str | None:
+    """The audience where the assignments include nobody, or are not known.
+
+    A target of a kind that names neither a group nor everyone is somebody all the same.
+    """
+    assignments = document.get(ASSIGNMENTS)
+    if not isinstance(assignments, list):
+        return ASSIGNMENTS_UNKNOWN
+    return NOBODY if all(_excludes(one) for one in assignments) else None
+
+
+def _excludes(assignment: JsonValue) -> bool:
+    target = assignment.get("target") if isinstance(assignment, dict) else None
+    return isinstance(target, dict) and is_exclusion(target)

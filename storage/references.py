@@ -1,0 +1,212 @@
+"""References: what the current versions of items refer to, read from their documents after these are there.
+
+A statement that makes a version leaves its item in `unread_item`; whoever reads it takes it out. So a sync writes no
+more for it than a key, and an unchanged item costs nothing.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from time import monotonic
+from typing import NamedTuple, cast
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from inventory.canonical import JsonObject
+from inventory.exact_json import decode
+from inventory.reading import ReadingRules, read
+from inventory.references import Reference
+from storage.compression import decompress
+from storage.database import Database
+
+ITEMS_AT_A_TIME = 200
+"""So many documents are held in memory at once; they may have some megabytes each."""
+
+_TARGETS_APART = ","
+"""No type key holds it."""
+
+# Where rules are new or others than before, all items of their collections are read again, once.
+_FOLLOW_RULES = text("""
+WITH rules AS (
+    SELECT * FROM unnest(CAST(:type_keys AS text[]), CAST(:hashes AS bytea[])) AS rules (type_key, rules_hash)
+    EXCEPT SELECT type_key, rules_hash FROM reference_rules
+),
+changed AS (
+    INSERT INTO reference_rules AS known (type_key, rules_hash)
+    SELECT type_key, rules_hash FROM rules ORDER BY type_key
+    ON CONFLICT (tenant_id, type_key) DO UPDATE SET rules_hash = excluded.rules_hash
+    WHERE known.rules_hash <> excluded.rules_hash
+    RETURNING type_key
+)
+INSERT INTO unread_item (type_key, external_id)
+SELECT type_key, external_id FROM inventory_item JOIN changed USING (type_key) WHERE version_number > 0
+ON CONFLICT DO NOTHING
+""")
+
+# Taken out first and looked at by the next statement: a version that is made meanwhile puts its item in again.
+_TAKE = """
+DELETE FROM unread_item WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM unread_item ORDER BY type_key, external_id LIMIT :most FOR UPDATE {others}
+))
+RETURNING type_key, external_id
+"""
+
+_TAKE_FREE = text(_TAKE.format(others="SKIP LOCKED"))
+
+_TAKE_IN_TURN = text(_TAKE.format(others=""))
+
+_DOCUMENTS = text("""
+SELECT item.type_key, item.external_id, item.version_number, d.body
+FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS named (type_key, external_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM inventory_item AS one
+    WHERE (one.type_key, one.external_id) = (named.type_key, named.external_id) LIMIT 1
+) AS item
+CROSS JOIN LATERAL (
+    SELECT content_hash FROM item_version AS one
+    WHERE (one.type_key, one.external_id, one.version_number)
+        = (item.type_key, item.external_id, item.version_number) LIMIT 1
+) AS v
+CROSS JOIN LATERAL (SELECT body FROM document AS one WHERE one.content_hash = v.content_hash LIMIT 1) AS d
+""")
+
+_FORGET = text("""
+DELETE FROM item_reference WHERE ctid = ANY (ARRAY(
+    SELECT old.place
+    FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS named (type_key, external_id)
+    CROSS JOIN LATERAL (
+        SELECT one.ctid AS place FROM item_reference AS one
+        WHERE (one.type_key, one.external_id) = (named.type_key, named.external_id) OFFSET 0
+    ) AS old
+))
+""")
+
+_KEEP = text(f"""
+INSERT INTO item_reference (
+    type_key, external_id, position, version_number, path, role, target_type_keys, target_id
+)
+SELECT type_key, external_id, position, version_number, path, role,
+    string_to_array(targets, '{_TARGETS_APART}'), target_id
+FROM unnest(
+    CAST(:type_keys AS text[]), CAST(:external_ids AS text[]), CAST(:positions AS int[]),
+    CAST(:version_numbers AS bigint[]), CAST(:paths AS text[]), CAST(:roles AS text[]), CAST(:targets AS text[]),
+    CAST(:target_ids AS text[])
+) AS kept (type_key, external_id, position, version_number, path, role, targets, target_id)
+""")
+
+_COUNT = text("SELECT count(*) FROM unread_item")
+
+
+class _Unread(NamedTuple):
+    """The current version of an item, and its document as it is stored."""
+
+    type_key: str
+    external_id: str
+    version_number: int
+    body: bytes
+
+
+async def follow_rules(session: AsyncSession, rules: Mapping[str, ReadingRules]) -> None:
+    """Sees to it that what was read by other rules is read again."""
+    hashes = [one.hash() for one in rules.values()]
+    await session.execute(_FOLLOW_RULES, {"type_keys": list(rules), "hashes": hashes})
+
+
+async def count_unread(session: AsyncSession) -> int:
+    """How many items are still to be read."""
+    count: int = (await session.execute(_COUNT)).scalar_one()
+    return count
+
+
+async def read_some(
+    session: AsyncSession, rules: Mapping[str, ReadingRules], most: int = ITEMS_AT_A_TIME, *, in_turn: bool = False
+) -> int:
+    """Reads up to `most` items whose references have not been read yet; of how many it has.
+
+    Idempotent: an item is read from its current version, and what was kept of it is replaced. Items that another
+    transaction is reading are left to it, or with `in_turn` waited for.
+    """
+    taken = (await session.execute(_TAKE_IN_TURN if in_turn else _TAKE_FREE, {"most": most})).all()
+    if not taken:
+        return 0
+    named = {"type_keys": [row.type_key for row in taken], "external_ids": [row.external_id for row in taken]}
+    await session.execute(_FORGET, named)
+    ruled = [row for row in taken if row.type_key in rules]
+    if ruled:
+        named = {"type_keys": [row.type_key for row in ruled], "external_ids": [row.external_id for row in ruled]}
+        unread = [_Unread(*row) for row in await session.execute(_DOCUMENTS, named)]
+        found = await asyncio.to_thread(_read_all, unread, rules)
+        if found["type_keys"]:
+            await session.execute(_KEEP, found)
+    return len(taken)
+
+
+async def catch_up(
+    database: Database,
+    tenant_id: UUID,
+    rules: Mapping[str, ReadingRules],
+    *,
+    within: timedelta | None = None,
+    in_turn: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Reads all items that are still to be read, in transactions of their own, or those that can be `within` a time.
+
+    `progress` is told how many items have been read so far.
+    """
+    started = monotonic()
+    async with database.tenant(tenant_id) as session:
+        await follow_rules(session, rules)
+    done = 0
+    while within is None or monotonic() - started < within.total_seconds():
+        async with database.tenant(tenant_id) as session:
+            read_now = await read_some(session, rules, in_turn=in_turn)
+        if not read_now and not (in_turn and await _some_left(database, tenant_id)):
+            return
+        done += read_now
+        if progress is not None:
+            progress(done)
+
+
+async def _some_left(database: Database, tenant_id: UUID) -> bool:
+    """Whether another transaction has left items that this one waited for."""
+    async with database.tenant(tenant_id, read_only=True) as session:
+        return await count_unread(session) > 0
+
+
+def _read_all(unread: list[_Unread], rules: Mapping[str, ReadingRules]) -> dict[str, list[object]]:
+    """The references of the items, as the columns that are written."""
+    columns: dict[str, list[object]] = {
+        name: []
+        for name in (
+            "type_keys",
+            "external_ids",
+            "positions",
+            "version_numbers",
+            "paths",
+            "roles",
+            "targets",
+            "target_ids",
+        )
+    }
+    for item in unread:
+        document = cast("JsonObject", decode(decompress(item.body)))
+        for position, reference in enumerate(read(document, rules[item.type_key])):
+            for column, value in zip(columns.values(), _row(item, position, reference), strict=True):
+                column.append(value)
+    return columns
+
+
+def _row(item: _Unread, position: int, reference: Reference) -> tuple[object, ...]:
+    return (
+        item.type_key,
+        item.external_id,
+        position,
+        item.version_number,
+        reference.path,
+        reference.role,
+        _TARGETS_APART.join(reference.target_types),
+        reference.target_id,
+    )

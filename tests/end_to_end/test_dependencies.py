@@ -1,0 +1,109 @@
+"""Dependencies, as a user gets them: read by the run that finds the versions, right after it has ended."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from inventory.outcomes import RunStatus
+from local.simulated_graph import Fault, FaultKind, SimulatedGraph
+from local.temporal import EmbeddedTemporal
+from storage import references
+from tests.end_to_end.system import SEEDS, System
+
+SELECTED = (
+    "deviceConfigurations",
+    "configurationPolicies",
+    "deviceCompliancePolicies",
+    "conditionalAccessPolicies",
+    "mobileApps",
+    "groups",
+    "assignmentFilters",
+    "roleScopeTags",
+)
+SELECTION = [argument for key in SELECTED for argument in ("--type", key)]
+
+
+@pytest.fixture
+def graph() -> Iterator[SimulatedGraph]:
+    with SimulatedGraph(tenants=1, seed=next(SEEDS)) as simulated:
+        yield simulated
+
+
+@pytest.fixture
+def referring(graph: SimulatedGraph, temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Iterator[System]:
+    with System(graph, temporal, database_url, tmp_path) as system:
+        system.start_worker()
+        yield system
+
+
+async def unread(system: System) -> int:
+    async with system.database() as database, database.tenant(UUID(system.tenant.id), read_only=True) as session:
+        return await references.count_unread(session)
+
+
+def uses_of_groups(system: System) -> Counter[str]:
+    """How many references each group has."""
+    lines = system.starter("dependencies", system.tenant.name, "--all", "--json").objects()
+    return Counter(one["target"]["external_id"] for one in lines if one["target"]["type_keys"] == ["groups"])
+
+
+def test_a_run_reads_references_and_a_deleted_group_dangles(graph: SimulatedGraph, referring: System) -> None:
+    first = referring.sync(*SELECTION)
+    assert first.status is RunStatus.SUCCESS
+    assert asyncio.run(unread(referring)) == 0, "the run has read what it found"
+    there = {one["id"] for one in referring.tenant.documents("groups")}
+    uses = Counter({key: times for key, times in uses_of_groups(referring).items() if key in there})
+    group, times = uses.most_common(1)[0]
+
+    needed = referring.starter("dependencies", referring.tenant.name, "groups", group, "--json").objects()
+    assert sum(one["answer"] == "dependency" for one in needed) == times
+    reached = referring.starter("dependencies", referring.tenant.name, "--reaches", group, "--json").objects()
+    assert 0 < sum(one["answer"] == "reach" for one in reached) <= times
+
+    referring.tenant.remove("groups", group)
+    assert referring.sync(*SELECTION).counts.missing == 1
+    lines = referring.starter("dangling", referring.tenant.name, "--json").objects()
+    dangling = [one["target"] for one in lines if one["answer"] == "dangling" and one["target"]["external_id"] == group]
+    assert len(dangling) == times
+    assert {(one["presence"], one["confidence"], one["evidence"]) for one in dangling} == {
+        ("absent", "high", "confirmed")
+    }
+
+
+def test_groups_that_could_not_be_read_are_not_called_gone(graph: SimulatedGraph, referring: System) -> None:
+    graph.faults.add(Fault(FaultKind.FORBIDDEN, path=r"/groups\?"))
+    assert referring.sync(*SELECTION).status is RunStatus.PARTIAL
+    lines = referring.starter("dangling", referring.tenant.name, "--json").objects()
+    assert [one for one in lines if one["answer"] == "dangling" and one["target"]["type_keys"] == ["groups"]] == []
+    (groups,) = [one for one in lines if one["answer"] == "cannot_say" and one["type_key"] == "groups"]
+    assert groups["reason"] == "failed:graph_permission_missing"
+    assert groups["references"] > 0
+
+
+def test_what_a_run_has_left_over_is_read_by_who_asks(referring: System) -> None:
+    referring.sync(*SELECTION)
+    before = uses_of_groups(referring)
+
+    async def forget() -> None:
+        async with referring.database() as database, database.tenant(UUID(referring.tenant.id)) as session:
+            for table in ("reference_rules", "item_reference"):
+                await session.execute(text(f"DELETE FROM {table}"))
+
+    asyncio.run(forget())
+    assert uses_of_groups(referring) == before
+    assert asyncio.run(unread(referring)) == 0
+
+
+def test_a_picture_of_a_policy_is_written_to_a_file(referring: System) -> None:
+    referring.sync(*SELECTION)
+    group, _ = uses_of_groups(referring).most_common(1)[0]
+    picture = referring.folder / "group.svg"
+    words = ("dependencies", referring.tenant.name, "groups", group, "--format", "svg", "--output", str(picture))
+    done = referring.starter(*words)
+    assert done.code == 0, done.stderr
+    assert picture.read_text().startswith("<svg ")

@@ -1,0 +1,194 @@
+"""References are read from current versions, once each, whatever else goes on meanwhile."""
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from inventory.observation import Observation
+from inventory.outcomes import RunStatus
+from inventory.reading import NOBODY, ReadingRules
+from storage import dependencies, references, versions
+from storage.database import Database
+from storage.dependencies import Edge
+from tests.storage.support import begin, end, land, listed, observation, sync
+
+TENANT = uuid4()
+RULES = {"policies": ReadingRules({"groupIds": ("groups",), "use": ("groups", "apps")}, assignable=False)}
+
+
+def policy(external_id: str = "p", **properties: Any) -> Observation:
+    return observation("policies", external_id, **properties)
+
+
+async def of(database: Database, external_id: str = "p") -> list[tuple[int, str]]:
+    """Version and target of each reference that is kept of a policy."""
+    async with database.tenant(TENANT, read_only=True) as session:
+        found = await dependencies.of_items(session, [("policies", external_id)], 100)
+    return [(one.version, one.target_id) for one in found]
+
+
+async def unread(database: Database) -> int:
+    async with database.tenant(TENANT, read_only=True) as session:
+        return await references.count_unread(session)
+
+
+async def catch_up(database: Database, rules: dict[str, ReadingRules] = RULES) -> None:
+    await references.catch_up(database, TENANT, rules, in_turn=True)
+
+
+async def test_only_the_current_version_is_kept_and_says_which_it_is(database: Database) -> None:
+    await sync(database, TENANT, [policy(groupIds=["a", "b"])], "policies")
+    assert await of(database) == []
+    await catch_up(database)
+    assert await of(database) == [(1, "a"), (1, "b")]
+    await sync(database, TENANT, [policy(groupIds=["b"])], "policies")
+    await catch_up(database)
+    assert await of(database) == [(2, "b")]
+    await sync(database, TENANT, [policy()], "policies")
+    await catch_up(database)
+    assert await of(database) == []
+
+
+async def test_an_unchanged_item_is_not_read_again(database: Database) -> None:
+    for _ in range(2):
+        await sync(database, TENANT, [policy(groupIds=["a"])], "policies")
+        await catch_up(database)
+    async with database.tenant(TENANT) as session:
+        before = (await session.execute(text("SELECT xmin::text FROM item_reference"))).scalar_one()
+    await sync(database, TENANT, [policy(groupIds=["a"])], "policies")
+    assert await unread(database) == 0
+    await catch_up(database)
+    async with database.tenant(TENANT) as session:
+        assert (await session.execute(text("SELECT xmin::text FROM item_reference"))).scalar_one() == before
+
+
+async def test_what_a_list_shows_is_read_once_it_is_the_version(database: Database) -> None:
+    run = await begin(database, TENANT, "policies")
+    await land(database, TENANT, run, [listed("policies", "p", groupIds=["a"])])
+    await catch_up(database)
+    assert await of(database) == []
+    await end(database, TENANT, run, RunStatus.PARTIAL)
+    assert await unread(database) == 1
+    await catch_up(database)
+    assert await of(database) == [(1, "a")]
+
+
+async def test_other_rules_read_their_collections_again_and_no_others(database: Database) -> None:
+    await sync(database, TENANT, [policy(groupIds=["a"], other=["x"]), observation("apps", "1")], "apps", "policies")
+    both = {**RULES, "apps": ReadingRules({"x": ("groups",)}, assignable=False)}
+    await catch_up(database, both)
+    async with database.tenant(TENANT) as session:
+        await references.follow_rules(session, both)
+        assert await references.count_unread(session) == 0
+        more = {**both, "policies": ReadingRules({"other": ("groups",)}, assignable=False)}
+        await references.follow_rules(session, more)
+        assert await references.count_unread(session) == 1
+    await catch_up(database, more)
+    assert await of(database) == [(1, "x")]
+
+
+async def test_a_batch_that_breaks_is_read_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    await sync(database, TENANT, [policy(groupIds=["a"]), policy("q", groupIds=["b"])], "policies")
+    with monkeypatch.context() as broken:
+        broken.setattr(references, "_read_all", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            await catch_up(database)
+    assert await unread(database) == 2
+    await catch_up(database)
+    assert (await of(database), await of(database, "q")) == ([(1, "a")], [(1, "b")])
+
+
+async def test_a_version_made_while_its_item_is_being_read_is_read_after_it(
+    database: Database, database_url: str
+) -> None:
+    await sync(database, TENANT, [policy(groupIds=["old"])], "policies")
+    run = await begin(database, TENANT, "policies")
+    async with database.tenant(TENANT) as reader:
+        assert await references.read_some(reader, RULES) == 1
+        merging = asyncio.create_task(land(database, TENANT, run, [policy(groupIds=["new"])]))
+        await _until_a_transaction_waits(database_url)
+        assert not merging.done()
+    await merging
+    assert (await of(database), await unread(database)) == ([(1, "old")], 1)
+    await catch_up(database)
+    assert await of(database) == [(2, "new")]
+
+
+async def test_two_readers_share_what_there_is(database: Database, database_url: str) -> None:
+    await catch_up(database)
+    items = [policy(str(number), groupIds=["a"]) for number in range(30)]
+    await sync(database, TENANT, items, "policies")
+    async with database.tenant(TENANT) as slow:
+        assert await references.read_some(slow, RULES, 10) == 10
+        await references.catch_up(database, TENANT, RULES)
+        waiting = asyncio.create_task(catch_up(database))
+        await _until_a_transaction_waits(database_url)
+        assert not waiting.done(), "who asks waits for what another is reading"
+    await waiting
+    async with database.tenant(TENANT, read_only=True) as session:
+        found = await dependencies.to_items(session, [("groups", "a")], 100)
+    assert sorted(one.external_id for one in found) == sorted(item.external_id for item in items)
+
+
+async def test_retention_leaves_references_alone(database: Database) -> None:
+    for group in "abc":
+        await sync(database, TENANT, [policy(groupIds=[group])], "policies")
+    await catch_up(database)
+    async with database.tenant(TENANT) as session:
+        assert (await versions.forget(session, older_than=None, kept=1, most=10)).versions == 2
+    assert await of(database) == [(3, "c")]
+
+
+async def test_a_target_is_the_item_that_is_there_of_those_it_may_be(database: Database) -> None:
+    await sync(database, TENANT, [observation("groups", "1")], "groups")
+    await sync(database, TENANT, [], "groups")
+    await sync(database, TENANT, [policy(use="1")], "policies")
+    await catch_up(database)
+
+    async def only() -> Edge:
+        async with database.tenant(TENANT, read_only=True) as session:
+            (edge,) = await dependencies.of_items(session, [("policies", "p")], 10)
+            return edge
+
+    gone = await only()
+    assert gone.target is not None
+    assert (gone.target.type_key, gone.target.absence_evidence) == ("groups", "not_listed")
+    await sync(database, TENANT, [observation("apps", "1", displayName="App")], "apps")
+    there = await only()
+    assert there.target is not None
+    assert (there.target.type_key, there.target.display_name, there.target.absence_evidence) == ("apps", "App", None)
+
+
+async def test_what_includes_nobody_is_kept_apart_from_what_is_referred_to(database: Database) -> None:
+    rules = {"policies": ReadingRules(RULES["policies"].references, assignable=True)}
+    await sync(database, TENANT, [policy(assignments=[], groupIds=["a"]), policy("q", groupIds=["a"])], "policies")
+    await catch_up(database, rules)
+    assert await of(database) == [(1, "a")]
+    async with database.tenant(TENANT, read_only=True) as session:
+        found = {one.external_id: one.is_known async for one in dependencies.unassigned(session, None)}
+        everything = [one async for one in dependencies.all_references(session)]
+    assert found == {"p": True, "q": False}
+    assert {one.target_id for one in everything} == {"a"}
+    assert NOBODY not in {one.target_id for one in everything}
+
+
+async def _until_a_transaction_waits(database_url: str) -> None:
+    """Until one waits for a lock of another."""
+    statement = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with (
+        asyncio.timeout(30),
+        await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection,
+    ):
+        while await (await connection.execute(statement)).fetchone() == (0,):
+            pass
+
+
+def test_a_reference_of_an_unknown_role_is_refused(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection, pytest.raises(psycopg.errors.CheckViolation):
+        connection.execute(
+            "INSERT INTO item_reference VALUES (gen_random_uuid(), 'a', '1', 0, 1, 'x', 'perhaps', '{}', '1')"
+        )
