@@ -65,7 +65,7 @@ FILLED_AT_ONCE = 20_000
 
 _COPY_ITEMS = """
 COPY inventory_item (
-    tenant_id, type_key, external_id, display_name, meta, content_hash, likeness_hash, version_number,
+    tenant_id, type_key, external_id, display_name, meta, content_hash, version_number,
     first_seen_at, first_seen_run_id, content_changed_at, last_seen_at, last_seen_run_id, absent_from
 ) FROM STDIN
 """
@@ -177,7 +177,6 @@ def observation(number: int, edition: int = 0) -> Observation:
         meta_dropped=0,
         content_hash=content_hash,
         document=document,
-        likeness_hash=content_hash,
     )
 
 
@@ -207,7 +206,7 @@ def fill(url: str, size: int, tenant_id: UUID = TENANT) -> None:
                 _COPY_ITEMS,
                 (
                     (tenant_id, one.type_key, one.external_id, one.display_name, orjson.dumps(one.meta).decode(),
-                     one.content_hash, one.likeness_hash, 1, earlier, run_id, earlier, last_seen_at, run_id,
+                     one.content_hash, 1, earlier, run_id, earlier, last_seen_at, run_id,
                      seen_at if last_seen_at < seen_at else None)
                     for one, last_seen_at in zip(filled, seen, strict=True)
                 ),

@@ -33,7 +33,7 @@ _MAX_KNOWN_NAMES = 10_000
 """How many property names a canonicalizer keeps its decision of. The 953 real documents have 1,550."""
 
 _SCALARS = frozenset({str, bool, int, Decimal, type(None)})
-"""The types of most values. One look tells them all; asking for each other type costs more than all else that is done."""
+"""The types of most values: one look tells them all, where asking for every other type would be most of the work."""
 
 _MARK_DIGITS = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -229,7 +229,7 @@ def content_hash(canonical: bytes) -> bytes:
 
 
 def likeness_hash(
-    document: JsonObject | bytes,
+    canonical: bytes,
     external_id: str,
     *,
     id_field: str = "id",
@@ -241,8 +241,7 @@ def likeness_hash(
     creation are left out, and the id is taken out of all strings: an assignment's id is `{policy id}_{group id}`
     (GRAPH_FACTS §5). The arrays that `ordered` does not name are sorted again, since the id had a part in their order.
     """
-    if isinstance(document, bytes):
-        document = cast("JsonObject", decode(document))
+    document = cast("JsonObject", decode(canonical))
     sought = encode(external_id)[1:-1] if len(external_id) >= MIN_TELLING_ID_LENGTH else None
     kept = {name: value for name, value in document.items() if name not in (id_field, "createdDateTime")}
     written = encode(kept)
