@@ -33,8 +33,10 @@ async def test_a_namesake_of_other_content_is_not_linked(database: Database) -> 
 
 
 async def test_an_item_of_another_collection_is_not_linked(database: Database) -> None:
-    await sync(database, TENANT, [observation("a", OLD, displayName="same")], "a", "b")
-    await sync(database, TENANT, [observation("b", NEW, displayName="same")], "a", "b")
+    gone = [observation("a", OLD, displayName="same", value=1), observation("b", OLDER, displayName="same", value=2)]
+    seen = [observation("a", NEW, displayName="same", value=3), observation("b", NEWER, displayName="same", value=1)]
+    await sync(database, TENANT, gone, "a", "b")
+    await sync(database, TENANT, seen, "a", "b")
     assert await links(database) == {}
 
 
