@@ -250,7 +250,10 @@ def environment_of_others(folder: Path) -> Path | None:
     """The Python of an environment made in the folder that has dlt; None where it cannot be had."""
     python = folder / "bin" / "python"
     try:
-        for program in ([sys.executable, "-m", "venv", folder], [python, "-m", "pip", "install", "--quiet", OTHERS]):
+        for program in (
+            [sys.executable, "-m", "venv", str(folder)],
+            [str(python), "-m", "pip", "install", "--quiet", OTHERS],
+        ):
             subprocess.run(program, check=True, stderr=subprocess.DEVNULL)  # noqa: S603 - nothing from outside
     except subprocess.CalledProcessError:
         return None

@@ -94,8 +94,7 @@ class Machine:
     def start_worker(self) -> Child:
         """One more worker."""
         log = self._folder / f"worker-{uuid4()}.log"
-        program = [sys.executable, CHECKOUT / "worker.py"]
-        worker = Child("a worker", program, log=log, environment=self._environment)
+        worker = Child("a worker", [sys.executable, CHECKOUT / "worker.py"], log=log, environment=self._environment)
         self._stack.callback(worker.stop)
         worker.wait_until(lambda: "worker ready" in log.read_text())
         return worker
