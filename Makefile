@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 WORKERS ?= 3
-PART ?= latency portfolio large_tenant growth rate_limits
+PART ?= latency portfolio large_tenant growth
 ARGS ?=
 SEEDS ?= 100
 FIRST_SEED ?= 1
@@ -47,7 +47,7 @@ unit: $(INSTALLED) ## the tests, in parallel (WORKERS=n)
 slow: $(INSTALLED) ## the tests that take long: whole demos, killed portfolios, memory, secrets sought everywhere
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m slow
 
-bench: $(INSTALLED) ## what docs/benchmarks.md reports (PART=latency, portfolio, large_tenant, growth …; ARGS='--rounds 3')
+bench: $(INSTALLED) ## what docs/benchmarks.md reports (PART=latency, portfolio, large_tenant, growth, rate_limits …; ARGS='--rounds 3')
 	$(foreach part,$(PART),$(BIN)/python -m benchmarks.$(part) $(ARGS) &&) true
 
 chaos: $(INSTALLED) ## seeded schedules of faults against the whole system (SEEDS=n FIRST_SEED=m)

@@ -181,6 +181,7 @@ def activities(
         database,
         catalog,
         tenants,
+        observers,
         RunLimits(settings.runs_per_tenant, settings.runs_overall),
         RunPolicy(
             queue_patience=timedelta(seconds=settings.run_queue_patience_seconds),

@@ -1,10 +1,12 @@
 """How the objects of each collection are read: the catalog's rules, and what the configuration says of secrets."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from graph.catalog import Catalog
-from inventory.canonical import Canonicalizer
+from inventory.canonical import Canonicalizer, likeness_hash
 from inventory.observation import ObservationRules, Observer
+from storage.recreating import StoredDocument
 
 
 class Secrecy(NamedTuple):
@@ -40,6 +42,14 @@ class Observers:
                 sensitive_key=self._secrecy.key,
             )
         return self._canonicalizers[type_key]
+
+    def likenesses(self, documents: Sequence[StoredDocument]) -> list[bytes]:
+        """What each document comes to without its item's identity."""
+        return [self._likeness(one) for one in documents]
+
+    def _likeness(self, one: StoredDocument) -> bytes:
+        collection = self._catalog.collections[one.type_key]
+        return likeness_hash(one.document, one.external_id, id_field=collection.id_field, ordered=collection.ordered)
 
     def _rules(self, type_key: str) -> ObservationRules:
         collection = self._catalog.collections[type_key]

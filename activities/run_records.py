@@ -1,5 +1,6 @@
 """The activities that open, keep and close a run's record."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -19,10 +20,14 @@ from activities.messages import (
     Run,
     RunPolicy,
 )
+from activities.observing import Observers
 from activities.tenants import TenantsFile
 from graph.catalog import Catalog
+from graph.crunching import crunch
+from inventory.outcomes import Outcome
 from storage import references, runs
 from storage.database import Database
+from storage.recreating import StoredDocument, link_recreated
 
 LEASE = timedelta(minutes=10)
 """Renewed by every fetch, every merge and every three minutes of waiting; past it a run counts as abandoned."""
@@ -47,12 +52,14 @@ class RunRecordActivities:
         database: Database,
         catalog: Catalog,
         tenants: TenantsFile,
+        observers: Observers,
         limits: RunLimits,
         policy: RunPolicy,
     ) -> None:
         self._database = database
         self._catalog = catalog
         self._tenants = tenants
+        self._observers = observers
         self._slots = runs.Slots(limits.per_tenant, limits.overall, LEASE)
         self._policy = policy
         self._rules = catalog.reading_rules()
@@ -91,8 +98,14 @@ class RunRecordActivities:
             )
             async with self._database.tenant(request.run.tenant_id) as session:
                 status, counts = await runs.finish_run(session, identity, ending)
+                if counts.created:
+                    listed = [key for key, one in request.collections.items() if one.outcome is Outcome.COMPLETE]
+                    await link_recreated(session, request.run.run_id, listed, self._likenesses)
             await references.catch_up(self._database, request.run.tenant_id, self._rules, within=READING)
             return FinishRunResult(status=status, counts=counts)
+
+    async def _likenesses(self, documents: Sequence[StoredDocument]) -> list[bytes]:
+        return await crunch(self._observers.likenesses, documents)
 
     async def _identity(self, run: Run) -> runs.RunIdentity:
         tenant = await self._tenants.get(run.tenant_id)

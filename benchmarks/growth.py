@@ -9,12 +9,11 @@ ones are taken away after their round.
 
 The write-ahead log is measured on unchanged waves, directly after a checkpoint (which adds an image of each page that
 is touched) and again without one. The worker's memory is that of a real worker that syncs twenty thousand items of
-other collections, in pages of a thousand.
+other collections, in pages of a thousand, at the smallest size and the largest; each round has a new worker.
 """
 
 import argparse
 import hashlib
-import os
 import statistics
 import tempfile
 import time
@@ -35,6 +34,7 @@ from inventory.outcomes import Counts, RunStatus
 from inventory.selection import Selection
 from local.postgres import EmbeddedPostgres
 from local.simulated_graph import SimulatedGraph
+from local.simulated_graph.documents import made_id
 from process_exit import run_to_exit
 from storage import merging, queries, runs, staging
 from storage.compression import compress
@@ -42,7 +42,9 @@ from storage.database import Database
 from storage.schema import upgrade
 
 PARTS = ("pages", "sync", "wal", "memory")
-TENANT = UUID(int=1)
+TENANT = UUID(made_id("tenant/0/0"))
+"""The first tenant of a simulated Graph."""
+
 OTHER_TENANTS = 50
 ITEMS_OF_OTHERS = 1_000
 RUNS_OF_A_TENANT = 40
@@ -65,7 +67,7 @@ FILLED_AT_ONCE = 20_000
 
 _COPY_ITEMS = """
 COPY inventory_item (
-    tenant_id, type_key, external_id, display_name, meta, content_hash, likeness_hash, version_number,
+    tenant_id, type_key, external_id, display_name, meta, content_hash, version_number,
     first_seen_at, first_seen_run_id, content_changed_at, last_seen_at, last_seen_run_id, absent_from
 ) FROM STDIN
 """
@@ -177,7 +179,6 @@ def observation(number: int, edition: int = 0) -> Observation:
         meta_dropped=0,
         content_hash=content_hash,
         document=document,
-        likeness_hash=content_hash,
     )
 
 
@@ -207,7 +208,7 @@ def fill(url: str, size: int, tenant_id: UUID = TENANT) -> None:
                 _COPY_ITEMS,
                 (
                     (tenant_id, one.type_key, one.external_id, one.display_name, orjson.dumps(one.meta).decode(),
-                     one.content_hash, one.likeness_hash, 1, earlier, run_id, earlier, last_seen_at, run_id,
+                     one.content_hash, 1, earlier, run_id, earlier, last_seen_at, run_id,
                      seen_at if last_seen_at < seen_at else None)
                     for one, last_seen_at in zip(filled, seen, strict=True)
                 ),
@@ -227,11 +228,11 @@ def fill(url: str, size: int, tenant_id: UUID = TENANT) -> None:
             )
 
 
-def fill_portfolio(url: str, size: int, tenant_id: UUID = TENANT) -> None:
+def fill_portfolio(url: str, size: int) -> None:
     """Gives a tenant so many items, and fifty others a thousand each; vacuums and analyses."""
     for number in range(OTHER_TENANTS):
         fill(url, ITEMS_OF_OTHERS, UUID(int=1_000 + number))
-    fill(url, size, tenant_id)
+    fill(url, size)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("VACUUM (ANALYZE)")
 
@@ -392,35 +393,25 @@ async def _read(records: AsyncIterator[object]) -> int:
     return len([record async for record in records])
 
 
-def measure_memory(size: int) -> None:
-    """Prints the peak of a worker's resident memory at this size."""
+def measure_memory(sized: Sized, rounds: int) -> None:
+    """Prints the peak of a worker's resident memory at this size; each round has a worker of its own."""
     graph = SimulatedGraph(tenants=1, items_per_collection=ITEMS_OF_A_SYNCED_COLLECTION, page_size=1_000)
-    with Machine(graph) as machine:
-        fill_portfolio(machine.database_url, size, UUID(graph.tenants[0].id))
-        pid = _worker_of_this_process()
-        peaks = [_peak_megabytes(pid)]
+    before: list[float] = []
+    after: list[float] = []
+    with Machine(graph, workers=0, database_url=sized.url) as machine:
 
         async def play() -> None:
-            for _ in range(2):
+            for _ in range(rounds):
+                worker = machine.start_worker()
+                before.append(_peak_megabytes(worker.pid))
                 record = await machine.sync(graph.tenants[0], SYNCED)
                 if record.status != "success":
                     raise SystemExit(f"the run ended as {record.status}: {record.error_codes}")
-                peaks.append(_peak_megabytes(pid))
-            print(f"  {size:9,} items: {peaks[0]:.0f} MB before, {peaks[1]:.0f} after a sync of"
-                  f" {record.counts.observed:,} new items, {peaks[2]:.0f} after one of unchanged items")  # fmt: skip
+                after.append(_peak_megabytes(worker.pid))
+                worker.stop()
 
         played(play)
-
-
-def _worker_of_this_process() -> int:
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command, status = (folder / "cmdline").read_bytes(), (folder / "status").read_text()
-        except OSError:
-            continue
-        if b"worker.py" in command and f"PPid:\t{os.getpid()}\n" in status:
-            return int(folder.name)
-    raise LookupError("there is no worker")
+    print(f"  {sized.size:9,} items: {spread(before, 0)} MB before a sync, {spread(after, 0)} after it", flush=True)
 
 
 def _peak_megabytes(pid: int) -> float:
@@ -455,6 +446,10 @@ def measure(sizes: Sequence[int], rounds: int, waves: int, parts: Sequence[str])
                 await sized.database.close()
 
         played(play)
+        if "memory" in parts:
+            print("\na worker's resident memory, at its peak")
+            for sized in {databases[0].size: databases[0], databases[-1].size: databases[-1]}.values():
+                measure_memory(sized, rounds)
 
 
 def main() -> None:
@@ -467,12 +462,7 @@ def main() -> None:
     arguments = parser.parse_args()
     sizes = sorted(arguments.sizes)
     print(facts())
-    if set(arguments.parts) - {"memory"}:
-        measure(sizes, arguments.rounds, arguments.waves, arguments.parts)
-    if "memory" in arguments.parts:
-        print("\na worker's resident memory, at its peak")
-        for size in sorted({sizes[0], sizes[-1]}):
-            measure_memory(size)
+    measure(sizes, arguments.rounds, arguments.waves, arguments.parts)
 
 
 if __name__ == "__main__":

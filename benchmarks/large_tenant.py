@@ -1,18 +1,18 @@
 """One large tenant: how near a sync comes to a loop that only reads, hashes and copies.
 
-    python -m benchmarks.large_tenant [--items 200000] [--rounds 1] [--documents FOLDER] [--others --dlt-python PATH]
+    python -m benchmarks.large_tenant [--rounds 5] [--kinds generated real] [--items N] [--without-others]
 
 Three sides read the same pages of the same running simulated Graph into the same PostgreSQL, one after another: the
 bare loop (`benchmarks.bare_loop`), a first sync with one worker, and a second sync that finds nothing changed. Pages
 have a thousand items, and the collections have no details, so each side makes the same requests; the product sends
 them in `$batch`. What the first sync has stored is compared with what the loop has, item by item and hash by hash.
 
-The items are generated, about 2 KB each, or with `--documents` the real ones of a folder, repeated under other ids. The
-simulated Graph makes each page before anything is measured and keeps it, so that it takes little of the two cores; how
-much it took is printed.
+There are two kinds of items: 200,000 generated ones, about 2 KB each, and 20,000 that repeat the real documents of a
+folder under other ids; where that folder is not there, they are left out. The simulated Graph makes each page before
+anything is measured and keeps it, so that it takes little of the two cores; how much it took is printed.
 
-With `--others` dlt loads the same collections, once into nothing and once more as a merge. It needs an environment of
-its own: `python3 -m venv FOLDER && FOLDER/bin/pip install "dlt[postgres]"`, and then `--dlt-python FOLDER/bin/python`.
+The real ones are loaded by dlt too, once into nothing and once more as a merge. dlt is installed into an environment of
+its own for that; where it cannot be had, it is left out.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import asyncio
 import gzip
 import os
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -54,12 +55,24 @@ DIFFERENT = 200
 PROPERTIES = 52
 """Of a generated document, beside those that each has: as many as make about 2 KB."""
 
+ITEMS = {"generated": 200_000, "real": 20_000}
+DOCUMENTS = CHECKOUT.parent / "shared" / "graph-data"
+OTHERS = "dlt[postgres]"
+
 GOALS = {"first sync": 0.6, "unchanged sync": 0.8}
 
 _DIFFERENCE = f"""
 SELECT count(*) FROM {SCHEMA}.item AS bare FULL JOIN inventory_item AS item USING (type_key, external_id, content_hash)
 WHERE bare.document IS NULL OR item.version_number IS DISTINCT FROM 1
 """  # noqa: S608 - constants only
+
+
+class Arguments(NamedTuple):
+    """How much is measured: items in all collections together, rounds, and items on a page."""
+
+    items: int
+    rounds: int
+    page_items: int
 
 
 class Side(NamedTuple):
@@ -233,50 +246,78 @@ def report(rounds: Sequence[Mapping[str, Side]]) -> None:
         print(f"{line}; the simulated Graph took {graph_seconds:.1f} s of a processor", flush=True)
 
 
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.large_tenant", description=__doc__.splitlines()[0])
-    parser.add_argument("--items", type=int, help="in all collections together (200,000; of real documents 20,000)")
-    parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--page-items", type=int, default=1000, help="items on a page (default: %(default)s)")
-    parser.add_argument("--documents", type=Path, metavar="FOLDER", help="real documents instead of generated ones")
-    parser.add_argument("--others", action="store_true", help="dlt too")
-    parser.add_argument("--dlt-python", type=Path, metavar="PATH", help="the Python of an environment that has dlt")
-    arguments = parser.parse_args()
-    if arguments.others and arguments.dlt_python is None:
-        parser.error("--others needs --dlt-python; how to make that environment is in this file")
-    chosen = collections(REAL if arguments.documents else GENERATED)
-    items = arguments.items or (20_000 if arguments.documents else 200_000)
-    rounds = []
-    with TemporaryDirectory() as made:
-        if not arguments.documents:
-            generate(Path(made), chosen)
-        for _ in range(arguments.rounds):
-            graph = SimulatedGraph(
-                arguments.documents or Path(made),
-                tenants=1,
-                items_per_collection=items // len(chosen),
-                page_size=arguments.page_items,
-                keeps_answers=True,
-            )
-            began = time.perf_counter()
-            pages, size = make_pages(graph.tenants[0], chosen)
-            print(
-                f"{items // len(chosen) * len(chosen):,} items in {len(chosen)} collections and {pages} pages,"
-                f" {size / items:,.0f} bytes an item of a page, made in {time.perf_counter() - began:.0f} s; {facts()}",
-                flush=True,
-            )
-            with Machine(graph) as machine:
-                one = Round(machine, chosen, arguments.dlt_python if arguments.others else None)
+def environment_of_others(folder: Path) -> Path | None:
+    """The Python of an environment made in the folder that has dlt; None where it cannot be had."""
+    python = folder / "bin" / "python"
+    try:
+        for program in (
+            [sys.executable, "-m", "venv", str(folder)],
+            [str(python), "-m", "pip", "install", "--quiet", OTHERS],
+        ):
+            subprocess.run(program, check=True, stderr=subprocess.DEVNULL)  # noqa: S603 - nothing from outside
+    except subprocess.CalledProcessError:
+        return None
+    return python
 
-                async def play(one: Round = one) -> None:
-                    rounds.append(await one.measure())
 
-                played(play)
-            report(rounds[-1:])
+def play_rounds(documents: Path, chosen: Sequence[Collection], arguments: Arguments, dlt_python: Path | None) -> None:
+    """So many rounds with these documents, each on a machine of its own."""
+    rounds: list[Mapping[str, Side]] = []
+    for _ in range(arguments.rounds):
+        graph = SimulatedGraph(
+            documents,
+            tenants=1,
+            items_per_collection=arguments.items // len(chosen),
+            page_size=arguments.page_items,
+            keeps_answers=True,
+        )
+        began = time.perf_counter()
+        pages, size = make_pages(graph.tenants[0], chosen)
+        print(
+            f"{arguments.items // len(chosen) * len(chosen):,} items in {len(chosen)} collections and {pages} pages,"
+            f" {size / arguments.items:,.0f} bytes an item of a page, made in {time.perf_counter() - began:.0f} s",
+            flush=True,
+        )
+        with Machine(graph) as machine:
+            one = Round(machine, chosen, dlt_python)
+
+            async def play(one: Round = one) -> None:
+                rounds.append(await one.measure())
+
+            played(play)
+        report(rounds[-1:])
     if len(rounds) > 1:
         print(f"all {len(rounds)} rounds")
         report(rounds)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.large_tenant", description=__doc__.splitlines()[0])
+    parser.add_argument("--kinds", nargs="+", choices=list(ITEMS), default=list(ITEMS), help="which items")
+    parser.add_argument("--items", type=int, help="in all collections together (200,000; of real documents 20,000)")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--page-items", type=int, default=1000, help="items on a page (default: %(default)s)")
+    parser.add_argument("--documents", type=Path, default=DOCUMENTS, metavar="FOLDER", help="of the real documents")
+    parser.add_argument("--without-others", action="store_true", help="no dlt")
+    parser.add_argument("--dlt-python", type=Path, metavar="PATH", help="the Python of an environment that has dlt")
+    arguments = parser.parse_args()
+    print(facts())
+    with TemporaryDirectory() as made, TemporaryDirectory() as environment:
+        for kind in arguments.kinds:
+            asked = Arguments(arguments.items or ITEMS[kind], arguments.rounds, arguments.page_items)
+            if kind == "generated":
+                generate(Path(made), collections(GENERATED))
+                play_rounds(Path(made), collections(GENERATED), asked, None)
+            elif not arguments.documents.is_dir():
+                print(f"real documents are left out: there is no {arguments.documents.name}")
+            else:
+                dlt_python = arguments.dlt_python
+                if dlt_python is None and not arguments.without_others:
+                    dlt_python = environment_of_others(Path(environment))
+                if dlt_python is None:
+                    print("dlt is left out")
+                play_rounds(arguments.documents, collections(REAL), asked, dlt_python)
 
 
 if __name__ == "__main__":

@@ -4,12 +4,12 @@ import asyncio
 import platform
 import statistics
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from temporalio.client import Client
 
@@ -46,8 +46,12 @@ FIRST_RELEASE = (
 class Machine:
     """Everything started. A context manager."""
 
-    def __init__(self, graph: SimulatedGraph, *, workers: int = 1, **settings: str) -> None:
+    def __init__(
+        self, graph: SimulatedGraph, *, workers: int = 1, database_url: str | None = None, **settings: str
+    ) -> None:
+        """`database_url` is of an inventory that is there already; else there is an empty one."""
         self.graph = graph
+        self._database_url = database_url
         self._workers = workers
         self._settings = settings
         self._stack = ExitStack()
@@ -57,9 +61,8 @@ class Machine:
         folder = Path(self._stack.enter_context(TemporaryDirectory()))
         folder.chmod(0o755)
         self._stack.enter_context(self.graph)
-        postgres = self._stack.enter_context(EmbeddedPostgres(folder / "postgres"))
+        self.database_url = self._database_url or self._empty_database(folder / "postgres")
         self._temporal = self._stack.enter_context(EmbeddedTemporal(folder / "temporal"))
-        upgrade(postgres.url)
         state = State(folder)
         state.write_tenants(
             [
@@ -67,9 +70,8 @@ class Machine:
                 for one in self.graph.tenants
             ]
         )
-        self.database_url = postgres.url
-        environment = {
-            "DATABASE_URL": postgres.url,
+        self._environment = {
+            "DATABASE_URL": self.database_url,
             "TEMPORAL_ADDRESS": self._temporal.address,
             "TEMPORAL_TASK_QUEUE": TASK_QUEUE,
             "GRAPH_BASE_URL": self.graph.base_url,
@@ -79,14 +81,23 @@ class Machine:
             "TENANT_INVENTORY_STATE": str(folder / "no-stack"),
             **self._settings,
         }
-        for number in range(self._workers):
-            self._start_worker(folder / f"worker-{number}.log", environment)
+        self._folder = folder
+        for _ in range(self._workers):
+            self.start_worker()
         return self
 
-    def _start_worker(self, log: Path, environment: Mapping[str, str]) -> None:
-        worker = Child("a worker", [sys.executable, CHECKOUT / "worker.py"], log=log, environment=environment)
+    def _empty_database(self, folder: Path) -> str:
+        postgres = self._stack.enter_context(EmbeddedPostgres(folder))
+        upgrade(postgres.url)
+        return postgres.url
+
+    def start_worker(self) -> Child:
+        """One more worker."""
+        log = self._folder / f"worker-{uuid4()}.log"
+        worker = Child("a worker", [sys.executable, CHECKOUT / "worker.py"], log=log, environment=self._environment)
         self._stack.callback(worker.stop)
         worker.wait_until(lambda: "worker ready" in log.read_text())
+        return worker
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -13,9 +13,7 @@ from inventory.canonical import (
     NotANumberError,
     TooDeepError,
     content_hash,
-    likeness_hash,
 )
-from inventory.exact_json import encode
 from inventory.meta import proposed_meta, whitelisted_meta
 
 MAX_ID_LENGTH = 512
@@ -70,9 +68,8 @@ class InvalidReason(StrEnum):
 class Observation(NamedTuple):
     """A valid object, ready to be staged: `document` is its canonical JSON, `content_hash` its SHA-256 (32 bytes).
 
-    Items with the same `likeness_hash` (32 bytes) are alike in all but their identity. The `list_hash` (32 bytes) is
-    that of the list's document with its `change_signs`: as long as it stays, the details need not be read again. Only
-    collections that have details have it.
+    The `list_hash` (32 bytes) is that of the list's document with its `change_signs`: as long as it stays, the details
+    need not be read again. Only collections that have details have it.
     """
 
     type_key: str
@@ -82,7 +79,6 @@ class Observation(NamedTuple):
     meta_dropped: int
     content_hash: bytes
     document: bytes
-    likeness_hash: bytes
     list_hash: bytes | None = None
 
 
@@ -153,8 +149,7 @@ class Observer:
         display_name = self._display_name(shown)
         meta = whitelisted_meta(proposed_meta(shown, self._rules.meta), self._extra_keys)
         try:
-            value = self._canonicalizer.canonical_value(candidate)
-            document = encode(value)
+            document = self._canonicalizer.canonical(candidate)
             list_hash = self._list_hash(candidate)
         except TooDeepError:
             raise _Invalid(InvalidReason.TOO_DEEP) from None
@@ -172,7 +167,6 @@ class Observer:
             meta.dropped,
             content_hash(document),
             document,
-            likeness_hash(value, external_id, id_field=self._rules.id_field, ordered=self._rules.ordered),
             list_hash,
         )
 

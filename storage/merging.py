@@ -64,7 +64,7 @@ _RECORD = text(
 _STAGED = """
 WITH staged AS MATERIALIZED (
     SELECT DISTINCT ON (type_key, external_id) type_key, external_id, display_name, meta, content_hash, document,
-        document_size, likeness_hash, list_hash, is_whole, staged_at,
+        document_size, list_hash, is_whole, staged_at,
         count(*) OVER (PARTITION BY type_key, external_id) AS times
     FROM staged_item_of_tenant
     WHERE run_id = :run_id AND fetch_token = ANY (:fetch_tokens)
@@ -76,7 +76,7 @@ WITH staged AS MATERIALIZED (
 _STAGED_WHOLE = """
 WITH staged AS MATERIALIZED (
     SELECT s.type_key, s.external_id, item.display_name, item.meta || s.meta AS meta, s.content_hash, s.document,
-        s.document_size, s.likeness_hash, s.list_hash, s.is_whole, s.staged_at, 1 AS times
+        s.document_size, s.list_hash, s.is_whole, s.staged_at, 1 AS times
     FROM staged_item_of_tenant AS s JOIN inventory_item AS item USING (type_key, external_id)
     WHERE s.run_id = :run_id AND s.fetch_token = ANY (:fetch_tokens)
 ),
@@ -94,11 +94,11 @@ before AS MATERIALIZED (
 ),
 merged AS (
     INSERT INTO inventory_item AS item (
-        type_key, external_id, display_name, meta, content_hash, likeness_hash, list_hash, version_number,
+        type_key, external_id, display_name, meta, content_hash, list_hash, version_number,
         details_complete, details_read_at,
         first_seen_at, first_seen_run_id, content_changed_at, last_seen_at, last_seen_run_id
     )
-    SELECT type_key, external_id, display_name, meta, content_hash, likeness_hash, list_hash, is_whole::int,
+    SELECT type_key, external_id, display_name, meta, content_hash, list_hash, is_whole::int,
         is_whole, CASE WHEN is_whole AND list_hash IS NOT NULL THEN staged_at END,
         staged_at, :run_id, staged_at, staged_at, :run_id
     FROM staged
@@ -114,10 +114,6 @@ merged AS (
         content_hash = CASE
             WHEN excluded.version_number = 1 OR item.version_number = 0 THEN excluded.content_hash
             ELSE item.content_hash
-        END,
-        likeness_hash = CASE
-            WHEN excluded.version_number = 1 OR item.version_number = 0 THEN excluded.likeness_hash
-            ELSE item.likeness_hash
         END,
         list_hash = CASE WHEN excluded.version_number = 1 THEN excluded.list_hash ELSE item.list_hash END,
         details_complete = excluded.version_number = 1

@@ -170,7 +170,7 @@ class StagedItem(Base):
     content_hash: Mapped[bytes]
     document: Mapped[bytes] = mapped_column(comment="canonical JSON, zstd")
     document_size: Mapped[int]
-    likeness_hash: Mapped[bytes]
+    likeness_hash: Mapped[bytes | None] = mapped_column(comment="written by workers of 0.3.0")
     list_hash: Mapped[bytes | None]
     is_whole: Mapped[bool] = mapped_column(comment="false for what a list shows of an item that has details")
     staged_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
@@ -297,7 +297,7 @@ class InventoryItem(Base):
     last_seen_run_id: Mapped[UUID]
     missing_confirmed_at: Mapped[datetime | None] = mapped_column(comment="when a GET by id last answered 404")
     missing_confirmed_run_id: Mapped[UUID | None] = mapped_column(comment="the run that asked")
-    likeness_hash: Mapped[bytes | None] = mapped_column(comment="SHA-256 of the document without its identity")
+    likeness_hash: Mapped[bytes | None] = mapped_column(comment="written by workers of 0.3.0")
     list_hash: Mapped[bytes | None] = mapped_column(comment="of the list's document whose details were last read")
     details_read_at: Mapped[datetime | None]
     details_complete: Mapped[bool] = mapped_column(

@@ -17,7 +17,6 @@ from storage.absences import mark_absent
 from storage.coverage import record_coverage
 from storage.details import settle
 from storage.models import COUNT_NAMES
-from storage.recreating import link_recreated
 from storage.staging import discard_staged
 
 SLOTS_LOCK = 0x736C6F7473
@@ -283,7 +282,6 @@ async def finish_run(session: AsyncSession, run: RunIdentity, ending: Ending) ->
     ]
     await session.execute(_FINISH_COLLECTIONS, {"run_id": run.run_id, "results": orjson.dumps(results).decode()})
     listed = [key for key, result in ending.collections.items() if result.outcome is Outcome.COMPLETE]
-    await link_recreated(session, run.run_id, listed)
     counts = ending.counts.model_copy(update={"missing": await _take_in_coverage(session, run, ending, listed)})
     await session.execute(
         _FINISH,

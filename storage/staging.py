@@ -5,16 +5,29 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from psycopg.types.json import Jsonb
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.observation import Observation
 from storage.compression import compress
 
-_COPY = (
-    "COPY staged_item (run_id, fetch_token, type_key, external_id, display_name, meta, content_hash, document,"
-    " document_size, likeness_hash, list_hash, is_whole) FROM STDIN"
-)
+_COLUMNS = {
+    "run_id": "uuid",
+    "fetch_token": "uuid",
+    "type_key": "text",
+    "external_id": "text",
+    "display_name": "text",
+    "meta": "jsonb",
+    "content_hash": "bytea",
+    "document": "bytea",
+    "document_size": "int8",
+    "list_hash": "bytea",
+    "is_whole": "bool",
+}
+
+# Binary, since the text format writes every byte of a document in two.
+_COPY = f"COPY staged_item ({', '.join(_COLUMNS)}) FROM STDIN (FORMAT BINARY)"
 
 _DISCARD_RUN = text("DELETE FROM staged_item_of_tenant WHERE run_id = :run_id")
 
@@ -34,6 +47,7 @@ async def stage(
     connection = await session.connection()
     driver_connection: Any = (await connection.get_raw_connection()).driver_connection
     async with driver_connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+        copy.set_types(list(_COLUMNS.values()))
         for observation in observations:
             await copy.write_row(
                 (
@@ -42,11 +56,10 @@ async def stage(
                     observation.type_key,
                     observation.external_id,
                     observation.display_name,
-                    orjson.dumps(observation.meta).decode(),
+                    Jsonb(observation.meta, orjson.dumps),
                     observation.content_hash,
                     compress(observation.document),
                     len(observation.document),
-                    observation.likeness_hash,
                     observation.list_hash,
                     are_whole or observation.list_hash is None,
                 )

@@ -17,6 +17,7 @@ from temporalio.client import WorkflowFailureError
 from answers.changes import changes
 from commands.temporal import start_sync
 from connections import connect_temporal
+from graph.catalog import load_catalog
 from inventory.changing import ChangeKind, ChangeRecord
 from inventory.selection import Selection
 from local.simulated_graph import Fault, FaultKind, SimulatedTenant
@@ -35,7 +36,9 @@ PATHS = {
 }
 SELECTION = Selection(type_keys=tuple(PATHS))
 
-ASSIGNABLE = sorted(set(PATHS) - {"assignmentFilters", "groups"})
+ASSIGNABLE = ("configurationPolicies", "deviceCompliancePolicies", "deviceConfigurations")
+"""Their lists show assignments. Those of scripts come with the details, and no list tells that they have changed."""
+
 WITHOUT_RELATIONS = ("assignmentFilters", "groups")
 """What comes back under its old id, or is made again under another, comes back whole."""
 
@@ -89,7 +92,7 @@ class Editor:
 
     def _pick(self, *type_keys: str) -> tuple[str, dict[str, Any]]:
         type_key = self._random.choice(type_keys or tuple(PATHS))
-        there = [one for one in self._tenant.documents(PATHS[type_key]) if one["id"] not in self._touched]
+        there = [one for one in self._listed(type_key) if one["id"] not in self._touched]
         if len(there) < 3:
             self._added.append(self._add(type_key))
             return self._pick(*type_keys)
@@ -97,9 +100,14 @@ class Editor:
         self._touched.add(document["id"])
         return type_key, document
 
+    def _listed(self, type_key: str) -> list[dict[str, Any]]:
+        """The objects of the collection: its path lists some that belong to others, too."""
+        left_out = load_catalog().collections[type_key].left_out_types
+        return [one for one in self._tenant.documents(PATHS[type_key]) if one.get("@odata.type") not in left_out]
+
     def _add(self, type_key: str | None = None) -> Edit:
         type_key = type_key or self._random.choice(list(PATHS))
-        like = self._tenant.documents(PATHS[type_key])[0]
+        like = self._listed(type_key)[0]
         copied = {name: value for name, value in like.items() if name not in ("id", "createdDateTime")}
         name = "name" if "name" in copied else "displayName"
         key = self._tenant.add(PATHS[type_key], {**copied, name: f"Added {self._number}", "description": "new"})

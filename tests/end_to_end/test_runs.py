@@ -85,6 +85,18 @@ def test_syncing_twice_without_change_reports_all_as_unchanged(system: System, d
     assert {item.state for item in after} == {"present"}
 
 
+def test_an_item_that_was_made_again_is_linked_to_the_one_before(system: System) -> None:
+    system.start_worker()
+    named = {"displayName": "Made again", "description": "the same in all else"}
+    before = system.tenant.add("deviceManagement/deviceCategories", named)
+    system.sync("--type", "deviceCategories")
+    system.tenant.remove("deviceManagement/deviceCategories", before)
+    after = system.tenant.add("deviceManagement/deviceCategories", named)
+    assert system.sync("--type", "deviceCategories").counts.created == 1
+    (version,) = system.starter("versions", system.tenant.name, "deviceCategories", after, "--json").objects()
+    assert version["recreates_external_id"] == before
+
+
 def test_edits_of_the_tenant_show(system: System) -> None:
     system.start_worker()
     system.sync()

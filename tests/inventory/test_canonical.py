@@ -279,9 +279,6 @@ def test_copies_that_were_made_again_are_alike(
     def likeness(content: dict[str, Any], external_id: str) -> bytes:
         identity = {"id": external_id, "createdDateTime": f"2024-{external_id}"}
         document = canonicalizer.canonical({**copy_with_id(content, external_id), **identity})
-        assert likeness_hash(orjson.loads(document), external_id, ordered=ordered) == likeness_hash(
-            document, external_id, ordered=ordered
-        )
         return likeness_hash(document, external_id, ordered=ordered)
 
     template["always"] = "there"
@@ -298,16 +295,15 @@ def test_likeness_is_the_hash_of_the_document_without_its_identity(document: dic
 
 
 def test_a_short_id_is_no_part_of_a_text() -> None:
-    assert likeness_hash({"id": "1", "name": "Windows 11"}, "1") == likeness_hash(
-        {"id": "2", "name": "Windows 11"}, "2"
+    assert likeness_hash(b'{"id":"1","name":"Windows 11"}', "1") == likeness_hash(
+        b'{"id":"2","name":"Windows 11"}', "2"
     )
 
 
 def test_only_the_documents_own_id_is_left_out() -> None:
     own = "6f0c8f5e-0000-4000-8000-000000000001"
-    assert likeness_hash({"id": own, "group": {"id": "a"}}, own) != likeness_hash(
-        {"id": own, "group": {"id": "b"}}, own
-    )
+    one, other = (PLAIN.canonical({"id": own, "group": {"id": group}}) for group in "ab")
+    assert likeness_hash(one, own) != likeness_hash(other, own)
 
 
 def test_annotations_are_left_out_but_for_the_type() -> None:

@@ -1,10 +1,11 @@
 """Runs and observations for the storage tests, made in as few words as they need."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from inventory.canonical import likeness_hash
 from inventory.error_codes import ErrorCode
 from inventory.observation import Observation, ObservationRules, Observer
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
@@ -12,6 +13,7 @@ from inventory.records import ItemRecord
 from inventory.selection import Selection
 from storage import merging, queries, runs, staging
 from storage.database import Database
+from storage.recreating import StoredDocument, link_recreated
 
 LEASE = timedelta(minutes=10)
 SLOTS = runs.Slots(per_tenant=100, overall=100, lease=LEASE)
@@ -29,6 +31,10 @@ def listed(type_key: str, external_id: str, **properties: Any) -> Observation:
 
 def identity(*type_keys: str, run_id: UUID | None = None) -> runs.RunIdentity:
     return runs.RunIdentity(run_id or uuid4(), "sync/test", Selection(type_keys=type_keys), "Contoso")
+
+
+async def likenesses(documents: Sequence[StoredDocument]) -> list[bytes]:
+    return [likeness_hash(one.document, one.external_id) for one in documents]
 
 
 async def begin(database: Database, tenant_id: UUID, *type_keys: str, slots: runs.Slots = SLOTS) -> runs.RunIdentity:
@@ -66,6 +72,8 @@ async def end(
     codes = sorted(code for _, code in (outcomes or {}).values() if code is not None)
     async with database.tenant(tenant_id) as session:
         await runs.finish_run(session, run, runs.Ending(status, Counts(), codes, results))
+        listed = [key for key, one in results.items() if one.outcome is Outcome.COMPLETE]
+        await link_recreated(session, run.run_id, listed, likenesses)
 
 
 async def sync(

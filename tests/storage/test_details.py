@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
@@ -227,23 +227,3 @@ async def test_an_item_listed_twice_is_pending_with_what_was_listed_last(databas
     async with database.tenant(TENANT) as session:
         [one] = await details.some_pending(session, run.run_id, [Share("a")], 10)
     assert b"two" in one.list_document
-
-
-async def test_an_item_that_was_deleted_and_made_again_is_linked(database: Database) -> None:
-    old_id, new_id = str(uuid4()), str(uuid4())
-
-    async def seen(external_id: str, name: str = "same") -> UUID:
-        run = await begin(database, TENANT, "a")
-        token = uuid4()
-        async with database.tenant(TENANT) as session:
-            one = observation("a", external_id, displayName=name, of=f"{external_id}_group")
-            await staging.stage(session, run.run_id, token, [one])
-            await merging.merge(session, run.run_id, token, promised_rows=1)
-        await end(database, TENANT, run)
-        return run.run_id
-
-    await seen(old_id)
-    await seen(new_id)
-    await seen(str(uuid4()), "another name")
-    links = "SELECT external_id, recreates_external_id FROM inventory_item WHERE recreates_external_id IS NOT NULL"
-    assert await rows(database, links) == [(new_id, old_id)]
