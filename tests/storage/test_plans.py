@@ -19,7 +19,7 @@ from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
 from inventory.reading import ReadingRules
 from inventory.selection import Selection
 from local.postgres import EmbeddedPostgres
-from storage import confirming, dependencies, merging, queries, references, runs, staging
+from storage import changes, confirming, dependencies, documents, merging, queries, references, runs, staging
 from storage.database import Database
 from storage.schema import upgrade
 
@@ -163,6 +163,23 @@ async def test_what_is_missing_from_all_collections_is_read_by_the_index_of_abse
     assert found
     assert "inventory_item_absent" in {node.by for node in explained.nodes}
     explained.assert_by_index()
+
+
+async def test_changes_are_read_off_the_moments_at_which_they_were_noticed(
+    filled: Database, explained: Explained
+) -> None:
+    some = [observation(number) for number in range(20)]
+    async with filled.tenant(MINE, read_only=True) as session:
+        now = await documents.database_time(session)
+        for days in (1, 400):
+            await changes.events(session, changes.Window(now - timedelta(days=days), now), 100)
+        noticed = [
+            changes.Event(now, one.type_key, one.external_id, changes.EventKind.VERSION, uuid4(), 1) for one in some
+        ]
+        assert len(await changes.versions_of(session, noticed)) == len(some)
+        await changes.absences_of(session, noticed)
+    explained.assert_by_index()
+    assert "item_version_observed" in {node.by for node in explained.nodes}
 
 
 async def test_run_records_and_items_are_found_by_index(filled: Database, explained: Explained) -> None:
