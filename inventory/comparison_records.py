@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from inventory.comparing import MatchedBy, Status
+from inventory.coverage import Coverage
 from inventory.differences import DifferenceKind
 from inventory.error_codes import ErrorCode
 from inventory.independence import DoubtReason, Uncertainty
@@ -37,17 +38,47 @@ class CoverageState(StrEnum):
 class SideCoverage(BaseModel):
     """What is known of a collection on one side.
 
-    `outcome` and `error_code` are of the latest ended run that selected it, null where there is none. `read_at` and
-    `run_id` are of the run that last listed it to its end.
+    `run_id`, `outcome` and `error_code` are of the latest completed run that selected it, null where there is none.
+    `listed_at` and `listed_run_id` are of the latest run that listed it to its end.
     """
 
     model_config = ConfigDict(frozen=True)
 
     state: CoverageState
+    run_id: UUID | None
     outcome: Outcome | None
     error_code: ErrorCode | None
-    read_at: datetime | None
-    run_id: UUID | None
+    listed_at: datetime | None
+    listed_run_id: UUID | None
+
+    @classmethod
+    def of(cls, coverage: Coverage | None) -> "SideCoverage":
+        """From how far the collection has been read."""
+        if coverage is None:
+            return _NEVER_READ
+        if coverage.is_current:
+            state = CoverageState.COMPLETE
+        else:
+            state = CoverageState.CANNOT_HAVE if coverage.outcome is Outcome.SKIPPED else CoverageState.NOT_COVERED
+        return cls(state=state, **coverage.model_dump(include=set(cls.model_fields) - {"state"}))
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether it is known what the tenant has of it, be it nothing."""
+        return self.state is not CoverageState.NOT_COVERED
+
+    @property
+    def in_words(self) -> str:
+        """The state for people: `complete`, `cannot have it (graph_not_licensed)`, `never read`."""
+        if self.state is CoverageState.COMPLETE:
+            return "complete"
+        why = f"{self.outcome}: {self.error_code}" if self.error_code else str(self.outcome or "never read")
+        return f"cannot have it ({self.error_code})" if self.state is CoverageState.CANNOT_HAVE else why
+
+
+_NEVER_READ = SideCoverage(
+    state=CoverageState.NOT_COVERED, run_id=None, outcome=None, error_code=None, listed_at=None, listed_run_id=None
+)
 
 
 class FieldRecord(BaseModel):
@@ -146,7 +177,10 @@ class ReferencedCollection(BaseModel):
 
 
 class ComparisonRecord(BaseModel):
-    """One tenant against another, in numbers, and what that rests on. What was left out is named among `collections`."""
+    """One tenant against another, in numbers, and what that rests on.
+
+    What was left out is named among the `collections`.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -173,7 +207,7 @@ class CellStatus(StrEnum):
 
 
 class MatrixCell(BaseModel):
-    """One item of the golden tenant in one other tenant. `fields` are before in the golden tenant, after in this one."""
+    """One item of the golden tenant in another one. `fields` are `before` in the golden tenant, `after` in this one."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -56,7 +56,7 @@ class Uncertainty(StrEnum):
     """They refer to objects whose meaning is not known."""
     DETAILS_INCOMPLETE = "details_incomplete"
     """Details of one could not be read: only what both have was compared."""
-    SECRET_NOT_SHOWN = "secret_not_shown"
+    SECRET_NOT_SHOWN = "secret_not_shown"  # noqa: S105 - a word, and no secret
     """They hold a secret that Graph does not show."""
     HIDDEN_WITHOUT_KEY = "hidden_without_key"
     """They hold a value that was hidden without a key, so that all such values look alike."""
@@ -177,7 +177,8 @@ class Independence:
 def meaning_text(name: str | None, kind: str | None, says: Mapping[str, JsonValue] | None = None) -> str | None:
     """What an object means: what its properties say, where its collection names such; else its name and kind."""
     if says:
-        return _shortened("; ".join(f"{key} {', '.join(_words(value))}" for key, value in says.items()))
+        said = "; ".join(f"{key} {', '.join(_words(value))}" for key, value in says.items())
+        return _shortened(said if kind is None else f"{kind}: {said}")
     if not name:
         return None
     return name if kind is None else f"{name} ({kind})"

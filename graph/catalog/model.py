@@ -145,7 +145,7 @@ class Collection(BaseModel):
     references: dict[PropertyPath, Annotated[tuple[TypeKey, ...], BeforeValidator(_one_or_more)]] = {}
     """Where documents hold ids of other objects: path of properties (through lists) to the collections they are in."""
     identity: frozenset[QualifiedName] = frozenset()
-    """What names an object or its parts in its tenant, or tells where it came from: no part of what two tenants share."""
+    """What names an object or its parts in its tenant, or says where it came from: no part of what tenants share."""
     meaning: tuple[PropertyName, ...] = ()
     """The properties that say what an id of an object here means in any tenant; its name and kind where it has none."""
     shared_ids: str | None = None
