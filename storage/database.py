@@ -77,9 +77,14 @@ class Database:
         await self._engine.dispose()
 
     @asynccontextmanager
-    async def tenant(self, tenant_id: UUID, *, read_only: bool = False) -> AsyncIterator[AsyncSession]:
-        """A transaction that sees and writes one tenant's rows only; committed at the end, rolled back on an error."""
-        async with self._bound(WORKER_ROLE, str(tenant_id), read_only=read_only) as session:
+    async def tenant(
+        self, tenant_id: UUID, *, read_only: bool = False, snapshot: bool = False
+    ) -> AsyncIterator[AsyncSession]:
+        """A transaction that sees and writes one tenant's rows only; committed at the end, rolled back on an error.
+
+        With `snapshot` all that it reads is of one moment, whatever is written meanwhile.
+        """
+        async with self._bound(WORKER_ROLE, str(tenant_id), read_only=read_only, snapshot=snapshot) as session:
             yield session
 
     @asynccontextmanager
@@ -95,10 +100,14 @@ class Database:
             yield session
 
     @asynccontextmanager
-    async def _bound(self, role: str, tenant_id: str, *, read_only: bool) -> AsyncIterator[AsyncSession]:
+    async def _bound(
+        self, role: str, tenant_id: str, *, read_only: bool, snapshot: bool = False
+    ) -> AsyncIterator[AsyncSession]:
         bound = {"role": role, "tenant_id": tenant_id, "read_only": "on" if read_only else "off"}
         try:
             async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
+                if snapshot:
+                    await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
                 await session.execute(_BIND, bound)
                 yield session
         except (SQLAlchemyError, psycopg.Error) as error:

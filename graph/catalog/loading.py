@@ -85,7 +85,7 @@ def _entries(path: Path) -> Iterable[tuple[dict[str, Any], str, dict[str, Any]]]
 def _entry(type_key: str, entry: dict[str, Any], shared: dict[str, Any], defaults: dict[str, Any]) -> Collection:
     """An entry with what its file shares, and the property lists that every collection has."""
     merged = {**shared, **entry, "type_key": type_key}
-    for name in ("volatile", "sensitive", "ordered", "change_signs"):
+    for name in ("volatile", "sensitive", "ordered", "change_signs", "identity"):
         merged[name] = [*defaults.get(name, []), *merged.get(name, [])]
     for name in _SHARED_TABLES:
         merged[name] = {**shared.get(name, {}), **entry.get(name, {})}

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from inventory.independence import IndependenceRules
 from inventory.observation import ObservationRules
 from inventory.reading import ReadingRules
 
@@ -153,6 +154,12 @@ class Collection(BaseModel):
     details: tuple[DetailCall, ...] = ()
     references: dict[ReferencePath, Annotated[tuple[TypeKey, ...], BeforeValidator(_one_or_more)]] = {}
     """Where documents hold ids of other objects, and in which collections those are (`inventory.references`)."""
+    identity: frozenset[QualifiedName] = frozenset()
+    """What names an object or its parts in its tenant, or says where it came from: no part of what tenants share."""
+    meaning: tuple[PropertyName, ...] = ()
+    """The properties that say what an id of an object here means in any tenant; its name and kind where it has none."""
+    shared_ids: str | None = None
+    """A pattern of the ids that Microsoft gave, which are the same in every tenant."""
     licence_hint: str | None = None
     note: str | None = None
     """Why the entry differs from what one would expect."""
@@ -230,6 +237,16 @@ class Collection(BaseModel):
             meta=dict(self.meta),
             has_details=bool(self.details),
             change_signs=self.change_signs,
+        )
+
+    def independence_rules(self) -> IndependenceRules:
+        """What of an object of the collection belongs to its tenant alone."""
+        return IndependenceRules(
+            id_field=self.id_field,
+            name_field=self.name_field,
+            identity=self.identity,
+            ordered=self.ordered,
+            references=self.references,
         )
 
 

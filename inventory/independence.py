@@ -1,0 +1,237 @@
+"""What a document says apart from the tenant that says it, so that two tenants can be compared.
+
+Its own id, where it came from, and the ids of its parts are gone; the ids of other objects are replaced by what they
+mean: a group by its name, a filter by its rule. An id whose meaning is not known stays, and is said as a doubt: nothing
+is taken for the same because of it.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from inventory.canonical import (
+    MIN_TELLING_ID_LENGTH,
+    SENSITIVE_MARK,
+    TYPE,
+    Canonicalizer,
+    JsonObject,
+    JsonValue,
+    encode,
+    is_mark,
+)
+from inventory.references import ReferenceRules, references, translated
+
+OWN_ID = "(own id)"
+TENANT_ID = "(tenant id)"
+MASKED = "?"
+
+MAX_MEANING_LENGTH = 200
+"""Characters of what an object means; of a longer text the beginning and a digest are kept."""
+
+_HIDDEN_WITHOUT_KEY = encode({SENSITIVE_MARK: True})
+_NOT_SHOWN = (b"#microsoft.graph.deviceManagementConfigurationSecretSettingValue", b'"isEncrypted":true')
+"""Where Graph shows a placeholder for a secret (GRAPH_FACTS §5)."""
+
+
+class DoubtReason(StrEnum):
+    """Why it is not known what an id means."""
+
+    UNKNOWN = "unknown"
+    """The inventory has no such object."""
+    GONE = "gone"
+    """The latest complete listing of its collection did not show the object."""
+    AMBIGUOUS = "ambiguous"
+    """Several objects of its collection have its name and kind."""
+    NOT_READ = "not_read"
+    """Its collection has never been listed to its end, so that another object may have its name."""
+    UNNAMED = "unnamed"
+    """It has no name."""
+
+
+class Uncertainty(StrEnum):
+    """Why two documents without a difference need not be the same."""
+
+    UNRESOLVED_REFERENCE = "unresolved_reference"
+    """They refer to objects whose meaning is not known."""
+    DETAILS_INCOMPLETE = "details_incomplete"
+    """Details of one could not be read: only what both have was compared."""
+    SECRET_NOT_SHOWN = "secret_not_shown"  # noqa: S105 - a word, and no secret
+    """They hold a secret that Graph does not show."""
+    HIDDEN_WITHOUT_KEY = "hidden_without_key"
+    """They hold a value that was hidden without a key, so that all such values look alike."""
+    NO_DOCUMENT = "no_document"
+    """No document of one has been read yet."""
+
+
+class Meaning(NamedTuple):
+    """What an id stands for in words that hold in any tenant; or why that is not known.
+
+    `is_shared`: what Microsoft makes has the same id in every tenant, so that equal ids mean the same.
+    """
+
+    text: str | None
+    reason: DoubtReason | None = None
+    is_shared: bool = False
+
+
+MeaningOf = Callable[[tuple[str, ...], str], Meaning]
+"""Of an id that belongs to one of the collections."""
+
+
+class Doubt(NamedTuple):
+    """An id in a document whose meaning is not known."""
+
+    path: str
+    target_types: tuple[str, ...]
+    target_id: str
+    reason: DoubtReason
+    is_shared: bool = False
+
+
+class IndependenceRules(NamedTuple):
+    """What of a collection's documents names an object in its tenant; `identity` as `volatile` of a canonicalizer."""
+
+    id_field: str
+    name_field: str
+    identity: frozenset[str]
+    ordered: frozenset[str]
+    references: ReferenceRules
+
+
+class Independent(NamedTuple):
+    """A document without its tenant: its canonical JSON, and all that makes an equal one uncertain to be the same."""
+
+    document: JsonObject
+    canonical: bytes
+    doubts: tuple[Doubt, ...] = ()
+    uncertain: frozenset[Uncertainty] = frozenset()
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether an equal document is the same."""
+        return not self.uncertain and all(doubt.is_shared for doubt in self.doubts)
+
+
+class Independence:
+    """Makes the documents of one collection independent of their tenant."""
+
+    def __init__(self, rules: IndependenceRules) -> None:
+        self.rules = rules
+        self._canonicalizer = Canonicalizer(volatile=rules.identity, ordered=rules.ordered)
+
+    def targets(self, document: JsonObject) -> set[tuple[tuple[str, ...], str]]:
+        """The ids of other objects in a document, each with the collections that it may belong to."""
+        found = references(document, self.rules.references)
+        return {(one.target_types, one.target_id) for one in found if one.target_types}
+
+    def of(
+        self,
+        document: JsonObject,
+        own_ids: Mapping[str, str],
+        meaning_of: MeaningOf,
+        *,
+        details_complete: bool = True,
+    ) -> Independent:
+        """A canonical document, with what `own_ids` has in the place of its own and its tenant's id."""
+        found = [one for one in references(document, self.rules.references) if one.target_types]
+        meanings = {(one.target_types, one.target_id): meaning_of(one.target_types, one.target_id) for one in found}
+        doubts = {
+            Doubt(one.path, one.target_types, one.target_id, meaning.reason or DoubtReason.UNKNOWN, meaning.is_shared)
+            for one in found
+            for meaning in [meanings[one.target_types, one.target_id]]
+            if meaning.text is None
+        }
+
+        def said(target_types: tuple[str, ...], target_id: str) -> str | None:
+            meaning = meanings.get((target_types, target_id))
+            return None if meaning is None else meaning.text
+
+        in_words = translated(document, self.rules.references, said)
+        kept = {name: value for name, value in in_words.items() if name != self.rules.id_field}
+        telling = {own: word for own, word in own_ids.items() if len(own) >= MIN_TELLING_ID_LENGTH}
+        value = self._canonicalizer.canonical_value(_without(kept, telling))
+        canonical = encode(value)
+        uncertain = set()
+        if not details_complete:
+            uncertain.add(Uncertainty.DETAILS_INCOMPLETE)
+        if any(placeholder in canonical for placeholder in _NOT_SHOWN):
+            uncertain.add(Uncertainty.SECRET_NOT_SHOWN)
+        if _HIDDEN_WITHOUT_KEY in canonical:
+            uncertain.add(Uncertainty.HIDDEN_WITHOUT_KEY)
+        return Independent(value, canonical, tuple(sorted(doubts)), frozenset(uncertain))
+
+    def likeness(self, one: Independent) -> bytes | None:
+        """A digest that documents have in common which are the same but for their names; None for an uncertain one."""
+        if not one.is_certain:
+            return None
+        unnamed = {name: value for name, value in one.document.items() if name != self.rules.name_field}
+        return hashlib.sha256(encode(unnamed)).digest()
+
+    def masked(self, document: JsonObject, paths: Iterable[str]) -> JsonObject:
+        """The document without what stands at some paths of references."""
+        rules = {path: self.rules.references[path] for path in paths}
+        return translated(document, rules, lambda _types, _id: MASKED)
+
+
+def meaning_text(name: str | None, kind: str | None, says: Mapping[str, JsonValue] | None = None) -> str | None:
+    """What an object means: what its properties say, where its collection names such; else its name and kind."""
+    if says:
+        said = "; ".join(f"{key} {', '.join(_words(value))}" for key, value in says.items())
+        return _shortened(said if kind is None else f"{kind}: {said}")
+    if not name:
+        return None
+    return name if kind is None else f"{name} ({kind})"
+
+
+def _words(value: JsonValue) -> list[str]:
+    """All values in a value, in order."""
+    if isinstance(value, dict):
+        return [word for name, child in value.items() if name != TYPE for word in _words(child)]
+    if isinstance(value, list):
+        return [word for member in value for word in _words(member)]
+    return [value if isinstance(value, str) else encode(value).decode()]
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= MAX_MEANING_LENGTH:
+        return text
+    return f"{text[:MAX_MEANING_LENGTH]}… ({hashlib.sha256(text.encode()).hexdigest()[:16]})"
+
+
+def _without(value: JsonValue, own_ids: Mapping[str, str]) -> JsonObject:
+    """An object with words in the place of ids, wherever in its strings they stand."""
+    replaced = _replaced(value, own_ids) if own_ids and _names_one(value, own_ids) else value
+    return replaced if isinstance(replaced, dict) else {}
+
+
+def _names_one(value: JsonValue, own_ids: Mapping[str, str]) -> bool:
+    written = encode(value)
+    return any(encode(own)[1:-1] in written for own in own_ids)
+
+
+def _replaced(value: JsonValue, own_ids: Mapping[str, str]) -> JsonValue:
+    if isinstance(value, str):
+        for own, word in own_ids.items():
+            value = value.replace(own, word)
+        return value
+    if isinstance(value, dict):
+        return {name: _replaced(child, own_ids) for name, child in value.items()}
+    if isinstance(value, list):
+        return [_replaced(member, own_ids) for member in value]
+    return value
+
+
+def without_digits(document: JsonObject) -> JsonObject:
+    """The document with one mark in the place of every hidden value."""
+    return {name: _without_digits(value) for name, value in document.items()}
+
+
+def _without_digits(value: JsonValue) -> JsonValue:
+    if is_mark(value):
+        return {SENSITIVE_MARK: True}
+    if isinstance(value, dict):
+        return without_digits(value)
+    if isinstance(value, list):
+        return [_without_digits(member) for member in value]
+    return value
