@@ -170,17 +170,13 @@ def _compared(type_key: str, version: VersionFacts) -> list[Difference] | None:
 
 @cache
 def comparability(type_key: str) -> Comparability:
-    """How documents of a collection are compared; of one that left the catalog, as they are.
-
-    What counts the members of a detail says nothing that they do not.
-    """
+    """How documents of a collection are compared; of one that left the catalog, as they are."""
     collection = load_catalog().collections.get(type_key)
     if collection is None:
         return Comparability(Canonicalizer(), frozenset(), None)
     whole = any(detail.property is None for detail in collection.details)
-    counts = {detail.counted_by for detail in collection.details if detail.counted_by is not None}
     return Comparability(
-        Canonicalizer(volatile=collection.volatile | counts, ordered=collection.ordered),
+        Canonicalizer(volatile=collection.no_content, ordered=collection.ordered),
         collection.ordered,
         None if whole else frozenset(detail.property for detail in collection.details if detail.property is not None),
     )

@@ -2,12 +2,14 @@
 
 import typer
 
+from commands.baseline import baseline
 from commands.catalog import catalog
 from commands.changes import changes
 from commands.check import check
 from commands.database import database
 from commands.demo import demo
 from commands.dependencies import dangling, dependencies, unassigned
+from commands.drift import drift
 from commands.export import export
 from commands.inventory import items, missing, run, runs
 from commands.limits import limits
@@ -35,6 +37,8 @@ app.command()(changes)
 app.command()(dependencies)
 app.command()(dangling)
 app.command()(unassigned)
+app.add_typer(baseline, name="baseline")
+app.add_typer(drift, name="drift")
 app.add_typer(database, name="database")
 app.add_typer(portfolio, name="portfolio")
 app.add_typer(schedule, name="schedule")

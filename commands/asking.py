@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from difflib import get_close_matches
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from commands import output
 from commands.errors import UsageError
+from commands.options import time_of
 from configuration import Settings
 from inventory.records import RunRecord
 from storage import documents, queries
@@ -35,11 +36,10 @@ async def moment_of(session: AsyncSession, named: str) -> datetime:
     try:
         run_id = UUID(named)
     except ValueError:
-        try:
-            moment = datetime.fromisoformat(named)
-        except ValueError:
+        moment = time_of(named)
+        if moment is None:
             raise UsageError(f"{named!r} is neither a run id nor a time such as 2025-03-01T00:00:00Z") from None
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return moment
     _, finished_at = await ended_run(session, run_id)
     return finished_at
 

@@ -9,6 +9,8 @@ from enum import IntEnum
 import typer
 from rich.console import Console
 
+from answers.baselines import NoBaselineError
+from answers.drift import UnknownBaselineError, UnknownFindingError
 from configuration import ConfigurationError
 from connections import UnreachableError
 from graph.catalog import UnknownCategoryError
@@ -53,6 +55,9 @@ _WRONG_USAGE = (
     UnknownCategoryError,
     UnknownTypeKeysError,
     UnknownSelectionError,
+    NoBaselineError,
+    UnknownBaselineError,
+    UnknownFindingError,
 )
 
 _UNREACHABLE = (UnreachableError, StorageUnavailableError, StorageNotReadyError)

@@ -1,6 +1,7 @@
 """What commands share: arguments, options, and what they stand for."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -124,6 +125,15 @@ def tenant_id_of(settings: Settings, tenant: str) -> UUID:
         return UUID(tenant)
     except ValueError:
         return configured_tenant(settings, tenant).id
+
+
+def time_of(value: str) -> datetime | None:
+    """A time in ISO 8601, in UTC unless it says otherwise; None for what is none."""
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def run_id_of(value: str) -> UUID:

@@ -54,10 +54,10 @@ def printable(words: str) -> str:
     return "".join(one if one.isprintable() else "\ufffd" for one in words)
 
 
-def short_value(value: JsonValue) -> str:
+def short_value(value: JsonValue, most: int = MAX_SHOWN) -> str:
     """A value of a document on one line, cut where it is long."""
     shown = printable(encode(value).decode())
-    return shown if len(shown) <= MAX_SHOWN else f"{shown[:MAX_SHOWN]}… ({len(shown)} characters; --json has all)"
+    return shown if len(shown) <= most else f"{shown[:most]}… ({len(shown)} characters; --json has all)"
 
 
 def when(moment: datetime | None) -> str:

@@ -1,6 +1,5 @@
 """Changes: what a run noticed that is otherwise than it was. The rules, and the records that answers are made of."""
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -10,11 +9,9 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from inventory.canonical import Canonicalizer, JsonObject, JsonValue
-from inventory.differences import Difference, differences
+from inventory.differences import Difference, differences, is_number_of_a_setting
 from inventory.missing import Confidence
 from inventory.naming import FieldChange
-
-_NUMBER_OF_A_SETTING = re.compile(r"settings\[[^\]]*\]\.id")
 
 
 class ChangeKind(StrEnum):
@@ -117,7 +114,7 @@ def changed_fields(before: JsonObject, after: JsonObject, how: Comparability) ->
     found = differences(
         how.canonicalizer.canonical_value(before), how.canonicalizer.canonical_value(after), ordered=how.ordered
     )
-    return [one for one in found if not one.untold and _NUMBER_OF_A_SETTING.fullmatch(one.path) is None]
+    return [one for one in found if not one.untold and not is_number_of_a_setting(one.path)]
 
 
 def changed_fields_of_listed(before: JsonObject, after: JsonObject, how: Comparability) -> list[Difference]:

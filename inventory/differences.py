@@ -64,16 +64,37 @@ class Difference(NamedTuple):
     hidden: bool = False
     untold: bool = False
 
+    def shown(self) -> "Difference":
+        """The difference as it may be shown: without the digits of marks."""
+        if self.hidden:
+            return self._replace(before=None, after=None)
+        return self._replace(before=_shown(self.before), after=_shown(self.after))
+
 
 def differences(before: JsonObject, after: JsonObject, *, ordered: frozenset[str] = frozenset()) -> list[Difference]:
     """All differences of two canonical documents by path; none where they are equal.
 
     `ordered` names the arrays whose order is content, as the collection's rules do.
     """
+    return [difference.shown() for difference in exact_differences(before, after, ordered=ordered)]
+
+
+def exact_differences(
+    before: JsonObject, after: JsonObject, *, ordered: frozenset[str] = frozenset()
+) -> list[Difference]:
+    """What `differences` are before they are shown: with all digits of the marks, which tell hidden values apart."""
     sorting = Canonicalizer(ordered=ordered)
     comparison = _Comparison(ordered)
     found = comparison.objects("", sorting.canonical_value(before), sorting.canonical_value(after))
     return sorted(found, key=lambda difference: (difference.path, difference.kind))
+
+
+def is_number_of_a_setting(path: str) -> bool:
+    """Whether a path is of the id of a setting: its number among the others, which moves when one of them goes."""
+    return _NUMBER_OF_A_SETTING.fullmatch(path) is not None
+
+
+_NUMBER_OF_A_SETTING = re.compile(r"settings\[[^\]]*\]\.id")
 
 
 class _Comparison:
@@ -94,13 +115,13 @@ class _Comparison:
         if is_mark(before) or is_mark(after):
             if encode(before) != encode(after):
                 untold = is_mark(before) != is_mark(after) and before is not None and after is not None
-                yield Difference(path, DifferenceKind.CHANGED, None, None, hidden=True, untold=untold)
+                yield Difference(path, DifferenceKind.CHANGED, before, after, hidden=True, untold=untold)
         elif isinstance(before, dict) and isinstance(after, dict):
             yield from self.objects(path, before, after)
         elif isinstance(before, list) and isinstance(after, list):
             yield from self._arrays(path, before, after, ordered=ordered)
         elif encode(before) != encode(after):
-            yield Difference(path, DifferenceKind.CHANGED, _shown(before), _shown(after))
+            yield Difference(path, DifferenceKind.CHANGED, before, after)
 
     def _arrays(
         self, path: str, before: list[JsonValue], after: list[JsonValue], *, ordered: bool
@@ -268,18 +289,18 @@ def _order(path: str, pairs: Sequence[_Pair], labels: Sequence[str]) -> Iterator
     """The difference of two arrays whose common members stand in another order."""
     stayed = [pair.new for pair in pairs if pair.old is not None and pair.new is not None]
     if stayed != sorted(stayed):
-        shown: list[JsonValue] = [label or _shown(pair.member) for pair, label in zip(pairs, labels, strict=True)]
+        shown: list[JsonValue] = [label or pair.member for pair, label in zip(pairs, labels, strict=True)]
         old = sorted((pair.old, said) for pair, said in zip(pairs, shown, strict=True) if pair.old is not None)
         new = sorted((pair.new, said) for pair, said in zip(pairs, shown, strict=True) if pair.new is not None)
         yield Difference(f"{path}[order]", DifferenceKind.CHANGED, [said for _, said in old], [said for _, said in new])
 
 
 def _removed(path: str, value: JsonValue) -> Difference:
-    return Difference(path, DifferenceKind.REMOVED, None if is_mark(value) else _shown(value), None, is_mark(value))
+    return Difference(path, DifferenceKind.REMOVED, value, None, is_mark(value))
 
 
 def _added(path: str, value: JsonValue) -> Difference:
-    return Difference(path, DifferenceKind.ADDED, None, None if is_mark(value) else _shown(value), is_mark(value))
+    return Difference(path, DifferenceKind.ADDED, None, value, is_mark(value))
 
 
 def _shown(value: JsonValue) -> JsonValue:

@@ -70,8 +70,8 @@ _COMPLETED = "r.status IN ('success', 'partial', 'failed') AND r.started_at IS N
 # Gone is what the latest complete listing of its collection did not show, and nothing has seen since. What was seen
 # after the moment tells no more when else it was seen: only its versions do, a GET by id that did not find it, and a
 # run that left nothing missing.
-_AT = text(f"""
-WITH listed AS MATERIALIZED (
+ITEMS_THEN = f"""
+listed AS MATERIALIZED (
     SELECT DISTINCT ON (c.type_key) c.type_key, r.started_at, r.missing
     FROM sync_run_collection AS c JOIN sync_run AS r USING (tenant_id, run_id)
     WHERE {_COMPLETED} AND c.outcome = 'complete'
@@ -102,15 +102,24 @@ known AS (
     ) AS later ON true
     WHERE item.first_seen_at <= :at
         AND (CAST(:type_keys AS text[]) IS NULL OR item.type_key = ANY (CAST(:type_keys AS text[])))
+),
+there AS (
+    SELECT type_key, external_id, display_name, version_number, content_hash, details_complete,
+        is_known IS TRUE AS is_known, is_known IS NOT TRUE AND NOT is_unread AS is_forgotten,
+        coalesce(last_seen_at > :at AND known_seen_at < started_at AND missing > 0, false) AS is_presumed
+    FROM known
+    WHERE started_at IS NULL OR known_seen_at >= started_at OR last_seen_at > :at AND (
+        missing_confirmed_at IS NULL OR missing_confirmed_at > :at OR missing_confirmed_at < known_seen_at
+    )
 )
+"""
+"""Common table expressions, `there` the last: the items that were there at a moment, each with its version of then."""
+
+_AT = text(f"""
+WITH {ITEMS_THEN}
 SELECT t.type_key, t.external_id, t.display_name, coalesce(t.details_complete, true) AS details_complete,
-    t.is_known IS NOT TRUE AND NOT t.is_unread AS is_forgotten,
-    t.last_seen_at > :at AND t.known_seen_at < t.started_at AND t.missing > 0 AS is_presumed,
-    CASE WHEN t.is_known THEN d.body END AS body
-FROM known AS t LEFT JOIN document AS d ON d.content_hash = t.content_hash
-WHERE t.started_at IS NULL OR t.known_seen_at >= t.started_at OR t.last_seen_at > :at AND (
-    t.missing_confirmed_at IS NULL OR t.missing_confirmed_at > :at OR t.missing_confirmed_at < t.known_seen_at
-)
+    t.is_forgotten, t.is_presumed, CASE WHEN t.is_known THEN d.body END AS body
+FROM there AS t LEFT JOIN document AS d ON d.content_hash = t.content_hash
 ORDER BY t.type_key, t.external_id
 """)
 
@@ -175,7 +184,7 @@ async def items_at(
             row.display_name,
             row.details_complete,
             row.is_forgotten,
-            bool(row.is_presumed),
+            row.is_presumed,
             None if row.body is None else decompress(row.body),
         )
 

@@ -13,7 +13,7 @@ from inventory.reading import ReadingRules
 _SHARED_TABLES = frozenset({"references"})
 """Tables at the top of a file that all of its entries have, beside what each adds."""
 
-_NO_ENTRIES = frozenset({"defaults.toml", "kinds.toml"})
+_NO_ENTRIES = frozenset({"defaults.toml", "kinds.toml", "severity.toml"})
 
 
 class UnknownCategoryError(ValueError):

@@ -239,6 +239,11 @@ class Collection(BaseModel):
             change_signs=self.change_signs,
         )
 
+    @property
+    def no_content(self) -> frozenset[str]:
+        """What says nothing about the configuration: what is volatile, and what counts the members of a detail."""
+        return self.volatile | {detail.counted_by for detail in self.details if detail.counted_by is not None}
+
     def independence_rules(self) -> IndependenceRules:
         """What of an object of the collection belongs to its tenant alone."""
         return IndependenceRules(

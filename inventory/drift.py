@@ -1,0 +1,201 @@
+"""Drift: where a tenant deviates from a baseline, what of it has been decided, and whether that still holds.
+
+A finding is known by its fingerprint: tenant, baseline, item, field and kind. Its value is what stands in the field, in
+the baseline and now; a decision is about that value.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple, cast
+from uuid import UUID
+
+from inventory.canonical import SENSITIVE_MARK, Canonicalizer, JsonObject, JsonValue, encode
+from inventory.differences import Difference, DifferenceKind, exact_differences, is_number_of_a_setting
+from inventory.exact_json import decode
+
+
+class BaselineKind(StrEnum):
+    """What a tenant is held against."""
+
+    RUN = "run"
+    """What one run covered, when it ended."""
+    MOMENT = "moment"
+    TENANT = "tenant"
+    """Another tenant's inventory, as it is."""
+
+
+class FindingKind(StrEnum):
+    """What deviates: a field of an item, a member of a list in it, or the item as a whole."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    CHANGED = "changed"
+    ITEM_ADDED = "item_added"
+    ITEM_MISSING = "item_missing"
+
+
+class Decision(StrEnum):
+    """What somebody has said of a finding. `open` takes an earlier decision back."""
+
+    OPEN = "open"
+    ACCEPTED = "accepted"
+    EXPECTED = "expected"
+    """Expected here: this tenant is meant to deviate."""
+
+
+class Fallen(StrEnum):
+    """Why a decision no longer holds."""
+
+    VALUE_CHANGED = "value_changed"
+    EXPIRED = "expired"
+
+
+class Standing(NamedTuple):
+    """What holds of a finding now, and why its latest decision does not, where it does not."""
+
+    decision: Decision
+    fallen: Fallen | None = None
+
+
+class DriftRules(NamedTuple):
+    """What of a collection's documents counts, by today's catalog."""
+
+    canonicalizer: Canonicalizer
+    ordered: frozenset[str]
+
+
+class Said(NamedTuple):
+    """A document of an item; one that is not whole lacks details."""
+
+    document: bytes
+    is_whole: bool = True
+
+
+class Deviation(NamedTuple):
+    """One thing that is not as in the baseline.
+
+    `before` and `after` may be shown. `member` tells members of a set apart, which have the same path. `value_hash` is
+    of both values, and tells hidden ones apart.
+    """
+
+    path: str
+    kind: FindingKind
+    before: JsonValue
+    after: JsonValue
+    hidden: bool
+    member: str
+    value_hash: bytes
+
+
+def deviations(before: Said, after: Said, rules: DriftRules) -> list[Deviation]:
+    """What of a document is not as it was, by the same rules for both; in the order of their paths.
+
+    A rule that is newer than one of the documents is no deviation, so a value of which only one side is hidden, or
+    hidden without a key, is left out; and where one of them lacks details, all that only the other has.
+    """
+    old, new = _by_rules(before, rules), _by_rules(after, rules)
+    found = exact_differences(old, new, ordered=rules.ordered)
+    untold = {difference.path for difference in found if _is_untold(difference)}
+    groups: dict[tuple[str, DifferenceKind, str], list[Difference]] = {}
+    for difference in found:
+        if is_number_of_a_setting(difference.path):
+            continue
+        if difference.path not in untold and _is_of_both(difference, before, after):
+            groups.setdefault((difference.path, difference.kind, _member(difference)), []).append(difference)
+    return [_deviation(member, same) for (_, _, member), same in groups.items()]
+
+
+def item_added(document: Said | None, rules: DriftRules) -> Deviation:
+    """An item that is not in the baseline. What it says is its value, so a decision falls when it changes."""
+    value = None if document is None else cast("JsonValue", _by_rules(document, rules))
+    return Deviation("", FindingKind.ITEM_ADDED, None, None, False, "", _hash([None, value]))
+
+
+def item_missing() -> Deviation:
+    """An item of the baseline that is no longer listed."""
+    return Deviation("", FindingKind.ITEM_MISSING, None, None, False, "", _hash([None, None]))
+
+
+def fingerprint(tenant_id: UUID, baseline: str, type_key: str, external_id: str, deviation: Deviation) -> str:
+    """What a finding is known by, in every run: SHA-256, hexadecimal."""
+    named: JsonObject = {
+        "tenant_id": str(tenant_id),
+        "baseline": baseline,
+        "type_key": type_key,
+        "external_id": external_id,
+        "path": deviation.path,
+        "member": deviation.member,
+        "kind": str(deviation.kind),
+    }
+    return _hash(named).hex()
+
+
+def standing(
+    decision: Decision | None, decided_on: bytes | None, until: datetime | None, value_hash: bytes, now: datetime
+) -> Standing:
+    """What holds of a finding with this value, by its latest decision, which was on the value `decided_on`."""
+    if decision is None or decision is Decision.OPEN:
+        return Standing(Decision.OPEN)
+    if decided_on != value_hash:
+        return Standing(Decision.OPEN, Fallen.VALUE_CHANGED)
+    if until is not None and now >= until:
+        return Standing(Decision.OPEN, Fallen.EXPIRED)
+    return Standing(decision)
+
+
+def first_seen(
+    deviation: Deviation,
+    current: datetime,
+    earlier: Iterable[tuple[datetime, Mapping[tuple[str, str, str], Deviation]]],
+) -> datetime:
+    """When the field first deviated, and has since. `earlier` are the versions before the current one, newest first."""
+    since = current
+    for observed_at, found in earlier:
+        if key_of(deviation) not in found:
+            break
+        since = observed_at
+    return since
+
+
+def key_of(deviation: Deviation) -> tuple[str, str, str]:
+    """What a deviation is known by within its item."""
+    return deviation.path, deviation.kind, deviation.member
+
+
+def _by_rules(said: Said, rules: DriftRules) -> JsonObject:
+    return rules.canonicalizer.canonical_value(cast("JsonObject", decode(said.document)))
+
+
+def _is_untold(difference: Difference) -> bool:
+    """Whether nobody can say that a hidden value is another."""
+    if not difference.hidden:
+        return False
+    return difference.untold or {SENSITIVE_MARK: True} in (difference.before, difference.after)
+
+
+def _is_of_both(difference: Difference, before: Said, after: Said) -> bool:
+    """Whether a document that lacks details has something to say here. A list may show null for what it leaves out."""
+    return (before.is_whole or difference.before is not None) and (after.is_whole or difference.after is not None)
+
+
+def _member(difference: Difference) -> str:
+    """Of a member of a set what it says, since its path is that of all members; nothing of all others."""
+    if not difference.path.endswith("[]"):
+        return ""
+    value = difference.after if difference.kind is DifferenceKind.ADDED else difference.before
+    return _hash(value).hex()
+
+
+def _deviation(member: str, same: list[Difference]) -> Deviation:
+    """A deviation; `same` has several where a list has a member several times."""
+    values: list[JsonValue] = sorted(([one.before, one.after] for one in same), key=encode)
+    shown = same[0].shown()
+    value = values[0] if len(values) == 1 else values
+    kind = FindingKind(shown.kind)
+    return Deviation(shown.path, kind, shown.before, shown.after, shown.hidden, member, _hash(value))
+
+
+def _hash(value: JsonValue) -> bytes:
+    return hashlib.sha256(encode(value)).digest()
