@@ -39,6 +39,18 @@ async def set_moment(
     return await _set(session, NewBaseline(name, BaselineKind.MOMENT, at or now, None, None, set_by, reason))
 
 
+async def set_tenant(
+    session: AsyncSession, name: str, tenant_id: UUID, other: UUID, set_by: str, reason: str | None
+) -> BaselineRecord:
+    """Makes another tenant's inventory, as it is whenever drift is asked for, a baseline. Raises `NoBaselineError`."""
+    if other == tenant_id:
+        raise NoBaselineError("a tenant does not deviate from itself; name another one")
+    now = await database_time(session)
+    await set_baseline(session, NewBaseline(name, BaselineKind.TENANT, now, None, other, set_by, reason))
+    (record,) = await baselines(session, name)
+    return record
+
+
 async def _set(session: AsyncSession, new: NewBaseline) -> BaselineRecord:
     await set_baseline(session, new)
     (record,) = await baselines(session, new.name)

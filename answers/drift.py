@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -86,10 +86,11 @@ async def evaluate(session: AsyncSession, tenant_id: UUID, name: str) -> None:
     """Compares the tenant's inventory, as it is, with a baseline, and records what deviates and what no longer does.
 
     Of collections that the baseline does not cover, or that the latest run did not list to their end, nothing is
-    recorded. Done twice without a change in between, the second time changes nothing. Raises `UnknownBaselineError`.
+    recorded. Done twice without a change in between, the second time changes nothing. A baseline that is another
+    tenant's inventory is for `evaluate_against_tenant`. Raises `UnknownBaselineError`.
     """
     await lock_baseline(session, name)
-    baseline = await _baseline(session, name)
+    baseline = await baseline_called(session, name)
     scope = await _scope(session, baseline)
     known = await stored.open_fingerprints(session, name)
     found: list[str] = []
@@ -97,15 +98,15 @@ async def evaluate(session: AsyncSession, tenant_id: UUID, name: str) -> None:
     async for candidate in stored.candidates(session, name, scope.type_keys):
         batch += await _findings(session, tenant_id, name, candidate, known)
         if len(batch) >= FINDINGS_AT_A_TIME:
-            found += await _recorded(session, name, batch)
+            found += await recorded(session, name, batch)
             batch = []
-    found += await _recorded(session, name, batch)
+    found += await recorded(session, name, batch)
     await stored.resolve_others(session, name, scope.type_keys, found)
 
 
 async def drift(session: AsyncSession, tenant_id: UUID, name: str, type_keys: Sequence[str] | None = None) -> Drift:
     """What the last evaluation found of a baseline, by what is known and holds now. Raises `UnknownBaselineError`."""
-    baseline = await _baseline(session, name)
+    baseline = await baseline_called(session, name)
     scope = await _scope(session, baseline, type_keys)
     now = await database_time(session)
     known = await stored.findings_of(session, name, type_keys)
@@ -127,7 +128,8 @@ async def finding(session: AsyncSession, beginning: str) -> KnownFinding:
     )
 
 
-async def _baseline(session: AsyncSession, name: str) -> BaselineRecord:
+async def baseline_called(session: AsyncSession, name: str) -> BaselineRecord:
+    """A baseline of the tenant. Raises `UnknownBaselineError`."""
     found = await baselines(session, name)
     if not found:
         raise UnknownBaselineError(
@@ -220,24 +222,13 @@ async def _since(
 
 
 def _finding(candidate: Candidate, key: str, deviation: Deviation, since: datetime) -> Finding:
-    is_shown = not deviation.hidden and deviation.path != ""
-    is_there = (deviation.kind is not FindingKind.ADDED, deviation.kind is not FindingKind.REMOVED)
-    before, after = (
-        encode(value).decode() if is_shown and is_value else None
-        for value, is_value in zip((deviation.before, deviation.after), is_there, strict=True)
-    )
-    return Finding(
+    return finding_of(
+        deviation,
         fingerprint=key,
         type_key=candidate.type_key,
         external_id=candidate.external_id,
         display_name=candidate.display_name,
         item_kind=kind_of(candidate.type_key, candidate.meta),
-        path=deviation.path,
-        kind=deviation.kind,
-        before=before,
-        after=after,
-        hidden=deviation.hidden,
-        value_hash=deviation.value_hash,
         severity=severity_of(candidate.type_key, deviation.kind, deviation.path),
         evidence=candidate.evidence,
         first_seen_at=since,
@@ -245,7 +236,32 @@ def _finding(candidate: Candidate, key: str, deviation: Deviation, since: dateti
     )
 
 
-async def _recorded(session: AsyncSession, name: str, findings: Sequence[Finding]) -> list[str]:
+def finding_of(deviation: Deviation, **about: Any) -> Finding:
+    """A deviation as it is stored; `about` are the fields of a finding that it does not tell."""
+    is_shown = not deviation.hidden and deviation.path != ""
+    is_there = (deviation.kind is not FindingKind.ADDED, deviation.kind is not FindingKind.REMOVED)
+    before, after = (
+        encode(value).decode() if is_shown and is_value else None
+        for value, is_value in zip((deviation.before, deviation.after), is_there, strict=True)
+    )
+    return Finding(
+        path=deviation.path,
+        kind=deviation.kind,
+        before=before,
+        after=after,
+        hidden=deviation.hidden,
+        value_hash=deviation.value_hash,
+        **about,
+    )
+
+
+async def compared_collections(session: AsyncSession, baseline: BaselineRecord) -> list[ComparedCollection]:
+    """The collections that the baseline covers and the tenant's latest runs have listed to their end."""
+    return (await _scope(session, baseline)).compared
+
+
+async def recorded(session: AsyncSession, name: str, findings: Sequence[Finding]) -> list[str]:
+    """Records findings of a baseline; their fingerprints."""
     await stored.record_findings(session, name, findings)
     return [one.fingerprint for one in findings]
 

@@ -12,7 +12,15 @@ from answers import baselines as answers
 from commands import output
 from commands.asking import tenant_session
 from commands.errors import ExitCode, UsageError, errors_for_people
-from commands.options import JsonOption, TenantArgument, TenantNames, run_id_of, tenant_id_of, time_of
+from commands.options import (
+    JsonOption,
+    TenantArgument,
+    TenantNames,
+    complete_tenant_name,
+    run_id_of,
+    tenant_id_of,
+    time_of,
+)
 from configuration import load_settings
 from inventory.drift import BaselineKind
 from inventory.drift_records import BaselineRecord
@@ -35,10 +43,19 @@ def set_baseline(
     at: Annotated[
         str | None, typer.Option("--at", metavar="TIME", help="As it was at a time (ISO 8601; UTC unless it says).")
     ] = None,
+    other: Annotated[
+        str | None,
+        typer.Option(
+            "--tenant",
+            metavar="OTHER",
+            help="Another tenant's inventory, as it is whenever drift is asked for.",
+            autocompletion=complete_tenant_name,
+        ),
+    ] = None,
     reason: Annotated[str | None, typer.Option("--reason", help="Kept with the baseline.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a run, a moment or the present a baseline, or put another in the place of the one of this name.
+    """Make a run, a moment, the present or another tenant a baseline; it takes the place of one of the same name.
 
     The versions of then are pinned, so retention keeps them. Exit code 3 where it does not know all of what was there:
     collections that were not read to their end, items whose version of then is forgotten.
@@ -46,8 +63,8 @@ def set_baseline(
     Example: python starter.py baseline set contoso golden --at 2025-03-01T00:00:00Z --reason "after the audit"
     """
     with errors_for_people():
-        if run is not None and at is not None:
-            raise UsageError("a baseline is of a run or of a time: give --run RUN or --at TIME")
+        if sum(one is not None for one in (run, at, other)) > 1:
+            raise UsageError("a baseline is one thing: give --run RUN, --at TIME or --tenant OTHER")
         if NAME.fullmatch(name) is None:
             raise UsageError(f"{name!r} is no name for a baseline: letters, digits, '.', '_' and '-', 100 at most")
         moment = None if at is None else time_of(at)
@@ -56,9 +73,12 @@ def set_baseline(
         run_id = None if run is None else run_id_of(run)
         settings = load_settings()
         tenant_id = tenant_id_of(settings, tenant)
+        other_id = None if other is None else tenant_id_of(settings, other)
 
         async def ask() -> BaselineRecord:
             async with tenant_session(settings, tenant_id, read_only=False) as session:
+                if other_id is not None:
+                    return await answers.set_tenant(session, name, tenant_id, other_id, getpass.getuser(), reason)
                 if run_id is not None:
                     return await answers.set_run(session, name, run_id, getpass.getuser(), reason)
                 return await answers.set_moment(session, name, moment, getpass.getuser(), reason)
@@ -66,6 +86,8 @@ def set_baseline(
         record = asyncio.run(ask())
         if as_json:
             output.print_json(record)
+        elif record.kind is BaselineKind.TENANT:
+            output.stdout.print(f"baseline {name}: the inventory of {other}, as it is", markup=False)
         else:
             output.stdout.print(
                 f"baseline {name} of {output.when(record.at)}: {record.pinned} versions pinned,"

@@ -10,6 +10,7 @@ import typer
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers import drift as answers
+from answers.drift_from_tenant import evaluate_against_tenant
 from commands import output
 from commands.asking import tenant_session
 from commands.errors import ExitCode, UsageError, errors_for_people
@@ -69,7 +70,12 @@ def show_drift(
             async with tenant_session(settings, tenant_id, read_only=False) as session:
                 found = []
                 for name in await _names(session, baseline):
-                    await answers.evaluate(session, tenant_id, name)
+                    known = await answers.baseline_called(session, name)
+                    if known.other_tenant_id is None:
+                        await answers.evaluate(session, tenant_id, name)
+                    else:
+                        async with tenant_session(settings, known.other_tenant_id) as golden:
+                            await evaluate_against_tenant(session, golden, tenant_id, known)
                     found.append(await answers.drift(session, tenant_id, name, wanted))
                 return found
 

@@ -107,9 +107,17 @@ def deviations(before: Said, after: Said, rules: DriftRules) -> list[Deviation]:
     return [_deviation(member, same) for (_, _, member), same in groups.items()]
 
 
-def item_added(document: Said | None, rules: DriftRules) -> Deviation:
-    """An item that is not in the baseline. What it says is its value, so a decision falls when it changes."""
-    value = None if document is None else cast("JsonValue", _by_rules(document, rules))
+def deviation_of_field(
+    path: str, kind: DifferenceKind, before: JsonValue, after: JsonValue, *, hidden: bool
+) -> Deviation:
+    """A field that a comparison of tenants found different."""
+    difference = Difference(path, kind, before, after, hidden)
+    return _deviation(_member(difference), [difference])
+
+
+def item_added(document: Said | None, rules: DriftRules | None) -> Deviation:
+    """An item that is not in the baseline. Where it is given, what it says is its value: a decision falls with it."""
+    value = None if document is None or rules is None else cast("JsonValue", _by_rules(document, rules))
     return Deviation("", FindingKind.ITEM_ADDED, None, None, False, "", _hash([None, value]))
 
 

@@ -84,7 +84,8 @@ class LeftOutItem(BaseModel):
     """An item that was not held against the baseline, or not wholly, and why.
 
     `details_not_read`: its list shows something new, and its details could not be read; its findings stay as they
-    were. `forgotten`, `unread`, `presumed`: what the baseline does not know of it.
+    were. `forgotten`, `unread`, `presumed`: what the baseline does not know of it. `ambiguous`, `undecided`: it cannot
+    be told which item of the other tenant it is, or whether the two say the same.
     """
 
     model_config = ConfigDict(frozen=True)

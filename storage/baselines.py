@@ -1,5 +1,6 @@
 """Baselines: what a tenant is held against, with the versions of then pinned."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -7,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from inventory.coverage import Coverage
 from inventory.drift import BaselineKind
 from inventory.drift_records import BaselineCollectionRecord, BaselineRecord
 from inventory.outcomes import Outcome
@@ -71,6 +73,20 @@ SELECT :name, type_key, external_id,
 FROM there WHERE is_presumed OR NOT is_known
 """)
 
+_COVER_BY_TENANT = text("""
+INSERT INTO baseline_collection (baseline, type_key, outcome, error_code, run_id, read_at)
+SELECT :name, type_key, outcome, error_code, run_id, read_at
+FROM unnest(CAST(:type_keys AS text[]), CAST(:outcomes AS text[]), CAST(:error_codes AS text[]),
+    CAST(:run_ids AS uuid[]), CAST(:moments AS timestamptz[])) AS one (type_key, outcome, error_code, run_id, read_at)
+""")
+
+_NOTE_GAPS = text("""
+INSERT INTO baseline_gap (baseline, type_key, external_id, why)
+SELECT :name, type_key, external_id, why
+FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]), CAST(:reasons AS text[]))
+    AS one (type_key, external_id, why)
+""")
+
 _COVERED = text("SELECT type_key FROM baseline_collection WHERE baseline = :name AND outcome = 'complete'")
 
 _DROP = text("DELETE FROM baseline WHERE name = :name RETURNING name")
@@ -116,6 +132,28 @@ async def set_baseline(session: AsyncSession, new: NewBaseline) -> None:
     await session.execute(_COVER, {**names, "at": new.at, "run_id": new.run_id})
     covered = list((await session.execute(_COVERED, names)).scalars())
     await session.execute(_PIN, {**names, "at": new.at, "reason": new.reason, "type_keys": covered})
+
+
+async def cover_by_tenant(session: AsyncSession, name: str, coverage: Sequence[Coverage]) -> None:
+    """Notes how far the collections of the tenant that is the baseline have been read by now."""
+    await session.execute(_FORGET_COLLECTIONS, {"name": name})
+    values = {
+        "name": name,
+        "type_keys": [one.type_key for one in coverage],
+        "outcomes": [str(one.outcome) for one in coverage],
+        "error_codes": [one.error_code and str(one.error_code) for one in coverage],
+        "run_ids": [one.run_id for one in coverage],
+        "moments": [one.listed_at or one.run_started_at for one in coverage],
+    }
+    await session.execute(_COVER_BY_TENANT, values)
+
+
+async def note_gaps(session: AsyncSession, name: str, gaps: Sequence[tuple[str, str, str]]) -> None:
+    """Notes the items, each by type key, id and reason, that cannot be compared with the baseline."""
+    await session.execute(_FORGET_GAPS, {"name": name})
+    type_keys, external_ids, reasons = ([one[place] for one in gaps] for place in range(3))
+    values = {"name": name, "type_keys": type_keys, "external_ids": external_ids, "reasons": reasons}
+    await session.execute(_NOTE_GAPS, values)
 
 
 async def drop_baseline(session: AsyncSession, name: str) -> bool:

@@ -542,7 +542,7 @@ class BaselineGap(Base):
     __tablename__ = "baseline_gap"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "baseline"], ["baseline.tenant_id", "baseline.name"], ondelete="CASCADE"),
-        CheckConstraint("why IN ('forgotten', 'unread', 'presumed')", name="why_known"),
+        CheckConstraint("why IN ('forgotten', 'unread', 'presumed', 'ambiguous', 'undecided')", name="why_known"),
         {"comment": "items of which the baseline does not know all"},
     )
 
@@ -551,7 +551,8 @@ class BaselineGap(Base):
     type_key: Mapped[str] = mapped_column(primary_key=True)
     external_id: Mapped[str] = mapped_column(primary_key=True)
     why: Mapped[str] = mapped_column(
-        comment="its version of then is forgotten; no document had been read; whether it was there is not recorded"
+        comment="its version of then is forgotten; no document had been read; whether it was there is not recorded;"
+        " another tenant has several of its name; what it says cannot be compared with what another tenant's says"
     )
 
 

@@ -10,6 +10,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from answers import drift as drift_answers
+from answers.baselines import set_moment
+from inventory.drift import Decision
 from inventory.error_codes import ErrorCode
 from inventory.missing import RunCoverage
 from inventory.outcomes import Counts, Outcome, RunStatus
@@ -17,11 +20,13 @@ from inventory.portfolio import PortfolioCounts, TenantChoice
 from inventory.reading import ReadingRules
 from inventory.selection import Selection
 from storage import (
+    baselines,
     confirming,
     coverage,
     dependencies,
     details,
     documents,
+    drift,
     merging,
     names,
     pacing,
@@ -56,6 +61,11 @@ TABLES = frozenset(
         "item_reference",
         "unread_item",
         "reference_rules",
+        "baseline",
+        "baseline_collection",
+        "baseline_gap",
+        "drift_finding",
+        "drift_decision",
         "portfolio_run_tenant",
     }
 )
@@ -73,6 +83,19 @@ async def their_run(database: Database) -> runs.RunIdentity:
     await sync(database, THEIRS, [observation("b", "7", needs="1")], "b")
     await sync(database, THEIRS, [], "b")
     await references.catch_up(database, THEIRS, RULES)
+    async with database.tenant(THEIRS) as session:
+        await set_moment(session, "golden", None, "the test", None)
+        await session.execute(
+            text(
+                "INSERT INTO baseline_gap (baseline, type_key, external_id, why)"
+                " VALUES ('golden', 'b', '6', 'forgotten')"
+            )
+        )
+    await sync(database, THEIRS, [observation("b", "8")], "b")
+    async with database.tenant(THEIRS) as session:
+        await drift_answers.evaluate(session, THEIRS, "golden")
+        for fingerprint in await drift.open_fingerprints(session, "golden"):
+            await drift.decide(session, fingerprint, Decision.ACCEPTED, "the test", "a reason", None)
     run = await begin(database, THEIRS, "a")
     await land(database, THEIRS, run, [observation("a", "1", displayName="secret"), listed("a", "3")])
     async with database.tenant(THEIRS) as session:
@@ -148,6 +171,15 @@ INSERTS = {
     " target_id) VALUES (:theirs, 'a', '1', 9, 1, 'x', 'use', '{}', '1')",
     "unread_item": "(tenant_id, type_key, external_id) VALUES (:theirs, 'a', '9')",
     "reference_rules": "(tenant_id, type_key, rules_hash) VALUES (:theirs, 'a', '')",
+    "baseline": "(tenant_id, name, kind, at, set_by) VALUES (:theirs, 'x', 'moment', now(), 'me')",
+    "baseline_collection": "(tenant_id, baseline, type_key, outcome, run_id, read_at)"
+    " VALUES (:theirs, 'golden', 'a', 'complete', :run_id, now())",
+    "baseline_gap": "(tenant_id, baseline, type_key, external_id, why) VALUES (:theirs, 'golden', 'a', '1', 'unread')",
+    "drift_finding": "(tenant_id, fingerprint, period, baseline, type_key, external_id, item_kind, path, kind, hidden,"
+    " value_hash, severity, evidence, first_seen_at, last_seen_at) VALUES (:theirs, repeat('a', 64), 1, 'golden', 'a',"
+    " '1', 'x', '', 'item_added', false, sha256('x'), 'low', 'observed', now(), now())",
+    "drift_decision": "(tenant_id, fingerprint, number, decision, value_hash, decided_by, reason)"
+    " VALUES (:theirs, repeat('a', 64), 1, 'open', sha256('x'), 'me', 'x')",
     "pending_item": "(tenant_id, run_id, type_key, external_id, shard, list_hash, list_document, list_document_size)"
     " VALUES (:theirs, :run_id, 'a', '9', 0, '', '', 0)",
 }
@@ -239,6 +271,13 @@ async def _crossing_queries(
         "recent_portfolio_runs": lambda: portfolio.recent_portfolio_runs(session, 100),
         "coverage": lambda: coverage.coverage(session),
         "display_names": lambda: names.display_names(session, [("a", "1")]),
+        "baselines": lambda: baselines.baselines(session),
+        "baseline_collections": lambda: baselines.baseline_collections(session, "golden"),
+        "gaps": lambda: baselines.gaps(session, "golden"),
+        "drop_baseline": lambda: baselines.drop_baseline(session, "golden"),
+        "open_fingerprints": lambda: drift.open_fingerprints(session, "golden"),
+        "findings_of": lambda: drift.findings_of(session, "golden"),
+        "findings_beginning": lambda: drift.findings_beginning(session, "", 10),
         "renew_lease": lambda: runs.renew_lease(session, theirs.run_id, LEASE),
     }
 

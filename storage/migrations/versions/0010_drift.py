@@ -50,11 +50,12 @@ CREATE TABLE baseline_gap (
     why text NOT NULL,
     PRIMARY KEY (tenant_id, baseline, type_key, external_id),
     FOREIGN KEY (tenant_id, baseline) REFERENCES baseline (tenant_id, name) ON DELETE CASCADE,
-    CONSTRAINT why_known CHECK (why IN ('forgotten', 'unread', 'presumed'))
+    CONSTRAINT why_known CHECK (why IN ('forgotten', 'unread', 'presumed', 'ambiguous', 'undecided'))
 );
 COMMENT ON TABLE baseline_gap IS 'items of which the baseline does not know all';
 COMMENT ON COLUMN baseline_gap.why IS
-    'its version of then is forgotten; no document had been read; whether it was there is not recorded';
+    'its version of then is forgotten; no document had been read; whether it was there is not recorded;'
+    ' another tenant has several of its name; what it says cannot be compared with what another tenant''s says';
 CREATE INDEX item_version_pin_by_whom ON item_version_pin (tenant_id, pinned_by, type_key, external_id)
 """
 

@@ -1,0 +1,79 @@
+"""Drift from another tenant's inventory, as it is: what a comparison finds, as findings."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.comparing import Comparison, side
+from answers.drift import compared_collections, finding_of, recorded
+from graph.catalog import severity_of
+from inventory.comparing import Status
+from inventory.comparison_records import ItemComparison, TenantRecord
+from inventory.drift import Deviation, deviation_of_field, fingerprint, item_added, item_missing
+from inventory.drift_records import BaselineRecord
+from storage import drift as stored
+from storage.baselines import cover_by_tenant, lock_baseline, note_gaps
+from storage.coverage import coverage
+from storage.drift import Finding
+
+_NOT_TOLD = (Status.AMBIGUOUS, Status.UNDECIDED)
+
+
+async def evaluate_against_tenant(
+    session: AsyncSession, golden: AsyncSession, tenant_id: UUID, baseline: BaselineRecord
+) -> None:
+    """Compares a tenant with the one that is its baseline, and records what deviates and what no longer does.
+
+    `golden` is a session of the other tenant. Items are matched as a comparison matches them. Of those that cannot be
+    told apart or compared nothing is recorded; their findings stay as they were.
+    """
+    name, other = baseline.name, baseline.other_tenant_id
+    if other is None:
+        raise ValueError(f"baseline {name} is no tenant's inventory")
+    await lock_baseline(session, name)
+    await cover_by_tenant(session, name, list((await coverage(golden)).values()))
+    listed = {one.type_key: one.listed_at for one in await compared_collections(session, baseline)}
+    here = await side(TenantRecord(tenant_id=other, name=str(other)), golden)
+    there = await side(TenantRecord(tenant_id=tenant_id, name=str(tenant_id)), session)
+    comparison = Comparison(here, there, listed)
+    found: list[str] = []
+    not_told: list[tuple[str, str, str]] = []
+    async for item in comparison.items():
+        findings = {one.fingerprint: one for one in _findings(tenant_id, name, item, listed[item.type_key])}
+        found += await recorded(session, name, list(findings.values()))
+        if item.status in _NOT_TOLD:
+            not_told += [(item.type_key, one.external_id, str(item.status)) for one in item.there]
+    await note_gaps(session, name, not_told)
+    await stored.resolve_others(session, name, list(listed), found)
+
+
+def _findings(tenant_id: UUID, baseline: str, item: ItemComparison, seen_at: datetime) -> Iterator[Finding]:
+    for external_id, name, evidence, deviation in _deviations(item):
+        yield finding_of(
+            deviation,
+            fingerprint=fingerprint(tenant_id, baseline, item.type_key, external_id, deviation),
+            type_key=item.type_key,
+            external_id=external_id,
+            display_name=name,
+            item_kind=item.kind,
+            severity=severity_of(item.type_key, deviation.kind, deviation.path),
+            evidence=evidence,
+            first_seen_at=seen_at,
+            last_seen_at=seen_at,
+        )
+
+
+def _deviations(item: ItemComparison) -> Iterator[tuple[str, str | None, str, Deviation]]:
+    """The item's id and name, what a deviation rests on, and the deviation."""
+    if item.status is Status.ONLY_HERE:
+        for one in item.here:
+            yield one.external_id, one.display_name, "not_listed", item_missing()
+    elif item.status is Status.ONLY_THERE:
+        for one in item.there:
+            yield one.external_id, one.display_name, "observed", item_added(None, None)
+    elif item.status not in _NOT_TOLD:
+        for field in item.fields:
+            deviation = deviation_of_field(field.path, field.kind, field.before, field.after, hidden=field.hidden)
+            yield item.there[0].external_id, item.there[0].display_name, "observed", deviation
