@@ -6,6 +6,7 @@ from commands.baseline import baseline
 from commands.catalog import catalog
 from commands.changes import changes
 from commands.check import check
+from commands.compare import compare
 from commands.database import database
 from commands.demo import demo
 from commands.dependencies import dangling, dependencies, unassigned
@@ -34,6 +35,7 @@ app.command()(show)
 app.command()(diff)
 app.command()(export)
 app.command()(changes)
+app.command()(compare)
 app.command()(dependencies)
 app.command()(dangling)
 app.command()(unassigned)

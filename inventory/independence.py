@@ -20,7 +20,7 @@ from inventory.canonical import (
     encode,
     is_mark,
 )
-from inventory.references import ReferenceRules, references, translated
+from inventory.references import ReferenceRules, path_of, references, translated
 
 OWN_ID = "(own id)"
 TENANT_ID = "(tenant id)"
@@ -170,7 +170,8 @@ class Independence:
 
     def masked(self, document: JsonObject, paths: Iterable[str]) -> JsonObject:
         """The document without what stands at some paths of references."""
-        rules = {path: self.rules.references[path] for path in paths}
+        masked = set(paths)
+        rules = {rule: keys for rule, keys in self.rules.references.items() if path_of(rule) in masked}
         return translated(document, rules, lambda _types, _id: MASKED)
 
 

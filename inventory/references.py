@@ -151,8 +151,13 @@ def _renamed(name_of: NameOf, target_types: tuple[str, ...], value: JsonValue) -
     return value if name is None else str(value).removesuffix(str(target_id)) + name
 
 
+def path_of(rule: str) -> str:
+    """Where a rule says that ids stand, without its condition: the path of what `references` finds by it."""
+    return rule.partition("?")[0]
+
+
 def _reference(rule: str, holder: JsonObject, target_types: tuple[str, ...], target_id: str) -> Reference:
-    path = rule.partition("?")[0]
+    path = path_of(rule)
     audience = _EVERYONE.get(target_id)
     if audience is not None:
         return Reference(path, _role(path, holder), (), audience)

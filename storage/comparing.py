@@ -53,10 +53,10 @@ ORDER BY external_id
 """)
 
 _TARGETS = text("""
-SELECT type_key, external_id, item.display_name, meta, absent_from IS NOT NULL AS is_absent, body
+SELECT item.type_key, item.external_id, item.display_name, meta, absent_from IS NOT NULL AS is_absent, body
 FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS wanted (type_key, external_id)
 JOIN inventory_item AS item USING (type_key, external_id)
-LEFT JOIN item_version AS v ON type_key = ANY (:with_documents)
+LEFT JOIN item_version AS v ON item.type_key = ANY (:with_documents)
     AND (v.tenant_id, v.type_key, v.external_id, v.version_number)
         = (item.tenant_id, item.type_key, item.external_id, item.version_number)
 LEFT JOIN document AS d ON (d.tenant_id, d.content_hash) = (v.tenant_id, v.content_hash)

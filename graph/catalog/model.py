@@ -249,7 +249,7 @@ class Collection(BaseModel):
         return IndependenceRules(
             id_field=self.id_field,
             name_field=self.name_field,
-            identity=self.identity,
+            identity=self.identity | self.no_content,
             ordered=self.ordered,
             references=self.references,
         )

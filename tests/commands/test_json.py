@@ -76,6 +76,8 @@ COMMANDS = [
     "baseline list",
     "baseline drop",
     "drift decide",
+    "changes",
+    "compare",
     "dependencies",
     "dangling",
     "unassigned",

@@ -1,0 +1,297 @@
+"""`compare`: one tenant against another, or a golden tenant against many."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from rich.text import Text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.comparing import Comparison, Side, side
+from answers.matrix import Matrix
+from commands import output
+from commands.errors import ExitCode, UsageError, errors_for_people
+from commands.options import (
+    CategoryOption,
+    JsonOption,
+    TenantNames,
+    TypeOption,
+    complete_tenant_name,
+    selection_of,
+    tenant_id_of,
+)
+from commands.portfolio import chosen_tenants
+from configuration import Settings, load_settings
+from graph.tenants import load_tenants
+from inventory.comparing import Status
+from inventory.comparison_records import (
+    CellStatus,
+    ComparisonRecord,
+    ItemComparison,
+    MatrixRecord,
+    MatrixRow,
+    TenantRecord,
+)
+from storage.database import Database
+
+GoldenOption = Annotated[
+    str | None,
+    typer.Option(
+        "--golden",
+        metavar="A",
+        help="The tenant that the others are held against.",
+        autocompletion=complete_tenant_name,
+    ),
+]
+
+_STYLES = {
+    "same": "green",
+    "different": "yellow",
+    "renamed": "yellow",
+    "undecided": "dim",
+    "ambiguous": "magenta",
+    "only_here": "red",
+    "missing": "red",
+    "only_there": "cyan",
+    "cannot_have": "dim",
+    "not_covered": "dim",
+}
+
+
+def compare(
+    tenants: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[A B | B C …]",
+            help="Two tenants; with --golden those that are held against it.",
+            autocompletion=complete_tenant_name,
+            show_default=False,
+        ),
+    ] = None,
+    golden: GoldenOption = None,
+    everyone: Annotated[bool, typer.Option("--all", help="With --golden: all tenants of the tenants file.")] = False,
+    tags: Annotated[
+        list[str] | None,
+        typer.Option("--tag", metavar="TAG", help="With --golden: all tenants with this tag; may be repeated."),
+    ] = None,
+    type_keys: TypeOption = None,
+    categories: CategoryOption = None,
+    only: Annotated[
+        list[Status] | None, typer.Option("--only", help="Only items of which that is said; may be repeated.")
+    ] = None,
+    fields: Annotated[bool, typer.Option("--fields", help="Show the fields that are different.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare the items of two tenants, or of a golden one and others, by name and kind, then by what they say.
+
+    Ids are compared by what they mean: a group by its name, a filter by its rule. What a latest run did not list to its
+    end is left out and named, and the exit code is 3. With --json the comparison as a whole is the last line.
+
+    Example: python starter.py compare contoso fabrikam --type conditionalAccessPolicies --fields
+    """
+    with errors_for_people():
+        settings = load_settings()
+        named = bool(type_keys or categories)
+        wanted = selection_of(type_keys, categories, everything=False).type_keys if named else None
+        if golden is None:
+            if everyone or tags or tenants is None or len(tenants) != 2:
+                raise UsageError("name two tenants, or one with --golden and others, --tag TAG or --all")
+            here, there = (tenant_id_of(settings, one) for one in tenants)
+            if here == there:
+                raise UsageError("a tenant is the same as itself; name two")
+            complete = asyncio.run(_pair(settings, here, there, wanted, only, fields=fields, as_json=as_json))
+        else:
+            golden_id = tenant_id_of(settings, golden)
+            others = _others(settings, golden_id, tenants, tags, everyone=everyone)
+            complete = asyncio.run(_matrix(settings, golden_id, others, wanted, only, as_json=as_json))
+        if not complete:
+            raise typer.Exit(ExitCode.PARTIAL)
+
+
+def _others(
+    settings: Settings, golden: UUID, tenants: Sequence[str] | None, tags: Sequence[str] | None, *, everyone: bool
+) -> list[UUID]:
+    """The tenants that the golden one is held against. Raises `UsageError` where none are named."""
+    if everyone or tags:
+        choice = chosen_tenants(settings, tenants, tags, everyone=everyone)
+        found = list(choice.resolve(load_tenants(settings.tenants_file).tags()))
+    else:
+        found = [tenant_id_of(settings, one) for one in tenants or ()]
+    others = [one for one in dict.fromkeys(found) if one != golden]
+    if not others:
+        raise UsageError("name the tenants to hold against the golden one, or give --tag TAG or --all")
+    return others
+
+
+class _Tenants:
+    """Tenants, each read in a transaction of its own that sees one moment."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._names = TenantNames.load(settings)
+        url = settings.database_url.get_secret_value()
+        self._database = Database(url, pool_size=2, application_name="tenant-inventory")
+
+    async def __aenter__(self) -> "_Tenants":
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        await self._database.close()
+
+    def session(self, tenant_id: UUID) -> AbstractAsyncContextManager[AsyncSession]:
+        """A session of one tenant."""
+        return self._database.tenant(tenant_id, read_only=True, snapshot=True)
+
+    async def side(self, tenant_id: UUID, session: AsyncSession) -> Side:
+        """One side of a comparison."""
+        return await side(TenantRecord(tenant_id=tenant_id, name=self._names.of(tenant_id)), session)
+
+
+async def _pair(
+    settings: Settings,
+    here: UUID,
+    there: UUID,
+    type_keys: Sequence[str] | None,
+    only: Sequence[Status] | None,
+    *,
+    fields: bool,
+    as_json: bool,
+) -> bool:
+    """Prints a comparison of two; whether all that was asked for was covered."""
+    shown: list[ItemComparison] = []
+    async with _Tenants(settings) as tenants, tenants.session(here) as one, tenants.session(there) as other:
+        comparison = Comparison(await tenants.side(here, one), await tenants.side(there, other), type_keys)
+        async for item in comparison.items():
+            if only and item.status not in only:
+                continue
+            if as_json:
+                output.print_json(item)
+            elif only or item.status is not Status.SAME:
+                shown.append(item)
+        record = comparison.record()
+    if as_json:
+        output.print_json(record)
+    else:
+        _print_counts(record)
+        for item in shown:
+            _print_item(item, fields=fields)
+        for left_out in record.collections:
+            if not left_out.is_compared:
+                output.stderr.print(
+                    f"not compared: {left_out.type_key} ({record.here.name}: {left_out.here.in_words};"
+                    f" {record.there.name}: {left_out.there.in_words})",
+                    style="yellow",
+                    markup=False,
+                )
+    return all(one.is_compared for one in record.collections)
+
+
+def _print_counts(record: ComparisonRecord) -> None:
+    names = [str(status) for status in Status]
+    output.print_table(
+        ("collection", *(f"{name.replace('_', ' ')}#" for name in names)),
+        [
+            (one.type_key, *(getattr(one.counts, name) or "" for name in names))
+            for one in record.collections
+            if one.is_compared and any(one.counts.model_dump().values())
+        ],
+        title=f"here: {record.here.name}, there: {record.there.name}, as of {output.when(record.asked_at)}",
+    )
+
+
+def _print_item(item: ItemComparison, *, fields: bool) -> None:
+    style = _STYLES[item.status]
+    here, there = (
+        " / ".join(output.printable(one.display_name or one.external_id) for one in some)
+        for some in (item.here, item.there)
+    )
+    name = here if here == there or not there else f"{here} ↔ {there}" if here else there
+    words = [str(item.status).replace("_", " ")]
+    if item.status is Status.DIFFERENT:
+        words.append(f"in {len(item.fields)} fields")
+    if item.uncertain:
+        words.append(f"not certain: {', '.join(str(one).replace('_', ' ') for one in item.uncertain)}")
+    output.stdout.print(
+        Text.assemble((f"{'; '.join(words)}  ", style), f"{item.kind}: ", (name, "bold"), (f"  {item.type_key}", "dim"))
+    )
+    if fields:
+        for field in item.fields:
+            said = (
+                f"hidden, {field.kind}"
+                if field.hidden
+                else f"{output.short_value(field.before)} | {output.short_value(field.after)}"
+            )
+            output.stdout.print(Text.assemble("    ", (output.printable(field.path), "bold"), f": {said}"))
+
+
+async def _matrix(
+    settings: Settings,
+    golden: UUID,
+    others: Sequence[UUID],
+    type_keys: Sequence[str] | None,
+    only: Sequence[Status] | None,
+    *,
+    as_json: bool,
+) -> bool:
+    """Prints a golden tenant against others; whether all that was asked for was covered."""
+    shown: list[MatrixRow] = []
+    async with _Tenants(settings) as tenants, tenants.session(golden) as held:
+        columns = []
+        for other in others:
+            async with tenants.session(other) as session:
+                columns.append(await tenants.side(other, session))
+        matrix = Matrix(await tenants.side(golden, held), columns, type_keys)
+        async for row in matrix.rows(tenants.session):
+            if only and not any(str(cell.status) in only for cell in row.cells):
+                continue
+            if as_json:
+                output.print_json(row)
+            elif only or any(cell.status is not CellStatus.SAME for cell in row.cells):
+                shown.append(row)
+        record = matrix.record()
+    if as_json:
+        output.print_json(record)
+    else:
+        _print_matrix(record, shown)
+    return all(one.is_compared for tenant in record.tenants for one in tenant.collections)
+
+
+def _print_matrix(record: MatrixRecord, rows: Sequence[MatrixRow]) -> None:
+    names = list(CellStatus)
+    output.print_table(
+        ("tenant", *(f"{name.replace('_', ' ')}#" for name in names), "extra#"),
+        [
+            (one.name, *(getattr(one.counts, name) or "" for name in names), one.counts.extra or "")
+            for one in record.tenants
+        ],
+        title=f"golden: {record.golden.name}, as of {output.when(record.asked_at)}",
+    )
+    output.print_table(
+        ("collection", "item", *(one.name for one in record.tenants)),
+        [
+            (
+                row.type_key,
+                output.printable(row.display_name or row.external_id),
+                *(
+                    Text(
+                        f"different ({len(cell.fields)})"
+                        if cell.status is CellStatus.DIFFERENT
+                        else str(cell.status).replace("_", " "),
+                        style=_STYLES[cell.status],
+                    )
+                    for cell in row.cells
+                ),
+            )
+            for row in rows
+        ],
+    )
+    for tenant in record.tenants:
+        left_out = [one for one in tenant.collections if not one.is_compared]
+        if left_out:
+            named = ", ".join(
+                f"{one.type_key} (golden: {one.golden.in_words}; {tenant.name}: {one.tenant.in_words})"
+                for one in left_out
+            )
+            output.stderr.print(f"not compared with {tenant.name}: {named}", style="yellow", markup=False)
