@@ -90,13 +90,13 @@ def attribution(
     far the audit log has been read, and `is_audited` whether the object is of a kind that it records. That an event is
     not in the log says only a listing that began after the change was observed; until then it may still come.
     """
+    if not is_audited:
+        return Attribution(status=AuditStatus.NOT_AUDITED)
     begin, end = window(after, until)
     explaining = [event for event in events if begin <= event.at <= end and _explains(event, happening)]
     if explaining:
         newest_first = sorted(explaining, key=lambda event: (event.at, event.event_id), reverse=True)
         return Attribution(status=AuditStatus.FOUND, events=tuple(newest_first))
-    if not is_audited:
-        return Attribution(status=AuditStatus.NOT_AUDITED)
     was_read = log is not None and log.listed_from is not None and log.listed_from >= until
     return Attribution(status=AuditStatus.NOT_FOUND if was_read else AuditStatus.NOT_READ)
 

@@ -225,9 +225,13 @@ class Collection(BaseModel):
 
     @property
     def is_audited(self) -> bool:
-        """Whether Intune's audit log records changes of its items. Entra and Windows 365 keep logs of their own."""
-        own_log = self.path.startswith("/deviceManagement/virtualEndpoint/")
-        return self.path.startswith(("/deviceManagement/", "/deviceAppManagement/")) and not own_log
+        """Whether Intune's audit log records changes of its items under their ids.
+
+        Entra and Windows 365 keep logs of their own, a log has none, and a singleton's id is no object's.
+        """
+        has_another = self.path.startswith("/deviceManagement/virtualEndpoint/") or self.category == "audit"
+        of_intune = self.path.startswith(("/deviceManagement/", "/deviceAppManagement/"))
+        return of_intune and not has_another and not self.singleton
 
     def item_url(self, external_id: str, parent_id: str = "") -> str:
         """The URL of one object, reduced to its id, relative to the version root."""

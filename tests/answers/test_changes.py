@@ -228,7 +228,7 @@ async def test_a_feed_is_read_page_by_page_in_one_order(database: Database, feed
 async def _summary(database: Database) -> ChangesSummary:
     async with database.tenant(TENANT, read_only=True) as session:
         now = await database_time(session)
-        return await summary(session, TENANT, Window(now, now, None, log_types()), {}, None)
+        return await summary(session, TENANT, Window(now, now, None, log_types()), {}, {}, None)
 
 
 async def test_the_summary_names_what_was_not_read_to_its_end(database: Database) -> None:

@@ -71,6 +71,7 @@ COMMANDS = [
     "versions",
     "show",
     "diff",
+    "changes",
     "export",
     "baseline set",
     "baseline list",
