@@ -67,8 +67,8 @@ def changes(
 ) -> None:
     """What appeared, changed, was renamed or re-created, went missing or came back; oldest first, field by field.
 
-    A collection that was not read to its end has no changes yet; the summary names it. With --json the summary is the
-    last line.
+    A collection that was not read to its end has no changes yet; the summary names it. Where auditEvents were synced, a
+    change of Intune says who made it. With --json the summary is the last line.
 
     Example: python starter.py changes contoso --since 2025-03-01T00:00:00Z --type conditionalAccessPolicies
     """
