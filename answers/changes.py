@@ -1,6 +1,7 @@
 """What changed in a tenant: what its runs have noticed, field by field, and what the answer rests on."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import cache
 from itertools import islice
 from typing import cast
@@ -8,7 +9,9 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from answers.auditing import Noticed, attributed
 from graph.catalog import kind_of, load_catalog
+from inventory.auditing import AUDIT_LOG, AuditStatus
 from inventory.canonical import Canonicalizer, JsonObject
 from inventory.changing import (
     ChangeKind,
@@ -19,6 +22,7 @@ from inventory.changing import (
     changed_fields,
     changed_fields_of_listed,
 )
+from inventory.coverage import Coverage
 from inventory.differences import Difference
 from inventory.exact_json import decode
 from inventory.missing import Confidence
@@ -49,19 +53,26 @@ async def changes(
 
     An event that is no change is passed over: a version that only adds details, or that a new release reads otherwise.
     """
+    log = (await coverage(session, [AUDIT_LOG])).get(AUDIT_LOG)
     page = await events(session, window, EVENTS_AT_A_TIME, after)
     while page:
         for some in _batches(page, DOCUMENTS_AT_A_TIME):
-            for event, change in await _changes_of(session, tenant_id, some):
+            for event, change in await _changes_of(session, tenant_id, some, log):
                 yield event, change
         page = await events(session, window, EVENTS_AT_A_TIME, page[-1])
 
 
 async def summary(
-    session: AsyncSession, tenant_id: UUID, window: Window, counts: Mapping[ChangeKind, int], goes_on_after: str | None
+    session: AsyncSession,
+    tenant_id: UUID,
+    window: Window,
+    counts: Mapping[ChangeKind, int],
+    audit: Mapping[AuditStatus, int],
+    goes_on_after: str | None,
 ) -> ChangesSummary:
     """What a list of changes rests on."""
     covered = await coverage(session, window.type_keys)
+    log = covered.get(AUDIT_LOG) or (await coverage(session, [AUDIT_LOG])).get(AUDIT_LOG)
     known = [one for key, one in covered.items() if key not in window.left_out]
     not_read = [
         NotRead(type_key=one.type_key, reason=one.reason, listed_at=one.listed_at)
@@ -77,26 +88,33 @@ async def summary(
         listed=sum(one.is_current for one in known),
         not_read=not_read,
         goes_on_after=goes_on_after,
+        audit=dict(audit),
+        audit_log_read_from=None if log is None else log.listed_from,
     )
 
 
 async def _changes_of(
-    session: AsyncSession, tenant_id: UUID, found: Sequence[Event]
+    session: AsyncSession, tenant_id: UUID, found: Sequence[Event], log: Coverage | None
 ) -> list[tuple[Event, ChangeRecord]]:
     versions = await versions_of(session, [one for one in found if one.kind is EventKind.VERSION])
     absences = await absences_of(session, [one for one in found if one.kind is not EventKind.VERSION])
     compared = {event: _compared(event.type_key, version) for event, version in versions.items()}
     names = await _names(session, versions)
-    records: list[tuple[Event, ChangeRecord]] = []
+    noticed: dict[Event, Noticed] = {}
     for event in found:
-        record = None
         if event in versions:
             record = _of_version(tenant_id, event, versions[event], compared[event], names)
+            if record is not None:
+                noticed[event] = Noticed(record, _unlisted_since(event, versions[event]))
         elif event in absences:
-            record = _of_absence(tenant_id, event, absences[event])
-        if record is not None:
-            records.append((event, record))
-    return records
+            noticed[event] = Noticed(_of_absence(tenant_id, event, absences[event]), None)
+    return list(zip(noticed, await attributed(session, list(noticed.values()), log), strict=True))
+
+
+def _unlisted_since(event: Event, version: VersionFacts) -> datetime | None:
+    """Since when details may have been otherwise without a list that told so; None where lists tell everything."""
+    collection = load_catalog().collections.get(event.type_key)
+    return version.before_first_observed_at if collection is not None and collection.details else None
 
 
 def _of_version(

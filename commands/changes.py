@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -27,6 +27,7 @@ from commands.options import (
     tenant_id_of,
 )
 from configuration import load_settings
+from inventory.auditing import Attribution, AuditStatus
 from inventory.changing import ChangeKind, ChangeRecord, ChangesSummary
 from inventory.naming import FieldChange
 from storage.changes import Event, EventKind, Window
@@ -66,8 +67,8 @@ def changes(
 ) -> None:
     """What appeared, changed, was renamed or re-created, went missing or came back; oldest first, field by field.
 
-    A collection that was not read to its end has no changes yet; the summary names it. With --json the summary is the
-    last line.
+    A collection that was not read to its end has no changes yet; the summary names it. Where auditEvents were synced, a
+    change of Intune says who made it. With --json the summary is the last line.
 
     Example: python starter.py changes contoso --since 2025-03-01T00:00:00Z --type conditionalAccessPolicies
     """
@@ -85,8 +86,8 @@ def changes(
             async with tenant_session(settings, tenant_id) as session:
                 window = await _window(session, since, run_id, wanted)
                 found = changes_of(session, tenant_id, window, place)
-                counts, goes_on_after = await _print(found, limit, as_json=as_json)
-                rests_on = await summary(session, tenant_id, window, counts, goes_on_after)
+                told = await _print(found, limit, as_json=as_json)
+                rests_on = await summary(session, tenant_id, window, *told)
                 if as_json:
                     output.print_json({"summary": rests_on.model_dump(mode="json")})
                 else:
@@ -110,21 +111,23 @@ async def _window(
 
 async def _print(
     found: AsyncIterator[tuple[Event, ChangeRecord]], limit: int | None, *, as_json: bool
-) -> tuple[Counter[ChangeKind], str | None]:
+) -> tuple[Counter[ChangeKind], Counter[AuditStatus], str | None]:
     """Prints up to `limit` changes; how many of each kind, and the last one's place where there are more."""
     counts: Counter[ChangeKind] = Counter()
+    audit: Counter[AuditStatus] = Counter()
     last: Event | None = None
     async with aclosing(found):  # type: ignore[type-var]
         async for event, change in found:
             if last is not None and counts.total() == limit:
-                return counts, _place(last)
+                return counts, audit, _place(last)
             counts[change.kind] += 1
+            audit[change.audit.status] += 1
             last = event
             if as_json:
                 output.print_json(change)
             else:
                 _show(change)
-    return counts, None
+    return counts, audit, None
 
 
 def _place(event: Event) -> str:
@@ -159,6 +162,18 @@ def _show(change: ChangeRecord) -> None:
         output.stdout.print("    the version before it is forgotten", style="dim")
     for field in change.fields or ():
         output.stdout.print(Text.assemble("    ", (output.printable(field.label), "bold"), ": ", _said(field)))
+    for by in _by_whom(change.audit):
+        output.stdout.print(f"    {by}", style="dim", markup=False)
+
+
+def _by_whom(audit: Attribution) -> Iterator[str]:
+    """Who did it: a line an event, latest first; nothing where the audit log was not read or is of other objects."""
+    if audit.status is AuditStatus.NOT_FOUND:
+        yield "not in the audit log"
+    for event in audit.events:
+        actor = output.printable(event.actor or event.actor_id or "somebody unnamed")
+        what = output.printable(event.activity or event.operation or "")
+        yield f"by {actor} at {output.when(event.at)}" + (f": {what}" if what else "")
 
 
 def _what(change: ChangeRecord) -> str:
@@ -194,5 +209,10 @@ def _say(rests_on: ChangesSummary) -> None:
     if rests_on.not_read:
         named = ", ".join(f"{one.type_key} ({one.reason})" for one in rests_on.not_read)
         output.stderr.print(f"not read to the end, so their changes may still come: {named}", style="yellow")
+    if rests_on.audit.get(AuditStatus.NOT_READ):
+        was_read = "not read"
+        if rests_on.audit_log_read_from is not None:
+            was_read = f"read at {output.when(rests_on.audit_log_read_from)}, too early for some of these changes"
+        output.stderr.print(f"the audit log was {was_read}: --type auditEvents in a sync", style="yellow")
     if rests_on.goes_on_after is not None:
         output.stderr.print(f"there are more: --after {rests_on.goes_on_after}", style="dim", markup=False)

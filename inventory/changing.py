@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from inventory.auditing import Attribution, AuditStatus, Happening
 from inventory.canonical import Canonicalizer, JsonObject, JsonValue
 from inventory.differences import Difference, differences, is_number_of_a_setting
 from inventory.missing import Confidence
@@ -28,6 +29,13 @@ class ChangeKind(StrEnum):
     """A complete listing does not show it any more."""
     CAME_BACK = "came_back"
 
+    @property
+    def happening(self) -> Happening:
+        """What an audit log would say of it."""
+        if self in (ChangeKind.CHANGED, ChangeKind.RENAMED):
+            return Happening.CHANGED
+        return Happening.GONE if self is ChangeKind.MISSING else Happening.APPEARED
+
 
 class ChangeRecord(BaseModel):
     """One change of one item, as a run noticed it.
@@ -37,7 +45,7 @@ class ChangeRecord(BaseModel):
     `not_listed_before` for what the first complete listing of its collection did not show, and for what is missing
     `confirmed` or `not_listed`. `created_at` is what Graph says of an item that appeared. `fields` is null where the
     document before it is forgotten, and `was_incomplete` says that it lacked details, so that only what it held is
-    compared.
+    compared. `audit` says who did it, as far as Intune's audit log was read.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -60,6 +68,7 @@ class ChangeRecord(BaseModel):
     created_at: str | None = None
     was_incomplete: bool = False
     fields: list[FieldChange] | None = None
+    audit: Attribution = Attribution(status=AuditStatus.NOT_AUDITED)
 
 
 class NotRead(BaseModel):
@@ -79,7 +88,8 @@ class ChangesSummary(BaseModel):
     """What a list of changes rests on: the window of moments, how many of each kind, and what was not read.
 
     `listed` counts the collections that their latest run listed to their end. `goes_on_after` names the last change
-    where there are more than were asked for.
+    where there are more than were asked for. `audit` counts what the audit log says of the changes;
+    `audit_log_read_from` is when the latest whole reading of it began, null where there is none.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -92,6 +102,8 @@ class ChangesSummary(BaseModel):
     listed: int
     not_read: list[NotRead]
     goes_on_after: str | None = None
+    audit: dict[AuditStatus, int]
+    audit_log_read_from: datetime | None
 
 
 class Comparability(NamedTuple):

@@ -5,9 +5,9 @@ fails a sync.
 """
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-from inventory.canonical import JsonValue
+from inventory.canonical import JsonObject, JsonValue
 
 MAX_TEXT_LENGTH = 1024
 MAX_LIST_LENGTH = 100
@@ -93,11 +93,13 @@ _COMMON_PROPERTIES = {
 }
 
 
-def proposed_meta(document: Mapping[str, JsonValue], extra: Mapping[str, str]) -> dict[str, JsonValue]:
-    """What a document offers as meta: the common keys, and `extra` (meta key to Graph property). Nulls are left out.
+MetaPaths: TypeAlias = Mapping[str, tuple[str, ...]]
+"""Meta key to Graph properties, of which the first that is there counts. A dotted one lies inside another one
+(`templateReference.templateFamily`), or inside each member of a list (`resources.resourceId`)."""
 
-    A dotted property of `extra` lies inside another one: `templateReference.templateFamily`.
-    """
+
+def proposed_meta(document: JsonObject, extra: MetaPaths) -> dict[str, JsonValue]:
+    """What a document offers as meta: the common keys and those of `extra`. Nulls are left out."""
     proposed: dict[str, JsonValue] = {}
     for key, properties in _COMMON_PROPERTIES.items():
         for name in properties:
@@ -107,19 +109,20 @@ def proposed_meta(document: Mapping[str, JsonValue], extra: Mapping[str, str]) -
     assignments = document.get("assignments")
     if isinstance(assignments, list):
         proposed["assignment_target_count"] = len(assignments)
-    for key, path in extra.items():
-        value = _at(document, path)
+    for key, paths in extra.items():
+        value = next((found for path in paths if (found := _at(document, path.split("."))) is not None), None)
         if value is not None:
             proposed[key] = value
     return proposed
 
 
-def _at(document: Mapping[str, JsonValue], path: str) -> JsonValue:
-    """The value at a dotted path; None where something on the way is absent or no object."""
-    value: Mapping[str, JsonValue] | JsonValue = document
-    for name in path.split("."):
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value if not isinstance(value, Mapping) else dict(value)
+def _at(value: JsonValue, path: list[str]) -> JsonValue:
+    """The value at a path, of a list those of its members; None where something on the way is absent or no object."""
+    if not path:
+        return value
+    if isinstance(value, list):
+        return [found for member in value if (found := _at(member, path)) is not None]
+    return _at(value.get(path[0]), path[1:]) if isinstance(value, dict) else None
 
 
 def whitelisted_meta(proposed: Mapping[str, JsonValue], extra_keys: frozenset[str] = frozenset()) -> Meta:

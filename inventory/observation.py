@@ -42,8 +42,8 @@ class ObservationRules(BaseModel):
     volatile: frozenset[str] = frozenset()
     sensitive: frozenset[str] = frozenset()
     ordered: frozenset[str] = frozenset()
-    meta: dict[str, str] = {}
-    """Meta keys beyond the common ones: key to Graph property."""
+    meta: dict[str, tuple[str, ...]] = {}
+    """Meta keys beyond the common ones (`MetaPaths`)."""
     has_details: bool = False
     """Whether further calls complete what the list shows."""
     change_signs: frozenset[str] = frozenset()

@@ -58,6 +58,7 @@ class VersionFacts(NamedTuple):
     before_number: int | None
     before_name: str | None
     before_complete: bool | None
+    before_first_observed_at: datetime | None
     before_last_observed_at: datetime | None
     document_before: bytes | None
 
@@ -144,7 +145,8 @@ SELECT v.type_key, v.external_id, v.version_number, v.display_name, item.meta, v
             AND earlier.version_number < v.version_number
     ) AS returns_to,
     d.body, before.version_number AS before_number, before.display_name AS before_name,
-    before.details_complete AS before_complete, before.last_observed_at AS before_last_observed_at,
+    before.details_complete AS before_complete,
+    before.first_observed_at AS before_first_observed_at, before.last_observed_at AS before_last_observed_at,
     before_document.body AS body_before
 FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]), CAST(:numbers AS bigint[]))
     AS wanted (type_key, external_id, version_number)
@@ -228,6 +230,7 @@ async def versions_of(session: AsyncSession, found: Sequence[Event]) -> dict[Eve
             row.before_number,
             row.before_name,
             row.before_complete,
+            row.before_first_observed_at,
             row.before_last_observed_at,
             None if row.body_before is None else decompress(row.body_before),
         )

@@ -356,6 +356,22 @@ class ItemAbsence(Base):
     came_back_run_id: Mapped[UUID | None]
 
 
+class AuditedObject(Base):
+    """That an audit event is about an object: a trigger notes it when the event is merged."""
+
+    __tablename__ = "audited_object"
+    __table_args__ = {  # noqa: RUF012 - SQLAlchemy's own convention
+        "comment": "which objects an audit event is about, kept by a trigger on the events"
+    }
+
+    tenant_id: Mapped[UUID] = mapped_column(
+        ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT
+    )
+    object_id: Mapped[str] = mapped_column(primary_key=True)
+    activity_at: Mapped[datetime] = mapped_column(primary_key=True, comment="when it happened, by the clock of Graph")
+    event_id: Mapped[str] = mapped_column(primary_key=True, comment="external_id of the audit event")
+
+
 class ItemVersion(Base):
     """One version of an item: immutable. A document that returns makes a new version of an old document."""
 

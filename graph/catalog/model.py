@@ -148,7 +148,11 @@ class Collection(BaseModel):
     script_bodies: frozenset[QualifiedName] = frozenset()
     """Sensitive where the configuration says so."""
     ordered: frozenset[PropertyName] = frozenset()
-    meta: dict[Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")], PropertyPath] = {}
+    meta: dict[
+        Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")],
+        Annotated[tuple[PropertyPath, ...], BeforeValidator(_one_or_more)],
+    ] = {}
+    """Meta keys beyond the common ones: of each the path of properties, or several of which the first counts."""
     readable_by_id: bool = True
     """Whether `{path}/{id}` answers 404 for an object that is gone, and 200 for one that is not."""
     details: tuple[DetailCall, ...] = ()
@@ -218,6 +222,16 @@ class Collection(BaseModel):
     def reading_rules(self) -> ReadingRules:
         """How the references of an item are read."""
         return ReadingRules(self.references, self.assignable)
+
+    @property
+    def is_audited(self) -> bool:
+        """Whether Intune's audit log records changes of its items under their ids.
+
+        Entra and Windows 365 keep logs of their own, a log has none, and a singleton's id is no object's.
+        """
+        has_another = self.path.startswith("/deviceManagement/virtualEndpoint/") or self.category == "audit"
+        of_intune = self.path.startswith(("/deviceManagement/", "/deviceAppManagement/"))
+        return of_intune and not has_another and not self.singleton
 
     def item_url(self, external_id: str, parent_id: str = "") -> str:
         """The URL of one object, reduced to its id, relative to the version root."""

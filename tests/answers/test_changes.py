@@ -1,6 +1,6 @@
 """The change feed on a database alone: what is a change, what is none, and what the answer rests on."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from answers.changes import changes, log_types, summary
+from inventory.auditing import AUDIT_LOG, AuditStatus
 from inventory.changing import ChangeKind, ChangeRecord, ChangesSummary
 from inventory.error_codes import ErrorCode
 from inventory.missing import Confidence
@@ -18,7 +19,7 @@ from storage.changes import Event, Window
 from storage.coverage import coverage
 from storage.database import Database
 from storage.documents import database_time
-from tests.storage.support import begin, end, land, listed, observation, sync
+from tests.storage.support import audit_event, begin, end, land, listed, observation, sync
 
 TENANT = uuid4()
 A, B = "deviceCompliancePolicies", "groups"
@@ -228,7 +229,7 @@ async def test_a_feed_is_read_page_by_page_in_one_order(database: Database, feed
 async def _summary(database: Database) -> ChangesSummary:
     async with database.tenant(TENANT, read_only=True) as session:
         now = await database_time(session)
-        return await summary(session, TENANT, Window(now, now, None, log_types()), {}, None)
+        return await summary(session, TENANT, Window(now, now, None, log_types()), {}, {}, None)
 
 
 async def test_the_summary_names_what_was_not_read_to_its_end(database: Database) -> None:
@@ -264,3 +265,123 @@ async def test_another_tenant_has_no_part_in_it(database: Database, feed: Feed) 
     await sync(database, other, [policy("1")], A)
     await sync(database, other, [policy("1", extra=1)], A)
     assert await feed.told() == []
+
+
+ADA = "ada@contoso.example"
+
+
+async def _now(database: Database) -> datetime:
+    async with database.tenant(TENANT, read_only=True) as session:
+        return await database_time(session)
+
+
+def _who(change: ChangeRecord) -> tuple[AuditStatus, list[str]]:
+    return change.audit.status, [event.event_id for event in change.audit.events]
+
+
+async def test_a_change_names_all_events_of_its_time_that_explain_it_latest_first(
+    database: Database, feed: Feed
+) -> None:
+    await sync(database, TENANT, [policy("1")], A)
+    await feed.news()
+    at = await _now(database)
+    events = [
+        audit_event("first", "1", at=at),
+        audit_event("second", "1", at=at + timedelta(seconds=1), actor={"applicationDisplayName": "Autopilot"}),
+        audit_event("tried", "1", at=at, activityResult="Failure"),
+        audit_event("of another", "2", at=at),
+        audit_event("long ago", "1", at=at - timedelta(days=1)),
+    ]
+    await sync(database, TENANT, [policy("1", extra=1), *events], A, AUDIT_LOG)
+    (change,) = await feed.news(type_keys=[A])
+    assert _who(change) == (AuditStatus.FOUND, ["second", "first"])
+    assert [(event.actor, event.operation) for event in change.audit.events] == [
+        ("Autopilot", "Patch"),
+        (ADA, "Patch"),
+    ]
+
+
+async def test_what_appears_was_created_and_what_is_missing_was_deleted(database: Database, feed: Feed) -> None:
+    await sync(database, TENANT, [policy("1"), policy("3")], A)
+    await feed.news()
+    at = await _now(database)
+    events = [
+        audit_event(f"{operation} {external_id}", external_id, at=at, activityOperationType=operation)
+        for operation in ("Create", "Patch", "Delete")
+        for external_id in ("1", "2")
+    ]
+    await sync(database, TENANT, [policy("2", extra=1), policy("3"), *events], A, AUDIT_LOG)
+    told = {change.kind: _who(change) for change in await feed.news(type_keys=[A])}
+    assert told == {
+        ChangeKind.APPEARED: (AuditStatus.FOUND, ["Create 2"]),
+        ChangeKind.MISSING: (AuditStatus.FOUND, ["Delete 1"]),
+    }
+
+
+async def test_not_in_the_audit_log_is_said_once_the_log_was_read_after_the_change_was_noticed(
+    database: Database,
+) -> None:
+    async def audit() -> AuditStatus:
+        (change,) = await Feed(database).news(type_keys=[A])
+        return change.audit.status
+
+    await sync(database, TENANT, [policy("1")], A)
+    await sync(database, TENANT, [policy("1", extra=1)], A)
+    assert await audit() is AuditStatus.NOT_READ, "it never was"
+    refused: dict[str, tuple[Outcome, ErrorCode | None]] = {
+        AUDIT_LOG: (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING)
+    }
+    await sync(database, TENANT, [], AUDIT_LOG, status=RunStatus.FAILED, outcomes=refused)
+    assert await audit() is AuditStatus.NOT_READ, "the tenant does not grant it"
+    await sync(database, TENANT, [], AUDIT_LOG)
+    assert await audit() is AuditStatus.NOT_FOUND
+
+
+async def test_a_log_that_was_read_by_the_run_that_noticed_a_change_may_have_been_read_before_it(
+    database: Database, feed: Feed
+) -> None:
+    await sync(database, TENANT, [policy("1")], A, AUDIT_LOG)
+    await feed.news()
+    await sync(database, TENANT, [policy("1", extra=1)], A, AUDIT_LOG)
+    (change,) = await feed.news()
+    assert _who(change) == (AuditStatus.NOT_READ, [])
+
+
+async def test_who_changed_what_entra_has_is_not_asked_of_the_log_of_intune(database: Database, feed: Feed) -> None:
+    types = (B, "cloudPc.provisioningPolicies", "leftTheCatalog")
+    await sync(database, TENANT, [observation(key, "1") for key in types], *types)
+    await feed.news()
+    event = audit_event("assigned to it", "1", at=await _now(database))
+    await sync(database, TENANT, [*(observation(key, "1", extra=1) for key in types), event], *types, AUDIT_LOG)
+    await sync(database, TENANT, [event], AUDIT_LOG)
+    told = [_who(change) for change in await feed.news(left_out=[AUDIT_LOG])]
+    assert told == [(AuditStatus.NOT_AUDITED, [])] * len(types)
+
+
+@pytest.mark.parametrize(
+    ("type_key", "status"),
+    [("deviceManagementScripts", AuditStatus.FOUND), ("assignmentFilters", AuditStatus.NOT_READ)],
+)
+async def test_details_that_lists_did_not_tell_of_may_have_been_changed_before_a_list_was_read(
+    database: Database, feed: Feed, monkeypatch: pytest.MonkeyPatch, type_key: str, status: AuditStatus
+) -> None:
+    """No list of scripts shows assignments: a script is listed as it was until its details are read again."""
+    monkeypatch.setattr("inventory.auditing.CLOCK_DIFFERENCE", timedelta(0))
+    item = observation(type_key, "1", payload="first")
+    await sync(database, TENANT, [item], type_key)
+    await feed.news()
+    event = audit_event("assigned", "1", at=await _now(database), activityOperationType="Assign")
+    await sync(database, TENANT, [item], type_key)
+    await sync(database, TENANT, [observation(type_key, "1", payload="second"), event], type_key, AUDIT_LOG)
+    (change,) = await feed.news(type_keys=[type_key])
+    assert change.audit.status is status
+
+
+async def test_the_summary_says_whether_the_audit_log_was_read(database: Database) -> None:
+    await sync(database, TENANT, [policy("1")], A)
+    assert (await _summary(database)).audit_log_read_from is None
+    await sync(database, TENANT, [], AUDIT_LOG)
+    async with database.tenant(TENANT, read_only=True) as session:
+        read_from = (await coverage(session))[AUDIT_LOG].listed_from
+    assert read_from is not None
+    assert (await _summary(database)).audit_log_read_from == read_from

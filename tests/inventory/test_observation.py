@@ -16,7 +16,7 @@ from inventory.observation import (
     Observer,
 )
 
-RULES = ObservationRules(type_key="a", meta={"template_family": "templateFamily"})
+RULES = ObservationRules(type_key="a", meta={"template_family": ("templateFamily",)})
 OBSERVER = Observer(RULES)
 
 json_values = st.recursive(
@@ -119,7 +119,7 @@ def test_meta_holds_the_common_keys_and_what_the_catalog_adds() -> None:
     ],
 )
 def test_meta_reads_a_property_inside_another(reference: Any, expected: dict[str, Any]) -> None:
-    observer = Observer(ObservationRules(type_key="a", meta={"family": "templateReference.templateFamily"}))
+    observer = Observer(ObservationRules(type_key="a", meta={"family": ("templateReference.templateFamily",)}))
     assert observer.observe({"id": "1", "templateReference": reference}).meta == expected
 
 

@@ -53,7 +53,12 @@ RULES = ObservationRules(
             "hiddenName",
         }
     ),
-    meta={"script": "scriptContent", "tokens": "tokens", "key": "preSharedKey", "pfx": "encryptedPfxBlob"},
+    meta={
+        "script": ("scriptContent",),
+        "tokens": ("tokens",),
+        "key": ("preSharedKey",),
+        "pfx": ("encryptedPfxBlob",),
+    },
 )
 OBSERVERS = {"keyed": Observer(RULES, sensitive_key=b"key"), "keyless": Observer(RULES)}
 

@@ -1,11 +1,13 @@
 """Runs and observations for the storage tests, made in as few words as they need."""
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from inventory.canonical import likeness_hash
+from graph.catalog import load_catalog
+from inventory.auditing import AUDIT_LOG
+from inventory.canonical import JsonObject, likeness_hash
 from inventory.error_codes import ErrorCode
 from inventory.observation import Observation, ObservationRules, Observer
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
@@ -21,6 +23,23 @@ SLOTS = runs.Slots(per_tenant=100, overall=100, lease=LEASE)
 
 def observation(type_key: str, external_id: str, **properties: Any) -> Observation:
     return Observer(ObservationRules(type_key=type_key)).observe({"id": external_id, **properties})
+
+
+AUDITED_AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+
+
+def audit_event(event_id: str, *object_ids: str, at: datetime = AUDITED_AT, **properties: Any) -> Observation:
+    """An event of the audit log about these objects, as the catalog's rules read it."""
+    event: JsonObject = {
+        "id": event_id,
+        "activityDateTime": at.isoformat().replace("+00:00", "Z"),
+        "activityOperationType": "Patch",
+        "activityResult": "Success",
+        "displayName": "Patch DeviceConfiguration",
+        "actor": {"userPrincipalName": "ada@contoso.example", "userId": "u1", "ipAddress": "192.0.2.7"},
+        "resources": [{"resourceId": object_id, "displayName": "Policy"} for object_id in object_ids],
+    }
+    return Observer(load_catalog().collections[AUDIT_LOG].observation_rules()).observe({**event, **properties})
 
 
 def listed(type_key: str, external_id: str, **properties: Any) -> Observation:

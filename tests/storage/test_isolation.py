@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers import drift as drift_answers
 from answers.baselines import set_moment
+from inventory.auditing import AUDIT_LOG
 from inventory.drift import Decision
 from inventory.error_codes import ErrorCode
 from inventory.missing import RunCoverage
@@ -20,6 +21,7 @@ from inventory.portfolio import PortfolioCounts, TenantChoice
 from inventory.reading import ReadingRules
 from inventory.selection import Selection
 from storage import (
+    auditing,
     baselines,
     confirming,
     coverage,
@@ -39,7 +41,7 @@ from storage import (
 )
 from storage.database import Database
 from storage.models import Base
-from tests.storage.support import LEASE, SLOTS, begin, end, identity, land, listed, observation, sync
+from tests.storage.support import LEASE, SLOTS, audit_event, begin, end, identity, land, listed, observation, sync
 
 MINE, THEIRS = uuid4(), uuid4()
 
@@ -50,6 +52,7 @@ TABLES = frozenset(
         "sync_run_collection",
         "collection_coverage",
         "item_absence",
+        "audited_object",
         "staged_item",
         "merged_wave",
         "request_pace",
@@ -96,6 +99,7 @@ async def their_run(database: Database) -> runs.RunIdentity:
         await drift_answers.evaluate(session, THEIRS, "golden")
         for fingerprint in await drift.open_fingerprints(session, "golden"):
             await drift.decide(session, fingerprint, Decision.ACCEPTED, "the test", "a reason", None)
+    await sync(database, THEIRS, [audit_event("e", "1")], AUDIT_LOG)
     run = await begin(database, THEIRS, "a")
     await land(database, THEIRS, run, [observation("a", "1", displayName="secret"), listed("a", "3")])
     async with database.tenant(THEIRS) as session:
@@ -180,6 +184,7 @@ INSERTS = {
     " '1', 'x', '', 'item_added', false, sha256('x'), 'low', 'observed', now(), now())",
     "drift_decision": "(tenant_id, fingerprint, number, decision, value_hash, decided_by, reason)"
     " VALUES (:theirs, repeat('a', 64), 1, 'open', sha256('x'), 'me', 'x')",
+    "audited_object": "(tenant_id, object_id, activity_at, event_id) VALUES (:theirs, '1', now(), 'f')",
     "pending_item": "(tenant_id, run_id, type_key, external_id, shard, list_hash, list_document, list_document_size)"
     " VALUES (:theirs, :run_id, 'a', '9', 0, '', '', 0)",
 }
@@ -270,6 +275,7 @@ async def _crossing_queries(
         "ids_beginning": lambda: portfolio.ids_beginning(session, str(PORTFOLIO.portfolio_run_id)),
         "recent_portfolio_runs": lambda: portfolio.recent_portfolio_runs(session, 100),
         "coverage": lambda: coverage.coverage(session),
+        "audit_events": lambda: auditing.audit_events(session, ["1"], None, datetime.max.replace(tzinfo=UTC) - LEASE),
         "display_names": lambda: names.display_names(session, [("a", "1")]),
         "baselines": lambda: baselines.baselines(session),
         "baseline_collections": lambda: baselines.baseline_collections(session, "golden"),

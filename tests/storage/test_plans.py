@@ -19,13 +19,14 @@ from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
 from inventory.reading import ReadingRules
 from inventory.selection import Selection
 from local.postgres import EmbeddedPostgres
-from storage import changes, confirming, dependencies, documents, merging, queries, references, runs, staging
+from storage import auditing, changes, confirming, dependencies, documents, merging, queries, references, runs, staging
 from storage.database import Database
 from storage.schema import upgrade
+from tests.storage.support import AUDITED_AT
 
 MINE, THEIRS = UUID(int=1), UUID(int=2)
 ITEMS = 10_000
-GROWING = {"inventory_item", "item_version", "document", "item_reference", "unread_item"}
+GROWING = {"inventory_item", "item_version", "document", "item_reference", "unread_item", "audited_object"}
 WAVES = {"staged", "before", "merged", "seen"}
 PAGE = queries.Page(limit=100)
 SOME = Selection(type_keys=ITEM_TYPES[:2])
@@ -49,6 +50,20 @@ REFERRING = (
 """What each item refers to: one of three hundred groups, the one scope tag, and everyone or nobody."""
 
 ANY_RULES = {key: ReadingRules({"x": ("groups",)}, assignable=False) for key in ITEM_TYPES}
+
+
+# One event about each item, each at the same time.
+_FILL_AUDIT_LOG = """
+INSERT INTO inventory_item (
+    tenant_id, type_key, external_id, meta, content_hash, version_number, first_seen_at, first_seen_run_id,
+    content_changed_at, last_seen_at, last_seen_run_id
+)
+SELECT tenant_id, 'auditEvents', type_key || '/' || external_id,
+    jsonb_build_object('resource_ids', ARRAY[external_id], 'activity_at', to_char(
+        CAST(%(at)s AS timestamptz) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
+    content_hash, 1, first_seen_at, first_seen_run_id, content_changed_at, last_seen_at, last_seen_run_id
+FROM inventory_item
+"""
 
 
 class Node(NamedTuple):
@@ -117,6 +132,7 @@ def filled_url(postgres: EmbeddedPostgres) -> Iterator[str]:
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in REFERRING:
             connection.execute(statement)
+        connection.execute(_FILL_AUDIT_LOG, {"at": AUDITED_AT})
         connection.execute("VACUUM (ANALYZE)")
     yield url
     with psycopg.connect(postgres.url, autocommit=True) as connection:
@@ -180,6 +196,15 @@ async def test_changes_are_read_off_the_moments_at_which_they_were_noticed(
         await changes.absences_of(session, noticed)
     explained.assert_by_index()
     assert "item_version_observed" in {node.by for node in explained.nodes}
+
+
+async def test_the_audit_events_of_objects_are_found_by_index(filled: Database, explained: Explained) -> None:
+    ids = [observation(number).external_id for number in range(20)]
+    async with filled.tenant(MINE, read_only=True) as session:
+        found = await auditing.audit_events(session, ids, AUDITED_AT, AUDITED_AT)
+    assert len(found) == len(ids)
+    assert "audited_object_pkey" in {node.by for node in explained.nodes}
+    explained.assert_by_index()
 
 
 async def test_run_records_and_items_are_found_by_index(filled: Database, explained: Explained) -> None:

@@ -1,0 +1,118 @@
+"""Who changed what: the events of Intune's audit log that explain what the inventory observed of an object."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from inventory.coverage import Coverage
+
+AUDIT_LOG = "auditEvents"
+"""The type key of the collection that is the log."""
+
+CLOCK_DIFFERENCE = timedelta(minutes=5)
+"""How far Graph's clock, which dates events, and the database's, which dates observations, may be apart: as far as
+Microsoft's own sign-in lets clocks differ before it refuses a token."""
+
+_SUCCESS = "success"
+_READING = "get"
+"""The operation of an event that only records that something was read."""
+
+
+class Happening(StrEnum):
+    """What was observed of an object between two moments."""
+
+    APPEARED = "appeared"
+    CHANGED = "changed"
+    GONE = "gone"
+
+
+_OPERATIONS = {Happening.APPEARED: "create", Happening.GONE: "delete"}
+
+
+class AuditEvent(BaseModel):
+    """One event of the audit log: who did what when. Fields are null where the event does not say."""
+
+    model_config = ConfigDict(frozen=True)
+
+    event_id: str
+    at: datetime
+    actor: str | None
+    actor_id: str | None
+    operation: str | None
+    activity: str | None
+    result: str | None
+
+
+class AuditStatus(StrEnum):
+    """What the audit log, as far as it was read, says of a change."""
+
+    FOUND = "found"
+    NOT_FOUND = "not_in_audit_log"
+    NOT_READ = "audit_log_not_read"
+    NOT_AUDITED = "not_audited"
+    """The object is none of Intune's, whose audit log this is."""
+
+
+class Attribution(BaseModel):
+    """Who made an observed change. `events` are those that explain it, newest first: none unless they are `found`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: AuditStatus
+    events: tuple[AuditEvent, ...] = ()
+
+    @property
+    def latest(self) -> AuditEvent | None:
+        """The event that brought about what was observed."""
+        return self.events[0] if self.events else None
+
+
+def window(after: datetime | None, until: datetime) -> tuple[datetime, datetime]:
+    """From when to when, by Graph's clock, what was observed between `after` and `until` may have happened."""
+    begin = _BEGINNING if after is None else after - CLOCK_DIFFERENCE
+    return begin, until + CLOCK_DIFFERENCE
+
+
+def attribution(
+    events: Iterable[AuditEvent],
+    happening: Happening,
+    after: datetime | None,
+    until: datetime,
+    log: Coverage | None,
+    *,
+    is_audited: bool = True,
+) -> Attribution:
+    """Which of an object's audit events explain what was observed of it.
+
+    `after` is when it was last seen as it was before (None: never), `until` when the change was observed. `log` is how
+    far the audit log has been read, and `is_audited` whether the object is of a kind that it records. That an event is
+    not in the log says only a listing that began after the change was observed; until then it may still come.
+    """
+    if not is_audited:
+        return Attribution(status=AuditStatus.NOT_AUDITED)
+    begin, end = window(after, until)
+    explaining = [event for event in events if begin <= event.at <= end and _explains(event, happening)]
+    if explaining:
+        newest_first = sorted(explaining, key=lambda event: (event.at, event.event_id), reverse=True)
+        return Attribution(status=AuditStatus.FOUND, events=tuple(newest_first))
+    was_read = log is not None and log.listed_from is not None and log.listed_from >= until
+    return Attribution(status=AuditStatus.NOT_FOUND if was_read else AuditStatus.NOT_READ)
+
+
+def _explains(event: AuditEvent, happening: Happening) -> bool:
+    """Whether the event succeeded, and its operation is one that brings this about.
+
+    Graph's operations are an open set (Patch, Action, Assign, SetReference …): what neither makes an object nor takes
+    it away nor only reads it, changes it.
+    """
+    operation = (event.operation or "").lower()
+    if (event.result or "").lower() != _SUCCESS:
+        return False
+    if happening is Happening.CHANGED:
+        return operation not in {"", _READING, *_OPERATIONS.values()}
+    return operation == _OPERATIONS[happening]
+
+
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
