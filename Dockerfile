@@ -15,6 +15,7 @@ COPY commands commands
 COPY graph graph
 COPY inventory inventory
 COPY local local
+COPY reports reports
 COPY storage storage
 COPY workflows workflows
 COPY configuration.py connections.py process_exit.py starter.py worker.py pyproject.toml README.md ./

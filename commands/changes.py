@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -17,10 +17,12 @@ from answers.changes import log_types, summary
 from commands import output
 from commands.asking import ended_run, moment_of, tenant_session
 from commands.errors import UsageError, errors_for_people
+from commands.html_file import HtmlOption, check_count, check_html, write_html
 from commands.options import (
     CategoryOption,
     JsonOption,
     TenantArgument,
+    TenantNames,
     TypeOption,
     run_id_of,
     selection_of,
@@ -30,6 +32,7 @@ from configuration import load_settings
 from inventory.auditing import Attribution, AuditStatus
 from inventory.changing import ChangeKind, ChangeRecord, ChangesSummary
 from inventory.naming import FieldChange
+from reports.pages import changes_page
 from storage.changes import Event, EventKind, Window
 from storage.documents import database_time
 
@@ -63,6 +66,7 @@ def changes(
         str | None,
         typer.Option("--after", metavar="PLACE", help="Go on where the summary of a call with --limit says."),
     ] = None,
+    html: HtmlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """What appeared, changed, was renamed or re-created, went missing or came back; oldest first, field by field.
@@ -77,6 +81,7 @@ def changes(
         tenant_id = tenant_id_of(settings, tenant)
         if since is not None and run is not None:
             raise UsageError("--since names a beginning and --run one run: give one of them")
+        check_html(html, as_json=as_json)
         named = bool(type_keys or categories)
         wanted = selection_of(type_keys, categories, everything=False).type_keys if named else None
         run_id = None if run is None else run_id_of(run)
@@ -86,8 +91,12 @@ def changes(
             async with tenant_session(settings, tenant_id) as session:
                 window = await _window(session, since, run_id, wanted)
                 found = changes_of(session, tenant_id, window, place)
-                told = await _print(found, limit, as_json=as_json)
+                kept: list[ChangeRecord] = []
+                show_one = output.print_json if as_json else _show if html is None else _keeping(kept)
+                told = await _print(found, limit, show_one)
                 rests_on = await summary(session, tenant_id, window, *told)
+                if html is not None:
+                    write_html(html, changes_page(TenantNames.load(settings).of(tenant_id), rests_on, kept))
                 if as_json:
                     output.print_json({"summary": rests_on.model_dump(mode="json")})
                 else:
@@ -110,7 +119,7 @@ async def _window(
 
 
 async def _print(
-    found: AsyncIterator[tuple[Event, ChangeRecord]], limit: int | None, *, as_json: bool
+    found: AsyncIterator[tuple[Event, ChangeRecord]], limit: int | None, show: Callable[[ChangeRecord], None]
 ) -> tuple[Counter[ChangeKind], Counter[AuditStatus], str | None]:
     """Prints up to `limit` changes; how many of each kind, and the last one's place where there are more."""
     counts: Counter[ChangeKind] = Counter()
@@ -123,11 +132,18 @@ async def _print(
             counts[change.kind] += 1
             audit[change.audit.status] += 1
             last = event
-            if as_json:
-                output.print_json(change)
-            else:
-                _show(change)
+            show(change)
     return counts, audit, None
+
+
+def _keeping(kept: list[ChangeRecord]) -> Callable[[ChangeRecord], None]:
+    """Keeps changes for a page, as many as one holds."""
+
+    def keep(change: ChangeRecord) -> None:
+        kept.append(change)
+        check_count(len(kept))
+
+    return keep
 
 
 def _place(event: Event) -> str:

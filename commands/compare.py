@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
@@ -14,6 +16,7 @@ from answers.comparing import Comparison, Side, side
 from answers.matrix import Matrix
 from commands import output
 from commands.errors import ExitCode, UsageError, errors_for_people
+from commands.html_file import HtmlOption, check_count, check_html, write_html
 from commands.options import (
     CategoryOption,
     JsonOption,
@@ -35,6 +38,7 @@ from inventory.comparison_records import (
     MatrixRow,
     TenantRecord,
 )
+from reports.pages import comparison_page, matrix_page
 from storage.database import Database
 
 GoldenOption = Annotated[
@@ -83,6 +87,7 @@ def compare(
         list[Status] | None, typer.Option("--only", help="Only items of which that is said; may be repeated.")
     ] = None,
     fields: Annotated[bool, typer.Option("--fields", help="Show the fields that are different.")] = False,
+    html: HtmlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare the items of two tenants, or of a golden one and others, by name and kind, then by what they say.
@@ -94,6 +99,8 @@ def compare(
     """
     with errors_for_people():
         settings = load_settings()
+        check_html(html, as_json=as_json)
+        how = _How(only, html, fields=fields, as_json=as_json)
         named = bool(type_keys or categories)
         wanted = selection_of(type_keys, categories, everything=False).type_keys if named else None
         if golden is None:
@@ -102,13 +109,24 @@ def compare(
             here, there = (tenant_id_of(settings, one) for one in tenants)
             if here == there:
                 raise UsageError("a tenant is the same as itself; name two")
-            complete = asyncio.run(_pair(settings, here, there, wanted, only, fields=fields, as_json=as_json))
+            complete = asyncio.run(_pair(settings, here, there, wanted, how))
         else:
             golden_id = tenant_id_of(settings, golden)
             others = _others(settings, golden_id, tenants, tags, everyone=everyone)
-            complete = asyncio.run(_matrix(settings, golden_id, others, wanted, only, as_json=as_json))
+            complete = asyncio.run(_matrix(settings, golden_id, others, wanted, how))
         if not complete:
             raise typer.Exit(ExitCode.PARTIAL)
+
+
+@dataclass(frozen=True)
+class _How:
+    """How a comparison is shown."""
+
+    only: Sequence[Status] | None
+    html: Path | None
+    _: KW_ONLY
+    fields: bool
+    as_json: bool
 
 
 def _others(
@@ -154,29 +172,29 @@ async def _pair(
     here: UUID,
     there: UUID,
     type_keys: Sequence[str] | None,
-    only: Sequence[Status] | None,
-    *,
-    fields: bool,
-    as_json: bool,
+    how: _How,
 ) -> bool:
     """Prints a comparison of two; whether all that was asked for was covered."""
     shown: list[ItemComparison] = []
     async with _Tenants(settings) as tenants, tenants.session(here) as one, tenants.session(there) as other:
         comparison = Comparison(await tenants.side(here, one), await tenants.side(there, other), type_keys)
         async for item in comparison.items():
-            if only and item.status not in only:
+            if how.only and item.status not in how.only:
                 continue
-            if as_json:
+            if how.as_json:
                 output.print_json(item)
-            elif only or item.status is not Status.SAME:
+            elif how.only or item.status is not Status.SAME:
                 shown.append(item)
         record = comparison.record()
-    if as_json:
+    if how.as_json:
         output.print_json(record)
+    elif how.html is not None:
+        check_count(len(shown))
+        write_html(how.html, comparison_page(record, shown))
     else:
         _print_counts(record)
         for item in shown:
-            _print_item(item, fields=fields)
+            _print_item(item, fields=how.fields)
         for left_out in record.collections:
             if not left_out.is_compared:
                 output.stderr.print(
@@ -231,9 +249,7 @@ async def _matrix(
     golden: UUID,
     others: Sequence[UUID],
     type_keys: Sequence[str] | None,
-    only: Sequence[Status] | None,
-    *,
-    as_json: bool,
+    how: _How,
 ) -> bool:
     """Prints a golden tenant against others; whether all that was asked for was covered."""
     shown: list[MatrixRow] = []
@@ -244,15 +260,18 @@ async def _matrix(
                 columns.append(await tenants.side(other, session))
         matrix = Matrix(await tenants.side(golden, held), columns, type_keys)
         async for row in matrix.rows(tenants.session):
-            if only and not any(str(cell.status) in only for cell in row.cells):
+            if how.only and not any(str(cell.status) in how.only for cell in row.cells):
                 continue
-            if as_json:
+            if how.as_json:
                 output.print_json(row)
-            elif only or any(cell.status is not CellStatus.SAME for cell in row.cells):
+            elif how.only or any(cell.status is not CellStatus.SAME for cell in row.cells):
                 shown.append(row)
         record = matrix.record()
-    if as_json:
+    if how.as_json:
         output.print_json(record)
+    elif how.html is not None:
+        check_count(len(shown))
+        write_html(how.html, matrix_page(record, shown))
     else:
         _print_matrix(record, shown)
     return all(one.is_compared for tenant in record.tenants for one in tenant.collections)

@@ -14,12 +14,22 @@ from answers.drift_from_tenant import evaluate_against_tenant
 from commands import output
 from commands.asking import tenant_session
 from commands.errors import ExitCode, UsageError, errors_for_people
-from commands.options import JsonOption, TenantArgument, TypeOption, known_type_keys, tenant_id_of, time_of
+from commands.html_file import HtmlOption, check_count, check_html, write_html
+from commands.options import (
+    JsonOption,
+    TenantArgument,
+    TenantNames,
+    TypeOption,
+    known_type_keys,
+    tenant_id_of,
+    time_of,
+)
 from commands.tenant_or_command import TenantOrCommand
 from configuration import load_settings
 from inventory.drift import Decision, FindingKind
 from inventory.drift_records import DriftFindingRecord, DriftReport
 from inventory.severity import Severity
+from reports.pages import drift_page
 from storage import drift as stored
 from storage.baselines import baselines
 from storage.documents import database_time
@@ -52,6 +62,7 @@ def show_drift(
     everything: Annotated[
         bool, typer.Option("--all", help="Also what is accepted, expected here, or resolved.")
     ] = False,
+    html: HtmlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare a tenant as it is with its baselines: what deviates, since when, and what is decided about it.
@@ -65,6 +76,7 @@ def show_drift(
         settings = load_settings()
         tenant_id = tenant_id_of(settings, tenant)
         wanted = known_type_keys(type_keys)
+        check_html(html, as_json=as_json)
 
         async def ask() -> list[answers.Drift]:
             async with tenant_session(settings, tenant_id, read_only=False) as session:
@@ -80,14 +92,21 @@ def show_drift(
                 return found
 
         found = asyncio.run(ask())
+        page: list[tuple[DriftReport, list[DriftFindingRecord]]] = []
         for report, findings in found:
             shown = [one for one in findings if _is_asked_for(one, severities, everything=everything)]
+            page.append((report, shown))
+            if html is not None:
+                continue
             if as_json:
                 output.print_json(report)
                 for one in shown:
                     output.print_json(one)
             else:
                 _print(report, shown)
+        if html is not None:
+            check_count(sum(len(findings) for _, findings in page))
+            write_html(html, drift_page(TenantNames.load(settings).of(tenant_id), page))
         if any(report.left_out for report, _ in found):
             raise typer.Exit(ExitCode.PARTIAL)
 
