@@ -1,0 +1,200 @@
+"""How long the answers take at a million items and ten million versions.
+
+    python -m benchmarks.answers [--items 1000000] [--versions 10] [--rounds 5]
+
+One tenant with so many items in forty collections, each with so many versions, two references for each, and one item in
+five thousand absent; fifty other tenants with a thousand items each. The versions share their documents and are made by
+one statement: an answer reads no more documents than it shows. A baseline is set, and one item in two thousand is
+changed after it. Of a page of changes the events are read, and the documents of as many as are compared at once.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from uuid import UUID
+
+import psycopg
+
+from answers import baselines, changes, dependencies, drift
+from benchmarks.growth import TENANT, fill_portfolio, observation
+from benchmarks.machine import facts, played, spread
+from graph.catalog import load_catalog
+from local.postgres import EmbeddedPostgres
+from process_exit import run_to_exit
+from storage import changes as noticed
+from storage import documents, queries
+from storage.database import Database
+from storage.schema import upgrade
+
+PAGE = 100
+
+# An hour between the versions of an item, a few milliseconds between those of two. Triggers and foreign keys are passed
+# by: nothing but a benchmark may do that.
+_GROW = (
+    "SET session_replication_role = replica",
+    """
+    INSERT INTO item_version (
+        tenant_id, type_key, external_id, version_number, content_hash, display_name,
+        first_observed_at, first_observed_run_id, last_observed_at, last_observed_run_id
+    )
+    SELECT tenant_id, type_key, external_id, number, content_hash, display_name,
+        first_seen_at + number * interval '1 hour' + row_number() OVER () * interval '3 milliseconds',
+        first_seen_run_id,
+        CASE WHEN number < %(versions)s THEN first_seen_at + (number + 1) * interval '1 hour' END,
+        CASE WHEN number < %(versions)s THEN first_seen_run_id END
+    FROM inventory_item CROSS JOIN generate_series(2, %(versions)s) AS number
+    WHERE tenant_id = %(tenant)s
+    """,
+    "UPDATE inventory_item SET version_number = %(versions)s WHERE tenant_id = %(tenant)s",
+    """
+    INSERT INTO item_absence (
+        tenant_id, type_key, external_id, absent_from, run_id, noticed_at, last_seen_at, evidence, confidence
+    )
+    SELECT tenant_id, type_key, external_id, absent_from, last_seen_run_id, absent_from, last_seen_at, 'confirmed',
+        'high'
+    FROM inventory_item WHERE tenant_id = %(tenant)s AND absent_from IS NOT NULL
+    """,
+    """
+    INSERT INTO item_reference (
+        tenant_id, type_key, external_id, position, version_number, path, role, target_type_keys, target_id
+    )
+    SELECT tenant_id, type_key, external_id, position, version_number, path, role, CAST(types AS text[]), target_id
+    FROM inventory_item CROSS JOIN LATERAL (VALUES
+        (0, 'assignments.target.groupId', 'include', '{groups}', 'group ' || abs(hashtext(external_id)) %% 20000),
+        (1, 'roleScopeTagIds', 'use', '{roleScopeTags}', '0')
+    ) AS made (position, path, role, types, target_id)
+    WHERE tenant_id = %(tenant)s
+    """,
+    "RESET session_replication_role",
+    "VACUUM (ANALYZE)",
+)
+
+_CHANGE = (
+    "SET session_replication_role = replica",
+    """
+    UPDATE inventory_item AS item SET content_hash = other.content_hash, version_number = version_number + 1,
+        content_changed_at = clock_timestamp()
+    FROM (SELECT content_hash FROM document WHERE tenant_id = %(tenant)s LIMIT 1) AS other
+    WHERE tenant_id = %(tenant)s AND hashtext(external_id) %% 2000 = 0
+    """,
+    """
+    INSERT INTO item_version (
+        tenant_id, type_key, external_id, version_number, content_hash, first_observed_at, first_observed_run_id
+    )
+    SELECT tenant_id, type_key, external_id, version_number, content_hash, content_changed_at, last_seen_run_id
+    FROM inventory_item WHERE tenant_id = %(tenant)s AND version_number = %(versions)s + 1
+    """,
+    "RESET session_replication_role",
+)
+
+
+def execute(url: str, statements: tuple[str, ...], versions: int) -> None:
+    """Executes statements one by one."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            parameters = {"tenant": TENANT, "versions": versions} if "%(" in statement else None
+            connection.execute(statement.encode(), parameters)
+
+
+async def first(records: AsyncIterator[object]) -> int:
+    """Reads a page of records; how many there were."""
+    found = 0
+    async for _ in records:
+        found += 1
+        if found == PAGE:
+            break
+    return found
+
+
+async def measure(url: str, items: int, versions: int, rounds: int) -> None:
+    """Prints milliseconds: a page of each answer, and drift as a whole."""
+    database = Database(url, pool_size=1)
+    figures: dict[str, list[float]] = {}
+
+    async def timed(label: str, ask: Callable[[], Awaitable[int]]) -> None:
+        began = time.perf_counter()
+        rows = await ask()
+        figures.setdefault(f"{label}: {rows}", []).append((time.perf_counter() - began) * 1e3)
+
+    try:
+        async with database.tenant(TENANT) as session:
+            began = time.perf_counter()
+            await baselines.set_moment(session, "golden", None, "benchmark", None)
+            print(f"  a baseline of {items:,} items is set in {time.perf_counter() - began:.1f} s", flush=True)
+        execute(url, _CHANGE, versions)
+        random = Random(11)  # noqa: S311 - the same pages each time
+        for _ in range(rounds):
+            await _pages(database, timed, observation(random.randrange(items)).type_key)
+            async with database.tenant(TENANT) as session:
+                began = time.perf_counter()
+                await drift.evaluate(session, TENANT, "golden")
+                found = await drift.drift(session, TENANT, "golden")
+                label = f"drift of all items, findings: {len(found.findings)}"
+                figures.setdefault(label, []).append((time.perf_counter() - began) * 1e3)
+    finally:
+        await database.close()
+    for label, milliseconds in figures.items():
+        print(f"  {label:<50} {spread(milliseconds, 1)} ms (median {statistics.median(milliseconds):.1f})", flush=True)
+
+
+async def _pages(
+    database: Database, timed: Callable[[str, Callable[[], Awaitable[int]]], Awaitable[None]], some: str
+) -> None:
+    catalog = load_catalog()
+    async with database.tenant(TENANT, read_only=True) as session:
+        now = await documents.database_time(session)
+        asked = await queries.question(session)
+        if asked is None:
+            raise LookupError("the tenant has no completed run")
+        reading = await dependencies.Reading.of(session, catalog, TENANT)
+        long_ago = datetime.fromisoformat("2000-01-01T00:00:00Z")
+        middle = noticed.Event(now - timedelta(days=39, hours=20), "", "", noticed.EventKind.VERSION, UUID(int=0), 0)
+        every, one_type = noticed.Window(long_ago, now), noticed.Window(long_ago, now, [some])
+        last_hour = noticed.Window(now - timedelta(hours=1), now)
+
+        async def events(window: noticed.Window, after: noticed.Event | None = None) -> int:
+            found = await noticed.events(session, window, PAGE, after)
+            await noticed.versions_of(session, found[: changes.DOCUMENTS_AT_A_TIME])
+            await noticed.absences_of(session, found)
+            return len(found)
+
+        await timed("changes of the last hour", lambda: events(last_hour))
+        await timed("changes, from the middle of all", lambda: events(every, middle))
+        await timed("changes of one collection, from the middle", lambda: events(one_type, middle))
+        await timed("dangling", lambda: first(dependencies.dangling(session, reading)))
+        await timed("unassigned", lambda: first(dependencies.unassigned(session, reading, catalog)))
+        await timed("what reaches a group", lambda: first(dependencies.reaching(session, reading, catalog, "group 17")))
+        await timed("missing", lambda: first(queries.missing_items(session, asked, page=queries.Page(PAGE))))
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.answers", description=__doc__.splitlines()[0])
+    parser.add_argument("--items", type=int, default=1_000_000)
+    parser.add_argument("--versions", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    items, versions, rounds = arguments.items, arguments.versions, arguments.rounds
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        with EmbeddedPostgres(Path(folder) / "postgres", durable=False) as postgres:
+            url = postgres.create_database("answers")
+            upgrade(url)
+            began = time.perf_counter()
+            fill_portfolio(url, items)
+            execute(url, _GROW, versions)
+            took = time.perf_counter() - began
+            print(
+                f"{items:,} items of {versions} versions, pages of {PAGE}; {facts()}; filled in {took:.0f} s",
+                flush=True,
+            )
+            played(lambda: measure(url, items, versions, rounds))
+
+
+if __name__ == "__main__":
+    run_to_exit(main)
