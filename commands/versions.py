@@ -20,7 +20,7 @@ from configuration import load_settings
 from graph.catalog import kind_of, load_catalog
 from inventory.differences import Difference, DifferenceKind, differences
 from inventory.exact_json import JsonObject, decode, encode
-from inventory.records import ShownRecord, VersionChange, VersionRecord
+from inventory.records import DifferenceRecord, ShownRecord, VersionChange, VersionRecord
 from storage import documents, queries, versions
 
 TypeArgument = Annotated[
@@ -309,10 +309,6 @@ def _line(difference: Difference) -> Text:
 
 def _plain(difference: Difference) -> dict[str, Any]:
     """One difference for machines, with every digit of its values."""
-    return {
-        "path": difference.path,
-        "kind": difference.kind,
-        "before": orjson.Fragment(encode(difference.before)),
-        "after": orjson.Fragment(encode(difference.after)),
-        "hidden": difference.hidden,
-    }
+    path, kind, before, after, hidden, _ = difference
+    record = DifferenceRecord(path=path, kind=kind, before=before, after=after, hidden=hidden)
+    return {**dict(record), "before": orjson.Fragment(encode(before)), "after": orjson.Fragment(encode(after))}

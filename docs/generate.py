@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from docs import json_schemas
 from graph.catalog import Collection, kinds_in, load_catalog
 from inventory.error_codes import EXPLANATIONS, SKIPPING_CODES
 
@@ -72,8 +73,10 @@ def _catalog_row(entry: Collection) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-PAGES = {"catalog.md": catalog, "error-codes.md": error_codes}
+PAGES = {"catalog.md": catalog, "error-codes.md": error_codes, **json_schemas.PAGES}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():
-        (FOLDER / name).write_text(page())
+        file = FOLDER / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(page())

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from inventory.differences import DifferenceKind
 from inventory.error_codes import ErrorCode
 from inventory.missing import Confidence, State
 from inventory.outcomes import ContextValue, Counts, Outcome, RunStatus
@@ -133,6 +134,21 @@ class ShownRecord(BaseModel):
     evidence: str | None
     content_hash: str
     size_bytes: int
+
+
+class DifferenceRecord(BaseModel):
+    """One field that differs between two versions: `before` is null where it was added, `after` where it was removed.
+
+    Of a `hidden` value nothing is shown but that it changed. Numbers have all their digits.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    path: str
+    kind: DifferenceKind
+    before: Any
+    after: Any
+    hidden: bool
 
 
 class ForgottenRecord(BaseModel):

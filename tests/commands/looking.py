@@ -36,7 +36,7 @@ class CommandLine:
         }
 
     async def __call__(self, command: str, *arguments: str) -> Ended:
-        """Runs one command on the tenant to its end."""
-        words = [command, str(self._tenant_id), *arguments]
+        """Runs one command, of one word or two, on the tenant to its end."""
+        words = [*command.split(), str(self._tenant_id), *arguments]
         done = await asyncio.to_thread(CliRunner().invoke, app, words, env=self._environment)
         return Ended(done.exit_code, done.stdout, done.stderr)

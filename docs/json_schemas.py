@@ -1,0 +1,175 @@
+"""What commands print with `--json`: the records, each with its JSON Schema, and which command prints which.
+
+A new record gets a row in `RECORDS`, a command that prints it one in `PRINTED`; `make docs` writes the rest.
+"""
+
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, Field
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from activities.messages import ForgottenOfTenant
+from commands.limits import Limits
+from inventory.changing import ChangeRecord, ChangesSummary
+from inventory.comparison_records import ComparisonRecord, ItemComparison, MatrixRecord, MatrixRow
+from inventory.dependencies import CannotSayRecord, DanglingRecord, DependencyRecord, ReachRecord, UnassignedRecord
+from inventory.drift_records import BaselineRecord, DriftFindingRecord, DriftReport
+from inventory.portfolio import PortfolioRecord, TenantOutcomeRecord
+from inventory.records import DifferenceRecord, ExportRecord, ItemRecord, RunRecord, ShownRecord, VersionRecord
+
+
+class DocumentLine(ShownRecord):
+    """A document, and what is known of it. The state is the item's, not the version's."""
+
+    document: dict[str, Any]
+
+
+class ChangesSummaryLine(BaseModel):
+    """The end of a list of changes."""
+
+    summary: ChangesSummary
+
+
+class PortfolioRunLine(PortfolioRecord):
+    """One portfolio run of a list: without its tenants."""
+
+    tenants: list[TenantOutcomeRecord] = Field(default=[], exclude=True)
+
+
+RECORDS: dict[str, type[BaseModel]] = {
+    "run": RunRecord,
+    "portfolio-run": PortfolioRecord,
+    "portfolio-run-listed": PortfolioRunLine,
+    "item": ItemRecord,
+    "version": VersionRecord,
+    "document": DocumentLine,
+    "difference": DifferenceRecord,
+    "export": ExportRecord,
+    "change": ChangeRecord,
+    "changes-summary": ChangesSummaryLine,
+    "dependency": DependencyRecord,
+    "reach": ReachRecord,
+    "dangling": DanglingRecord,
+    "unassigned": UnassignedRecord,
+    "cannot-say": CannotSayRecord,
+    "compared-item": ItemComparison,
+    "comparison": ComparisonRecord,
+    "matrix-row": MatrixRow,
+    "matrix": MatrixRecord,
+    "baseline": BaselineRecord,
+    "drift-report": DriftReport,
+    "drift-finding": DriftFindingRecord,
+    "forgotten": ForgottenOfTenant,
+    "limits": Limits,
+}
+"""By the name of the schema's file."""
+
+
+class Line(NamedTuple):
+    """Lines that a command prints, and the record that each of them is."""
+
+    which: str
+    record: str
+
+
+PRINTED: dict[str, tuple[Line, ...]] = {
+    "demo": (Line("each tenant", "run"),),
+    "sync": (Line("one line", "run"),),
+    "runs": (Line("each line", "run"),),
+    "run": (Line("one line", "run"),),
+    "portfolio sync": (Line("one line", "portfolio-run"),),
+    "portfolio runs": (Line("each line", "portfolio-run-listed"),),
+    "portfolio run": (Line("one line", "portfolio-run"),),
+    "items": (Line("each line", "item"),),
+    "missing": (Line("each line", "item"),),
+    "versions": (Line("each line", "version"),),
+    "show": (Line("one line", "document"),),
+    "diff": (Line("each line", "difference"),),
+    "export": (Line("one line", "export"),),
+    "changes": (Line("each change", "change"), Line("the last", "changes-summary")),
+    "dependencies": (
+        Line("each reference", "dependency"),
+        Line("with `--reaches`, each item", "reach"),
+        Line("at the end, each collection that leaves something open", "cannot-say"),
+    ),
+    "dangling": (
+        Line("each reference", "dangling"),
+        Line("at the end, each collection that leaves something open", "cannot-say"),
+    ),
+    "unassigned": (
+        Line("each item", "unassigned"),
+        Line("at the end, each collection that leaves something open", "cannot-say"),
+    ),
+    "compare": (
+        Line("each item, or two that belong together", "compared-item"),
+        Line("the last", "comparison"),
+        Line("with `--golden`, each item", "matrix-row"),
+        Line("with `--golden`, the last", "matrix"),
+    ),
+    "baseline set": (Line("one line", "baseline"),),
+    "baseline list": (Line("each line", "baseline"),),
+    "drift show": (Line("the first of each baseline", "drift-report"), Line("each finding after it", "drift-finding")),
+    "drift decide": (Line("one line", "drift-finding"),),
+    "retention": (Line("each tenant", "forgotten"),),
+    "limits": (Line("one line", "limits"),),
+}
+"""By command."""
+
+
+class _AsPrinted(GenerateJsonSchema):
+    """Every field of a record is always printed, and no other."""
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        return {**super().model_schema(schema), "additionalProperties": False}
+
+    def field_is_required(self, *_field: object, **_total: object) -> bool:
+        return True
+
+    def field_title_should_be_set(self, _schema: object) -> bool:
+        return False
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+
+def schema(record: type[BaseModel]) -> dict[str, Any]:
+    """The JSON Schema of a record as it is printed."""
+    described = record.model_json_schema(mode="serialization", schema_generator=_AsPrinted)
+    return {"$schema": _AsPrinted.schema_dialect, **described}
+
+
+def schema_page(record: type[BaseModel]) -> str:
+    """A file of `docs/schemas/`."""
+    return json.dumps(schema(record), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def overview() -> str:
+    """`docs/schemas/README.md`."""
+    lines = [
+        "# JSON Schemas of what commands print",
+        "",
+        "Generated from the records of the code by `make docs`. With `--json` a command prints JSON Lines: one object",
+        "a line. Each is described here by a JSON Schema (draft 2020-12): every field is always there, null where it",
+        "has no value, and there is no other. Tests hold what commands print against these files.",
+        "",
+        "A release may add fields, and words to enumerations; it takes none away and gives none another meaning. So",
+        "read what you know and skip the rest: check against the schemas of the release that you run, or without",
+        "`additionalProperties`.",
+        "",
+        "| command | line | schema |",
+        "|---|---|---|",
+    ]
+    for command, printed in PRINTED.items():
+        lines += [f"| `{command}` | {line.which} | [{line.record}]({line.record}.schema.json) |" for line in printed]
+    return "\n".join(lines) + "\n"
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "schemas/README.md": overview,
+    **{f"schemas/{name}.schema.json": partial(schema_page, record) for name, record in RECORDS.items()},
+}
+"""By their paths below `docs/`."""
