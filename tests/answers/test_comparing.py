@@ -176,6 +176,19 @@ async def test_an_id_whose_meaning_is_not_known_is_never_the_same(database: Data
     assert [one.target_id for one in item.unresolved_here] == [unknown]
 
 
+@pytest.mark.parametrize("there", ["11111111-0000-4000-8000-000000000001", "22222222-0000-4000-8000-000000000002"])
+async def test_people_are_not_read_so_policies_that_name_them_are_undecided(database: Database, there: str) -> None:
+    def excluding(user_id: str) -> Observation:
+        users = {"includeUsers": ["All"], "excludeUsers": [user_id]}
+        document = {"id": str(uuid4()), "displayName": "MFA", "state": "enabled", "conditions": {"users": users}}
+        return observed("conditionalAccessPolicies", document)
+
+    await sync(database, HERE, [excluding("11111111-0000-4000-8000-000000000001")], "conditionalAccessPolicies")
+    await sync(database, THERE, [excluding(there)], "conditionalAccessPolicies")
+    ((item,), _) = await compared(database)
+    assert item.status is Status.UNDECIDED
+
+
 async def test_a_name_that_two_groups_have_means_neither(database: Database) -> None:
     second = group("Pilot", "dddddddd-pilot-0000-0000-000000000000")
     await fill(database, [*scene("aaaaaaaa"), second], scene("bbbbbbbb"))
