@@ -37,14 +37,6 @@ EVENTS_AT_A_TIME = 500
 DOCUMENTS_AT_A_TIME = 20
 """They may have some megabytes each, and there are two of a version."""
 
-LOGS = ("audit",)
-"""Categories that are logs and no configuration: what comes to them is no change of the tenant."""
-
-
-def log_types() -> list[str]:
-    """The type keys of logs."""
-    return sorted(load_catalog().in_categories(LOGS))
-
 
 async def changes(
     session: AsyncSession, tenant_id: UUID, window: Window, after: Event | None = None

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar, cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from answers.logs import log_types
 from answers.meanings import Meanings, is_shared
 from graph.catalog import Collection as CatalogEntry
 from graph.catalog import kind_of, load_catalog
@@ -74,7 +75,8 @@ class Comparison:
 
     def __init__(self, here: Side, there: Side, type_keys: Collection[str] | None = None) -> None:
         known = load_catalog().collections
-        named = here.coverage.keys() | there.coverage.keys() if type_keys is None else type_keys
+        covered = here.coverage.keys() | there.coverage.keys()
+        named = covered - set(log_types()) if type_keys is None else type_keys
         self.type_keys: Sequence[str] = sorted(key for key in named if key in known)
         self._here = here
         self._there = there

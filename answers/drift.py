@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from answers.logs import log_types
 from graph.catalog import kind_of, load_catalog, severity_of
 from inventory.canonical import Canonicalizer, JsonValue
 from inventory.coverage import Coverage
@@ -146,7 +147,7 @@ async def _scope(session: AsyncSession, baseline: BaselineRecord, type_keys: Seq
     keys = set(then) if baseline.run_id is not None else {*then, *now}
     compared: list[ComparedCollection] = []
     left_out: list[LeftOutCollection] = []
-    for key in sorted(keys if type_keys is None else keys & set(type_keys)):
+    for key in sorted(keys - set(log_types()) if type_keys is None else keys & set(type_keys)):
         collection = load_catalog().collections.get(key)
         title, category = (key, None) if collection is None else (collection.title, collection.category)
         before, latest = then.get(key), now.get(key)

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.comparing import Comparison, Side, referenced
+from answers.logs import log_types
 from graph.catalog import kind_of, load_catalog
 from inventory.comparing import Status
 from inventory.comparison_records import (
@@ -37,7 +38,7 @@ class Matrix:
 
     def __init__(self, golden: Side, others: Sequence[Side], type_keys: Collection[str] | None = None) -> None:
         known = load_catalog().collections
-        covered = {key for one in (golden, *others) for key in one.coverage}
+        covered = {key for one in (golden, *others) for key in one.coverage} - set(log_types())
         self.type_keys: Sequence[str] = sorted(key for key in (type_keys or covered) if key in known)
         self._golden = golden
         self._others = others

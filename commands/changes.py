@@ -13,7 +13,8 @@ from rich.text import Text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.changes import changes as changes_of
-from answers.changes import log_types, summary
+from answers.changes import summary
+from answers.logs import log_types
 from commands import output
 from commands.asking import ended_run, moment_of, tenant_session
 from commands.errors import UsageError, errors_for_people

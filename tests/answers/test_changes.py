@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from answers.changes import changes, log_types, summary
+from answers.changes import changes, summary
+from answers.logs import log_types
 from inventory.auditing import AUDIT_LOG, AuditStatus
 from inventory.changing import ChangeKind, ChangeRecord, ChangesSummary
 from inventory.error_codes import ErrorCode

@@ -313,3 +313,12 @@ async def test_real_documents_under_other_ids_differ_in_what_is_edited_and_nothi
     different = {item.here[0].display_name: [field.path for field in item.fields] for item in items if item.fields}
     assert different == {name: ["description"] for name in edited}
     assert told_same == {name for _, name in found} - edited
+
+
+async def test_a_log_is_compared_only_where_it_is_named(database: Database) -> None:
+    event = observed("auditEvents", {"id": str(uuid4()), "activityType": "Patch"})
+    for tenant_id in (HERE, THERE):
+        await sync(database, tenant_id, [event, policy("One")], POLICIES, "auditEvents")
+    items, record = await compared(database)
+    assert ({item.type_key for item in items}, [one.type_key for one in record.collections]) == ({POLICIES}, [POLICIES])
+    assert {item.type_key for item in (await compared(database, ["auditEvents"]))[0]} == {"auditEvents"}

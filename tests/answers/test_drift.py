@@ -298,3 +298,11 @@ async def test_findings_are_those_of_a_plain_model(database: Database, seed: int
                 if not holds and random.random() < 0.5:
                     await decide(database, one, Decision.ACCEPTED)
                     accepted[key] = (one.before, one.after)
+
+
+async def test_a_log_does_not_drift(database: Database) -> None:
+    await sync(database, TENANT, [policy("1")], A, "auditEvents")
+    await golden(database)
+    await sync(database, TENANT, [policy("1"), observation("auditEvents", "event")], A, "auditEvents")
+    found = await evaluated(database)
+    assert (found.findings, [one.type_key for one in found.report.compared]) == ([], [A])

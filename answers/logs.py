@@ -1,0 +1,11 @@
+"""Logs: collections that are no configuration. Answers leave them out unless they are asked for by name."""
+
+from graph.catalog import load_catalog
+
+LOGS = ("audit",)
+"""Their categories: what comes to them is no change of the tenant."""
+
+
+def log_types() -> list[str]:
+    """The type keys of logs."""
+    return sorted(load_catalog().in_categories(LOGS))
