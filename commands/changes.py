@@ -18,7 +18,7 @@ from answers.logs import log_types
 from commands import output
 from commands.asking import ended_run, moment_of, tenant_session
 from commands.errors import UsageError, errors_for_people
-from commands.html_file import HtmlOption, check_count, check_html, write_html
+from commands.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
 from commands.options import (
     CategoryOption,
     JsonOption,
@@ -97,7 +97,10 @@ def changes(
                 told = await _print(found, limit, show_one)
                 rests_on = await summary(session, tenant_id, window, *told)
                 if html is not None:
-                    write_html(html, changes_page(TenantNames.load(settings).of(tenant_id), rests_on, kept))
+                    write_html(
+                        html,
+                        changes_page(TenantNames.load(settings).of(tenant_id), rests_on, kept, collection_titles()),
+                    )
                 if as_json:
                     output.print_json({"summary": rests_on.model_dump(mode="json")})
                 else:

@@ -16,7 +16,7 @@ from answers.comparing import Comparison, Side, side
 from answers.matrix import Matrix
 from commands import output
 from commands.errors import ExitCode, UsageError, errors_for_people
-from commands.html_file import HtmlOption, check_count, check_html, write_html
+from commands.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
 from commands.options import (
     CategoryOption,
     JsonOption,
@@ -271,7 +271,7 @@ async def _matrix(
         output.print_json(record)
     elif how.html is not None:
         check_count(len(shown))
-        write_html(how.html, matrix_page(record, shown))
+        write_html(how.html, matrix_page(record, shown, collection_titles()))
     else:
         _print_matrix(record, shown)
     return all(one.is_compared for tenant in record.tenants for one in tenant.collections)

@@ -14,7 +14,7 @@ from answers.drift_from_tenant import evaluate_against_tenant
 from commands import output
 from commands.asking import tenant_session
 from commands.errors import ExitCode, UsageError, errors_for_people
-from commands.html_file import HtmlOption, check_count, check_html, write_html
+from commands.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
 from commands.options import (
     JsonOption,
     TenantArgument,
@@ -106,7 +106,7 @@ def show_drift(
                 _print(report, shown)
         if html is not None:
             check_count(sum(len(findings) for _, findings in page))
-            write_html(html, drift_page(TenantNames.load(settings).of(tenant_id), page))
+            write_html(html, drift_page(TenantNames.load(settings).of(tenant_id), page, collection_titles()))
         if any(report.left_out for report, _ in found):
             raise typer.Exit(ExitCode.PARTIAL)
 

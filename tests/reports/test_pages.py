@@ -33,7 +33,8 @@ from inventory.drift_records import BaselineRecord, DriftCounts, DriftFindingRec
 from inventory.missing import Confidence
 from inventory.naming import FieldChange
 from inventory.severity import Severity
-from reports.pages import MAX_VALUE, changes_page, comparison_page, drift_page, matrix_page
+from reports.pages import changes_page, comparison_page, drift_page, matrix_page
+from reports.values import MAX_VALUE
 
 TENANT, OTHER = UUID(int=1), UUID(int=2)
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -114,7 +115,7 @@ def changes(value: Any = 1) -> str:
         audit={},
         audit_log_read_from=NOW,
     )
-    return changes_page(HOSTILE, summary, [change, gone])
+    return changes_page(HOSTILE, summary, [change, gone], {})
 
 
 def drift() -> str:
@@ -176,7 +177,7 @@ def drift() -> str:
         decided=None,
     )
     hidden = finding.model_copy(update={"hidden": True, "before": None, "after": None})
-    return drift_page(HOSTILE, [(report, [finding, hidden])])
+    return drift_page(HOSTILE, [(report, [finding, hidden])], {})
 
 
 HERE, THERE = TenantRecord(tenant_id=TENANT, name=HOSTILE), TenantRecord(tenant_id=OTHER, name="other")
@@ -215,7 +216,7 @@ def matrix() -> str:
     record = MatrixRecord(golden=HERE, asked_at=NOW, tenants=[tenant])
     cell = MatrixCell(tenant_id=OTHER, status=CellStatus.DIFFERENT, fields=[DIFFERENT])
     row = MatrixRow(type_key="groups", kind="Groups", external_id="1", display_name=HOSTILE, cells=[cell])
-    return matrix_page(record, [row])
+    return matrix_page(record, [row], {})
 
 
 @pytest.mark.parametrize("page", [changes, drift, comparison, matrix])
@@ -247,11 +248,11 @@ def test_a_page_of_changes_says_who_did_it_or_that_the_log_has_nobody() -> None:
 def test_a_long_value_is_cut_and_its_length_said() -> None:
     page = changes("x" * 1_000_000)
     assert len(page) < 20_000 + MAX_VALUE
-    assert "(1000002 characters)" in Read(page).text
+    assert "1,000,000 characters in all" in Read(page).text
 
 
 def test_a_hidden_value_is_not_shown() -> None:
-    assert "The value is hidden" in Read(drift()).text
+    assert "Hidden: only that it is changed" in Read(drift()).text
 
 
 def test_no_changes_are_a_page_too() -> None:
@@ -259,4 +260,4 @@ def test_no_changes_are_a_page_too() -> None:
         tenant_id=TENANT, since=NOW, until=NOW, run_id=None, changes={}, listed=0, not_read=[], audit={},
         audit_log_read_from=None,
     )  # fmt: skip
-    assert "no changes" in Read(changes_page("x", summary, [])).text
+    assert "no changes" in Read(changes_page("x", summary, [], {})).text
