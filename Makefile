@@ -12,7 +12,7 @@ FIRST_SEED ?= 1
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit slow bench chaos format lock docs image-check clean
+.PHONY: help demo test lint types unit slow browser bench chaos format lock docs image-check clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,10 +42,13 @@ types: $(INSTALLED) ## mypy, strict, over everything
 	$(BIN)/mypy .
 
 unit: $(INSTALLED) ## the tests, in parallel (WORKERS=n)
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not slow"
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not slow and not browser"
 
 slow: $(INSTALLED) ## the tests that take long: whole demos, killed portfolios, memory, secrets sought everywhere
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m slow
+
+browser: $(INSTALLED) ## the reports, opened in Chromium and printed (BROWSER_PICTURES=folder keeps what it saw)
+	$(BIN)/python -m pytest -q -m browser tests/browser
 
 bench: $(INSTALLED) ## what docs/benchmarks.md reports (PART=latency, portfolio, large_tenant, growth, rate_limits …; ARGS='--rounds 3')
 	$(foreach part,$(PART),$(BIN)/python -m benchmarks.$(part) $(ARGS) &&) true
