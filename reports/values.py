@@ -31,6 +31,7 @@ class Value(NamedTuple):
 
     text: str
     note: str = ""
+    is_json: bool = False
 
 
 class FieldRow(NamedTuple):
@@ -87,9 +88,9 @@ def _row(field: Field) -> FieldRow:
 
 def _sides(kind: str, before: Any, after: Any) -> tuple[Value | None, Value | None]:
     if kind == DifferenceKind.ADDED:
-        return None, _cut(_text(after))
+        return None, _shown(after, _text(after))
     if kind == DifferenceKind.REMOVED:
-        return _cut(_text(before)), None
+        return _shown(before, _text(before)), None
     old, new = _text(before), _text(after)
     if old == new:
         # A number and a text may read the same.
@@ -97,7 +98,7 @@ def _sides(kind: str, before: Any, after: Any) -> tuple[Value | None, Value | No
     start = 0
     if max(len(old), len(new)) > MAX_VALUE:
         start = max(0, _first_difference(old, new) - _LEAD)
-    return _cut(old, start), _cut(new, start)
+    return _shown(before, old, start), _shown(after, new, start)
 
 
 def _first_difference(one: str, other: str) -> int:
@@ -118,11 +119,13 @@ def _json(value: Any) -> str:
     return encode(value, indented=True).decode()
 
 
-def _cut(text: str, start: int = 0) -> Value:
+def _shown(value: Any, text: str, start: int = 0) -> Value:
+    """The text that a value has been made to, from `start` on, cut where it is long."""
+    is_json = isinstance(value, list | dict)
     if not text:
         return Value("", "an empty text")
     end = start + MAX_VALUE
     if not start and len(text) <= end:
-        return Value(visible(text))
+        return Value(visible(text), is_json=is_json)
     shown = f"{'…' if start else ''}{visible(text[start:end])}{'…' if len(text) > end else ''}"
-    return Value(shown, f"cut; {len(text):,} characters in all")
+    return Value(shown, f"cut; {len(text):,} characters in all", is_json)

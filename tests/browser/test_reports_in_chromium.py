@@ -32,7 +32,7 @@ HEADINGS = {
     "changes": ("Changes in", "Noticed"),
     "drift": ("Drift of", "Baseline"),
     "comparison": (" and ", "Groups"),
-    "matrix": ("against 3 tenants", "Groups"),
+    "matrix": ("against 3 tenants", "Compliance policies"),
 }
 
 
@@ -45,7 +45,9 @@ def graph() -> Iterator[SimulatedGraph]:
 @pytest.fixture
 def pages(system: System) -> dict[str, Path]:
     """A tenant's week, and the reports of it, by name."""
+    system.environment["LOGNAME"] = "ada"
     system.start_worker()
+    _roll_out(system)
     mine, other, *_ = system.graph.tenants
     for tenant in system.graph.tenants:
         assert system.starter("sync", tenant.name, *SELECTION, "--json").code == 0
@@ -60,7 +62,16 @@ def pages(system: System) -> dict[str, Path]:
         "changes": ("changes", mine.name),
         "drift": ("drift", mine.name, "--all"),
         "comparison": ("compare", mine.name, other.name, *SELECTION),
-        "matrix": ("compare", "--golden", mine.name, "--all", *SELECTION),
+        "matrix": (
+            "compare",
+            "--golden",
+            mine.name,
+            "--all",
+            "--type",
+            "deviceCompliancePolicies",
+            "--type",
+            "namedLocations",
+        ),
     }
     made = {}
     for name, words in commands.items():
@@ -68,6 +79,25 @@ def pages(system: System) -> dict[str, Path]:
         done = system.starter(*words, "--html", str(made[name]))
         assert done.code in (0, 3), done.stderr
     return made
+
+
+def _roll_out(system: System) -> None:
+    """Compliance policies that are meant to be the same in all tenants, and are not quite."""
+    for number, tenant in enumerate(system.graph.tenants):
+        for one in tenant.documents(COMPLIANCE):
+            tenant.remove(COMPLIANCE, one["id"])
+        for place, name in enumerate(("Windows, laptops", "Windows, kiosks", "Frontline tablets", "Executives")):
+            if number != place:
+                policy = {
+                    "@odata.type": "#microsoft.graph.windows10CompliancePolicy",
+                    "displayName": f"Compliance - {name}",
+                    "description": None,
+                    "passwordRequired": True,
+                    "passwordMinimumLength": 8 if number + place == 3 else 12,
+                    "bitLockerEnabled": number + place != 4,
+                    "roleScopeTagIds": ["0"],
+                }
+                tenant.add(COMPLIANCE, policy)
 
 
 def _decide(system: System) -> None:

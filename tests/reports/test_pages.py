@@ -1,7 +1,10 @@
 """Pages: everything is escaped, nothing is loaded, and what an answer rests on is said."""
 
+import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -34,7 +37,7 @@ from inventory.missing import Confidence
 from inventory.naming import FieldChange
 from inventory.severity import Severity
 from reports.pages import changes_page, comparison_page, drift_page, matrix_page
-from reports.values import MAX_VALUE
+from reports.values import MAX_FIELDS, MAX_VALUE, left_out, rows
 
 TENANT, OTHER = UUID(int=1), UUID(int=2)
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -71,7 +74,7 @@ def field(value: Any) -> FieldChange:
     return FieldChange(path="p", label=HOSTILE, kind=DifferenceKind.CHANGED, before=value, after=HOSTILE)
 
 
-def changes(value: Any = 1) -> str:
+def changes(value: Any = 1, run_ids: Sequence[UUID] = (UUID(int=7),), goes_on_after: str | None = None) -> str:
     change = ChangeRecord(
         tenant_id=TENANT,
         run_id=UUID(int=7),
@@ -114,8 +117,10 @@ def changes(value: Any = 1) -> str:
         not_read=[NotRead(type_key="mobileApps", reason="failed:graph_throttled", listed_at=NOW)],
         audit={},
         audit_log_read_from=NOW,
+        goes_on_after=goes_on_after,
     )
-    return changes_page(HOSTILE, summary, [change, gone], {})
+    of_runs = [change.model_copy(update={"run_id": run_id}) for run_id in run_ids[1:]]
+    return changes_page(HOSTILE, summary, [change, *of_runs] if of_runs else [change, gone], {})
 
 
 def drift() -> str:
@@ -249,6 +254,51 @@ def test_a_long_value_is_cut_and_its_length_said() -> None:
     page = changes("x" * 1_000_000)
     assert len(page) < 20_000 + MAX_VALUE
     assert "1,000,000 characters in all" in Read(page).text
+
+
+def test_long_values_are_shown_where_they_differ() -> None:
+    script = "Write-Host 'the same'\n" * 1_000
+    field = FieldChange(
+        path="p", label="p", kind=DifferenceKind.CHANGED, before=f"{script}before", after=f"{script}after"
+    )
+    (row,) = rows([field])
+    assert row.before is not None
+    assert row.after is not None
+    assert row.before.text.endswith("before")
+    assert row.after.text.endswith("after")
+    assert len(row.before.text) < MAX_VALUE
+
+
+@pytest.mark.parametrize(("before", "after"), [("5", 5), ("true", True), ("a\nb", ["a", "b"])])
+def test_values_that_read_the_same_are_told_apart(before: Any, after: Any) -> None:
+    (row,) = rows([FieldChange(path="p", label="p", kind=DifferenceKind.CHANGED, before=before, after=after)])
+    assert row.before is not None
+    assert row.after is not None
+    assert row.before.text != row.after.text
+
+
+def test_of_very_many_fields_the_number_of_the_others_is_said() -> None:
+    many = [field(1)] * (MAX_FIELDS + 2)
+    assert (len(rows(many)), left_out(many)) == (MAX_FIELDS, 2)
+
+
+def test_changes_of_runs_that_overlap_stand_in_one_section_a_run() -> None:
+    first, second = UUID(int=7), UUID(int=8)
+    page = changes(run_ids=(first, second, first))
+    assert page.count("2 changes by run") == page.count("1 change by run") == 1
+
+
+def test_a_page_says_that_there_are_more_changes() -> None:
+    assert "These are not all changes" in changes(goes_on_after="somewhere")
+    assert "These are not all changes" not in changes()
+
+
+@pytest.mark.parametrize("page", [changes, drift, comparison, matrix])
+def test_headings_are_in_order(page: Any) -> None:
+    levels = [int(level) for level in re.findall(r"<h([1-6])", page())]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
 def test_a_hidden_value_is_not_shown() -> None:
