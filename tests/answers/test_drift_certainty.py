@@ -14,7 +14,7 @@ from inventory.drift_records import BaselineRecord, DriftFindingRecord
 from inventory.observation import Observation, ObservationRules, Observer
 from storage import drift as stored
 from storage import versions
-from storage.baselines import baselines
+from storage.baselines import baselines, drop_baseline
 from storage.database import Database
 from storage.documents import database_time
 from tests.storage.support import begin, end, land, listed, observation, sync
@@ -120,6 +120,10 @@ async def test_what_its_list_shows_anew_and_no_details_tell_keeps_its_findings(d
     found = await evaluated(database)
     assert [(one.path, one.resolved_at, one.is_checked) for one in found.findings] == [("body", None, False)]
     assert [(one.external_id, one.reason) for one in found.report.left_out_items] == [("1", "details_not_read")]
+    async with database.tenant(TENANT) as session:
+        assert await drop_baseline(session, "golden")
+        await set_moment(session, "golden", before.report.baseline.at, "ada", None)
+    assert (await evaluated(database)).findings == [], "what it said before is not what it says now"
 
 
 async def test_of_a_forgotten_version_nothing_is_said_but_that_it_is_forgotten(database: Database) -> None:
