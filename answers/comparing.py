@@ -202,7 +202,10 @@ class _Collection:
             pair.by,
             [pair.here],
             [pair.there],
-            fields=[FieldRecord(**difference._asdict()) for difference in found.differences],
+            fields=[
+                FieldRecord(**one._asdict(), is_certain=(one.path, one.kind) in found.certain)
+                for one in found.differences
+            ],
             uncertain=sorted(found.uncertain),
             unresolved_here=[_unresolved(doubt) for doubt in (here.doubts if here else ())],
             unresolved_there=[_unresolved(doubt) for doubt in (there.doubts if there else ())],

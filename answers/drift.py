@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from answers.logs import log_types
 from graph.catalog import kind_of, load_catalog, severity_of
 from inventory.canonical import Canonicalizer, JsonValue
+from inventory.comparing import Status
 from inventory.coverage import Coverage
 from inventory.differences import Difference, DifferenceKind
 from inventory.drift import (
@@ -92,6 +93,8 @@ async def evaluate(session: AsyncSession, tenant_id: UUID, name: str) -> None:
     """
     await lock_baseline(session, name)
     baseline = await baseline_called(session, name)
+    if baseline.other_tenant_id is not None:
+        raise ValueError(f"baseline {name} is another tenant's inventory")
     scope = await _scope(session, baseline)
     known = await stored.open_fingerprints(session, name)
     found: list[str] = []
@@ -113,7 +116,14 @@ async def drift(session: AsyncSession, tenant_id: UUID, name: str, type_keys: Se
     known = await stored.findings_of(session, name, type_keys)
     names = await _names(session, known)
     checked = set(scope.type_keys)
-    records = [_record(tenant_id, one, names, now, is_current=one.finding.type_key in checked) for one in known]
+    ambiguous = {(one.type_key, one.external_id) for one in await gaps(session, name) if one.why == Status.AMBIGUOUS}
+    records = [
+        _record(
+            tenant_id, one, names, now, is_current=key in checked and (key, one.finding.external_id) not in ambiguous
+        )
+        for one in known
+        for key in [one.finding.type_key]
+    ]
     return Drift(await _report(session, tenant_id, baseline, scope, now, records), records)
 
 

@@ -1,6 +1,6 @@
 """Drift from another tenant's inventory, as it is: what a comparison finds, as findings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -13,6 +13,9 @@ from inventory.comparing import Status
 from inventory.comparison_records import ItemComparison, TenantRecord
 from inventory.drift import Deviation, deviation_of_field, fingerprint, item_added, item_missing
 from inventory.drift_records import BaselineRecord
+from inventory.independence import Uncertainty
+from inventory.naming import properties_of
+from inventory.severity import is_within
 from storage import drift as stored
 from storage.baselines import cover_by_tenant, lock_baseline, note_gaps
 from storage.coverage import coverage
@@ -20,14 +23,18 @@ from storage.drift import Finding
 
 _NOT_TOLD = (Status.AMBIGUOUS, Status.UNDECIDED)
 
+_NOT_READ = {Uncertainty.DETAILS_INCOMPLETE, Uncertainty.NO_DOCUMENT}
+
+_NOT_SHOWN = {Uncertainty.SECRET_NOT_SHOWN, Uncertainty.HIDDEN_WITHOUT_KEY}
+
 
 async def evaluate_against_tenant(
     session: AsyncSession, golden: AsyncSession, tenant_id: UUID, baseline: BaselineRecord
 ) -> None:
     """Compares a tenant with the one that is its baseline, and records what deviates and what no longer does.
 
-    `golden` is a session of the other tenant. Items are matched as a comparison matches them. Of those that cannot be
-    told apart or compared nothing is recorded; their findings stay as they were.
+    `golden` is a session of the other tenant. Items are matched as a comparison matches them. What cannot be told
+    apart, or may be the same for all that is known, is not recorded, and findings about it stay as they were.
     """
     name, other = baseline.name, baseline.other_tenant_id
     if other is None:
@@ -38,15 +45,47 @@ async def evaluate_against_tenant(
     here = await side(TenantRecord(tenant_id=other, name=str(other)), golden)
     there = await side(TenantRecord(tenant_id=tenant_id, name=str(tenant_id)), session)
     comparison = Comparison(here, there, listed)
+    known = await _open_findings(session, name)
     found: list[str] = []
     not_told: list[tuple[str, str, str]] = []
     async for item in comparison.items():
         findings = {one.fingerprint: one for one in _findings(tenant_id, name, item, listed[item.type_key])}
         found += await recorded(session, name, list(findings.values()))
-        if item.status in _NOT_TOLD:
-            not_told += [(item.type_key, one.external_id, str(item.status)) for one in item.there]
+        found += [one.fingerprint for one in _about(item, known) if _may_hold(one, item)]
+        if item.status in _NOT_TOLD or not all(one.is_certain for one in item.fields):
+            why = Status.AMBIGUOUS if item.status is Status.AMBIGUOUS else Status.UNDECIDED
+            not_told += [(item.type_key, one.external_id, str(why)) for one in item.there]
     await note_gaps(session, name, not_told)
     await stored.resolve_others(session, name, list(listed), found)
+
+
+async def _open_findings(session: AsyncSession, baseline: str) -> dict[tuple[str, str], list[Finding]]:
+    """The findings that are not resolved, by the type key and id of their items."""
+    known: dict[tuple[str, str], list[Finding]] = {}
+    for one in await stored.findings_of(session, baseline):
+        if one.resolved_at is None:
+            known.setdefault((one.finding.type_key, one.finding.external_id), []).append(one.finding)
+    return known
+
+
+def _about(item: ItemComparison, known: Mapping[tuple[str, str], list[Finding]]) -> Iterator[Finding]:
+    for external_id in {one.external_id for one in (*item.here, *item.there)}:
+        yield from known.get((item.type_key, external_id), ())
+
+
+def _may_hold(finding: Finding, item: ItemComparison) -> bool:
+    """Whether a finding that was not found again may hold for all that the comparison knows."""
+    if item.status is Status.AMBIGUOUS:
+        return True
+    if not finding.path or not item.uncertain:
+        return False
+    doubts = (*item.unresolved_here, *item.unresolved_there)
+    return (
+        bool(_NOT_READ.intersection(item.uncertain))
+        or (finding.hidden and bool(_NOT_SHOWN.intersection(item.uncertain)))
+        or any(is_within(doubt.path, properties_of(finding.path)) for doubt in doubts)
+        or any(is_within(finding.path, doubt.path) for doubt in doubts)
+    )
 
 
 def _findings(tenant_id: UUID, baseline: str, item: ItemComparison, seen_at: datetime) -> Iterator[Finding]:
@@ -74,6 +113,6 @@ def _deviations(item: ItemComparison) -> Iterator[tuple[str, str | None, str, De
         for one in item.there:
             yield one.external_id, one.display_name, "observed", item_added(None, None)
     elif item.status not in _NOT_TOLD:
-        for field in item.fields:
+        for field in (one for one in item.fields if one.is_certain):
             deviation = deviation_of_field(field.path, field.kind, field.before, field.after, hidden=field.hidden)
             yield item.there[0].external_id, item.there[0].display_name, "observed", deviation

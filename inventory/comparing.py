@@ -5,13 +5,15 @@ them apart or nothing does: such items are ambiguous. All of it is symmetrical: 
 says what the other says of the one.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
 from inventory.canonical import JsonObject
-from inventory.differences import Difference, differences
+from inventory.differences import Difference, DifferenceKind, differences
 from inventory.independence import Independence, Independent, Uncertainty, without_digits
+from inventory.naming import properties_of
 
 
 class MatchedBy(StrEnum):
@@ -80,11 +82,15 @@ class Matching(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """Whether two items say the same, where not, and why that is not certain."""
+    """Whether two items say the same, where not, and why that is not certain.
+
+    `certain` are the differences, by path and kind, that are ones whatever is not known.
+    """
 
     status: Status
     differences: list[Difference]
     uncertain: frozenset[Uncertainty]
+    certain: frozenset[tuple[str, DifferenceKind]] = frozenset()
 
 
 def matched_by_name(here: Iterable[Entry], there: Iterable[Entry]) -> Matching:
@@ -147,7 +153,22 @@ def verdict(here: Independent, there: Independent, rules: Independence) -> Verdi
         unresolved = {Uncertainty.UNRESOLVED_REFERENCE} if doubtful else set()
         return Verdict(Status.UNDECIDED, found, uncertain | unresolved)
     is_renamed = not uncertain and {difference.path for difference in found} == {rules.rules.name_field}
-    return Verdict(Status.RENAMED if is_renamed else Status.DIFFERENT, found, uncertain)
+    return Verdict(Status.RENAMED if is_renamed else Status.DIFFERENT, found, uncertain, _certain(found, certain))
+
+
+def _certain(found: list[Difference], certain: list[Difference]) -> frozenset[tuple[str, DifferenceKind]]:
+    """The differences found that are ones whatever is not known.
+
+    Members of a list have other names where the ids in them are left out: there as many have to be different.
+    """
+    told = {(one.path, one.kind) for one in certain}
+    found_in, certain_in = (Counter((properties_of(one.path), one.kind) for one in some) for some in (found, certain))
+    return frozenset(
+        (one.path, one.kind)
+        for one in found
+        for place in [(properties_of(one.path), one.kind)]
+        if (one.path, one.kind) in told or found_in[place] <= certain_in[place]
+    )
 
 
 def _known_of(document: JsonObject, here: Independent, there: Independent) -> JsonObject:

@@ -84,7 +84,9 @@ _NEVER_READ = SideCoverage(
 class FieldRecord(BaseModel):
     """One field that differs: `before` is what is said here, `after` what is said there.
 
-    Both are null where the value is `hidden`. Ids of other objects are replaced by what they mean.
+    Both are null where the value is `hidden`. Ids of other objects are replaced by what they mean. `is_certain` is
+    false where the field may say the same: it holds an id that could not be translated, or what was hidden without a
+    key.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -94,6 +96,7 @@ class FieldRecord(BaseModel):
     before: Any
     after: Any
     hidden: bool
+    is_certain: bool = True
 
 
 class UnresolvedRecord(BaseModel):

@@ -48,7 +48,7 @@ def field_change(difference: Difference, rules: ReferenceRules, names: Mapping[t
         return next((names[key, external_id] for key in target_types if (key, external_id) in names), None)
 
     before, after = _printable(difference.before), _printable(difference.after)
-    place = _properties(difference.path)
+    place = properties_of(difference.path)
     before_named = translated_at(before, place, rules, name_of)
     after_named = translated_at(after, place, rules, name_of)
     return FieldChange(
@@ -73,7 +73,7 @@ def _printable(value: JsonValue) -> JsonValue:
     return str(value) if is_large or isinstance(value, Decimal) else value
 
 
-def _properties(path: str) -> str:
+def properties_of(path: str) -> str:
     """The names of the properties on the way, without the members of lists."""
     while (shorter := _MEMBER.sub("", path)) != path:
         path = shorter

@@ -196,10 +196,6 @@ UPDATE drift_finding AS f SET resolved_at = clock_timestamp()
 WHERE baseline = :baseline AND resolved_at IS NULL AND type_key = ANY (:type_keys)
     AND NOT EXISTS (SELECT FROM unnest(CAST(:found AS text[])) AS one WHERE one = fingerprint)
     AND ({_IS_READABLE})
-    AND NOT EXISTS (
-        SELECT FROM baseline_gap AS gap WHERE gap.why IN ('ambiguous', 'undecided')
-            AND (gap.baseline, gap.type_key, gap.external_id) = (f.baseline, f.type_key, f.external_id)
-    )
 """)
 
 _DETAILS_NOT_READ = text("""

@@ -142,3 +142,25 @@ WRONG = [
 async def test_wrong_usage_is_told_in_one_line(run: Commands, drifted: Any, words: tuple[object, ...]) -> None:
     done = await asyncio.to_thread(run, *words)
     assert (done.code, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+
+
+async def test_a_tenant_and_a_command_stand_in_the_same_place(
+    run: Commands, drifted: Any, tmp_path: Path, database_url: str
+) -> None:
+    await asyncio.to_thread(run, "baseline", "set", TENANT, "golden")
+    assert (await asyncio.to_thread(run, "drift", "--baseline", "golden", TENANT)).code == 0, "an option may come first"
+    help_of = {words: (await asyncio.to_thread(run, *words, "--help")).stdout for words in (("drift",), ("drift", "x"))}
+    assert "TENANT [OPTIONS] | COMMAND [ARGS]..." in help_of["drift",]
+    assert "decide" in help_of["drift",]
+    assert "--severity" in help_of["drift", "x"]
+    (tmp_path / "tenants.toml").write_text(
+        f'[[tenant]]\nid = "{TENANT}"\nname = "decadent"\nclient_id = "{TENANT}"\nclient_secret_env = "X"\n'
+    )
+    completing = {
+        "_STARTER_COMPLETE": "complete_zsh",
+        "_TYPER_COMPLETE_ARGS": "starter drift dec",
+        "TENANTS_FILE": str(tmp_path / "tenants.toml"),
+        "DATABASE_URL": database_url,
+    }
+    done = await asyncio.to_thread(CliRunner().invoke, app, [], env=completing, prog_name="starter")
+    assert {"decide", "decadent"} <= set(done.stdout.replace('"', " ").split())

@@ -1,0 +1,60 @@
+"""Drift as an operator has it: a tenant that is edited, runs that fail, and decisions about what is found."""
+
+from typing import Any
+
+from inventory.drift_records import DriftFindingRecord, DriftReport
+from local.simulated_graph import Fault, FaultKind
+from tests.end_to_end.system import System
+
+POLICIES = "deviceManagement/deviceCompliancePolicies"
+CONDITIONAL_ACCESS = "identity/conditionalAccess/policies"
+SELECTION = ("--type", "deviceCompliancePolicies", "--type", "conditionalAccessPolicies")
+
+
+def drift(system: System, *options: str, code: int = 0) -> tuple[DriftReport, dict[tuple[str, str], Any]]:
+    """The report, and the findings by item and field."""
+    done = system.starter("drift", system.tenant.name, *options, "--json")
+    assert done.code == code, done.stderr
+    report, *lines = done.objects()
+    findings = [DriftFindingRecord.model_validate(one) for one in lines]
+    return DriftReport.model_validate(report), {(one.external_id, one.path or one.kind): one for one in findings}
+
+
+def test_a_tenant_drifts_and_is_decided_upon(system: System) -> None:
+    system.start_worker()
+    tenant, name = system.tenant, system.tenant.name
+    run = system.sync(*SELECTION)
+    set_one = system.starter("baseline", "set", name, "golden", "--run", str(run.run_id), "--reason", "approved")
+    assert set_one.code == 0, set_one.stderr
+    assert drift(system)[1] == {}
+
+    strict, gone = (one["id"] for one in tenant.documents(POLICIES)[:2])
+    access = tenant.documents(CONDITIONAL_ACCESS)[0]
+    tenant.change(POLICIES, strict, {"passwordMinimumLength": 99})
+    tenant.change(
+        CONDITIONAL_ACCESS, access["id"], {"state": "disabled" if access["state"] == "enabled" else "enabled"}
+    )
+    tenant.remove(POLICIES, gone)
+    system.sync(*SELECTION)
+    _, found = drift(system)
+    assert set(found) == {(strict, "passwordMinimumLength"), (access["id"], "state"), (gone, "item_missing")}
+    assert found[gone, "item_missing"].evidence == "confirmed"
+    assert {one.severity for one in found.values()} == {"high"}
+
+    fingerprint = found[access["id"], "state"].fingerprint
+    decided = system.starter("drift", "decide", name, fingerprint[:12], "--as", "expected", "--why", "a pilot")
+    assert decided.code == 0, decided.stderr
+    fault = system.graph.faults.add(Fault(FaultKind.FORBIDDEN, tenant_id=tenant.id, path=POLICIES))
+    assert system.sync(*SELECTION).status == "partial"
+    system.graph.faults.remove(fault)
+    report, left = drift(system, code=3)
+    assert [one.type_key for one in report.left_out] == ["deviceCompliancePolicies"]
+    assert set(left) == {(strict, "passwordMinimumLength"), (gone, "item_missing")}, "as they were"
+    assert not any(one.is_checked for one in left.values())
+
+    tenant.change(POLICIES, strict, {"passwordMinimumLength": None})
+    tenant.change(CONDITIONAL_ACCESS, access["id"], {"state": "enabledForReportingButNotEnforced"})
+    system.sync(*SELECTION)
+    _, found = drift(system)
+    fallen = found[access["id"], "state"]
+    assert (fallen.fingerprint, fallen.decision, fallen.decided.fallen) == (fingerprint, "open", "value_changed")
