@@ -160,6 +160,8 @@ def overview() -> str:
         "read what you know and skip the rest: check against the schemas of the release that you run, or without",
         "`additionalProperties`.",
         "",
+        "`catalog`, `check`, `permissions` and `schedule` have no schema, nor has what only says that it was done.",
+        "",
         "| command | line | schema |",
         "|---|---|---|",
     ]
