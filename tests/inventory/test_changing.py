@@ -46,7 +46,8 @@ def test_what_the_rules_leave_out_today_is_no_change_to_a_document_from_before()
 def test_of_a_document_without_its_details_only_what_a_list_shows_right_is_compared(
     completed_by: frozenset[str] | None, after: dict[str, Any], changed: list[str]
 ) -> None:
-    before = {"name": "x", "body": None, "settings": [], "tags": ["one"]} if completed_by is None else {
-        "name": "x", "body": None, "settings": []}  # fmt: skip
+    before: dict[str, Any] = {"name": "x", "body": None, "settings": []}
+    if completed_by is None:
+        before["tags"] = ["one"]
     found = changed_fields_of_listed(before, after, HOW._replace(completed_by=completed_by))
     assert [one.path for one in found] == changed
