@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import KW_ONLY, dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -50,6 +51,9 @@ GoldenOption = Annotated[
         autocompletion=complete_tenant_name,
     ),
 ]
+
+_CELLS_OF: dict[Status, tuple[StrEnum, ...]] = {Status.ONLY_HERE: (CellStatus.MISSING, CellStatus.CANNOT_HAVE)}
+"""What a status of two tenants is called in a cell of a matrix, where that is something else."""
 
 _STYLES = {
     "same": "green",
@@ -111,6 +115,10 @@ def compare(
                 raise UsageError("a tenant is the same as itself; name two")
             complete = asyncio.run(_pair(settings, here, there, wanted, how))
         else:
+            if fields:
+                raise UsageError("--fields goes with two tenants; of many, --html and --json show the fields")
+            if only and Status.ONLY_THERE in only:
+                raise UsageError("with --golden each item of that tenant is a row: --only only_there has none")
             golden_id = tenant_id_of(settings, golden)
             others = _others(settings, golden_id, tenants, tags, everyone=everyone)
             complete = asyncio.run(_matrix(settings, golden_id, others, wanted, how))
@@ -203,7 +211,7 @@ async def _pair(
                     style="yellow",
                     markup=False,
                 )
-    return all(one.is_compared for one in record.collections)
+    return _is_complete([one.is_compared for one in record.collections])
 
 
 def _print_counts(record: ComparisonRecord) -> None:
@@ -253,6 +261,7 @@ async def _matrix(
 ) -> bool:
     """Prints a golden tenant against others; whether all that was asked for was covered."""
     shown: list[MatrixRow] = []
+    wanted = {str(cell) for status in how.only or () for cell in _CELLS_OF.get(status, (status,))}
     async with _Tenants(settings) as tenants, tenants.session(golden) as held:
         columns = []
         for other in others:
@@ -260,7 +269,7 @@ async def _matrix(
                 columns.append(await tenants.side(other, session))
         matrix = Matrix(await tenants.side(golden, held), columns, type_keys)
         async for row in matrix.rows(tenants.session):
-            if how.only and not any(str(cell.status) in how.only for cell in row.cells):
+            if how.only and not any(str(cell.status) in wanted for cell in row.cells):
                 continue
             if how.as_json:
                 output.print_json(row)
@@ -274,7 +283,14 @@ async def _matrix(
         write_html(how.html, matrix_page(record, shown, collection_titles()))
     else:
         _print_matrix(record, shown)
-    return all(one.is_compared for tenant in record.tenants for one in tenant.collections)
+    return _is_complete([one.is_compared for tenant in record.tenants for one in tenant.collections])
+
+
+def _is_complete(compared: Sequence[bool]) -> bool:
+    """Whether all was compared. Where no completed run has selected anything there is nothing to compare."""
+    if not compared:
+        output.stderr.print("no run of these tenants has completed, so there is nothing to compare", style="yellow")
+    return bool(compared) and all(compared)
 
 
 def _print_matrix(record: MatrixRecord, rows: Sequence[MatrixRow]) -> None:

@@ -103,10 +103,24 @@ async def test_what_was_not_read_is_named_and_the_exit_code_is_3(run: Any, datab
     assert "not compared with beta" in matrix.stderr
 
 
+async def test_what_the_golden_tenant_alone_has_can_be_asked_for(run: Any) -> None:
+    done = await run("--golden", "alpha", "beta", "--type", POLICIES, "--only", "only_here", "--json")
+    *lines, _ = done.objects()
+    assert [one["display_name"] for one in lines] == ["Mine"]
+
+
+async def test_tenants_of_which_nothing_was_read_are_not_called_equal(run: Any) -> None:
+    done = await run(str(UUID(int=41)), str(UUID(int=42)))
+    assert done.code == 3
+    assert "nothing to compare" in done.stderr
+
+
 @pytest.mark.parametrize(
     "words",
     [
         (),
+        ("--golden", "alpha", "beta", "--fields"),
+        ("--golden", "alpha", "beta", "--only", "only_there"),
         ("alpha",),
         ("alpha", "alpha"),
         ("alpha", "beta", "gamma"),
