@@ -1,13 +1,13 @@
 """One golden tenant against many: what each of them has of its items."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.comparing import Comparison, Side, referenced
+from answers.comparing import Comparison, Side, referenced, side
 from answers.logs import log_types
 from graph.catalog import kind_of, load_catalog
 from inventory.comparing import Status
@@ -21,8 +21,13 @@ from inventory.comparison_records import (
     MatrixRecord,
     MatrixRow,
     MatrixTenant,
+    ReferencedCollection,
+    SideCoverage,
+    TenantRecord,
 )
+from inventory.coverage import Coverage
 from storage import comparing
+from storage.coverage import coverage as coverage_of
 
 SessionOf = Callable[[UUID], AbstractAsyncContextManager[AsyncSession]]
 """Opens a session that is bound to one tenant."""
@@ -30,21 +35,55 @@ SessionOf = Callable[[UUID], AbstractAsyncContextManager[AsyncSession]]
 _EXTRA = "extra"
 
 
+class _Compared:
+    """One of the other tenants: how its cells are counted, and what they rest on."""
+
+    def __init__(self, tenant: TenantRecord, coverage: Mapping[str, Coverage]) -> None:
+        self.tenant = tenant
+        self.covered = {key: SideCoverage.of(one) for key, one in coverage.items()}
+        self.counts: dict[str, Counter[str]] = {}
+        self.referenced: dict[str, ReferencedCollection] = {}
+
+
 class Matrix:
     """A golden tenant against others. First the `rows`, then the `record` of them.
 
-    One collection of two tenants is compared at a time, and the cells of one collection are in memory.
+    One collection of two tenants is compared at a time, and the cells of one collection are in memory. The golden
+    tenant is seen as it is at one moment, and so is each collection of another, with what is known of its coverage.
     """
 
-    def __init__(self, golden: Side, others: Sequence[Side], type_keys: Collection[str] | None = None) -> None:
+    def __init__(
+        self,
+        golden: Side,
+        coverage: Mapping[TenantRecord, Mapping[str, Coverage]],
+        sessions: SessionOf,
+        type_keys: Collection[str] | None = None,
+    ) -> None:
+        """`coverage` is that of the other tenants; see `of`."""
         known = load_catalog().collections
-        covered = {key for one in (golden, *others) for key in one.coverage} - set(log_types())
+        covered = set(golden.coverage).union(*coverage.values()) - set(log_types())
         self.type_keys: Sequence[str] = sorted(key for key in (type_keys or covered) if key in known)
         self._golden = golden
-        self._others = others
-        self._counts: dict[UUID, dict[str, Counter[str]]] = {one.tenant.tenant_id: {} for one in others}
+        self._others = [_Compared(tenant, one) for tenant, one in coverage.items() if one]
+        self._without_inventory = [tenant for tenant, one in coverage.items() if not one]
+        self._sessions = sessions
 
-    async def rows(self, sessions: SessionOf) -> AsyncIterator[MatrixRow]:
+    @classmethod
+    async def of(
+        cls,
+        golden: Side,
+        tenants: Sequence[TenantRecord],
+        sessions: SessionOf,
+        type_keys: Collection[str] | None = None,
+    ) -> "Matrix":
+        """The matrix of these tenants; of all collections that any of them has read, where none are named."""
+        coverage = {}
+        for tenant in tenants:
+            async with sessions(tenant.tenant_id) as session:
+                coverage[tenant] = await coverage_of(session)
+        return cls(golden, coverage, sessions, type_keys)
+
+    async def rows(self) -> AsyncIterator[MatrixRow]:
         """A row for each item of the golden tenant, collection by collection."""
         for type_key in self.type_keys:
             if self._golden.covered(type_key).state is CoverageState.COMPLETE:
@@ -54,7 +93,7 @@ class Matrix:
             else:
                 continue
             ids = [item.external_id for item in items]
-            columns = [await self._column(one, type_key, ids, sessions) for one in self._others]
+            columns = [await self._column(one, type_key, ids) for one in self._others]
             for item in items:
                 yield MatrixRow(
                     type_key=type_key,
@@ -70,22 +109,22 @@ class Matrix:
             golden=self._golden.tenant,
             asked_at=self._golden.asked_at,
             tenants=[self._tenant(one) for one in self._others],
+            without_inventory=self._without_inventory,
         )
 
-    async def _column(
-        self, other: Side, type_key: str, ids: Sequence[str], sessions: SessionOf
-    ) -> dict[str, MatrixCell]:
+    async def _column(self, compared: _Compared, type_key: str, ids: Sequence[str]) -> dict[str, MatrixCell]:
         """What one tenant has of the golden tenant's items of a collection, by their ids."""
-        tenant_id = other.tenant.tenant_id
-        counts = self._counts[tenant_id][type_key] = Counter()
-        if not other.covered(type_key).is_answered:
-            counts[CellStatus.NOT_COVERED] += len(ids)
-            return dict.fromkeys(ids, MatrixCell(tenant_id=tenant_id, status=CellStatus.NOT_COVERED))
-        cannot_have = other.covered(type_key).state is CoverageState.CANNOT_HAVE
+        tenant_id = compared.tenant.tenant_id
+        counts = compared.counts[type_key] = Counter()
         cells: dict[str, MatrixCell] = {}
-        async with sessions(tenant_id) as session:
-            comparison = Comparison(self._golden, other._replace(session=session), [type_key])
-            async for item in comparison.items():
+        async with self._sessions(tenant_id) as session:
+            other = await side(compared.tenant, session)
+            covered = compared.covered[type_key] = other.covered(type_key)
+            if not covered.is_answered:
+                counts[CellStatus.NOT_COVERED] += len(ids)
+                return dict.fromkeys(ids, MatrixCell(tenant_id=tenant_id, status=CellStatus.NOT_COVERED))
+            cannot_have = covered.state is CoverageState.CANNOT_HAVE
+            async for item in Comparison(self._golden, other, [type_key]).items():
                 if item.status is Status.ONLY_THERE:
                     counts[_EXTRA] += 1
                     continue
@@ -94,25 +133,26 @@ class Matrix:
                 counts[cell.status] += len(item.here)
                 # Of several that one cannot tell apart, so many are more than the golden tenant has.
                 counts[_EXTRA] += max(0, len(item.there) - len(item.here))
+            compared.referenced |= {one.type_key: one for one in referenced(self._golden, other)}
         return cells
 
-    def _tenant(self, other: Side) -> MatrixTenant:
-        counts = self._counts[other.tenant.tenant_id]
+    def _tenant(self, compared: _Compared) -> MatrixTenant:
         return MatrixTenant(
-            tenant_id=other.tenant.tenant_id,
-            name=other.tenant.name,
-            counts=CellCounts(**sum(counts.values(), Counter())),
+            tenant_id=compared.tenant.tenant_id,
+            name=compared.tenant.name,
+            counts=CellCounts(**sum(compared.counts.values(), Counter())),
             collections=[
                 MatrixCollection(
                     type_key=key,
                     golden=self._golden.covered(key),
-                    tenant=other.covered(key),
-                    is_compared=self._golden.covered(key).is_answered and other.covered(key).is_answered,
-                    counts=CellCounts(**counts.get(key, Counter())),
+                    tenant=covered,
+                    is_compared=self._golden.covered(key).is_answered and covered.is_answered,
+                    counts=CellCounts(**compared.counts.get(key, Counter())),
                 )
                 for key in self.type_keys
+                for covered in [compared.covered.get(key) or SideCoverage.of(None)]
             ],
-            referenced=referenced(self._golden, other),
+            referenced=[compared.referenced[key] for key in sorted(compared.referenced)],
         )
 
 

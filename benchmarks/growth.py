@@ -17,7 +17,7 @@ import hashlib
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -182,7 +182,7 @@ def observation(number: int, edition: int = 0) -> Observation:
     )
 
 
-def fill(url: str, size: int, tenant_id: UUID = TENANT) -> None:
+def fill(url: str, size: int, tenant_id: UUID = TENANT, observed: Callable[[int], Observation] = observation) -> None:
     """Gives a tenant so many items, each with a version and its document, and run records. A few are missing."""
     run_id, seen_at = uuid4(), datetime.now(UTC)
     earlier = seen_at - timedelta(days=RUNS_OF_A_TENANT)
@@ -201,7 +201,7 @@ def fill(url: str, size: int, tenant_id: UUID = TENANT) -> None:
         cursor.execute(_FILL_COVERAGE, filled_runs)
         for start in range(0, size, FILLED_AT_ONCE):
             numbers = range(start, min(start + FILLED_AT_ONCE, size))
-            filled = [observation(number) for number in numbers]
+            filled = [observed(number) for number in numbers]
             seen = [seen_at if number % MISSING_EVERY else earlier for number in numbers]
             _copy(
                 cursor,

@@ -90,7 +90,9 @@ def compare(
     only: Annotated[
         list[Status] | None, typer.Option("--only", help="Only items of which that is said; may be repeated.")
     ] = None,
-    fields: Annotated[bool, typer.Option("--fields", help="Show the fields that are different.")] = False,
+    fields: Annotated[
+        bool, typer.Option("--fields", help="Show the fields that differ, and the ids without a meaning.")
+    ] = False,
     html: HtmlOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -170,9 +172,13 @@ class _Tenants:
         """A session of one tenant."""
         return self._database.tenant(tenant_id, read_only=True, snapshot=True)
 
+    def named(self, tenant_id: UUID) -> TenantRecord:
+        """A tenant with its name."""
+        return TenantRecord(tenant_id=tenant_id, name=self._names.of(tenant_id))
+
     async def side(self, tenant_id: UUID, session: AsyncSession) -> Side:
         """One side of a comparison."""
-        return await side(TenantRecord(tenant_id=tenant_id, name=self._names.of(tenant_id)), session)
+        return await side(self.named(tenant_id), session)
 
 
 async def _pair(
@@ -250,6 +256,14 @@ def _print_item(item: ItemComparison, *, fields: bool) -> None:
                 else f"{output.short_value(field.before)} | {output.short_value(field.after)}"
             )
             output.stdout.print(Text.assemble("    ", (output.printable(field.path), "bold"), f": {said}"))
+        for where, unresolved in (("here", item.unresolved_here), ("there", item.unresolved_there)):
+            for one in unresolved:
+                output.stdout.print(
+                    f"    {where} not translated: {output.printable(one.path)}: {output.printable(one.target_id)}"
+                    f" ({' or '.join(one.target_types)}: {str(one.reason).replace('_', ' ')})",
+                    style="dim",
+                    markup=False,
+                )
 
 
 async def _matrix(
@@ -263,12 +277,10 @@ async def _matrix(
     shown: list[MatrixRow] = []
     wanted = {str(cell) for status in how.only or () for cell in _CELLS_OF.get(status, (status,))}
     async with _Tenants(settings) as tenants, tenants.session(golden) as held:
-        columns = []
-        for other in others:
-            async with tenants.session(other) as session:
-                columns.append(await tenants.side(other, session))
-        matrix = Matrix(await tenants.side(golden, held), columns, type_keys)
-        async for row in matrix.rows(tenants.session):
+        matrix = await Matrix.of(
+            await tenants.side(golden, held), [tenants.named(one) for one in others], tenants.session, type_keys
+        )
+        async for row in matrix.rows():
             if how.only and not any(str(cell.status) in wanted for cell in row.cells):
                 continue
             if how.as_json:
@@ -283,7 +295,10 @@ async def _matrix(
         write_html(how.html, matrix_page(record, shown, collection_titles()))
     else:
         _print_matrix(record, shown)
-    return _is_complete([one.is_compared for tenant in record.tenants for one in tenant.collections])
+    for tenant in record.without_inventory:
+        output.stderr.print(f"no run of {tenant.name} has completed: it has no column", style="yellow", markup=False)
+    compared = [one.is_compared for tenant in record.tenants for one in tenant.collections]
+    return _is_complete(compared) and not record.without_inventory
 
 
 def _is_complete(compared: Sequence[bool]) -> bool:

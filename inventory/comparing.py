@@ -143,12 +143,14 @@ def verdict(here: Independent, there: Independent, rules: Independence) -> Verdi
     found = differences(one, other, ordered=ordered)
     if not found:
         return Verdict(alike, [], uncertain)
+    if any(difference.untold for difference in found):
+        uncertain |= {Uncertainty.HIDDEN_ON_ONE_SIDE}
     doubtful = {doubt.path for doubt in doubts}
     if doubtful:
         one, other = rules.masked(one, doubtful), rules.masked(other, doubtful)
     if Uncertainty.HIDDEN_WITHOUT_KEY in uncertain:
         one, other = without_digits(one), without_digits(other)
-    certain = differences(one, other, ordered=ordered)
+    certain = [difference for difference in differences(one, other, ordered=ordered) if not difference.untold]
     if not certain:
         unresolved = {Uncertainty.UNRESOLVED_REFERENCE} if doubtful else set()
         return Verdict(Status.UNDECIDED, found, uncertain | unresolved)

@@ -278,7 +278,10 @@ class MatrixTenant(BaseModel):
 
 
 class MatrixRecord(BaseModel):
-    """One golden tenant against many, in numbers, and what that rests on."""
+    """One golden tenant against many, in numbers, and what that rests on.
+
+    `without_inventory` are tenants that were asked for and of which no run has completed: they have no cells.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -286,3 +289,4 @@ class MatrixRecord(BaseModel):
     golden: TenantRecord
     asked_at: datetime
     tenants: list[MatrixTenant]
+    without_inventory: list[TenantRecord] = []

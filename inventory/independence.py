@@ -6,6 +6,7 @@ is taken for the same because of it.
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import NamedTuple
@@ -20,7 +21,7 @@ from inventory.canonical import (
     encode,
     is_mark,
 )
-from inventory.references import ReferenceRules, path_of, references, translated
+from inventory.references import ReferenceRules, id_in, path_of, references, translated
 
 OWN_ID = "(own id)"
 TENANT_ID = "(tenant id)"
@@ -60,6 +61,8 @@ class Uncertainty(StrEnum):
     """They hold a secret that Graph does not show."""
     HIDDEN_WITHOUT_KEY = "hidden_without_key"
     """They hold a value that was hidden without a key, so that all such values look alike."""
+    HIDDEN_ON_ONE_SIDE = "hidden_on_one_side"
+    """A value is hidden on one side and stands as it is on the other."""
     NO_DOCUMENT = "no_document"
     """No document of one has been read yet."""
 
@@ -179,10 +182,10 @@ def meaning_text(name: str | None, kind: str | None, says: Mapping[str, JsonValu
     """What an object means: what its properties say, where its collection names such; else its name and kind."""
     if says:
         said = "; ".join(f"{key} {', '.join(_words(value))}" for key, value in says.items())
-        return _shortened(said if kind is None else f"{kind}: {said}")
+        return _readable(said if kind is None else f"{kind}: {said}")
     if not name:
         return None
-    return name if kind is None else f"{name} ({kind})"
+    return _readable(name if kind is None else f"{name} ({kind})")
 
 
 def _words(value: JsonValue) -> list[str]:
@@ -194,10 +197,14 @@ def _words(value: JsonValue) -> list[str]:
     return [value if isinstance(value, str) else encode(value).decode()]
 
 
-def _shortened(text: str) -> str:
-    if len(text) <= MAX_MEANING_LENGTH:
-        return text
-    return f"{text[:MAX_MEANING_LENGTH]}… ({hashlib.sha256(text.encode()).hexdigest()[:16]})"
+def _readable(text: str) -> str:
+    """A text to stand where an id stood: not too long, and none of the words that Graph writes there.
+
+    A group may be called `All`.
+    """
+    if len(text) > MAX_MEANING_LENGTH:
+        text = f"{text[:MAX_MEANING_LENGTH]}… ({hashlib.sha256(text.encode()).hexdigest()[:16]})"
+    return text if id_in(text) == text else json.dumps(text, ensure_ascii=False)
 
 
 def _without(value: JsonValue, own_ids: Mapping[str, str]) -> JsonObject:

@@ -8,7 +8,7 @@ A rule says where ids stand, and in which collections:
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from functools import cache, partial
 from typing import NamedTuple, TypeAlias, cast
@@ -46,6 +46,9 @@ _PREFIX = re.compile(r"(?:email_|push_|managePermissionGrantsFor[A-Za-z]+\.)", r
 """What Graph writes before an id: how a template is sent, whose consent a policy is about."""
 
 _AUDIENCES = {"allDevicesAssignmentTarget": ALL_DEVICES, "allLicensedUsersAssignmentTarget": ALL_USERS}
+
+_OF_USERS = (("conditions", "users", "includeUsers"), ("includeTargets", "id"))
+"""Where a condition, or a method of authentication, names the users that it is for."""
 
 _EXCLUSION_TARGET = "exclusionGroupAssignmentTarget"
 
@@ -99,13 +102,19 @@ def _place(rule: str) -> _Place:
 
 def references(document: JsonObject, rules: ReferenceRules) -> list[Reference]:
     """All references of a document, each once, by path, role and id. The path is the rule's, without its condition."""
-    found = {
-        _reference(rule, holder, target_types, target_id)
-        for rule, target_types in rules.items()
-        for holder, value in _values(document, _place(rule))
-        if (target_id := id_in(value)) is not None
-    }
-    return sorted(found | set(_audiences(document)))
+    found = set(_audiences(document))
+    of_types: dict[str, list[str]] = {}
+    for rule in rules:
+        place = _place(rule)
+        if place.kind is not None:
+            of_types.setdefault(place.kind, []).append(rule)
+        elif place.names[0] in document:
+            found.update(_by_rule(document, rule, rules[rule]))
+    if of_types:
+        for one in _objects(document):
+            for rule in of_types.get(str(one.get(TYPE)), ()):
+                found.update(_by_rule(one, rule, rules[rule]))
+    return sorted(found)
 
 
 def id_in(value: JsonValue) -> str | None:
@@ -164,12 +173,13 @@ def _reference(rule: str, holder: JsonObject, target_types: tuple[str, ...], tar
     return Reference(path, _role(path, holder), target_types, target_id)
 
 
-def _values(document: JsonObject, place: _Place) -> Iterator[tuple[JsonObject, JsonValue]]:
-    """The values where a rule's ids stand, each with the object that holds it."""
-    for start in [document] if place.kind is None else _objects(document):
-        for holder, value in _at(start, {}, list(place.names)):
-            if place.holds(holder):
-                yield holder, value
+def _by_rule(start: JsonObject, rule: str, target_types: tuple[str, ...]) -> Iterator[Reference]:
+    """What a rule finds from an object on."""
+    place = _place(rule)
+    for holder, value in _at(start, place.names):
+        target_id = id_in(value)
+        if target_id is not None and place.holds(holder):
+            yield _reference(rule, holder, target_types, target_id)
 
 
 def _objects(value: JsonValue) -> Iterator[JsonObject]:
@@ -179,20 +189,31 @@ def _objects(value: JsonValue) -> Iterator[JsonObject]:
         one = rest.pop()
         if isinstance(one, dict):
             yield one
-            rest.extend(one.values())
+            rest += [child for child in one.values() if isinstance(child, (dict, list))]
         elif isinstance(one, list):
-            rest.extend(one)
+            rest += one
 
 
-def _at(value: JsonValue, holder: JsonObject, path: list[str]) -> Iterator[tuple[JsonObject, JsonValue]]:
+def _at(value: JsonValue, names: tuple[str, ...]) -> list[tuple[JsonObject, JsonValue]]:
     """The values at a path, each with the object that holds it."""
-    if isinstance(value, list):
-        for member in value:
-            yield from _at(member, holder, path)
-    elif not path:
-        yield holder, value
-    elif isinstance(value, dict):
-        yield from _at(value.get(path[0]), value, path[1:])
+    reached: list[tuple[JsonObject, JsonValue]] = [({}, one) for one in _members(value)]
+    for name in names:
+        reached = [
+            (holder, one)
+            for _, holder in reached
+            if isinstance(holder, dict) and name in holder
+            for one in _members(holder[name])
+        ]
+    return reached
+
+
+def _members(value: JsonValue) -> Iterable[JsonValue]:
+    """The value itself, or what a list holds, and the lists in it."""
+    if not isinstance(value, list):
+        return (value,)
+    if not any(isinstance(member, list) for member in value):
+        return value
+    return [inner for member in value for inner in _members(member)]
 
 
 def _rewritten(
@@ -231,10 +252,10 @@ def _audiences(document: JsonObject) -> Iterator[Reference]:
     """Everyone, where an assignment or a condition names them."""
     for name, value in document.items():
         if name.lower().endswith("assignments"):
-            for _, kind in _at(value, {}, ["target", TYPE]):
+            for _, kind in _at(value, ("target", TYPE)):
                 audience = _AUDIENCES.get(str(kind).rpartition(".")[2])
                 if audience is not None:
                     yield Reference(f"{name}.target", ReferenceRole.INCLUDE, (), audience)
-    for path in ("conditions.users.includeUsers", "includeTargets.id"):
-        if any(value in ("All", "all_users") for _, value in _at(document, {}, path.split("."))):
-            yield Reference(path, ReferenceRole.INCLUDE, (), ALL_USERS)
+    for names in _OF_USERS:
+        if names[0] in document and any(value in ("All", "all_users") for _, value in _at(document, names)):
+            yield Reference(".".join(names), ReferenceRole.INCLUDE, (), ALL_USERS)

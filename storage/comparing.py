@@ -43,23 +43,38 @@ WHERE type_key = :type_key AND absent_from IS NULL
 ORDER BY external_id
 """)
 
+# Both are looked up row by row, whatever the planner believes of the tables' sizes: where it takes a collection that
+# has just been read for a small one, it reads all of the tenant's versions for each batch.
 _DOCUMENTS = text("""
-SELECT external_id, v.details_complete, body
-FROM inventory_item AS item
-JOIN item_version AS v USING (tenant_id, type_key, external_id, version_number)
-JOIN document AS d ON (d.tenant_id, d.content_hash) = (v.tenant_id, v.content_hash)
-WHERE type_key = :type_key AND external_id = ANY (:external_ids)
-ORDER BY external_id
+SELECT wanted.external_id, v.details_complete, d.body
+FROM unnest(CAST(:external_ids AS text[])) AS wanted (external_id)
+CROSS JOIN LATERAL (
+    SELECT version_number FROM inventory_item AS one
+    WHERE (one.type_key, one.external_id) = (:type_key, wanted.external_id) LIMIT 1
+) AS item
+CROSS JOIN LATERAL (
+    SELECT details_complete, content_hash FROM item_version AS one
+    WHERE (one.type_key, one.external_id, one.version_number) = (:type_key, wanted.external_id, item.version_number)
+    LIMIT 1
+) AS v
+CROSS JOIN LATERAL (SELECT body FROM document AS one WHERE one.content_hash = v.content_hash LIMIT 1) AS d
 """)
 
 _TARGETS = text("""
-SELECT item.type_key, item.external_id, item.display_name, meta, absent_from IS NOT NULL AS is_absent, body
+SELECT wanted.type_key, wanted.external_id, display_name, meta, absent_from IS NOT NULL AS is_absent, body
 FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS wanted (type_key, external_id)
-JOIN inventory_item AS item USING (type_key, external_id)
-LEFT JOIN item_version AS v ON item.type_key = ANY (:with_documents)
-    AND (v.tenant_id, v.type_key, v.external_id, v.version_number)
-        = (item.tenant_id, item.type_key, item.external_id, item.version_number)
-LEFT JOIN document AS d ON (d.tenant_id, d.content_hash) = (v.tenant_id, v.content_hash)
+CROSS JOIN LATERAL (
+    SELECT * FROM inventory_item AS one
+    WHERE (one.type_key, one.external_id) = (wanted.type_key, wanted.external_id) LIMIT 1
+) AS item
+LEFT JOIN LATERAL (
+    SELECT content_hash FROM item_version AS one
+    WHERE (one.type_key, one.external_id, one.version_number)
+            = (wanted.type_key, wanted.external_id, item.version_number)
+        AND item.type_key = ANY (:with_documents)
+    LIMIT 1
+) AS v ON true
+LEFT JOIN LATERAL (SELECT body FROM document AS one WHERE one.content_hash = v.content_hash LIMIT 1) AS d ON true
 """)
 
 _SHARED_NAMES = text("""

@@ -30,7 +30,7 @@ from tests.conftest import needs_graph_data
 from tests.real_documents import real_documents
 from tests.storage.support import sync
 
-HERE, THERE, THIRD = UUID(int=21), UUID(int=22), UUID(int=23)
+HERE, THERE, THIRD, FOURTH = UUID(int=21), UUID(int=22), UUID(int=23), UUID(int=24)
 POLICIES, GROUPS, FILTERS = "deviceCompliancePolicies", "groups", "assignmentFilters"
 TYPES = (POLICIES, GROUPS, FILTERS)
 FAILED: tuple[Outcome, ErrorCode | None] = (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)
@@ -239,18 +239,15 @@ async def test_a_comparison_turned_around_says_the_same(
 
 
 async def matrix(database: Database) -> tuple[list[MatrixRow], MatrixRecord]:
-    async with (
-        database.tenant(HERE, read_only=True, snapshot=True) as golden,
-        database.tenant(THERE, read_only=True, snapshot=True) as one,
-        database.tenant(THIRD, read_only=True, snapshot=True) as other,
-    ):
-        sides = [
-            await side(TenantRecord(tenant_id=tenant_id, name=str(tenant_id)), session)
-            for tenant_id, session in ((HERE, golden), (THERE, one), (THIRD, other))
-        ]
-        found = Matrix(sides[0], sides[1:], [POLICIES])
-        rows = [row async for row in found.rows(lambda one: database.tenant(one, read_only=True, snapshot=True))]
-        return rows, found.record()
+    async with database.tenant(HERE, read_only=True, snapshot=True) as golden:
+        here, *others = (TenantRecord(tenant_id=one, name=str(one)) for one in (HERE, THERE, THIRD, FOURTH))
+        found = await Matrix.of(
+            await side(here, golden),
+            others,
+            lambda one: database.tenant(one, read_only=True, snapshot=True),
+            [POLICIES],
+        )
+        return [row async for row in found.rows()], found.record()
 
 
 async def test_a_golden_tenant_against_many_is_a_row_for_each_of_its_items(database: Database) -> None:
@@ -266,6 +263,16 @@ async def test_a_golden_tenant_against_many_is_a_row_for_each_of_its_items(datab
     there, third = record.tenants
     assert (there.counts.same, there.counts.different, there.counts.extra) == (1, 1, 1)
     assert (third.counts.not_covered, third.collections[0].is_compared) == (2, False)
+    assert [one.tenant_id for one in record.without_inventory] == [FOURTH]
+
+
+async def test_what_the_golden_tenant_was_not_read_of_has_no_row_and_is_said(database: Database) -> None:
+    await sync(database, HERE, [], POLICIES, status=RunStatus.FAILED, outcomes={POLICIES: FAILED})
+    await sync(database, THERE, [policy("One")], POLICIES)
+    rows, record = await matrix(database)
+    ((policies,),) = (one.collections for one in record.tenants)
+    assert (rows, policies.is_compared) == ([], False)
+    assert (policies.golden.state, policies.tenant.state) == (CoverageState.NOT_COVERED, CoverageState.COMPLETE)
 
 
 def under_fresh_ids(document: dict[str, Any], number: int) -> dict[str, Any]:

@@ -1,0 +1,113 @@
+"""How long a comparison of two tenants takes.
+
+    python -m benchmarks.comparing [--items 20000] [--rounds 5]
+
+Two tenants with so many compliance policies of the same names, each assigned to two of two thousand groups. Ids are the
+tenant's own, and one policy in a hundred has another value in the second. The time is that of all records of all pairs.
+"""
+
+import argparse
+import time
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from uuid import UUID
+
+import psycopg
+
+from answers.comparing import Comparison, side
+from benchmarks.growth import fill
+from benchmarks.machine import facts, played, spread
+from graph.catalog import load_catalog
+from inventory.comparison_records import TenantRecord
+from inventory.observation import Observation, Observer
+from local.postgres import EmbeddedPostgres
+from process_exit import run_to_exit
+from storage.database import Database
+from storage.schema import upgrade
+
+TENANTS = (UUID(int=71), UUID(int=72))
+POLICIES, GROUPS = "deviceCompliancePolicies", "groups"
+GROUP_COUNT = 2_000
+SETTINGS = 20
+EDITED_EVERY = 100
+
+
+def made_id(tenant: int, kind: str, number: int) -> str:
+    """The id of an object, in no order."""
+    return str(UUID(int=Random(f"{tenant} {kind} {number}").getrandbits(128)))  # noqa: S311 - the same ids each time
+
+
+def observed(groups: Observer, policies: Observer, tenant: int, number: int) -> Observation:
+    """The item of this number in a tenant: a group, or after those a policy of about 1.2 KB."""
+    if number < GROUP_COUNT:
+        return groups.observe({"id": made_id(tenant, "group", number), "displayName": f"Group {number}"})
+    policy_id = made_id(tenant, "policy", number)
+    assigned = [made_id(tenant, "group", number * step % GROUP_COUNT) for step in (1, 7)]
+    return policies.observe(
+        {
+            "@odata.type": "#microsoft.graph.windows10CompliancePolicy",
+            "id": policy_id,
+            "displayName": f"Policy {number}",
+            "edition": tenant if number % EDITED_EVERY == 0 else 0,
+            **{f"setting{one}": one % 3 for one in range(SETTINGS)},
+            "assignments": [
+                {
+                    "id": f"{policy_id}_{one}",
+                    "target": {"@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": one},
+                }
+                for one in assigned
+            ],
+        }
+    )
+
+
+async def measure(url: str, rounds: int) -> None:
+    """Prints the seconds of a comparison."""
+    database = Database(url, pool_size=2)
+    seconds: list[float] = []
+    try:
+        for _ in range(rounds):
+            began = time.perf_counter()
+            async with (
+                database.tenant(TENANTS[0], read_only=True, snapshot=True) as one,
+                database.tenant(TENANTS[1], read_only=True, snapshot=True) as other,
+            ):
+                comparison = Comparison(
+                    await side(TenantRecord(tenant_id=TENANTS[0], name="one"), one),
+                    await side(TenantRecord(tenant_id=TENANTS[1], name="other"), other),
+                    [POLICIES],
+                )
+                told = Counter([str(item.status) async for item in comparison.items()])
+            seconds.append(time.perf_counter() - began)
+    finally:
+        await database.close()
+    print(f"  {dict(told)}: {spread(seconds, 1)} s", flush=True)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.comparing", description=__doc__.splitlines()[0])
+    parser.add_argument("--items", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        with EmbeddedPostgres(Path(folder) / "postgres", durable=False) as postgres:
+            url = postgres.create_database("comparing")
+            upgrade(url)
+            groups, policies = (
+                Observer(load_catalog().collections[key].observation_rules()) for key in (GROUPS, POLICIES)
+            )
+            for number, tenant_id in enumerate(TENANTS):
+                fill(url, GROUP_COUNT + arguments.items, tenant_id, partial(observed, groups, policies, number))
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute("VACUUM (ANALYZE)")
+            print(f"{arguments.items:,} pairs of policies; {facts()}", flush=True)
+            played(lambda: measure(url, arguments.rounds))
+
+
+if __name__ == "__main__":
+    run_to_exit(main)
