@@ -25,7 +25,7 @@ _NOT_TOLD = (Status.AMBIGUOUS, Status.UNDECIDED)
 
 _NOT_READ = {Uncertainty.DETAILS_INCOMPLETE, Uncertainty.NO_DOCUMENT}
 
-_NOT_SHOWN = {Uncertainty.SECRET_NOT_SHOWN, Uncertainty.HIDDEN_WITHOUT_KEY}
+_NOT_SHOWN = {Uncertainty.SECRET_NOT_SHOWN, Uncertainty.HIDDEN_WITHOUT_KEY, Uncertainty.HIDDEN_ON_ONE_SIDE}
 
 
 async def evaluate_against_tenant(

@@ -1,5 +1,6 @@
 """Baselines: what a tenant is held against, with the versions of then pinned."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -93,14 +94,14 @@ _DROP = text("DELETE FROM baseline WHERE name = :name RETURNING name")
 
 _LOCK = text("SELECT name FROM baseline WHERE name = :name FOR UPDATE")
 
+_COLLECTIONS = text("""
+SELECT baseline, type_key, outcome, error_code, run_id, read_at FROM baseline_collection
+WHERE CAST(:name AS text) IS NULL OR baseline = :name
+ORDER BY type_key
+""")
+
 _BASELINES = text("""
 SELECT tenant_id, name, kind, at, run_id, other_tenant_id, set_by, set_at, reason,
-    (
-        SELECT coalesce(jsonb_agg(jsonb_build_object(
-            'type_key', type_key, 'outcome', outcome, 'error_code', error_code, 'run_id', c.run_id, 'read_at', read_at
-        ) ORDER BY type_key), '[]')
-        FROM baseline_collection AS c WHERE c.baseline = b.name
-    ) AS collections,
     (SELECT count(*) FROM item_version_pin WHERE pinned_by = 'baseline ' || b.name) AS pinned,
     gaps.forgotten, gaps.unread, gaps.presumed
 FROM baseline AS b CROSS JOIN LATERAL (
@@ -169,13 +170,13 @@ async def lock_baseline(session: AsyncSession, name: str) -> None:
 
 async def baselines(session: AsyncSession, name: str | None = None) -> list[BaselineRecord]:
     """The tenant's baselines by name; or the one of this name."""
-    return [_record(row) for row in await session.execute(_BASELINES, {"name": name})]
+    collections = await _collections(session, name)
+    return [_record(row, collections[row.name]) for row in await session.execute(_BASELINES, {"name": name})]
 
 
 async def baseline_collections(session: AsyncSession, name: str) -> dict[str, BaselineCollectionRecord]:
     """How far each collection had been read at a baseline's moment."""
-    rows = (await session.execute(_BASELINES, {"name": name})).all()
-    return {one.type_key: one for row in rows for one in _collections(row)}
+    return {one.type_key: one for one in (await _collections(session, name))[name]}
 
 
 async def gaps(session: AsyncSession, name: str) -> list[Gap]:
@@ -188,12 +189,14 @@ def pinned_by(name: str) -> str:
     return f"baseline {name}"
 
 
-def _collections(row: Row[Any]) -> list[BaselineCollectionRecord]:
-    return [BaselineCollectionRecord.model_validate(one) for one in row.collections]
+async def _collections(session: AsyncSession, name: str | None) -> dict[str, list[BaselineCollectionRecord]]:
+    found: dict[str, list[BaselineCollectionRecord]] = defaultdict(list)
+    for row in (await session.execute(_COLLECTIONS, {"name": name})).mappings():
+        found[row["baseline"]].append(BaselineCollectionRecord.model_validate(row))
+    return found
 
 
-def _record(row: Row[Any]) -> BaselineRecord:
-    collections = _collections(row)
+def _record(row: Row[Any], collections: Sequence[BaselineCollectionRecord]) -> BaselineRecord:
     return BaselineRecord(
         tenant_id=row.tenant_id,
         name=row.name,

@@ -97,52 +97,54 @@ class UnreadItem(NamedTuple):
     display_name: str | None
 
 
-# Hashes tell which items are not as they were; only their documents are read. An item whose details could not be read
-# since its list showed something new is left as it was.
+# One pass over the items tells which are not as they were, by the numbers of their versions; only of those the hashes
+# and documents are read. An item whose details could not be read since its list showed something new is left as it was.
 _CANDIDATES = text("""
-WITH pinned AS (
-    SELECT pin.type_key, pin.external_id, v.version_number, v.content_hash, v.details_complete, v.display_name
-    FROM item_version_pin AS pin JOIN item_version AS v USING (tenant_id, type_key, external_id, version_number)
-    WHERE pin.pinned_by = :pinned_by AND pin.type_key = ANY (:type_keys)
+WITH moved AS MATERIALIZED (
+    SELECT item.type_key, item.external_id, pin.version_number AS pinned_version, item.display_name, item.meta,
+        item.version_number AS version, item.content_hash AS hash_now, item.absent_from, item.last_seen_at,
+        CASE WHEN pin.version_number IS NULL THEN item.first_seen_at ELSE item.content_changed_at END AS since
+    FROM inventory_item AS item LEFT JOIN item_version_pin AS pin
+        ON pin.pinned_by = :pinned_by AND (pin.type_key, pin.external_id) = (item.type_key, item.external_id)
+    WHERE item.type_key = ANY (:type_keys) AND CASE
+        WHEN pin.version_number IS NULL THEN item.absent_from IS NULL
+        WHEN item.absent_from IS NOT NULL THEN true
+        ELSE pin.version_number <> item.version_number AND item.content_observed_at IS NULL
+    END
 ),
 candidate AS (
-    SELECT pinned.type_key, pinned.external_id, pinned.version_number AS pinned_version,
-        pinned.content_hash AS hash_before, pinned.details_complete AS whole_before,
-        coalesce(item.display_name, pinned.display_name) AS display_name, item.meta, item.version_number AS version,
-        item.content_hash AS hash_now, item.absent_from, item.content_changed_at AS since, item.last_seen_at
-    FROM pinned JOIN inventory_item AS item USING (type_key, external_id)
+    SELECT moved.*, pinned.content_hash AS hash_before, pinned.details_complete AS whole_before,
+        pinned.display_name AS name_before
+    FROM moved LEFT JOIN LATERAL (
+        SELECT * FROM item_version AS one
+        WHERE (one.type_key, one.external_id, one.version_number)
+            = (moved.type_key, moved.external_id, moved.pinned_version) LIMIT 1
+    ) AS pinned ON true
     WHERE CASE
-        WHEN item.absent_from IS NOT NULL THEN NOT EXISTS (
+        WHEN pinned_version IS NULL OR absent_from IS NOT NULL THEN NOT EXISTS (
             SELECT FROM baseline_gap AS gap WHERE (gap.baseline, gap.type_key, gap.external_id)
-                = (:baseline, pinned.type_key, pinned.external_id)
+                = (:baseline, moved.type_key, moved.external_id)
         )
-        ELSE item.content_hash <> pinned.content_hash AND item.content_observed_at IS NULL
+        ELSE hash_now <> pinned.content_hash
     END
-    UNION ALL
-    SELECT item.type_key, item.external_id, 0, NULL, NULL, item.display_name, item.meta, item.version_number,
-        item.content_hash, NULL, item.first_seen_at, item.last_seen_at
-    FROM inventory_item AS item
-    WHERE item.type_key = ANY (:type_keys) AND item.absent_from IS NULL
-        AND NOT EXISTS (
-            SELECT FROM pinned WHERE (pinned.type_key, pinned.external_id) = (item.type_key, item.external_id)
-        )
-        AND NOT EXISTS (
-            SELECT FROM baseline_gap AS gap WHERE (gap.baseline, gap.type_key, gap.external_id)
-                = (:baseline, item.type_key, item.external_id)
-        )
 )
-SELECT c.type_key, c.external_id, c.display_name, c.meta, c.pinned_version, c.version, c.absent_from,
-    c.whole_before, now.details_complete AS whole_now, c.since, c.last_seen_at, coverage.listed_from,
-    absence.evidence, came_back.at AS came_back_at,
+SELECT c.type_key, c.external_id, coalesce(c.display_name, c.name_before) AS display_name, c.meta,
+    coalesce(c.pinned_version, 0) AS pinned_version, c.version, c.absent_from, c.whole_before,
+    now.details_complete AS whole_now, c.since, c.last_seen_at, coverage.listed_from, absence.evidence,
+    came_back.at AS came_back_at,
     CASE WHEN c.absent_from IS NULL THEN before.body END AS before,
     CASE WHEN c.absent_from IS NULL THEN d.body END AS now
 FROM candidate AS c JOIN collection_coverage AS coverage USING (type_key)
-LEFT JOIN document AS before ON before.content_hash = c.hash_before
-LEFT JOIN item_version AS now
-    ON (now.type_key, now.external_id, now.version_number) = (c.type_key, c.external_id, c.version)
-LEFT JOIN document AS d ON d.content_hash = now.content_hash
-LEFT JOIN item_absence AS absence
-    ON (absence.type_key, absence.external_id, absence.absent_from) = (c.type_key, c.external_id, c.absent_from)
+LEFT JOIN LATERAL (
+    SELECT * FROM item_version AS one
+    WHERE (one.type_key, one.external_id, one.version_number) = (c.type_key, c.external_id, c.version) LIMIT 1
+) AS now ON true
+LEFT JOIN LATERAL (SELECT body FROM document AS one WHERE one.content_hash = c.hash_before LIMIT 1) AS before ON true
+LEFT JOIN LATERAL (SELECT body FROM document AS one WHERE one.content_hash = now.content_hash LIMIT 1) AS d ON true
+LEFT JOIN LATERAL (
+    SELECT evidence FROM item_absence AS one
+    WHERE (one.type_key, one.external_id, one.absent_from) = (c.type_key, c.external_id, c.absent_from) LIMIT 1
+) AS absence ON true
 LEFT JOIN LATERAL (
     SELECT max(came_back_at) AS at FROM item_absence AS one
     WHERE (one.type_key, one.external_id) = (c.type_key, c.external_id)
