@@ -98,7 +98,7 @@ class RunRecordActivities:
             )
             async with self._database.tenant(request.run.tenant_id) as session:
                 status, counts = await runs.finish_run(session, identity, ending)
-                if counts.created:
+                if counts.created or counts.missing:
                     listed = [key for key, one in request.collections.items() if one.outcome is Outcome.COMPLETE]
                     await link_recreated(session, request.run.run_id, listed, self._likenesses)
             await references.catch_up(self._database, request.run.tenant_id, self._rules, within=READING)

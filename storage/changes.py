@@ -74,9 +74,10 @@ class AbsenceFacts(NamedTuple):
     confidence: str
 
 
-# Each of the three reads its own index from where the page before ended, and no further than a page. What the first
+# Each of the four reads its own index from where the page before ended, and no further than a page. What the first
 # complete listing of a collection showed is no news: before it nothing could be compared. An item that was made again
-# under another id in the run that noticed its absence is told once, as the new one.
+# under another id is told once, as the new one: in the run that noticed the absence of the old one, which may have seen
+# the new one before, and then there was no telling that it was none.
 _EVENTS = text("""
 WITH wanted AS (
     SELECT CAST(:since AS timestamptz) AS since, CAST(:until AS timestamptz) AS until,
@@ -99,6 +100,8 @@ SELECT * FROM (
                 SELECT item.first_seen_at > coverage.first_listed_at
                 FROM inventory_item AS item JOIN collection_coverage AS coverage USING (tenant_id, type_key)
                 WHERE (item.type_key, item.external_id) = (v.type_key, v.external_id)
+            ) AND NOT EXISTS (
+                SELECT FROM item_absence AS a WHERE (a.type_key, a.recreated_as) = (v.type_key, v.external_id)
             ))
         ORDER BY v.first_observed_at, v.type_key, v.external_id LIMIT :limit
     )
@@ -117,7 +120,28 @@ SELECT * FROM (
                 WHERE (item.type_key, item.recreates_external_id, item.first_seen_run_id)
                     = (a.type_key, a.external_id, a.run_id)
             )
+            AND NOT EXISTS (
+                SELECT FROM item_version AS v
+                WHERE (v.type_key, v.external_id, v.version_number) = (a.type_key, a.recreated_as, 1)
+            )
         ORDER BY a.noticed_at, a.type_key, a.external_id LIMIT :limit
+    )
+    UNION ALL
+    (
+        SELECT a.noticed_at, a.type_key, a.recreated_as, 'version', a.run_id, 1
+        FROM item_absence AS a, wanted
+        WHERE a.recreated_as IS NOT NULL
+            AND a.noticed_at > :since AND a.noticed_at <= :until AND a.noticed_at >= :after_at
+            AND (a.noticed_at, a.type_key, a.recreated_as, 'version')
+                > (after_at, after_type_key, after_external_id, after_kind)
+            AND (wanted.type_keys IS NULL OR a.type_key = ANY (wanted.type_keys))
+            AND a.type_key <> ALL (wanted.left_out)
+            AND (wanted.run_id IS NULL OR a.run_id = wanted.run_id)
+            AND EXISTS (
+                SELECT FROM item_version AS v
+                WHERE (v.type_key, v.external_id, v.version_number) = (a.type_key, a.recreated_as, 1)
+            )
+        ORDER BY a.noticed_at, a.type_key, a.recreated_as LIMIT :limit
     )
     UNION ALL
     (

@@ -15,6 +15,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
+from inventory.user_errors import UnavailableError, UserError
+
 WORKER_ROLE = "tenant_inventory_worker"
 PORTFOLIO_ROLE = "tenant_inventory_portfolio"
 
@@ -31,15 +33,15 @@ _UNAVAILABLE_CLASSES = ("08", "53", "57", "58")
 """SQLSTATE classes: connection exception, insufficient resources, operator intervention, system error."""
 
 
-class DatabaseUrlError(ValueError):
+class DatabaseUrlError(UserError):
     """DATABASE_URL is not a PostgreSQL URL; the message does not repeat it, since it holds a password."""
 
 
-class StorageUnavailableError(Exception):
+class StorageUnavailableError(UnavailableError):
     """PostgreSQL cannot be reached or is going away; the same call may succeed later."""
 
 
-class StorageNotReadyError(Exception):
+class StorageNotReadyError(UnavailableError):
     """The database answers, but its migrations have not been applied."""
 
 

@@ -338,6 +338,14 @@ class ItemAbsence(Base):
             "came_back_at",
             postgresql_where=text("came_back_at IS NOT NULL"),
         ),
+        Index(
+            "item_absence_recreated_as",
+            "tenant_id",
+            "type_key",
+            "recreated_as",
+            postgresql_where=text("recreated_as IS NOT NULL"),
+        ),
+        Index("item_absence_recreated", "tenant_id", "noticed_at", postgresql_where=text("recreated_as IS NOT NULL")),
         {"comment": "from when to when a complete listing did not show an item"},
     )
 
@@ -354,6 +362,9 @@ class ItemAbsence(Base):
     confidence: Mapped[str]
     came_back_at: Mapped[datetime | None]
     came_back_run_id: Mapped[UUID | None]
+    recreated_as: Mapped[str | None] = mapped_column(
+        comment="the id under which it was made again, where a run before this one had seen that already"
+    )
 
 
 class AuditedObject(Base):

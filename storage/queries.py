@@ -12,12 +12,13 @@ from inventory.missing import CollectionCoverage, RunCoverage, State, item_state
 from inventory.outcomes import Counts, Outcome, RunStatus
 from inventory.records import CollectionRecord, ItemRecord, RunRecord
 from inventory.selection import Selection
+from inventory.user_errors import UserError
 from storage.models import COUNT_NAMES
 
 ROWS_AT_A_TIME = 500
 
 
-class UnknownSelectionError(ValueError):
+class UnknownSelectionError(UserError):
     """No run of the tenant has such a selection hash, or several begin like it."""
 
 

@@ -122,6 +122,30 @@ async def test_an_item_made_again_under_another_id_is_told_as_one_change(databas
     )
 
 
+async def test_what_a_faulty_run_saw_before_the_old_one_was_missed_is_told_as_one_change_in_the_end(
+    database: Database, feed: Feed
+) -> None:
+    await sync(database, TENANT, [policy("1"), policy("9", level=9)], A)
+    await feed.told()
+    whole = Feed(database)
+    await whole.told()
+    await sync(database, TENANT, [policy("2")], A, status=RunStatus.PARTIAL, outcomes=FAILED)
+    assert await feed.told() == [(ChangeKind.APPEARED, "2")], "that it is none cannot be told yet"
+    clean = await begin(database, TENANT, A)
+    await land(database, TENANT, clean, [policy("2"), policy("9", level=9)])
+    await end(database, TENANT, clean)
+    for reader in (feed, whole):
+        (made_again,) = await reader.news()
+        assert (made_again.kind, made_again.external_id, made_again.recreates_external_id, made_again.run_id) == (
+            ChangeKind.RECREATED,
+            "2",
+            "1",
+            clean.run_id,
+        )
+    await sync(database, TENANT, [policy("1"), policy("2"), policy("9", level=9)], A)
+    assert await feed.told() == [(ChangeKind.CAME_BACK, "1")]
+
+
 async def test_a_faulty_run_delays_changes_and_invents_none(database: Database, feed: Feed) -> None:
     await sync(database, TENANT, [policy("1"), policy("2")], A)
     await feed.told()

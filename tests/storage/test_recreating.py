@@ -72,6 +72,23 @@ async def test_nothing_is_gone_of_a_collection_that_was_not_read_to_its_end(data
     assert await links(database) == {}
 
 
+async def test_what_an_incomplete_run_saw_is_linked_by_the_run_that_notices_what_is_gone(database: Database) -> None:
+    old, new = observation("a", OLD, displayName="same"), observation("a", NEW, displayName="same")
+    outcomes: dict[str, tuple[Outcome, ErrorCode | None]] = {"a": (Outcome.INCOMPLETE, ErrorCode.GRAPH_UNAVAILABLE)}
+    await sync(database, TENANT, [old, observation("a", OLDER, displayName="another")], "a")
+    await sync(database, TENANT, [new], "a", status=RunStatus.PARTIAL, outcomes=outcomes)
+    await sync(database, TENANT, [new, observation("a", OLDER, displayName="another")], "a")
+    assert await links(database) == {NEW: OLD}
+
+
+async def test_a_copy_whose_original_is_deleted_later_is_not_made_again(database: Database) -> None:
+    old, new = observation("a", OLD, displayName="same"), observation("a", NEW, displayName="same")
+    await sync(database, TENANT, [old], "a")
+    await sync(database, TENANT, [old, new], "a")
+    await sync(database, TENANT, [new], "a")
+    assert await links(database) == {}
+
+
 async def test_a_whole_tenant_that_was_made_again_is_linked(database: Database) -> None:
     names = [f"item {number % (AT_ONCE // 2)}" for number in range(AT_ONCE * 3)]
     for _ in range(2):
