@@ -7,12 +7,13 @@ what is wrong is said in one line.
 import os
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from temporalio.envconfig import ClientConfig
+
+from inventory.user_errors import UserError
 
 CHECKOUT = Path(__file__).resolve().parent
 TEMPORAL_NAMES = (
@@ -25,7 +26,7 @@ TEMPORAL_NAMES = (
 """Read by `temporalio.envconfig`, as are all that begin with `TEMPORAL_TLS` and `TEMPORAL_GRPC_META`."""
 
 
-class ConfigurationError(ValueError):
+class ConfigurationError(UserError):
     """What is wrong with the configuration and what to do about it, in one line, without any secret."""
 
 
@@ -128,17 +129,12 @@ def _first_problem(error: ValidationError) -> str:
     return f"{name}: {problem['msg'].removeprefix('Value error, ')}"
 
 
-def temporal_connect_config() -> dict[str, Any]:
-    """The keyword arguments of `temporalio.client.Client.connect`, from Temporal's own environment configuration.
+def environment() -> dict[str, str]:
+    """What the environment and the files say, the environment winning: for what reads its own names.
 
     Raises `ConfigurationError`.
     """
-    environment: dict[str, str] = {}
+    found: dict[str, str] = {}
     for path in env_files():
-        environment.update(_read_env_file(path))
-    environment.update(os.environ)
-    try:
-        config = ClientConfig.load_client_connect_config(override_env_vars=environment)
-    except (RuntimeError, ValueError, OSError) as error:
-        raise ConfigurationError(f"Temporal's configuration cannot be read: {error}") from None
-    return {"target_host": "localhost:7233", **config}
+        found.update(_read_env_file(path))
+    return found | os.environ

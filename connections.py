@@ -22,9 +22,12 @@ from temporalio.client import (
 )
 from temporalio.common import SearchAttributeIndexedValueType
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.messages import RetentionInput
+from configuration import ConfigurationError, environment
+from inventory.user_errors import UnavailableError
 from storage.database import Database, StorageNotReadyError, StorageUnavailableError
 from workflows.retention import RETENTION_ID, RetentionWorkflow
 from workflows.search_attributes import ALL, type_name
@@ -36,8 +39,22 @@ _INDEXED_VALUE_TYPES: Mapping[SearchAttributeIndexedValueType, IndexedValueType.
 }
 
 
-class UnreachableError(Exception):
+class UnreachableError(UnavailableError):
     """A server does not answer as it should: which, at what address, and what to do, in one line."""
+
+
+def temporal_connect_config() -> dict[str, Any]:
+    """The keyword arguments of `temporalio.client.Client.connect`, from Temporal's own environment configuration.
+
+    Raises `ConfigurationError`.
+    """
+    try:
+        config = ClientConfig.load_client_connect_config(override_env_vars=environment())
+    except ConfigurationError:
+        raise
+    except (RuntimeError, ValueError, OSError) as error:
+        raise ConfigurationError(f"Temporal's configuration cannot be read: {error}") from None
+    return {"target_host": "localhost:7233", **config}
 
 
 async def connect_temporal(config: Mapping[str, Any]) -> Client:

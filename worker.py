@@ -29,7 +29,7 @@ from activities.run_records import RunLimits, RunRecordActivities
 from activities.sweeping import SweepActivities
 from activities.tenants import TenantsFile
 from activities.upserting import UpsertActivities
-from configuration import ConfigurationError, Settings, load_settings, temporal_connect_config
+from configuration import ConfigurationError, Settings, load_settings
 from connections import (
     UnreachableError,
     check_database,
@@ -37,6 +37,7 @@ from connections import (
     register_search_attributes,
     schedule_retention,
     schedule_sweep,
+    temporal_connect_config,
 )
 from graph.catalog import load_catalog
 from graph.client import GraphClient

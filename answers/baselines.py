@@ -8,12 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from inventory.drift import BaselineKind
 from inventory.drift_records import BaselineRecord
 from inventory.outcomes import COMPLETED_STATUSES
+from inventory.user_errors import UserError
 from storage import queries
 from storage.baselines import NewBaseline, baselines, set_baseline
 from storage.documents import database_time
 
 
-class NoBaselineError(ValueError):
+class NoBaselineError(UserError):
     """What was named cannot be a baseline; the message says why."""
 
 

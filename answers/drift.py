@@ -44,6 +44,7 @@ from inventory.exact_json import decode, encode
 from inventory.naming import field_change
 from inventory.outcomes import Outcome
 from inventory.severity import Severity
+from inventory.user_errors import UserError
 from storage import drift as stored
 from storage.baselines import baseline_collections, baselines, gaps, lock_baseline
 from storage.coverage import coverage
@@ -58,11 +59,11 @@ NEVER_READ = "never_read"
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-class UnknownBaselineError(ValueError):
+class UnknownBaselineError(UserError):
     """The tenant has no baseline of this name."""
 
 
-class UnknownFindingError(ValueError):
+class UnknownFindingError(UserError):
     """No open finding of the tenant has a fingerprint that begins so, or several do."""
 
 

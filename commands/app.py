@@ -1,46 +1,76 @@
-"""The command line, put together."""
+"""The command line, put together. A command's module is loaded when the command is asked for."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_group
 
-from commands.baseline import baseline
-from commands.catalog import catalog
-from commands.changes import changes
-from commands.check import check
-from commands.compare import compare
-from commands.database import database
-from commands.demo import demo
-from commands.dependencies import dangling, dependencies, unassigned
-from commands.drift import drift
-from commands.export import export
-from commands.inventory import items, missing, run, runs
-from commands.limits import limits
-from commands.permissions import permissions
-from commands.portfolio import portfolio
-from commands.retention import retention
-from commands.schedule import schedule
-from commands.sync import cancel, sync
-from commands.versions import diff, show, show_versions
+MODULES: Mapping[str, str] = {
+    "demo": "demo",
+    "catalog": "catalog",
+    "permissions": "permissions",
+    "check": "check",
+    "sync": "sync",
+    "cancel": "sync",
+    "runs": "inventory",
+    "run": "inventory",
+    "items": "inventory",
+    "missing": "inventory",
+    "limits": "limits",
+    "retention": "retention",
+    "versions": "versions:show_versions",
+    "show": "versions",
+    "diff": "versions",
+    "export": "export",
+    "changes": "changes",
+    "compare": "compare",
+    "dependencies": "dependencies",
+    "dangling": "dependencies",
+    "unassigned": "dependencies",
+    "baseline": "baseline",
+    "drift": "drift",
+    "database": "database",
+    "portfolio": "portfolio",
+    "schedule": "schedule",
+}
+"""Each command and group of commands, in the order of the help, and the module that has it (under another name, if said)."""
+
+
+class _Commands(TyperGroup):
+    """The commands, of which only the one that is asked for is loaded."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - Typer's signature
+        """The names, in the order of the help."""
+        return list(MODULES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - Typer's signature
+        """The command of this name; None where there is none."""
+        return _command(cmd_name) if cmd_name in MODULES else None
+
+
+def _command(name: str) -> Any:
+    module, _, attribute = MODULES[name].partition(":")
+    found = getattr(import_module(f"commands.{module}"), attribute or name)
+    alone = typer.Typer(rich_markup_mode=None)
+    if isinstance(found, typer.Typer):
+        alone.add_typer(found, name=name)
+    else:
+        alone.command(name)(found)
+    return get_group(alone).commands[name]
+
 
 app = typer.Typer(
     name="tenant-inventory",
+    cls=_Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Tenant Inventory: what configuration Microsoft 365 tenants hold, when it was last seen, what is missing.",
 )
-for command in (demo, catalog, permissions, check, sync, cancel, runs, run, items, missing, limits, retention):
-    app.command()(command)
-app.command("versions")(show_versions)
-app.command()(show)
-app.command()(diff)
-app.command()(export)
-app.command()(changes)
-app.command()(compare)
-app.command()(dependencies)
-app.command()(dangling)
-app.command()(unassigned)
-app.add_typer(baseline, name="baseline")
-app.add_typer(drift, name="drift")
-app.add_typer(database, name="database")
-app.add_typer(portfolio, name="portfolio")
-app.add_typer(schedule, name="schedule")
+
+
+@app.callback()
+def main() -> None:
+    """Tenant Inventory: what configuration Microsoft 365 tenants hold, when it was last seen, what is missing."""

@@ -9,17 +9,8 @@ from enum import IntEnum
 import typer
 from rich.console import Console
 
-from answers.baselines import NoBaselineError
-from answers.drift import UnknownBaselineError, UnknownFindingError
-from configuration import ConfigurationError
-from connections import UnreachableError
-from graph.catalog import UnknownCategoryError
-from graph.tenants import TenantsFileError, UnknownTenantError
-from graph.trust import TrustError
 from inventory.outcomes import RunStatus
-from inventory.selection import UnknownTypeKeysError
-from storage.database import DatabaseUrlError, StorageNotReadyError, StorageUnavailableError
-from storage.queries import UnknownSelectionError
+from inventory.user_errors import UnavailableError, UserError
 
 
 class ExitCode(IntEnum):
@@ -41,26 +32,8 @@ EXIT_CODE_OF_STATUS = {
 }
 
 
-class UsageError(ValueError):
+class UsageError(UserError):
     """The command cannot be carried out as it was given; the message says how it can."""
-
-
-_WRONG_USAGE = (
-    UsageError,
-    ConfigurationError,
-    DatabaseUrlError,
-    TenantsFileError,
-    UnknownTenantError,
-    TrustError,
-    UnknownCategoryError,
-    UnknownTypeKeysError,
-    UnknownSelectionError,
-    NoBaselineError,
-    UnknownBaselineError,
-    UnknownFindingError,
-)
-
-_UNREACHABLE = (UnreachableError, StorageUnavailableError, StorageNotReadyError)
 
 
 @contextmanager
@@ -71,9 +44,9 @@ def errors_for_people() -> Iterator[None]:
     """
     try:
         yield
-    except _WRONG_USAGE as error:
+    except UserError as error:
         fail(str(error), ExitCode.USAGE)
-    except _UNREACHABLE as error:
+    except UnavailableError as error:
         fail(str(error), ExitCode.UNEXPECTED)
     except KeyboardInterrupt:
         fail("interrupted", ExitCode.UNEXPECTED)

@@ -13,8 +13,8 @@ from commands import output
 from commands.errors import errors_for_people
 from commands.options import JsonOption
 from commands.task_queue import Rate, Rates, read_rates, same_rate, set_rates
-from configuration import Settings, load_settings, temporal_connect_config
-from connections import connect_temporal
+from configuration import Settings, load_settings
+from connections import connect_temporal, temporal_connect_config
 
 REASON = "starter.py limits --apply"
 

@@ -25,8 +25,8 @@ from commands.options import (
 )
 from commands.progress import PortfolioView
 from commands.temporal import requester
-from configuration import Settings, load_settings, temporal_connect_config
-from connections import check_database, connect_temporal
+from configuration import Settings, load_settings
+from connections import check_database, connect_temporal, temporal_connect_config
 from graph.tenants import load_tenants
 from inventory.outcomes import RunStatus
 from inventory.portfolio import MOST_TENANTS, PortfolioCounts, PortfolioRecord, TenantChoice

@@ -39,8 +39,8 @@ from commands.portfolio import (
     chosen_tenants,
     summary,
 )
-from configuration import load_settings, temporal_connect_config
-from connections import connect_temporal
+from configuration import load_settings
+from connections import connect_temporal, temporal_connect_config
 from workflows import search_attributes
 from workflows.messages import PortfolioInput, portfolio_workflow_id
 from workflows.portfolio import PortfolioWorkflow

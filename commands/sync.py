@@ -21,8 +21,8 @@ from commands.options import (
     tenant_id_of,
 )
 from commands.progress import RunView
-from configuration import Settings, load_settings, temporal_connect_config
-from connections import check_database, connect_temporal
+from configuration import Settings, load_settings
+from connections import check_database, connect_temporal, temporal_connect_config
 from inventory.error_codes import EXPLANATIONS
 from inventory.outcomes import Counts, RunStatus
 from inventory.records import RunRecord

@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from inventory.portfolio import Tag
+from inventory.user_errors import UserError
 
 
 class Cloud(StrEnum):
@@ -45,11 +46,11 @@ CREDENTIALS = (
 )
 
 
-class TenantsFileError(ValueError):
+class TenantsFileError(UserError):
     """What is wrong with the tenants file and what to do about it, in one line, without any value from it."""
 
 
-class UnknownTenantError(ValueError):
+class UnknownTenantError(UserError):
     """The tenants file has no such tenant; the message names those that it has."""
 
 

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import certifi
 
+from inventory.user_errors import UserError
 
-class TrustError(ValueError):
+
+class TrustError(UserError):
     """GRAPH_CA_FILE is not a CA bundle."""
 
 

@@ -12,6 +12,8 @@ from typing import Annotated
 import rfc8785
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from inventory.user_errors import UserError
+
 TypeKey = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9._]{0,99}$")]
 OptionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 OptionValue = bool | int | str
@@ -23,7 +25,7 @@ def _sorted_unique(value: object) -> object:
     return value
 
 
-class UnknownTypeKeysError(ValueError):
+class UnknownTypeKeysError(UserError):
     """A selection names type keys that the catalog does not know; the message names each, with near matches."""
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from graph.catalog.model import Collection
 from inventory.reading import ReadingRules
+from inventory.user_errors import UserError
 
 _SHARED_TABLES = frozenset({"references"})
 """Tables at the top of a file that all of its entries have, beside what each adds."""
@@ -16,7 +17,7 @@ _SHARED_TABLES = frozenset({"references"})
 _NO_ENTRIES = frozenset({"defaults.toml", "kinds.toml", "severity.toml"})
 
 
-class UnknownCategoryError(ValueError):
+class UnknownCategoryError(UserError):
     """Names the categories that the catalog does not have, and those that it has."""
 
 

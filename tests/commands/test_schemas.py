@@ -137,8 +137,8 @@ def test_each_command_with_json_has_a_row_or_prints_something_else() -> None:
 
 
 def _commands_with_json(command: Any, *path: str) -> Iterator[str]:
-    for name, inner in getattr(command, "commands", {}).items():
-        yield from _commands_with_json(inner, *path, name)
+    for name in command.list_commands(None) if hasattr(command, "list_commands") else ():
+        yield from _commands_with_json(command.get_command(None, name), *path, name)
     if any("--json" in parameter.opts for parameter in command.params):
         yield " ".join(path)
 
