@@ -36,7 +36,7 @@ MODULES: Mapping[str, str] = {
     "portfolio": "portfolio",
     "schedule": "schedule",
 }
-"""Each command and group of commands, in the order of the help, and the module that has it (under another name, if said)."""
+"""Each command, in the order of the help: its module, and what it is called there if otherwise."""
 
 
 class _Commands(TyperGroup):
