@@ -106,6 +106,7 @@ class Editor:
         return [one for one in self._tenant.documents(PATHS[type_key]) if one.get("@odata.type") not in left_out]
 
     def _add(self, type_key: str | None = None) -> Edit:
+        self._number += 1  # Of two that are alike it could not be told which is made again.
         type_key = type_key or self._random.choice(list(PATHS))
         like = self._listed(type_key)[0]
         copied = {name: value for name, value in like.items() if name not in ("id", "createdDateTime")}
