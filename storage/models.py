@@ -31,15 +31,13 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from inventory.drift import BaselineKind, Decision, FindingKind
 from inventory.error_codes import ErrorCode
-from inventory.outcomes import Counts, Outcome, RunStatus
-from inventory.portfolio import PortfolioCounts
+from inventory.outcomes import Outcome, RunStatus
 from inventory.references import ReferenceRole
 from inventory.severity import Severity
+from storage.counts import COUNT_NAMES, PORTFOLIO_COUNT_NAMES
 
 CURRENT_TENANT = text("current_tenant()")
 CLOCK = text("clock_timestamp()")
-COUNT_NAMES: tuple[str, ...] = tuple(Counts.model_fields)
-PORTFOLIO_COUNT_NAMES: tuple[str, ...] = tuple(PortfolioCounts.model_fields)
 
 
 def one_of(column: str, values: type[StrEnum]) -> str:

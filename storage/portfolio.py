@@ -15,7 +15,7 @@ from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
 from inventory.portfolio import PortfolioCounts, PortfolioRecord, TenantChoice, TenantOutcomeRecord
 from inventory.selection import Selection
-from storage.models import PORTFOLIO_COUNT_NAMES
+from storage.counts import PORTFOLIO_COUNT_NAMES
 
 
 class PortfolioIdentity(NamedTuple):

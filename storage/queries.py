@@ -13,7 +13,7 @@ from inventory.outcomes import Counts, Outcome, RunStatus
 from inventory.records import CollectionRecord, ItemRecord, RunRecord
 from inventory.selection import Selection
 from inventory.user_errors import UserError
-from storage.models import COUNT_NAMES
+from storage.counts import COUNT_NAMES
 
 ROWS_AT_A_TIME = 500
 

@@ -14,9 +14,9 @@ from inventory.error_codes import ErrorCode
 from inventory.outcomes import COMPLETED_STATUSES, CollectionResult, Counts, Outcome, RunStatus
 from inventory.selection import Selection
 from storage.absences import mark_absent
+from storage.counts import COUNT_NAMES
 from storage.coverage import record_coverage
 from storage.details import settle
-from storage.models import COUNT_NAMES
 from storage.staging import discard_staged
 
 SLOTS_LOCK = 0x736C6F7473

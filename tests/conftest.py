@@ -62,12 +62,12 @@ def system(graph: SimulatedGraph, temporal: EmbeddedTemporal, database_url: str,
 
 @pytest.fixture
 def empty_database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
-    yield from _database(postgres, "template1")
+    yield from copy_of(postgres, "template1")
 
 
 @pytest.fixture
 def database_url(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[str]:
-    yield from _database(postgres, migrated_template)
+    yield from copy_of(postgres, migrated_template)
 
 
 @pytest.fixture
@@ -77,7 +77,8 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     await database.close()
 
 
-def _database(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
+def copy_of(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
+    """The URL of a copy of a database, which is taken away afterwards."""
     name = f"test_{uuid4().hex}"
     with psycopg.connect(postgres.url, autocommit=True) as connection:
         connection.execute(

@@ -136,7 +136,15 @@ def supervisor_of(state: State) -> Iterator["subprocess.Popen[str]"]:
 
 
 @needs_proc
-@pytest.mark.parametrize("how", ["pipe closed", "SIGINT", "SIGTERM", "SIGKILL"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        "pipe closed",
+        pytest.param("SIGINT", marks=pytest.mark.slow),
+        pytest.param("SIGTERM", marks=pytest.mark.slow),
+        "SIGKILL",
+    ],
+)
 def test_nothing_outlives_the_supervisor_or_its_starter(state: State, how: str) -> None:
     with supervisor_of(state) as supervisor:
         children = descendants(supervisor.pid)

@@ -1,7 +1,9 @@
 """Row-level security: every table and every query, tried from another tenant's transaction."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from uuid import uuid4
 
 import psycopg
@@ -20,6 +22,7 @@ from inventory.outcomes import Counts, Outcome, RunStatus
 from inventory.portfolio import PortfolioCounts, TenantChoice
 from inventory.reading import ReadingRules
 from inventory.selection import Selection
+from local.postgres import EmbeddedPostgres
 from storage import (
     auditing,
     baselines,
@@ -41,6 +44,7 @@ from storage import (
 )
 from storage.database import Database
 from storage.models import Base
+from tests.conftest import copy_of
 from tests.storage.support import LEASE, SLOTS, audit_event, begin, end, identity, land, listed, observation, sync
 
 MINE, THEIRS = uuid4(), uuid4()
@@ -80,8 +84,42 @@ RULES = {"b": ReadingRules({"needs": ("a",)}, assignable=True)}
 READABLE = {"staged_item": "staged_item_of_tenant"}
 
 
+class Filled(NamedTuple):
+    """A database with another tenant's open run, and rows of theirs in every table."""
+
+    database: Database
+    run: runs.RunIdentity
+
+
+@pytest.fixture(scope="module")
+def filled_once(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[tuple[str, runs.RunIdentity]]:
+    """For tests that leave nothing behind."""
+
+    async def fill(url: str) -> runs.RunIdentity:
+        database = Database(url)
+        try:
+            return await _their_run(database)
+        finally:
+            await database.close()
+
+    for url in copy_of(postgres, migrated_template):
+        yield url, asyncio.run(fill(url))
+
+
+@pytest.fixture
+async def filled(filled_once: tuple[str, runs.RunIdentity]) -> AsyncIterator[Filled]:
+    url, run = filled_once
+    database = Database(url)
+    yield Filled(database, run)
+    await database.close()
+
+
 @pytest.fixture
 async def their_run(database: Database) -> runs.RunIdentity:
+    return await _their_run(database)
+
+
+async def _their_run(database: Database) -> runs.RunIdentity:
     """Another tenant's open run, with rows in every table."""
     await sync(database, THEIRS, [observation("b", "7", needs="1")], "b")
     await sync(database, THEIRS, [], "b")
@@ -125,25 +163,25 @@ def test_the_tables_are_these() -> None:
 
 
 @pytest.mark.parametrize("table", sorted(TABLES))
-async def test_no_row_of_another_tenant_is_seen(database: Database, their_run: runs.RunIdentity, table: str) -> None:
+async def test_no_row_of_another_tenant_is_seen(filled: Filled, table: str) -> None:
     statement = text(f"SELECT count(*) FROM {READABLE.get(table, table)}")
-    async with database.tenant(THEIRS) as session:
+    async with filled.database.tenant(THEIRS) as session:
         assert (await session.execute(statement)).scalar_one() > 0
-    async with database.tenant(MINE) as session:
+    async with filled.database.tenant(MINE) as session:
         assert (await session.execute(statement)).scalar_one() == 0
 
 
 @pytest.mark.parametrize("table", sorted(TABLES))
-async def test_no_row_of_another_tenant_is_written(database: Database, their_run: runs.RunIdentity, table: str) -> None:
+async def test_no_row_of_another_tenant_is_written(filled: Filled, table: str) -> None:
     target = READABLE.get(table, table)
     for statement in (f"DELETE FROM {target}", f"UPDATE {target} SET tenant_id = tenant_id"):
         try:
-            async with database.tenant(MINE) as session:
+            async with filled.database.tenant(MINE) as session:
                 result = await session.execute(text(statement))
                 assert result.rowcount == 0  # type: ignore[attr-defined]
         except ProgrammingError as error:
             assert isinstance(error.orig, psycopg.errors.InsufficientPrivilege)
-    async with database.tenant(THEIRS) as session:
+    async with filled.database.tenant(THEIRS) as session:
         assert (await session.execute(text(f"SELECT count(*) FROM {target}"))).scalar_one() > 0
 
 
@@ -191,12 +229,11 @@ INSERTS = {
 
 
 @pytest.mark.parametrize("table", sorted(TABLES))
-async def test_no_row_is_planted_in_another_tenant(database: Database, their_run: runs.RunIdentity, table: str) -> None:
+async def test_no_row_is_planted_in_another_tenant(filled: Filled, table: str) -> None:
+    values = {"theirs": THEIRS, "run_id": filled.run.run_id}
     with pytest.raises(ProgrammingError) as refused:
-        async with database.tenant(MINE) as session:
-            await session.execute(
-                text(f"INSERT INTO {table} {INSERTS[table]}"), {"theirs": THEIRS, "run_id": their_run.run_id}
-            )
+        async with filled.database.tenant(MINE) as session:
+            await session.execute(text(f"INSERT INTO {table} {INSERTS[table]}"), values)
     assert isinstance(refused.value.orig, psycopg.errors.InsufficientPrivilege)
 
 
