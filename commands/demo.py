@@ -155,6 +155,16 @@ def _report(results: list[dict[str, Any]], info: StackInfo, state: State, genera
         f"  simulated Graph  {info.environment['GRAPH_BASE_URL']}",
     ):
         output.stdout.print(line, soft_wrap=True, markup=False)
+    one, other = results[0]["tenant"], results[-1]["tenant"]
+    output.stdout.print("\nTo ask while it runs:")
+    for command in (
+        f"changes {one}",
+        f"baseline set {one} golden --reason 'as agreed'",
+        f"drift {one}",
+        f"dangling {one}",
+        f"compare {one} {other} --html compared.html",
+    ):
+        output.stdout.print(f"  python starter.py {command}", soft_wrap=True, markup=False, highlight=False)
 
 
 def _summary(tenant: str, run: RunRecord) -> tuple[object, ...]:
