@@ -7,10 +7,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from random import Random
 
 GRACE_SECONDS = 15.0
 POLL_SECONDS = 0.05
+SERVER_PORTS = range(20_000, 32_000)
+"""Below those that Linux and the IANA give to connections."""
+
+PORTS_TRIED = 100
 _GUARD = Path(__file__).with_name("guarded.py")
 
 
@@ -103,8 +109,18 @@ class Child:
 def free_port(wanted: int = 0) -> int:
     """A TCP port of 127.0.0.1 that is free now: the wanted one, or any. Raises `PartError` where that one is taken.
 
-    A server whose port is taken must not be started: another one would answer in its place and look ready.
+    A server whose port is taken must not be started: another one would answer in its place and look ready. Any other is
+    of those that no system gives to a connection by itself, which could take it before the server does.
     """
+    if wanted:
+        return _probed(wanted)
+    for port in Random().sample(SERVER_PORTS, PORTS_TRIED):  # noqa: S311 - not a secret
+        with suppress(PartError):
+            return _probed(port)
+    raise PartError(f"none of {PORTS_TRIED} ports of 127.0.0.1 could be had")
+
+
+def _probed(wanted: int) -> int:
     with socket.socket() as probe:
         # As servers do, so that connections that have just ended do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -112,4 +128,4 @@ def free_port(wanted: int = 0) -> int:
             probe.bind(("127.0.0.1", wanted))
         except OSError as error:
             raise PartError(f"port {wanted} of 127.0.0.1 cannot be had: {os.strerror(error.errno or 0)}") from None
-        return int(probe.getsockname()[1])
+    return wanted

@@ -65,9 +65,16 @@ def empty_database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
     yield from copy_of(postgres, "template1")
 
 
-@pytest.fixture
-def database_url(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[str]:
+@pytest.fixture(scope="session")
+def used_again(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[str]:
     yield from copy_of(postgres, migrated_template)
+
+
+@pytest.fixture
+def database_url(used_again: str) -> Iterator[str]:
+    """An inventory without a row. Its schema is not to be changed: the next test has it, too."""
+    yield used_again
+    empty(used_again)
 
 
 @pytest.fixture
@@ -86,6 +93,25 @@ def copy_of(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
         )
         yield _url_of(postgres, name)
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def empty(url: str) -> None:
+    """Ends what still uses a database, and takes all rows away. Making another database takes four times as long."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+        connection.execute("SET session_replication_role = replica")
+        filled = connection.execute(
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+            " AND relname <> 'alembic_version' AND pg_relation_size(oid) > 0"
+        )
+        tables = [sql.Identifier(name) for (name,) in filled]
+        for table in tables:
+            connection.execute(sql.SQL("DELETE FROM {}").format(table))
+        if tables:
+            connection.execute(sql.SQL("VACUUM {}").format(sql.SQL(", ").join(tables)))
 
 
 def _url_of(postgres: EmbeddedPostgres, name: str) -> str:

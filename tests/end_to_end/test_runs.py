@@ -28,6 +28,7 @@ from workflows.messages import sync_workflow_id
 DEVICE_CONFIGURATIONS = "deviceManagement/deviceConfigurations"
 
 
+FEW = ("--type", "deviceConfigurations", "--type", "groups")
 KILLED = (
     "assignmentFilters",
     "configurationPolicies",
@@ -99,7 +100,7 @@ def test_an_item_that_was_made_again_is_linked_to_the_one_before(system: System)
 
 def test_edits_of_the_tenant_show(system: System) -> None:
     system.start_worker()
-    system.sync()
+    system.sync(*FEW)
     documents = system.tenant.documents(DEVICE_CONFIGURATIONS)
     removed, renamed, reassigned, *_ = [document["id"] for document in documents]
     group = system.tenant.documents("groups", "v1.0")[0]["id"]
@@ -109,7 +110,7 @@ def test_edits_of_the_tenant_show(system: System) -> None:
     new = {name: value for name, value in documents[3].items() if name != "id"}
     added = system.tenant.add(DEVICE_CONFIGURATIONS, {**new, "displayName": "New here"})
 
-    record = system.sync()
+    record = system.sync(*FEW)
     assert (record.counts.created, record.counts.missing) == (1, 1)
     assert record.counts.changed in (1, 2), "the assignment may have been the same already"
     by_id = {item.external_id: item for item in system.items("--type", "deviceConfigurations")}
@@ -183,7 +184,7 @@ def test_unknown_properties_never_fail_a_sync(system: System) -> None:
 
 
 def test_two_starts_at_the_same_time_make_one_run(system: System) -> None:
-    starts = [system.popen("sync", system.tenant.name, "--all", "--json") for _ in range(2)]
+    starts = [system.popen("sync", system.tenant.name, *FEW, "--json") for _ in range(2)]
     system.start_worker()
     outputs = [start.communicate(timeout=60) for start in starts]
     assert [start.returncode for start in starts] == [0, 0]
@@ -195,18 +196,18 @@ def test_two_starts_at_the_same_time_make_one_run(system: System) -> None:
 async def test_a_cancelled_run_can_be_started_again_at_once(
     system: System, temporal: EmbeddedTemporal, database_url: str
 ) -> None:
-    started = await asyncio.to_thread(system.starter, "sync", system.tenant.name, "--all", "--no-wait", "--json")
+    started = await asyncio.to_thread(system.starter, "sync", system.tenant.name, *FEW, "--no-wait", "--json")
     queued = started.run()
     assert queued.status is RunStatus.QUEUED
     cancelled = await asyncio.to_thread(
-        system.starter, "cancel", system.tenant.name, "--all", "--reason", "wrong tenant", "--json"
+        system.starter, "cancel", system.tenant.name, *FEW, "--reason", "wrong tenant", "--json"
     )
     assert cancelled.objects() == [{"workflow_id": queued.workflow_id, "run_id": None, "cancel_requested": True}]
     await asyncio.to_thread(system.start_worker)
-    again = await asyncio.to_thread(system.starter, "sync", system.tenant.name, "--all", "--json")
+    again = await asyncio.to_thread(system.starter, "sync", system.tenant.name, *FEW, "--json")
     record = again.run()
     if record.run_id == queued.run_id:
-        record = (await asyncio.to_thread(system.starter, "sync", system.tenant.name, "--all", "--json")).run()
+        record = (await asyncio.to_thread(system.starter, "sync", system.tenant.name, *FEW, "--json")).run()
     assert record.status is RunStatus.SUCCESS
     first = await asyncio.to_thread(system.starter, "run", str(queued.run_id), "--json")
     assert first.code == 5
