@@ -1,11 +1,13 @@
 """The whole product on one machine, to be measured: servers, workers, a simulated Graph in a process of its own."""
 
 import asyncio
+import os
 import platform
 import statistics
 import sys
+import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -56,6 +58,7 @@ class Machine:
         self._settings = settings
         self._stack = ExitStack()
         self._client: Client | None = None
+        self._parts: dict[str, list[int]] = {"workers": []}
 
     def __enter__(self) -> "Machine":
         folder = Path(self._stack.enter_context(TemporaryDirectory()))
@@ -63,6 +66,7 @@ class Machine:
         self._stack.enter_context(self.graph)
         self.database_url = self._database_url or self._empty_database(folder / "postgres")
         self._temporal = self._stack.enter_context(EmbeddedTemporal(folder / "temporal"))
+        self._parts["Temporal"] = [self._temporal.child.pid]
         state = State(folder)
         state.write_tenants(
             [
@@ -89,6 +93,7 @@ class Machine:
     def _empty_database(self, folder: Path) -> str:
         postgres = self._stack.enter_context(EmbeddedPostgres(folder))
         upgrade(postgres.url)
+        self._parts["PostgreSQL"] = [postgres.child.pid]
         return postgres.url
 
     def start_worker(self) -> Child:
@@ -97,7 +102,13 @@ class Machine:
         worker = Child("a worker", [sys.executable, CHECKOUT / "worker.py"], log=log, environment=self._environment)
         self._stack.callback(worker.stop)
         worker.wait_until(lambda: "worker ready" in log.read_text())
+        self._parts["workers"].append(worker.pid)
         return worker
+
+    def processor_seconds(self) -> dict[str, float]:
+        """What each part has taken of a processor until now, with its children; the simulated Graph is this process."""
+        taken = {part: sum(map(_processor_seconds, pids)) for part, pids in self._parts.items()}
+        return {**taken, "simulated Graph": time.process_time()}
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -123,6 +134,17 @@ class Machine:
         if record is None:
             raise LookupError(f"run {run.run_id} has no record")
         return record
+
+
+def _processor_seconds(pid: int) -> float:
+    """What a process and its children have taken of a processor, also those children that have ended (proc(5))."""
+    taken = 0.0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if pid in (int(stat.parent.name), int(fields[1])):
+                taken += sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
+    return taken
 
 
 def facts() -> str:

@@ -45,6 +45,7 @@ class Round(NamedTuple):
     actions: int
     events: int
     requests: float
+    processor_milliseconds: dict[str, float]
 
 
 async def measure(machine: Machine, tenants: Sequence[SimulatedTenant], at_once: int) -> Round:
@@ -53,6 +54,7 @@ async def measure(machine: Machine, tenants: Sequence[SimulatedTenant], at_once:
     chosen = TenantChoice(tenant_ids=tuple(UUID(tenant.id) for tenant in tenants))
     client = await machine.client()
     asked = len(machine.graph.requests(Kind.INNER))
+    taken = machine.processor_seconds()
     began = time.perf_counter()
     result = await client.execute_workflow(
         PortfolioWorkflow.run,
@@ -61,6 +63,9 @@ async def measure(machine: Machine, tenants: Sequence[SimulatedTenant], at_once:
         task_queue=TASK_QUEUE,
     )
     seconds = time.perf_counter() - began
+    milliseconds = {
+        part: (until - taken[part]) / len(tenants) * 1e3 for part, until in machine.processor_seconds().items()
+    }
     if result.status != "success":
         raise SystemExit(f"the portfolio ended as {result.status}: {result.error_codes}")
     requests = (len(machine.graph.requests(Kind.INNER)) - asked) / len(tenants)
@@ -69,7 +74,7 @@ async def measure(machine: Machine, tenants: Sequence[SimulatedTenant], at_once:
     kinds = Counter(event.event_type for event in events)
     activities = kinds[EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED]
     actions = sum(kinds[kind] for kind in ACTIONS)
-    return Round(len(tenants) / seconds, activities, actions, len(events), requests)
+    return Round(len(tenants) / seconds, activities, actions, len(events), requests, milliseconds)
 
 
 def report(title: str, rounds: Sequence[Round]) -> None:
@@ -81,6 +86,11 @@ def report(title: str, rounds: Sequence[Round]) -> None:
         f" requests {spread([one.requests for one in rounds], 1)}",
         flush=True,
     )
+    taken = (
+        f"{part} {spread([one.processor_milliseconds[part] for one in rounds], 0)}"
+        for part in rounds[0].processor_milliseconds
+    )
+    print(f"    milliseconds of a processor: {', '.join(taken)}", flush=True)
 
 
 def main() -> None:
