@@ -143,8 +143,3 @@ async def test_an_id_that_was_never_seen_may_be_asked_about(starter: CommandLine
     done = await starter("dependencies", "groups", str(uuid4()), "--format", "svg")
     assert done.code == 0, done.stderr
     assert "never seen" in done.stdout
-
-
-def test_commands_start_without_the_library_of_graphs() -> None:
-    code = "import sys, commands.app; sys.exit('networkx' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False).returncode == 0
