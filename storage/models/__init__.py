@@ -1,0 +1,12 @@
+"""The tables. Every tenant table has `tenant_id` first in its primary key and row-level security on it.
+
+`portfolio_run` belongs to no tenant, and names some: a transaction that is bound to a tenant sees none of its rows.
+
+`tenant_id` defaults to the tenant that the transaction is bound to (`current_tenant()`), so statements never name
+it. The migrations hold what SQLAlchemy's metadata does not: policies, grants, the role-bound view on staging.
+"""
+
+from storage.models import drift, items, portfolio, references, runs
+from storage.models.base import Base
+
+__all__ = ["Base", "drift", "items", "portfolio", "references", "runs"]

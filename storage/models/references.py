@@ -1,0 +1,64 @@
+"""What items refer to."""
+
+from uuid import UUID
+
+from sqlalchemy import (
+    CheckConstraint,
+    Index,
+    Integer,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from inventory.references import ReferenceRole
+from storage.models.base import CURRENT_TENANT, Base, one_of
+
+
+class ItemReference(Base):
+    """One reference of an item's current version. No foreign key: see migration 0007."""
+
+    __tablename__ = "item_reference"
+    __table_args__ = (
+        CheckConstraint(one_of("role", ReferenceRole), name="role_known"),
+        Index("item_reference_by_target", "tenant_id", "target_id", "target_type_keys"),
+        {"comment": "what the current versions of items refer to"},
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
+    type_key: Mapped[str] = mapped_column(primary_key=True)
+    external_id: Mapped[str] = mapped_column(primary_key=True)
+    position: Mapped[int] = mapped_column(
+        Integer, primary_key=True, comment="its place among the references of the item"
+    )
+    version_number: Mapped[int] = mapped_column(comment="the version that it was read from")
+    path: Mapped[str] = mapped_column(comment="where it stands, as the rule of the catalog says")
+    role: Mapped[str]
+    target_type_keys: Mapped[list[str]] = mapped_column(
+        comment="the collections that the target may belong to; none where it is an audience and no object"
+    )
+    target_id: Mapped[str]
+
+
+class UnreadItem(Base):
+    """An item with a version whose references have not been read yet."""
+
+    __tablename__ = "unread_item"
+    __table_args__ = {  # noqa: RUF012 - SQLAlchemy's own convention
+        "comment": "items with a version whose references have not been read yet"
+    }
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
+    type_key: Mapped[str] = mapped_column(primary_key=True)
+    external_id: Mapped[str] = mapped_column(primary_key=True)
+
+
+class ReferenceRulesOfType(Base):
+    """By which rules the references of a collection's items have last been read."""
+
+    __tablename__ = "reference_rules"
+    __table_args__ = {  # noqa: RUF012 - SQLAlchemy's own convention
+        "comment": "the rules of the catalog that references have last been read by"
+    }
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
+    type_key: Mapped[str] = mapped_column(primary_key=True)
+    rules_hash: Mapped[bytes] = mapped_column(comment="SHA-256: where it differs, all items are read again")

@@ -1,0 +1,227 @@
+"""Runs: what each selected and covered, what it has staged, and what it waits for."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    SmallInteger,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import Outcome, RunStatus
+from storage.counts import COUNT_NAMES
+from storage.models.base import CLOCK, CURRENT_TENANT, Base, one_of
+
+
+class Tenant(Base):
+    """A tenant that has been synced at least once."""
+
+    __tablename__ = "tenant"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
+    name: Mapped[str] = mapped_column(comment="as the tenants file calls it")
+    created_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+
+
+class SyncRun(Base):
+    """One run: its selection, its status, its counts."""
+
+    __tablename__ = "sync_run"
+    __table_args__ = (
+        CheckConstraint(one_of("status", RunStatus), name="status_known"),
+        CheckConstraint("(finished_at IS NULL) = (status IN ('queued', 'running'))", name="finished_iff_ended"),
+        CheckConstraint("(lease_expires_at IS NULL) = (finished_at IS NOT NULL)", name="lease_iff_open"),
+        CheckConstraint("status <> 'running' OR started_at IS NOT NULL", name="running_has_started"),
+        CheckConstraint("selection_hash ~ '^[0-9a-f]{64}$'", name="selection_hash_is_sha256"),
+        CheckConstraint(" AND ".join(f"{name} >= 0" for name in COUNT_NAMES), name="counts_not_negative"),
+        Index(
+            "sync_run_one_open_per_selection",
+            "tenant_id",
+            "selection_hash",
+            unique=True,
+            postgresql_where=text("finished_at IS NULL"),
+        ),
+        Index(
+            "sync_run_latest_completed",
+            "tenant_id",
+            "selection_hash",
+            "started_at",
+            postgresql_where=text("status IN ('success', 'partial', 'failed') AND started_at IS NOT NULL"),
+        ),
+        Index("sync_run_by_id", "run_id", unique=True),
+        Index("sync_run_recent", "tenant_id", "queued_at"),
+        Index("sync_run_recent_overall", "queued_at"),
+        Index("sync_run_open_lease", "lease_expires_at", postgresql_where=text("finished_at IS NULL")),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(
+        ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT
+    )
+    run_id: Mapped[UUID] = mapped_column(primary_key=True, comment="the workflow's first execution run id")
+    workflow_id: Mapped[str]
+    selection_hash: Mapped[str] = mapped_column(comment="SHA-256 of the canonical selection, hexadecimal")
+    selection: Mapped[dict[str, Any]] = mapped_column(comment="the canonical selection")
+    status: Mapped[str] = mapped_column(server_default=RunStatus.QUEUED)
+    queued_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    started_at: Mapped[datetime | None] = mapped_column(comment="when the run got its slot; null if it never did")
+    finished_at: Mapped[datetime | None]
+    lease_expires_at: Mapped[datetime | None] = mapped_column(
+        comment="an open run past this moment is taken for abandoned"
+    )
+    error_codes: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    cancel_requested_by: Mapped[str | None]
+    cancel_reason: Mapped[str | None]
+    pages: Mapped[int] = mapped_column(server_default=text("0"))
+    requests: Mapped[int] = mapped_column(server_default=text("0"))
+    throttled: Mapped[int] = mapped_column(server_default=text("0"))
+    observed: Mapped[int] = mapped_column(server_default=text("0"))
+    created: Mapped[int] = mapped_column(server_default=text("0"))
+    changed: Mapped[int] = mapped_column(server_default=text("0"))
+    unchanged: Mapped[int] = mapped_column(server_default=text("0"))
+    missing: Mapped[int] = mapped_column(server_default=text("0"))
+    invalid: Mapped[int] = mapped_column(server_default=text("0"))
+    errors: Mapped[int] = mapped_column(server_default=text("0"))
+
+
+class SyncRunCollection(Base):
+    """What became of one collection in one run. Until the run ends, its outcome reads `incomplete`."""
+
+    __tablename__ = "sync_run_collection"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "run_id"], ["sync_run.tenant_id", "sync_run.run_id"], ondelete="CASCADE"),
+        CheckConstraint(one_of("outcome", Outcome), name="outcome_known"),
+        CheckConstraint(f"error_code IS NULL OR {one_of('error_code', ErrorCode)}", name="error_code_known"),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
+    run_id: Mapped[UUID] = mapped_column(primary_key=True)
+    type_key: Mapped[str] = mapped_column(primary_key=True)
+    outcome: Mapped[str] = mapped_column(server_default=Outcome.INCOMPLETE)
+    pages: Mapped[int] = mapped_column(server_default=text("0"))
+    items: Mapped[int] = mapped_column(server_default=text("0"))
+    error_code: Mapped[str | None]
+    context: Mapped[dict[str, Any]] = mapped_column(
+        server_default=text("'{}'"), comment="HTTP status, Graph code, request id, named bad objects"
+    )
+
+
+class StagedItem(Base):
+    """An observation on its way into the inventory. Unlogged: a crash loses it, and its wave is read again.
+
+    PostgreSQL refuses COPY into a table with row-level security, so this one has none. The worker's role can only
+    insert here, without naming a tenant, and reads through the view `staged_item_of_tenant`.
+    """
+
+    __tablename__ = "staged_item"
+    __table_args__ = {"prefixes": ["UNLOGGED"]}  # noqa: RUF012 - SQLAlchemy's own convention
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
+    run_id: Mapped[UUID] = mapped_column(primary_key=True)
+    fetch_token: Mapped[UUID] = mapped_column(primary_key=True, comment="one attempt at fetching one wave")
+    type_key: Mapped[str] = mapped_column(primary_key=True)
+    external_id: Mapped[str] = mapped_column(primary_key=True)
+    display_name: Mapped[str | None]
+    meta: Mapped[dict[str, Any]]
+    content_hash: Mapped[bytes]
+    document: Mapped[bytes] = mapped_column(comment="canonical JSON, zstd")
+    document_size: Mapped[int]
+    likeness_hash: Mapped[bytes | None] = mapped_column(comment="written by workers of 0.3.0")
+    list_hash: Mapped[bytes | None]
+    is_whole: Mapped[bool] = mapped_column(comment="false for what a list shows of an item that has details")
+    staged_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+
+
+class PendingItem(Base):
+    """An item of a run whose details are still to be read, or cannot be; it is gone when the run ends."""
+
+    __tablename__ = "pending_item"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "run_id"], ["sync_run.tenant_id", "sync_run.run_id"], ondelete="CASCADE"),
+        {"comment": "items of a run whose details are still to be read"},
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
+    run_id: Mapped[UUID] = mapped_column(primary_key=True)
+    type_key: Mapped[str] = mapped_column(primary_key=True)
+    external_id: Mapped[str] = mapped_column(primary_key=True)
+    shard: Mapped[int] = mapped_column(
+        SmallInteger, comment="from 0 to 15, so that several waves can share a collection"
+    )
+    list_hash: Mapped[bytes]
+    list_document: Mapped[bytes] = mapped_column(comment="what the list shows of the item: canonical JSON, zstd")
+    list_document_size: Mapped[int]
+    progress: Mapped[bytes | None] = mapped_column(
+        comment="the answers so far, and what is still to be asked: JSON, zstd"
+    )
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    failure: Mapped[dict[str, Any] | None] = mapped_column(comment="why its details cannot be read")
+
+
+class CollectionCoverage(Base):
+    """How far one collection has been read: by the latest completed run that selected it, by the latest that could."""
+
+    __tablename__ = "collection_coverage"
+    __table_args__ = (
+        CheckConstraint(one_of("outcome", Outcome), name="outcome_known"),
+        CheckConstraint(
+            "num_nulls(first_listed_at, listed_run_id, listed_from, listed_at, listed_cleanly) IN (0, 5)",
+            name="listed_as_a_whole",
+        ),
+        {"postgresql_with": {"fillfactor": "50"}, "comment": "how far each collection has been read"},
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(
+        ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT
+    )
+    type_key: Mapped[str] = mapped_column(primary_key=True)
+    run_id: Mapped[UUID] = mapped_column(comment="the latest completed run that selected the collection")
+    run_started_at: Mapped[datetime]
+    outcome: Mapped[str]
+    error_code: Mapped[str | None]
+    first_listed_at: Mapped[datetime | None] = mapped_column(comment="when a run first had listed it to its end")
+    listed_run_id: Mapped[UUID | None] = mapped_column(comment="the latest run that listed it to its end")
+    listed_from: Mapped[datetime | None] = mapped_column(comment="when that run started")
+    listed_at: Mapped[datetime | None] = mapped_column(comment="when that run ended")
+    listed_cleanly: Mapped[bool | None] = mapped_column(comment="that run was a success without an error")
+
+
+class MergedWave(Base):
+    """A wave that has been merged, and what the merge did: the answer for an attempt that comes late."""
+
+    __tablename__ = "merged_wave"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "run_id"], ["sync_run.tenant_id", "sync_run.run_id"], ondelete="CASCADE"),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
+    run_id: Mapped[UUID] = mapped_column(primary_key=True)
+    fetch_token: Mapped[UUID] = mapped_column(primary_key=True)
+    result: Mapped[dict[str, Any] | None] = mapped_column(comment="null only inside the merging transaction")
+
+
+class RequestPace(Base):
+    """When Graph may be asked again for one throttle family of the tenant, whichever run or worker asks."""
+
+    __tablename__ = "request_pace"
+    __table_args__ = {  # noqa: RUF012 - SQLAlchemy's own convention
+        "postgresql_with": {"fillfactor": "50"},
+        "comment": "when Graph may be asked again, by throttle family",
+    }
+
+    tenant_id: Mapped[UUID] = mapped_column(
+        ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT
+    )
+    throttle_family: Mapped[str] = mapped_column(primary_key=True)
+    not_before: Mapped[datetime] = mapped_column(
+        server_default=CLOCK, comment="no request of the family before this moment"
+    )
+    held_until: Mapped[datetime] = mapped_column(
+        server_default=CLOCK, comment="a request that has its turn is under way until this moment, at most"
+    )
