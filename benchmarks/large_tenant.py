@@ -1,6 +1,6 @@
 """One large tenant: how near a sync comes to a loop that only reads, hashes and copies.
 
-    python -m benchmarks.large_tenant [--rounds 5] [--kinds generated real] [--items N] [--without-others]
+    python -m benchmarks.large_tenant [--rounds 5] [--kinds generated real] [--items N] [--workers 1] [--without-others]
 
 Three sides read the same pages of the same running simulated Graph into the same PostgreSQL, one after another: the
 bare loop (`benchmarks.bare_loop`), a first sync with one worker, and a second sync that finds nothing changed. Pages
@@ -75,6 +75,7 @@ class Arguments(NamedTuple):
     items: int
     rounds: int
     page_items: int
+    workers: int
 
 
 class Side(NamedTuple):
@@ -281,7 +282,7 @@ def play_rounds(documents: Path, chosen: Sequence[Collection], arguments: Argume
             f" {size / arguments.items:,.0f} bytes an item of a page, made in {time.perf_counter() - began:.0f} s",
             flush=True,
         )
-        with Machine(graph) as machine:
+        with Machine(graph, workers=arguments.workers) as machine:
             one = Round(machine, chosen, dlt_python if number < ROUNDS_OF_OTHERS else None)
 
             async def play(one: Round = one) -> None:
@@ -301,6 +302,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, help="in all collections together (200,000; of real documents 20,000)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--page-items", type=int, default=1000, help="items on a page (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=1, help="worker processes (default: %(default)s)")
     parser.add_argument("--documents", type=Path, default=DOCUMENTS, metavar="FOLDER", help="of the real documents")
     parser.add_argument("--without-others", action="store_true", help="no dlt")
     parser.add_argument("--dlt-python", type=Path, metavar="PATH", help="the Python of an environment that has dlt")
@@ -308,7 +310,7 @@ def main() -> None:
     print(facts())
     with TemporaryDirectory() as made, TemporaryDirectory() as environment:
         for kind in arguments.kinds:
-            asked = Arguments(arguments.items or ITEMS[kind], arguments.rounds, arguments.page_items)
+            asked = Arguments(arguments.items or ITEMS[kind], arguments.rounds, arguments.page_items, arguments.workers)
             if kind == "generated":
                 generate(Path(made), collections(GENERATED))
                 play_rounds(Path(made), collections(GENERATED), asked, None)

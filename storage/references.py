@@ -24,6 +24,9 @@ from storage.database import Database
 ITEMS_AT_A_TIME = 200
 """So many documents are held in memory at once; they may have some megabytes each."""
 
+READERS = 2
+"""So many read side by side: while PostgreSQL finds documents for one, the other takes its own apart."""
+
 _TARGETS_APART = ","
 """No type key holds it."""
 
@@ -96,6 +99,10 @@ FROM unnest(
 ) AS kept (type_key, external_id, position, version_number, path, role, targets, target_id)
 """)
 
+_COLUMNS = (
+    "type_keys", "external_ids", "positions", "version_numbers", "paths", "roles", "targets", "target_ids",
+)  # fmt: skip
+
 _COUNT = text("SELECT count(*) FROM unread_item")
 
 
@@ -154,20 +161,38 @@ async def catch_up(
 ) -> None:
     """Reads all items that are still to be read, in transactions of their own, or those that can be `within` a time.
 
-    `progress` is told how many items have been read so far.
+    With `in_turn` those that others are reading are waited for. `progress` is told how many items have been read.
     """
-    started = monotonic()
+    until = None if within is None else monotonic() + within.total_seconds()
     async with database.tenant(tenant_id) as session:
         await follow_rules(session, rules)
     done = 0
-    while within is None or monotonic() - started < within.total_seconds():
+
+    def is_over() -> bool:
+        return until is not None and monotonic() >= until
+
+    async def read_next(*, in_turn: bool) -> bool:
+        nonlocal done
         async with database.tenant(tenant_id) as session:
             read_now = await read_some(session, rules, in_turn=in_turn)
-        if not read_now and not (in_turn and await _some_left(database, tenant_id)):
-            return
         done += read_now
-        if progress is not None:
+        if progress is not None and read_now:
             progress(done)
+        return read_now > 0
+
+    async def read_what_is_free() -> None:
+        while not is_over() and await read_next(in_turn=False):
+            pass
+
+    readers = [asyncio.create_task(read_what_is_free()) for _ in range(READERS)]
+    try:
+        await asyncio.gather(*readers)
+    finally:
+        for reader in readers:
+            reader.cancel()
+        await asyncio.gather(*readers, return_exceptions=True)
+    while in_turn and not is_over() and (await read_next(in_turn=True) or await _some_left(database, tenant_id)):
+        pass
 
 
 async def _some_left(database: Database, tenant_id: UUID) -> bool:
@@ -178,25 +203,15 @@ async def _some_left(database: Database, tenant_id: UUID) -> bool:
 
 def _read_all(unread: list[_Unread], rules: Mapping[str, ReadingRules]) -> dict[str, list[object]]:
     """The references of the items, as the columns that are written."""
-    columns: dict[str, list[object]] = {
-        name: []
-        for name in (
-            "type_keys",
-            "external_ids",
-            "positions",
-            "version_numbers",
-            "paths",
-            "roles",
-            "targets",
-            "target_ids",
+    rows = [
+        _row(item, position, reference)
+        for item in unread
+        for position, reference in enumerate(
+            read(cast("JsonObject", decode(decompress(item.body))), rules[item.type_key])
         )
-    }
-    for item in unread:
-        document = cast("JsonObject", decode(decompress(item.body)))
-        for position, reference in enumerate(read(document, rules[item.type_key])):
-            for column, value in zip(columns.values(), _row(item, position, reference), strict=True):
-                column.append(value)
-    return columns
+    ]
+    columns = map(list, zip(*rows, strict=True)) if rows else ([] for _ in _COLUMNS)
+    return dict(zip(_COLUMNS, columns, strict=True))
 
 
 def _row(item: _Unread, position: int, reference: Reference) -> tuple[object, ...]:
