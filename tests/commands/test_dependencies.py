@@ -1,7 +1,5 @@
 """`dependencies`, `dangling`, `unassigned` as people and machines see them."""
 
-import subprocess
-import sys
 from pathlib import Path
 from uuid import UUID, uuid4
 
