@@ -251,7 +251,7 @@ def _role(path: str, holder: JsonObject) -> ReferenceRole:
 def _audiences(document: JsonObject) -> Iterator[Reference]:
     """Everyone, where an assignment or a condition names them."""
     for name, value in document.items():
-        if name.lower().endswith("assignments"):
+        if isinstance(value, list) and name.lower().endswith("assignments"):
             for _, kind in _at(value, ("target", TYPE)):
                 audience = _AUDIENCES.get(str(kind).rpartition(".")[2])
                 if audience is not None:
