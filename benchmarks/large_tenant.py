@@ -28,6 +28,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -79,12 +80,16 @@ class Arguments(NamedTuple):
 
 
 class Side(NamedTuple):
-    """What one side took: its own seconds, and the simulated Graph's of processor time meanwhile."""
+    """What one side took: its own seconds, and the simulated Graph's of processor time meanwhile.
+
+    `processor_seconds` are those of the parts of a sync.
+    """
 
     seconds: float
     graph_seconds: float
     items: int
     document_bytes: int = 0
+    processor_seconds: Mapping[str, float] = MappingProxyType({})
 
 
 def collections(type_keys: Sequence[str]) -> list[Collection]:
@@ -209,7 +214,7 @@ class Round:
 
     async def _sync(self, items: int, *, created: bool) -> Side:
         self._checkpoint()
-        processor_seconds = time.process_time()
+        taken = self._machine.processor_seconds()
         began = time.perf_counter()
         selection = Selection(type_keys=tuple(one.type_key for one in self._chosen))
         record = await self._machine.sync(self._tenant, selection)
@@ -217,7 +222,8 @@ class Round:
         counts = record.counts
         if record.status != "success" or (counts.created if created else counts.unchanged) != items:
             raise SystemExit(f"the run ended as {record.status} with {counts}, where the loop has read {items} items")
-        return Side(seconds, time.process_time() - processor_seconds, items)
+        parts = {part: until - taken[part] for part, until in self._machine.processor_seconds().items()}
+        return Side(seconds, parts.pop("simulated Graph"), items, processor_seconds=parts)
 
     def _checkpoint(self) -> None:
         """What an earlier side has left to be written is not the next one's to wait for."""
@@ -248,6 +254,12 @@ def report(rounds: Sequence[Mapping[str, Side]]) -> None:
         if name in GOALS:
             line += f", goal {GOALS[name]}"
         print(f"{line}; the simulated Graph took {graph_seconds:.1f} s of a processor", flush=True)
+        if sides[0].processor_seconds:
+            taken = (
+                f"{part} {spread([side.processor_seconds[part] / side.items * 1e6 for side in sides], 0)}"
+                for part in sides[0].processor_seconds
+            )
+            print(f"  microseconds of a processor an item: {', '.join(taken)}", flush=True)
 
 
 def environment_of_others(folder: Path) -> Path | None:
