@@ -32,7 +32,10 @@ def places(value: Any, path: str = "") -> Iterable[str]:
 
 @cache
 def shown() -> dict[str, frozenset[str]]:
-    """What the documents of each collection have: of the sample tenant, and of the real ones where they are here."""
+    """What the documents of each collection have: of the sample tenant, and of the real ones where they are here.
+
+    The sample tenant keeps assignments apart from the documents.
+    """
     by_path: dict[str, set[str]] = {}
     for path, endpoint in ENDPOINTS.items():
         with suppress(KeyError):  # a view on the documents of others has none of its own
@@ -42,7 +45,10 @@ def shown() -> dict[str, frozenset[str]]:
         for path, real in real_documents():
             by_path.setdefault(path, set()).update(places(real))
     collections = load_catalog().collections.items()
-    return {key: frozenset(by_path.get(one.path.strip("/"), ())) for key, one in collections}
+    return {
+        key: frozenset(by_path.get(one.path.strip("/"), ())) | ({"assignments"} if one.assignable else frozenset())
+        for key, one in collections
+    }
 
 
 def in_scope(rule: SeverityRule) -> set[str]:
