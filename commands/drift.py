@@ -193,7 +193,9 @@ def decide(
         str, typer.Argument(metavar="FINDING", help="The finding's fingerprint, or its beginning.", show_default=False)
     ],
     decision: Annotated[Decision, typer.Option("--as", help="What it is; open takes a decision back.")],
-    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, for those who come later.")],
+    why: Annotated[
+        str, typer.Option("--why", "--reason", metavar="TEXT", help="The reason, for those who come later.")
+    ],
     until: Annotated[
         str | None,
         typer.Option("--until", metavar="DATE", help="It holds through this day (UTC), or up to a time (ISO 8601)."),
