@@ -11,9 +11,8 @@ There are two kinds of items: 200,000 generated ones, about 2 KB each, and 20,00
 folder under other ids; where that folder is not there, they are left out. The simulated Graph makes each page before
 anything is measured and keeps it, so that it takes little of the two cores; how much it took is printed.
 
-The real ones are loaded by dlt too, once into nothing and once more as a merge, in the first two rounds: it takes
-longer than all else together. dlt is installed into an environment of its own for that; where it cannot be had, it is
-left out.
+The real ones are loaded by dlt too, once into nothing and once more as a merge: it takes longer than all else together.
+dlt is installed into an environment of its own for that; where it cannot be had, it is left out.
 """
 
 import argparse
@@ -60,8 +59,6 @@ PROPERTIES = 52
 ITEMS = {"generated": 200_000, "real": 20_000}
 DOCUMENTS = CHECKOUT.parent / "shared" / "graph-data"
 OTHERS = "dlt[postgres]"
-ROUNDS_OF_OTHERS = 2
-
 GOALS = {"first sync": 0.6, "unchanged sync": 0.8}
 
 _DIFFERENCE = f"""
@@ -279,7 +276,7 @@ def environment_of_others(folder: Path) -> Path | None:
 def play_rounds(documents: Path, chosen: Sequence[Collection], arguments: Arguments, dlt_python: Path | None) -> None:
     """So many rounds with these documents, each on a machine of its own."""
     rounds: list[Mapping[str, Side]] = []
-    for number in range(arguments.rounds):
+    for _ in range(arguments.rounds):
         graph = SimulatedGraph(
             documents,
             tenants=1,
@@ -295,7 +292,7 @@ def play_rounds(documents: Path, chosen: Sequence[Collection], arguments: Argume
             flush=True,
         )
         with Machine(graph, workers=arguments.workers) as machine:
-            one = Round(machine, chosen, dlt_python if number < ROUNDS_OF_OTHERS else None)
+            one = Round(machine, chosen, dlt_python)
 
             async def play(one: Round = one) -> None:
                 rounds.append(await one.measure())
