@@ -127,9 +127,12 @@ async def test_what_a_faulty_run_saw_before_the_old_one_was_missed_is_told_as_on
 ) -> None:
     await sync(database, TENANT, [policy("1"), policy("9", level=9)], A)
     await feed.told()
-    whole = Feed(database)
+    whole, of_the_faulty_run = Feed(database), Feed(database)
     await whole.told()
-    await sync(database, TENANT, [policy("2")], A, status=RunStatus.PARTIAL, outcomes=FAILED)
+    await of_the_faulty_run.told()
+    faulty = await begin(database, TENANT, A)
+    await land(database, TENANT, faulty, [policy("2")])
+    await end(database, TENANT, faulty, RunStatus.PARTIAL, FAILED)
     assert await feed.told() == [(ChangeKind.APPEARED, "2")], "that it is none cannot be told yet"
     clean = await begin(database, TENANT, A)
     await land(database, TENANT, clean, [policy("2"), policy("9", level=9)])
@@ -142,6 +145,7 @@ async def test_what_a_faulty_run_saw_before_the_old_one_was_missed_is_told_as_on
             "1",
             clean.run_id,
         )
+    assert await of_the_faulty_run.news(run_id=faulty.run_id) == [], "it is told once"
     await sync(database, TENANT, [policy("1"), policy("2"), policy("9", level=9)], A)
     assert await feed.told() == [(ChangeKind.CAME_BACK, "1")]
 

@@ -266,6 +266,22 @@ async def test_a_golden_tenant_against_many_is_a_row_for_each_of_its_items(datab
     assert [one.tenant_id for one in record.without_inventory] == [FOURTH]
 
 
+async def test_a_tenant_is_covered_as_it_is_when_its_items_are_looked_at(database: Database) -> None:
+    await fill(database, [policy("One")], [policy("One")])
+    async with database.tenant(HERE, read_only=True, snapshot=True) as golden:
+        here, there = (TenantRecord(tenant_id=one, name=str(one)) for one in (HERE, THERE))
+        found = await Matrix.of(
+            await side(here, golden),
+            [there],
+            lambda one: database.tenant(one, read_only=True, snapshot=True),
+            [POLICIES],
+        )
+        await sync(database, THERE, [], POLICIES, status=RunStatus.FAILED, outcomes={POLICIES: FAILED})
+        ((cell,),) = [row.cells async for row in found.rows()]
+    ((policies,),) = (one.collections for one in found.record().tenants)
+    assert (cell.status, policies.is_compared) == (CellStatus.NOT_COVERED, False)
+
+
 async def test_what_the_golden_tenant_was_not_read_of_has_no_row_and_is_said(database: Database) -> None:
     await sync(database, HERE, [], POLICIES, status=RunStatus.FAILED, outcomes={POLICIES: FAILED})
     await sync(database, THERE, [policy("One")], POLICIES)
