@@ -191,7 +191,8 @@ class DetailActivities:
         """Makes the observation of an item that is whole."""
         if not item.reading.is_whole or item.given_up is not None:
             return
-        observations, invalid = self._observers.observer(item.pending.type_key).observe_page([item.reading.whole()])
+        observer = self._observers.observer(item.pending.type_key)
+        observations, invalid = observer.observe_page([item.reading.whole()], with_references=True)
         if invalid:
             context: dict[str, ContextValue] = {"invalid": invalid[0].reason}
             item.given_up = CursorFailure(code=ErrorCode.GRAPH_MALFORMED_RESPONSE, retryable=False, context=context)

@@ -152,7 +152,10 @@ class FetchActivities:
             return _Read(
                 PageResult(type_key=cursor.type_key, next_url=next_url, more_urls=more_urls, failure=link_failure), []
             )
-        observations, invalid = self._observers.observer(cursor.type_key).observe_page(page.items)
+        # A document that lacks its details is not the one that is stored.
+        observations, invalid = self._observers.observer(cursor.type_key).observe_page(
+            page.items, with_references=cursor.is_first_listing and not collection.details
+        )
         parent_id = collection.parent_id_of(cursor.url)
         if parent_id is not None:
             observations = [one._replace(meta={**one.meta, PARENT_ID: parent_id}) for one in observations]

@@ -84,6 +84,8 @@ class PlannedCollection(Message):
     """Whether an item that is not listed is asked for by id. Not so in runs that release 0.1.0 began."""
     detailed: bool = False
     """Whether its items have details that the list does not show. Not so in runs that release 0.2.0 began."""
+    is_first_listing: bool = False
+    """Whether no run has listed it to its end yet: most of its items are new."""
 
 
 class BeginRunResult(Message):
@@ -103,6 +105,8 @@ class CursorRequest(Message):
 
     type_key: str
     url: str
+    is_first_listing: bool = False
+    """Whether most of its items are new, so that it is worth reading what they refer to at once."""
 
 
 class FetchPages(Message):

@@ -28,7 +28,11 @@ class Observers:
     def observer(self, type_key: str) -> Observer:
         """The observer of a collection's objects."""
         if type_key not in self._observers:
-            self._observers[type_key] = Observer(self._rules(type_key), sensitive_key=self._secrecy.key)
+            self._observers[type_key] = Observer(
+                self._rules(type_key),
+                sensitive_key=self._secrecy.key,
+                reading=self._catalog.collections[type_key].reading_rules,
+            )
         return self._observers[type_key]
 
     def canonicalizer(self, type_key: str) -> Canonicalizer:

@@ -1,6 +1,6 @@
 """The activities that open, keep and close a run's record."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -26,6 +26,7 @@ from graph.catalog import Catalog
 from graph.crunching import crunch
 from inventory.outcomes import Outcome
 from storage import references, runs
+from storage.coverage import listed_once
 from storage.database import Database
 from storage.recreating import StoredDocument, link_recreated
 
@@ -70,8 +71,13 @@ class RunRecordActivities:
         async with classified(), beating():
             identity = await self._identity(run)
             async with self._database.tenant(run.tenant_id) as session:
+                listed = await listed_once(session)
                 opening = await runs.open_run(session, identity, self._slots)
-            plan = [self._planned(run.tenant_id, type_key) for type_key in run.selection.type_keys]
+            plan = [self._planned(run.tenant_id, type_key, listed) for type_key in run.selection.type_keys]
+            if opening.state is runs.OpeningState.RUNNING and any(one.is_first_listing for one in plan):
+                # What is read while items are listed is taken where it was read by these rules.
+                async with self._database.tenant(run.tenant_id) as session:
+                    await references.follow_rules(session, self._rules)
             return BeginRunResult(opening=opening.state, ahead=opening.ahead, plan=plan, policy=self._policy)
 
     @activity.defn(name=ActivityName.RENEW_LEASE)
@@ -112,7 +118,7 @@ class RunRecordActivities:
         name = tenant.name if tenant is not None else str(run.tenant_id)
         return runs.RunIdentity(run.run_id, run.workflow_id, run.selection, name)
 
-    def _planned(self, tenant_id: UUID, type_key: str) -> PlannedCollection:
+    def _planned(self, tenant_id: UUID, type_key: str, listed: Collection[str]) -> PlannedCollection:
         collection = self._catalog.collections[type_key]
         return PlannedCollection(
             type_key=type_key,
@@ -122,4 +128,5 @@ class RunRecordActivities:
             wave_limit=collection.throttle_family.wave_limit,
             confirmable=collection.confirmable,
             detailed=bool(collection.details),
+            is_first_listing=type_key not in listed,
         )

@@ -13,8 +13,10 @@ from inventory.canonical import (
     NotANumberError,
     TooDeepError,
     content_hash,
+    encode,
 )
 from inventory.meta import proposed_meta, whitelisted_meta
+from inventory.reading import ReadingRules, ReadReferences, read
 
 MAX_ID_LENGTH = 512
 """Characters of a Graph id; an index row of PostgreSQL holds no more than 2,704 bytes."""
@@ -70,6 +72,7 @@ class Observation(NamedTuple):
 
     The `list_hash` (32 bytes) is that of the list's document with its `change_signs`: as long as it stays, the details
     need not be read again. Only collections that have details have it.
+    The `references` are there where they were asked for.
     """
 
     type_key: str
@@ -80,6 +83,7 @@ class Observation(NamedTuple):
     content_hash: bytes
     document: bytes
     list_hash: bytes | None = None
+    references: ReadReferences | None = None
 
 
 class InvalidObject(NamedTuple):
@@ -96,10 +100,14 @@ class _Invalid(Exception):  # noqa: N818 - control flow inside this module
 
 
 class Observer:
-    """Reads the objects of one collection."""
+    """Reads the objects of one collection, and by `reading` also what they refer to."""
 
-    def __init__(self, rules: ObservationRules, *, sensitive_key: bytes | None = None) -> None:
+    def __init__(
+        self, rules: ObservationRules, *, sensitive_key: bytes | None = None, reading: ReadingRules | None = None
+    ) -> None:
         self._rules = rules
+        self._reading = reading
+        self._reading_hash = b"" if reading is None else reading.hash()
         self._extra_keys = frozenset(rules.meta)
         self._canonicalizer = Canonicalizer(
             volatile=rules.volatile,
@@ -118,7 +126,9 @@ class Observer:
             else None
         )
 
-    def observe_page(self, objects: Sequence[JsonValue]) -> tuple[list[Observation], list[InvalidObject]]:
+    def observe_page(
+        self, objects: Sequence[JsonValue], *, with_references: bool = False
+    ) -> tuple[list[Observation], list[InvalidObject]]:
         """The observations of one page, in its order, and its bad objects.
 
         An id that repeats on the page is observed once, as it was first listed; the repetition is a bad object.
@@ -128,7 +138,7 @@ class Observer:
         seen: set[str] = set()
         for position, candidate in enumerate(objects):
             try:
-                observation = self.observe(candidate)
+                observation = self.observe(candidate, with_references=with_references)
                 if observation.external_id in seen:
                     raise _Invalid(InvalidReason.DUPLICATE_ID)
             except _Invalid as bad:
@@ -138,7 +148,7 @@ class Observer:
                 observations.append(observation)
         return observations, invalid
 
-    def observe(self, candidate: JsonValue) -> Observation:
+    def observe(self, candidate: JsonValue, *, with_references: bool = False) -> Observation:
         """The observation of one Graph object."""
         if not isinstance(candidate, dict):
             raise _Invalid(InvalidReason.NOT_AN_OBJECT)
@@ -149,7 +159,8 @@ class Observer:
         display_name = self._display_name(shown)
         meta = whitelisted_meta(proposed_meta(shown, self._rules.meta), self._extra_keys)
         try:
-            document = self._canonicalizer.canonical(candidate)
+            canonical = self._canonicalizer.canonical_value(candidate)
+            document = encode(canonical)
             list_hash = self._list_hash(candidate)
         except TooDeepError:
             raise _Invalid(InvalidReason.TOO_DEEP) from None
@@ -168,7 +179,12 @@ class Observer:
             content_hash(document),
             document,
             list_hash,
+            self._references(canonical) if with_references else None,
         )
+
+    def _references(self, canonical: JsonObject) -> ReadReferences | None:
+        """What the stored document refers to, not what Graph's does: what is hidden or volatile is no reference."""
+        return None if self._reading is None else ReadReferences(self._reading_hash, read(canonical, self._reading))
 
     def _list_hash(self, candidate: JsonObject) -> bytes | None:
         return None if self._list_canonicalizer is None else content_hash(self._list_canonicalizer.canonical(candidate))

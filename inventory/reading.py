@@ -32,6 +32,13 @@ class ReadingRules(NamedTuple):
         return sha256(orjson.dumps([EDITION, rules, self.assignable], option=orjson.OPT_SORT_KEYS)).digest()
 
 
+class ReadReferences(NamedTuple):
+    """The references of a document, and the hash of the rules by which it was read."""
+
+    rules_hash: bytes
+    references: list[Reference]
+
+
 def read(document: JsonObject, rules: ReadingRules) -> list[Reference]:
     """The references of a document, with the audience that stands for nobody where that is so."""
     found = references(document, rules.references)

@@ -48,6 +48,9 @@ ORDER BY type_key
 """)
 
 
+_LISTED_ONCE = text("SELECT type_key FROM collection_coverage WHERE first_listed_at IS NOT NULL")
+
+
 async def record_coverage(session: AsyncSession, run_id: UUID, *, cleanly: bool) -> None:
     """Takes in what became of the collections of a completed run. `cleanly`: it is a success without an error."""
     await session.execute(_RECORD, {"run_id": run_id, "cleanly": cleanly})
@@ -58,3 +61,8 @@ async def coverage(session: AsyncSession, type_keys: Iterable[str] | None = None
     named = None if type_keys is None else sorted(type_keys)
     rows = (await session.execute(_COVERAGE, {"type_keys": named})).mappings()
     return {row["type_key"]: Coverage.model_validate(row) for row in rows}
+
+
+async def listed_once(session: AsyncSession) -> frozenset[str]:
+    """The collections that some run has listed to their end."""
+    return frozenset((await session.execute(_LISTED_ONCE)).scalars())

@@ -57,6 +57,9 @@ _RECORD = text(
 # What a list shows of an item with details (version 0 here) makes it seen and makes no version.
 # An item that several waves hold is merged as the last of them shows it.
 # A reader that holds an item's row of `unread_item` is waited for (DO UPDATE): it may have read the version before.
+# References that came with the observation are taken for an item's first version, which no reader can be at, where they
+# were read by the rules that its collection follows. Whoever changes these rules waits (FOR SHARE), and looks for what
+# is to be read again after that.
 # `seen` puts the three together, for the planner takes a wave for one row: where it may, it compares each row of one
 # with each of another, which at a thousand rows is most of the merge. A full join can only be hashed or merged. For the
 # same reason what a wave has in the growing tables is looked up row by row (LATERAL … LIMIT): of a table that was small
@@ -64,7 +67,7 @@ _RECORD = text(
 _STAGED = """
 WITH staged AS MATERIALIZED (
     SELECT DISTINCT ON (type_key, external_id) type_key, external_id, display_name, meta, content_hash, document,
-        document_size, list_hash, is_whole, staged_at,
+        document_size, list_hash, is_whole, read_references, rules_hash, staged_at,
         count(*) OVER (PARTITION BY type_key, external_id) AS times
     FROM staged_item_of_tenant
     WHERE run_id = :run_id AND fetch_token = ANY (:fetch_tokens)
@@ -76,7 +79,7 @@ WITH staged AS MATERIALIZED (
 _STAGED_WHOLE = """
 WITH staged AS MATERIALIZED (
     SELECT s.type_key, s.external_id, item.display_name, item.meta || s.meta AS meta, s.content_hash, s.document,
-        s.document_size, s.list_hash, s.is_whole, s.staged_at, 1 AS times
+        s.document_size, s.list_hash, s.is_whole, s.read_references, s.rules_hash, s.staged_at, 1 AS times
     FROM staged_item_of_tenant AS s JOIN inventory_item AS item USING (type_key, external_id)
     WHERE s.run_id = :run_id AND s.fetch_token = ANY (:fetch_tokens)
 ),
@@ -151,6 +154,7 @@ merged AS (
 seen AS MATERIALIZED (
     SELECT type_key, external_id,
         staged.document, staged.document_size, staged.is_whole, staged.list_hash, staged.times,
+        staged.read_references, staged.rules_hash,
         before.details_complete AS complete_before,
         before.list_hash AS list_hash_before, before.details_read_at,
         before.last_seen_at AS seen_before_at, before.last_seen_run_id AS seen_before_by,
@@ -172,9 +176,34 @@ versions AS (
     FROM merged
     WHERE is_new_version
 ),
+rules AS MATERIALIZED (
+    SELECT type_key, rules_hash FROM reference_rules
+    WHERE type_key = ANY (ARRAY(SELECT DISTINCT type_key FROM staged WHERE read_references IS NOT NULL))
+    FOR SHARE
+),
+new AS MATERIALIZED (
+    SELECT type_key, external_id, version_number, read_references,
+        version_number = 1 AND read_references IS NOT NULL AND EXISTS (
+            SELECT FROM rules WHERE (rules.type_key, rules.rules_hash) = (seen.type_key, seen.rules_hash)
+        ) AS is_read
+    FROM seen WHERE is_new_version
+),
+referring AS (
+    INSERT INTO item_reference (
+        type_key, external_id, position, version_number, path, role, target_type_keys, target_id
+    )
+    SELECT type_key, external_id, position, version_number, path, role, target_type_keys, target_id
+    FROM new CROSS JOIN LATERAL json_to_recordset(read_references) AS one (
+        position int, path text, role text, target_type_keys text[], target_id text
+    )
+    WHERE is_read
+    ON CONFLICT (tenant_id, type_key, external_id, position) DO UPDATE SET
+        version_number = excluded.version_number, path = excluded.path, role = excluded.role,
+        target_type_keys = excluded.target_type_keys, target_id = excluded.target_id
+),
 unread AS (
     INSERT INTO unread_item (type_key, external_id)
-    SELECT type_key, external_id FROM merged WHERE is_new_version ORDER BY type_key, external_id
+    SELECT type_key, external_id FROM new WHERE NOT is_read ORDER BY type_key, external_id
     ON CONFLICT (tenant_id, type_key, external_id) DO UPDATE SET external_id = excluded.external_id
 ),
 superseded AS (

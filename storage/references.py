@@ -1,11 +1,13 @@
-"""References: what the current versions of items refer to, read from their documents after these are there.
+"""References: what the current versions of items refer to, read from their documents.
 
-A statement that makes a version leaves its item in `unread_item`; whoever reads it takes it out. So a sync writes no
-more for it than a key, and an unchanged item costs nothing.
+Of the first version of an item they come with the observation, where a collection is listed for the first time or the
+details have just been read, and are merged with it. A statement that makes any other version leaves its item in
+`unread_item`; whoever reads it takes it out. So a sync writes no more for it than a key, and an unchanged item costs
+nothing.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from time import monotonic
 from typing import NamedTuple, cast
@@ -18,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from inventory.canonical import JsonObject
 from inventory.exact_json import decode
 from inventory.reading import ReadingRules, read
+from inventory.references import Reference
 from storage.compression import decompress
 from storage.database import Database
 
@@ -29,19 +32,23 @@ READERS = 2
 
 # Where rules are new or others than before, all items of their collections are read again, once.
 _FOLLOW_RULES = text("""
-WITH rules AS (
+INSERT INTO reference_rules AS known (type_key, rules_hash)
+SELECT type_key, rules_hash FROM (
     SELECT * FROM unnest(CAST(:type_keys AS text[]), CAST(:hashes AS bytea[])) AS rules (type_key, rules_hash)
     EXCEPT SELECT type_key, rules_hash FROM reference_rules
-),
-changed AS (
-    INSERT INTO reference_rules AS known (type_key, rules_hash)
-    SELECT type_key, rules_hash FROM rules ORDER BY type_key
-    ON CONFLICT (tenant_id, type_key) DO UPDATE SET rules_hash = excluded.rules_hash
-    WHERE known.rules_hash <> excluded.rules_hash
-    RETURNING type_key
-)
+) AS others
+ORDER BY type_key
+ON CONFLICT (tenant_id, type_key) DO UPDATE SET rules_hash = excluded.rules_hash
+WHERE known.rules_hash <> excluded.rules_hash
+RETURNING type_key
+""")
+
+# A statement of its own, so that it sees the items of merges that the one before it has waited for: these had read them
+# by the rules of before.
+_READ_AGAIN = text("""
 INSERT INTO unread_item (type_key, external_id)
-SELECT type_key, external_id FROM inventory_item JOIN changed USING (type_key) WHERE version_number > 0
+SELECT type_key, external_id FROM inventory_item
+WHERE type_key = ANY (CAST(:type_keys AS text[])) AND version_number > 0
 ON CONFLICT DO NOTHING
 """)
 
@@ -110,7 +117,9 @@ class _Unread(NamedTuple):
 async def follow_rules(session: AsyncSession, rules: Mapping[str, ReadingRules]) -> None:
     """Sees to it that what was read by other rules is read again."""
     hashes = [one.hash() for one in rules.values()]
-    await session.execute(_FOLLOW_RULES, {"type_keys": list(rules), "hashes": hashes})
+    changed = (await session.execute(_FOLLOW_RULES, {"type_keys": list(rules), "hashes": hashes})).scalars().all()
+    if changed:
+        await session.execute(_READ_AGAIN, {"type_keys": list(changed)})
 
 
 async def count_unread(session: AsyncSession) -> int:
@@ -196,18 +205,21 @@ async def _some_left(database: Database, tenant_id: UUID) -> bool:
 def _read_all(unread: list[_Unread], rules: Mapping[str, ReadingRules]) -> list[dict[str, object]]:
     """The references of the items, as the rows that are written."""
     return [
+        {"type_key": item.type_key, "external_id": item.external_id, "version_number": item.version_number, **row}
+        for item in unread
+        for row in rows_of(read(cast("JsonObject", decode(decompress(item.body))), rules[item.type_key]))
+    ]
+
+
+def rows_of(found: Sequence[Reference]) -> list[dict[str, object]]:
+    """What is written of each reference of an item, beside the item."""
+    return [
         {
-            "type_key": item.type_key,
-            "external_id": item.external_id,
             "position": position,
-            "version_number": item.version_number,
             "path": reference.path,
             "role": reference.role,
             "target_type_keys": reference.target_types,
             "target_id": reference.target_id,
         }
-        for item in unread
-        for position, reference in enumerate(
-            read(cast("JsonObject", decode(decompress(item.body))), rules[item.type_key])
-        )
+        for position, reference in enumerate(found)
     ]

@@ -5,12 +5,14 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Json, Jsonb
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.observation import Observation
+from inventory.reading import ReadReferences
 from storage.compression import compress
+from storage.references import rows_of
 
 _COLUMNS = {
     "run_id": "uuid",
@@ -24,6 +26,8 @@ _COLUMNS = {
     "document_size": "int8",
     "list_hash": "bytea",
     "is_whole": "bool",
+    "read_references": "json",
+    "rules_hash": "bytea",
 }
 
 # Binary, since the text format writes every byte of a document in two.
@@ -62,8 +66,16 @@ async def stage(
                     len(observation.document),
                     observation.list_hash,
                     are_whole or observation.list_hash is None,
+                    *_read(observation.references),
                 )
             )
+
+
+def _read(read: ReadReferences | None) -> tuple[Json | None, bytes | None]:
+    """The references of an item as the merge takes them, and the hash of the rules by which they were read."""
+    if read is None:
+        return None, None
+    return Json(rows_of(read.references), orjson.dumps), read.rules_hash
 
 
 async def discard_staged(session: AsyncSession, run_id: UUID) -> None:

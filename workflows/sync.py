@@ -360,7 +360,14 @@ class SyncWorkflow:
             tenant_id=self._run.tenant_id,
             run_id=self._run.run_id,
             api_version=self._frontier.plan[wave[0].type_key].api_version,
-            cursors=[CursorRequest(type_key=cursor.type_key, url=cursor.url) for cursor in wave],
+            cursors=[
+                CursorRequest(
+                    type_key=cursor.type_key,
+                    url=cursor.url,
+                    is_first_listing=self._frontier.plan[cursor.type_key].is_first_listing,
+                )
+                for cursor in wave
+            ],
             graph_patience=self._frontier.policy.graph_patience,
         )
         names = ", ".join(f"{cursor.type_key} p{cursor.page}" for cursor in wave)

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    JSON,
     CheckConstraint,
     ForeignKey,
     ForeignKeyConstraint,
@@ -136,6 +137,10 @@ class StagedItem(Base):
     list_hash: Mapped[bytes | None]
     is_whole: Mapped[bool] = mapped_column(comment="false for what a list shows of an item that has details")
     staged_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    read_references: Mapped[Any | None] = mapped_column(
+        JSON, comment="what it refers to, as item_reference has it; null where that has not been read"
+    )
+    rules_hash: Mapped[bytes | None] = mapped_column(comment="of the rules that it was read by")
 
 
 class PendingItem(Base):

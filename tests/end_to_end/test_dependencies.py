@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
@@ -14,6 +14,8 @@ from local.simulated_graph import Fault, FaultKind, SimulatedGraph
 from local.temporal import EmbeddedTemporal
 from storage import references
 from tests.end_to_end.system import SEEDS, System
+
+DEVICE_CONFIGURATIONS = "deviceManagement/deviceConfigurations"
 
 SELECTED = (
     "deviceConfigurations",
@@ -50,6 +52,31 @@ def uses_of_groups(system: System) -> Counter[str]:
     """How many references each group has."""
     lines = system.starter("dependencies", system.tenant.name, "--all", "--json").objects()
     return Counter(one["target"]["external_id"] for one in lines if one["target"]["type_keys"] == ["groups"])
+
+
+async def read_with_their_version(system: System) -> dict[tuple[str, str], bool]:
+    """For each item that refers to something, whether that was written in the transaction that wrote its version."""
+    statement = text("""
+        SELECT r.type_key, r.external_id, bool_and(r.xmin = v.xmin) AS together
+        FROM item_reference AS r JOIN item_version AS v USING (tenant_id, type_key, external_id, version_number)
+        GROUP BY r.type_key, r.external_id
+    """)
+    async with system.database() as database, database.tenant(UUID(system.tenant.id), read_only=True) as session:
+        return {(row.type_key, row.external_id): row.together for row in await session.execute(statement)}
+
+
+def test_a_first_listing_brings_references_along_and_a_later_one_has_them_read(referring: System) -> None:
+    selection = ["--type", "deviceConfigurations", "--type", "configurationPolicies"]
+    assert referring.sync(*selection).status is RunStatus.SUCCESS
+    first = asyncio.run(read_with_their_version(referring))
+    assert {type_key for type_key, _ in first} == {"deviceConfigurations", "configurationPolicies"}
+    assert all(first.values())
+
+    document = {**referring.tenant.documents(DEVICE_CONFIGURATIONS)[0], "displayName": "Added"}
+    added = referring.tenant.add(DEVICE_CONFIGURATIONS, {**document, "id": str(uuid4())})
+    assert referring.sync(*selection).counts.created == 1
+    second = asyncio.run(read_with_their_version(referring))
+    assert second == {**first, ("deviceConfigurations", added): False}
 
 
 def test_a_run_reads_references_and_a_deleted_group_dangles(graph: SimulatedGraph, referring: System) -> None:

@@ -1,11 +1,13 @@
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory.canonical import likeness_hash
+from graph.catalog import load_catalog
+from inventory.canonical import JsonObject, likeness_hash
+from inventory.exact_json import decode
 from inventory.meta import COMMON_KEYS, whitelisted_meta
 from inventory.observation import (
     MAX_DOCUMENT_BYTES,
@@ -15,6 +17,9 @@ from inventory.observation import (
     ObservationRules,
     Observer,
 )
+from inventory.reading import ReadingRules, read
+from tests.conftest import needs_graph_data
+from tests.real_documents import real_documents
 
 RULES = ObservationRules(type_key="a", meta={"template_family": ("templateFamily",)})
 OBSERVER = Observer(RULES)
@@ -204,3 +209,32 @@ def test_an_id_field_of_another_name_is_no_part_of_the_likeness() -> None:
     observer = Observer(ObservationRules(type_key="a", id_field="skuId"))
     one, other = (observer.observe({"skuId": own, "units": 5}) for own in ("1", "2"))
     assert likeness(one, id_field="skuId") == likeness(other, id_field="skuId")
+
+
+@needs_graph_data
+def test_references_read_as_a_real_document_is_listed_are_those_of_the_stored_one() -> None:
+    collections = {one.path.lstrip("/"): one for one in load_catalog().collections.values()}
+    found = 0
+    for path, document in real_documents():
+        if path not in collections:
+            continue
+        rules = collections[path].reading_rules
+        observer = Observer(collections[path].observation_rules(), reading=rules)
+        for observed in observer.observe_page([document], with_references=True)[0]:
+            assert observed.references is not None
+            assert observed.references.rules_hash == rules.hash()
+            assert observed.references.references == read(cast("JsonObject", decode(observed.document)), rules)
+            found += len(observed.references.references)
+    assert found > 1000
+
+
+def test_what_is_not_stored_is_no_reference() -> None:
+    rules = ObservationRules(type_key="a", volatile=frozenset({"seen"}), sensitive=frozenset({"secret"}))
+    reading = ReadingRules({"seen": ("groups",), "secret": ("groups",), "kept": ("groups",)}, assignable=False)
+    document: JsonObject = {"id": "1", "seen": "s", "secret": "t", "kept": "k"}
+    observer = Observer(rules, reading=reading)
+    observed = observer.observe(document, with_references=True)
+    assert observed.references is not None
+    assert [one.target_id for one in observed.references.references] == ["k"]
+    assert observer.observe(document).references is None
+    assert Observer(rules).observe(document, with_references=True).references is None

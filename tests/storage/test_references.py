@@ -8,10 +8,10 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from inventory.observation import Observation
+from inventory.observation import Observation, ObservationRules, Observer
 from inventory.outcomes import RunStatus
 from inventory.reading import NOBODY, ReadingRules
-from storage import dependencies, references, versions
+from storage import dependencies, merging, references, staging, versions
 from storage.database import Database
 from storage.dependencies import Edge
 from tests.storage.support import begin, end, land, listed, observation, sync
@@ -22,6 +22,12 @@ RULES = {"policies": ReadingRules({"groupIds": ("groups",), "use": ("groups", "a
 
 def policy(external_id: str = "p", **properties: Any) -> Observation:
     return observation("policies", external_id, **properties)
+
+
+def referring(external_id: str = "p", **properties: Any) -> Observation:
+    """A policy with what it refers to, as the first listing of its collection reads it."""
+    observer = Observer(ObservationRules(type_key="policies"), reading=RULES["policies"])
+    return observer.observe({"id": external_id, **properties}, with_references=True)
 
 
 async def of(database: Database, external_id: str = "p") -> list[tuple[int, str]]:
@@ -116,6 +122,73 @@ async def test_a_version_made_while_its_item_is_being_read_is_read_after_it(
     assert (await of(database), await unread(database)) == ([(1, "old")], 1)
     await catch_up(database)
     assert await of(database) == [(2, "new")]
+
+
+async def rows(database: Database) -> list[tuple[Any, ...]]:
+    """All that is kept."""
+    async with database.tenant(TENANT, read_only=True) as session:
+        found = await session.execute(text("SELECT * FROM item_reference ORDER BY external_id, position"))
+        return [tuple(row) for row in found]
+
+
+async def test_what_comes_with_a_first_version_is_kept_as_a_reader_would(database: Database) -> None:
+    await catch_up(database)
+    await sync(database, TENANT, [referring(groupIds=["b", "a"], use="c"), referring("q"), policy("r")], "policies")
+    assert await unread(database) == 1, "the one that came without"
+    assert await of(database) == [(1, "a"), (1, "b"), (1, "c")]
+    kept = await rows(database)
+    async with database.tenant(TENANT) as session:
+        await session.execute(
+            text("INSERT INTO unread_item (type_key, external_id) VALUES ('policies', 'p'), ('policies', 'q')")
+        )
+    await catch_up(database)
+    assert await rows(database) == kept
+
+
+async def test_what_comes_with_a_later_version_is_left_to_a_reader(database: Database) -> None:
+    await catch_up(database)
+    for group in "ab":
+        await sync(database, TENANT, [referring(groupIds=[group])], "policies")
+    assert (await of(database), await unread(database)) == ([(1, "a")], 1)
+    await catch_up(database)
+    assert await of(database) == [(2, "b")]
+
+
+async def test_what_comes_with_details_is_kept_once_they_make_the_version(database: Database) -> None:
+    await catch_up(database)
+    run = await begin(database, TENANT, "policies")
+    await land(database, TENANT, run, [listed("policies", "p")])
+    whole = referring(groupIds=["a"])._replace(list_hash=listed("policies", "p").list_hash)
+    async with database.tenant(TENANT) as session:
+        await merging.merge_whole(session, run.run_id, uuid4(), [whole])
+    await end(database, TENANT, run)
+    assert (await of(database), await unread(database)) == ([(1, "a")], 0)
+
+
+@pytest.mark.parametrize("followed", [{}, {"policies": ReadingRules({"use": ("groups",)}, assignable=False)}])
+async def test_what_was_read_by_rules_that_are_not_followed_is_read_again(
+    database: Database, followed: dict[str, ReadingRules]
+) -> None:
+    await catch_up(database, followed)
+    await sync(database, TENANT, [referring(groupIds=["a"], use="c")], "policies")
+    assert (await of(database), await unread(database)) == ([], 1)
+
+
+async def test_rules_that_change_while_a_merge_goes_by_them_read_its_items_again(
+    database: Database, database_url: str
+) -> None:
+    await catch_up(database)
+    run = await begin(database, TENANT, "policies")
+    token, others = uuid4(), {"policies": ReadingRules({"use": ("groups",)}, assignable=False)}
+    async with database.tenant(TENANT) as session:
+        await staging.stage(session, run.run_id, token, [referring(groupIds=["a"], use="c")])
+    async with database.tenant(TENANT) as session:
+        await merging.merge(session, run.run_id, token, promised_rows=1)
+        changing = asyncio.create_task(catch_up(database, others))
+        await _until_a_transaction_waits(database_url)
+        assert not changing.done()
+    await changing
+    assert await of(database) == [(1, "c")]
 
 
 async def test_two_readers_share_what_there_is(database: Database, database_url: str) -> None:

@@ -60,6 +60,7 @@ class Script:
     unlisted: dict[str, int] = field(default_factory=dict)
     """Items per collection that the listing did not show; two are answered at a time."""
     confirm_failures: list[CursorFailure] = field(default_factory=list)
+    first_listings: frozenset[str] = frozenset()
     pending: dict[str, int] = field(default_factory=dict)
     """Items per collection whose details are to be read; three of a part are answered at a time."""
     detail_failures: list[CursorFailure | None] = field(default_factory=list)
@@ -94,6 +95,7 @@ class Script:
                 wave_limit=20,
                 confirmable=self.confirmable,
                 detailed=key in self.pending,
+                is_first_listing=key in self.first_listings,
             )
             for key in run.selection.type_keys
         ]

@@ -37,7 +37,7 @@ FIELDS = {
     "ConfirmMissingResult": "collections paced requests",
     "Confirmed": "failure found gone left",
     "CursorFailure": "code context restart retry_after retryable",
-    "CursorRequest": "type_key url",
+    "CursorRequest": "is_first_listing type_key url",
     "DetailProgress": "cause failed failure gone left moved read",
     "DetailShare": "of part type_key",
     "FetchDetails": "api_version attempts batches graph_patience limit run_id shares tenant_id wave_token",
@@ -54,7 +54,8 @@ FIELDS = {
     "InventoriedTenants": "tenant_ids",
     "NamedInvalid": "external_id position reason",
     "PageResult": "failure invalid items meta_dropped more_urls named_invalid next_url size_bytes type_key was_read",
-    "PlannedCollection": "api_version confirmable detailed first_url throttle_family type_key wave_limit",
+    "PlannedCollection": "api_version confirmable detailed first_url is_first_listing throttle_family type_key"
+    " wave_limit",
     "RetentionInput": "after forgotten kept left older_than tenant_id",
     "RetentionResult": "tenants",
     "FollowRuns": "runs",

@@ -355,6 +355,13 @@ async def test_retry_after_pauses_its_throttle_family_and_no_other(skipping: Wor
     assert waited["c"] < 300
 
 
+async def test_every_page_of_a_first_listing_is_told_as_one(skipping: WorkflowEnvironment) -> None:
+    script = Script({"new": [1, 1], "known": [1, 1]}, first_listings=frozenset({"new"}))
+    assert (await run(skipping, script)).status is RunStatus.SUCCESS
+    told = {(cursor.type_key, cursor.is_first_listing) for fetch in script.fetches for cursor in fetch.cursors}
+    assert told == {("new", True), ("known", False)}
+
+
 async def test_pages_that_are_too_large_together_are_read_in_smaller_waves(skipping: WorkflowEnvironment) -> None:
     script = Script({f"c{number:02}": [1] for number in range(20)}, too_large_from=6)
     assert (await run(skipping, script)).status is RunStatus.SUCCESS
