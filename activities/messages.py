@@ -29,6 +29,7 @@ class ActivityName(StrEnum):
     SWEEP = "sweep"
     INVENTORIED_TENANTS = "inventoried_tenants"
     FORGET_VERSIONS = "forget_versions"
+    FORGET_RUNS = "forget_runs"
     OPEN_PORTFOLIO = "open_portfolio"
     FOLLOW_RUNS = "follow_runs"
     RECORD_PORTFOLIO = "record_portfolio"
@@ -340,21 +341,23 @@ class SweepResult(Message):
 
 
 class ForgottenOfTenant(Message):
-    """How many versions of a tenant were forgotten, and how many documents that only they referred to."""
+    """How many versions of a tenant were forgotten, how many documents that only they referred to, how many runs."""
 
     tenant_id: UUID
     versions: int = 0
     documents: int = 0
+    runs: int = 0
 
-    def plus(self, versions: int, documents: int) -> "ForgottenOfTenant":
+    def plus(self, *, versions: int = 0, documents: int = 0, runs: int = 0) -> "ForgottenOfTenant":
         """With what one more batch forgot."""
-        return self.model_copy(update={"versions": self.versions + versions, "documents": self.documents + documents})
+        counts = {"versions": self.versions + versions, "documents": self.documents + documents}
+        return self.model_copy(update={**counts, "runs": self.runs + runs})
 
 
 class RetentionInput(Message):
-    """Forget versions of one tenant, or of all, by age or by number; what is None sets no limit.
+    """Forget versions of one tenant, or of all, by age or by number, and runs by age; what is None sets no limit.
 
-    `left`, `after` and `forgotten` are how far it has come, where it continues as new.
+    `left`, `after`, `at_runs` and `forgotten` are how far it has come, where it continues as new.
     """
 
     tenant_id: UUID | None = None
@@ -362,14 +365,32 @@ class RetentionInput(Message):
     """Since when another version has followed."""
     kept: int | None = None
     """How many versions of an item stay, the current one among them."""
+    runs_older_than: timedelta | None = None
+    """Since when a run has ended."""
     left: list[UUID] | None = None
     after: tuple[str, str] | None = None
+    at_runs: bool = False
+    """Whether the first tenant of `left` has no version left to be forgotten."""
     forgotten: list[ForgottenOfTenant] = []
 
     @classmethod
-    def within(cls, days: int, count: int) -> "RetentionInput":
+    def within(cls, days: int, count: int, run_days: int) -> "RetentionInput":
         """The limits that settings and options name, where 0 is none."""
-        return cls(older_than=timedelta(days=days) if days else None, kept=count or None)
+        return cls(
+            older_than=timedelta(days=days) if days else None,
+            kept=count or None,
+            runs_older_than=timedelta(days=run_days) if run_days else None,
+        )
+
+    @property
+    def limits_versions(self) -> bool:
+        """Whether any version is to be forgotten."""
+        return self.older_than is not None or self.kept is not None
+
+    @property
+    def limits_anything(self) -> bool:
+        """Whether anything at all is to be forgotten."""
+        return self.limits_versions or self.runs_older_than is not None
 
 
 class RetentionResult(Message):
@@ -399,6 +420,20 @@ class ForgetVersionsResult(Message):
     versions: int
     documents: int
     after: tuple[str, str] | None = None
+
+
+class ForgetRuns(Message):
+    """Forget one batch of a tenant's runs."""
+
+    tenant_id: UUID
+    older_than: timedelta
+
+
+class ForgetRunsResult(Message):
+    """One batch; `is_last` where no run is left to be forgotten."""
+
+    runs: int
+    is_last: bool
 
 
 class PortfolioRun(Message):

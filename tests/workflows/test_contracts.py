@@ -48,7 +48,9 @@ FIELDS = {
     "FinishRunResult": "counts status",
     "ForgetVersions": "after kept older_than tenant_id",
     "ForgetVersionsResult": "after documents versions",
-    "ForgottenOfTenant": "documents tenant_id versions",
+    "ForgetRuns": "older_than tenant_id",
+    "ForgetRunsResult": "is_last runs",
+    "ForgottenOfTenant": "documents runs tenant_id versions",
     "Frontier": "counts cursors incomplete listed listings merging parts paused pending plan policy restarted results"
     " unlisted",
     "InventoriedTenants": "tenant_ids",
@@ -56,7 +58,7 @@ FIELDS = {
     "PageResult": "failure invalid items meta_dropped more_urls named_invalid next_url size_bytes type_key was_read",
     "PlannedCollection": "api_version confirmable detailed first_url is_first_listing throttle_family type_key"
     " wave_limit",
-    "RetentionInput": "after forgotten kept left older_than tenant_id",
+    "RetentionInput": "after at_runs forgotten kept left older_than runs_older_than tenant_id",
     "RetentionResult": "tenants",
     "FollowRuns": "runs",
     "FollowRunsResult": "outcomes",
