@@ -63,6 +63,7 @@ class Settings(BaseSettings):
     sweep_interval_seconds: Annotated[int, Field(ge=0, le=86_400)] = 300
     version_retention_days: Annotated[int, Field(ge=0, le=36_500)] = 0
     version_retention_count: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    run_retention_days: Annotated[int, Field(ge=0, le=36_500)] = 0
     retention_interval_hours: Annotated[int, Field(ge=1, le=8760)] = 24
     waves_in_flight: Annotated[int, Field(ge=1, le=64)] = 4
     worker_activities: Annotated[int, Field(ge=1, le=1000)] = 20

@@ -130,7 +130,7 @@ async def schedule_sweep(client: Client, task_queue: str, interval: timedelta) -
 
 
 async def schedule_retention(client: Client, task_queue: str, interval: timedelta, limits: RetentionInput) -> None:
-    """Has Temporal forget versions every so often, or never where `limits` sets none.
+    """Has Temporal forget versions and runs every so often, or never where `limits` sets none.
 
     Raises `UnreachableError` where Temporal does not allow a schedule.
     """
@@ -140,8 +140,9 @@ async def schedule_retention(client: Client, task_queue: str, interval: timedelt
     await _keep_schedule(
         client,
         f"tenant-inventory-retention/{task_queue}",
-        None if limits.older_than is None and limits.kept is None else _every(interval, action),
-        otherwise="set VERSION_RETENTION_DAYS=0 and VERSION_RETENTION_COUNT=0 and run: python starter.py retention",
+        _every(interval, action) if limits.limits_anything else None,
+        otherwise="set VERSION_RETENTION_DAYS, VERSION_RETENTION_COUNT and RUN_RETENTION_DAYS to 0"
+        " and run: python starter.py retention",
     )
 
 

@@ -93,7 +93,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         client,
         settings.temporal_task_queue,
         timedelta(hours=settings.retention_interval_hours),
-        RetentionInput.within(settings.version_retention_days, settings.version_retention_count),
+        RetentionInput.within(
+            settings.version_retention_days, settings.version_retention_count, settings.run_retention_days
+        ),
     )
     database = Database(
         settings.database_url.get_secret_value(),
@@ -213,6 +215,7 @@ def activities(
         sweeping.sweep,
         retaining.inventoried_tenants,
         retaining.forget_versions,
+        retaining.forget_runs,
         portfolios.open_portfolio,
         portfolios.follow_runs,
         portfolios.record_portfolio,

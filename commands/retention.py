@@ -1,4 +1,4 @@
-"""`retention`: forgetting versions now."""
+"""`retention`: forgetting versions and runs now."""
 
 import asyncio
 from typing import Annotated
@@ -7,13 +7,13 @@ from uuid import UUID
 import typer
 
 from activities.messages import ForgottenOfTenant, RetentionInput
-from activities.retaining import BATCH
+from activities.retaining import BATCH, RUNS
 from commands import output
 from commands.errors import UsageError, errors_for_people
 from commands.options import JsonOption, OptionalTenantArgument, TenantNames, tenant_id_of
 from configuration import Settings, load_settings
 from connections import check_database
-from storage import versions
+from storage import forgetting, versions
 from storage.database import Database
 
 
@@ -29,20 +29,28 @@ def retention(
         int | None,
         typer.Option(min=0, help="Keep so many versions of an item, the current one among them; 0 for all."),
     ] = None,
+    run_days: Annotated[
+        int | None,
+        typer.Option(min=0, help="Forget runs that ended so many days ago and that no answer rests on; 0 for none."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Forget old versions of one tenant, or of all, as configured or as told; never a current or a pinned one.
+    """Forget old versions and runs of one tenant, or of all, as configured or as told; never what is current or pinned.
 
-    Example: python starter.py retention contoso --days 365 --count 20
+    Example: python starter.py retention contoso --days 365 --count 20 --run-days 30
     """
     with errors_for_people():
         settings = load_settings()
         limits = RetentionInput.within(
             settings.version_retention_days if days is None else days,
             settings.version_retention_count if count is None else count,
+            settings.run_retention_days if run_days is None else run_days,
         )
-        if limits.older_than is None and limits.kept is None:
-            raise UsageError("every version is kept: say --days or --count, or set VERSION_RETENTION_DAYS or _COUNT")
+        if not limits.limits_anything:
+            raise UsageError(
+                "every version and run is kept: say --days, --count or --run-days,"
+                " or set VERSION_RETENTION_DAYS, VERSION_RETENTION_COUNT or RUN_RETENTION_DAYS"
+            )
         forgotten = asyncio.run(_forget(settings, tenant_id_of(settings, tenant) if tenant else None, limits))
         if as_json:
             for one in forgotten:
@@ -50,8 +58,8 @@ def retention(
             return
         names = TenantNames.load(settings)
         output.print_table(
-            ("tenant", "versions forgotten#", "documents forgotten#"),
-            [(names.of(one.tenant_id), one.versions, one.documents) for one in forgotten],
+            ("tenant", "versions forgotten#", "documents forgotten#", "runs forgotten#"),
+            [(names.of(one.tenant_id), one.versions, one.documents, one.runs) for one in forgotten],
         )
 
 
@@ -69,11 +77,18 @@ async def _forget(settings: Settings, tenant_id: UUID | None, limits: RetentionI
 
 async def _forget_of_tenant(database: Database, tenant_id: UUID, limits: RetentionInput) -> ForgottenOfTenant:
     forgotten, after = ForgottenOfTenant(tenant_id=tenant_id), None
-    while True:
+    while limits.limits_versions:
         async with database.tenant(tenant_id) as session:
             batch = await versions.forget(
                 session, older_than=limits.older_than, kept=limits.kept, most=BATCH, after=after
             )
-        forgotten, after = forgotten.plus(batch.versions, batch.documents), batch.after
+        forgotten, after = forgotten.plus(versions=batch.versions, documents=batch.documents), batch.after
         if after is None:
-            return forgotten
+            break
+    while limits.runs_older_than is not None:
+        async with database.tenant(tenant_id) as session:
+            runs = await forgetting.forget_runs(session, older_than=limits.runs_older_than, most=RUNS)
+        forgotten = forgotten.plus(runs=runs)
+        if runs < RUNS:
+            break
+    return forgotten

@@ -1,5 +1,6 @@
-"""RetentionWorkflow: forgets the versions that nobody needs any more. A schedule starts it, or a command."""
+"""RetentionWorkflow: forgets the versions and runs that nobody needs any more. A schedule starts it, or a command."""
 
+from datetime import timedelta
 from uuid import UUID
 
 from temporalio import workflow
@@ -7,6 +8,8 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.messages import (
         ActivityName,
+        ForgetRuns,
+        ForgetRunsResult,
         ForgetVersions,
         ForgetVersionsResult,
         ForgottenOfTenant,
@@ -35,17 +38,30 @@ class RetentionWorkflow:
             left = [given.tenant_id] if given.tenant_id is not None else await self._tenants()
         forgotten = list(given.forgotten)
         after = given.after
+        at_runs = given.at_runs or self._begins_at_runs(given)
         while left:
             if workflow.info().is_continue_as_new_suggested():
-                workflow.continue_as_new(
-                    given.model_copy(update={"left": left, "after": after, "forgotten": forgotten})
-                )
-            batch = await self._forget(given, left[0], after)
-            forgotten = _counted(forgotten, left[0], batch)
-            after = batch.after
-            if after is None:
+                so_far = {"left": left, "after": after, "at_runs": at_runs, "forgotten": forgotten}
+                workflow.continue_as_new(given.model_copy(update=so_far))
+            earlier, forgotten = _latest(forgotten, left[0])
+            if at_runs:
+                runs = await self._forget_runs(given, left[0])
+                forgotten.append(earlier.plus(runs=runs.runs))
+                is_done = runs.is_last
+            else:
+                versions = await self._forget_versions(given, left[0], after)
+                forgotten.append(earlier.plus(versions=versions.versions, documents=versions.documents))
+                after = versions.after
+                at_runs = after is None and given.runs_older_than is not None
+                is_done = after is None and not at_runs
+            if is_done:
                 left = left[1:]
+                at_runs = self._begins_at_runs(given)
         return RetentionResult(tenants=forgotten)
+
+    def _begins_at_runs(self, given: RetentionInput) -> bool:
+        """Whether there is nothing to do for a tenant but its runs."""
+        return given.runs_older_than is not None and not given.limits_versions
 
     async def _tenants(self) -> list[UUID]:
         """The tenants that have an inventory."""
@@ -57,7 +73,7 @@ class RetentionWorkflow:
         )
         return answer.tenant_ids
 
-    async def _forget(
+    async def _forget_versions(
         self, given: RetentionInput, tenant_id: UUID, after: tuple[str, str] | None
     ) -> ForgetVersionsResult:
         """One batch of one tenant."""
@@ -70,12 +86,20 @@ class RetentionWorkflow:
         )
         return answer
 
+    async def _forget_runs(self, given: RetentionInput, tenant_id: UUID) -> ForgetRunsResult:
+        """One batch of one tenant."""
+        answer: ForgetRunsResult = await workflow.execute_activity(
+            ActivityName.FORGET_RUNS,
+            ForgetRuns(tenant_id=tenant_id, older_than=given.runs_older_than or timedelta(0)),
+            result_type=ForgetRunsResult,
+            summary="forget runs",
+            **policies.RETENTION,
+        )
+        return answer
 
-def _counted(
-    forgotten: list[ForgottenOfTenant], tenant_id: UUID, batch: ForgetVersionsResult
-) -> list[ForgottenOfTenant]:
-    """What was forgotten so far, with one more batch of the tenant that is the last one or a new one."""
-    earlier = ForgottenOfTenant(tenant_id=tenant_id)
+
+def _latest(forgotten: list[ForgottenOfTenant], tenant_id: UUID) -> tuple[ForgottenOfTenant, list[ForgottenOfTenant]]:
+    """What was forgotten so far of a tenant that is the last one or a new one, and of those before it."""
     if forgotten and forgotten[-1].tenant_id == tenant_id:
-        *forgotten, earlier = forgotten
-    return [*forgotten, earlier.plus(batch.versions, batch.documents)]
+        return forgotten[-1], forgotten[:-1]
+    return ForgottenOfTenant(tenant_id=tenant_id), list(forgotten)

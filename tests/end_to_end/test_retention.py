@@ -32,12 +32,12 @@ def test_the_command_forgets_now_and_says_what(system: System) -> None:
     before = system.items()
     refused = system.starter("retention", system.tenant.name)
     assert refused.code == 2
-    assert "every version is kept" in refused.stderr
+    assert "every version and run is kept" in refused.stderr
     assert system.starter("retention", "--days", "1", "--json").objects() == [
-        {"tenant_id": system.tenant.id, "versions": 0, "documents": 0}
+        {"tenant_id": system.tenant.id, "versions": 0, "documents": 0, "runs": 0}
     ]
     done = system.starter("retention", system.tenant.name, "--count", "2", "--json")
-    assert done.objects() == [{"tenant_id": system.tenant.id, "versions": 1, "documents": 1}]
+    assert done.objects() == [{"tenant_id": system.tenant.id, "versions": 1, "documents": 1, "runs": 0}]
     shown = system.starter("retention", VERSION_RETENTION_COUNT="1")
     assert shown.code == 0, shown.stderr
     assert system.tenant.name in shown.stdout
@@ -57,7 +57,7 @@ async def test_the_worker_keeps_a_schedule_and_does_what_it_says(system: System,
     assert [interval.every for interval in description.schedule.spec.intervals] == [timedelta(hours=7)]
     assert description.schedule.policy.overlap is ScheduleOverlapPolicy.SKIP
 
-    limits = RetentionInput.within(days=0, count=1)
+    limits = RetentionInput.within(days=0, count=1, run_days=1)
     result = await client.execute_workflow(RetentionWorkflow.run, limits, id=f"retention/{queue}", task_queue=queue)
     (forgotten,) = result.tenants
     assert str(forgotten.tenant_id) == system.tenant.id

@@ -16,6 +16,8 @@ from temporalio.worker import Replayer, Worker
 
 from activities.messages import (
     ActivityName,
+    ForgetRuns,
+    ForgetRunsResult,
     ForgetVersions,
     ForgetVersionsResult,
     ForgottenOfTenant,
@@ -35,6 +37,7 @@ class Batches:
         self._batches = batches
         self._fails = failing_first
         self.asked: list[ForgetVersions] = []
+        self.asked_for_runs: list[ForgetRuns] = []
 
     @activity.defn(name=ActivityName.INVENTORIED_TENANTS)
     async def inventoried_tenants(self) -> InventoriedTenants:
@@ -50,20 +53,30 @@ class Batches:
         is_last = number == self._batches[request.tenant_id]
         return ForgetVersionsResult(versions=10, documents=1, after=None if is_last else ("groups", str(number)))
 
+    @activity.defn(name=ActivityName.FORGET_RUNS)
+    async def forget_runs(self, request: ForgetRuns) -> ForgetRunsResult:
+        self.asked_for_runs.append(request)
+        number = sum(one.tenant_id == request.tenant_id for one in self.asked_for_runs)
+        return ForgetRunsResult(runs=100, is_last=number == self._batches[request.tenant_id])
+
 
 @asynccontextmanager
 async def started(
     environment: WorkflowEnvironment, batches: Batches, given: RetentionInput
 ) -> AsyncIterator[WorkflowHandle[Any, RetentionResult]]:
     queue = str(uuid4())
-    registered: list[Callable[..., Any]] = [batches.inventoried_tenants, batches.forget_versions]
+    registered: list[Callable[..., Any]] = [
+        batches.inventoried_tenants,
+        batches.forget_versions,
+        batches.forget_runs,
+    ]
     async with Worker(environment.client, task_queue=queue, workflows=[RetentionWorkflow], activities=registered):
         yield await environment.client.start_workflow(
             RetentionWorkflow.run, given, id=f"retention/{queue}", task_queue=queue
         )
 
 
-LIMITS = RetentionInput.within(days=30, count=5)
+LIMITS = RetentionInput.within(days=30, count=5, run_days=0)
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -111,7 +124,39 @@ async def test_a_long_retention_goes_on_where_its_history_ended(short: WorkflowE
     ]
 
 
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(("count", "versions", "documents"), [(5, 30, 3), (0, 0, 0)])
+async def test_a_tenants_runs_follow_its_versions(
+    skipping: WorkflowEnvironment, count: int, versions: int, documents: int
+) -> None:
+    batches = Batches({ONE: 3, OTHER: 3})
+    async with started(skipping, batches, RetentionInput.within(days=0, count=count, run_days=7)) as handle:
+        result = await handle.result()
+    assert result.tenants == [
+        ForgottenOfTenant(tenant_id=tenant_id, versions=versions, documents=documents, runs=300)
+        for tenant_id in (ONE, OTHER)
+    ]
+    assert [one.tenant_id for one in batches.asked_for_runs] == [ONE] * 3 + [OTHER] * 3
+    assert {one.older_than for one in batches.asked_for_runs} == {timedelta(days=7)}
+    assert len(batches.asked) == (6 if count else 0)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_long_retention_of_runs_goes_on_where_its_history_ended(short: WorkflowEnvironment) -> None:
+    batches = Batches({ONE: 16})
+    async with started(short, batches, RetentionInput.within(days=1, count=0, run_days=7)) as handle:
+        result = await handle.result()
+        first = await short.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id).fetch_history()
+    assert first.events[-1].HasField("workflow_execution_continued_as_new_event_attributes")
+    assert result.tenants == [ForgottenOfTenant(tenant_id=ONE, versions=160, documents=16, runs=1600)]
+    assert (len(batches.asked), len(batches.asked_for_runs)) == (16, 16)
+
+
 def test_zero_is_no_limit() -> None:
-    assert RetentionInput.within(days=0, count=0) == RetentionInput()
-    assert RetentionInput.within(days=1, count=0) == RetentionInput(older_than=timedelta(days=1))
-    assert RetentionInput.within(days=0, count=1) == RetentionInput(kept=1)
+    assert RetentionInput.within(days=0, count=0, run_days=0) == RetentionInput()
+    assert not RetentionInput().limits_anything
+    assert RetentionInput.within(days=1, count=0, run_days=0) == RetentionInput(older_than=timedelta(days=1))
+    assert RetentionInput.within(days=0, count=1, run_days=0) == RetentionInput(kept=1)
+    runs = RetentionInput.within(days=0, count=0, run_days=1)
+    assert runs == RetentionInput(runs_older_than=timedelta(days=1))
+    assert (runs.limits_versions, runs.limits_anything) == (False, True)
