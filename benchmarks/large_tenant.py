@@ -274,16 +274,15 @@ def environment_of_others(folder: Path) -> Path | None:
 
 
 def play_rounds(documents: Path, chosen: Sequence[Collection], arguments: Arguments, dlt_python: Path | None) -> None:
-    """So many rounds with these documents, each on a machine of its own."""
+    """So many rounds with these documents, each on a machine of its own, and all with the same simulated Graph."""
     rounds: list[Mapping[str, Side]] = []
-    for _ in range(arguments.rounds):
-        graph = SimulatedGraph(
-            documents,
-            tenants=1,
-            items_per_collection=arguments.items // len(chosen),
-            page_size=arguments.page_items,
-            keeps_answers=True,
-        )
+    with SimulatedGraph(
+        documents,
+        tenants=1,
+        items_per_collection=arguments.items // len(chosen),
+        page_size=arguments.page_items,
+        keeps_answers=True,
+    ) as graph:
         began = time.perf_counter()
         pages, size = make_pages(graph.tenants[0], chosen)
         print(
@@ -291,14 +290,15 @@ def play_rounds(documents: Path, chosen: Sequence[Collection], arguments: Argume
             f" {size / arguments.items:,.0f} bytes an item of a page, made in {time.perf_counter() - began:.0f} s",
             flush=True,
         )
-        with Machine(graph, workers=arguments.workers) as machine:
-            one = Round(machine, chosen, dlt_python)
+        for _ in range(arguments.rounds):
+            with Machine(graph, workers=arguments.workers, graph_is_running=True) as machine:
+                one = Round(machine, chosen, dlt_python)
 
-            async def play(one: Round = one) -> None:
-                rounds.append(await one.measure())
+                async def play(one: Round = one) -> None:
+                    rounds.append(await one.measure())
 
-            played(play)
-        report(rounds[-1:])
+                played(play)
+            report(rounds[-1:])
     if len(rounds) > 1:
         print(f"all {len(rounds)} rounds")
         report(rounds)

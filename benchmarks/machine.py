@@ -49,10 +49,17 @@ class Machine:
     """Everything started. A context manager."""
 
     def __init__(
-        self, graph: SimulatedGraph, *, workers: int = 1, database_url: str | None = None, **settings: str
+        self,
+        graph: SimulatedGraph,
+        *,
+        workers: int = 1,
+        database_url: str | None = None,
+        graph_is_running: bool = False,
+        **settings: str,
     ) -> None:
         """`database_url` is of an inventory that is there already; else there is an empty one."""
         self.graph = graph
+        self._graph_is_running = graph_is_running
         self._database_url = database_url
         self._workers = workers
         self._settings = settings
@@ -63,7 +70,8 @@ class Machine:
     def __enter__(self) -> "Machine":
         folder = Path(self._stack.enter_context(TemporaryDirectory()))
         folder.chmod(0o755)
-        self._stack.enter_context(self.graph)
+        if not self._graph_is_running:
+            self._stack.enter_context(self.graph)
         self.database_url = self._database_url or self._empty_database(folder / "postgres")
         self._temporal = self._stack.enter_context(EmbeddedTemporal(folder / "temporal"))
         self._parts["Temporal"] = [self._temporal.child.pid]
