@@ -6,11 +6,13 @@ from pathlib import Path
 
 import orjson
 import pytest
+from typer.testing import CliRunner
 
+from commands.app import app
 from graph.catalog import load_catalog
 from inventory.outcomes import Counts
 from storage.schema import head
-from tests.end_to_end.system import CHECKOUT, System
+from tests.end_to_end.system import System
 
 RUN_FIELDS = [
     "run_id",
@@ -147,10 +149,8 @@ def test_the_catalog_lists_every_collection(system: System) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_has_an_example_and_json(command: str) -> None:
-    done = subprocess.run(
-        [sys.executable, CHECKOUT / "starter.py", *command.split(), "--help"], capture_output=True, text=True
-    )
-    assert done.returncode == 0
+    done = CliRunner().invoke(app, [*command.split(), "--help"])
+    assert done.exit_code == 0
     assert "--json" in done.stdout
     assert "Example: python starter.py " + command in " ".join(done.stdout.split())
 
