@@ -312,12 +312,25 @@ async def measure_sync(databases: Sequence[Sized], rounds: int, waves: int) -> N
         print(f"  {kind:<9} {growth:.2f} times from the smallest to the largest")
 
 
+@contextmanager
+def _no_checkpoints(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """None begins by itself meanwhile: every five minutes one would put the images of all pages into some run's log."""
+    for setting in ("checkpoint_timeout = '1d'", "max_wal_size = '64GB'"):
+        connection.execute(f"ALTER SYSTEM SET {setting}".encode())
+    connection.execute("SELECT pg_reload_conf()")
+    try:
+        yield
+    finally:
+        connection.execute("ALTER SYSTEM RESET ALL")
+        connection.execute("SELECT pg_reload_conf()")
+
+
 async def measure_wal(sized: Sized, waves: int) -> None:
     """Prints what an unchanged item writes: after a checkpoint, and twice without one."""
     print(f"\n{sized.size:,} items, unchanged: write-ahead log, bytes an item")
     observed = unchanged(sized, starts(sized, waves, Random(8)))  # noqa: S311 - the same waves each time
     items = len(observed) * WAVE
-    with psycopg.connect(sized.url, autocommit=True) as connection:
+    with psycopg.connect(sized.url, autocommit=True) as connection, _no_checkpoints(connection):
         connection.execute("CREATE EXTENSION IF NOT EXISTS pg_walinspect")
         for label, checkpoint in (("after a checkpoint", True), ("no checkpoint", False), ("no checkpoint", False)):
             if checkpoint:
