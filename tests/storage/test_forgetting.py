@@ -234,6 +234,44 @@ async def test_what_began_after_a_run_that_is_still_under_way_is_not_judged(data
     assert len(await run_ids(database, tenant_id)) == 4
 
 
+async def test_the_listings_beside_a_get_that_did_not_find_an_item_stay(database: Database) -> None:
+    sees = Step(("groups",), {"groups": USUAL}, overlaps=False, is_cancelled=False, confirms=False)
+    nothing = Read(frozenset(), COMPLETE, "one")
+    asks = Step(("groups",), {"groups": nothing}, overlaps=False, is_cancelled=True, confirms=True)
+    history = History(database)
+    await history.play([sees, sees, sees, asks, sees, sees, sees])
+    began = await run_ids(database, history.tenant_id)
+    before = await history.answers()
+    assert await history.forget(10) == 3
+    assert await run_ids(database, history.tenant_id) == [began[place - 1] for place in (1, 3, 5, 7)]
+    assert await history.answers() == before
+
+
+async def test_the_latest_run_of_each_selection_stays(database: Database) -> None:
+    tenant_id = uuid4()
+    for type_keys in (("apps", "groups"), ("apps", "groups"), ("groups",), ("apps",)):
+        await sync(database, tenant_id, [observation(key, "a") for key in type_keys], *type_keys)
+    assert await forget(database, tenant_id) == 0
+
+
+@pytest.mark.parametrize(("created", "forgotten"), [(0, 2), (1, 1)])
+async def test_a_run_that_did_not_end_well_and_saw_something_new_stays(
+    database: Database, created: int, forgotten: int
+) -> None:
+    tenant_id, throttled = uuid4(), {"groups": THROTTLED}
+    for _ in range(4):
+        seen = [observation("groups", "a")]
+        await sync(database, tenant_id, seen, "groups", status=RunStatus.PARTIAL, outcomes=throttled)
+    second = (await run_ids(database, tenant_id))[1]
+    async with database.tenant(tenant_id) as session:
+        await session.execute(
+            text("UPDATE sync_run SET created = :created WHERE run_id = :run_id"),
+            {"created": created, "run_id": second},
+        )
+    assert await forget(database, tenant_id) == forgotten
+    assert (second in await run_ids(database, tenant_id)) is bool(created)
+
+
 async def test_a_run_that_a_baseline_names_stays(database: Database) -> None:
     tenant_id = uuid4()
     for _ in range(4):
