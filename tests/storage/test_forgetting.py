@@ -258,7 +258,8 @@ async def test_the_latest_run_of_each_selection_stays(database: Database) -> Non
 async def test_a_run_that_did_not_end_well_and_saw_something_new_stays(
     database: Database, created: int, forgotten: int
 ) -> None:
-    tenant_id, throttled = uuid4(), {"groups": THROTTLED}
+    tenant_id = uuid4()
+    throttled: dict[str, tuple[Outcome, ErrorCode | None]] = {"groups": THROTTLED}
     for _ in range(4):
         seen = [observation("groups", "a")]
         await sync(database, tenant_id, seen, "groups", status=RunStatus.PARTIAL, outcomes=throttled)
@@ -272,19 +273,65 @@ async def test_a_run_that_did_not_end_well_and_saw_something_new_stays(
     assert (second in await run_ids(database, tenant_id)) is bool(created)
 
 
-async def test_a_run_that_a_baseline_names_stays(database: Database) -> None:
+def saw(**ids: str) -> Step:
+    """A run of these collections that listed these items of them."""
+    reads = {key: Read(frozenset(listed), COMPLETE, "one") for key, listed in ids.items()}
+    return Step(tuple(ids), reads, overlaps=False, is_cancelled=False, confirms=False)
+
+
+@pytest.mark.parametrize(
+    ("played", "noticing", "forgotten"),
+    [
+        # As many are missing after it as before.
+        ([saw(groups="12"), saw(groups="1"), saw(groups="2"), saw(groups="2"), saw(groups="2")], [3], 1),
+        # As many of both collections are missing as of the one before.
+        (
+            [
+                saw(apps="12", groups="12"),
+                saw(apps="1", groups="12"),
+                saw(groups="1"),
+                saw(apps="1", groups="12"),
+                saw(groups="12"),
+                saw(apps="1", groups="12"),
+                saw(groups="12"),
+            ],
+            [3, 4],
+            0,
+        ),
+    ],
+    ids=["one for another", "one of another collection"],
+)
+async def test_a_run_that_noticed_something_stays_though_as_much_is_missing_as_before(
+    database: Database, played: list[Step], noticing: list[int], forgotten: int
+) -> None:
+    history = History(database)
+    await history.play(played)
+    began = await run_ids(database, history.tenant_id)
+    before = await history.answers()
+    assert await history.forget(10) == forgotten
+    assert {began[place - 1] for place in noticing} <= set(await run_ids(database, history.tenant_id))
+    assert await history.answers() == before
+
+
+@pytest.mark.parametrize("names", ["the baseline", "its collection"])
+async def test_a_run_that_a_baseline_names_stays(database: Database, names: str) -> None:
     tenant_id = uuid4()
     for _ in range(4):
         await sync(database, tenant_id, [observation("groups", "a")], "groups")
     began = await run_ids(database, tenant_id)
+    own = names == "the baseline"
+    baseline = text("""
+        INSERT INTO baseline (name, kind, at, run_id, set_by)
+        VALUES ('then', :kind, clock_timestamp(), CAST(:run_id AS uuid), 'ada')
+    """)
+    collection = text("""
+        INSERT INTO baseline_collection (baseline, type_key, outcome, run_id, read_at)
+        VALUES ('then', 'groups', 'complete', :run_id, clock_timestamp())
+    """)
     async with database.tenant(tenant_id) as session:
-        await session.execute(
-            text(
-                "INSERT INTO baseline (name, kind, at, run_id, set_by)"
-                " VALUES ('then', 'run', clock_timestamp(), :run_id, 'ada')"
-            ),
-            {"run_id": began[1]},
-        )
+        named = {"kind": "run" if own else "moment", "run_id": began[1] if own else None}
+        await session.execute(baseline, named)
+        await session.execute(collection, {"run_id": began[3 if own else 1]})
     assert await forget(database, tenant_id) == 1
     assert await run_ids(database, tenant_id) == [began[0], began[1], began[3]]
 
