@@ -97,13 +97,14 @@ class StackProcess:
 
 
 def stop_running(state: State) -> bool:
-    """Stops the stack that was kept, and waits for it; False where none runs."""
+    """Stops the stack that was kept, and waits for all of its parts; False where none runs."""
     info = state.running()
     if info is None:
         return False
     os.kill(info.pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
-    while state.running() is not None:
+    # It is withdrawn first of all: whether its parts have ended shows by the folder, which it holds to its end.
+    while not state.is_free():
         if time.monotonic() > deadline:
             raise PartError(f"the stack (process {info.pid}) does not stop; its logs are in {state.folder}")
         time.sleep(0.1)

@@ -49,6 +49,11 @@ class State:
                 return
             yield True
 
+    def is_free(self) -> bool:
+        """Whether no supervisor holds the folder."""
+        with self.held() as free:
+            return free
+
     def running(self) -> StackInfo | None:
         """The stack that runs here, if any. What a supervisor that was killed has left is withdrawn."""
         if not self.stack_file.exists():

@@ -115,7 +115,11 @@ def test_two_demos_show_what_changed_and_ordinary_commands_find_a_kept_stack(sta
     third = starter(state, "demo", "--json")
     assert "is running already" in third.stderr
     assert {orjson.loads(line)["counts"]["created"] for line in third.stdout.splitlines()} == {1}
+    info = state.running()
+    assert info is not None
+    parts = descendants(info.pid)
     assert starter(state, "demo", "--stop").stderr.strip() == "stopped"
+    assert not any(alive(part) for part in parts), "it is said once all have ended"
     assert starter(state, "runs").returncode == 2, "nothing is configured any more"
     assert starter(state, "demo", "--stop").stderr.strip() == "nothing was running"
 
