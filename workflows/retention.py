@@ -38,14 +38,14 @@ class RetentionWorkflow:
             left = [given.tenant_id] if given.tenant_id is not None else await self._tenants()
         forgotten = list(given.forgotten)
         after = given.after
-        at_runs = given.at_runs or self._begins_at_runs(given)
+        at_runs = given.at_runs or _begins_at_runs(given)
         while left:
             if workflow.info().is_continue_as_new_suggested():
                 so_far = {"left": left, "after": after, "at_runs": at_runs, "forgotten": forgotten}
                 workflow.continue_as_new(given.model_copy(update=so_far))
             earlier, forgotten = _latest(forgotten, left[0])
-            if at_runs:
-                runs = await self._forget_runs(given, left[0])
+            if at_runs and given.runs_older_than is not None:
+                runs = await self._forget_runs(left[0], given.runs_older_than)
                 forgotten.append(earlier.plus(runs=runs.runs))
                 is_done = runs.is_last
             else:
@@ -56,12 +56,8 @@ class RetentionWorkflow:
                 is_done = after is None and not at_runs
             if is_done:
                 left = left[1:]
-                at_runs = self._begins_at_runs(given)
+                at_runs = _begins_at_runs(given)
         return RetentionResult(tenants=forgotten)
-
-    def _begins_at_runs(self, given: RetentionInput) -> bool:
-        """Whether there is nothing to do for a tenant but its runs."""
-        return given.runs_older_than is not None and not given.limits_versions
 
     async def _tenants(self) -> list[UUID]:
         """The tenants that have an inventory."""
@@ -86,16 +82,21 @@ class RetentionWorkflow:
         )
         return answer
 
-    async def _forget_runs(self, given: RetentionInput, tenant_id: UUID) -> ForgetRunsResult:
+    async def _forget_runs(self, tenant_id: UUID, older_than: timedelta) -> ForgetRunsResult:
         """One batch of one tenant."""
         answer: ForgetRunsResult = await workflow.execute_activity(
             ActivityName.FORGET_RUNS,
-            ForgetRuns(tenant_id=tenant_id, older_than=given.runs_older_than or timedelta(0)),
+            ForgetRuns(tenant_id=tenant_id, older_than=older_than),
             result_type=ForgetRunsResult,
             summary="forget runs",
             **policies.RETENTION,
         )
         return answer
+
+
+def _begins_at_runs(given: RetentionInput) -> bool:
+    """Whether there is nothing to do for a tenant but its runs."""
+    return given.runs_older_than is not None and not given.limits_versions
 
 
 def _latest(forgotten: list[ForgottenOfTenant], tenant_id: UUID) -> tuple[ForgottenOfTenant, list[ForgottenOfTenant]]:
