@@ -2,9 +2,11 @@
 
 import asyncio
 from datetime import timedelta
+from typing import cast
 
 import pytest
-from temporalio.client import ScheduleOverlapPolicy
+from temporalio.api.common.v1 import Payload
+from temporalio.client import ScheduleActionStartWorkflow, ScheduleOverlapPolicy
 from temporalio.service import RPCError
 
 from activities.messages import ForgottenOfTenant, RetentionInput
@@ -47,7 +49,7 @@ def test_the_command_forgets_now_and_says_what(system: System) -> None:
 
 
 async def test_the_worker_keeps_a_schedule_and_does_what_it_says(system: System, temporal: EmbeddedTemporal) -> None:
-    system.environment |= {"VERSION_RETENTION_COUNT": "1", "RETENTION_INTERVAL_HOURS": "7"}
+    system.environment |= {"VERSION_RETENTION_COUNT": "1", "RUN_RETENTION_DAYS": "30", "RETENTION_INTERVAL_HOURS": "7"}
     await asyncio.to_thread(system.start_worker)
     await asyncio.to_thread(changed_twice, system)
     client = await connect_temporal({"target_host": temporal.address})
@@ -56,6 +58,9 @@ async def test_the_worker_keeps_a_schedule_and_does_what_it_says(system: System,
     description = await handle.describe()
     assert [interval.every for interval in description.schedule.spec.intervals] == [timedelta(hours=7)]
     assert description.schedule.policy.overlap is ScheduleOverlapPolicy.SKIP
+    action = cast("ScheduleActionStartWorkflow", description.schedule.action)
+    given = await client.data_converter.decode(cast("list[Payload]", action.args), [RetentionInput])
+    assert given == [RetentionInput.within(days=0, count=1, run_days=30)]
 
     limits = RetentionInput.within(days=0, count=1, run_days=1)
     result = await client.execute_workflow(RetentionWorkflow.run, limits, id=f"retention/{queue}", task_queue=queue)
