@@ -20,13 +20,13 @@ from commands.temporal import StartedRun, start_sync
 from connections import UnreachableError, connect_temporal
 from inventory.selection import Selection
 from local.postgres import EmbeddedPostgres
-from local.processes import Child
 from local.simulated_graph import SimulatedGraph, SimulatedTenant
 from local.temporal import EmbeddedTemporal
 from storage.database import Database
 from storage.schema import upgrade
 from tests.chaos.schedule import Event
 from tests.end_to_end.system import System
+from tests.forking import Fork
 from workflows.messages import CancelRequest
 from workflows.sync import SyncWorkflow
 
@@ -187,7 +187,7 @@ class Rig:
 
     def survive(self) -> None:
         """Starts workers again that have ended, as whoever runs them would. They end with the calling thread."""
-        alive: list[Child] = [worker for worker in self.workers if worker.running()]
+        alive: list[Fork] = [worker for worker in self.workers if worker.running()]
         self.events["worker_ended_by_itself"] = (
             self.events.get("worker_ended_by_itself", 0) + len(self.workers) - len(alive)
         )

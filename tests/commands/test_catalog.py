@@ -1,7 +1,5 @@
 """`catalog` and `permissions`: they need neither a database nor Graph."""
 
-import subprocess
-
 import orjson
 import pytest
 from typer.testing import CliRunner
@@ -17,7 +15,7 @@ COLLECTIONS = load_catalog().collections
 def starter(*arguments: str) -> Finished:
     """One command in this process: these need no other."""
     done = CliRunner().invoke(app, arguments)
-    return Finished(subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr))
+    return Finished(done.exit_code, done.stdout, done.stderr)
 
 
 def keys(*arguments: str) -> set[str]:

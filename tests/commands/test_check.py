@@ -1,8 +1,5 @@
 """`check` against the simulated Graph, with neither a database nor Temporal."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
@@ -12,7 +9,7 @@ import pytest
 from graph.catalog import load_catalog
 from local.simulated_graph import REAL_BUDGETS, Fault, FaultKind, Kind, SimulatedGraph
 from local.state import State
-from tests.end_to_end.system import CHECKOUT, Finished
+from tests.end_to_end.system import Finished, starter
 
 COLLECTIONS = load_catalog().collections
 
@@ -38,15 +35,8 @@ def check(graph: SimulatedGraph, tmp_path: Path) -> Check:
     }
 
     def run(*arguments: str) -> Finished:
-        return Finished(
-            subprocess.run(
-                [sys.executable, CHECKOUT / "starter.py", "check", graph.tenants[0].name, *arguments],
-                env={**os.environ, **environment},
-                cwd=tmp_path,
-                capture_output=True,
-                text=True,
-                timeout=120,
-            )
+        return starter(
+            "check", graph.tenants[0].name, *arguments, environment=environment, folder=tmp_path, timeout_seconds=120
         )
 
     return run

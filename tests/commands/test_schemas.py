@@ -26,7 +26,8 @@ from tests.answers.test_dependencies import (
     target,
 )
 from tests.commands.looking import CommandLine
-from tests.end_to_end.system import CHECKOUT, System
+from tests.end_to_end.system import System
+from tests.forking import CHECKOUT
 from tests.storage.support import sync
 
 DOCS = CHECKOUT / "docs"

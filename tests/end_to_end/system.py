@@ -4,23 +4,23 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
 import orjson
 
 from inventory.records import ItemRecord, RunRecord
-from local.processes import Child
 from local.simulated_graph import SimulatedGraph, SimulatedTenant
 from local.state import State
 from local.temporal import EmbeddedTemporal
 from storage.database import Database
+from tests.forking import CHECKOUT, Fork
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 GRAPH_PATIENCE_SECONDS = 20
 
 SEEDS = count(1)
@@ -30,10 +30,10 @@ SEEDS = count(1)
 class Finished:
     """A command that has ended."""
 
-    def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
-        self.code = done.returncode
-        self.stdout = done.stdout
-        self.stderr = done.stderr
+    def __init__(self, code: int, stdout: str, stderr: str) -> None:
+        self.code = code
+        self.stdout = stdout
+        self.stderr = stderr
 
     def objects(self) -> list[Any]:
         """Its JSON Lines."""
@@ -45,6 +45,15 @@ class Finished:
         return RunRecord.model_validate_json(line)
 
 
+def starter(*arguments: str, environment: Mapping[str, str], folder: Path, timeout_seconds: float = 60.0) -> Finished:
+    """Runs one command to its end. It is started in `folder`."""
+    with TemporaryDirectory() as outputs:
+        stdout, stderr = Path(outputs) / "stdout", Path(outputs) / "stderr"
+        fork = Fork("starter.py", arguments, environment=environment, folder=folder, stdout=stdout, stderr=stderr)
+        code = fork.wait(timeout_seconds)
+        return Finished(code, stdout.read_text(), stderr.read_text())
+
+
 class System:
     """One configured product: commands and workers are processes of their own, as a user runs them."""
 
@@ -52,7 +61,7 @@ class System:
         self.graph = graph
         self.folder = folder
         self.tenant: SimulatedTenant = graph.tenants[0]
-        self._workers: list[Child] = []
+        self._workers: list[Fork] = []
         state = State(folder)
         state.write_tenants(
             [
@@ -80,10 +89,10 @@ class System:
         for worker in self._workers:
             worker.stop()
 
-    def start_worker(self) -> Child:
+    def start_worker(self) -> Fork:
         """Starts one worker and waits until it is ready."""
         log = self.folder / f"worker-{len(self._workers)}.log"
-        worker = Child("a worker", [sys.executable, CHECKOUT / "worker.py"], log=log, environment=self.environment)
+        worker = Fork("worker.py", environment=self.environment, folder=self.folder, stdout=log, stderr=log)
         self._workers.append(worker)
         worker.wait_until(lambda: "worker ready" in log.read_text())
         return worker
@@ -92,26 +101,17 @@ class System:
         """What all workers have logged."""
         return "".join(path.read_text() for path in sorted(self.folder.glob("worker-*.log")))
 
-    def kill(self, worker: Child) -> None:
+    def kill(self, worker: Fork) -> None:
         """SIGKILL: no farewell."""
         os.kill(worker.pid, signal.SIGKILL)
         worker.stop()
 
     def starter(self, *arguments: str, **environment: str) -> Finished:
         """Runs one command to its end."""
-        return Finished(
-            subprocess.run(
-                [sys.executable, CHECKOUT / "starter.py", *arguments],
-                env={**os.environ, **self.environment, **environment},
-                cwd=self.folder,
-                capture_output=True,
-                text=True,
-                timeout=60,
-            )
-        )
+        return starter(*arguments, environment={**self.environment, **environment}, folder=self.folder)
 
     def popen(self, *arguments: str) -> "subprocess.Popen[str]":
-        """Starts one command."""
+        """Starts one command as a shell would."""
         return subprocess.Popen(
             [sys.executable, CHECKOUT / "starter.py", *arguments],
             env={**os.environ, **self.environment},

@@ -21,11 +21,11 @@ from inventory.outcomes import RunStatus
 from inventory.portfolio import PortfolioRecord
 from inventory.records import RunRecord
 from inventory.selection import Selection
-from local.processes import Child
 from local.simulated_graph import Kind, SimulatedGraph
 from local.temporal import EmbeddedTemporal
 from tests.chaos.invariants import inventory_equals_tenant, records_are_sound, versions_are_sound
 from tests.end_to_end.system import SEEDS, System
+from tests.forking import Fork
 from workflows.messages import sync_workflow_id
 
 TENANTS = 16
@@ -85,7 +85,7 @@ def _process(identity: str) -> int:
     return int(identity.partition("@")[0])
 
 
-async def waves_in_flight(system: System, client: Client, worker: Child) -> int:
+async def waves_in_flight(system: System, client: Client, worker: Fork) -> int:
     """Waves that the worker has begun and not answered for."""
     waves = 0
     for tenant in system.graph.tenants:
@@ -105,7 +105,7 @@ async def waves_in_flight(system: System, client: Client, worker: Child) -> int:
     return waves
 
 
-async def stopped_in_mid_wave(system: System, client: Client, worker: Child) -> int:
+async def stopped_in_mid_wave(system: System, client: Client, worker: Fork) -> int:
     """Stops the worker at a moment when it has waves in flight: how many."""
     while True:
         os.kill(worker.pid, signal.SIGSTOP)

@@ -11,10 +11,10 @@ from temporalio.client import Client, WorkflowHandle
 from connections import connect_temporal
 from inventory.outcomes import RunStatus
 from inventory.records import RunRecord
-from local.processes import Child
 from local.simulated_graph import Answer, GraphRequest, Kind
 from local.temporal import EmbeddedTemporal, temporal_program
 from tests.end_to_end.system import System
+from tests.forking import Fork
 
 
 class Deployment:
@@ -26,7 +26,7 @@ class Deployment:
         self.followers: list[subprocess.Popen[str]] = []
         self._temporal = temporal
 
-    def start(self, build_id: str) -> Child:
+    def start(self, build_id: str) -> Fork:
         """Starts a worker of a version, and waits until Temporal knows the version."""
         self.system.environment |= {"WORKER_DEPLOYMENT_NAME": self.name, "WORKER_BUILD_ID": build_id}
         worker = self.system.start_worker()
@@ -38,7 +38,7 @@ class Deployment:
         self.followers.append(self.system.popen("sync", tenant, "--type", "groups", "--json"))
         return self.followers[-1]
 
-    def make_current(self, build_id: str, worker: Child) -> None:
+    def make_current(self, build_id: str, worker: Fork) -> None:
         """As soon as Temporal has seen the version poll the task queue that the version before it polls."""
         worker.wait_until(lambda: self._command("set-current-version", build_id, "--yes"))
 

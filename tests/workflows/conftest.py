@@ -9,7 +9,7 @@ from temporalio.testing import WorkflowEnvironment
 from workflows.search_attributes import ALL
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def skipping() -> AsyncIterator[WorkflowEnvironment]:
     """The dev server with time skipping: each workflow has a clock of its own, which jumps from timer to timer."""
     environment = await WorkflowEnvironment.start_time_skipping_v2(
@@ -22,7 +22,7 @@ async def skipping() -> AsyncIterator[WorkflowEnvironment]:
         yield environment
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def short() -> AsyncIterator[WorkflowEnvironment]:
     """A dev server that suggests to continue as new after sixty events."""
     environment = await WorkflowEnvironment.start_local(

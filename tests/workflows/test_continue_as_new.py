@@ -12,7 +12,7 @@ from workflows.sync import SyncWorkflow
 
 THROTTLED = CursorFailure(code=ErrorCode.GRAPH_THROTTLED, retryable=True)
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 UNLICENSED = CursorFailure(code=ErrorCode.GRAPH_NOT_LICENSED, retryable=False)
 

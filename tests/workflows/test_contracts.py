@@ -113,7 +113,7 @@ def test_the_worker_registers_exactly_these() -> None:
     assert {SyncWorkflow, PortfolioWorkflow, SweepWorkflow, RetentionWorkflow} == set(WORKFLOWS)
 
 
-@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.asyncio(loop_scope="session")
 async def test_a_history_replays(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [3, THROTTLED, 2], "b": [5]})
     async with started(skipping, script) as handle:

@@ -19,7 +19,7 @@ from workflows.messages import CancelRequest, SyncInput, SyncResult, sync_workfl
 from workflows.policies import MERGE_ROWS
 from workflows.sync import SyncWorkflow
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 THROTTLED = CursorFailure(code=ErrorCode.GRAPH_THROTTLED, retryable=True, retry_after=timedelta(minutes=10))
 UNAVAILABLE = CursorFailure(code=ErrorCode.GRAPH_UNAVAILABLE, retryable=True)

@@ -46,7 +46,7 @@ from workflows.portfolio import PortfolioWorkflow
 from workflows.search_attributes import ALL
 from workflows.sync import SyncWorkflow
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SELECTION = Selection(type_keys=("a",))
 Handle = WorkflowHandle[PortfolioWorkflow, PortfolioResult]

@@ -79,7 +79,7 @@ async def started(
 LIMITS = RetentionInput.within(days=30, count=5, run_days=0)
 
 
-@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.asyncio(loop_scope="session")
 async def test_every_batch_of_every_tenant_is_forgotten(skipping: WorkflowEnvironment) -> None:
     batches = Batches({ONE: 3, OTHER: 1}, failing_first=True)
     async with started(skipping, batches, LIMITS) as handle:
@@ -99,7 +99,7 @@ async def test_every_batch_of_every_tenant_is_forgotten(skipping: WorkflowEnviro
     await Replayer(workflows=[RetentionWorkflow], data_converter=pydantic_data_converter).replay_workflow(history)
 
 
-@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.asyncio(loop_scope="session")
 async def test_one_tenant_is_asked_alone(skipping: WorkflowEnvironment) -> None:
     batches = Batches({ONE: 2, OTHER: 2})
     async with started(skipping, batches, LIMITS.model_copy(update={"tenant_id": OTHER})) as handle:
@@ -107,7 +107,7 @@ async def test_one_tenant_is_asked_alone(skipping: WorkflowEnvironment) -> None:
     assert {one.tenant_id for one in batches.asked} == {OTHER}
 
 
-@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.asyncio(loop_scope="session")
 async def test_a_long_retention_goes_on_where_its_history_ended(short: WorkflowEnvironment) -> None:
     batches = Batches({ONE: 30, OTHER: 2})
     async with started(short, batches, LIMITS) as handle:
@@ -124,7 +124,7 @@ async def test_a_long_retention_goes_on_where_its_history_ended(short: WorkflowE
     ]
 
 
-@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.parametrize(("count", "versions", "documents"), [(5, 30, 3), (0, 0, 0)])
 async def test_a_tenants_runs_follow_its_versions(
     skipping: WorkflowEnvironment, count: int, versions: int, documents: int
@@ -141,7 +141,7 @@ async def test_a_tenants_runs_follow_its_versions(
     assert len(batches.asked) == (6 if count else 0)
 
 
-@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.asyncio(loop_scope="session")
 async def test_a_long_retention_of_runs_goes_on_where_its_history_ended(short: WorkflowEnvironment) -> None:
     batches = Batches({ONE: 16})
     async with started(short, batches, RetentionInput.within(days=1, count=0, run_days=7)) as handle:
