@@ -26,8 +26,15 @@ class ReadingRules(NamedTuple):
     references: ReferenceRules
     assignable: bool
 
+    @property
+    def find_nothing(self) -> bool:
+        """Whether no document can have a reference by these rules."""
+        return not self.references and not self.assignable
+
     def hash(self) -> bytes:
-        """What tells these rules from others."""
+        """What tells these rules from others; the same in every edition where they find nothing."""
+        if self.find_nothing:
+            return sha256(b"").digest()
         rules = {path: list(targets) for path, targets in self.references.items()}
         return sha256(orjson.dumps([EDITION, rules, self.assignable], option=orjson.OPT_SORT_KEYS)).digest()
 

@@ -52,6 +52,13 @@ WHERE type_key = ANY (CAST(:type_keys AS text[])) AND version_number > 0
 ON CONFLICT DO NOTHING
 """)
 
+# Where there is nothing to be found any more, only what has been found before is to be taken away.
+_FIND_NOTHING = text("""
+INSERT INTO unread_item (type_key, external_id)
+SELECT DISTINCT type_key, external_id FROM item_reference WHERE type_key = ANY (CAST(:type_keys AS text[]))
+ON CONFLICT DO NOTHING
+""")
+
 # Taken out first and looked at by the next statement: a version that is made meanwhile puts its item in again.
 _TAKE = """
 DELETE FROM unread_item WHERE ctid = ANY (ARRAY(
@@ -118,8 +125,12 @@ async def follow_rules(session: AsyncSession, rules: Mapping[str, ReadingRules])
     """Sees to it that what was read by other rules is read again."""
     hashes = [one.hash() for one in rules.values()]
     changed = (await session.execute(_FOLLOW_RULES, {"type_keys": list(rules), "hashes": hashes})).scalars().all()
-    if changed:
-        await session.execute(_READ_AGAIN, {"type_keys": list(changed)})
+    for statement, type_keys in (
+        (_READ_AGAIN, [key for key in changed if not rules[key].find_nothing]),
+        (_FIND_NOTHING, [key for key in changed if rules[key].find_nothing]),
+    ):
+        if type_keys:
+            await session.execute(statement, {"type_keys": type_keys})
 
 
 async def count_unread(session: AsyncSession) -> int:
@@ -141,7 +152,7 @@ async def read_some(
         return 0
     named = {"type_keys": [row.type_key for row in taken], "external_ids": [row.external_id for row in taken]}
     await session.execute(_FORGET, named)
-    ruled = [row for row in taken if row.type_key in rules]
+    ruled = [row for row in taken if row.type_key in rules and not rules[row.type_key].find_nothing]
     if ruled:
         named = {"type_keys": [row.type_key for row in ruled], "external_ids": [row.external_id for row in ruled]}
         unread = [_Unread(*row) for row in await session.execute(_DOCUMENTS, named)]

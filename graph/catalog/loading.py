@@ -43,9 +43,8 @@ class Catalog:
         return collection.first_url(tenant_id)
 
     def reading_rules(self) -> dict[str, ReadingRules]:
-        """How references are read, by type key; what has none is left out."""
-        rules = {key: collection.reading_rules for key, collection in self.collections.items()}
-        return {key: one for key, one in rules.items() if one.references or one.assignable}
+        """How references are read, by type key; also of collections in which there are none."""
+        return {key: collection.reading_rules for key, collection in self.collections.items()}
 
     def categories(self) -> list[str]:
         """The names of the categories, sorted."""

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.catalog import load_catalog
+from inventory import reading
 from inventory.reading import ASSIGNMENTS_UNKNOWN, NOBODY, ReadingRules, read
 from inventory.references import ALL_DEVICES, ALL_USERS, Reference, ReferenceRole, references, translated
 from tests.conftest import needs_graph_data
@@ -178,6 +179,21 @@ def test_rules_are_told_from_others_by_their_hash() -> None:
     }
     assert len(hashes) == 4
     assert ReadingRules(dict(reversed(ASSIGNED.items())), assignable=True).hash() == ASSIGNABLE.hash()
+
+
+def test_a_new_edition_has_nothing_read_again_where_nothing_can_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = ReadingRules({}, assignable=False)
+    before = (nothing.hash(), ASSIGNABLE.hash())
+    monkeypatch.setattr(reading, "EDITION", reading.EDITION + 1)
+    assert nothing.hash() == before[0]
+    assert ASSIGNABLE.hash() != before[1]
+
+
+def test_the_catalog_has_rules_for_every_collection_also_where_they_find_nothing() -> None:
+    rules = load_catalog().reading_rules()
+    assert set(rules) == set(load_catalog().collections)
+    assert rules["groups"].find_nothing
+    assert not rules["deviceConfigurations"].find_nothing
 
 
 @needs_graph_data

@@ -19,6 +19,8 @@ from tests.storage.support import begin, end, land, listed, observation, sync
 TENANT = uuid4()
 RULES = {"policies": ReadingRules({"groupIds": ("groups",), "use": ("groups", "apps")}, assignable=False)}
 
+NOTHING = {"policies": ReadingRules({}, assignable=False)}
+
 
 def policy(external_id: str = "p", **properties: Any) -> Observation:
     return observation("policies", external_id, **properties)
@@ -172,6 +174,28 @@ async def test_what_was_read_by_rules_that_are_not_followed_is_read_again(
     await catch_up(database, followed)
     await sync(database, TENANT, [referring(groupIds=["a"], use="c")], "policies")
     assert (await of(database), await unread(database)) == ([], 1)
+
+
+async def test_where_there_is_nothing_to_find_what_is_listed_first_is_read(database: Database) -> None:
+    await catch_up(database, NOTHING)
+    observer = Observer(ObservationRules(type_key="policies"), reading=NOTHING["policies"])
+    one = observer.observe({"id": "p", "groupIds": ["a"]}, with_references=True)
+    await sync(database, TENANT, [one, policy("q")], "policies")
+    assert await unread(database) == 1, "the one that came without"
+    await catch_up(database, NOTHING)
+    assert (await of(database), await unread(database)) == ([], 0)
+
+
+async def test_rules_that_come_are_followed_and_those_that_go_are_forgotten(database: Database) -> None:
+    await sync(database, TENANT, [policy(groupIds=["a"]), policy("q")], "policies")
+    await catch_up(database, NOTHING)
+    await catch_up(database)
+    assert await of(database) == [(1, "a")]
+    async with database.tenant(TENANT) as session:
+        await references.follow_rules(session, NOTHING)
+    assert await unread(database) == 1, "the only one of which something was found"
+    await catch_up(database, NOTHING)
+    assert await of(database) == []
 
 
 async def test_rules_that_change_while_a_merge_goes_by_them_read_its_items_again(
