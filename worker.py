@@ -41,7 +41,7 @@ from connections import (
     temporal_connect_config,
 )
 from graph.catalog import load_catalog
-from graph.client import GraphClient
+from graph.client import BATCH_LIMIT, GraphClient
 from graph.tenants import TenantsFileError, load_tenants
 from graph.trust import TrustError
 from process_exit import run_to_exit
@@ -54,6 +54,9 @@ from workflows.sync import SyncWorkflow
 DETAIL_BATCHES = 8
 """Fewer activities for Temporal to keep; what a killed worker loses is one batch, since each is taken in by itself."""
 
+DETAIL_ITEMS = DETAIL_BATCHES * BATCH_LIMIT
+"""As many as one activity makes requests for, where each needs one."""
+
 GRACEFUL_SHUTDOWN = timedelta(seconds=30)
 """Longer than a merge and than most fetches; what it cuts off is tried again elsewhere."""
 
@@ -63,7 +66,7 @@ WORKFLOW_SLOTS = (10, 100)
 """At least and at most. Workflow tasks are short and small: the least is enough to get on with on a full machine."""
 
 LEAST_ACTIVITY_SLOTS = 16
-"""What a worker does even on a full machine: four runs' default waves. They mostly wait for Graph."""
+"""What a worker does even on a full machine: two runs' default waves. They mostly wait for Graph."""
 
 RAMP_THROTTLE = timedelta(milliseconds=10)
 """Between two activities beyond the least; the SDK's own 50 ms would hold a worker to 20 of them a second."""
@@ -197,6 +200,7 @@ def activities(
             merges_together=True,
             keeps_timers=True,
             detail_batches=DETAIL_BATCHES,
+            detail_items=DETAIL_ITEMS,
         ),
     )
     upserting = UpsertActivities(database)

@@ -71,6 +71,9 @@ class RunPolicy(Message):
     """Whether one timer serves several waits and not each has its own. Not so in runs of release 0.2.0."""
     detail_batches: int = 1
     """How many `$batch` requests one activity makes for details, one after the other. One in runs of release 0.2.0."""
+    detail_items: int | None = None
+    """How many items one wave takes on to read their details, so that others are left to waves beside it; None for all.
+    None in runs that earlier releases began."""
 
 
 class PlannedCollection(Message):
@@ -87,6 +90,9 @@ class PlannedCollection(Message):
     """Whether its items have details that the list does not show. Not so in runs that release 0.2.0 began."""
     is_first_listing: bool = False
     """Whether no run has listed it to its end yet: most of its items are new."""
+    interval: timedelta | None = None
+    """Where its family is asked one request at a time, how long after an answer the next one's turn comes.
+    None in runs that earlier releases began."""
 
 
 class BeginRunResult(Message):

@@ -129,4 +129,5 @@ class RunRecordActivities:
             confirmable=collection.confirmable,
             detailed=bool(collection.details),
             is_first_listing=type_key not in listed,
+            interval=collection.throttle_family.interval,
         )

@@ -63,6 +63,8 @@ class Cursor(BaseModel):
     detailing: bool = False
     part: int = 0
     of: int = 1
+    left: int = 0
+    """How many items of the part are still to be read, or about so many."""
     limit: int | None = None
     losses: int = 0
     """How many times the page was read and its staged rows were lost: what comes after it has been read already."""
@@ -95,6 +97,8 @@ class Frontier(BaseModel):
     restarted: list[str] = []
     paused: dict[str, datetime] = {}
     """Throttle families that Graph wants left alone until then."""
+    taken: list[str] = []
+    """Throttle families that are asked one request at a time, and are being asked."""
     listed: list[str] = []
     """Collections whose listing is at its end, and whose unlisted items are to be confirmed."""
     merging: dict[str, int] = {}
@@ -128,30 +132,52 @@ class Frontier(BaseModel):
         wave: list[Cursor] = []
         kept: list[Cursor] = []
         lead: tuple[str, str, bool, bool] | None = None
-        size_bytes = 0
         for cursor in self.cursors:
             kin = self._kin(cursor)
             waits_until = self._due(cursor)
-            due = waits_until is None or waits_until <= now
+            due = (waits_until is None or waits_until <= now) and not self._is_taken(cursor)
             if due and lead is None:
                 lead = kin
-            fits = not wave or size_bytes + cursor.size_bytes <= WAVE_BYTES
-            # A collection has two where a page of it was lost: each answer of a wave is told by its collection.
-            fits = fits and all(cursor.type_key != other.type_key for other in wave)
-            if due and kin == lead and fits and len(wave) < self.plan[cursor.type_key].wave_limit:
+            if due and kin == lead and self._fits(wave, cursor):
                 wave.append(cursor)
-                size_bytes += cursor.size_bytes
             else:
                 kept.append(cursor)
         self.cursors = kept
+        if wave and self.plan[wave[0].type_key].interval is not None:
+            self.taken.append(self.plan[wave[0].type_key].throttle_family)
         return wave
+
+    def give_back(self, wave: Sequence[Cursor], now: datetime) -> None:
+        """The wave has come to its end: where its family is asked one request at a time, the next one's turn comes."""
+        planned = self.plan[wave[0].type_key]
+        if planned.interval is not None:
+            self.taken.remove(planned.throttle_family)
+            self.paused[planned.throttle_family] = max(
+                now + planned.interval, self.paused.get(planned.throttle_family, now)
+            )
+
+    def _is_taken(self, cursor: Cursor) -> bool:
+        return self.plan[cursor.type_key].throttle_family in self.taken
+
+    def _fits(self, wave: Sequence[Cursor], cursor: Cursor) -> bool:
+        """Whether a wave has room for the cursor. Any one cursor is a wave, however much it is."""
+        together = [*wave, cursor]
+        most_items = self.policy.detail_items
+        return not wave or (
+            len(together) <= self.plan[cursor.type_key].wave_limit
+            and sum(one.size_bytes for one in together) <= WAVE_BYTES
+            and (most_items is None or sum(one.left for one in together) <= most_items)
+            # A collection has two where a page of it was lost: each answer of a wave is told by its collection.
+            and all(cursor.type_key != other.type_key for other in wave)
+        )
 
     def next_due(self, now: datetime) -> datetime | None:
         """When the first of the cursors is due that have to wait; None where there is none.
 
         One that is due and still here waits for a wave in flight, and no longer for the clock.
         """
-        dues = [due for due in map(self._due, self.cursors) if due is not None]
+        waiting = [cursor for cursor in self.cursors if not self._is_taken(cursor)]
+        dues = [due for due in map(self._due, waiting) if due is not None]
         if self.policy.family_pauses:
             dues = [due for due in dues if due > now]
         return min(dues, default=None)
@@ -340,10 +366,12 @@ class Frontier(BaseModel):
         if self.unlisted.get(type_key):
             self.cursors.append(Cursor(type_key=type_key, url="", confirming=True))
         elif self.pending.get(type_key):
-            parts = _parts(self.pending.pop(type_key), self.policy.waves_in_flight)
+            pending = self.pending.pop(type_key)
+            parts = _parts(pending, self.policy.waves_in_flight)
             self.parts[type_key] = parts
             self.cursors += [
-                Cursor(type_key=type_key, url="", detailing=True, part=part, of=parts) for part in range(parts)
+                Cursor(type_key=type_key, url="", detailing=True, part=part, of=parts, left=-(-pending // parts))
+                for part in range(parts)
             ]
         else:
             self.results[type_key].outcome = Outcome.COMPLETE
@@ -380,6 +408,7 @@ class Frontier(BaseModel):
         one = fetched.collections.get(cursor.type_key, DetailProgress())
         if one.cause is not None:
             self._name_cause(cursor.type_key, one.cause.code, one.cause.context)
+        cursor = cursor.model_copy(update={"left": one.left})
         if one.moved:
             cursor = cursor.model_copy(update={"attempts": 0, "first_failed_at": None, "not_before": None})
         if not one.left:

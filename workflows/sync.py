@@ -1,9 +1,9 @@
 """SyncWorkflow: one selection of one tenant, read from Graph into the inventory."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from temporalio import workflow
@@ -197,10 +197,15 @@ class SyncWorkflow:
             if not (wave[0].confirming or wave[0].detailing):
                 self._listing.append(task)
 
-    def _step(self, wave: list[Cursor]) -> Coroutine[Any, Any, None]:
+    async def _step(self, wave: list[Cursor]) -> None:
+        """Reads one wave, of whatever it is."""
         if wave[0].confirming:
-            return self._confirm(wave)
-        return self._fetch_details(wave) if wave[0].detailing else self._fetch(wave)
+            await self._confirm(wave)
+        elif wave[0].detailing:
+            await self._fetch_details(wave)
+        else:
+            await self._fetch(wave)
+        self._frontier.give_back(wave, workflow.now())
 
     def _reap(self) -> None:
         """Forgets finished tasks; raises what broke the first that broke."""

@@ -15,6 +15,7 @@ from temporalio.client import ScheduleOverlapPolicy
 from temporalio.service import RPCError
 
 from activities.messages import SweepResult
+from configuration import Settings
 from connections import connect_temporal, schedule_sweep
 from inventory.missing import State
 from inventory.outcomes import Outcome, RunStatus
@@ -29,7 +30,7 @@ from workflows.sweep import SweepWorkflow
 DEVICE_CONFIGURATIONS = "deviceManagement/deviceConfigurations"
 DEVICE_COMPLIANCE_POLICIES = "deviceManagement/deviceCompliancePolicies"
 POLICIES = "identity/conditionalAccess/policies"
-WAVES_IN_FLIGHT = 4
+WAVES_IN_FLIGHT = Settings.model_fields["waves_in_flight"].default
 BATCH = 20
 NUMBERS = count()
 PEAK_MIB = 600

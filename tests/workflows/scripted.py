@@ -48,6 +48,9 @@ class Script:
         default_factory=lambda: RunPolicy(family_pauses=True, merges_together=True, keeps_timers=True)
     )
     families: dict[str, str] = field(default_factory=dict)
+    intervals: dict[str, timedelta] = field(default_factory=dict)
+    """Of families that are asked one request at a time, how long after an answer the next one's turn comes."""
+    wave_limit: int = 20
     openings: list[str] = field(default_factory=list)
     before_fetch: Callable[[FetchPages], Awaitable[None]] | None = None
     before_upsert: Callable[[UpsertItems], Awaitable[None]] | None = None
@@ -92,10 +95,11 @@ class Script:
                 first_url=f"/{key}",
                 api_version="beta",
                 throttle_family=self.families.get(key, "family"),
-                wave_limit=20,
+                wave_limit=self.wave_limit,
                 confirmable=self.confirmable,
                 detailed=key in self.pending,
                 is_first_listing=key in self.first_listings,
+                interval=self.intervals.get(self.families.get(key, "family")),
             )
             for key in run.selection.type_keys
         ]

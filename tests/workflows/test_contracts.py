@@ -31,8 +31,8 @@ from workflows.sync import SyncWorkflow
 FIELDS = {
     "BeginRunResult": "ahead opening plan policy",
     "CancelRequest": "reason requested_by",
-    "Cursor": "anchor attempts confirming detailing first_failed_at limit losses not_before of page part restarts"
-    " size_bytes type_key url",
+    "Cursor": "anchor attempts confirming detailing first_failed_at left limit losses not_before of page part"
+    " restarts size_bytes type_key url",
     "ConfirmMissing": "api_version graph_patience limit run_id tenant_id type_keys",
     "ConfirmMissingResult": "collections paced requests",
     "Confirmed": "failure found gone left",
@@ -52,12 +52,12 @@ FIELDS = {
     "ForgetRunsResult": "is_last runs",
     "ForgottenOfTenant": "documents runs tenant_id versions",
     "Frontier": "counts cursors incomplete listed listings merging parts paused pending plan policy restarted results"
-    " unlisted",
+    " taken unlisted",
     "InventoriedTenants": "tenant_ids",
     "NamedInvalid": "external_id position reason",
     "PageResult": "failure invalid items meta_dropped more_urls named_invalid next_url size_bytes type_key was_read",
-    "PlannedCollection": "api_version confirmable detailed first_url is_first_listing throttle_family type_key"
-    " wave_limit",
+    "PlannedCollection": "api_version confirmable detailed first_url interval is_first_listing throttle_family"
+    " type_key wave_limit",
     "RetentionInput": "after at_runs forgotten kept left older_than runs_older_than tenant_id",
     "RetentionResult": "tenants",
     "FollowRuns": "runs",
@@ -77,7 +77,7 @@ FIELDS = {
     "RenewLeaseResult": "open",
     "Run": "run_id selection tenant_id workflow_id",
     "PromisedWave": "fetch_token rows",
-    "RunPolicy": "cursor_attempts detail_batches detail_refresh family_pauses graph_patience keeps_timers"
+    "RunPolicy": "cursor_attempts detail_batches detail_items detail_refresh family_pauses graph_patience keeps_timers"
     " merges_together queue_patience waves_in_flight",
     "SweepResult": "closed expired",
     "SyncInput": "deep frontier selection tenant_id",

@@ -1,13 +1,21 @@
 """The frontier's own rules, without a server."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
+from types import MappingProxyType
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.messages import CursorFailure, PageResult, PlannedCollection, RunPolicy
+from activities.messages import (
+    CursorFailure,
+    DetailProgress,
+    FetchDetailsResult,
+    PageResult,
+    PlannedCollection,
+    RunPolicy,
+)
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome
 from workflows.frontier import Cursor, Frontier
@@ -17,7 +25,15 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 THROTTLED = CursorFailure(code=ErrorCode.GRAPH_THROTTLED, retryable=True, retry_after=timedelta(seconds=30))
 
 
-def frontier(*type_keys: str, families: Sequence[str] = (), wave_limit: int = 20) -> Frontier:
+SECOND = timedelta(seconds=1)
+
+
+def frontier(
+    *type_keys: str,
+    families: Sequence[str] = (),
+    wave_limit: int = 20,
+    intervals: Mapping[str, timedelta] = MappingProxyType({}),
+) -> Frontier:
     plan = [
         PlannedCollection(
             type_key=key,
@@ -26,6 +42,7 @@ def frontier(*type_keys: str, families: Sequence[str] = (), wave_limit: int = 20
             throttle_family=families[number] if families else "family",
             wave_limit=wave_limit,
             confirmable=True,
+            interval=intervals.get(families[number]) if families else None,
         )
         for number, key in enumerate(type_keys)
     ]
@@ -96,6 +113,62 @@ def test_a_pause_holds_its_family_only_and_to_the_moment() -> None:
     assert front.next_due(NOW) == NOW + timedelta(seconds=30)
     assert front.next_due(NOW + timedelta(seconds=30)) is None, "it waits for nothing but a wave in flight"
     assert [one.type_key for one in front.take_wave(NOW + timedelta(seconds=30))] == ["b"]
+
+
+def test_a_family_that_is_asked_one_at_a_time_has_one_wave_in_flight_and_waits_after_it() -> None:
+    front = frontier("a", "b", "c", families=["slow", "slow", "fast"], wave_limit=1, intervals={"slow": SECOND})
+    (cursor,) = front.take_wave(NOW)
+    assert [one.type_key for one in front.take_wave(NOW)] == ["c"]
+    assert front.take_wave(NOW) == []
+    assert front.next_due(NOW) is None, "it waits for the wave in flight"
+    front.fold_page(cursor, PageResult(type_key="a"), NOW, Random(1))
+    ended = NOW + timedelta(seconds=5)
+    front.give_back([cursor], ended)
+    assert front.take_wave(ended) == []
+    assert front.next_due(ended) == ended + SECOND
+    assert [one.type_key for one in front.take_wave(ended + SECOND)] == ["b"]
+
+
+def test_a_turn_that_is_given_back_shortens_no_pause() -> None:
+    front = frontier("a", "b", families=["slow", "slow"], wave_limit=1, intervals={"slow": SECOND})
+    (cursor,) = front.take_wave(NOW)
+    front.fold_failure(cursor, THROTTLED, NOW, Random(1))
+    front.give_back([cursor], NOW)
+    assert front.next_due(NOW) == NOW + timedelta(seconds=30)
+
+
+@given(
+    left=st.lists(st.integers(0, 400), min_size=1, max_size=30),
+    most=st.one_of(st.none(), st.integers(1, 400)),
+)
+def test_a_wave_of_details_takes_on_no_more_items_than_it_may(left: list[int], most: int | None) -> None:
+    keys = [f"c{number}" for number in range(len(left))]
+    front = frontier(*keys)
+    front.policy = RunPolicy(detail_items=most)
+    front.cursors = [
+        Cursor(type_key=key, url="", detailing=True, left=items) for key, items in zip(keys, left, strict=True)
+    ]
+    taken = []
+    while wave := front.take_wave(NOW):
+        items = sum(cursor.left for cursor in wave)
+        assert len(wave) == 1 or most is None or items <= most
+        taken.append(wave)
+    assert sorted(cursor.type_key for wave in taken for cursor in wave) == sorted(keys)
+    if most is None:
+        assert len(taken) == -(-len(keys) // 20)
+
+
+def test_what_is_left_of_a_part_is_as_its_last_wave_has_told() -> None:
+    front = frontier("a")
+    front.policy = RunPolicy(waves_in_flight=2)
+    front.pending, front.listed = {"a": 101}, ["a"]
+    front.merging = {"a": 1}
+    front.end_merging(front.take_wave(NOW))
+    assert [cursor.left for cursor in front.cursors] == [51, 51]
+    (cursor,) = front.take_wave(NOW)
+    told = FetchDetailsResult(collections={"a": DetailProgress(read=20, left=31, moved=True)})
+    front.fold_details(cursor, told, NOW, Random(1))
+    assert [cursor.left for cursor in front.cursors] == [51, 31]
 
 
 def test_a_frontier_survives_its_own_json() -> None:

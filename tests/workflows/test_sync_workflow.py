@@ -357,6 +357,29 @@ async def test_retry_after_pauses_its_throttle_family_and_no_other(skipping: Wor
     assert waited["c"] < 300
 
 
+async def test_of_a_family_that_is_asked_one_at_a_time_each_wave_waits_for_its_turn(
+    skipping: WorkflowEnvironment,
+) -> None:
+    under_way: list[str] = []
+    began: dict[str, float] = {}
+
+    async def note(request: FetchPages) -> None:
+        (asked,) = [cursor.type_key for cursor in request.cursors]
+        began[asked] = activity.info().scheduled_time.timestamp()
+        if asked != "fast":
+            assert not under_way
+            under_way.append(asked)
+            await asyncio.sleep(0.2)
+            under_way.remove(asked)
+
+    script = Script({"a": [1], "b": [1], "fast": [1]}, families={"a": "slow", "b": "slow"}, before_fetch=note)
+    script.intervals, script.wave_limit = {"slow": timedelta(minutes=1)}, 1
+    assert (await run(skipping, script)).status is RunStatus.SUCCESS
+    assert began["fast"] - began["a"] < 60, "another family is not kept waiting"
+    assert began["b"] - began["a"] >= 60
+    assert len(script.fetches) == 3, "nobody asks only to be told to wait"
+
+
 async def test_every_page_of_a_first_listing_is_told_as_one(skipping: WorkflowEnvironment) -> None:
     script = Script({"new": [1, 1], "known": [1, 1]}, first_listings=frozenset({"new"}))
     assert (await run(skipping, script)).status is RunStatus.SUCCESS
