@@ -28,7 +28,7 @@ from uuid import UUID, uuid4
 import orjson
 import psycopg
 
-from benchmarks.machine import FIRST_RELEASE, Machine, facts, played, spread
+from benchmarks.machine import FIRST_RELEASE, POSTGRES, Machine, facts, played, spread
 from inventory.observation import Observation
 from inventory.outcomes import Counts, RunStatus
 from inventory.selection import Selection
@@ -435,7 +435,10 @@ def _peak_megabytes(pid: int) -> float:
 
 def measure(sizes: Sequence[int], rounds: int, waves: int, parts: Sequence[str]) -> None:
     """Prints the figures of the parts that one server holds all sizes for."""
-    with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "postgres") as postgres:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        EmbeddedPostgres(Path(folder) / "postgres", settings=POSTGRES) as postgres,
+    ):
         Path(folder).chmod(0o755)
         databases = []
         for size in sizes:

@@ -30,6 +30,8 @@ from storage.schema import upgrade
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 TASK_QUEUE = "benchmark"
+POSTGRES = {"shared_buffers": "4GB", "max_wal_size": "4GB", "checkpoint_timeout": "15min"}
+"""As `docker-compose.yml` sets them, with as much memory as `docs/scaling.md` advises for 24 GiB."""
 FIRST_RELEASE = (
     "androidManagedAppProtections", "assignmentFilters", "authenticationStrengthPolicies", "compliancePolicies",
     "conditionalAccessPolicies", "configurationPolicies", "depOnboardingSettings", "deviceCategories",
@@ -99,7 +101,7 @@ class Machine:
         return self
 
     def _empty_database(self, folder: Path) -> str:
-        postgres = self._stack.enter_context(EmbeddedPostgres(folder))
+        postgres = self._stack.enter_context(EmbeddedPostgres(folder, settings=POSTGRES))
         upgrade(postgres.url)
         self._parts["PostgreSQL"] = [postgres.child.pid]
         return postgres.url

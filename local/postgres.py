@@ -6,15 +6,19 @@ import secrets
 import signal
 import stat
 import subprocess
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 import psycopg
 
 from local.processes import Child, PartError, free_port
 
 SUPERUSER = "postgres"
+
+SMALL: Mapping[str, str] = MappingProxyType({"shared_buffers": "128MB"})
+"""For a machine that does other things, too."""
 
 NOT_DURABLE = ("fsync=off", "full_page_writes=off")
 """For tests: a crash of the machine may lose everything, a crash of the server nothing but unlogged tables."""
@@ -26,12 +30,16 @@ class EmbeddedPostgres:
     PostgreSQL refuses to run as root; there it runs as `nobody`, who is let through to its data and its binaries.
     """
 
-    def __init__(self, folder: Path, *, port: int = 0, durable: bool = True) -> None:
+    def __init__(
+        self, folder: Path, *, port: int = 0, durable: bool = True, settings: Mapping[str, str] = SMALL
+    ) -> None:
+        """`settings` are those of `postgresql.conf`, beside what the stack itself needs."""
         self._folder = folder.absolute()
         self._data = self._folder / "data"
         self._password_file = self._folder / "password"
         self._port = port
         self._durable = durable
+        self._settings = settings
         self._child: Child | None = None
         self._user = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
 
@@ -75,7 +83,7 @@ class EmbeddedPostgres:
             f"port={self._port}",
             "unix_socket_directories=",
             "max_connections=200",
-            "shared_buffers=128MB",
+            *(f"{name}={value}" for name, value in self._settings.items()),
             *(() if self._durable else NOT_DURABLE),
         ]
         options = [word for setting in settings for word in ("-c", setting)]

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from compose_spec.models import ComposeSpecification, Service
 
+from benchmarks.machine import POSTGRES
 from configuration import known_names
 from workflows.search_attributes import ALL, type_name
 
@@ -48,6 +49,15 @@ def test_every_image_is_pinned() -> None:
     for name, service in SERVICES.items():
         assert re.search(r":\d+\.\d+", service["image"]), name
     assert re.search(r"^FROM python:3\.\d+-slim-\w+$", DOCKERFILE, re.MULTILINE)
+
+
+def test_postgres_is_set_as_it_is_measured() -> None:
+    program, *options = SERVICES["postgres"]["command"]
+    assert program == "postgres"
+    assert set(options[::2]) == {"-c"}
+    settings = dict(option.split("=", 1) for option in options[1::2])
+    assert re.fullmatch(r"\$\{POSTGRES_SHARED_BUFFERS:-\d+GB\}", settings["shared_buffers"])
+    assert {**settings, "shared_buffers": POSTGRES["shared_buffers"]} == POSTGRES
 
 
 def test_what_serves_has_a_health_check() -> None:
