@@ -1,11 +1,12 @@
 """One large tenant: how near a sync comes to a loop that only reads, hashes and copies.
 
-    python -m benchmarks.large_tenant [--rounds 5] [--kinds generated real] [--items N] [--workers 1] [--without-others]
+    python -m benchmarks.large_tenant [--rounds 5] [--kinds generated real] [--items N] [--workers 2] [--without-others]
 
 Three sides read the same pages of the same running simulated Graph into the same PostgreSQL, one after another: the
-bare loop (`benchmarks.bare_loop`), a first sync with one worker, and a second sync that finds nothing changed. Pages
-have a thousand items, and the collections have no details, so each side makes the same requests; the product sends
-them in `$batch`. What the first sync has stored is compared with what the loop has, item by item and hash by hash.
+bare loop (`benchmarks.bare_loop`), a first sync with a worker for each of two cores, and a second sync that finds
+nothing changed. Pages have a thousand items, and the collections have no details, so each side makes the same requests;
+the product sends them in `$batch`. What the first sync has stored is compared with what the loop has, item by item and
+hash by hash.
 
 There are two kinds of items: 200,000 generated ones, about 2 KB each, and 20,000 that repeat the real documents of a
 folder under other ids; where that folder is not there, they are left out. The simulated Graph makes each page before
@@ -311,7 +312,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, help="in all collections together (200,000; of real documents 20,000)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--page-items", type=int, default=1000, help="items on a page (default: %(default)s)")
-    parser.add_argument("--workers", type=int, default=1, help="worker processes (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=2, help="worker processes (default: %(default)s)")
     parser.add_argument("--documents", type=Path, default=DOCUMENTS, metavar="FOLDER", help="of the real documents")
     parser.add_argument("--without-others", action="store_true", help="no dlt")
     parser.add_argument("--dlt-python", type=Path, metavar="PATH", help="the Python of an environment that has dlt")
