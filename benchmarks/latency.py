@@ -3,21 +3,41 @@
     python -m benchmarks.latency [--rounds 5] [--latency-ms 150]
 
 Forty collections of fifty items, every request answered after 150 ms, two cores for everything. The longest chain is
-counted from what was asked: of one collection, each page needs the one before, and its details need its last page. The
-detail calls of a collection do not need each other, but one wave holds twenty of them.
+counted from what was asked: of one collection, each page needs the one before, its details need its last page, and what
+stands under a detail needs that; collections of a throttle family that is asked one request at a time need each other,
+and a second after each answer. The detail calls of a collection do not need each other.
 """
 
 import argparse
 import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from benchmarks.machine import FIRST_RELEASE, Machine, facts, played, spread
 from graph.catalog import load_catalog
 from inventory.selection import Selection
-from local.simulated_graph import Kind, SimulatedGraph
+from local.simulated_graph import Kind, RecordedRequest, SimulatedGraph
 from process_exit import run_to_exit
 
 ITEMS = 50
+GOAL = 1.5
+
+
+def longest_chain(asked: Sequence[RecordedRequest], type_keys: Iterable[str], latency: timedelta) -> float:
+    """How many seconds those of the requests take that each have to wait for another, and need nothing else."""
+    chains: Counter[str] = Counter()
+    intervals: dict[str, timedelta] = {}
+    for collection in (load_catalog().collections[key] for key in type_keys):
+        family = collection.throttle_family
+        chain = collection.type_key if family.interval is None else family
+        chains[chain] += sum(one.path.endswith(collection.path) for one in asked)
+        if collection.details and any(f"{collection.path}/" in one.path for one in asked):
+            chains[chain] += 1 + any(call.children for call in collection.details)
+        intervals[chain] = family.interval or timedelta(0)
+    return max(
+        (requests * latency + (requests - 1) * intervals[chain]).total_seconds() for chain, requests in chains.items()
+    )
 
 
 def main() -> None:
@@ -39,16 +59,23 @@ def main() -> None:
                 ("second sync, nothing changed", selection),
                 (f"the {len(plain.type_keys)} collections without details", plain),
             ):
-                seconds, requests = [], []
+                seconds, requests, chains = [], [], []
                 for tenant in graph.tenants:
                     before = len(graph.requests(Kind.INNER, tenant.id))
                     began = time.perf_counter()
                     record = await machine.sync(tenant, wanted)
                     seconds.append(time.perf_counter() - began)
-                    requests.append(len(graph.requests(Kind.INNER, tenant.id)) - before)
+                    asked = graph.requests(Kind.INNER, tenant.id)[before:]
+                    requests.append(len(asked))
+                    chains.append(longest_chain(asked, wanted.type_keys, latency))
                     if record.status != "success":
                         raise SystemExit(f"the run ended as {record.status}: {record.error_codes}")
-                print(f"{title}: {spread(seconds)} s, {spread(requests, 0)} requests")
+                times = [took / chain for took, chain in zip(seconds, chains, strict=True)]
+                print(
+                    f"{title}: {spread(seconds)} s, {spread(requests, 0)} requests, longest chain {spread(chains)} s,"
+                    f" {spread(times)} times that, goal {GOAL}",
+                    flush=True,
+                )
 
         played(play)
 
