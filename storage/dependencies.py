@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from inventory.dependencies import Seen
 from inventory.reading import ASSIGNMENTS_UNKNOWN, NOBODY
 from inventory.references import ALL_DEVICES, ALL_USERS, ReferenceRole
+from storage.streaming import streamed
 
 ROWS_AT_A_TIME = 500
 
@@ -243,9 +244,7 @@ async def to_items(session: AsyncSession, items: Sequence[ItemKey], most: int) -
 
 async def all_references(session: AsyncSession) -> AsyncIterator[Edge]:
     """All references of the tenant, by type key, id and place, streamed."""
-    async for row in await session.stream(
-        _ALL.execution_options(yield_per=ROWS_AT_A_TIME), {"no_audience": _NO_AUDIENCE}
-    ):
+    async for row in streamed(session, _ALL, {"no_audience": _NO_AUDIENCE}, ROWS_AT_A_TIME):
         yield _edge(row)
 
 
@@ -255,7 +254,7 @@ async def not_there(session: AsyncSession, type_keys: Sequence[str] | None) -> A
     `type_keys`: of these collections' items alone.
     """
     parameters = {"type_keys": None if type_keys is None else list(type_keys)}
-    async for row in await session.stream(_DANGLING.execution_options(yield_per=ROWS_AT_A_TIME), parameters):
+    async for row in streamed(session, _DANGLING, parameters, ROWS_AT_A_TIME):
         yield _edge(row)
 
 
@@ -266,7 +265,7 @@ async def unassigned(session: AsyncSession, type_keys: Sequence[str] | None) -> 
         "unknown": ASSIGNMENTS_UNKNOWN,
         "type_keys": None if type_keys is None else list(type_keys),
     }
-    async for row in await session.stream(_UNASSIGNED.execution_options(yield_per=ROWS_AT_A_TIME), parameters):
+    async for row in streamed(session, _UNASSIGNED, parameters, ROWS_AT_A_TIME):
         yield Unassigned(
             row.tenant_id,
             row.external_id,
@@ -286,7 +285,7 @@ async def reaching(session: AsyncSession, group_id: str, *, everyone: bool) -> A
     """
     named = [group_id, *((ALL_DEVICES, ALL_USERS) if everyone else ())]
     parameters = {"group_id": group_id, "named": named}
-    async for row in await session.stream(_REACHING.execution_options(yield_per=ROWS_AT_A_TIME), parameters):
+    async for row in streamed(session, _REACHING, parameters, ROWS_AT_A_TIME):
         yield Reaching(
             row.tenant_id,
             row.external_id,

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.compression import decompress
+from storage.streaming import streamed
 
 NAMED_ITEMS = 2_000
 """So many items of a collection, at most, are looked through for names like a misspelt one."""
@@ -173,11 +174,8 @@ async def items_at(
     An item was there unless the latest complete listing of its collection by then did not show it. So a run that could
     not read a collection takes nothing away from it.
     """
-    rows = await session.stream(
-        _AT.execution_options(yield_per=ROWS_AT_A_TIME),
-        {"at": at, "type_keys": None if type_keys is None else list(type_keys)},
-    )
-    async for row in rows:
+    parameters = {"at": at, "type_keys": None if type_keys is None else list(type_keys)}
+    async for row in streamed(session, _AT, parameters, ROWS_AT_A_TIME):
         yield ItemThen(
             row.type_key,
             row.external_id,

@@ -12,6 +12,7 @@ from inventory.drift import Decision, FindingKind, Said
 from inventory.severity import Severity
 from storage.baselines import pinned_by
 from storage.compression import decompress
+from storage.streaming import streamed
 
 ROWS_AT_A_TIME = 20
 """Documents may have some megabytes each."""
@@ -239,11 +240,8 @@ RETURNING number
 
 async def candidates(session: AsyncSession, baseline: str, type_keys: Sequence[str]) -> AsyncIterator[Candidate]:
     """The items of these collections that are not as the baseline has them, by type key and id, streamed."""
-    rows = await session.stream(
-        _CANDIDATES.execution_options(yield_per=ROWS_AT_A_TIME),
-        {"baseline": baseline, "pinned_by": pinned_by(baseline), "type_keys": list(type_keys)},
-    )
-    async for row in rows:
+    parameters = {"baseline": baseline, "pinned_by": pinned_by(baseline), "type_keys": list(type_keys)}
+    async for row in streamed(session, _CANDIDATES, parameters, ROWS_AT_A_TIME):
         is_absent = row.absent_from is not None
         yield Candidate(
             row.type_key,

@@ -14,6 +14,7 @@ from inventory.records import CollectionRecord, ItemRecord, RunRecord
 from inventory.selection import Selection
 from inventory.user_errors import UserError
 from storage.counts import COUNT_NAMES
+from storage.streaming import streamed
 
 ROWS_AT_A_TIME = 500
 
@@ -209,11 +210,8 @@ async def items(
     session: AsyncSession, asked: Question | None, type_keys: Sequence[str] | None = None, page: Page = EVERYTHING
 ) -> AsyncIterator[ItemRecord]:
     """The tenant's items, by type key and id, streamed, each with its state relative to the question."""
-    rows = await session.stream(
-        _ITEMS.execution_options(yield_per=ROWS_AT_A_TIME),
-        {"type_keys": None if type_keys is None else list(type_keys), **page.parameters()},
-    )
-    async for row in rows:
+    parameters = {"type_keys": None if type_keys is None else list(type_keys), **page.parameters()}
+    async for row in streamed(session, _ITEMS, parameters, ROWS_AT_A_TIME):
         yield _item_record(row, asked)
 
 
@@ -225,11 +223,13 @@ async def missing_items(
     wanted = covered if type_keys is None else [key for key in covered if key in set(type_keys)]
     listed = [key for key in wanted if asked.is_listed(key)]
     not_listed = [key for key in wanted if not asked.is_listed(key)]
-    rows = await session.stream(
-        _MISSING.execution_options(yield_per=ROWS_AT_A_TIME),
-        {"listed": listed, "not_listed": not_listed, "started_at": asked.run.started_at, **page.parameters()},
-    )
-    async for row in rows:
+    parameters = {
+        "listed": listed,
+        "not_listed": not_listed,
+        "started_at": asked.run.started_at,
+        **page.parameters(),
+    }
+    async for row in streamed(session, _MISSING, parameters, ROWS_AT_A_TIME):
         record = _item_record(row, asked)
         if record.state is State.MISSING:
             yield record
