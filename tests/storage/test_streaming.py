@@ -1,13 +1,16 @@
 """Large answers, read some rows at a time."""
 
+import asyncio
 import gc
 from uuid import uuid4
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
 from storage import queries
 from storage.database import Database, StorageUnavailableError
+from storage.streaming import streamed
 from tests.storage.support import observation, sync
 
 TENANT = uuid4()
@@ -27,6 +30,40 @@ async def test_a_connection_that_is_lost_on_the_way_leaves_no_cursor_open(
     assert 10 <= read < 2500
     # A cursor that is still open warns when it is collected, and a warning fails the test.
     gc.collect()
+
+
+async def test_a_wait_for_rows_that_is_cancelled_leaves_no_cursor_open(database: Database, database_url: str) -> None:
+    assert 0 < await _rows_until_cancelled(database, database_url) <= 25
+    gc.collect()
+
+
+async def _rows_until_cancelled(database: Database, database_url: str) -> int:
+    """A function of its own, so that nothing of the task is left afterwards."""
+    slow = text("SELECT pg_sleep(CASE WHEN n > 25 THEN 60 ELSE 0 END) FROM generate_series(1, 30) AS n")
+    rows = 0
+
+    async def read() -> None:
+        nonlocal rows
+        async with database.tenant(TENANT, read_only=True) as session:
+            async for _ in streamed(session, slow, {}, 10):
+                rows += 1
+
+    reading = asyncio.create_task(read())
+    await _until_it_sleeps(database_url)
+    reading.cancel()
+    await asyncio.wait([reading])
+    assert reading.cancelled()
+    return rows
+
+
+async def _until_it_sleeps(database_url: str) -> None:
+    sleeping = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+    async with (
+        asyncio.timeout(30),
+        await psycopg.AsyncConnection.connect(database_url, autocommit=True) as onlooker,
+    ):
+        while await (await onlooker.execute(sleeping)).fetchone() is None:
+            pass
 
 
 def _lose_connections(database_url: str) -> None:
