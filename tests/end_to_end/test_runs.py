@@ -20,6 +20,7 @@ from storage import queries
 from storage.database import Database
 from tests.conftest import GRAPH_DATA, needs_graph_data
 from tests.end_to_end.system import SEEDS, System
+from tests.forking import Fork
 from tests.readable_history import readable
 from tests.real_documents import real_documents
 from tests.served import served
@@ -184,12 +185,28 @@ def test_unknown_properties_never_fail_a_sync(system: System) -> None:
 
 
 def test_two_starts_at_the_same_time_make_one_run(system: System) -> None:
-    starts = [system.popen("sync", system.tenant.name, *FEW, "--json") for _ in range(2)]
+    starts = [
+        Fork(
+            "starter.py",
+            ("sync", system.tenant.name, *FEW, "--json"),
+            environment=system.environment,
+            folder=system.folder,
+            stdout=system.folder / f"{number}.stdout",
+            stderr=system.folder / f"{number}.stderr",
+        )
+        for number in range(2)
+    ]
+
+    def joined() -> int:
+        return sum("joined run" in (system.folder / f"{number}.stderr").read_text() for number in range(2))
+
+    starts[0].wait_until(lambda: joined() > 0)
     system.start_worker()
-    outputs = [start.communicate(timeout=60) for start in starts]
-    assert [start.returncode for start in starts] == [0, 0]
-    assert outputs[0][0] == outputs[1][0], "both followed the same run"
-    assert sum("joined run" in stderr for _, stderr in outputs) == 1
+    assert [start.wait(60) for start in starts] == [0, 0]
+    assert joined() == 1
+    first, second = ((system.folder / f"{number}.stdout").read_text() for number in range(2))
+    assert first == second, "both followed the same run"
+    assert first
     assert len(system.starter("runs", "--json").objects()) == 1
 
 
