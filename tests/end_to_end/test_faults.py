@@ -109,7 +109,7 @@ def test_every_fault_has_its_ending() -> None:
 @pytest.mark.parametrize("stays", [False, True], ids=["passes", "stays"])
 def test_a_fault_ends_in_its_outcome_and_code(tmp_path: Path, stays: bool) -> None:
     with Rig(
-        tmp_path, tenants=len(ENDINGS), seed=next(SEEDS), workers=1, GRAPH_PATIENCE_SECONDS="3", GRAPH_ATTEMPTS="3"
+        tmp_path, tenants=len(ENDINGS), seed=next(SEEDS), workers=1, GRAPH_PATIENCE_SECONDS="8", GRAPH_ATTEMPTS="3"
     ) as rig:
         endings = asyncio.run(_endings(rig, stays))
         expected = {kind.value: ending[stays] for kind, ending in ENDINGS.items()}
