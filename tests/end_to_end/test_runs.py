@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
+from activities.messages import ActivityName, BeginRunResult
 from connections import connect_temporal
 from graph.catalog import load_catalog
 from inventory.error_codes import ErrorCode
@@ -24,6 +25,7 @@ from tests.forking import Fork
 from tests.readable_history import readable
 from tests.real_documents import real_documents
 from tests.served import served
+from worker import DETAIL_ITEMS
 from workflows.messages import sync_workflow_id
 
 DEVICE_CONFIGURATIONS = "deviceManagement/deviceConfigurations"
@@ -271,6 +273,26 @@ def test_killing_the_worker_in_mid_run_loses_nothing_and_doubles_nothing(
         assert counts["observed"] == counts["created"] == len(expected)
         assert (counts["changed"], counts["invalid"], counts["errors"]) == (0, 0, 0)
         assert system.sync(*selection).counts.unchanged == len(expected)
+
+
+async def test_a_family_of_turns_is_asked_as_often_as_it_has_collections(
+    system: System, temporal: EmbeddedTemporal
+) -> None:
+    await asyncio.to_thread(system.start_worker)
+    turns = ("--type", "conditionalAccessPolicies", "--type", "namedLocations")
+    record = await asyncio.to_thread(system.sync, *turns)
+    assert record.status is RunStatus.SUCCESS
+    client = await connect_temporal({"target_host": temporal.address})
+    events = (await client.get_workflow_handle(record.workflow_id, run_id=str(record.run_id)).fetch_history()).events
+    names = [
+        event.activity_task_scheduled_event_attributes.activity_type.name
+        for event in events
+        if event.HasField("activity_task_scheduled_event_attributes")
+    ]
+    assert names.count(ActivityName.FETCH_PAGES) == 2, "neither was sent only to be told to wait"
+    begun = next(event for event in events if event.HasField("activity_task_completed_event_attributes"))
+    (payload,) = begun.activity_task_completed_event_attributes.result.payloads
+    assert BeginRunResult.model_validate_json(payload.data).policy.detail_items == DETAIL_ITEMS
 
 
 async def test_temporal_tells_the_story_and_holds_no_document(system: System, temporal: EmbeddedTemporal) -> None:
