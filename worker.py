@@ -44,6 +44,7 @@ from graph.catalog import load_catalog
 from graph.client import BATCH_LIMIT, GraphClient
 from graph.tenants import TenantsFileError, load_tenants
 from graph.trust import TrustError
+from inventory.patience import MALFORMED_ATTEMPTS
 from process_exit import run_to_exit
 from storage.database import Database, DatabaseUrlError
 from workflows.portfolio import PortfolioWorkflow
@@ -56,6 +57,9 @@ DETAIL_BATCHES = 8
 
 DETAIL_ITEMS = DETAIL_BATCHES * BATCH_LIMIT
 """As many as one activity makes requests for, where each needs one."""
+
+TOLD_AFTER = timedelta(minutes=2)
+"""Longer than a blip of the network. Then other waves are merged, and a page that Graph hangs on is read by itself."""
 
 GRACEFUL_SHUTDOWN = timedelta(seconds=30)
 """Longer than a merge and than most fetches; what it cuts off is tried again elsewhere."""
@@ -201,6 +205,8 @@ def activities(
             keeps_timers=True,
             detail_batches=DETAIL_BATCHES,
             detail_items=DETAIL_ITEMS,
+            malformed_attempts=MALFORMED_ATTEMPTS,
+            told_after=TOLD_AFTER,
         ),
     )
     upserting = UpsertActivities(database)

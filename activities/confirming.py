@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from temporalio import activity
 
-from activities.failures import classified
+from activities.failures import classified, told
 from activities.fetching import cursor_failure
 from activities.heartbeats import beating
 from activities.messages import ActivityName, Confirmed, ConfirmMissing, ConfirmMissingResult, CursorFailure
@@ -15,7 +15,7 @@ from activities.run_records import LEASE
 from activities.tenants import TenantsFile
 from graph.catalog import Catalog
 from graph.client import GraphAnswer, GraphClient, GraphGet
-from graph.errors import BatchRefusedError, ReadFailure, classify
+from graph.errors import GraphRequestError, ReadFailure, classify
 from graph.pages import is_found, is_gone
 from graph.tenants import TenantConfig
 from inventory.error_codes import ErrorCode
@@ -62,8 +62,8 @@ class ConfirmActivities:
         ]
         try:
             answers = await self._graph.read_batch(tenant, request.api_version, gets)
-        except BatchRefusedError as refused:
-            return dict.fromkeys(items, refused.failure)
+        except GraphRequestError as error:
+            return dict.fromkeys(items, told(error, request.told_after))
         return {item: answers[get.key] for item, get in zip(items, gets, strict=True)}
 
     def _failure(self, item: Unlisted, answer: GraphAnswer | ReadFailure) -> CursorFailure | None:

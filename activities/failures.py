@@ -12,7 +12,7 @@ from pathlib import PurePath
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from graph.errors import GraphRequestError
+from graph.errors import BatchRefusedError, GraphRequestError, ReadFailure
 from inventory.error_codes import ErrorCode
 from storage.database import StorageNotReadyError, StorageUnavailableError
 
@@ -48,6 +48,21 @@ async def classified(*, graph_patience: timedelta = timedelta.max) -> AsyncItera
             type=ErrorCode.UNEXPECTED_ERROR,
             non_retryable=activity.info().attempt >= UNEXPECTED_ATTEMPTS,
         ) from None
+
+
+def told(error: GraphRequestError, told_after: timedelta | None) -> ReadFailure:
+    """The failure of a whole `$batch` as that of each request in it.
+
+    Raises the error again where the activity is to be retried, or where no request could succeed.
+    """
+    if isinstance(error, BatchRefusedError):
+        return error.failure
+    if not error.retryable or told_after is None:
+        raise error
+    waited = datetime.now(UTC) - activity.info().scheduled_time
+    if told_after and waited < told_after:
+        raise error
+    return ReadFailure(error.code, retryable=True, retry_after=error.retry_after, context=error.context)
 
 
 def _place(error: Exception) -> str:

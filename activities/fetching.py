@@ -7,7 +7,7 @@ from uuid import uuid4
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.failures import classified
+from activities.failures import classified, told
 from activities.heartbeats import beating
 from activities.messages import (
     ActivityName,
@@ -25,7 +25,7 @@ from activities.tenants import TenantsFile
 from graph.catalog import Catalog
 from graph.client import Admission, GraphAnswer, GraphClient, GraphGet, LargeAnswers
 from graph.crunching import crunch
-from graph.errors import AnswerTooLargeError, BatchRefusedError, ReadFailure, classify
+from graph.errors import AnswerTooLargeError, GraphRequestError, ReadFailure, classify
 from graph.links import UntrustedLinkError
 from graph.pages import MalformedPageError, read_page
 from graph.tenants import TenantConfig
@@ -91,12 +91,14 @@ class FetchActivities:
     async def _ask(
         self, tenant: TenantConfig, request: FetchPages, admission: Admission
     ) -> Mapping[str, GraphAnswer | ReadFailure]:
-        """Graph's answer to each page. An error of the batch as a whole is that of every page in it."""
+        """Graph's answer to each page. A lasting error of the batch as a whole is that of every page in it."""
         gets = [GraphGet(key=cursor.type_key, url=cursor.url) for cursor in request.cursors]
         try:
             return await self._graph.read_batch(tenant, request.api_version, gets, admission)
-        except BatchRefusedError as refused:
-            return {get.key: refused.failure for get in gets}
+        except AnswerTooLargeError:
+            raise
+        except GraphRequestError as error:
+            return dict.fromkeys((get.key for get in gets), told(error, request.told_after))
 
     async def _staged(self, request: FetchPages, reads: list[_Read]) -> FetchPagesResult:
         fetch_token = uuid4()

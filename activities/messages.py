@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, ContextValue, Counts, RunStatus
+from inventory.patience import KnownFailure
 from inventory.portfolio import PortfolioCounts, TenantChoice
 from inventory.selection import Selection
 
@@ -74,6 +75,11 @@ class RunPolicy(Message):
     detail_items: int | None = None
     """How many items one wave takes on to read their details, so that others are left to waves beside it; None for all.
     None in runs that earlier releases began."""
+    malformed_attempts: int | None = None
+    """How many times a page is asked for whose answer is no page; None for `cursor_attempts`. None in runs of 0.3.0."""
+    told_after: timedelta | None = None
+    """How long an activity retries a wave that Graph fails as a whole before it tells the failure as that of each page;
+    None for as long as `graph_patience`. None in runs of release 0.3.0."""
 
 
 class PlannedCollection(Message):
@@ -93,6 +99,8 @@ class PlannedCollection(Message):
     interval: timedelta | None = None
     """Where its family is asked one request at a time, how long after an answer the next one's turn comes.
     None in runs that earlier releases began."""
+    known_failure: KnownFailure | None = None
+    """How it failed in the tenant's latest runs. None in runs of release 0.3.0."""
 
 
 class BeginRunResult(Message):
@@ -125,6 +133,8 @@ class FetchPages(Message):
     cursors: list[CursorRequest]
     graph_patience: timedelta = timedelta(hours=1)
     """How long to go on trying while Graph cannot be reached at all."""
+    told_after: timedelta | None = None
+    """See `RunPolicy.told_after`."""
 
 
 class CursorFailure(Message):
@@ -233,6 +243,7 @@ class ConfirmMissing(Message):
     type_keys: list[str]
     limit: int
     graph_patience: timedelta
+    told_after: timedelta | None = None
 
 
 class Confirmed(Message):
@@ -260,13 +271,16 @@ class DetailShare(Message):
     type_key: str
     part: int = 0
     of: int = 1
+    known_failure: KnownFailure | None = None
+    """How details of the collection failed in the tenant's latest runs."""
 
 
 class FetchDetails(Message):
     """Read details of some items of these shares: all of one API version and family.
 
     At most `limit` requests at once, and at most `batches` times. `wave_token` names the wave for all attempts at it.
-    An item that Graph fails `attempts` times is given up.
+    An item that Graph fails `attempts` times is given up: after `malformed_attempts` with an answer that is no page, and
+    with a known failure of its share after the attempts that this one has.
     """
 
     tenant_id: UUID
@@ -278,6 +292,8 @@ class FetchDetails(Message):
     attempts: int
     graph_patience: timedelta
     batches: int = 1
+    malformed_attempts: int | None = None
+    told_after: timedelta | None = None
 
 
 class DetailProgress(Message):

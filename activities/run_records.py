@@ -1,6 +1,6 @@
 """The activities that open, keep and close a run's record."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -25,9 +25,11 @@ from activities.tenants import TenantsFile
 from graph.catalog import Catalog
 from graph.crunching import crunch
 from inventory.outcomes import Outcome
+from inventory.patience import Patience, known_failure
 from storage import references, runs
 from storage.coverage import listed_once
 from storage.database import Database
+from storage.known_failures import LatestFailure, latest_failures
 from storage.recreating import StoredDocument, link_recreated
 
 LEASE = timedelta(minutes=10)
@@ -73,7 +75,8 @@ class RunRecordActivities:
             async with self._database.tenant(run.tenant_id) as session:
                 listed = await listed_once(session)
                 opening = await runs.open_run(session, identity, self._slots)
-            plan = [self._planned(run.tenant_id, type_key, listed) for type_key in run.selection.type_keys]
+                failed = await latest_failures(session, run.selection.type_keys)
+            plan = [self._planned(run.tenant_id, type_key, listed, failed) for type_key in run.selection.type_keys]
             if opening.state is runs.OpeningState.RUNNING and any(one.is_first_listing for one in plan):
                 # What is read while items are listed is taken where it was read by these rules.
                 async with self._database.tenant(run.tenant_id) as session:
@@ -118,8 +121,12 @@ class RunRecordActivities:
         name = tenant.name if tenant is not None else str(run.tenant_id)
         return runs.RunIdentity(run.run_id, run.workflow_id, run.selection, name)
 
-    def _planned(self, tenant_id: UUID, type_key: str, listed: Collection[str]) -> PlannedCollection:
+    def _planned(
+        self, tenant_id: UUID, type_key: str, listed: Collection[str], failed: Mapping[str, LatestFailure]
+    ) -> PlannedCollection:
         collection = self._catalog.collections[type_key]
+        full = Patience(self._policy.cursor_attempts, self._policy.graph_patience)
+        latest = failed.get(type_key)
         return PlannedCollection(
             type_key=type_key,
             first_url=self._catalog.first_url(type_key, tenant_id),
@@ -130,4 +137,5 @@ class RunRecordActivities:
             detailed=bool(collection.details),
             is_first_listing=type_key not in listed,
             interval=collection.throttle_family.interval,
+            known_failure=None if latest is None else known_failure(*latest, full),
         )

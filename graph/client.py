@@ -17,7 +17,7 @@ import httpx
 import orjson
 
 from graph.crunching import crunch
-from graph.errors import AnswerTooLargeError, BatchRefusedError, GraphRequestError, classify
+from graph.errors import AnswerTooLargeError, BatchRefusedError, GraphRequestError, ReadFailure, classify
 from graph.links import relative_link
 from graph.tenants import CLOUD_ENDPOINTS, TenantConfig
 from graph.tokens import TokenSource
@@ -148,7 +148,8 @@ class GraphClient:
         `admission` is held on to by a caller who is not alone in this process (`LargeAnswers`).
 
         A 401, of the batch or inside it, is met once with a fresh token and the claims that it asked for. Raises
-        `GraphRequestError` where the batch as a whole came to nothing: `BatchRefusedError` where Graph said so,
+        `GraphRequestError` where the batch as a whole came to nothing: `BatchRefusedError` where Graph said so
+        or answered with what is no answer to a batch,
         `AnswerTooLargeError` beyond `RESPONSE_LIMIT_BYTES`; and `UntrustedLinkError` before anything is sent where a
         link may not be followed.
         """
@@ -312,9 +313,9 @@ def _batch_error(outer: GraphAnswer) -> GraphRequestError:
     return (
         _malformed("the batch's answer has an unknown status")
         if failure is None
-        else BatchRefusedError(failure, outer.status)
+        else BatchRefusedError(failure, f"Graph refused the batch with HTTP {outer.status}")
     )
 
 
-def _malformed(message: str) -> GraphRequestError:
-    return GraphRequestError(ErrorCode.GRAPH_MALFORMED_RESPONSE, message, retryable=True)
+def _malformed(message: str) -> BatchRefusedError:
+    return BatchRefusedError(ReadFailure(ErrorCode.GRAPH_MALFORMED_RESPONSE, retryable=True), message)

@@ -64,10 +64,10 @@ class GraphRequestError(Exception):
 class BatchRefusedError(GraphRequestError):
     """Graph answered a `$batch` as a whole with an error, which is then that of every request in it."""
 
-    def __init__(self, failure: ReadFailure, status: int) -> None:
+    def __init__(self, failure: ReadFailure, message: str) -> None:
         super().__init__(
             failure.code,
-            f"Graph refused the batch with HTTP {status}",
+            message,
             retryable=failure.retryable,
             retry_after=failure.retry_after,
             context=failure.context,

@@ -20,7 +20,6 @@ with workflow.unsafe.imports_passed_through():
         ConfirmMissingResult,
         CursorFailure,
         CursorRequest,
-        DetailShare,
         FetchDetails,
         FetchDetailsResult,
         FetchPages,
@@ -37,8 +36,9 @@ with workflow.unsafe.imports_passed_through():
     from inventory.error_codes import ErrorCode
     from inventory.outcomes import RunStatus, error_codes, run_status
     from workflows import policies, search_attributes
+    from workflows.cursor import Cursor
     from workflows.failures import context_of, error_code_of
-    from workflows.frontier import Cursor, Frontier
+    from workflows.frontier import Frontier
     from workflows.messages import CancelRequest, SyncInput, SyncProgress, SyncResult
     from workflows.policies import ActivityLimits
     from workflows.report import details
@@ -217,31 +217,31 @@ class SyncWorkflow:
 
     async def _wait_for_wave(self, draining: bool) -> None:
         """Until a task in flight ends, or a waiting cursor is due."""
-        due = None if draining else self._frontier.next_due(workflow.now())
+        wait = None if draining else self._frontier.next_wait(workflow.now())
         tasks = [*self._fetches, *self._upserts]
         timeout = None
-        if due is not None and self._frontier.policy.keeps_timers:
-            tasks.append(self._timer_until(due))
-        elif due is not None:
-            timeout = max(0.0, (due - workflow.now()).total_seconds())
+        if wait is not None and self._frontier.policy.keeps_timers:
+            tasks.append(self._timer_until(wait.due, wait.summary))
+        elif wait is not None:
+            timeout = max(0.0, (wait.due - workflow.now()).total_seconds())
         await workflow.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
 
-    def _timer_until(self, due: datetime) -> asyncio.Task[None]:
+    def _timer_until(self, due: datetime, summary: str) -> asyncio.Task[None]:
         """A durable timer until then, or until sooner: the one under way, if it ends in time."""
         if self._timer is not None and not self._timer.done():
             if self._timer_ends <= due:
                 return self._timer
             self._timer.cancel()
         self._timer_ends = due
-        self._timer = asyncio.create_task(workflow.sleep(due - workflow.now(), summary=_patience(due)))
+        self._timer = asyncio.create_task(workflow.sleep(due - workflow.now(), summary=_shortened(summary)))
         return self._timer
 
     async def _wait_for_cursor(self) -> None:
         """Nothing in flight: a durable timer until the first cursor is due, in steps that keep the lease."""
-        due = self._frontier.next_due(workflow.now())
-        if due is None:
+        first = self._frontier.next_wait(workflow.now())
+        if first is None:
             return
-        wait = due - workflow.now()
+        wait = first.due - workflow.now()
         if wait > policies.LEASE_RENEWAL:
             renew = RenewLease(tenant_id=self._run.tenant_id, run_id=self._run.run_id)
             await self._activity(
@@ -249,9 +249,9 @@ class SyncWorkflow:
             )
             wait = policies.LEASE_RENEWAL
         if self._frontier.policy.keeps_timers:
-            await workflow.wait([self._timer_until(workflow.now() + wait)])
+            await workflow.wait([self._timer_until(workflow.now() + wait, first.summary)])
         else:
-            await workflow.sleep(max(wait, timedelta(0)), summary=_patience(due))
+            await workflow.sleep(max(wait, timedelta(0)), summary=_shortened(first.summary))
 
     async def _fetch(self, wave: list[Cursor]) -> None:
         """Fetches one wave and hands what it staged to a merge."""
@@ -304,6 +304,7 @@ class SyncWorkflow:
             type_keys=[cursor.type_key for cursor in wave],
             limit=planned.wave_limit,
             graph_patience=self._frontier.policy.graph_patience,
+            told_after=self._frontier.told_after(wave),
         )
         limits = policies.fetch_limits(self._frontier.policy.graph_patience)
         names = "confirm " + ", ".join(request.type_keys)
@@ -330,11 +331,13 @@ class SyncWorkflow:
             run_id=self._run.run_id,
             api_version=self._frontier.plan[wave[0].type_key].api_version,
             wave_token=workflow.uuid4(),
-            shares=[DetailShare(type_key=cursor.type_key, part=cursor.part, of=cursor.of) for cursor in wave],
+            shares=[self._frontier.share(cursor) for cursor in wave],
             limit=self._frontier.detail_limit(wave),
             attempts=self._frontier.policy.cursor_attempts,
             graph_patience=self._frontier.policy.graph_patience,
             batches=self._frontier.policy.detail_batches,
+            malformed_attempts=self._frontier.policy.malformed_attempts,
+            told_after=self._frontier.told_after(wave),
         )
         limits = policies.fetch_limits(self._frontier.policy.graph_patience)
         names = "details of " + ", ".join(cursor.type_key for cursor in wave)
@@ -374,6 +377,7 @@ class SyncWorkflow:
                 for cursor in wave
             ],
             graph_patience=self._frontier.policy.graph_patience,
+            told_after=self._frontier.told_after(wave),
         )
         names = ", ".join(f"{cursor.type_key} p{cursor.page}" for cursor in wave)
         limits = policies.fetch_limits(self._frontier.policy.graph_patience)
@@ -486,10 +490,6 @@ async def _settled(tasks: Sequence[asyncio.Task[None]]) -> None:
             task.exception()
 
 
-def _patience(due: datetime) -> str:
-    return f"Graph asked for patience until {due:%H:%M:%S}"
-
-
 def _shortened(names: str, limit: int = 200) -> str:
-    """Activity summaries are kept short by the server."""
+    """Summaries are kept short by the server."""
     return names if len(names) <= limit else names[: limit - 1] + "…"

@@ -16,12 +16,14 @@ import workflows.messages
 from activities.messages import ActivityName, Message
 from configuration import Settings
 from graph.client import GraphClient
+from inventory.patience import KnownFailure
 from storage.database import Database
 from tests.workflows.scripted import Script
 from tests.workflows.test_sync_workflow import THROTTLED, started
 from worker import WORKFLOWS
 from worker import activities as activities_of_worker
-from workflows.frontier import Cursor, Frontier
+from workflows.cursor import Cursor
+from workflows.frontier import Frontier
 from workflows.messages import PortfolioState
 from workflows.portfolio import PortfolioWorkflow
 from workflows.retention import RetentionWorkflow
@@ -31,18 +33,19 @@ from workflows.sync import SyncWorkflow
 FIELDS = {
     "BeginRunResult": "ahead opening plan policy",
     "CancelRequest": "reason requested_by",
-    "Cursor": "anchor attempts confirming detailing first_failed_at left limit losses not_before of page part"
-    " restarts size_bytes type_key url",
-    "ConfirmMissing": "api_version graph_patience limit run_id tenant_id type_keys",
+    "Cursor": "anchor attempts confirming detailing failed_with failures first_failed_at http_status left limit losses"
+    " not_before of page part restarts size_bytes type_key url",
+    "ConfirmMissing": "api_version graph_patience limit run_id tenant_id told_after type_keys",
     "ConfirmMissingResult": "collections paced requests",
     "Confirmed": "failure found gone left",
     "CursorFailure": "code context restart retry_after retryable",
     "CursorRequest": "is_first_listing type_key url",
     "DetailProgress": "cause failed failure gone left moved read",
-    "DetailShare": "of part type_key",
-    "FetchDetails": "api_version attempts batches graph_patience limit run_id shares tenant_id wave_token",
+    "DetailShare": "known_failure of part type_key",
+    "FetchDetails": "api_version attempts batches graph_patience limit malformed_attempts run_id shares tenant_id"
+    " told_after wave_token",
     "FetchDetailsResult": "changed collections paced requests too_large",
-    "FetchPages": "api_version cursors graph_patience run_id tenant_id",
+    "FetchPages": "api_version cursors graph_patience run_id tenant_id told_after",
     "FetchPagesResult": "fetch_token paced pages requests rows too_large",
     "FinishRun": "cancel_reason cancel_requested_by collections counts error_codes run status",
     "FinishRunResult": "counts status",
@@ -56,8 +59,9 @@ FIELDS = {
     "InventoriedTenants": "tenant_ids",
     "NamedInvalid": "external_id position reason",
     "PageResult": "failure invalid items meta_dropped more_urls named_invalid next_url size_bytes type_key was_read",
-    "PlannedCollection": "api_version confirmable detailed first_url interval is_first_listing throttle_family"
-    " type_key wave_limit",
+    "KnownFailure": "attempts code in_details runs within",
+    "PlannedCollection": "api_version confirmable detailed first_url interval is_first_listing known_failure"
+    " throttle_family type_key wave_limit",
     "RetentionInput": "after at_runs forgotten kept left older_than runs_older_than tenant_id",
     "RetentionResult": "tenants",
     "FollowRuns": "runs",
@@ -78,7 +82,7 @@ FIELDS = {
     "Run": "run_id selection tenant_id workflow_id",
     "PromisedWave": "fetch_token rows",
     "RunPolicy": "cursor_attempts detail_batches detail_items detail_refresh family_pauses graph_patience keeps_timers"
-    " merges_together queue_patience waves_in_flight",
+    " malformed_attempts merges_together queue_patience told_after waves_in_flight",
     "SweepResult": "closed expired",
     "SyncInput": "deep frontier selection tenant_id",
     "SyncProgress": "collections counts status waiting_for",
@@ -90,7 +94,12 @@ FIELDS = {
 
 
 def test_the_fields_that_cross_temporal_are_these() -> None:
-    crossing: dict[str, Any] = {"Cursor": Cursor, "Frontier": Frontier, "PortfolioState": PortfolioState}
+    crossing: dict[str, Any] = {
+        "Cursor": Cursor,
+        "Frontier": Frontier,
+        "KnownFailure": KnownFailure,
+        "PortfolioState": PortfolioState,
+    }
     for module in (activities.messages, workflows.messages):
         crossing |= {
             name: model
