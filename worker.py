@@ -59,7 +59,10 @@ DETAIL_ITEMS = DETAIL_BATCHES * BATCH_LIMIT
 """As many as one activity makes requests for, where each needs one."""
 
 TOLD_AFTER = timedelta(minutes=2)
-"""Longer than a blip of the network. Then other waves are merged, and a page that Graph hangs on is read by itself."""
+"""Longer than a blip of the network; at most a tenth of a page's patience, so that it has several attempts.
+
+Then other waves are merged, and a page that Graph hangs on is read apart from the others of its wave.
+"""
 
 GRACEFUL_SHUTDOWN = timedelta(seconds=30)
 """Longer than a merge and than most fetches; what it cuts off is tried again elsewhere."""
@@ -206,7 +209,7 @@ def activities(
             detail_batches=DETAIL_BATCHES,
             detail_items=DETAIL_ITEMS,
             malformed_attempts=MALFORMED_ATTEMPTS,
-            told_after=TOLD_AFTER,
+            told_after=min(TOLD_AFTER, timedelta(seconds=settings.graph_patience_seconds) / 10),
         ),
     )
     upserting = UpsertActivities(database)
