@@ -241,6 +241,8 @@ class SyncWorkflow:
         first = self._frontier.next_wait(workflow.now())
         if first is None:
             return
+        self._waiting_for = first.summary
+        self._tell()
         wait = first.due - workflow.now()
         if wait > policies.LEASE_RENEWAL:
             renew = RenewLease(tenant_id=self._run.tenant_id, run_id=self._run.run_id)
@@ -252,6 +254,7 @@ class SyncWorkflow:
             await workflow.wait([self._timer_until(workflow.now() + wait, first.summary)])
         else:
             await workflow.sleep(max(wait, timedelta(0)), summary=_shortened(first.summary))
+        self._waiting_for = None
 
     async def _fetch(self, wave: list[Cursor]) -> None:
         """Fetches one wave and hands what it staged to a merge."""
@@ -467,6 +470,7 @@ class SyncWorkflow:
 
     def _set_status(self, status: RunStatus, codes: Sequence[ErrorCode] = ()) -> None:
         self._status = status
+        self._waiting_for = None
         workflow.upsert_search_attributes(
             [
                 search_attributes.TENANT_ID.value_set(str(self._run.tenant_id)),
