@@ -14,6 +14,7 @@ import pytest
 import trustme
 
 from graph.client import BATCH_LIMIT, GraphClient, GraphGet, parse
+from graph.credentials import CredentialError
 from graph.errors import GraphRequestError
 from graph.links import UntrustedLinkError
 from graph.tenants import TenantConfig
@@ -302,9 +303,10 @@ async def test_no_token_says_why_and_repeats_no_secret(
 async def test_a_credential_that_is_not_there_says_so(
     graph: SimulatedGraph, client: GraphClient, tmp_path: Path
 ) -> None:
-    with pytest.raises(AuthFailedError, match="environment variable TEST_NOTHING is not set"):
+    with pytest.raises(CredentialError, match="environment variable TEST_NOTHING is not set") as failed:
         await client.read_batch(tenant_of(graph, client_secret_env="TEST_NOTHING"), "v1.0", GROUPS)
-    with pytest.raises(AuthFailedError, match="cannot be read"):
+    assert (failed.value.code, failed.value.retryable) == (ErrorCode.CONFIGURATION_INVALID, True)
+    with pytest.raises(CredentialError, match="cannot be read by the worker: No such file"):
         await client.read_batch(tenant_of(graph, client_secret_file=tmp_path / "none"), "v1.0", GROUPS)
 
 

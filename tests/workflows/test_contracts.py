@@ -29,7 +29,7 @@ from workflows.sweep import SweepWorkflow
 from workflows.sync import SyncWorkflow
 
 FIELDS = {
-    "BeginRunResult": "ahead opening plan policy",
+    "BeginRunResult": "ahead opening plan policy unknown",
     "CancelRequest": "reason requested_by",
     "Cursor": "anchor attempts confirming detailing first_failed_at left limit losses not_before of page part"
     " restarts size_bytes type_key url",
