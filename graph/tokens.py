@@ -35,7 +35,7 @@ _LOG = logging.getLogger(__name__)
 _AADSTS = re.compile(r"AADSTS(\d{4,8})")
 
 _TRANSIENT = frozenset({90006, 90024, 90033, 90055, 90056, 50196, 700024})
-"""AADSTS codes where the same request may be granted later: Entra is busy or throttles, or this machine's clock is wrong
+"""AADSTS codes where the same request may be granted later: Entra is busy or throttles, or the clock here is wrong
 (700024)."""
 
 _EXPLAINED = {
