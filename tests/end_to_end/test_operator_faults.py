@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import UUID
 
 import psycopg
@@ -31,9 +32,12 @@ SHORT_PATIENCE = "1"
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    folder = tmp_path_factory.mktemp("rig")
-    with Rig(folder, tenants=20, seed=next(SEEDS), workers=0, GRAPH_PATIENCE_SECONDS="7200") as rig:
+def servers() -> Iterator[Rig]:
+    # Not under pytest's own folder: another pytest of the same user shuts that to PostgreSQL, which is not root.
+    with (
+        TemporaryDirectory() as folder,
+        Rig(Path(folder), tenants=20, seed=next(SEEDS), workers=0, GRAPH_PATIENCE_SECONDS="7200") as rig,
+    ):
         sql(rig, f"CREATE ROLE {ROLE} LOGIN SUPERUSER PASSWORD '{PASSWORD}'")
         rest = rig.database_url.partition("@")[2]
         rig.system.environment["DATABASE_URL"] = f"postgresql://{ROLE}:{PASSWORD}@{rest}"
@@ -268,6 +272,7 @@ def test_a_secret_that_stays_broken_fails_its_run_and_not_the_next_one(
         rig.system.environment.update(TEMPORAL_TASK_QUEUE=queue, GRAPH_PATIENCE_SECONDS="7200")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_an_authority_that_hangs_for_many_tenants_holds_up_no_other(rig: Rig, tenant: SimulatedTenant) -> None:
     slow = [rig.graph.tenants[next(NUMBERS)] for _ in range(MANY)]
