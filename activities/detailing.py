@@ -25,7 +25,7 @@ from activities.pacing import Pace
 from activities.run_records import LEASE
 from activities.tenants import TenantsFile
 from graph.catalog import Catalog
-from graph.client import Admission, GraphAnswer, GraphClient, GraphGet, LargeAnswers
+from graph.client import Admission, GraphAnswer, GraphClient, GraphGet
 from graph.crunching import crunch
 from graph.details import DetailReading, OpenCall
 from graph.errors import AnswerTooLargeError, GraphRequestError, ReadFailure
@@ -73,7 +73,6 @@ class DetailActivities:
         self, graph: GraphClient, database: Database, catalog: Catalog, tenants: TenantsFile, observers: Observers
     ) -> None:
         self._graph = graph
-        self._large_answers = LargeAnswers()
         self._database = database
         self._catalog = catalog
         self._tenants = tenants
@@ -109,7 +108,7 @@ class DetailActivities:
         if not asked:
             return await self._recorded(request, shares, items, {})
         family = self._catalog.collections[asked[0].item.pending.type_key].throttle_family
-        async with self._large_answers.admission() as admission:
+        async with self._graph.admission() as admission:
             async with self._pace.turn(request.tenant_id, family) as wait:
                 if wait:
                     return FetchDetailsResult(paced=wait)

@@ -23,7 +23,7 @@ from activities.pacing import Pace
 from activities.run_records import LEASE
 from activities.tenants import TenantsFile
 from graph.catalog import Catalog
-from graph.client import Admission, GraphAnswer, GraphClient, GraphGet, LargeAnswers
+from graph.client import Admission, GraphAnswer, GraphClient, GraphGet
 from graph.crunching import crunch
 from graph.errors import AnswerTooLargeError, GraphRequestError, ReadFailure, classify
 from graph.links import UntrustedLinkError
@@ -57,7 +57,6 @@ class FetchActivities:
         observers: Observers,
     ) -> None:
         self._graph = graph
-        self._large_answers = LargeAnswers()
         self._database = database
         self._pace = Pace(database)
         self._catalog = catalog
@@ -70,7 +69,7 @@ class FetchActivities:
         async with classified(graph_patience=request.graph_patience), beating():
             tenant = await self._tenants.configured(request.tenant_id)
             family = self._catalog.collections[request.cursors[0].type_key].throttle_family
-            async with self._large_answers.admission() as admission:
+            async with self._graph.admission() as admission:
                 async with self._pace.turn(request.tenant_id, family) as wait:
                     if wait:
                         return FetchPagesResult(fetch_token=uuid4(), rows=0, requests=0, pages=[], paced=wait)

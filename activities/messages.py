@@ -104,15 +104,16 @@ class PlannedCollection(Message):
 
 
 class BeginRunResult(Message):
-    """What opening the run came to; `plan` and `policy` hold once it is `running`.
+    """What opening the run came to; `plan`, `policy` and `unknown` hold once it is `running`.
 
-    `ahead`: how many runs were queued before this one.
+    `ahead`: how many runs were queued before this one. `unknown`: selected type keys that the worker does not know.
     """
 
     opening: str
     ahead: int = 0
     plan: list[PlannedCollection] = []
     policy: RunPolicy = RunPolicy()
+    unknown: list[str] = []
 
 
 class CursorRequest(Message):

@@ -5,9 +5,10 @@ from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
-from activities.failures import classified
+from activities.failures import UNEXPECTED_ATTEMPTS, classified, log_unexpected
 from activities.heartbeats import beating
 from activities.messages import (
     ActivityName,
@@ -28,7 +29,7 @@ from inventory.outcomes import Outcome
 from inventory.patience import Patience, known_failure
 from storage import references, runs
 from storage.coverage import listed_once
-from storage.database import Database
+from storage.database import Database, StorageUnavailableError
 from storage.known_failures import LatestFailure, latest_failures
 from storage.recreating import StoredDocument, link_recreated
 
@@ -71,17 +72,24 @@ class RunRecordActivities:
     async def begin_run(self, run: Run) -> BeginRunResult:
         """Records the run, gives it a slot once it is its turn, and plans its collections in the selection's order."""
         async with classified(), beating():
-            identity = await self._identity(run)
+            identity = _identity(run, await self._tenants.name(run.tenant_id))
             async with self._database.tenant(run.tenant_id) as session:
                 listed = await listed_once(session)
                 opening = await runs.open_run(session, identity, self._slots)
                 failed = await latest_failures(session, run.selection.type_keys)
-            plan = [self._planned(run.tenant_id, type_key, listed, failed) for type_key in run.selection.type_keys]
+            known = [type_key for type_key in run.selection.type_keys if type_key in self._catalog.collections]
+            plan = [self._planned(run.tenant_id, type_key, listed, failed) for type_key in known]
             if opening.state is runs.OpeningState.RUNNING and any(one.is_first_listing for one in plan):
                 # What is read while items are listed is taken where it was read by these rules.
                 async with self._database.tenant(run.tenant_id) as session:
                     await references.follow_rules(session, self._rules)
-            return BeginRunResult(opening=opening.state, ahead=opening.ahead, plan=plan, policy=self._policy)
+            return BeginRunResult(
+                opening=opening.state,
+                ahead=opening.ahead,
+                plan=plan,
+                policy=self._policy,
+                unknown=[type_key for type_key in run.selection.type_keys if type_key not in known],
+            )
 
     @activity.defn(name=ActivityName.RENEW_LEASE)
     async def renew_lease(self, request: RenewLease) -> RenewLeaseResult:
@@ -93,10 +101,10 @@ class RunRecordActivities:
     async def finish_run(self, request: FinishRun) -> FinishRunResult:
         """Closes the record, once: a later attempt answers what the first one wrote.
 
-        Then the references of new versions are read, also of those that closing has made.
+        Then the references of new versions are read, also of those that closing has made. It needs nothing but
+        PostgreSQL, and whatever fails is retried for as long as `policies.CLOSE` says.
         """
-        async with classified(), beating():
-            identity = await self._identity(request.run)
+        async with classified(retries_everything=True), beating():
             ending = runs.Ending(
                 status=request.status,
                 counts=request.counts,
@@ -106,20 +114,34 @@ class RunRecordActivities:
                 cancel_reason=request.cancel_reason,
             )
             async with self._database.tenant(request.run.tenant_id) as session:
-                status, counts = await runs.finish_run(session, identity, ending)
+                status, counts = await runs.finish_run(session, _identity(request.run, None), ending)
                 if counts.created or counts.missing:
                     listed = [key for key, one in request.collections.items() if one.outcome is Outcome.COMPLETE]
-                    await link_recreated(session, request.run.run_id, listed, self._likenesses)
-            await references.catch_up(self._database, request.run.tenant_id, self._rules, within=READING)
+                    await self._link_recreated(session, request.run.run_id, listed)
+            await self._catch_up(request.run.tenant_id)
             return FinishRunResult(status=status, counts=counts)
+
+    async def _link_recreated(self, session: AsyncSession, run_id: UUID, listed: Sequence[str]) -> None:
+        """Links re-created items. What keeps failing here is logged, since the record must be closed."""
+        try:
+            async with session.begin_nested():
+                await link_recreated(session, run_id, listed, self._likenesses)
+        except Exception as error:
+            if activity.info().attempt < UNEXPECTED_ATTEMPTS:
+                raise
+            log_unexpected(error)
+
+    async def _catch_up(self, tenant_id: UUID) -> None:
+        """Reads references. The record is closed: what cannot be read now is left to the next run, or to who asks."""
+        try:
+            await references.catch_up(self._database, tenant_id, self._rules, within=READING)
+        except StorageUnavailableError as error:
+            activity.logger.warning("the references of new versions were not read: %s", error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the run has ended
+            log_unexpected(error)
 
     async def _likenesses(self, documents: Sequence[StoredDocument]) -> list[bytes]:
         return await crunch(self._observers.likenesses, documents)
-
-    async def _identity(self, run: Run) -> runs.RunIdentity:
-        tenant = await self._tenants.get(run.tenant_id)
-        name = tenant.name if tenant is not None else str(run.tenant_id)
-        return runs.RunIdentity(run.run_id, run.workflow_id, run.selection, name)
 
     def _planned(
         self, tenant_id: UUID, type_key: str, listed: Collection[str], failed: Mapping[str, LatestFailure]
@@ -139,3 +161,7 @@ class RunRecordActivities:
             interval=collection.throttle_family.interval,
             known_failure=None if latest is None else known_failure(*latest, full),
         )
+
+
+def _identity(run: Run, tenant_name: str | None) -> runs.RunIdentity:
+    return runs.RunIdentity(run.run_id, run.workflow_id, run.selection, tenant_name)

@@ -62,24 +62,8 @@ class GraphAnswer(NamedTuple):
     body: Any
 
 
-class LargeAnswers:
-    """Lets one large answer at a time into a worker's memory."""
-
-    def __init__(self) -> None:
-        self._lock = asyncio.Lock()
-
-    @asynccontextmanager
-    async def admission(self) -> AsyncIterator["Admission"]:
-        """For one answer, held until all that was made of it is gone."""
-        admission = Admission(self._lock)
-        try:
-            yield admission
-        finally:
-            admission.end()
-
-
 class Admission:
-    """One answer's place in memory."""
+    """One answer's place in memory, of which a process has one for large answers."""
 
     def __init__(self, lock: asyncio.Lock) -> None:
         self._lock = lock
@@ -107,6 +91,7 @@ class GraphClient:
     def __init__(self, tokens: TokenSource, context: ssl.SSLContext, *, base_url: str | None = None) -> None:
         self._tokens = tokens
         self._base_url = base_url
+        self._large_answer = asyncio.Lock()
         self._http = httpx.AsyncClient(
             verify=context,
             timeout=httpx.Timeout(DEADLINE_SECONDS, connect=15),
@@ -132,6 +117,15 @@ class GraphClient:
     ) -> None:
         await self._http.aclose()
 
+    @asynccontextmanager
+    async def admission(self) -> AsyncIterator[Admission]:
+        """For one answer, held until all that was made of it is gone."""
+        admission = Admission(self._large_answer)
+        try:
+            yield admission
+        finally:
+            admission.end()
+
     def check_link(self, tenant: TenantConfig, api_version: str, link: str) -> None:
         """Raises `UntrustedLinkError` where a nextLink may not be followed."""
         relative_link(link, self._root(tenant), api_version)
@@ -141,11 +135,12 @@ class GraphClient:
         tenant: TenantConfig,
         api_version: str,
         gets: Sequence[GraphGet],
-        admission: "Admission | None" = None,
+        admission: Admission | None = None,
     ) -> dict[str, GraphAnswer]:
         """Reads 1 to 20 pages in one `$batch`; every key has its answer, whatever Graph thought of it.
 
-        `admission` is held on to by a caller who is not alone in this process (`LargeAnswers`).
+        A caller that makes something of a large answer while others read theirs holds on to an `admission`; without one
+        the answer's place is given back as soon as it has been read.
 
         A 401, of the batch or inside it, is met once with a fresh token and the claims that it asked for. Raises
         `GraphRequestError` where the batch as a whole came to nothing: `BatchRefusedError` where Graph said so
@@ -155,7 +150,9 @@ class GraphClient:
         """
         if not 1 <= len(gets) <= BATCH_LIMIT or len({get.key for get in gets}) != len(gets):
             raise ValueError(f"a batch has 1 to {BATCH_LIMIT} requests with keys of their own")
-        admission = admission or Admission(asyncio.Lock())
+        if admission is None:
+            async with self.admission() as admission:
+                return await self.read_batch(tenant, api_version, gets, admission)
         root = self._root(tenant)
         requests = {
             get.key: relative_link(get.url, root, api_version) if "://" in get.url[:10] else get.url for get in gets
@@ -165,7 +162,7 @@ class GraphClient:
         refused = {key: url for key, url in requests.items() if key not in answers or answers[key].status == 401}
         if outer.status == 401 or (refused and outer.status == 200):
             challenged = outer if outer.status == 401 else next(answers[key] for key in refused)
-            token = await self._tokens.token(tenant, _claims(challenged), fresh=True)
+            token = await self._tokens.token(tenant, _claims(challenged), refused=token)
             outer, again = await self._post(tenant, api_version, refused or requests, token, admission)
             answers = {**answers, **again}
         if outer.status != 200:

@@ -68,14 +68,18 @@ class Frontier(BaseModel):
     """Collections with items whose details cannot be read."""
 
     @classmethod
-    def of(cls, plan: Sequence[PlannedCollection], policy: RunPolicy) -> "Frontier":
-        """The frontier of a run that begins."""
-        return cls(
+    def of(cls, plan: Sequence[PlannedCollection], policy: RunPolicy, unknown: Sequence[str] = ()) -> "Frontier":
+        """The frontier of a run that begins; the `unknown` collections have failed already."""
+        frontier = cls(
             policy=policy,
             plan={planned.type_key: planned for planned in plan},
             cursors=[Cursor(type_key=planned.type_key, url=planned.first_url) for planned in plan],
             results={planned.type_key: CollectionResult() for planned in plan},
         )
+        for type_key in unknown:
+            frontier.results[type_key] = CollectionResult()
+            frontier.fail(type_key, ErrorCode.UNKNOWN_COLLECTION, {})
+        return frontier
 
     def take_wave(self, now: datetime) -> list[Cursor]:
         """Takes the next wave off the frontier: cursors that are due, of one API version and throttle family.

@@ -163,7 +163,7 @@ class SyncWorkflow:
             self._waiting_for = f"{begun.opening}, {begun.ahead} ahead" if begun.ahead else begun.opening
             self._tell()
             await workflow.sleep(policies.QUEUE_POLL * (0.5 + workflow.random().random()), summary=begun.opening)
-        self._frontier = Frontier.of(begun.plan, begun.policy)
+        self._frontier = Frontier.of(begun.plan, begun.policy, begun.unknown)
         self._opened = True
         self._waiting_for = None
         self._set_status(RunStatus.RUNNING)

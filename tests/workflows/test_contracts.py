@@ -31,7 +31,7 @@ from workflows.sweep import SweepWorkflow
 from workflows.sync import SyncWorkflow
 
 FIELDS = {
-    "BeginRunResult": "ahead opening plan policy",
+    "BeginRunResult": "ahead opening plan policy unknown",
     "CancelRequest": "reason requested_by",
     "Cursor": "anchor attempts confirming detailing failed_with failures first_failed_at http_status left limit losses"
     " not_before of page part restarts size_bytes type_key url",
