@@ -201,6 +201,7 @@ def activities(
             keeps_timers=True,
             detail_batches=DETAIL_BATCHES,
             detail_items=DETAIL_ITEMS,
+            keeps_place=True,
         ),
     )
     upserting = UpsertActivities(database)

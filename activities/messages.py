@@ -74,6 +74,9 @@ class RunPolicy(Message):
     detail_items: int | None = None
     """How many items one wave takes on to read their details, so that others are left to waves beside it; None for all.
     None in runs that earlier releases began."""
+    keeps_place: bool = False
+    """Whether a queued run keeps its place by `renew_lease`, and asks for the slot once its turn has come. Not so in
+    runs of release 0.3.0, which ask `begin_run` each time."""
 
 
 class PlannedCollection(Message):
@@ -96,9 +99,9 @@ class PlannedCollection(Message):
 
 
 class BeginRunResult(Message):
-    """What opening the run came to; `plan` and `policy` hold once it is `running`.
+    """What opening the run came to; the `plan` comes once it is `running`.
 
-    `ahead`: how many runs were queued before this one.
+    `ahead`: how many runs were queued before this one. `policy` comes with every answer: it says how long to queue.
     """
 
     opening: str
@@ -308,16 +311,22 @@ class FetchDetailsResult(Message):
 
 
 class RenewLease(Message):
-    """Keep the run's slot while it waits."""
+    """Keep the run's slot while it waits or, with `queued`, its place in the queue."""
 
     tenant_id: UUID
     run_id: UUID
+    queued: bool = False
 
 
 class RenewLeaseResult(Message):
-    """Whether the run is still open."""
+    """Whether the run is still open.
+
+    `ahead`: how many runs were queued before a queued one. None if its turn has come or it is no longer queued, and
+    from workers of release 0.3.0, which do not know: `begin_run` tells.
+    """
 
     open: bool
+    ahead: int | None = None
 
 
 class FinishRun(Message):

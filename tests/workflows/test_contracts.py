@@ -24,6 +24,7 @@ from worker import activities as activities_of_worker
 from workflows.frontier import Cursor, Frontier
 from workflows.messages import PortfolioState
 from workflows.portfolio import PortfolioWorkflow
+from workflows.queue import QueuePlace
 from workflows.retention import RetentionWorkflow
 from workflows.sweep import SweepWorkflow
 from workflows.sync import SyncWorkflow
@@ -69,18 +70,19 @@ FIELDS = {
     "PortfolioResult": "counts error_codes portfolio_run_id status",
     "PortfolioRun": "chosen portfolio_run_id schedule selection workflow_id",
     "PortfolioState": "at_once counts error_codes following left unrecorded",
+    "QueuePlace": "ahead since unmoved_since",
     "RecordPortfolio": "ending outcomes run",
     "RecordPortfolioResult": "error_codes",
     "RunToFollow": "joined run_id tenant_id workflow_id",
     "TenantOutcome": "error_codes joined run_id status tenant_id",
-    "RenewLease": "run_id tenant_id",
-    "RenewLeaseResult": "open",
+    "RenewLease": "queued run_id tenant_id",
+    "RenewLeaseResult": "ahead open",
     "Run": "run_id selection tenant_id workflow_id",
     "PromisedWave": "fetch_token rows",
-    "RunPolicy": "cursor_attempts detail_batches detail_items detail_refresh family_pauses graph_patience keeps_timers"
-    " merges_together queue_patience waves_in_flight",
+    "RunPolicy": "cursor_attempts detail_batches detail_items detail_refresh family_pauses graph_patience keeps_place"
+    " keeps_timers merges_together queue_patience waves_in_flight",
     "SweepResult": "closed expired",
-    "SyncInput": "deep frontier selection tenant_id",
+    "SyncInput": "deep frontier place selection tenant_id",
     "SyncProgress": "collections counts status waiting_for",
     "SyncResult": "counts error_codes run_id status",
     "UpsertItems": "deep detail_refresh detailed ended fetch_token more_waves promised_rows restarted run_id tenant_id",
@@ -90,7 +92,12 @@ FIELDS = {
 
 
 def test_the_fields_that_cross_temporal_are_these() -> None:
-    crossing: dict[str, Any] = {"Cursor": Cursor, "Frontier": Frontier, "PortfolioState": PortfolioState}
+    crossing: dict[str, Any] = {
+        "Cursor": Cursor,
+        "Frontier": Frontier,
+        "PortfolioState": PortfolioState,
+        "QueuePlace": QueuePlace,
+    }
     for module in (activities.messages, workflows.messages):
         crossing |= {
             name: model
