@@ -33,10 +33,19 @@ class SyncInput(Message):
 
 
 class CancelRequest(Message):
-    """The cancel signal: who asks, and why. Both are kept in the run record."""
+    """The cancel signal: who asks, and why. Both are kept in the run record.
+
+    A signal goes to a workflow id, which a run keeps when it continues as new and leaves to a later run when it ends.
+    `run_id` is the run that is meant, and any other ignores the signal; None means whichever is under way.
+    """
 
     reason: str | None = None
     requested_by: str | None = None
+    run_id: UUID | None = None
+
+    def is_for(self, run_id: UUID) -> bool:
+        """Whether this run is meant."""
+        return self.run_id in (None, run_id)
 
 
 class SyncProgress(Message):

@@ -108,6 +108,8 @@ class SyncWorkflow:
     @workflow.signal
     def cancel(self, request: CancelRequest) -> None:
         """Ends the run as `cancelled`; the first request is the one that is recorded."""
+        if not request.is_for(self._run.run_id):
+            return
         if self._cancel_request is None:
             self._cancel_request = request
         if self._work is not None:

@@ -31,7 +31,7 @@ from workflows.sync import SyncWorkflow
 
 FIELDS = {
     "BeginRunResult": "ahead opening plan policy",
-    "CancelRequest": "reason requested_by",
+    "CancelRequest": "reason requested_by run_id",
     "Cursor": "anchor attempts confirming detailing first_failed_at left limit losses not_before of page part"
     " restarts size_bytes type_key url",
     "ConfirmMissing": "api_version graph_patience limit run_id tenant_id type_keys",
