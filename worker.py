@@ -210,6 +210,7 @@ def activities(
             detail_items=DETAIL_ITEMS,
             malformed_attempts=MALFORMED_ATTEMPTS,
             told_after=min(TOLD_AFTER, timedelta(seconds=settings.graph_patience_seconds) / 10),
+            keeps_place=True,
         ),
     )
     upserting = UpsertActivities(database)

@@ -80,6 +80,9 @@ class RunPolicy(Message):
     told_after: timedelta | None = None
     """How long an activity retries a wave that Graph fails as a whole before it tells the failure as that of each page;
     None for as long as `graph_patience`. None in runs of release 0.3.0."""
+    keeps_place: bool = False
+    """Whether a queued run keeps its place by `renew_lease`, and asks for the slot once its turn has come. Not so in
+    runs of release 0.3.0, which ask `begin_run` each time."""
 
 
 class PlannedCollection(Message):
@@ -104,9 +107,10 @@ class PlannedCollection(Message):
 
 
 class BeginRunResult(Message):
-    """What opening the run came to; `plan`, `policy` and `unknown` hold once it is `running`.
+    """What opening the run came to; `plan` and `unknown` come once it is `running`.
 
-    `ahead`: how many runs were queued before this one. `unknown`: selected type keys that the worker does not know.
+    `ahead`: how many runs were queued before this one. `policy` comes with every answer: it says how long to queue.
+    `unknown`: selected type keys that the worker does not know.
     """
 
     opening: str
@@ -280,8 +284,8 @@ class FetchDetails(Message):
     """Read details of some items of these shares: all of one API version and family.
 
     At most `limit` requests at once, and at most `batches` times. `wave_token` names the wave for all attempts at it.
-    An item that Graph fails `attempts` times is given up: after `malformed_attempts` with an answer that is no page, and
-    with a known failure of its share after the attempts that this one has.
+    An item that Graph fails `attempts` times is given up: after `malformed_attempts` with an answer that is no page,
+    and with a known failure of its share after the attempts that this one has.
     """
 
     tenant_id: UUID
@@ -325,16 +329,22 @@ class FetchDetailsResult(Message):
 
 
 class RenewLease(Message):
-    """Keep the run's slot while it waits."""
+    """Keep the run's slot while it waits or, with `queued`, its place in the queue."""
 
     tenant_id: UUID
     run_id: UUID
+    queued: bool = False
 
 
 class RenewLeaseResult(Message):
-    """Whether the run is still open."""
+    """Whether the run is still open.
+
+    `ahead`: how many runs were queued before a queued one. None if its turn has come or it is no longer queued, and
+    from workers of release 0.3.0, which do not know: `begin_run` tells.
+    """
 
     open: bool
+    ahead: int | None = None
 
 
 class FinishRun(Message):

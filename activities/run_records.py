@@ -70,22 +70,25 @@ class RunRecordActivities:
 
     @activity.defn(name=ActivityName.BEGIN_RUN)
     async def begin_run(self, run: Run) -> BeginRunResult:
-        """Records the run, gives it a slot once it is its turn, and plans its collections in the selection's order."""
+        """Records the run, and once it has a slot plans its collections in the selection's order."""
         async with classified(), beating():
             identity = _identity(run, await self._tenants.name(run.tenant_id))
             async with self._database.tenant(run.tenant_id) as session:
-                listed = await listed_once(session)
                 opening = await runs.open_run(session, identity, self._slots)
-                failed = await latest_failures(session, run.selection.type_keys)
+                is_running = opening.state is runs.OpeningState.RUNNING
+                listed = await listed_once(session) if is_running else set()
+                failed = await latest_failures(session, run.selection.type_keys) if is_running else {}
+            if not is_running:
+                # A queued run asks more than once, and each answer stays in its history.
+                return BeginRunResult(opening=opening.state, ahead=opening.ahead, policy=self._policy)
             known = [type_key for type_key in run.selection.type_keys if type_key in self._catalog.collections]
             plan = [self._planned(run.tenant_id, type_key, listed, failed) for type_key in known]
-            if opening.state is runs.OpeningState.RUNNING and any(one.is_first_listing for one in plan):
+            if any(one.is_first_listing for one in plan):
                 # What is read while items are listed is taken where it was read by these rules.
                 async with self._database.tenant(run.tenant_id) as session:
                     await references.follow_rules(session, self._rules)
             return BeginRunResult(
                 opening=opening.state,
-                ahead=opening.ahead,
                 plan=plan,
                 policy=self._policy,
                 unknown=[type_key for type_key in run.selection.type_keys if type_key not in known],
@@ -93,9 +96,12 @@ class RunRecordActivities:
 
     @activity.defn(name=ActivityName.RENEW_LEASE)
     async def renew_lease(self, request: RenewLease) -> RenewLeaseResult:
-        """Keeps the slot of a run that waits."""
+        """Keeps the slot of a run that waits, or the place of a queued one and says whether its turn has come."""
+        lease = self._slots.queue_lease if request.queued else LEASE
         async with classified(), beating(), self._database.tenant(request.tenant_id) as session:
-            return RenewLeaseResult(open=await runs.renew_lease(session, request.run_id, LEASE))
+            is_open = await runs.renew_lease(session, request.run_id, lease)
+            ahead = await runs.runs_ahead(session, request.run_id, self._slots) if request.queued else None
+            return RenewLeaseResult(open=is_open, ahead=ahead)
 
     @activity.defn(name=ActivityName.FINISH_RUN)
     async def finish_run(self, request: FinishRun) -> FinishRunResult:

@@ -304,7 +304,8 @@ async def _cancel(settings: Settings, run_id: str, reason: str | None) -> Portfo
     try:
         if (await handle.describe()).raw_info.first_run_id != str(record.portfolio_run_id):
             raise over
-        await handle.signal(PortfolioWorkflow.cancel, CancelRequest(reason=reason, requested_by=requester()))
+        request = CancelRequest(reason=reason, requested_by=requester(), run_id=record.portfolio_run_id)
+        await handle.signal(PortfolioWorkflow.cancel, request)
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             raise over from None

@@ -161,12 +161,18 @@ async def open_run(session: AsyncSession, run: RunIdentity, slots: Slots) -> Ope
         return Opening(OpeningState.RUNNING)
     await renew_lease(session, run.run_id, slots.queue_lease)
     await session.execute(_LOCK_SLOTS, {"key": SLOTS_LOCK})
-    limits = {"run_id": run.run_id, "overall": slots.overall, "per_tenant": slots.per_tenant}
-    turn = (await session.execute(_SLOT_TURN, limits)).one()
-    if not turn.may_start:
-        return Opening(OpeningState.WAITING_FOR_SLOT, turn.ahead)
+    ahead = await runs_ahead(session, run.run_id, slots)
+    if ahead is not None:
+        return Opening(OpeningState.WAITING_FOR_SLOT, ahead)
     await session.execute(_START, {"run_id": run.run_id, "lease": slots.lease})
     return Opening(OpeningState.RUNNING)
+
+
+async def runs_ahead(session: AsyncSession, run_id: UUID, slots: Slots) -> int | None:
+    """How many runs of all tenants were queued before a queued run; None if its turn has come or it is not queued."""
+    limits = {"run_id": run_id, "overall": slots.overall, "per_tenant": slots.per_tenant}
+    turn = (await session.execute(_SLOT_TURN, limits)).one_or_none()
+    return None if turn is None or turn.may_start else turn.ahead
 
 
 async def expired_runs(session: AsyncSession, limit: int) -> list[OpenRun]:

@@ -15,7 +15,6 @@ with workflow.unsafe.imports_passed_through():
 
     from activities.messages import (
         ActivityName,
-        BeginRunResult,
         ConfirmMissing,
         ConfirmMissingResult,
         CursorFailure,
@@ -41,6 +40,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.frontier import Frontier
     from workflows.messages import CancelRequest, SyncInput, SyncProgress, SyncResult
     from workflows.policies import ActivityLimits
+    from workflows.queue import Queue
     from workflows.report import details
     from workflows.waiting import uncancellable
 
@@ -72,6 +72,7 @@ class SyncWorkflow:
         self._deep = sync.deep
         self._frontier = sync.frontier or Frontier()
         self._opened = sync.frontier is not None
+        self._queue = Queue(self._run, sync.place, self._activity, self._wait_in_queue)
         self._status = RunStatus.RUNNING if self._opened else RunStatus.QUEUED
         self._waiting_for: str | None = None
         self._cancel_request: CancelRequest | None = None
@@ -98,13 +99,17 @@ class SyncWorkflow:
             return await self._close_broken(error_code_of(error))
         if self._cancel_request is not None:
             return await self._close_cancelled()
+        if not self._opened:
+            workflow.continue_as_new(sync.model_copy(update={"place": self._queue.place}))
         if self._frontier.cursors:
-            workflow.continue_as_new(sync.model_copy(update={"frontier": self._frontier}))
+            workflow.continue_as_new(sync.model_copy(update={"frontier": self._frontier, "place": None}))
         return await self._close(run_status(self._frontier.results.values()))
 
     @workflow.signal
     def cancel(self, request: CancelRequest) -> None:
         """Ends the run as `cancelled`; the first request is the one that is recorded."""
+        if not request.is_for(self._run.run_id):
+            return
         if self._cancel_request is None:
             self._cancel_request = request
         if self._work is not None:
@@ -126,6 +131,8 @@ class SyncWorkflow:
             raise asyncio.CancelledError
         if not self._opened:
             await self._open()
+        if not self._opened:
+            return
         try:
             await self._read_waves()
         # No `finally`: it would also run where a worker lets go of the workflow, and nothing can be awaited there.
@@ -148,25 +155,18 @@ class SyncWorkflow:
         await _settled(self._upserts)
 
     async def _open(self) -> None:
-        """Queues until the run has its slot, as long as that is worth waiting for."""
-        queued_since = workflow.now()
-        while True:
-            begun = await self._activity(
-                ActivityName.BEGIN_RUN, self._run, BeginRunResult, policies.DATABASE, "open the run"
-            )
-            if begun.opening == RunStatus.RUNNING:
-                break
-            if begun.opening == "ended":
-                raise ApplicationError("the record was closed meanwhile", type=ErrorCode.RUN_ABANDONED)
-            if workflow.now() - queued_since >= begun.policy.queue_patience:
-                raise ApplicationError("no slot came free", type=ErrorCode.CONCURRENCY_LIMIT)
-            self._waiting_for = f"{begun.opening}, {begun.ahead} ahead" if begun.ahead else begun.opening
-            self._tell()
-            await workflow.sleep(policies.QUEUE_POLL * (0.5 + workflow.random().random()), summary=begun.opening)
+        """Queues until the run has its slot. It has none yet where its history is long enough to continue as new."""
+        begun = await self._queue.open()
+        if begun is None:
+            return
         self._frontier = Frontier.of(begun.plan, begun.policy, begun.unknown)
         self._opened = True
         self._waiting_for = None
         self._set_status(RunStatus.RUNNING)
+
+    def _wait_in_queue(self, waiting_for: str) -> None:
+        self._waiting_for = waiting_for
+        self._tell()
 
     async def _read_waves(self) -> None:
         """Keeps waves in flight: while one is merged, the next is already being fetched."""

@@ -1,12 +1,14 @@
 """Turns at Graph, shared by every run and worker of a tenant."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
 
+from activities.pacing import Pace
+from graph.catalog import ThrottleFamily
 from storage import pacing
 from storage.database import Database
 from tests.storage.support import begin
@@ -77,6 +79,65 @@ async def test_a_turn_that_has_run_out_is_nobodys_to_end(database: Database, ten
     async with database.tenant(tenant) as session:
         await pacing.release_turn(session, "ca", timedelta(0), lost.held_until)
     assert (await _take(database, tenant, interval=MINUTE)).held_until is None
+
+
+async def _move(database: Database, tenant: UUID, column: str, moment: str) -> datetime:
+    """Sets a time of the tenant's row, as if the clock had moved."""
+    async with database.tenant(tenant) as session:
+        moved = await session.execute(text(f"UPDATE request_pace SET {column} = {moment} RETURNING {column}"))
+        value: datetime = moved.scalar_one()
+        return value
+
+
+async def test_a_turn_that_is_kept_outlives_its_hold(database: Database, tenant: UUID) -> None:
+    assert (await _take(database, tenant, interval=MINUTE)).held_until is not None
+    ends = await _move(database, tenant, "held_until", "clock_timestamp()")
+    async with database.tenant(tenant) as session:
+        kept = await pacing.keep_turn(session, "ca", ends)
+    assert kept is not None
+    assert kept - ends >= pacing.HOLD
+    assert (await _take(database, tenant, interval=MINUTE)).held_until is None
+    async with database.tenant(tenant) as session:
+        await pacing.release_turn(session, "ca", timedelta(0), kept)
+    assert (await _take(database, tenant, interval=MINUTE)).held_until is not None
+
+
+async def test_a_turn_that_has_passed_on_is_not_kept(database: Database, tenant: UUID) -> None:
+    await _take(database, tenant, interval=MINUTE)
+    lost = await _move(database, tenant, "held_until", "clock_timestamp()")
+    heir = await _take(database, tenant, interval=MINUTE)
+    async with database.tenant(tenant) as session:
+        assert await pacing.keep_turn(session, "ca", lost) is None
+        assert await pacing.keep_turn(session, "ca", heir.held_until or lost) is not None
+
+
+async def test_a_slow_answer_is_waited_for_with_growing_gaps(database: Database, tenant: UUID) -> None:
+    interval = timedelta(seconds=1)
+    await _take(database, tenant, interval=interval)
+    await _move(database, tenant, "held_until", "clock_timestamp() + interval '1 hour'")
+    await _move(database, tenant, "not_before", "clock_timestamp() - interval '40 minutes'")
+    waiting = await _take(database, tenant, interval=interval)
+    assert waiting.held_until is None
+    assert 10 * MINUTE <= waiting.wait < 20 * MINUTE, "a quarter of the time that the turn has lasted"
+    await _move(database, tenant, "held_until", "clock_timestamp() + interval '2 minutes'")
+    assert (await _take(database, tenant, interval=interval)).wait <= 2 * MINUTE, "its worker may have died"
+
+
+async def test_nobody_asks_while_an_answer_takes_longer_than_a_turn_lasts(database: Database, tenant: UUID) -> None:
+    family = ThrottleFamily.CONDITIONAL_ACCESS
+    slow, other = Pace(database, keep_every=timedelta(milliseconds=10)), Pace(database)
+    ends: set[datetime] = set()
+    async with asyncio.timeout(90), slow.turn(tenant, family) as wait:
+        assert wait == timedelta(0)
+        while len(ends) < 4:
+            async with database.tenant(tenant) as session:
+                ends.add((await session.execute(text("SELECT held_until FROM request_pace"))).scalar_one())
+            async with other.turn(tenant, family) as others_wait:
+                assert others_wait > timedelta(0)
+            await asyncio.sleep(0.01)
+    async with database.tenant(tenant) as session:
+        over = await session.execute(text("SELECT held_until <= clock_timestamp() FROM request_pace"))
+        assert over.scalar_one(), "the turn ends with its answer"
 
 
 async def test_a_pause_outlasts_the_turn_in_which_it_was_asked_for(database: Database, tenant: UUID) -> None:

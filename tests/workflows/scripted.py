@@ -45,7 +45,7 @@ class Script:
 
     pages: dict[str, list[Page]]
     policy: RunPolicy = field(
-        default_factory=lambda: RunPolicy(family_pauses=True, merges_together=True, keeps_timers=True)
+        default_factory=lambda: RunPolicy(family_pauses=True, merges_together=True, keeps_timers=True, keeps_place=True)
     )
     families: dict[str, str] = field(default_factory=dict)
     intervals: dict[str, timedelta] = field(default_factory=dict)
@@ -192,7 +192,12 @@ class Script:
         return FetchDetailsResult(requests=3, changed=0, collections=progress)
 
     @activity.defn(name=ActivityName.RENEW_LEASE)
-    async def renew_lease(self, _: RenewLease) -> RenewLeaseResult:
+    async def renew_lease(self, request: RenewLease) -> RenewLeaseResult:
+        if request.queued:
+            waits = self.openings[:1] == ["waiting_for_slot"]
+            if waits:
+                self.openings.pop(0)
+            return RenewLeaseResult(open=True, ahead=0 if waits else None)
         self.renewals += 1
         return RenewLeaseResult(open=True)
 

@@ -26,13 +26,14 @@ from workflows.cursor import Cursor
 from workflows.frontier import Frontier
 from workflows.messages import PortfolioState
 from workflows.portfolio import PortfolioWorkflow
+from workflows.queue import QueuePlace
 from workflows.retention import RetentionWorkflow
 from workflows.sweep import SweepWorkflow
 from workflows.sync import SyncWorkflow
 
 FIELDS = {
     "BeginRunResult": "ahead opening plan policy unknown",
-    "CancelRequest": "reason requested_by",
+    "CancelRequest": "reason requested_by run_id",
     "Cursor": "anchor attempts confirming detailing failed_with failures first_failed_at http_status left limit losses"
     " not_before of page part restarts size_bytes type_key url",
     "ConfirmMissing": "api_version graph_patience limit run_id tenant_id told_after type_keys",
@@ -73,18 +74,19 @@ FIELDS = {
     "PortfolioResult": "counts error_codes portfolio_run_id status",
     "PortfolioRun": "chosen portfolio_run_id schedule selection workflow_id",
     "PortfolioState": "at_once counts error_codes following left unrecorded",
+    "QueuePlace": "ahead since unmoved_since",
     "RecordPortfolio": "ending outcomes run",
     "RecordPortfolioResult": "error_codes",
     "RunToFollow": "joined run_id tenant_id workflow_id",
     "TenantOutcome": "error_codes joined run_id status tenant_id",
-    "RenewLease": "run_id tenant_id",
-    "RenewLeaseResult": "open",
+    "RenewLease": "queued run_id tenant_id",
+    "RenewLeaseResult": "ahead open",
     "Run": "run_id selection tenant_id workflow_id",
     "PromisedWave": "fetch_token rows",
-    "RunPolicy": "cursor_attempts detail_batches detail_items detail_refresh family_pauses graph_patience keeps_timers"
-    " malformed_attempts merges_together queue_patience told_after waves_in_flight",
+    "RunPolicy": "cursor_attempts detail_batches detail_items detail_refresh family_pauses graph_patience keeps_place"
+    " keeps_timers malformed_attempts merges_together queue_patience told_after waves_in_flight",
     "SweepResult": "closed expired",
-    "SyncInput": "deep frontier selection tenant_id",
+    "SyncInput": "deep frontier place selection tenant_id",
     "SyncProgress": "collections counts status waiting_for",
     "SyncResult": "counts error_codes run_id status",
     "UpsertItems": "deep detail_refresh detailed ended fetch_token more_waves promised_rows restarted run_id tenant_id",
@@ -99,6 +101,7 @@ def test_the_fields_that_cross_temporal_are_these() -> None:
         "Frontier": Frontier,
         "KnownFailure": KnownFailure,
         "PortfolioState": PortfolioState,
+        "QueuePlace": QueuePlace,
     }
     for module in (activities.messages, workflows.messages):
         crossing |= {
