@@ -200,3 +200,15 @@ def test_a_listing_that_begins_anew_leaves_nothing_of_the_old_one() -> None:
     before = front.results["a"].outcome
     front.end_merging([anew])
     assert (before, front.results["a"].outcome) == (None, Outcome.COMPLETE)
+
+
+def test_an_unknown_collection_fails_alone() -> None:
+    known = frontier("a").plan["a"]
+    begun = Frontier.of([known], RunPolicy(), ["b"])
+    assert [cursor.type_key for cursor in begun.cursors] == ["a"]
+    assert (begun.results["b"].outcome, begun.results["b"].error_code) == (
+        Outcome.FAILED,
+        ErrorCode.UNKNOWN_COLLECTION,
+    )
+    assert begun.results["a"].outcome is None
+    assert begun.counts.errors == 1
