@@ -99,6 +99,16 @@ def moved_away(rig: Rig, _: SimulatedTenant) -> None:
     path.replace(path.with_suffix(".kept"))
 
 
+def secret_moved_away(rig: Rig, tenant: SimulatedTenant) -> None:
+    path = secret_file(rig, tenant)
+    path.replace(path.with_suffix(".kept"))
+
+
+def secret_restored(rig: Rig, tenant: SimulatedTenant) -> None:
+    path = secret_file(rig, tenant)
+    path.with_suffix(".kept").replace(path)
+
+
 def with_password(password: str) -> Callable[[Rig, SimulatedTenant], None]:
     def change(rig: Rig, _: SimulatedTenant) -> None:
         sql(rig, f"ALTER ROLE {ROLE} PASSWORD '{password}'")
@@ -130,8 +140,8 @@ FAULTS = {
     "tenants file gone": OperatorFault(moved_away, restored),
     "tenants file empty": OperatorFault(written(lambda _: ""), restored, "auth_failed"),
     "secret gone": OperatorFault(
-        lambda rig, tenant: secret_file(rig, tenant).rename(secret_file(rig, tenant).with_suffix(".kept")) and None,
-        lambda rig, tenant: secret_file(rig, tenant).with_suffix(".kept").rename(secret_file(rig, tenant)) and None,
+        secret_moved_away,
+        secret_restored,
         "configuration_invalid",
         before_the_run=True,
     ),

@@ -18,7 +18,7 @@ import pytest
 import trustme
 
 from graph import tokens
-from graph.client import BATCH_LIMIT, GraphClient, GraphGet, parse
+from graph.client import BATCH_LIMIT, LARGE_BYTES, GraphClient, GraphGet, parse
 from graph.credentials import CredentialError
 from graph.errors import GraphRequestError
 from graph.links import UntrustedLinkError
@@ -445,3 +445,22 @@ async def test_a_managed_identity_needs_no_secret(
         server.shutdown()
     assert answers["groups"].status == 200
     assert "resource=https%3A%2F%2Fgraph.microsoft.com" in asked[0]
+
+
+async def test_one_large_answer_at_a_time_holds_for_all_who_read(
+    client: GraphClient, tenant: TenantConfig, graph: SimulatedGraph
+) -> None:
+    body = json.dumps({"responses": [{"id": "0", "status": 200, "body": "x" * (LARGE_BYTES + 1)}]}).encode()
+    graph.before_answer = lambda request: Answer(200, body, {}) if request.kind is Kind.BATCH else None
+    async with client.admission() as first:
+        await client.read_batch(tenant, "v1.0", GROUPS, first)
+        waiting = [asyncio.create_task(client.read_batch(tenant, "v1.0", GROUPS))]
+        async with client.admission() as second:
+            waiting.append(asyncio.create_task(client.read_batch(tenant, "v1.0", GROUPS, second)))
+            async with asyncio.timeout(120):
+                while len(client._large_answer._waiters or ()) < len(waiting):
+                    assert not any(task.done() for task in waiting)
+                    await asyncio.sleep(0.01)
+                first.end()
+                await waiting[0]
+                assert (await waiting[1])["groups"].status == 200

@@ -345,3 +345,15 @@ def test_the_cause_that_used_up_its_patience_is_named_before_one_that_had_none(
     context = front.results["a"].context
     assert (context["detail_error_code"], context["found_by_id"]) == (named, 1)
     assert ("permission" in context) == (named is code)
+
+
+def test_an_unknown_collection_fails_alone() -> None:
+    known = frontier("a").plan["a"]
+    begun = Frontier.of([known], RunPolicy(), ["b"])
+    assert [cursor.type_key for cursor in begun.cursors] == ["a"]
+    assert (begun.results["b"].outcome, begun.results["b"].error_code) == (
+        Outcome.FAILED,
+        ErrorCode.UNKNOWN_COLLECTION,
+    )
+    assert begun.results["a"].outcome is None
+    assert begun.counts.errors == 1
