@@ -155,7 +155,7 @@ class Play:
 
     async def _read_history(self, workflow_id: str) -> None:
         handle = self._rig.client.get_workflow_handle(workflow_id)
-        history = readable(await handle.fetch_history(rpc_timeout=timedelta(seconds=20)))
+        history = readable(await handle.fetch_history(rpc_timeout=timedelta(minutes=1)))
         for secret in (self._tenant.client_secret, TOKEN_START, invariants.MARK):
             if secret in history:
                 self.violations.append(f"a history holds {secret[:8]}…")

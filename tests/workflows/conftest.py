@@ -6,6 +6,7 @@ import pytest_asyncio
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
+from tests.patience import PATIENCE
 from workflows.search_attributes import ALL
 
 
@@ -16,6 +17,7 @@ async def skipping() -> AsyncIterator[WorkflowEnvironment]:
         data_converter=pydantic_data_converter,
         dev_server_existing_path=str(Path(sysconfig.get_path("scripts")) / "temporal"),
         dev_server_extra_args=["--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"],
+        dev_server_startup_timeout=PATIENCE,
         search_attributes=ALL,
     )
     async with environment:
@@ -29,6 +31,7 @@ async def short() -> AsyncIterator[WorkflowEnvironment]:
         data_converter=pydantic_data_converter,
         dev_server_existing_path=str(Path(sysconfig.get_path("scripts")) / "temporal"),
         dev_server_extra_args=["--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=60"],
+        dev_server_startup_timeout=PATIENCE,
         search_attributes=ALL,
     )
     async with environment:
