@@ -77,11 +77,14 @@ class Fork:
     def wait_until(self, ready: Callable[[], bool]) -> None:
         """Waits for a condition. Raises `PartError` if the program ends first or the condition never comes."""
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while not ready():
-            if not self.running() or time.monotonic() > deadline:
-                self.stop()
-                raise PartError(f"{self._program} does not get ready: {self._stderr.read_text()}")
-            time.sleep(PAUSE_SECONDS)
+        try:
+            while not ready():
+                if not self.running() or time.monotonic() > deadline:
+                    raise PartError(f"{self._program} does not get ready: {self._stderr.read_text()}")
+                time.sleep(PAUSE_SECONDS)
+        except BaseException:
+            self.stop()
+            raise
 
     def ask_to_stop(self) -> None:
         """Asks it to stop, without waiting for it."""
