@@ -61,17 +61,17 @@ class Fork:
         """Whether it still runs."""
         return self._process.is_alive()
 
-    def wait(self) -> int:
+    def wait(self, timeout_seconds: float = PATIENCE_SECONDS) -> int:
         """Its exit code, once it has ended. Raises `subprocess.TimeoutExpired`; it is killed then."""
         try:
-            self._process.join(PATIENCE_SECONDS)
+            self._process.join(timeout_seconds)
         finally:
             code = self._process.exitcode
             if code is None:
                 self._process.kill()
                 self._process.join()
         if code is None:
-            raise subprocess.TimeoutExpired(self._program, PATIENCE_SECONDS)
+            raise subprocess.TimeoutExpired(self._program, timeout_seconds)
         return code
 
     def wait_until(self, ready: Callable[[], bool]) -> None:
