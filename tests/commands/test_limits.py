@@ -15,6 +15,7 @@ from commands.task_queue import read_rates, same_rate, set_rates
 from connections import UnreachableError
 from local.temporal import EmbeddedTemporal
 from tests.end_to_end.system import System
+from tests.patience import PATIENCE
 
 FIELDS = [
     "task_queue",
@@ -112,7 +113,9 @@ def test_people_are_told_of_a_difference_and_what_to_do(system: System) -> None:
 
 async def test_an_old_server_is_said_to_be_too_old() -> None:
     program = Path(sysconfig.get_path("scripts")) / "temporal-test-server"
-    async with await WorkflowEnvironment.start_time_skipping(test_server_existing_path=str(program)) as old:
+    async with await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=str(program), test_server_startup_timeout=PATIENCE
+    ) as old:
         with pytest.raises(UnreachableError, match=r"too old to limit a task queue; use server 1\.29 or newer"):
             await set_rates(old.client, "any", overall=1, per_tenant=None, identity="me", reason="a test")
         with pytest.raises(UnreachableError, match="too old to tell the limits of its task queues"):

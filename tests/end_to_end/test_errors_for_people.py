@@ -9,6 +9,7 @@ from local.processes import free_port
 from local.simulated_graph import SimulatedGraph
 from local.temporal import EmbeddedTemporal
 from tests.end_to_end.system import SEEDS, Finished, System
+from tests.patience import PATIENCE_SECONDS
 
 SECRET = "hunter2-hunter2"
 
@@ -165,5 +166,5 @@ def test_no_worker_is_said_while_following(system: System) -> None:
         if "no worker is polling" in line:
             break
     system.start_worker()
-    follower.communicate(timeout=60)
+    follower.communicate(timeout=PATIENCE_SECONDS)
     assert follower.returncode == 0

@@ -7,6 +7,7 @@ import pytest_asyncio
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 
+from tests.patience import PATIENCE
 from workflows.search_attributes import ALL
 
 SKIPPING = {
@@ -29,6 +30,7 @@ def server(**dynamic_config: str) -> dict[str, Any]:
             for key, value in dynamic_config.items()
             for argument in ("--dynamic-config-value", f"{key}={value}")
         ],
+        "dev_server_startup_timeout": PATIENCE,
         "search_attributes": ALL,
     }
 

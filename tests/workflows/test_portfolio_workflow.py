@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from temporalio import activity
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError, CancelledError
@@ -32,6 +33,7 @@ from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
 from inventory.portfolio import TenantChoice
 from inventory.selection import Selection
+from tests.patience import PATIENCE, PATIENCE_SECONDS
 from tests.readable_history import readable
 from tests.workflows.scripted import Script
 from workflows.messages import (
@@ -130,6 +132,7 @@ async def dev_server(*arguments: str) -> AsyncIterator[WorkflowEnvironment]:
         data_converter=pydantic_data_converter,
         dev_server_existing_path=str(Path(sysconfig.get_path("scripts")) / "temporal"),
         dev_server_extra_args=list(arguments),
+        dev_server_startup_timeout=PATIENCE,
         search_attributes=ALL,
     )
     async with environment:
@@ -160,7 +163,7 @@ async def started(portfolio: Portfolio, at_once: int | None = None) -> AsyncIter
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not condition():  # noqa: ASYNC110 - what is waited for happens in an activity
             await asyncio.sleep(0.02)
 
@@ -194,20 +197,29 @@ async def test_outcomes_are_recorded_in_batches_and_a_failed_run_is_its_tenants_
 
 async def test_no_more_than_so_many_at_once() -> None:
     under_way: set[UUID] = set()
+    three = asyncio.Event()
     most = 0
 
     async def count(request: FetchPages) -> None:
         nonlocal most
         under_way.add(request.tenant_id)
         most = max(most, len(under_way))
-        await asyncio.sleep(0.2)
+        if len(under_way) == 3:
+            three.set()
+        await three.wait()
         under_way.discard(request.tenant_id)
 
     async with dev_server() as environment:
         portfolio = Portfolio(environment.client, [uuid4() for _ in range(9)], count)
         async with started(portfolio, at_once=3) as handle:
             assert (await handle.result()).counts.success == 9
+            events = (await handle.fetch_history()).events
     assert most == 3
+    started_children = ended = 0
+    for event in events:
+        started_children += event.event_type == EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED
+        ended += event.event_type == EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED
+        assert started_children - ended <= 3
 
 
 async def test_a_portfolio_that_continues_as_new_loses_no_run_that_was_in_flight() -> None:
