@@ -14,6 +14,7 @@ from storage.database import Database
 from tests.storage.support import begin
 
 NEIGHBOUR = uuid4()
+MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 """Much longer than the statements between two looks at the clock."""
 
