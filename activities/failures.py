@@ -112,7 +112,8 @@ def _waited() -> timedelta:
     machine, which somebody may have set, is compared with neither.
     """
     info = activity.info()
-    return info.started_time - info.scheduled_time + timedelta(seconds=time.monotonic() - _began.get())
+    now = time.monotonic()
+    return info.started_time - info.scheduled_time + timedelta(seconds=now - _began.get(now))
 
 
 def _passes(error: Exception) -> bool:

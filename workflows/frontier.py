@@ -245,7 +245,8 @@ class Frontier(BaseModel):
 
     def _known(self, type_key: str, code: ErrorCode, *, in_details: bool) -> KnownFailure | None:
         """The collection's known failure, if it is this one."""
-        known = self.plan[type_key].known_failure
+        planned = self.plan.get(type_key)
+        known = None if planned is None else planned.known_failure
         return known if known is not None and (known.code, known.in_details) == (code, in_details) else None
 
     def _forget_failure(self, cursor: Cursor) -> None:
