@@ -27,15 +27,16 @@ _Stamp = tuple[int, int, int] | None
 
 
 class UnnamedTenantError(GraphRequestError):
-    """The tenants file does not name a tenant, for now."""
+    """The tenants file does not name a tenant, and did not `since_change` ago, when it was last changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, since_change: timedelta) -> None:
         super().__init__(
             ErrorCode.AUTH_FAILED,
             "the worker's tenants file does not name this tenant",
             retryable=True,
             patience=UNNAMED_PATIENCE,
         )
+        self.failing_for = since_change
 
 
 class TenantsFile:
@@ -44,7 +45,8 @@ class TenantsFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._seen: _Stamp = None
-        self._seen_at: float | None = None
+        self._seen_at = 0.0
+        self._settles_at = 0.0
         self._tenants: Tenants | None = None
         self._problem: TenantsFileError | None = None
         self._lock = asyncio.Lock()
@@ -56,7 +58,7 @@ class TenantsFile:
     async def tags(self) -> dict[UUID, tuple[str, ...]]:
         """The tags of each tenant, in the order of the file, once that has settled. Raises `TenantsFileError`."""
         tenants = await self._latest()
-        while (rest := self._settles_in()) > 0:
+        while (rest := self._settles_at - time.monotonic()) > 0:
             await asyncio.sleep(rest)
             tenants = await self._latest()
         return tenants.tags()
@@ -65,7 +67,7 @@ class TenantsFile:
         """The tenant's entry. Raises `UnnamedTenantError`, or `TenantsFileError`."""
         tenant = await self.get(tenant_id)
         if tenant is None:
-            raise UnnamedTenantError
+            raise UnnamedTenantError(timedelta(seconds=time.monotonic() - self._seen_at))
         return tenant
 
     async def name(self, tenant_id: UUID) -> str | None:
@@ -83,17 +85,14 @@ class TenantsFile:
             raise self._problem or TenantsFileError(f"{self._path}: has not been read")
         return self._tenants
 
-    def _settles_in(self) -> float:
-        return 0.0 if self._seen_at is None else self._seen_at + SETTLING_SECONDS - time.monotonic()
-
     def _look(self) -> None:
         """Reads the file if it has changed. Its stamp is older than what is read, so no change is missed."""
         stamp = self._stamp()
         if self._tenants is not None and stamp == self._seen:
             return
+        self._seen, self._seen_at = stamp, time.monotonic()
         if self._tenants is not None:
-            self._seen_at = time.monotonic()
-        self._seen = stamp
+            self._settles_at = self._seen_at + SETTLING_SECONDS
         try:
             self._tenants = load_tenants(self._path)
             if self._problem is not None:

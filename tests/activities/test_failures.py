@@ -71,7 +71,7 @@ async def test_patience_is_counted_by_the_servers_clock_alone(
         (unreachable, ErrorCode.GRAPH_UNAVAILABLE, HOUR),
         (lambda: CredentialError("gone"), ErrorCode.CONFIGURATION_INVALID, CONFIGURATION_PATIENCE),
         (lambda: TenantsFileError("gone"), ErrorCode.CONFIGURATION_INVALID, CONFIGURATION_PATIENCE),
-        (UnnamedTenantError, ErrorCode.AUTH_FAILED, UNNAMED_PATIENCE),
+        (lambda: UnnamedTenantError(timedelta(0)), ErrorCode.AUTH_FAILED, UNNAMED_PATIENCE),
     ],
 )
 async def test_each_failure_has_its_patience(error: Any, code: ErrorCode, patience: timedelta) -> None:
@@ -82,8 +82,8 @@ async def test_each_failure_has_its_patience(error: Any, code: ErrorCode, patien
 
 async def test_the_time_that_others_have_waited_counts() -> None:
     for span, is_final in ((timedelta(0), False), (CONFIGURATION_PATIENCE, True)):
-        met = await classify(failing_for(CredentialError("gone"), span), graph_patience=HOUR)
-        assert met.non_retryable == is_final
+        for error in (failing_for(CredentialError("gone"), span), UnnamedTenantError(span)):
+            assert (await classify(error, graph_patience=HOUR)).non_retryable == is_final
 
 
 PASSING = [

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from uuid import UUID
@@ -88,7 +89,7 @@ async def test_without_any_valid_file_the_error_is_told_and_names_stay_unknown(p
     assert await file.name(CONTOSO) == "Contoso"
 
 
-async def test_a_tenant_that_is_not_named_may_be_named_in_a_moment(path: Path) -> None:
+async def test_a_tenant_that_is_not_named_may_be_named_in_a_moment(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = TenantsFile(path)
     await file.configured(CONTOSO)
     save(path, "")
@@ -96,6 +97,10 @@ async def test_a_tenant_that_is_not_named_may_be_named_in_a_moment(path: Path) -
         await file.configured(CONTOSO)
     assert failed.value.retryable
     assert failed.value.patience == tenants.UNNAMED_PATIENCE
+    monkeypatch.setattr(tenants, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + 600))
+    with pytest.raises(UnnamedTenantError) as failed:
+        await file.configured(CONTOSO)
+    assert failed.value.failing_for > tenants.UNNAMED_PATIENCE, "a tenant that was taken out is not waited for"
 
 
 async def test_who_asks_for_all_tenants_waits_until_a_changed_file_has_settled(

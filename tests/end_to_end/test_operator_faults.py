@@ -21,6 +21,7 @@ from local.simulated_graph import Fault, FaultKind, Kind, SimulatedTenant
 from storage import queries
 from tests.chaos.rig import Rig, selection_of
 from tests.end_to_end.system import SEEDS
+from tests.forking import CHECKOUT
 
 SELECTION = selection_of("groups")
 NUMBERS = count()
@@ -153,6 +154,11 @@ FAULTS = {
         refusing("sync_run", "UPDATE OF finished_at", "53100"), accepting("sync_run"), "storage_unavailable"
     ),
 }
+
+
+def test_every_fault_is_documented() -> None:
+    rows = (CHECKOUT / "docs" / "reliability.md").read_text()
+    assert [name for name in (*FAULTS, "secret wrong") if f"\n| {name} |" not in rows] == []
 
 
 def played(rig: Rig, play: Callable[[], Awaitable[None]]) -> None:
