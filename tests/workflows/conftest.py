@@ -52,7 +52,10 @@ async def short() -> AsyncIterator[WorkflowEnvironment]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def skipping_and_short() -> AsyncIterator[WorkflowEnvironment]:
-    """A dev server with time skipping that suggests to continue as new after sixty events."""
+    """A dev server with time skipping that suggests to continue as new after sixty events.
+
+    When a run continues as new, the server may skip once more what it has skipped so far. Add timers up instead.
+    """
     settings = {**SKIPPING, "limit.historyCount.suggestContinueAsNew": "60"}
     async with await WorkflowEnvironment.start_time_skipping_v2(ts_config=SKIPS, **server(**settings)) as environment:
         yield environment
