@@ -279,8 +279,8 @@ class FetchDetails(Message):
     """Read details of some items of these shares: all of one API version and family.
 
     At most `limit` requests at once, and at most `batches` times. `wave_token` names the wave for all attempts at it.
-    An item that Graph fails `attempts` times is given up: after `malformed_attempts` with an answer that is no page, and
-    with a known failure of its share after the attempts that this one has.
+    An item that Graph fails `attempts` times is given up: after `malformed_attempts` with an answer that is no page,
+    and with a known failure of its share after as many as that has.
     """
 
     tenant_id: UUID
