@@ -285,7 +285,7 @@ class FetchDetails(Message):
 
     At most `limit` requests at once, and at most `batches` times. `wave_token` names the wave for all attempts at it.
     An item that Graph fails `attempts` times is given up: after `malformed_attempts` with an answer that is no page,
-    and with a known failure of its share after the attempts that this one has.
+    and with a known failure of its share after the attempts that this one allows.
     """
 
     tenant_id: UUID

@@ -99,7 +99,7 @@ async def test_a_run_that_broke_by_itself_tells_nothing(database: Database, code
 async def test_a_run_that_was_cancelled_or_abandoned_tells_nothing(database: Database) -> None:
     await fail(database, "a", failing_runs=5)
     cancelled = await begin(database, TENANT, "a")
-    await end(database, TENANT, cancelled, RunStatus.CANCELLED, {"a": (Outcome.INCOMPLETE, ErrorCode.CANCELLED)})
+    await end(database, TENANT, cancelled, RunStatus.CANCELLED, {"a": (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)})
     assert (await known(database))["a"].runs == 5
     abandoned = await begin(database, TENANT, "a", slots=runs.Slots(100, 100, timedelta(0)))
     async with database.tenant(TENANT) as session:

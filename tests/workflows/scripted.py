@@ -34,6 +34,7 @@ from activities.messages import (
     UpsertItems,
     UpsertItemsResult,
 )
+from inventory.patience import KnownFailure
 
 Page = int | CursorFailure
 """How many items a page holds, or why it is not given."""
@@ -64,6 +65,7 @@ class Script:
     """Items per collection that the listing did not show; two are answered at a time."""
     confirm_failures: list[CursorFailure] = field(default_factory=list)
     first_listings: frozenset[str] = frozenset()
+    known_failures: dict[str, KnownFailure] = field(default_factory=dict)
     pending: dict[str, int] = field(default_factory=dict)
     """Items per collection whose details are to be read; three of a part are answered at a time."""
     detail_failures: list[CursorFailure | None] = field(default_factory=list)
@@ -100,6 +102,7 @@ class Script:
                 detailed=key in self.pending,
                 is_first_listing=key in self.first_listings,
                 interval=self.intervals.get(self.families.get(key, "family")),
+                known_failure=self.known_failures.get(key),
             )
             for key in run.selection.type_keys
         ]

@@ -1,14 +1,18 @@
-"""When a `$batch` that fails as a whole is retried by its activity, and when it is told as the failure of its pages."""
+"""What an activity makes of failures: when it retries, tells, or gives up."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from temporalio.testing import ActivityEnvironment
 
+from activities.detailing import _attempts
 from activities.failures import told
+from activities.messages import DetailShare, FetchDetails
 from graph.errors import BatchRefusedError, GraphRequestError, ReadFailure
 from inventory.error_codes import ErrorCode
+from inventory.patience import KnownFailure
 
 UNREACHABLE = GraphRequestError(
     ErrorCode.GRAPH_UNAVAILABLE, "Graph cannot be reached", retryable=True, retry_after=timedelta(seconds=7)
@@ -48,3 +52,36 @@ def test_what_no_request_could_cure_fails_the_activity() -> None:
     with pytest.raises(GraphRequestError) as raised:
         told_by_activity(NO_TOKEN_EVER, timedelta(0))
     assert raised.value is NO_TOKEN_EVER
+
+
+KNOWN = KnownFailure(code=ErrorCode.GRAPH_UNAVAILABLE, runs=2, in_details=True, attempts=3, within=timedelta(minutes=1))
+
+
+@pytest.mark.parametrize(
+    ("type_key", "code", "attempts"),
+    [
+        ("a", ErrorCode.GRAPH_UNAVAILABLE, 3),
+        ("a", ErrorCode.GRAPH_MALFORMED_RESPONSE, 4),
+        ("b", ErrorCode.GRAPH_UNAVAILABLE, 20),
+        ("b", ErrorCode.GRAPH_MALFORMED_RESPONSE, 4),
+    ],
+)
+def test_an_item_whose_details_fail_has_attempts_by_its_collection_and_the_code(
+    type_key: str, code: ErrorCode, attempts: int
+) -> None:
+    request = FetchDetails(
+        tenant_id=uuid4(),
+        run_id=uuid4(),
+        api_version="beta",
+        wave_token=uuid4(),
+        shares=[DetailShare(type_key="a", known_failure=KNOWN), DetailShare(type_key="b")],
+        limit=20,
+        attempts=20,
+        graph_patience=timedelta(hours=1),
+        malformed_attempts=4,
+    )
+    assert _attempts(request, type_key, code) == attempts
+    earlier_release = request.model_copy(
+        update={"malformed_attempts": None, "shares": [DetailShare(type_key=type_key)]}
+    )
+    assert _attempts(earlier_release, type_key, code) == 20
