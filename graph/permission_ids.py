@@ -14,7 +14,7 @@ GRAPH_APP_ID = UUID("00000003-0000-0000-c000-000000000000")
 @cache
 def permission_ids() -> dict[str, UUID]:
     """The id of each permission that the catalog names."""
-    content = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+    content = tomllib.loads((Path(__file__).parent / "catalog" / "permission_ids.toml").read_text(encoding="utf-8"))
     return {name: UUID(permission_id) for name, permission_id in content.items()}
 
 

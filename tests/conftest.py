@@ -16,6 +16,7 @@ from local.temporal import EmbeddedTemporal
 from storage.database import Database
 from storage.schema import upgrade
 from tests.end_to_end.system import SEEDS, System
+from tests.patience import PATIENCE_SECONDS
 
 # A busy machine is slow at times; that is no fault of what is tested.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -99,7 +100,7 @@ def empty(url: str) -> None:
     """Ends what still uses a database, and takes all rows away. Making another database takes four times as long."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
-            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+            f"SELECT pg_terminate_backend(pid, {PATIENCE_SECONDS * 1000:.0f}) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
         )
         connection.execute("SET session_replication_role = replica")

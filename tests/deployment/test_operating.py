@@ -109,11 +109,10 @@ async def test_the_certificate_signs_in(run: Run, folder: Path) -> None:
     assert not (folder / "app.key").exists(), "the key is in one file only"
 
 
-async def test_the_namespace_has_the_search_attributes(run: Run, tmp_path: Path) -> None:
-    with EmbeddedTemporal(tmp_path / "temporal") as server:
-        run("temporal", TEMPORAL_ADDRESS=server.address)
-        client = await connect_temporal({"target_host": server.address, "namespace": "tenant-inventory"})
-        assert await _attributes(client) >= {(key.name, type_name(key)) for key in ALL}
+async def test_the_namespace_has_the_search_attributes(run: Run, temporal: EmbeddedTemporal) -> None:
+    run("temporal", TEMPORAL_ADDRESS=temporal.address)
+    client = await connect_temporal({"target_host": temporal.address, "namespace": "tenant-inventory"})
+    assert await _attributes(client) >= {(key.name, type_name(key)) for key in ALL}
 
 
 async def _attributes(client: Client) -> set[tuple[str, str]]:
