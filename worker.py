@@ -1,7 +1,7 @@
 """Runs one worker: the workflows and activities of one task queue, until it is told to stop.
 
 python worker.py            reads its configuration as `.env.example` describes
-python worker.py --check    connects to Temporal and PostgreSQL and exits 0 if both answer
+python worker.py --check    builds all of it, connects to Temporal and PostgreSQL, and exits 0 if it could start
 """
 
 import argparse
@@ -11,7 +11,8 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from temporalio.client import Client
@@ -44,8 +45,10 @@ from graph.catalog import load_catalog
 from graph.client import BATCH_LIMIT, GraphClient
 from graph.tenants import TenantsFileError, load_tenants
 from graph.trust import TrustError
+from inventory.version import VERSION
 from process_exit import run_to_exit
 from storage.database import Database, DatabaseUrlError
+from temporal_runtime import logging_runtime
 from workflows.portfolio import PortfolioWorkflow
 from workflows.retention import RetentionWorkflow
 from workflows.sweep import SweepWorkflow
@@ -89,17 +92,38 @@ class ClassifiedFailures(logging.Filter):
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Works until `stop` is set. Raises `UnreachableError` where Temporal or PostgreSQL do not answer at start."""
+    client = await connect_temporal(temporal_connect_config(), runtime=logging_runtime())
+    async with built(settings, client) as worker:
+        await register_search_attributes(client)
+        await schedule_sweep(client, settings.temporal_task_queue, timedelta(seconds=settings.sweep_interval_seconds))
+        await schedule_retention(
+            client,
+            settings.temporal_task_queue,
+            timedelta(hours=settings.retention_interval_hours),
+            RetentionInput.within(
+                settings.version_retention_days, settings.version_retention_count, settings.run_retention_days
+            ),
+        )
+        async with worker:
+            logging.getLogger(__name__).info(version_line(settings))
+            logging.getLogger(__name__).info("worker ready on task queue %s", settings.temporal_task_queue)
+            await stop.wait()
+            logging.getLogger(__name__).info("worker stops")
+
+
+async def check(settings: Settings) -> None:
+    """Builds what `run` works with, and leaves it. Raises what `run` would raise at start."""
     client = await connect_temporal(temporal_connect_config())
-    await register_search_attributes(client)
-    await schedule_sweep(client, settings.temporal_task_queue, timedelta(seconds=settings.sweep_interval_seconds))
-    await schedule_retention(
-        client,
-        settings.temporal_task_queue,
-        timedelta(hours=settings.retention_interval_hours),
-        RetentionInput.within(
-            settings.version_retention_days, settings.version_retention_count, settings.run_retention_days
-        ),
-    )
+    async with built(settings, client):
+        pass
+
+
+@asynccontextmanager
+async def built(settings: Settings, client: Client) -> AsyncIterator[Worker]:
+    """The worker with all that it depends on. Nothing outside this process is changed until it runs.
+
+    Raises `UnreachableError`, `TrustError`.
+    """
     database = Database(
         settings.database_url.get_secret_value(),
         pool_size=settings.worker_database_connections,
@@ -112,7 +136,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             authority_url=settings.graph_authority_url,
             ca_file=settings.graph_ca_file,
         ) as graph:
-            worker = Worker(
+            yield Worker(
                 client,
                 task_queue=settings.temporal_task_queue,
                 workflows=WORKFLOWS,
@@ -123,11 +147,6 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 disable_eager_activity_execution=True,
                 graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
             )
-            async with worker:
-                logging.getLogger(__name__).info(version_line(settings))
-                logging.getLogger(__name__).info("worker ready on task queue %s", settings.temporal_task_queue)
-                await stop.wait()
-                logging.getLogger(__name__).info("worker stops")
     finally:
         await database.close()
 
@@ -226,15 +245,6 @@ def activities(
     ]
 
 
-async def _check(settings: Settings) -> None:
-    await connect_temporal(temporal_connect_config())
-    database = Database(settings.database_url.get_secret_value(), pool_size=1)
-    try:
-        await check_database(database)
-    finally:
-        await database.close()
-
-
 def spare_the_collector() -> None:
     """Has Python look for cycles of garbage more rarely, and never among what was there at the start.
 
@@ -244,7 +254,7 @@ def spare_the_collector() -> None:
     gc.set_threshold(10_000, 20, 10)
 
 
-async def _main(*, check: bool) -> int:
+async def _main(*, check_only: bool) -> int:
     try:
         settings = load_settings()
         logging.basicConfig(
@@ -258,8 +268,8 @@ async def _main(*, check: bool) -> int:
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        if check:
-            await _check(settings)
+        if check_only:
+            await check(settings)
         else:
             await run(settings, stop)
     except (ConfigurationError, DatabaseUrlError, TenantsFileError, TrustError) as error:
@@ -288,9 +298,10 @@ def _command() -> None:
     parser = argparse.ArgumentParser(
         prog="worker.py", description="Runs one worker of Tenant Inventory.", epilog="example: python worker.py"
     )
-    parser.add_argument("--check", action="store_true", help="connect to Temporal and PostgreSQL, then exit")
+    parser.add_argument("--check", action="store_true", help="build the worker, connect it, then exit")
+    parser.add_argument("--version", action="version", version=f"tenant-inventory {VERSION}")
     arguments = parser.parse_args()
-    sys.exit(asyncio.run(_main(check=arguments.check)))
+    sys.exit(asyncio.run(_main(check_only=arguments.check)))
 
 
 if __name__ == "__main__":
