@@ -1,6 +1,7 @@
 """The servers that every process of the product talks to, with errors for people where one does not answer."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -43,6 +44,8 @@ ANSWER_SECONDS = 15
 CALL_TIMEOUT = timedelta(seconds=ANSWER_SECONDS)
 """For one call; without it the SDK waits for 30 seconds."""
 
+_ADDRESS = re.compile(r"(?:[^\s/:]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}")
+
 _NOT_ALLOWED = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED)
 """How Temporal Cloud and locked-down servers answer what only their administrators may do."""
 
@@ -67,7 +70,12 @@ def temporal_connect_config() -> dict[str, Any]:
         raise
     except (RuntimeError, ValueError, OSError) as error:
         raise ConfigurationError(f"Temporal's configuration cannot be read: {error}") from None
-    return {"target_host": "localhost:7233", **config}
+    complete = {"target_host": "localhost:7233", **config}
+    if not _ADDRESS.fullmatch(complete["target_host"]):
+        raise ConfigurationError(
+            f"TEMPORAL_ADDRESS: {complete['target_host']!r} is no address; write host:port, such as localhost:7233"
+        )
+    return complete
 
 
 async def connect_temporal(config: Mapping[str, Any], *, runtime: Runtime | None = None) -> Client:

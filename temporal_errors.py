@@ -52,7 +52,11 @@ _MEANINGS: Mapping[RPCStatusCode, str] = MappingProxyType(
 )
 
 _STATUS_IN_TEXT = re.compile(r'Status \{ code: (?P<code>\w+), message: "(?P<message>(?:[^"\\]|\\.)*)"')
-_TLS = re.compile(r"InvalidMessage|InvalidCertificate|InvalidContentType|AlertReceived|HandshakeFailure")
+_TLS = re.compile(
+    # A server that is not asked for TLS as it expects closes the connection: "transport error", and no more.
+    r'InvalidMessage|InvalidContentType|InvalidCertificate|AlertReceived|HandshakeFailure|message: "transport error"'
+    r"|PrivateKeyParseError|CertificateParseError|both client cert and private key"
+)
 
 
 def refusal(error: RPCError, address: str, namespace: str) -> str:
@@ -63,17 +67,17 @@ def refusal(error: RPCError, address: str, namespace: str) -> str:
 def connection_failure(error: Exception, address: str, namespace: str) -> str:
     """Why a connection was not made: `error` is what the SDK raised, which has its reason in its text only."""
     text = str(error)
+    if _TLS.search(text):
+        return (
+            f"Temporal at {address} and this program do not agree about TLS; check TEMPORAL_TLS, the certificates of"
+            " TEMPORAL_TLS_*, and the port of TEMPORAL_ADDRESS"
+        )
     if status := _STATUS_IN_TEXT.search(text):
         code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", status["code"]).upper()
         if code in RPCStatusCode.__members__:
             return _in_words(RPCStatusCode[code], status["message"], address, namespace)
     if "dns error" in text:
         return f"Temporal's host is not known: {address}; check TEMPORAL_ADDRESS"
-    if _TLS.search(text):
-        return (
-            f"Temporal at {address} and this program do not agree about TLS; check TEMPORAL_TLS, the certificates of"
-            " TEMPORAL_TLS_*, and the port of TEMPORAL_ADDRESS"
-        )
     return f"Temporal does not answer at {address}; start it, or set TEMPORAL_ADDRESS (make demo starts one here)"
 
 
