@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -32,7 +32,7 @@ from activities.messages import RetentionInput
 from configuration import ConfigurationError, environment
 from inventory.user_errors import UnavailableError
 from storage.database import Database, StorageNotReadyError, StorageUnavailableError
-from temporal_errors import connection_failure, no_answer, refusal, search_attributes_by_hand
+from temporal_errors import connection_failure, no_answer, refusal, refusal_in, search_attributes_by_hand
 from temporal_runtime import quiet_runtime
 from workflows.retention import RETENTION_ID, RetentionWorkflow
 from workflows.search_attributes import ALL
@@ -112,6 +112,21 @@ def refused_call(error: RPCError) -> UnreachableError:
     """The same where the client is not at hand: the configuration has its address."""
     config = temporal_connect_config()
     return UnreachableError(refusal(error, config["target_host"], config.get("namespace", "default")))
+
+
+@contextmanager
+def polling(client: Client) -> Iterator[None]:
+    """Raises `UnreachableError` where a worker in the body fails because Temporal refuses its polls for good.
+
+    That is after a minute of refusals; what may pass, such as a server that is away, the SDK waits for.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        address = client.service_client.config.target_host
+        if (reason := refusal_in(str(error.__cause__), address, client.namespace)) is None:
+            raise
+        raise UnreachableError(reason) from None
 
 
 async def register_search_attributes(client: Client) -> None:

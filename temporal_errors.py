@@ -72,13 +72,20 @@ def connection_failure(error: Exception, address: str, namespace: str) -> str:
             f"Temporal at {address} and this program do not agree about TLS; check TEMPORAL_TLS, the certificates of"
             " TEMPORAL_TLS_*, and the port of TEMPORAL_ADDRESS"
         )
-    if status := _STATUS_IN_TEXT.search(text):
-        code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", status["code"]).upper()
-        if code in RPCStatusCode.__members__:
-            return _in_words(RPCStatusCode[code], status["message"], address, namespace)
+    if (refused := refusal_in(text, address, namespace)) is not None:
+        return refused
     if "dns error" in text:
         return f"Temporal's host is not known: {address}; check TEMPORAL_ADDRESS"
     return f"Temporal does not answer at {address}; start it, or set TEMPORAL_ADDRESS (make demo starts one here)"
+
+
+def refusal_in(text: str, address: str, namespace: str) -> str | None:
+    """What the gRPC status in an error's text means; None where there is none."""
+    found = _STATUS_IN_TEXT.search(text)
+    code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", found["code"]).upper() if found else ""
+    if found is None or code not in RPCStatusCode.__members__:
+        return None
+    return _in_words(RPCStatusCode[code], found["message"], address, namespace)
 
 
 def no_answer(address: str, seconds: int) -> str:

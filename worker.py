@@ -36,6 +36,7 @@ from connections import (
     UnreachableError,
     check_database,
     connect_temporal,
+    polling,
     register_search_attributes,
     schedule_retention,
     schedule_sweep,
@@ -79,15 +80,21 @@ M_ARENA_MAX = -8
 """Of mallopt(3)."""
 
 
-class ClassifiedFailures(logging.Filter):
-    """Logs a failure that has a stable code in one line: its traceback says nothing that the code does not."""
+class KnownFailures(logging.Filter):
+    """Logs in one line a failure that has a stable code, or Temporal's refusal of a poll: a traceback adds nothing."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Takes the traceback off such a record, and lets every record through."""
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, ApplicationError):
-            record.msg, record.args, record.exc_info = f"{record.getMessage()}: {error}", None, None
+        known = error if isinstance(error, ApplicationError) else _poll_failure(error)
+        if known is not None:
+            record.msg, record.args, record.exc_info = f"{record.getMessage()}: {known}", None, None
         return True
+
+
+def _poll_failure(error: BaseException | None) -> BaseException | None:
+    cause = error.__cause__ if isinstance(error, RuntimeError) else None
+    return cause if cause is not None and str(cause).startswith("Poll failure") else None
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -104,11 +111,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 settings.version_retention_days, settings.version_retention_count, settings.run_retention_days
             ),
         )
-        async with worker:
-            logging.getLogger(__name__).info(version_line(settings))
-            logging.getLogger(__name__).info("worker ready on task queue %s", settings.temporal_task_queue)
-            await stop.wait()
-            logging.getLogger(__name__).info("worker stops")
+        with polling(client):
+            async with worker:
+                logging.getLogger(__name__).info(version_line(settings))
+                logging.getLogger(__name__).info("worker ready on task queue %s", settings.temporal_task_queue)
+                await stop.wait()
+                logging.getLogger(__name__).info("worker stops")
 
 
 async def check(settings: Settings) -> None:
@@ -261,8 +269,8 @@ async def _main(*, check_only: bool) -> int:
             level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
         )
         logging.getLogger("httpx").setLevel(logging.WARNING)
-        for name in ("temporalio.activity", "temporalio.workflow"):
-            logging.getLogger(name).addFilter(ClassifiedFailures())
+        for name in ("temporalio.activity", "temporalio.workflow", "temporalio.worker._worker"):
+            logging.getLogger(name).addFilter(KnownFailures())
         load_tenants(settings.tenants_file)
         spare_the_collector()
         stop = asyncio.Event()

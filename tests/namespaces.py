@@ -19,7 +19,7 @@ async def new_namespace(temporal: EmbeddedTemporal) -> str:
     await client.workflow_service.register_namespace(
         RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=Duration(seconds=86_400))
     )
-    while not await _known(client):
+    while not await _known(client):  # noqa: ASYNC110 - it is in another process
         await asyncio.sleep(0.1)
     return name
 

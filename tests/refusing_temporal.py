@@ -28,11 +28,7 @@ class RefusingTemporal:
         self._message = message
         self._accepted = accepted
         self._listener = socket.create_server(("127.0.0.1", 0))
-
-    @property
-    def address(self) -> str:
-        """Where clients connect to."""
-        return f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
 
     def __enter__(self) -> "RefusingTemporal":
         Thread(target=self._accept, daemon=True).start()

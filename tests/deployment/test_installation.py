@@ -1,5 +1,6 @@
-"""README's steps and the image's, as an operator takes them: only the runtime's packages, an empty home, real servers."""
+"""README's steps and the image's, as an operator takes them: the runtime's packages, an empty home, real servers."""
 
+import asyncio
 import json
 import os
 import re
@@ -8,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,17 +31,7 @@ DOCKERFILE = (CHECKOUT / "Dockerfile").read_text()
 NOT_CLONED = shutil.ignore_patterns(
     ".git", ".venv", "venv", ".local", ".*_cache", ".hypothesis", "__pycache__", ".env", "tenants.toml", "*.egg-info"
 )
-OF_THE_MACHINE = (
-    "PIP_",
-    "UV_",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-    "SSL_",
-)
+OF_THE_MACHINE = re.compile(r"(PIP|UV|SSL)_|(https?|no)_proxy$", re.IGNORECASE)
 """How this machine reaches its package index is its own affair."""
 
 PATIENCE_SECONDS = 1200
@@ -89,8 +79,8 @@ def servers(folder: Path, graph: SimulatedGraph, temporal: EmbeddedTemporal, nam
 
 
 @pytest.fixture(scope="module")
-async def installed(folder: Path, postgres: EmbeddedPostgres, temporal: EmbeddedTemporal) -> Installed:
-    namespace = await new_namespace(temporal)
+def installed(folder: Path, postgres: EmbeddedPostgres, temporal: EmbeddedTemporal) -> Installed:
+    namespace = asyncio.run(new_namespace(temporal))
     with SimulatedGraph(tenants=1, seed=next(SEEDS)) as graph:
         for database in copy_of(postgres, "template1"):
             return take_steps(folder, servers(folder / "servers", graph, temporal, namespace, database))
@@ -121,7 +111,7 @@ def take_steps(folder: Path, there: Servers) -> Installed:
         "PATH": f"{sys.base_prefix}/bin:{os.defpath}",
         "HOME": str(home),
         "LANG": "C.UTF-8",
-        **{name: value for name, value in os.environ.items() if name.startswith(OF_THE_MACHINE)},
+        **{name: value for name, value in os.environ.items() if OF_THE_MACHINE.match(name)},
     }
     code, output = finished(["bash", "-c", "\n".join(script)], clone, environment)
     log = clone / "worker.log"
@@ -174,13 +164,13 @@ def test_the_steps_of_the_readme_lead_to_a_synced_tenant(installed: Installed) -
         assert "Traceback" not in written
 
 
-async def test_the_image_checks_and_starts_a_worker_and_syncs(
+def test_the_image_checks_and_starts_a_worker_and_syncs(
     folder: Path, installed: Installed, postgres: EmbeddedPostgres, temporal: EmbeddedTemporal
 ) -> None:
     # What README installs is what the image installs: the same file, which pip takes whole or not at all.
     (installation,) = re.findall(r"^RUN python -m (pip install .*)$", DOCKERFILE, re.MULTILINE)
     assert installation in readme_lines()
-    namespace = await new_namespace(temporal)
+    namespace = asyncio.run(new_namespace(temporal))
     image = image_folder(folder / "image")
     with SimulatedGraph(tenants=1, seed=next(SEEDS)) as graph:
         for database in copy_of(postgres, "template1"):
