@@ -70,7 +70,7 @@ def temporal_connect_config() -> dict[str, Any]:
         raise
     except (RuntimeError, ValueError, OSError) as error:
         raise ConfigurationError(f"Temporal's configuration cannot be read: {error}") from None
-    complete = {"target_host": "localhost:7233", **config}
+    complete: dict[str, Any] = {"target_host": "localhost:7233", **config}
     if not _ADDRESS.fullmatch(complete["target_host"]):
         raise ConfigurationError(
             f"TEMPORAL_ADDRESS: {complete['target_host']!r} is no address; write host:port, such as localhost:7233"
