@@ -64,6 +64,9 @@ DETAIL_ITEMS = DETAIL_BATCHES * BATCH_LIMIT
 GRACEFUL_SHUTDOWN = timedelta(seconds=30)
 """Longer than a merge and than most fetches; what it cuts off is tried again elsewhere."""
 
+FAREWELL = GRACEFUL_SHUTDOWN + timedelta(seconds=15)
+"""For a worker that Temporal refuses to end; now and then the SDK's shutdown waits for ever then (temporalio 1.35)."""
+
 WORKFLOWS = (SyncWorkflow, PortfolioWorkflow, SweepWorkflow, RetentionWorkflow)
 
 WORKFLOW_SLOTS = (10, 100)
@@ -100,7 +103,8 @@ def _poll_failure(error: BaseException | None) -> BaseException | None:
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Works until `stop` is set. Raises `UnreachableError` where Temporal or PostgreSQL do not answer at start."""
     client = await connect_temporal(temporal_connect_config(), runtime=logging_runtime())
-    async with built(settings, client) as worker:
+    failure = Failure()
+    async with built(settings, client, failure.tell) as worker:
         await register_search_attributes(client)
         await schedule_sweep(client, settings.temporal_task_queue, timedelta(seconds=settings.sweep_interval_seconds))
         await schedule_retention(
@@ -112,11 +116,42 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             ),
         )
         with polling(client):
-            async with worker:
-                logging.getLogger(__name__).info(version_line(settings))
-                logging.getLogger(__name__).info("worker ready on task queue %s", settings.temporal_task_queue)
-                await stop.wait()
-                logging.getLogger(__name__).info("worker stops")
+            await ended(asyncio.create_task(work(settings, worker, stop)), failure, FAREWELL)
+
+
+async def work(settings: Settings, worker: Worker, stop: asyncio.Event) -> None:
+    """Runs the worker until `stop` is set, and then until it has finished what it can. Raises its fatal error."""
+    async with worker:
+        logging.getLogger(__name__).info(version_line(settings))
+        logging.getLogger(__name__).info("worker ready on task queue %s", settings.temporal_task_queue)
+        await stop.wait()
+        logging.getLogger(__name__).info("worker stops")
+
+
+class Failure:
+    """The fatal error of a worker, told before the worker shuts down."""
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+        self.happened = asyncio.Event()
+
+    async def tell(self, error: BaseException) -> None:
+        """Called by the SDK."""
+        self.error = error
+        self.happened.set()
+
+
+async def ended(working: asyncio.Task[None], failure: Failure, farewell: timedelta) -> None:
+    """Waits until the work has ended, after a fatal error for `farewell` at most. Raises that error."""
+    failed = asyncio.create_task(failure.happened.wait())
+    try:
+        await asyncio.wait({working, failed}, return_when=asyncio.FIRST_COMPLETED)
+        if failure.error is not None and not (await asyncio.wait({working}, timeout=farewell.total_seconds()))[0]:
+            working.cancel()
+            raise failure.error
+        await working
+    finally:
+        failed.cancel()
 
 
 async def check(settings: Settings) -> None:
@@ -127,7 +162,9 @@ async def check(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def built(settings: Settings, client: Client) -> AsyncIterator[Worker]:
+async def built(
+    settings: Settings, client: Client, on_fatal_error: Callable[[BaseException], Awaitable[None]] | None = None
+) -> AsyncIterator[Worker]:
     """The worker with all that it depends on. Nothing outside this process is changed until it runs.
 
     Raises `UnreachableError`, `TrustError`.
@@ -154,6 +191,7 @@ async def built(settings: Settings, client: Client) -> AsyncIterator[Worker]:
                 # Eager activities go past Temporal's fairness and rate limits: the worker takes its own runs' first.
                 disable_eager_activity_execution=True,
                 graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
+                on_fatal_error=on_fatal_error,
             )
     finally:
         await database.close()

@@ -1,10 +1,12 @@
 """What Temporal may answer, or not answer, to a command or a worker that starts: one line that says what to do."""
 
+import asyncio
 import re
 import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from threading import Thread
 
@@ -23,7 +25,7 @@ from tests.end_to_end.system import Finished, System
 from tests.forking import Fork
 from tests.namespaces import new_namespace, search_attributes_of
 from tests.refusing_temporal import RefusingTemporal
-from worker import WORKFLOWS, check
+from worker import WORKFLOWS, Failure, check, ended
 from workflows.search_attributes import ALL, type_name
 
 ADDING_BY_HAND = " ".join(f"--name {key.name} --type {type_name(key)}" for key in ALL)
@@ -52,7 +54,7 @@ def worker(system: System, *arguments: str, **environment: str) -> Finished:
         stdout=log,
         stderr=log,
     )
-    return Finished(fork.wait(300), "", log.read_text())
+    return Finished(fork.wait(600), "", log.read_text())
 
 
 @pytest.mark.parametrize(
@@ -219,7 +221,7 @@ def test_a_worker_that_may_not_keep_a_schedule(system: System) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_worker_whose_polls_are_refused_for_good_says_so_and_ends(system: System) -> None:
     # The SDK takes a minute of refusals for something that passes.
     with RefusingTemporal(RPCStatusCode.PERMISSION_DENIED, accepted=5) as refusing:
@@ -230,6 +232,19 @@ def test_a_worker_whose_polls_are_refused_for_good_says_so_and_ends(system: Syst
     assert any("temporalio.core" in one for one in logged), "the SDK's own lines are logged as all others are"
     assert all(LOGGED.match(one) for one in logged), done.stderr
     assert "\x1b" not in done.stderr
+
+
+async def test_a_worker_ends_after_a_fatal_error_even_if_its_shutdown_hangs() -> None:
+    async def hang() -> None:
+        await asyncio.Event().wait()
+
+    failure = Failure()
+    working = asyncio.create_task(hang())
+    await failure.tell(RuntimeError("refused"))
+    with pytest.raises(RuntimeError, match="refused"):
+        await ended(working, failure, timedelta(0))
+    with pytest.raises(asyncio.CancelledError):
+        await working
 
 
 async def test_a_check_builds_what_a_worker_builds_and_starts_nothing(
