@@ -144,6 +144,14 @@ def test_a_command_whose_call_is_refused(system: System, command: list[str]) -> 
     assert_one_line(done, 1, f"Temporal at {refusing.address} does not accept the credentials")
 
 
+@pytest.mark.slow
+def test_a_command_says_nothing_of_the_retries_of_a_call(system: System) -> None:
+    # The SDK retries for ten seconds what may pass, and logs each retry from the fifth on.
+    with RefusingTemporal(RPCStatusCode.UNAVAILABLE, accepted=2) as refusing:
+        done = system.starter("cancel", "Contoso", "--type", "groups", TEMPORAL_ADDRESS=refusing.address)
+    assert_one_line(done, 1, f"Temporal at {refusing.address} is unavailable")
+
+
 def test_what_a_server_says_is_one_line_without_control_characters() -> None:
     error = RPCError("one\nother\x1b[31m" + "x" * 1000, RPCStatusCode.INTERNAL, b"")
     words = refusal(error, "temporal:7233", "default")
