@@ -26,7 +26,7 @@ from commands.options import (
 from commands.progress import PortfolioView
 from commands.temporal import requester
 from configuration import Settings, load_settings
-from connections import check_database, connect_temporal, temporal_connect_config
+from connections import check_database, connect_temporal, connect_to_start, temporal_connect_config
 from graph.tenants import load_tenants
 from inventory.outcomes import RunStatus
 from inventory.portfolio import MOST_TENANTS, PortfolioCounts, PortfolioRecord, TenantChoice
@@ -131,7 +131,7 @@ def portfolio_sync(
 
 
 async def _sync(settings: Settings, portfolio_input: PortfolioInput, *, wait: bool) -> PortfolioRecord:
-    client = await connect_temporal(temporal_connect_config())
+    client = await connect_to_start(temporal_connect_config())
     database = Database(settings.database_url.get_secret_value(), pool_size=1, application_name="tenant-inventory")
     try:
         await check_database(database)

@@ -22,7 +22,7 @@ from commands.options import (
 )
 from commands.progress import RunView
 from configuration import Settings, load_settings
-from connections import check_database, connect_temporal, temporal_connect_config
+from connections import check_database, connect_temporal, connect_to_start, temporal_connect_config
 from inventory.error_codes import EXPLANATIONS
 from inventory.outcomes import Counts, RunStatus
 from inventory.records import RunRecord
@@ -76,7 +76,7 @@ async def sync_tenant(
     deep: bool = False,
 ) -> RunRecord:
     """Starts or joins the run and, if told to wait, follows it; its record as it then is."""
-    client = await connect_temporal(temporal_connect_config())
+    client = await connect_to_start(temporal_connect_config())
     database = Database(settings.database_url.get_secret_value(), pool_size=2, application_name="tenant-inventory")
     try:
         await check_database(database)

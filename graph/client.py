@@ -7,7 +7,6 @@ import re
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -24,6 +23,7 @@ from graph.tokens import TokenSource
 from graph.trust import ssl_context
 from inventory.error_codes import ErrorCode
 from inventory.exact_json import decode
+from inventory.version import VERSION
 
 BATCH_LIMIT = 20
 """Requests in one `$batch` (https://learn.microsoft.com/graph/json-batching)."""
@@ -97,10 +97,7 @@ class GraphClient:
             timeout=httpx.Timeout(DEADLINE_SECONDS, connect=15),
             limits=httpx.Limits(max_connections=64, max_keepalive_connections=32),
             follow_redirects=False,
-            headers={
-                "User-Agent": f"TenantInventory/{metadata.version('tenant-inventory')}",
-                "Accept": "application/json",
-            },
+            headers={"User-Agent": f"TenantInventory/{VERSION}", "Accept": "application/json"},
         )
 
     @classmethod

@@ -29,6 +29,8 @@ OURS = {
     "reports",
     "starter",
     "storage",
+    "temporal_errors",
+    "temporal_runtime",
     "worker",
     "workflows",
 }
