@@ -107,7 +107,8 @@ class RunRecordActivities:
                 if counts.created or counts.missing:
                     listed = [key for key, one in request.collections.items() if one.outcome is Outcome.COMPLETE]
                     await link_recreated(session, request.run.run_id, listed, self._likenesses)
-            await references.catch_up(self._database, request.run.tenant_id, self._rules, within=READING)
+            # One reader, since a worker's pool has one connection for each activity.
+            await references.catch_up(self._database, request.run.tenant_id, self._rules, within=READING, readers=1)
             return FinishRunResult(status=status, counts=counts)
 
     async def _likenesses(self, documents: Sequence[StoredDocument]) -> list[bytes]:

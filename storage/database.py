@@ -20,6 +20,7 @@ from storage.access import ALL_TENANTS, PORTFOLIO_ROLE, PROBE, WORKER_ROLE, Acce
 from storage.errors import (
     CONNECT_TIMEOUT_SECONDS,
     STATEMENT_TIMEOUT_SECONDS,
+    StorageCollisionError,
     StorageNotReadyError,
     StorageUnavailableError,
     classified,
@@ -30,11 +31,15 @@ __all__ = [
     "WORKER_ROLE",
     "Database",
     "DatabaseUrlError",
+    "StorageCollisionError",
     "StorageNotReadyError",
     "StorageUnavailableError",
     "classified",
     "database_url",
 ]
+
+POOL_TIMEOUT_SECONDS = STATEMENT_TIMEOUT_SECONDS
+"""Where fewer connections are configured than activities, these wait their turn: until a statement must have ended."""
 
 _BINDING = (
     "SELECT set_config('role', :role, true), set_config('app.tenant_id', :tenant_id, true),"
@@ -73,7 +78,7 @@ class Database:
             database_url(url),
             pool_size=pool_size,
             max_overflow=0,
-            pool_timeout=30,
+            pool_timeout=POOL_TIMEOUT_SECONDS,
             pool_pre_ping=True,
             hide_parameters=True,
             connect_args={
@@ -88,18 +93,21 @@ class Database:
         await self._engine.dispose()
 
     @asynccontextmanager
-    async def tenant(self, tenant_id: UUID, *, read_only: bool = False) -> AsyncIterator[AsyncSession]:
+    async def tenant(
+        self, tenant_id: UUID, *, read_only: bool = False, snapshot: bool = False
+    ) -> AsyncIterator[AsyncSession]:
         """A transaction that sees and writes one tenant's rows only; committed at the end, rolled back on an error.
 
-        With `read_only` all that it reads is of one moment, whatever is written meanwhile.
+        With `read_only` or `snapshot` all that it reads is of one moment, whatever is written meanwhile. A `snapshot`
+        that writes ends with `StorageCollisionError` if another transaction has changed the same rows since.
         """
-        async with self._bound(str(tenant_id), read_only=read_only) as session:
+        async with self._bound(str(tenant_id), read_only=read_only, snapshot=snapshot or read_only) as session:
             yield session
 
     @asynccontextmanager
     async def portfolio(self) -> AsyncIterator[AsyncSession]:
         """A read-only transaction over all tenants, of one moment."""
-        async with self._bound("", read_only=True, across_tenants=True) as session:
+        async with self._bound("", read_only=True, snapshot=True, across_tenants=True) as session:
             yield session
 
     @asynccontextmanager
@@ -110,11 +118,11 @@ class Database:
 
     @asynccontextmanager
     async def _bound(
-        self, tenant_id: str, *, read_only: bool, across_tenants: bool = False
+        self, tenant_id: str, *, read_only: bool, snapshot: bool = False, across_tenants: bool = False
     ) -> AsyncIterator[AsyncSession]:
         try:
             async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
-                if read_only:
+                if snapshot:
                     await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
                 roles = await self._roles(session)
                 role = roles.portfolio if across_tenants else roles.worker

@@ -20,6 +20,10 @@ class StorageUnavailableError(UnavailableError):
     """PostgreSQL did not carry out a transaction; the same transaction may succeed later."""
 
 
+class StorageCollisionError(StorageUnavailableError):
+    """PostgreSQL rolled the transaction back because of another one; begun again it sees what that one did."""
+
+
 class StorageNotReadyError(UnavailableError):
     """The database answers, but its schema or its privileges do not fit this program; the message says what to run."""
 
@@ -94,7 +98,9 @@ def classified(error: Exception) -> Exception | None:
         return _permission_denied(cause)
     if sqlstate is not None:
         reason = _reason(sqlstate, str(cause))
-        return None if reason is None else StorageUnavailableError(reason)
+        if reason is None:
+            return None
+        return StorageCollisionError(reason) if sqlstate.startswith("40") else StorageUnavailableError(reason)
     if isinstance(cause, PoolTimeoutError):
         return StorageUnavailableError("every connection that this process may open to PostgreSQL is in use")
     if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError | TimeoutError) or (
