@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import make_url, text
+from sqlalchemy import TextClause, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
@@ -41,17 +41,18 @@ __all__ = [
 POOL_TIMEOUT_SECONDS = STATEMENT_TIMEOUT_SECONDS
 """Where fewer connections are configured than activities, these wait their turn: until a statement must have ended."""
 
-_BINDING = (
-    "SELECT set_config('role', :role, true), set_config('app.tenant_id', :tenant_id, true),"
-    " set_config('transaction_read_only', :read_only, true)"
-)
-_BIND = text(_BINDING)
+_BIND = "SELECT set_config('role', :role, true), set_config('app.tenant_id', :tenant_id, true)"
+_READ_ONLY = ", set_config('transaction_read_only', 'on', true)"
 
 # Explicit, over when the transaction is, and good for nothing but reading: what a forgotten tenant does not give.
-_BIND_TO_ALL = text(
-    f"{_BINDING}, set_config('search_path', concat_ws(', ', nullif(current_setting('search_path'), ''),"
+_ACROSS_TENANTS = (
+    ", set_config('search_path', concat_ws(', ', nullif(current_setting('search_path'), ''),"
     f" '{ALL_TENANTS}'), true)"
 )
+
+_BIND_TO_WRITE = text(_BIND)
+_BIND_TO_READ = text(_BIND + _READ_ONLY)
+_BIND_TO_READ_ALL = text(_BIND + _READ_ONLY + _ACROSS_TENANTS)
 
 
 class DatabaseUrlError(UserError):
@@ -101,37 +102,35 @@ class Database:
         With `read_only` or `snapshot` all that it reads is of one moment, whatever is written meanwhile. A `snapshot`
         that writes ends with `StorageCollisionError` if another transaction has changed the same rows since.
         """
-        async with self._bound(str(tenant_id), read_only=read_only, snapshot=snapshot or read_only) as session:
+        bind = _BIND_TO_READ if read_only else _BIND_TO_WRITE
+        async with self._bound(bind, str(tenant_id), snapshot=snapshot or read_only) as session:
             yield session
 
     @asynccontextmanager
     async def portfolio(self) -> AsyncIterator[AsyncSession]:
         """A read-only transaction over all tenants, of one moment."""
-        async with self._bound("", read_only=True, snapshot=True, across_tenants=True) as session:
+        async with self._bound(_BIND_TO_READ_ALL, "", snapshot=True) as session:
             yield session
 
     @asynccontextmanager
     async def no_tenant(self) -> AsyncIterator[AsyncSession]:
         """A transaction for what belongs to no tenant: it sees and writes that, and no row of any tenant."""
-        async with self._bound("", read_only=False) as session:
+        async with self._bound(_BIND_TO_WRITE, "") as session:
             yield session
 
     @asynccontextmanager
-    async def _bound(
-        self, tenant_id: str, *, read_only: bool, snapshot: bool = False, across_tenants: bool = False
-    ) -> AsyncIterator[AsyncSession]:
+    async def _bound(self, bind: TextClause, tenant_id: str, *, snapshot: bool = False) -> AsyncIterator[AsyncSession]:
         try:
             async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
                 if snapshot:
                     await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
                 roles = await self._roles(session)
-                role = roles.portfolio if across_tenants else roles.worker
-                bound = {"role": role, "tenant_id": tenant_id, "read_only": "on" if read_only else "off"}
-                await session.execute(_BIND_TO_ALL if across_tenants else _BIND, bound)
+                role = roles.portfolio if bind is _BIND_TO_READ_ALL else roles.worker
+                await session.execute(bind, {"role": role, "tenant_id": tenant_id})
                 yield session
         except (SQLAlchemyError, psycopg.Error) as error:
             known = classified(error)
-            if known is None or (read_only and _is_our_write(error)):
+            if known is None or (bind is not _BIND_TO_WRITE and _is_our_write(error)):
                 raise
             raise known from None
 
