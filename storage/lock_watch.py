@@ -11,7 +11,7 @@ LOOKS_PER_SECOND = 10
 _WAITED_FOR = """
 SELECT coalesce('the lock of ' || relation::regclass::text, 'a lock'),
     (
-        SELECT string_agg(DISTINCT format('%s (pid %s)', coalesce(nullif(application_name, ''), 'a client'), holder.pid), ', ')
+        SELECT string_agg(DISTINCT format('%%s (pid %%s)', coalesce(nullif(application_name, ''), 'a client'), holder.pid), ', ')
         FROM pg_stat_activity AS holder WHERE holder.pid = ANY (pg_blocking_pids(waiting.pid))
     )
 FROM pg_locks AS waiting WHERE pid = %s AND NOT granted LIMIT 1
@@ -50,6 +50,6 @@ class LockWatch:
                     if found := connection.execute(_WAITED_FOR, (self._pid,)).fetchone():
                         lock, holders = found
                         self._last_seen = f"{lock}, held by {holders}" if holders else lock
-        except psycopg.Error:
+        except psycopg.OperationalError:
             # Only the words of a wait depend on it.
             return

@@ -11,7 +11,7 @@ from psycopg.sql import SQL, Composable, Identifier, Literal
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import ProgrammingError
 
-from storage.access import PORTFOLIO_ROLE, SETTABLE, WORKER_ROLE, unbound
+from storage.access import ALL_TENANTS, PORTFOLIO_ROLE, SETTABLE, WORKER_ROLE, unbound
 from storage.errors import StorageNotReadyError
 
 ROLES = (WORKER_ROLE, PORTFOLIO_ROLE)
@@ -37,7 +37,8 @@ END $$
 _FOUND = text(f"""
 SELECT quote_ident(session_user) AS login, quote_ident(current_database()) AS database,
     quote_ident(current_schema()) AS schema,
-    has_database_privilege(current_database(), 'CREATE') AS may_create_schemas,
+    has_database_privilege(coalesce(owner.oid, me.oid), current_database(), 'CREATE')
+        OR to_regnamespace('{ALL_TENANTS}') IS NOT NULL AS may_create_schemas,
     coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create_tables,
     me.rolcreaterole OR me.rolsuper AS may_create_roles, me.rolsuper OR me.rolbypassrls AS is_unbound,
     quote_ident(owner.rolname) AS owner, owner.rolname AS owner_name,
@@ -81,6 +82,8 @@ def settle(connection: Connection) -> SetUp:
                 f"the tables belong to {found.owner}, and only their owner upgrades them: run this with {found.owner}"
                 f" in DATABASE_URL, or have an administrator run: GRANT {found.owner} TO {found.login}"
             )
+        if not found.may_create_schemas:
+            raise _lacks("CREATE", f"DATABASE {found.database}", found.owner)
         connection.execute(text("SELECT set_config('role', :owner, false)"), {"owner": found.owner_name})
         set_up = SetUp(found.owner_name, found.has_roles)
     else:

@@ -17,8 +17,13 @@ depends_on = None
 # IMMUTABLE, so that the planner puts its answer in place of it and `tenant_id = current_tenant()` finds rows by index,
 # as it could not beside an OR. A search_path is the one setting whose change makes PostgreSQL plan a statement anew.
 SWITCH = f"""
-CREATE SCHEMA IF NOT EXISTS {ALL_TENANTS};
-COMMENT ON SCHEMA {ALL_TENANTS} IS 'empty: a transaction with it in its search_path reads the rows of all tenants';
+DO $$ BEGIN
+    IF to_regnamespace('{ALL_TENANTS}') IS NULL THEN
+        CREATE SCHEMA {ALL_TENANTS};
+        COMMENT ON SCHEMA {ALL_TENANTS} IS
+            'empty: a transaction with it in its search_path reads the rows of all tenants';
+    END IF;
+END $$;
 CREATE OR REPLACE FUNCTION reads_all_tenants() RETURNS boolean LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
     RETURN '{ALL_TENANTS}' = ANY (current_schemas(false));
