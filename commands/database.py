@@ -57,7 +57,9 @@ def print_roles(
     ] = None,
     worker_logins: Annotated[
         list[str] | None,
-        typer.Option("--worker-login", metavar="NAME", help="A login that workers or commands use besides; repeatable."),
+        typer.Option(
+            "--worker-login", metavar="NAME", help="A login that workers or commands use besides; repeatable."
+        ),
     ] = None,
 ) -> None:
     """Print the SQL that creates the two roles: for an administrator, once, before the first `database upgrade`.

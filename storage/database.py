@@ -46,8 +46,7 @@ _READ_ONLY = ", set_config('transaction_read_only', 'on', true)"
 
 # Explicit, over when the transaction is, and good for nothing but reading: what a forgotten tenant does not give.
 _ACROSS_TENANTS = (
-    ", set_config('search_path', concat_ws(', ', nullif(current_setting('search_path'), ''),"
-    f" '{ALL_TENANTS}'), true)"
+    f", set_config('search_path', concat_ws(', ', nullif(current_setting('search_path'), ''), '{ALL_TENANTS}'), true)"
 )
 
 _BIND_TO_WRITE = text(_BIND)

@@ -11,7 +11,7 @@ LOOKS_PER_SECOND = 10
 _WAITED_FOR = """
 SELECT coalesce('the lock of ' || relation::regclass::text, 'a lock'),
     (
-        SELECT string_agg(DISTINCT format('%%s (pid %%s)', coalesce(nullif(application_name, ''), 'a client'), holder.pid), ', ')
+        SELECT string_agg(format('%%s (pid %%s)', coalesce(nullif(application_name, ''), 'a client'), holder.pid), ', ')
         FROM pg_stat_activity AS holder WHERE holder.pid = ANY (pg_blocking_pids(waiting.pid))
     )
 FROM pg_locks AS waiting WHERE pid = %s AND NOT granted LIMIT 1

@@ -174,7 +174,8 @@ async def catch_up(
 ) -> None:
     """Reads all items that are still to be read, in transactions of their own, or those that can be `within` a time.
 
-    `readers` is how many transactions it has open at once: the database's pool is at least as large. With `in_turn` those that others are reading are waited for. `progress` is told how many items have been read.
+    `readers` is how many transactions it has open at once: the database's pool is at least as large. With `in_turn`
+    those that others are reading are waited for. `progress` is told how many items have been read.
     """
     until = None if within is None else monotonic() + within.total_seconds()
     async with database.tenant(tenant_id) as session:

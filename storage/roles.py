@@ -30,7 +30,8 @@ END $$
 # does not know how to say that, so it must not even parse it.
 _GRANT = """
 DO $$ BEGIN
-    EXECUTE {grant} || CASE WHEN current_setting('server_version_num')::int >= 160000 THEN ' WITH INHERIT FALSE' ELSE '' END;
+    EXECUTE {grant}
+        || CASE WHEN current_setting('server_version_num')::int >= 160000 THEN ' WITH INHERIT FALSE' ELSE '' END;
 END $$
 """
 
@@ -48,7 +49,8 @@ SELECT quote_ident(session_user) AS login, quote_ident(current_database()) AS da
         WHERE r.rolname = '{WORKER_ROLE}'
     ) AS has_roles
 FROM pg_roles AS me
-    LEFT JOIN pg_class AS run ON run.oid = to_regclass('sync_run') LEFT JOIN pg_roles AS owner ON owner.oid = run.relowner
+    LEFT JOIN pg_class AS run ON run.oid = to_regclass('sync_run')
+    LEFT JOIN pg_roles AS owner ON owner.oid = run.relowner
 WHERE me.rolname = session_user
 """)
 
@@ -70,7 +72,7 @@ class SetUp(NamedTuple):
 
 
 def settle(connection: Connection) -> SetUp:
-    """The set-up of a database before it is migrated; of an empty one, after the two roles were made where that is allowed.
+    """The set-up of a database that is about to be migrated. Where it is empty, makes the two roles if the login may.
 
     From here on the connection works as the owner of the tables. Raises `StorageNotReadyError` with the statement that
     an administrator has to run.

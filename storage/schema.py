@@ -57,8 +57,8 @@ def upgrade(
 ) -> Upgraded:
     """Applies every migration that the database lacks. `tell` gets a line for each lock that is waited for.
 
-    Raises `DatabaseUrlError`, `StorageNotReadyError` where the login may not migrate it, `StorageUnavailableError` where
-    a lock is never free, and SQLAlchemy's errors for a database that cannot be reached.
+    Raises `DatabaseUrlError`, `StorageNotReadyError` where the login may not migrate it, `StorageUnavailableError`
+    where a lock is never free, and SQLAlchemy's errors for a database that cannot be reached.
     """
     engine = create_engine(database_url(url), connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS})
     with ExitStack() as ending:
@@ -71,7 +71,9 @@ def upgrade(
         connection.commit()
         config = _config(connection, has_two_roles=set_up.has_two_roles)
         if before != head():
-            _apply(connection, config, ending.enter_context(LockWatch(url, connection)), patience or LockPatience(), tell)
+            _apply(
+                connection, config, ending.enter_context(LockWatch(url, connection)), patience or LockPatience(), tell
+            )
         return Upgraded(before, head(), set_up.roles())
 
 
@@ -79,7 +81,9 @@ def _apply(
     connection: Connection, config: Config, watch: LockWatch, patience: LockPatience, tell: Callable[[str], None]
 ) -> None:
     """Each migration commits by itself, so the next attempt goes on with the one that had to wait."""
-    connection.execute(text("SELECT set_config('lock_timeout', :timeout, false)"), {"timeout": str(patience.timeout_ms)})
+    connection.execute(
+        text("SELECT set_config('lock_timeout', :timeout, false)"), {"timeout": str(patience.timeout_ms)}
+    )
     connection.commit()
     for attempt in range(1, patience.attempts + 1):
         try:
@@ -91,7 +95,8 @@ def _apply(
             waited_for = watch.last_seen()
             if attempt == patience.attempts:
                 raise StorageUnavailableError(
-                    f"the migration did not get {waited_for} in {attempt} attempts; end what holds it, and run this again"
+                    f"the migration did not get {waited_for} in {attempt} attempts;"
+                    " end what holds it, and run this again"
                 ) from None
             tell(f"waiting for {waited_for} (attempt {attempt} of {patience.attempts})")
             sleep(patience.pause_seconds)

@@ -52,9 +52,7 @@ def one_role_template(postgres: EmbeddedPostgres, migrated_template: str) -> str
     name = "one_role"
     with psycopg.connect(postgres.url, autocommit=True) as connection:
         make_login(connection, OWNER)
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(OWNER))
-        )
+        connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(OWNER)))
     upgrade(url_of(postgres, name, OWNER))
     return name
 
@@ -118,7 +116,9 @@ def make_login(connection: psycopg.Connection, name: str, options: str = "") -> 
     """A login whose password is its name."""
     connection.execute(
         sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} {}").format(
-            sql.Identifier(name), sql.Literal(name), sql.SQL(options)  # type: ignore[arg-type]
+            sql.Identifier(name),
+            sql.Literal(name),
+            sql.SQL(options),
         )
     )
 

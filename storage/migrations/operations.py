@@ -15,9 +15,7 @@ from storage.access import ALL_TENANTS
 _POLICY_OF_A_ROLE = re.compile(
     r"^CREATE POLICY\b[^;]*\bTO tenant_inventory_(?:worker|portfolio)\b[^;]*(?:;|\Z)", re.MULTILINE
 )
-_GRANT_TO_A_ROLE = re.compile(
-    r"^GRANT\b[^;]*\bTO tenant_inventory_(?:worker|portfolio)\b[^;]*(?:;|\Z)", re.MULTILINE
-)
+_GRANT_TO_A_ROLE = re.compile(r"^GRANT\b[^;]*\bTO tenant_inventory_(?:worker|portfolio)\b[^;]*(?:;|\Z)", re.MULTILINE)
 _ROLE = re.compile(r"\btenant_inventory_(?:worker|portfolio)\b")
 
 ISOLATION = """
@@ -41,7 +39,7 @@ def has_two_roles() -> bool:
 
 
 def execute(sql: str) -> None:
-    """Runs statements. Where there are no roles, the owner gets what they grant, and policies of the roles fall away."""
+    """Runs statements. Without the two roles the owner gets what is granted to them, and their policies fall away."""
     if not has_two_roles():
         sql = _POLICY_OF_A_ROLE.sub("", sql)
         sql = _GRANT_TO_A_ROLE.sub(lambda grant: _ROLE.sub("CURRENT_USER", grant[0]), sql)

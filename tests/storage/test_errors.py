@@ -90,7 +90,10 @@ async def trouble(url: str) -> str:
 async def test_each_connection_that_fails_says_why(postgres: EmbeddedPostgres) -> None:
     address = postgres.url.rpartition("@")[2].rpartition("/")[0]
     for url, words in (
-        (f"postgresql://postgres:hunter2@{address}/postgres", "PostgreSQL refused the user or password of DATABASE_URL"),
+        (
+            f"postgresql://postgres:hunter2@{address}/postgres",
+            "PostgreSQL refused the user or password of DATABASE_URL",
+        ),
         (postgres.database_url("nowhere"), "the database named in DATABASE_URL does not exist"),
         ("postgresql://me:hunter2@no-such-host.invalid/db", "its name does not resolve"),
         ("postgresql://me:hunter2@127.0.0.1:1/db", "nothing listens at the host and port of DATABASE_URL"),
@@ -120,8 +123,8 @@ async def test_a_statement_that_an_administrator_ends_says_so(database: Database
             waiting = asyncio.create_task(session.execute(text("SELECT pg_sleep(600)")))
             with psycopg.connect(database_url, autocommit=True) as other:
                 is_asleep = "SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = %s"
-                while other.execute(is_asleep, [pid]).fetchone() != (True,):
-                    await asyncio.sleep(0)
+                while other.execute(is_asleep, [pid]).fetchone() != (True,):  # noqa: ASYNC110 - PostgreSQL has no event
+                    await asyncio.sleep(0.01)
                 other.execute("SELECT pg_cancel_backend(%s)", [pid])
             await waiting
 

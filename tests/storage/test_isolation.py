@@ -426,7 +426,9 @@ async def test_a_plan_made_for_all_tenants_is_not_used_for_one(database: Databas
     assert every > 0
 
 
-async def test_the_switch_to_all_tenants_gives_nothing_to_write(database: Database, their_run: runs.RunIdentity) -> None:
+async def test_the_switch_to_all_tenants_gives_nothing_to_write(
+    database: Database, their_run: runs.RunIdentity
+) -> None:
     """Whoever sets it by hand, in a transaction that may write."""
     async with database.tenant(MINE) as session:
         await session.execute(text(f"SELECT set_config('search_path', 'public, {ALL_TENANTS}', true)"))

@@ -152,7 +152,7 @@ async def filled(filled_url: str, request: pytest.FixtureRequest) -> AsyncIterat
     if request.param == "one role":
         owner = make_url(filled_url).username
         assert owner is not None
-        database._access = Access(owner, owner)  # noqa: SLF001 - its policies are those of a database without roles
+        database._access = Access(owner, owner)  # policies are those of a database without roles
     yield database
     await database.close()
 

@@ -1,4 +1,4 @@
-"""Installation by logins of every kind: with two roles, or under the owner alone; refusals name the missing statement."""
+"""Installation by logins of every kind, with two roles or under the owner alone, and what refusals say."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from storage.roles import ROLES, script
 from storage.schema import head, upgrade
 from tests.conftest import make_login, url_of
 from tests.storage.support import items, observation, sync
+
 
 class Server:
     """One server with logins and databases of this test's own."""
@@ -157,9 +158,7 @@ async def test_a_database_with_roles_never_works_without_them(server: Server, wi
     assert await works(url)
 
 
-async def test_another_login_works_under_one_role_once_it_is_granted(
-    server: Server, one_role: tuple[str, str]
-) -> None:
+async def test_another_login_works_under_one_role_once_it_is_granted(server: Server, one_role: tuple[str, str]) -> None:
     owner, other = one_role[0], server.login("NOINHERIT")
     assert (await refusal(server.url(owner, other))).endswith(f"run: GRANT {owner} TO {other}")
     server.run(f"GRANT {owner} TO {other}")

@@ -23,7 +23,9 @@ async def count(session: AsyncSession) -> int:
     return found
 
 
-async def test_what_is_written_between_two_reads_of_a_command_is_not_seen(database: Database, database_url: str) -> None:
+async def test_what_is_written_between_two_reads_of_a_command_is_not_seen(
+    database: Database, database_url: str
+) -> None:
     settings = Settings(database_url=SecretStr(database_url))
     await sync(database, TENANT, [observation("a", "1")], "a")
     async with (

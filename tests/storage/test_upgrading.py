@@ -53,7 +53,10 @@ def test_the_revision_that_commands_compare_is_the_newest_migration() -> None:
 
 @pytest.mark.parametrize(
     ("revision", "words"),
-    [(LAST_RELEASE, "run: python starter.py database upgrade"), ("9999", "older than the database: update the program")],
+    [
+        (LAST_RELEASE, "run: python starter.py database upgrade"),
+        ("9999", "older than the database: update the program"),
+    ],
 )
 async def test_another_revision_is_refused_at_start_and_not_while_running(
     a_copy: str, revision: str, words: str
@@ -158,18 +161,20 @@ def next_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "9001_next.py"
 
 
-async def test_a_migration_moves_the_rows_of_all_tenants_though_policies_bind_it(
-    copied: str, next_migration: Path
-) -> None:
+@pytest.fixture
+def migration_that_moves_rows(next_migration: Path) -> None:
+    move = "UPDATE inventory_item SET display_name = 'moved' WHERE tenant_id = current_tenant()"
+    loop = f"for _ in operations.each_tenant(): op.execute({move!r})"
+    next_migration.write_text(MIGRATION.format(head=head(), upgrade=loop))
+
+
+@pytest.mark.usefixtures("migration_that_moves_rows")
+async def test_a_migration_moves_the_rows_of_all_tenants_though_policies_bind_it(copied: str) -> None:
     database = Database(copied)
     tenants = uuid4(), uuid4()
     try:
         for tenant_id in tenants:
             await sync(database, tenant_id, [observation("a", "1")], "a")
-        move = "UPDATE inventory_item SET display_name = 'moved' WHERE tenant_id = current_tenant()"
-        next_migration.write_text(
-            MIGRATION.format(head=head(), upgrade=f"for _ in operations.each_tenant(): op.execute({move!r})")
-        )
         assert upgrade(copied).after == "9001"
         for tenant_id in tenants:
             assert [item.display_name for item in (await items(database, tenant_id)).values()] == ["moved"]
@@ -196,7 +201,9 @@ def test_an_index_is_built_beside_writers(a_copy: str, next_migration: Path) -> 
 def test_an_index_that_a_broken_build_left_is_built_again(a_copy: str, next_migration: Path) -> None:
     next_migration.write_text(MIGRATION.format(head=head(), upgrade=INDEX))
     with psycopg.connect(a_copy, autocommit=True) as connection:
-        connection.execute("INSERT INTO tenant (tenant_id, name) SELECT gen_random_uuid(), 'x' FROM generate_series(1, 2)")
+        connection.execute(
+            "INSERT INTO tenant (tenant_id, name) SELECT gen_random_uuid(), 'x' FROM generate_series(1, 2)"
+        )
         with pytest.raises(Exception, match="could not create unique index"):
             upgrade(a_copy)
         assert connection.execute(IS_VALID).fetchone() == (False,)

@@ -43,10 +43,13 @@ WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND relrow
 
 # With two roles the worker's may not fill in the tenant of a staged row either (docs/decisions/0001).
 STAGED_BY_OWNER = """
-SELECT format('REVOKE INSERT, UPDATE ON staged_item FROM CURRENT_USER; GRANT INSERT (%s) ON staged_item TO CURRENT_USER',
-    string_agg(quote_ident(attname), ', ' ORDER BY attnum))
+SELECT format(
+    'REVOKE INSERT, UPDATE ON staged_item FROM CURRENT_USER; GRANT INSERT (%s) ON staged_item TO CURRENT_USER',
+    string_agg(quote_ident(attname), ', ' ORDER BY attnum)
+)
 FROM pg_attribute
-WHERE attrelid = 'staged_item'::regclass AND attnum > 0 AND NOT attisdropped AND attname NOT IN ('tenant_id', 'staged_at')
+WHERE attrelid = 'staged_item'::regclass AND attnum > 0 AND NOT attisdropped
+    AND attname NOT IN ('tenant_id', 'staged_at')
 """
 
 
