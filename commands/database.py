@@ -46,7 +46,7 @@ def upgrade(as_json: JsonOption = False) -> None:
 def _set_up(roles: list[str]) -> str:
     if WORKER_ROLE in roles:
         return f"it works under two roles, {WORKER_ROLE} and {PORTFOLIO_ROLE}"
-    return f"it works under one role, its owner {roles[0]}: that login could not create or take on {WORKER_ROLE}"
+    return f"it works under one role, its owner {roles[0]}"
 
 
 @database.command("roles")

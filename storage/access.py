@@ -1,6 +1,6 @@
 """What a login may do in a database: the roles that its transactions take on, and whether the schema fits this program.
 
-Two roles, or one (docs/decisions/0022-one-role-or-two.md): with two, an administrator or the migration created
+Two roles, or one (docs/decisions/0003-two-roles.md): with two, an administrator or the migration created
 `tenant_inventory_worker` and `tenant_inventory_portfolio`; with one, the owner of the tables does all the work.
 """
 

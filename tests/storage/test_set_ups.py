@@ -9,12 +9,13 @@ import pytest
 from sqlalchemy import text
 
 from local.postgres import EmbeddedPostgres
-from storage.access import PORTFOLIO_ROLE, WORKER_ROLE
+from storage.access import ALL_TENANTS, PORTFOLIO_ROLE, WORKER_ROLE
 from storage.database import Database, StorageNotReadyError
 from storage.roles import ROLES, script
 from storage.schema import head, upgrade
 from tests.conftest import make_login, url_of
 from tests.storage.support import items, observation, sync
+from tests.storage.test_upgrading import LAST_RELEASE, stamp
 
 
 class Server:
@@ -192,6 +193,21 @@ def test_a_refusal_names_the_statement_that_is_missing(server: Server, revoked: 
         assert str(refused.value).endswith(f"run: {needed}")
         connection.execute(needed.encode())
     assert upgrade(url).roles == (login,)
+
+
+def test_an_older_database_whose_owner_lacks_a_privilege_names_the_statement(server: Server) -> None:
+    owner = server.login()
+    url = server.database(owner)
+    upgrade(url)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"DROP SCHEMA {ALL_TENANTS}".encode())
+    server.run(f"ALTER DATABASE {owner} OWNER TO postgres")
+    needed = f"GRANT CREATE ON DATABASE {owner} TO {owner}"
+    with pytest.raises(StorageNotReadyError, match=f"run: {needed}$"):
+        upgrade(url)
+    server.run(needed)
+    stamp(url, LAST_RELEASE)
+    assert upgrade(url) == (LAST_RELEASE, head(), (owner,))
 
 
 async def test_an_owner_whom_policies_do_not_bind_is_refused(server: Server) -> None:
