@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     retention_interval_hours: Annotated[int, Field(ge=1, le=8760)] = 24
     waves_in_flight: Annotated[int, Field(ge=1, le=64)] = 8
     worker_activities: Annotated[int, Field(ge=1, le=1000)] = 20
-    worker_database_connections: Annotated[int, Field(ge=1, le=1000)] = 10
+    worker_database_connections: Annotated[int, Field(ge=1, le=1000)] | None = None
     worker_target_memory_usage: Annotated[float, Field(gt=0, le=1)] = 0.8
     worker_target_cpu_usage: Annotated[float, Field(gt=0, le=1)] = 0.9
     worker_deployment_name: Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,199}$")] | None = None
@@ -80,6 +80,11 @@ class Settings(BaseSettings):
     activities_per_second: ActivityRate = None
     activities_per_second_per_tenant: ActivityRate = None
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+
+    @property
+    def database_connections(self) -> int:
+        """How many connections a worker opens at most: one for each activity, unless it is told otherwise."""
+        return self.worker_database_connections or self.worker_activities
 
 
 def known_names() -> frozenset[str]:

@@ -178,7 +178,7 @@ async def built(
     """
     database = Database(
         settings.database_url.get_secret_value(),
-        pool_size=settings.worker_database_connections,
+        pool_size=settings.database_connections,
         application_name="tenant-inventory worker",
     )
     try:
@@ -207,7 +207,7 @@ async def built(
 def slots(settings: Settings) -> WorkerTuner:
     """How many tasks the worker takes at once: up to its maximum, as long as memory and processors have room.
 
-    The maximum of activities stays `WORKER_ACTIVITIES`, since what is scarce is connections to PostgreSQL. A worker has
+    The maximum of activities is `WORKER_ACTIVITIES`, as many as it has connections to PostgreSQL. A worker has
     either a tuner or `max_concurrent_…`, never both.
     """
     least_workflows, most_workflows = WORKFLOW_SLOTS

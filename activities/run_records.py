@@ -140,7 +140,8 @@ class RunRecordActivities:
     async def _catch_up(self, tenant_id: UUID) -> None:
         """Reads references. The record is closed: what cannot be read now is left to the next run, or to who asks."""
         try:
-            await references.catch_up(self._database, tenant_id, self._rules, within=READING)
+            # One reader, since a worker's pool has one connection for each activity.
+            await references.catch_up(self._database, tenant_id, self._rules, within=READING, readers=1)
         except StorageUnavailableError as error:
             activity.logger.warning("the references of new versions were not read: %s", error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the run has ended

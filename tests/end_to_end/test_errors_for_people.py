@@ -65,7 +65,9 @@ def test_a_selection_of_nothing(system: System) -> None:
 )
 def test_an_unreachable_database(system: System, command: list[str]) -> None:
     url = f"postgresql://user:{SECRET}@127.0.0.1:{free_port()}/db"
-    assert_one_line(system.starter(*command, DATABASE_URL=url), 1, "PostgreSQL cannot be reached", "DATABASE_URL")
+    assert_one_line(
+        system.starter(*command, DATABASE_URL=url), 1, "nothing listens at the host and port of DATABASE_URL"
+    )
 
 
 def test_a_database_that_was_not_upgraded(system: System, empty_database_url: str) -> None:
