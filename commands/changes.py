@@ -19,13 +19,13 @@ from commands import output
 from commands.asking import ended_run, moment_of, tenant_session
 from commands.errors import UsageError, errors_for_people
 from commands.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
+from commands.ids import find_run
 from commands.options import (
     CategoryOption,
     JsonOption,
     TenantArgument,
     TenantNames,
     TypeOption,
-    run_id_of,
     selection_of,
     tenant_id_of,
 )
@@ -85,11 +85,11 @@ def changes(
         check_html(html, as_json=as_json)
         named = bool(type_keys or categories)
         wanted = selection_of(type_keys, categories, everything=False).type_keys if named else None
-        run_id = None if run is None else run_id_of(run)
         place = None if after is None else _event(after)
 
         async def show() -> None:
             async with tenant_session(settings, tenant_id) as session:
+                run_id = None if run is None else await find_run(session, run)
                 window = await _window(session, since, run_id, wanted)
                 found = changes_of(session, tenant_id, window, place)
                 kept: list[ChangeRecord] = []
