@@ -8,6 +8,8 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_group
 
+from commands.typed_text import look_through
+
 MODULES: Mapping[str, str] = {
     "demo": "demo",
     "catalog": "catalog",
@@ -59,7 +61,9 @@ def _command(name: str) -> Any:
         alone.add_typer(found, name=name)
     else:
         alone.command(name)(found)
-    return get_group(alone).commands[name]
+    command = get_group(alone).commands[name]
+    look_through(command)
+    return command
 
 
 app = typer.Typer(

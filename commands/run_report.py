@@ -15,6 +15,9 @@ from inventory.records import CollectionRecord, RunRecord
 NAMED = 6
 """How many collections of an error code are named without `verbose`."""
 
+TOLD_ONCE = ("reason", "permission")
+"""What the context of a failed collection may hold that is the same for many: told once for an error code."""
+
 WIDEST = 100
 """Columns of a line of prose, however wide the terminal is."""
 
@@ -39,7 +42,7 @@ def print_run(run: RunRecord, tenant_name: str, *, verbose: bool = False) -> Non
         _print_error(code, {key: one for key, one in unread.items() if one.error_code == code}, verbose=verbose)
     _print_totals(run)
     if not verbose and run.collections:
-        _say(f"every collection: python starter.py run {run.run_id} --verbose", style="dim")
+        _say("--verbose lists every collection", style="dim")
 
 
 def _print_error(code: ErrorCode, collections: Mapping[str, CollectionRecord], *, verbose: bool) -> None:
@@ -49,11 +52,10 @@ def _print_error(code: ErrorCode, collections: Mapping[str, CollectionRecord], *
     counted = ", ".join(f"{number} {outcome}" for outcome, number in sorted(outcomes.items()))
     output.stdout.print(Text.assemble((code, "red"), f": {counted}" if counted else ""))
     _say(f"{meaning} {remedy}", indent="  ", style="yellow")
-    permissions = sorted(
-        {str(one.context["permission"]) for one in collections.values() if "permission" in one.context}
-    )
-    if permissions:
-        _say(f"permission: {', '.join(permissions)}", indent="  ")
+    for name in TOLD_ONCE:
+        values = sorted({str(one.context[name]) for one in collections.values() if name in one.context})
+        if values:
+            _say(output.printable(f"{name}: {', '.join(values)}"), indent="  ")
     if collections and not verbose and code is not ErrorCode.AUTH_FAILED:
         more = f" and {len(collections) - NAMED} more" if len(collections) > NAMED else ""
         _say(", ".join(sorted(collections)[:NAMED]) + more, indent="  ")
