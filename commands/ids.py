@@ -1,6 +1,7 @@
 """Ids as people type them: whole, or enough of the beginning that only one can be meant."""
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import NamedTuple
 from uuid import UUID
 
@@ -26,6 +27,12 @@ class IdRange(NamedTuple):
     def whole(self) -> bool:
         """Whether only one id is in it."""
         return self.low == self.high
+
+    @property
+    def beginning(self) -> str:
+        """What all of them begin with."""
+        pairs = zip(str(self.low), str(self.high), strict=True)
+        return "".join(low for low, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def id_range(value: str) -> IdRange | None:

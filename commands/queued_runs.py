@@ -24,7 +24,7 @@ _QUEUED = "WorkflowType = 'SyncWorkflow' AND ExecutionStatus = 'Running' AND Run
 
 
 async def unrecorded_runs(
-    database: Database, tenant_id: UUID | None = None, ids: IdRange | None = None, *, most: int = 20
+    database: Database, task_queue: str, tenant_id: UUID | None = None, ids: IdRange | None = None, *, most: int = 20
 ) -> list[RunRecord] | None:
     """The queued runs without a record, newest first: of one tenant or all, whose ids are in a range if one is given.
 
@@ -33,32 +33,27 @@ async def unrecorded_runs(
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             client = await connect_temporal(temporal_connect_config())
-            return await _unrecorded(client, database, tenant_id, ids, most)
+            return await _unrecorded(client, database, _query(task_queue, tenant_id, ids), most)
     except (ConfigurationError, RPCError, TimeoutError, UnreachableError):
         return None
 
 
-async def _unrecorded(
-    client: Client, database: Database, tenant_id: UUID | None, ids: IdRange | None, most: int
-) -> list[RunRecord]:
-    query = _QUEUED
+def _query(task_queue: str, tenant_id: UUID | None, ids: IdRange | None) -> str:
+    """In Temporal's list filter: a namespace may hold the runs of several installations, each with its task queue."""
+    query = f"{_QUEUED} AND TaskQueue = '{task_queue}'"
     if tenant_id is not None:
         query += f" AND TenantId = '{tenant_id}'"
     if ids is not None:
-        query += f" AND RunId STARTS_WITH '{_shared(str(ids.low), str(ids.high))}'"
+        query += f" AND RunId STARTS_WITH '{ids.beginning}'"
+    return query
+
+
+async def _unrecorded(client: Client, database: Database, query: str, most: int) -> list[RunRecord]:
     executions = [execution async for execution in client.list_workflows(query, limit=most)]
     found = await asyncio.gather(*(_run(client, execution) for execution in executions))
     async with database.portfolio() as session:
         recorded = await queries.recorded_runs(session, [run.run_id for run in found])
     return [run for run in found if run.run_id not in recorded]
-
-
-def _shared(low: str, high: str) -> str:
-    """The beginning that two words share."""
-    for position, (one, other) in enumerate(zip(low, high, strict=True)):
-        if one != other:
-            return low[:position]
-    return low
 
 
 async def _run(client: Client, execution: WorkflowExecution) -> RunRecord:

@@ -70,7 +70,8 @@ def _print_totals(run: RunRecord) -> None:
     else:
         by_outcome = []
     by_outcome = [f"{outcomes[outcome]} {outcome}" for outcome in Outcome if outcomes[outcome]] + by_outcome
-    _say(f"{len(run.selection.type_keys)} collections: {', '.join(by_outcome) or 'none read'}")
+    number = len(run.selection.type_keys)
+    _say(f"{number} collection{'s' if number != 1 else ''}: {', '.join(by_outcome) or 'none read'}")
     _say(
         f"{counts.observed} items: {counts.created} created, {counts.changed} changed, {counts.unchanged} unchanged;"
         f" {counts.missing} missing, {counts.invalid} invalid, {counts.errors} errors"

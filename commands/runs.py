@@ -71,7 +71,7 @@ def runs(
 async def _recent(settings: Settings, tenant_id: UUID | None, limit: int) -> list[RunRecord]:
     """The newest runs; where Temporal tells, also those that no worker has taken up yet."""
     async with opened_database(settings, pool_size=2) as database:
-        asked = asyncio.create_task(unrecorded_runs(database, tenant_id, most=limit))
+        asked = asyncio.create_task(unrecorded_runs(database, settings.temporal_task_queue, tenant_id, most=limit))
         async with database.tenant(tenant_id, read_only=True) if tenant_id else database.portfolio() as session:
             recorded = await queries.recent_runs(session, limit)
         queued = await asked
@@ -134,7 +134,7 @@ def run(
 
 async def _one(settings: Settings, wanted: IdRange, value: str, names: TenantNames, *, follow: bool) -> RunRecord:
     async with opened_database(settings) as database:
-        record = await find_record(database, wanted, value)
+        record = await find_record(database, settings.temporal_task_queue, wanted, value)
         if record.status.ended:
             return record
         if follow:
@@ -142,7 +142,9 @@ async def _one(settings: Settings, wanted: IdRange, value: str, names: TenantNam
         return await _live(record)
 
 
-async def find_record(database: Database, wanted: IdRange, value: str, tenant_id: UUID | None = None) -> RunRecord:
+async def find_record(
+    database: Database, task_queue: str, wanted: IdRange, value: str, tenant_id: UUID | None = None
+) -> RunRecord:
     """The run that is meant, of one tenant or of any: from the database or, before a worker takes it up, from Temporal.
 
     Raises `UsageError`.
@@ -156,7 +158,7 @@ async def find_record(database: Database, wanted: IdRange, value: str, tenant_id
                 record = await queries.run_record(session, the_one(ids, value, "runs"))
                 if record is not None:
                     return record
-        queued = await unrecorded_runs(database, tenant_id, wanted, most=NAMED + 1)
+        queued = await unrecorded_runs(database, task_queue, tenant_id, wanted, most=NAMED + 1)
         if queued is None:
             raise UsageError(
                 f"{_whose(tenant_id)} no run {value} in the database, and Temporal, which knows of queued runs,"

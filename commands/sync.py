@@ -148,5 +148,5 @@ async def _named(settings: Settings, tenant_id: UUID, value: str) -> tuple[str, 
     """The workflow id and the run id of a run of the tenant, also of one that no worker has taken up yet."""
     wanted = run_id_range(value)
     async with opened_database(settings, pool_size=2) as database:
-        record = await find_record(database, wanted, value, tenant_id)
+        record = await find_record(database, settings.temporal_task_queue, wanted, value, tenant_id)
     return record.workflow_id, record.run_id

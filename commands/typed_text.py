@@ -21,12 +21,11 @@ def look_through(command: Any) -> None:
 def _looked_through(ctx: Any, parameter: Any, value: Any) -> Any:
     """The value as it is; ends the command where it holds what no text should."""
     if not ctx.resilient_parsing:
+        name = parameter.opts[0]
+        shown = name if name.startswith("-") else parameter.metavar or name.upper()
         for text in _texts(value):
             if problem := problem_with(text):
-                fail(
-                    f"{parameter.opts[0] if parameter.opts[0][0] == '-' else parameter.make_metavar(ctx)}: {problem}",
-                    ExitCode.USAGE,
-                )
+                fail(f"{shown}: {problem}", ExitCode.USAGE)
     return value
 
 
