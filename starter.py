@@ -1,12 +1,19 @@
 """The operator's command line: start, follow, cancel and look. `python starter.py --help` lists the commands."""
 
-from commands.app import app
+from commands.stored_help import show_stored_help
 from process_exit import run_to_exit
 
 
 def main() -> None:
     """The entry point, also of the installed command `tenant-inventory`."""
-    run_to_exit(app)
+    run_to_exit(_run)
+
+
+def _run() -> None:
+    if not show_stored_help():
+        from commands.app import app  # loads what help does not need
+
+        app()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_group
 
+from commands.typed_text import look_through
 from inventory.version import VERSION
 
 MODULES: Mapping[str, str] = {
@@ -17,8 +18,8 @@ MODULES: Mapping[str, str] = {
     "check": "check",
     "sync": "sync",
     "cancel": "sync",
-    "runs": "inventory",
-    "run": "inventory",
+    "runs": "runs",
+    "run": "runs",
     "items": "inventory",
     "missing": "inventory",
     "limits": "limits",
@@ -68,7 +69,9 @@ def _command(name: str) -> Any:
         alone.add_typer(found, name=name)
     else:
         alone.command(name)(found)
-    return get_group(alone).commands[name]
+    command = get_group(alone).commands[name]
+    look_through(command)
+    return command
 
 
 def _no_demo() -> None:

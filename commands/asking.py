@@ -11,14 +11,24 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from commands import output
 from commands.errors import UsageError
+from commands.ids import NAMED, find_run, id_range, named
 from commands.options import time_of
 from configuration import Settings
 from inventory.records import RunRecord
 from storage import documents, queries
 from storage.database import Database, StorageCollisionError
 
-NAMED = 20
-"""How many ids an error names."""
+
+@asynccontextmanager
+async def opened_database(settings: Settings, *, pool_size: int = 1) -> AsyncIterator[Database]:
+    """The configured database; its connections are closed at the end."""
+    database = Database(
+        settings.database_url.get_secret_value(), pool_size=pool_size, application_name="tenant-inventory"
+    )
+    try:
+        yield database
+    finally:
+        await database.close()
 
 
 COLLISIONS = 5
@@ -41,24 +51,21 @@ async def without_collisions(ask: Callable[[], Awaitable[ResultT]]) -> ResultT:
 @asynccontextmanager
 async def tenant_session(settings: Settings, tenant_id: UUID, *, read_only: bool = True) -> AsyncIterator[AsyncSession]:
     """One transaction on the configured database, which reads of one moment. One that writes may collide."""
-    database = Database(settings.database_url.get_secret_value(), pool_size=1, application_name="tenant-inventory")
-    try:
-        async with database.tenant(tenant_id, read_only=read_only, snapshot=True) as session:
-            yield session
-    finally:
-        await database.close()
+    async with (
+        opened_database(settings) as database,
+        database.tenant(tenant_id, read_only=read_only, snapshot=True) as session,
+    ):
+        yield session
 
 
-async def moment_of(session: AsyncSession, named: str) -> datetime:
+async def moment_of(session: AsyncSession, value: str) -> datetime:
     """What RUN|TIME names: a time, or the end of a run. Raises `UsageError`."""
-    try:
-        run_id = UUID(named)
-    except ValueError:
-        moment = time_of(named)
-        if moment is None:
-            raise UsageError(f"{named!r} is neither a run id nor a time such as 2025-03-01T00:00:00Z") from None
+    moment = time_of(value)
+    if moment is not None:
         return moment
-    _, finished_at = await ended_run(session, run_id)
+    if id_range(value) is None:
+        raise UsageError(f"{value!r} is neither a run id nor a time such as 2025-03-01T00:00:00Z")
+    _, finished_at = await ended_run(session, await find_run(session, value))
     return finished_at
 
 
@@ -76,9 +83,13 @@ async def find_item(session: AsyncSession, type_key: str, sought: str) -> str:
     """The id of the one item of this id or name. Raises `UsageError`, which names what may have been meant."""
     found = await documents.find(session, type_key, sought, NAMED + 1)
     if len(found) > 1:
-        ids = ", ".join(item.external_id for item in found[:NAMED])
-        more = ", …" if len(found) > NAMED else ""
-        raise UsageError(f"several items of {type_key} are called {sought!r}; give the id: {ids}{more}")
+        alike = found[0].external_id.startswith(sought)
+        which = (
+            f"several ids of {type_key} begin with {sought!r}"
+            if alike
+            else (f"several items of {type_key} are called {sought!r}")
+        )
+        raise UsageError(f"{which}; give the id: {named([item.external_id for item in found])}")
     if not found:
         raise UsageError(
             f"{type_key} has no item {sought!r} in this tenant's inventory{await _near(session, type_key, sought)}"

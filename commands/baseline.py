@@ -12,12 +12,12 @@ from answers import baselines as answers
 from commands import output
 from commands.asking import tenant_session, without_collisions
 from commands.errors import ExitCode, UsageError, errors_for_people
+from commands.ids import find_run
 from commands.options import (
     JsonOption,
     TenantArgument,
     TenantNames,
     complete_tenant_name,
-    run_id_of,
     tenant_id_of,
     time_of,
 )
@@ -70,7 +70,6 @@ def set_baseline(
         moment = None if at is None else time_of(at)
         if at is not None and moment is None:
             raise UsageError(f"--at: {at!r} is no time such as 2025-03-01T00:00:00Z")
-        run_id = None if run is None else run_id_of(run)
         settings = load_settings()
         tenant_id = tenant_id_of(settings, tenant)
         other_id = None if other is None else tenant_id_of(settings, other)
@@ -79,7 +78,8 @@ def set_baseline(
             async with tenant_session(settings, tenant_id, read_only=False) as session:
                 if other_id is not None:
                     return await answers.set_tenant(session, name, tenant_id, other_id, getpass.getuser(), reason)
-                if run_id is not None:
+                if run is not None:
+                    run_id = await find_run(session, run)
                     return await answers.set_run(session, name, run_id, getpass.getuser(), reason)
                 return await answers.set_moment(session, name, moment, getpass.getuser(), reason)
 

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -19,15 +19,17 @@ from commands import output
 from commands.asking import ended_run, moment_of, tenant_session
 from commands.errors import UsageError, errors_for_people
 from commands.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
+from commands.ids import find_run
 from commands.options import (
+    MOST,
     CategoryOption,
     JsonOption,
     TenantArgument,
     TenantNames,
     TypeOption,
-    run_id_of,
     selection_of,
     tenant_id_of,
+    time_of,
 )
 from configuration import load_settings
 from inventory.auditing import Attribution, AuditStatus
@@ -62,7 +64,9 @@ def changes(
     run: Annotated[str | None, typer.Option("--run", metavar="ID", help="What this run noticed.")] = None,
     type_keys: TypeOption = None,
     categories: CategoryOption = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="How many at most.", show_default=False)] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, max=MOST, help="How many at most.", show_default=False)
+    ] = None,
     after: Annotated[
         str | None,
         typer.Option("--after", metavar="PLACE", help="Go on where the summary of a call with --limit says."),
@@ -85,11 +89,11 @@ def changes(
         check_html(html, as_json=as_json)
         named = bool(type_keys or categories)
         wanted = selection_of(type_keys, categories, everything=False).type_keys if named else None
-        run_id = None if run is None else run_id_of(run)
         place = None if after is None else _event(after)
 
         async def show() -> None:
             async with tenant_session(settings, tenant_id) as session:
+                run_id = None if run is None else await find_run(session, run)
                 window = await _window(session, since, run_id, wanted)
                 found = changes_of(session, tenant_id, window, place)
                 kept: list[ChangeRecord] = []
@@ -158,12 +162,12 @@ def _event(place: str) -> Event:
     """The event at a place that `_place` has named. Raises `UsageError`."""
     try:
         at, kind, type_key, external_id = place.split("/", 3)
-        moment = datetime.fromisoformat(at)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return Event(moment, type_key, external_id, EventKind(kind), UUID(int=0), 0)
+        moment = time_of(at)
+        if moment is not None:
+            return Event(moment, type_key, external_id, EventKind(kind), UUID(int=0), 0)
     except ValueError:
-        raise UsageError(f"--after takes what the summary calls goes_on_after, not {place!r}") from None
+        pass
+    raise UsageError(f"--after takes what the summary calls goes_on_after, not {place!r}")
 
 
 def _show(change: ChangeRecord) -> None:

@@ -18,7 +18,15 @@ from answers import dependencies as answers
 from commands import output
 from commands.asking import find_item
 from commands.errors import UsageError, errors_for_people
-from commands.options import JsonOption, TenantArgument, TypeOption, complete_type_key, known_type_keys, tenant_id_of
+from commands.options import (
+    MOST,
+    JsonOption,
+    TenantArgument,
+    TypeOption,
+    complete_type_key,
+    known_type_keys,
+    tenant_id_of,
+)
 from commands.reading import read_session
 from configuration import load_settings
 from graph.catalog import load_catalog
@@ -75,7 +83,9 @@ def dependencies(
         str | None, typer.Argument(metavar="[ID]", help="The item's Graph id, or its name.", show_default=False)
     ] = None,
     depth: Annotated[int, typer.Option("--depth", min=1, max=MAX_DEPTH, help="Through how many references.")] = 1,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="References of each item, at most.")] = answers.MOST,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, max=MOST, help="References of each item, at most.")
+    ] = answers.MOST,
     reaches: Annotated[
         str | None,
         typer.Option("--reaches", metavar="GROUP", help="What includes this group and does not exclude it."),

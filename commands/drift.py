@@ -238,11 +238,11 @@ def decide(
 
 def _until(value: str) -> datetime:
     """The moment when a decision ends: of a day its end. Raises `UsageError`."""
+    moment = time_of(value)
+    if moment is None:
+        raise UsageError(f"--until: {value!r} is no date such as 2026-06-30")
     try:
-        day = date.fromisoformat(value)
+        date.fromisoformat(value)
     except ValueError:
-        moment = time_of(value)
-        if moment is None:
-            raise UsageError(f"--until: {value!r} is no date such as 2026-06-30") from None
         return moment
-    return datetime.fromisoformat(f"{day + timedelta(days=1)}T00:00:00+00:00")
+    return moment + timedelta(days=1)

@@ -1,130 +1,37 @@
-"""`runs`, `run`, `items`, `missing`: what the database knows."""
+"""`items`, `missing`: what the database knows of a tenant."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Annotated, TypeVar
+from typing import Annotated
 from uuid import UUID
 
 import typer
 
 from commands import output
-from commands.errors import EXIT_CODE_OF_STATUS, UsageError, errors_for_people
+from commands.asking import tenant_session
+from commands.errors import UsageError, errors_for_people
 from commands.options import (
+    MOST,
     JsonOption,
-    OptionalTenantArgument,
     SelectionOption,
     TenantArgument,
-    TenantNames,
     TypeOption,
     known_type_keys,
-    run_id_of,
     tenant_id_of,
 )
-from configuration import Settings, load_settings
+from configuration import load_settings
 from graph.catalog import kind_of
-from inventory.records import ItemRecord, RunRecord
+from inventory.records import ItemRecord
 from storage import queries
-from storage.database import Database
 
-ResultT = TypeVar("ResultT")
-
-LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="How many at most.", show_default=False)]
+LimitOption = Annotated[
+    int | None, typer.Option("--limit", min=1, max=MOST, help="How many at most.", show_default=False)
+]
 AfterOption = Annotated[
     str | None,
     typer.Option(
         "--after", metavar="TYPE/ID", help="Go on after this item: the last one of the page before.", show_default=False
     ),
 ]
-
-
-@asynccontextmanager
-async def _database(settings: Settings) -> AsyncIterator[Database]:
-    database = Database(settings.database_url.get_secret_value(), pool_size=1, application_name="tenant-inventory")
-    try:
-        yield database
-    finally:
-        await database.close()
-
-
-def _ask(settings: Settings, ask: Callable[[Database], Awaitable[ResultT]]) -> ResultT:
-    async def asked() -> ResultT:
-        async with _database(settings) as database:
-            return await ask(database)
-
-    return asyncio.run(asked())
-
-
-def runs(
-    tenant: OptionalTenantArgument = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 20,
-    as_json: JsonOption = False,
-) -> None:
-    """Run records, newest first: of one tenant, or of all.
-
-    Example: python starter.py runs contoso --limit 5
-    """
-    with errors_for_people():
-        settings = load_settings()
-        tenant_id = tenant_id_of(settings, tenant) if tenant else None
-
-        async def ask(database: Database) -> list[RunRecord]:
-            async with database.tenant(tenant_id, read_only=True) if tenant_id else database.portfolio() as session:
-                return await queries.recent_runs(session, limit)
-
-        records = _ask(settings, ask)
-        if as_json:
-            for record in records:
-                output.print_json(record)
-            return
-        names = TenantNames.load(settings)
-        output.print_table(
-            ("run", "tenant", "selection", "status", "queued", "took", "items#", "changed#", "missing#", "errors"),
-            [_run_row(record, names) for record in records],
-        )
-
-
-def _run_row(record: RunRecord, names: TenantNames) -> tuple[object, ...]:
-    took = record.finished_at - record.started_at if record.finished_at and record.started_at else None
-    return (
-        record.run_id,
-        names.of(record.tenant_id),
-        record.selection_hash[:12],
-        output.status_word(record.status),
-        output.when(record.queued_at),
-        output.lasting(took),
-        record.counts.observed,
-        record.counts.created + record.counts.changed,
-        record.counts.missing,
-        ", ".join(record.error_codes),
-    )
-
-
-def run(
-    run_id: Annotated[str, typer.Argument(metavar="ID", help="The run's id.", show_default=False)],
-    as_json: JsonOption = False,
-) -> None:
-    """One run record: what was covered, what was not and why. The exit code tells how the run ended.
-
-    Example: python starter.py run 0b9d1c1e-0f4e-4d3a-9a55-1f1d2c3b4a59 --json
-    """
-    with errors_for_people():
-        settings = load_settings()
-        wanted = run_id_of(run_id)
-
-        async def ask(database: Database) -> RunRecord | None:
-            async with database.portfolio() as session:
-                return await queries.run_record(session, wanted)
-
-        record = _ask(settings, ask)
-        if record is None:
-            raise UsageError(f"there is no run {wanted}; python starter.py runs lists them")
-        if as_json:
-            output.print_json(record)
-        else:
-            output.print_run(record, TenantNames.load(settings).of(record.tenant_id))
-        if record.status.ended:
-            raise typer.Exit(EXIT_CODE_OF_STATUS[record.status])
 
 
 def items(
@@ -183,7 +90,7 @@ def _show_items(
     wanted = known_type_keys(type_keys)
 
     async def show() -> None:
-        async with _database(settings) as database, database.tenant(tenant_id, read_only=True) as session:
+        async with tenant_session(settings, tenant_id) as session:
             full_hash = await queries.resolve_selection_hash(session, selection) if selection else None
             asked = await queries.question(session, full_hash)
             if only_missing and asked is None:

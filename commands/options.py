@@ -13,6 +13,12 @@ from graph.catalog import load_catalog
 from graph.tenants import TenantConfig, Tenants, load_tenants
 from inventory.selection import Selection, select
 
+MOST = 1_000_000
+"""Rows that a person may ask for at once: of more, nobody reads to the end."""
+
+EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
+LATEST = datetime(9999, 12, 30, tzinfo=UTC)
+
 
 def complete_tenant_name(incomplete: str) -> list[str]:
     """The names of configured tenants that begin so, for tab completion."""
@@ -68,6 +74,7 @@ AllOption = Annotated[
         " or --category.",
     ),
 ]
+VerboseOption = Annotated[bool, typer.Option("--verbose", help="Every collection, not only what was not read.")]
 SelectionOption = Annotated[
     str | None,
     typer.Option("--selection", metavar="HASH", help="A selection hash, or its beginning; else the latest run's."),
@@ -128,17 +135,13 @@ def tenant_id_of(settings: Settings, tenant: str) -> UUID:
 
 
 def time_of(value: str) -> datetime | None:
-    """A time in ISO 8601, in UTC unless it says otherwise; None for what is none."""
+    """A time in ISO 8601, in UTC unless it says otherwise; None for what is none, or is beyond what is reckoned with.
+
+    A day is left at either end, so that a time may be moved by one or shown in any zone.
+    """
     try:
         moment = datetime.fromisoformat(value)
-    except ValueError:
+        moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def run_id_of(value: str) -> UUID:
-    """A run id. Raises `UsageError`."""
-    try:
-        return UUID(value)
-    except ValueError:
-        raise UsageError(f"{value!r} is no run id; python starter.py runs lists them") from None
+    return moment if EARLIEST <= moment <= LATEST else None

@@ -12,8 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from inventory.exact_json import JsonValue, encode
-from inventory.outcomes import Outcome, RunStatus
-from inventory.records import RunRecord
+from inventory.outcomes import RunStatus
 
 stdout = Console(highlight=False, soft_wrap=True)
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -87,35 +86,6 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, tit
         Console(width=10_000, highlight=False).print(table)
         return
     stdout.print(table)
-
-
-def print_run(run: RunRecord, tenant_name: str) -> None:
-    """A run record for people: what was covered, what was not and why."""
-    counts = run.counts
-    took = run.finished_at - run.started_at if run.finished_at and run.started_at else None
-    heading = Text.assemble("run ", (str(run.run_id), "bold"), " of ", (tenant_name, "bold"), "  ", styled(run.status))
-    stdout.print(heading)
-    stdout.print(f"selection {run.selection_hash[:12]}  queued {when(run.queued_at)}  took {lasting(took) or '…'}")
-    print_table(
-        ("collection", "outcome", "pages#", "items#", "error", "context"),
-        [
-            (key, styled(one.outcome), one.pages, one.items, one.error_code, _context(one.context))
-            for key, one in sorted(run.collections.items(), key=lambda row: (_rank(row[1].outcome), row[0]))
-        ],
-    )
-    stdout.print(
-        f"{counts.observed} observed: {counts.created} created, {counts.changed} changed, {counts.unchanged} unchanged;"
-        f" {counts.missing} missing, {counts.invalid} invalid, {counts.errors} errors"
-    )
-    stdout.print(f"{counts.pages} pages in {counts.requests} requests, {counts.throttled} throttled", style="dim")
-
-
-def _rank(outcome: Outcome) -> int:
-    return (Outcome.FAILED, Outcome.INCOMPLETE, Outcome.COMPLETE, Outcome.SKIPPED).index(outcome)
-
-
-def _context(context: dict[str, Any]) -> str:
-    return ", ".join(f"{key} {value if not isinstance(value, list) else len(value)}" for key, value in context.items())
 
 
 def status_word(status: RunStatus) -> Text:

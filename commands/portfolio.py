@@ -13,6 +13,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from commands import output, temporal
 from commands.errors import EXIT_CODE_OF_STATUS, UsageError, errors_for_people
+from commands.following import Follower, leaving
+from commands.ids import NAMED, run_id_range, the_one
 from commands.options import (
     AllOption,
     CategoryOption,
@@ -124,7 +126,7 @@ def portfolio_sync(
         else:
             output.stdout.print(
                 f"portfolio run {record.portfolio_run_id} is {record.status};"
-                f" look at it: python starter.py portfolio run {record.portfolio_run_id}"
+                f" follow it: python starter.py portfolio run {record.portfolio_run_id} --follow"
             )
         if record.status.ended:
             raise typer.Exit(EXIT_CODE_OF_STATUS[record.status])
@@ -136,19 +138,33 @@ async def _sync(settings: Settings, portfolio_input: PortfolioInput, *, wait: bo
     try:
         await check_database(database)
         run_id, handle, joined = await _start(client, settings.temporal_task_queue, portfolio_input)
-        with PortfolioView() as view:
-            if joined:
-                view.say(f"joined portfolio run {run_id}, which was already under way")
-            if wait:
-                follower = temporal.Follower(
-                    client, settings.temporal_task_queue, PortfolioProgress, view.show, view.say
-                )
-                await follower.follow(handle)
+        if joined:
+            output.stderr.print(f"joined portfolio run {run_id}, which was already under way", style="dim")
+        if wait:
+            await _follow(client, settings, handle, run_id)
         async with database.portfolio() as session:
             record = await records.portfolio_record(session, run_id)
         return record or _unrecorded(run_id, handle.id, portfolio_input)
     finally:
         await database.close()
+
+
+async def _follow(client: Client, settings: Settings, handle: Handle, run_id: UUID) -> None:
+    """Returns when the portfolio run has ended."""
+    with leaving(_goes_on(run_id)), PortfolioView() as view:
+        follower = Follower(
+            client, settings.temporal_task_queue, PortfolioProgress, view.show, view.say, watched=view.watched
+        )
+        await follower.follow(handle)
+
+
+def _goes_on(run_id: UUID) -> str:
+    """What a person is told who stops following a portfolio run."""
+    return (
+        f"portfolio run {run_id} goes on\n"
+        f"  follow it: python starter.py portfolio run {run_id} --follow\n"
+        f"  cancel it: python starter.py portfolio cancel {run_id}"
+    )
 
 
 async def _start(client: Client, task_queue: str, portfolio_input: PortfolioInput) -> tuple[UUID, Handle, bool]:
@@ -167,8 +183,7 @@ async def _start(client: Client, task_queue: str, portfolio_input: PortfolioInpu
         )
     except WorkflowAlreadyStartedError as running:
         run_id = running.first_run_id or running.run_id
-        joined = client.get_workflow_handle(workflow_id, first_execution_run_id=run_id, result_type=PortfolioResult)
-        return UUID(run_id), joined, True
+        return UUID(run_id), temporal.handle_of(client, workflow_id, UUID(run_id)), True
     return UUID(handle.first_execution_run_id), handle, False
 
 
@@ -240,14 +255,18 @@ async def _recent(settings: Settings, limit: int) -> list[PortfolioRecord]:
 
 
 @portfolio.command("run")
-def portfolio_run(run_id: PortfolioRunArgument, as_json: JsonOption = False) -> None:
+def portfolio_run(
+    run_id: PortfolioRunArgument,
+    follow: Annotated[bool, typer.Option("--follow", help="Follow the portfolio run to its end.")] = False,
+    as_json: JsonOption = False,
+) -> None:
     """One portfolio run, and what became of each tenant. The exit code tells how it ended.
 
     Example: python starter.py portfolio run 0b9d1c1e
     """
     with errors_for_people():
         settings = load_settings()
-        record = asyncio.run(_one(settings, run_id))
+        record = asyncio.run(_followed(settings, run_id) if follow else _one(settings, run_id))
         if as_json:
             output.print_json(record)
         else:
@@ -258,18 +277,28 @@ def portfolio_run(run_id: PortfolioRunArgument, as_json: JsonOption = False) -> 
 
 async def _one(settings: Settings, run_id: str) -> PortfolioRecord:
     """The portfolio run of an id or its beginning. Raises `UsageError` where none or several are meant."""
+    wanted = run_id_range(run_id, "portfolio runs")
     database = Database(settings.database_url.get_secret_value(), pool_size=1, application_name="tenant-inventory")
     try:
         async with database.portfolio() as session:
-            ids = await records.ids_beginning(session, run_id.strip().lower())
-            record = await records.portfolio_record(session, ids[0]) if len(ids) == 1 else None
+            ids = await records.ids_between(session, wanted.low, wanted.high, NAMED + 1)
+            record = await records.portfolio_record(session, the_one(ids, run_id, "portfolio runs")) if ids else None
     finally:
         await database.close()
-    if len(ids) > 1:
-        raise UsageError(f"several portfolio runs begin with {run_id!r}; write more of the id")
     if record is None:
         raise UsageError(f"there is no portfolio run {run_id!r}; python starter.py portfolio runs lists them")
     return record
+
+
+async def _followed(settings: Settings, run_id: str) -> PortfolioRecord:
+    """The portfolio run as it is once it has ended."""
+    record = await _one(settings, run_id)
+    if record.status.ended:
+        return record
+    client = await connect_temporal(temporal_connect_config())
+    handle = temporal.handle_of(client, record.workflow_id, record.portfolio_run_id)
+    await _follow(client, settings, handle, record.portfolio_run_id)
+    return await _one(settings, str(record.portfolio_run_id))
 
 
 @portfolio.command("cancel")

@@ -1,36 +1,40 @@
-"""The live view of a run: a bar a collection on a terminal, a line an event otherwise. All on stderr."""
+"""The live view of a run or a portfolio run: a bar on a terminal, a line now and then otherwise. All on stderr."""
 
 from types import TracebackType
+from typing import TypeVar
 
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
-from rich.text import Text
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Column
 
-from commands.output import stderr, styled
-from inventory.outcomes import CollectionResult, Outcome, RunStatus
+from commands.output import printable, stderr
+from inventory.outcomes import Outcome, RunStatus
 from workflows.messages import PortfolioProgress, SyncProgress
 
+ViewT = TypeVar("ViewT", bound="_View")
 
-class RunView:
-    """Shows the progress of one run. A context manager."""
 
-    def __init__(self, title: str) -> None:
-        self._title = title
-        self._live = stderr.is_terminal
+class _View:
+    """One bar on a terminal, with lines above it; lines alone elsewhere. A context manager."""
+
+    def __init__(self, title: str, unit: str) -> None:
+        self.watched = stderr.is_terminal
+        """Whether a person may be looking."""
+        self._title = printable(title)
+        self._said = ""
         self._progress = Progress(
             SpinnerColumn(finished_text=" "),
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[pages]:>4} pages {task.fields[items]:>7} items"),
-            TextColumn("{task.fields[outcome]}"),
+            BarColumn(bar_width=16),
+            TextColumn(f"{{task.completed}} of {{task.total}} {unit}"),
+            TextColumn("{task.fields[more]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
             console=stderr,
             transient=True,
-            disable=not self._live,
+            expand=True,
+            disable=not self.watched,
         )
-        self._tasks: dict[str, TaskID] = {}
-        self._settled: set[str] = set()
-        self._status: RunStatus | None = None
+        self._bar = self._progress.add_task(self._title, total=None, more="", visible=False)
 
-    def __enter__(self) -> "RunView":
+    def __enter__(self: ViewT) -> ViewT:
         self._progress.start()
         return self
 
@@ -38,67 +42,49 @@ class RunView:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
+
+    def say(self, line: str) -> None:
+        """One line above the bar."""
+        self._progress.console.print(line, style="dim", markup=False)
+
+    def _show(self, done: int, total: int, more: str, line: str) -> None:
+        """Moves the bar; elsewhere, says the line if it is another one."""
+        self._progress.update(self._bar, completed=done, total=total, more=more, visible=total > 0)
+        if not self.watched and line != self._said:
+            self._said = line
+            self.say(line)
+
+
+class RunView(_View):
+    """Shows the progress of one run."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(title, "collections")
+        self._status: str | None = None
 
     def show(self, progress: SyncProgress) -> None:
         """Takes in an answer of the `progress` query."""
-        if progress.status is not self._status:
-            self._status = progress.status
-            waiting = f" ({progress.waiting_for.replace('_', ' ')})" if progress.waiting_for else ""
-            self.say(f"{self._title}: {progress.status}{waiting}")
-        for type_key, result in progress.collections.items():
-            self._show_collection(type_key, result)
-
-    def say(self, line: str) -> None:
-        """One line above the bars."""
-        self._progress.console.print(line, style="dim", markup=False)
-
-    def _show_collection(self, type_key: str, result: CollectionResult) -> None:
-        if type_key not in self._tasks:
-            self._tasks[type_key] = self._progress.add_task(
-                f"{self._title} {type_key}", total=None, pages=0, items=0, outcome=""
-            )
-        settled = result.outcome is not None
-        self._progress.update(
-            self._tasks[type_key],
-            pages=result.pages,
-            items=result.items,
-            outcome=styled(result.outcome) if settled else Text("reading"),
-            total=1 if settled else None,
-            completed=1 if settled else None,
-        )
-        if settled and type_key not in self._settled:
-            self._settled.add(type_key)
-            if not self._live or result.outcome is not Outcome.COMPLETE:
-                error = f" {result.error_code}" if result.error_code else ""
-                self.say(f"{self._title}: {type_key} {result.outcome}, {result.items} items{error}")
+        waiting = f" ({progress.waiting_for.replace('_', ' ')})" if progress.waiting_for else ""
+        status = f"{progress.status}{waiting}"
+        if self.watched and status != self._status:
+            self._status = status
+            self.say(f"{self._title}: {status}")
+        results = progress.collections.values()
+        ended = [one for one in results if one.outcome is not None]
+        items = sum(one.items for one in results)
+        unread = sum(one.outcome in (Outcome.FAILED, Outcome.INCOMPLETE) for one in ended)
+        more = f"{items} items" + (f", {unread} not read" if unread else "")
+        line = f"{self._title}: {status}"
+        if progress.status is not RunStatus.QUEUED:
+            line += f", {len(ended)} of {len(results)} collections, {more}"
+        self._show(len(ended), len(results), more, line)
 
 
-class PortfolioView:
-    """Shows the progress of a portfolio run: one bar of its tenants on a terminal, a line now and then otherwise."""
+class PortfolioView(_View):
+    """Shows the progress of a portfolio run."""
 
     def __init__(self) -> None:
-        self._live = stderr.is_terminal
-        self._progress = Progress(
-            SpinnerColumn(finished_text=" "),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.completed:>4} of {task.total} tenants"),
-            TextColumn("{task.fields[outcomes]}"),
-            console=stderr,
-            transient=True,
-            disable=not self._live,
-        )
-        self._task: TaskID | None = None
-        self._said = ""
-
-    def __enter__(self) -> "PortfolioView":
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
+        super().__init__("portfolio", "tenants")
 
     def show(self, progress: PortfolioProgress) -> None:
         """Takes in an answer of the `progress` query."""
@@ -110,16 +96,8 @@ class PortfolioView:
             for name in ("success", "partial", "failed", "cancelled", "joined")
             if (number := getattr(counts, name))
         )
-        if self._task is None:
-            self._task = self._progress.add_task("portfolio", total=counts.tenants, outcomes="")
-        self._progress.update(
-            self._task, completed=counts.ended, outcomes=f"{len(progress.running)} running  {outcomes}"
+        running = f"{len(progress.running)} running"
+        line = f"portfolio: {counts.ended} of {counts.tenants} tenants, {running}" + (
+            f": {outcomes}" if outcomes else ""
         )
-        line = f"portfolio: {counts.ended} of {counts.tenants} tenants" + (f": {outcomes}" if outcomes else "")
-        if not self._live and line != self._said:
-            self._said = line
-            self.say(line)
-
-    def say(self, line: str) -> None:
-        """One line above the bar."""
-        self._progress.console.print(line, style="dim", markup=False)
+        self._show(counts.ended, counts.tenants, ", ".join(filter(None, (running, outcomes))), line)

@@ -10,11 +10,14 @@ from activities.messages import ForgottenOfTenant, RetentionInput
 from activities.retaining import BATCH, RUNS
 from commands import output
 from commands.errors import UsageError, errors_for_people
-from commands.options import JsonOption, OptionalTenantArgument, TenantNames, tenant_id_of
+from commands.options import MOST, JsonOption, OptionalTenantArgument, TenantNames, tenant_id_of
 from configuration import Settings, load_settings
 from connections import check_database
 from storage import forgetting, versions
 from storage.database import Database
+
+MOST_DAYS = 36_500
+"""As of the settings of the same names."""
 
 
 def retention(
@@ -22,16 +25,22 @@ def retention(
     days: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Forget versions that another has followed for so many days; 0 for ever. Else as configured."
+            min=0,
+            max=MOST_DAYS,
+            help="Forget versions that another has followed for so many days; 0 for ever. Else as configured.",
         ),
     ] = None,
     count: Annotated[
         int | None,
-        typer.Option(min=0, help="Keep so many versions of an item, the current one among them; 0 for all."),
+        typer.Option(min=0, max=MOST, help="Keep so many versions of an item, the current one among them; 0 for all."),
     ] = None,
     run_days: Annotated[
         int | None,
-        typer.Option(min=0, help="Forget runs that ended so many days ago and that no answer rests on; 0 for none."),
+        typer.Option(
+            min=0,
+            max=MOST_DAYS,
+            help="Forget runs that ended so many days ago and that no answer rests on; 0 for none.",
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -1,13 +1,17 @@
 """`sync` and `cancel`: starting, joining, following and stopping runs."""
 
 import asyncio
+from contextlib import nullcontext
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
 from commands import output, temporal
+from commands.asking import opened_database
 from commands.errors import EXIT_CODE_OF_STATUS, UsageError, errors_for_people
+from commands.following import Follower, leaving
+from commands.ids import run_id_range
 from commands.options import (
     AllOption,
     CategoryOption,
@@ -15,20 +19,20 @@ from commands.options import (
     JsonOption,
     TenantArgument,
     TypeOption,
+    VerboseOption,
     configured_tenant,
-    run_id_of,
     selection_of,
     tenant_id_of,
 )
 from commands.progress import RunView
+from commands.queued_runs import queued_record
+from commands.run_report import print_run
+from commands.runs import ended_record, find_record
 from configuration import Settings, load_settings
 from connections import check_database, connect_temporal, connect_to_start, temporal_connect_config
-from inventory.error_codes import EXPLANATIONS
-from inventory.outcomes import Counts, RunStatus
 from inventory.records import RunRecord
 from inventory.selection import Selection
 from storage import queries
-from storage.database import Database
 from workflows.messages import SyncProgress, sync_workflow_id
 
 
@@ -39,6 +43,7 @@ def sync(
     everything: AllOption = False,
     deep: DeepOption = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Start the run and return at once.")] = False,
+    verbose: VerboseOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Start the run of a selection, or join the one that is under way, and follow it to its end.
@@ -55,11 +60,10 @@ def sync(
         if as_json:
             output.print_json(record)
         elif record.status.ended:
-            output.print_run(record, configured.name)
-            _explain(record)
+            print_run(record, configured.name, verbose=verbose)
         else:
             output.stdout.print(
-                f"run {record.run_id} is {record.status}; follow it: python starter.py run {record.run_id}"
+                f"run {record.run_id} is {record.status}\n  follow it: python starter.py run {record.run_id} --follow"
             )
         if record.status.ended:
             raise typer.Exit(EXIT_CODE_OF_STATUS[record.status])
@@ -77,54 +81,31 @@ async def sync_tenant(
 ) -> RunRecord:
     """Starts or joins the run and, if told to wait, follows it; its record as it then is."""
     client = await connect_to_start(temporal_connect_config())
-    database = Database(settings.database_url.get_secret_value(), pool_size=2, application_name="tenant-inventory")
-    try:
+    async with opened_database(settings, pool_size=2) as database:
         await check_database(database)
         task_queue = settings.temporal_task_queue
         run = await temporal.start_sync(client, task_queue, tenant_id, tenant_name, selection, deep=deep)
-        with RunView(tenant_name) as view:
-            if run.joined and not quiet:
-                view.say(f"{tenant_name}: joined run {run.run_id}, which was already under way")
-                if deep:
-                    view.say("it goes on as it was started; for a deep run, start again once it has ended")
+        with nullcontext() if quiet else leaving(temporal.goes_on(run.run_id, tenant_name)):
+            with RunView(tenant_name) as view:
+                if run.joined and not quiet:
+                    view.say(f"{tenant_name}: joined run {run.run_id}, which was already under way")
+                    if deep:
+                        view.say("it goes on as it was started; for a deep run, start again once it has ended")
+                if wait:
+                    follower = Follower(client, task_queue, SyncProgress, view.show, view.say, watched=view.watched)
+                    await follower.follow(run.handle)
             if wait:
-                follower = temporal.Follower(client, task_queue, SyncProgress, view.show, view.say)
-                await follower.follow(run.handle)
-        async with database.tenant(tenant_id, read_only=True) as session:
-            record = await queries.run_record(session, run.run_id)
-        return record or _unrecorded(run, tenant_id, selection)
-    finally:
-        await database.close()
-
-
-def _unrecorded(run: temporal.StartedRun, tenant_id: UUID, selection: Selection) -> RunRecord:
-    """The record of a run that no worker has taken up yet."""
-    return RunRecord(
-        run_id=run.run_id,
-        tenant_id=tenant_id,
-        selection_hash=selection.hash(),
-        selection=selection,
-        workflow_id=run.workflow_id,
-        status=RunStatus.QUEUED,
-        queued_at=temporal.now(),
-        started_at=None,
-        finished_at=None,
-        counts=Counts(),
-        error_codes=[],
-        collections={},
-    )
-
-
-def _explain(record: RunRecord) -> None:
-    """What each error code of the run means and what to do about it."""
-    for code in record.error_codes:
-        meaning, remedy = EXPLANATIONS[code]
-        output.stderr.print(f"{code}: {meaning} {remedy}", style="yellow", markup=False, soft_wrap=True)
+                return await ended_record(database, tenant_id, run.run_id)
+            async with database.tenant(tenant_id, read_only=True) as session:
+                record = await queries.run_record(session, run.run_id)
+            return record or queued_record(run.run_id, run.workflow_id, tenant_id, selection, temporal.now())
 
 
 def cancel(
     tenant: TenantArgument,
-    run: Annotated[str | None, typer.Option("--run", metavar="ID", help="The run, by its id.")] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="ID", help="The run, by its id or the beginning of it.")
+    ] = None,
     type_keys: TypeOption = None,
     categories: CategoryOption = None,
     everything: AllOption = False,
@@ -138,9 +119,8 @@ def cancel(
     with errors_for_people():
         settings = load_settings()
         tenant_id = tenant_id_of(settings, tenant)
-        run_id = None if run is None else run_id_of(run)
-        selection = None if run_id else selection_of(type_keys, categories, everything=everything)
-        workflow_id = asyncio.run(_cancel(settings, tenant_id, run_id, selection, reason))
+        selection = None if run else selection_of(type_keys, categories, everything=everything)
+        workflow_id, run_id = asyncio.run(_cancel(settings, tenant_id, run, selection, reason))
         if as_json:
             output.print_json({"workflow_id": workflow_id, "run_id": run_id, "cancel_requested": True})
         else:
@@ -148,27 +128,25 @@ def cancel(
 
 
 async def _cancel(
-    settings: Settings, tenant_id: UUID, run_id: UUID | None, selection: Selection | None, reason: str | None
-) -> str:
-    client = await connect_temporal(temporal_connect_config())
+    settings: Settings, tenant_id: UUID, run: str | None, selection: Selection | None, reason: str | None
+) -> tuple[str, UUID | None]:
+    """Asks for it; the workflow id, and the run id where a run was named."""
+    run_id: UUID | None = None
     if selection is not None:
         workflow_id = sync_workflow_id(tenant_id, selection)
     else:
-        workflow_id = await _workflow_id(settings, tenant_id, run_id)
+        workflow_id, run_id = await _named(settings, tenant_id, run or "")
+    client = await connect_temporal(temporal_connect_config())
     try:
         await temporal.request_cancel(client, workflow_id, run_id, reason)
     except LookupError as error:
         raise UsageError(f"{error}; python starter.py runs lists runs and their status") from None
-    return workflow_id
+    return workflow_id, run_id
 
 
-async def _workflow_id(settings: Settings, tenant_id: UUID, run_id: UUID | None) -> str:
-    database = Database(settings.database_url.get_secret_value(), pool_size=1, application_name="tenant-inventory")
-    try:
-        async with database.tenant(tenant_id, read_only=True) as session:
-            record = await queries.run_record(session, run_id) if run_id else None
-    finally:
-        await database.close()
-    if record is None:
-        raise UsageError("this tenant has no such run; python starter.py runs TENANT lists them")
-    return record.workflow_id
+async def _named(settings: Settings, tenant_id: UUID, value: str) -> tuple[str, UUID]:
+    """The workflow id and the run id of a run of the tenant, also of one that no worker has taken up yet."""
+    wanted = run_id_range(value)
+    async with opened_database(settings, pool_size=2) as database:
+        record = await find_record(database, settings.temporal_task_queue, wanted, value, tenant_id)
+    return record.workflow_id, record.run_id

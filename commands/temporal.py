@@ -1,34 +1,21 @@
-"""Starting, following and cancelling runs through Temporal."""
+"""Starting and cancelling runs through Temporal."""
 
-import asyncio
 import getpass
 import socket
-from collections.abc import Callable
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, NamedTuple, TypeVar
+from datetime import UTC, datetime
+from shlex import quote
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowQueryFailedError
+from temporalio.client import Client, WorkflowHandle
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from commands.worker_versions import nobody_takes
 from inventory.selection import Selection
 from workflows import search_attributes
 from workflows.messages import CancelRequest, SyncInput, SyncResult, sync_workflow_id
 from workflows.sync import SyncWorkflow
-
-ProgressT = TypeVar("ProgressT")
-Handle = WorkflowHandle[Any, Any]
-
-QUERY_INTERVAL = timedelta(milliseconds=250)
-TROUBLE_INTERVAL = timedelta(seconds=2)
-QUERY_TIMEOUT = timedelta(seconds=2)
 
 
 class StartedRun(NamedTuple):
@@ -57,83 +44,22 @@ async def start_sync(
         )
     except WorkflowAlreadyStartedError as running:
         run_id = running.first_run_id or running.run_id
-        handle = client.get_workflow_handle(workflow_id, first_execution_run_id=run_id, result_type=SyncResult)
-        return StartedRun(UUID(run_id), workflow_id, joined=True, handle=handle)
+        return StartedRun(UUID(run_id), workflow_id, joined=True, handle=handle_of(client, workflow_id, UUID(run_id)))
     return StartedRun(UUID(handle.first_execution_run_id), workflow_id, joined=False, handle=handle)
 
 
-class Follower(Generic[ProgressT]):
-    """Follows a workflow to its end, telling `on_progress` how far it is and `on_trouble` what holds it up.
+def handle_of(client: Client, workflow_id: str, run_id: UUID) -> WorkflowHandle[Any, Any]:
+    """The handle of a run or portfolio run: its result is that of this run, never that of a later one."""
+    return WorkflowHandle(client, workflow_id, result_run_id=str(run_id), first_execution_run_id=str(run_id))
 
-    `progress` is what its `progress` query answers with.
-    """
 
-    def __init__(
-        self,
-        client: Client,
-        task_queue: str,
-        progress: type[ProgressT],
-        on_progress: Callable[[ProgressT], None],
-        on_trouble: Callable[[str], None],
-    ) -> None:
-        self._client = client
-        self._task_queue = task_queue
-        self._progress = progress
-        self._on_progress = on_progress
-        self._on_trouble = on_trouble
-        self._told: set[str] = set()
-
-    async def follow(self, handle: Handle) -> None:
-        """Returns when the workflow has ended, however it ended."""
-        watching = [asyncio.create_task(self._watch_progress(handle)), asyncio.create_task(self._watch_trouble(handle))]
-        try:
-            await handle.result()
-        except WorkflowFailureError:
-            pass
-        finally:
-            for watch in watching:
-                watch.cancel()
-            await asyncio.gather(*watching, return_exceptions=True)
-        await self._show_progress(handle)
-
-    async def _watch_progress(self, handle: Handle) -> None:
-        while True:
-            await self._show_progress(handle)
-            await asyncio.sleep(QUERY_INTERVAL.total_seconds())
-
-    async def _show_progress(self, handle: Handle) -> None:
-        """One answer of the workflow, if a worker is there to give it."""
-        with suppress(RPCError, WorkflowQueryFailedError):
-            self._on_progress(await handle.query("progress", result_type=self._progress, rpc_timeout=QUERY_TIMEOUT))
-
-    async def _watch_trouble(self, handle: Handle) -> None:
-        while True:
-            await asyncio.sleep(TROUBLE_INTERVAL.total_seconds())
-            try:
-                for trouble in await self._troubles(handle):
-                    if trouble not in self._told:
-                        self._told.add(trouble)
-                        self._on_trouble(trouble)
-            except RPCError:
-                continue
-
-    async def _troubles(self, handle: Handle) -> list[str]:
-        """What holds it up: no worker that takes it, or activities that keep failing."""
-        request = DescribeTaskQueueRequest(
-            namespace=self._client.namespace,
-            task_queue=TaskQueue(name=self._task_queue),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-        )
-        queue = await self._client.workflow_service.describe_task_queue(request)
-        description = await handle.describe()
-        if nobody := nobody_takes(self._task_queue, queue, description.raw_info.versioning_info):
-            return [nobody]
-        pending: Any = description.raw_description.pending_activities
-        return [
-            f"{one.activity_type.name} is retried: {one.last_failure.message}"
-            for one in pending
-            if one.attempt > 1 and one.last_failure.message
-        ]
+def goes_on(run_id: UUID, tenant_name: str) -> str:
+    """What a person is told who stops following a run: how to come back to it, and how to end it."""
+    return (
+        f"run {run_id} goes on\n"
+        f"  follow it: python starter.py run {run_id} --follow\n"
+        f"  cancel it: python starter.py cancel {quote(tenant_name)} --run {run_id}"
+    )
 
 
 async def request_cancel(client: Client, workflow_id: str, run_id: UUID | None, reason: str | None) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from commands import output
 from commands.asking import find_item, tenant_session, without_collisions
 from commands.errors import UsageError, errors_for_people
-from commands.options import JsonOption, TenantArgument, complete_type_key, known_type_keys, tenant_id_of
+from commands.options import MOST, JsonOption, TenantArgument, complete_type_key, known_type_keys, tenant_id_of
 from configuration import load_settings
 from graph.catalog import kind_of, load_catalog
 from inventory.differences import Difference, DifferenceKind, differences
@@ -39,8 +39,12 @@ def show_versions(
     tenant: TenantArgument,
     type_key: TypeArgument,
     item: ItemArgument,
-    pin: Annotated[int | None, typer.Option("--pin", metavar="N", min=1, help="Keep version N for good.")] = None,
-    unpin: Annotated[int | None, typer.Option("--unpin", metavar="N", min=1, help="Take your pin away again.")] = None,
+    pin: Annotated[
+        int | None, typer.Option("--pin", metavar="N", min=1, max=MOST, help="Keep version N for good.")
+    ] = None,
+    unpin: Annotated[
+        int | None, typer.Option("--unpin", metavar="N", min=1, max=MOST, help="Take your pin away again.")
+    ] = None,
     reason: Annotated[str | None, typer.Option("--reason", help="Why it is pinned.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -130,7 +134,7 @@ def show(
     type_key: TypeArgument,
     item: ItemArgument,
     version: Annotated[
-        int | None, typer.Option("--version", metavar="N", min=1, help="That version; else the current one.")
+        int | None, typer.Option("--version", metavar="N", min=1, max=MOST, help="That version; else the current one.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -217,10 +221,10 @@ def diff(
     type_key: TypeArgument,
     item: ItemArgument,
     older: Annotated[
-        int | None, typer.Option("--from", metavar="N", min=1, help="That version; else the one before --to.")
+        int | None, typer.Option("--from", metavar="N", min=1, max=MOST, help="That version; else the one before --to.")
     ] = None,
     newer: Annotated[
-        int | None, typer.Option("--to", metavar="N", min=1, help="That version; else the current one.")
+        int | None, typer.Option("--to", metavar="N", min=1, max=MOST, help="That version; else the current one.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -1,7 +1,14 @@
 """Writes the generated pages of this folder anew: `make docs`. A test holds them against the code."""
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from typer.main import get_command
+
+from commands import stored_help
+from commands.app import app
 from docs import json_schemas
 from graph.catalog import Collection, kinds_in, load_catalog
 from inventory.error_codes import EXPLANATIONS, SKIPPING_CODES
@@ -73,7 +80,31 @@ def _catalog_row(entry: Collection) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-PAGES = {"catalog.md": catalog, "error-codes.md": error_codes, **json_schemas.PAGES}
+def command_help() -> str:
+    """`commands/help.json`: the help of each command, by its words."""
+    return json.dumps(dict(_help_of(get_command(app), None, "")), indent=1, ensure_ascii=False) + "\n"
+
+
+def _help_of(command: Any, parent: Any, name: str) -> Iterator[tuple[str, str]]:
+    """The help of a command, as a terminal of `stored_help.COLUMNS` shows it, and of those below it."""
+    context = command.context_class(
+        command,
+        parent=parent,
+        info_name=name.rpartition(" ")[2] or stored_help.PROGRAM,
+        terminal_width=stored_help.COLUMNS - 2,
+    )
+    yield name, command.get_help(context) + "\n"
+    if hasattr(command, "list_commands"):
+        for one in command.list_commands(context):
+            yield from _help_of(command.get_command(context, one), context, f"{name} {one}".strip())
+
+
+PAGES = {
+    "../commands/help.json": command_help,
+    "catalog.md": catalog,
+    "error-codes.md": error_codes,
+    **json_schemas.PAGES,
+}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

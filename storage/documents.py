@@ -56,6 +56,15 @@ WHERE type_key = :type_key AND lower(display_name) = lower(:sought)
 ORDER BY external_id LIMIT :most
 """)
 
+_BY_BEGINNING = text("""
+SELECT external_id, display_name FROM inventory_item
+WHERE type_key = :type_key AND starts_with(external_id, :sought)
+ORDER BY external_id LIMIT :most
+""")
+
+LEAST_CHARACTERS = 4
+"""Of an id, that may stand for it where no other item of the collection begins so."""
+
 _SOME = text("""
 SELECT external_id, display_name FROM inventory_item
 WHERE type_key = :type_key ORDER BY last_seen_at DESC LIMIT :most
@@ -145,8 +154,10 @@ _NOW = text("SELECT clock_timestamp()")
 
 
 async def find(session: AsyncSession, type_key: str, sought: str, most: int) -> list[NamedItem]:
-    """The item of this id; else up to `most` of this name; else of this name in any case."""
-    for query in (_BY_ID, _BY_NAME, _BY_NAME_IN_ANY_CASE):
+    """The item of this id; else up to `most` of this name; else of this name in any case; else whose id begins so."""
+    for query in (_BY_ID, _BY_NAME, _BY_NAME_IN_ANY_CASE, _BY_BEGINNING):
+        if query is _BY_BEGINNING and len(sought) < LEAST_CHARACTERS:
+            continue
         rows = await session.execute(query, {"type_key": type_key, "sought": sought, "most": most})
         found = [NamedItem(*row) for row in rows]
         if found:

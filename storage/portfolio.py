@@ -84,8 +84,8 @@ _RECENT = text(f"SELECT {_COLUMNS} FROM portfolio_run ORDER BY started_at DESC, 
 _RUN = text(f"SELECT {_COLUMNS} FROM portfolio_run WHERE portfolio_run_id = :id")
 
 _IDS = text("""
-SELECT portfolio_run_id FROM portfolio_run WHERE starts_with(portfolio_run_id::text, :beginning)
-ORDER BY started_at DESC LIMIT 2
+SELECT portfolio_run_id FROM portfolio_run WHERE portfolio_run_id BETWEEN :low AND :high
+ORDER BY portfolio_run_id DESC LIMIT :most
 """)
 
 _OPEN_RUNS = text("""
@@ -194,9 +194,9 @@ async def portfolio_record(session: AsyncSession, portfolio_run_id: UUID) -> Por
     return _record(row, [TenantOutcomeRecord.model_validate(one._asdict()) for one in tenants])
 
 
-async def ids_beginning(session: AsyncSession, beginning: str) -> list[UUID]:
-    """The ids, two at most, of portfolio runs that begin so; in a portfolio session."""
-    return list((await session.execute(_IDS, {"beginning": beginning})).scalars())
+async def ids_between(session: AsyncSession, low: UUID, high: UUID, most: int) -> list[UUID]:
+    """Up to `most` ids of portfolio runs from `low` to `high`, the latest first; in a portfolio session."""
+    return list((await session.execute(_IDS, {"low": low, "high": high, "most": most})).scalars())
 
 
 async def recent_portfolio_runs(session: AsyncSession, limit: int) -> list[PortfolioRecord]:

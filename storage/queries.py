@@ -51,21 +51,42 @@ class Page(NamedTuple):
 
 EVERYTHING = Page()
 
-_RUN_COLUMNS = f"""
+_LIVE_NAMES = ("observed", "created", "changed", "unchanged")
+"""The counts of an open run that its merged waves tell; the others are recorded when it ends."""
+
+_COUNTS = ", ".join(
+    f"coalesce(live.{name}, run.{name}) AS {name}" if name in _LIVE_NAMES else name for name in COUNT_NAMES
+)
+
+_RUNS = f"""
+SELECT
     run_id, tenant_id, selection_hash, selection, workflow_id, status, queued_at, started_at, finished_at,
-    error_codes, {", ".join(COUNT_NAMES)},
+    error_codes, {_COUNTS},
     (
         SELECT coalesce(jsonb_object_agg(type_key, jsonb_build_object(
             'outcome', outcome, 'pages', c.pages, 'items', items, 'error_code', error_code, 'context', context
         )), '{{}}')
         FROM sync_run_collection AS c
-        WHERE (c.tenant_id, c.run_id) = (sync_run.tenant_id, sync_run.run_id)
+        WHERE (c.tenant_id, c.run_id) = (run.tenant_id, run.run_id)
     ) AS collections
+FROM sync_run AS run LEFT JOIN LATERAL (
+    SELECT sum(created)::bigint AS created, sum(changed)::bigint AS changed, sum(unchanged)::bigint AS unchanged,
+        sum(created + changed + unchanged)::bigint AS observed
+    FROM merged_wave AS wave
+        CROSS JOIN LATERAL jsonb_to_record(wave.result) AS one (created bigint, changed bigint, unchanged bigint)
+    WHERE run.finished_at IS NULL AND (wave.tenant_id, wave.run_id) = (run.tenant_id, run.run_id)
+) AS live ON true
 """
 
-_RUN = text(f"SELECT {_RUN_COLUMNS} FROM sync_run WHERE run_id = :run_id")
+_RUN = text(f"{_RUNS} WHERE run_id = :run_id")
 
-_RECENT_RUNS = text(f"SELECT {_RUN_COLUMNS} FROM sync_run ORDER BY queued_at DESC, run_id LIMIT :limit")
+_RECENT_RUNS = text(f"{_RUNS} ORDER BY queued_at DESC, run_id LIMIT :limit")
+
+_RUN_IDS = text("""
+SELECT run_id FROM sync_run WHERE run_id BETWEEN :low AND :high ORDER BY run_id DESC LIMIT :most
+""")
+
+_RECORDED = text("SELECT run_id FROM sync_run WHERE run_id = ANY (:run_ids)")
 
 _COMPLETED = "status IN ('success', 'partial', 'failed') AND started_at IS NOT NULL"
 
@@ -149,7 +170,10 @@ ORDER BY type_key, external_id
 
 
 async def run_record(session: AsyncSession, run_id: UUID) -> RunRecord | None:
-    """The record of one run; of any tenant in a portfolio session."""
+    """The record of one run; of any tenant in a portfolio session.
+
+    The counts of an open run are those of what it has merged so far.
+    """
     row = (await session.execute(_RUN, {"run_id": run_id})).one_or_none()
     return None if row is None else _run_record(row)
 
@@ -157,6 +181,16 @@ async def run_record(session: AsyncSession, run_id: UUID) -> RunRecord | None:
 async def recent_runs(session: AsyncSession, limit: int) -> list[RunRecord]:
     """The newest runs first; of all tenants in a portfolio session."""
     return [_run_record(row) for row in await session.execute(_RECENT_RUNS, {"limit": limit})]
+
+
+async def run_ids_between(session: AsyncSession, low: UUID, high: UUID, most: int) -> list[UUID]:
+    """Up to `most` run ids from `low` to `high`, the latest first; of all tenants in a portfolio session."""
+    return list((await session.execute(_RUN_IDS, {"low": low, "high": high, "most": most})).scalars())
+
+
+async def recorded_runs(session: AsyncSession, run_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the runs that have a record; of all tenants in a portfolio session."""
+    return set((await session.execute(_RECORDED, {"run_ids": list(run_ids)})).scalars())
 
 
 async def resolve_selection_hash(session: AsyncSession, prefix: str) -> str:

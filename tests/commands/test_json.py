@@ -158,10 +158,10 @@ def test_help_has_an_example_and_json(command: str) -> None:
 def test_tables_are_for_people_and_errors_go_to_stderr(system: System, tmp_path: Path) -> None:
     system.start_worker()
     done = system.starter("sync", system.tenant.name, "--type", "groups")
-    assert "collection" in done.stdout
-    assert "groups" in done.stdout
-    assert f"{system.tenant.name}: queued" in done.stderr
-    assert f"{system.tenant.name}: groups complete" in done.stderr
+    assert "1 collection: 1 complete" in done.stdout
+    (queued,) = system.starter("runs", "--json").objects()
+    verbose = system.starter("run", queued["run_id"], "--verbose")
+    assert "groups" in verbose.stdout
     for line in done.stdout.splitlines():
         with pytest.raises(orjson.JSONDecodeError):
             orjson.loads(line)

@@ -28,7 +28,7 @@ def loaded(*words: str) -> set[str]:
     ("command", "needed"),
     [
         ("catalog", set()),
-        ("runs", {"sqlalchemy"}),
+        ("items", {"sqlalchemy"}),
         ("dependencies", {"sqlalchemy"}),
         ("check", {"httpx", "msal"}),
         ("sync", {"sqlalchemy", "temporalio"}),

@@ -1,0 +1,66 @@
+"""The help of every command as text, so that showing it loads no command: most of them load a database and Temporal.
+
+`python -m docs.generate` writes `help.json`, and a test holds it against the commands.
+"""
+
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+FILE = Path(__file__).with_name("help.json")
+
+COLUMNS = 80
+"""The width at which the help is stored; a wider terminal shows it no wider."""
+
+PROGRAM = "starter.py"
+"""The name of the program in the stored help."""
+
+
+class StoredHelp(NamedTuple):
+    """A help text, and whether it answers a command line that lacks its command: that is wrong usage."""
+
+    text: str
+    is_usage_error: bool
+
+
+def stored_help(arguments: Sequence[str], program: str) -> StoredHelp | None:
+    """The help that a command line asks for; None where it asks for none, or for one that is not stored."""
+    *words, last = arguments or ("",)
+    if last and last != "--help":
+        words, asked = list(arguments), False
+    else:
+        asked = bool(last)
+    if any(word.startswith("-") for word in words) or shutil.get_terminal_size().columns < COLUMNS:
+        return None
+    known: dict[str, str] = json.loads(FILE.read_text(encoding="utf-8"))
+    text = _longest(known, words) if asked else known.get(" ".join(words)) if _is_group(known, words) else None
+    return None if text is None else StoredHelp(text.replace(f"Usage: {PROGRAM}", f"Usage: {program}", 1), not asked)
+
+
+def _is_group(known: dict[str, str], words: Sequence[str]) -> bool:
+    """Whether the words name commands, of which one is to follow."""
+    beginning = " ".join([*words, ""]) if words else ""
+    return any(name.startswith(beginning) and name != "" for name in known) and " ".join(words) in known
+
+
+def _longest(known: dict[str, str], words: Sequence[str]) -> str | None:
+    """The help of the command that the words begin with; what follows are its arguments."""
+    for length in range(len(words), 0, -1):
+        name = " ".join(words[:length])
+        if name in known:
+            return None if length < len(words) and _is_group(known, words[:length]) else known[name]
+    return None if words else known[""]
+
+
+def show_stored_help() -> bool:
+    """Shows the help that this process was started for; False where it was started for something else."""
+    found = stored_help(sys.argv[1:], Path(sys.argv[0]).name)
+    if found is None:
+        return False
+    (sys.stderr if found.is_usage_error else sys.stdout).write(found.text)
+    if found.is_usage_error:
+        sys.exit(2)
+    return True

@@ -1,0 +1,143 @@
+"""Following, leaving and coming back to runs, with real workers: frozen, absent, and there again."""
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from shlex import split
+from typing import IO
+
+from inventory.outcomes import RunStatus
+from inventory.records import RunRecord
+from local.simulated_graph import Fault, FaultKind, SimulatedGraph
+from tests.end_to_end.system import System
+
+GROUPS = ("--type", "groups")
+PATIENCE_SECONDS = 100
+
+
+def line_with(stream: IO[str] | None, words: str) -> str:
+    """The first line that holds the words; the command ends without one where there is none."""
+    assert stream is not None
+    lines = []
+    for line in stream:
+        lines.append(line)
+        if words in line:
+            return line
+    raise AssertionError(f"{words!r} is not in {lines}")
+
+
+@contextmanager
+def started(system: System, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    """A command as a shell starts it; it never outlives the test."""
+    process = system.popen(*arguments)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def interrupted(process: "subprocess.Popen[str]", words: str) -> str:
+    """Presses Ctrl-C once the words are there; what it says then."""
+    line_with(process.stderr, words)
+    os.kill(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 1
+    return said
+
+
+def pasted(said: str, beginning: str) -> list[str]:
+    """The arguments of the command that a message offers."""
+    (found,) = re.findall(rf"{beginning}: python starter.py (.+)", said)
+    return split(found)
+
+
+def test_a_frozen_worker_is_said_and_its_queued_run_is_shown(system: System) -> None:
+    worker = system.start_worker()
+    system.sync("--type", "assignmentFilters")
+    os.kill(worker.pid, signal.SIGSTOP)
+    try:
+        with started(system, "sync", system.tenant.name, *GROUPS) as sync:
+            line_with(sync.stderr, "busy, frozen or gone")
+            listed, _ = [RunRecord.model_validate(one) for one in system.starter("runs", "--json").objects()]
+            assert (listed.status, listed.selection.type_keys) == (RunStatus.QUEUED, ("groups",))
+            of_tenant, _ = system.starter("runs", system.tenant.name, "--json").objects()
+            assert of_tenant["run_id"] == str(listed.run_id)
+            (beginning,) = system.starter("run", str(listed.run_id)[:18], "--json").objects()
+            assert beginning["workflow_id"] == listed.workflow_id
+            os.kill(worker.pid, signal.SIGCONT)
+            sync.communicate(timeout=PATIENCE_SECONDS)
+            assert sync.returncode == 0
+    finally:
+        os.kill(worker.pid, signal.SIGCONT)
+    assert system.starter("run", str(listed.run_id), "--json").run().status is RunStatus.SUCCESS
+
+
+def test_a_run_that_was_left_can_be_followed_and_cancelled_as_it_was_said(system: System) -> None:
+    with started(system, "sync", system.tenant.name, *GROUPS) as sync:
+        said = interrupted(sync, "no worker is polling")
+    assert re.search(r"^run \S+ goes on$", said, re.MULTILINE)
+    with started(system, *pasted(said, "follow it")) as follow:
+        again = interrupted(follow, "no worker is polling")
+    assert again == said
+    cancelled = system.starter(*pasted(said, "cancel it"))
+    assert cancelled.code == 0, cancelled.stderr
+    with started(system, *pasted(said, "follow it"), "--json") as follow:
+        system.start_worker()
+        stdout, stderr = follow.communicate(timeout=PATIENCE_SECONDS)
+    assert follow.returncode == 5, stderr
+    assert RunRecord.model_validate_json(stdout).status is RunStatus.CANCELLED
+
+
+def test_what_sync_says_without_waiting_works_at_once(system: System) -> None:
+    done = system.starter("sync", system.tenant.name, *GROUPS, "--no-wait")
+    with started(system, *pasted(done.stdout, "follow it")) as follow:
+        system.start_worker()
+        follow.communicate(timeout=PATIENCE_SECONDS)
+        assert follow.returncode == 0
+
+
+def test_a_portfolio_run_that_was_left_can_be_followed(system: System) -> None:
+    selection = ("portfolio", "sync", "--tenant", system.tenant.name, *GROUPS)
+    with started(system, *selection) as sync:
+        said = interrupted(sync, "no worker is polling")
+    assert "portfolio cancel" in said
+    system.start_worker()
+    with started(system, *pasted(said, "follow it")) as follow:
+        stdout, stderr = follow.communicate(timeout=PATIENCE_SECONDS)
+        assert follow.returncode == 0, stderr
+    assert "1 tenants: 1 success" in stdout
+
+
+def test_a_running_run_shows_its_counts(system: System, graph: SimulatedGraph) -> None:
+    system.environment["GRAPH_PATIENCE_SECONDS"] = "3600"
+    worker = system.start_worker()
+    graph.faults.add(Fault(FaultKind.THROTTLED, path="deviceConfigurations", retry_after="1800"))
+    started_run = system.starter(
+        "sync", system.tenant.name, *GROUPS, "--type", "deviceConfigurations", "--no-wait", "--json"
+    )
+    run_id = str(started_run.run().run_id)
+    groups = len(system.tenant.documents("groups", "v1.0"))
+
+    def merged() -> bool:
+        (listed,) = system.starter("runs", "--json").objects()
+        assert listed["status"] in ("queued", "running")
+        return listed["counts"]["created"] == groups
+
+    worker.wait_until(merged, PATIENCE_SECONDS)
+    shown = system.starter("run", run_id, "--json")
+    assert "the counts are the workflow's own" in shown.stderr
+    assert shown.run().counts.requests >= 2
+    assert shown.run().collections["groups"].outcome == "complete"
+    assert "1 not yet read" in system.starter("run", run_id).stdout
+    os.kill(worker.pid, signal.SIGSTOP)
+    try:
+        silent = system.starter("run", run_id, "--json")
+    finally:
+        os.kill(worker.pid, signal.SIGCONT)
+    assert "the counts are of what has been merged so far" in silent.stderr
+    assert silent.run().counts.created == groups
+    assert system.starter("cancel", system.tenant.name, "--run", run_id[:20]).code == 0
