@@ -1,4 +1,5 @@
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -72,13 +73,13 @@ async def test_another_tenant_does_not_tell(database: Database) -> None:
 
 
 async def test_details_that_failed_are_told_by_their_cause(database: Database) -> None:
-    cause = {"detail_error_code": "graph_unavailable", "failing_runs": 3}
+    cause: dict[str, Any] = {"detail_error_code": "graph_unavailable", "failing_runs": 3}
     await fail(database, "a", code=ErrorCode.DETAIL_INCOMPLETE, outcome=Outcome.COMPLETE, **cause)
     assert await known(database) == {"a": LatestFailure(ErrorCode.GRAPH_UNAVAILABLE, 3, in_details=True)}
 
 
 async def test_a_cause_that_a_newer_release_has_written_is_passed_over(database: Database) -> None:
-    cause = {"detail_error_code": "graph_of_tomorrow"}
+    cause: dict[str, Any] = {"detail_error_code": "graph_of_tomorrow"}
     await fail(database, "a", code=ErrorCode.DETAIL_INCOMPLETE, outcome=Outcome.COMPLETE, **cause)
     assert await known(database) == {"a": LatestFailure(ErrorCode.DETAIL_INCOMPLETE, 1, in_details=False)}
 
