@@ -151,6 +151,8 @@ async def _ending(rig: Rig, number: int, kind: FaultKind, stays: bool) -> Ending
     if record.status in (RunStatus.SUCCESS, RunStatus.PARTIAL):
         assert record.collections[OTHER].outcome is Outcome.COMPLETE, f"{kind} reached another family"
     hit = record.collections[HIT]
+    if stays and kind.startswith("reset_"):
+        assert "attempts" in hit.context, f"{kind} was not told as the failure of the page"
     return Ending(record.status, hit.outcome, hit.error_code)
 
 

@@ -1,5 +1,6 @@
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from types import MappingProxyType
 from uuid import UUID
 
 import psycopg
@@ -27,7 +28,7 @@ async def fail(
     outcome: Outcome = Outcome.FAILED,
     status: RunStatus = RunStatus.PARTIAL,
     tenant_id: UUID = TENANT,
-    **context: str | int,
+    context: Mapping[str, str | int] = MappingProxyType({}),
 ) -> None:
     """A run in which the first collection ends so, and the others are complete."""
     run = await begin(database, tenant_id, *type_keys)
@@ -46,12 +47,12 @@ async def test_the_latest_run_tells_how_a_collection_failed(database: Database) 
     assert await known(database) == {}
     await fail(database, "a", "b")
     assert await known(database) == {"a": UNAVAILABLE}
-    await fail(database, "a", "b", code=ErrorCode.GRAPH_THROTTLED, failing_runs=4)
+    await fail(database, "a", "b", code=ErrorCode.GRAPH_THROTTLED, context={"failing_runs": 4})
     assert await known(database) == {"a": LatestFailure(ErrorCode.GRAPH_THROTTLED, 4, in_details=False)}
 
 
 async def test_one_good_answer_resets_it(database: Database) -> None:
-    await fail(database, "a", failing_runs=9)
+    await fail(database, "a", context={"failing_runs": 9})
     await fail(database, "a", code=None, outcome=Outcome.COMPLETE, status=RunStatus.SUCCESS)
     assert await known(database) == {}
     await fail(database, "a")
@@ -59,7 +60,7 @@ async def test_one_good_answer_resets_it(database: Database) -> None:
 
 
 async def test_any_selection_that_covered_the_collection_tells(database: Database) -> None:
-    await fail(database, "a", "c", failing_runs=2)
+    await fail(database, "a", "c", context={"failing_runs": 2})
     await fail(database, "b")
     assert set(await known(database)) == {"a", "b"}
     await fail(database, "b", "a", code=ErrorCode.GRAPH_THROTTLED)
@@ -73,32 +74,32 @@ async def test_another_tenant_does_not_tell(database: Database) -> None:
 
 
 async def test_details_that_failed_are_told_by_their_cause(database: Database) -> None:
-    cause: dict[str, Any] = {"detail_error_code": "graph_unavailable", "failing_runs": 3}
-    await fail(database, "a", code=ErrorCode.DETAIL_INCOMPLETE, outcome=Outcome.COMPLETE, **cause)
+    cause: dict[str, str | int] = {"detail_error_code": "graph_unavailable", "failing_runs": 3}
+    await fail(database, "a", code=ErrorCode.DETAIL_INCOMPLETE, outcome=Outcome.COMPLETE, context=cause)
     assert await known(database) == {"a": LatestFailure(ErrorCode.GRAPH_UNAVAILABLE, 3, in_details=True)}
 
 
 async def test_a_cause_that_a_newer_release_has_written_is_passed_over(database: Database) -> None:
-    cause: dict[str, Any] = {"detail_error_code": "graph_of_tomorrow"}
-    await fail(database, "a", code=ErrorCode.DETAIL_INCOMPLETE, outcome=Outcome.COMPLETE, **cause)
+    cause = {"detail_error_code": "graph_of_tomorrow"}
+    await fail(database, "a", code=ErrorCode.DETAIL_INCOMPLETE, outcome=Outcome.COMPLETE, context=cause)
     assert await known(database) == {"a": LatestFailure(ErrorCode.DETAIL_INCOMPLETE, 1, in_details=False)}
 
 
 async def test_what_the_tenant_cannot_have_has_not_failed(database: Database) -> None:
-    await fail(database, "a", failing_runs=9)
+    await fail(database, "a", context={"failing_runs": 9})
     await fail(database, "a", code=ErrorCode.GRAPH_NOT_LICENSED, outcome=Outcome.SKIPPED)
     assert await known(database) == {}
 
 
 @pytest.mark.parametrize("code", [ErrorCode.STORAGE_UNAVAILABLE, ErrorCode.UNEXPECTED_ERROR, ErrorCode.RUN_ABANDONED])
 async def test_a_run_that_broke_by_itself_tells_nothing(database: Database, code: ErrorCode) -> None:
-    await fail(database, "a", failing_runs=5)
+    await fail(database, "a", context={"failing_runs": 5})
     await fail(database, "a", code=code, status=RunStatus.FAILED)
     assert (await known(database))["a"].runs == 5
 
 
 async def test_a_run_that_was_cancelled_or_abandoned_tells_nothing(database: Database) -> None:
-    await fail(database, "a", failing_runs=5)
+    await fail(database, "a", context={"failing_runs": 5})
     cancelled = await begin(database, TENANT, "a")
     await end(database, TENANT, cancelled, RunStatus.CANCELLED, {"a": (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)})
     assert (await known(database))["a"].runs == 5
@@ -109,7 +110,7 @@ async def test_a_run_that_was_cancelled_or_abandoned_tells_nothing(database: Dat
 
 
 async def test_a_run_under_way_tells_nothing(database: Database) -> None:
-    await fail(database, "a", failing_runs=5)
+    await fail(database, "a", context={"failing_runs": 5})
     await begin(database, TENANT, "a")
     assert (await known(database))["a"].runs == 5
 
