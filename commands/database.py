@@ -12,6 +12,7 @@ from configuration import load_settings
 from storage.access import PORTFOLIO_ROLE, WORKER_ROLE
 from storage.database import StorageUnavailableError, classified, database_url
 from storage.roles import script
+from storage.schema import Upgraded
 from storage.schema import upgrade as upgrade_database
 
 database = typer.Typer(no_args_is_help=True, help="The database's schema, and the roles that it works under.")
@@ -40,13 +41,16 @@ def upgrade(as_json: JsonOption = False) -> None:
             output.stdout.print(f"the database is at revision {after} already")
         else:
             output.stdout.print(f"the database went from {before or 'empty'} to revision {after}")
-        output.stdout.print(_set_up(list(roles)), markup=False, soft_wrap=True)
+        output.stdout.print(_set_up(upgraded), markup=False, soft_wrap=True)
 
 
-def _set_up(roles: list[str]) -> str:
-    if WORKER_ROLE in roles:
+def _set_up(upgraded: Upgraded) -> str:
+    if WORKER_ROLE in upgraded.roles:
         return f"it works under two roles, {WORKER_ROLE} and {PORTFOLIO_ROLE}"
-    return f"it works under one role, its owner {roles[0]}"
+    found = f"it works under one role, its owner {upgraded.roles[0]}"
+    if upgraded.before is not None:
+        return found
+    return f"{found}; for two, run what `database roles` prints, and start again from an empty database"
 
 
 @database.command("roles")

@@ -40,7 +40,9 @@ SELECT quote_ident(session_user) AS login, quote_ident(current_database()) AS da
     quote_ident(current_schema()) AS schema,
     has_database_privilege(coalesce(owner.oid, me.oid), current_database(), 'CREATE')
         OR to_regnamespace('{ALL_TENANTS}') IS NOT NULL AS may_create_schemas,
-    coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create_tables,
+    coalesce(
+        has_schema_privilege(coalesce(owner.oid, me.oid), current_schema()::regnamespace, 'CREATE'), false
+    ) AS may_create_tables,
     me.rolcreaterole OR me.rolsuper AS may_create_roles, me.rolsuper OR me.rolbypassrls AS is_unbound,
     quote_ident(owner.rolname) AS owner, owner.rolname AS owner_name,
     pg_has_role(session_user, owner.oid, {SETTABLE}) AS may_be_owner,
@@ -78,21 +80,20 @@ def settle(connection: Connection) -> SetUp:
     an administrator has to run.
     """
     found = connection.execute(_FOUND).one()
+    if found.owner is not None and not found.may_be_owner:
+        raise StorageNotReadyError(
+            f"the tables belong to {found.owner}, and only their owner upgrades them: run this with {found.owner}"
+            f" in DATABASE_URL, or have an administrator run: GRANT {found.owner} TO {found.login}"
+        )
+    owner = found.owner or found.login
+    if not found.may_create_schemas:
+        raise _lacks("CREATE", "DATABASE", found.database, owner)
+    if found.schema is None or not found.may_create_tables:
+        raise _lacks("CREATE, USAGE", "SCHEMA", found.schema or "public", owner)
     if found.owner is not None:
-        if not found.may_be_owner:
-            raise StorageNotReadyError(
-                f"the tables belong to {found.owner}, and only their owner upgrades them: run this with {found.owner}"
-                f" in DATABASE_URL, or have an administrator run: GRANT {found.owner} TO {found.login}"
-            )
-        if not found.may_create_schemas:
-            raise _lacks("CREATE", f"DATABASE {found.database}", found.owner)
         connection.execute(text("SELECT set_config('role', :owner, false)"), {"owner": found.owner_name})
         set_up = SetUp(found.owner_name, found.has_roles)
     else:
-        if not found.may_create_schemas:
-            raise _lacks("CREATE", f"DATABASE {found.database}", found.login)
-        if found.schema is None or not found.may_create_tables:
-            raise _lacks("CREATE, USAGE", f"SCHEMA {found.schema or 'public'}", found.login)
         has_roles = _roles_to_take_on(connection, may_create=found.may_create_roles)
         if not has_roles and found.is_unbound:
             raise StorageNotReadyError(unbound(found.login))
@@ -102,10 +103,10 @@ def settle(connection: Connection) -> SetUp:
     return set_up
 
 
-def _lacks(privilege: str, target: str, login: str) -> StorageNotReadyError:
+def _lacks(privilege: str, kind: str, name: str, login: str) -> StorageNotReadyError:
     return StorageNotReadyError(
-        f"{login} lacks the privilege {privilege} on {target.lower()};"
-        f" have an administrator run: GRANT {privilege} ON {target} TO {login}"
+        f"{login} lacks the privilege {privilege} on the {kind.lower()} {name};"
+        f" have an administrator run: GRANT {privilege} ON {kind} {name} TO {login}"
     )
 
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import psycopg
 
+from commands.database import _set_up
 from local.postgres import EmbeddedPostgres
-from storage.schema import head
+from storage.schema import Upgraded, head
 from tests.conftest import OWNER, copy_of
 from tests.end_to_end.system import Finished, starter
 
@@ -56,3 +57,8 @@ def test_the_printed_script_is_plain_sql(postgres: EmbeddedPostgres, migrated_te
         member = connection.execute("SELECT pg_has_role('inv', 'tenant_inventory_worker', 'SET')").fetchone()
         assert member == (True,)
         connection.rollback()
+
+
+def test_a_first_upgrade_without_roles_says_how_to_have_them() -> None:
+    said = _set_up(Upgraded(None, head(), (OWNER,)))
+    assert said.startswith(f"it works under one role, its owner {OWNER}; for two, run what `database roles` prints")

@@ -202,10 +202,11 @@ def test_an_older_database_whose_owner_lacks_a_privilege_names_the_statement(ser
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"DROP SCHEMA {ALL_TENANTS}".encode())
     server.run(f"ALTER DATABASE {owner} OWNER TO postgres")
-    needed = f"GRANT CREATE ON DATABASE {owner} TO {owner}"
-    with pytest.raises(StorageNotReadyError, match=f"run: {needed}$"):
-        upgrade(url)
-    server.run(needed)
+    with psycopg.connect(server.url(owner, None), autocommit=True) as admin:
+        for needed in (f"CREATE ON DATABASE {owner} TO {owner}", f"CREATE, USAGE ON SCHEMA public TO {owner}"):
+            with pytest.raises(StorageNotReadyError, match=f"run: GRANT {needed}$"):
+                upgrade(url)
+            admin.execute(f"GRANT {needed}".encode())
     stamp(url, LAST_RELEASE)
     assert upgrade(url) == (LAST_RELEASE, head(), (owner,))
 
