@@ -72,7 +72,7 @@ GRACEFUL_SHUTDOWN = timedelta(seconds=30)
 """Longer than a merge and than most fetches; what it cuts off is tried again elsewhere."""
 
 FAREWELL = GRACEFUL_SHUTDOWN + timedelta(seconds=15)
-"""For a worker that Temporal refuses to end; now and then the SDK's shutdown waits for ever then (temporalio 1.35)."""
+"""From a fatal error to the end: the SDK's shutdown may wait for ever then (seen with temporalio 1.35)."""
 
 WORKFLOWS = (SyncWorkflow, PortfolioWorkflow, SweepWorkflow, RetentionWorkflow)
 
