@@ -169,7 +169,10 @@ async def register_search_attributes(client: Client) -> None:
 
 
 async def check_database(database: Database) -> None:
-    """Whether PostgreSQL answers and is migrated. Raises `UnreachableError`."""
+    """Whether PostgreSQL answers, at the revision of this program, to a login with the privileges it needs.
+
+    Raises `UnreachableError`.
+    """
     try:
         async with database.portfolio() as session:
             await session.execute(text("SELECT 1 FROM sync_run LIMIT 1"))

@@ -39,10 +39,10 @@ needed AS (
     FROM tables JOIN pg_roles AS r ON
         CASE WHEN has_roles THEN r.rolname IN ('{WORKER_ROLE}', '{PORTFOLIO_ROLE}') ELSE r.oid = relowner END
 )
-SELECT has_roles, session_user AS login, relowner::regrole::text AS owner,
+SELECT has_roles, quote_ident(session_user) AS login,
     (SELECT max(version_num) FROM alembic_version) AS revision,
     ARRAY(SELECT quote_ident(rolname) FROM needed WHERE NOT is_settable ORDER BY rolname DESC) AS not_settable,
-    ARRAY(SELECT rolname FROM needed WHERE is_unbound) AS unbound,
+    ARRAY(SELECT quote_ident(rolname) FROM needed WHERE is_unbound) AS unbound,
     (SELECT rolname FROM pg_roles WHERE oid = relowner) AS owner_name
 FROM tables
 """)
