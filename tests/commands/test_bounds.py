@@ -86,7 +86,7 @@ def test_every_number_has_both_bounds(number: tuple[tuple[str, ...], Any]) -> No
 def test_a_number_beyond_its_bounds_is_refused(words: str) -> None:
     done = CliRunner().invoke(app, [*words.split(), BEYOND])
     assert done.exit_code == 2
-    assert "is not in the range" in " ".join(done.stderr.split())
+    assert "Invalid value for" in done.stderr
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=name_of)
@@ -224,10 +224,9 @@ async def test_ids_go_by_their_beginning_and_an_ambiguous_one_names_what_it_may_
         assert "begin with 'aaaa'; give the id: aaaa1111, aaaa2222" in several.stderr
     assert (await command("show", "groups", "aaa")).code == 2
 
-    for option in (("changes", "--run"), ("changes", "--since"), ("baseline set", "--run")):
-        words, flag = option
-        name = ["golden"] if words == "baseline set" else []
-        done = await command(words, *name, flag, str(first.run_id)[:20])
+    for named, flag in (("changes", "--run"), ("changes", "--since"), ("baseline set", "--run")):
+        name = ["golden"] if named == "baseline set" else []
+        done = await command(named, *name, flag, str(first.run_id)[:20])
         assert "has not ended" in done.stderr, "the run was found"
         assert done.code == 2
     assert first.run_id != second.run_id

@@ -125,7 +125,7 @@ def test_a_running_run_shows_its_counts(system: System, graph: SimulatedGraph) -
     def merged() -> bool:
         (listed,) = system.starter("runs", "--json").objects()
         assert listed["status"] in ("queued", "running")
-        return listed["counts"]["created"] == groups
+        return bool(listed["counts"]["created"] == groups)
 
     worker.wait_until(merged, PATIENCE_SECONDS)
     shown = system.starter("run", run_id, "--json")

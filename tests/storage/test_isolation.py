@@ -309,7 +309,7 @@ async def _crossing_queries(
         "recorded": lambda: merging.recorded(session, theirs.run_id, uuid4()),
         "ended_runs": lambda: portfolio.ended_runs(session, [theirs.run_id]),
         "portfolio_record": lambda: portfolio.portfolio_record(session, PORTFOLIO.portfolio_run_id),
-        "ids_between": lambda: portfolio.ids_between(session, *[PORTFOLIO.portfolio_run_id] * 2, 10),
+        "ids_between": lambda: portfolio.ids_between(session, UUID(int=0), UUID(int=2**128 - 1), 10),
         "run_ids_between": lambda: queries.run_ids_between(session, theirs.run_id, theirs.run_id, 10),
         "recorded_runs": lambda: queries.recorded_runs(session, [theirs.run_id]),
         "recent_portfolio_runs": lambda: portfolio.recent_portfolio_runs(session, 100),
