@@ -1,4 +1,4 @@
-# The runtime image of worker and starter. Its steps can be tried without Docker: deploy/check-image-steps
+# The runtime image of worker and starter. deploy/check-image-steps tries its steps without Docker.
 FROM python:3.13-slim-bookworm
 
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -14,15 +14,14 @@ COPY answers answers
 COPY commands commands
 COPY graph graph
 COPY inventory inventory
-COPY local local
 COPY reports reports
 COPY storage storage
 COPY workflows workflows
-COPY configuration.py connections.py process_exit.py starter.py worker.py pyproject.toml README.md ./
+COPY configuration.py connections.py process_exit.py starter.py temporal_errors.py temporal_runtime.py worker.py ./
 
 RUN useradd --system --uid 10001 --no-create-home inventory
 USER 10001
 
-HEALTHCHECK --interval=30s --timeout=20s --start-period=20s --retries=3 CMD ["python", "worker.py", "--check"]
+HEALTHCHECK --interval=60s --timeout=45s --start-period=60s --retries=3 CMD ["python", "worker.py", "--check"]
 
 CMD ["python", "worker.py"]

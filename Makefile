@@ -70,7 +70,7 @@ lock: ## resolve the dependencies anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --no-emit-index-url --no-emit-find-links -c requirements/development.txt pyproject.toml -o requirements/runtime.txt
 
-image-check: ## run the Dockerfile's steps in a clean folder, without Docker
+image-check: $(INSTALLED) ## try README's steps and the Dockerfile's in clean folders, without Docker
 	deploy/check-image-steps
 
 clean: ## remove what was made here, the demo's state included

@@ -25,6 +25,9 @@ TEMPORAL_NAMES = (
 )
 """Read by `temporalio.envconfig`, as are all that begin with `TEMPORAL_TLS` and `TEMPORAL_GRPC_META`."""
 
+ENV_FILE_ENCODING = "utf-8-sig"
+"""UTF-8, and the byte-order mark with which editors on Windows begin a file is no part of the first name."""
+
 
 class ConfigurationError(UserError):
     """What is wrong with the configuration and what to do about it, in one line, without any secret."""
@@ -43,7 +46,9 @@ ActivityRate = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)] | 
 class Settings(BaseSettings):
     """The settings of one process, by their environment names in lower case."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_ignore_empty=True, env_file_encoding=ENV_FILE_ENCODING
+    )
 
     database_url: SecretStr
     temporal_task_queue: str = "tenant-inventory"
@@ -67,7 +72,7 @@ class Settings(BaseSettings):
     retention_interval_hours: Annotated[int, Field(ge=1, le=8760)] = 24
     waves_in_flight: Annotated[int, Field(ge=1, le=64)] = 8
     worker_activities: Annotated[int, Field(ge=1, le=1000)] = 20
-    worker_database_connections: Annotated[int, Field(ge=1, le=1000)] = 10
+    worker_database_connections: Annotated[int, Field(ge=1, le=1000)] | None = None
     worker_target_memory_usage: Annotated[float, Field(gt=0, le=1)] = 0.8
     worker_target_cpu_usage: Annotated[float, Field(gt=0, le=1)] = 0.9
     worker_deployment_name: Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,199}$")] | None = None
@@ -75,6 +80,11 @@ class Settings(BaseSettings):
     activities_per_second: ActivityRate = None
     activities_per_second_per_tenant: ActivityRate = None
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+
+    @property
+    def database_connections(self) -> int:
+        """How many connections a worker opens at most: one for each activity, unless it is told otherwise."""
+        return self.worker_database_connections or self.worker_activities
 
 
 def known_names() -> frozenset[str]:
@@ -95,7 +105,10 @@ def env_files() -> tuple[Path, Path]:
 def _read_env_file(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
-    values = dotenv_values(path)
+    try:
+        values = dotenv_values(path, encoding=ENV_FILE_ENCODING)
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path}: is not UTF-8; save it as UTF-8") from None
     known = known_names()
     for name, value in values.items():
         if name not in known and not name.startswith(("TEMPORAL_TLS", "TEMPORAL_GRPC_META")):

@@ -1,7 +1,9 @@
 """The servers that every process of the product talks to, with errors for people where one does not answer."""
 
-from collections.abc import Mapping
-from contextlib import suppress
+import asyncio
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -23,15 +25,29 @@ from temporalio.client import (
 from temporalio.common import SearchAttributeIndexedValueType
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
+from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.messages import RetentionInput
 from configuration import ConfigurationError, environment
 from inventory.user_errors import UnavailableError
 from storage.database import Database, StorageNotReadyError, StorageUnavailableError
+from temporal_errors import connection_failure, no_answer, refusal, refusal_in, search_attributes_by_hand
+from temporal_runtime import quiet_runtime
 from workflows.retention import RETENTION_ID, RetentionWorkflow
-from workflows.search_attributes import ALL, type_name
+from workflows.search_attributes import ALL
 from workflows.sweep import SWEEP_ID, SweepWorkflow
+
+ANSWER_SECONDS = 15
+"""For Temporal to answer a new client: some hundred times what it takes."""
+
+CALL_TIMEOUT = timedelta(seconds=ANSWER_SECONDS)
+"""For one call; without it the SDK waits for 30 seconds."""
+
+_ADDRESS = re.compile(r"(?:[^\s/:]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}")
+
+_NOT_ALLOWED = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED)
+"""How Temporal Cloud and locked-down servers answer what only their administrators may do."""
 
 _INDEXED_VALUE_TYPES: Mapping[SearchAttributeIndexedValueType, IndexedValueType.ValueType] = {
     SearchAttributeIndexedValueType.KEYWORD: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
@@ -54,55 +70,101 @@ def temporal_connect_config() -> dict[str, Any]:
         raise
     except (RuntimeError, ValueError, OSError) as error:
         raise ConfigurationError(f"Temporal's configuration cannot be read: {error}") from None
-    return {"target_host": "localhost:7233", **config}
+    complete: dict[str, Any] = {"target_host": "localhost:7233", **config}
+    if not _ADDRESS.fullmatch(complete["target_host"]):
+        raise ConfigurationError(
+            f"TEMPORAL_ADDRESS: {complete['target_host']!r} is no address; write host:port, such as localhost:7233"
+        )
+    return complete
 
 
-async def connect_temporal(config: Mapping[str, Any]) -> Client:
-    """A client of Temporal. Raises `UnreachableError`."""
-    address = config["target_host"]
-    namespace = config.get("namespace", "default")
+async def connect_temporal(config: Mapping[str, Any], *, runtime: Runtime | None = None) -> Client:
+    """A client of Temporal, which logs nothing unless its `runtime` does. Raises `UnreachableError`."""
+    address, namespace = config["target_host"], config.get("namespace", "default")
     try:
-        client = await Client.connect(**config, data_converter=pydantic_data_converter)
-        await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=namespace))
+        async with asyncio.timeout(ANSWER_SECONDS):
+            client = await Client.connect(
+                **config, data_converter=pydantic_data_converter, runtime=runtime or quiet_runtime()
+            )
+            await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=namespace))
+    except TimeoutError:
+        raise UnreachableError(no_answer(address, ANSWER_SECONDS)) from None
     except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            raise UnreachableError(
-                f"Temporal at {address} has no namespace {namespace!r}; check TEMPORAL_NAMESPACE"
-            ) from None
-        raise UnreachableError(
-            f"Temporal at {address} refuses ({error.status.name}); check TEMPORAL_API_KEY and TLS"
-        ) from None
-    except (RuntimeError, OSError, ValueError):
-        raise UnreachableError(
-            f"Temporal does not answer at {address}; start it, or set TEMPORAL_ADDRESS (make demo starts one here)"
-        ) from None
+        raise UnreachableError(refusal(error, address, namespace)) from None
+    except (RuntimeError, OSError, ValueError) as error:
+        raise UnreachableError(connection_failure(error, address, namespace)) from None
     return client
 
 
-async def register_search_attributes(client: Client) -> None:
-    """Adds the search attributes that the namespace lacks. Raises `UnreachableError` where that is not allowed.
+async def connect_to_start(config: Mapping[str, Any]) -> Client:
+    """A client of Temporal, whose namespace has what a start of our workflows needs. Raises `UnreachableError`."""
+    client = await connect_temporal(config)
+    await register_search_attributes(client)
+    return client
 
-    Temporal Cloud and locked-down servers do not let a client add any; there they are added once by hand.
+
+def refused(client: Client, error: RPCError) -> UnreachableError:
+    """What to raise about a call that Temporal has refused or not answered."""
+    return UnreachableError(refusal(error, client.service_client.config.target_host, client.namespace))
+
+
+def refused_call(error: RPCError) -> UnreachableError:
+    """The same where the client is not at hand: the configuration has its address."""
+    config = temporal_connect_config()
+    return UnreachableError(refusal(error, config["target_host"], config.get("namespace", "default")))
+
+
+@contextmanager
+def polling(client: Client) -> Iterator[None]:
+    """Raises `UnreachableError` where a worker in the body fails because Temporal refuses its polls for good.
+
+    That is after a minute of refusals; what may pass, such as a server that is away, the SDK waits for.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        address = client.service_client.config.target_host
+        if (reason := refusal_in(str(error.__cause__), address, client.namespace)) is None:
+            raise
+        raise UnreachableError(reason) from None
+
+
+async def register_search_attributes(client: Client) -> None:
+    """Adds the search attributes that the namespace lacks. Raises `UnreachableError` where that is not possible.
+
+    A client may lack the right to list them although they are there, so that refusal is no error: if they are not
+    there, Temporal refuses the start of a workflow, and says why.
     """
     try:
         listed = await client.operator_service.list_search_attributes(
-            ListSearchAttributesRequest(namespace=client.namespace)
+            ListSearchAttributesRequest(namespace=client.namespace), timeout=CALL_TIMEOUT
         )
-        missing = {
-            key.name: _INDEXED_VALUE_TYPES[key.indexed_value_type]
-            for key in ALL
-            if key.name not in listed.custom_attributes
-        }
-        if missing:
-            await client.operator_service.add_search_attributes(
-                AddSearchAttributesRequest(namespace=client.namespace, search_attributes=missing)
-            )
+    except RPCError as error:
+        if error.status in _NOT_ALLOWED:
+            return
+        raise refused(client, error) from None
+    there = listed.custom_attributes
+    wanted = {key.name: _INDEXED_VALUE_TYPES[key.indexed_value_type] for key in ALL}
+    if other := [name for name, kind in wanted.items() if there.get(name, kind) != kind]:
+        raise UnreachableError(
+            f"namespace {client.namespace!r} has search attributes of other types: {', '.join(other)};"
+            " give this product a namespace of its own, and set TEMPORAL_NAMESPACE"
+        )
+    missing = {name: kind for name, kind in wanted.items() if name not in there}
+    if not missing:
+        return
+    try:
+        await client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(namespace=client.namespace, search_attributes=missing), timeout=CALL_TIMEOUT
+        )
     except RPCError as error:
         if error.status is RPCStatusCode.ALREADY_EXISTS:
             return
-        names = ", ".join(f"{key.name} ({type_name(key)})" for key in ALL)
+        if error.status not in _NOT_ALLOWED:
+            raise refused(client, error) from None
         raise UnreachableError(
-            f"Temporal does not let this worker add search attributes ({error.status.name}); add them by hand: {names}"
+            f"Temporal's namespace {client.namespace!r} lacks the search attributes {', '.join(missing)}, and does not"
+            f" let this program add any ({error.status.name}); {search_attributes_by_hand(client.namespace)}"
         ) from None
 
 
@@ -167,6 +229,8 @@ async def _keep_schedule(client: Client, schedule_id: str, schedule: Schedule | 
         except ScheduleAlreadyRunningError:
             await handle.update(lambda _: ScheduleUpdate(schedule))
     except RPCError as error:
+        if error.status not in _NOT_ALLOWED:
+            raise refused(client, error) from None
         raise UnreachableError(
             f"Temporal does not let this worker keep a schedule ({error.status.name}); allow it, or {otherwise}"
         ) from None

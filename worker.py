@@ -1,7 +1,7 @@
 """Runs one worker: the workflows and activities of one task queue, until it is told to stop.
 
 python worker.py            reads its configuration as `.env.example` describes
-python worker.py --check    connects to Temporal and PostgreSQL and exits 0 if both answer
+python worker.py --check    builds all of it, connects to Temporal and PostgreSQL, and exits 0 if it could start
 """
 
 import argparse
@@ -11,7 +11,8 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from temporalio.client import Client
@@ -35,6 +36,7 @@ from connections import (
     UnreachableError,
     check_database,
     connect_temporal,
+    polling,
     register_search_attributes,
     schedule_retention,
     schedule_sweep,
@@ -44,8 +46,11 @@ from graph.catalog import load_catalog
 from graph.client import BATCH_LIMIT, GraphClient
 from graph.tenants import TenantsFileError, load_tenants
 from graph.trust import TrustError
+from inventory.patience import MALFORMED_ATTEMPTS
+from inventory.version import VERSION
 from process_exit import run_to_exit
 from storage.database import Database, DatabaseUrlError
+from temporal_runtime import logging_runtime
 from workflows.portfolio import PortfolioWorkflow
 from workflows.retention import RetentionWorkflow
 from workflows.sweep import SweepWorkflow
@@ -57,8 +62,17 @@ DETAIL_BATCHES = 8
 DETAIL_ITEMS = DETAIL_BATCHES * BATCH_LIMIT
 """As many as one activity makes requests for, where each needs one."""
 
+TOLD_AFTER = timedelta(minutes=2)
+"""Longer than a blip of the network; at most a tenth of a page's patience, so that it has several attempts.
+
+Then other waves are merged, and a page that Graph hangs on is read apart from the others of its wave.
+"""
+
 GRACEFUL_SHUTDOWN = timedelta(seconds=30)
 """Longer than a merge and than most fetches; what it cuts off is tried again elsewhere."""
+
+FAREWELL = GRACEFUL_SHUTDOWN + timedelta(seconds=15)
+"""For a worker that Temporal refuses to end; now and then the SDK's shutdown waits for ever then (temporalio 1.35)."""
 
 WORKFLOWS = (SyncWorkflow, PortfolioWorkflow, SweepWorkflow, RetentionWorkflow)
 
@@ -76,33 +90,95 @@ M_ARENA_MAX = -8
 """Of mallopt(3)."""
 
 
-class ClassifiedFailures(logging.Filter):
-    """Logs a failure that has a stable code in one line: its traceback says nothing that the code does not."""
+class KnownFailures(logging.Filter):
+    """Logs in one line a failure that has a stable code, or Temporal's refusal of a poll: a traceback adds nothing."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Takes the traceback off such a record, and lets every record through."""
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, ApplicationError):
-            record.msg, record.args, record.exc_info = f"{record.getMessage()}: {error}", None, None
+        known = error if isinstance(error, ApplicationError) else _poll_failure(error)
+        if known is not None:
+            record.msg, record.args, record.exc_info = f"{record.getMessage()}: {known}", None, None
         return True
+
+
+def _poll_failure(error: BaseException | None) -> BaseException | None:
+    cause = error.__cause__ if isinstance(error, RuntimeError) else None
+    return cause if cause is not None and str(cause).startswith("Poll failure") else None
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Works until `stop` is set. Raises `UnreachableError` where Temporal or PostgreSQL do not answer at start."""
+    client = await connect_temporal(temporal_connect_config(), runtime=logging_runtime())
+    failure = Failure()
+    async with built(settings, client, failure.tell) as worker:
+        await register_search_attributes(client)
+        await schedule_sweep(client, settings.temporal_task_queue, timedelta(seconds=settings.sweep_interval_seconds))
+        await schedule_retention(
+            client,
+            settings.temporal_task_queue,
+            timedelta(hours=settings.retention_interval_hours),
+            RetentionInput.within(
+                settings.version_retention_days, settings.version_retention_count, settings.run_retention_days
+            ),
+        )
+        with polling(client):
+            await ended(asyncio.create_task(work(settings, worker, stop)), failure, FAREWELL)
+
+
+async def work(settings: Settings, worker: Worker, stop: asyncio.Event) -> None:
+    """Runs the worker until `stop` is set, and then until it has finished what it can. Raises its fatal error."""
+    async with worker:
+        logging.getLogger(__name__).info(version_line(settings))
+        logging.getLogger(__name__).info("worker ready on task queue %s", settings.temporal_task_queue)
+        await stop.wait()
+        logging.getLogger(__name__).info("worker stops")
+
+
+class Failure:
+    """The fatal error of a worker, told before the worker shuts down."""
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+        self.happened = asyncio.Event()
+
+    async def tell(self, error: BaseException) -> None:
+        """Called by the SDK."""
+        self.error = error
+        self.happened.set()
+
+
+async def ended(working: asyncio.Task[None], failure: Failure, farewell: timedelta) -> None:
+    """Waits until the work has ended, after a fatal error for `farewell` at most. Raises that error."""
+    failed = asyncio.create_task(failure.happened.wait())
+    try:
+        await asyncio.wait({working, failed}, return_when=asyncio.FIRST_COMPLETED)
+        if failure.error is not None and not (await asyncio.wait({working}, timeout=farewell.total_seconds()))[0]:
+            working.cancel()
+            raise failure.error
+        await working
+    finally:
+        failed.cancel()
+
+
+async def check(settings: Settings) -> None:
+    """Builds what `run` works with, and leaves it. Raises what `run` would raise at start."""
     client = await connect_temporal(temporal_connect_config())
-    await register_search_attributes(client)
-    await schedule_sweep(client, settings.temporal_task_queue, timedelta(seconds=settings.sweep_interval_seconds))
-    await schedule_retention(
-        client,
-        settings.temporal_task_queue,
-        timedelta(hours=settings.retention_interval_hours),
-        RetentionInput.within(
-            settings.version_retention_days, settings.version_retention_count, settings.run_retention_days
-        ),
-    )
+    async with built(settings, client):
+        pass
+
+
+@asynccontextmanager
+async def built(
+    settings: Settings, client: Client, on_fatal_error: Callable[[BaseException], Awaitable[None]] | None = None
+) -> AsyncIterator[Worker]:
+    """The worker with all that it depends on. Nothing outside this process is changed until it runs.
+
+    Raises `UnreachableError`, `TrustError`.
+    """
     database = Database(
         settings.database_url.get_secret_value(),
-        pool_size=settings.worker_database_connections,
+        pool_size=settings.database_connections,
         application_name="tenant-inventory worker",
     )
     try:
@@ -112,7 +188,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             authority_url=settings.graph_authority_url,
             ca_file=settings.graph_ca_file,
         ) as graph:
-            worker = Worker(
+            yield Worker(
                 client,
                 task_queue=settings.temporal_task_queue,
                 workflows=WORKFLOWS,
@@ -122,12 +198,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 # Eager activities go past Temporal's fairness and rate limits: the worker takes its own runs' first.
                 disable_eager_activity_execution=True,
                 graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
+                on_fatal_error=on_fatal_error,
             )
-            async with worker:
-                logging.getLogger(__name__).info(version_line(settings))
-                logging.getLogger(__name__).info("worker ready on task queue %s", settings.temporal_task_queue)
-                await stop.wait()
-                logging.getLogger(__name__).info("worker stops")
     finally:
         await database.close()
 
@@ -135,7 +207,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 def slots(settings: Settings) -> WorkerTuner:
     """How many tasks the worker takes at once: up to its maximum, as long as memory and processors have room.
 
-    The maximum of activities stays `WORKER_ACTIVITIES`, since what is scarce is connections to PostgreSQL. A worker has
+    The maximum of activities is `WORKER_ACTIVITIES`, as many as it has connections to PostgreSQL. A worker has
     either a tuner or `max_concurrent_…`, never both.
     """
     least_workflows, most_workflows = WORKFLOW_SLOTS
@@ -201,6 +273,9 @@ def activities(
             keeps_timers=True,
             detail_batches=DETAIL_BATCHES,
             detail_items=DETAIL_ITEMS,
+            malformed_attempts=MALFORMED_ATTEMPTS,
+            told_after=min(TOLD_AFTER, timedelta(seconds=settings.graph_patience_seconds) / 10),
+            keeps_place=True,
         ),
     )
     upserting = UpsertActivities(database)
@@ -226,15 +301,6 @@ def activities(
     ]
 
 
-async def _check(settings: Settings) -> None:
-    await connect_temporal(temporal_connect_config())
-    database = Database(settings.database_url.get_secret_value(), pool_size=1)
-    try:
-        await check_database(database)
-    finally:
-        await database.close()
-
-
 def spare_the_collector() -> None:
     """Has Python look for cycles of garbage more rarely, and never among what was there at the start.
 
@@ -244,22 +310,22 @@ def spare_the_collector() -> None:
     gc.set_threshold(10_000, 20, 10)
 
 
-async def _main(*, check: bool) -> int:
+async def _main(*, check_only: bool) -> int:
     try:
         settings = load_settings()
         logging.basicConfig(
             level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
         )
         logging.getLogger("httpx").setLevel(logging.WARNING)
-        for name in ("temporalio.activity", "temporalio.workflow"):
-            logging.getLogger(name).addFilter(ClassifiedFailures())
+        for name in ("temporalio.activity", "temporalio.workflow", "temporalio.worker._worker"):
+            logging.getLogger(name).addFilter(KnownFailures())
         load_tenants(settings.tenants_file)
         spare_the_collector()
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        if check:
-            await _check(settings)
+        if check_only:
+            await check(settings)
         else:
             await run(settings, stop)
     except (ConfigurationError, DatabaseUrlError, TenantsFileError, TrustError) as error:
@@ -288,9 +354,10 @@ def _command() -> None:
     parser = argparse.ArgumentParser(
         prog="worker.py", description="Runs one worker of Tenant Inventory.", epilog="example: python worker.py"
     )
-    parser.add_argument("--check", action="store_true", help="connect to Temporal and PostgreSQL, then exit")
+    parser.add_argument("--check", action="store_true", help="build the worker, connect it, then exit")
+    parser.add_argument("--version", action="version", version=f"tenant-inventory {VERSION}")
     arguments = parser.parse_args()
-    sys.exit(asyncio.run(_main(check=arguments.check)))
+    sys.exit(asyncio.run(_main(check_only=arguments.check)))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from temporalio import activity
 
-from activities.failures import classified
+from activities.failures import classified, told
 from activities.fetching import cursor_failure
 from activities.heartbeats import beating
 from activities.messages import ActivityName, Confirmed, ConfirmMissing, ConfirmMissingResult, CursorFailure
@@ -14,8 +14,8 @@ from activities.pacing import Pace
 from activities.run_records import LEASE
 from activities.tenants import TenantsFile
 from graph.catalog import Catalog
-from graph.client import GraphAnswer, GraphClient, GraphGet
-from graph.errors import BatchRefusedError, ReadFailure, classify
+from graph.client import Admission, GraphAnswer, GraphClient, GraphGet
+from graph.errors import GraphRequestError, ReadFailure, classify
 from graph.pages import is_found, is_gone
 from graph.tenants import TenantConfig
 from inventory.error_codes import ErrorCode
@@ -44,26 +44,27 @@ class ConfirmActivities:
             if not items:
                 return ConfirmMissingResult()
             family = self._catalog.collections[items[0].type_key].throttle_family
-            async with self._pace.turn(request.tenant_id, family) as wait:
-                if wait:
-                    return ConfirmMissingResult(paced=wait)
-                answers = await self._ask(tenant, request, items)
-            failures = {item: self._failure(item, answer) for item, answer in answers.items()}
-            known = [failure for failure in failures.values() if failure is not None]
-            await self._pace.heed(request.tenant_id, family, known)
-            return await self._recorded(request, answers, failures)
+            async with self._graph.admission() as admission:
+                async with self._pace.turn(request.tenant_id, family) as wait:
+                    if wait:
+                        return ConfirmMissingResult(paced=wait)
+                    answers = await self._ask(tenant, request, items, admission)
+                failures = {item: self._failure(item, answer) for item, answer in answers.items()}
+                known = [failure for failure in failures.values() if failure is not None]
+                await self._pace.heed(request.tenant_id, family, known)
+                return await self._recorded(request, answers, failures)
 
     async def _ask(
-        self, tenant: TenantConfig, request: ConfirmMissing, items: Sequence[Unlisted]
+        self, tenant: TenantConfig, request: ConfirmMissing, items: Sequence[Unlisted], admission: Admission
     ) -> dict[Unlisted, GraphAnswer | ReadFailure]:
         gets = [
             GraphGet(str(number), self._catalog.collections[item.type_key].item_url(item.external_id, item.parent_id))
             for number, item in enumerate(items)
         ]
         try:
-            answers = await self._graph.read_batch(tenant, request.api_version, gets)
-        except BatchRefusedError as refused:
-            return dict.fromkeys(items, refused.failure)
+            answers = await self._graph.read_batch(tenant, request.api_version, gets, admission)
+        except GraphRequestError as error:
+            return dict.fromkeys(items, told(error, request.told_after))
         return {item: answers[get.key] for item, get in zip(items, gets, strict=True)}
 
     def _failure(self, item: Unlisted, answer: GraphAnswer | ReadFailure) -> CursorFailure | None:

@@ -10,7 +10,7 @@ from uuid import uuid5
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.failures import classified
+from activities.failures import classified, told
 from activities.fetching import cursor_failure
 from activities.heartbeats import beating
 from activities.messages import (
@@ -25,10 +25,10 @@ from activities.pacing import Pace
 from activities.run_records import LEASE
 from activities.tenants import TenantsFile
 from graph.catalog import Catalog
-from graph.client import Admission, GraphAnswer, GraphClient, GraphGet, LargeAnswers
+from graph.client import Admission, GraphAnswer, GraphClient, GraphGet
 from graph.crunching import crunch
 from graph.details import DetailReading, OpenCall
-from graph.errors import AnswerTooLargeError, BatchRefusedError, ReadFailure
+from graph.errors import AnswerTooLargeError, GraphRequestError, ReadFailure
 from graph.links import UntrustedLinkError
 from graph.tenants import TenantConfig
 from inventory.error_codes import ErrorCode
@@ -73,7 +73,6 @@ class DetailActivities:
         self, graph: GraphClient, database: Database, catalog: Catalog, tenants: TenantsFile, observers: Observers
     ) -> None:
         self._graph = graph
-        self._large_answers = LargeAnswers()
         self._database = database
         self._catalog = catalog
         self._tenants = tenants
@@ -109,7 +108,7 @@ class DetailActivities:
         if not asked:
             return await self._recorded(request, shares, items, {})
         family = self._catalog.collections[asked[0].item.pending.type_key].throttle_family
-        async with self._large_answers.admission() as admission:
+        async with self._graph.admission() as admission:
             async with self._pace.turn(request.tenant_id, family) as wait:
                 if wait:
                     return FetchDetailsResult(paced=wait)
@@ -145,8 +144,10 @@ class DetailActivities:
         gets = [GraphGet(str(number), one.call.url) for number, one in enumerate(asked)]
         try:
             answers = await self._graph.read_batch(tenant, request.api_version, gets, admission)
-        except BatchRefusedError as refused:
-            return [refused.failure] * len(asked)
+        except AnswerTooLargeError:
+            raise
+        except GraphRequestError as error:
+            return [told(error, request.told_after)] * len(asked)
         return [answers[get.key] for get in gets]
 
     def _take_in(
@@ -165,14 +166,14 @@ class DetailActivities:
             if failure is None:
                 item.moved = True
                 continue
-            told = cursor_failure(failure._replace(restart=False))
-            failures.append((item.pending.type_key, told))
+            failed = cursor_failure(failure._replace(restart=False))
+            failures.append((item.pending.type_key, failed))
             if not failure.retryable:
-                item.given_up = item.given_up or told
+                item.given_up = item.given_up or failed
             elif failure.code is not ErrorCode.GRAPH_THROTTLED:
                 item.failed = True
-                if item.pending.attempts + 1 >= request.attempts:
-                    item.given_up = told
+                if item.pending.attempts + 1 >= _attempts(request, item.pending.type_key, failure.code):
+                    item.given_up = failed
         for item in {id(one.item): one.item for one in asked}.values():
             self._complete(item)
         return failures
@@ -247,6 +248,17 @@ class DetailActivities:
             )
             await merging.record(session, request.run_id, request.wave_token, result.model_dump(mode="json"))
         return result
+
+
+def _attempts(request: FetchDetails, type_key: str, code: ErrorCode) -> int:
+    """At how many failures an item is given up whose last one has this code."""
+    limits = [request.attempts]
+    known = next(share.known_failure for share in request.shares if share.type_key == type_key)
+    if known is not None and known.code is code and known.patience is not None:
+        limits.append(known.patience.attempts)
+    if code is ErrorCode.GRAPH_MALFORMED_RESPONSE and request.malformed_attempts is not None:
+        limits.append(request.malformed_attempts)
+    return min(limits)
 
 
 def _goes_on(done: FetchDetailsResult) -> bool:

@@ -3,51 +3,124 @@
 Messages hold no text from Graph, no URL, no row and no secret, since Temporal keeps and shows them.
 """
 
+import time
 import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from contextvars import ContextVar
+from datetime import timedelta
 from pathlib import PurePath
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 
-from graph.errors import GraphRequestError
+from graph.credentials import CONFIGURATION_PATIENCE
+from graph.errors import BatchRefusedError, GraphRequestError, ReadFailure
+from graph.tenants import TenantsFileError
 from inventory.error_codes import ErrorCode
 from storage.database import StorageNotReadyError, StorageUnavailableError
 
 UNEXPECTED_ATTEMPTS = 3
-"""How often something unexpected is tried: it may be a matter of the moment, or of this worker."""
+"""How often a defect of the product is tried: it may be a matter of the moment, or of this worker."""
+
+_PASSING_STATES = (OSError, MemoryError)
+"""What the machine raises when it has no room, no memory, no file handle: it is tried again like a server's outage."""
+
+_LASTING_STATUSES = frozenset(
+    {
+        RPCStatusCode.INVALID_ARGUMENT,
+        RPCStatusCode.NOT_FOUND,
+        RPCStatusCode.ALREADY_EXISTS,
+        RPCStatusCode.FAILED_PRECONDITION,
+        RPCStatusCode.OUT_OF_RANGE,
+        RPCStatusCode.UNIMPLEMENTED,
+    }
+)
+"""What Temporal refuses for what was asked. All other statuses are those of a server that is busy, away or locked."""
+
+_began: ContextVar[float] = ContextVar("_began")
+"""When this attempt entered `classified`, by the monotonic clock."""
 
 
 @asynccontextmanager
-async def classified(*, graph_patience: timedelta = timedelta.max) -> AsyncIterator[None]:
+async def classified(
+    *, graph_patience: timedelta = timedelta.max, retries_everything: bool = False
+) -> AsyncIterator[None]:
     """Turns what the body raises into an `ApplicationError` whose type is an `ErrorCode`.
 
-    What Graph may cure later is not tried again once `graph_patience` has passed since the activity was scheduled.
+    What Graph may cure later is not retried once `graph_patience` has passed since the activity was scheduled. With
+    `retries_everything` only the activity's own limits end its retries, whatever is raised.
     """
+    _began.set(time.monotonic())
     try:
         yield
     except ApplicationError:
         raise
     except GraphRequestError as error:
-        waited = datetime.now(UTC) - activity.info().scheduled_time
+        waited = max(_waited(), error.failing_for)
         raise ApplicationError(
             str(error),
             dict(error.context),
             type=error.code,
-            non_retryable=not error.retryable or waited >= graph_patience,
+            non_retryable=not error.retryable or waited >= min(graph_patience, error.patience),
             next_retry_delay=error.retry_after,
+        ) from None
+    except TenantsFileError as error:
+        patience = min(graph_patience, CONFIGURATION_PATIENCE)
+        raise ApplicationError(
+            str(error),
+            {"reason": str(error)},
+            type=ErrorCode.CONFIGURATION_INVALID,
+            non_retryable=_waited() >= patience,
         ) from None
     except (StorageUnavailableError, StorageNotReadyError) as error:
         raise ApplicationError(str(error), type=ErrorCode.STORAGE_UNAVAILABLE) from None
     except Exception as error:  # noqa: BLE001 - the one place where what nobody foresaw gets its code
-        activity.logger.error("unexpected_error: %s at %s", type(error).__name__, _place(error))
+        log_unexpected(error)
+        is_final = _waited() >= graph_patience if _passes(error) else activity.info().attempt >= UNEXPECTED_ATTEMPTS
         raise ApplicationError(
             f"{type(error).__name__}; the worker's log has its place",
             type=ErrorCode.UNEXPECTED_ERROR,
-            non_retryable=activity.info().attempt >= UNEXPECTED_ATTEMPTS,
+            non_retryable=is_final and not retries_everything,
         ) from None
+
+
+def told(error: GraphRequestError, told_after: timedelta | None) -> ReadFailure:
+    """The failure of a whole `$batch` as that of each request in it.
+
+    Raises the error again where the activity is to be retried, or where no request could succeed.
+    """
+    if isinstance(error, BatchRefusedError):
+        return error.failure
+    if not error.retryable or error.code is ErrorCode.CONFIGURATION_INVALID or told_after is None:
+        raise error
+    if told_after and max(_waited(), error.failing_for) < told_after:
+        raise error
+    return ReadFailure(error.code, retryable=True, retry_after=error.retry_after, context=error.context)
+
+
+def log_unexpected(error: Exception) -> None:
+    """Logs an exception that nobody foresaw by its type and place."""
+    activity.logger.error("unexpected_error: %s at %s", type(error).__name__, _place(error))
+
+
+def _waited() -> timedelta:
+    """How long the activity has been tried.
+
+    The clock of Temporal's server says when it was scheduled and when this attempt was started; the clock of this
+    machine, which somebody may have set, is compared with neither.
+    """
+    info = activity.info()
+    now = time.monotonic()
+    return info.started_time - info.scheduled_time + timedelta(seconds=now - _began.get(now))
+
+
+def _passes(error: Exception) -> bool:
+    """Whether it is a state of the machine or of Temporal, and no defect."""
+    if isinstance(error, RPCError):
+        return error.status not in _LASTING_STATUSES
+    return isinstance(error, _PASSING_STATES)
 
 
 def _place(error: Exception) -> str:

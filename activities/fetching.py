@@ -7,7 +7,7 @@ from uuid import uuid4
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.failures import classified
+from activities.failures import classified, told
 from activities.heartbeats import beating
 from activities.messages import (
     ActivityName,
@@ -23,9 +23,9 @@ from activities.pacing import Pace
 from activities.run_records import LEASE
 from activities.tenants import TenantsFile
 from graph.catalog import Catalog
-from graph.client import Admission, GraphAnswer, GraphClient, GraphGet, LargeAnswers
+from graph.client import Admission, GraphAnswer, GraphClient, GraphGet
 from graph.crunching import crunch
-from graph.errors import AnswerTooLargeError, BatchRefusedError, ReadFailure, classify
+from graph.errors import AnswerTooLargeError, GraphRequestError, ReadFailure, classify
 from graph.links import UntrustedLinkError
 from graph.pages import MalformedPageError, read_page
 from graph.tenants import TenantConfig
@@ -57,7 +57,6 @@ class FetchActivities:
         observers: Observers,
     ) -> None:
         self._graph = graph
-        self._large_answers = LargeAnswers()
         self._database = database
         self._pace = Pace(database)
         self._catalog = catalog
@@ -70,7 +69,7 @@ class FetchActivities:
         async with classified(graph_patience=request.graph_patience), beating():
             tenant = await self._tenants.configured(request.tenant_id)
             family = self._catalog.collections[request.cursors[0].type_key].throttle_family
-            async with self._large_answers.admission() as admission:
+            async with self._graph.admission() as admission:
                 async with self._pace.turn(request.tenant_id, family) as wait:
                     if wait:
                         return FetchPagesResult(fetch_token=uuid4(), rows=0, requests=0, pages=[], paced=wait)
@@ -91,12 +90,14 @@ class FetchActivities:
     async def _ask(
         self, tenant: TenantConfig, request: FetchPages, admission: Admission
     ) -> Mapping[str, GraphAnswer | ReadFailure]:
-        """Graph's answer to each page. An error of the batch as a whole is that of every page in it."""
+        """Graph's answer to each page. A lasting error of the batch as a whole is that of every page in it."""
         gets = [GraphGet(key=cursor.type_key, url=cursor.url) for cursor in request.cursors]
         try:
             return await self._graph.read_batch(tenant, request.api_version, gets, admission)
-        except BatchRefusedError as refused:
-            return {get.key: refused.failure for get in gets}
+        except AnswerTooLargeError:
+            raise
+        except GraphRequestError as error:
+            return dict.fromkeys((get.key for get in gets), told(error, request.told_after))
 
     async def _staged(self, request: FetchPages, reads: list[_Read]) -> FetchPagesResult:
         fetch_token = uuid4()

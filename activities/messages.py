@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, ContextValue, Counts, RunStatus
+from inventory.patience import KnownFailure
 from inventory.portfolio import PortfolioCounts, TenantChoice
 from inventory.selection import Selection
 
@@ -74,6 +75,14 @@ class RunPolicy(Message):
     detail_items: int | None = None
     """How many items one wave takes on to read their details, so that others are left to waves beside it; None for all.
     None in runs that earlier releases began."""
+    malformed_attempts: int | None = None
+    """How many times a page is asked for whose answer is no page; None for `cursor_attempts`. None in runs of 0.3.0."""
+    told_after: timedelta | None = None
+    """How long an activity retries a wave that Graph fails as a whole before it tells the failure as that of each page;
+    None for as long as `graph_patience`. None in runs of release 0.3.0."""
+    keeps_place: bool = False
+    """Whether a queued run keeps its place by `renew_lease`, and asks for the slot once its turn has come. Not so in
+    runs of release 0.3.0, which ask `begin_run` each time."""
 
 
 class PlannedCollection(Message):
@@ -93,18 +102,22 @@ class PlannedCollection(Message):
     interval: timedelta | None = None
     """Where its family is asked one request at a time, how long after an answer the next one's turn comes.
     None in runs that earlier releases began."""
+    known_failure: KnownFailure | None = None
+    """How it failed in the tenant's latest runs. None in runs of release 0.3.0."""
 
 
 class BeginRunResult(Message):
-    """What opening the run came to; `plan` and `policy` hold once it is `running`.
+    """What opening the run came to; `plan` and `unknown` come once it is `running`.
 
-    `ahead`: how many runs were queued before this one.
+    `ahead`: how many runs were queued before this one. `policy` comes with every answer: it says how long to queue.
+    `unknown`: selected type keys that the worker does not know.
     """
 
     opening: str
     ahead: int = 0
     plan: list[PlannedCollection] = []
     policy: RunPolicy = RunPolicy()
+    unknown: list[str] = []
 
 
 class CursorRequest(Message):
@@ -125,6 +138,8 @@ class FetchPages(Message):
     cursors: list[CursorRequest]
     graph_patience: timedelta = timedelta(hours=1)
     """How long to go on trying while Graph cannot be reached at all."""
+    told_after: timedelta | None = None
+    """See `RunPolicy.told_after`."""
 
 
 class CursorFailure(Message):
@@ -233,6 +248,7 @@ class ConfirmMissing(Message):
     type_keys: list[str]
     limit: int
     graph_patience: timedelta
+    told_after: timedelta | None = None
 
 
 class Confirmed(Message):
@@ -260,13 +276,16 @@ class DetailShare(Message):
     type_key: str
     part: int = 0
     of: int = 1
+    known_failure: KnownFailure | None = None
+    """How details of the collection failed in the tenant's latest runs."""
 
 
 class FetchDetails(Message):
     """Read details of some items of these shares: all of one API version and family.
 
     At most `limit` requests at once, and at most `batches` times. `wave_token` names the wave for all attempts at it.
-    An item that Graph fails `attempts` times is given up.
+    An item that Graph fails `attempts` times is given up: after `malformed_attempts` with an answer that is no page,
+    and with a known failure of its share after the attempts that this one allows.
     """
 
     tenant_id: UUID
@@ -278,6 +297,8 @@ class FetchDetails(Message):
     attempts: int
     graph_patience: timedelta
     batches: int = 1
+    malformed_attempts: int | None = None
+    told_after: timedelta | None = None
 
 
 class DetailProgress(Message):
@@ -308,16 +329,22 @@ class FetchDetailsResult(Message):
 
 
 class RenewLease(Message):
-    """Keep the run's slot while it waits."""
+    """Keep the run's slot while it waits or, with `queued`, its place in the queue."""
 
     tenant_id: UUID
     run_id: UUID
+    queued: bool = False
 
 
 class RenewLeaseResult(Message):
-    """Whether the run is still open."""
+    """Whether the run is still open.
+
+    `ahead`: how many runs were queued before a queued one. None if its turn has come or it is no longer queued, and
+    from workers of release 0.3.0, which do not know: `begin_run` tells.
+    """
 
     open: bool
+    ahead: int | None = None
 
 
 class FinishRun(Message):

@@ -22,7 +22,6 @@ from activities.messages import (
     TenantOutcome,
 )
 from activities.tenants import TenantsFile
-from graph.tenants import TenantsFileError
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
 from inventory.portfolio import MOST_TENANTS
@@ -45,11 +44,7 @@ class PortfolioActivities:
         async with classified(), beating():
             async with self._database.no_tenant() as session:
                 await portfolio.open_portfolio(session, _identity(run))
-            try:
-                chosen = run.chosen.resolve(await self._tenants.tags())
-            except TenantsFileError as error:
-                # Its message quotes nothing of the file, and somebody may be mending it at this moment.
-                raise ApplicationError(str(error), type=ErrorCode.UNEXPECTED_ERROR) from None
+            chosen = run.chosen.resolve(await self._tenants.tags())
             if len(chosen) > MOST_TENANTS:
                 raise ApplicationError(
                     f"{len(chosen)} tenants are more than the {MOST_TENANTS} of one portfolio run; divide them by tags",

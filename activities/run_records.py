@@ -1,13 +1,14 @@
 """The activities that open, keep and close a run's record."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
-from activities.failures import classified
+from activities.failures import UNEXPECTED_ATTEMPTS, classified, log_unexpected
 from activities.heartbeats import beating
 from activities.messages import (
     ActivityName,
@@ -25,9 +26,11 @@ from activities.tenants import TenantsFile
 from graph.catalog import Catalog
 from graph.crunching import crunch
 from inventory.outcomes import Outcome
+from inventory.patience import Patience, known_failure
 from storage import references, runs
 from storage.coverage import listed_once
-from storage.database import Database
+from storage.database import Database, StorageUnavailableError
+from storage.known_failures import LatestFailure, latest_failures
 from storage.recreating import StoredDocument, link_recreated
 
 LEASE = timedelta(minutes=10)
@@ -67,33 +70,47 @@ class RunRecordActivities:
 
     @activity.defn(name=ActivityName.BEGIN_RUN)
     async def begin_run(self, run: Run) -> BeginRunResult:
-        """Records the run, gives it a slot once it is its turn, and plans its collections in the selection's order."""
+        """Records the run, and once it has a slot plans its collections in the selection's order."""
         async with classified(), beating():
-            identity = await self._identity(run)
+            identity = _identity(run, await self._tenants.name(run.tenant_id))
             async with self._database.tenant(run.tenant_id) as session:
-                listed = await listed_once(session)
                 opening = await runs.open_run(session, identity, self._slots)
-            plan = [self._planned(run.tenant_id, type_key, listed) for type_key in run.selection.type_keys]
-            if opening.state is runs.OpeningState.RUNNING and any(one.is_first_listing for one in plan):
+                is_running = opening.state is runs.OpeningState.RUNNING
+                listed = await listed_once(session) if is_running else set()
+                failed = await latest_failures(session, run.selection.type_keys) if is_running else {}
+            if not is_running:
+                # A queued run asks more than once, and each answer stays in its history.
+                return BeginRunResult(opening=opening.state, ahead=opening.ahead, policy=self._policy)
+            known = [type_key for type_key in run.selection.type_keys if type_key in self._catalog.collections]
+            plan = [self._planned(run.tenant_id, type_key, listed, failed) for type_key in known]
+            if any(one.is_first_listing for one in plan):
                 # What is read while items are listed is taken where it was read by these rules.
                 async with self._database.tenant(run.tenant_id) as session:
                     await references.follow_rules(session, self._rules)
-            return BeginRunResult(opening=opening.state, ahead=opening.ahead, plan=plan, policy=self._policy)
+            return BeginRunResult(
+                opening=opening.state,
+                plan=plan,
+                policy=self._policy,
+                unknown=[type_key for type_key in run.selection.type_keys if type_key not in known],
+            )
 
     @activity.defn(name=ActivityName.RENEW_LEASE)
     async def renew_lease(self, request: RenewLease) -> RenewLeaseResult:
-        """Keeps the slot of a run that waits."""
+        """Keeps the slot of a run that waits, or the place of a queued one and says whether its turn has come."""
+        lease = self._slots.queue_lease if request.queued else LEASE
         async with classified(), beating(), self._database.tenant(request.tenant_id) as session:
-            return RenewLeaseResult(open=await runs.renew_lease(session, request.run_id, LEASE))
+            is_open = await runs.renew_lease(session, request.run_id, lease)
+            ahead = await runs.runs_ahead(session, request.run_id, self._slots) if request.queued else None
+            return RenewLeaseResult(open=is_open, ahead=ahead)
 
     @activity.defn(name=ActivityName.FINISH_RUN)
     async def finish_run(self, request: FinishRun) -> FinishRunResult:
         """Closes the record, once: a later attempt answers what the first one wrote.
 
-        Then the references of new versions are read, also of those that closing has made.
+        Then the references of new versions are read, also of those that closing has made. It needs nothing but
+        PostgreSQL, and whatever fails is retried for as long as `policies.CLOSE` says.
         """
-        async with classified(), beating():
-            identity = await self._identity(request.run)
+        async with classified(retries_everything=True), beating():
             ending = runs.Ending(
                 status=request.status,
                 counts=request.counts,
@@ -103,23 +120,42 @@ class RunRecordActivities:
                 cancel_reason=request.cancel_reason,
             )
             async with self._database.tenant(request.run.tenant_id) as session:
-                status, counts = await runs.finish_run(session, identity, ending)
+                status, counts = await runs.finish_run(session, _identity(request.run, None), ending)
                 if counts.created or counts.missing:
                     listed = [key for key, one in request.collections.items() if one.outcome is Outcome.COMPLETE]
-                    await link_recreated(session, request.run.run_id, listed, self._likenesses)
-            await references.catch_up(self._database, request.run.tenant_id, self._rules, within=READING)
+                    await self._link_recreated(session, request.run.run_id, listed)
+            await self._catch_up(request.run.tenant_id)
             return FinishRunResult(status=status, counts=counts)
+
+    async def _link_recreated(self, session: AsyncSession, run_id: UUID, listed: Sequence[str]) -> None:
+        """Links re-created items. What keeps failing here is logged, since the record must be closed."""
+        try:
+            async with session.begin_nested():
+                await link_recreated(session, run_id, listed, self._likenesses)
+        except Exception as error:
+            if activity.info().attempt < UNEXPECTED_ATTEMPTS:
+                raise
+            log_unexpected(error)
+
+    async def _catch_up(self, tenant_id: UUID) -> None:
+        """Reads references. The record is closed: what cannot be read now is left to the next run, or to who asks."""
+        try:
+            # One reader, since a worker's pool has one connection for each activity.
+            await references.catch_up(self._database, tenant_id, self._rules, within=READING, readers=1)
+        except StorageUnavailableError as error:
+            activity.logger.warning("the references of new versions were not read: %s", error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the run has ended
+            log_unexpected(error)
 
     async def _likenesses(self, documents: Sequence[StoredDocument]) -> list[bytes]:
         return await crunch(self._observers.likenesses, documents)
 
-    async def _identity(self, run: Run) -> runs.RunIdentity:
-        tenant = await self._tenants.get(run.tenant_id)
-        name = tenant.name if tenant is not None else str(run.tenant_id)
-        return runs.RunIdentity(run.run_id, run.workflow_id, run.selection, name)
-
-    def _planned(self, tenant_id: UUID, type_key: str, listed: Collection[str]) -> PlannedCollection:
+    def _planned(
+        self, tenant_id: UUID, type_key: str, listed: Collection[str], failed: Mapping[str, LatestFailure]
+    ) -> PlannedCollection:
         collection = self._catalog.collections[type_key]
+        full = Patience(self._policy.cursor_attempts, self._policy.graph_patience)
+        latest = failed.get(type_key)
         return PlannedCollection(
             type_key=type_key,
             first_url=self._catalog.first_url(type_key, tenant_id),
@@ -130,4 +166,9 @@ class RunRecordActivities:
             detailed=bool(collection.details),
             is_first_listing=type_key not in listed,
             interval=collection.throttle_family.interval,
+            known_failure=None if latest is None else known_failure(*latest, full),
         )
+
+
+def _identity(run: Run, tenant_name: str | None) -> runs.RunIdentity:
+    return runs.RunIdentity(run.run_id, run.workflow_id, run.selection, tenant_name)

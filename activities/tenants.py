@@ -1,13 +1,42 @@
-"""The tenants file as the worker sees it: read again whenever it changes, so a new tenant needs no restart."""
+"""The tenants file as the worker sees it: read again whenever it changes, so a new tenant needs no restart.
+
+A file that cannot be read as one is logged once for each change, and the last valid one is used until it is mended.
+"""
 
 import asyncio
+import logging
+import time
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
-from temporalio.exceptions import ApplicationError
-
-from graph.tenants import TenantConfig, Tenants, load_tenants
+from graph.errors import GraphRequestError
+from graph.tenants import TenantConfig, Tenants, TenantsFileError, load_tenants
 from inventory.error_codes import ErrorCode
+
+UNNAMED_PATIENCE = timedelta(minutes=2)
+"""A file that is being saved may lack a tenant for a moment; whoever takes a tenant out does not wait long for it."""
+
+SETTLING_SECONDS = 2
+"""A file that has just changed may still be being written: until it has settled, a tenant's absence means nothing."""
+
+_LOG = logging.getLogger(__name__)
+
+_Stamp = tuple[int, int, int] | None
+"""Of a file: when it was changed, its size, and which file it is; None where there is none."""
+
+
+class UnnamedTenantError(GraphRequestError):
+    """The tenants file does not name a tenant, and did not `since_change` ago, when it was last changed."""
+
+    def __init__(self, since_change: timedelta) -> None:
+        super().__init__(
+            ErrorCode.AUTH_FAILED,
+            "the worker's tenants file does not name this tenant",
+            retryable=True,
+            patience=UNNAMED_PATIENCE,
+        )
+        self.failing_for = since_change
 
 
 class TenantsFile:
@@ -15,37 +44,68 @@ class TenantsFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._read_at: tuple[int, int] | None = None
+        self._seen: _Stamp = None
+        self._seen_at = 0.0
+        self._settles_at = 0.0
         self._tenants: Tenants | None = None
+        self._problem: TenantsFileError | None = None
         self._lock = asyncio.Lock()
 
     async def get(self, tenant_id: UUID) -> TenantConfig | None:
-        """The tenant's entry, or None. Raises `TenantsFileError` while the file cannot be read as one."""
-        async with self._lock:
-            tenants = await asyncio.to_thread(self._current)
-        return tenants.get(tenant_id)
+        """The tenant's entry, or None. Raises `TenantsFileError` where there has been no valid file yet."""
+        return (await self._latest()).get(tenant_id)
 
     async def tags(self) -> dict[UUID, tuple[str, ...]]:
-        """The tags of each tenant, in the order of the file. Raises `TenantsFileError`."""
-        async with self._lock:
-            tenants = await asyncio.to_thread(self._current)
+        """The tags of each tenant, in the order of the file, once that has settled. Raises `TenantsFileError`."""
+        tenants = await self._latest()
+        while (rest := self._settles_at - time.monotonic()) > 0:
+            await asyncio.sleep(rest)
+            tenants = await self._latest()
         return tenants.tags()
 
     async def configured(self, tenant_id: UUID) -> TenantConfig:
-        """The tenant's entry. Raises `ApplicationError` with `auth_failed` where there is none."""
+        """The tenant's entry. Raises `UnnamedTenantError`, or `TenantsFileError`."""
         tenant = await self.get(tenant_id)
         if tenant is None:
-            raise ApplicationError(
-                "the worker's tenants file does not name this tenant",
-                type=ErrorCode.AUTH_FAILED,
-                non_retryable=True,
-            )
+            raise UnnamedTenantError(timedelta(seconds=time.monotonic() - self._seen_at))
         return tenant
 
-    def _current(self) -> Tenants:
-        stat = self._path.stat() if self._path.exists() else None
-        stamp = (stat.st_mtime_ns, stat.st_size) if stat else None
-        if self._tenants is None or stamp is None or stamp != self._read_at:
-            self._tenants = load_tenants(self._path)
-            self._read_at = stamp
+    async def name(self, tenant_id: UUID) -> str | None:
+        """The tenant's name, or None where the file does not tell it: what is recorded does not depend on the file."""
+        try:
+            tenant = await self.get(tenant_id)
+        except TenantsFileError:
+            return None
+        return tenant.name if tenant is not None else None
+
+    async def _latest(self) -> Tenants:
+        async with self._lock:
+            await asyncio.to_thread(self._look)
+        if self._tenants is None:
+            raise self._problem or TenantsFileError(f"{self._path}: has not been read")
         return self._tenants
+
+    def _look(self) -> None:
+        """Reads the file if it has changed. Its stamp is older than what is read, so no change is missed."""
+        stamp = self._stamp()
+        if self._tenants is not None and stamp == self._seen:
+            return
+        self._seen, self._seen_at = stamp, time.monotonic()
+        if self._tenants is not None:
+            self._settles_at = self._seen_at + SETTLING_SECONDS
+        try:
+            self._tenants = load_tenants(self._path)
+            if self._problem is not None:
+                _LOG.info("%s: is valid again", self._path)
+            self._problem = None
+        except TenantsFileError as error:
+            if self._tenants is not None:
+                _LOG.error("%s: %s; the last valid tenants file is used", ErrorCode.CONFIGURATION_INVALID, error)
+            self._problem = error
+
+    def _stamp(self) -> _Stamp:
+        try:
+            stat = self._path.stat()
+        except OSError:
+            return None
+        return stat.st_mtime_ns, stat.st_size, stat.st_ino

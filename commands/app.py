@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_group
 
 from commands.typed_text import look_through
+from inventory.version import VERSION
 
 MODULES: Mapping[str, str] = {
     "demo": "demo",
@@ -55,15 +56,28 @@ class _Commands(TyperGroup):
 
 def _command(name: str) -> Any:
     module, _, attribute = MODULES[name].partition(":")
-    found = getattr(import_module(f"commands.{module}"), attribute or name)
+    try:
+        found = getattr(import_module(f"commands.{module}"), attribute or name)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "local":
+            raise
+        found = _no_demo
     alone = typer.Typer(rich_markup_mode=None)
-    if isinstance(found, typer.Typer):
+    if found is _no_demo:
+        alone.command(name, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(found)
+    elif isinstance(found, typer.Typer):
         alone.add_typer(found, name=name)
     else:
         alone.command(name)(found)
     command = get_group(alone).commands[name]
     look_through(command)
     return command
+
+
+def _no_demo() -> None:
+    """Not in this image, which has no embedded servers: make demo, in a checkout."""
+    typer.echo("error: this image has no embedded servers; run the demo in a checkout: make demo", err=True)
+    raise typer.Exit(2)
 
 
 app = typer.Typer(
@@ -75,6 +89,16 @@ app = typer.Typer(
 )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tenant-inventory {VERSION}")
+        raise typer.Exit
+
+
 @app.callback()
-def main() -> None:
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
     """Tenant Inventory: what configuration Microsoft 365 tenants hold, when it was last seen, what is missing."""

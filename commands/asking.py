@@ -1,9 +1,10 @@
 """What commands that look at one tenant share: a session, and items by their id or name."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from difflib import get_close_matches
+from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,7 +16,7 @@ from commands.options import time_of
 from configuration import Settings
 from inventory.records import RunRecord
 from storage import documents, queries
-from storage.database import Database
+from storage.database import Database, StorageCollisionError
 
 
 @asynccontextmanager
@@ -30,10 +31,30 @@ async def opened_database(settings: Settings, *, pool_size: int = 1) -> AsyncIte
         await database.close()
 
 
+COLLISIONS = 5
+"""How often a command begins again because another one has changed the same rows: each time one of them gets on."""
+
+ResultT = TypeVar("ResultT")
+
+
+async def without_collisions(ask: Callable[[], Awaitable[ResultT]]) -> ResultT:
+    """What `ask` answers, which is begun again where another transaction got in its way.
+
+    Raises `StorageCollisionError` where that happens too often.
+    """
+    for _ in range(COLLISIONS - 1):
+        with suppress(StorageCollisionError):
+            return await ask()
+    return await ask()
+
+
 @asynccontextmanager
 async def tenant_session(settings: Settings, tenant_id: UUID, *, read_only: bool = True) -> AsyncIterator[AsyncSession]:
-    """One transaction on the configured database."""
-    async with opened_database(settings) as database, database.tenant(tenant_id, read_only=read_only) as session:
+    """One transaction on the configured database, which reads of one moment. One that writes may collide."""
+    async with (
+        opened_database(settings) as database,
+        database.tenant(tenant_id, read_only=read_only, snapshot=True) as session,
+    ):
         yield session
 
 

@@ -10,7 +10,7 @@ import typer
 
 from answers import baselines as answers
 from commands import output
-from commands.asking import tenant_session
+from commands.asking import tenant_session, without_collisions
 from commands.errors import ExitCode, UsageError, errors_for_people
 from commands.ids import find_run
 from commands.options import (
@@ -83,7 +83,7 @@ def set_baseline(
                     return await answers.set_run(session, name, run_id, getpass.getuser(), reason)
                 return await answers.set_moment(session, name, moment, getpass.getuser(), reason)
 
-        record = asyncio.run(ask())
+        record = asyncio.run(without_collisions(ask))
         if as_json:
             output.print_json(record)
         elif record.kind is BaselineKind.TENANT:
@@ -139,7 +139,7 @@ def drop_baseline(tenant: TenantArgument, name: NameArgument, as_json: JsonOptio
             async with tenant_session(settings, tenant_id, read_only=False) as session:
                 return await baselines.drop_baseline(session, name)
 
-        if not asyncio.run(ask()):
+        if not asyncio.run(without_collisions(ask)):
             raise UsageError(
                 f"this tenant has no baseline {name!r}; python starter.py baseline list TENANT shows what it has"
             )

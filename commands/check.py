@@ -23,6 +23,7 @@ from commands.options import (
 from configuration import Settings, load_settings
 from graph.catalog import Collection, load_catalog
 from graph.client import GraphAnswer, GraphClient, GraphGet
+from graph.credentials import CredentialError
 from graph.errors import GraphRequestError, ReadFailure, classify
 from graph.pages import MalformedPageError, read_page
 from graph.tenants import TenantConfig
@@ -154,6 +155,8 @@ async def _ask(graph: GraphClient, tenant: TenantConfig, wave: Sequence[Collecti
         if not error.retryable:
             raise UsageError(f"{tenant.name}: no token: {error}") from None
         return {one.type_key: _failure_of(error) for one in wave}
+    except CredentialError as error:
+        raise UsageError(f"{tenant.name}: no token: {error}") from None
     except GraphRequestError as error:
         return {one.type_key: _failure_of(error) for one in wave}
     return {one.type_key: _failure(one, answers[one.type_key]) for one in wave}

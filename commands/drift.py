@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from answers import drift as answers
 from answers.drift_from_tenant import evaluate_against_tenant
 from commands import output
-from commands.asking import tenant_session
+from commands.asking import tenant_session, without_collisions
 from commands.errors import ExitCode, UsageError, errors_for_people
 from commands.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
 from commands.options import (
@@ -91,7 +91,7 @@ def show_drift(
                     found.append(await answers.drift(session, tenant_id, name, wanted))
                 return found
 
-        found = asyncio.run(ask())
+        found = asyncio.run(without_collisions(ask))
         page: list[tuple[DriftReport, list[DriftFindingRecord]]] = []
         for report, findings in found:
             shown = [one for one in findings if _is_asked_for(one, severities, everything=everything)]
@@ -225,7 +225,7 @@ def decide(
                 found = await answers.drift(session, tenant_id, known.baseline, [known.finding.type_key])
                 return next(one for one in found.findings if (one.fingerprint, one.period) == (wanted, known.period))
 
-        record = asyncio.run(ask())
+        record = asyncio.run(without_collisions(ask))
         if as_json:
             output.print_json(record)
         else:

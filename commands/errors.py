@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from importlib import import_module
 
 import typer
 from rich.console import Console
@@ -57,12 +58,23 @@ def errors_for_people() -> Iterator[None]:
     except (typer.Exit, typer.Abort):
         raise
     except Exception as error:
+        if (refused := _refused_by_temporal(error)) is not None:
+            fail(refused, ExitCode.UNEXPECTED)
         if os.environ.get("TENANT_INVENTORY_DEBUG"):
             raise
         fail(
             f"unexpected {type(error).__name__}; set TENANT_INVENTORY_DEBUG=1 and run again for the details",
             ExitCode.UNEXPECTED,
         )
+
+
+def _refused_by_temporal(error: Exception) -> str | None:
+    """What an error of a call to Temporal means; None for any other error."""
+    # A command that has not loaded the SDK, which takes long, has called nothing.
+    service = sys.modules.get("temporalio.service")
+    if service is None or not isinstance(error, service.RPCError):
+        return None
+    return str(import_module("connections").refused_call(error))
 
 
 def fail(message: str, code: ExitCode) -> None:

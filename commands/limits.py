@@ -95,7 +95,7 @@ def _state(settings: Settings, before: Rates, after: Rates, *, applied: bool) ->
         runs_overall=settings.runs_overall,
         waves_in_flight=settings.waves_in_flight,
         worker_activities=settings.worker_activities,
-        worker_database_connections=settings.worker_database_connections,
+        worker_database_connections=settings.database_connections,
     )
 
 

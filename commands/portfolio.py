@@ -28,7 +28,7 @@ from commands.options import (
 from commands.progress import PortfolioView
 from commands.temporal import requester
 from configuration import Settings, load_settings
-from connections import check_database, connect_temporal, temporal_connect_config
+from connections import check_database, connect_temporal, connect_to_start, temporal_connect_config
 from graph.tenants import load_tenants
 from inventory.outcomes import RunStatus
 from inventory.portfolio import MOST_TENANTS, PortfolioCounts, PortfolioRecord, TenantChoice
@@ -133,7 +133,7 @@ def portfolio_sync(
 
 
 async def _sync(settings: Settings, portfolio_input: PortfolioInput, *, wait: bool) -> PortfolioRecord:
-    client = await connect_temporal(temporal_connect_config())
+    client = await connect_to_start(temporal_connect_config())
     database = Database(settings.database_url.get_secret_value(), pool_size=1, application_name="tenant-inventory")
     try:
         await check_database(database)
@@ -333,7 +333,8 @@ async def _cancel(settings: Settings, run_id: str, reason: str | None) -> Portfo
     try:
         if (await handle.describe()).raw_info.first_run_id != str(record.portfolio_run_id):
             raise over
-        await handle.signal(PortfolioWorkflow.cancel, CancelRequest(reason=reason, requested_by=requester()))
+        request = CancelRequest(reason=reason, requested_by=requester(), run_id=record.portfolio_run_id)
+        await handle.signal(PortfolioWorkflow.cancel, request)
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             raise over from None

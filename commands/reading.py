@@ -18,7 +18,9 @@ from storage.database import Database
 async def read_session(settings: Settings, tenant_id: UUID) -> AsyncIterator[tuple[AsyncSession, Reading]]:
     """A transaction on a tenant whose references have all been read, and how far the tenant itself has been."""
     catalog = load_catalog()
-    database = Database(settings.database_url.get_secret_value(), pool_size=1, application_name="tenant-inventory")
+    database = Database(
+        settings.database_url.get_secret_value(), pool_size=references.READERS, application_name="tenant-inventory"
+    )
     try:
         with output.stderr.status("reading references …") as status:
             await references.catch_up(

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -40,7 +40,7 @@ from commands.portfolio import (
     summary,
 )
 from configuration import load_settings
-from connections import connect_temporal, temporal_connect_config
+from connections import connect_temporal, connect_to_start, temporal_connect_config
 from workflows import search_attributes
 from workflows.messages import PortfolioInput, portfolio_workflow_id
 from workflows.portfolio import PortfolioWorkflow
@@ -52,6 +52,8 @@ LONGEST = timedelta(days=366)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _CALENDAR = re.compile(r"(?:(?P<days>[a-z,-]+) +)?(?P<hour>\d{1,2}):(?P<minute>\d{2})")
+
+Connect = Callable[[Mapping[str, Any]], Awaitable[Client]]
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The schedule's name.", show_default=False)]
 NoteOption = Annotated[str | None, typer.Option("--note", help="Kept with the schedule, and shown by list.")]
@@ -141,7 +143,7 @@ def set_schedule(
                 return False
             return True
 
-        created = _with_client(keep)
+        created = _with_client(keep, connect_to_start)
         if as_json:
             output.print_json({"name": name, "created": created})
         else:
@@ -285,13 +287,13 @@ def _tell(name: str, done: str, tell: Callable[[ScheduleHandle], Awaitable[None]
             output.stdout.print(f"schedule {name} is {done}")
 
 
-def _with_client(ask: Callable[[Client], Awaitable[Any]]) -> Any:
+def _with_client(ask: Callable[[Client], Awaitable[Any]], connect: Connect = connect_temporal) -> Any:
     async def asked() -> Any:
-        client = await connect_temporal(temporal_connect_config())
+        client = await connect(temporal_connect_config())
         try:
             return await ask(client)
         except RPCError as error:
-            if error.status is RPCStatusCode.INVALID_ARGUMENT:
+            if error.status is RPCStatusCode.INVALID_ARGUMENT and "search attribute" not in error.message:
                 raise UsageError(f"Temporal does not take this schedule: {error.message}") from None
             if error.status in (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED):
                 raise UsageError(f"Temporal does not allow schedules here ({error.status.name})") from None

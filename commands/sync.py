@@ -29,7 +29,7 @@ from commands.queued_runs import queued_record
 from commands.run_report import print_run
 from commands.runs import ended_record, find_record
 from configuration import Settings, load_settings
-from connections import check_database, connect_temporal, temporal_connect_config
+from connections import check_database, connect_temporal, connect_to_start, temporal_connect_config
 from inventory.records import RunRecord
 from inventory.selection import Selection
 from storage import queries
@@ -80,7 +80,7 @@ async def sync_tenant(
     deep: bool = False,
 ) -> RunRecord:
     """Starts or joins the run and, if told to wait, follows it; its record as it then is."""
-    client = await connect_temporal(temporal_connect_config())
+    client = await connect_to_start(temporal_connect_config())
     async with opened_database(settings, pool_size=2) as database:
         await check_database(database)
         task_queue = settings.temporal_task_queue

@@ -16,7 +16,7 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from connections import UnreachableError
+from connections import UnreachableError, refused
 
 TOLD_WITHIN_SECONDS = 10
 
@@ -54,7 +54,7 @@ async def read_rates(client: Client, task_queue: str) -> Rates:
             ListTaskQueuePartitionsRequest(namespace=client.namespace, task_queue=queue)
         )
     except RPCError as error:
-        raise _refused(error, "tell the limits of its task queues") from None
+        raise _refused(client, error, "tell the limits of its task queues") from None
     config = described.config
     return Rates(
         _rate(config.queue_rate_limit),
@@ -87,7 +87,7 @@ async def set_rates(
     try:
         await client.workflow_service.update_task_queue_config(request)
     except RPCError as error:
-        raise _refused(error, "limit a task queue") from None
+        raise _refused(client, error, "limit a task queue") from None
     with suppress(TimeoutError):
         async with asyncio.timeout(TOLD_WITHIN_SECONDS):
             while not await _tells(client, task_queue, overall, per_tenant):  # noqa: ASYNC110 - it is in another process
@@ -129,7 +129,7 @@ def _rate(config: RateLimitConfig) -> Rate:
     )
 
 
-def _refused(error: RPCError, what: str) -> UnreachableError:
+def _refused(client: Client, error: RPCError, what: str) -> UnreachableError:
     if error.status is RPCStatusCode.UNIMPLEMENTED:
         return UnreachableError(
             f"this Temporal is too old to {what}; use server 1.29 or newer, or do without ACTIVITIES_PER_SECOND and"
@@ -137,4 +137,4 @@ def _refused(error: RPCError, what: str) -> UnreachableError:
         )
     if error.status is RPCStatusCode.PERMISSION_DENIED:
         return UnreachableError(f"Temporal does not let you {what}; ask for the right to write to the namespace")
-    return UnreachableError(f"Temporal does not {what} ({error.status.name}): {error.message}")
+    return refused(client, error)

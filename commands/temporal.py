@@ -65,7 +65,7 @@ def goes_on(run_id: UUID, tenant_name: str) -> str:
 async def request_cancel(client: Client, workflow_id: str, run_id: UUID | None, reason: str | None) -> None:
     """Signals a run to cancel. Raises `LookupError` where no such run is under way."""
     handle = client.get_workflow_handle(workflow_id, first_execution_run_id=str(run_id) if run_id else None)
-    request = CancelRequest(reason=reason, requested_by=requester())
+    request = CancelRequest(reason=reason, requested_by=requester(), run_id=run_id)
     try:
         if run_id is not None and (await handle.describe()).raw_info.first_run_id != str(run_id):
             raise LookupError("the run has ended; a newer one of the same selection is under way")

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from commands import output
-from commands.asking import find_item, tenant_session
+from commands.asking import find_item, tenant_session, without_collisions
 from commands.errors import UsageError, errors_for_people
 from commands.options import MOST, JsonOption, TenantArgument, complete_type_key, known_type_keys, tenant_id_of
 from configuration import load_settings
@@ -69,7 +69,7 @@ def show_versions(
                     await _unpin(session, type_key, external_id, unpin)
                 return await versions.history(session, type_key, external_id)
 
-        records = asyncio.run(ask())
+        records = asyncio.run(without_collisions(ask))
         if as_json:
             for record in records:
                 output.print_json(record)

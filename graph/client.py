@@ -7,7 +7,6 @@ import re
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -17,13 +16,14 @@ import httpx
 import orjson
 
 from graph.crunching import crunch
-from graph.errors import AnswerTooLargeError, BatchRefusedError, GraphRequestError, classify
+from graph.errors import AnswerTooLargeError, BatchRefusedError, GraphRequestError, ReadFailure, classify
 from graph.links import relative_link
 from graph.tenants import CLOUD_ENDPOINTS, TenantConfig
 from graph.tokens import TokenSource
 from graph.trust import ssl_context
 from inventory.error_codes import ErrorCode
 from inventory.exact_json import decode
+from inventory.version import VERSION
 
 BATCH_LIMIT = 20
 """Requests in one `$batch` (https://learn.microsoft.com/graph/json-batching)."""
@@ -62,24 +62,8 @@ class GraphAnswer(NamedTuple):
     body: Any
 
 
-class LargeAnswers:
-    """Lets one large answer at a time into a worker's memory."""
-
-    def __init__(self) -> None:
-        self._lock = asyncio.Lock()
-
-    @asynccontextmanager
-    async def admission(self) -> AsyncIterator["Admission"]:
-        """For one answer, held until all that was made of it is gone."""
-        admission = Admission(self._lock)
-        try:
-            yield admission
-        finally:
-            admission.end()
-
-
 class Admission:
-    """One answer's place in memory."""
+    """One answer's place in memory, of which a process has one for large answers."""
 
     def __init__(self, lock: asyncio.Lock) -> None:
         self._lock = lock
@@ -107,15 +91,13 @@ class GraphClient:
     def __init__(self, tokens: TokenSource, context: ssl.SSLContext, *, base_url: str | None = None) -> None:
         self._tokens = tokens
         self._base_url = base_url
+        self._large_answer = asyncio.Lock()
         self._http = httpx.AsyncClient(
             verify=context,
             timeout=httpx.Timeout(DEADLINE_SECONDS, connect=15),
             limits=httpx.Limits(max_connections=64, max_keepalive_connections=32),
             follow_redirects=False,
-            headers={
-                "User-Agent": f"TenantInventory/{metadata.version('tenant-inventory')}",
-                "Accept": "application/json",
-            },
+            headers={"User-Agent": f"TenantInventory/{VERSION}", "Accept": "application/json"},
         )
 
     @classmethod
@@ -132,6 +114,15 @@ class GraphClient:
     ) -> None:
         await self._http.aclose()
 
+    @asynccontextmanager
+    async def admission(self) -> AsyncIterator[Admission]:
+        """For one answer, held until all that was made of it is gone."""
+        admission = Admission(self._large_answer)
+        try:
+            yield admission
+        finally:
+            admission.end()
+
     def check_link(self, tenant: TenantConfig, api_version: str, link: str) -> None:
         """Raises `UntrustedLinkError` where a nextLink may not be followed."""
         relative_link(link, self._root(tenant), api_version)
@@ -141,20 +132,24 @@ class GraphClient:
         tenant: TenantConfig,
         api_version: str,
         gets: Sequence[GraphGet],
-        admission: "Admission | None" = None,
+        admission: Admission | None = None,
     ) -> dict[str, GraphAnswer]:
         """Reads 1 to 20 pages in one `$batch`; every key has its answer, whatever Graph thought of it.
 
-        `admission` is held on to by a caller who is not alone in this process (`LargeAnswers`).
+        A caller that makes something of a large answer while others read theirs holds on to an `admission`; without one
+        the answer's place is given back as soon as it has been read.
 
         A 401, of the batch or inside it, is met once with a fresh token and the claims that it asked for. Raises
-        `GraphRequestError` where the batch as a whole came to nothing: `BatchRefusedError` where Graph said so,
+        `GraphRequestError` where the batch as a whole came to nothing: `BatchRefusedError` where Graph said so
+        or answered with what is no answer to a batch,
         `AnswerTooLargeError` beyond `RESPONSE_LIMIT_BYTES`; and `UntrustedLinkError` before anything is sent where a
         link may not be followed.
         """
         if not 1 <= len(gets) <= BATCH_LIMIT or len({get.key for get in gets}) != len(gets):
             raise ValueError(f"a batch has 1 to {BATCH_LIMIT} requests with keys of their own")
-        admission = admission or Admission(asyncio.Lock())
+        if admission is None:
+            async with self.admission() as admission:
+                return await self.read_batch(tenant, api_version, gets, admission)
         root = self._root(tenant)
         requests = {
             get.key: relative_link(get.url, root, api_version) if "://" in get.url[:10] else get.url for get in gets
@@ -164,7 +159,7 @@ class GraphClient:
         refused = {key: url for key, url in requests.items() if key not in answers or answers[key].status == 401}
         if outer.status == 401 or (refused and outer.status == 200):
             challenged = outer if outer.status == 401 else next(answers[key] for key in refused)
-            token = await self._tokens.token(tenant, _claims(challenged), fresh=True)
+            token = await self._tokens.token(tenant, _claims(challenged), refused=token)
             outer, again = await self._post(tenant, api_version, refused or requests, token, admission)
             answers = {**answers, **again}
         if outer.status != 200:
@@ -312,9 +307,9 @@ def _batch_error(outer: GraphAnswer) -> GraphRequestError:
     return (
         _malformed("the batch's answer has an unknown status")
         if failure is None
-        else BatchRefusedError(failure, outer.status)
+        else BatchRefusedError(failure, f"Graph refused the batch with HTTP {outer.status}")
     )
 
 
-def _malformed(message: str) -> GraphRequestError:
-    return GraphRequestError(ErrorCode.GRAPH_MALFORMED_RESPONSE, message, retryable=True)
+def _malformed(message: str) -> BatchRefusedError:
+    return BatchRefusedError(ReadFailure(ErrorCode.GRAPH_MALFORMED_RESPONSE, retryable=True), message)

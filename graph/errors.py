@@ -43,7 +43,11 @@ class ReadFailure(NamedTuple):
 
 
 class GraphRequestError(Exception):
-    """A `$batch` or a token that could not be had at all. The message holds no URL, no token and no answer's text."""
+    """A `$batch` or a token that could not be had at all. The message holds no URL, no token and no answer's text.
+
+    A retryable one is retried for `patience` at most. `failing_for` is how long others have already met the same error,
+    which counts as time waited.
+    """
 
     def __init__(
         self,
@@ -53,21 +57,24 @@ class GraphRequestError(Exception):
         retryable: bool,
         retry_after: timedelta | None = None,
         context: Mapping[str, str | int] | None = None,
+        patience: timedelta = timedelta.max,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.retryable = retryable
         self.retry_after = retry_after
         self.context: Context = dict(context or {})
+        self.patience = patience
+        self.failing_for = timedelta(0)
 
 
 class BatchRefusedError(GraphRequestError):
     """Graph answered a `$batch` as a whole with an error, which is then that of every request in it."""
 
-    def __init__(self, failure: ReadFailure, status: int) -> None:
+    def __init__(self, failure: ReadFailure, message: str) -> None:
         super().__init__(
             failure.code,
-            f"Graph refused the batch with HTTP {status}",
+            message,
             retryable=failure.retryable,
             retry_after=failure.retry_after,
             context=failure.context,

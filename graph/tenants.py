@@ -141,13 +141,16 @@ class Tenants:
 def load_tenants(path: Path) -> Tenants:
     """Reads the tenants file; `[defaults]` fills what a tenant leaves out. Raises `TenantsFileError`."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        # `utf-8-sig`, since editors on Windows begin a file with a byte-order mark.
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise TenantsFileError(f"{path}: no such file; set TENANTS_FILE, or see docs/configuration.md") from None
     except tomllib.TOMLDecodeError as error:
         raise TenantsFileError(f"{path}: not valid TOML: {error}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise TenantsFileError(f"{path}: cannot be read ({type(error).__name__})") from None
+    except UnicodeDecodeError:
+        raise TenantsFileError(f"{path}: is not UTF-8; save it as UTF-8") from None
+    except OSError as error:
+        raise TenantsFileError(f"{path}: cannot be read: {error.strerror or type(error).__name__}") from None
     unknown = sorted(set(content) - {"tenant", "defaults"})
     if unknown:
         raise TenantsFileError(f"{path}: unknown table {unknown[0]!r}; there are [[tenant]] and [defaults]")

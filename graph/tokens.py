@@ -1,13 +1,12 @@
-"""Tokens by MSAL: one application per process and tenant, never on the event loop's thread."""
+"""Tokens by MSAL, never on the event loop's thread."""
 
-import asyncio
-import os
+import logging
 import re
 import ssl
-import threading
-from collections.abc import Callable
+import time
+from collections.abc import Mapping
 from datetime import timedelta
-from pathlib import Path
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -15,16 +14,29 @@ import msal
 import requests
 from requests.adapters import HTTPAdapter
 
+from graph.credentials import CredentialError, read_credential
 from graph.errors import GraphRequestError, retry_after_of
+from graph.sign_ins import Grant, TenantTokens
 from graph.tenants import CLOUD_ENDPOINTS, TenantConfig
 from inventory.error_codes import ErrorCode
 from inventory.patience import believable
 
 TIMEOUT_SECONDS = 20
+"""For one connection, and for each wait for bytes of an answer."""
+
+DEADLINE_SECONDS = 60
+"""For a whole sign-in, which is up to three requests: after it no further one is made."""
+
+LONGEST_LIFETIME = timedelta(days=1)
+"""Entra's tokens last for an hour or so, or up to 28 where they can be revoked. To renew one early does no harm."""
+
+_LOG = logging.getLogger(__name__)
+
 _AADSTS = re.compile(r"AADSTS(\d{4,8})")
 
-_TRANSIENT = frozenset({90006, 90024, 90033, 90055, 90056, 50196})
-"""AADSTS codes of an Entra that is busy or throttles: the same request may be granted later."""
+_TRANSIENT = frozenset({90006, 90024, 90033, 90055, 90056, 50196, 700024})
+"""AADSTS codes where the same request may be granted later: Entra is busy or throttles, or the clock here is wrong
+(700024)."""
 
 _EXPLAINED = {
     90033: "Entra is not available for the moment",
@@ -87,52 +99,55 @@ class _TlsAdapter(HTTPAdapter):
 
 
 class _Session(requests.Session):
-    """MSAL's HTTP: it gives every request the timeout that MSAL leaves out, and keeps the Retry-After that it hides."""
+    """MSAL's HTTP for one sign-in, with the deadline that MSAL leaves out and the Retry-After that it hides."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         super().__init__()
         self.retry_after: timedelta | None = None
+        self._ends = time.monotonic() + DEADLINE_SECONDS
         self.mount("https://", _TlsAdapter(context))
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
-        """As requests does, within `TIMEOUT_SECONDS`."""
-        kwargs.setdefault("timeout", TIMEOUT_SECONDS)
-        response = super().request(*args, **kwargs)
+        """As requests does, within `TIMEOUT_SECONDS` and what is left until the deadline."""
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            raise requests.Timeout(f"the sign-in takes longer than {DEADLINE_SECONDS} seconds")
+        response = super().request(*args, **{**kwargs, "timeout": min(TIMEOUT_SECONDS, left)})
         headers = {name.lower(): value for name, value in response.headers.items()}
         self.retry_after = believable(retry_after_of(headers)) if response.status_code in (429, 503) else None
         return response
 
 
 class TokenSource:
-    """Access tokens for Graph, cached by MSAL, one application a tenant."""
+    """Access tokens for Graph: one for each tenant's app, renewed before it ends."""
 
     def __init__(self, context: ssl.SSLContext, *, authority_url: str | None = None) -> None:
         self._context = context
         self._authority_url = authority_url
-        self._applications: dict[tuple[UUID, str], tuple[Any, _Session]] = {}
-        self._locks: dict[UUID, threading.Lock] = {}
-        self._guard = threading.Lock()
+        self._tenants: dict[UUID, tuple[TenantConfig, TenantTokens]] = {}
+        self._credentials: dict[UUID, tuple[TenantConfig, Any]] = {}
 
-    async def token(self, tenant: TenantConfig, claims: str | None = None, *, fresh: bool = False) -> str:
-        """A token of the tenant's app; `claims` answers a challenge, `fresh` passes by the cache.
+    async def token(self, tenant: TenantConfig, claims: str | None = None, *, refused: str | None = None) -> str:
+        """A token of the tenant's app; `claims` answers a challenge, `refused` is the token that Graph did not take.
 
-        Raises `AuthFailedError`. One request a tenant at a time: the others wait for it and share its token.
+        Raises `GraphRequestError`: `AuthFailedError` or `CredentialError`. One request a tenant at a time: the others
+        wait for it and share its token.
         """
-        return await asyncio.to_thread(self._token, tenant, claims, fresh)
+        config, tokens = self._tenants.get(tenant.id, (None, None))
+        if tokens is None or config != tenant:
+            # A tenant whose entry has changed signs in anew.
+            tokens = TenantTokens(partial(self._sign_in, tenant))
+            self._tenants[tenant.id] = tenant, tokens
+        return await tokens.token(claims, refused)
 
-    def _token(self, tenant: TenantConfig, claims: str | None, fresh: bool) -> str:
-        with self._guard:
-            lock = self._locks.setdefault(tenant.id, threading.Lock())
-        with lock:
+    def _sign_in(self, tenant: TenantConfig, claims: str | None) -> Grant:
+        """Asks for a token with an application of its own: MSAL would answer from its caches, also with a refusal."""
+        with _Session(self._context) as session:
             try:
-                answer, retry_after = self._acquire(tenant, claims, fresh)
-            except AuthFailedError:
-                raise
+                answer = self._ask(tenant, claims, session)
             except (requests.RequestException, RuntimeError):
                 raise AuthFailedError("the authority cannot be reached", retryable=True) from None
             except msal.exceptions.MsalError:
-                # Of a 5xx; MSAL would replay it from its cache for a minute, and the next try shall ask anew.
-                _, session = self._applications.pop(_key(tenant))
                 raise AuthFailedError(
                     "the authority has a fault of its own", retryable=True, retry_after=session.retry_after
                 ) from None
@@ -140,93 +155,55 @@ class TokenSource:
                 # MSAL says so where the discovery document is not had or not understood.
                 raise _discovery_error(error) from None
         token = answer.get("access_token")
-        if isinstance(token, str):
-            return token
-        raise _refused(answer, retry_after)
+        if not isinstance(token, str):
+            raise _refused(answer, session.retry_after)
+        return Grant(token, _lifetime(answer))
 
-    def _acquire(
-        self, tenant: TenantConfig, claims: str | None, fresh: bool
-    ) -> tuple[dict[str, Any], timedelta | None]:
-        """MSAL's answer, and how long the authority wants to be left alone."""
-        key = _key(tenant)
-        if fresh and claims is None:
-            self._applications.pop(key, None)
-        if key not in self._applications:
-            session = _Session(self._context)
-            self._applications[key] = (self._application(tenant, session), session)
-        application, session = self._applications[key]
+    def _ask(self, tenant: TenantConfig, claims: str | None, session: "_Session") -> dict[str, Any]:
         graph_url = CLOUD_ENDPOINTS[tenant.cloud].graph_url
-        if tenant.managed_identity:
-            answer: dict[str, Any] = application.acquire_token_for_client(resource=graph_url)
-            return answer, session.retry_after
-        answer = application.acquire_token_for_client([f"{graph_url}/.default"], claims_challenge=claims)
-        if "access_token" not in answer:
-            # MSAL replays a refusal from its cache for a minute; the next try shall ask anew.
-            self._applications.pop(key, None)
-        return answer, session.retry_after
-
-    def _application(self, tenant: TenantConfig, session: _Session) -> Any:
+        answer: dict[str, Any]
         if tenant.managed_identity:
             identity = (
                 msal.UserAssignedManagedIdentity(client_id=tenant.client_id)
                 if tenant.client_id
                 else msal.SystemAssignedManagedIdentity()
             )
-            return msal.ManagedIdentityClient(identity, http_client=session)
+            managed = msal.ManagedIdentityClient(identity, http_client=session)
+            answer = managed.acquire_token_for_client(resource=graph_url)
+            return answer
         authority = self._authority_url or CLOUD_ENDPOINTS[tenant.cloud].authority_url
-        return msal.ConfidentialClientApplication(
+        credential = self._credential(tenant)
+        application = msal.ConfidentialClientApplication(
             tenant.client_id,
-            client_credential=_credential(tenant),
+            client_credential=credential,
             authority=f"{authority}/{tenant.id}",
             instance_discovery=False if self._authority_url else None,
             client_capabilities=["CP1"],
             http_client=session,
         )
+        answer = application.acquire_token_for_client([f"{graph_url}/.default"], claims_challenge=claims)
+        if "access_token" in answer:
+            self._credentials[tenant.id] = tenant, credential
+        return answer
+
+    def _credential(self, tenant: TenantConfig) -> Any:
+        """The tenant's credential as it now stands, or if that cannot be read the last one that the authority took."""
+        try:
+            return read_credential(tenant)
+        except CredentialError as error:
+            config, credential = self._credentials.get(tenant.id, (None, None))
+            if config != tenant:
+                raise
+            _LOG.error("%s: %s; the last valid credential is used", error.code, error)
+            return credential
 
 
-def _key(tenant: TenantConfig) -> tuple[UUID, str]:
-    """An application's key: a tenant whose entry has changed gets a new one."""
-    return tenant.id, tenant.model_dump_json()
-
-
-def _credential(tenant: TenantConfig) -> Any:
-    """MSAL's form of the tenant's credential. Raises `AuthFailedError` where it is not to be had."""
-    if tenant.client_secret_env is not None:
-        return _from_environment(tenant.client_secret_env)
-    if tenant.client_secret_file is not None:
-        return _from_file(tenant.client_secret_file, lambda path: path.read_text(encoding="utf-8").strip())
-    if tenant.federated_token_file is not None:
-        token_file = tenant.federated_token_file
-        return {"client_assertion": lambda: _from_file(token_file, lambda path: path.read_text("utf-8").strip())}
-    if tenant.certificate_file is None:
-        raise AuthFailedError("the tenant has no credential", retryable=False)
-    password = _from_environment(tenant.certificate_password_env) if tenant.certificate_password_env else None
-    content: bytes = _from_file(tenant.certificate_file, lambda path: path.read_bytes())
-    if content.lstrip().startswith(b"-----BEGIN"):
-        pem = content.decode("ascii", errors="replace")
-        return {"private_key": pem, "public_certificate": pem, "passphrase": password}
-    return {
-        "private_key_pfx_path": str(tenant.certificate_file),
-        "public_certificate": True,
-        "passphrase": password,
-    }
-
-
-def _from_environment(name: str) -> str:
-    value = os.environ.get(name, "")
-    if not value:
-        raise AuthFailedError(f"the environment variable {name} is not set for the worker", retryable=False)
-    return value
-
-
-def _from_file(path: Path, read: Callable[[Path], Any]) -> Any:
+def _lifetime(answer: Mapping[str, Any]) -> timedelta:
+    """How long the token lasts. A managed identity's answer has the number as text."""
     try:
-        value = read(path)
-    except (OSError, UnicodeDecodeError):
-        raise AuthFailedError(f"the credential file {path} cannot be read by the worker", retryable=False) from None
-    if not value:
-        raise AuthFailedError(f"the credential file {path} is empty", retryable=False)
-    return value
+        return min(timedelta(seconds=max(int(answer["expires_in"]), 0)), LONGEST_LIFETIME)
+    except (KeyError, ValueError, TypeError):
+        return timedelta(0)
 
 
 def _discovery_error(error: ValueError) -> AuthFailedError:

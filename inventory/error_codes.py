@@ -24,6 +24,8 @@ class ErrorCode(StrEnum):
     AUTH_FAILED = "auth_failed"
     DETAIL_INCOMPLETE = "detail_incomplete"
     STORAGE_UNAVAILABLE = "storage_unavailable"
+    CONFIGURATION_INVALID = "configuration_invalid"
+    UNKNOWN_COLLECTION = "unknown_collection"
     CONCURRENCY_LIMIT = "concurrency_limit"
     RUN_ABANDONED = "run_abandoned"
     CANCELLED = "cancelled"
@@ -93,6 +95,14 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
     ErrorCode.STORAGE_UNAVAILABLE: Explanation(
         "PostgreSQL stayed unreachable.",
         "Check DATABASE_URL and the database, then run again.",
+    ),
+    ErrorCode.CONFIGURATION_INVALID: Explanation(
+        "A worker cannot read the tenants file, or a secret or certificate that it names, and has no last valid one.",
+        "Mend what the context and the worker's log name. Nothing has to be restarted; the next run reads it again.",
+    ),
+    ErrorCode.UNKNOWN_COLLECTION: Explanation(
+        "The worker's release does not know the collection's type key. The run's other collections are read.",
+        "Upgrade the workers, or take the type key out of the selection.",
     ),
     ErrorCode.CONCURRENCY_LIMIT: Explanation(
         "No run slot came free while it was worth waiting.",

@@ -1,13 +1,94 @@
-"""How long to leave Graph alone: Retry-After to the moment, else exponential backoff with full jitter."""
+"""How long to leave Graph alone, and how often and how long to ask for what it does not give.
+
+Between two attempts: Retry-After to the moment, else exponential backoff with full jitter.
+"""
 
 from datetime import timedelta
 from random import Random
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from inventory.error_codes import ErrorCode
 
 BACKOFF_INITIAL = timedelta(seconds=1)
 BACKOFF_MAXIMUM = timedelta(minutes=2)
 
 RETRY_AFTER_MAXIMUM = timedelta(hours=1)
 """What is longer is taken for a mistake of Graph's: 300 s and more are seen (GRAPH_FACTS §1.2), days are not."""
+
+MALFORMED_ATTEMPTS = 3
+"""How often a page is asked for whose answer is a success and no page: a cut connection passes, a proxy does not."""
+
+REMEMBERED_CODES = frozenset(
+    {
+        ErrorCode.GRAPH_THROTTLED,
+        ErrorCode.GRAPH_UNAVAILABLE,
+        ErrorCode.GRAPH_MALFORMED_RESPONSE,
+        ErrorCode.AUTH_FAILED,
+    }
+)
+"""The codes that a page can end with after it has used up its patience. The others end it at once."""
+
+BRIEF_AFTER_RUNS = 2
+"""After how many runs in a row with the same code a collection is tried briefly."""
+
+MEMORY = timedelta(days=7)
+"""A run that was queued longer ago is not remembered."""
+
+
+class Patience(NamedTuple):
+    """How many times one page is asked for, and how long after its first failure it may be asked for again."""
+
+    attempts: int
+    within: timedelta
+
+    def allows(self, attempts: int, waited: timedelta) -> bool:
+        """Whether a page may be asked for again after `attempts` failures, `waited` after the first of them."""
+        return attempts < self.attempts and waited <= self.within
+
+
+BRIEF = Patience(3, timedelta(minutes=1))
+"""For a failure that is known. Three attempts, so that one failure of another cause is no reason to give up."""
+
+
+class KnownFailure(BaseModel):
+    """A failure that a collection had in `runs` runs of the tenant in a row, and how briefly it is tried with it.
+
+    Without `attempts` and `within` it is tried with full patience.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    code: ErrorCode
+    runs: int
+    in_details: bool = False
+    """Whether the listing was complete, and details of its items failed with the code."""
+    attempts: int | None = None
+    within: timedelta | None = None
+
+    @property
+    def patience(self) -> Patience | None:
+        """The brief patience; None for full patience."""
+        if self.attempts is None or self.within is None:
+            return None
+        return Patience(self.attempts, self.within)
+
+
+def known_failure(code: ErrorCode, runs: int, in_details: bool, full: Patience) -> KnownFailure | None:
+    """The known failure after `runs` runs in a row with the same code; None for a code that is not remembered.
+
+    A throttled collection has few attempts, too, but each at the moment that Graph names: a shorter time would mean
+    that Graph is asked once in each run and its Retry-After is never waited for. The wait costs the run little, since
+    its throttle family waits anyway.
+    """
+    if code not in REMEMBERED_CODES:
+        return None
+    known = KnownFailure(code=code, runs=runs, in_details=in_details)
+    if runs < BRIEF_AFTER_RUNS:
+        return known
+    within = full.within if code is ErrorCode.GRAPH_THROTTLED else min(full.within, BRIEF.within)
+    return known.model_copy(update={"attempts": min(full.attempts, BRIEF.attempts), "within": within})
 
 
 def believable(retry_after: timedelta | None) -> timedelta | None:

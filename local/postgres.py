@@ -142,7 +142,7 @@ class EmbeddedPostgres:
 
     def _answers(self) -> bool:
         try:
-            psycopg.connect(self.url, connect_timeout=2).close()
+            psycopg.connect(self.url, connect_timeout=60).close()
         except psycopg.OperationalError:
             return False
         return True

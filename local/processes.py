@@ -11,7 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 from random import Random
 
-GRACE_SECONDS = 15.0
+GRACE_SECONDS = 60.0
+"""For a program to stop. On a slow machine PostgreSQL needs many seconds to write what it holds."""
+
+READY_SECONDS = 600.0
+"""For a program to get ready. One that ends is noticed at once, so that only one that hangs uses it up."""
+
 POLL_SECONDS = 0.05
 SERVER_PORTS = range(20_000, 32_000)
 """Below those that Linux and the IANA give to connections."""
@@ -71,7 +76,7 @@ class Child:
             raise self.failure()
         return line
 
-    def wait_until(self, ready: Callable[[], bool], timeout_seconds: float = 60.0) -> None:
+    def wait_until(self, ready: Callable[[], bool], timeout_seconds: float = READY_SECONDS) -> None:
         """Waits for a condition. Raises `PartError` if the program ends first or the time runs out.
 
         However the wait fails, the program is stopped: whoever started it holds nothing yet that could stop it.

@@ -25,7 +25,9 @@ from local.temporal import EmbeddedTemporal
 CHECKOUT = Path(__file__).resolve().parents[1]
 DATABASE = "tenant_inventory"
 TENANTS = 3
-STOP_SECONDS = 60.0
+STOP_SECONDS = 300.0
+"""For all parts, one after the other; each has a grace of its own (`local.processes`)."""
+
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 

@@ -10,39 +10,52 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import make_url, text
+from sqlalchemy import TextClause, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
-from inventory.user_errors import UnavailableError, UserError
-
-WORKER_ROLE = "tenant_inventory_worker"
-PORTFOLIO_ROLE = "tenant_inventory_portfolio"
-
-CONNECT_TIMEOUT_SECONDS = 10
-STATEMENT_TIMEOUT_SECONDS = 300
-"""Longer than any merge (a second or two); it ends a statement whose client is gone."""
-
-_BIND = text(
-    "SELECT set_config('role', :role, true), set_config('app.tenant_id', :tenant_id, true),"
-    " set_config('transaction_read_only', :read_only, true)"
+from inventory.user_errors import UserError
+from storage.access import ALL_TENANTS, PORTFOLIO_ROLE, PROBE, WORKER_ROLE, Access, access
+from storage.errors import (
+    CONNECT_TIMEOUT_SECONDS,
+    STATEMENT_TIMEOUT_SECONDS,
+    StorageCollisionError,
+    StorageNotReadyError,
+    StorageUnavailableError,
+    classified,
 )
 
-_UNAVAILABLE_CLASSES = ("08", "53", "57", "58")
-"""SQLSTATE classes: connection exception, insufficient resources, operator intervention, system error."""
+__all__ = [
+    "PORTFOLIO_ROLE",
+    "WORKER_ROLE",
+    "Database",
+    "DatabaseUrlError",
+    "StorageCollisionError",
+    "StorageNotReadyError",
+    "StorageUnavailableError",
+    "classified",
+    "database_url",
+]
+
+POOL_TIMEOUT_SECONDS = STATEMENT_TIMEOUT_SECONDS
+"""Where fewer connections are configured than activities, these wait their turn: until a statement must have ended."""
+
+_BIND = "SELECT set_config('role', :role, true), set_config('app.tenant_id', :tenant_id, true)"
+_READ_ONLY = ", set_config('transaction_read_only', 'on', true)"
+
+# Explicit, over when the transaction is, and good for nothing but reading: what a forgotten tenant does not give.
+_ACROSS_TENANTS = (
+    f", set_config('search_path', concat_ws(', ', nullif(current_setting('search_path'), ''), '{ALL_TENANTS}'), true)"
+)
+
+_BIND_TO_WRITE = text(_BIND)
+_BIND_TO_READ = text(_BIND + _READ_ONLY)
+_BIND_TO_READ_ALL = text(_BIND + _READ_ONLY + _ACROSS_TENANTS)
 
 
 class DatabaseUrlError(UserError):
     """DATABASE_URL is not a PostgreSQL URL; the message does not repeat it, since it holds a password."""
-
-
-class StorageUnavailableError(UnavailableError):
-    """PostgreSQL cannot be reached or is going away; the same call may succeed later."""
-
-
-class StorageNotReadyError(UnavailableError):
-    """The database answers, but its migrations have not been applied."""
 
 
 def database_url(value: str) -> URL:
@@ -60,11 +73,12 @@ class Database:
     """A pool of connections to one database. `pool_size` bounds how many are open at once."""
 
     def __init__(self, url: str, *, pool_size: int = 10, application_name: str = "tenant-inventory") -> None:
+        self._access: Access | None = None
         self._engine: AsyncEngine = create_async_engine(
             database_url(url),
             pool_size=pool_size,
             max_overflow=0,
-            pool_timeout=30,
+            pool_timeout=POOL_TIMEOUT_SECONDS,
             pool_pre_ping=True,
             hide_parameters=True,
             connect_args={
@@ -84,64 +98,51 @@ class Database:
     ) -> AsyncIterator[AsyncSession]:
         """A transaction that sees and writes one tenant's rows only; committed at the end, rolled back on an error.
 
-        With `snapshot` all that it reads is of one moment, whatever is written meanwhile.
+        With `read_only` or `snapshot` all that it reads is of one moment, whatever is written meanwhile. A `snapshot`
+        that writes ends with `StorageCollisionError` if another transaction has changed the same rows since.
         """
-        async with self._bound(WORKER_ROLE, str(tenant_id), read_only=read_only, snapshot=snapshot) as session:
+        bind = _BIND_TO_READ if read_only else _BIND_TO_WRITE
+        async with self._bound(bind, str(tenant_id), snapshot=snapshot or read_only) as session:
             yield session
 
     @asynccontextmanager
     async def portfolio(self) -> AsyncIterator[AsyncSession]:
-        """A read-only transaction over all tenants."""
-        async with self._bound(PORTFOLIO_ROLE, "", read_only=True) as session:
+        """A read-only transaction over all tenants, of one moment."""
+        async with self._bound(_BIND_TO_READ_ALL, "", snapshot=True) as session:
             yield session
 
     @asynccontextmanager
     async def no_tenant(self) -> AsyncIterator[AsyncSession]:
         """A transaction for what belongs to no tenant: it sees and writes that, and no row of any tenant."""
-        async with self._bound(WORKER_ROLE, "", read_only=False) as session:
+        async with self._bound(_BIND_TO_WRITE, "") as session:
             yield session
 
     @asynccontextmanager
-    async def _bound(
-        self, role: str, tenant_id: str, *, read_only: bool, snapshot: bool = False
-    ) -> AsyncIterator[AsyncSession]:
-        bound = {"role": role, "tenant_id": tenant_id, "read_only": "on" if read_only else "off"}
+    async def _bound(self, bind: TextClause, tenant_id: str, *, snapshot: bool = False) -> AsyncIterator[AsyncSession]:
         try:
             async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
                 if snapshot:
                     await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-                await session.execute(_BIND, bound)
+                roles = await self._roles(session)
+                role = roles.portfolio if bind is _BIND_TO_READ_ALL else roles.worker
+                await session.execute(bind, {"role": role, "tenant_id": tenant_id})
                 yield session
         except (SQLAlchemyError, psycopg.Error) as error:
             known = classified(error)
-            if known is None:
+            if known is None or (bind is not _BIND_TO_WRITE and _is_our_write(error)):
                 raise
             raise known from None
 
+    async def _roles(self, session: AsyncSession) -> Access:
+        """The roles of this database, asked for in the first transaction of the process.
 
-def classified(error: Exception) -> Exception | None:
-    """The storage error that a driver's error stands for; None for one that is nobody's fault but ours."""
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    sqlstate = getattr(cause, "sqlstate", None)
-    if sqlstate in ("42P01", "42704", "22023") and ("role" in str(cause) or sqlstate == "42P01"):
-        return StorageNotReadyError(
-            "the database has no tables of this product yet; run: python starter.py database upgrade"
-        )
-    if sqlstate is not None:
-        unavailable = sqlstate[:2] in _UNAVAILABLE_CLASSES
-    else:
-        unavailable = isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError | TimeoutError) or (
-            isinstance(error, SQLAlchemyError) and type(error).__name__ == "TimeoutError"
-        )
-    return StorageUnavailableError(_reason(cause)) if unavailable else None
+        A worker that is running goes on while the schema is upgraded: it compared revisions when it started.
+        """
+        if self._access is None:
+            self._access = access((await session.execute(PROBE)).one_or_none())
+        return self._access
 
 
-def _reason(cause: BaseException) -> str:
-    """Why PostgreSQL is out of reach, in a few words that hold no address and no password."""
-    sqlstate = getattr(cause, "sqlstate", None)
-    message = str(cause)
-    if "password authentication failed" in message or sqlstate == "28P01":
-        return "PostgreSQL refused the user or password of DATABASE_URL"
-    if "does not exist" in message and "database" in message:
-        return "the database named in DATABASE_URL does not exist"
-    return "PostgreSQL cannot be reached at the host and port of DATABASE_URL"
+def _is_our_write(error: Exception) -> bool:
+    """Whether a transaction that we made read-only was asked to write: no fault of the server's."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == "25006"

@@ -10,7 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 HOLD = timedelta(seconds=30)
-"""How long a turn lasts at most. It ends with its answer; only a worker that has died lets it run out."""
+"""How long a turn lasts unless it is kept. It ends with its answer, and is kept until then, however long that takes; a
+worker that has died holds a family up for no more than this."""
 
 
 class Turn(NamedTuple):
@@ -22,14 +23,26 @@ class Turn(NamedTuple):
 
 _TAKE = text("""
 INSERT INTO request_pace AS pace (throttle_family, held_until) VALUES (:family, clock_timestamp() + :hold)
-ON CONFLICT (tenant_id, throttle_family) DO UPDATE SET held_until = excluded.held_until
+ON CONFLICT (tenant_id, throttle_family) DO UPDATE
+    SET held_until = excluded.held_until, not_before = clock_timestamp()
     WHERE pace.not_before <= clock_timestamp() AND pace.held_until <= clock_timestamp()
 RETURNING held_until
 """)
 
+# Taking a turn sets `not_before` to that moment. Whoever finds it taken asks again after a quarter of the time that it
+# has lasted by then: an answer of a hundred seconds costs a waiting run twenty questions, not one a second.
 _WAIT = text("""
-SELECT greatest(not_before, least(held_until, clock_timestamp() + :interval)) - clock_timestamp()
+SELECT greatest(
+    not_before,
+    least(held_until, clock_timestamp() + greatest(:interval, (clock_timestamp() - not_before) / 4))
+) - clock_timestamp()
 FROM request_pace WHERE throttle_family = :family
+""")
+
+_KEEP = text("""
+UPDATE request_pace SET held_until = clock_timestamp() + :hold
+WHERE throttle_family = :family AND held_until = :held_until
+RETURNING held_until
 """)
 
 _RELEASE = text("""
@@ -54,6 +67,12 @@ async def take_turn(session: AsyncSession, family: str, interval: timedelta | No
             return Turn(timedelta(0), held_until)
     wait = await session.execute(_WAIT, {"family": family, "interval": interval or timedelta(0)})
     return Turn(max(wait.scalar_one_or_none() or timedelta(0), timedelta(0)))
+
+
+async def keep_turn(session: AsyncSession, family: str, held_until: datetime) -> datetime | None:
+    """Makes a turn last `HOLD` from now; its new name, or None if it has run out and is somebody else's."""
+    kept = await session.execute(_KEEP, {"family": family, "hold": HOLD, "held_until": held_until})
+    return kept.scalar_one_or_none()
 
 
 async def release_turn(session: AsyncSession, family: str, interval: timedelta, held_until: datetime) -> None:

@@ -168,12 +168,14 @@ async def catch_up(
     rules: Mapping[str, ReadingRules],
     *,
     within: timedelta | None = None,
+    readers: int = READERS,
     in_turn: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> None:
     """Reads all items that are still to be read, in transactions of their own, or those that can be `within` a time.
 
-    With `in_turn` those that others are reading are waited for. `progress` is told how many items have been read.
+    `readers` is how many transactions it has open at once: the database's pool is at least as large. With `in_turn`
+    those that others are reading are waited for. `progress` is told how many items have been read.
     """
     until = None if within is None else monotonic() + within.total_seconds()
     async with database.tenant(tenant_id) as session:
@@ -196,13 +198,13 @@ async def catch_up(
         while not is_over() and await read_next(in_turn=False):
             pass
 
-    readers = [asyncio.create_task(read_what_is_free()) for _ in range(READERS)]
+    tasks = [asyncio.create_task(read_what_is_free()) for _ in range(readers)]
     try:
-        await asyncio.gather(*readers)
+        await asyncio.gather(*tasks)
     finally:
-        for reader in readers:
-            reader.cancel()
-        await asyncio.gather(*readers, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
     while in_turn and not is_over() and (await read_next(in_turn=True) or await _some_left(database, tenant_id)):
         pass
 

@@ -29,7 +29,8 @@ class RunIdentity(NamedTuple):
     run_id: UUID
     workflow_id: str
     selection: Selection
-    tenant_name: str
+    tenant_name: str | None
+    """None where it is not known: then the tenant keeps the name that it has, or its id takes the name's place."""
 
 
 class Slots(NamedTuple):
@@ -69,6 +70,8 @@ _TENANT = text(
     "INSERT INTO tenant AS t (name) VALUES (:name)"
     " ON CONFLICT (tenant_id) DO UPDATE SET name = excluded.name WHERE t.name <> excluded.name"
 )
+
+_UNNAMED_TENANT = text("INSERT INTO tenant (name) VALUES (CAST(current_tenant() AS text)) ON CONFLICT DO NOTHING")
 
 _CLOSE_ABANDONED = f"""
 WITH closed AS (
@@ -158,12 +161,18 @@ async def open_run(session: AsyncSession, run: RunIdentity, slots: Slots) -> Ope
         return Opening(OpeningState.RUNNING)
     await renew_lease(session, run.run_id, slots.queue_lease)
     await session.execute(_LOCK_SLOTS, {"key": SLOTS_LOCK})
-    limits = {"run_id": run.run_id, "overall": slots.overall, "per_tenant": slots.per_tenant}
-    turn = (await session.execute(_SLOT_TURN, limits)).one()
-    if not turn.may_start:
-        return Opening(OpeningState.WAITING_FOR_SLOT, turn.ahead)
+    ahead = await runs_ahead(session, run.run_id, slots)
+    if ahead is not None:
+        return Opening(OpeningState.WAITING_FOR_SLOT, ahead)
     await session.execute(_START, {"run_id": run.run_id, "lease": slots.lease})
     return Opening(OpeningState.RUNNING)
+
+
+async def runs_ahead(session: AsyncSession, run_id: UUID, slots: Slots) -> int | None:
+    """How many runs of all tenants were queued before a queued run; None if its turn has come or it is not queued."""
+    limits = {"run_id": run_id, "overall": slots.overall, "per_tenant": slots.per_tenant}
+    turn = (await session.execute(_SLOT_TURN, limits)).one_or_none()
+    return None if turn is None or turn.may_start else turn.ahead
 
 
 async def expired_runs(session: AsyncSession, limit: int) -> list[OpenRun]:
@@ -187,7 +196,7 @@ async def _settle_abandoned(session: AsyncSession, run_id: UUID) -> None:
 async def _ensure_run(session: AsyncSession, run: RunIdentity, lease: timedelta) -> RunStatus | None:
     """The status of the run's row, which is made if need be; None while another run of its selection is open."""
     identity = _identity(run)
-    await session.execute(_TENANT, {"name": run.tenant_name})
+    await _ensure_tenant(session, run.tenant_name)
     for abandoned in await session.execute(_CLOSE_ABANDONED_PREDECESSOR, identity):
         await _settle_abandoned(session, abandoned.run_id)
     await session.execute(_QUEUE, {**identity, "lease": lease})
@@ -196,6 +205,13 @@ async def _ensure_run(session: AsyncSession, run: RunIdentity, lease: timedelta)
         return None
     await _queue_collections(session, run)
     return RunStatus(status)
+
+
+async def _ensure_tenant(session: AsyncSession, name: str | None) -> None:
+    if name is None:
+        await session.execute(_UNNAMED_TENANT)
+    else:
+        await session.execute(_TENANT, {"name": name})
 
 
 async def renew_lease(session: AsyncSession, run_id: UUID, lease: timedelta) -> bool:
@@ -260,7 +276,7 @@ async def finish_run(session: AsyncSession, run: RunIdentity, ending: Ending) ->
 
     A run that never came to be recorded, since it was cancelled or broke before that, is recorded as it ends.
     """
-    await session.execute(_TENANT, {"name": run.tenant_name})
+    await _ensure_tenant(session, run.tenant_name)
     ended = {**_identity(run), "status": ending.status}
     if (await session.execute(_RECORD_ENDED, ended)).first() is None:
         recorded = (await session.execute(_RECORDED, {"run_id": run.run_id})).one()

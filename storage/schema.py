@@ -1,43 +1,108 @@
-"""Migrations: forward, on a database with data in it."""
+"""Migrations: forward, on a database with data in it, beside running workers."""
 
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from time import sleep
+from typing import NamedTuple
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import OperationalError
 
-from storage.database import CONNECT_TIMEOUT_SECONDS, database_url
+from storage.database import database_url
+from storage.errors import CONNECT_TIMEOUT_SECONDS, StorageUnavailableError
+from storage.lock_watch import LockWatch
+from storage.roles import settle
 
 UPGRADE_LOCK = 0x74656E616E7469
 """Advisory lock that makes migrations of one database wait for each other."""
 
 
-def _config(connection: Connection | None = None) -> Config:
+@dataclass(frozen=True)
+class LockPatience:
+    """How long a migration waits for a table's lock, and how often it tries.
+
+    While it waits, workers that want the same table wait behind it: so briefly, and with a pause in which they go on.
+    """
+
+    timeout_ms: int = 2000
+    attempts: int = 60
+    pause_seconds: float = 2
+
+
+class Upgraded(NamedTuple):
+    """A migrated database: its revision before and after, and the roles that it works under."""
+
+    before: str | None
+    after: str
+    roles: Sequence[str]
+
+
+def _config(connection: Connection | None = None, *, has_two_roles: bool = True) -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
+    config.attributes["has_two_roles"] = has_two_roles
     return config
 
 
-def upgrade(url: str) -> tuple[str | None, str]:
-    """Applies every migration that the database lacks; the revision before and after.
+def upgrade(
+    url: str, *, patience: LockPatience | None = None, tell: Callable[[str], None] = lambda _line: None
+) -> Upgraded:
+    """Applies every migration that the database lacks. `tell` gets a line for each lock that is waited for.
 
-    Raises `DatabaseUrlError`, and SQLAlchemy's errors for a database that cannot be reached or refuses.
+    Raises `DatabaseUrlError`, `StorageNotReadyError` where the login may not migrate it, `StorageUnavailableError`
+    where a lock is never free, and SQLAlchemy's errors for a database that cannot be reached.
     """
     engine = create_engine(database_url(url), connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS})
-    try:
-        with engine.connect() as connection:
-            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": UPGRADE_LOCK})
+    with ExitStack() as ending:
+        ending.callback(engine.dispose)
+        connection = ending.enter_context(engine.connect())
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": UPGRADE_LOCK})
+        connection.commit()
+        set_up = settle(connection)
+        before = MigrationContext.configure(connection).get_current_revision()
+        connection.commit()
+        config = _config(connection, has_two_roles=set_up.has_two_roles)
+        if before != head():
+            _apply(
+                connection, config, ending.enter_context(LockWatch(url, connection)), patience or LockPatience(), tell
+            )
+        return Upgraded(before, head(), set_up.roles())
+
+
+def _apply(
+    connection: Connection, config: Config, watch: LockWatch, patience: LockPatience, tell: Callable[[str], None]
+) -> None:
+    """Each migration commits by itself, so the next attempt goes on with the one that had to wait."""
+    connection.execute(
+        text("SELECT set_config('lock_timeout', :timeout, false)"), {"timeout": str(patience.timeout_ms)}
+    )
+    connection.commit()
+    for attempt in range(1, patience.attempts + 1):
+        try:
+            command.upgrade(config, "head")
+        except OperationalError as error:
+            if not isinstance(error.orig, LockNotAvailable | DeadlockDetected):
+                raise
+            connection.rollback()
+            waited_for = watch.last_seen()
+            if attempt == patience.attempts:
+                raise StorageUnavailableError(
+                    f"the migration did not get {waited_for} in {attempt} attempts;"
+                    " end what holds it, and run this again"
+                ) from None
+            tell(f"waiting for {waited_for} (attempt {attempt} of {patience.attempts})")
+            sleep(patience.pause_seconds)
+        else:
             connection.commit()
-            before = MigrationContext.configure(connection).get_current_revision()
-            connection.commit()
-            command.upgrade(_config(connection), "head")
-            connection.commit()
-            return before, head()
-    finally:
-        engine.dispose()
+            return
 
 
 def head() -> str:

@@ -16,6 +16,7 @@ from local.temporal import EmbeddedTemporal
 from storage.database import Database
 from storage.schema import upgrade
 from tests.end_to_end.system import SEEDS, System
+from tests.patience import PATIENCE_SECONDS
 
 # A busy machine is slow at times; that is no fault of what is tested.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -38,7 +39,22 @@ def migrated_template(postgres: EmbeddedPostgres) -> str:
     name = "migrated"
     with psycopg.connect(postgres.url, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    upgrade(_url_of(postgres, name))
+    upgrade(url_of(postgres, name))
+    return name
+
+
+OWNER = "ordinary_owner"
+"""A login that owns the database of `one_role_template` and may do nothing else."""
+
+
+@pytest.fixture(scope="session")
+def one_role_template(postgres: EmbeddedPostgres, migrated_template: str) -> str:
+    """A database that an ordinary owner installed, on a server that has the two roles of another database."""
+    name = "one_role"
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        make_login(connection, OWNER)
+        connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(OWNER)))
+    upgrade(url_of(postgres, name, OWNER))
     return name
 
 
@@ -84,22 +100,35 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     await database.close()
 
 
-def copy_of(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
-    """The URL of a copy of a database, which is taken away afterwards."""
+def copy_of(postgres: EmbeddedPostgres, template: str, login: str | None = None) -> Iterator[str]:
+    """The URL of a copy of a database, which is taken away afterwards; without a `login` the superuser's."""
     name = f"test_{uuid4().hex}"
     with psycopg.connect(postgres.url, autocommit=True) as connection:
         connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}").format(
+                sql.Identifier(name), sql.Identifier(template), sql.Identifier(login or connection.info.user)
+            )
         )
-        yield _url_of(postgres, name)
+        yield url_of(postgres, name, login)
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def make_login(connection: psycopg.Connection, name: str, options: str = "") -> None:
+    """A login whose password is its name."""
+    connection.execute(
+        sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} {}").format(
+            sql.Identifier(name),
+            sql.Literal(name),
+            sql.SQL(options),
+        )
+    )
 
 
 def empty(url: str) -> None:
     """Ends what still uses a database, and takes all rows away. Making another database takes four times as long."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
-            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+            f"SELECT pg_terminate_backend(pid, {PATIENCE_SECONDS * 1000:.0f}) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
         )
         connection.execute("SET session_replication_role = replica")
@@ -114,7 +143,8 @@ def empty(url: str) -> None:
             connection.execute(sql.SQL("VACUUM {}").format(sql.SQL(", ").join(tables)))
 
 
-def _url_of(postgres: EmbeddedPostgres, name: str) -> str:
+def url_of(postgres: EmbeddedPostgres, name: str, login: str | None = None) -> str:
+    """The URL of a database of the server, for a login that `make_login` made or the superuser."""
     parts = psycopg.conninfo.conninfo_to_dict(postgres.url)
-    user, password = parts["user"], parts.get("password", "")
+    user, password = (parts["user"], parts.get("password", "")) if login is None else (login, login)
     return f"postgresql://{user}:{password}@{parts['host']}:{parts['port']}/{name}"

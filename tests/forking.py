@@ -17,7 +17,8 @@ from pathlib import Path
 
 from commands.app import MODULES
 from local.guarded import PR_SET_PDEATHSIG
-from local.processes import GRACE_SECONDS, POLL_SECONDS, PartError
+from local.processes import GRACE_SECONDS, PartError
+from tests.patience import PATIENCE_SECONDS, PAUSE_SECONDS
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -60,29 +61,40 @@ class Fork:
         """Whether it still runs."""
         return self._process.is_alive()
 
-    def wait(self, timeout_seconds: float) -> int:
-        """Its exit code, once it has ended. Raises `subprocess.TimeoutExpired`; then it is killed."""
-        self._process.join(timeout_seconds)
-        if self._process.exitcode is None:
-            self._process.kill()
-            self._process.join()
+    def wait(self, timeout_seconds: float = PATIENCE_SECONDS) -> int:
+        """Its exit code, once it has ended. Raises `subprocess.TimeoutExpired`; it is killed then."""
+        try:
+            self._process.join(timeout_seconds)
+        finally:
+            code = self._process.exitcode
+            if code is None:
+                self._process.kill()
+                self._process.join()
+        if code is None:
             raise subprocess.TimeoutExpired(self._program, timeout_seconds)
-        return self._process.exitcode
+        return code
 
-    def wait_until(self, ready: Callable[[], bool], timeout_seconds: float = 60.0) -> None:
-        """Waits for a condition. Raises `PartError` if the program ends first or the time runs out."""
-        deadline = time.monotonic() + timeout_seconds
-        while not ready():
-            if not self.running() or time.monotonic() > deadline:
-                self.stop()
-                raise PartError(f"{self._program} does not get ready: {self._stderr.read_text()}")
-            time.sleep(POLL_SECONDS)
+    def wait_until(self, ready: Callable[[], bool]) -> None:
+        """Waits for a condition. Raises `PartError` if the program ends first or the condition never comes."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        try:
+            while not ready():
+                if not self.running() or time.monotonic() > deadline:
+                    raise PartError(f"{self._program} does not get ready: {self._stderr.read_text()}")
+                time.sleep(PAUSE_SECONDS)
+        except BaseException:
+            self.stop()
+            raise
+
+    def ask_to_stop(self) -> None:
+        """Asks it to stop, without waiting for it."""
+        if self.running():
+            self._process.terminate()
 
     def stop(self) -> None:
         """Asks it to stop, and kills it if it does not within its grace."""
-        if self.running():
-            self._process.terminate()
-            self._process.join(GRACE_SECONDS)
+        self.ask_to_stop()
+        self._process.join(GRACE_SECONDS)
         if self.running():
             self._process.kill()
         self._process.join()

@@ -29,6 +29,8 @@ OURS = {
     "reports",
     "starter",
     "storage",
+    "temporal_errors",
+    "temporal_runtime",
     "worker",
     "workflows",
 }
@@ -57,3 +59,13 @@ def test_imports_point_one_way(package: str) -> None:
 def test_the_simulated_graph_is_an_independent_witness() -> None:
     for path in (CHECKOUT / "local" / "simulated_graph").rglob("*.py"):
         assert not {name.split(".")[0] for name in imported(path)} & (OURS - {"local"}), path.name
+
+
+def test_what_a_worker_does_asks_no_clock_that_an_operator_may_set() -> None:
+    """Monotonic clocks, PostgreSQL's and Temporal's say how much time has passed."""
+    for package in ("activities", "graph", "storage", "workflows"):
+        for path in (CHECKOUT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                    asked = f"{node.value.id}.{node.attr}"
+                    assert asked not in {"datetime.now", "datetime.utcnow", "time.time"}, f"{path.name}: {asked}"

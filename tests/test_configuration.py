@@ -1,5 +1,6 @@
 """Settings are checked at start, and what is wrong is said in one line."""
 
+import codecs
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,15 @@ def test_the_example_names_every_setting() -> None:
     for name in Settings.model_fields:
         assert f"{name.upper()}=" in example, name
         assert f"`{name.upper()}`" in documented, name
+
+
+def test_an_env_file_may_begin_with_a_byte_order_mark(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    environment.delenv("DATABASE_URL")
+    (tmp_path / ".env").write_bytes(codecs.BOM_UTF8 + b"DATABASE_URL=postgresql://user@localhost/marked\r\n")
+    assert load_settings().database_url.get_secret_value() == "postgresql://user@localhost/marked"
+
+
+def test_an_env_file_that_is_not_utf_8_says_how_to_save_it(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes("LOG_LEVEL=INFO\n".encode("utf-16"))
+    with pytest.raises(ConfigurationError, match=r"^\.env: is not UTF-8; save it as UTF-8$"):
+        load_settings()

@@ -15,6 +15,7 @@ from activities.messages import (
     ConfirmMissingResult,
     CursorFailure,
     DetailProgress,
+    DetailShare,
     FetchDetailsResult,
     NamedInvalid,
     PageResult,
@@ -24,64 +25,16 @@ from activities.messages import (
 )
 from inventory.error_codes import SKIPPING_CODES, ErrorCode
 from inventory.outcomes import CollectionResult, ContextValue, Counts, Outcome
-from inventory.patience import backoff, believable
+from inventory.patience import REMEMBERED_CODES, KnownFailure, believable
+from workflows.cursor import Cursor, parts_of
 from workflows.policies import PAGE_CAP, WAVE_BYTES
+from workflows.waits import Wait, wait_summary
 
 NAMED_INVALID = 10
 """How many bad objects a collection's context names; the counts hold all of them."""
 
-
-MAX_PARTS = 16
-"""Into how many parts the items of a collection are divided at most, so that several waves read their details."""
-
-ITEMS_OF_A_PART = 40
-"""How many items make a part of its own."""
-
-
-class Cursor(BaseModel):
-    """Where to read on in one collection, and how that has gone so far.
-
-    With `confirming` its listing has been read to its end, and what it did not show is asked for by id. With
-    `detailing` the details of its items are read: of part `part` of `of`, at most `limit` requests at once.
-    """
-
-    model_config = ConfigDict(extra="ignore")
-
-    type_key: str
-    url: str
-    page: int = 1
-    attempts: int = 0
-    first_failed_at: datetime | None = None
-    not_before: datetime | None = None
-    restarts: int = 0
-    anchor: str | None = None
-    """Hash of an earlier link, renewed at every power of two of pages: a listing that goes in circles meets it again
-    (Brent's algorithm), whatever the length of the circle, and one hash is all that is remembered."""
-    size_bytes: int = 0
-    """Of the documents that the page is expected to hold."""
-    confirming: bool = False
-    detailing: bool = False
-    part: int = 0
-    of: int = 1
-    left: int = 0
-    """How many items of the part are still to be read, or about so many."""
-    limit: int | None = None
-    losses: int = 0
-    """How many times the page was read and its staged rows were lost: what comes after it has been read already."""
-
-    def delayed(self, now: datetime, not_before: datetime) -> "Cursor":
-        """The same page, later, though nobody has been asked for it."""
-        return self.model_copy(update={"first_failed_at": self.first_failed_at or now, "not_before": not_before})
-
-    def retried(self, now: datetime, not_before: datetime) -> "Cursor":
-        """The same page, later."""
-        return self.model_copy(
-            update={
-                "attempts": self.attempts + 1,
-                "first_failed_at": self.first_failed_at or now,
-                "not_before": not_before,
-            }
-        )
+FAILURE_CONTEXT = ("http_status", "graph_error_code", "request_id", "permission", "attempts")
+"""What the context says of one failure."""
 
 
 class Frontier(BaseModel):
@@ -115,14 +68,18 @@ class Frontier(BaseModel):
     """Collections with items whose details cannot be read."""
 
     @classmethod
-    def of(cls, plan: Sequence[PlannedCollection], policy: RunPolicy) -> "Frontier":
-        """The frontier of a run that begins."""
-        return cls(
+    def of(cls, plan: Sequence[PlannedCollection], policy: RunPolicy, unknown: Sequence[str] = ()) -> "Frontier":
+        """The frontier of a run that begins; the `unknown` collections have failed already."""
+        frontier = cls(
             policy=policy,
             plan={planned.type_key: planned for planned in plan},
             cursors=[Cursor(type_key=planned.type_key, url=planned.first_url) for planned in plan],
             results={planned.type_key: CollectionResult() for planned in plan},
         )
+        for type_key in unknown:
+            frontier.results[type_key] = CollectionResult()
+            frontier.fail(type_key, ErrorCode.UNKNOWN_COLLECTION, {})
+        return frontier
 
     def take_wave(self, now: datetime) -> list[Cursor]:
         """Takes the next wave off the frontier: cursors that are due, of one API version and throttle family.
@@ -171,16 +128,23 @@ class Frontier(BaseModel):
             and all(cursor.type_key != other.type_key for other in wave)
         )
 
-    def next_due(self, now: datetime) -> datetime | None:
-        """When the first of the cursors is due that have to wait; None where there is none.
+    def next_wait(self, now: datetime) -> Wait | None:
+        """Which of the cursors that have to wait is due first, when and why it waits; None where there is none.
 
         One that is due and still here waits for a wave in flight, and no longer for the clock.
         """
-        waiting = [cursor for cursor in self.cursors if not self._is_taken(cursor)]
-        dues = [due for due in map(self._due, waiting) if due is not None]
-        if self.policy.family_pauses:
-            dues = [due for due in dues if due > now]
-        return min(dues, default=None)
+        first: tuple[datetime, Cursor] | None = None
+        for cursor in self.cursors:
+            due = None if self._is_taken(cursor) else self._due(cursor)
+            passed = due is None or (self.policy.family_pauses and due <= now)
+            if due is not None and not passed and (first is None or due < first[0]):
+                first = due, cursor
+        if first is None:
+            return None
+        due, cursor = first
+        planned = self.plan[cursor.type_key]
+        is_paused = self.paused.get(planned.throttle_family) == due and cursor.not_before != due
+        return Wait(due, wait_summary(cursor, due, is_paused=is_paused, has_turns=planned.interval is not None))
 
     def _kin(self, cursor: Cursor) -> tuple[str, str, bool, bool]:
         """What the cursors of one wave have in common."""
@@ -197,6 +161,7 @@ class Frontier(BaseModel):
         if page.failure is not None and not page.was_read:
             self.fold_failure(cursor, page.failure, now, random)
             return
+        self._forget_failure(cursor)
         result = self.results[cursor.type_key]
         result.pages += 1
         result.items += page.items
@@ -265,17 +230,52 @@ class Frontier(BaseModel):
         if failure.restart and cursor.restarts == 0:
             self._restart(cursor)
             return
-        delay = _delay(cursor, failure, random)
+        delay = cursor.delay(failure, random)
         is_pause = failure.code is ErrorCode.GRAPH_THROTTLED and believable(failure.retry_after) is not None
         if self.policy.family_pauses and is_pause:
             family = self.plan[cursor.type_key].throttle_family
             self.paused[family] = max(now + delay, self.paused.get(family, now))
         waited = now + delay - (cursor.first_failed_at or now)
-        patient = cursor.attempts + 1 < self.policy.cursor_attempts and waited <= self.policy.graph_patience
-        if failure.retryable and patient:
-            self.cursors.append(cursor.retried(now, now + delay))
+        failed = cursor.failed(failure)
+        known = self._known(cursor.type_key, failure.code, in_details=cursor.detailing)
+        if failure.retryable and failed.may_retry(self.policy, known, waited):
+            self.cursors.append(failed.retried(now, now + delay))
         else:
-            self._give_up(cursor, failure.code, {**failure.context, "attempts": cursor.attempts + 1})
+            self._give_up(cursor, failure.code, {**failure.context, "attempts": failed.attempts})
+
+    def _known(self, type_key: str, code: ErrorCode, *, in_details: bool) -> KnownFailure | None:
+        """The collection's known failure, if it is this one."""
+        planned = self.plan.get(type_key)
+        known = None if planned is None else planned.known_failure
+        return known if known is not None and (known.code, known.in_details) == (code, in_details) else None
+
+    def _forget_failure(self, cursor: Cursor) -> None:
+        """Gives a collection full patience again: a page was read that had failed with the known code."""
+        planned = self.plan[cursor.type_key]
+        if planned.known_failure is not None and planned.known_failure.code in cursor.failures:
+            self.plan[cursor.type_key] = planned.model_copy(update={"known_failure": None})
+
+    def _count_failing_runs(self, type_key: str, code: ErrorCode, *, in_details: bool) -> None:
+        """Notes in how many runs in a row, this one included, the collection has failed so."""
+        known = self._known(type_key, code, in_details=in_details)
+        if known is not None:
+            self.results[type_key].context["failing_runs"] = known.runs + 1
+
+    def share(self, cursor: Cursor) -> DetailShare:
+        """The items whose details a cursor reads."""
+        known = self.plan[cursor.type_key].known_failure
+        return DetailShare(
+            type_key=cursor.type_key,
+            part=cursor.part,
+            of=cursor.of,
+            known_failure=known if known is not None and known.in_details else None,
+        )
+
+    def told_after(self, wave: Sequence[Cursor]) -> timedelta | None:
+        """How long an activity retries a wave that fails as a whole before it says so."""
+        known = [self.plan[cursor.type_key].known_failure for cursor in wave]
+        brief = self.policy.told_after is not None and all(one is not None and one.patience for one in known)
+        return timedelta(0) if brief else self.policy.told_after
 
     def _give_up(self, cursor: Cursor, code: ErrorCode, context: dict[str, ContextValue]) -> None:
         """Ends what the cursor reads: a part of its collection's details, or the collection."""
@@ -311,6 +311,7 @@ class Frontier(BaseModel):
             result.outcome = Outcome.SKIPPED
             return
         result.outcome = Outcome.INCOMPLETE if result.pages else Outcome.FAILED
+        self._count_failing_runs(type_key, code, in_details=False)
         self.counts.errors += 1
 
     def ended_with(self, wave: Sequence[Cursor]) -> list[str]:
@@ -367,7 +368,7 @@ class Frontier(BaseModel):
             self.cursors.append(Cursor(type_key=type_key, url="", confirming=True))
         elif self.pending.get(type_key):
             pending = self.pending.pop(type_key)
-            parts = _parts(pending, self.policy.waves_in_flight)
+            parts = parts_of(pending, self.policy.waves_in_flight)
             self.parts[type_key] = parts
             self.cursors += [
                 Cursor(type_key=type_key, url="", detailing=True, part=part, of=parts, left=-(-pending // parts))
@@ -410,7 +411,7 @@ class Frontier(BaseModel):
             self._name_cause(cursor.type_key, one.cause.code, one.cause.context)
         cursor = cursor.model_copy(update={"left": one.left})
         if one.moved:
-            cursor = cursor.model_copy(update={"attempts": 0, "first_failed_at": None, "not_before": None})
+            cursor = cursor.moved()
         if not one.left:
             self._end_part(cursor.type_key)
         elif one.failure is not None:
@@ -419,10 +420,16 @@ class Frontier(BaseModel):
             self.cursors.append(cursor)
 
     def _name_cause(self, type_key: str, code: ErrorCode, context: dict[str, ContextValue]) -> None:
-        """Some details of the collection cannot be read; the first cause is named."""
+        """Some details of the collection cannot be read. The first cause that used up its patience is named, if any."""
+        told = self.results[type_key].context
+        named = told.get("detail_error_code")
         if type_key not in self.incomplete:
             self.incomplete.append(type_key)
-            self.results[type_key].context.update({"detail_error_code": code, **context})
+        elif code not in REMEMBERED_CODES or named in REMEMBERED_CODES:
+            return
+        for name in FAILURE_CONTEXT:
+            told.pop(name, None)
+        told.update({"detail_error_code": code, **context})
 
     def _end_part(self, type_key: str) -> None:
         """One part of the details is done, and with the last of them the collection."""
@@ -434,6 +441,8 @@ class Frontier(BaseModel):
         result.outcome = Outcome.COMPLETE
         if type_key in self.incomplete:
             result.error_code = ErrorCode.DETAIL_INCOMPLETE
+            cause = ErrorCode(str(result.context["detail_error_code"]))
+            self._count_failing_runs(type_key, cause, in_details=True)
             self.counts.errors += 1
 
     def fold_upsert(self, upserted: UpsertItemsResult) -> None:
@@ -492,17 +501,3 @@ class Frontier(BaseModel):
         self.cursors.append(
             Cursor(type_key=cursor.type_key, url=self.plan[cursor.type_key].first_url, restarts=cursor.restarts + 1)
         )
-
-
-def _delay(cursor: Cursor, failure: CursorFailure, random: Random) -> timedelta:
-    """How long to leave the page alone: Retry-After, else exponential backoff with full jitter."""
-    asked = believable(failure.retry_after)
-    return backoff(cursor.attempts, random) if asked is None else asked
-
-
-def _parts(pending: int, waves_in_flight: int) -> int:
-    """Into how many parts so many items are divided: waves of a few items are not worth it."""
-    parts = 1
-    while parts * 2 <= min(MAX_PARTS, waves_in_flight) and pending > parts * ITEMS_OF_A_PART:
-        parts *= 2
-    return parts

@@ -10,6 +10,7 @@ from inventory.outcomes import CollectionResult, Counts, RunStatus
 from inventory.portfolio import PortfolioCounts, TenantChoice, portfolio_hash
 from inventory.selection import Selection
 from workflows.frontier import Frontier
+from workflows.queue import QueuePlace
 
 
 def sync_workflow_id(tenant_id: UUID, selection: Selection) -> str:
@@ -20,20 +21,31 @@ def sync_workflow_id(tenant_id: UUID, selection: Selection) -> str:
 class SyncInput(Message):
     """A selection of one tenant; `frontier` is how far the run has come, where it continues as new.
 
-    With `deep` the details of all items are read, also of those whose list document is unchanged.
+    With `deep` the details of all items are read, also of those whose list document is unchanged. `place` is the run's
+    place in the queue, where it continues as new before it has a slot.
     """
 
     tenant_id: UUID
     selection: Selection
     deep: bool = False
     frontier: Frontier | None = None
+    place: QueuePlace | None = None
 
 
 class CancelRequest(Message):
-    """The cancel signal: who asks, and why. Both are kept in the run record."""
+    """The cancel signal: who asks, and why. Both are kept in the run record.
+
+    A signal goes to a workflow id, which a run keeps when it continues as new and leaves to a later run when it ends.
+    `run_id` is the run that is meant, and any other ignores the signal; None means whichever is under way.
+    """
 
     reason: str | None = None
     requested_by: str | None = None
+    run_id: UUID | None = None
+
+    def is_for(self, run_id: UUID) -> bool:
+        """Whether this run is meant."""
+        return self.run_id in (None, run_id)
 
 
 class SyncProgress(Message):

@@ -115,6 +115,8 @@ class PortfolioWorkflow:
     @workflow.signal
     def cancel(self, request: CancelRequest) -> None:
         """Cancels the runs that it started and ends as `cancelled`; the first request is the one that is recorded."""
+        if not request.is_for(self._run.portfolio_run_id):
+            return
         if self._cancel_request is None:
             self._cancel_request = request
         if self._work is not None:
@@ -295,10 +297,18 @@ class PortfolioWorkflow:
         while self._starts:
             await workflow.wait(self._starts)
             self._reap()
-        ours = [run.workflow_id for run in self._state.following if not run.joined]
+        # By the time that a signal arrives, the workflow id may be that of somebody else's later run.
+        handles: list[tuple[UUID | None, Child | workflow.ExternalWorkflowHandle[SyncWorkflow]]] = [
+            *((_run_id(child), child) for child in self._children.values()),
+            *(
+                (run.run_id, workflow.get_external_workflow_handle_for(SyncWorkflow.run, run.workflow_id))
+                for run in self._state.following
+                if not run.joined
+            ),
+        ]
         signals = [
-            *(child.signal(SyncWorkflow.cancel, request) for child in self._children.values()),
-            *(workflow.get_external_workflow_handle(id_).signal(SyncWorkflow.cancel, request) for id_ in ours),
+            handle.signal(SyncWorkflow.cancel, request.model_copy(update={"run_id": run_id}))
+            for run_id, handle in handles
         ]
         await _settled([asyncio.create_task(signal) for signal in signals])
         while self._children or any(not run.joined for run in self._state.following):

@@ -15,12 +15,10 @@ with workflow.unsafe.imports_passed_through():
 
     from activities.messages import (
         ActivityName,
-        BeginRunResult,
         ConfirmMissing,
         ConfirmMissingResult,
         CursorFailure,
         CursorRequest,
-        DetailShare,
         FetchDetails,
         FetchDetailsResult,
         FetchPages,
@@ -37,10 +35,12 @@ with workflow.unsafe.imports_passed_through():
     from inventory.error_codes import ErrorCode
     from inventory.outcomes import RunStatus, error_codes, run_status
     from workflows import policies, search_attributes
+    from workflows.cursor import Cursor
     from workflows.failures import context_of, error_code_of
-    from workflows.frontier import Cursor, Frontier
+    from workflows.frontier import Frontier
     from workflows.messages import CancelRequest, SyncInput, SyncProgress, SyncResult
     from workflows.policies import ActivityLimits
+    from workflows.queue import Queue
     from workflows.report import details
     from workflows.waiting import uncancellable
 
@@ -72,6 +72,7 @@ class SyncWorkflow:
         self._deep = sync.deep
         self._frontier = sync.frontier or Frontier()
         self._opened = sync.frontier is not None
+        self._queue = Queue(self._run, sync.place, self._activity, self._wait_in_queue)
         self._status = RunStatus.RUNNING if self._opened else RunStatus.QUEUED
         self._waiting_for: str | None = None
         self._cancel_request: CancelRequest | None = None
@@ -98,13 +99,17 @@ class SyncWorkflow:
             return await self._close_broken(error_code_of(error))
         if self._cancel_request is not None:
             return await self._close_cancelled()
+        if not self._opened:
+            workflow.continue_as_new(sync.model_copy(update={"place": self._queue.place}))
         if self._frontier.cursors:
-            workflow.continue_as_new(sync.model_copy(update={"frontier": self._frontier}))
+            workflow.continue_as_new(sync.model_copy(update={"frontier": self._frontier, "place": None}))
         return await self._close(run_status(self._frontier.results.values()))
 
     @workflow.signal
     def cancel(self, request: CancelRequest) -> None:
         """Ends the run as `cancelled`; the first request is the one that is recorded."""
+        if not request.is_for(self._run.run_id):
+            return
         if self._cancel_request is None:
             self._cancel_request = request
         if self._work is not None:
@@ -126,6 +131,8 @@ class SyncWorkflow:
             raise asyncio.CancelledError
         if not self._opened:
             await self._open()
+        if not self._opened:
+            return
         try:
             await self._read_waves()
         # No `finally`: it would also run where a worker lets go of the workflow, and nothing can be awaited there.
@@ -148,25 +155,18 @@ class SyncWorkflow:
         await _settled(self._upserts)
 
     async def _open(self) -> None:
-        """Queues until the run has its slot, as long as that is worth waiting for."""
-        queued_since = workflow.now()
-        while True:
-            begun = await self._activity(
-                ActivityName.BEGIN_RUN, self._run, BeginRunResult, policies.DATABASE, "open the run"
-            )
-            if begun.opening == RunStatus.RUNNING:
-                break
-            if begun.opening == "ended":
-                raise ApplicationError("the record was closed meanwhile", type=ErrorCode.RUN_ABANDONED)
-            if workflow.now() - queued_since >= begun.policy.queue_patience:
-                raise ApplicationError("no slot came free", type=ErrorCode.CONCURRENCY_LIMIT)
-            self._waiting_for = f"{begun.opening}, {begun.ahead} ahead" if begun.ahead else begun.opening
-            self._tell()
-            await workflow.sleep(policies.QUEUE_POLL * (0.5 + workflow.random().random()), summary=begun.opening)
-        self._frontier = Frontier.of(begun.plan, begun.policy)
+        """Queues until the run has its slot. It has none yet where its history is long enough to continue as new."""
+        begun = await self._queue.open()
+        if begun is None:
+            return
+        self._frontier = Frontier.of(begun.plan, begun.policy, begun.unknown)
         self._opened = True
         self._waiting_for = None
         self._set_status(RunStatus.RUNNING)
+
+    def _wait_in_queue(self, waiting_for: str) -> None:
+        self._waiting_for = waiting_for
+        self._tell()
 
     async def _read_waves(self) -> None:
         """Keeps waves in flight: while one is merged, the next is already being fetched."""
@@ -217,31 +217,33 @@ class SyncWorkflow:
 
     async def _wait_for_wave(self, draining: bool) -> None:
         """Until a task in flight ends, or a waiting cursor is due."""
-        due = None if draining else self._frontier.next_due(workflow.now())
+        wait = None if draining else self._frontier.next_wait(workflow.now())
         tasks = [*self._fetches, *self._upserts]
         timeout = None
-        if due is not None and self._frontier.policy.keeps_timers:
-            tasks.append(self._timer_until(due))
-        elif due is not None:
-            timeout = max(0.0, (due - workflow.now()).total_seconds())
+        if wait is not None and self._frontier.policy.keeps_timers:
+            tasks.append(self._timer_until(wait.due, wait.summary))
+        elif wait is not None:
+            timeout = max(0.0, (wait.due - workflow.now()).total_seconds())
         await workflow.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
 
-    def _timer_until(self, due: datetime) -> asyncio.Task[None]:
+    def _timer_until(self, due: datetime, summary: str) -> asyncio.Task[None]:
         """A durable timer until then, or until sooner: the one under way, if it ends in time."""
         if self._timer is not None and not self._timer.done():
             if self._timer_ends <= due:
                 return self._timer
             self._timer.cancel()
         self._timer_ends = due
-        self._timer = asyncio.create_task(workflow.sleep(due - workflow.now(), summary=_patience(due)))
+        self._timer = asyncio.create_task(workflow.sleep(due - workflow.now(), summary=_shortened(summary)))
         return self._timer
 
     async def _wait_for_cursor(self) -> None:
         """Nothing in flight: a durable timer until the first cursor is due, in steps that keep the lease."""
-        due = self._frontier.next_due(workflow.now())
-        if due is None:
+        first = self._frontier.next_wait(workflow.now())
+        if first is None:
             return
-        wait = due - workflow.now()
+        self._waiting_for = first.summary
+        self._tell()
+        wait = first.due - workflow.now()
         if wait > policies.LEASE_RENEWAL:
             renew = RenewLease(tenant_id=self._run.tenant_id, run_id=self._run.run_id)
             await self._activity(
@@ -249,9 +251,10 @@ class SyncWorkflow:
             )
             wait = policies.LEASE_RENEWAL
         if self._frontier.policy.keeps_timers:
-            await workflow.wait([self._timer_until(workflow.now() + wait)])
+            await workflow.wait([self._timer_until(workflow.now() + wait, first.summary)])
         else:
-            await workflow.sleep(max(wait, timedelta(0)), summary=_patience(due))
+            await workflow.sleep(max(wait, timedelta(0)), summary=_shortened(first.summary))
+        self._waiting_for = None
 
     async def _fetch(self, wave: list[Cursor]) -> None:
         """Fetches one wave and hands what it staged to a merge."""
@@ -304,6 +307,7 @@ class SyncWorkflow:
             type_keys=[cursor.type_key for cursor in wave],
             limit=planned.wave_limit,
             graph_patience=self._frontier.policy.graph_patience,
+            told_after=self._frontier.told_after(wave),
         )
         limits = policies.fetch_limits(self._frontier.policy.graph_patience)
         names = "confirm " + ", ".join(request.type_keys)
@@ -330,11 +334,13 @@ class SyncWorkflow:
             run_id=self._run.run_id,
             api_version=self._frontier.plan[wave[0].type_key].api_version,
             wave_token=workflow.uuid4(),
-            shares=[DetailShare(type_key=cursor.type_key, part=cursor.part, of=cursor.of) for cursor in wave],
+            shares=[self._frontier.share(cursor) for cursor in wave],
             limit=self._frontier.detail_limit(wave),
             attempts=self._frontier.policy.cursor_attempts,
             graph_patience=self._frontier.policy.graph_patience,
             batches=self._frontier.policy.detail_batches,
+            malformed_attempts=self._frontier.policy.malformed_attempts,
+            told_after=self._frontier.told_after(wave),
         )
         limits = policies.fetch_limits(self._frontier.policy.graph_patience)
         names = "details of " + ", ".join(cursor.type_key for cursor in wave)
@@ -374,6 +380,7 @@ class SyncWorkflow:
                 for cursor in wave
             ],
             graph_patience=self._frontier.policy.graph_patience,
+            told_after=self._frontier.told_after(wave),
         )
         names = ", ".join(f"{cursor.type_key} p{cursor.page}" for cursor in wave)
         limits = policies.fetch_limits(self._frontier.policy.graph_patience)
@@ -463,6 +470,7 @@ class SyncWorkflow:
 
     def _set_status(self, status: RunStatus, codes: Sequence[ErrorCode] = ()) -> None:
         self._status = status
+        self._waiting_for = None
         workflow.upsert_search_attributes(
             [
                 search_attributes.TENANT_ID.value_set(str(self._run.tenant_id)),
@@ -486,10 +494,6 @@ async def _settled(tasks: Sequence[asyncio.Task[None]]) -> None:
             task.exception()
 
 
-def _patience(due: datetime) -> str:
-    return f"Graph asked for patience until {due:%H:%M:%S}"
-
-
 def _shortened(names: str, limit: int = 200) -> str:
-    """Activity summaries are kept short by the server."""
+    """Summaries are kept short by the server."""
     return names if len(names) <= limit else names[: limit - 1] + "…"

@@ -14,7 +14,7 @@ from inventory.user_errors import UserError
 _SHARED_TABLES = frozenset({"references"})
 """Tables at the top of a file that all of its entries have, beside what each adds."""
 
-_NO_ENTRIES = frozenset({"defaults.toml", "kinds.toml", "severity.toml"})
+_NO_ENTRIES = frozenset({"defaults.toml", "kinds.toml", "permission_ids.toml", "severity.toml"})
 
 
 class UnknownCategoryError(UserError):

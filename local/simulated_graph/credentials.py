@@ -15,11 +15,12 @@ class AssertionExpiredError(ValueError):
 
 
 class Credentials:
-    """A client secret, and the certificates and federated tokens that were registered. Thread-safe."""
+    """The client secrets, and the certificates and federated tokens that were registered. Thread-safe."""
 
     def __init__(self, client_id: str, client_secret: str) -> None:
         self.client_id = client_id
         self.client_secret = client_secret
+        self._secrets = {client_secret}
         self._certificates: dict[str, RSAPublicKey] = {}
         self._federated_tokens: set[str] = set()
         self._lock = Lock()
@@ -40,9 +41,20 @@ class Credentials:
         with self._lock:
             self._federated_tokens.add(token)
 
+    def register_secret(self, secret: str) -> None:
+        """Accept one more client secret beside those that there are."""
+        with self._lock:
+            self._secrets.add(secret)
+
+    def withdraw_secret(self, secret: str) -> None:
+        """Accept this client secret no longer."""
+        with self._lock:
+            self._secrets.discard(secret)
+
     def takes_secret(self, secret: str) -> bool:
-        """Whether this is the client secret."""
-        return hmac.compare_digest(secret.encode(), self.client_secret.encode())
+        """Whether this is one of the client secrets."""
+        with self._lock:
+            return any(hmac.compare_digest(secret.encode(), one.encode()) for one in self._secrets)
 
     def takes_assertion(self, assertion: str, token_endpoint: str) -> bool:
         """Whether the assertion proves the client; raises `AssertionExpiredError` where it is only too late."""

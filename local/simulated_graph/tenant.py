@@ -34,6 +34,8 @@ class SimulatedTenant:
         self.name = name
         self.client_id = credentials.client_id
         self.client_secret = credentials.client_secret
+        self.register_secret = credentials.register_secret
+        self.withdraw_secret = credentials.withdraw_secret
         self.register_certificate = credentials.register_certificate
         self.register_federated_token = credentials.register_federated_token
         self._content = content

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
+
 BROWSER = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), "")
 
 needs_chromium = pytest.mark.skipif(not BROWSER, reason="there is no chromium here; a package manager has it")
@@ -54,7 +56,7 @@ class Chromium:
             [BROWSER, *FLAGS, f"--user-data-dir={profile}", f"--log-net-log={log}", *flags, page.as_uri()],
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=PATIENCE_SECONDS,
         )
         assert done.returncode == 0, done.stderr
         self.complaints += [line for line in done.stderr.splitlines() if ":CONSOLE" in line]

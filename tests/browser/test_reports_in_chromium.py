@@ -15,7 +15,7 @@ from local.simulated_graph import Fault, FaultKind, SimulatedGraph
 from tests.browser.chromium import Chromium, needs_chromium
 from tests.end_to_end.system import SEEDS, System
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600), needs_chromium]
+pytestmark = [pytest.mark.browser, needs_chromium]
 
 TYPES = (
     "deviceConfigurations", "deviceCompliancePolicies", "configurationPolicies", "conditionalAccessPolicies",

@@ -27,17 +27,16 @@ from storage.schema import upgrade
 from tests.chaos.schedule import Event
 from tests.end_to_end.system import System
 from tests.forking import Fork
+from tests.patience import PATIENCE_SECONDS
 from workflows.messages import CancelRequest
 from workflows.sync import SyncWorkflow
 
 AnswerT = TypeVar("AnswerT")
 
-PATIENCE_SECONDS = 40
+GRAPH_PATIENCE_SECONDS = 40
 """More than what a turn at Graph lasts that a dead worker has left behind."""
 
-ATTEMPTS = 5
-RUN_SECONDS = 240
-"""A run takes seconds; one that a worker died under, and its successor, half a minute more each time."""
+GRAPH_ATTEMPTS = 5
 
 
 class Trap:
@@ -92,8 +91,8 @@ class Rig:
             self.system = held.enter_context(System(self.graph, self.temporal, self.database_url, self._folder))
             self.system.environment.update(
                 {
-                    "GRAPH_PATIENCE_SECONDS": str(PATIENCE_SECONDS),
-                    "GRAPH_ATTEMPTS": str(ATTEMPTS),
+                    "GRAPH_PATIENCE_SECONDS": str(GRAPH_PATIENCE_SECONDS),
+                    "GRAPH_ATTEMPTS": str(GRAPH_ATTEMPTS),
                     "RUNS_OVERALL": "100",
                     "RUNS_PER_TENANT": "3",
                     "WORKER_DATABASE_CONNECTIONS": "20",
@@ -131,9 +130,9 @@ class Rig:
 
         async def result() -> None:
             with suppress(WorkflowFailureError):
-                await run.handle.result(rpc_timeout=timedelta(seconds=20))
+                await run.handle.result(rpc_timeout=timedelta(minutes=1))
 
-        async with asyncio.timeout(RUN_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await self.patiently(result)
 
     async def sync(self, tenant: SimulatedTenant, selection: Selection, *, deep: bool = False) -> UUID:

@@ -23,7 +23,6 @@ def test_the_same_seed_makes_the_same_schedule_but_for_the_dates_in_it() -> None
 
 # PostgreSQL is crashed under whatever cursor the test itself has open; that such a one is not closed tells nothing.
 @pytest.mark.filterwarnings("ignore:.*ServerCursor.*:pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.timeout(300)
 def test_nothing_is_lost_doubled_or_falsely_missing(tmp_path: Path) -> None:
     schedules = [Schedule.of(seed, events=0.0) for seed in range(FIRST_SEED, FIRST_SEED + SEEDS)]
     # One of each pair of what can happen to a server, early enough to meet runs under way.

@@ -96,6 +96,7 @@ def test_explain_explains_each_of_a_filter() -> None:
         (("catalog", "--category", "none"), "unknown category 'none'"),
         (("catalog", "--permission", "Nothing.Read.All"), "no collection needs 'Nothing.Read.All'"),
         (("permissions", "--type", "nothing"), "unknown type key 'nothing'"),
+        (("permissions", "--manifest", "--json"), "--manifest is JSON already"),
     ],
 )
 def test_a_mistake_is_answered_in_one_line(arguments: tuple[str, ...], message: str) -> None:
@@ -108,13 +109,33 @@ def test_a_mistake_is_answered_in_one_line(arguments: tuple[str, ...], message: 
 def test_permissions_of_a_selection_are_the_least_and_say_what_for() -> None:
     listed = starter("permissions", "--category", "scripts", "--type", "groups", "--type", "auditEvents", "--json")
     assert listed.objects() == [
-        {"permission": "DeviceManagementApps.Read.All", "type_keys": ["auditEvents"]},
+        {
+            "permission": "DeviceManagementApps.Read.All",
+            "id": "7a6ee1e7-141e-4cec-ae74-d9db155731ff",
+            "type_keys": ["auditEvents"],
+        },
         {
             "permission": "DeviceManagementScripts.Read.All",
+            "id": "c7a5be92-2b3d-4540-8a67-c96dcaae8b43",
             "type_keys": sorted(load_catalog().in_categories(["scripts"])),
         },
-        {"permission": "Group.ReadBasic.All", "type_keys": ["groups"]},
+        {"permission": "Group.ReadBasic.All", "id": "07d67222-3a10-4d3b-9ddc-b8aa43198a00", "type_keys": ["groups"]},
     ]
+
+
+def test_the_manifest_asks_for_the_permissions_of_the_selection() -> None:
+    selection = ("--type", "groups", "--type", "auditEvents")
+    done = starter("permissions", *selection, "--manifest")
+    listed = starter("permissions", *selection, "--json").objects()
+    assert orjson.loads(done.stdout) == {
+        "requiredResourceAccess": [
+            {
+                "resourceAppId": "00000003-0000-0000-c000-000000000000",
+                "resourceAccess": [{"id": one["id"], "type": "Role"} for one in listed],
+            }
+        ]
+    }
+    assert (done.code, done.stderr) == (0, "")
 
 
 def test_permissions_without_a_selection_are_those_of_all() -> None:

@@ -35,9 +35,7 @@ def check(graph: SimulatedGraph, tmp_path: Path) -> Check:
     }
 
     def run(*arguments: str) -> Finished:
-        return starter(
-            "check", graph.tenants[0].name, *arguments, environment=environment, folder=tmp_path, timeout_seconds=120
-        )
+        return starter("check", graph.tenants[0].name, *arguments, environment=environment, folder=tmp_path)
 
     return run
 

@@ -15,6 +15,7 @@ from commands.task_queue import read_rates, same_rate, set_rates
 from connections import UnreachableError
 from local.temporal import EmbeddedTemporal
 from tests.end_to_end.system import System
+from tests.patience import PATIENCE
 
 FIELDS = [
     "task_queue",
@@ -79,7 +80,7 @@ def test_limits_are_shown_applied_and_taken_away(system: System) -> None:
     assert (shown["applied"], shown["in_step"], shown["partitions"]) == (False, False, 1)
     assert shown["task_queue"] == system.environment["TEMPORAL_TASK_QUEUE"]
     assert (shown["runs_per_tenant"], shown["runs_overall"], shown["waves_in_flight"]) == (7, 20, 8)
-    assert (shown["worker_activities"], shown["worker_database_connections"]) == (20, 10)
+    assert (shown["worker_activities"], shown["worker_database_connections"]) == (20, 20)
     assert shown["activities_per_second"] == {**dict.fromkeys(RATE_FIELDS), "configured": 30}
 
     (applied,) = system.starter("limits", "--apply", "--json", **configured).objects()
@@ -112,7 +113,9 @@ def test_people_are_told_of_a_difference_and_what_to_do(system: System) -> None:
 
 async def test_an_old_server_is_said_to_be_too_old() -> None:
     program = Path(sysconfig.get_path("scripts")) / "temporal-test-server"
-    async with await WorkflowEnvironment.start_time_skipping(test_server_existing_path=str(program)) as old:
+    async with await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=str(program), test_server_startup_timeout=PATIENCE
+    ) as old:
         with pytest.raises(UnreachableError, match=r"too old to limit a task queue; use server 1\.29 or newer"):
             await set_rates(old.client, "any", overall=1, per_tenant=None, identity="me", reason="a test")
         with pytest.raises(UnreachableError, match="too old to tell the limits of its task queues"):

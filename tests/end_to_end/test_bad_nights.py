@@ -25,6 +25,7 @@ from local.temporal import EmbeddedTemporal
 from storage import queries
 from tests.chaos.rig import Rig, selection_of
 from tests.end_to_end.system import SEEDS
+from tests.patience import GRAPH_ATTEMPTS, GRAPH_PATIENCE_SECONDS, until_async
 from workflows.sweep import SweepWorkflow
 
 DEVICE_CONFIGURATIONS = "deviceManagement/deviceConfigurations"
@@ -40,7 +41,14 @@ PEAK_MIB = 600
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     folder = tmp_path_factory.mktemp("rig")
-    with Rig(folder, tenants=40, seed=next(SEEDS), GRAPH_PATIENCE_SECONDS="7200", RUNS_OVERALL="25") as rig:
+    with Rig(
+        folder,
+        tenants=40,
+        seed=next(SEEDS),
+        GRAPH_PATIENCE_SECONDS=GRAPH_PATIENCE_SECONDS,
+        GRAPH_ATTEMPTS=GRAPH_ATTEMPTS,
+        RUNS_OVERALL="25",
+    ) as rig:
         yield rig
 
 
@@ -79,14 +87,7 @@ async def record_of(rig: Rig, run_id: UUID) -> RunRecord:
     return record
 
 
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(60):
-        while not await condition():  # noqa: ASYNC110 - what is waited for is in another process
-            await asyncio.sleep(0.1)
-
-
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("deep", [False, True], ids=["listing", "details"])
 def test_a_killed_worker_costs_at_most_a_wave_for_each_in_flight(
     rig: Rig, tenants: Iterator[SimulatedTenant], deep: bool
@@ -106,7 +107,7 @@ def test_a_killed_worker_costs_at_most_a_wave_for_each_in_flight(
         async def reads() -> bool:
             return len(rig.graph.requests(Kind.INNER)) > killed_after
 
-        await until(reads)
+        await until_async(reads)
         for worker in list(rig.workers):
             rig.system.kill(worker)
         rig.survive()
@@ -121,7 +122,6 @@ def test_a_killed_worker_costs_at_most_a_wave_for_each_in_flight(
     played(rig, play)
 
 
-@pytest.mark.timeout(180)
 def test_a_tenant_that_throttles_for_an_hour_is_not_felt_by_twenty_others(
     rig: Rig, tenants: Iterator[SimulatedTenant]
 ) -> None:
@@ -135,7 +135,7 @@ def test_a_tenant_that_throttles_for_an_hour_is_not_felt_by_twenty_others(
         async def has_been_told() -> bool:
             return bool(rig.graph.requests(Kind.INNER, slow.id))
 
-        await until(has_been_told)
+        await until_async(has_been_told)
         runs = await asyncio.gather(*(rig.sync(tenant, selection) for tenant in others))
         records = [await record_of(rig, run_id) for run_id in runs]
         assert {record.status for record in records} == {RunStatus.SUCCESS}
@@ -152,7 +152,6 @@ def test_a_tenant_that_throttles_for_an_hour_is_not_felt_by_twenty_others(
     played(rig, play)
 
 
-@pytest.mark.timeout(180)
 def test_conditional_access_is_asked_once_a_second_by_all_runs_and_workers_together(
     rig: Rig, tenants: Iterator[SimulatedTenant]
 ) -> None:
@@ -174,7 +173,6 @@ def test_conditional_access_is_asked_once_a_second_by_all_runs_and_workers_toget
     played(rig, play)
 
 
-@pytest.mark.timeout(180)
 def test_a_small_budget_is_kept_to_and_the_run_succeeds(rig: Rig, tenants: Iterator[SimulatedTenant]) -> None:
     tenant = next(tenants)
     rig.graph.budgets.set({"device-configuration": Budget(3, 2.0)})
@@ -189,7 +187,6 @@ def test_a_small_budget_is_kept_to_and_the_run_succeeds(rig: Rig, tenants: Itera
     played(rig, play)
 
 
-@pytest.mark.timeout(180)
 def test_what_slips_between_pages_is_found_and_what_is_gone_is_confirmed(
     rig: Rig, tenants: Iterator[SimulatedTenant]
 ) -> None:
@@ -216,7 +213,6 @@ def test_what_slips_between_pages_is_found_and_what_is_gone_is_confirmed(
     played(rig, play)
 
 
-@pytest.mark.timeout(180)
 def test_a_get_by_id_that_fails_leaves_its_collection_in_doubt(rig: Rig, tenants: Iterator[SimulatedTenant]) -> None:
     selection = selection_of("deviceConfigurations", "groups")
     tenant = next(tenants)
@@ -238,7 +234,6 @@ def test_a_get_by_id_that_fails_leaves_its_collection_in_doubt(rig: Rig, tenants
     played(rig, play)
 
 
-@pytest.mark.timeout(180)
 def test_the_sweep_closes_what_was_terminated_and_leaves_what_only_waits(
     rig: Rig, tenants: Iterator[SimulatedTenant]
 ) -> None:
@@ -253,7 +248,7 @@ def test_the_sweep_closes_what_was_terminated_and_leaves_what_only_waits(
         async def both_read() -> bool:
             return all(rig.graph.requests(Kind.INNER, tenant.id) for tenant in (dead, alive))
 
-        await until(both_read)
+        await until_async(both_read)
         await rig.client.get_workflow_handle(runs[0].workflow_id).terminate("gone")
 
         async def sweep() -> SweepResult:
@@ -272,8 +267,8 @@ def test_the_sweep_closes_what_was_terminated_and_leaves_what_only_waits(
             return await sweep() == SweepResult(expired=1, closed=0)
 
         # Either may have renewed its lease between being expired and being looked at.
-        await until(closes_the_dead)
-        await until(leaves_the_waiting)
+        await until_async(closes_the_dead)
+        await until_async(leaves_the_waiting)
         closed = await record_of(rig, runs[0].run_id)
         assert (closed.status, closed.error_codes) == (RunStatus.FAILED, ["run_abandoned"])
         assert (await record_of(rig, runs[1].run_id)).status is RunStatus.RUNNING
@@ -290,7 +285,6 @@ def _peak_memory_mib(pid: int) -> int:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
-@pytest.mark.timeout(240)
 def test_a_workers_memory_stays_bounded_whatever_the_size_of_documents(tmp_path: Path) -> None:
     huge, fifteen_kilobytes = "x" * 20_000_000, "y" * 15_000
     with Rig(tmp_path, tenants=4, seed=next(SEEDS), workers=1, page_size=1000) as rig:

@@ -235,7 +235,6 @@ async def test_the_change_feed_is_the_list_of_edits(system: System, temporal: Em
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", [2, 3])
 async def test_a_history_of_hundreds_of_edits_is_told_edit_by_edit(
     system: System, temporal: EmbeddedTemporal, seed: int

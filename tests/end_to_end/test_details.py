@@ -51,7 +51,6 @@ def detail_requests(graph: SimulatedGraph) -> dict[str, int]:
 
 
 @needs_graph_data
-@pytest.mark.timeout(180)
 def test_a_run_of_everything_reads_every_endpoint_of_the_reference(graph: SimulatedGraph, detailed: System) -> None:
     opt_in = sorted({CATALOG.collections[key].category for key in CATALOG.collections.keys() - CATALOG.everything()})
     selection = ["--all", *(argument for name in opt_in for argument in ("--category", name))]

@@ -9,6 +9,7 @@ from local.processes import free_port
 from local.simulated_graph import SimulatedGraph
 from local.temporal import EmbeddedTemporal
 from tests.end_to_end.system import SEEDS, Finished, System
+from tests.patience import PATIENCE_SECONDS
 
 SECRET = "hunter2-hunter2"
 
@@ -66,7 +67,9 @@ def test_a_selection_of_nothing(system: System) -> None:
 )
 def test_an_unreachable_database(system: System, command: list[str]) -> None:
     url = f"postgresql://user:{SECRET}@127.0.0.1:{free_port()}/db"
-    assert_one_line(system.starter(*command, DATABASE_URL=url), 1, "PostgreSQL cannot be reached", "DATABASE_URL")
+    assert_one_line(
+        system.starter(*command, DATABASE_URL=url), 1, "nothing listens at the host and port of DATABASE_URL"
+    )
 
 
 def test_a_database_that_was_not_upgraded(system: System, empty_database_url: str) -> None:
@@ -168,5 +171,5 @@ def test_no_worker_is_said_while_following(system: System) -> None:
         if "no worker is polling" in line:
             break
     system.start_worker()
-    follower.communicate(timeout=60)
+    follower.communicate(timeout=PATIENCE_SECONDS)
     assert follower.returncode == 0

@@ -127,7 +127,7 @@ def test_a_running_run_shows_its_counts(system: System, graph: SimulatedGraph) -
         assert listed["status"] in ("queued", "running")
         return bool(listed["counts"]["created"] == groups)
 
-    worker.wait_until(merged, PATIENCE_SECONDS)
+    worker.wait_until(merged)
     shown = system.starter("run", run_id, "--json")
     assert "the counts are the workflow's own" in shown.stderr
     assert shown.run().counts.requests >= 2

@@ -21,11 +21,12 @@ from inventory.outcomes import RunStatus
 from inventory.portfolio import PortfolioRecord
 from inventory.records import RunRecord
 from inventory.selection import Selection
-from local.simulated_graph import Kind, SimulatedGraph
+from local.simulated_graph import Answer, GraphRequest, Kind, SimulatedGraph
 from local.temporal import EmbeddedTemporal
 from tests.chaos.invariants import inventory_equals_tenant, records_are_sound, versions_are_sound
 from tests.end_to_end.system import SEEDS, System
 from tests.forking import Fork
+from tests.patience import PATIENCE_SECONDS
 from workflows.messages import sync_workflow_id
 
 TENANTS = 16
@@ -121,7 +122,6 @@ def tenants_begun(system: System) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 async def test_workers_die_and_come_in_the_middle_of_a_portfolio(
     slow_system: System, temporal: EmbeddedTemporal
 ) -> None:
@@ -129,6 +129,14 @@ async def test_workers_die_and_come_in_the_middle_of_a_portfolio(
     client = await connect_temporal({"target_host": temporal.address})
     workers = [system.start_worker() for _ in range(WORKERS)]
     types = [argument for type_key in SELECTION.type_keys for argument in ("--type", type_key)]
+    first_half = {tenant.id for tenant in graph.tenants[: TENANTS // 2]}
+
+    def hold(request: GraphRequest) -> Answer | None:
+        held = request.kind is Kind.INNER and request.tenant_id not in first_half
+        return Answer(503, b"{}", {"retry-after": "1"}) if held else None
+
+    # There is work left when the new workers are there, whatever they take to come up.
+    graph.before_answer = hold
     follower = system.popen("portfolio", "sync", "--all-tenants", *types, "--at-once", str(AT_ONCE), "--json")
     # More tenants than are synced at once: some runs have ended by now, and many have not begun.
     workers[0].wait_until(lambda: tenants_begun(system) > AT_ONCE)
@@ -137,8 +145,9 @@ async def test_workers_die_and_come_in_the_middle_of_a_portfolio(
     for worker in killed:
         system.kill(worker)
     added = [system.start_worker() for _ in range(KILLED)]
+    graph.before_answer = None
     assert follower.poll() is None, "they came in the middle of it"
-    stdout, stderr = await asyncio.to_thread(follower.communicate, timeout=200)
+    stdout, stderr = await asyncio.to_thread(follower.communicate, timeout=PATIENCE_SECONDS)
     assert follower.returncode == 0, stderr
 
     record = PortfolioRecord.model_validate_json(stdout)

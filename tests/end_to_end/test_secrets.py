@@ -23,6 +23,7 @@ from local.simulated_graph import Fault, FaultKind, SimulatedGraph
 from local.temporal import EmbeddedTemporal
 from tests.conftest import GRAPH_DATA
 from tests.end_to_end.system import SEEDS, System
+from tests.patience import PATIENCE_SECONDS
 from tests.readable_history import readable
 from tests.served import listed, whole
 from workflows.messages import SyncInput, sync_workflow_id
@@ -303,7 +304,6 @@ def served_script_bodies(system: System) -> set[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 async def test_no_secret_is_kept_said_or_logged(system: System, temporal: EmbeddedTemporal, database_url: str) -> None:
     system.environment["HIDE_SCRIPT_BODIES"] = "true"
     secrets = Planted(system, PLANTS, lambda kind: f"{MARK}{kind}")
@@ -346,7 +346,6 @@ async def test_no_secret_is_kept_said_or_logged(system: System, temporal: Embedd
         assert not shows(text, SCRIPT_MARK), text
 
 
-@pytest.mark.timeout(120)
 def test_what_waits_for_the_rest_of_its_details_shows_no_secret(
     graph: SimulatedGraph, temporal: EmbeddedTemporal, database_url: str, tmp_path: Path
 ) -> None:
@@ -364,7 +363,7 @@ def test_what_waits_for_the_rest_of_its_details_shows_no_secret(
         worker.wait_until(answers_wait)
         stored = list(everything_stored(database_url))
         graph.faults.clear()
-        following.communicate(timeout=60)
+        following.communicate(timeout=PATIENCE_SECONDS)
         assert following.returncode == 0
     assert any(b"configurationFileContent" in text for text in stored), "the answers are readable"
     for text in stored:
@@ -384,7 +383,6 @@ def secret_setting(token: str) -> Document:
     }
 
 
-@pytest.mark.timeout(300)
 async def test_script_bodies_are_kept_whole_unless_they_are_to_be_hidden(
     system: System, temporal: EmbeddedTemporal, database_url: str
 ) -> None:

@@ -15,6 +15,7 @@ from local.simulated_graph import Answer, GraphRequest, Kind
 from local.temporal import EmbeddedTemporal, temporal_program
 from tests.end_to_end.system import System
 from tests.forking import Fork
+from tests.patience import PATIENCE_SECONDS
 
 
 class Deployment:
@@ -23,7 +24,6 @@ class Deployment:
     def __init__(self, system: System, temporal: EmbeddedTemporal) -> None:
         self.system = system
         self.name = f"test-{uuid4()}"
-        self.followers: list[subprocess.Popen[str]] = []
         self._temporal = temporal
 
     def start(self, build_id: str) -> Fork:
@@ -35,8 +35,7 @@ class Deployment:
 
     def follow(self, tenant: str) -> "subprocess.Popen[str]":
         """Starts a run and the command that follows it."""
-        self.followers.append(self.system.popen("sync", tenant, "--type", "groups", "--json"))
-        return self.followers[-1]
+        return self.system.popen("sync", tenant, "--type", "groups", "--json")
 
     def make_current(self, build_id: str, worker: Fork) -> None:
         """As soon as Temporal has seen the version poll the task queue that the version before it polls."""
@@ -51,21 +50,16 @@ class Deployment:
                 *arguments,
             ],
             capture_output=True,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
         )
         return done.returncode == 0
 
 
 @pytest.fixture
 def deployment(system: System, temporal: EmbeddedTemporal) -> Iterator[Deployment]:
-    # A held run asks again and again until it is let go.
-    system.environment["GRAPH_PATIENCE_SECONDS"] = "3600"
     deployment = Deployment(system, temporal)
     yield deployment
     system.graph.before_answer = None
-    for follower in deployment.followers:
-        follower.kill()
-        follower.communicate()
 
 
 async def version_of(client: Client, record: RunRecord) -> tuple[int, str]:
@@ -98,7 +92,7 @@ async def test_a_run_stays_on_its_version_and_the_next_goes_to_the_current_one(
     other = system.starter("sync", other_tenant.name, "--type", "groups", "--json").run()
     assert follower.poll() is None, "the first run is still under way"
     system.graph.before_answer = None
-    stdout, stderr = follower.communicate(timeout=60)
+    stdout, stderr = follower.communicate(timeout=PATIENCE_SECONDS)
     assert follower.returncode == 0, stderr
     held = RunRecord.model_validate_json(stdout)
     assert held.status is other.status is RunStatus.SUCCESS
@@ -122,7 +116,7 @@ def test_a_version_that_is_not_current_gets_no_run_and_the_starter_says_so(deplo
     told = next(line for line in follower.stderr if "none of their versions is current" in line)
     assert f"set-current-version --deployment-name {deployment.name} --build-id 1" in told
     deployment.make_current("1", worker)
-    stdout, stderr = follower.communicate(timeout=60)
+    stdout, stderr = follower.communicate(timeout=PATIENCE_SECONDS)
     assert follower.returncode == 0, stderr
     assert RunRecord.model_validate_json(stdout).status is RunStatus.SUCCESS
 

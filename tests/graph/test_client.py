@@ -1,19 +1,25 @@
 """Tokens by MSAL and batches over HTTPS, against the simulated Graph."""
 
+import asyncio
 import base64
 import json
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import certifi
+import msal
 import pytest
 import trustme
 
-from graph.client import BATCH_LIMIT, GraphClient, GraphGet, parse
+from graph import tokens
+from graph.client import BATCH_LIMIT, LARGE_BYTES, GraphClient, GraphGet, parse
+from graph.credentials import CredentialError
 from graph.errors import GraphRequestError
 from graph.links import UntrustedLinkError
 from graph.tenants import TenantConfig
@@ -22,7 +28,10 @@ from graph.trust import TrustError, ssl_context
 from inventory.canonical import Canonicalizer, TooDeepError
 from inventory.error_codes import ErrorCode
 from local.processes import free_port
-from local.simulated_graph import Answer, GraphRequest, Kind, SimulatedGraph
+from local.simulated_graph import Answer, Fault, FaultKind, GraphRequest, Kind, SimulatedGraph
+
+HANGING = 33
+"""More than the threads of any event loop's own executor."""
 
 
 @pytest.fixture(scope="module")
@@ -240,6 +249,67 @@ async def test_a_batch_has_1_to_20_requests(client: GraphClient, tenant: TenantC
         await client.read_batch(tenant, "v1.0", [GraphGet(str(number), "/groups") for number in range(count)])
 
 
+async def test_authorities_that_hang_for_many_tenants_hold_up_no_other(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tokens, "TIMEOUT_SECONDS", 3600)
+    with SimulatedGraph(tenants=HANGING + 1, items_per_collection=1) as graph:
+        monkeypatch.setenv("TEST_SECRET", graph.tenants[0].client_secret)
+        other, *hanging = (tenant_of(graph, id=one.id, client_id=one.client_id, name=one.name) for one in graph.tenants)
+        for tenant in hanging:
+            graph.faults.add(Fault(FaultKind.SLOW_FIRST_BYTE, path=str(tenant.id), seconds=3600))
+        source = TokenSource(ssl_context(graph.ca_file), authority_url=graph.authority_url)
+        waiting = [asyncio.create_task(source.token(tenant)) for tenant in hanging]
+        await asyncio.sleep(0)
+        async with asyncio.timeout(120):
+            assert await source.token(other)
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
+
+
+async def test_a_credential_that_is_gone_leaves_the_last_valid_one(graph: SimulatedGraph, tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_text(graph.tenants[0].client_secret)
+    tenant = tenant_of(graph, client_secret_file=path)
+    source = TokenSource(ssl_context(graph.ca_file), authority_url=graph.authority_url)
+    first = await source.token(tenant)
+    path.unlink()
+    second = await source.token(tenant, refused=first)
+    assert first != second
+    path.write_text("hunter2-hunter2")
+    with pytest.raises(AuthFailedError, match="the client secret is wrong"):
+        await source.token(tenant, refused=second)
+    path.write_text(graph.tenants[0].client_secret)
+    assert await source.token(tenant, refused=second) not in (first, second)
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_clock_that_is_set_back_or_forward_costs_no_token(
+    client: GraphClient, tenant: TenantConfig, graph: SimulatedGraph, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    await client.read_batch(tenant, "v1.0", GROUPS)
+    real = time.time
+    for module in (msal.application, msal.token_cache):
+        monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: real() + hours * 3600, sleep=time.sleep))
+    await client.read_batch(tenant, "v1.0", GROUPS)
+    assert len([one for one in graph.requests(Kind.TOKEN) if one.method == "POST"]) == 1
+    # What Graph does not take any more is renewed, though the clock says that it still lasts.
+    graph.faults.add(Fault(FaultKind.UNAUTHORIZED_EXPIRED, count=1))
+    answers = await client.read_batch(tenant, "v1.0", GROUPS)
+    assert answers["groups"].status == 200
+
+
+async def test_an_assertion_at_a_wrong_time_is_tried_again(graph: SimulatedGraph, tenant: TenantConfig) -> None:
+    refusal = {"error": "invalid_client", "error_description": "AADSTS700024: not valid", "error_codes": [700024]}
+    graph.before_answer = lambda request: (
+        Answer.of(401, refusal) if request.kind is Kind.TOKEN and request.method == "POST" else None
+    )
+    with pytest.raises(AuthFailedError, match="check the machine's clock") as failed:
+        await TokenSource(ssl_context(graph.ca_file), authority_url=graph.authority_url).token(tenant)
+    assert failed.value.retryable
+
+
 async def test_a_secret_comes_from_a_file(graph: SimulatedGraph, client: GraphClient, tmp_path: Path) -> None:
     path = tmp_path / "secret"
     path.write_text(graph.tenants[0].client_secret + "\n")
@@ -302,9 +372,10 @@ async def test_no_token_says_why_and_repeats_no_secret(
 async def test_a_credential_that_is_not_there_says_so(
     graph: SimulatedGraph, client: GraphClient, tmp_path: Path
 ) -> None:
-    with pytest.raises(AuthFailedError, match="environment variable TEST_NOTHING is not set"):
+    with pytest.raises(CredentialError, match="environment variable TEST_NOTHING is not set") as failed:
         await client.read_batch(tenant_of(graph, client_secret_env="TEST_NOTHING"), "v1.0", GROUPS)
-    with pytest.raises(AuthFailedError, match="cannot be read"):
+    assert (failed.value.code, failed.value.retryable) == (ErrorCode.CONFIGURATION_INVALID, True)
+    with pytest.raises(CredentialError, match="cannot be read by the worker: No such file"):
         await client.read_batch(tenant_of(graph, client_secret_file=tmp_path / "none"), "v1.0", GROUPS)
 
 
@@ -374,3 +445,22 @@ async def test_a_managed_identity_needs_no_secret(
         server.shutdown()
     assert answers["groups"].status == 200
     assert "resource=https%3A%2F%2Fgraph.microsoft.com" in asked[0]
+
+
+async def test_one_large_answer_at_a_time_holds_for_all_who_read(
+    client: GraphClient, tenant: TenantConfig, graph: SimulatedGraph
+) -> None:
+    body = json.dumps({"responses": [{"id": "0", "status": 200, "body": "x" * (LARGE_BYTES + 1)}]}).encode()
+    graph.before_answer = lambda request: Answer(200, body, {}) if request.kind is Kind.BATCH else None
+    async with client.admission() as first:
+        await client.read_batch(tenant, "v1.0", GROUPS, first)
+        waiting = [asyncio.create_task(client.read_batch(tenant, "v1.0", GROUPS))]
+        async with client.admission() as second:
+            waiting.append(asyncio.create_task(client.read_batch(tenant, "v1.0", GROUPS, second)))
+            async with asyncio.timeout(120):
+                while len(client._large_answer._waiters or ()) < len(waiting):
+                    assert not any(task.done() for task in waiting)
+                    await asyncio.sleep(0.01)
+                first.end()
+                await waiting[0]
+                assert (await waiting[1])["groups"].status == 200

@@ -1,3 +1,4 @@
+import codecs
 from pathlib import Path
 from uuid import UUID
 
@@ -28,6 +29,20 @@ def load(tmp_path: Path, content: str) -> Tenants:
 def test_each_kind_of_credential_is_taken(tmp_path: Path, credential: str) -> None:
     (tenant,) = load(tmp_path, ENTRY + credential)
     assert (tenant.id, tenant.name, tenant.cloud) == (ID, "Contoso", Cloud.PUBLIC)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "tenants.toml"
+    path.write_bytes(codecs.BOM_UTF8 + (ENTRY + "managed_identity = true\r\n").encode())
+    (tenant,) = load_tenants(path)
+    assert tenant.name == "Contoso"
+
+
+def test_a_file_that_is_not_utf_8_says_how_to_save_it(tmp_path: Path) -> None:
+    path = tmp_path / "tenants.toml"
+    path.write_bytes((ENTRY + "managed_identity = true").encode("utf-16"))
+    with pytest.raises(TenantsFileError, match=r"tenants\.toml: is not UTF-8; save it as UTF-8$"):
+        load_tenants(path)
 
 
 def test_defaults_serve_the_one_app_of_a_provider(tmp_path: Path) -> None:

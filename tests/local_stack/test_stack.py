@@ -5,8 +5,7 @@ import signal
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,15 +17,9 @@ import pytest
 from local.postgres import EmbeddedPostgres
 from local.processes import Child, PartError, free_port
 from local.state import State
+from tests.patience import PATIENCE_SECONDS, until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
 
 
 def alive(pid: int) -> bool:
@@ -73,7 +66,7 @@ def starter(state: State, *arguments: str) -> "subprocess.CompletedProcess[str]"
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
-        timeout=110,
+        timeout=PATIENCE_SECONDS,
     )
 
 
@@ -158,8 +151,8 @@ def test_nothing_outlives_the_supervisor_or_its_starter(state: State, how: str) 
             supervisor.stdin.close()
         else:
             supervisor.send_signal(getattr(signal, how))
-        supervisor.wait(60)
-        wait_until(lambda: not any(alive(child) for child in children), f"{how} leaves processes behind")
+        supervisor.wait(PATIENCE_SECONDS)
+        until(lambda: not any(alive(child) for child in children), f"{how} leaves processes behind")
     assert state.running() is None
     if how != "SIGKILL":
         assert not state.stack_file.exists()
@@ -174,7 +167,7 @@ def test_a_part_that_dies_is_reported_and_the_rest_stops(state: State) -> None:
         assert supervisor.stdout is not None
         last_words = orjson.loads(supervisor.stdout.readline())
     assert "the worker ended with status -9" in last_words["failed"]
-    wait_until(lambda: not any(alive(child) for child in children), "parts are left behind")
+    until(lambda: not any(alive(child) for child in children), "parts are left behind")
 
 
 def test_postgresql_keeps_its_data_through_a_kill(folder: Path) -> None:
@@ -183,7 +176,7 @@ def test_postgresql_keeps_its_data_through_a_kill(folder: Path) -> None:
         with psycopg.connect(url) as connection:
             connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
         os.kill(server.child.pid, signal.SIGKILL)
-        wait_until(lambda: not server.child.running(), "killed")
+        until(lambda: not server.child.running(), "killed")
     port = free_port()
     with EmbeddedPostgres(folder / "postgres", port=port) as server:
         assert f":{port}/" in server.url

@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from local.simulated_graph import SimulatedGraph, SimulatedTenant
+from tests.patience import PATIENCE_SECONDS
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "graph-data"
 
@@ -60,7 +61,8 @@ def connect() -> Iterator[Connect]:
     ) -> httpx.Client:
         tenant = tenant or graph.tenants[0]
         headers = {"Authorization": f"Bearer {tenant.token()}"} if signed_in else {}
-        clients.append(httpx.Client(verify=trusting(graph.ca_file), base_url=graph.base_url, headers=headers))
+        context = trusting(graph.ca_file)
+        clients.append(httpx.Client(verify=context, base_url=graph.base_url, headers=headers, timeout=PATIENCE_SECONDS))
         return clients[-1]
 
     yield connected

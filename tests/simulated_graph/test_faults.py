@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from local.simulated_graph import Fault, FaultKind, Kind, SimulatedGraph, SimulatedTenant
+from tests.patience import PATIENCE_SECONDS
 from tests.simulated_graph.conftest import Connect, trusting
 
 GROUPS = "/beta/groups?$top=2"
@@ -36,7 +37,7 @@ def sign_in(graph: SimulatedGraph, tenant: SimulatedTenant, **form: str) -> http
         **form,
     }
     address = f"{graph.authority_url}/{tenant.id}/oauth2/v2.0/token"
-    return httpx.post(address, data=asked, verify=trusting(graph.ca_file))
+    return httpx.post(address, data=asked, verify=trusting(graph.ca_file), timeout=PATIENCE_SECONDS)
 
 
 STATUSES = [

@@ -14,6 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
+
 CHECKOUT = Path(__file__).parents[2]
 CATALOG = "deviceManagement/configurationPolicies"
 
@@ -33,7 +35,7 @@ def process(state: Path, *options: str) -> Iterator[tuple[dict[str, Any], subpro
 
 def client_of(ready: dict[str, Any], **headers: str) -> httpx.Client:
     context = ssl.create_default_context(cafile=ready["ca_file"])
-    return httpx.Client(verify=context, base_url=ready["base_url"], headers=headers)
+    return httpx.Client(verify=context, base_url=ready["base_url"], headers=headers, timeout=PATIENCE_SECONDS)
 
 
 @contextmanager
@@ -114,7 +116,7 @@ def test_stops_cleanly_and_keeps_its_ca(tmp_path: Path, stop: signal.Signals) ->
     with process(tmp_path) as (ready, running), signed_in(ready) as client:
         first = client.get(f"/beta/{CATALOG}").json()["value"]
         running.send_signal(stop)
-        assert running.wait(timeout=10) == 0
+        assert running.wait(timeout=PATIENCE_SECONDS) == 0
     trusted = Path(ready["ca_file"]).read_bytes()
     with process(tmp_path) as (again, _), signed_in(again) as client:
         assert again["tenants"] == ready["tenants"]

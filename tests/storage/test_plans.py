@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from sqlalchemy import TextClause, text
+from sqlalchemy import TextClause, make_url, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from benchmarks.growth import ITEM_TYPES, SLOTS, fill, observation
@@ -20,8 +20,11 @@ from inventory.reading import ReadingRules
 from inventory.selection import Selection
 from local.postgres import EmbeddedPostgres
 from storage import auditing, changes, confirming, dependencies, documents, merging, queries, references, runs, staging
+from storage.access import PROBE, Access
 from storage.database import Database
+from storage.roles import ROLES, script
 from storage.schema import upgrade
+from tests.conftest import make_login, url_of
 from tests.storage.support import AUDITED_AT
 
 MINE, THEIRS = UUID(int=1), UUID(int=2)
@@ -109,7 +112,7 @@ def explained(monkeypatch: pytest.MonkeyPatch) -> Explained:
     found = Explained()
 
     async def execute(session: AsyncSession, statement: Any, parameters: Any = None, **options: Any) -> Any:
-        if "set_config" not in statement.text:
+        if statement is not PROBE and "set_config" not in statement.text:
             await found.add(session, statement, parameters or {})
         return await _execute(session, statement, parameters, **options)
 
@@ -123,10 +126,14 @@ def explained(monkeypatch: pytest.MonkeyPatch) -> Explained:
 
 
 @pytest.fixture(scope="module")
-def filled_url(postgres: EmbeddedPostgres) -> Iterator[str]:
+def filled_url(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[str]:  # the roles are there
     name = f"plans_{uuid4().hex}"
-    url = postgres.create_database(name)
-    upgrade(url)
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        make_login(connection, name)
+        connection.execute(script([name]).encode())
+        connection.execute(f"CREATE DATABASE {name} OWNER {name}".encode())
+    assert upgrade(url_of(postgres, name, name)).roles == ROLES
+    url = url_of(postgres, name)
     for tenant_id in (MINE, THEIRS):
         fill(url, ITEMS, tenant_id)
     with psycopg.connect(url, autocommit=True) as connection:
@@ -134,14 +141,18 @@ def filled_url(postgres: EmbeddedPostgres) -> Iterator[str]:
             connection.execute(statement)
         connection.execute(_FILL_AUDIT_LOG, {"at": AUDITED_AT})
         connection.execute("VACUUM (ANALYZE)")
-    yield url
+    yield url_of(postgres, name, name)
     with psycopg.connect(postgres.url, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
-@pytest.fixture
-async def filled(filled_url: str) -> AsyncIterator[Database]:
+@pytest.fixture(params=["two roles", "one role"])
+async def filled(filled_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
     database = Database(filled_url, pool_size=1)
+    if request.param == "one role":
+        owner = make_url(filled_url).username
+        assert owner is not None
+        database._access = Access(owner, owner)  # policies are those of a database without roles
     yield database
     await database.close()
 

@@ -14,6 +14,7 @@ from inventory.reading import NOBODY, ReadingRules
 from storage import dependencies, merging, references, staging, versions
 from storage.database import Database
 from storage.dependencies import Edge
+from tests.patience import until_async
 from tests.storage.support import begin, end, land, listed, observation, sync
 
 TENANT = uuid4()
@@ -276,12 +277,12 @@ async def test_what_includes_nobody_is_kept_apart_from_what_is_referred_to(datab
 async def _until_a_transaction_waits(database_url: str) -> None:
     """Until one waits for a lock of another."""
     statement = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    async with (
-        asyncio.timeout(30),
-        await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection,
-    ):
-        while await (await connection.execute(statement)).fetchone() == (0,):
-            pass
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+
+        async def waits() -> bool:
+            return await (await connection.execute(statement)).fetchone() != (0,)
+
+        await until_async(waits)
 
 
 def test_a_reference_of_an_unknown_role_is_refused(database_url: str) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from storage import merging, staging, versions
 from storage.database import Database
+from tests.patience import until_async
 from tests.storage.support import begin, items, observation, sync
 
 Key = tuple[str, int]
@@ -196,11 +197,12 @@ async def waiting_for_a_lock(database: Database, tenant_id: UUID, kind: str = "a
         "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)"
         " WHERE locktype = :kind AND NOT granted AND datname = current_database()"
     )
-    while True:
+
+    async def somebody_waits() -> bool:
         async with database.tenant(tenant_id) as session:
-            if (await session.execute(waiting, {"kind": kind})).scalar_one():
-                return
-        await asyncio.sleep(0.01)
+            return bool((await session.execute(waiting, {"kind": kind})).scalar_one())
+
+    await until_async(somebody_waits)
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])

@@ -227,6 +227,24 @@ async def test_one_that_left_the_queue_without_a_word_holds_nobody_up(database: 
     assert await _open(database, alive, slots) is runs.OpeningState.RUNNING
 
 
+async def test_a_queued_run_is_told_how_many_are_ahead_until_its_turn_comes(database: Database) -> None:
+    slots = SLOTS._replace(overall=1)
+    holder = await begin(database, NEIGHBOUR, "a", slots=slots)
+    before, run = identity("a"), identity("b")
+    for queued in (before, run):
+        await _open(database, queued, slots)
+
+    async def ahead(run_id: UUID) -> int | None:
+        async with database.tenant(TENANT) as session:
+            return await runs.runs_ahead(session, run_id, slots)
+
+    assert [await ahead(before.run_id), await ahead(run.run_id)] == [0, 1]
+    await end(database, NEIGHBOUR, holder)
+    assert [await ahead(before.run_id), await ahead(run.run_id)] == [None, 1]
+    assert await _open(database, before, slots) is runs.OpeningState.RUNNING
+    assert [await ahead(before.run_id), await ahead(uuid4())] == [None, None], "neither is queued"
+
+
 async def test_an_expired_run_is_named_and_closed_as_abandoned_once(database: Database) -> None:
     await sync(database, TENANT, [observation("a", "1")], "a")
     dead, alive = await begin(database, TENANT, "a"), await begin(database, NEIGHBOUR, "a")

@@ -13,13 +13,13 @@ from storage.compression import decompress
 from storage.database import (
     Database,
     DatabaseUrlError,
-    StorageNotReadyError,
     StorageUnavailableError,
 )
 from storage.database import (
     database_url as sqlalchemy_url,
 )
 from storage.models import Base
+from storage.roles import ROLES
 from storage.schema import _config, head, upgrade
 
 
@@ -83,7 +83,7 @@ def test_an_upgrade_from_the_first_release_keeps_what_is_there(empty_database_ur
         command.upgrade(_config(connection), "0001")
         connection.execute(text(FILLED_AT_0001))
         connection.commit()
-    assert upgrade(empty_database_url) == ("0001", head())
+    assert upgrade(empty_database_url) == ("0001", head(), ROLES)
     with engine.connect() as connection:
         kept = connection.execute(text(UPGRADED)).one()
         documents = connection.execute(text("SELECT content_hash, body, size FROM document")).all()
@@ -102,23 +102,13 @@ def test_an_upgrade_from_the_first_release_keeps_what_is_there(empty_database_ur
 
 
 def test_upgrading_an_upgraded_database_changes_nothing(empty_database_url: str) -> None:
-    assert upgrade(empty_database_url) == (None, head())
-    assert upgrade(empty_database_url) == (head(), head())
+    assert upgrade(empty_database_url) == (None, head(), ROLES)
+    assert upgrade(empty_database_url) == (head(), head(), ROLES)
 
 
 async def test_two_upgrades_at_once_both_succeed(empty_database_url: str) -> None:
     results = await asyncio.gather(*(asyncio.to_thread(upgrade, empty_database_url) for _ in range(2)))
-    assert {before for before, _ in results} == {None, head()}
-
-
-async def test_a_database_without_tables_says_what_to_do(empty_database_url: str) -> None:
-    database = Database(empty_database_url)
-    try:
-        with pytest.raises(StorageNotReadyError, match="database upgrade"):
-            async with database.portfolio() as session:
-                await session.execute(text("SELECT * FROM sync_run"))
-    finally:
-        await database.close()
+    assert {upgraded.before for upgraded in results} == {None, head()}
 
 
 @pytest.mark.parametrize("url", ["mysql://user:hunter2@host/db", "hunter2", ""])

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from storage import queries
 from storage.database import Database, StorageUnavailableError
 from storage.streaming import streamed
+from tests.patience import PATIENCE_SECONDS, until_async
 from tests.storage.support import observation, sync
 
 TENANT = uuid4()
@@ -39,7 +40,7 @@ async def test_a_wait_for_rows_that_is_cancelled_leaves_no_cursor_open(database:
 
 async def _rows_until_cancelled(database: Database, database_url: str) -> int:
     """A function of its own, so that nothing of the task is left afterwards."""
-    slow = text("SELECT pg_sleep(CASE WHEN n > 25 THEN 60 ELSE 0 END) FROM generate_series(1, 30) AS n")
+    slow = text("SELECT pg_sleep(CASE WHEN n > 25 THEN 86400 ELSE 0 END) FROM generate_series(1, 30) AS n")
     rows = 0
 
     async def read() -> None:
@@ -58,17 +59,17 @@ async def _rows_until_cancelled(database: Database, database_url: str) -> int:
 
 async def _until_it_sleeps(database_url: str) -> None:
     sleeping = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
-    async with (
-        asyncio.timeout(30),
-        await psycopg.AsyncConnection.connect(database_url, autocommit=True) as onlooker,
-    ):
-        while await (await onlooker.execute(sleeping)).fetchone() is None:
-            pass
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as onlooker:
+
+        async def sleeps() -> bool:
+            return await (await onlooker.execute(sleeping)).fetchone() is not None
+
+        await until_async(sleeps)
 
 
 def _lose_connections(database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            f"SELECT pg_terminate_backend(pid, {PATIENCE_SECONDS * 1000:.0f}) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
         )

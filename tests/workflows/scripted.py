@@ -34,6 +34,7 @@ from activities.messages import (
     UpsertItems,
     UpsertItemsResult,
 )
+from inventory.patience import KnownFailure
 
 Page = int | CursorFailure
 """How many items a page holds, or why it is not given."""
@@ -45,7 +46,7 @@ class Script:
 
     pages: dict[str, list[Page]]
     policy: RunPolicy = field(
-        default_factory=lambda: RunPolicy(family_pauses=True, merges_together=True, keeps_timers=True)
+        default_factory=lambda: RunPolicy(family_pauses=True, merges_together=True, keeps_timers=True, keeps_place=True)
     )
     families: dict[str, str] = field(default_factory=dict)
     intervals: dict[str, timedelta] = field(default_factory=dict)
@@ -64,6 +65,7 @@ class Script:
     """Items per collection that the listing did not show; two are answered at a time."""
     confirm_failures: list[CursorFailure] = field(default_factory=list)
     first_listings: frozenset[str] = frozenset()
+    known_failures: dict[str, KnownFailure] = field(default_factory=dict)
     pending: dict[str, int] = field(default_factory=dict)
     """Items per collection whose details are to be read; three of a part are answered at a time."""
     detail_failures: list[CursorFailure | None] = field(default_factory=list)
@@ -100,6 +102,7 @@ class Script:
                 detailed=key in self.pending,
                 is_first_listing=key in self.first_listings,
                 interval=self.intervals.get(self.families.get(key, "family")),
+                known_failure=self.known_failures.get(key),
             )
             for key in run.selection.type_keys
         ]
@@ -192,7 +195,12 @@ class Script:
         return FetchDetailsResult(requests=3, changed=0, collections=progress)
 
     @activity.defn(name=ActivityName.RENEW_LEASE)
-    async def renew_lease(self, _: RenewLease) -> RenewLeaseResult:
+    async def renew_lease(self, request: RenewLease) -> RenewLeaseResult:
+        if request.queued:
+            waits = self.openings[:1] == ["waiting_for_slot"]
+            if waits:
+                self.openings.pop(0)
+            return RenewLeaseResult(open=True, ahead=0 if waits else None)
         self.renewals += 1
         return RenewLeaseResult(open=True)
 

@@ -1,5 +1,7 @@
 """A run whose history grows long continues as new, and is the same run."""
 
+from datetime import timedelta
+
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
@@ -7,7 +9,7 @@ from activities.messages import CursorFailure
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
 from tests.workflows.scripted import Script
-from tests.workflows.test_sync_workflow import started
+from tests.workflows.test_sync_workflow import failure_of, policy, started
 from workflows.sync import SyncWorkflow
 
 THROTTLED = CursorFailure(code=ErrorCode.GRAPH_THROTTLED, retryable=True)
@@ -33,3 +35,23 @@ async def test_a_long_run_continues_as_new_under_the_same_run_id(short: Workflow
     urls = [cursor.url for fetch in script.fetches for cursor in fetch.cursors if cursor.type_key == "a"]
     assert len(urls) == len(set(urls)) == 40, "no page is read twice"
     assert last.counts == result.counts
+
+
+async def test_a_run_that_waits_for_graph_for_hours_continues_as_new_with_the_patience_that_is_left(
+    skipping_and_short: WorkflowEnvironment,
+) -> None:
+    paused = THROTTLED.model_copy(update={"retry_after": timedelta(minutes=50)})
+    script = Script({"a": [paused] * 100}, policy=policy(graph_patience=timedelta(hours=2), cursor_attempts=1000))
+    async with started(skipping_and_short, script) as handle:
+        await failure_of(handle)
+        client = skipping_and_short.client
+        histories = [
+            await client.get_workflow_handle(handle.id, run_id=one.run_id).fetch_history()
+            async for one in client.list_workflows(f"WorkflowId = '{handle.id}'")
+        ]
+    (closed,) = script.finished
+    assert closed.error_codes == [ErrorCode.GRAPH_THROTTLED]
+    # At once, after 50 and after 100 minutes. This server skips too far at times when a run continues as new.
+    assert 2 <= len(script.fetches) <= 3, "there is one patience, not one for each execution"
+    assert len(histories) > 2
+    assert all(len(history.events) < 120 for history in histories)

@@ -16,33 +16,37 @@ import workflows.messages
 from activities.messages import ActivityName, Message
 from configuration import Settings
 from graph.client import GraphClient
+from inventory.patience import KnownFailure
 from storage.database import Database
 from tests.workflows.scripted import Script
 from tests.workflows.test_sync_workflow import THROTTLED, started
 from worker import WORKFLOWS
 from worker import activities as activities_of_worker
-from workflows.frontier import Cursor, Frontier
+from workflows.cursor import Cursor
+from workflows.frontier import Frontier
 from workflows.messages import PortfolioState
 from workflows.portfolio import PortfolioWorkflow
+from workflows.queue import QueuePlace
 from workflows.retention import RetentionWorkflow
 from workflows.sweep import SweepWorkflow
 from workflows.sync import SyncWorkflow
 
 FIELDS = {
-    "BeginRunResult": "ahead opening plan policy",
-    "CancelRequest": "reason requested_by",
-    "Cursor": "anchor attempts confirming detailing first_failed_at left limit losses not_before of page part"
-    " restarts size_bytes type_key url",
-    "ConfirmMissing": "api_version graph_patience limit run_id tenant_id type_keys",
+    "BeginRunResult": "ahead opening plan policy unknown",
+    "CancelRequest": "reason requested_by run_id",
+    "Cursor": "anchor attempts confirming detailing failed_with failures first_failed_at http_status left limit losses"
+    " not_before of page part restarts size_bytes type_key url",
+    "ConfirmMissing": "api_version graph_patience limit run_id tenant_id told_after type_keys",
     "ConfirmMissingResult": "collections paced requests",
     "Confirmed": "failure found gone left",
     "CursorFailure": "code context restart retry_after retryable",
     "CursorRequest": "is_first_listing type_key url",
     "DetailProgress": "cause failed failure gone left moved read",
-    "DetailShare": "of part type_key",
-    "FetchDetails": "api_version attempts batches graph_patience limit run_id shares tenant_id wave_token",
+    "DetailShare": "known_failure of part type_key",
+    "FetchDetails": "api_version attempts batches graph_patience limit malformed_attempts run_id shares tenant_id"
+    " told_after wave_token",
     "FetchDetailsResult": "changed collections paced requests too_large",
-    "FetchPages": "api_version cursors graph_patience run_id tenant_id",
+    "FetchPages": "api_version cursors graph_patience run_id tenant_id told_after",
     "FetchPagesResult": "fetch_token paced pages requests rows too_large",
     "FinishRun": "cancel_reason cancel_requested_by collections counts error_codes run status",
     "FinishRunResult": "counts status",
@@ -56,8 +60,9 @@ FIELDS = {
     "InventoriedTenants": "tenant_ids",
     "NamedInvalid": "external_id position reason",
     "PageResult": "failure invalid items meta_dropped more_urls named_invalid next_url size_bytes type_key was_read",
-    "PlannedCollection": "api_version confirmable detailed first_url interval is_first_listing throttle_family"
-    " type_key wave_limit",
+    "KnownFailure": "attempts code in_details runs within",
+    "PlannedCollection": "api_version confirmable detailed first_url interval is_first_listing known_failure"
+    " throttle_family type_key wave_limit",
     "RetentionInput": "after at_runs forgotten kept left older_than runs_older_than tenant_id",
     "RetentionResult": "tenants",
     "FollowRuns": "runs",
@@ -69,18 +74,19 @@ FIELDS = {
     "PortfolioResult": "counts error_codes portfolio_run_id status",
     "PortfolioRun": "chosen portfolio_run_id schedule selection workflow_id",
     "PortfolioState": "at_once counts error_codes following left unrecorded",
+    "QueuePlace": "ahead since unmoved_since",
     "RecordPortfolio": "ending outcomes run",
     "RecordPortfolioResult": "error_codes",
     "RunToFollow": "joined run_id tenant_id workflow_id",
     "TenantOutcome": "error_codes joined run_id status tenant_id",
-    "RenewLease": "run_id tenant_id",
-    "RenewLeaseResult": "open",
+    "RenewLease": "queued run_id tenant_id",
+    "RenewLeaseResult": "ahead open",
     "Run": "run_id selection tenant_id workflow_id",
     "PromisedWave": "fetch_token rows",
-    "RunPolicy": "cursor_attempts detail_batches detail_items detail_refresh family_pauses graph_patience keeps_timers"
-    " merges_together queue_patience waves_in_flight",
+    "RunPolicy": "cursor_attempts detail_batches detail_items detail_refresh family_pauses graph_patience keeps_place"
+    " keeps_timers malformed_attempts merges_together queue_patience told_after waves_in_flight",
     "SweepResult": "closed expired",
-    "SyncInput": "deep frontier selection tenant_id",
+    "SyncInput": "deep frontier place selection tenant_id",
     "SyncProgress": "collections counts status waiting_for",
     "SyncResult": "counts error_codes run_id status",
     "UpsertItems": "deep detail_refresh detailed ended fetch_token more_waves promised_rows restarted run_id tenant_id",
@@ -90,7 +96,13 @@ FIELDS = {
 
 
 def test_the_fields_that_cross_temporal_are_these() -> None:
-    crossing: dict[str, Any] = {"Cursor": Cursor, "Frontier": Frontier, "PortfolioState": PortfolioState}
+    crossing: dict[str, Any] = {
+        "Cursor": Cursor,
+        "Frontier": Frontier,
+        "KnownFailure": KnownFailure,
+        "PortfolioState": PortfolioState,
+        "QueuePlace": QueuePlace,
+    }
     for module in (activities.messages, workflows.messages):
         crossing |= {
             name: model

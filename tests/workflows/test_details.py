@@ -13,6 +13,7 @@ from temporalio.worker import Worker
 from activities.messages import CursorFailure, RunPolicy
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
+from inventory.patience import KnownFailure
 from inventory.selection import Selection
 from tests.workflows.scripted import Script
 from workflows.messages import CancelRequest, SyncInput, SyncResult, sync_workflow_id
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 THROTTLED = CursorFailure(code=ErrorCode.GRAPH_THROTTLED, retryable=True, retry_after=timedelta(minutes=10))
 UNAVAILABLE = CursorFailure(code=ErrorCode.GRAPH_UNAVAILABLE, retryable=True)
 FORBIDDEN = CursorFailure(code=ErrorCode.GRAPH_PERMISSION_MISSING, retryable=False, context={"http_status": 403})
+KNOWN = KnownFailure(code=ErrorCode.GRAPH_UNAVAILABLE, runs=2, in_details=True)
 
 
 @asynccontextmanager
@@ -140,3 +142,12 @@ async def test_a_run_is_cancelled_while_it_waits_for_details(skipping: WorkflowE
         await handle.signal(SyncWorkflow.cancel, CancelRequest(reason="enough", requested_by="me"))
         assert (await handle.result()).status is RunStatus.CANCELLED
     assert script.finished[0].cancel_requested_by == "me"
+
+
+async def test_a_share_is_told_only_of_a_failure_that_is_known_of_its_details(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [3], "b": [3]}, pending={"a": 3, "b": 3})
+    of_listing = KNOWN.model_copy(update={"in_details": False})
+    script.known_failures = {"a": KNOWN, "b": of_listing}
+    await run(skipping, script)
+    told = {share.type_key: share.known_failure for request in script.details for share in request.shares}
+    assert told == {"a": KNOWN, "b": None}

@@ -1,10 +1,13 @@
 """The frontier's own rules, without a server."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
 from random import Random
 from types import MappingProxyType
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,12 +21,17 @@ from activities.messages import (
 )
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome
-from workflows.frontier import Cursor, Frontier
+from inventory.patience import KnownFailure
+from workflows.cursor import Cursor
+from workflows.frontier import Frontier
 from workflows.policies import WAVE_BYTES
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 THROTTLED = CursorFailure(code=ErrorCode.GRAPH_THROTTLED, retryable=True, retry_after=timedelta(seconds=30))
 
+
+UNAVAILABLE = CursorFailure(code=ErrorCode.GRAPH_UNAVAILABLE, retryable=True, context={"http_status": 500})
+MALFORMED = CursorFailure(code=ErrorCode.GRAPH_MALFORMED_RESPONSE, retryable=True, context={"http_status": 200})
 
 SECOND = timedelta(seconds=1)
 
@@ -47,6 +55,11 @@ def frontier(
         for number, key in enumerate(type_keys)
     ]
     return Frontier.of(plan, RunPolicy(family_pauses=True))
+
+
+def due_of(front: Frontier, now: datetime) -> datetime | None:
+    wait = front.next_wait(now)
+    return None if wait is None else wait.due
 
 
 def test_a_wave_never_holds_two_pages_of_one_collection() -> None:
@@ -110,8 +123,8 @@ def test_a_pause_holds_its_family_only_and_to_the_moment() -> None:
     front.fold_failure(cursor, THROTTLED, NOW, Random(1))
     assert [one.type_key for one in front.take_wave(NOW)] == ["c"]
     assert front.take_wave(NOW + timedelta(seconds=29.9)) == []
-    assert front.next_due(NOW) == NOW + timedelta(seconds=30)
-    assert front.next_due(NOW + timedelta(seconds=30)) is None, "it waits for nothing but a wave in flight"
+    assert due_of(front, NOW) == NOW + timedelta(seconds=30)
+    assert due_of(front, NOW + timedelta(seconds=30)) is None, "it waits for nothing but a wave in flight"
     assert [one.type_key for one in front.take_wave(NOW + timedelta(seconds=30))] == ["b"]
 
 
@@ -120,12 +133,12 @@ def test_a_family_that_is_asked_one_at_a_time_has_one_wave_in_flight_and_waits_a
     (cursor,) = front.take_wave(NOW)
     assert [one.type_key for one in front.take_wave(NOW)] == ["c"]
     assert front.take_wave(NOW) == []
-    assert front.next_due(NOW) is None, "it waits for the wave in flight"
+    assert due_of(front, NOW) is None, "it waits for the wave in flight"
     front.fold_page(cursor, PageResult(type_key="a"), NOW, Random(1))
     ended = NOW + timedelta(seconds=5)
     front.give_back([cursor], ended)
     assert front.take_wave(ended) == []
-    assert front.next_due(ended) == ended + SECOND
+    assert due_of(front, ended) == ended + SECOND
     assert [one.type_key for one in front.take_wave(ended + SECOND)] == ["b"]
 
 
@@ -134,7 +147,7 @@ def test_a_turn_that_is_given_back_shortens_no_pause() -> None:
     (cursor,) = front.take_wave(NOW)
     front.fold_failure(cursor, THROTTLED, NOW, Random(1))
     front.give_back([cursor], NOW)
-    assert front.next_due(NOW) == NOW + timedelta(seconds=30)
+    assert due_of(front, NOW) == NOW + timedelta(seconds=30)
 
 
 @given(
@@ -200,3 +213,147 @@ def test_a_listing_that_begins_anew_leaves_nothing_of_the_old_one() -> None:
     before = front.results["a"].outcome
     front.end_merging([anew])
     assert (before, front.results["a"].outcome) == (None, Outcome.COMPLETE)
+
+
+def known(code: ErrorCode, *, in_details: bool = False, within: timedelta = timedelta(minutes=1)) -> KnownFailure:
+    return KnownFailure(code=code, runs=2, in_details=in_details, attempts=3, within=within)
+
+
+def remembering(failure: KnownFailure | None, **policy: Any) -> Frontier:
+    front = frontier("a")
+    front.plan["a"] = front.plan["a"].model_copy(update={"known_failure": failure})
+    front.policy = RunPolicy(family_pauses=True, malformed_attempts=3, **policy)
+    return front
+
+
+def attempts_until_the_end(front: Frontier, failures: Iterable[CursorFailure]) -> int:
+    """How many of the failures the page meets until its collection ends, each as soon as it is due."""
+    now = NOW
+    for attempts, failure in enumerate(failures, start=1):
+        (cursor,) = front.take_wave(now)
+        front.fold_failure(cursor, failure, now, Random(1))
+        if not front.cursors:
+            return attempts
+        now = due_of(front, now) or now
+    raise AssertionError("the collection has not ended")
+
+
+def test_a_known_failure_is_tried_three_times_and_counted() -> None:
+    front = remembering(known(ErrorCode.GRAPH_UNAVAILABLE))
+    assert attempts_until_the_end(front, repeat(UNAVAILABLE)) == 3
+    assert front.results["a"].context == {"http_status": 500, "attempts": 3, "failing_runs": 3}
+
+
+def test_another_failure_than_the_known_one_has_full_patience() -> None:
+    front = remembering(known(ErrorCode.GRAPH_THROTTLED))
+    assert attempts_until_the_end(front, repeat(UNAVAILABLE)) == 20
+    assert "failing_runs" not in front.results["a"].context
+
+
+def test_a_failure_that_is_known_of_details_does_not_shorten_the_listing() -> None:
+    front = remembering(known(ErrorCode.GRAPH_UNAVAILABLE, in_details=True))
+    assert attempts_until_the_end(front, repeat(UNAVAILABLE)) == 20
+
+
+def test_a_failure_of_one_run_is_counted_and_has_full_patience() -> None:
+    front = remembering(KnownFailure(code=ErrorCode.GRAPH_UNAVAILABLE, runs=1))
+    assert attempts_until_the_end(front, repeat(UNAVAILABLE)) == 20
+    assert front.results["a"].context["failing_runs"] == 2
+
+
+def test_only_failures_with_the_known_code_use_up_the_brief_patience() -> None:
+    front = remembering(known(ErrorCode.GRAPH_UNAVAILABLE))
+    unhinted = THROTTLED.model_copy(update={"retry_after": None})
+    failures = [unhinted, unhinted, UNAVAILABLE, unhinted, UNAVAILABLE, UNAVAILABLE]
+    assert attempts_until_the_end(front, failures) == len(failures)
+
+
+def test_a_page_that_answers_after_the_known_failure_brings_full_patience_back() -> None:
+    front = remembering(known(ErrorCode.GRAPH_UNAVAILABLE))
+    (cursor,) = front.take_wave(NOW)
+    front.fold_failure(cursor, UNAVAILABLE, NOW, Random(1))
+    later = due_of(front, NOW) or NOW
+    (cursor,) = front.take_wave(later)
+    front.fold_page(cursor, PageResult(type_key="a", items=3, next_url="/a?2"), later, Random(1))
+    assert attempts_until_the_end(front, repeat(UNAVAILABLE)) == 20
+    assert "failing_runs" not in front.results["a"].context
+
+
+def test_pages_before_the_one_that_is_known_to_fail_do_not_bring_it_back() -> None:
+    front = remembering(known(ErrorCode.GRAPH_UNAVAILABLE))
+    (cursor,) = front.take_wave(NOW)
+    front.fold_page(cursor, PageResult(type_key="a", items=3, next_url="/a?2"), NOW, Random(1))
+    assert attempts_until_the_end(front, repeat(UNAVAILABLE)) == 3
+    assert front.results["a"].outcome is Outcome.INCOMPLETE
+
+
+def test_a_collection_that_is_known_to_be_throttled_waits_as_long_as_graph_asks() -> None:
+    minutes = THROTTLED.model_copy(update={"retry_after": timedelta(minutes=10)})
+    front = remembering(known(ErrorCode.GRAPH_THROTTLED, within=timedelta(hours=1)))
+    assert attempts_until_the_end(front, repeat(minutes)) == 3
+    assert front.paused["family"] == NOW + timedelta(minutes=30), "the family is left alone, whatever the attempts"
+
+
+def test_an_answer_that_is_no_page_is_asked_for_three_times_beside_other_failures() -> None:
+    assert attempts_until_the_end(remembering(None), repeat(MALFORMED)) == 3
+    mixed = [UNAVAILABLE, UNAVAILABLE, MALFORMED, UNAVAILABLE, MALFORMED, MALFORMED]
+    assert attempts_until_the_end(remembering(None), mixed) == len(mixed)
+
+
+def test_runs_of_an_earlier_release_ask_for_it_as_often_as_for_any_page() -> None:
+    front = frontier("a")
+    assert attempts_until_the_end(front, repeat(MALFORMED)) == 20
+
+
+def test_a_server_error_leaves_the_rest_of_its_family_going() -> None:
+    front = frontier("a", "b", wave_limit=1)
+    (cursor,) = front.take_wave(NOW)
+    slow = UNAVAILABLE.model_copy(update={"retry_after": timedelta(minutes=5)})
+    front.fold_failure(cursor, slow, NOW, Random(1))
+    assert [one.type_key for one in front.take_wave(NOW)] == ["b"]
+    assert front.paused == {}
+
+
+def test_only_a_wave_of_known_failures_tells_its_failure_at_once() -> None:
+    minutes = timedelta(minutes=2)
+    front = frontier("a", "b")
+    front.policy = RunPolicy(told_after=minutes)
+    front.plan["a"] = front.plan["a"].model_copy(update={"known_failure": known(ErrorCode.GRAPH_UNAVAILABLE)})
+    a, b = front.take_wave(NOW)
+    assert [front.told_after(wave) for wave in ([a], [b], [a, b])] == [timedelta(0), minutes, minutes]
+    front.policy = RunPolicy()
+    assert front.told_after([a]) is None, "in a run of an earlier release"
+
+
+@pytest.mark.parametrize(
+    ("code", "named"),
+    [
+        (ErrorCode.GRAPH_PERMISSION_MISSING, ErrorCode.GRAPH_UNAVAILABLE),
+        (ErrorCode.GRAPH_THROTTLED, ErrorCode.GRAPH_THROTTLED),
+    ],
+)
+def test_the_cause_that_used_up_its_patience_is_named_before_one_that_had_none(
+    code: ErrorCode, named: ErrorCode
+) -> None:
+    front = remembering(None)
+    front.results["a"].context["found_by_id"] = 1
+    first = CursorFailure(code=code, retryable=False, context={"permission": "X.Read.All"})
+    cursor = Cursor(type_key="a", url="", detailing=True)
+    for cause in (first, UNAVAILABLE):
+        told = FetchDetailsResult(collections={"a": DetailProgress(left=1, moved=True, cause=cause)})
+        front.fold_details(cursor, told, NOW, Random(1))
+    context = front.results["a"].context
+    assert (context["detail_error_code"], context["found_by_id"]) == (named, 1)
+    assert ("permission" in context) == (named is code)
+
+
+def test_an_unknown_collection_fails_alone() -> None:
+    known = frontier("a").plan["a"]
+    begun = Frontier.of([known], RunPolicy(), ["b"])
+    assert [cursor.type_key for cursor in begun.cursors] == ["a"]
+    assert (begun.results["b"].outcome, begun.results["b"].error_code) == (
+        Outcome.FAILED,
+        ErrorCode.UNKNOWN_COLLECTION,
+    )
+    assert begun.results["a"].outcome is None
+    assert begun.counts.errors == 1

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from temporalio import activity
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError, CancelledError
@@ -32,6 +33,7 @@ from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
 from inventory.portfolio import TenantChoice
 from inventory.selection import Selection
+from tests.patience import PATIENCE, PATIENCE_SECONDS
 from tests.readable_history import readable
 from tests.workflows.scripted import Script
 from workflows.messages import (
@@ -39,6 +41,7 @@ from workflows.messages import (
     PortfolioInput,
     PortfolioResult,
     SyncInput,
+    SyncResult,
     portfolio_workflow_id,
     sync_workflow_id,
 )
@@ -59,7 +62,10 @@ class Portfolio:
     client: Client
     tenants: list[UUID]
     before_fetch: Callable[[FetchPages], Awaitable[None]] | None = None
+    before_look: Callable[[], Awaitable[object]] | None = None
     open_error: ApplicationError | None = None
+    pages: int = 1
+    """How many pages are left of the run that reads one, whoever asks; `before_fetch` may set it."""
     recorded: list[RecordPortfolio] = field(default_factory=list)
     looks: int = 0
     task_queue: str = field(default_factory=lambda: f"test-{uuid4()}")
@@ -73,14 +79,17 @@ class Portfolio:
     @activity.defn(name=ActivityName.FOLLOW_RUNS)
     async def follow_runs(self, request: FollowRuns) -> FollowRunsResult:
         self.looks += 1
+        if self.before_look is not None:
+            await self.before_look()
         outcomes = []
         for run in request.runs:
             described = await self.client.get_workflow_handle(run.workflow_id).describe()
-            over = described.status is WorkflowExecutionStatus.COMPLETED
+            latest = UUID(described.raw_info.first_run_id)
+            over = described.status is not WorkflowExecutionStatus.RUNNING or run.run_id not in (None, latest)
             outcomes.append(
                 TenantOutcome(
                     tenant_id=run.tenant_id,
-                    run_id=UUID(described.raw_info.first_run_id),
+                    run_id=run.run_id or latest,
                     status=RunStatus.SUCCESS if over else RunStatus.RUNNING,
                     joined=run.joined,
                 )
@@ -95,9 +104,9 @@ class Portfolio:
     def outcomes(self) -> list[TenantOutcome]:
         return [one for request in self.recorded for one in request.outcomes]
 
-    async def sync(self, tenant_id: UUID) -> None:
+    async def sync(self, tenant_id: UUID) -> WorkflowHandle[SyncWorkflow, SyncResult]:
         """Starts one tenant's run, as somebody else would."""
-        await self.client.start_workflow(
+        return await self.client.start_workflow(
             SyncWorkflow.run,
             SyncInput(tenant_id=tenant_id, selection=SELECTION),
             id=sync_workflow_id(tenant_id, SELECTION),
@@ -105,11 +114,15 @@ class Portfolio:
         )
 
 
+@dataclass
 class Endless(Script):
-    """Every run reads one page of one item, whoever asks."""
+    """Every run reads pages of one item."""
+
+    portfolio: Portfolio | None = None
 
     def _page(self, type_key: str) -> PageResult:
-        self.pages[type_key] = [1]
+        assert self.portfolio is not None
+        self.pages[type_key] = [1] * self.portfolio.pages
         return super()._page(type_key)
 
 
@@ -119,6 +132,7 @@ async def dev_server(*arguments: str) -> AsyncIterator[WorkflowEnvironment]:
         data_converter=pydantic_data_converter,
         dev_server_existing_path=str(Path(sysconfig.get_path("scripts")) / "temporal"),
         dev_server_extra_args=list(arguments),
+        dev_server_startup_timeout=PATIENCE,
         search_attributes=ALL,
     )
     async with environment:
@@ -127,7 +141,7 @@ async def dev_server(*arguments: str) -> AsyncIterator[WorkflowEnvironment]:
 
 @asynccontextmanager
 async def started(portfolio: Portfolio, at_once: int | None = None) -> AsyncIterator[Handle]:
-    script = Endless({"a": [1]}, before_fetch=portfolio.before_fetch)
+    script = Endless({"a": [1]}, before_fetch=portfolio.before_fetch, portfolio=portfolio)
     chosen = TenantChoice(tenant_ids=tuple(portfolio.tenants) or (uuid4(),))
     async with Worker(
         portfolio.client,
@@ -149,7 +163,7 @@ async def started(portfolio: Portfolio, at_once: int | None = None) -> AsyncIter
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not condition():  # noqa: ASYNC110 - what is waited for happens in an activity
             await asyncio.sleep(0.02)
 
@@ -183,20 +197,29 @@ async def test_outcomes_are_recorded_in_batches_and_a_failed_run_is_its_tenants_
 
 async def test_no_more_than_so_many_at_once() -> None:
     under_way: set[UUID] = set()
+    three = asyncio.Event()
     most = 0
 
     async def count(request: FetchPages) -> None:
         nonlocal most
         under_way.add(request.tenant_id)
         most = max(most, len(under_way))
-        await asyncio.sleep(0.2)
+        if len(under_way) == 3:
+            three.set()
+        await three.wait()
         under_way.discard(request.tenant_id)
 
     async with dev_server() as environment:
         portfolio = Portfolio(environment.client, [uuid4() for _ in range(9)], count)
         async with started(portfolio, at_once=3) as handle:
             assert (await handle.result()).counts.success == 9
+            events = (await handle.fetch_history()).events
     assert most == 3
+    started_children = ended = 0
+    for event in events:
+        started_children += event.event_type == EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED
+        ended += event.event_type == EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED
+        assert started_children - ended <= 3
 
 
 async def test_a_portfolio_that_continues_as_new_loses_no_run_that_was_in_flight() -> None:
@@ -268,6 +291,77 @@ async def test_cancelling_cancels_the_runs_it_started_and_leaves_those_it_joined
     (ending,) = [one.ending for one in portfolio.recorded if one.ending is not None]
     assert (ending.status, ending.counts.cancelled, ending.counts.joined) == (RunStatus.CANCELLED, 2, 1)
     assert ending.cancel_requested_by == asked_by
+
+
+@dataclass
+class SlowTenant:
+    """Holds the runs of one tenant, once they have read so many pages, until they are let go."""
+
+    tenant_id: UUID
+    pages: int = 0
+    fetches: int = 0
+    let_go: set[UUID] = field(default_factory=set)
+    portfolio: Portfolio | None = None
+
+    async def before_fetch(self, request: FetchPages) -> None:
+        assert self.portfolio is not None
+        self.portfolio.pages = 1
+        if request.tenant_id != self.tenant_id:
+            return
+        self.fetches += 1
+        while self.fetches > self.pages and request.run_id not in self.let_go:
+            activity.heartbeat()
+            await asyncio.sleep(0.05)
+        self.portfolio.pages = 1 + max(0, self.pages + 1 - self.fetches)
+
+
+@pytest.fixture
+async def continued() -> AsyncIterator[WorkflowEnvironment]:
+    async with dev_server("--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=60") as environment:
+        yield environment
+
+
+async def test_cancelling_leaves_a_later_run_of_a_tenant_alone(continued: WorkflowEnvironment) -> None:
+    tenants = [uuid4() for _ in range(30)]
+    slow = SlowTenant(tenants[0])
+    look_on = asyncio.Event()
+    # Once it has continued as new it looks at the run, and has not seen the end of it when it is cancelled.
+    portfolio = Portfolio(continued.client, tenants, slow.before_fetch, look_on.wait)
+    slow.portfolio = portfolio
+    async with started(portfolio, at_once=4) as handle:
+        await until(lambda: portfolio.looks > 0)
+        ours = continued.client.get_workflow_handle(sync_workflow_id(slow.tenant_id, SELECTION))
+        slow.let_go.add(UUID((await ours.describe()).raw_info.first_run_id))
+        await ours.result()
+        later = await portfolio.sync(slow.tenant_id)
+        latest = continued.client.get_workflow_handle(handle.id)
+        await latest.signal(PortfolioWorkflow.cancel, CancelRequest(reason="enough", requested_by="me"))
+        async with asyncio.timeout(90):
+            while "enough" not in readable(await later.fetch_history()):  # noqa: ASYNC110 - a workflow task is waited for
+                await asyncio.sleep(0.02)
+        look_on.set()
+        assert (await handle.result()).status is RunStatus.CANCELLED
+        slow.let_go.add(UUID(later.first_execution_run_id))
+        assert (await later.result()).status is RunStatus.SUCCESS
+    assert {one.tenant_id: one.status for one in portfolio.outcomes()}[slow.tenant_id] is RunStatus.SUCCESS
+
+
+async def test_cancelling_reaches_runs_that_have_continued_as_new(continued: WorkflowEnvironment) -> None:
+    tenants = [uuid4() for _ in range(30)]
+    slow = SlowTenant(tenants[0], pages=15)
+    portfolio = Portfolio(continued.client, tenants, slow.before_fetch)
+    slow.portfolio = portfolio
+    async with started(portfolio, at_once=4) as handle:
+        await until(lambda: portfolio.looks > 0 and slow.fetches > slow.pages)
+        ours = continued.client.get_workflow_handle(sync_workflow_id(slow.tenant_id, SELECTION))
+        described = await ours.describe()
+        latest = continued.client.get_workflow_handle(handle.id)
+        await latest.signal(PortfolioWorkflow.cancel, CancelRequest(reason="enough", requested_by="me"))
+        assert (await handle.result()).status is RunStatus.CANCELLED
+        assert (await ours.describe()).status is WorkflowExecutionStatus.COMPLETED
+    assert described.run_id != described.raw_info.first_run_id
+    (run,) = (one for one in portfolio.outcomes() if one.tenant_id == slow.tenant_id)
+    assert str(run.run_id) == described.raw_info.first_run_id
 
 
 async def test_a_portfolio_that_cannot_be_opened_is_closed_as_failed() -> None:

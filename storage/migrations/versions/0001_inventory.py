@@ -1,6 +1,8 @@
-"""The tables of the inventory, the two roles, row-level security, and staging bound to the transaction's tenant."""
+"""The tables of the inventory, row-level security, and staging bound to the transaction's tenant."""
 
 from alembic import op
+
+from storage.migrations.operations import execute
 
 revision = "0001"
 down_revision = None
@@ -16,23 +18,6 @@ TENANT_TABLES = (
     "inventory_item",
     "item_version",
 )
-
-# Roles belong to the whole cluster, so another database of it may have made them, even at this moment.
-ROLE = """
-DO $$ BEGIN
-    CREATE ROLE {role} NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE;
-EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-END $$
-"""
-
-# Becoming a role needs the grant, except for a superuser. Granting it twice at once is harmless.
-MEMBERSHIP = """
-DO $$ BEGIN
-    IF NOT pg_has_role(current_user, '{role}', 'SET') THEN
-        GRANT {role} TO CURRENT_USER;
-    END IF;
-END $$
-"""
 
 TABLES = """
 CREATE FUNCTION current_tenant() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE
@@ -218,11 +203,8 @@ GRANT SELECT, DELETE ON staged_item_of_tenant TO tenant_inventory_worker;
 
 def upgrade() -> None:
     schema = op.get_bind().exec_driver_sql("SELECT quote_ident(current_schema())").scalar_one()
-    for role in ("tenant_inventory_worker", "tenant_inventory_portfolio"):
-        op.execute(ROLE.format(role=role))
-        op.execute(MEMBERSHIP.format(role=role))
-    op.execute(TABLES)
-    op.execute(OCCUPIED_SLOTS.format(schema=schema))
+    execute(TABLES)
+    execute(OCCUPIED_SLOTS.format(schema=schema))
     for table in TENANT_TABLES:
-        op.execute(ISOLATION.format(table=table))
-    op.execute(GRANTS.format(schema=schema))
+        execute(ISOLATION.format(table=table))
+    execute(GRANTS.format(schema=schema))

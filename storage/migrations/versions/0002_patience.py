@@ -2,6 +2,8 @@
 
 from alembic import op
 
+from storage.migrations.operations import execute
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -76,6 +78,6 @@ GRANT EXECUTE ON FUNCTION slot_turn(uuid, bigint, bigint) TO tenant_inventory_wo
 
 def upgrade() -> None:
     schema = op.get_bind().exec_driver_sql("SELECT quote_ident(current_schema())").scalar_one()
-    op.execute(CONFIRMED_MISSING)
-    op.execute(PACING)
-    op.execute(SLOT_QUEUE.format(schema=schema))
+    execute(CONFIRMED_MISSING)
+    execute(PACING)
+    execute(SLOT_QUEUE.format(schema=schema))

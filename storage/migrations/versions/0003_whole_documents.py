@@ -6,6 +6,8 @@ from alembic import op
 from sqlalchemy import Connection, text
 from zstandard import ZstdCompressor
 
+from storage.migrations.operations import execute
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
@@ -292,18 +294,18 @@ def upgrade() -> None:
     connection = op.get_bind()
     schema = connection.exec_driver_sql("SELECT quote_ident(current_schema())").scalar_one()
     lists = f"ARRAY[{', '.join(map(repr, LISTS_WITHOUT_DETAILS))}]"
-    op.execute(STAGING)
-    op.execute(DOCUMENTS)
+    execute(STAGING)
+    execute(DOCUMENTS)
     _compress_documents(connection)
-    op.execute(DOCUMENTS_COMPRESSED)
-    op.execute(ITEMS.format(lists=lists))
-    op.execute(VERSIONS.format(lists=lists))
-    op.execute(PINS)
-    op.execute(IMMUTABLE.replace("{schema}", schema))
-    op.execute(PENDING)
+    execute(DOCUMENTS_COMPRESSED)
+    execute(ITEMS.format(lists=lists))
+    execute(VERSIONS.format(lists=lists))
+    execute(PINS)
+    execute(IMMUTABLE.replace("{schema}", schema))
+    execute(PENDING)
     for table in ("item_version_pin", "pending_item"):
-        op.execute(ISOLATION.format(table=table))
-    op.execute(RETENTION.format(schema=schema))
+        execute(ISOLATION.format(table=table))
+    execute(RETENTION.format(schema=schema))
 
 
 def _compress_documents(connection: Connection) -> None:

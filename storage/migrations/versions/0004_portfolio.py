@@ -1,6 +1,6 @@
 """Portfolio runs: one selection over many tenants, and what became of each."""
 
-from alembic import op
+from storage.migrations.operations import execute
 
 revision = "0004"
 down_revision = "0003"
@@ -83,6 +83,6 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON portfolio_run_tenant TO tenant_inventory
 
 
 def upgrade() -> None:
-    op.execute(PORTFOLIO_RUN.format(statuses=STATUSES))
-    op.execute(OF_NO_TENANT)
-    op.execute(PORTFOLIO_RUN_TENANT.format(statuses=STATUSES))
+    execute(PORTFOLIO_RUN.format(statuses=STATUSES))
+    execute(OF_NO_TENANT)
+    execute(PORTFOLIO_RUN_TENANT.format(statuses=STATUSES))

@@ -1,6 +1,6 @@
 """How far each collection has been read, and when items went missing and came back: each once, when it is noticed."""
 
-from alembic import op
+from storage.migrations.operations import execute
 
 revision = "0006"
 down_revision = "0005"
@@ -145,11 +145,11 @@ CREATE INDEX item_version_observed ON item_version (tenant_id, first_observed_at
 
 
 def upgrade() -> None:
-    op.execute(COVERAGE)
-    op.execute(ABSENCE)
-    op.execute(FILL_COVERAGE)
-    op.execute(FILL_ABSENCES)
-    op.execute(INDEXES)
-    op.execute(RETURN)
+    execute(COVERAGE)
+    execute(ABSENCE)
+    execute(FILL_COVERAGE)
+    execute(FILL_ABSENCES)
+    execute(INDEXES)
+    execute(RETURN)
     for table in ("collection_coverage", "item_absence"):
-        op.execute(ISOLATION.format(table=table))
+        execute(ISOLATION.format(table=table))

@@ -1,6 +1,6 @@
 """What items refer to, read from their current versions once those are there."""
 
-from alembic import op
+from storage.migrations.operations import execute
 
 revision = "0007"
 down_revision = "0006"
@@ -66,6 +66,6 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO tenant_inventory_worker
 
 def upgrade() -> None:
     for table in (REFERENCES, UNREAD, RULES):
-        op.execute(table)
+        execute(table)
     for name in ("item_reference", "unread_item", "reference_rules"):
-        op.execute(ISOLATION.format(table=name))
+        execute(ISOLATION.format(table=name))

@@ -1,6 +1,6 @@
 """Which objects an audit event is about, and when it happened: what finds the events of an object by index."""
 
-from alembic import op
+from storage.migrations.operations import execute
 
 revision = "0009"
 down_revision = "0008"
@@ -56,5 +56,5 @@ CREATE TRIGGER audit_event_changed AFTER UPDATE ON inventory_item FOR EACH ROW
 
 
 def upgrade() -> None:
-    op.execute(TABLE)
-    op.execute(TRIGGER)
+    execute(TABLE)
+    execute(TRIGGER)

@@ -1,6 +1,6 @@
 """Baselines, what deviates from them, and what has been decided about it."""
 
-from alembic import op
+from storage.migrations.operations import execute
 
 revision = "0010"
 down_revision = "0009"
@@ -133,8 +133,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO tenant_inventory_worker
 
 
 def upgrade() -> None:
-    op.execute(BASELINE)
-    op.execute(FINDING)
-    op.execute(DECISION)
+    execute(BASELINE)
+    execute(FINDING)
+    execute(DECISION)
     for table in ("baseline", "baseline_collection", "baseline_gap", "drift_finding", "drift_decision"):
-        op.execute(ISOLATION.format(table=table))
+        execute(ISOLATION.format(table=table))

@@ -1,6 +1,6 @@
 """An observation brings along what it refers to, where a collection is listed for the first time."""
 
-from alembic import op
+from storage.migrations.operations import execute
 
 revision = "0012"
 down_revision = "0011"
@@ -19,4 +19,4 @@ GRANT INSERT (read_references, rules_hash) ON staged_item TO tenant_inventory_wo
 
 
 def upgrade() -> None:
-    op.execute(STAGING)
+    execute(STAGING)

@@ -1,0 +1,106 @@
+"""What a tenant's app proves itself with: read from where the tenants file says, in the form that MSAL takes."""
+
+import codecs
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+    pkcs12,
+)
+
+from graph.errors import GraphRequestError
+from graph.tenants import TenantConfig
+from inventory.error_codes import ErrorCode
+
+CONFIGURATION_PATIENCE = timedelta(minutes=10)
+"""Who breaks a file by mistake mends it within minutes; a run that waits longer holds a slot for nothing."""
+
+
+class CredentialError(GraphRequestError):
+    """A credential cannot be read. It names the variable or file and repeats nothing of its content."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            ErrorCode.CONFIGURATION_INVALID,
+            message,
+            retryable=True,
+            context={"reason": message},
+            patience=CONFIGURATION_PATIENCE,
+        )
+
+
+def read_credential(tenant: TenantConfig) -> Any:
+    """The tenant's credential for MSAL. Raises `CredentialError`."""
+    if tenant.client_secret_env is not None:
+        return _from_environment(tenant.client_secret_env)
+    if tenant.client_secret_file is not None:
+        return _text(tenant.client_secret_file)
+    if tenant.federated_token_file is not None:
+        assertion = _text(tenant.federated_token_file)
+        return {"client_assertion": lambda: assertion}
+    if tenant.certificate_file is not None:
+        password = _from_environment(tenant.certificate_password_env) if tenant.certificate_password_env else None
+        return _certificate(tenant.certificate_file, password)
+    raise CredentialError("the tenant has no credential")
+
+
+def _from_environment(name: str) -> str:
+    value = os.environ.get(name, "").strip()
+    if not value:
+        raise CredentialError(f"the environment variable {name} is not set for the worker")
+    return value
+
+
+def _content(path: Path) -> bytes:
+    """A file without the byte-order mark with which editors on Windows begin it."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise CredentialError(f"the credential file {path} cannot be read by the worker: {reason}") from None
+    if not content.strip():
+        raise CredentialError(f"the credential file {path} is empty")
+    return content.removeprefix(codecs.BOM_UTF8)
+
+
+def _text(path: Path) -> str:
+    try:
+        return _content(path).decode().strip()
+    except UnicodeDecodeError:
+        raise CredentialError(f"the credential file {path} is not UTF-8 text") from None
+
+
+def _certificate(path: Path, password: str | None) -> dict[str, str]:
+    """A certificate with its private key, from PEM or PFX (PKCS #12)."""
+    content = _content(path)
+    read = _from_pem if content.lstrip().startswith(b"-----BEGIN") else _from_pfx
+    try:
+        key, certificate = read(content, password.encode() if password else None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise CredentialError(
+            f"the certificate file {path} is no PEM or PFX with a certificate and its private key,"
+            " or its password is wrong"
+        ) from None
+    return {
+        "private_key": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
+        "public_certificate": certificate.public_bytes(Encoding.PEM).decode(),
+    }
+
+
+def _from_pem(content: bytes, password: bytes | None) -> tuple[Any, x509.Certificate]:
+    return load_pem_private_key(content, password), x509.load_pem_x509_certificate(content)
+
+
+def _from_pfx(content: bytes, password: bytes | None) -> tuple[Any, x509.Certificate]:
+    key, certificate, _ = pkcs12.load_key_and_certificates(content, password)
+    if key is None or certificate is None:
+        raise ValueError("it lacks the key or the certificate")
+    return key, certificate

@@ -1,0 +1,28 @@
+"""Ids of Graph's application permissions, and the part of an app's manifest that asks for them."""
+
+import tomllib
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+GRAPH_APP_ID = UUID("00000003-0000-0000-c000-000000000000")
+"""Microsoft Graph itself, the same in every tenant and cloud (https://learn.microsoft.com/graph/permissions-reference)."""
+
+
+@cache
+def permission_ids() -> dict[str, UUID]:
+    """The id of each permission that the catalog names."""
+    content = tomllib.loads((Path(__file__).parent / "catalog" / "permission_ids.toml").read_text(encoding="utf-8"))
+    return {name: UUID(permission_id) for name, permission_id in content.items()}
+
+
+def required_resource_access(permissions: Iterable[str]) -> dict[str, Any]:
+    """The manifest's `requiredResourceAccess` (https://learn.microsoft.com/entra/identity-platform/reference-microsoft-graph-app-manifest).
+
+    `Role` is an application permission.
+    """
+    ids = permission_ids()
+    access = [{"id": str(ids[name]), "type": "Role"} for name in sorted(permissions)]
+    return {"requiredResourceAccess": [{"resourceAppId": str(GRAPH_APP_ID), "resourceAccess": access}]}

@@ -1,0 +1,149 @@
+"""One tenant's token and the sign-in that renews it, shared by all who need the tenant's token.
+
+A sign-in runs in a thread of its own, and a tenant has one at most. So a slow authority of one tenant occupies neither
+the event loop nor anything that another tenant waits for.
+"""
+
+import asyncio
+import errno
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import NamedTuple
+
+from graph.errors import GraphRequestError
+from inventory.error_codes import ErrorCode
+from inventory.patience import believable
+
+WAIT_SECONDS = 10
+"""How long a caller waits for a sign-in. A worker has few slots for activities, and a waiting one holds its slot."""
+
+RENEWAL_SECONDS = 300
+"""So long before its end a token is renewed, while it still serves."""
+
+RECENT_SECONDS = 600
+"""A failure that is older says nothing about how long the sign-ins of now have been failing."""
+
+
+class Grant(NamedTuple):
+    """A token, and how long it lasts from when it was asked for."""
+
+    token: str
+    lifetime: timedelta
+
+
+class _Held(NamedTuple):
+    token: str
+    claims: str | None
+    renew_at: float
+    ends_at: float
+
+    def answers(self, claims: str | None, refused: str | None) -> bool:
+        """Whether it is another token than the refused one, with the claims that are asked for."""
+        return self.token != refused and claims in (None, self.claims) and time.monotonic() < self.ends_at
+
+
+class _UnderWay:
+    """One sign-in."""
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+        self.ended = asyncio.get_running_loop().create_future()
+        self.failure: BaseException | None = None
+
+
+class TenantTokens:
+    """The token of one tenant's app. Times are monotonic: a clock that is set back or forward changes nothing."""
+
+    def __init__(self, sign_in: Callable[[str | None], Grant]) -> None:
+        """`sign_in` asks the authority for a token with the claims, blocking. It raises `GraphRequestError`."""
+        self._sign_in = sign_in
+        self._held: _Held | None = None
+        self._under_way: _UnderWay | None = None
+        self._failure: GraphRequestError | None = None
+        self._failure_ends = 0.0
+        self._failing_since: float | None = None
+        self._failed_at = 0.0
+
+    async def token(self, claims: str | None = None, refused: str | None = None) -> str:
+        """A token with these claims that is not the refused one. Raises `GraphRequestError`.
+
+        All callers share one sign-in, its token and its failure. A failure lasts as long as the authority asked for, or
+        as long as it took: who comes within that time is not made to wait for the next one.
+        """
+        while True:
+            held = self._held if self._held is not None and self._held.answers(claims, refused) else None
+            if held is not None and time.monotonic() < held.renew_at:
+                return held.token
+            sign_in = self._under_way
+            if sign_in is None and (self._failure is None or time.monotonic() >= self._failure_ends):
+                sign_in = self._begin(claims)
+            if held is not None:
+                return held.token
+            if sign_in is not None:
+                await self._ending_of(sign_in)
+            elif self._failure is not None:
+                raise self._met(self._failure)
+
+    async def _ending_of(self, sign_in: _UnderWay) -> None:
+        """Waits for a sign-in to succeed. Raises its failure, or a retryable one where it takes too long."""
+        rest = sign_in.began + WAIT_SECONDS - time.monotonic()
+        await asyncio.wait([sign_in.ended], timeout=max(0.0, rest))
+        if not sign_in.ended.done():
+            message = f"the authority has not answered for {WAIT_SECONDS} seconds"
+            raise self._met(GraphRequestError(ErrorCode.AUTH_FAILED, message, retryable=True))
+        if isinstance(sign_in.failure, GraphRequestError):
+            raise self._met(sign_in.failure)
+        if sign_in.failure is not None:
+            raise sign_in.failure
+
+    def _met(self, failure: GraphRequestError) -> GraphRequestError:
+        """A failure as one more caller meets it."""
+        now = time.monotonic()
+        if self._failing_since is None or now - self._failed_at > RECENT_SECONDS:
+            self._failing_since = now
+        self._failed_at = now
+        failure.failing_for = timedelta(seconds=now - self._failing_since)
+        return failure.with_traceback(None)
+
+    def _begin(self, claims: str | None) -> _UnderWay:
+        sign_in = self._under_way = _UnderWay()
+        loop = asyncio.get_running_loop()
+
+        def work() -> None:
+            outcome: Grant | BaseException
+            try:
+                outcome = self._sign_in(claims)
+            except BaseException as error:  # noqa: BLE001 - the callers meet it, and not the thread
+                outcome = error
+            with suppress(RuntimeError):  # The loop is closed: the process ends.
+                loop.call_soon_threadsafe(self._end, sign_in, claims, outcome)
+
+        try:
+            threading.Thread(target=work, name="sign-in", daemon=True).start()
+        except RuntimeError:
+            self._end(sign_in, claims, OSError(errno.EAGAIN, "the machine has no thread left"))
+        return sign_in
+
+    def _end(self, sign_in: _UnderWay, claims: str | None, outcome: Grant | BaseException) -> None:
+        """Takes in what became of a sign-in, on the event loop."""
+        self._under_way = None
+        self._failure = None
+        if isinstance(outcome, Grant):
+            seconds = outcome.lifetime.total_seconds()
+            renew_after = max(seconds - RENEWAL_SECONDS, seconds / 2)
+            self._held = _Held(outcome.token, claims, sign_in.began + renew_after, sign_in.began + seconds)
+            self._failing_since = None
+        else:
+            sign_in.failure = outcome
+            if isinstance(outcome, GraphRequestError) and outcome.retryable:
+                self._remember(outcome, took=time.monotonic() - sign_in.began)
+        if not sign_in.ended.done():
+            sign_in.ended.set_result(None)
+
+    def _remember(self, failure: GraphRequestError, *, took: float) -> None:
+        asked = believable(failure.retry_after) or timedelta(0)
+        self._failure = failure
+        self._failure_ends = time.monotonic() + max(took, asked.total_seconds())

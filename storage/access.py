@@ -1,0 +1,96 @@
+"""What a login may do in a database: the roles that its transactions take on, and whether the schema fits this program.
+
+Two roles, or one (docs/decisions/0003-two-roles.md): with two, an administrator or the migration created
+`tenant_inventory_worker` and `tenant_inventory_portfolio`; with one, the owner of the tables does all the work.
+"""
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import Row, text
+
+from storage.errors import NO_TABLES, StorageNotReadyError
+
+WORKER_ROLE = "tenant_inventory_worker"
+PORTFOLIO_ROLE = "tenant_inventory_portfolio"
+
+ALL_TENANTS = "tenant_inventory_all_tenants"
+"""An empty schema. A transaction that has it in its search_path reads the rows of all tenants.
+
+PostgreSQL plans a prepared statement anew when the search_path changes, so no plan outlives its transaction's switch.
+"""
+
+REVISION = "0013"
+"""The newest migration, which this program needs. Written here so that no command has to load Alembic."""
+
+SETTABLE = "CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END"
+"""The privilege to take a role on, as `pg_has_role` names it: PostgreSQL 15 knows no `SET`."""
+
+PROBE = text(f"""
+WITH tables AS (
+    SELECT relowner, EXISTS (
+        SELECT FROM aclexplode(relacl) AS granted JOIN pg_roles AS r ON r.oid = granted.grantee
+        WHERE r.rolname = '{WORKER_ROLE}'
+    ) AS has_roles
+    FROM pg_class WHERE oid = to_regclass('sync_run')
+),
+needed AS (
+    SELECT r.rolname, r.rolsuper OR r.rolbypassrls AS is_unbound,
+        pg_has_role(session_user, r.oid, {SETTABLE}) AS is_settable
+    FROM tables JOIN pg_roles AS r ON
+        CASE WHEN has_roles THEN r.rolname IN ('{WORKER_ROLE}', '{PORTFOLIO_ROLE}') ELSE r.oid = relowner END
+)
+SELECT has_roles, session_user AS login, relowner::regrole::text AS owner,
+    (SELECT max(version_num) FROM alembic_version) AS revision,
+    ARRAY(SELECT quote_ident(rolname) FROM needed WHERE NOT is_settable ORDER BY rolname DESC) AS not_settable,
+    ARRAY(SELECT rolname FROM needed WHERE is_unbound) AS unbound,
+    (SELECT rolname FROM pg_roles WHERE oid = relowner) AS owner_name
+FROM tables
+""")
+"""One row; none where there are no tables."""
+
+
+class Access(NamedTuple):
+    """The roles that transactions take on, by name."""
+
+    worker: str
+    portfolio: str
+
+
+def access(found: Row[Any] | None) -> Access:
+    """The access that a row of `PROBE` stands for.
+
+    Raises `StorageNotReadyError` if the schema is older or newer than this program, or the login may not take on the
+    roles; the message says what to run.
+    """
+    if found is None or found.revision is None:
+        raise StorageNotReadyError(NO_TABLES)
+    if found.revision != REVISION:
+        raise StorageNotReadyError(_other_revision(found.revision))
+    if found.not_settable:
+        raise StorageNotReadyError(
+            f"the login of DATABASE_URL may not take on the roles of this database; have an administrator run:"
+            f" GRANT {', '.join(found.not_settable)} TO {found.login}"
+        )
+    if found.unbound:
+        raise StorageNotReadyError(unbound(found.unbound[0]))
+    return Access(WORKER_ROLE, PORTFOLIO_ROLE) if found.has_roles else Access(found.owner_name, found.owner_name)
+
+
+def unbound(role: str) -> str:
+    """What to do about a role that row-level security would not bind."""
+    return (
+        f"row-level security does not bind the role {role}, so tenants would not be kept apart;"
+        f" have an administrator run: ALTER ROLE {role} NOSUPERUSER NOBYPASSRLS"
+    )
+
+
+def _other_revision(found: str) -> str:
+    if found < REVISION:
+        return (
+            f"the database is at revision {found} and this program needs {REVISION};"
+            " run: python starter.py database upgrade"
+        )
+    return (
+        f"the database is at revision {found} and this program knows only {REVISION};"
+        " it is older than the database: update the program"
+    )

@@ -1,0 +1,60 @@
+"""How collections failed in the tenant's latest runs: what a run that begins is told (`inventory.patience`)."""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from inventory.error_codes import ErrorCode
+from inventory.patience import MEMORY
+
+
+class LatestFailure(NamedTuple):
+    """How the latest run that tells of a collection failed, and in how many runs in a row it has failed so."""
+
+    code: ErrorCode
+    runs: int
+    in_details: bool
+
+
+TELLING_CODES = sorted(
+    code
+    for code in ErrorCode
+    if code.startswith("graph_") or code in (ErrorCode.AUTH_FAILED, ErrorCode.DETAIL_INCOMPLETE)
+)
+"""Any other code is about the run itself, and tells nothing of its collections."""
+
+# Whatever the selection, the latest run that covered the collection tells. Most collections are sorted out by their
+# coverage, and for the others the first run by the index of recent ones is mostly the one.
+_LATEST = text("""
+SELECT coverage.type_key, latest.error_code, latest.cause, latest.runs
+FROM collection_coverage AS coverage CROSS JOIN LATERAL (
+    SELECT c.outcome, c.error_code, c.context ->> 'detail_error_code' AS cause,
+        coalesce(CAST(c.context ->> 'failing_runs' AS bigint), 1) AS runs
+    FROM sync_run AS run JOIN sync_run_collection AS c USING (tenant_id, run_id)
+    WHERE c.type_key = coverage.type_key AND run.queued_at > now() - CAST(:memory AS interval)
+        AND run.status IN ('success', 'partial', 'failed') AND run.started_at IS NOT NULL
+        AND (c.error_code IS NULL OR c.error_code = ANY (CAST(:telling AS text[])))
+    ORDER BY run.queued_at DESC LIMIT 1
+) AS latest
+WHERE coverage.type_key = ANY (CAST(:type_keys AS text[]))
+    AND coverage.error_code IS NOT NULL AND coverage.outcome <> 'skipped'
+    AND latest.error_code IS NOT NULL AND latest.outcome <> 'skipped'
+""")
+
+
+async def latest_failures(session: AsyncSession, type_keys: Collection[str]) -> dict[str, LatestFailure]:
+    """How collections failed in the latest run that tells of each, by type key; those that did not fail are left out.
+
+    Runs that were cancelled, abandoned, or broken by something else than Graph tell nothing, and neither do runs that
+    were queued before `MEMORY`.
+    """
+    parameters = {"type_keys": list(type_keys), "memory": MEMORY, "telling": TELLING_CODES}
+    failures = {}
+    for row in await session.execute(_LATEST, parameters):
+        in_details = row.error_code == ErrorCode.DETAIL_INCOMPLETE and row.cause in TELLING_CODES
+        failures[row.type_key] = LatestFailure(
+            ErrorCode(row.cause if in_details else row.error_code), row.runs, in_details
+        )
+    return failures

@@ -1,0 +1,55 @@
+"""Which lock a migration waits for, and who holds it: seen from a second connection while it waits."""
+
+from threading import Event, Thread
+from types import TracebackType
+
+import psycopg
+from sqlalchemy import Connection, text
+
+LOOKS_PER_SECOND = 10
+
+_WAITED_FOR = """
+SELECT coalesce('the lock of ' || relation::regclass::text, 'a lock'),
+    (
+        SELECT string_agg(format('%%s (pid %%s)', coalesce(nullif(application_name, ''), 'a client'), holder.pid), ', ')
+        FROM pg_stat_activity AS holder WHERE holder.pid = ANY (pg_blocking_pids(waiting.pid))
+    )
+FROM pg_locks AS waiting WHERE pid = %s AND NOT granted LIMIT 1
+"""
+
+
+class LockWatch:
+    """Looks at a connection's locks for as long as the context lasts."""
+
+    def __init__(self, url: str, watched: Connection) -> None:
+        self._url = url
+        self._pid = watched.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        watched.commit()
+        self._ended = Event()
+        self._thread = Thread(target=self._look, daemon=True)
+        self._last_seen = "a lock"
+
+    def __enter__(self) -> "LockWatch":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def last_seen(self) -> str:
+        """The lock that was last waited for, and who held it."""
+        return self._last_seen
+
+    def _look(self) -> None:
+        try:
+            with psycopg.connect(self._url, autocommit=True, application_name="tenant-inventory upgrade") as connection:
+                while not self._ended.wait(1 / LOOKS_PER_SECOND):
+                    if found := connection.execute(_WAITED_FOR, (self._pid,)).fetchone():
+                        lock, holders = found
+                        self._last_seen = f"{lock}, held by {holders}" if holders else lock
+        except psycopg.OperationalError:
+            # Only the words of a wait depend on it.
+            return

@@ -1,0 +1,96 @@
+"""What migrations do beside plain SQL: privileges in both set-ups, isolation, rows of all tenants, indexes.
+
+Row-level security binds the owner of the tables, too, so a migration that moves data goes through `each_tenant`.
+"""
+
+import re
+from collections.abc import Iterator
+from uuid import UUID
+
+from alembic import context, op
+from sqlalchemy import text
+
+from storage.access import ALL_TENANTS
+
+_POLICY_OF_A_ROLE = re.compile(
+    r"^CREATE POLICY\b[^;]*\bTO tenant_inventory_(?:worker|portfolio)\b[^;]*(?:;|\Z)", re.MULTILINE
+)
+_GRANT_TO_A_ROLE = re.compile(r"^GRANT\b[^;]*\bTO tenant_inventory_(?:worker|portfolio)\b[^;]*(?:;|\Z)", re.MULTILINE)
+_ROLE = re.compile(r"\btenant_inventory_(?:worker|portfolio)\b")
+
+ISOLATION = """
+ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+DROP POLICY IF EXISTS {policy} ON {table};
+CREATE POLICY {policy} ON {table} USING ({condition}) WITH CHECK ({condition});
+DROP POLICY IF EXISTS across_tenants ON {table};
+CREATE POLICY across_tenants ON {table} FOR SELECT USING (reads_all_tenants());
+"""
+
+TWO_ROLES = """
+CREATE POLICY all_tenants ON {table} FOR SELECT TO tenant_inventory_portfolio USING (true);
+GRANT SELECT ON {table} TO tenant_inventory_portfolio;
+GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO tenant_inventory_worker
+"""
+
+
+def has_two_roles() -> bool:
+    """Whether this database works under the two roles, and not under its owner alone."""
+    return bool(context.config.attributes.get("has_two_roles", True))
+
+
+def execute(sql: str) -> None:
+    """Runs statements. Without the two roles the owner gets what is granted to them, and their policies fall away."""
+    if not has_two_roles():
+        sql = _POLICY_OF_A_ROLE.sub("", sql)
+        sql = _GRANT_TO_A_ROLE.sub(lambda grant: _ROLE.sub("CURRENT_USER", grant[0]), sql)
+    if sql.strip():
+        op.execute(sql)
+
+
+def isolation(table: str) -> str:
+    """Statements that bind a table to the transaction's tenant, whoever runs it. They may run again."""
+    if table == "portfolio_run":
+        return ISOLATION.format(table=table, policy="no_tenant", condition="current_tenant() IS NULL")
+    return ISOLATION.format(table=table, policy="one_tenant", condition="tenant_id = current_tenant()")
+
+
+def isolate(table: str) -> None:
+    """Binds a new table to the transaction's tenant, and gives the roles what they need of it."""
+    execute(isolation(table) + TWO_ROLES.format(table=table))
+
+
+def each_tenant() -> Iterator[UUID]:
+    """Binds the migration's transaction to one tenant after another, for statements that move data.
+
+    They name `tenant_id = current_tenant()` all the same: nothing binds a superuser.
+    """
+    connection = op.get_bind()
+    path = connection.execute(text("SELECT current_setting('search_path')")).scalar_one()
+    bind = text("SELECT set_config(:name, :value, true)")
+    connection.execute(bind, {"name": "search_path", "value": f"{path}, {ALL_TENANTS}"})
+    tenants = connection.execute(text("SELECT tenant_id FROM tenant ORDER BY tenant_id")).scalars().all()
+    connection.execute(bind, {"name": "search_path", "value": path})
+    for tenant_id in tenants:
+        connection.execute(bind, {"name": "app.tenant_id", "value": str(tenant_id)})
+        yield tenant_id
+    connection.execute(bind, {"name": "app.tenant_id", "value": ""})
+
+
+def create_index(name: str, definition: str, *, unique: bool = False) -> None:
+    """Builds an index beside running syncs; `definition` is what follows `ON`.
+
+    It commits what the migration did before, and a build that breaks leaves an invalid index behind: give an index a
+    migration of its own, which then may run again. A build blocks nobody, so it waits for others as long as they take.
+    """
+    with op.get_context().autocommit_block():
+        connection = op.get_bind()
+        valid = text("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)")
+        is_valid = connection.execute(valid, {"name": name}).scalar_one_or_none()
+        if is_valid:
+            return
+        timeout = connection.execute(text("SHOW lock_timeout")).scalar_one()
+        op.execute("SET lock_timeout = 0")
+        if is_valid is False:
+            op.execute(f"DROP INDEX CONCURRENTLY {name}")
+        op.execute(f"CREATE {'UNIQUE ' if unique else ''}INDEX CONCURRENTLY {name} ON {definition}")
+        op.execute(f"SET lock_timeout = '{timeout}'")

@@ -1,0 +1,129 @@
+"""What a failed call to Temporal means to a person: one line for each gRPC status and each failure to connect.
+
+The statuses: https://grpc.io/docs/guides/status-codes/. The texts that are looked for are those of temporalio 1.35 and
+of Temporal server 1.32.
+"""
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from temporalio.service import RPCError, RPCStatusCode
+
+from workflows.search_attributes import ALL, type_name
+
+MOST_SHOWN = 200
+"""Characters of the server's own message."""
+
+_NO_ANSWER = "does not answer in time; check that it is up and not overloaded, and try again"
+_FAILED = "failed ({status}: {message}); its log says why"
+
+_MEANINGS: Mapping[RPCStatusCode, str] = MappingProxyType(
+    {
+        RPCStatusCode.OK: "gave no answer; try again",
+        RPCStatusCode.CANCELLED: _NO_ANSWER,
+        RPCStatusCode.UNKNOWN: _FAILED,
+        RPCStatusCode.INVALID_ARGUMENT: "does not accept the request: {message}",
+        RPCStatusCode.DEADLINE_EXCEEDED: _NO_ANSWER,
+        RPCStatusCode.NOT_FOUND: "does not find what the request names: {message}",
+        RPCStatusCode.ALREADY_EXISTS: "has this already: {message}",
+        RPCStatusCode.PERMISSION_DENIED: (
+            "denies access to namespace {namespace!r} ({message}); check TEMPORAL_NAMESPACE, and the rights of"
+            " TEMPORAL_API_KEY or of the client certificate"
+        ),
+        RPCStatusCode.RESOURCE_EXHAUSTED: (
+            "is at its limit ({message}); try again later, or raise the limits of namespace {namespace!r}"
+        ),
+        RPCStatusCode.FAILED_PRECONDITION: "cannot do this now: {message}",
+        RPCStatusCode.ABORTED: "aborted the request ({message}); try again",
+        RPCStatusCode.OUT_OF_RANGE: "does not accept the request: {message}",
+        RPCStatusCode.UNIMPLEMENTED: (
+            "does not know the request ({message}); check that TEMPORAL_ADDRESS is the frontend of a Temporal server,"
+            " 1.29 or newer"
+        ),
+        RPCStatusCode.INTERNAL: _FAILED,
+        RPCStatusCode.UNAVAILABLE: "is unavailable ({message}); start it, or check TEMPORAL_ADDRESS",
+        RPCStatusCode.DATA_LOSS: _FAILED,
+        RPCStatusCode.UNAUTHENTICATED: (
+            "does not accept the credentials; check TEMPORAL_API_KEY, or TEMPORAL_TLS_CLIENT_CERT_PATH and"
+            " TEMPORAL_TLS_CLIENT_KEY_PATH"
+        ),
+    }
+)
+
+_STATUS_IN_TEXT = re.compile(r'Status \{ code: (?P<code>\w+), message: "(?P<message>(?:[^"\\]|\\.)*)"')
+_TLS = re.compile(
+    # A server that is not asked for TLS as it expects closes the connection: "transport error", and no more.
+    r'InvalidMessage|InvalidContentType|InvalidCertificate|AlertReceived|HandshakeFailure|message: "transport error"'
+    r"|PrivateKeyParseError|CertificateParseError|both client cert and private key"
+)
+
+
+def refusal(error: RPCError, address: str, namespace: str) -> str:
+    """What a call that ended with an error means, and what to do about it."""
+    return _in_words(error.status, error.message, address, namespace)
+
+
+def connection_failure(error: Exception, address: str, namespace: str) -> str:
+    """Why a connection was not made: `error` is what the SDK raised, which has its reason in its text only."""
+    text = str(error)
+    if _TLS.search(text):
+        return (
+            f"Temporal at {address} and this program do not agree about TLS; check TEMPORAL_TLS, the certificates of"
+            " TEMPORAL_TLS_*, and the port of TEMPORAL_ADDRESS"
+        )
+    if (refused := refusal_in(text, address, namespace)) is not None:
+        return refused
+    if "dns error" in text:
+        return f"Temporal's host is not known: {address}; check TEMPORAL_ADDRESS"
+    return f"Temporal does not answer at {address}; start it, or set TEMPORAL_ADDRESS (make demo starts one here)"
+
+
+def refusal_in(text: str, address: str, namespace: str) -> str | None:
+    """What the gRPC status in an error's text means; None where there is none."""
+    found = _STATUS_IN_TEXT.search(text)
+    code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", found["code"]).upper() if found else ""
+    if found is None or code not in RPCStatusCode.__members__:
+        return None
+    return _in_words(RPCStatusCode[code], found["message"], address, namespace)
+
+
+def no_answer(address: str, seconds: int) -> str:
+    """A server that takes connections, or packets, and says nothing."""
+    return (
+        f"Temporal does not answer at {address} within {seconds} seconds; check that it is up, and that"
+        " TEMPORAL_ADDRESS is its frontend"
+    )
+
+
+def search_attributes_by_hand(namespace: str) -> str:
+    """How an administrator adds our search attributes, on a server and on Temporal Cloud."""
+    ours = [(key.name, type_name(key)) for key in ALL]
+    server = " ".join(f"--name {name} --type {kind}" for name, kind in ours)
+    cloud = " ".join(f"--search-attribute {name}={kind}" for name, kind in ours)
+    return (
+        f"an administrator adds them: temporal operator search-attribute create --namespace {namespace} {server}"
+        f" (on Temporal Cloud: tcld namespace search-attributes add --namespace {namespace} {cloud})"
+    )
+
+
+def _in_words(status: RPCStatusCode, message: str, address: str, namespace: str) -> str:
+    said = _one_line(message) or "it says no more"
+    if status is RPCStatusCode.NOT_FOUND and "namespace" in message.lower():
+        return (
+            f"Temporal at {address} has no namespace {namespace!r}; check TEMPORAL_NAMESPACE, or create it:"
+            f" temporal operator namespace create --namespace {namespace}"
+        )
+    if status is RPCStatusCode.INVALID_ARGUMENT and "search attribute" in message:
+        return (
+            f"Temporal at {address} does not take this product's search attributes in namespace {namespace!r} ({said});"
+            f" {search_attributes_by_hand(namespace)}"
+        )
+    meaning = _MEANINGS[status].format(status=status.name, message=said, namespace=namespace)
+    return f"Temporal at {address} {meaning}"
+
+
+def _one_line(message: str) -> str:
+    words = "".join(character if character.isprintable() else " " for character in message).split()
+    line = " ".join(words)
+    return line if len(line) <= MOST_SHOWN else f"{line[:MOST_SHOWN]}…"

@@ -1,0 +1,124 @@
+"""How failures are classified: which end an activity, and which are tried again."""
+
+import asyncio
+import errno
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import ActivityEnvironment
+
+from activities.failures import UNEXPECTED_ATTEMPTS, classified
+from activities.tenants import UNNAMED_PATIENCE, UnnamedTenantError
+from graph.credentials import CONFIGURATION_PATIENCE, CredentialError
+from graph.errors import GraphRequestError
+from graph.tenants import TenantsFileError
+from inventory.error_codes import ErrorCode
+from storage.database import StorageUnavailableError
+
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+
+
+def failing_for(error: GraphRequestError, span: timedelta) -> GraphRequestError:
+    error.failing_for = span
+    return error
+
+
+async def classify(
+    error: Exception,
+    *,
+    attempt: int = 1,
+    waited: timedelta = timedelta(0),
+    scheduled: datetime = datetime(2026, 1, 1, tzinfo=UTC),
+    **how: Any,
+) -> ApplicationError:
+    environment = ActivityEnvironment()
+    environment.info = replace(
+        environment.info, attempt=attempt, scheduled_time=scheduled, started_time=scheduled + waited
+    )
+
+    async def fail() -> None:
+        async with classified(**how):
+            raise error
+
+    with pytest.raises(ApplicationError) as failed:
+        await environment.run(fail)
+    return failed.value
+
+
+def unreachable() -> GraphRequestError:
+    return GraphRequestError(ErrorCode.GRAPH_UNAVAILABLE, "no", retryable=True)
+
+
+@pytest.mark.parametrize("clock", [-HOUR, timedelta(0), HOUR])
+@pytest.mark.parametrize(("waited", "is_final"), [(59 * MINUTE, False), (61 * MINUTE, True)])
+async def test_patience_is_counted_by_the_servers_clock_alone(
+    clock: timedelta, waited: timedelta, is_final: bool
+) -> None:
+    """The server's clock is an hour before or behind this machine's, as if somebody had set this one."""
+    scheduled = datetime.now(UTC) + clock - waited
+    error = await classify(unreachable(), waited=waited, scheduled=scheduled, graph_patience=HOUR)
+    assert error.non_retryable == is_final
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "patience"),
+    [
+        (unreachable, ErrorCode.GRAPH_UNAVAILABLE, HOUR),
+        (lambda: CredentialError("gone"), ErrorCode.CONFIGURATION_INVALID, CONFIGURATION_PATIENCE),
+        (lambda: TenantsFileError("gone"), ErrorCode.CONFIGURATION_INVALID, CONFIGURATION_PATIENCE),
+        (lambda: UnnamedTenantError(timedelta(0)), ErrorCode.AUTH_FAILED, UNNAMED_PATIENCE),
+    ],
+)
+async def test_each_failure_has_its_patience(error: Any, code: ErrorCode, patience: timedelta) -> None:
+    for waited, is_final in ((patience - MINUTE, False), (patience, True)):
+        met = await classify(error(), waited=waited, graph_patience=HOUR)
+        assert (met.type, met.non_retryable) == (code, is_final)
+
+
+async def test_the_time_that_others_have_waited_counts() -> None:
+    for span, is_final in ((timedelta(0), False), (CONFIGURATION_PATIENCE, True)):
+        for error in (failing_for(CredentialError("gone"), span), UnnamedTenantError(span)):
+            assert (await classify(error, graph_patience=HOUR)).non_retryable == is_final
+
+
+PASSING = [
+    OSError(errno.ENOSPC, "No space left on device"),
+    OSError(errno.EMFILE, "Too many open files"),
+    MemoryError(),
+    RPCError("busy", RPCStatusCode.RESOURCE_EXHAUSTED, b""),
+    RPCError("away", RPCStatusCode.UNAVAILABLE, b""),
+]
+LASTING = [KeyError("defect"), RPCError("wrong", RPCStatusCode.INVALID_ARGUMENT, b"")]
+
+
+@pytest.mark.parametrize("error", PASSING, ids=repr)
+async def test_a_passing_state_of_the_machine_or_of_temporal_has_patience(error: Exception) -> None:
+    met = await classify(error, attempt=50, waited=59 * MINUTE, graph_patience=HOUR)
+    assert (met.type, met.non_retryable) == (ErrorCode.UNEXPECTED_ERROR, False)
+    assert (await classify(error, attempt=50, waited=HOUR, graph_patience=HOUR)).non_retryable
+
+
+@pytest.mark.parametrize("error", LASTING, ids=repr)
+async def test_a_defect_is_tried_a_few_times(error: Exception) -> None:
+    assert not (await classify(error, attempt=UNEXPECTED_ATTEMPTS - 1)).non_retryable
+    assert (await classify(error, attempt=UNEXPECTED_ATTEMPTS)).non_retryable
+
+
+@pytest.mark.parametrize("error", [*PASSING, *LASTING, StorageUnavailableError("away")], ids=repr)
+async def test_what_must_be_closed_is_retried_whatever_fails(error: Exception) -> None:
+    met = await classify(error, attempt=1000, waited=5 * HOUR, retries_everything=True)
+    assert not met.non_retryable
+
+
+async def test_a_cancellation_is_passed_on() -> None:
+    async def cancelled() -> None:
+        async with classified(retries_everything=True):
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await ActivityEnvironment().run(cancelled)

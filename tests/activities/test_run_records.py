@@ -1,0 +1,116 @@
+"""Opening and closing a run's record while something else is broken."""
+
+from dataclasses import replace
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+from temporalio.testing import ActivityEnvironment
+
+from activities import run_records
+from activities.messages import FinishRun, Run, RunPolicy
+from activities.observing import Observers, Secrecy
+from activities.run_records import RunLimits, RunRecordActivities
+from activities.tenants import TenantsFile
+from graph.catalog import load_catalog
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
+from inventory.records import RunRecord
+from inventory.selection import Selection
+from storage import queries, references
+from storage.database import Database
+
+TENANT = UUID(int=7)
+
+
+def activities(database: Database, tenants_file: Path) -> RunRecordActivities:
+    catalog = load_catalog()
+    observers = Observers(catalog, Secrecy())
+    return RunRecordActivities(database, catalog, TenantsFile(tenants_file), observers, RunLimits(), RunPolicy())
+
+
+def new_run(*type_keys: str) -> Run:
+    return Run(tenant_id=TENANT, run_id=uuid4(), workflow_id="sync/test", selection=Selection(type_keys=type_keys))
+
+
+def ending(run: Run, **counts: int) -> FinishRun:
+    collections = {key: CollectionResult(outcome=Outcome.COMPLETE) for key in run.selection.type_keys}
+    return FinishRun(
+        run=run, status=RunStatus.SUCCESS, counts=Counts(**counts), error_codes=[], collections=collections
+    )
+
+
+async def record_of(database: Database, run: Run) -> RunRecord:
+    async with database.portfolio() as session:
+        record = await queries.run_record(session, run.run_id)
+    assert record is not None
+    return record
+
+
+async def tenant_name(database: Database) -> str:
+    async with database.tenant(TENANT) as session:
+        return str((await session.execute(text("SELECT name FROM tenant"))).scalar_one())
+
+
+async def test_a_record_needs_no_tenants_file(database: Database, tmp_path: Path) -> None:
+    path = tmp_path / "tenants.toml"
+    records, environment, run = activities(database, path), ActivityEnvironment(), new_run("groups")
+    assert (await environment.run(records.begin_run, run)).opening == RunStatus.RUNNING
+    assert await tenant_name(database) == str(TENANT)
+    path.write_text(f'[[tenant]]\nid = "{TENANT}"\nname = "Contoso"\nmanaged_identity = true\n')
+    await environment.run(records.begin_run, run)
+    path.unlink()
+    assert (await environment.run(activities(database, path).finish_run, ending(run))).status is RunStatus.SUCCESS
+    assert (await record_of(database, run)).finished_at is not None
+    assert await tenant_name(database) == "Contoso", "closing does not take the name away"
+
+
+async def test_a_run_that_was_never_opened_is_recorded_as_it_ends(database: Database, tmp_path: Path) -> None:
+    run = new_run("groups")
+    await ActivityEnvironment().run(activities(database, tmp_path / "none").finish_run, ending(run))
+    assert (await record_of(database, run)).status is RunStatus.SUCCESS
+    assert await tenant_name(database) == str(TENANT)
+
+
+async def test_a_collection_that_the_release_does_not_know_is_named_and_the_others_are_planned(
+    database: Database, tmp_path: Path
+) -> None:
+    run = new_run("groups", "ofALaterRelease")
+    begun = await ActivityEnvironment().run(activities(database, tmp_path / "none").begin_run, run)
+    assert [planned.type_key for planned in begun.plan] == ["groups"]
+    assert begun.unknown == ["ofALaterRelease"]
+
+
+async def test_references_that_cannot_be_read_do_not_hold_up_the_end(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def catch_up(*_: object, **__: object) -> None:
+        raise KeyError("defect")
+
+    monkeypatch.setattr(references, "catch_up", catch_up)
+    run = new_run("groups")
+    records, environment = activities(database, tmp_path / "none"), ActivityEnvironment()
+    await environment.run(records.begin_run, run)
+    assert (await environment.run(records.finish_run, ending(run))).status is RunStatus.SUCCESS
+    assert (await record_of(database, run)).status is RunStatus.SUCCESS
+
+
+async def test_links_that_cannot_be_made_hold_up_the_end_for_a_few_attempts_only(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def link(session: object, *_: object) -> None:
+        await session.execute(text("SELECT 1 / 0"))  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(run_records, "link_recreated", link)
+    run = new_run("groups")
+    records, environment = activities(database, tmp_path / "none"), ActivityEnvironment()
+    await environment.run(records.begin_run, run)
+    for attempt in (1, 2):
+        environment.info = replace(environment.info, attempt=attempt)
+        with pytest.raises(Exception, match=r".*") as failed:
+            await environment.run(records.finish_run, ending(run, created=1))
+        assert getattr(failed.value, "type", None) == ErrorCode.UNEXPECTED_ERROR
+    environment.info = replace(environment.info, attempt=3)
+    finished = await environment.run(records.finish_run, ending(run, created=1))
+    assert (finished.status, finished.counts.created) == (RunStatus.SUCCESS, 1)

@@ -1,0 +1,225 @@
+"""docs/operating.md and what it installs: the blocks that begin with `# run:`, run as they stand, and the units."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from uuid import UUID
+
+import orjson
+import psycopg
+import pytest
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
+from temporalio.client import Client
+
+from commands import database as database_command
+from connections import connect_temporal
+from graph.permission_ids import permission_ids
+from graph.tenants import TenantConfig
+from graph.tokens import TokenSource
+from graph.trust import ssl_context
+from local.postgres import EmbeddedPostgres, _binaries
+from local.simulated_graph import SimulatedGraph
+from local.temporal import EmbeddedTemporal, temporal_program
+from storage.database import Database
+from storage.models import Base
+from storage.schema import head
+from tests.forking import CHECKOUT
+from tests.patience import PATIENCE_SECONDS
+from tests.storage.support import observation, sync
+from tests.storage.test_isolation import THEIRS, _their_run
+from worker import GRACEFUL_SHUTDOWN
+from workflows.search_attributes import ALL, type_name
+
+PAGE = (CHECKOUT / "docs" / "operating.md").read_text()
+UNITS = sorted((CHECKOUT / "deploy" / "systemd").glob("*.service"))
+EXAMPLE_TENANT = UUID("aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee")
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze here")
+needs_roles = pytest.mark.skipif(
+    not hasattr(database_command, "print_roles"), reason="this release prints no roles for an administrator"
+)
+
+
+def blocks() -> dict[str, str]:
+    """The blocks to run, by name."""
+    found = re.findall(r"^( *)```sh\n *# run: (\w+)\n(.*?)^ *```", PAGE, re.MULTILINE | re.DOTALL)
+    return {name: "".join(line.removeprefix(indent) for line in body.splitlines(True)) for indent, name, body in found}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder in which the page's relative names stand for the checkout's."""
+    for name in ("starter.py", "worker.py", "deploy"):
+        (tmp_path / name).symlink_to(CHECKOUT / name)
+    return tmp_path
+
+
+@pytest.fixture
+def run(folder: Path) -> Run:
+    """Runs a block of the page, with the environment that its reader would have. It has to succeed."""
+
+    def runs(name: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        path = os.pathsep.join([str(temporal_program().parent), str(_binaries()), os.environ["PATH"]])
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", blocks()[name]],
+            cwd=folder,
+            env={**os.environ, "PATH": path, "TENANT_INVENTORY_STATE": str(folder / "no-stack"), **environment},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+        )
+        assert done.returncode == 0, done.stderr
+        return done
+
+    return runs
+
+
+def test_the_page_has_these_blocks_to_run() -> None:
+    assert set(blocks()) == {"permissions", "certificate", "database", "temporal", "removal"}
+
+
+def test_the_manifest_is_printed(run: Run) -> None:
+    printed = run("permissions").stdout
+    decoder = orjson.loads("[" + printed.replace("\n}\n{\n", "\n},{\n") + "]")
+    everything, some = ({one["id"] for one in each["requiredResourceAccess"][0]["resourceAccess"]} for each in decoder)
+    assert some < everything <= {str(one) for one in permission_ids().values()}
+
+
+async def test_the_certificate_signs_in(run: Run, folder: Path) -> None:
+    run("certificate")
+    with SimulatedGraph(tenants=1) as graph:
+        (tenant,) = graph.tenants
+        tenant.register_certificate((folder / "app.crt").read_bytes())
+        config = TenantConfig.model_validate(
+            {
+                "id": tenant.id,
+                "name": tenant.name,
+                "client_id": tenant.client_id,
+                "certificate_file": folder / "app.pem",
+            }
+        )
+        assert await TokenSource(ssl_context(graph.ca_file), authority_url=graph.authority_url).token(config)
+    assert not (folder / "app.key").exists(), "the key is in one file only"
+
+
+async def test_the_namespace_has_the_search_attributes(run: Run, temporal: EmbeddedTemporal) -> None:
+    run("temporal", TEMPORAL_ADDRESS=temporal.address)
+    client = await connect_temporal({"target_host": temporal.address, "namespace": "tenant-inventory"})
+    assert await _attributes(client) >= {(key.name, type_name(key)) for key in ALL}
+
+
+async def _attributes(client: Client) -> set[tuple[str, str]]:
+    listed = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=client.namespace)
+    )
+    return {
+        (name, IndexedValueType.Name(kind).removeprefix("INDEXED_VALUE_TYPE_").title().replace("_", ""))
+        for name, kind in listed.custom_attributes.items()
+    }
+
+
+@needs_roles
+def test_the_database_is_made_by_an_ordinary_owner(run: Run, folder: Path) -> None:
+    with EmbeddedPostgres(folder / "postgres", durable=False) as server:
+        admin = psycopg.conninfo.conninfo_to_dict(server.url)
+        url = f"postgresql://inventory:change-me@{admin['host']}:{admin['port']}/tenant_inventory"
+        connection = {f"PG{name}": str(admin[key]) for name, key in LIBPQ.items()}
+        said = run("database", DATABASE_URL=url, **connection).stdout
+        assert f"revision {head()}" in said
+        with psycopg.connect(url) as owner:
+            assert owner.execute("SELECT count(*) FROM sync_run").fetchone() == (0,)
+
+
+LIBPQ = {"HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password"}
+
+
+async def test_a_tenants_rows_are_deleted_and_no_others(
+    run: Run, folder: Path, database: Database, database_url: str
+) -> None:
+    script = (CHECKOUT / "deploy" / "remove-tenant.sql").read_text()
+    tables = {table.name for table in Base.metadata.sorted_tables if "tenant_id" in table.columns}
+    assert set(re.findall(r"DELETE FROM (\w+)", script)) == tables
+    await _their_run(database)
+    await sync(database, EXAMPLE_TENANT, [observation("a", "1")], "a")
+    before = _rows(database_url, tables)
+    run("removal", DATABASE_URL=database_url)
+    assert _rows(database_url, tables) == {key: rows for key, rows in before.items() if key[1] != EXAMPLE_TENANT}
+
+    busy = _remove(database_url, THEIRS)
+    assert busy.returncode == 3
+    assert "a run of this tenant has not ended" in busy.stderr
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "UPDATE sync_run SET status = 'failed', finished_at = clock_timestamp(), lease_expires_at = NULL"
+            " WHERE finished_at IS NULL"
+        )
+    assert _remove(database_url, THEIRS).returncode == 0
+    assert _rows(database_url, tables) == {}
+
+
+def _remove(database_url: str, tenant_id: UUID) -> "subprocess.CompletedProcess[str]":
+    script = CHECKOUT / "deploy" / "remove-tenant.sql"
+    return subprocess.run(
+        [_binaries() / "psql", database_url, "--set", f"tenant={tenant_id}", "--file", script],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
+
+
+def _rows(database_url: str, tables: set[str]) -> dict[tuple[str, UUID], int]:
+    """How many rows each tenant has in each table."""
+    with psycopg.connect(database_url) as connection:
+        return {
+            (table, tenant_id): rows
+            for table in tables
+            for tenant_id, rows in connection.execute(
+                psycopg.sql.SQL("SELECT tenant_id, count(*) FROM {} GROUP BY tenant_id").format(
+                    psycopg.sql.Identifier(table)
+                )
+            )
+        }
+
+
+def test_the_units_are_these() -> None:
+    assert [unit.name for unit in UNITS] == ["tenant-inventory-database.service", "tenant-inventory-worker@.service"]
+    for unit in UNITS:
+        assert unit.name.partition("@")[0].removesuffix(".service") in PAGE
+
+
+@needs_systemd
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_systemd_understands_a_unit(unit: Path, tmp_path: Path) -> None:
+    for each in UNITS:
+        # What verify cannot know is where the program will be installed.
+        (tmp_path / each.name).write_text(
+            each.read_text().replace("/opt/tenant-inventory/.venv/bin/python", sys.executable)
+        )
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", tmp_path / unit.name],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_a_unit_starts_a_program_of_the_checkout(unit: Path) -> None:
+    (command,) = re.findall(r"^ExecStart=(.*)$", unit.read_text(), re.MULTILINE)
+    python, program, *arguments = command.split()
+    assert python == "/opt/tenant-inventory/.venv/bin/python"
+    assert (CHECKOUT / program.removeprefix("/opt/tenant-inventory/")).is_file()
+    assert arguments in ([], ["database", "upgrade"])
+
+
+def test_a_worker_has_longer_to_stop_than_it_takes() -> None:
+    (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", UNITS[1].read_text(), re.MULTILINE)
+    assert int(seconds) > GRACEFUL_SHUTDOWN.total_seconds()

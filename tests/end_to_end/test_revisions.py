@@ -1,0 +1,74 @@
+"""Databases of another revision, met by commands and workers; and an upgrade beside a worker that syncs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from local.postgres import EmbeddedPostgres
+from local.simulated_graph import SimulatedGraph
+from local.temporal import EmbeddedTemporal
+from storage.schema import head, upgrade
+from tests.conftest import copy_of
+from tests.end_to_end.system import System
+from tests.forking import Fork
+from tests.storage.test_upgrading import LAST_RELEASE, stamp
+
+
+@pytest.fixture
+def stale(
+    graph: SimulatedGraph,
+    temporal: EmbeddedTemporal,
+    postgres: EmbeddedPostgres,
+    migrated_template: str,
+    tmp_path: Path,
+) -> Iterator[System]:
+    """A product whose database is this test's own, and says that it is at the last release's revision."""
+    for url in copy_of(postgres, migrated_template):
+        stamp(url, LAST_RELEASE)
+        with System(graph, temporal, url, tmp_path) as system:
+            yield system
+
+
+def worker(system: System, *arguments: str) -> tuple[int, str]:
+    """Runs a worker that ends by itself: its exit code, and what it says."""
+    log = system.folder / f"stale-{uuid4()}.log"
+    fork = Fork("worker.py", arguments, environment=system.environment, folder=system.folder, stdout=log, stderr=log)
+    return fork.wait(60.0), log.read_text()
+
+
+def test_commands_and_workers_say_in_one_line_that_the_database_is_older_or_newer(stale: System) -> None:
+    for revision, words in ((LAST_RELEASE, "python starter.py database upgrade"), ("9999", "update the program")):
+        stamp(stale.environment["DATABASE_URL"], revision)
+        for command in (("runs",), ("sync", stale.tenant.name, "--all")):
+            done = stale.starter(*command)
+            (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+            assert (done.code, done.stdout) == (1, "")
+            assert line.startswith(f"error: the database is at revision {revision} ")
+            assert "Traceback" not in done.stderr
+            assert line.endswith(words)
+        for arguments in (("--check",), ()):
+            code, said = worker(stale, *arguments)
+            assert code == 1
+            (line,) = [line for line in said.splitlines() if line.startswith("worker:")]
+            assert line.endswith(words)
+            assert "Traceback" not in said
+
+
+def test_an_upgrade_beside_a_sync_holds_nothing_up(stale: System) -> None:
+    """The upgrade is played again and again until the run has ended, so that it meets every part of it."""
+    url = stale.environment["DATABASE_URL"]
+    stamp(url, head())
+    stale.start_worker()
+    assert stale.starter("sync", stale.tenant.name, "--all", "--no-wait").code == 0
+    ended = "SELECT status, observed, errors FROM sync_run WHERE finished_at IS NOT NULL"
+    with psycopg.connect(url, autocommit=True) as connection:
+        while (run := connection.execute(ended).fetchone()) is None:
+            stamp(url, LAST_RELEASE)
+            assert upgrade(url).before == LAST_RELEASE
+        items = connection.execute("SELECT count(*) FROM inventory_item").fetchone()
+    assert items is not None
+    assert items[0] > 0
+    assert run == ("success", items[0], 0)

@@ -1,0 +1,281 @@
+"""What Temporal may answer, or not answer, to a command or a worker that starts: one line that says what to do."""
+
+import asyncio
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from threading import Thread
+
+import pytest
+import trustme
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from configuration import load_settings
+from connections import UnreachableError, connect_temporal
+from local.temporal import EmbeddedTemporal
+from temporal_errors import refusal
+from tests.end_to_end.system import Finished, System
+from tests.forking import Fork
+from tests.namespaces import new_namespace, search_attributes_of
+from tests.refusing_temporal import RefusingTemporal
+from worker import WORKFLOWS, Failure, check, ended
+from workflows.search_attributes import ALL, type_name
+
+ADDING_BY_HAND = " ".join(f"--name {key.name} --type {type_name(key)}" for key in ALL)
+LOGGED = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (INFO|WARNING|ERROR) \S+ ")
+
+
+def assert_one_line(done: Finished, code: int, *words: str) -> None:
+    """All that the command wrote is one line, without colours."""
+    assert done.code == code, (done.code, done.stderr)
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("error: ")
+    assert "\x1b" not in done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+def worker(system: System, *arguments: str, **environment: str) -> Finished:
+    """Runs a worker that ends by itself."""
+    log = system.folder / "ended-worker.log"
+    fork = Fork(
+        "worker.py",
+        arguments,
+        environment={**system.environment, **environment},
+        folder=system.folder,
+        stdout=log,
+        stderr=log,
+    )
+    return Finished(fork.wait(600), "", log.read_text())
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["sync", "Contoso", "--type", "groups", "--no-wait"],
+        ["portfolio", "sync", "--all-tenants", "--type", "groups", "--no-wait"],
+        ["schedule", "set", "hourly", "--all-tenants", "--type", "groups", "--every", "1h"],
+    ],
+)
+async def test_a_start_adds_the_search_attributes_that_the_namespace_lacks(
+    system: System, temporal: EmbeddedTemporal, command: list[str]
+) -> None:
+    namespace = await new_namespace(temporal)
+    done = system.starter(*command, TEMPORAL_NAMESPACE=namespace)
+    assert (done.code, done.stderr) == (0, "")
+    client = await Client.connect(temporal.address, namespace=namespace)
+    assert await search_attributes_of(client) == {key.name for key in ALL}
+
+
+async def test_search_attributes_of_another_type(system: System, temporal: EmbeddedTemporal) -> None:
+    namespace = await new_namespace(temporal)
+    client = await Client.connect(temporal.address, namespace=namespace)
+    await client.operator_service.add_search_attributes(
+        AddSearchAttributesRequest(
+            namespace=namespace, search_attributes={"RunStatus": IndexedValueType.INDEXED_VALUE_TYPE_INT}
+        )
+    )
+    done = system.starter("sync", system.tenant.name, "--type", "groups", TEMPORAL_NAMESPACE=namespace)
+    assert_one_line(done, 1, "has search attributes of other types: RunStatus", "TEMPORAL_NAMESPACE")
+
+
+def test_search_attributes_that_only_an_administrator_may_add(system: System) -> None:
+    # GetSystemInfo, DescribeNamespace and ListSearchAttributes, which lists none, succeed.
+    with RefusingTemporal(RPCStatusCode.PERMISSION_DENIED, accepted=3) as refusing:
+        done = system.starter("sync", system.tenant.name, "--type", "groups", TEMPORAL_ADDRESS=refusing.address)
+    assert_one_line(
+        done,
+        1,
+        "lacks the search attributes TenantId, SelectionHash, RunStatus, ErrorCodes",
+        f"temporal operator search-attribute create --namespace default {ADDING_BY_HAND}",
+        "tcld namespace search-attributes add --namespace default --search-attribute TenantId=Keyword",
+    )
+
+
+def test_a_start_that_lacks_search_attributes_which_nobody_may_list(system: System) -> None:
+    said = "Namespace default has no mapping defined for search attribute TenantId"
+    error = RPCError(said, RPCStatusCode.INVALID_ARGUMENT, b"")
+    assert f"temporal operator search-attribute create --namespace inv {ADDING_BY_HAND}" in refusal(error, "a", "inv")
+    # ListSearchAttributes is refused, and no reason not to try: what is refused next is the start itself.
+    with RefusingTemporal(RPCStatusCode.UNIMPLEMENTED, accepted=2) as refusing:
+        done = system.starter("sync", system.tenant.name, "--type", "groups", TEMPORAL_ADDRESS=refusing.address)
+    assert_one_line(done, 1, f"Temporal at {refusing.address} does not know the request")
+
+
+def test_a_namespace_that_is_not_there(system: System) -> None:
+    done = system.starter("sync", system.tenant.name, "--all", TEMPORAL_NAMESPACE="none")
+    assert_one_line(done, 1, "has no namespace 'none'", "temporal operator namespace create --namespace none")
+
+
+@pytest.mark.parametrize("accepted", [0, 1])
+@pytest.mark.parametrize("status", RPCStatusCode)
+async def test_each_status_has_words_of_its_own(status: RPCStatusCode, accepted: int) -> None:
+    with (
+        RefusingTemporal(status, accepted=accepted) as refusing,
+        pytest.raises(UnreachableError, match=f"^Temporal at {refusing.address} ") as raised,
+    ):
+        await connect_temporal({"target_host": refusing.address})
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 250
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["cancel", "Contoso", "--type", "groups"],
+        ["portfolio", "sync", "--all-tenants", "--type", "groups"],
+        ["schedule", "list"],
+        ["schedule", "pause", "hourly"],
+        ["limits"],
+        ["sync", "Contoso", "--type", "groups"],
+    ],
+)
+def test_a_command_whose_call_is_refused(system: System, command: list[str]) -> None:
+    with RefusingTemporal(RPCStatusCode.UNAUTHENTICATED, accepted=2) as refusing:
+        done = system.starter(*command, TEMPORAL_ADDRESS=refusing.address, TENANT_INVENTORY_DEBUG="1")
+    assert_one_line(done, 1, f"Temporal at {refusing.address} does not accept the credentials")
+
+
+@pytest.mark.slow
+def test_a_command_says_nothing_of_the_retries_of_a_call(system: System) -> None:
+    # The SDK retries for ten seconds what may pass, and logs each retry from the fifth on.
+    with RefusingTemporal(RPCStatusCode.UNAVAILABLE, accepted=2) as refusing:
+        done = system.starter("cancel", "Contoso", "--type", "groups", TEMPORAL_ADDRESS=refusing.address)
+    assert_one_line(done, 1, f"Temporal at {refusing.address} is unavailable")
+
+
+def test_what_a_server_says_is_one_line_without_control_characters() -> None:
+    error = RPCError("one\nother\x1b[31m" + "x" * 1000, RPCStatusCode.INTERNAL, b"")
+    words = refusal(error, "temporal:7233", "default")
+    assert words.isprintable()
+    assert words.startswith("Temporal at temporal:7233 failed (INTERNAL: one other")
+    assert len(words) < 300
+
+
+async def test_a_server_that_takes_the_connection_and_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connections.ANSWER_SECONDS", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(UnreachableError, match=f"does not answer at {address} within 1 seconds"):
+            await connect_temporal({"target_host": address})
+
+
+@contextmanager
+def tls_server(authority: trustme.CA) -> Iterator[str]:
+    """A server that speaks nothing but TLS; its address."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(["h2"])
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            try:
+                context.wrap_socket(connection, server_side=True).close()
+            except OSError:
+                connection.close()
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    Thread(target=serve, daemon=True).start()
+    try:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+def test_tls_on_one_side_only(system: System, tmp_path: Path) -> None:
+    command = ("sync", system.tenant.name, "--all")
+    words = ("do not agree about TLS", "TEMPORAL_TLS")
+    assert_one_line(system.starter(*command, TEMPORAL_TLS="true"), 1, *words)
+    with tls_server(trustme.CA()) as address:
+        assert_one_line(system.starter(*command, TEMPORAL_ADDRESS=address), 1, *words)
+        assert_one_line(system.starter(*command, TEMPORAL_ADDRESS=address, TEMPORAL_TLS="true"), 1, *words)
+    nonsense = tmp_path / "nonsense.pem"
+    nonsense.write_text("nonsense")
+    for name in ("TEMPORAL_TLS_CLIENT_CERT_PATH", "TEMPORAL_TLS_SERVER_CA_CERT_PATH"):
+        assert_one_line(system.starter(*command, **{name: str(nonsense)}), 1, *words)
+
+
+@pytest.mark.parametrize("address", ["http://localhost:7233", "localhost", "localhost:port", "a b:7233"])
+def test_an_address_that_is_none(system: System, address: str) -> None:
+    done = system.starter("sync", system.tenant.name, "--all", TEMPORAL_ADDRESS=address)
+    assert_one_line(done, 2, f"TEMPORAL_ADDRESS: {address!r} is no address", "host:port")
+
+
+def test_a_host_that_is_not_known(system: System) -> None:
+    done = system.starter("sync", system.tenant.name, "--all", TEMPORAL_ADDRESS="temporal.invalid:7233")
+    assert_one_line(done, 1, "Temporal's host is not known: temporal.invalid:7233")
+
+
+def test_a_worker_that_may_not_keep_a_schedule(system: System) -> None:
+    with RefusingTemporal(RPCStatusCode.PERMISSION_DENIED, accepted=2) as refusing:
+        done = worker(system, TEMPORAL_ADDRESS=refusing.address, SWEEP_INTERVAL_SECONDS="300")
+    assert done.code == 1
+    *logged, line = done.stderr.splitlines()
+    assert line.startswith("worker: Temporal does not let this worker keep a schedule (PERMISSION_DENIED)")
+    assert all(LOGGED.match(one) for one in logged), done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_worker_whose_polls_are_refused_for_good_says_so_and_ends(system: System) -> None:
+    # The SDK takes a minute of refusals for something that passes.
+    with RefusingTemporal(RPCStatusCode.PERMISSION_DENIED, accepted=5) as refusing:
+        done = worker(system, TEMPORAL_ADDRESS=refusing.address)
+    assert done.code == 1
+    *logged, line = done.stderr.splitlines()
+    assert line.startswith(f"worker: Temporal at {refusing.address} denies access to namespace 'default'")
+    assert any("temporalio.core" in one for one in logged), "the SDK's own lines are logged as all others are"
+    assert all(LOGGED.match(one) for one in logged), done.stderr
+    assert "\x1b" not in done.stderr
+
+
+async def test_a_worker_ends_after_a_fatal_error_even_if_its_shutdown_hangs() -> None:
+    async def hang() -> None:
+        await asyncio.Event().wait()
+
+    failure = Failure()
+    working = asyncio.create_task(hang())
+    await failure.tell(RuntimeError("refused"))
+    with pytest.raises(RuntimeError, match="refused"):
+        await ended(working, failure, timedelta(0))
+    with pytest.raises(asyncio.CancelledError):
+        await working
+
+
+async def test_a_check_builds_what_a_worker_builds_and_starts_nothing(
+    system: System, temporal: EmbeddedTemporal, tmp_path: Path
+) -> None:
+    namespace = await new_namespace(temporal)
+    done = worker(system, "--check", TEMPORAL_NAMESPACE=namespace, SWEEP_INTERVAL_SECONDS="300")
+    assert (done.code, done.stderr) == (0, "")
+    client = await Client.connect(temporal.address, namespace=namespace)
+    assert await search_attributes_of(client) == set()
+    assert [listed.id async for listed in await client.list_schedules()] == []
+
+    nonsense = tmp_path / "nonsense.pem"
+    nonsense.write_text("nonsense")
+    done = worker(system, "--check", GRAPH_CA_FILE=str(nonsense))
+    assert done.code == 2, "the client for Graph is built"
+    assert done.stderr.startswith("worker: ")
+
+
+async def test_a_check_builds_the_worker_itself(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in system.environment.items():
+        monkeypatch.setenv(name, value)
+    await check(load_settings())
+    monkeypatch.setattr("worker.WORKFLOWS", (*WORKFLOWS, WORKFLOWS[0]))
+    with pytest.raises(ValueError, match="More than one workflow named"):
+        await check(load_settings())

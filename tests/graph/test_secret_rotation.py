@@ -1,0 +1,44 @@
+"""A tenant's secret is replaced as docs/operating.md says: two overlap, and the file is read without a restart."""
+
+from datetime import timedelta
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from graph.tenants import TenantConfig
+from graph.tokens import TokenSource
+from graph.trust import ssl_context
+from local.simulated_graph import SimulatedGraph
+from tests.patience import until_async
+
+reads_each_time = pytest.mark.skipif(
+    find_spec("graph.credentials") is None, reason="a secret is read anew only once the authority has refused it"
+)
+
+
+@reads_each_time
+async def test_a_new_secret_takes_over_from_the_old_one_without_a_refusal(tmp_path: Path) -> None:
+    secret_file = tmp_path / "secret"
+    with SimulatedGraph(tenants=1, token_lifetime=timedelta(seconds=3)) as graph:
+        (tenant,) = graph.tenants
+        secret_file.write_text(tenant.client_secret)
+        config = TenantConfig.model_validate(
+            {"id": tenant.id, "name": "x", "client_id": tenant.client_id, "client_secret_file": secret_file}
+        )
+        tokens = TokenSource(ssl_context(graph.ca_file), authority_url=graph.authority_url)
+        seen = {await tokens.token(config)}
+
+        async def another_token() -> bool:
+            token = await tokens.token(config)
+            is_new = token not in seen
+            seen.add(token)
+            return is_new
+
+        tenant.register_secret("the new one")
+        await until_async(another_token)
+        (tmp_path / "secret.new").write_text("the new one")
+        (tmp_path / "secret.new").rename(secret_file)
+        tenant.withdraw_secret(tenant.client_secret)
+        await until_async(another_token)
+        assert "token 401" not in graph.request_counts()

@@ -1,0 +1,230 @@
+"""What PostgreSQL's errors are called: made by a real server where it can make them, by their code for the rest."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from psycopg import errors as psycopg_errors
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from temporalio.exceptions import ApplicationError
+
+from activities import failures
+from inventory.error_codes import ErrorCode
+from local.postgres import EmbeddedPostgres
+from storage.database import Database, StorageCollisionError, StorageNotReadyError, StorageUnavailableError
+from storage.errors import classified
+from tests.conftest import OWNER, copy_of, make_login, url_of
+
+TENANT = UUID(int=1)
+ADD = text("INSERT INTO tenant (name) VALUES ('Contoso')")
+RENAME = text("UPDATE tenant SET name = name || '!'")
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "words"),
+    [
+        ("08006", "the connection to PostgreSQL broke (SQLSTATE 08006)"),
+        ("25006", "PostgreSQL is read-only"),
+        ("28000", "refused the user"),
+        ("28P01", "refused the user or password"),
+        ("3D000", "does not exist"),
+        ("40001", "collided"),
+        ("40003", "a transaction was rolled back (SQLSTATE 40003)"),
+        ("40P01", "deadlocked"),
+        ("53000", "lacks resources (SQLSTATE 53000)"),
+        ("53100", "disk is full"),
+        ("53200", "out of memory"),
+        ("53300", "too many connections"),
+        ("55P03", "a lock was not free in time"),
+        ("57P01", "shutting down"),
+        ("57P02", "recovering from a crash"),
+        ("57P03", "starting up"),
+        ("57P04", "was dropped"),
+        ("58030", "cannot read or write its files"),
+    ],
+)
+def test_each_code_says_what_happened(sqlstate: str, words: str) -> None:
+    try:
+        error: psycopg.Error = psycopg_errors.lookup(sqlstate)("localised words")
+    except KeyError:
+        error = psycopg.OperationalError("localised words")
+        error.sqlstate = sqlstate
+    for raised in (error, DBAPIError("SELECT 1", None, error)):
+        known = classified(raised)
+        assert isinstance(known, StorageUnavailableError)
+        assert words in str(known)
+        assert "cannot be reached" not in str(known)
+        assert isinstance(known, StorageCollisionError) is sqlstate.startswith("40")
+
+
+@pytest.mark.parametrize("sqlstate", ["22012", "23505", "42601", "XX000"])
+def test_our_own_mistakes_keep_their_exception(sqlstate: str) -> None:
+    assert classified(psycopg_errors.lookup(sqlstate)("words")) is None
+
+
+@contextmanager
+def other_login(postgres: EmbeddedPostgres, options: str = "") -> Iterator[str]:
+    name = f"login_{uuid4().hex}"
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        make_login(connection, name, options)
+        yield name
+        connection.execute(f"DROP ROLE {name}".encode())
+
+
+async def trouble(url: str) -> str:
+    """What a transaction there says."""
+    database = Database(url)
+    try:
+        with pytest.raises(StorageUnavailableError) as refused:
+            async with database.tenant(TENANT):
+                pass
+    finally:
+        await database.close()
+    return str(refused.value)
+
+
+async def test_each_connection_that_fails_says_why(postgres: EmbeddedPostgres) -> None:
+    address = postgres.url.rpartition("@")[2].rpartition("/")[0]
+    for url, words in (
+        (
+            f"postgresql://postgres:hunter2@{address}/postgres",
+            "PostgreSQL refused the user or password of DATABASE_URL",
+        ),
+        (postgres.database_url("nowhere"), "the database named in DATABASE_URL does not exist"),
+        ("postgresql://me:hunter2@no-such-host.invalid/db", "its name does not resolve"),
+        ("postgresql://me:hunter2@127.0.0.1:1/db", "nothing listens at the host and port of DATABASE_URL"),
+        (f"{postgres.url}?sslmode=require", "does not offer the TLS"),
+    ):
+        said = await trouble(url)
+        assert words in said
+        assert "hunter2" not in said
+    with other_login(postgres, "CONNECTION LIMIT 0") as crowded:
+        assert "too many connections" in await trouble(url_of(postgres, "postgres", crowded))
+    with other_login(postgres) as nobody, psycopg.connect(postgres.url, autocommit=True) as admin:
+        admin.execute(f"ALTER ROLE {nobody} NOLOGIN".encode())
+        assert f'role "{nobody}" is not permitted to log in' in await trouble(url_of(postgres, "postgres", nobody))
+
+
+async def test_a_statement_that_takes_too_long_says_so(database: Database) -> None:
+    with pytest.raises(StorageUnavailableError, match="a statement took longer than 300 s and was ended"):
+        async with database.tenant(TENANT) as session:
+            await session.execute(text("SET LOCAL statement_timeout = 1"))
+            await session.execute(text("SELECT pg_sleep(600)"))
+
+
+async def test_a_statement_that_an_administrator_ends_says_so(database: Database, database_url: str) -> None:
+    with pytest.raises(StorageUnavailableError, match="an administrator ended a statement"):
+        async with database.tenant(TENANT) as session:
+            pid = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+            waiting = asyncio.create_task(session.execute(text("SELECT pg_sleep(600)")))
+            with psycopg.connect(database_url, autocommit=True) as other:
+                is_asleep = "SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = %s"
+                while other.execute(is_asleep, [pid]).fetchone() != (True,):  # noqa: ASYNC110 - PostgreSQL has no event
+                    await asyncio.sleep(0.01)
+                other.execute("SELECT pg_cancel_backend(%s)", [pid])
+            await waiting
+
+
+async def test_a_backend_that_is_ended_says_so(database: Database, database_url: str) -> None:
+    with pytest.raises(StorageUnavailableError, match="an administrator ended the connection"):
+        async with database.tenant(TENANT) as session:
+            pid = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+            with psycopg.connect(database_url, autocommit=True) as other:
+                other.execute("SELECT pg_terminate_backend(%s)", [pid])
+            await session.execute(text("SELECT 1"))
+
+
+async def test_a_lock_that_is_not_free_and_a_collision_are_tried_again_by_activities(database: Database) -> None:
+    async with database.tenant(TENANT) as session:
+        await session.execute(ADD)
+    with pytest.raises(ApplicationError) as locked:
+        async with failures.classified(), database.tenant(TENANT) as holder:
+            await holder.execute(RENAME)
+            async with database.tenant(TENANT) as session:
+                await session.execute(text("SET LOCAL lock_timeout = 1"))
+                await session.execute(RENAME)
+    with pytest.raises(ApplicationError) as collided:
+        async with failures.classified(), database.tenant(TENANT, snapshot=True) as session:
+            await session.execute(text("SELECT FROM tenant"))
+            async with database.tenant(TENANT) as other:
+                await other.execute(RENAME)
+            await session.execute(RENAME)
+    for raised, words in ((locked, "a lock was not free in time"), (collided, "collided")):
+        assert words in raised.value.message
+        assert (raised.value.type, raised.value.non_retryable) == (ErrorCode.STORAGE_UNAVAILABLE, False)
+
+
+async def test_a_deadlock_is_a_collision(database: Database) -> None:
+    tenants = (UUID(int=1), UUID(int=2))
+    for tenant_id in tenants:
+        async with database.tenant(tenant_id) as session:
+            await session.execute(ADD)
+    meeting = asyncio.Barrier(2)
+
+    async def lock(first: int, then: int) -> None:
+        async with database.tenant(TENANT) as session:
+            await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": first})
+            await meeting.wait()
+            await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": then})
+
+    ended = await asyncio.gather(lock(1, 2), lock(2, 1), return_exceptions=True)
+    assert [type(error) for error in ended if error is not None] == [StorageCollisionError]
+
+
+async def test_a_privilege_that_is_missing_is_named(postgres: EmbeddedPostgres, one_role_template: str) -> None:
+    for url in copy_of(postgres, one_role_template, OWNER):
+        database = Database(url)
+        try:
+            with psycopg.connect(url, autocommit=True) as owner:
+                owner.execute(f"REVOKE SELECT ON sync_run FROM {OWNER}".encode())
+            with pytest.raises(StorageUnavailableError, match="permission denied for table sync_run"):
+                async with database.tenant(TENANT, read_only=True) as session:
+                    await session.execute(text("SELECT FROM sync_run"))
+        finally:
+            await database.close()
+
+
+async def test_a_server_that_takes_no_writes_says_so(postgres: EmbeddedPostgres, one_role_template: str) -> None:
+    for url in copy_of(postgres, one_role_template, OWNER):
+        with psycopg.connect(postgres.url, autocommit=True) as admin:
+            admin.execute(f"ALTER DATABASE {url.rpartition('/')[2]} SET default_transaction_read_only = on".encode())
+        database = Database(url)
+        try:
+            async with database.tenant(TENANT, read_only=True) as session:
+                assert (await session.execute(text("SELECT count(*) FROM tenant"))).scalar_one() == 0
+            with pytest.raises(StorageUnavailableError, match="PostgreSQL is read-only"):
+                async with database.tenant(TENANT) as session:
+                    await session.execute(ADD)
+        finally:
+            await database.close()
+
+
+async def test_a_write_in_a_transaction_of_ours_that_only_reads_is_our_mistake(database: Database) -> None:
+    with pytest.raises(DBAPIError, match="read-only transaction"):
+        async with database.tenant(TENANT, read_only=True) as session:
+            await session.execute(ADD)
+
+
+async def test_a_pool_that_is_used_up_says_so(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.database.POOL_TIMEOUT_SECONDS", 0.1)
+    database = Database(database_url, pool_size=1)
+    try:
+        with pytest.raises(StorageUnavailableError, match="every connection that this process may open"):
+            async with database.tenant(TENANT), database.tenant(TENANT):
+                pass
+    finally:
+        await database.close()
+
+
+async def test_a_table_that_is_not_there_says_what_to_run(empty_database_url: str) -> None:
+    database = Database(empty_database_url)
+    try:
+        with pytest.raises(StorageNotReadyError, match="no tables of this product yet"):
+            async with database.tenant(TENANT):
+                pass
+    finally:
+        await database.close()

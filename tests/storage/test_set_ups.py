@@ -1,0 +1,222 @@
+"""Installation by logins of every kind, with two roles or under the owner alone, and what refusals say."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from local.postgres import EmbeddedPostgres
+from storage.access import ALL_TENANTS, PORTFOLIO_ROLE, WORKER_ROLE
+from storage.database import Database, StorageNotReadyError
+from storage.roles import ROLES, script
+from storage.schema import head, upgrade
+from tests.conftest import make_login, url_of
+from tests.storage.support import items, observation, sync
+from tests.storage.test_upgrading import LAST_RELEASE, stamp
+
+
+class Server:
+    """One server with logins and databases of this test's own."""
+
+    def __init__(self, postgres: EmbeddedPostgres) -> None:
+        self.postgres = postgres
+        self.admin = psycopg.connect(postgres.url, autocommit=True)
+        self._logins: list[str] = []
+
+    def login(self, options: str = "") -> str:
+        """A new login."""
+        name = f"login_{uuid4().hex}"
+        make_login(self.admin, name, options)
+        self._logins.append(name)
+        return name
+
+    def database(self, owner: str) -> str:
+        """A new empty database; its name is its owner's."""
+        self.run(f"CREATE DATABASE {owner} OWNER {owner}")
+        return url_of(self.postgres, owner, owner)
+
+    def url(self, database: str, login: str | None) -> str:
+        """The URL of a database for a login, or the superuser."""
+        return url_of(self.postgres, database, login)
+
+    def run(self, statement: str) -> None:
+        """One statement of an administrator's."""
+        self.admin.execute(statement.encode())
+
+    def close(self) -> None:
+        """Takes all databases and logins away."""
+        for name in self._logins:
+            self.run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        for name in self._logins:
+            self.run(f"DROP OWNED BY {name} CASCADE")
+            self.run(f"DROP ROLE {name}")
+        self.admin.close()
+
+
+@pytest.fixture(scope="module")
+def server(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[Server]:
+    server = Server(postgres)  # another of its databases has the two roles already
+    yield server
+    server.close()
+
+
+class WithRoles(NamedTuple):
+    """A database that an ordinary owner installed after an administrator had run the printed script."""
+
+    owner: str
+    worker: str
+    url: str
+
+
+@pytest.fixture(scope="module")
+def with_roles(server: Server) -> WithRoles:
+    owner, worker = server.login(), server.login()
+    url = server.database(owner)
+    for _ in range(2):
+        server.run(script([owner, worker]))
+    assert upgrade(url) == (None, head(), ROLES)
+    return WithRoles(owner, worker, url)
+
+
+@pytest.fixture(scope="module")
+def one_role(server: Server) -> tuple[str, str]:
+    """An ordinary owner, and the URL of the database that it installed."""
+    owner = server.login()
+    url = server.database(owner)
+    assert upgrade(url) == (None, head(), (owner,))
+    return owner, url
+
+
+async def works(url: str) -> bool:
+    """Whether two tenants are kept apart there, and the portfolio sees both."""
+    database = Database(url)
+    mine, theirs = uuid4(), uuid4()
+    try:
+        for tenant_id in (mine, theirs):
+            await sync(database, tenant_id, [observation("a", str(tenant_id))], "a")
+        async with database.portfolio() as session:
+            seen = set((await session.execute(text("SELECT tenant_id FROM inventory_item"))).scalars())
+        return set(await items(database, mine)) == {str(mine)} and {mine, theirs} <= seen
+    finally:
+        await database.close()
+
+
+async def refusal(url: str) -> str:
+    """What a command is told there."""
+    database = Database(url)
+    try:
+        with pytest.raises(StorageNotReadyError) as refused:
+            async with database.tenant(UUID(int=1)):
+                pass
+    finally:
+        await database.close()
+    return str(refused.value)
+
+
+async def test_an_ordinary_owner_installs_and_works_under_one_role(one_role: tuple[str, str]) -> None:
+    owner, url = one_role
+    assert await works(url)
+    assert upgrade(url) == (head(), head(), (owner,))
+
+
+async def test_a_login_that_may_create_roles_works_under_the_two(server: Server) -> None:
+    owner = server.login("CREATEROLE")
+    url = server.database(owner)
+    # The roles of this server are another's, who alone may grant them.
+    server.run(f"GRANT {WORKER_ROLE}, {PORTFOLIO_ROLE} TO {owner} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")
+    assert upgrade(url).roles == ROLES
+    assert await works(url)
+
+
+async def test_the_printed_script_lets_an_owner_and_another_login_work_under_two_roles(
+    server: Server, with_roles: WithRoles
+) -> None:
+    owner, worker, url = with_roles
+    assert await works(url)
+    assert await works(server.url(owner, worker))
+    with pytest.raises(StorageNotReadyError, match=f"GRANT {owner} TO {worker}") as refused:
+        upgrade(server.url(owner, worker))
+    assert f"the tables belong to {owner}" in str(refused.value)
+
+
+async def test_a_login_that_takes_on_the_roles_reads_nothing_by_hand(with_roles: WithRoles) -> None:
+    assert await works(with_roles.url)
+    with psycopg.connect(with_roles.url) as connection:
+        assert connection.execute("SELECT count(*) FROM inventory_item").fetchone() == (0,)
+
+
+async def test_a_database_with_roles_never_works_without_them(server: Server, with_roles: WithRoles) -> None:
+    owner, _, url = with_roles
+    needed = f"GRANT {PORTFOLIO_ROLE} TO {owner}"
+    server.run(f"REVOKE {PORTFOLIO_ROLE} FROM {owner}")
+    assert (await refusal(url)).endswith(f"run: {needed}")
+    assert upgrade(url).roles == ROLES
+    assert (await refusal(url)).endswith(f"run: {needed}")
+    server.run(needed)
+    assert await works(url)
+
+
+async def test_another_login_works_under_one_role_once_it_is_granted(server: Server, one_role: tuple[str, str]) -> None:
+    owner, other = one_role[0], server.login("NOINHERIT")
+    assert (await refusal(server.url(owner, other))).endswith(f"run: GRANT {owner} TO {other}")
+    server.run(f"GRANT {owner} TO {other}")
+    assert await works(server.url(owner, other))
+
+
+async def test_a_superuser_works_as_the_owner_whom_policies_bind(server: Server, one_role: tuple[str, str]) -> None:
+    owner, _ = one_role
+    assert await works(server.url(owner, None))
+    assert upgrade(server.url(owner, None)).roles == (owner,)
+
+
+@pytest.mark.parametrize(
+    ("revoked", "statement"),
+    [
+        ("CREATE ON DATABASE {database} FROM {login}", "GRANT CREATE ON DATABASE {database} TO {login}"),
+        ("CREATE ON SCHEMA public FROM {login}", "GRANT CREATE, USAGE ON SCHEMA public TO {login}"),
+    ],
+)
+def test_a_refusal_names_the_statement_that_is_missing(server: Server, revoked: str, statement: str) -> None:
+    database, login = server.login(), server.login()
+    server.database(database)
+    url = server.url(database, login)
+    with psycopg.connect(server.url(database, database), autocommit=True) as connection:
+        connection.execute(f"GRANT CREATE ON DATABASE {database} TO {login}".encode())
+        connection.execute(f"GRANT CREATE ON SCHEMA public TO {login}".encode())
+        connection.execute(f"REVOKE {revoked.format(database=database, login=login)}".encode())
+        with pytest.raises(StorageNotReadyError) as refused:
+            upgrade(url)
+        needed = statement.format(database=database, login=login)
+        assert str(refused.value).endswith(f"run: {needed}")
+        connection.execute(needed.encode())
+    assert upgrade(url).roles == (login,)
+
+
+def test_an_older_database_whose_owner_lacks_a_privilege_names_the_statement(server: Server) -> None:
+    owner = server.login()
+    url = server.database(owner)
+    upgrade(url)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"DROP SCHEMA {ALL_TENANTS}".encode())
+    server.run(f"ALTER DATABASE {owner} OWNER TO postgres")
+    with psycopg.connect(server.url(owner, None), autocommit=True) as admin:
+        for needed in (f"CREATE ON DATABASE {owner} TO {owner}", f"CREATE, USAGE ON SCHEMA public TO {owner}"):
+            with pytest.raises(StorageNotReadyError, match=f"run: GRANT {needed}$"):
+                upgrade(url)
+            admin.execute(f"GRANT {needed}".encode())
+    stamp(url, LAST_RELEASE)
+    assert upgrade(url) == (LAST_RELEASE, head(), (owner,))
+
+
+async def test_an_owner_whom_policies_do_not_bind_is_refused(server: Server) -> None:
+    owner = server.login("BYPASSRLS")
+    url = server.database(owner)
+    with pytest.raises(StorageNotReadyError, match=f"ALTER ROLE {owner} NOSUPERUSER NOBYPASSRLS"):
+        upgrade(url)
+    server.run(f"ALTER ROLE {owner} NOBYPASSRLS")
+    upgrade(url)
+    server.run(f"ALTER ROLE {owner} BYPASSRLS")
+    assert f"ALTER ROLE {owner} NOSUPERUSER NOBYPASSRLS" in await refusal(url)

@@ -1,0 +1,54 @@
+"""The version is in the code, since a server runs from its files and is not installed."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from inventory.version import VERSION
+from tests.test_architecture import OURS, imported
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
+RUNTIME = [
+    path
+    for name in sorted(OURS - {"local"})
+    for path in [*(CHECKOUT / name).rglob("*.py"), CHECKOUT / f"{name}.py"]
+    if path.exists()
+]
+
+
+def test_the_version_stands_in_one_place() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+", VERSION)
+    assert PROJECT["project"]["dynamic"] == ["version"]
+    assert PROJECT["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "inventory.version.VERSION"}
+    assert f"image: tenant-inventory:{VERSION}\n" in (CHECKOUT / "docker-compose.yml").read_text()
+
+
+@pytest.mark.parametrize("program", ["starter.py", "worker.py"])
+def test_each_program_tells_its_version(program: str) -> None:
+    done = subprocess.run([sys.executable, CHECKOUT / program, "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"tenant-inventory {VERSION}\n", "")
+
+
+def test_nothing_asks_for_the_distribution_of_the_program() -> None:
+    for path in RUNTIME:
+        names = imported(path)
+        assert not names & {"importlib.metadata", "importlib_metadata", "pkg_resources"}, path
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module == "importlib":
+                assert "metadata" not in {alias.name for alias in node.names}, path
+
+
+def test_the_runtime_imports_what_its_requirements_hold() -> None:
+    locked = set(re.findall(r"^([a-z0-9-]+)==", (CHECKOUT / "requirements" / "runtime.txt").read_text(), re.MULTILINE))
+    of_module = metadata.packages_distributions()
+    for path in RUNTIME:
+        for module in {name.split(".")[0] for name in imported(path)} - OURS - sys.stdlib_module_names:
+            held = {name.lower().replace("_", "-").replace(".", "-") for name in of_module[module]}
+            assert held & locked, f"{path} imports {module}, which the runtime's requirements do not hold"

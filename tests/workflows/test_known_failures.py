@@ -1,0 +1,232 @@
+"""A collection that Graph fails for good, in runs that follow each other: with real activities, PostgreSQL and Graph.
+
+Waits are skipped: each workflow has a clock of its own, which jumps from timer to timer.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+from uuid import UUID, uuid4
+
+import pytest
+import pytest_asyncio
+from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+import worker
+from configuration import Settings
+from graph.client import GraphClient
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import Outcome, RunStatus
+from inventory.patience import BRIEF, BRIEF_AFTER_RUNS, MALFORMED_ATTEMPTS
+from inventory.records import RunRecord
+from inventory.selection import Selection
+from local.simulated_graph import Fault, FaultKind, Kind, SimulatedGraph, SimulatedTenant
+from local.state import State
+from storage import queries
+from storage.database import Database
+from workflows.messages import CancelRequest, SyncInput, SyncResult, sync_workflow_id
+from workflows.sync import SyncWorkflow
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+Handle = WorkflowHandle[SyncWorkflow, SyncResult]
+
+BROKEN, SHAKY, SOUND = "deviceConfigurations", "groups", "deviceCompliancePolicies"
+"""One that Graph fails for good, one that it fails a few times in every run, and one of the first's family."""
+
+DETAILED, DETAILS = "configurationPolicies", r"/configurationPolicies(/|\(')[^/]*/settings"
+
+HICCUPS = 4
+"""How often `SHAKY` fails in a run of the week: about eight seconds of skipped time, the usual time of such a run."""
+
+ATTEMPTS = 4
+"""Full patience, for tests that meet it several times."""
+
+HOURS, MEASURED_EVERY = 7 * 24, 8
+
+
+class Ended(NamedTuple):
+    """A run that has ended: its record, and how long it took by its workflow's clock."""
+
+    record: RunRecord
+    took: timedelta
+
+    def attempts(self, type_key: str = BROKEN) -> object:
+        return self.record.collections[type_key].context.get("attempts")
+
+    def failing_runs(self, type_key: str = BROKEN) -> object:
+        return self.record.collections[type_key].context.get("failing_runs", 1)
+
+
+class Product:
+    """The real activities, on the given Temporal."""
+
+    def __init__(self, environment: WorkflowEnvironment, graph: SimulatedGraph, database: Database, queue: str) -> None:
+        self._client = environment.client
+        self._queue = queue
+        self.graph = graph
+        self.database = database
+
+    def fail(self, tenant: SimulatedTenant, path: str, kind: FaultKind = FaultKind.SERVER_ERROR, **more: Any) -> int:
+        return self.graph.faults.add(Fault(kind, tenant_id=tenant.id, path=path, **more))
+
+    async def start(self, tenant: SimulatedTenant, *type_keys: str) -> Handle:
+        sync = SyncInput(tenant_id=UUID(tenant.id), selection=Selection(type_keys=type_keys))
+        workflow_id = sync_workflow_id(sync.tenant_id, sync.selection)
+        return await self._client.start_workflow(SyncWorkflow.run, sync, id=workflow_id, task_queue=self._queue)
+
+    async def run(self, tenant: SimulatedTenant, *type_keys: str) -> Ended:
+        handle = await self.start(tenant, *type_keys)
+        with suppress(WorkflowFailureError):
+            await handle.result()
+        description = await handle.describe()
+        assert description.close_time is not None
+        async with self.database.tenant(UUID(tenant.id), read_only=True) as session:
+            record = await queries.run_record(session, UUID(description.run_id))
+        assert record is not None
+        return Ended(record, description.close_time - description.start_time)
+
+
+@asynccontextmanager
+async def product(
+    environment: WorkflowEnvironment, graph: SimulatedGraph, database_url: str, folder: Path, **settings: int
+) -> AsyncIterator[Product]:
+    state = State(folder)
+    state.write_tenants(
+        [
+            {"id": str(one.id), "name": one.name, "client_id": one.client_id, "client_secret": one.client_secret}
+            for one in graph.tenants
+        ]
+    )
+    configured = Settings(
+        database_url=cast("Any", database_url), tenants_file=state.tenants_file, **cast("Any", settings)
+    )
+    database = Database(database_url)
+    queue = f"test-{uuid4()}"
+    async with GraphClient.from_endpoints(
+        base_url=graph.base_url, authority_url=graph.authority_url, ca_file=graph.ca_file
+    ) as client:
+        activities = worker.activities(configured, database, client, environment.client)
+        async with Worker(environment.client, task_queue=queue, workflows=[SyncWorkflow], activities=activities):
+            yield Product(environment, graph, database, queue)
+    await database.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def hourly(
+    skipping: WorkflowEnvironment, graph: SimulatedGraph, database_url: str, tmp_path: Path
+) -> AsyncIterator[Product]:
+    async with product(skipping, graph, database_url, tmp_path, graph_attempts=ATTEMPTS) as made:
+        yield made
+
+
+async def test_a_known_failure_is_tried_briefly_until_it_answers_or_fails_otherwise(hourly: Product) -> None:
+    tenant = hourly.graph.tenants[0]
+    fault = hourly.fail(tenant, f"/{BROKEN}")
+    full = [await hourly.run(tenant, BROKEN, SOUND) for _ in range(BRIEF_AFTER_RUNS)]
+    brief = await hourly.run(tenant, BROKEN)
+    assert [ended.attempts() for ended in full] == [ATTEMPTS] * BRIEF_AFTER_RUNS
+    assert brief.attempts() == BRIEF.attempts, "whatever the selection"
+    assert [ended.failing_runs() for ended in (*full, brief)] == [1, 2, 3]
+    assert {ended.record.collections[SOUND].outcome for ended in full} == {Outcome.COMPLETE}
+
+    hourly.graph.faults.remove(fault)
+    fault = hourly.fail(tenant, f"/{BROKEN}", FaultKind.THROTTLED)
+    otherwise = await hourly.run(tenant, BROKEN, SOUND)
+    assert otherwise.record.collections[BROKEN].error_code is ErrorCode.GRAPH_THROTTLED
+    assert (otherwise.attempts(), otherwise.failing_runs()) == (ATTEMPTS, 1)
+
+    hourly.graph.faults.remove(fault)
+    assert (await hourly.run(tenant, BROKEN, SOUND)).record.status is RunStatus.SUCCESS
+    hourly.fail(tenant, f"/{BROKEN}")
+    again = await hourly.run(tenant, BROKEN, SOUND)
+    assert (again.attempts(), again.failing_runs()) == (ATTEMPTS, 1)
+
+
+async def test_details_that_fail_for_good_are_tried_briefly_too(hourly: Product) -> None:
+    tenant = hourly.graph.tenants[0]
+    hourly.fail(tenant, DETAILS)
+    requests = []
+    for _ in range(BRIEF_AFTER_RUNS + 1):
+        hourly.graph.clear_requests()
+        ended = await hourly.run(tenant, DETAILED, SOUND)
+        requests.append(len(hourly.graph.requests(Kind.INNER)))
+        assert ended.record.error_codes == [ErrorCode.DETAIL_INCOMPLETE]
+        assert ended.record.collections[DETAILED].context["detail_error_code"] == ErrorCode.GRAPH_UNAVAILABLE
+    assert ended.failing_runs(DETAILED) == BRIEF_AFTER_RUNS + 1
+    assert requests[-1] < requests[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "status"),
+    [
+        (FaultKind.NO_VALUE, f"/{BROKEN}", RunStatus.PARTIAL),
+        (FaultKind.BATCH_TRUNCATED_JSON, r"\$batch", RunStatus.FAILED),
+    ],
+)
+async def test_an_answer_that_is_no_page_is_asked_for_three_times(
+    hourly: Product, kind: FaultKind, path: str, status: RunStatus
+) -> None:
+    tenant = hourly.graph.tenants[0]
+    hourly.fail(tenant, path, kind)
+    ended = await hourly.run(tenant, BROKEN, SOUND)
+    assert ended.record.status is status
+    assert ended.record.collections[BROKEN].error_code is ErrorCode.GRAPH_MALFORMED_RESPONSE
+    assert ended.attempts() == MALFORMED_ATTEMPTS < ATTEMPTS
+
+
+async def test_while_a_collection_waits_the_others_are_in_the_inventory_and_progress_says_why(
+    short: WorkflowEnvironment, graph: SimulatedGraph, database_url: str, tmp_path: Path
+) -> None:
+    async with product(short, graph, database_url, tmp_path) as made:
+        tenant = graph.tenants[0]
+        made.fail(tenant, f"/{BROKEN}", retry_after="1800")
+        handle = await made.start(tenant, BROKEN, SHAKY, SOUND)
+        async with asyncio.timeout(100):
+            progress = await handle.query(SyncWorkflow.progress)
+            while progress.waiting_for is None:
+                await asyncio.sleep(0.1)
+                progress = await handle.query(SyncWorkflow.progress)
+        async with made.database.tenant(UUID(tenant.id), read_only=True) as session:
+            merged = {item.type_key async for item in queries.items(session, None)}
+        await handle.signal(SyncWorkflow.cancel, CancelRequest(reason="seen", requested_by="test"))
+        await handle.result()
+        assert merged == {SHAKY, SOUND}
+        assert {progress.collections[key].outcome for key in merged} == {Outcome.COMPLETE}
+        assert (progress.waiting_for or "").startswith(f"Graph answered 500 for {BROKEN}; asked again at")
+        assert (await handle.query(SyncWorkflow.progress)).waiting_for is None
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+async def test_with_a_collection_failing_for_a_week_hourly_runs_take_at_most_twice_their_usual_time(
+    skipping: WorkflowEnvironment, graph: SimulatedGraph, database_url: str, tmp_path: Path
+) -> None:
+    # The usual time is that of a tenant in which all answers, measured in the same hours on the same machine.
+    async with product(skipping, graph, database_url, tmp_path) as made:
+        sick, well = graph.tenants
+        made.fail(sick, f"/{BROKEN}")
+
+        async def run(tenant: SimulatedTenant) -> Ended:
+            made.fail(tenant, f"/{SHAKY}", count=HICCUPS)
+            return await made.run(tenant, BROKEN, SHAKY, SOUND)
+
+        first = [await run(sick) for _ in range(BRIEF_AFTER_RUNS)]
+        assert all(ended.attempts() == Settings.model_fields["graph_attempts"].default for ended in first)
+        failing, usual = timedelta(0), timedelta(0)
+        for hour in range(BRIEF_AFTER_RUNS, HOURS):
+            measured = hour % MEASURED_EVERY == 0
+            ended, *healthy = await asyncio.gather(*(run(tenant) for tenant in ((sick, well) if measured else (sick,))))
+            assert (ended.attempts(), ended.failing_runs()) == (BRIEF.attempts, hour + 1)
+            assert (
+                ended.record.collections[SHAKY].outcome is ended.record.collections[SOUND].outcome is Outcome.COMPLETE
+            )
+            for one in healthy:
+                assert one.record.status is RunStatus.SUCCESS
+                failing, usual = failing + ended.took, usual + one.took
+        assert failing <= 2 * usual, f"{failing} instead of {usual}"

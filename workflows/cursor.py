@@ -1,0 +1,112 @@
+"""A cursor: where a run reads on in one collection, and what has failed there so far."""
+
+from datetime import datetime, timedelta
+from random import Random
+
+from pydantic import BaseModel, ConfigDict
+
+from activities.messages import CursorFailure, RunPolicy
+from inventory.error_codes import ErrorCode
+from inventory.patience import KnownFailure, Patience, backoff, believable
+
+MAX_PARTS = 16
+"""Into how many parts the items of a collection are divided at most, so that several waves read their details."""
+
+ITEMS_OF_A_PART = 40
+"""How many items make a part of its own."""
+
+
+class Cursor(BaseModel):
+    """Where to read on in one collection, and how that has gone so far.
+
+    With `confirming` its listing has been read to its end, and what it did not show is asked for by id. With
+    `detailing` the details of its items are read: of part `part` of `of`, at most `limit` requests at once.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    type_key: str
+    url: str
+    page: int = 1
+    attempts: int = 0
+    first_failed_at: datetime | None = None
+    not_before: datetime | None = None
+    restarts: int = 0
+    anchor: str | None = None
+    """Hash of an earlier link, renewed at every power of two of pages: a listing that goes in circles meets it again
+    (Brent's algorithm), whatever the length of the circle, and one hash is all that is remembered."""
+    size_bytes: int = 0
+    """Of the documents that the page is expected to hold."""
+    confirming: bool = False
+    detailing: bool = False
+    part: int = 0
+    of: int = 1
+    left: int = 0
+    """How many items of the part are still to be read, or about so many."""
+    limit: int | None = None
+    losses: int = 0
+    """How many times the page was read and its staged rows were lost: what comes after it has been read already."""
+    failures: dict[ErrorCode, int] = {}
+    """How many of the attempts failed with each code."""
+    failed_with: ErrorCode | None = None
+    """The code of the failure that the cursor waits after; None where it waits for its family's turn."""
+    http_status: int | None = None
+    """The status of that failure, where Graph answered at all."""
+
+    def delayed(self, now: datetime, not_before: datetime) -> "Cursor":
+        """The same page, later: Graph has not been asked for it."""
+        first_failed_at = self.first_failed_at or now
+        return self.model_copy(
+            update={"first_failed_at": first_failed_at, "not_before": not_before, "failed_with": None}
+        )
+
+    def failed(self, failure: CursorFailure) -> "Cursor":
+        """The same page, with one more failed attempt."""
+        failures = {**self.failures, failure.code: self.failures.get(failure.code, 0) + 1}
+        status = failure.context.get("http_status")
+        return self.model_copy(
+            update={
+                "attempts": self.attempts + 1,
+                "failures": failures,
+                "failed_with": failure.code,
+                "http_status": status if isinstance(status, int) else None,
+            }
+        )
+
+    def retried(self, now: datetime, not_before: datetime) -> "Cursor":
+        """The same page, asked for again after a failure."""
+        return self.model_copy(update={"first_failed_at": self.first_failed_at or now, "not_before": not_before})
+
+    def moved(self) -> "Cursor":
+        """The same part of the details, after progress: its patience begins anew."""
+        return self.model_copy(
+            update={"attempts": 0, "failures": {}, "first_failed_at": None, "not_before": None, "failed_with": None}
+        )
+
+    def delay(self, failure: CursorFailure, random: Random) -> timedelta:
+        """How long to leave the page alone: Retry-After, else exponential backoff with full jitter."""
+        asked = believable(failure.retry_after)
+        return backoff(self.attempts, random) if asked is None else asked
+
+    def may_retry(self, policy: RunPolicy, known: KnownFailure | None, waited: timedelta) -> bool:
+        """Whether a page that has just failed may be asked for again, `waited` after its first failure.
+
+        `known`: the collection's known failure, where this is one.
+        """
+        full = Patience(policy.cursor_attempts, policy.graph_patience)
+        if not full.allows(self.attempts, waited) or self.failed_with is None:
+            return False
+        attempts = self.failures[self.failed_with]
+        if known is not None and known.patience is not None and not known.patience.allows(attempts, waited):
+            return False
+        # Each item's details have attempts of their own (`FetchDetails.malformed_attempts`).
+        is_malformed = self.failed_with is ErrorCode.GRAPH_MALFORMED_RESPONSE and not self.detailing
+        return not is_malformed or policy.malformed_attempts is None or attempts < policy.malformed_attempts
+
+
+def parts_of(pending: int, waves_in_flight: int) -> int:
+    """Into how many parts so many items are divided: waves of a few items are not worth it."""
+    parts = 1
+    while parts * 2 <= min(MAX_PARTS, waves_in_flight) and pending > parts * ITEMS_OF_A_PART:
+        parts *= 2
+    return parts
