@@ -64,14 +64,12 @@ def _print_error(code: ErrorCode, collections: Mapping[str, CollectionRecord], *
 def _print_totals(run: RunRecord) -> None:
     outcomes = Counter(one.outcome for one in run.collections.values())
     counts = run.counts
-    if not run.status.ended:
-        outcomes[Outcome.INCOMPLETE] -= (open_now := sum(_is_open(one) for one in run.collections.values()))
-        by_outcome = [f"{open_now} not yet read" if open_now else "none read yet"]
-    else:
-        by_outcome = []
-    by_outcome = [f"{outcomes[outcome]} {outcome}" for outcome in Outcome if outcomes[outcome]] + by_outcome
+    open_now = 0 if run.status.ended else sum(_is_open(one) for one in run.collections.values())
+    outcomes[Outcome.INCOMPLETE] -= open_now
+    parts = [f"{outcomes[outcome]} {outcome}" for outcome in Outcome if outcomes[outcome]]
+    parts += [f"{open_now} not yet read"] if open_now else []
     number = len(run.selection.type_keys)
-    _say(f"{number} collection{'s' if number != 1 else ''}: {', '.join(by_outcome) or 'none read'}")
+    _say(f"{number} collection{'s' if number != 1 else ''}: {', '.join(parts) or 'none read yet'}")
     _say(
         f"{counts.observed} items: {counts.created} created, {counts.changed} changed, {counts.unchanged} unchanged;"
         f" {counts.missing} missing, {counts.invalid} invalid, {counts.errors} errors"

@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -57,7 +58,8 @@ def _longest(known: dict[str, str], words: Sequence[str]) -> str | None:
 
 def show_stored_help() -> bool:
     """Shows the help that this process was started for; False where it was started for something else."""
-    found = stored_help(sys.argv[1:], Path(sys.argv[0]).name)
+    completes = any(name.startswith("_") and name.endswith("_COMPLETE") for name in os.environ)
+    found = None if completes else stored_help(sys.argv[1:], Path(sys.argv[0]).name)
     if found is None:
         return False
     (sys.stderr if found.is_usage_error else sys.stdout).write(found.text)

@@ -90,6 +90,10 @@ class TenantConfig(BaseModel):
         return self
 
 
+LEAST_CHARACTERS = 4
+"""Of a tenant's id, that may stand for it where no other id begins so."""
+
+
 class Tenants:
     """The tenants of one file, in its order."""
 
@@ -113,15 +117,25 @@ class Tenants:
         return {tenant.id: tenant.tags for tenant in self._tenants}
 
     def find(self, id_or_name: str) -> TenantConfig:
-        """The tenant of an id or of a name in any case. Raises `UnknownTenantError`."""
+        """The tenant of an id, of a name in any case, or of the beginning of an id. Raises `UnknownTenantError`."""
         try:
             tenant = self._by_id.get(UUID(id_or_name))
         except ValueError:
-            tenant = self._by_name.get(id_or_name.casefold())
+            tenant = self._by_name.get(id_or_name.casefold()) or self._beginning(id_or_name.lower())
         if tenant is None:
             known = ", ".join(sorted(tenant.name for tenant in self._tenants)[:20]) or "none"
             raise UnknownTenantError(f"unknown tenant {id_or_name!r}; the tenants file knows: {known}")
         return tenant
+
+    def _beginning(self, beginning: str) -> TenantConfig | None:
+        """The one tenant whose id begins so; None where none does, or the beginning is too short to mean one."""
+        if len(beginning) < LEAST_CHARACTERS:
+            return None
+        found = [tenant for tenant in self._tenants if str(tenant.id).startswith(beginning)]
+        if len(found) > 1:
+            ids = ", ".join(f"{tenant.id} ({tenant.name})" for tenant in found[:20])
+            raise UnknownTenantError(f"several tenants' ids begin with {beginning!r}; write more of the id: {ids}")
+        return found[0] if found else None
 
 
 def load_tenants(path: Path) -> Tenants:

@@ -116,3 +116,28 @@ def test_every_cloud_has_its_endpoints() -> None:
 def test_ids_are_guids(tmp_path: Path) -> None:
     (tenant,) = load(tmp_path, ENTRY + "managed_identity = true")
     assert isinstance(tenant.id, UUID)
+
+
+def test_a_tenant_goes_by_the_beginning_of_its_id_where_only_one_begins_so(tmp_path: Path) -> None:
+    ids = {"Contoso": "abcd1234", "Fabrikam": "abcd9999", "abcd": "12345678"}
+    tenants = load(
+        tmp_path,
+        "".join(
+            f'[[tenant]]\nid = "{beginning}-0000-4000-8000-000000000000"\nname = "{name}"\nmanaged_identity = true\n'
+            for name, beginning in ids.items()
+        ),
+    )
+    assert tenants.find("ABCD1").name == "Contoso"
+    assert tenants.find("abcd9999-0000").name == "Fabrikam"
+    assert tenants.find("abcd").name == "abcd", "a name comes first"
+    with pytest.raises(UnknownTenantError, match="unknown tenant '123'"):
+        tenants.find("123")
+
+
+def test_a_beginning_of_several_ids_names_them(tmp_path: Path) -> None:
+    entries = [
+        f'[[tenant]]\nid = "abcd{number}234-0000-4000-8000-000000000000"\nname = "T{number}"\nmanaged_identity = true\n'
+        for number in range(2)
+    ]
+    with pytest.raises(UnknownTenantError, match=r"several tenants' ids begin with 'abcd'.*\(T0\).*\(T1\)"):
+        load(tmp_path, "".join(entries)).find("abcd")

@@ -259,3 +259,33 @@ async def test_an_expired_run_is_named_and_closed_as_abandoned_once(database: Da
     assert (record.status, record.error_codes) == (RunStatus.FAILED, [ErrorCode.RUN_ABANDONED])
     assert (record.counts.missing, record.counts.errors) == (1, 1)
     assert record.collections["a"].error_code is ErrorCode.RUN_ABANDONED
+
+
+async def test_an_open_run_counts_what_it_has_merged(database: Database) -> None:
+    await sync(database, TENANT, [observation("a", one) for one in "xy"], "a")
+    run = await begin(database, TENANT, "a", "b")
+    assert (await _record(database, run)).counts == Counts()
+    await land(database, TENANT, run, [observation("a", "x"), observation("a", "y", name="new"), observation("a", "z")])
+    await land(database, TENANT, run, [observation("b", one) for one in "pq"])
+    counts = (await _record(database, run)).counts
+    assert (counts.observed, counts.created, counts.changed, counts.unchanged) == (5, 3, 1, 1)
+    async with database.portfolio() as session:
+        (listed, _) = await queries.recent_runs(session, 10)
+    assert listed.counts == counts
+    await end(database, TENANT, run)
+    assert (await _record(database, run)).counts == Counts(), "what it records at its end is what it told"
+
+
+async def test_run_ids_are_found_by_their_range_with_an_index(database: Database) -> None:
+    runs_of_tenant = [await begin(database, TENANT, key) for key in "abc"]
+    neighbour = await begin(database, NEIGHBOUR, "a")
+    low, middle, high = sorted(run.run_id for run in runs_of_tenant)
+    async with database.tenant(TENANT) as session:
+        assert await queries.run_ids_between(session, low, high, 10) == [high, middle, low]
+        assert await queries.run_ids_between(session, low, high, 2) == [high, middle]
+        assert await queries.run_ids_between(session, neighbour.run_id, neighbour.run_id, 10) == []
+        await session.execute(text("SET LOCAL enable_seqscan = off"))
+        plan = await session.execute(
+            text("EXPLAIN SELECT run_id FROM sync_run WHERE run_id BETWEEN :low AND :high"), {"low": low, "high": high}
+        )
+        assert any("Index Cond" in line and "run_id >=" in line for line in plan.scalars())
