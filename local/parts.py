@@ -63,6 +63,7 @@ class GraphPart:
                 f"--port={free_port(self._port)}",
                 f"--tenants={self._tenants}",
                 f"--generation={generation}",
+                "--alike",
             ],
             log=self._folder / "log",
             environment={"PYTHONPATH": str(CHECKOUT)},

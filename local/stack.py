@@ -209,6 +209,7 @@ class Supervisor:
             "GRAPH_AUTHORITY_URL": graph.ready["authority_url"],
             "GRAPH_CA_FILE": graph.ready["ca_file"],
             "TENANTS_FILE": str(self._state.tenants_file),
+            "SENSITIVE_FIELDS_KEY": self._state.sensitive_fields_key(),
         }
         _migrate(environment)
         log = folder / "worker.log"

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -104,11 +105,11 @@ class State:
 
     def write_tenants(self, tenants: Sequence[Mapping[str, Any]]) -> None:
         """The tenants file of the simulated tenants, each secret in a file of its own."""
-        secrets = self.folder / "secrets"
-        secrets.mkdir(mode=0o700, exist_ok=True)
+        secret_files = self.folder / "secrets"
+        secret_files.mkdir(mode=0o700, exist_ok=True)
         lines = ["# The simulated tenants of the embedded stack, written anew at each start."]
         for tenant in tenants:
-            secret_file = secrets / str(tenant["id"])
+            secret_file = secret_files / str(tenant["id"])
             self.write_private(secret_file, str(tenant["client_secret"]))
             lines += [
                 "",
@@ -117,6 +118,13 @@ class State:
                 f"client_secret_file = {_toml(secret_file)}",
             ]
         self.write_private(self.tenants_file, "\n".join(lines) + "\n")
+
+    def sensitive_fields_key(self) -> str:
+        """The key of the hashes that stand for secrets, the same at each start, so that tenants can be compared."""
+        key_file = self.folder / "sensitive-fields.key"
+        if not key_file.exists():
+            self.write_private(key_file, secrets.token_hex())
+        return key_file.read_text()
 
     def generation(self) -> int:
         """How many steps of their life the sample tenants have behind them; -1 before the first."""
