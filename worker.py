@@ -44,6 +44,7 @@ from graph.catalog import load_catalog
 from graph.client import BATCH_LIMIT, GraphClient
 from graph.tenants import TenantsFileError, load_tenants
 from graph.trust import TrustError
+from inventory.visible_text import visible
 from process_exit import run_to_exit
 from storage.database import Database, DatabaseUrlError
 from workflows.portfolio import PortfolioWorkflow
@@ -263,10 +264,10 @@ async def _main(*, check: bool) -> int:
         else:
             await run(settings, stop)
     except (ConfigurationError, DatabaseUrlError, TenantsFileError, TrustError) as error:
-        print(f"worker: {error}", file=sys.stderr)
+        print(f"worker: {visible(str(error))}", file=sys.stderr)
         return 2
     except UnreachableError as error:
-        print(f"worker: {error}", file=sys.stderr)
+        print(f"worker: {visible(str(error))}", file=sys.stderr)
         return 1
     return 0
 

@@ -18,7 +18,7 @@ class RunView:
         self._live = stderr.is_terminal
         self._progress = Progress(
             SpinnerColumn(finished_text=" "),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[pages]:>4} pages {task.fields[items]:>7} items"),
             TextColumn("{task.fields[outcome]}"),
@@ -80,7 +80,7 @@ class PortfolioView:
         self._live = stderr.is_terminal
         self._progress = Progress(
             SpinnerColumn(finished_text=" "),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.completed:>4} of {task.total} tenants"),
             TextColumn("{task.fields[outcomes]}"),
