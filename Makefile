@@ -23,7 +23,7 @@ NAMES := awk '/^exit [0-9]+$$/ { code = $$2; next } /^Collecting / { sub(/[=<>!~
 
 $(INSTALLED): requirements/development.txt pyproject.toml
 	@echo "Installing $$(grep -c == $<) packages into $(VENV), once: the libraries, PostgreSQL, Temporal and the tools of the tests."
-	@echo "DOWNLOAD_SIZE to download, DISK_SIZE on disk: some minutes on a slow connection."
+	@echo "About 650 MB on disk; it takes a few minutes, longer on a slow connection."
 ifdef UV
 	@test -x $(BIN)/python || uv venv --quiet --python $(PYTHON) $(VENV)
 	@uv pip install --python $(BIN)/python --require-hashes -r requirements/development.txt

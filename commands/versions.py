@@ -275,8 +275,9 @@ def _object(document: bytes) -> JsonObject:
 def _say_what_is_compared(compared: _Compared) -> None:
     """On stderr: which versions, whether one lacks details, whether they are the same."""
     before, after, found = compared
+    item = output.printable(f"{after.type_key} {after.external_id}")
     output.stderr.print(
-        f"{after.type_key} {output.printable(after.external_id)}: version {before.version} ({output.when(before.first_observed_at)})"
+        f"{item}: version {before.version} ({output.when(before.first_observed_at)})"
         f" against {after.version} ({output.when(after.first_observed_at)})",
         style="dim",
         markup=False,

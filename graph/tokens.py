@@ -9,18 +9,23 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import msal
 import requests
 from requests.adapters import HTTPAdapter
 
+from graph import certificates
 from graph.errors import GraphRequestError, retry_after_of
+from graph.reachability import why_unreached
 from graph.tenants import CLOUD_ENDPOINTS, TenantConfig
 from inventory.error_codes import ErrorCode
 from inventory.patience import believable
 
-TIMEOUT_SECONDS = 20
+TIMEOUT_SECONDS = (6, 12)
+"""For a connection, which is tried twice, and for an answer: a person who signs in waits no longer than that."""
+
 _AADSTS = re.compile(r"AADSTS(\d{4,8})")
 
 _TRANSIENT = frozenset({90006, 90024, 90033, 90055, 90056, 50196})
@@ -128,8 +133,8 @@ class TokenSource:
                 answer, retry_after = self._acquire(tenant, claims, fresh)
             except AuthFailedError:
                 raise
-            except (requests.RequestException, RuntimeError):
-                raise AuthFailedError("the authority cannot be reached", retryable=True) from None
+            except (requests.RequestException, RuntimeError) as error:
+                raise AuthFailedError(f"sign-in: {why_unreached(error, self._host(tenant))}", retryable=True) from None
             except msal.exceptions.MsalError:
                 # Of a 5xx; MSAL would replay it from its cache for a minute, and the next try shall ask anew.
                 _, session = self._applications.pop(_key(tenant))
@@ -143,6 +148,12 @@ class TokenSource:
         if isinstance(token, str):
             return token
         raise _refused(answer, retry_after)
+
+    def _host(self, tenant: TenantConfig) -> str:
+        """Where tokens come from, for people."""
+        if tenant.managed_identity:
+            return "the managed identity's endpoint"
+        return urlsplit(self._authority_url or CLOUD_ENDPOINTS[tenant.cloud].authority_url).netloc
 
     def _acquire(
         self, tenant: TenantConfig, claims: str | None, fresh: bool
@@ -202,6 +213,9 @@ def _credential(tenant: TenantConfig) -> Any:
         raise AuthFailedError("the tenant has no credential", retryable=False)
     password = _from_environment(tenant.certificate_password_env) if tenant.certificate_password_env else None
     content: bytes = _from_file(tenant.certificate_file, lambda path: path.read_bytes())
+    wrong = certificates.what_is_wrong(tenant.certificate_file, content, password)
+    if wrong is not None:
+        raise AuthFailedError(wrong, retryable=False)
     if content.lstrip().startswith(b"-----BEGIN"):
         pem = content.decode("ascii", errors="replace")
         return {"private_key": pem, "public_certificate": pem, "passphrase": password}
