@@ -128,6 +128,10 @@ def test_two_demos_show_what_changed_and_ordinary_commands_find_a_kept_stack(sta
     synced = starter(state, "sync", "contoso", "--type", "groups", "--json")
     assert synced.returncode == 0, synced.stderr
 
+    compared = starter(state, "compare", "Contoso", "Fabrikam")
+    assert "Legacy Wi-Fi, to be retired" in compared.stdout
+    assert len(compared.stdout.splitlines()) < 60, "tenants share most of their configuration"
+
     third = starter(state, "demo", *ANY_PORTS, "--json")
     assert "is running already" in third.stderr
     assert {orjson.loads(line)["counts"]["created"] for line in third.stdout.splitlines()} == {1}
