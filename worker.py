@@ -48,6 +48,7 @@ from graph.tenants import TenantsFileError, load_tenants
 from graph.trust import TrustError
 from inventory.patience import MALFORMED_ATTEMPTS
 from inventory.version import VERSION
+from inventory.visible_text import visible
 from process_exit import run_to_exit
 from storage.database import Database, DatabaseUrlError
 from temporal_runtime import logging_runtime
@@ -329,10 +330,10 @@ async def _main(*, check_only: bool) -> int:
         else:
             await run(settings, stop)
     except (ConfigurationError, DatabaseUrlError, TenantsFileError, TrustError) as error:
-        print(f"worker: {error}", file=sys.stderr)
+        print(f"worker: {visible(str(error))}", file=sys.stderr)
         return 2
     except UnreachableError as error:
-        print(f"worker: {error}", file=sys.stderr)
+        print(f"worker: {visible(str(error))}", file=sys.stderr)
         return 1
     return 0
 

@@ -1,14 +1,18 @@
 """`check`: which collections a tenant lets us read, by one cheap request each. Nothing is stored."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
 import typer
 from rich.text import Text
+from sqlalchemy import text
 
+from activities.messages import CursorFailure
+from activities.pacing import Pace
 from commands import output
 from commands.errors import ExitCode, UsageError, errors_for_people
 from commands.options import (
@@ -24,18 +28,25 @@ from configuration import Settings, load_settings
 from graph.catalog import Collection, load_catalog
 from graph.client import GraphAnswer, GraphClient, GraphGet
 from graph.credentials import CredentialError
-from graph.errors import GraphRequestError, ReadFailure, classify
+from graph.errors import GraphRequestError, GraphUnreachedError, ReadFailure, classify
 from graph.pages import MalformedPageError, read_page
 from graph.tenants import TenantConfig
-from graph.tokens import AuthFailedError
 from inventory.error_codes import EXPLANATIONS, ErrorCode
+from inventory.patience import believable
 from inventory.selection import Selection
+from inventory.user_errors import UnavailableError
+from storage.database import Database
 
 ATTEMPTS = 3
 """How often a collection is asked for that Graph throttles or that is not to be reached."""
 
-LONGEST_WAIT = timedelta(seconds=30)
-"""Between two attempts, whatever Retry-After says: somebody sits and waits."""
+ANSWER_SECONDS = 14.0
+"""For the sign-in, and for the first answer of Graph: where nothing answers, that is said soon."""
+
+DATABASE_SECONDS = 5.0
+
+SILENT_WAIT = timedelta(seconds=2)
+"""A longer wait is told: somebody sits and watches."""
 
 
 class Readability(StrEnum):
@@ -102,12 +113,65 @@ def check(
 
 async def _check(settings: Settings, tenant: TenantConfig, selection: Selection) -> list[Checked]:
     catalog = load_catalog()
-    collections = [catalog.collections[key] for key in selection.type_keys]
-    async with GraphClient.from_endpoints(
-        base_url=settings.graph_base_url, authority_url=settings.graph_authority_url, ca_file=settings.graph_ca_file
-    ) as graph:
-        checked = [one for wave in _waves(collections) for one in await _read(graph, tenant, wave)]
+    first, *others = (catalog.collections[key] for key in selection.type_keys)
+    async with (
+        GraphClient.from_endpoints(
+            base_url=settings.graph_base_url,
+            authority_url=settings.graph_authority_url,
+            ca_file=settings.graph_ca_file,
+        ) as graph,
+        _pace(settings, tenant) as pace,
+    ):
+        await _sign_in(graph, tenant)
+        asking = _Asking(graph, tenant, pace)
+        # One request alone shows whether Graph answers at all, before all the others are sent.
+        checked = [one for wave in ([first], *_waves(others)) for one in await asking.read(wave)]
     return sorted(checked, key=lambda one: (one.collection.category, one.collection.type_key))
+
+
+async def _sign_in(graph: GraphClient, tenant: TenantConfig) -> None:
+    """Raises `UsageError` where the credential is refused, `UnavailableError` where nobody answers: each told once."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await graph.sign_in(tenant)
+        except TimeoutError:
+            raise UnavailableError(
+                f"{tenant.name}: sign-in: nothing answers; check the network, the firewall and the proxy"
+            ) from None
+        except GraphRequestError as error:
+            if _is_refused(error):
+                raise UsageError(f"{tenant.name}: no token: {error}") from None
+            if error.retry_after is None or attempt == ATTEMPTS:
+                raise UnavailableError(f"{tenant.name}: no token: {error}") from None
+            await _patience(error.retry_after, "Entra")
+    return None
+
+
+@asynccontextmanager
+async def _pace(settings: Settings, tenant: TenantConfig) -> AsyncIterator[Pace | None]:
+    """The turns that the tenant's runs keep; None where the database does not answer, or has no run of the tenant."""
+    database = Database(settings.database_url.get_secret_value(), pool_size=1, application_name="tenant-inventory")
+    try:
+        try:
+            async with asyncio.timeout(DATABASE_SECONDS), database.tenant(tenant.id, read_only=True) as session:
+                known = (await session.execute(text("SELECT 1 FROM tenant"))).first() is not None
+        except (TimeoutError, UnavailableError):
+            known = False
+            output.stderr.print(
+                "the database does not answer: the check goes on, but does not keep pace with runs beside it",
+                style="dim",
+            )
+        yield Pace(database) if known else None
+    finally:
+        await database.close()
+
+
+async def _patience(wait: timedelta, who: str) -> None:
+    """Waits as long as `who` asks for, and says so."""
+    if wait > SILENT_WAIT:
+        output.stderr.print(f"{who} asks for {output.lasting(wait)} of patience …", style="dim")
+    await asyncio.sleep(wait.total_seconds())
 
 
 def _waves(collections: Sequence[Collection]) -> Iterator[list[Collection]]:
@@ -121,45 +185,83 @@ def _waves(collections: Sequence[Collection]) -> Iterator[list[Collection]]:
             yield group[start : start + limit]
 
 
-async def _read(graph: GraphClient, tenant: TenantConfig, wave: Sequence[Collection]) -> list[Checked]:
-    """The answers to one wave; those of Graph's failures that pass are asked for again."""
-    answered: dict[str, Checked] = {}
-    left = list(wave)
-    for attempt in range(1, ATTEMPTS + 1):
-        failures = await _ask(graph, tenant, left)
-        answered.update({one.type_key: _checked(one, failures[one.type_key]) for one in left})
-        again = {key: failure for key, failure in failures.items() if failure is not None and failure.retryable}
-        left = [one for one in left if one.type_key in again]
-        if left and attempt < ATTEMPTS:
-            await asyncio.sleep(_wait(again, attempt).total_seconds())
-        else:
-            break
-    interval = wave[0].throttle_family.interval
-    if interval is not None:
-        await asyncio.sleep(interval.total_seconds())
-    return list(answered.values())
+class _Asking:
+    """Asks Graph for waves of collections, at the pace of the tenant's runs."""
+
+    def __init__(self, graph: GraphClient, tenant: TenantConfig, pace: Pace | None) -> None:
+        self._graph = graph
+        self._tenant = tenant
+        self._pace = pace
+        self._answered = False
+
+    async def read(self, wave: Sequence[Collection]) -> list[Checked]:
+        """The answers to one wave; those of Graph's failures that pass are asked for again."""
+        answered: dict[str, Checked] = {}
+        left = list(wave)
+        for attempt in range(1, ATTEMPTS + 1):
+            failures = await self._in_turn(left)
+            answered.update({one.type_key: _checked(one, failures[one.type_key]) for one in left})
+            again = {key: failure for key, failure in failures.items() if failure is not None and failure.retryable}
+            left = [one for one in left if one.type_key in again]
+            if not left or attempt == ATTEMPTS:
+                break
+            await _patience(_wait(again, attempt), "Graph")
+        return list(answered.values())
+
+    async def _in_turn(self, wave: Sequence[Collection]) -> dict[str, ReadFailure | None]:
+        """Asks once the throttle family may be asked; tells the runs how long Graph wants to be left alone."""
+        family = wave[0].throttle_family
+        if self._pace is None:
+            failures = await self._ask(wave)
+            await asyncio.sleep((family.interval or timedelta(0)).total_seconds())
+            return failures
+        while True:
+            async with self._pace.turn(self._tenant.id, family) as wait:
+                if not wait:
+                    failures = await self._ask(wave)
+                    await self._pace.heed(self._tenant.id, family, _heeded(failures))
+                    return failures
+            await _patience(wait, f"Graph, for {family},")
+
+    async def _ask(self, wave: Sequence[Collection]) -> dict[str, ReadFailure | None]:
+        """Why each collection was not read; None where it was.
+
+        Raises `UsageError` where the credential is refused, `UnavailableError` where Graph has never answered.
+        """
+        gets = [GraphGet(one.type_key, _listed(one).probe_url(self._tenant.id)) for one in wave]
+        try:
+            async with asyncio.timeout(None if self._answered else ANSWER_SECONDS):
+                answers = await self._graph.read_batch(self._tenant, wave[0].api_version, gets)
+        except TimeoutError:
+            raise UnavailableError(f"{self._tenant.name}: Graph does not answer; check the network") from None
+        except GraphRequestError as error:
+            if _is_refused(error):
+                raise UsageError(f"{self._tenant.name}: no token: {error}") from None
+            if isinstance(error, GraphUnreachedError) and not self._answered:
+                raise UnavailableError(f"{self._tenant.name}: {error}") from None
+            self._answered = True
+            return {one.type_key: _failure_of(error) for one in wave}
+        self._answered = True
+        return {one.type_key: _failure(one, answers[one.type_key]) for one in wave}
+
+
+def _is_refused(error: GraphRequestError) -> bool:
+    """Whether the tenant's credential cannot be read, or was refused: somebody has to mend it."""
+    return isinstance(error, CredentialError) or (error.code is ErrorCode.AUTH_FAILED and not error.retryable)
+
+
+def _heeded(failures: Mapping[str, ReadFailure | None]) -> list[CursorFailure]:
+    return [
+        CursorFailure(code=one.code, retryable=one.retryable, retry_after=one.retry_after)
+        for one in failures.values()
+        if one is not None
+    ]
 
 
 def _wait(failures: Mapping[str, ReadFailure], attempt: int) -> timedelta:
-    """The longest that Graph asks for, else some seconds, and never so long that nobody would stay."""
-    asked = [failure.retry_after for failure in failures.values() if failure.retry_after is not None]
-    return min(max(asked, default=timedelta(seconds=2**attempt)), LONGEST_WAIT)
-
-
-async def _ask(graph: GraphClient, tenant: TenantConfig, wave: Sequence[Collection]) -> dict[str, ReadFailure | None]:
-    """Why each collection was not read; None where it was. Raises `UsageError` where the credential is refused."""
-    gets = [GraphGet(one.type_key, _listed(one).probe_url(tenant.id)) for one in wave]
-    try:
-        answers = await graph.read_batch(tenant, wave[0].api_version, gets)
-    except AuthFailedError as error:
-        if not error.retryable:
-            raise UsageError(f"{tenant.name}: no token: {error}") from None
-        return {one.type_key: _failure_of(error) for one in wave}
-    except CredentialError as error:
-        raise UsageError(f"{tenant.name}: no token: {error}") from None
-    except GraphRequestError as error:
-        return {one.type_key: _failure_of(error) for one in wave}
-    return {one.type_key: _failure(one, answers[one.type_key]) for one in wave}
+    """The longest that Graph asks for, else some seconds."""
+    asked = [wait for failure in failures.values() if (wait := believable(failure.retry_after)) is not None]
+    return max(asked, default=timedelta(seconds=2**attempt))
 
 
 def _listed(collection: Collection) -> Collection:

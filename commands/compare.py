@@ -1,7 +1,7 @@
 """`compare`: one tenant against another, or a golden tenant against many."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
@@ -10,6 +10,7 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
+from pydantic import BaseModel
 from rich.text import Text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -33,6 +34,7 @@ from graph.tenants import load_tenants
 from inventory.comparing import Status
 from inventory.comparison_records import (
     CellStatus,
+    ComparisonCounts,
     ComparisonRecord,
     ItemComparison,
     MatrixRecord,
@@ -221,16 +223,24 @@ async def _pair(
 
 
 def _print_counts(record: ComparisonRecord) -> None:
-    names = [str(status) for status in Status]
+    rows = [one for one in record.collections if one.is_compared and _differs(one.counts)]
+    names = _occurring(Status, [one.counts for one in rows])
     output.print_table(
         ("collection", *(f"{name.replace('_', ' ')}#" for name in names)),
-        [
-            (one.type_key, *(getattr(one.counts, name) or "" for name in names))
-            for one in record.collections
-            if one.is_compared and any(one.counts.model_dump().values())
-        ],
+        [(one.type_key, *(getattr(one.counts, name) or "" for name in names)) for one in rows],
         title=f"here: {record.here.name}, there: {record.there.name}, as of {output.when(record.asked_at)}",
     )
+    alike = [one.counts.same for one in record.collections if one.is_compared and not _differs(one.counts)]
+    output.stdout.print(f"{sum(alike)} items of {len(alike)} other collections are the same", style="dim")
+
+
+def _differs(counts: ComparisonCounts) -> bool:
+    return any(number for status, number in counts.model_dump().items() if status != Status.SAME)
+
+
+def _occurring(statuses: Iterable[str], counts: Sequence[BaseModel]) -> list[str]:
+    """The statuses that a table needs a column for."""
+    return [str(status) for status in statuses if any(getattr(one, str(status)) for one in counts)]
 
 
 def _print_item(item: ItemComparison, *, fields: bool) -> None:
@@ -309,13 +319,10 @@ def _is_complete(compared: Sequence[bool]) -> bool:
 
 
 def _print_matrix(record: MatrixRecord, rows: Sequence[MatrixRow]) -> None:
-    names = list(CellStatus)
+    names = _occurring((*CellStatus, "extra"), [one.counts for one in record.tenants])
     output.print_table(
-        ("tenant", *(f"{name.replace('_', ' ')}#" for name in names), "extra#"),
-        [
-            (one.name, *(getattr(one.counts, name) or "" for name in names), one.counts.extra or "")
-            for one in record.tenants
-        ],
+        ("tenant", *(f"{name.replace('_', ' ')}#" for name in names)),
+        [(one.name, *(getattr(one.counts, name) or "" for name in names)) for one in record.tenants],
         title=f"golden: {record.golden.name}, as of {output.when(record.asked_at)}",
     )
     output.print_table(

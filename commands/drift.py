@@ -139,7 +139,7 @@ def _print(report: DriftReport, findings: Sequence[DriftFindingRecord]) -> None:
             f"left out: {one.type_key} (baseline: {one.in_baseline}; now: {one.now})", style="yellow", markup=False
         )
     for item in report.left_out_items:
-        name = f" ({item.display_name})" if item.display_name else ""
+        name = f" ({output.printable(item.display_name)})" if item.display_name else ""
         output.stderr.print(
             f"not known: {item.type_key} {item.external_id}{name}: {item.reason}", style="yellow", markup=False
         )
@@ -229,7 +229,7 @@ def decide(
         if as_json:
             output.print_json(record)
         else:
-            name = record.display_name or record.external_id
+            name = output.printable(record.display_name or record.external_id)
             output.stdout.print(
                 f"{record.fingerprint[:FINGERPRINT_SHOWN]} {name} {record.label or record.kind}: {_decision(record)}",
                 markup=False,

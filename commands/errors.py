@@ -12,6 +12,7 @@ from rich.console import Console
 
 from inventory.outcomes import RunStatus
 from inventory.user_errors import UnavailableError, UserError
+from inventory.visible_text import visible
 
 
 class ExitCode(IntEnum):
@@ -79,5 +80,7 @@ def _refused_by_temporal(error: Exception) -> str | None:
 
 def fail(message: str, code: ExitCode) -> None:
     """Writes one line to stderr and exits. Raises `typer.Exit`."""
-    Console(stderr=True, soft_wrap=True, highlight=False).print("error:", message, style="red", markup=False)
+    Console(stderr=True, soft_wrap=True, highlight=False, emoji=False).print(
+        "error:", visible(message), style="red", markup=False
+    )
     raise typer.Exit(code) from None

@@ -124,7 +124,8 @@ def _say_what_is_not_known(record: ExportRecord) -> None:
         output.stderr.print(words, style="yellow", markup=False)
 
     for item in record.forgotten:
-        say(f"forgotten: the version of then of {item.type_key} {item.external_id} ({item.display_name}); no file")
+        which = output.printable(f"{item.type_key} {item.external_id} ({item.display_name})")
+        say(f"forgotten: the version of then of {which}; no file")
     if record.incomplete:
         say(f"{record.incomplete} documents lack details that could not be read")
     if record.presumed:

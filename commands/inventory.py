@@ -111,7 +111,9 @@ def _show_items(
             output.print_table(_ITEM_COLUMNS, map(_item_row, shown), title=_title(asked))
             if len(shown) == page.limit:
                 last = shown[-1]
-                output.stderr.print(f"there may be more: --after {last.type_key}/{last.external_id}", style="dim")
+                output.stderr.print(
+                    f"there may be more: --after {last.type_key}/{output.printable(last.external_id)}", style="dim"
+                )
 
     asyncio.run(show())
 

@@ -7,15 +7,34 @@ from typing import Any
 
 import orjson
 from pydantic import BaseModel
-from rich.console import Console
+from rich.console import Console, ConsoleOptions
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from inventory.exact_json import JsonValue, encode
 from inventory.outcomes import RunStatus
+from inventory.visible_text import visible
 
-stdout = Console(highlight=False, soft_wrap=True)
-stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+
+class SafeConsole(Console):
+    """Prints words as they are: what a name holds is neither markup nor an emoji's name, and steers no terminal."""
+
+    def __init__(self, *, to_stderr: bool = False, width: int | None = None) -> None:
+        super().__init__(stderr=to_stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As `Console` does. A line end in a text is a line end: whoever puts names into it cleans them first."""
+        super().print(*(visible(one, keep="\n") if isinstance(one, str) else one for one in objects), **options)
+
+    def render(self, renderable: Any, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Called for all that is printed, cells of tables and lines of progress too: the last place to clean it."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text, keep="\n"), segment.style)
+
+
+stdout = SafeConsole()
+stderr = SafeConsole(to_stderr=True)
 
 MAX_SHOWN = 200
 """Characters of a value that a line for people shows."""
@@ -49,8 +68,8 @@ def styled(word: object) -> Text:
 
 
 def printable(words: str) -> str:
-    """What a terminal shows as it stands: a document may hold characters that steer it."""
-    return "".join(one if one.isprintable() else "\ufffd" for one in words)
+    """Words on one line that steer no terminal: for names and ids in a sentence."""
+    return visible(words)
 
 
 def short_value(value: JsonValue, most: int = MAX_SHOWN) -> str:
@@ -77,15 +96,25 @@ def lasting(duration: timedelta | None) -> str:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
     """A table on stdout; columns whose names end in `#` are numbers. Piped, it is as wide as it needs to be."""
-    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    for column in columns:
+    table = Table(
+        title=None if title is None else Text(printable(title), style="table.title"),
+        title_justify="left",
+        header_style="bold",
+        box=None,
+        pad_edge=False,
+    )
+    for column in map(printable, columns):
         table.add_column(column.rstrip("#"), justify="right" if column.endswith("#") else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text("" if cell is None else str(cell)) for cell in row))
+        table.add_row(*(cell if isinstance(cell, Text) else Text(printable(_in_words(cell))) for cell in row))
     if not stdout.is_terminal:
-        Console(width=10_000, highlight=False).print(table)
+        SafeConsole(width=10_000).print(table)
         return
     stdout.print(table)
+
+
+def _in_words(cell: object) -> str:
+    return "" if cell is None else str(cell)
 
 
 def status_word(status: RunStatus) -> Text:

@@ -21,6 +21,7 @@ from graph.catalog import kind_of, load_catalog
 from inventory.differences import Difference, DifferenceKind, differences
 from inventory.exact_json import JsonObject, decode, encode
 from inventory.records import DifferenceRecord, ShownRecord, VersionChange, VersionRecord
+from inventory.visible_text import visible
 from storage import documents, queries, versions
 
 TypeArgument = Annotated[
@@ -157,7 +158,9 @@ def show(
             return
         for line in _header(record):
             output.stderr.print(line, style="dim", markup=False)
-        sys.stdout.write((encode(decode(document), indented=True) + b"\n").decode())
+        text = encode(decode(document), indented=True).decode()
+        # A pipe gets the document as it is, a terminal what steers none.
+        sys.stdout.write(f"{visible(text, keep=chr(10)) if output.stdout.is_terminal else text}\n")
 
 
 async def _shown(
@@ -202,7 +205,9 @@ def _header(record: ShownRecord) -> list[str]:
     state = f"{record.state}, {record.confidence} confidence, {record.evidence}" if record.state else "no state yet"
     details = "complete" if record.details_complete else "incomplete: some could not be read"
     return [
-        f"{record.kind}: {record.display_name or 'without a name'} ({record.type_key} {record.external_id})",
+        output.printable(
+            f"{record.kind}: {record.display_name or 'without a name'} ({record.type_key} {record.external_id})"
+        ),
         f"version {record.version} ({current}), observed from {output.when(record.first_observed_at)} to {last}",
         f"item: {state}; details: {details}",
     ]
@@ -274,8 +279,9 @@ def _object(document: bytes) -> JsonObject:
 def _say_what_is_compared(compared: _Compared) -> None:
     """On stderr: which versions, whether one lacks details, whether they are the same."""
     before, after, found = compared
+    item = output.printable(f"{after.type_key} {after.external_id}")
     output.stderr.print(
-        f"{after.type_key} {after.external_id}: version {before.version} ({output.when(before.first_observed_at)})"
+        f"{item}: version {before.version} ({output.when(before.first_observed_at)})"
         f" against {after.version} ({output.when(after.first_observed_at)})",
         style="dim",
         markup=False,

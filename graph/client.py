@@ -10,14 +10,23 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
 import orjson
 
 from graph.crunching import crunch
-from graph.errors import AnswerTooLargeError, BatchRefusedError, GraphRequestError, ReadFailure, classify
+from graph.errors import (
+    AnswerTooLargeError,
+    BatchRefusedError,
+    GraphRequestError,
+    GraphUnreachedError,
+    ReadFailure,
+    classify,
+)
 from graph.links import relative_link
+from graph.reachability import why_unreached
 from graph.tenants import CLOUD_ENDPOINTS, TenantConfig
 from graph.tokens import TokenSource
 from graph.trust import ssl_context
@@ -30,6 +39,9 @@ BATCH_LIMIT = 20
 
 DEADLINE_SECONDS = 100
 """For one `$batch`, from the connection to the last byte."""
+
+CONNECT_SECONDS = 10
+"""For each of TCP's and TLS's part of a connection."""
 
 RESPONSE_LIMIT_BYTES = 128 * 1024 * 1024
 """What is larger is not read to its end: the caller asks for less at once."""
@@ -94,7 +106,7 @@ class GraphClient:
         self._large_answer = asyncio.Lock()
         self._http = httpx.AsyncClient(
             verify=context,
-            timeout=httpx.Timeout(DEADLINE_SECONDS, connect=15),
+            timeout=httpx.Timeout(DEADLINE_SECONDS, connect=CONNECT_SECONDS),
             limits=httpx.Limits(max_connections=64, max_keepalive_connections=32),
             follow_redirects=False,
             headers={"User-Agent": f"TenantInventory/{VERSION}", "Accept": "application/json"},
@@ -122,6 +134,10 @@ class GraphClient:
             yield admission
         finally:
             admission.end()
+
+    async def sign_in(self, tenant: TenantConfig) -> None:
+        """Gets the tenant's token, if there is none yet. Raises `GraphRequestError`."""
+        await self._tokens.token(tenant)
 
     def check_link(self, tenant: TenantConfig, api_version: str, link: str) -> None:
         """Raises `UntrustedLinkError` where a nextLink may not be followed."""
@@ -207,11 +223,8 @@ class GraphClient:
             async with asyncio.timeout(DEADLINE_SECONDS) as deadline:
                 return await self._send(url, content, headers, admission, deadline)
         except (httpx.HTTPError, TimeoutError, ssl.SSLError) as error:
-            raise GraphRequestError(
-                ErrorCode.GRAPH_UNAVAILABLE,
-                f"Graph cannot be reached or broke off ({type(error).__name__})",
-                retryable=True,
-            ) from None
+            reason = f"Graph: {why_unreached(error, urlsplit(url).netloc)}"
+            raise GraphUnreachedError(reason) from None
 
     async def _send(
         self, url: str, content: bytes, headers: Mapping[str, str], admission: Admission, deadline: asyncio.Timeout

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
+from graph.certificates import is_pem, what_is_wrong
 from graph.errors import GraphRequestError
 from graph.tenants import TenantConfig
 from inventory.error_codes import ErrorCode
@@ -81,26 +81,21 @@ def _text(path: Path) -> str:
 def _certificate(path: Path, password: str | None) -> dict[str, str]:
     """A certificate with its private key, from PEM or PFX (PKCS #12)."""
     content = _content(path)
-    read = _from_pem if content.lstrip().startswith(b"-----BEGIN") else _from_pfx
-    try:
-        key, certificate = read(content, password.encode() if password else None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise CredentialError(
-            f"the certificate file {path} is no PEM or PFX with a certificate and its private key,"
-            " or its password is wrong"
-        ) from None
+    wrong = what_is_wrong(content, password)
+    if wrong is not None:
+        raise CredentialError(f"the certificate file {path} {wrong}")
+    read = _from_pem if is_pem(content) else _from_pfx
+    key, certificate = read(content, password.encode() if password else None)
     return {
         "private_key": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
         "public_certificate": certificate.public_bytes(Encoding.PEM).decode(),
     }
 
 
-def _from_pem(content: bytes, password: bytes | None) -> tuple[Any, x509.Certificate]:
+def _from_pem(content: bytes, password: bytes | None) -> tuple[Any, Any]:
     return load_pem_private_key(content, password), x509.load_pem_x509_certificate(content)
 
 
-def _from_pfx(content: bytes, password: bytes | None) -> tuple[Any, x509.Certificate]:
+def _from_pfx(content: bytes, password: bytes | None) -> tuple[Any, Any]:
     key, certificate, _ = pkcs12.load_key_and_certificates(content, password)
-    if key is None or certificate is None:
-        raise ValueError("it lacks the key or the certificate")
     return key, certificate

@@ -82,6 +82,13 @@ class BatchRefusedError(GraphRequestError):
         self.failure = failure
 
 
+class GraphUnreachedError(GraphRequestError):
+    """No answer came: the message says what kept the request or its answer."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(ErrorCode.GRAPH_UNAVAILABLE, message, retryable=True, context={"reason": message})
+
+
 class AnswerTooLargeError(GraphRequestError):
     """The answer to a `$batch` is larger than a worker takes in at once."""
 

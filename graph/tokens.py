@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import msal
@@ -16,13 +17,17 @@ from requests.adapters import HTTPAdapter
 
 from graph.credentials import CredentialError, read_credential
 from graph.errors import GraphRequestError, retry_after_of
+from graph.reachability import why_unreached
 from graph.sign_ins import Grant, TenantTokens
 from graph.tenants import CLOUD_ENDPOINTS, TenantConfig
 from inventory.error_codes import ErrorCode
 from inventory.patience import believable
 
-TIMEOUT_SECONDS = 20
-"""For one connection, and for each wait for bytes of an answer."""
+CONNECT_SECONDS = 6
+"""For one connection, which is tried twice."""
+
+ANSWER_SECONDS = 20
+"""For each wait for bytes of an answer."""
 
 DEADLINE_SECONDS = 60
 """For a whole sign-in, which is up to three requests: after it no further one is made."""
@@ -108,11 +113,12 @@ class _Session(requests.Session):
         self.mount("https://", _TlsAdapter(context))
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
-        """As requests does, within `TIMEOUT_SECONDS` and what is left until the deadline."""
+        """As requests does, within `CONNECT_SECONDS`, `ANSWER_SECONDS` and what is left until the deadline."""
         left = self._ends - time.monotonic()
         if left <= 0:
             raise requests.Timeout(f"the sign-in takes longer than {DEADLINE_SECONDS} seconds")
-        response = super().request(*args, **{**kwargs, "timeout": min(TIMEOUT_SECONDS, left)})
+        timeout = min(CONNECT_SECONDS, left), min(ANSWER_SECONDS, left)
+        response = super().request(*args, **{**kwargs, "timeout": timeout})
         headers = {name.lower(): value for name, value in response.headers.items()}
         self.retry_after = believable(retry_after_of(headers)) if response.status_code in (429, 503) else None
         return response
@@ -145,8 +151,8 @@ class TokenSource:
         with _Session(self._context) as session:
             try:
                 answer = self._ask(tenant, claims, session)
-            except (requests.RequestException, RuntimeError):
-                raise AuthFailedError("the authority cannot be reached", retryable=True) from None
+            except (requests.RequestException, RuntimeError) as error:
+                raise AuthFailedError(f"sign-in: {why_unreached(error, self._host(tenant))}", retryable=True) from None
             except msal.exceptions.MsalError:
                 raise AuthFailedError(
                     "the authority has a fault of its own", retryable=True, retry_after=session.retry_after
@@ -158,6 +164,12 @@ class TokenSource:
         if not isinstance(token, str):
             raise _refused(answer, session.retry_after)
         return Grant(token, _lifetime(answer))
+
+    def _host(self, tenant: TenantConfig) -> str:
+        """Where tokens come from, for people."""
+        if tenant.managed_identity:
+            return "the managed identity's endpoint"
+        return urlsplit(self._authority_url or CLOUD_ENDPOINTS[tenant.cloud].authority_url).netloc
 
     def _ask(self, tenant: TenantConfig, claims: str | None, session: "_Session") -> dict[str, Any]:
         graph_url = CLOUD_ENDPOINTS[tenant.cloud].graph_url

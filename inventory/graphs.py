@@ -5,11 +5,10 @@ from typing import NamedTuple
 
 from inventory.dependencies import DependencyRecord, Direction, ObjectRecord, Presence
 from inventory.references import ReferenceRole
+from inventory.visible_text import visible
 
 AUDIENCE = "audience"
 """What the type of everyone is called."""
-
-UNPRINTABLE = "\ufffd"
 
 
 class Node(NamedTuple):
@@ -54,11 +53,6 @@ def graph_of(dependencies: Iterable[DependencyRecord], start: ObjectRecord | Non
     return Graph(nodes, list(links), None if start is None else _key(start))
 
 
-def printable(words: str) -> str:
-    """Words without characters that steer what shows them; XML refuses some of those."""
-    return "".join(one if one.isprintable() else UNPRINTABLE for one in words)
-
-
 def _place_of_item(one: DependencyRecord) -> int:
     return one.distance - 1 if one.direction is Direction.NEEDS else -one.distance
 
@@ -68,7 +62,7 @@ def _place_of_target(one: DependencyRecord) -> int:
 
 
 def _key(end: ObjectRecord) -> str:
-    return f"{_type_of(end)}/{printable(end.external_id)}"
+    return f"{_type_of(end)}/{visible(end.external_id)}"
 
 
 def _type_of(end: ObjectRecord) -> str:
@@ -78,8 +72,8 @@ def _type_of(end: ObjectRecord) -> str:
 def _node(end: ObjectRecord, place: int) -> Node:
     return Node(
         type_key=_type_of(end),
-        external_id=printable(end.external_id),
-        name=printable(end.display_name or end.external_id),
+        external_id=visible(end.external_id),
+        name=visible(end.display_name or end.external_id),
         presence=end.presence,
         certainty=_certainty(end),
         place=place,

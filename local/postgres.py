@@ -6,7 +6,7 @@ import secrets
 import signal
 import stat
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -31,15 +31,22 @@ class EmbeddedPostgres:
     """
 
     def __init__(
-        self, folder: Path, *, port: int = 0, durable: bool = True, settings: Mapping[str, str] = SMALL
+        self,
+        folder: Path,
+        *,
+        port: int = 0,
+        durable: bool = True,
+        settings: Mapping[str, str] = SMALL,
+        inherited: Sequence[int] = (),
     ) -> None:
-        """`settings` are those of `postgresql.conf`, beside what the stack itself needs."""
+        """`settings` are those of `postgresql.conf`, beside what the stack itself needs; `inherited` as of `Child`."""
         self._folder = folder.absolute()
         self._data = self._folder / "data"
         self._password_file = self._folder / "password"
         self._port = port
         self._durable = durable
         self._settings = settings
+        self._inherited = inherited
         self._child: Child | None = None
         self._user = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
 
@@ -93,6 +100,7 @@ class EmbeddedPostgres:
             log=self._folder / "log",
             user=self._user,
             stop_signal=signal.SIGINT,
+            inherited=self._inherited,
         )
         self._child.wait_until(self._answers)
 

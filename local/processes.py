@@ -26,7 +26,14 @@ _GUARD = Path(__file__).with_name("guarded.py")
 
 
 class PartError(RuntimeError):
-    """A part of the stack did not start or died; the message names it and the last lines of its log."""
+    """A part of the stack did not start or died; the message names it and the last lines of its log.
+
+    `outcome` is the message without those lines.
+    """
+
+    def __init__(self, outcome: str, log: str = "") -> None:
+        super().__init__(outcome + log)
+        self.outcome = outcome
 
 
 class Child:
@@ -41,14 +48,21 @@ class Child:
         environment: Mapping[str, str] | None = None,
         user: int | None = None,
         stop_signal: signal.Signals = signal.SIGTERM,
+        death_signal: signal.Signals | None = None,
         capture_stdout: bool = False,
+        inherited: Sequence[int] = (),
     ) -> None:
-        """Starts it. In a process group of its own, so that a Ctrl-C in the terminal reaches only its parent."""
+        """Starts it. In a process group of its own, so that a Ctrl-C in the terminal reaches only its parent.
+
+        `death_signal`: what it gets when its parent dies, if not `stop_signal`. `inherited`: file descriptors that stay
+        open in it and in its own children, such as that of a lock.
+        """
         self.name = name
+        self._started = time.monotonic()
         self._log = log
         self._stop_signal = stop_signal
         log.parent.mkdir(parents=True, exist_ok=True)
-        guard = [str(os.getpid()), str(int(stop_signal)), "-" if user is None else str(user)]
+        guard = [str(os.getpid()), str(int(death_signal or stop_signal)), "-" if user is None else str(user)]
         with log.open("ab") as sink:
             self._process = subprocess.Popen(  # noqa: S603 - programs of our own wheels
                 [sys.executable, "-S", "-E", _GUARD, *guard, *map(str, program)],
@@ -57,6 +71,7 @@ class Child:
                 stderr=sink,
                 env=None if environment is None else {**os.environ, **environment},
                 process_group=0,
+                pass_fds=inherited,
             )
 
     @property
@@ -67,6 +82,10 @@ class Child:
     def running(self) -> bool:
         """Whether it still runs."""
         return self._process.poll() is None
+
+    def lived_seconds(self) -> float:
+        """How long ago it was started."""
+        return time.monotonic() - self._started
 
     def first_line(self) -> bytes:
         """The first line of its captured stdout; raises `PartError` if it ends without one."""
@@ -94,9 +113,12 @@ class Child:
     def failure(self) -> PartError:
         """What to raise about a program that has ended or does not get ready."""
         code = self._process.poll()
-        how = "does not get ready" if code is None else f"ended with status {code}"
+        if code is None:
+            how = "does not get ready"
+        else:
+            how = f"was ended by {_signal_name(-code)}" if code < 0 else f"ended with status {code}"
         lines = self._log.read_text(errors="replace").splitlines()[-5:] if self._log.exists() else []
-        return PartError(f"{self.name} {how}; {self._log} says: {' / '.join(lines) or 'nothing'}")
+        return PartError(f"{self.name} {how}", f"; {self._log} says: {' / '.join(lines) or 'nothing'}")
 
     def stop(self) -> None:
         """Asks it to stop, and kills it if it does not within its grace."""
@@ -109,6 +131,13 @@ class Child:
         self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def free_port(wanted: int = 0) -> int:

@@ -11,33 +11,42 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+from local.parts import CHECKOUT, GraphPart, Part, WorkerPart
 from local.postgres import EmbeddedPostgres
-from local.processes import Child, PartError
+from local.processes import PartError, free_port
+from local.restarts import QUICK_DEATHS, Restarts
 from local.state import StackInfo, State
 from local.temporal import EmbeddedTemporal
+from process_exit import run_to_exit
 
-CHECKOUT = Path(__file__).resolve().parents[1]
 DATABASE = "tenant_inventory"
 TENANTS = 3
 STOP_SECONDS = 300.0
 """For all parts, one after the other; each has a grace of its own (`local.processes`)."""
 
+WATCH_SECONDS = 0.5
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Ports(NamedTuple):
-    """The ports of the stack's servers on 127.0.0.1; 0 takes a free one."""
+    """The ports of the stack's servers on 127.0.0.1; 0 takes a free one, None the usual one if it is free."""
 
-    postgres: int = 0
-    temporal: int = 0
-    temporal_ui: int = 0
-    graph: int = 0
+    postgres: int | None = None
+    temporal: int | None = None
+    temporal_ui: int | None = None
+    graph: int | None = None
+
+
+USUAL_PORTS = Ports(postgres=25_432, temporal=27_233, temporal_ui=28_233, graph=28_443)
+"""The same at each start, so that a bookmark and an open `psql` still fit the next time."""
 
 
 class StackProcess:
@@ -49,10 +58,13 @@ class StackProcess:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self, tell: Callable[[str], None]) -> StackInfo:
-        """Starts the stack, telling each part that comes up in one line. Raises `PartError`."""
+        """Starts the stack, telling each part that comes up in one line. Raises `PartError`.
+
+        What happens to the parts later is told, too, from a thread of its own.
+        """
         self._state.make()
         # Not the starter's own stderr: whoever reads that to its end would wait for a stack that is kept.
-        with (self._state.folder / "supervisor.log").open("w") as log:
+        with self._state.supervisor_log.open("w") as log:
             self._process = subprocess.Popen(  # noqa: S603 - ourselves
                 [sys.executable, "-m", "local.stack", "--state", self._state.folder, *self._port_options()],
                 cwd=CHECKOUT,
@@ -69,18 +81,21 @@ class StackProcess:
             if "failed" in event:
                 raise PartError(event["failed"])
             if "ready" in event:
+                threading.Thread(target=_tell_on, args=(self._process.stdout, tell), daemon=True).start()
                 return StackInfo(**event["ready"])
             tell(event["part"])
-        raise PartError(f"the supervisor ended before the stack was up; see {self._state.folder / 'supervisor.log'}")
+        raise PartError(f"the supervisor ended before the stack was up; see {self._state.supervisor_log}")
 
     def _port_options(self) -> list[str]:
-        return [f"--{name.replace('_', '-')}-port={port}" for name, port in self._ports._asdict().items()]
+        given = {name: port for name, port in self._ports._asdict().items() if port is not None}
+        return [f"--{name.replace('_', '-')}-port={port}" for name, port in given.items()]
 
     def keep(self) -> None:
         """Lets the stack run on without its starter."""
         if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.write("keep\n")
-            self._process.stdin.close()
+            with suppress(BrokenPipeError):
+                self._process.stdin.write("keep\n")
+                self._process.stdin.close()
             # It goes on by itself: nobody is left to wait for it.
             self._process.returncode = 0
             self._process = None
@@ -91,159 +106,230 @@ class StackProcess:
     def __exit__(self, *raised: object) -> None:
         if self._process is None:
             return
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
-        self._process.wait(STOP_SECONDS)
+        # Beside the closed pipe, which a supervisor that is starting a part does not see.
+        self._process.terminate()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            # Its parts die with it.
+            self._process.kill()
+            self._process.wait()
         self._process = None
 
 
+def _tell_on(events: Iterable[str], tell: Callable[[str], None]) -> None:
+    """Tells what a running stack says of its parts, until it ends."""
+    with suppress(ValueError, OSError):
+        for line in events:
+            event = json.loads(line)
+            if "part" in event:
+                tell(event["part"])
+
+
 def stop_running(state: State) -> bool:
-    """Stops the stack that was kept, and waits for all of its parts; False where none runs."""
-    info = state.running()
-    if info is None:
+    """Stops the stack that was kept, and waits for all of its parts; False where nothing is left of one.
+
+    Raises `PartError` where parts do not end.
+    """
+    if not state.folder.exists():
         return False
-    os.kill(info.pid, signal.SIGTERM)
+    info = state.running()
+    if info is not None:
+        with suppress(ProcessLookupError):
+            os.kill(info.pid, signal.SIGTERM)
+    elif state.is_free():
+        return False
     deadline = time.monotonic() + STOP_SECONDS
-    # It is withdrawn first of all: whether its parts have ended shows by the folder, which it holds to its end.
+    # It is withdrawn first of all: whether its parts have ended shows by the folder, which they hold to their end.
     while not state.is_free():
         if time.monotonic() > deadline:
-            raise PartError(f"the stack (process {info.pid}) does not stop; its logs are in {state.folder}")
+            raise PartError(f"the stack in {state.folder} does not stop; its logs are there")
         time.sleep(0.1)
     return True
 
 
-class Supervisor:
-    """Runs the parts in order, and stops them in reverse."""
+def last_words(state: State) -> str:
+    """Why the supervisor ended, in one line, as far as its log tells."""
+    lines = state.supervisor_log.read_text(errors="replace").splitlines() if state.supervisor_log.exists() else []
+    return lines[-1] if lines else f"the supervisor is gone; the logs of its parts are in {state.folder}"
 
-    def __init__(self, state: State, ports: Ports) -> None:
+
+class Supervisor:
+    """Runs the parts in order, starts again what dies, and stops them in reverse."""
+
+    def __init__(self, state: State, ports: Ports, parts_lock: int) -> None:
+        """`parts_lock`: the file descriptor that every part inherits."""
         self._state = state
         self._ports = ports
-        self._children: list[Child] = []
-        self._environment: dict[str, str] = {}
+        self._inherited = (parts_lock,)
+        self._parts: list[tuple[Part, Restarts]] = []
 
     def run(self) -> None:
-        """Until stdin closes without `keep`, a signal comes, or a part dies."""
+        """Until stdin closes without `keep`, a signal comes, or a part cannot be kept alive."""
         with ExitStack() as parts:
-            info = self._start(parts)
-            parts.callback(self._state.withdraw)
-            self._state.publish(info)
-            _tell({"ready": info._asdict()})
-            self._watch()
+            try:
+                info = self._start(parts)
+                parts.callback(self._state.withdraw)
+                self._state.publish(info)
+                _tell({"ready": info._asdict()})
+                self._watch(info)
+            finally:
+                _ignore_stop_signals()
 
     def _start(self, parts: ExitStack) -> StackInfo:
         folder = self._state.folder
-        postgres = parts.enter_context(EmbeddedPostgres(folder / "postgres", port=self._ports.postgres))
-        self._children.append(postgres.child)
+        postgres = EmbeddedPostgres(folder / "postgres", port=self._port("postgres"), inherited=self._inherited)
+        self._start_part(parts, postgres)
         url = postgres.create_database(DATABASE)
         _tell({"part": f"PostgreSQL at {url.rpartition('@')[2]}"})
-        temporal = parts.enter_context(
-            EmbeddedTemporal(folder / "temporal", port=self._ports.temporal, ui_port=self._ports.temporal_ui)
+        temporal = EmbeddedTemporal(
+            folder / "temporal",
+            port=self._port("temporal"),
+            ui_port=self._port("temporal_ui"),
+            inherited=self._inherited,
         )
-        self._children.append(temporal.child)
+        self._start_part(parts, temporal)
         _tell({"part": f"Temporal at {temporal.address}, its web UI at {temporal.ui_url}"})
-        graph = self._start_graph(parts)
-        _tell({"part": f"simulated Graph at {graph['base_url']} with {len(graph['tenants'])} tenants"})
-        self._environment = {
+        graph = GraphPart(
+            folder / "graph",
+            port=self._port("graph"),
+            tenants=TENANTS,
+            generation_file=self._state.generation_file,
+            inherited=self._inherited,
+        )
+        self._start_part(parts, graph)
+        self._state.write_tenants(graph.ready["tenants"])
+        _tell({"part": f"simulated Graph at {graph.ready['base_url']} with {len(graph.ready['tenants'])} tenants"})
+        environment = {
             "DATABASE_URL": url,
             "TEMPORAL_ADDRESS": temporal.address,
-            "GRAPH_BASE_URL": graph["base_url"],
-            "GRAPH_AUTHORITY_URL": graph["authority_url"],
-            "GRAPH_CA_FILE": graph["ca_file"],
+            "GRAPH_BASE_URL": graph.ready["base_url"],
+            "GRAPH_AUTHORITY_URL": graph.ready["authority_url"],
+            "GRAPH_CA_FILE": graph.ready["ca_file"],
             "TENANTS_FILE": str(self._state.tenants_file),
+            "SENSITIVE_FIELDS_KEY": self._state.sensitive_fields_key(),
         }
-        self._migrate()
-        self._start_worker(parts)
-        _tell({"part": "a worker"})
+        _migrate(environment)
+        log = folder / "worker.log"
+        log.unlink(missing_ok=True)
+        worker = WorkerPart(log, environment, self._inherited)
+        self._start_part(parts, worker)
+        _tell({"part": f"a worker, process {worker.child.pid}"})
         return StackInfo(
             pid=os.getpid(),
             temporal_ui_url=temporal.ui_url,
-            environment=self._environment,
-            control_url=graph["control_url"],
-            control_key_file=graph["control_key_file"],
-            tenants=[tenant["name"] for tenant in graph["tenants"]],
+            environment=environment,
+            control_url=graph.ready["control_url"],
+            control_key_file=graph.ready["control_key_file"],
+            tenants=[tenant["name"] for tenant in graph.ready["tenants"]],
+            worker_pid=worker.child.pid,
         )
 
-    def _start_graph(self, parts: ExitStack) -> dict[str, Any]:
-        folder = self._state.folder / "graph"
-        child = Child(
-            "the simulated Graph",
-            [
-                sys.executable,
-                "-m",
-                "local.simulated_graph",
-                f"--state={folder}",
-                f"--port={self._ports.graph}",
-                f"--tenants={TENANTS}",
-                f"--generation={max(self._state.generation(), 0)}",
-            ],
-            log=folder / "log",
-            environment={"PYTHONPATH": str(CHECKOUT)},
-            capture_stdout=True,
-        )
-        parts.callback(child.stop)
-        self._children.append(child)
-        graph: dict[str, Any] = json.loads(child.first_line())
-        self._state.write_tenants(graph["tenants"])
-        return graph
+    def _port(self, name: str) -> int:
+        """The port to take: the one that was asked for, else the usual one, else a free one, and that is told."""
+        asked: int | None = getattr(self._ports, name)
+        if asked is not None:
+            return asked
+        usual: int = getattr(USUAL_PORTS, name)
+        try:
+            return free_port(usual)
+        except PartError:
+            taken = free_port()
+            _tell({"part": f"port {usual} is taken: {taken} is used instead (--{name.replace('_', '-')}-port)"})
+            return taken
 
-    def _migrate(self) -> None:
-        done = subprocess.run(
-            [sys.executable, "starter.py", "database", "upgrade"],
-            cwd=CHECKOUT,
-            env={**os.environ, **self._environment},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise PartError(f"the migrations failed: {done.stderr.strip()}")
+    def _start_part(self, parts: ExitStack, part: Part) -> None:
+        parts.callback(part.stop)
+        part.start()
+        self._parts.append((part, Restarts()))
 
-    def _start_worker(self, parts: ExitStack) -> None:
-        log = self._state.folder / "worker.log"
-        log.unlink(missing_ok=True)
-        child = Child(
-            "the worker",
-            [sys.executable, str(CHECKOUT / "worker.py")],
-            log=log,
-            environment=self._environment,
-        )
-        parts.callback(child.stop)
-        self._children.append(child)
-        child.wait_until(lambda: "worker ready" in log.read_text(errors="replace"))
-
-    def _watch(self) -> None:
-        """Raises `PartError` when a part dies."""
+    def _watch(self, info: StackInfo) -> None:
+        """Starts again what dies. Raises `PartError` where a part dies again and again."""
         kept = False
         while True:
-            for child in self._children:
-                if not child.running():
-                    raise child.failure()
+            for part, restarts in self._parts:
+                if not part.child.running():
+                    _start_again(part, restarts)
+                    if isinstance(part, WorkerPart):
+                        self._state.publish(info._replace(worker_pid=part.child.pid))
             if kept:
-                time.sleep(0.5)
-            elif select.select([sys.stdin], [], [], 0.5)[0]:
+                time.sleep(WATCH_SECONDS)
+            elif select.select([sys.stdin], [], [], WATCH_SECONDS)[0]:
                 if sys.stdin.readline().strip() != "keep":
                     return
                 kept = True
 
 
+def _start_again(part: Part, restarts: Restarts) -> None:
+    """Starts a part that has died, at the same place and with what it held. Raises `PartError` where it is given up."""
+    name, failure, lived = part.child.name, part.child.failure(), part.child.lived_seconds()
+    while True:
+        wait = restarts.wait_after(lived)
+        if wait is None:
+            raise PartError(f"{name} died {QUICK_DEATHS} times in a row and is given up: {failure}")
+        _tell_and_log(f"{failure.outcome}; it is started again")
+        part.stop()
+        time.sleep(wait)
+        lived = 0.0
+        try:
+            part.start()
+        except PartError as error:
+            failure = error
+            continue
+        _tell_and_log(f"{name} is back, process {part.child.pid}")
+        return
+
+
+def _migrate(environment: Mapping[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "starter.py", "database", "upgrade"],
+        cwd=CHECKOUT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise PartError(f"the migrations failed: {done.stderr.strip()}")
+
+
+def _tell_and_log(line: str) -> None:
+    print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%SZ} {line}", file=sys.stderr, flush=True)
+    _tell({"part": line})
+
+
 def _tell(event: dict[str, Any]) -> None:
-    print(json.dumps(event), flush=True)
+    # Nobody listens any more to a stack that was kept.
+    with suppress(BrokenPipeError):
+        print(json.dumps(event), flush=True)
+
+
+def _ignore_stop_signals() -> None:
+    """Whoever asks again does not hurry the stopping, in which each part has its grace."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _unwind(*_: object) -> NoReturn:
-    """Stops the parts in reverse, wherever the supervisor is, and is not to be hurried by further signals."""
-    for number in STOP_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+    """Stops the parts in reverse, wherever the supervisor is."""
+    _ignore_stop_signals()
     sys.exit(0)
 
 
-def main() -> None:
-    """The supervisor's command line."""
+def _fail(words: str) -> NoReturn:
+    """Says into the supervisor's log as well why it ends."""
+    print(words, file=sys.stderr, flush=True)
+    _tell({"failed": words})
+    sys.exit(1)
+
+
+def _command() -> None:
     parser = argparse.ArgumentParser(prog="python -m local.stack", description="The embedded stack's supervisor.")
     parser.add_argument("--state", type=Path, required=True, help="the folder that holds everything")
     for name in Ports._fields:
-        parser.add_argument(f"--{name.replace('_', '-')}-port", dest=name, type=int, default=0, help="0: a free one")
+        parser.add_argument(f"--{name.replace('_', '-')}-port", dest=name, type=int, help="0: a free one")
     arguments = parser.parse_args()
     state = State(arguments.state)
     ports = Ports(**{name: getattr(arguments, name) for name in Ports._fields})
@@ -251,16 +337,19 @@ def main() -> None:
         signal.signal(number, _unwind)
     with state.held() as free:
         if not free:
-            _tell({"failed": f"another stack runs in {state.folder}; stop it: python starter.py demo --stop"})
-            sys.exit(1)
-        try:
-            Supervisor(state, ports).run()
-        except PartError as error:
-            # Into the supervisor's log as well: nobody listens any more to a stack that was kept.
-            print(error, file=sys.stderr)
-            with suppress(BrokenPipeError):
-                _tell({"failed": str(error)})
-            sys.exit(1)
+            _fail(f"another stack runs in {state.folder}; stop it: python starter.py demo --stop")
+        with state.parts_held(STOP_SECONDS) as parts_lock:
+            if parts_lock is None:
+                _fail(f"parts of an earlier stack still run in {state.folder}; end them, or choose another folder")
+            try:
+                Supervisor(state, ports, parts_lock).run()
+            except PartError as error:
+                _fail(str(error))
+
+
+def main() -> None:
+    """The supervisor's command line."""
+    run_to_exit(_command)
 
 
 if __name__ == "__main__":

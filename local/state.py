@@ -3,12 +3,15 @@
 import fcntl
 import json
 import os
+import secrets
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 PRIVATE = 0o600
+POLL_SECONDS = 0.1
 
 
 class StackInfo(NamedTuple):
@@ -20,6 +23,7 @@ class StackInfo(NamedTuple):
     control_url: str
     control_key_file: str
     tenants: list[str]
+    worker_pid: int = 0
 
 
 class State:
@@ -30,8 +34,10 @@ class State:
         self.environment_file = self.folder / "environment"
         self.tenants_file = self.folder / "tenants.toml"
         self.stack_file = self.folder / "stack.json"
+        self.supervisor_log = self.folder / "supervisor.log"
+        self.generation_file = self.folder / "generation"
         self._lock_file = self.folder / "lock"
-        self._generation_file = self.folder / "generation"
+        self._parts_lock_file = self.folder / "parts.lock"
 
     def make(self) -> None:
         """Makes the folder where there is none. Logs and databases lie in it, so others may not look in."""
@@ -49,10 +55,32 @@ class State:
                 return
             yield True
 
+    @contextmanager
+    def parts_held(self, patience_seconds: float) -> Iterator[int | None]:
+        """The file descriptor of the lock that the parts inherit; None where older parts hold it for too long.
+
+        It stays locked until the last part has ended, whatever became of the supervisor.
+        """
+        deadline = time.monotonic() + patience_seconds
+        with self._parts_lock_file.open("w") as lock:
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except OSError:
+                    if time.monotonic() >= deadline:
+                        yield None
+                        return
+                    time.sleep(POLL_SECONDS)
+            yield lock.fileno()
+
     def is_free(self) -> bool:
-        """Whether no supervisor holds the folder."""
+        """Whether neither a supervisor nor a part of a stack has to do with the folder any more."""
         with self.held() as free:
-            return free
+            if not free:
+                return False
+            with self.parts_held(patience_seconds=0) as lock:
+                return lock is not None
 
     def running(self) -> StackInfo | None:
         """The stack that runs here, if any. What a supervisor that was killed has left is withdrawn."""
@@ -77,11 +105,11 @@ class State:
 
     def write_tenants(self, tenants: Sequence[Mapping[str, Any]]) -> None:
         """The tenants file of the simulated tenants, each secret in a file of its own."""
-        secrets = self.folder / "secrets"
-        secrets.mkdir(mode=0o700, exist_ok=True)
+        secret_files = self.folder / "secrets"
+        secret_files.mkdir(mode=0o700, exist_ok=True)
         lines = ["# The simulated tenants of the embedded stack, written anew at each start."]
         for tenant in tenants:
-            secret_file = secrets / str(tenant["id"])
+            secret_file = secret_files / str(tenant["id"])
             self.write_private(secret_file, str(tenant["client_secret"]))
             lines += [
                 "",
@@ -91,23 +119,32 @@ class State:
             ]
         self.write_private(self.tenants_file, "\n".join(lines) + "\n")
 
+    def sensitive_fields_key(self) -> str:
+        """The key of the hashes that stand for secrets, the same at each start, so that tenants can be compared."""
+        key_file = self.folder / "sensitive-fields.key"
+        if not key_file.exists():
+            self.write_private(key_file, secrets.token_hex())
+        return key_file.read_text()
+
     def generation(self) -> int:
         """How many steps of their life the sample tenants have behind them; -1 before the first."""
-        return int(self._generation_file.read_text()) if self._generation_file.exists() else -1
+        return int(self.generation_file.read_text()) if self.generation_file.exists() else -1
 
     def next_generation(self) -> int:
         """One step on."""
         generation = self.generation() + 1
         self.make()
-        self._generation_file.write_text(str(generation))
+        self.generation_file.write_text(str(generation))
         return generation
 
     @staticmethod
     def write_private(path: Path, content: str) -> None:
-        """Writes a file that nobody else may read, at no moment."""
-        path.unlink(missing_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), "w") as file:
+        """Writes a file that nobody else may read, at no moment, and that is at no moment half written."""
+        draft = path.with_name(f".{path.name}.draft")
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), "w") as file:
             file.write(content)
+        draft.replace(path)
 
 
 def _quoted(value: str) -> str:

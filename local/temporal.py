@@ -2,6 +2,7 @@
 
 import asyncio
 import sysconfig
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -30,10 +31,12 @@ SQLITE = ("journal_mode=wal", "synchronous=normal")
 class EmbeddedTemporal:
     """One dev server on 127.0.0.1, persisted in `folder`. A context manager."""
 
-    def __init__(self, folder: Path, *, port: int = 0, ui_port: int = 0) -> None:
+    def __init__(self, folder: Path, *, port: int = 0, ui_port: int = 0, inherited: Sequence[int] = ()) -> None:
+        """`inherited` as of `Child`."""
         self._folder = folder.absolute()
         self._port = port
         self._ui_port = ui_port
+        self._inherited = inherited
         self._child: Child | None = None
 
     @property
@@ -84,6 +87,7 @@ class EmbeddedTemporal:
                 *[f"--dynamic-config-value={setting}" for setting in DYNAMIC_CONFIGURATION],
             ],
             log=self._folder / "log",
+            inherited=self._inherited,
         )
         self._child.wait_until(self._answers)
 

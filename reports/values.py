@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
-from unicodedata import category
 
+from inventory import visible_text
 from inventory.comparison_records import FieldRecord
 from inventory.differences import DifferenceKind
 from inventory.drift_records import DriftFindingRecord
@@ -21,9 +21,6 @@ MAX_FIELDS = 200
 
 _LEAD = 80
 """Characters before the first difference of two long values."""
-
-_UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
-"""Unicode's categories of what steers a text and is not seen itself, such as the marks that turn its direction."""
 
 
 class Value(NamedTuple):
@@ -63,9 +60,7 @@ def left_out(fields: Sequence[Field] | None) -> int:
 
 def visible(text: str) -> str:
     """The text with a mark in the place of each character that is not seen; line ends stay."""
-    if text.isprintable():
-        return text
-    return "".join("\ufffd" if category(one) in _UNSEEN and one not in "\n\t" else one for one in text)
+    return visible_text.visible(text, keep="\n\t")
 
 
 def name(text: str | None) -> str:

@@ -28,6 +28,7 @@ def main() -> None:
         latency=timedelta(milliseconds=arguments.latency_ms),
         generation=arguments.generation,
         seed=arguments.seed,
+        alike=arguments.alike,
         host=arguments.host,
         port=arguments.port,
         state=arguments.state,
@@ -68,6 +69,7 @@ def _arguments() -> argparse.Namespace:
         "--generation", type=int, default=0, help="steps of the tenants' life already gone (default: 0)"
     )
     parser.add_argument("--seed", type=int, default=0, help="which world: tenants, documents, tokens (default: 0)")
+    parser.add_argument("--alike", action="store_true", help="the same sample in all tenants, but for a few deviations")
     return parser.parse_args()
 
 

@@ -12,9 +12,9 @@ _ALL_DEVICES = "adadadad-808e-44e2-905a-0b7873a8a531"
 _APPS = "deviceAppManagement/mobileApps"
 
 
-def drawn_assignments(endpoint: Endpoint, document_id: str, group_ids: Sequence[str]) -> list[Document]:
-    """Nought to three assignments of the document, always the same ones."""
-    random = Random(document_id)  # noqa: S311 (repeatable, not secret)
+def drawn_assignments(endpoint: Endpoint, document_id: str, group_ids: Sequence[str], seed: str) -> list[Document]:
+    """Nought to three assignments of the document, always the same ones for a seed."""
+    random = Random(seed)  # noqa: S311 (repeatable, not secret)
     targets: list[Document] = []
     if random.random() < 0.2:
         targets.append(random.choice((_everyone("allLicensedUsers"), _everyone("allDevices"))))

@@ -11,7 +11,7 @@ from local.simulated_graph.documents import Document, complete, made_id, with_ne
 from local.simulated_graph.endpoints import ENDPOINTS, Endpoint, casts_of, endpoint_at, located
 from local.simulated_graph.moments import edit_moment
 from local.simulated_graph.related import Edit, appending, changing, edited, removing
-from local.simulated_graph.sample import sample_documents
+from local.simulated_graph.sample import sample_document, sample_documents
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,15 @@ class Content:
     """
 
     def __init__(
-        self, tenant_id: str, folder: Mapping[str, list[Document]], items_per_collection: int | None = None
+        self,
+        tenant_id: str,
+        folder: Mapping[str, list[Document]],
+        items_per_collection: int | None = None,
+        model: str | None = None,
     ) -> None:
+        """Tenants of one `model` have the same sample, under ids of their own."""
         self._tenant_id = tenant_id
+        self._model = model
         self._folder = folder
         self._scale = items_per_collection
         self._collections: dict[str, list[Item]] = {}
@@ -191,11 +197,23 @@ class Content:
         present = {document.get("@odata.type") for document in documents}
         for endpoint in views or [source]:
             if (endpoint.odata_type not in present) if views else not documents:
-                documents += sample_documents(endpoint, self._tenant_id, self._scale)
+                documents += sample_documents(endpoint, self._tenant_id, self._scale, self._model)
         if not any(endpoint.navigation("assignments") for endpoint in (source, *views)):
             return documents
         group_ids = [item.key for item in self._collection(ENDPOINTS["groups"])]
-        return [_assigned(source, document, group_ids) for document in documents]
+        return [self._assigned(source, document, number, group_ids) for number, document in enumerate(documents)]
+
+    def sample(self, endpoint: Endpoint, number: int) -> Document:
+        """Document number `number` of the endpoint's sample, whether or not it is served."""
+        return sample_document(endpoint, self._tenant_id, number, self._model)
+
+    def _assigned(self, endpoint: Endpoint, document: Document, number: int, group_ids: Sequence[str]) -> Document:
+        # The apps that Graph offers to every tenant are assigned to nobody until they are chosen.
+        offered = document.get("appAvailability") == "global"
+        seed = f"{self._model}/{endpoint.path}/{number}" if self._model else document["id"]
+        drawn = [] if offered else drawn_assignments(endpoint, document["id"], group_ids, seed)
+        assigned = document.get("assignments") or drawn
+        return with_assignments(endpoint, document, assigned)
 
     def _scaled(self, source: Endpoint, documents: list[Document]) -> list[Document]:
         """The folder's documents, cut or repeated under other ids and names until there are as many as wanted."""
@@ -207,14 +225,6 @@ class Content:
             copy = with_new_id(original, made_id(f"{source.path}/{original['id']}/copy/{number}"))
             copies.append({**copy, source.name: f"{original.get(source.name)} ({number})"})
         return copies
-
-
-def _assigned(endpoint: Endpoint, document: Document, group_ids: Sequence[str]) -> Document:
-    # The apps that Graph offers to every tenant are assigned to nobody until they are chosen.
-    offered = document.get("appAvailability") == "global"
-    drawn = [] if offered else drawn_assignments(endpoint, document["id"], group_ids)
-    assigned = document.get("assignments") or drawn
-    return with_assignments(endpoint, document, assigned)
 
 
 def _addressed(path: str) -> tuple[Endpoint, list[str]]:

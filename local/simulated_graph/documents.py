@@ -123,9 +123,9 @@ def with_new_id(document: Document, new_id: str) -> Document:
     return copy
 
 
-def complete(document: Document, endpoint: Endpoint, made: str) -> Document:
-    """`document` with what a server gives to it: the key `made` and its times, where it has none of its own."""
-    random = Random(made)  # noqa: S311 (repeatable, not secret)
+def complete(document: Document, endpoint: Endpoint, made: str, seed: str | None = None) -> Document:
+    """`document` with what a server gives to it: the key `made` and times by `seed`, where it has none of its own."""
+    random = Random(seed or made)  # noqa: S311 (repeatable, not secret)
     first = moment(random)
     last = max(first, moment(random))
     given: Document = {}

@@ -4,7 +4,6 @@ from random import Random
 
 from local.simulated_graph.content import Content, Item
 from local.simulated_graph.endpoints import ENDPOINTS, Endpoint
-from local.simulated_graph.sample import sample_document
 
 _LIVELY = (
     "deviceManagement/configurationPolicies",
@@ -28,7 +27,7 @@ def advance(content: Content, tenant_id: str, generation: int) -> None:
     turn = generation % len(_LIVELY)
     added, *others = (ENDPOINTS[path] for path in _LIVELY[turn:] + _LIVELY[:turn])
     with content.lock:
-        content.add(added.path, sample_document(added, tenant_id, _FIRST_ADDED + generation))
+        content.add(added.path, content.sample(added, _FIRST_ADDED + generation))
         changed, item = _some_item(content, others, random)
         if "description" in item.document:
             content.change(changed.path, item.key, {"description": f"Changed in generation {generation}."})

@@ -22,6 +22,7 @@ from local.simulated_graph.content import Content
 from local.simulated_graph.control import Steered, control_routes
 from local.simulated_graph.credentials import Credentials
 from local.simulated_graph.delivering import OpenProtocol
+from local.simulated_graph.deviations import DEVIATIONS
 from local.simulated_graph.documents import made_id, read_folder
 from local.simulated_graph.faults import Faults
 from local.simulated_graph.messages import BeforeAnswer, Kind
@@ -47,7 +48,8 @@ class SimulatedGraph:
     makes the same tenants, documents and skiptokens in every process. `state` is a folder for CA and control key that
     outlives the server. `budgets` throttle (`REAL_BUDGETS` as Graph does); `faults` and `budgets` can be set while it
     runs. With `keeps_answers` an answer is made once and shown again until its tenant is edited: for measurements, in
-    which Graph shall take next to nothing of the machine.
+    which Graph shall take next to nothing of the machine. Tenants that are `alike` have the same sample, but for a few
+    deviations of the second and third from the first (`deviations`).
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class SimulatedGraph:
         seed: int = 0,
         budgets: Mapping[str, Budget] | None = None,
         keeps_answers: bool = False,
+        alike: bool = False,
         host: str = "127.0.0.1",
         port: int = 0,
         state: Path | None = None,
@@ -88,7 +91,8 @@ class SimulatedGraph:
 
         ids = [made_id(f"tenant/{seed}/{number}") for number in range(tenants)]
         credentials = {each: Credentials(made_id(f"{each}/app"), f"secret-{made_id(f'{each}/secret')}") for each in ids}
-        contents = {each: Content(each, folder_documents, items_per_collection) for each in ids}
+        model = f"model/{seed}" if alike else None
+        contents = {each: Content(each, folder_documents, items_per_collection, model) for each in ids}
         pager = Pager(f"skiptokens {seed}", page_size, empty_page_every)
         reader = Reader(self.base_url, pager, keeps_answers=keeps_answers)
         tokens = TokenService(self.base_url, credentials, str(seed), token_lifetime)
@@ -97,7 +101,15 @@ class SimulatedGraph:
         self._waits = Waits()
         self._service = Service(reader, tokens, contents, self.faults, self.budgets, self._waits, latency)
         self.tenants = [
-            SimulatedTenant(each, _name(number), credentials[each], contents[each], reader, tokens)
+            SimulatedTenant(
+                each,
+                _name(number),
+                credentials[each],
+                contents[each],
+                reader,
+                tokens,
+                DEVIATIONS.get(number, ()) if alike else (),
+            )
             for number, each in enumerate(ids)
         ]
         self.set_generation(generation)

@@ -8,6 +8,7 @@ import orjson
 
 from local.simulated_graph.content import Content
 from local.simulated_graph.credentials import Credentials
+from local.simulated_graph.deviations import Deviation
 from local.simulated_graph.generations import advance
 from local.simulated_graph.messages import GraphRequest, Kind
 from local.simulated_graph.reading import Reader
@@ -29,7 +30,9 @@ class SimulatedTenant:
         content: Content,
         reader: Reader,
         tokens: TokenService,
+        deviations: Sequence[Deviation] = (),
     ) -> None:
+        """`deviations` are there from the beginning of its life."""
         self.id = tenant_id
         self.name = name
         self.client_id = credentials.client_id
@@ -41,7 +44,9 @@ class SimulatedTenant:
         self._content = content
         self._reader = reader
         self._tokens = tokens
+        self._deviations = deviations
         self._generation = 0
+        self._begin()
 
     def token(self, lifetime: timedelta | None = None) -> str:
         """An access token, without the way through the token endpoint; expired where the lifetime is negative."""
@@ -111,6 +116,11 @@ class SimulatedTenant:
             if generation < self._generation:
                 self._content.reset()
                 self._generation = 0
+                self._begin()
             while self._generation < generation:
                 self._generation += 1
                 advance(self._content, self.id, self._generation)
+
+    def _begin(self) -> None:
+        for deviation in self._deviations:
+            deviation.apply(self._content)

@@ -1,14 +1,21 @@
 """`check` against the simulated Graph, with neither a database nor Temporal."""
 
-from collections.abc import Callable
+import asyncio
+import socket
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
 
 from graph.catalog import load_catalog
+from local.processes import free_port
 from local.simulated_graph import REAL_BUDGETS, Fault, FaultKind, Kind, SimulatedGraph
 from local.state import State
+from storage import pacing
+from storage.database import Database
 from tests.end_to_end.system import Finished, starter
 
 COLLECTIONS = load_catalog().collections
@@ -34,8 +41,14 @@ def check(graph: SimulatedGraph, tmp_path: Path) -> Check:
         "TENANT_INVENTORY_STATE": str(tmp_path / "no-stack"),
     }
 
-    def run(*arguments: str) -> Finished:
-        return starter("check", graph.tenants[0].name, *arguments, environment=environment, folder=tmp_path)
+    def run(*arguments: str, **otherwise: str) -> Finished:
+        return starter(
+            "check",
+            graph.tenants[0].name,
+            *arguments,
+            environment={**environment, **otherwise},
+            folder=tmp_path,
+        )
 
     return run
 
@@ -137,3 +150,92 @@ def test_a_probe_asks_for_little(type_key: str) -> None:
     assert ("$top=1" in query) == (entry.page_size is not None and not entry.singleton)
     assert ("$filter" in query) == (entry.filter is not None)
     assert "$expand" not in query
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """The port of a server that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_what_keeps_a_sign_in_from_its_goal_is_told_once_and_told_apart(check: Check, silent: int) -> None:
+    for address, words in {
+        "https://nobody.invalid": "the name nobody.invalid cannot be resolved; check DNS",
+        f"https://127.0.0.1:{free_port()}": "refuses connections; check the address",
+        f"https://127.0.0.1:{silent}": "does not answer; check the network",
+    }.items():
+        done = check("--type", "groups", "--type", "roleScopeTags", "--json", GRAPH_AUTHORITY_URL=address)
+        assert (done.code, done.stdout) == (1, "")
+        (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+        assert words in line
+
+
+def test_a_certificate_that_nobody_vouches_for_is_told(graph: SimulatedGraph, check: Check) -> None:
+    done = check("--type", "groups", GRAPH_CA_FILE="")
+    assert (done.code, done.stdout) == (1, "")
+    assert "is not trusted" in done.stderr
+    assert "GRAPH_CA_FILE" in done.stderr
+
+
+def test_a_graph_that_does_not_answer_is_told_once(check: Check, silent: int) -> None:
+    for address, words in {
+        f"https://127.0.0.1:{silent}": "does not answer",
+        f"https://127.0.0.1:{free_port()}": "refuses connections",
+        "https://nobody.invalid": "cannot be resolved",
+    }.items():
+        done = check("--type", "groups", "--type", "roleScopeTags", GRAPH_BASE_URL=address)
+        assert (done.code, done.stdout) == (1, "")
+        assert done.stderr.count(words) == 1
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({"id": str(UUID(int=7))}, "AADSTS90002: there is no such tenant"),
+        ({"client_id": str(UUID(int=7))}, "AADSTS700016: the tenant does not know this client_id"),
+        ({"client_secret": "hunter2-hunter2"}, "AADSTS7000215: the client secret is wrong"),
+    ],
+)
+def test_a_wrong_tenant_client_and_secret_are_told_apart(
+    graph: SimulatedGraph, check: Check, tmp_path: Path, entry: dict[str, str], words: str
+) -> None:
+    one = graph.tenants[0]
+    right = {"id": str(one.id), "name": one.name, "client_id": one.client_id, "client_secret": one.client_secret}
+    State(tmp_path).write_tenants([{**right, **entry}])
+    done = check("--type", "groups", "--type", "roleScopeTags")
+    assert (done.code, done.stdout) == (2, "")
+    assert done.stderr.count(words) == 1
+    assert "hunter2" not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_wait_that_graph_asks_for_is_told_and_kept_in_full(graph: SimulatedGraph, check: Check) -> None:
+    graph.faults.add(Fault(FaultKind.THROTTLED, path="/roleScopeTags", count=1, retry_after="33"))
+    done = check("--type", "roleScopeTags")
+    assert done.code == 0, done.stderr
+    assert "Graph asks for 33.0 s of patience" in done.stderr
+    assert graph.violations() == []
+
+
+def test_a_database_that_does_not_answer_is_told_and_no_hindrance(check: Check) -> None:
+    done = check("--type", "roleScopeTags")
+    assert done.code == 0
+    assert "does not keep pace with runs" in done.stderr
+
+
+async def test_a_check_keeps_the_turns_of_the_runs_beside_it(
+    graph: SimulatedGraph, check: Check, database: Database, database_url: str
+) -> None:
+    tenant_id = UUID(graph.tenants[0].id)
+    async with database.tenant(tenant_id) as session:
+        await session.execute(text("INSERT INTO tenant (name) VALUES ('Contoso')"))
+        await pacing.pause(session, "conditional-access", timedelta(seconds=3))
+    done = await asyncio.to_thread(check, "--type", "conditionalAccessPolicies", DATABASE_URL=database_url)
+    assert done.code == 0, done.stderr
+    assert "Graph, for conditional-access, asks for" in done.stderr
+    graph.faults.add(Fault(FaultKind.THROTTLED, path="/conditionalAccess/policies", count=1, retry_after="4"))
+    await asyncio.to_thread(check, "--type", "conditionalAccessPolicies", DATABASE_URL=database_url)
+    async with database.tenant(tenant_id) as session:
+        paused = await session.execute(text("SELECT count(*) FROM request_pace"))
+        assert paused.scalar_one() == 1

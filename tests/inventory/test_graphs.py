@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from inventory.dependencies import DependencyRecord, Direction, ObjectRecord, Presence
 from inventory.graph_formats import MAX_LABEL, dot, graphml, mermaid
 from inventory.graph_picture import MOST_IN_A_COLUMN, svg
-from inventory.graphs import Graph, graph_of, printable
+from inventory.graphs import Graph, graph_of
 from inventory.missing import Confidence
 from inventory.references import ReferenceRole
+from inventory.visible_text import visible
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
 HOSTILE = [
@@ -203,5 +204,5 @@ def test_what_an_item_needs_stands_on_its_right_and_what_needs_it_on_its_left() 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_name_that_steers_a_terminal_is_shown_harmless(name: str) -> None:
-    assert printable(name).isprintable()
-    assert len(printable(name)) == len(name)
+    assert visible(name) == visible(visible(name))
+    assert len(visible(name)) == len(name)

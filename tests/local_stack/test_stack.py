@@ -2,11 +2,13 @@
 
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,6 +18,7 @@ import pytest
 
 from local.postgres import EmbeddedPostgres
 from local.processes import Child, PartError, free_port
+from local.stack import USUAL_PORTS, Ports, stop_running
 from local.state import State
 from tests.patience import PATIENCE_SECONDS, until
 
@@ -29,17 +32,20 @@ def alive(pid: int) -> bool:
         return False
 
 
-def descendants(pid: int) -> list[int]:
+def children_of(pid: int) -> list[int]:
     found = []
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = entry.read_text().rsplit(")", 1)[1].split()
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             continue
         if int(fields[1]) == pid:
-            child = int(entry.parent.name)
-            found += [child, *descendants(child)]
+            found.append(int(entry.parent.name))
     return found
+
+
+def descendants(pid: int) -> list[int]:
+    return [each for child in children_of(pid) for each in (child, *descendants(child))]
 
 
 needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="children are watched through /proc")
@@ -56,17 +62,27 @@ def folder() -> Iterator[Path]:
 def state(folder: Path) -> Iterator[State]:
     state = State(folder / "state")
     yield state
-    starter(state, "demo", "--stop")
+    stop_running(state)
+
+
+ANY_PORTS = tuple(f"--{name.replace('_', '-')}-port=0" for name in Ports._fields)
+"""Stacks of other tests are up at the same time."""
 
 
 def starter(state: State, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
+    with popen(state, *arguments) as process:
+        stdout, stderr = process.communicate(timeout=PATIENCE_SECONDS)
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
+def popen(state: State, *arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
         [sys.executable, CHECKOUT / "starter.py", *arguments],
         env={**clean_environment(), "TENANT_INVENTORY_STATE": str(state.folder)},
-        capture_output=True,
-        text=True,
         stdin=subprocess.DEVNULL,
-        timeout=PATIENCE_SECONDS,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -77,7 +93,7 @@ def clean_environment() -> dict[str, str]:
 
 @pytest.mark.slow
 def test_two_demos_show_what_changed_and_ordinary_commands_find_a_kept_stack(state: State) -> None:
-    first = starter(state, "demo", "--json")
+    first = starter(state, "demo", *ANY_PORTS, "--json")
     assert first.returncode == 0, first.stderr
     runs = [orjson.loads(line) for line in first.stdout.splitlines()]
     assert len(runs) == 3
@@ -86,11 +102,11 @@ def test_two_demos_show_what_changed_and_ordinary_commands_find_a_kept_stack(sta
     assert not state.environment_file.exists()
 
     port = free_port()
-    second = starter(state, "demo", "--keep", "--temporal-ui-port", str(port))
+    second = starter(state, "demo", "--keep", *ANY_PORTS, f"--temporal-ui-port={port}")
     assert second.returncode == 0, second.stderr
     assert f"http://127.0.0.1:{port}" in second.stdout
-    for kind in ("added", "changed", "missing"):
-        assert second.stdout.count(f": {kind} ") == 3, second.stdout
+    for kind in ("appeared", "changed", "missing"):
+        assert second.stdout.count(f" {kind}: ") == 3, second.stdout
     assert "Temporal Web" in second.stdout
     for path in (state.environment_file, state.tenants_file, *(state.folder / "secrets").iterdir()):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -105,7 +121,11 @@ def test_two_demos_show_what_changed_and_ordinary_commands_find_a_kept_stack(sta
     synced = starter(state, "sync", "contoso", "--type", "groups", "--json")
     assert synced.returncode == 0, synced.stderr
 
-    third = starter(state, "demo", "--json")
+    compared = starter(state, "compare", "Contoso", "Fabrikam")
+    assert "Legacy Wi-Fi, to be retired" in compared.stdout
+    assert len(compared.stdout.splitlines()) < 60, "tenants share most of their configuration"
+
+    third = starter(state, "demo", *ANY_PORTS, "--json")
     assert "is running already" in third.stderr
     assert {orjson.loads(line)["counts"]["created"] for line in third.stdout.splitlines()} == {1}
     info = state.running()
@@ -118,18 +138,47 @@ def test_two_demos_show_what_changed_and_ordinary_commands_find_a_kept_stack(sta
 
 
 @contextmanager
-def supervisor_of(state: State) -> Iterator["subprocess.Popen[str]"]:
+def supervisor_of(state: State, *ports: str) -> Iterator[tuple["subprocess.Popen[str]", list[str]]]:
+    """A supervisor whose stack is up, and what it said on the way."""
     with subprocess.Popen(
-        [sys.executable, "-m", "local.stack", "--state", state.folder],
+        [sys.executable, "-m", "local.stack", "--state", state.folder, *(ports or ANY_PORTS)],
         cwd=CHECKOUT,
         env=clean_environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
-        assert process.stdout is not None
-        assert any("ready" in orjson.loads(line) for line in process.stdout), "the stack did not come up"
-        yield process
+        try:
+            assert process.stdout is not None
+            said = []
+            for line in process.stdout:
+                event = orjson.loads(line)
+                if "ready" in event:
+                    break
+                said.append(event["part"])
+            else:
+                pytest.fail("the stack did not come up")
+            yield process, said
+        finally:
+            process.terminate()
+
+
+def process_of(supervisor_pid: int, part: str) -> int:
+    """The process of a part of the stack, by a word of its command line."""
+    (pid,) = [
+        child
+        for child in children_of(supervisor_pid)
+        if part.encode() in Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ")
+    ]
+    return pid
+
+
+PARTS = {
+    "PostgreSQL": "bin/postgres -D",
+    "Temporal": "server start-dev",
+    "the simulated Graph": "local.simulated_graph",
+    "the worker": "worker.py",
+}
 
 
 @needs_proc
@@ -143,7 +192,7 @@ def supervisor_of(state: State) -> Iterator["subprocess.Popen[str]"]:
     ],
 )
 def test_nothing_outlives_the_supervisor_or_its_starter(state: State, how: str) -> None:
-    with supervisor_of(state) as supervisor:
+    with supervisor_of(state) as (supervisor, _):
         children = descendants(supervisor.pid)
         assert len(children) >= 4
         assert supervisor.stdin is not None
@@ -159,15 +208,144 @@ def test_nothing_outlives_the_supervisor_or_its_starter(state: State, how: str) 
 
 
 @needs_proc
-def test_a_part_that_dies_is_reported_and_the_rest_stops(state: State) -> None:
-    with supervisor_of(state) as supervisor:
+def test_a_part_that_is_killed_is_started_again_where_it_was_with_what_it_held(state: State) -> None:
+    with supervisor_of(state) as (supervisor, _):
+        before = state.running()
+        assert before is not None
+        with psycopg.connect(before.environment["DATABASE_URL"]) as connection:
+            connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+        for name, part in PARTS.items():
+            killed = process_of(supervisor.pid, part)
+            os.kill(killed, signal.SIGKILL)
+            assert supervisor.stdout is not None
+            assert f"{name} was ended by SIGKILL; it is started again" in supervisor.stdout.readline()
+            back = process_of_line(supervisor.stdout.readline(), name)
+            assert back == process_of(supervisor.pid, part) != killed
+        until(lambda: state.stack_file.exists() and back_in(state, back), "the worker's new process is not known")
+        after = state.running()
+        assert after is not None
+        assert after == before._replace(worker_pid=after.worker_pid)
+        with psycopg.connect(after.environment["DATABASE_URL"]) as connection:
+            assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
+        synced = starter(state, "sync", "contoso", "--type", "groups", "--json")
+        assert synced.returncode == 0, synced.stderr
+
+
+def process_of_line(line: str, name: str) -> int:
+    said: str = orjson.loads(line)["part"]
+    assert said.startswith(f"{name} is back, process ")
+    return int(said.rpartition(" ")[2])
+
+
+def back_in(state: State, worker_pid: int) -> bool:
+    info = state.running()
+    return info is not None and info.worker_pid == worker_pid
+
+
+@needs_proc
+@pytest.mark.slow
+def test_a_part_that_cannot_come_back_ends_the_stack_with_the_end_of_its_log(state: State) -> None:
+    with supervisor_of(state) as (supervisor, _):
         children = descendants(supervisor.pid)
-        worker = next(child for child in children if b"worker.py" in Path(f"/proc/{child}/cmdline").read_bytes())
-        os.kill(worker, signal.SIGKILL)
+        state.tenants_file.write_text("[[tenant]\n")
+        os.kill(process_of(supervisor.pid, PARTS["the worker"]), signal.SIGKILL)
         assert supervisor.stdout is not None
-        last_words = orjson.loads(supervisor.stdout.readline())
-    assert "the worker ended with status -9" in last_words["failed"]
-    until(lambda: not any(alive(child) for child in children), "parts are left behind")
+        *said, last = [orjson.loads(line) for line in supervisor.stdout]
+    assert [event["part"] for event in said[1:]] == ["the worker ended with status 2; it is started again"] * 3
+    assert last["failed"].startswith(
+        "the worker died 5 times in a row and is given up: the worker ended with status 2;"
+    )
+    assert "not valid TOML" in last["failed"]
+    assert not any(alive(child) for child in children)
+
+
+@needs_proc
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PARTS)
+def test_a_demo_goes_on_when_a_part_is_killed(state: State, name: str) -> None:
+    demo = popen(state, "demo", *ANY_PORTS, "--json")
+    assert demo.stderr is not None
+    said = []
+    for line in demo.stderr:
+        said.append(line)
+        if "Contoso: running" in line:
+            info = state.running()
+            assert info is not None
+            os.kill(process_of(info.pid, PARTS[name]), signal.SIGKILL)
+            break
+    stdout, stderr = demo.communicate(timeout=PATIENCE_SECONDS)
+    assert demo.returncode == 0, "".join(said) + stderr
+    assert f"{name} was ended by SIGKILL; it is started again" in stderr
+    assert [orjson.loads(line)["status"] for line in stdout.splitlines()] == ["success"] * 3
+
+
+@needs_proc
+@pytest.mark.slow
+def test_a_demo_whose_supervisor_is_killed_ends_with_one_line(state: State) -> None:
+    demo = popen(state, "demo", *ANY_PORTS)
+    assert demo.stderr is not None
+    for line in demo.stderr:
+        if "Contoso: running" in line:
+            info = state.running()
+            assert info is not None
+            os.kill(info.pid, signal.SIGKILL)
+            break
+    stdout, stderr = demo.communicate(timeout=PATIENCE_SECONDS)
+    assert (demo.returncode, stdout) == (1, "")
+    (line,) = [line for line in stderr.splitlines() if line.startswith("error:")]
+    assert "the supervisor is gone" in line
+    assert str(state.folder) in line
+
+
+@needs_proc
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PARTS)
+def test_a_kept_stack_stops_after_a_part_was_killed_in_a_run(state: State, name: str) -> None:
+    assert starter(state, "demo", "--keep", *ANY_PORTS).returncode == 0
+    info = state.running()
+    assert info is not None
+    parts = descendants(info.pid)
+    started = starter(state, "sync", "contoso", "--all", "--deep", "--no-wait")
+    assert started.returncode == 0, started.stderr
+    os.kill(process_of(info.pid, PARTS[name]), signal.SIGKILL)
+    stopped = starter(state, "demo", "--stop")
+    assert (stopped.returncode, stopped.stderr.strip()) == (0, "stopped")
+    assert not any(alive(part) for part in parts)
+    assert state.is_free()
+
+
+@needs_proc
+@pytest.mark.slow
+def test_stopping_waits_for_the_parts_of_a_supervisor_that_was_killed(state: State) -> None:
+    with supervisor_of(state) as (supervisor, _):
+        children = descendants(supervisor.pid)
+        frozen = process_of(supervisor.pid, PARTS["the simulated Graph"])
+        os.kill(frozen, signal.SIGSTOP)
+        supervisor.kill()
+        supervisor.wait(PATIENCE_SECONDS)
+    assert not state.is_free(), "a part is left"
+    with ThreadPoolExecutor(1) as pool:
+        stopping = pool.submit(stop_running, state)
+        os.kill(frozen, signal.SIGCONT)
+        assert stopping.result(PATIENCE_SECONDS)
+    assert not any(alive(child) for child in children)
+    assert not stop_running(state), "nothing is left"
+
+
+@pytest.mark.slow
+def test_a_usual_port_that_is_taken_is_told_and_another_one_is_used(state: State) -> None:
+    with ExitStack() as taken:
+        with suppress(OSError):
+            taken.enter_context(socket.create_server(("127.0.0.1", USUAL_PORTS.postgres or 0)))
+        with supervisor_of(state, "--temporal-port=0") as (_, said):
+            info = state.running()
+    assert info is not None
+    (told,) = [line for line in said if line.startswith(f"port {USUAL_PORTS.postgres} is taken: ")]
+    assert told.endswith("is used instead (--postgres-port)")
+    assert f"127.0.0.1:{told.split()[4]}/" in info.environment["DATABASE_URL"]
+    for name, address in (("temporal_ui", info.temporal_ui_url), ("graph", info.environment["GRAPH_BASE_URL"])):
+        usual = getattr(USUAL_PORTS, name)
+        assert address.endswith(f":{usual}") or any(line.startswith(f"port {usual} is taken") for line in said)
 
 
 def test_postgresql_keeps_its_data_through_a_kill(folder: Path) -> None:

@@ -14,6 +14,8 @@ COLLECTIONS = [endpoint for endpoint in ENDPOINTS.values() if not endpoint.singl
 SINGLETONS = [endpoint for endpoint in ENDPOINTS.values() if endpoint.singleton]
 
 SMALL_NUMBERS_AS_IDS = {
+    "directory/attributeSets",
+    "directory/customSecurityAttributeDefinitions",
     "deviceManagement/roleScopeTags",
     "identity/conditionalAccess/authenticationContextClassReferences",
 }

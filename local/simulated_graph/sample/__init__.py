@@ -35,14 +35,18 @@ def sample_of(endpoint: Endpoint) -> Sample:
     return _SAMPLES[endpoint.path]
 
 
-def sample_document(endpoint: Endpoint, tenant_id: str, index: int) -> Document:
-    """Document number `index` of the endpoint in the tenant, as a server holds it."""
-    draw = Draw(tenant_id, endpoint.path, index)
-    return complete(sample_of(endpoint).make(draw), endpoint, made_id(f"{tenant_id}/{endpoint.path}/{index}"))
+def sample_document(endpoint: Endpoint, tenant_id: str, index: int, model: str | None = None) -> Document:
+    """Document number `index` of the endpoint in the tenant, as a server holds it; tenants of a `model` share it."""
+    draw = Draw(tenant_id, endpoint.path, index, model)
+    made = made_id(f"{tenant_id}/{endpoint.path}/{index}")
+    seed = made if model is None else f"{model}/{endpoint.path}/{index}"
+    return complete(sample_of(endpoint).make(draw), endpoint, made, seed)
 
 
-def sample_documents(endpoint: Endpoint, tenant_id: str, count: int | None = None) -> list[Document]:
+def sample_documents(
+    endpoint: Endpoint, tenant_id: str, count: int | None = None, model: str | None = None
+) -> list[Document]:
     """The endpoint's documents in the tenant: as many as a sample tenant has, or `count` where it is scaled."""
     sample = sample_of(endpoint)
     wanted = sample.size if count is None or sample.fixed else count
-    return [sample_document(endpoint, tenant_id, index) for index in range(wanted)]
+    return [sample_document(endpoint, tenant_id, index, model) for index in range(wanted)]

@@ -47,7 +47,9 @@ def _mobile_app(draw: Draw) -> Document:
         dependentAppCount=0,
         supersedingAppCount=0,
         supersededAppCount=0,
-        categories=[{"id": draw.id("category"), "displayName": "Productivity"}],
+        categories=[
+            {"id": draw.id_of("deviceAppManagement/mobileAppCategories", draw.index % 4), "displayName": "Productivity"}
+        ],
         relationships=_relationships(draw) if draw.index % 4 == 1 else [],
         **properties,
     )

@@ -84,7 +84,7 @@ def _service_principal(draw: Draw) -> Document:
         "principalId": draw.id(),
         "principalType": "ServicePrincipal",
         "principalDisplayName": "sample",
-        "resourceId": draw.id("resource"),
+        "resourceId": draw.id_of("servicePrincipals", 0),
         "resourceDisplayName": "Microsoft Graph",
         "createdDateTime": draw.moment(),
         "deletedDateTime": None,
@@ -112,10 +112,11 @@ def _service_principal(draw: Draw) -> Document:
 
 def _consent(draw: Draw) -> Document:
     return {
+        "id": draw.id("consent"),
         "clientId": draw.id_of("servicePrincipals", draw.index % 3),
         "consentType": "AllPrincipals",
         "principalId": None,
-        "resourceId": draw.id("resource"),
+        "resourceId": draw.id_of("servicePrincipals", 0),
         "scope": draw.pick(("User.Read", "User.Read openid profile")),
     }
 
@@ -133,7 +134,7 @@ def _domain(draw: Draw) -> Document:
         "preferredAuthenticationProtocol": "wsFed",
     }
     return {
-        "id": f"d{draw.index}-{draw.id()[:8]}.sample.example",
+        "id": f"d{draw.index}-{draw.id('name')[:8]}.sample.example",
         "authenticationType": "Federated" if federated else "Managed",
         "availabilityStatus": None,
         "isAdminManaged": True,
@@ -180,13 +181,14 @@ def _directory_role(draw: Draw) -> Document:
 
 def _role_holder(draw: Draw) -> Document:
     role = draw.id_of("roleManagement/directory/roleDefinitions", draw.index % 3)
-    principal = draw.id("principal")
+    principal = draw.id_of("groups", draw.index)
     return {
+        "id": draw.id("holder"),
         "principalId": principal,
         "directoryScopeId": "/",
         "appScopeId": None,
         "roleDefinitionId": role,
-        "principal": {"@odata.type": "#microsoft.graph.user", "id": principal},
+        "principal": {"@odata.type": "#microsoft.graph.group", "id": principal},
         "roleDefinition": {"id": role},
     }
 
@@ -216,11 +218,11 @@ def _role_instance(draw: Draw) -> Document:
 
 
 def _attribute_set(draw: Draw) -> Document:
-    return {"id": f"Set{draw.id()[:8]}", "description": "", "maxAttributesPerSet": 25}
+    return {"id": f"Set{draw.index + 1}", "description": "", "maxAttributesPerSet": 25}
 
 
 def _attribute(draw: Draw) -> Document:
-    attribute_set, name = f"Set{draw.id()[:8]}", f"Attribute{draw.index + 1}"
+    attribute_set, name = f"Set{draw.index + 1}", f"Attribute{draw.index + 1}"
     return {
         "id": f"{attribute_set}_{name}",
         "attributeSet": attribute_set,

@@ -1,4 +1,7 @@
-"""The choices behind one sample document: they follow from the tenant, the collection and the number alone."""
+"""The choices behind one sample document: they follow from the tenant, the collection and the number alone.
+
+Tenants of one model make the same choices; the ids of their documents are their own.
+"""
 
 from collections.abc import Callable, Sequence
 from random import Random
@@ -14,17 +17,18 @@ _PLACES = ("Berlin", "Leeds", "Oslo", "Turin", "Austin", "Osaka", "Lyon", "Perth
 
 
 class Draw:
-    """Seeded choices for document number `index` of the collection at `path`."""
+    """Seeded choices for document number `index` of the collection at `path`; those of the `model`, if there is one."""
 
-    def __init__(self, tenant_id: str, path: str, index: int) -> None:
+    def __init__(self, tenant_id: str, path: str, index: int, model: str | None = None) -> None:
         self.tenant_id = tenant_id
         self.index = index
         self._seed = f"{tenant_id}/{path}/{index}"
-        self._random = Random(self._seed)  # noqa: S311 (repeatable, not secret)
+        self._choices = f"{model or tenant_id}/{path}/{index}"
+        self._random = Random(self._choices)  # noqa: S311 (repeatable, not secret)
 
     def id(self, what: str = "") -> str:
         """The document's id, or that of a part of it."""
-        return made_id(f"{self._seed}/{what}" if what else self._seed)
+        return made_id(f"{self._choices}/{what}" if what else self._seed)
 
     def id_of(self, path: str, index: int) -> str:
         """The id of another document of this tenant."""

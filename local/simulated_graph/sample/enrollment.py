@@ -114,7 +114,7 @@ def _chrome_os(draw: Draw) -> Document:
     return {
         "onboardingStatus": "onboarded",
         "lastDirectorySyncDateTime": draw.moment(),
-        "ownerUserPrincipalName": f"chrome-{draw.id()[:6]}@sample.example",
+        "ownerUserPrincipalName": f"chrome-{draw.id('owner')[:6]}@sample.example",
     }
 
 

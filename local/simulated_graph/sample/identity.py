@@ -128,7 +128,7 @@ def _group(draw: Draw) -> Document:
 def _organization(draw: Draw) -> Document:
     return {
         "id": draw.tenant_id,
-        "displayName": f"Sample organization {draw.tenant_id[:4]}",
+        "displayName": f"Sample organization {draw.id('name')[:4]}",
         "countryLetterCode": "DE",
         "tenantType": "AAD",
         "assignedPlans": [{"service": "SCO", "capabilityStatus": "Enabled", "servicePlanId": draw.id("plan")}],

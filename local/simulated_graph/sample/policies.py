@@ -169,7 +169,6 @@ def _role_policy_assignment(draw: Draw) -> Document:
         "roleDefinitionId": role,
         "scopeId": "/" if in_directory else draw.id("group"),
         "scopeType": "DirectoryRole" if in_directory else "Group",
-        "policy": {"id": policy, "displayName": "DirectoryRole"},
     }
 
 

@@ -1,0 +1,38 @@
+"""Why a server was not reached, in words that say what to do about it."""
+
+import socket
+import ssl
+from collections.abc import Iterator
+
+
+def why_unreached(error: BaseException, host: str) -> str:
+    """What kept a request from `host`: its name, its certificate, a refusal, silence. Repeats no text of the error."""
+    for cause in _causes(error):
+        if isinstance(cause, socket.gaierror):
+            return f"the name {host} cannot be resolved; check DNS, the proxy and the tenant's cloud"
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return (
+                f"the certificate of {host} is not trusted; where a company's proxy looks into TLS, "
+                "name its CA bundle in GRAPH_CA_FILE"
+            )
+        if isinstance(cause, ssl.SSLError):
+            return f"{host} does not speak TLS as it should; check the address and the proxy"
+        if isinstance(cause, ConnectionRefusedError):
+            return f"{host} refuses connections; check the address, the firewall and the proxy"
+        if isinstance(cause, TimeoutError) or "Timeout" in type(cause).__name__:
+            return f"{host} does not answer; check the network, the firewall and the proxy"
+        if "ProxyError" in type(cause).__name__:
+            return f"the proxy on the way to {host} does not let it through; check HTTPS_PROXY"
+    return f"{host} cannot be reached or broke off ({type(error).__name__})"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that it came of, the innermost first: libraries wrap each other's, some as an argument."""
+    found: list[BaseException] = []
+    left: list[object] = [error]
+    while left and len(found) < 50:
+        one = left.pop()
+        if isinstance(one, BaseException) and one not in found:
+            found.append(one)
+            left += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
+    yield from reversed(found)

@@ -1,0 +1,118 @@
+"""The stack's own programs as parts: the simulated Graph and the worker. `postgres` and `temporal` are the others."""
+
+import json
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from local.processes import Child, PartError, free_port
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+class Part(Protocol):
+    """A program that the supervisor starts, stops, and starts again at the same place when it has died."""
+
+    @property
+    def child(self) -> Child:
+        """The running program. Raises `PartError` if it was not started."""
+
+    def start(self) -> None:
+        """Starts it, and waits until it is ready. Raises `PartError`."""
+
+    def stop(self) -> None:
+        """Stops it; does nothing where it does not run."""
+
+
+class GraphPart:
+    """The simulated Graph, its certificate authority and control key in `folder`."""
+
+    def __init__(
+        self, folder: Path, *, port: int, tenants: int, generation_file: Path, inherited: Sequence[int]
+    ) -> None:
+        """The tenants are as old as `generation_file` says whenever the program starts; `inherited` as of `Child`."""
+        self._folder = folder
+        self._port = port
+        self._tenants = tenants
+        self._generation_file = generation_file
+        self._inherited = inherited
+        self._child: Child | None = None
+        self.ready: Mapping[str, Any] = {}
+        """What it said when it was ready: its addresses, and its tenants with their credentials."""
+
+    @property
+    def child(self) -> Child:
+        """The running program. Raises `PartError` if it was not started."""
+        if self._child is None:
+            raise PartError("the simulated Graph was not started")
+        return self._child
+
+    def start(self) -> None:
+        """Starts it, and waits until it is ready. Raises `PartError`."""
+        generation = self._generation_file.read_text() if self._generation_file.exists() else "0"
+        self._child = Child(
+            "the simulated Graph",
+            [
+                sys.executable,
+                "-m",
+                "local.simulated_graph",
+                f"--state={self._folder}",
+                f"--port={free_port(self._port)}",
+                f"--tenants={self._tenants}",
+                f"--generation={generation}",
+                "--alike",
+            ],
+            log=self._folder / "log",
+            environment={"PYTHONPATH": str(CHECKOUT)},
+            capture_stdout=True,
+            inherited=self._inherited,
+        )
+        self.ready = json.loads(self._child.first_line())
+        self._port = urlsplit(self.ready["base_url"]).port or 0
+
+    def stop(self) -> None:
+        """Stops it; does nothing where it does not run."""
+        if self._child is not None:
+            self._child.stop()
+            self._child = None
+
+
+class WorkerPart:
+    """A worker; its log is `log`."""
+
+    def __init__(self, log: Path, environment: Mapping[str, str], inherited: Sequence[int]) -> None:
+        """`inherited` as of `Child`."""
+        self._log = log
+        self._inherited = inherited
+        self._environment = environment
+        self._child: Child | None = None
+
+    @property
+    def child(self) -> Child:
+        """The running program. Raises `PartError` if it was not started."""
+        if self._child is None:
+            raise PartError("the worker was not started")
+        return self._child
+
+    def start(self) -> None:
+        """Starts it, and waits until it takes work. Raises `PartError`."""
+        logged = self._log.stat().st_size if self._log.exists() else 0
+        self._child = Child(
+            "the worker",
+            [sys.executable, str(CHECKOUT / "worker.py")],
+            log=self._log,
+            environment=self._environment,
+            # It waits half a minute for what it has under way, which nobody then takes: it is done again anyway.
+            death_signal=signal.SIGKILL,
+            inherited=self._inherited,
+        )
+        self._child.wait_until(lambda: b"worker ready" in self._log.read_bytes()[logged:])
+
+    def stop(self) -> None:
+        """Stops it; does nothing where it does not run."""
+        if self._child is not None:
+            self._child.stop()
+            self._child = None

@@ -1,0 +1,28 @@
+"""How often a part that dies is started again."""
+
+QUICK_SECONDS = 30.0
+"""A part that dies sooner after its start died quickly."""
+
+QUICK_DEATHS = 5
+"""In a row; then the part is given up."""
+
+FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 8.0
+
+
+class Restarts:
+    """The deaths of one part, by a clock in seconds."""
+
+    def __init__(self) -> None:
+        self._quick = 0
+
+    def wait_after(self, lived_seconds: float) -> float | None:
+        """How long to wait before the next start of a part that lived so long; None where it is given up.
+
+        The first start comes at once, and each after a further quick death twice as late as the one before.
+        """
+        self._quick = self._quick + 1 if lived_seconds < QUICK_SECONDS else 0
+        if self._quick >= QUICK_DEATHS:
+            return None
+        if self._quick <= 1:
+            return 0.0
+        return min(FIRST_WAIT_SECONDS * 2.0 ** (self._quick - 2), LONGEST_WAIT_SECONDS)

@@ -1,0 +1,43 @@
+"""What `make` says while it installs, with a pip in the place of the real one."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def install(folder: Path, pip: str) -> "subprocess.CompletedProcess[str]":
+    python = folder / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f"#!/bin/sh\n{pip}\n")
+    python.chmod(0o755)
+    return subprocess.run(
+        ["make", "UV=", f"VENV={folder / 'venv'}", str(folder / "venv" / ".installed")],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_it_says_what_and_about_how_much_before_it_begins_and_names_each_package(tmp_path: Path) -> None:
+    done = install(
+        tmp_path, "echo 'Collecting alembic==1 (from -r x)'; echo '  Downloading y'; echo 'Collecting mypy>=2'"
+    )
+    assert done.returncode == 0, done.stderr
+    first, second, named = done.stdout.splitlines()[:3]
+    assert first.startswith("Installing ")
+    assert " packages into " in first
+    assert "MB on disk" in second
+    assert named.split() == ["alembic", "mypy"]
+    assert (tmp_path / "venv" / ".installed").exists()
+
+
+@pytest.mark.parametrize("code", [1, 2])
+def test_what_pip_complains_about_is_shown_and_make_fails(tmp_path: Path, code: int) -> None:
+    done = install(tmp_path, f"echo 'Collecting alembic==1'; echo 'ERROR: no hash' >&2; echo 'as wanted'; exit {code}")
+    assert done.returncode != 0
+    assert "ERROR: no hash\nas wanted" in done.stdout
+    assert not (tmp_path / "venv" / ".installed").exists()

@@ -1,0 +1,26 @@
+"""Text made safe to show."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inventory.visible_text import REPLACEMENT, visible
+
+
+def test_controls_escapes_direction_marks_joiners_and_separators_are_marked() -> None:
+    for one in "\x00\x07\x1b\x7f\x85\x9b\u061c\u200b\u200d\u200e\u202e\u2028\u2029\u2066\ufeff\ud800\n\t":
+        assert visible(f"a{one}b") == f"a{REPLACEMENT}b", ascii(one)
+
+
+def test_letters_of_all_scripts_spaces_and_emoji_stay() -> None:
+    for text in ("Köln – “Büro”", "東京 支店", "no-break\u00a0space", "العربية", "🚀"):
+        assert visible(text) == text
+
+
+@given(st.text())
+def test_length_stays_and_a_second_time_changes_nothing(text: str) -> None:
+    assert len(visible(text)) == len(text)
+    assert visible(visible(text)) == visible(text)
+
+
+def test_what_is_to_be_kept_stays() -> None:
+    assert visible("a\nb\x1b", keep="\n") == f"a\nb{REPLACEMENT}"
