@@ -25,9 +25,6 @@ TEMPORAL_NAMES = (
 )
 """Read by `temporalio.envconfig`, as are all that begin with `TEMPORAL_TLS` and `TEMPORAL_GRPC_META`."""
 
-ENV_FILE_ENCODING = "utf-8-sig"
-"""UTF-8, and the byte-order mark with which editors on Windows begin a file is no part of the first name."""
-
 
 class ConfigurationError(UserError):
     """What is wrong with the configuration and what to do about it, in one line, without any secret."""
@@ -46,9 +43,7 @@ ActivityRate = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)] | 
 class Settings(BaseSettings):
     """The settings of one process, by their environment names in lower case."""
 
-    model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", env_ignore_empty=True, env_file_encoding=ENV_FILE_ENCODING
-    )
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     database_url: SecretStr
     temporal_task_queue: str = "tenant-inventory"
@@ -106,7 +101,7 @@ def _read_env_file(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     try:
-        values = dotenv_values(path, encoding=ENV_FILE_ENCODING)
+        values = dotenv_values(path)
     except UnicodeDecodeError:
         raise ConfigurationError(f"{path}: is not UTF-8; save it as UTF-8") from None
     known = known_names()
