@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Thread
 from types import TracebackType
 from typing import TypeVar
@@ -79,7 +80,9 @@ class Rig:
     def __enter__(self) -> "Rig":
         with ExitStack() as held:
             held.callback(self.trap.close)
-            self.postgres = held.enter_context(EmbeddedPostgres(self._folder / "postgres", durable=False))
+            # Not under pytest's own folder: another pytest of the same user shuts that to PostgreSQL, which is not root.
+            data = held.enter_context(TemporaryDirectory())
+            self.postgres = held.enter_context(EmbeddedPostgres(Path(data) / "postgres", durable=False))
             self.temporal = held.enter_context(EmbeddedTemporal(self._folder / "temporal"))
             self.graph = held.enter_context(
                 SimulatedGraph(

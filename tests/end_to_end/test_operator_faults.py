@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from uuid import UUID
 
 import psycopg
@@ -33,12 +32,9 @@ SHORT_PATIENCE = "1"
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[Rig]:
-    # Not under pytest's own folder: another pytest of the same user shuts that to PostgreSQL, which is not root.
-    with (
-        TemporaryDirectory() as folder,
-        Rig(Path(folder), tenants=20, seed=next(SEEDS), workers=0, GRAPH_PATIENCE_SECONDS="7200") as rig,
-    ):
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    folder = tmp_path_factory.mktemp("rig")
+    with Rig(folder, tenants=20, seed=next(SEEDS), workers=0, GRAPH_PATIENCE_SECONDS="7200") as rig:
         sql(rig, f"CREATE ROLE {ROLE} LOGIN SUPERUSER PASSWORD '{PASSWORD}'")
         rest = rig.database_url.partition("@")[2]
         rig.system.environment["DATABASE_URL"] = f"postgresql://{ROLE}:{PASSWORD}@{rest}"
