@@ -80,7 +80,7 @@ class Rig:
     def __enter__(self) -> "Rig":
         with ExitStack() as held:
             held.callback(self.trap.close)
-            # Not under pytest's own folder: another pytest of the same user shuts that to PostgreSQL, which is not root.
+            # Another pytest of the same user shuts pytest's own folder to PostgreSQL, which is not root.
             data = held.enter_context(TemporaryDirectory())
             self.postgres = held.enter_context(EmbeddedPostgres(Path(data) / "postgres", durable=False))
             self.temporal = held.enter_context(EmbeddedTemporal(self._folder / "temporal"))
