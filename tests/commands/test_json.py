@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from commands.app import app
 from graph.catalog import load_catalog
 from inventory.outcomes import Counts
+from storage.roles import ROLES
 from storage.schema import head
 from tests.end_to_end.system import System
 
@@ -120,7 +121,7 @@ def test_each_command_prints_the_fields_of_its_contract(system: System) -> None:
     assert [missing[name] for name in ITEM_FIELDS[-3:]] == ["missing", "high", "confirmed"]
 
     upgraded = system.starter("database", "upgrade", "--json").objects()
-    assert upgraded == [{"before": head(), "after": head()}]
+    assert upgraded == [{"before": head(), "after": head(), "roles": list(ROLES)}]
 
 
 def test_no_wait_prints_the_record_of_a_queued_run(system: System) -> None:
