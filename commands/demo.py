@@ -216,7 +216,7 @@ def _report(results: list[dict[str, Any]], info: StackInfo, state: State, genera
             for command in (
                 f"compare {golden} {other} --fields",
                 f"compare --golden {golden} --all",
-                f"baseline set {other} golden --tenant {golden} --reason 'as agreed'",
+                f"baseline set {other} golden --tenant {golden}",
                 f"drift {other}",
                 f"changes {golden}",
                 f"dangling {golden}",
