@@ -16,7 +16,6 @@ from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
 
-from commands import database as database_command
 from connections import connect_temporal
 from graph.permission_ids import permission_ids
 from graph.tenants import TenantConfig
@@ -42,9 +41,6 @@ EXAMPLE_TENANT = UUID("aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze here")
-needs_roles = pytest.mark.skipif(
-    not hasattr(database_command, "print_roles"), reason="this release prints no roles for an administrator"
-)
 
 
 def blocks() -> dict[str, str]:
@@ -125,7 +121,6 @@ async def _attributes(client: Client) -> set[tuple[str, str]]:
     }
 
 
-@needs_roles
 def test_the_database_is_made_by_an_ordinary_owner(run: Run, folder: Path) -> None:
     with EmbeddedPostgres(folder / "postgres", durable=False) as server:
         admin = psycopg.conninfo.conninfo_to_dict(server.url)

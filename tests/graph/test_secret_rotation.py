@@ -1,10 +1,7 @@
 """A tenant's secret is replaced as docs/operating.md says: two overlap, and the file is read without a restart."""
 
 from datetime import timedelta
-from importlib.util import find_spec
 from pathlib import Path
-
-import pytest
 
 from graph.tenants import TenantConfig
 from graph.tokens import TokenSource
@@ -12,12 +9,7 @@ from graph.trust import ssl_context
 from local.simulated_graph import SimulatedGraph
 from tests.patience import until_async
 
-reads_each_time = pytest.mark.skipif(
-    find_spec("graph.credentials") is None, reason="a secret is read anew only once the authority has refused it"
-)
 
-
-@reads_each_time
 async def test_a_new_secret_takes_over_from_the_old_one_without_a_refusal(tmp_path: Path) -> None:
     secret_file = tmp_path / "secret"
     with SimulatedGraph(tenants=1, token_lifetime=timedelta(seconds=3)) as graph:
