@@ -5,13 +5,14 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import UUID
 
 import orjson
 import psycopg
 import pytest
+from sqlalchemy import make_url
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
@@ -27,6 +28,7 @@ from local.temporal import EmbeddedTemporal, temporal_program
 from storage.database import Database
 from storage.models import Base
 from storage.schema import head
+from tests.conftest import OWNER, copy_of, url_of
 from tests.forking import CHECKOUT
 from tests.patience import PATIENCE_SECONDS
 from tests.storage.support import observation, sync
@@ -135,19 +137,29 @@ def test_the_database_is_made_by_an_ordinary_owner(run: Run, folder: Path) -> No
 LIBPQ = {"HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password"}
 
 
-async def test_a_tenants_rows_are_deleted_and_no_others(
-    run: Run, folder: Path, database: Database, database_url: str
-) -> None:
+@pytest.fixture(params=["two roles", "one role"])
+def owner_url(request: pytest.FixtureRequest, postgres: EmbeddedPostgres, one_role_template: str) -> Iterator[str]:
+    """An empty inventory: a superuser's, or that of an ordinary owner, whom row-level security binds."""
+    if request.param == "two roles":
+        yield request.getfixturevalue("database_url")
+    else:
+        yield from copy_of(postgres, one_role_template, OWNER)
+
+
+async def test_a_tenants_rows_are_deleted_and_no_others(run: Run, postgres: EmbeddedPostgres, owner_url: str) -> None:
+    database_url = url_of(postgres, str(make_url(owner_url).database))
     script = (CHECKOUT / "deploy" / "remove-tenant.sql").read_text()
     tables = {table.name for table in Base.metadata.sorted_tables if "tenant_id" in table.columns}
     assert set(re.findall(r"DELETE FROM (\w+)", script)) == tables
+    database = Database(owner_url)
     await _their_run(database)
     await sync(database, EXAMPLE_TENANT, [observation("a", "1")], "a")
+    await database.close()
     before = _rows(database_url, tables)
-    run("removal", DATABASE_URL=database_url)
+    run("removal", DATABASE_URL=owner_url)
     assert _rows(database_url, tables) == {key: rows for key, rows in before.items() if key[1] != EXAMPLE_TENANT}
 
-    busy = _remove(database_url, THEIRS)
+    busy = _remove(owner_url, THEIRS)
     assert busy.returncode == 3
     assert "a run of this tenant has not ended" in busy.stderr
     with psycopg.connect(database_url) as connection:
@@ -155,7 +167,7 @@ async def test_a_tenants_rows_are_deleted_and_no_others(
             "UPDATE sync_run SET status = 'failed', finished_at = clock_timestamp(), lease_expires_at = NULL"
             " WHERE finished_at IS NULL"
         )
-    assert _remove(database_url, THEIRS).returncode == 0
+    assert _remove(owner_url, THEIRS).returncode == 0
     assert _rows(database_url, tables) == {}
 
 
