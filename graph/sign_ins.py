@@ -92,7 +92,7 @@ class TenantTokens:
         rest = sign_in.began + WAIT_SECONDS - time.monotonic()
         await asyncio.wait([sign_in.ended], timeout=max(0.0, rest))
         if not sign_in.ended.done():
-            message = f"the authority has not answered for {WAIT_SECONDS} seconds"
+            message = f"sign-in: no answer for {WAIT_SECONDS} seconds; check the network, the firewall and the proxy"
             raise self._met(GraphRequestError(ErrorCode.AUTH_FAILED, message, retryable=True))
         if isinstance(sign_in.failure, GraphRequestError):
             raise self._met(sign_in.failure)

@@ -56,12 +56,12 @@ class State:
             yield True
 
     @contextmanager
-    def parts_held(self, patience_seconds: float) -> Iterator[int | None]:
+    def parts_held(self, patience_seconds: float | None = None) -> Iterator[int | None]:
         """The file descriptor of the lock that the parts inherit; None where older parts hold it for too long.
 
         It stays locked until the last part has ended, whatever became of the supervisor.
         """
-        deadline = time.monotonic() + patience_seconds
+        deadline = time.monotonic() + (patience_seconds or 0)
         with self._parts_lock_file.open("w") as lock:
             while True:
                 try:
@@ -79,7 +79,7 @@ class State:
         with self.held() as free:
             if not free:
                 return False
-            with self.parts_held(patience_seconds=0) as lock:
+            with self.parts_held() as lock:
                 return lock is not None
 
     def running(self) -> StackInfo | None:

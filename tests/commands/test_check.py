@@ -163,7 +163,7 @@ def test_what_keeps_a_sign_in_from_its_goal_is_told_once_and_told_apart(check: C
     for address, words in {
         "https://nobody.invalid": "the name nobody.invalid cannot be resolved; check DNS",
         f"https://127.0.0.1:{free_port()}": "refuses connections; check the address",
-        f"https://127.0.0.1:{silent}": "does not answer; check the network",
+        f"https://127.0.0.1:{silent}": "check the network, the firewall and the proxy",
     }.items():
         done = check("--type", "groups", "--type", "roleScopeTags", "--json", GRAPH_AUTHORITY_URL=address)
         assert (done.code, done.stdout) == (1, "")

@@ -34,7 +34,7 @@ def loaded(*words: str) -> set[str]:
         ("catalog", set()),
         ("items", {"sqlalchemy"}),
         ("dependencies", {"sqlalchemy"}),
-        ("check", {"httpx", "msal"}),
+        ("check", {"httpx", "msal", "sqlalchemy"}),
         ("sync", {"sqlalchemy", "temporalio"}),
     ],
 )

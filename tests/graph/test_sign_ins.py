@@ -103,7 +103,7 @@ async def test_who_waits_for_a_hanging_authority_is_let_go(
     authority.answers.clear()
     tokens = TenantTokens(authority)
     for _ in range(3):
-        with pytest.raises(GraphRequestError, match="the authority has not answered") as failed:
+        with pytest.raises(GraphRequestError, match="no answer for") as failed:
             await tokens.token()
         assert (failed.value.code, failed.value.retryable) == (ErrorCode.AUTH_FAILED, True)
     monkeypatch.setattr(sign_ins, "WAIT_SECONDS", PATIENT_SECONDS)

@@ -1,7 +1,7 @@
 """What an activity makes of failures: when it retries, tells, or gives up."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -26,7 +26,8 @@ def told_by_activity(
     error: GraphRequestError, told_after: timedelta | None, waited: timedelta = timedelta(0)
 ) -> ReadFailure:
     environment = ActivityEnvironment()
-    environment.info = replace(environment.info, scheduled_time=datetime.now(UTC) - waited)
+    started = environment.info.started_time
+    environment.info = replace(environment.info, scheduled_time=started - waited)
     answer: ReadFailure = environment.run(told, error, told_after)
     return answer
 
