@@ -15,7 +15,10 @@ from workflows.search_attributes import ALL, type_name
 MOST_SHOWN = 200
 """Characters of the server's own message."""
 
-_NO_ANSWER = "does not answer in time; check that it is up and not overloaded, and try again"
+_NO_ANSWER = (
+    "does not answer in time; check that it is up and not overloaded, and TEMPORAL_TLS: a server that expects TLS may"
+    " leave a client without it unanswered"
+)
 _FAILED = "failed ({status}: {message}); its log says why"
 
 _MEANINGS: Mapping[RPCStatusCode, str] = MappingProxyType(
@@ -91,8 +94,8 @@ def refusal_in(text: str, address: str, namespace: str) -> str | None:
 def no_answer(address: str, seconds: int) -> str:
     """A server that takes connections, or packets, and says nothing."""
     return (
-        f"Temporal does not answer at {address} within {seconds} seconds; check that it is up, and that"
-        " TEMPORAL_ADDRESS is its frontend"
+        f"Temporal does not answer at {address} within {seconds} seconds; check that it is up, that TEMPORAL_ADDRESS is"
+        " its frontend, and TEMPORAL_TLS"
     )
 
 

@@ -50,7 +50,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows.policies import ActivityLimits
     from workflows.sync import SyncWorkflow
-    from workflows.waiting import uncancellable
+    from workflows.waiting import heed_cancellation, uncancellable
 
 ResultT = TypeVar("ResultT", bound=BaseModel)
 Child = workflow.ChildWorkflowHandle[SyncWorkflow, SyncResult]
@@ -135,6 +135,7 @@ class PortfolioWorkflow:
         if not self._opened:
             await self._open()
         while True:
+            heed_cancellation()
             self._reap()
             draining = workflow.info().is_continue_as_new_suggested()
             if not draining:

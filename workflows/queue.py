@@ -16,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from inventory.outcomes import RunStatus
     from workflows import policies
     from workflows.policies import ActivityLimits
+    from workflows.waiting import heed_cancellation
 
 ResultT = TypeVar("ResultT", bound=BaseModel)
 
@@ -96,6 +97,7 @@ class Queue:
                 raise ApplicationError("the record was closed meanwhile", type=ErrorCode.RUN_ABANDONED)
             ahead: int | None = begun.ahead
             while ahead is not None:
+                heed_cancellation()
                 wait = self._wait(begun, ahead)
                 if begun.policy.keeps_place and workflow.info().is_continue_as_new_suggested():
                     return None

@@ -42,7 +42,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.policies import ActivityLimits
     from workflows.queue import Queue
     from workflows.report import details
-    from workflows.waiting import uncancellable
+    from workflows.waiting import heed_cancellation, uncancellable
 
 ResultT = TypeVar("ResultT", bound=BaseModel)
 
@@ -157,6 +157,7 @@ class SyncWorkflow:
     async def _open(self) -> None:
         """Queues until the run has its slot. It has none yet where its history is long enough to continue as new."""
         begun = await self._queue.open()
+        heed_cancellation()
         if begun is None:
             return
         self._frontier = Frontier.of(begun.plan, begun.policy, begun.unknown)
@@ -249,6 +250,7 @@ class SyncWorkflow:
             await self._activity(
                 ActivityName.RENEW_LEASE, renew, RenewLeaseResult, policies.DATABASE, "keep the slot while waiting"
             )
+            heed_cancellation()
             wait = policies.LEASE_RENEWAL
         if self._frontier.policy.keeps_timers:
             await workflow.wait([self._timer_until(workflow.now() + wait, first.summary)])

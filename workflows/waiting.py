@@ -1,4 +1,4 @@
-"""Waiting that a cancellation does not cut short."""
+"""Waiting that a cancellation does not cut short, and cancellations that a wait has kept to itself."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -7,6 +7,20 @@ from typing import Any, TypeVar
 from temporalio import workflow
 
 StepT = TypeVar("StepT")
+
+LOST_CANCELLATION = "lost-cancellation"
+"""The patch of `heed_cancellation`: runs of release 0.3.0 that lost a cancellation replay as they were."""
+
+
+def heed_cancellation() -> None:
+    """Raises `CancelledError` if a signal cancelled the task while it waited for an activity that completed.
+
+    If one workflow task brings both, the SDK hands out signals first: it asks the activity to cancel, then ends the
+    wait with the result, and the cancellation is lost. So a task that itself waits for activities calls this next.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling() and workflow.patched(LOST_CANCELLATION):
+        raise asyncio.CancelledError
 
 
 async def uncancellable(step: Coroutine[Any, Any, StepT]) -> StepT:
