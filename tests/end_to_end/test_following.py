@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from shlex import split
 from typing import IO
 
+import pytest
+
 from inventory.outcomes import RunStatus
 from inventory.records import RunRecord
 from local.simulated_graph import Fault, FaultKind, SimulatedGraph
@@ -100,6 +102,7 @@ def test_what_sync_says_without_waiting_works_at_once(system: System) -> None:
         assert follow.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_portfolio_run_that_was_left_can_be_followed(system: System) -> None:
     selection = ("portfolio", "sync", "--tenant", system.tenant.name, *GROUPS)
     with started(system, *selection) as sync:

@@ -185,7 +185,7 @@ PARTS = {
 @pytest.mark.parametrize(
     "how",
     [
-        "pipe closed",
+        pytest.param("pipe closed", marks=pytest.mark.slow),
         pytest.param("SIGINT", marks=pytest.mark.slow),
         pytest.param("SIGTERM", marks=pytest.mark.slow),
         "SIGKILL",
@@ -208,6 +208,7 @@ def test_nothing_outlives_the_supervisor_or_its_starter(state: State, how: str) 
 
 
 @needs_proc
+@pytest.mark.slow
 def test_a_part_that_is_killed_is_started_again_where_it_was_with_what_it_held(state: State) -> None:
     with supervisor_of(state) as (supervisor, _):
         before = state.running()
