@@ -134,17 +134,31 @@ async def _sync_all(settings: Settings, state: State) -> list[dict[str, Any]]:
 
 
 async def _patiently(state: State, work: Callable[[], Awaitable[T]]) -> T:
-    """Tries again while the stack brings back a part that has died. Raises `PartError` once the stack is gone."""
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
+    """Does the work while the stack lives. Raises `PartError` once the stack is gone, whatever the work waits for."""
+    working, watching = asyncio.create_task(_tried(work)), asyncio.create_task(_until_gone(state))
+    try:
+        await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise PartError(last_words(state))
+    finally:
+        working.cancel()
+        watching.cancel()
+        await asyncio.gather(working, watching, return_exceptions=True)
+
+
+async def _tried(work: Callable[[], Awaitable[T]]) -> T:
+    """Tries again while the stack brings back a part that has died."""
+    for _ in range(1, ATTEMPTS):
+        with suppress(RPCError, UnavailableError):
             return await work()
-        except (RPCError, UnavailableError):
-            if state.running() is None:
-                raise PartError(last_words(state)) from None
-            if attempt == ATTEMPTS:
-                raise
         await asyncio.sleep(ATTEMPT_INTERVAL.total_seconds())
-    raise AssertionError("there is at least one attempt")
+    return await work()
+
+
+async def _until_gone(state: State) -> None:
+    while state.running() is not None:  # noqa: ASYNC110 - the supervisor is another process
+        await asyncio.sleep(ATTEMPT_INTERVAL.total_seconds())
 
 
 async def _synced(settings: Settings, tenant: TenantConfig, selection: Selection, before: UUID | None) -> RunRecord:
