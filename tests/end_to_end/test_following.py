@@ -109,6 +109,7 @@ def test_a_portfolio_run_that_was_left_can_be_followed(system: System) -> None:
         said = interrupted(sync, "no worker is polling")
     assert "portfolio cancel" in said
     system.start_worker()
+    until(lambda: bool(system.starter("portfolio", "runs", "--json").objects()), "no worker has opened the run")
     with started(system, *pasted(said, "follow it")) as follow:
         stdout, stderr = follow.communicate(timeout=PATIENCE_SECONDS)
         assert follow.returncode == 0, stderr
