@@ -15,6 +15,7 @@ from inventory.outcomes import RunStatus
 from inventory.records import RunRecord
 from local.simulated_graph import Fault, FaultKind, SimulatedGraph
 from tests.end_to_end.system import System
+from tests.patience import until
 
 GROUPS = ("--type", "groups")
 PATIENCE_SECONDS = 100
