@@ -35,6 +35,7 @@ from configuration import load_settings
 from inventory.auditing import Attribution, AuditStatus
 from inventory.changing import ChangeKind, ChangeRecord, ChangesSummary
 from inventory.naming import FieldChange
+from inventory.visible_text import visible
 from reports.pages import changes_page
 from storage.changes import Event, EventKind, Window
 from storage.documents import database_time
@@ -178,14 +179,14 @@ def _show(change: ChangeRecord) -> None:
             f"{output.when(change.noticed_at)}  ",
             (_what(change), style),
             f"  {change.item_kind}: ",
-            (output.printable(change.display_name or "without a name"), "bold"),
-            (f"  {change.type_key} {output.printable(change.external_id)}", "dim"),
+            (visible(change.display_name or "without a name"), "bold"),
+            (f"  {change.type_key} {visible(change.external_id)}", "dim"),
         )
     )
     if change.fields is None and change.kind in (ChangeKind.CHANGED, ChangeKind.RENAMED):
         output.stdout.print("    the version before it is forgotten", style="dim")
     for field in change.fields or ():
-        output.stdout.print(Text.assemble("    ", (output.printable(field.label), "bold"), ": ", _said(field)))
+        output.stdout.print(Text.assemble("    ", (visible(field.label), "bold"), ": ", _said(field)))
     for by in _by_whom(change.audit):
         output.stdout.print(f"    {by}", style="dim", markup=False)
 
@@ -195,8 +196,8 @@ def _by_whom(audit: Attribution) -> Iterator[str]:
     if audit.status is AuditStatus.NOT_FOUND:
         yield "not in the audit log"
     for event in audit.events:
-        actor = output.printable(event.actor or event.actor_id or "somebody unnamed")
-        what = output.printable(event.activity or event.operation or "")
+        actor = visible(event.actor or event.actor_id or "somebody unnamed")
+        what = visible(event.activity or event.operation or "")
         yield f"by {actor} at {output.when(event.at)}" + (f": {what}" if what else "")
 
 
@@ -204,9 +205,9 @@ def _what(change: ChangeRecord) -> str:
     """The kind, and what belongs to it."""
     match change.kind:
         case ChangeKind.RENAMED:
-            return f'renamed from "{output.printable(change.renamed_from or "")}"'
+            return f'renamed from "{visible(change.renamed_from or "")}"'
         case ChangeKind.RECREATED:
-            return f"re-created, was {output.printable(change.recreates_external_id or '')}"
+            return f"re-created, was {visible(change.recreates_external_id or '')}"
         case ChangeKind.MISSING:
             return f"missing ({change.confidence}, {change.evidence})"
         case ChangeKind.CHANGED if change.returns_to_version is not None:

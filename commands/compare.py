@@ -41,6 +41,7 @@ from inventory.comparison_records import (
     MatrixRow,
     TenantRecord,
 )
+from inventory.visible_text import visible
 from reports.pages import comparison_page, matrix_page
 from storage.database import Database
 
@@ -246,8 +247,7 @@ def _occurring(statuses: Iterable[str], counts: Sequence[BaseModel]) -> list[str
 def _print_item(item: ItemComparison, *, fields: bool) -> None:
     style = _STYLES[item.status]
     here, there = (
-        " / ".join(output.printable(one.display_name or one.external_id) for one in some)
-        for some in (item.here, item.there)
+        " / ".join(visible(one.display_name or one.external_id) for one in some) for some in (item.here, item.there)
     )
     name = here if here == there or not there else f"{here} ↔ {there}" if here else there
     words = [str(item.status).replace("_", " ")]
@@ -265,11 +265,11 @@ def _print_item(item: ItemComparison, *, fields: bool) -> None:
                 if field.hidden
                 else f"{output.short_value(field.before)} | {output.short_value(field.after)}"
             )
-            output.stdout.print(Text.assemble("    ", (output.printable(field.path), "bold"), f": {said}"))
+            output.stdout.print(Text.assemble("    ", (visible(field.path), "bold"), f": {said}"))
         for where, unresolved in (("here", item.unresolved_here), ("there", item.unresolved_there)):
             for one in unresolved:
                 output.stdout.print(
-                    f"    {where} not translated: {output.printable(one.path)}: {output.printable(one.target_id)}"
+                    f"    {where} not translated: {visible(one.path)}: {visible(one.target_id)}"
                     f" ({' or '.join(one.target_types)}: {str(one.reason).replace('_', ' ')})",
                     style="dim",
                     markup=False,
@@ -330,7 +330,7 @@ def _print_matrix(record: MatrixRecord, rows: Sequence[MatrixRow]) -> None:
         [
             (
                 row.type_key,
-                output.printable(row.display_name or row.external_id),
+                visible(row.display_name or row.external_id),
                 *(
                     Text(
                         f"different ({len(cell.fields)})"

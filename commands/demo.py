@@ -29,6 +29,7 @@ from inventory.outcomes import RunStatus
 from inventory.records import ItemRecord, RunRecord
 from inventory.selection import Selection
 from inventory.user_errors import UnavailableError
+from inventory.visible_text import visible
 from local.processes import PartError
 from local.stack import Ports, StackProcess, last_words, stop_running
 from local.state import StackInfo, State
@@ -279,4 +280,4 @@ def _summary(tenant: str, run: RunRecord) -> tuple[object, ...]:
 def _print_change(tenant: str, kind: str, item: ItemRecord) -> None:
     sure = f" ({item.confidence} confidence, {item.evidence})" if kind == "missing" else ""
     name = item.display_name or item.external_id
-    output.stdout.print(f"  {tenant} {kind}: {item.type_key} “{output.printable(name)}”{sure}", markup=False)
+    output.stdout.print(f"  {tenant} {kind}: {item.type_key} “{visible(name)}”{sure}", markup=False)

@@ -43,6 +43,7 @@ from inventory.dependencies import (
 from inventory.graph_formats import dot, graphml, mermaid
 from inventory.graph_picture import svg
 from inventory.graphs import Graph, graph_of
+from inventory.visible_text import visible
 
 MAX_DEPTH = 5
 
@@ -297,14 +298,14 @@ def _row(one: DependencyRecord) -> tuple[object, ...]:
         one.path,
         _type_of(one.target),
         _name(one.target),
-        output.printable(one.target.external_id),
+        visible(one.target.external_id),
         _state(other),
         output.styled(other.confidence),
     )
 
 
 def _reach_row(one: ReachRecord) -> tuple[object, ...]:
-    filters = (f"{each.role} {output.printable(each.display_name or each.external_id)}" for each in one.filters)
+    filters = (f"{each.role} {visible(each.display_name or each.external_id)}" for each in one.filters)
     return (
         Text("yes", style="green") if one.reaches else Text("no, excluded", style="yellow"),
         _type_of(one.item),
@@ -324,7 +325,7 @@ def _dangling_row(one: DanglingRecord) -> tuple[object, ...]:
         one.role,
         one.path,
         _type_of(one.target),
-        output.printable(one.target.external_id),
+        visible(one.target.external_id),
         _state(one.target),
         output.styled(one.target.confidence),
         one.target.evidence,
@@ -334,7 +335,7 @@ def _dangling_row(one: DanglingRecord) -> tuple[object, ...]:
 def _unassigned_row(one: UnassignedRecord) -> tuple[object, ...]:
     return (
         one.type_key,
-        output.printable(one.display_name or ""),
+        visible(one.display_name or ""),
         one.external_id,
         one.version,
         output.styled(one.confidence),
@@ -351,7 +352,7 @@ def _heading(direction: Direction, start: ObjectRecord, rows: Sequence[Dependenc
 
 
 def _name(one: ObjectRecord) -> str:
-    return output.printable(one.display_name or "")
+    return visible(one.display_name or "")
 
 
 def _type_of(one: ObjectRecord) -> str:

@@ -29,6 +29,7 @@ from configuration import load_settings
 from inventory.drift import Decision, FindingKind
 from inventory.drift_records import DriftFindingRecord, DriftReport
 from inventory.severity import Severity
+from inventory.visible_text import visible
 from reports.pages import drift_page
 from storage import drift as stored
 from storage.baselines import baselines
@@ -139,7 +140,7 @@ def _print(report: DriftReport, findings: Sequence[DriftFindingRecord]) -> None:
             f"left out: {one.type_key} (baseline: {one.in_baseline}; now: {one.now})", style="yellow", markup=False
         )
     for item in report.left_out_items:
-        name = f" ({output.printable(item.display_name)})" if item.display_name else ""
+        name = f" ({visible(item.display_name)})" if item.display_name else ""
         output.stderr.print(
             f"not known: {item.type_key} {item.external_id}{name}: {item.reason}", style="yellow", markup=False
         )
@@ -150,8 +151,8 @@ def _row(one: DriftFindingRecord) -> tuple[object, ...]:
         one.fingerprint[:FINGERPRINT_SHOWN],
         output.styled(one.severity),
         one.type_key,
-        output.printable(one.display_name or one.external_id),
-        output.printable(one.label) or str(one.kind).replace("_", " "),
+        visible(one.display_name or one.external_id),
+        visible(one.label) or str(one.kind).replace("_", " "),
         _change(one),
         output.when(one.first_seen_at),
         _decision(one),
@@ -183,7 +184,7 @@ def _decision(one: DriftFindingRecord) -> str:
         words.append(f"{decided.decision} by {decided.decided_by}{until}: {decided.reason}")
     if not one.is_checked and not one.resolved_at:
         words.append("not checked this time")
-    return output.printable("; ".join(words))
+    return visible("; ".join(words))
 
 
 @drift.command("decide")
@@ -229,7 +230,7 @@ def decide(
         if as_json:
             output.print_json(record)
         else:
-            name = output.printable(record.display_name or record.external_id)
+            name = visible(record.display_name or record.external_id)
             output.stdout.print(
                 f"{record.fingerprint[:FINGERPRINT_SHOWN]} {name} {record.label or record.kind}: {_decision(record)}",
                 markup=False,

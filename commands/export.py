@@ -18,6 +18,7 @@ from configuration import load_settings
 from graph.catalog import load_catalog
 from inventory.exporting import file_bytes, file_path
 from inventory.records import ExportRecord, ForgottenRecord
+from inventory.visible_text import visible
 from storage import documents
 
 
@@ -124,7 +125,7 @@ def _say_what_is_not_known(record: ExportRecord) -> None:
         output.stderr.print(words, style="yellow", markup=False)
 
     for item in record.forgotten:
-        which = output.printable(f"{item.type_key} {item.external_id} ({item.display_name})")
+        which = visible(f"{item.type_key} {item.external_id} ({item.display_name})")
         say(f"forgotten: the version of then of {which}; no file")
     if record.incomplete:
         say(f"{record.incomplete} documents lack details that could not be read")

@@ -21,6 +21,7 @@ from commands.options import (
 from configuration import load_settings
 from graph.catalog import kind_of
 from inventory.records import ItemRecord
+from inventory.visible_text import visible
 from storage import queries
 
 LimitOption = Annotated[
@@ -112,7 +113,7 @@ def _show_items(
             if len(shown) == page.limit:
                 last = shown[-1]
                 output.stderr.print(
-                    f"there may be more: --after {last.type_key}/{output.printable(last.external_id)}", style="dim"
+                    f"there may be more: --after {last.type_key}/{visible(last.external_id)}", style="dim"
                 )
 
     asyncio.run(show())

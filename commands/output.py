@@ -67,14 +67,9 @@ def styled(word: object) -> Text:
     return Text(str(word or ""), style=STYLES.get(str(word), ""))
 
 
-def printable(words: str) -> str:
-    """Words on one line that steer no terminal: for names and ids in a sentence."""
-    return visible(words)
-
-
 def short_value(value: JsonValue, most: int = MAX_SHOWN) -> str:
     """A value of a document on one line, cut where it is long."""
-    shown = printable(encode(value).decode())
+    shown = visible(encode(value).decode())
     return shown if len(shown) <= most else f"{shown[:most]}… ({len(shown)} characters; --json has all)"
 
 
@@ -97,16 +92,16 @@ def lasting(duration: timedelta | None) -> str:
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
     """A table on stdout; columns whose names end in `#` are numbers. Piped, it is as wide as it needs to be."""
     table = Table(
-        title=None if title is None else Text(printable(title), style="table.title"),
+        title=None if title is None else Text(visible(title), style="table.title"),
         title_justify="left",
         header_style="bold",
         box=None,
         pad_edge=False,
     )
-    for column in map(printable, columns):
+    for column in map(visible, columns):
         table.add_column(column.rstrip("#"), justify="right" if column.endswith("#") else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(printable(_in_words(cell))) for cell in row))
+        table.add_row(*(cell if isinstance(cell, Text) else Text(visible(_in_words(cell))) for cell in row))
     if not stdout.is_terminal:
         SafeConsole(width=10_000).print(table)
         return

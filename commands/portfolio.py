@@ -12,6 +12,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from commands import output, temporal
+from commands.asking import opened_database
 from commands.errors import EXIT_CODE_OF_STATUS, UsageError, errors_for_people
 from commands.following import Follower, leaving
 from commands.ids import NAMED, run_id_range, the_one
@@ -26,11 +27,11 @@ from commands.options import (
     selection_of,
 )
 from commands.progress import PortfolioView
+from commands.queued_runs import LOOK_GAP_SECONDS, LOOKS, queued_portfolio_record, unrecorded_portfolio_runs
 from commands.temporal import requester
 from configuration import Settings, load_settings
 from connections import check_database, connect_temporal, connect_to_start, temporal_connect_config
 from graph.tenants import load_tenants
-from inventory.outcomes import RunStatus
 from inventory.portfolio import MOST_TENANTS, PortfolioCounts, PortfolioRecord, TenantChoice
 from storage import portfolio as records
 from storage.database import Database
@@ -144,7 +145,7 @@ async def _sync(settings: Settings, portfolio_input: PortfolioInput, *, wait: bo
             await _follow(client, settings, handle, run_id)
         async with database.portfolio() as session:
             record = await records.portfolio_record(session, run_id)
-        return record or _unrecorded(run_id, handle.id, portfolio_input)
+        return record or queued_portfolio_record(run_id, handle.id, portfolio_input, temporal.now())
     finally:
         await database.close()
 
@@ -192,25 +193,6 @@ def summary(portfolio_input: PortfolioInput) -> str:
     return f"sync {len(portfolio_input.selection.type_keys)} collections of {portfolio_input.chosen.in_words()}"
 
 
-def _unrecorded(run_id: UUID, workflow_id: str, portfolio_input: PortfolioInput) -> PortfolioRecord:
-    """The record of a portfolio run that no worker has taken up yet."""
-    return PortfolioRecord(
-        portfolio_run_id=run_id,
-        workflow_id=workflow_id,
-        schedule=None,
-        selection_hash=portfolio_input.selection.hash(),
-        selection=portfolio_input.selection,
-        chosen=portfolio_input.chosen,
-        status=RunStatus.QUEUED,
-        started_at=temporal.now(),
-        finished_at=None,
-        counts=PortfolioCounts(),
-        error_codes=[],
-        cancel_requested_by=None,
-        cancel_reason=None,
-    )
-
-
 @portfolio.command("runs")
 def portfolio_runs(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 20,
@@ -246,12 +228,18 @@ def portfolio_runs(
 
 
 async def _recent(settings: Settings, limit: int) -> list[PortfolioRecord]:
-    database = Database(settings.database_url.get_secret_value(), pool_size=1, application_name="tenant-inventory")
-    try:
+    """The newest portfolio runs; where Temporal tells, also those that no worker has taken up yet."""
+    async with opened_database(settings) as database:
         async with database.portfolio() as session:
-            return await records.recent_portfolio_runs(session, limit)
-    finally:
-        await database.close()
+            recorded = await records.recent_portfolio_runs(session, limit)
+        queued = await unrecorded_portfolio_runs(database, settings.temporal_task_queue, most=limit)
+    if queued is None:
+        output.stderr.print(
+            "Temporal does not answer, so queued runs that no worker has taken up are not shown", style="dim"
+        )
+    known = {record.portfolio_run_id for record in recorded}
+    found = [*recorded, *(record for record in queued or () if record.portfolio_run_id not in known)]
+    return sorted(found, key=lambda record: record.started_at, reverse=True)[:limit]
 
 
 @portfolio.command("run")
@@ -276,18 +264,31 @@ def portfolio_run(
 
 
 async def _one(settings: Settings, run_id: str) -> PortfolioRecord:
-    """The portfolio run of an id or its beginning. Raises `UsageError` where none or several are meant."""
+    """The portfolio run of an id or its beginning: from the database or, before a worker takes it up, from Temporal.
+
+    Raises `UsageError` where none or several are meant.
+    """
     wanted = run_id_range(run_id, "portfolio runs")
-    database = Database(settings.database_url.get_secret_value(), pool_size=1, application_name="tenant-inventory")
-    try:
-        async with database.portfolio() as session:
-            ids = await records.ids_between(session, wanted.low, wanted.high, NAMED + 1)
-            record = await records.portfolio_record(session, the_one(ids, run_id, "portfolio runs")) if ids else None
-    finally:
-        await database.close()
-    if record is None:
-        raise UsageError(f"there is no portfolio run {run_id!r}; python starter.py portfolio runs lists them")
-    return record
+    async with opened_database(settings) as database:
+        for look in range(LOOKS if wanted.whole else 1):
+            if look:
+                await asyncio.sleep(LOOK_GAP_SECONDS)
+            async with database.portfolio() as session:
+                ids = await records.ids_between(session, wanted.low, wanted.high, NAMED + 1)
+                if ids:
+                    record = await records.portfolio_record(session, the_one(ids, run_id, "portfolio runs"))
+                    if record is not None:
+                        return record
+            queued = await unrecorded_portfolio_runs(database, settings.temporal_task_queue, wanted, most=NAMED + 1)
+            if queued is None:
+                raise UsageError(
+                    f"there is no portfolio run {run_id} in the database, and Temporal, which knows of queued runs,"
+                    " does not answer"
+                )
+            if queued:
+                the_one([run.portfolio_run_id for run in queued], run_id, "portfolio runs")
+                return queued[0]
+    raise UsageError(f"there is no portfolio run {run_id}; python starter.py portfolio runs lists them")
 
 
 async def _followed(settings: Settings, run_id: str) -> PortfolioRecord:

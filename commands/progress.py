@@ -6,8 +6,9 @@ from typing import TypeVar
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Column
 
-from commands.output import printable, stderr
+from commands.output import stderr
 from inventory.outcomes import Outcome, RunStatus
+from inventory.visible_text import visible
 from workflows.messages import PortfolioProgress, SyncProgress
 
 ViewT = TypeVar("ViewT", bound="_View")
@@ -19,7 +20,7 @@ class _View:
     def __init__(self, title: str, unit: str) -> None:
         self.watched = stderr.is_terminal
         """Whether a person may be looking."""
-        self._title = printable(title)
+        self._title = visible(title)
         self._said = ""
         self._progress = Progress(
             SpinnerColumn(finished_text=" "),

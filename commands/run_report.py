@@ -11,6 +11,7 @@ from commands import output
 from inventory.error_codes import EXPLANATIONS, ErrorCode
 from inventory.outcomes import Outcome
 from inventory.records import CollectionRecord, RunRecord
+from inventory.visible_text import visible
 
 NAMED = 6
 """How many collections of an error code are named without `verbose`."""
@@ -25,9 +26,7 @@ WIDEST = 100
 def print_run(run: RunRecord, tenant_name: str, *, verbose: bool = False) -> None:
     """Prints a run record on stdout, within the terminal's width."""
     took = run.finished_at - run.started_at if run.finished_at and run.started_at else None
-    output.stdout.print(
-        Text.assemble("run ", (str(run.run_id), "bold"), " of ", (output.printable(tenant_name), "bold"))
-    )
+    output.stdout.print(Text.assemble("run ", (str(run.run_id), "bold"), " of ", (visible(tenant_name), "bold")))
     output.stdout.print(
         Text.assemble(
             output.styled(run.status),
@@ -55,7 +54,7 @@ def _print_error(code: ErrorCode, collections: Mapping[str, CollectionRecord], *
     for name in TOLD_ONCE:
         values = sorted({str(one.context[name]) for one in collections.values() if name in one.context})
         if values:
-            _say(output.printable(f"{name}: {', '.join(values)}"), indent="  ")
+            _say(visible(f"{name}: {', '.join(values)}"), indent="  ")
     if collections and not verbose and code is not ErrorCode.AUTH_FAILED:
         more = f" and {len(collections) - NAMED} more" if len(collections) > NAMED else ""
         _say(", ".join(sorted(collections)[:NAMED]) + more, indent="  ")

@@ -22,7 +22,7 @@ from commands.options import (
     tenant_id_of,
 )
 from commands.progress import RunView
-from commands.queued_runs import unrecorded_runs
+from commands.queued_runs import LOOK_GAP_SECONDS, LOOKS, unrecorded_runs
 from commands.run_report import print_run
 from commands.temporal import goes_on, handle_of
 from configuration import ConfigurationError, Settings, load_settings
@@ -33,11 +33,6 @@ from inventory.user_errors import UnavailableError
 from storage import queries
 from storage.database import Database
 from workflows.messages import SyncProgress
-
-LOOKS = 3
-"""How often Temporal is asked for a queued run: its list knows a run a moment after its start."""
-
-LOOK_GAP_SECONDS = 1.0
 
 SHORT_ID = 13
 """Characters of a run id that tables show at least: its time in milliseconds."""

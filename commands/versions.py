@@ -205,9 +205,7 @@ def _header(record: ShownRecord) -> list[str]:
     state = f"{record.state}, {record.confidence} confidence, {record.evidence}" if record.state else "no state yet"
     details = "complete" if record.details_complete else "incomplete: some could not be read"
     return [
-        output.printable(
-            f"{record.kind}: {record.display_name or 'without a name'} ({record.type_key} {record.external_id})"
-        ),
+        visible(f"{record.kind}: {record.display_name or 'without a name'} ({record.type_key} {record.external_id})"),
         f"version {record.version} ({current}), observed from {output.when(record.first_observed_at)} to {last}",
         f"item: {state}; details: {details}",
     ]
@@ -279,7 +277,7 @@ def _object(document: bytes) -> JsonObject:
 def _say_what_is_compared(compared: _Compared) -> None:
     """On stderr: which versions, whether one lacks details, whether they are the same."""
     before, after, found = compared
-    item = output.printable(f"{after.type_key} {after.external_id}")
+    item = visible(f"{after.type_key} {after.external_id}")
     output.stderr.print(
         f"{item}: version {before.version} ({output.when(before.first_observed_at)})"
         f" against {after.version} ({output.when(after.first_observed_at)})",
@@ -314,7 +312,7 @@ def _line(difference: Difference) -> Text:
         said = output.short_value(difference.before)
     else:
         said = f"{output.short_value(difference.before)} → {output.short_value(difference.after)}"
-    return Text.assemble((f"{sign} ", style), (output.printable(difference.path), "bold"), ": ", (said, style))
+    return Text.assemble((f"{sign} ", style), (visible(difference.path), "bold"), ": ", (said, style))
 
 
 def _plain(difference: Difference) -> dict[str, Any]:

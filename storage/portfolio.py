@@ -88,6 +88,8 @@ SELECT portfolio_run_id FROM portfolio_run WHERE portfolio_run_id BETWEEN :low A
 ORDER BY portfolio_run_id DESC LIMIT :most
 """)
 
+_RECORDED = text("SELECT portfolio_run_id FROM portfolio_run WHERE portfolio_run_id = ANY (:run_ids)")
+
 _OPEN_RUNS = text("""
 SELECT r.portfolio_run_id, r.workflow_id, r.tenants,
     count(*) FILTER (WHERE t.status = 'success') AS success, count(*) FILTER (WHERE t.status = 'partial') AS partial,
@@ -197,6 +199,11 @@ async def portfolio_record(session: AsyncSession, portfolio_run_id: UUID) -> Por
 async def ids_between(session: AsyncSession, low: UUID, high: UUID, most: int) -> list[UUID]:
     """Up to `most` ids of portfolio runs from `low` to `high`, the latest first; in a portfolio session."""
     return list((await session.execute(_IDS, {"low": low, "high": high, "most": most})).scalars())
+
+
+async def recorded_portfolio_runs(session: AsyncSession, run_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the portfolio runs that have a record; in a portfolio session."""
+    return set((await session.execute(_RECORDED, {"run_ids": list(run_ids)})).scalars())
 
 
 async def recent_portfolio_runs(session: AsyncSession, limit: int) -> list[PortfolioRecord]:

@@ -15,7 +15,6 @@ from inventory.outcomes import RunStatus
 from inventory.records import RunRecord
 from local.simulated_graph import Fault, FaultKind, SimulatedGraph
 from tests.end_to_end.system import System
-from tests.patience import until
 
 GROUPS = ("--type", "groups")
 PATIENCE_SECONDS = 100
@@ -109,9 +108,10 @@ def test_a_portfolio_run_that_was_left_can_be_followed(system: System) -> None:
     with started(system, *selection) as sync:
         said = interrupted(sync, "no worker is polling")
     assert "portfolio cancel" in said
-    system.start_worker()
-    until(lambda: bool(system.starter("portfolio", "runs", "--json").objects()), "no worker has opened the run")
+    (listed,) = system.starter("portfolio", "runs", "--json").objects()
+    assert listed["status"] == RunStatus.QUEUED
     with started(system, *pasted(said, "follow it")) as follow:
+        system.start_worker()
         stdout, stderr = follow.communicate(timeout=PATIENCE_SECONDS)
         assert follow.returncode == 0, stderr
     assert "1 tenants: 1 success" in stdout
