@@ -1,5 +1,6 @@
 """What tests share: one PostgreSQL and one Temporal a process; a database, a task queue, a simulated Graph a test."""
 
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +22,10 @@ from tests.patience import PATIENCE_SECONDS
 # A busy machine is slow at times; that is no fault of what is tested.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+# A shell starts what runs in its background with Ctrl-C ignored, and every process of a test would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 GRAPH_DATA = Path(__file__).resolve().parents[2] / "shared" / "graph-data"
 
