@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.canonical import MIN_TELLING_ID_LENGTH
 from storage.compression import decompress
+from storage.streaming import opened_stream
 
 AT_ONCE = 100
 """How many documents are held at a time."""
@@ -119,28 +120,29 @@ async def link_recreated(session: AsyncSession, run_id: UUID, type_keys: Sequenc
     sought = {"run_id": run_id, "type_keys": list(type_keys), "telling": MIN_TELLING_ID_LENGTH}
     name = None
     gone: dict[bytes, list[_Gone]] = {}
-    async for rows in (await session.stream(_CANDIDATES, sought)).partitions(AT_ONCE):
-        hashes = {"content_hashes": [row.content_hash for row in rows]}
-        bodies = {row.content_hash: row.body for row in await session.execute(_DOCUMENTS, hashes)}
-        documents = [
-            StoredDocument(row.type_key, row.external_id, decompress(bodies[row.content_hash])) for row in rows
-        ]
-        links: list[_Link] = []
-        for row, likeness in zip(rows, await likenesses(documents), strict=True):
-            if name != (row.type_key, row.name):
-                name, gone = (row.type_key, row.name), {}
-            if row.is_gone:
-                one = _Gone(row.external_id, row.last_seen_at, row.absent_from, row.is_of_this_run)
-                gone.setdefault(likeness, []).append(one)
-                continue
-            for one in gone.get(likeness, ()):
-                if row.is_of_this_run:
-                    links.append(_Link(row.type_key, row.external_id, one.external_id, None))
-                    break
-                if one.is_of_this_run and one.last_seen_at < row.seen_from:
-                    links.append(_Link(row.type_key, row.external_id, one.external_id, one.absent_from))
-                    break
-        await _link(session, links)
+    async with opened_stream(session, _CANDIDATES, sought, AT_ONCE) as candidates:
+        async for rows in candidates.partitions():
+            hashes = {"content_hashes": [row.content_hash for row in rows]}
+            bodies = {row.content_hash: row.body for row in await session.execute(_DOCUMENTS, hashes)}
+            documents = [
+                StoredDocument(row.type_key, row.external_id, decompress(bodies[row.content_hash])) for row in rows
+            ]
+            links: list[_Link] = []
+            for row, likeness in zip(rows, await likenesses(documents), strict=True):
+                if name != (row.type_key, row.name):
+                    name, gone = (row.type_key, row.name), {}
+                if row.is_gone:
+                    one = _Gone(row.external_id, row.last_seen_at, row.absent_from, row.is_of_this_run)
+                    gone.setdefault(likeness, []).append(one)
+                    continue
+                for one in gone.get(likeness, ()):
+                    if row.is_of_this_run:
+                        links.append(_Link(row.type_key, row.external_id, one.external_id, None))
+                        break
+                    if one.is_of_this_run and one.last_seen_at < row.seen_from:
+                        links.append(_Link(row.type_key, row.external_id, one.external_id, one.absent_from))
+                        break
+            await _link(session, links)
 
 
 async def _link(session: AsyncSession, links: Sequence[_Link]) -> None:

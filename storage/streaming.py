@@ -1,27 +1,52 @@
 """Rows of large answers, some at a time."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
 from sqlalchemy import Row, TextClause
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncResult, AsyncSession
+
+
+class LostCursors(logging.Filter):
+    """Drops SQLAlchemy's log of a cursor that cannot be closed, a traceback each.
+
+    The server closes it with its transaction, and what broke the connection is raised to whoever reads.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is about something else."""
+        return record.msg != "Error closing cursor"
+
+
+logging.getLogger("sqlalchemy.pool.impl.AsyncAdaptedQueuePool").addFilter(LostCursors())
+
+
+@asynccontextmanager
+async def opened_stream(
+    session: AsyncSession, statement: TextClause, parameters: Mapping[str, object], rows_at_a_time: int
+) -> AsyncIterator[AsyncResult[Any]]:
+    """The rows of a statement, so many held at a time, within the session's transaction.
+
+    Where the connection is lost on the way, or the wait for it is cancelled, the cursor is closed: nothing else would
+    do that.
+    """
+    rows = await session.stream(statement.execution_options(yield_per=rows_at_a_time), parameters)
+    try:
+        yield rows
+    except (SQLAlchemyError, psycopg.Error, asyncio.CancelledError):
+        await rows.close()
+        raise
 
 
 async def streamed(
     session: AsyncSession, statement: TextClause, parameters: Mapping[str, object], rows_at_a_time: int
 ) -> AsyncIterator[Row[Any]]:
-    """The rows of a statement, so many held at a time, within the session's transaction.
-
-    Where the connection is lost on the way, or the wait for it is cancelled, the cursor is closed: nothing else would
-    do that. Whoever asks for rows reads them to their end.
-    """
-    rows = await session.stream(statement.execution_options(yield_per=rows_at_a_time), parameters)
-    try:
+    """The rows of `opened_stream`, one by one. Whoever asks for rows reads them to their end."""
+    async with opened_stream(session, statement, parameters, rows_at_a_time) as rows:
         async for row in rows:
             yield row
-    except (SQLAlchemyError, psycopg.Error, asyncio.CancelledError):
-        await rows.close()
-        raise

@@ -74,7 +74,9 @@ async def _gone(receive: Receive) -> None:
 async def _cut(scope: Scope, receive: Receive) -> None:
     transport: asyncio.Transport = scope[_TRANSPORT]
     # Lingering for no time at all makes it a reset rather than a goodbye; through TLS a client may see just an end.
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection: socket.socket | None = transport.get_extra_info("socket")
+    if connection is not None:  # A client that has gone by itself leaves none.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
     # uvicorn must have noticed before the application returns, or it would want an answer.
     await _gone(receive)

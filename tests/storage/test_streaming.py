@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from storage import queries
 from storage.database import Database, StorageUnavailableError
-from storage.streaming import streamed
+from storage.streaming import opened_stream, streamed
 from tests.patience import PATIENCE_SECONDS, until_async
 from tests.storage.support import observation, sync
 
@@ -31,6 +31,25 @@ async def test_a_connection_that_is_lost_on_the_way_leaves_no_cursor_open(
     assert 10 <= read < 2500
     # A cursor that is still open warns when it is collected, and a warning fails the test.
     gc.collect()
+
+
+# psycopg counts a cursor that it could not close as open.
+@pytest.mark.filterwarnings("ignore:.*ServerCursor.*:pytest.PytestUnraisableExceptionWarning")
+async def test_a_cursor_that_is_lost_with_its_connection_logs_nothing(
+    database: Database, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = text("SELECT n FROM generate_series(1, 30) AS n")
+    with pytest.raises(StorageUnavailableError):
+        async with (
+            database.tenant(TENANT, read_only=True) as session,
+            opened_stream(session, rows, {}, 10) as stream,
+        ):
+            await anext(stream)
+            _lose_connections(database_url)
+            raise psycopg.OperationalError
+    del session, stream
+    gc.collect()
+    assert caplog.records == []
 
 
 async def test_a_wait_for_rows_that_is_cancelled_leaves_no_cursor_open(database: Database, database_url: str) -> None:
