@@ -1,6 +1,7 @@
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
@@ -276,7 +277,14 @@ async def test_an_open_run_counts_what_it_has_merged(database: Database) -> None
     assert (await _record(database, run)).counts == Counts(), "what it records at its end is what it told"
 
 
-async def test_run_ids_are_found_by_their_range_with_an_index(database: Database) -> None:
+_MANY_RUNS = """
+INSERT INTO sync_run (tenant_id, run_id, workflow_id, selection_hash, selection, status, finished_at)
+SELECT %s, gen_random_uuid(), 'sync', repeat('0', 64), '{}', 'cancelled', clock_timestamp()
+FROM generate_series(1, 5000)
+"""
+
+
+async def test_run_ids_are_found_by_their_range_with_an_index(database: Database, database_url: str) -> None:
     runs_of_tenant = [await begin(database, TENANT, key) for key in "abc"]
     neighbour = await begin(database, NEIGHBOUR, "a")
     low, middle, high = sorted(run.run_id for run in runs_of_tenant)
@@ -284,8 +292,12 @@ async def test_run_ids_are_found_by_their_range_with_an_index(database: Database
         assert await queries.run_ids_between(session, low, high, 10) == [high, middle, low]
         assert await queries.run_ids_between(session, low, high, 2) == [high, middle]
         assert await queries.run_ids_between(session, neighbour.run_id, neighbour.run_id, 10) == []
-        await session.execute(text("SET LOCAL enable_seqscan = off"))
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+        await connection.execute(_MANY_RUNS, (TENANT,))
+        await connection.execute("VACUUM (ANALYZE) sync_run")
+    one = {"low": UUID(int=1 << 120), "high": UUID(int=(1 << 120) + (1 << 112))}
+    async with database.tenant(TENANT) as session:
         plan = await session.execute(
-            text("EXPLAIN SELECT run_id FROM sync_run WHERE run_id BETWEEN :low AND :high"), {"low": low, "high": high}
+            text("EXPLAIN SELECT run_id FROM sync_run WHERE run_id BETWEEN :low AND :high"), one
         )
         assert any("Index Cond" in line and "run_id >=" in line for line in plan.scalars())
