@@ -1,4 +1,4 @@
-"""How a command of this product ends."""
+"""How a command of this product runs as a process, and how it ends."""
 
 import logging
 import os
@@ -10,6 +10,10 @@ BROKEN_PIPE = 120
 """What Python itself exits with when what was printed cannot be delivered any more."""
 
 
+OTHERS = 0o077
+"""What a file's group and everybody else may do, as a mask."""
+
+
 def run_to_exit(command: Callable[[], object]) -> NoReturn:
     """Runs `command` and ends the process with the code it exits with, without taking the interpreter apart.
 
@@ -17,7 +21,10 @@ def run_to_exit(command: Callable[[], object]) -> NoReturn:
     apart crashes the process: on a busy machine 53 of 720 short commands ended by SIGSEGV or SIGABRT after all their
     work was done (temporalio/sdk-python#300), and none of 720 with this. Whatever must be put away is put away by
     `command` itself; functions registered with `atexit` are not called.
+
+    What it writes is for its owner alone: exports, pages, logs and databases say how a tenant is configured.
     """
+    os.umask(os.umask(OTHERS) | OTHERS)
     try:
         command()
         code = 0

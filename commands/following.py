@@ -126,7 +126,9 @@ class Follower(Generic[ProgressT]):
                     return
                 if error.status not in _PASSING:
                     raise
-                self._tell(f"Temporal does not answer ({error.status.name}); trying again until it does")
+                self._tell(
+                    f"Temporal does not answer ({error.status.name}); the run goes on, and is followed once it answers"
+                )
                 await asyncio.sleep(TEMPORAL_GAP_SECONDS)
             else:
                 return
@@ -234,9 +236,10 @@ def _waits_for_worker(activity: Any) -> bool:
 
 @contextmanager
 def leaving(words: str) -> Iterator[None]:
-    """Where Ctrl-C ends the body, says `words`, which tell how to come back. Raises `typer.Exit` with code 1.
+    """Where Ctrl-C or a refusal of Temporal's ends the body, says `words`, which tell how to come back.
 
-    A second Ctrl-C ends the process at once, whatever is still being closed.
+    Raises `typer.Exit` with code 1 after Ctrl-C, and passes on the refusal. A second Ctrl-C ends the process at once,
+    whatever is still being closed.
     """
     try:
         yield
@@ -244,3 +247,6 @@ def leaving(words: str) -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         output.stderr.print(words, markup=False)
         raise typer.Exit(ExitCode.UNEXPECTED) from None
+    except RPCError:
+        output.stderr.print(words, markup=False)
+        raise

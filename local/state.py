@@ -42,6 +42,8 @@ class State:
     def make(self) -> None:
         """Makes the folder where there is none. Logs and databases lie in it, so others may not look in."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Root lets PostgreSQL pass, which runs as another user: pass, and not look in.
+        self.folder.chmod(self.folder.stat().st_mode & (0o711 if os.geteuid() == 0 else 0o700))
 
     @contextmanager
     def held(self) -> Iterator[bool]:

@@ -16,6 +16,7 @@ from inventory.outcomes import RunStatus
 from storage import versions
 from storage.database import Database
 from tests.commands.looking import CommandLine
+from tests.forking import Fork
 from tests.storage.support import begin, end, land, listed, observation, sync
 
 EXPORT_FIELDS = [
@@ -287,3 +288,25 @@ def _exported(folder: Path, files: dict[str, bytes]) -> ExportFolder:
     export.remove_others(None)
     export.close()
     return export
+
+
+async def test_only_their_owner_may_read_what_commands_write(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    await sync(database, TENANT, [observation("groups", "1", displayName="Staff")], "groups")
+    outputs = tmp_path / "stdout"
+    folder, graph = tmp_path / "export", tmp_path / "references.dot"
+    drawn = ("dependencies", str(TENANT), "--all", "--format", "dot", "--output", str(graph))
+    for arguments in (("export", str(TENANT), str(folder)), drawn):
+        fork = Fork(
+            "starter.py",
+            arguments,
+            environment={"DATABASE_URL": database_url, "TENANTS_FILE": str(tmp_path / "none")},
+            folder=tmp_path,
+            stdout=outputs,
+            stderr=outputs,
+        )
+        assert fork.wait() == 0, outputs.read_text()
+    written = [graph, folder, *folder.rglob("*")]
+    assert len(written) > 3
+    assert [path for path in written if path.stat().st_mode & 0o077] == []

@@ -18,7 +18,7 @@ from temporalio.api.workflow.v1 import PendingActivityInfo, PendingWorkflowTaskI
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueResponse, DescribeWorkflowExecutionResponse
 from temporalio.service import RPCError, RPCStatusCode
 
-from commands.following import ANSWERING, Follower, Handle
+from commands.following import ANSWERING, Follower, Handle, leaving
 from inventory.outcomes import Counts, RunStatus
 from tests.commands.skipped_time import run_in_skipped_time
 from workflows.messages import SyncProgress
@@ -166,7 +166,9 @@ def test_a_temporal_that_is_away_is_waited_for() -> None:
     temporal = Temporal(ends=60)
     temporal.refusals = [RPCStatusCode.UNAVAILABLE] * 3
     said = followed(temporal, watched=False)
-    assert [line for _, line in said] == ["Temporal does not answer (UNAVAILABLE); trying again until it does"]
+    assert [line for _, line in said] == [
+        "Temporal does not answer (UNAVAILABLE); the run goes on, and is followed once it answers"
+    ]
 
 
 def test_a_temporal_that_refuses_is_not_asked_again() -> None:
@@ -205,3 +207,9 @@ asyncio.run(main())
     finally:
         process.kill()
         process.communicate()
+
+
+def test_a_refusal_of_temporal_says_how_to_come_back(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(RPCError), leaving("run 7 goes on"):
+        raise RPCError("denied", RPCStatusCode.PERMISSION_DENIED, b"")
+    assert capsys.readouterr().err == "run 7 goes on\n"

@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -46,6 +45,12 @@ def children_of(pid: int) -> list[int]:
 
 def descendants(pid: int) -> list[int]:
     return [each for child in children_of(pid) for each in (child, *descendants(child))]
+
+
+def test_a_folder_of_an_earlier_release_is_shut_to_others(state: State) -> None:
+    state.folder.mkdir(mode=0o755)
+    state.make()
+    assert not state.folder.stat().st_mode & 0o066
 
 
 needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="children are watched through /proc")
@@ -108,8 +113,11 @@ def test_two_demos_show_what_changed_and_ordinary_commands_find_a_kept_stack(sta
     for kind in ("appeared", "changed", "missing"):
         assert second.stdout.count(f" {kind}: ") == 3, second.stdout
     assert "Temporal Web" in second.stdout
-    for path in (state.environment_file, state.tenants_file, *(state.folder / "secrets").iterdir()):
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    looked_into = 0o066 if os.geteuid() == 0 else 0o077
+    open_to_others = [
+        path for path in (state.folder, *state.folder.rglob("*")) if path.exists() and path.stat().st_mode & looked_into
+    ]
+    assert open_to_others == []
     password = state.environment_file.read_text().split("postgres:")[1].split("@")[0]
     assert password not in second.stdout + second.stderr
 
