@@ -26,7 +26,7 @@ from activities.fetching import FetchActivities
 from activities.messages import RetentionInput, RunPolicy
 from activities.observing import Observers, Secrecy
 from activities.portfolio import PortfolioActivities
-from activities.retaining import RetentionActivities
+from activities.retaining import RetentionActivities, RetentionLimits
 from activities.run_records import RunLimits, RunRecordActivities
 from activities.sweeping import SweepActivities
 from activities.tenants import TenantsFile
@@ -282,7 +282,10 @@ def activities(
     upserting = UpsertActivities(database)
     confirming = ConfirmActivities(graph, database, catalog, tenants)
     sweeping = SweepActivities(database, client)
-    retaining = RetentionActivities(database)
+    given = RetentionInput.within(
+        settings.version_retention_days, settings.version_retention_count, settings.run_retention_days
+    )
+    retaining = RetentionActivities(database, RetentionLimits(given.older_than, given.kept, given.runs_older_than))
     portfolios = PortfolioActivities(database, tenants, client, settings.portfolio_tenants_at_once)
     return [
         records.begin_run,

@@ -11,6 +11,7 @@ from activities.fetching import cursor_failure
 from activities.heartbeats import beating
 from activities.messages import ActivityName, Confirmed, ConfirmMissing, ConfirmMissingResult, CursorFailure
 from activities.pacing import Pace
+from activities.requested import Requested
 from activities.run_records import LEASE
 from activities.tenants import TenantsFile
 from graph.catalog import Catalog
@@ -33,16 +34,22 @@ class ConfirmActivities:
         self._catalog = catalog
         self._tenants = tenants
         self._pace = Pace(database)
+        self._requested = Requested(database, catalog)
 
     @activity.defn(name=ActivityName.CONFIRM_MISSING)
     async def confirm_missing(self, request: ConfirmMissing) -> ConfirmMissingResult:
         """GETs the first unlisted items in one `$batch`: 200 makes an item seen, 404 confirms that it is missing."""
         async with classified(graph_patience=request.graph_patience), beating():
+            unknown = self._requested.unknown(request.type_keys, request.api_version)
+            strange = {type_key: Confirmed(left=1, failure=failure) for type_key, failure in unknown.items()}
+            request = request.model_copy(
+                update={"type_keys": [type_key for type_key in request.type_keys if type_key not in unknown]}
+            )
             tenant = await self._tenants.configured(request.tenant_id)
             async with self._database.tenant(request.tenant_id, read_only=True) as session:
                 items = await confirming.some_unlisted(session, request.run_id, request.type_keys, request.limit)
             if not items:
-                return ConfirmMissingResult()
+                return ConfirmMissingResult(collections=strange)
             family = self._catalog.collections[items[0].type_key].throttle_family
             async with self._graph.admission() as admission:
                 async with self._pace.turn(request.tenant_id, family) as wait:
@@ -52,7 +59,8 @@ class ConfirmActivities:
                 failures = {item: self._failure(item, answer) for item, answer in answers.items()}
                 known = [failure for failure in failures.values() if failure is not None]
                 await self._pace.heed(request.tenant_id, family, known)
-                return await self._recorded(request, answers, failures)
+                confirmed = await self._recorded(request, answers, failures)
+                return confirmed.model_copy(update={"collections": {**strange, **confirmed.collections}})
 
     async def _ask(
         self, tenant: TenantConfig, request: ConfirmMissing, items: Sequence[Unlisted], admission: Admission

@@ -22,6 +22,7 @@ from activities.messages import (
 )
 from activities.observing import Observers
 from activities.pacing import Pace
+from activities.requested import Requested
 from activities.run_records import LEASE
 from activities.tenants import TenantsFile
 from graph.catalog import Catalog
@@ -78,6 +79,7 @@ class DetailActivities:
         self._tenants = tenants
         self._observers = observers
         self._pace = Pace(database)
+        self._requested = Requested(database, catalog)
 
     @activity.defn(name=ActivityName.FETCH_DETAILS)
     async def fetch_details(self, request: FetchDetails) -> FetchDetailsResult:
@@ -86,6 +88,13 @@ class DetailActivities:
         Ends early with what no further batch would mend, or that has to wait.
         """
         async with classified(graph_patience=request.graph_patience), beating():
+            unknown = self._requested.unknown([share.type_key for share in request.shares], request.api_version)
+            strange = {type_key: DetailProgress(left=1, failure=failure) for type_key, failure in unknown.items()}
+            request = request.model_copy(
+                update={"shares": [share for share in request.shares if share.type_key not in unknown]}
+            )
+            if not request.shares:
+                return FetchDetailsResult(collections=strange)
             tenant = await self._tenants.configured(request.tenant_id)
             began = time.monotonic()
             further = done = await self._fetch_batch(tenant, request)
@@ -95,7 +104,7 @@ class DetailActivities:
                 token = uuid5(request.wave_token, str(number))
                 further = await self._fetch_batch(tenant, request.model_copy(update={"wave_token": token}))
                 done = _together(done, further)
-            return done
+            return done.model_copy(update={"collections": {**strange, **done.collections}})
 
     async def _fetch_batch(self, tenant: TenantConfig, request: FetchDetails) -> FetchDetailsResult:
         shares = [Share(share.type_key, share.part, share.of) for share in request.shares]
@@ -118,7 +127,7 @@ class DetailActivities:
                     if len(asked) > 1:
                         return FetchDetailsResult(requests=len(asked), too_large=True)
                     answers = [ReadFailure(error.code)]
-            failures = await crunch(self._take_in, tenant, request, asked, answers)
+            failures = await admission.crunch(self._take_in, tenant, request, asked, answers)
             await self._pace.heed(request.tenant_id, family, [failure for _, failure in failures])
             return await self._recorded(request, shares, items, _by_share(asked, failures), len(asked))
 

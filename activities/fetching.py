@@ -20,21 +20,22 @@ from activities.messages import (
 )
 from activities.observing import Observers
 from activities.pacing import Pace
+from activities.requested import Requested
 from activities.run_records import LEASE
 from activities.tenants import TenantsFile
 from graph.catalog import Catalog
 from graph.client import Admission, GraphAnswer, GraphClient, GraphGet
-from graph.crunching import crunch
 from graph.errors import AnswerTooLargeError, GraphRequestError, ReadFailure, classify
 from graph.links import UntrustedLinkError
 from graph.pages import MalformedPageError, read_page
 from graph.tenants import TenantConfig
 from inventory.canonical import JsonValue
-from inventory.error_codes import ErrorCode
+from inventory.error_codes import SKIPPING_CODES, ErrorCode
 from inventory.meta import PARENT_ID
 from inventory.observation import MAX_ID_LENGTH, Observation
-from storage import runs, staging
+from storage import listed_pages, runs, staging
 from storage.database import Database
+from storage.listed_pages import ReadPage
 
 NAMED_INVALID = 10
 """How many bad objects one page names; it counts all of them."""
@@ -43,6 +44,8 @@ NAMED_INVALID = 10
 class _Read(NamedTuple):
     page: PageResult
     observations: list[Observation]
+    shown: ReadPage | None = None
+    """What is recorded of the page; None of one that says nothing about the collection."""
 
 
 class FetchActivities:
@@ -62,11 +65,21 @@ class FetchActivities:
         self._catalog = catalog
         self._tenants = tenants
         self._observers = observers
+        self._requested = Requested(database, catalog)
 
     @activity.defn(name=ActivityName.FETCH_PAGES)
     async def fetch_pages(self, request: FetchPages) -> FetchPagesResult:
         """Reads the wave's pages in one `$batch`, stages their observations and answers counts and cursors."""
         async with classified(graph_patience=request.graph_patience), beating():
+            asked = request
+            refused = await self._requested.refused(
+                request.tenant_id, request.run_id, request.api_version, request.cursors
+            )
+            request = request.model_copy(
+                update={"cursors": [cursor for cursor in asked.cursors if cursor.type_key not in refused]}
+            )
+            if not request.cursors:
+                return await self._staged(request, _refusals(refused))
             tenant = await self._tenants.configured(request.tenant_id)
             family = self._catalog.collections[request.cursors[0].type_key].throttle_family
             async with self._graph.admission() as admission:
@@ -82,10 +95,10 @@ class FetchActivities:
                         return FetchPagesResult(
                             fetch_token=uuid4(), rows=0, requests=requests, pages=[], too_large=True
                         )
-                reads = await crunch(self._read, tenant, request, answers)
+                reads = await admission.crunch(self._read, tenant, request, answers)
                 failures = [read.page.failure for read in reads if read.page.failure is not None]
                 await self._pace.heed(request.tenant_id, family, failures)
-                return await self._staged(request, reads)
+                return await self._staged(request, [*reads, *_refusals(refused)])
 
     async def _ask(
         self, tenant: TenantConfig, request: FetchPages, admission: Admission
@@ -107,6 +120,8 @@ class FetchActivities:
                 await staging.stage(session, request.run_id, fetch_token, observations)
             if not await runs.renew_lease(session, request.run_id, LEASE):
                 raise ApplicationError("the run has ended", type=ErrorCode.RUN_ABANDONED, non_retryable=True)
+            shown = [read.shown for read in reads if read.shown is not None]
+            await listed_pages.record_pages(session, request.run_id, fetch_token, shown)
         return FetchPagesResult(
             fetch_token=fetch_token,
             rows=len(observations),
@@ -140,7 +155,8 @@ class FetchActivities:
                 failure = error.failure
         if failure is not None:
             page_result = PageResult(type_key=cursor.type_key, was_read=False, failure=cursor_failure(failure))
-            return _Read(page_result, [])
+            refused = ReadPage(cursor.type_key, cursor.url, (), 0, failure.code)
+            return _Read(page_result, [], refused if failure.code in SKIPPING_CODES else None)
         link_failure = None
         if page.next_link is not None:
             try:
@@ -151,7 +167,9 @@ class FetchActivities:
         if not collection.is_own_listing(cursor.url):
             more_urls = [collection.child_url(parent_id) for parent_id in _ids(page.items)]
             return _Read(
-                PageResult(type_key=cursor.type_key, next_url=next_url, more_urls=more_urls, failure=link_failure), []
+                PageResult(type_key=cursor.type_key, next_url=next_url, more_urls=more_urls, failure=link_failure),
+                [],
+                ReadPage(cursor.type_key, cursor.url, [*_links(page.next_link), *more_urls], 0),
             )
         # A document that lacks its details is not the one that is stored.
         observations, invalid = self._observers.observer(cursor.type_key).observe_page(
@@ -175,7 +193,20 @@ class FetchActivities:
                 failure=link_failure,
             ),
             observations,
+            ReadPage(cursor.type_key, cursor.url, _links(page.next_link), len(observations)),
         )
+
+
+def _refusals(refused: Mapping[str, CursorFailure]) -> list[_Read]:
+    """The answers to cursors that Graph was not asked for."""
+    return [
+        _Read(PageResult(type_key=type_key, was_read=False, failure=failure), [])
+        for type_key, failure in refused.items()
+    ]
+
+
+def _links(next_link: str | None) -> list[str]:
+    return [] if next_link is None else [next_link]
 
 
 def _ids(parents: Sequence[JsonValue]) -> list[str]:

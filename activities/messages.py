@@ -6,9 +6,10 @@ running workflow may still send yesterday's.
 
 from datetime import timedelta
 from enum import StrEnum
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, ContextValue, Counts, RunStatus
@@ -36,6 +37,21 @@ class ActivityName(StrEnum):
     RECORD_PORTFOLIO = "record_portfolio"
 
 
+MOST_CHARACTERS = 500
+"""Of what a person writes. Temporal takes two megabytes, and a message that carries them on is refused for ever."""
+
+
+def _cut(value: object) -> object:
+    return value[: MOST_CHARACTERS - 1] + "…" if isinstance(value, str) and len(value) > MOST_CHARACTERS else value
+
+
+ShortText = Annotated[str, BeforeValidator(_cut)]
+"""What a person has written, cut where it is longer than `MOST_CHARACTERS`."""
+
+WorkflowId = Annotated[str, Field(max_length=1000)]
+"""As long as Temporal's servers allow."""
+
+
 class Message(BaseModel):
     """Base of all messages: frozen, and open to fields that a newer sender adds."""
 
@@ -47,7 +63,7 @@ class Run(Message):
 
     tenant_id: UUID
     run_id: UUID
-    workflow_id: str
+    workflow_id: WorkflowId
     selection: Selection
 
 
@@ -355,8 +371,8 @@ class FinishRun(Message):
     counts: Counts
     error_codes: list[ErrorCode]
     collections: dict[str, CollectionResult]
-    cancel_requested_by: str | None = None
-    cancel_reason: str | None = None
+    cancel_requested_by: ShortText | None = None
+    cancel_reason: ShortText | None = None
 
 
 class FinishRunResult(Message):
@@ -364,6 +380,8 @@ class FinishRunResult(Message):
 
     status: RunStatus
     counts: Counts
+    error_codes: list[ErrorCode] | None = None
+    """None from workers of release 0.3.0, which record those that they are told."""
 
 
 class SweepResult(Message):
@@ -476,10 +494,10 @@ class PortfolioRun(Message):
     """
 
     portfolio_run_id: UUID
-    workflow_id: str
+    workflow_id: WorkflowId
     selection: Selection
     chosen: TenantChoice
-    schedule: str | None = None
+    schedule: ShortText | None = None
 
 
 class OpenPortfolioResult(Message):
@@ -493,7 +511,7 @@ class RunToFollow(Message):
     """A run that is under way. Without `run_id` it is whichever holds the workflow id, and was `joined`."""
 
     tenant_id: UUID
-    workflow_id: str
+    workflow_id: WorkflowId
     run_id: UUID | None = None
     joined: bool = True
 
@@ -527,8 +545,8 @@ class PortfolioEnding(Message):
     status: RunStatus
     counts: PortfolioCounts
     error_codes: list[ErrorCode] = []
-    cancel_requested_by: str | None = None
-    cancel_reason: str | None = None
+    cancel_requested_by: ShortText | None = None
+    cancel_reason: ShortText | None = None
 
 
 class RecordPortfolio(Message):

@@ -1,5 +1,8 @@
 """The activities that forget versions and runs."""
 
+from datetime import timedelta
+from typing import NamedTuple, TypeVar
+
 from temporalio import activity
 
 from activities.failures import classified
@@ -23,11 +26,26 @@ RUNS = 2000
 """Runs of one call, each with a row for every collection: a second or two."""
 
 
-class RetentionActivities:
-    """Forgets versions by the rules of the database's function, which spares current and pinned ones, and runs."""
+class RetentionLimits(NamedTuple):
+    """What the worker's own settings let it forget; None forgets nothing for that reason."""
 
-    def __init__(self, database: Database, *, batch: int = BATCH, runs: int = RUNS) -> None:
+    older_than: timedelta | None = None
+    """Versions that another one followed so long ago."""
+    kept: int | None = None
+    """Versions that are not among so many newest ones of an item."""
+    runs_older_than: timedelta | None = None
+    """Runs that ended so long ago."""
+
+
+class RetentionActivities:
+    """Forgets versions by the rules of the database's function, which spares current and pinned ones, and runs.
+
+    Whoever reaches the Temporal namespace can ask for it, so a message can only ask to keep more than `limits` do.
+    """
+
+    def __init__(self, database: Database, limits: RetentionLimits, *, batch: int = BATCH, runs: int = RUNS) -> None:
         self._database = database
+        self._limits = limits
         self._batch = batch
         self._runs = runs
 
@@ -40,15 +58,30 @@ class RetentionActivities:
     @activity.defn(name=ActivityName.FORGET_VERSIONS)
     async def forget_versions(self, request: ForgetVersions) -> ForgetVersionsResult:
         """One batch. What a second attempt at it would forget, the first has forgotten: it goes on from there."""
+        older_than = _narrower(self._limits.older_than, request.older_than)
+        kept = _narrower(self._limits.kept, request.kept)
+        if older_than is None and kept is None:
+            return ForgetVersionsResult(versions=0, documents=0)
         async with classified(), beating(), self._database.tenant(request.tenant_id) as session:
             forgotten = await versions.forget(
-                session, older_than=request.older_than, kept=request.kept, most=self._batch, after=request.after
+                session, older_than=older_than, kept=kept, most=self._batch, after=request.after
             )
         return ForgetVersionsResult(versions=forgotten.versions, documents=forgotten.documents, after=forgotten.after)
 
     @activity.defn(name=ActivityName.FORGET_RUNS)
     async def forget_runs(self, request: ForgetRuns) -> ForgetRunsResult:
         """One batch. What a second attempt at it would forget, the first has forgotten."""
+        older_than = _narrower(self._limits.runs_older_than, request.older_than)
+        if older_than is None:
+            return ForgetRunsResult(runs=0, is_last=True)
         async with classified(), beating(), self._database.tenant(request.tenant_id) as session:
-            runs = await forgetting.forget_runs(session, older_than=request.older_than, most=self._runs)
+            runs = await forgetting.forget_runs(session, older_than=older_than, most=self._runs)
         return ForgetRunsResult(runs=runs, is_last=runs < self._runs)
+
+
+LimitT = TypeVar("LimitT", int, timedelta)
+
+
+def _narrower(allowed: LimitT | None, asked: LimitT | None) -> LimitT | None:
+    """The limit that keeps more; None keeps all."""
+    return None if allowed is None or asked is None else max(allowed, asked)

@@ -25,12 +25,12 @@ from activities.observing import Observers
 from activities.tenants import TenantsFile
 from graph.catalog import Catalog
 from graph.crunching import crunch
-from inventory.outcomes import Outcome
 from inventory.patience import Patience, known_failure
 from storage import references, runs
 from storage.coverage import listed_once
 from storage.database import Database, StorageUnavailableError
 from storage.known_failures import LatestFailure, latest_failures
+from storage.listed_pages import open_listings
 from storage.recreating import StoredDocument, link_recreated
 
 LEASE = timedelta(minutes=10)
@@ -76,12 +76,15 @@ class RunRecordActivities:
             async with self._database.tenant(run.tenant_id) as session:
                 opening = await runs.open_run(session, identity, self._slots)
                 is_running = opening.state is runs.OpeningState.RUNNING
+                known = [type_key for type_key in run.selection.type_keys if type_key in self._catalog.collections]
+                if is_running:
+                    first_urls = {type_key: self._catalog.first_url(type_key, run.tenant_id) for type_key in known}
+                    await open_listings(session, run.run_id, first_urls)
                 listed = await listed_once(session) if is_running else set()
                 failed = await latest_failures(session, run.selection.type_keys) if is_running else {}
             if not is_running:
                 # A queued run asks more than once, and each answer stays in its history.
                 return BeginRunResult(opening=opening.state, ahead=opening.ahead, policy=self._policy)
-            known = [type_key for type_key in run.selection.type_keys if type_key in self._catalog.collections]
             plan = [self._planned(run.tenant_id, type_key, listed, failed) for type_key in known]
             if any(one.is_first_listing for one in plan):
                 # What is read while items are listed is taken where it was read by these rules.
@@ -120,12 +123,13 @@ class RunRecordActivities:
                 cancel_reason=request.cancel_reason,
             )
             async with self._database.tenant(request.run.tenant_id) as session:
-                status, counts = await runs.finish_run(session, _identity(request.run, None), ending)
-                if counts.created or counts.missing:
-                    listed = [key for key, one in request.collections.items() if one.outcome is Outcome.COMPLETE]
-                    await self._link_recreated(session, request.run.run_id, listed)
+                finished = await runs.finish_run(session, _identity(request.run, None), ending)
+                if finished.listed and (finished.counts.created or finished.counts.missing):
+                    await self._link_recreated(session, request.run.run_id, sorted(finished.listed))
             await self._catch_up(request.run.tenant_id)
-            return FinishRunResult(status=status, counts=counts)
+            return FinishRunResult(
+                status=finished.status, counts=finished.counts, error_codes=list(finished.error_codes)
+            )
 
     async def _link_recreated(self, session: AsyncSession, run_id: UUID, listed: Sequence[str]) -> None:
         """Links re-created items. What keeps failing here is logged, since the record must be closed."""

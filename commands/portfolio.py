@@ -33,6 +33,7 @@ from configuration import Settings, load_settings
 from connections import check_database, connect_temporal, connect_to_start, temporal_connect_config
 from graph.tenants import load_tenants
 from inventory.portfolio import MOST_TENANTS, PortfolioCounts, PortfolioRecord, TenantChoice
+from inventory.visible_text import visible
 from storage import portfolio as records
 from storage.database import Database
 from workflows import search_attributes
@@ -351,6 +352,9 @@ def _print(record: PortfolioRecord, names: TenantNames) -> None:
         f"{record.chosen.in_words()}  selection {record.selection_hash[:12]}{schedule}"
         f"  started {output.when(record.started_at)}  took {took or '…'}"
     )
+    if record.cancel_requested_by:
+        reason = f": {visible(record.cancel_reason)}" if record.cancel_reason else ""
+        output.stdout.print(f"cancel asked for by {visible(record.cancel_requested_by)}, as the request says{reason}")
     output.print_table(
         ("tenant", "status", "joined", "took", "run", "errors"),
         [

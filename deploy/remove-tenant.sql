@@ -22,6 +22,7 @@ DELETE FROM reference_rules WHERE tenant_id = :'tenant';
 DELETE FROM audited_object WHERE tenant_id = :'tenant';
 DELETE FROM item_absence WHERE tenant_id = :'tenant';
 DELETE FROM pending_item WHERE tenant_id = :'tenant';
+DELETE FROM listed_page WHERE tenant_id = :'tenant';
 DELETE FROM merged_wave WHERE tenant_id = :'tenant';
 DELETE FROM staged_item WHERE tenant_id = :'tenant';
 DELETE FROM sync_run_collection WHERE tenant_id = :'tenant';

@@ -26,6 +26,7 @@ class ErrorCode(StrEnum):
     STORAGE_UNAVAILABLE = "storage_unavailable"
     CONFIGURATION_INVALID = "configuration_invalid"
     UNKNOWN_COLLECTION = "unknown_collection"
+    LISTING_UNPROVEN = "listing_unproven"
     CONCURRENCY_LIMIT = "concurrency_limit"
     RUN_ABANDONED = "run_abandoned"
     CANCELLED = "cancelled"
@@ -77,8 +78,10 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
         "Run again; if it persists, report it to Microsoft with the request-id in the context.",
     ),
     ErrorCode.GRAPH_UNTRUSTED_LINK: Explanation(
-        "A nextLink led away from the Graph host. It was not followed and no token was sent.",
-        "Check what stands between the worker and Graph, such as a proxy that rewrites answers.",
+        "A link led away from the Graph host, or Graph did not give it to this run. It was not followed and no token"
+        " was sent.",
+        "Check what stands between the worker and Graph, such as a proxy that rewrites answers, and who else may start"
+        " workflows in the Temporal namespace.",
     ),
     ErrorCode.GRAPH_MALFORMED_RESPONSE: Explanation(
         "The answer was not JSON, had no `value` list, was truncated, or was too large.",
@@ -101,8 +104,14 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
         "Mend what the context and the worker's log name. Nothing has to be restarted; the next run reads it again.",
     ),
     ErrorCode.UNKNOWN_COLLECTION: Explanation(
-        "The worker's release does not know the collection's type key. The run's other collections are read.",
+        "The worker's release does not know the collection's type key, or reads it from another version of Graph. The"
+        " run's other collections are read.",
         "Upgrade the workers, or take the type key out of the selection.",
+    ),
+    ErrorCode.LISTING_UNPROVEN: Explanation(
+        "The run was reported as having read the collection, and the pages that the database has do not show it.",
+        "Run again. If it comes again, see who else may start workflows in the Temporal namespace, and whether workers"
+        " of an earlier release are running.",
     ),
     ErrorCode.CONCURRENCY_LIMIT: Explanation(
         "No run slot came free while it was worth waiting.",

@@ -33,8 +33,8 @@ class TenantChoice(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     everyone: bool = False
-    tenant_ids: Annotated[tuple[UUID, ...], BeforeValidator(_sorted_unique)] = ()
-    tags: Annotated[tuple[Tag, ...], BeforeValidator(_sorted_unique)] = ()
+    tenant_ids: Annotated[tuple[UUID, ...], Field(max_length=MOST_TENANTS), BeforeValidator(_sorted_unique)] = ()
+    tags: Annotated[tuple[Tag, ...], Field(max_length=MOST_TENANTS), BeforeValidator(_sorted_unique)] = ()
 
     @model_validator(mode="after")
     def _either_all_or_some(self) -> Self:

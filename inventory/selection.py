@@ -16,7 +16,13 @@ from inventory.user_errors import UserError
 
 TypeKey = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9._]{0,99}$")]
 OptionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-OptionValue = bool | int | str
+OptionText = Annotated[str, Field(max_length=200)]
+OptionValue = bool | int | OptionText
+
+MOST_TYPE_KEYS = 1000
+"""Some times as many as the catalog has; a run writes a row for each."""
+
+MOST_OPTIONS = 100
 
 
 def _sorted_unique(value: object) -> object:
@@ -34,8 +40,17 @@ class Selection(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    type_keys: Annotated[tuple[TypeKey, ...], Field(min_length=1), BeforeValidator(_sorted_unique)]
-    options: dict[OptionName, OptionValue | Annotated[tuple[str, ...], BeforeValidator(_sorted_unique)]] = {}
+    type_keys: Annotated[
+        tuple[TypeKey, ...], Field(min_length=1, max_length=MOST_TYPE_KEYS), BeforeValidator(_sorted_unique)
+    ]
+    options: Annotated[
+        dict[
+            OptionName,
+            OptionValue
+            | Annotated[tuple[OptionText, ...], Field(max_length=MOST_OPTIONS), BeforeValidator(_sorted_unique)],
+        ],
+        Field(max_length=MOST_OPTIONS),
+    ] = {}
 
     def canonical_json(self) -> bytes:
         """The RFC 8785 form that the hash is taken of."""

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.observation import Observation
 from storage.details import HOLD_DOCUMENTS
+from storage.listed_pages import mark_merged
 from storage.staging import stage
 
 NAMED_DUPLICATES = 10
@@ -333,6 +334,7 @@ async def merge(
         lost=lost,
     )
     await record(session, run_id, fetch_token, merged._asdict())
+    await mark_merged(session, run_id, tokens)
     await session.execute(_DISCARD, waves)
     return merged
 

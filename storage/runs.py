@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from inventory.claims import Claims, Evidence, proven
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import COMPLETED_STATUSES, CollectionResult, Counts, Outcome, RunStatus
 from inventory.selection import Selection
@@ -17,6 +18,8 @@ from storage.absences import mark_absent
 from storage.counts import COUNT_NAMES
 from storage.coverage import record_coverage
 from storage.details import settle
+from storage.listed_pages import forget_pages
+from storage.listed_pages import seen as seen_pages
 from storage.staging import discard_staged
 
 SLOTS_LOCK = 0x736C6F7473
@@ -92,6 +95,9 @@ collections AS (
 ),
 waves AS (
     DELETE FROM merged_wave WHERE run_id IN (SELECT run_id FROM closed)
+),
+pages AS (
+    DELETE FROM listed_page WHERE run_id IN (SELECT run_id FROM closed)
 ),
 staged AS (
     DELETE FROM staged_item_of_tenant WHERE run_id IN (SELECT run_id FROM closed)
@@ -203,7 +209,7 @@ async def _ensure_run(session: AsyncSession, run: RunIdentity, lease: timedelta)
     status = (await session.execute(_STATUS, {"run_id": run.run_id})).scalar_one_or_none()
     if status is None:
         return None
-    await _queue_collections(session, run)
+    await _queue_collections(session, run.run_id, run.selection)
     return RunStatus(status)
 
 
@@ -228,6 +234,16 @@ class Ending(NamedTuple):
     collections: Mapping[str, CollectionResult]
     cancel_requested_by: str | None = None
     cancel_reason: str | None = None
+
+
+class Finished(NamedTuple):
+    """The record as it stands closed."""
+
+    status: RunStatus
+    counts: Counts
+    error_codes: Sequence[ErrorCode]
+    listed: frozenset[str]
+    """The collections that this attempt recorded as complete; none where an earlier one had closed the record."""
 
 
 # What a complete listing did not show is marked; of the other collections all may be unseen.
@@ -268,22 +284,29 @@ ON CONFLICT (tenant_id, run_id) DO NOTHING
 RETURNING run_id
 """)
 
-_RECORDED = text(f"SELECT status, {', '.join(COUNT_NAMES)} FROM sync_run WHERE run_id = :run_id FOR UPDATE")
+_RECORDED = text(f"""
+SELECT status, selection, error_codes, {", ".join(COUNT_NAMES)} FROM sync_run WHERE run_id = :run_id FOR UPDATE
+""")
 
 
-async def finish_run(session: AsyncSession, run: RunIdentity, ending: Ending) -> tuple[RunStatus, Counts]:
-    """Closes the run's record; the status and counts it has. A run that has ended stays as it ended.
+async def finish_run(session: AsyncSession, run: RunIdentity, ending: Ending) -> Finished:
+    """Closes the run's record, with what the database has seen of it. A run that has ended stays as it ended.
 
     A run that never came to be recorded, since it was cancelled or broke before that, is recorded as it ends.
     """
     await _ensure_tenant(session, run.tenant_name)
+    selection = run.selection
     ended = {**_identity(run), "status": ending.status}
     if (await session.execute(_RECORD_ENDED, ended)).first() is None:
         recorded = (await session.execute(_RECORDED, {"run_id": run.run_id})).one()
         if RunStatus(recorded.status).ended:
-            return RunStatus(recorded.status), Counts(**{name: getattr(recorded, name) for name in COUNT_NAMES})
-    await _queue_collections(session, run)
+            counts = Counts(**{name: getattr(recorded, name) for name in COUNT_NAMES})
+            codes = [ErrorCode(code) for code in recorded.error_codes]
+            return Finished(RunStatus(recorded.status), counts, codes, frozenset())
+        selection = Selection.model_validate(recorded.selection)
+    await _queue_collections(session, run.run_id, selection)
     incomplete = await settle(session, run.run_id)
+    claims = await _proven(session, run.run_id, ending, selection, incomplete)
     results = [
         {
             **result.model_dump(mode="json"),
@@ -294,42 +317,63 @@ async def finish_run(session: AsyncSession, run: RunIdentity, ending: Ending) ->
                 **({"details_incomplete": incomplete[type_key]} if type_key in incomplete else {}),
             },
         }
-        for type_key, result in ending.collections.items()
+        for type_key, result in claims.collections.items()
     ]
     await session.execute(_FINISH_COLLECTIONS, {"run_id": run.run_id, "results": orjson.dumps(results).decode()})
-    listed = [key for key, result in ending.collections.items() if result.outcome is Outcome.COMPLETE]
-    counts = ending.counts.model_copy(update={"missing": await _take_in_coverage(session, run, ending, listed)})
+    listed = frozenset(key for key, result in claims.collections.items() if result.outcome is Outcome.COMPLETE)
+    errors = ending.counts.errors + _refuted(ending.collections, claims.collections)
+    missing = await _take_in_coverage(session, run.run_id, claims, selection, listed)
+    counts = ending.counts.model_copy(update={"errors": errors, "missing": missing})
     await session.execute(
         _FINISH,
         {
             "run_id": run.run_id,
-            "status": ending.status,
-            "error_codes": list(ending.error_codes),
+            "status": claims.status,
+            "error_codes": list(claims.error_codes),
             "cancel_requested_by": ending.cancel_requested_by,
             "cancel_reason": ending.cancel_reason,
             **counts.model_dump(),
         },
     )
     await session.execute(_FORGET_WAVES, {"run_id": run.run_id})
+    await forget_pages(session, run.run_id)
     await discard_staged(session, run.run_id)
-    return ending.status, counts
+    return Finished(claims.status, counts, claims.error_codes, listed)
 
 
-async def _take_in_coverage(session: AsyncSession, run: RunIdentity, ending: Ending, listed: Collection[str]) -> int:
+async def _proven(
+    session: AsyncSession, run_id: UUID, ending: Ending, selection: Selection, incomplete: Collection[str]
+) -> Claims:
+    """How the run ended, less what the database has not seen. What an earlier release began is believed."""
+    claims = Claims(ending.status, list(ending.error_codes), ending.collections)
+    seen = await seen_pages(session, run_id)
+    if seen is None:
+        return claims
+    return proven(claims, selection.type_keys, Evidence(seen.listed, seen.refused, frozenset(incomplete)))
+
+
+def _refuted(claimed: Mapping[str, CollectionResult], known: Mapping[str, CollectionResult]) -> int:
+    """Of how many collections an error is known that was not told."""
+    return sum(result.error_code != claimed[type_key].error_code for type_key, result in known.items())
+
+
+async def _take_in_coverage(
+    session: AsyncSession, run_id: UUID, claims: Claims, selection: Selection, listed: Collection[str]
+) -> int:
     """What the run has covered, and how many items it leaves missing; a cancelled run answers nothing."""
-    if ending.status not in COMPLETED_STATUSES:
+    if claims.status not in COMPLETED_STATUSES:
         return 0
-    cleanly = ending.status is RunStatus.SUCCESS and not ending.error_codes
-    await record_coverage(session, run.run_id, cleanly=cleanly)
-    await mark_absent(session, run.selection.type_keys)
-    not_listed = [key for key in run.selection.type_keys if key not in listed]
-    parameters = {"run_id": run.run_id, "listed": list(listed), "not_listed": not_listed}
+    cleanly = claims.status is RunStatus.SUCCESS and not claims.error_codes
+    await record_coverage(session, run_id, cleanly=cleanly)
+    await mark_absent(session, selection.type_keys)
+    not_listed = [key for key in selection.type_keys if key not in listed]
+    parameters = {"run_id": run_id, "listed": list(listed), "not_listed": not_listed}
     missing: int = (await session.execute(_COUNT_MISSING, parameters)).scalar_one()
     return missing
 
 
-async def _queue_collections(session: AsyncSession, run: RunIdentity) -> None:
-    await session.execute(_QUEUE_COLLECTIONS, {"run_id": run.run_id, "type_keys": list(run.selection.type_keys)})
+async def _queue_collections(session: AsyncSession, run_id: UUID, selection: Selection) -> None:
+    await session.execute(_QUEUE_COLLECTIONS, {"run_id": run_id, "type_keys": list(selection.type_keys)})
 
 
 def _identity(run: RunIdentity) -> dict[str, object]:

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from activities.messages import Message, RunToFollow, TenantOutcome
+from activities.messages import Message, RunToFollow, ShortText, TenantOutcome
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, Counts, RunStatus
 from inventory.portfolio import PortfolioCounts, TenantChoice, portfolio_hash
@@ -33,14 +33,14 @@ class SyncInput(Message):
 
 
 class CancelRequest(Message):
-    """The cancel signal: who asks, and why. Both are kept in the run record.
+    """The cancel signal: who says to ask, and why. Both are kept in the run record, and nothing checks them.
 
     A signal goes to a workflow id, which a run keeps when it continues as new and leaves to a later run when it ends.
     `run_id` is the run that is meant, and any other ignores the signal; None means whichever is under way.
     """
 
-    reason: str | None = None
-    requested_by: str | None = None
+    reason: ShortText | None = None
+    requested_by: ShortText | None = None
     run_id: UUID | None = None
 
     def is_for(self, run_id: UUID) -> bool:
@@ -96,7 +96,7 @@ class PortfolioInput(Message):
     chosen: TenantChoice
     deep: bool = False
     at_once: int | None = None
-    schedule: str | None = None
+    schedule: ShortText | None = None
     state: PortfolioState | None = None
 
 

@@ -451,6 +451,7 @@ class SyncWorkflow:
             self._activity(ActivityName.FINISH_RUN, finish, FinishRunResult, policies.CLOSE, f"close as {status}")
         )
         self._frontier.counts = finished.counts
+        codes = codes if finished.error_codes is None else finished.error_codes
         self._set_status(finished.status, codes)
         if finished.status is RunStatus.FAILED:
             first = run_error or (codes[0] if codes else ErrorCode.UNEXPECTED_ERROR)

@@ -27,6 +27,7 @@ CREATE POLICY across_tenants ON {table} FOR SELECT USING (reads_all_tenants());
 """
 
 TWO_ROLES = """
+DROP POLICY IF EXISTS all_tenants ON {table};
 CREATE POLICY all_tenants ON {table} FOR SELECT TO tenant_inventory_portfolio USING (true);
 GRANT SELECT ON {table} TO tenant_inventory_portfolio;
 GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO tenant_inventory_worker
@@ -55,7 +56,7 @@ def isolation(table: str) -> str:
 
 
 def isolate(table: str) -> None:
-    """Binds a new table to the transaction's tenant, and gives the roles what they need of it."""
+    """Binds a new table to the transaction's tenant, and gives the roles what they need of it. It may run again."""
     execute(isolation(table) + TWO_ROLES.format(table=table))
 
 

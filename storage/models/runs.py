@@ -5,12 +5,14 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     JSON,
     CheckConstraint,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
     SmallInteger,
+    Uuid,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -209,6 +211,29 @@ class MergedWave(Base):
     run_id: Mapped[UUID] = mapped_column(primary_key=True)
     fetch_token: Mapped[UUID] = mapped_column(primary_key=True)
     result: Mapped[dict[str, Any] | None] = mapped_column(comment="null only inside the merging transaction")
+
+
+class ListedPage(Base):
+    """A page that a run has read: the record claims a listing only where the pages lead to its end."""
+
+    __tablename__ = "listed_page"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "run_id"], ["sync_run.tenant_id", "sync_run.run_id"], ondelete="CASCADE"),
+        {"comment": "the pages that open runs have read"},
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
+    run_id: Mapped[UUID] = mapped_column(primary_key=True)
+    type_key: Mapped[str] = mapped_column(primary_key=True)
+    fetch_token: Mapped[UUID] = mapped_column(primary_key=True)
+    position: Mapped[UUID] = mapped_column(
+        comment="the beginning of the SHA-256 of its URL; all zeros where the listing begins"
+    )
+    opens: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid), comment="the positions of the pages that it links to")
+    error_code: Mapped[str | None] = mapped_column(
+        comment="why the tenant cannot have the collection, where the page said that"
+    )
+    is_merged: Mapped[bool] = mapped_column(comment="whether its items are in the inventory")
 
 
 class RequestPace(Base):

@@ -18,7 +18,7 @@ from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
 from inventory.records import RunRecord
 from inventory.selection import Selection
-from storage import queries, references
+from storage import listed_pages, queries, references
 from storage.database import Database
 
 TENANT = UUID(int=7)
@@ -41,6 +41,14 @@ def ending(run: Run, **counts: int) -> FinishRun:
     )
 
 
+async def listed(database: Database, run: Run) -> None:
+    """The run has read each of its collections, which have nothing in them."""
+    urls = {type_key: load_catalog().first_url(type_key, TENANT) for type_key in run.selection.type_keys}
+    async with database.tenant(TENANT) as session:
+        pages = [listed_pages.ReadPage(type_key, url, (), 0) for type_key, url in urls.items()]
+        await listed_pages.record_pages(session, run.run_id, uuid4(), pages)
+
+
 async def record_of(database: Database, run: Run) -> RunRecord:
     async with database.portfolio() as session:
         record = await queries.run_record(session, run.run_id)
@@ -60,6 +68,7 @@ async def test_a_record_needs_no_tenants_file(database: Database, tmp_path: Path
     assert await tenant_name(database) == str(TENANT)
     path.write_text(f'[[tenant]]\nid = "{TENANT}"\nname = "Contoso"\nmanaged_identity = true\n')
     await environment.run(records.begin_run, run)
+    await listed(database, run)
     path.unlink()
     assert (await environment.run(activities(database, path).finish_run, ending(run))).status is RunStatus.SUCCESS
     assert (await record_of(database, run)).finished_at is not None
@@ -68,8 +77,9 @@ async def test_a_record_needs_no_tenants_file(database: Database, tmp_path: Path
 
 async def test_a_run_that_was_never_opened_is_recorded_as_it_ends(database: Database, tmp_path: Path) -> None:
     run = new_run("groups")
-    await ActivityEnvironment().run(activities(database, tmp_path / "none").finish_run, ending(run))
-    assert (await record_of(database, run)).status is RunStatus.SUCCESS
+    finish = ending(run).model_copy(update={"status": RunStatus.CANCELLED, "collections": {}})
+    await ActivityEnvironment().run(activities(database, tmp_path / "none").finish_run, finish)
+    assert (await record_of(database, run)).status is RunStatus.CANCELLED
     assert await tenant_name(database) == str(TENANT)
 
 
@@ -92,6 +102,7 @@ async def test_references_that_cannot_be_read_do_not_hold_up_the_end(
     run = new_run("groups")
     records, environment = activities(database, tmp_path / "none"), ActivityEnvironment()
     await environment.run(records.begin_run, run)
+    await listed(database, run)
     assert (await environment.run(records.finish_run, ending(run))).status is RunStatus.SUCCESS
     assert (await record_of(database, run)).status is RunStatus.SUCCESS
 
@@ -106,6 +117,7 @@ async def test_links_that_cannot_be_made_hold_up_the_end_for_a_few_attempts_only
     run = new_run("groups")
     records, environment = activities(database, tmp_path / "none"), ActivityEnvironment()
     await environment.run(records.begin_run, run)
+    await listed(database, run)
     for attempt in (1, 2):
         environment.info = replace(environment.info, attempt=attempt)
         with pytest.raises(Exception, match=r".*") as failed:

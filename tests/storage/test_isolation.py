@@ -33,6 +33,7 @@ from storage import (
     details,
     documents,
     drift,
+    listed_pages,
     merging,
     names,
     pacing,
@@ -60,6 +61,7 @@ TABLES = frozenset(
         "item_absence",
         "audited_object",
         "staged_item",
+        "listed_page",
         "merged_wave",
         "request_pace",
         "document",
@@ -167,6 +169,7 @@ async def _their_run(database: Database) -> runs.RunIdentity:
     await land(database, THEIRS, run, [observation("a", "1", displayName="secret"), listed("a", "3")])
     async with database.tenant(THEIRS) as session:
         await staging.stage(session, run.run_id, uuid4(), [observation("a", "2")])
+        await listed_pages.open_listings(session, run.run_id, {"a": "/a"})
         await pacing.pause(session, "apps", LEASE)
         await versions.pin(session, "a", "1", 1, "the test", None)
     async with database.no_tenant() as session:
@@ -218,6 +221,8 @@ INSERTS = {
     "staged_item": "(tenant_id, run_id, fetch_token, type_key, external_id, meta, content_hash, document,"
     " document_size, likeness_hash, is_whole)"
     " VALUES (:theirs, :run_id, gen_random_uuid(), 'a', '1', '{}', '', '', 0, '', true)",
+    "listed_page": "(tenant_id, run_id, type_key, fetch_token, position, opens, is_merged)"
+    " VALUES (:theirs, :run_id, 'b', gen_random_uuid(), gen_random_uuid(), '{}', true)",
     "merged_wave": "(tenant_id, run_id, fetch_token) VALUES (:theirs, :run_id, gen_random_uuid())",
     "request_pace": "(tenant_id, throttle_family) VALUES (:theirs, 'directory')",
     "document": "(tenant_id, content_hash, body, size) VALUES (:theirs, sha256('x'), '{}', 2)",

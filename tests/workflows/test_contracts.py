@@ -49,7 +49,7 @@ FIELDS = {
     "FetchPages": "api_version cursors graph_patience run_id tenant_id told_after",
     "FetchPagesResult": "fetch_token paced pages requests rows too_large",
     "FinishRun": "cancel_reason cancel_requested_by collections counts error_codes run status",
-    "FinishRunResult": "counts status",
+    "FinishRunResult": "counts error_codes status",
     "ForgetVersions": "after kept older_than tenant_id",
     "ForgetVersionsResult": "after documents versions",
     "ForgetRuns": "older_than tenant_id",

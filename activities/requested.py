@@ -1,0 +1,57 @@
+"""What a message may ask Graph for: the catalog's own requests, and links that Graph has given to the run itself.
+
+Whoever reaches the Temporal namespace can send messages, and a worker's token reads far more than its collections.
+"""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from activities.messages import CursorFailure, CursorRequest
+from graph.catalog import Catalog
+from inventory.error_codes import ErrorCode
+from storage import listed_pages
+from storage.database import Database
+
+
+class Requested:
+    """Tells what a message may not ask for from what it may."""
+
+    def __init__(self, database: Database, catalog: Catalog) -> None:
+        self._database = database
+        self._catalog = catalog
+
+    def unknown(self, type_keys: Iterable[str], api_version: str) -> dict[str, CursorFailure]:
+        """The collections that this release does not read, or not from that version of Graph, each with its failure."""
+        failure = CursorFailure(code=ErrorCode.UNKNOWN_COLLECTION, retryable=False)
+        return {type_key: failure for type_key in type_keys if not self._is_read_from(type_key, api_version)}
+
+    async def refused(
+        self, tenant_id: UUID, run_id: UUID, api_version: str, cursors: Iterable[CursorRequest]
+    ) -> dict[str, CursorFailure]:
+        """The collections of which no page may be read with these URLs, each with its failure."""
+        asked = {cursor.type_key: cursor for cursor in cursors}
+        refused = self.unknown(asked, api_version)
+        links = {
+            (type_key, cursor.url)
+            for type_key, cursor in asked.items()
+            if type_key not in refused and not self._is_own(cursor, tenant_id)
+        }
+        if links:
+            async with self._database.tenant(tenant_id, read_only=True) as session:
+                links -= await listed_pages.opened(session, run_id, links)
+                if links and await listed_pages.are_unrecorded(session, run_id):
+                    links = set()
+        untrusted = CursorFailure(code=ErrorCode.GRAPH_UNTRUSTED_LINK, retryable=False)
+        return {**refused, **{type_key: untrusted for type_key, _ in links}}
+
+    def _is_read_from(self, type_key: str, api_version: str) -> bool:
+        collection = self._catalog.collections.get(type_key)
+        return collection is not None and collection.api_version == api_version
+
+    def _is_own(self, cursor: CursorRequest, tenant_id: UUID) -> bool:
+        """Whether the URL is one that the catalog itself asks for: a listing's first one, also under one parent."""
+        if cursor.url == self._catalog.first_url(cursor.type_key, tenant_id):
+            return True
+        collection = self._catalog.collections[cursor.type_key]
+        parent_id = collection.parent_id_of(cursor.url)
+        return parent_id is not None and cursor.url == collection.child_url(parent_id)

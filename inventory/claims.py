@@ -1,0 +1,57 @@
+"""What a run's record may claim: what the workflow says of its collections, as far as the database has seen it."""
+
+from collections.abc import Iterable, Mapping, Set
+from typing import NamedTuple
+
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import CollectionResult, Outcome, RunStatus, error_codes, run_status
+
+
+class Claims(NamedTuple):
+    """How a run is said to have ended."""
+
+    status: RunStatus
+    error_codes: list[ErrorCode]
+    collections: Mapping[str, CollectionResult]
+
+
+class Evidence(NamedTuple):
+    """What the database has seen of a run's collections, by type key."""
+
+    listed: Set[str]
+    """Those that were listed to their end, and merged."""
+    refused: Set[str]
+    """Those that Graph says the tenant cannot have."""
+    undetailed: Set[str]
+    """Those with items whose details were not read."""
+
+
+def proven(claims: Claims, type_keys: Iterable[str], evidence: Evidence) -> Claims:
+    """The claims, less what nothing shows: a collection is complete or skipped only where the database has seen it.
+
+    `type_keys` are those that the run selected; of one that is not claimed nothing is known.
+    """
+    selected = list(type_keys)
+    collections = {
+        key: _proven(key, claims.collections[key], evidence) for key in selected if key in claims.collections
+    }
+    codes = sorted({*claims.error_codes, *error_codes(collections.values())})
+    status = claims.status
+    if status in (RunStatus.SUCCESS, RunStatus.PARTIAL):
+        unknown = CollectionResult(outcome=Outcome.INCOMPLETE)
+        status = run_status(collections.get(key, unknown) for key in selected)
+    return Claims(status, codes, collections)
+
+
+def _proven(type_key: str, claim: CollectionResult, evidence: Evidence) -> CollectionResult:
+    if claim.outcome is Outcome.COMPLETE and type_key not in evidence.listed:
+        return _unproven(claim, Outcome.INCOMPLETE)
+    if claim.outcome is Outcome.SKIPPED and type_key not in evidence.refused:
+        return _unproven(claim, Outcome.FAILED)
+    if claim.outcome is Outcome.COMPLETE and claim.error_code is None and type_key in evidence.undetailed:
+        return claim.model_copy(update={"error_code": ErrorCode.DETAIL_INCOMPLETE})
+    return claim
+
+
+def _unproven(claim: CollectionResult, outcome: Outcome) -> CollectionResult:
+    return claim.model_copy(update={"outcome": outcome, "error_code": ErrorCode.LISTING_UNPROVEN})

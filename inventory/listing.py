@@ -1,0 +1,54 @@
+"""Whether the pages that were read of a collection lead from its beginning to its end."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+BEGINNING = UUID(int=0)
+"""The position that opens the first page of a listing."""
+
+
+class ListedPage(NamedTuple):
+    """One answer of Graph to one URL of a listing, which may have been asked for several times."""
+
+    position: UUID
+    opens: Sequence[UUID]
+    """The positions of the pages that it links to: the next one, and those of each parent that it shows."""
+    is_merged: bool
+    """Whether what it holds is in the inventory; true of a page without items."""
+
+
+def position_of(url: str) -> UUID:
+    """A URL as pages are told apart by: the beginning of its SHA-256."""
+    return UUID(bytes=hashlib.sha256(url.encode()).digest()[:16])
+
+
+def is_listed_to_its_end(pages: Iterable[ListedPage]) -> bool:
+    """Whether some way from the beginning leads through merged pages only and ends wherever it leads.
+
+    A page that was read again may link elsewhere: page tokens differ from answer to answer, and the way may go on from
+    any of them. It counts as merged where any of its answers is.
+    """
+    answers = list(pages)
+    merged = {page.position for page in answers if page.is_merged}
+    waiting: dict[UUID, list[int]] = defaultdict(list)
+    left = []
+    for number, page in enumerate(answers):
+        opens = set(page.opens)
+        left.append(len(opens))
+        for position in opens:
+            waiting[position].append(number)
+    done: set[UUID] = set()
+    ended = [page.position for page in answers if not page.opens]
+    while ended:
+        position = ended.pop()
+        if position in done or position not in merged:
+            continue
+        done.add(position)
+        for number in waiting[position]:
+            left[number] -= 1
+            if not left[number]:
+                ended.append(answers[number].position)
+    return BEGINNING in done

@@ -1,0 +1,146 @@
+"""The pages that an open run has read: what a link has to come from, and what its record's listings rest on."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from inventory.error_codes import ErrorCode
+from inventory.listing import BEGINNING, ListedPage, is_listed_to_its_end, position_of
+
+BEGINNINGS = UUID(int=0)
+"""In the place of a fetch token: the rows that open the first page of each collection."""
+
+
+class ReadPage(NamedTuple):
+    """A page as Graph answered it."""
+
+    type_key: str
+    url: str
+    opens: Sequence[str]
+    """The URLs that it links to, whether they can be followed or not."""
+    items: int
+    error_code: ErrorCode | None = None
+    """Why the tenant cannot have the collection, where Graph has said that in place of a page."""
+
+
+class Seen(NamedTuple):
+    """What the database has seen of a run's collections."""
+
+    listed: frozenset[str]
+    """Those that were listed to their end, and merged."""
+    refused: frozenset[str]
+    """Those that Graph says the tenant cannot have."""
+
+
+_RECORD = text("""
+INSERT INTO listed_page (run_id, type_key, fetch_token, position, opens, error_code, is_merged)
+SELECT :run_id, type_key, :fetch_token, position, opens, error_code, is_merged
+FROM jsonb_to_recordset(CAST(:pages AS jsonb)) AS page (
+    type_key text, position uuid, opens uuid[], error_code text, is_merged boolean
+)
+ON CONFLICT (tenant_id, run_id, type_key, fetch_token) DO UPDATE SET opens = excluded.opens
+""")
+
+_ARE_UNRECORDED = text("""
+SELECT EXISTS (SELECT FROM sync_run WHERE run_id = :run_id AND started_at IS NOT NULL)
+    AND NOT EXISTS (SELECT FROM listed_page WHERE run_id = :run_id AND fetch_token = :beginnings)
+""")
+
+_OPENED = text("""
+SELECT DISTINCT link.type_key, link.position
+FROM unnest(CAST(:type_keys AS text[]), CAST(:positions AS uuid[])) AS link (type_key, position)
+JOIN listed_page AS p ON p.run_id = :run_id AND p.type_key = link.type_key AND link.position = ANY (p.opens)
+""")
+
+_MERGED = text("""
+UPDATE listed_page SET is_merged = true
+WHERE run_id = :run_id AND fetch_token = ANY (:fetch_tokens) AND NOT is_merged
+""")
+
+_PAGES = text("SELECT type_key, position, opens, error_code, is_merged FROM listed_page WHERE run_id = :run_id")
+
+_FORGET = text("DELETE FROM listed_page WHERE run_id = :run_id")
+
+
+async def open_listings(session: AsyncSession, run_id: UUID, first_urls: Mapping[str, str]) -> None:
+    """Records with which URL the listing of each collection begins."""
+    beginnings = [
+        {"type_key": type_key, "position": BEGINNING, "opens": _array([url]), "is_merged": True}
+        for type_key, url in first_urls.items()
+    ]
+    await _record(session, run_id, BEGINNINGS, beginnings)
+
+
+async def record_pages(session: AsyncSession, run_id: UUID, fetch_token: UUID, pages: Sequence[ReadPage]) -> None:
+    """Records the pages of one wave. Those without items count as merged at once."""
+    rows = [
+        {
+            "type_key": page.type_key,
+            "position": position_of(page.url),
+            "opens": _array(page.opens),
+            "error_code": page.error_code,
+            "is_merged": not page.items,
+        }
+        for page in pages
+    ]
+    await _record(session, run_id, fetch_token, rows)
+
+
+async def _record(
+    session: AsyncSession, run_id: UUID, fetch_token: UUID, pages: Sequence[Mapping[str, object]]
+) -> None:
+    if pages:
+        values = {"run_id": run_id, "fetch_token": fetch_token, "pages": orjson.dumps(pages).decode()}
+        await session.execute(_RECORD, values)
+
+
+def _array(urls: Sequence[str]) -> str:
+    """The positions of these URLs, as PostgreSQL reads an array."""
+    return "{" + ",".join(str(position_of(url)) for url in urls) + "}"
+
+
+async def opened(session: AsyncSession, run_id: UUID, links: Collection[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+    """Those of the links, each a type key and a URL, that pages of the run have shown."""
+    by_position = {(type_key, position_of(url)): (type_key, url) for type_key, url in links}
+    sought = {
+        "run_id": run_id,
+        "type_keys": [type_key for type_key, _ in by_position],
+        "positions": [position for _, position in by_position],
+    }
+    rows = await session.execute(_OPENED, sought)
+    return frozenset(by_position[row.type_key, row.position] for row in rows)
+
+
+async def are_unrecorded(session: AsyncSession, run_id: UUID) -> bool:
+    """Whether release 0.3.0 began the run, so that its pages are not known."""
+    values = {"run_id": run_id, "beginnings": BEGINNINGS}
+    return bool((await session.execute(_ARE_UNRECORDED, values)).scalar_one())
+
+
+async def mark_merged(session: AsyncSession, run_id: UUID, fetch_tokens: Sequence[UUID]) -> None:
+    """What the pages of these waves hold is in the inventory."""
+    await session.execute(_MERGED, {"run_id": run_id, "fetch_tokens": list(fetch_tokens)})
+
+
+async def seen(session: AsyncSession, run_id: UUID) -> Seen | None:
+    """What the pages of a run say of its collections; None where release 0.3.0 began it, which recorded none."""
+    pages: dict[str, list[ListedPage]] = defaultdict(list)
+    refused = set()
+    for row in await session.execute(_PAGES, {"run_id": run_id}):
+        if row.error_code is None:
+            pages[row.type_key].append(ListedPage(row.position, row.opens, row.is_merged))
+        else:
+            refused.add(row.type_key)
+    if not pages and await are_unrecorded(session, run_id):
+        return None
+    return Seen(frozenset(key for key, read in pages.items() if is_listed_to_its_end(read)), frozenset(refused))
+
+
+async def forget_pages(session: AsyncSession, run_id: UUID) -> None:
+    """The run has ended: its record says what its pages came to."""
+    await session.execute(_FORGET, {"run_id": run_id})

@@ -1,0 +1,71 @@
+"""A workflow of somebody else who reaches the Temporal namespace: it calls the product's activities as it likes."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from pydantic import BaseModel
+from temporalio import workflow
+from temporalio.client import Client
+from temporalio.common import RetryPolicy
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from connections import connect_temporal
+from tests.end_to_end.system import System
+
+ResultT = TypeVar("ResultT", bound=BaseModel)
+
+
+class Call(BaseModel):
+    """One call of an activity on the product's task queue."""
+
+    task_queue: str
+    activity: str
+    message: dict[str, Any] | None = None
+
+
+@workflow.defn
+class ForeignWorkflow:
+    """Calls one activity, once."""
+
+    @workflow.run
+    async def run(self, call: Call) -> dict[str, Any]:
+        """What it answers."""
+        answer: dict[str, Any] = await workflow.execute_activity(
+            call.activity,
+            args=[] if call.message is None else [call.message],
+            task_queue=call.task_queue,
+            start_to_close_timeout=timedelta(minutes=5),
+            retry_policy=RetryPolicy(maximum_attempts=1),
+        )
+        return answer
+
+
+class Stranger:
+    """Who reaches the namespace and nothing else."""
+
+    def __init__(self, client: Client, queue: str, products_queue: str) -> None:
+        self.client = client
+        self._queue = queue
+        self._products_queue = products_queue
+
+    async def call(self, activity: str, message: BaseModel, result: type[ResultT]) -> ResultT:
+        """Has the product's worker carry out an activity. Raises what it fails with."""
+        call = Call(task_queue=self._products_queue, activity=activity, message=message.model_dump(mode="json"))
+        answer = await self.client.execute_workflow(
+            ForeignWorkflow.run, call, id=f"foreign/{uuid4()}", task_queue=self._queue
+        )
+        return result.model_validate(answer)
+
+
+@asynccontextmanager
+async def stranger(system: System) -> AsyncIterator[Stranger]:
+    """A worker of a task queue of its own, in the product's namespace."""
+    client = await connect_temporal({"target_host": system.environment["TEMPORAL_ADDRESS"]})
+    queue = f"foreign-{uuid4()}"
+    async with Worker(
+        client, task_queue=queue, workflows=[ForeignWorkflow], workflow_runner=UnsandboxedWorkflowRunner()
+    ):
+        yield Stranger(client, queue, system.environment["TEMPORAL_TASK_QUEUE"])

@@ -1,0 +1,212 @@
+"""What somebody can make a worker do who reaches the Temporal namespace."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import Row, text
+
+from activities.messages import (
+    BeginRunResult,
+    CursorRequest,
+    FetchPages,
+    FetchPagesResult,
+    FinishRun,
+    FinishRunResult,
+    ForgetRuns,
+    ForgetRunsResult,
+    ForgetVersions,
+    ForgetVersionsResult,
+    RetentionInput,
+    Run,
+)
+from connections import connect_temporal
+from inventory.error_codes import ErrorCode
+from inventory.missing import State
+from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
+from inventory.selection import Selection
+from local.simulated_graph import SimulatedGraph
+from tests.end_to_end.foreign import stranger
+from tests.end_to_end.system import System
+from workflows.messages import SyncInput, sync_workflow_id
+from workflows.retention import RetentionWorkflow
+from workflows.sync import SyncWorkflow
+
+GROUPS = Selection(type_keys=("groups",))
+
+
+@pytest.fixture
+async def synced(system: System) -> System:
+    """A tenant whose groups have been read by a worker that is running."""
+    await asyncio.to_thread(system.start_worker)
+    assert (await asyncio.to_thread(system.sync, "--type", "groups")).status is RunStatus.SUCCESS
+    return system
+
+
+def a_run(system: System, selection: Selection = GROUPS) -> Run:
+    tenant_id = UUID(system.tenant.id)
+    return Run(
+        tenant_id=tenant_id, run_id=uuid4(), workflow_id=sync_workflow_id(tenant_id, selection), selection=selection
+    )
+
+
+def claim(run: Run, outcome: Outcome = Outcome.COMPLETE, error_code: ErrorCode | None = None) -> FinishRun:
+    """Everything was read, and nothing was there."""
+    collections = {
+        key: CollectionResult(outcome=outcome, pages=1, error_code=error_code) for key in run.selection.type_keys
+    }
+    return FinishRun(run=run, status=RunStatus.SUCCESS, counts=Counts(), error_codes=[], collections=collections)
+
+
+def page_of(run: Run, url: str, type_key: str = "groups", api_version: str = "v1.0") -> FetchPages:
+    cursors = [CursorRequest(type_key=type_key, url=url)]
+    return FetchPages(tenant_id=run.tenant_id, run_id=run.run_id, api_version=api_version, cursors=cursors)
+
+
+async def missing(system: System) -> list[Any]:
+    done = await asyncio.to_thread(system.starter, "missing", system.tenant.name, "--json")
+    return done.objects()
+
+
+@pytest.mark.parametrize("opened", [False, True])
+async def test_a_run_that_read_nothing_makes_nothing_missing(synced: System, *, opened: bool) -> None:
+    run = a_run(synced)
+    async with stranger(synced) as foreign:
+        if opened:
+            begun = await foreign.call("begin_run", run, BeginRunResult)
+            assert begun.opening == RunStatus.RUNNING
+        finished = await foreign.call("finish_run", claim(run), FinishRunResult)
+    assert (finished.status, finished.error_codes) == (RunStatus.FAILED, [ErrorCode.LISTING_UNPROVEN])
+    record = (await asyncio.to_thread(synced.starter, "run", str(run.run_id), "--json")).run()
+    assert record.collections["groups"].outcome is Outcome.INCOMPLETE
+    assert record.counts.errors == 1
+    states = {item.state for item in await asyncio.to_thread(synced.items)}
+    if opened:
+        assert not [one for one in await missing(synced) if one["confidence"] == "high"]
+    else:
+        assert states == {State.PRESENT}
+
+
+async def test_a_collection_that_graph_did_not_refuse_is_not_skipped(synced: System) -> None:
+    run = a_run(synced)
+    async with stranger(synced) as foreign:
+        await foreign.call("begin_run", run, BeginRunResult)
+        told = claim(run, Outcome.SKIPPED, ErrorCode.GRAPH_NOT_LICENSED)
+        finished = await foreign.call("finish_run", told, FinishRunResult)
+    assert (finished.status, finished.error_codes) == (RunStatus.FAILED, [ErrorCode.LISTING_UNPROVEN])
+
+
+async def test_a_listing_that_was_read_but_not_merged_is_no_evidence(synced: System) -> None:
+    run = a_run(synced)
+    async with stranger(synced) as foreign:
+        begun = await foreign.call("begin_run", run, BeginRunResult)
+        (planned,) = begun.plan
+        fetched = await foreign.call("fetch_pages", page_of(run, planned.first_url), FetchPagesResult)
+        assert fetched.rows
+        finished = await foreign.call("finish_run", claim(run), FinishRunResult)
+    assert finished.status is RunStatus.FAILED
+
+
+@pytest.mark.parametrize(
+    ("type_key", "api_version", "url"),
+    [
+        ("groups", "v1.0", "/groups?$select=id"),
+        ("groups", "v1.0", "/users"),
+        ("groups", "v1.0", "/auditLogs/signIns"),
+        ("groups", "v1.0", "/groups?$expand=members&$skiptoken=x"),
+        ("groups", "v1.0", "https://graph.microsoft.com/v1.0/users"),
+    ],
+)
+async def test_a_url_that_graph_did_not_give_is_not_read(
+    synced: System, graph: SimulatedGraph, type_key: str, api_version: str, url: str
+) -> None:
+    run = a_run(synced)
+    async with stranger(synced) as foreign:
+        await foreign.call("begin_run", run, BeginRunResult)
+        asked = len(graph.requests())
+        fetched = await foreign.call("fetch_pages", page_of(run, url, type_key, api_version), FetchPagesResult)
+        assert len(graph.requests()) == asked
+    (page,) = fetched.pages
+    assert page.failure is not None
+    assert page.failure.code is ErrorCode.GRAPH_UNTRUSTED_LINK
+
+
+async def test_another_version_of_graph_is_not_read(synced: System, graph: SimulatedGraph) -> None:
+    run = a_run(synced)
+    async with stranger(synced) as foreign:
+        (planned,) = (await foreign.call("begin_run", run, BeginRunResult)).plan
+        asked = len(graph.requests())
+        request = page_of(run, planned.first_url, api_version="beta")
+        (page,) = (await foreign.call("fetch_pages", request, FetchPagesResult)).pages
+        assert len(graph.requests()) == asked
+    assert page.failure is not None
+    assert page.failure.code is ErrorCode.UNKNOWN_COLLECTION
+
+
+NOTHING_KEPT = RetentionInput(kept=1, older_than=timedelta(0), runs_older_than=timedelta(0))
+
+
+async def test_nothing_is_forgotten_where_retention_is_off(synced: System) -> None:
+    groups = synced.tenant.documents("groups")
+    synced.tenant.rename("groups", groups[0]["id"], "second")
+    await asyncio.to_thread(synced.sync, "--type", "groups")
+    queue = synced.environment["TEMPORAL_TASK_QUEUE"]
+    tenant_id = UUID(synced.tenant.id)
+    async with stranger(synced) as foreign:
+        result = await foreign.client.execute_workflow(
+            RetentionWorkflow.run, NOTHING_KEPT, id=f"retention/{uuid4()}", task_queue=queue
+        )
+        assert [(one.versions, one.documents, one.runs) for one in result.tenants] == [(0, 0, 0)]
+        versions = ForgetVersions(tenant_id=tenant_id, kept=1, older_than=timedelta(days=-1))
+        assert (await foreign.call("forget_versions", versions, ForgetVersionsResult)).versions == 0
+        runs = ForgetRuns(tenant_id=tenant_id, older_than=timedelta(days=-1))
+        assert (await foreign.call("forget_runs", runs, ForgetRunsResult)).runs == 0
+    assert len((await asyncio.to_thread(synced.starter, "runs", "--json")).objects()) == 2
+
+
+async def test_a_message_can_only_keep_more_than_the_worker_does(system: System) -> None:
+    system.environment["VERSION_RETENTION_COUNT"] = "2"
+    await asyncio.to_thread(system.start_worker)
+    await asyncio.to_thread(system.sync, "--type", "groups")
+    group = system.tenant.documents("groups")[0]["id"]
+    for name in ("second", "third"):
+        system.tenant.rename("groups", group, name)
+        await asyncio.to_thread(system.sync, "--type", "groups")
+    tenant_id = UUID(system.tenant.id)
+    async with stranger(system) as foreign:
+        for kept, forgotten in ((None, 0), (3, 0), (1, 1)):
+            answer = await foreign.call(
+                "forget_versions", ForgetVersions(tenant_id=tenant_id, kept=kept), ForgetVersionsResult
+            )
+            assert answer.versions == forgotten
+
+
+async def _signalled(system: System, *signals: object) -> Row[Any]:
+    """The record of a run that has these signals waiting when a worker takes it up."""
+    tenant_id, queue = UUID(system.tenant.id), system.environment["TEMPORAL_TASK_QUEUE"]
+    client = await connect_temporal({"target_host": system.environment["TEMPORAL_ADDRESS"]})
+    handle = await client.start_workflow(
+        SyncWorkflow.run,
+        SyncInput(tenant_id=tenant_id, selection=GROUPS),
+        id=sync_workflow_id(tenant_id, GROUPS),
+        task_queue=queue,
+    )
+    for signal in signals:
+        await handle.signal("cancel", signal)
+    await asyncio.to_thread(system.start_worker)
+    await handle.result()
+    async with system.database() as database, database.portfolio() as session:
+        return (await session.execute(text("SELECT status, cancel_reason, cancel_requested_by FROM sync_run"))).one()
+
+
+async def test_a_reason_of_megabytes_is_cut(system: System) -> None:
+    row = await _signalled(system, {"reason": "x" * 1_900_000, "requested_by": "y" * 50_000})
+    assert row.status == RunStatus.CANCELLED
+    assert (len(row.cancel_reason), len(row.cancel_requested_by)) == (500, 500)
+
+
+async def test_a_signal_of_garbage_changes_nothing(system: System) -> None:
+    row = await _signalled(system, "garbage", {"run_id": 7}, {"reason": ["x"]}, {"reason": "meant"})
+    assert row.cancel_reason == "meant"

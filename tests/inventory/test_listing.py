@@ -1,0 +1,106 @@
+"""Whether pages lead to the end of a listing, and what a record may claim of it."""
+
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inventory.claims import Claims, Evidence, proven
+from inventory.error_codes import ErrorCode
+from inventory.listing import BEGINNING, ListedPage, is_listed_to_its_end, position_of
+from inventory.outcomes import CollectionResult, Outcome, RunStatus, run_status
+
+Tree = dict[int, list[int]]
+
+
+@st.composite
+def trees(draw: st.DrawFn) -> Tree:
+    """A listing: which pages each page links to. Page 0 is the first; each other is linked to by an earlier one."""
+    size = draw(st.integers(1, 12))
+    links: Tree = {number: [] for number in range(size)}
+    for number in range(1, size):
+        links[draw(st.integers(0, number - 1))].append(number)
+    return links
+
+
+def at(number: int, answer: int = 0) -> UUID:
+    return position_of(f"page {number}, by answer {answer}")
+
+
+def read(tree: Tree) -> list[ListedPage]:
+    beginning = ListedPage(BEGINNING, [at(0)], is_merged=True)
+    return [beginning, *(ListedPage(at(page), [at(one) for one in links], True) for page, links in tree.items())]
+
+
+@given(trees(), st.randoms())
+def test_pages_that_were_all_read_and_merged_are_a_listing_in_any_order(tree: Tree, random: object) -> None:
+    pages = read(tree)
+    random.shuffle(pages)  # type: ignore[attr-defined]
+    assert is_listed_to_its_end(pages)
+
+
+@given(trees(), st.data())
+def test_one_page_that_is_not_read_or_not_merged_is_a_gap(tree: Tree, data: st.DataObject) -> None:
+    pages = read(tree)
+    number = data.draw(st.integers(0, len(pages) - 1))
+    assert not is_listed_to_its_end(pages[:number] + pages[number + 1 :])
+    if number:
+        assert not is_listed_to_its_end(
+            [*pages[:number], pages[number]._replace(is_merged=False), *pages[number + 1 :]]
+        )
+
+
+@given(trees(), st.data())
+def test_a_page_whose_rows_were_lost_may_be_read_again_with_other_links(tree: Tree, data: st.DataObject) -> None:
+    pages = read(tree)
+    number = data.draw(st.integers(1, len(pages) - 1))
+    lost, again = (
+        pages[number]._replace(is_merged=False),
+        pages[number]._replace(opens=[position_of("of another time")]),
+    )
+    assert is_listed_to_its_end([*pages[:number], lost, again, *pages[number + 1 :]])
+
+
+@given(trees(), trees(), st.data())
+def test_a_listing_that_began_anew_ends_where_its_second_way_does(
+    first: Tree, second: Tree, data: st.DataObject
+) -> None:
+    given_up = read(first)[: data.draw(st.integers(1, len(first)))]
+    anew = [
+        ListedPage(at(page, 1) if page else at(0), [at(one, 1) for one in links], True)
+        for page, links in second.items()
+    ]
+    assert is_listed_to_its_end([*given_up, *anew])
+
+
+def test_pages_that_lead_in_a_circle_have_no_end() -> None:
+    circle = [ListedPage(at(0), [at(1)], True), ListedPage(at(1), [at(0)], True)]
+    assert not is_listed_to_its_end([ListedPage(BEGINNING, [at(0)], True), *circle])
+    assert not is_listed_to_its_end([])
+
+
+RESULTS = st.builds(
+    CollectionResult, outcome=st.sampled_from(list(Outcome)), error_code=st.none() | st.sampled_from(list(ErrorCode))
+)
+KEYS = st.sampled_from("abcd")
+
+
+@given(st.dictionaries(KEYS, RESULTS), st.sets(KEYS), st.sets(KEYS), st.sets(KEYS))
+def test_a_record_claims_no_more_than_was_seen(
+    told: dict[str, CollectionResult], listed: set[str], refused: set[str], undetailed: set[str]
+) -> None:
+    claims = proven(Claims(RunStatus.SUCCESS, [], told), "abcd", Evidence(listed, refused, undetailed))
+    for key, result in claims.collections.items():
+        assert result.outcome is not Outcome.COMPLETE or key in listed
+        assert result.outcome is not Outcome.SKIPPED or key in refused
+    if claims.status is RunStatus.SUCCESS:
+        assert set(claims.collections) == set("abcd")
+        assert not undetailed & {key for key, one in claims.collections.items() if one.outcome is Outcome.COMPLETE}
+
+
+@given(st.dictionaries(KEYS, RESULTS, min_size=1))
+def test_what_was_seen_stands_as_it_was_told(told: dict[str, CollectionResult]) -> None:
+    status = run_status(told.values())
+    evidence = Evidence(set(told), set(told), set())
+    claims = proven(Claims(status, [], told), sorted(told), evidence)
+    assert (claims.status, claims.collections) == (status, told)
