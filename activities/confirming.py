@@ -7,7 +7,7 @@ from datetime import timedelta
 from temporalio import activity
 
 from activities.failures import classified, told
-from activities.fetching import cursor_failure
+from activities.fetching import UNKNOWN_COLLECTION, cursor_failure
 from activities.heartbeats import beating
 from activities.messages import ActivityName, Confirmed, ConfirmMissing, ConfirmMissingResult, CursorFailure
 from activities.pacing import Pace
@@ -36,23 +36,39 @@ class ConfirmActivities:
 
     @activity.defn(name=ActivityName.CONFIRM_MISSING)
     async def confirm_missing(self, request: ConfirmMissing) -> ConfirmMissingResult:
-        """GETs the first unlisted items in one `$batch`: 200 makes an item seen, 404 confirms that it is missing."""
+        """GETs the first unlisted items in one `$batch`: 200 makes an item seen, 404 confirms that it is missing.
+
+        Collections that this worker's release does not know fail alone.
+        """
         async with classified(graph_patience=request.graph_patience), beating():
-            tenant = await self._tenants.configured(request.tenant_id)
+            known = [key for key in request.type_keys if key in self._catalog.collections]
+            confirmed = ConfirmMissingResult()
+            if known:
+                confirmed = await self._confirmed(request.model_copy(update={"type_keys": known}))
+            unknown = [key for key in request.type_keys if key not in known]
+            if not unknown or confirmed.paced is not None:
+                return confirmed
             async with self._database.tenant(request.tenant_id, read_only=True) as session:
-                items = await confirming.some_unlisted(session, request.run_id, request.type_keys, request.limit)
-            if not items:
-                return ConfirmMissingResult()
-            family = self._catalog.collections[items[0].type_key].throttle_family
-            async with self._graph.admission() as admission:
-                async with self._pace.turn(request.tenant_id, family) as wait:
-                    if wait:
-                        return ConfirmMissingResult(paced=wait)
-                    answers = await self._ask(tenant, request, items, admission)
-                failures = {item: self._failure(item, answer) for item, answer in answers.items()}
-                known = [failure for failure in failures.values() if failure is not None]
-                await self._pace.heed(request.tenant_id, family, known)
-                return await self._recorded(request, answers, failures)
+                left = await confirming.count_unlisted(session, request.run_id, unknown)
+            failed = {key: Confirmed(left=left.get(key, 0), failure=UNKNOWN_COLLECTION) for key in unknown}
+            return confirmed.model_copy(update={"collections": {**confirmed.collections, **failed}})
+
+    async def _confirmed(self, request: ConfirmMissing) -> ConfirmMissingResult:
+        tenant = await self._tenants.configured(request.tenant_id)
+        async with self._database.tenant(request.tenant_id, read_only=True) as session:
+            items = await confirming.some_unlisted(session, request.run_id, request.type_keys, request.limit)
+        if not items:
+            return ConfirmMissingResult()
+        family = self._catalog.collections[items[0].type_key].throttle_family
+        async with self._graph.admission() as admission:
+            async with self._pace.turn(request.tenant_id, family) as wait:
+                if wait:
+                    return ConfirmMissingResult(paced=wait)
+                answers = await self._ask(tenant, request, items, admission)
+            failures = {item: self._failure(item, answer) for item, answer in answers.items()}
+            known = [failure for failure in failures.values() if failure is not None]
+            await self._pace.heed(request.tenant_id, family, known)
+            return await self._recorded(request, answers, failures)
 
     async def _ask(
         self, tenant: TenantConfig, request: ConfirmMissing, items: Sequence[Unlisted], admission: Admission

@@ -11,7 +11,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.failures import classified, told
-from activities.fetching import cursor_failure
+from activities.fetching import UNKNOWN_COLLECTION, cursor_failure
 from activities.heartbeats import beating
 from activities.messages import (
     ActivityName,
@@ -83,19 +83,34 @@ class DetailActivities:
     async def fetch_details(self, request: FetchDetails) -> FetchDetailsResult:
         """Makes the next open calls in one `$batch` after another, and merges the items that each makes whole.
 
-        Ends early with what no further batch would mend, or that has to wait.
+        Ends early with what no further batch would mend, or that has to wait. Collections that this worker's release
+        does not know fail alone.
         """
         async with classified(graph_patience=request.graph_patience), beating():
-            tenant = await self._tenants.configured(request.tenant_id)
-            began = time.monotonic()
-            further = done = await self._fetch_batch(tenant, request)
-            for number in range(1, request.batches):
-                if not _goes_on(further) or time.monotonic() - began > BATCHES_SECONDS:
-                    break
-                token = uuid5(request.wave_token, str(number))
-                further = await self._fetch_batch(tenant, request.model_copy(update={"wave_token": token}))
-                done = _together(done, further)
-            return done
+            known = [share for share in request.shares if share.type_key in self._catalog.collections]
+            fetched = FetchDetailsResult()
+            if known:
+                fetched = await self._fetched(request.model_copy(update={"shares": known}))
+            unknown = [share for share in request.shares if share not in known]
+            if not unknown or fetched.paced is not None or fetched.too_large:
+                return fetched
+            shares = [Share(share.type_key, share.part, share.of) for share in unknown]
+            async with self._database.tenant(request.tenant_id, read_only=True) as session:
+                left = await details.left(session, request.run_id, shares)
+            failed = {key: DetailProgress(left=one.items, failure=UNKNOWN_COLLECTION) for key, one in left.items()}
+            return fetched.model_copy(update={"collections": {**fetched.collections, **failed}})
+
+    async def _fetched(self, request: FetchDetails) -> FetchDetailsResult:
+        tenant = await self._tenants.configured(request.tenant_id)
+        began = time.monotonic()
+        further = done = await self._fetch_batch(tenant, request)
+        for number in range(1, request.batches):
+            if not _goes_on(further) or time.monotonic() - began > BATCHES_SECONDS:
+                break
+            token = uuid5(request.wave_token, str(number))
+            further = await self._fetch_batch(tenant, request.model_copy(update={"wave_token": token}))
+            done = _together(done, further)
+        return done
 
     async def _fetch_batch(self, tenant: TenantConfig, request: FetchDetails) -> FetchDetailsResult:
         shares = [Share(share.type_key, share.part, share.of) for share in request.shares]

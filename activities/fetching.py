@@ -40,6 +40,10 @@ NAMED_INVALID = 10
 """How many bad objects one page names; it counts all of them."""
 
 
+UNKNOWN_COLLECTION = CursorFailure(code=ErrorCode.UNKNOWN_COLLECTION, retryable=True)
+"""A worker of another release, which knew the collection, planned the run: the next attempt may go to one."""
+
+
 class _Read(NamedTuple):
     page: PageResult
     observations: list[Observation]
@@ -65,27 +69,41 @@ class FetchActivities:
 
     @activity.defn(name=ActivityName.FETCH_PAGES)
     async def fetch_pages(self, request: FetchPages) -> FetchPagesResult:
-        """Reads the wave's pages in one `$batch`, stages their observations and answers counts and cursors."""
+        """Reads the wave's pages in one `$batch`, stages their observations and answers counts and cursors.
+
+        Pages of collections that this worker's release does not know fail alone.
+        """
         async with classified(graph_patience=request.graph_patience), beating():
-            tenant = await self._tenants.configured(request.tenant_id)
-            family = self._catalog.collections[request.cursors[0].type_key].throttle_family
-            async with self._graph.admission() as admission:
-                async with self._pace.turn(request.tenant_id, family) as wait:
-                    if wait:
-                        return FetchPagesResult(fetch_token=uuid4(), rows=0, requests=0, pages=[], paced=wait)
-                    try:
-                        answers = await self._ask(tenant, request, admission)
-                    except AnswerTooLargeError:
-                        if len(request.cursors) == 1:
-                            raise
-                        requests = len(request.cursors)
-                        return FetchPagesResult(
-                            fetch_token=uuid4(), rows=0, requests=requests, pages=[], too_large=True
-                        )
-                reads = await crunch(self._read, tenant, request, answers)
-                failures = [read.page.failure for read in reads if read.page.failure is not None]
-                await self._pace.heed(request.tenant_id, family, failures)
-                return await self._staged(request, reads)
+            known = [cursor for cursor in request.cursors if cursor.type_key in self._catalog.collections]
+            if len(known) == len(request.cursors):
+                return await self._fetched(request)
+            fetched = FetchPagesResult(fetch_token=uuid4(), rows=0, requests=0, pages=[])
+            if known:
+                fetched = await self._fetched(request.model_copy(update={"cursors": known}))
+            if fetched.paced is not None or fetched.too_large:
+                return fetched
+            unknown = [cursor.type_key for cursor in request.cursors if cursor not in known]
+            failed = [PageResult(type_key=key, was_read=False, failure=UNKNOWN_COLLECTION) for key in unknown]
+            return fetched.model_copy(update={"pages": [*fetched.pages, *failed]})
+
+    async def _fetched(self, request: FetchPages) -> FetchPagesResult:
+        tenant = await self._tenants.configured(request.tenant_id)
+        family = self._catalog.collections[request.cursors[0].type_key].throttle_family
+        async with self._graph.admission() as admission:
+            async with self._pace.turn(request.tenant_id, family) as wait:
+                if wait:
+                    return FetchPagesResult(fetch_token=uuid4(), rows=0, requests=0, pages=[], paced=wait)
+                try:
+                    answers = await self._ask(tenant, request, admission)
+                except AnswerTooLargeError:
+                    if len(request.cursors) == 1:
+                        raise
+                    requests = len(request.cursors)
+                    return FetchPagesResult(fetch_token=uuid4(), rows=0, requests=requests, pages=[], too_large=True)
+            reads = await crunch(self._read, tenant, request, answers)
+            failures = [read.page.failure for read in reads if read.page.failure is not None]
+            await self._pace.heed(request.tenant_id, family, failures)
+            return await self._staged(request, reads)
 
     async def _ask(
         self, tenant: TenantConfig, request: FetchPages, admission: Admission

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, ContextValue, Counts, RunStatus
 from inventory.patience import KnownFailure
-from inventory.portfolio import PortfolioCounts, TenantChoice
-from inventory.selection import Selection
+from inventory.portfolio import PortfolioCounts, RequestedTenants
+from inventory.selection import RequestedSelection
 
 
 class ActivityName(StrEnum):
@@ -48,7 +48,7 @@ class Run(Message):
     tenant_id: UUID
     run_id: UUID
     workflow_id: str
-    selection: Selection
+    selection: RequestedSelection
 
 
 class RunPolicy(Message):
@@ -477,8 +477,8 @@ class PortfolioRun(Message):
 
     portfolio_run_id: UUID
     workflow_id: str
-    selection: Selection
-    chosen: TenantChoice
+    selection: RequestedSelection
+    chosen: RequestedTenants
     schedule: str | None = None
 
 
