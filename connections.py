@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import text
@@ -21,6 +22,7 @@ from temporalio.client import (
     SchedulePolicy,
     ScheduleSpec,
     ScheduleUpdate,
+    ScheduleUpdateInput,
 )
 from temporalio.common import SearchAttributeIndexedValueType
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -28,6 +30,7 @@ from temporalio.envconfig import ClientConfig
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.holders import RETENTION_WORKFLOW, SWEEP_WORKFLOW, Kind, held
 from activities.messages import RetentionInput
 from configuration import ConfigurationError, environment
 from inventory.user_errors import UnavailableError
@@ -189,6 +192,7 @@ async def schedule_sweep(client: Client, task_queue: str, interval: timedelta) -
     await _keep_schedule(
         client,
         f"tenant-inventory-sweep/{task_queue}",
+        Kind(SWEEP_WORKFLOW, task_queue),
         _every(interval, action) if interval else None,
         otherwise="set SWEEP_INTERVAL_SECONDS=0 and start SweepWorkflow by other means",
     )
@@ -205,6 +209,7 @@ async def schedule_retention(client: Client, task_queue: str, interval: timedelt
     await _keep_schedule(
         client,
         f"tenant-inventory-retention/{task_queue}",
+        Kind(RETENTION_WORKFLOW, task_queue),
         _every(interval, action) if limits.limits_anything else None,
         otherwise="set VERSION_RETENTION_DAYS, VERSION_RETENTION_COUNT and RUN_RETENTION_DAYS to 0"
         " and run: python starter.py retention",
@@ -219,18 +224,31 @@ def _every(interval: timedelta, action: ScheduleActionStartWorkflow) -> Schedule
     )
 
 
-async def _keep_schedule(client: Client, schedule_id: str, schedule: Schedule | None, *, otherwise: str) -> None:
-    """Makes Temporal's schedule the given one, or takes it away. `otherwise`: what to do where it does not let us."""
+async def _keep_schedule(
+    client: Client, schedule_id: str, wanted: Kind, schedule: Schedule | None, *, otherwise: str
+) -> None:
+    """Makes Temporal's schedule the given one, or takes it away. `otherwise`: what to do where it does not let us.
+
+    Raises `UnreachableError` where the schedule is one of another kind, which stays as it is.
+    """
     handle = client.get_schedule_handle(schedule_id)
+
+    def changed(schedule: Schedule, there: ScheduleUpdateInput) -> ScheduleUpdate:
+        holder = Kind.scheduled_by(there.description.schedule)
+        if holder != wanted:
+            raise UnreachableError(held(f"schedule id {schedule_id}", client.namespace, holder, wanted))
+        return ScheduleUpdate(schedule)
+
     try:
         if schedule is None:
             with suppress(RPCError):
-                await handle.delete()
+                if Kind.scheduled_by((await handle.describe()).schedule) == wanted:
+                    await handle.delete()
             return
         try:
             await client.create_schedule(schedule_id, schedule)
         except ScheduleAlreadyRunningError:
-            await handle.update(lambda _: ScheduleUpdate(schedule))
+            await handle.update(partial(changed, schedule))
     except RPCError as error:
         if error.status not in _NOT_ALLOWED:
             raise refused(client, error) from None

@@ -38,29 +38,39 @@ class ConfirmActivities:
 
     @activity.defn(name=ActivityName.CONFIRM_MISSING)
     async def confirm_missing(self, request: ConfirmMissing) -> ConfirmMissingResult:
-        """GETs the first unlisted items in one `$batch`: 200 makes an item seen, 404 confirms that it is missing."""
+        """GETs the first unlisted items in one `$batch`: 200 makes an item seen, 404 confirms that it is missing.
+
+        Collections that this worker's release does not know fail alone.
+        """
         async with classified(graph_patience=request.graph_patience), beating():
             unknown = self._requested.unknown(request.type_keys, request.api_version)
-            strange = {type_key: Confirmed(left=1, failure=failure) for type_key, failure in unknown.items()}
-            request = request.model_copy(
-                update={"type_keys": [type_key for type_key in request.type_keys if type_key not in unknown]}
-            )
-            tenant = await self._tenants.configured(request.tenant_id)
+            known = [key for key in request.type_keys if key not in unknown]
+            confirmed = ConfirmMissingResult()
+            if known:
+                confirmed = await self._confirmed(request.model_copy(update={"type_keys": known}))
+            if not unknown or confirmed.paced is not None:
+                return confirmed
             async with self._database.tenant(request.tenant_id, read_only=True) as session:
-                items = await confirming.some_unlisted(session, request.run_id, request.type_keys, request.limit)
-            if not items:
-                return ConfirmMissingResult(collections=strange)
-            family = self._catalog.collections[items[0].type_key].throttle_family
-            async with self._graph.admission() as admission:
-                async with self._pace.turn(request.tenant_id, family) as wait:
-                    if wait:
-                        return ConfirmMissingResult(paced=wait)
-                    answers = await self._ask(tenant, request, items, admission)
-                failures = {item: self._failure(item, answer) for item, answer in answers.items()}
-                known = [failure for failure in failures.values() if failure is not None]
-                await self._pace.heed(request.tenant_id, family, known)
-                confirmed = await self._recorded(request, answers, failures)
-                return confirmed.model_copy(update={"collections": {**strange, **confirmed.collections}})
+                left = await confirming.count_unlisted(session, request.run_id, list(unknown))
+            failed = {key: Confirmed(left=left.get(key, 0), failure=failure) for key, failure in unknown.items()}
+            return confirmed.model_copy(update={"collections": {**confirmed.collections, **failed}})
+
+    async def _confirmed(self, request: ConfirmMissing) -> ConfirmMissingResult:
+        tenant = await self._tenants.configured(request.tenant_id)
+        async with self._database.tenant(request.tenant_id, read_only=True) as session:
+            items = await confirming.some_unlisted(session, request.run_id, request.type_keys, request.limit)
+        if not items:
+            return ConfirmMissingResult()
+        family = self._catalog.collections[items[0].type_key].throttle_family
+        async with self._graph.admission() as admission:
+            async with self._pace.turn(request.tenant_id, family) as wait:
+                if wait:
+                    return ConfirmMissingResult(paced=wait)
+                answers = await self._ask(tenant, request, items, admission)
+            failures = {item: self._failure(item, answer) for item, answer in answers.items()}
+            known = [failure for failure in failures.values() if failure is not None]
+            await self._pace.heed(request.tenant_id, family, known)
+            return await self._recorded(request, answers, failures)
 
     async def _ask(
         self, tenant: TenantConfig, request: ConfirmMissing, items: Sequence[Unlisted], admission: Admission

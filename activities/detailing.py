@@ -85,26 +85,35 @@ class DetailActivities:
     async def fetch_details(self, request: FetchDetails) -> FetchDetailsResult:
         """Makes the next open calls in one `$batch` after another, and merges the items that each makes whole.
 
-        Ends early with what no further batch would mend, or that has to wait.
+        Ends early with what no further batch would mend, or that has to wait. Collections that this worker's release
+        does not know fail alone.
         """
         async with classified(graph_patience=request.graph_patience), beating():
-            unknown = self._requested.unknown([share.type_key for share in request.shares], request.api_version)
-            strange = {type_key: DetailProgress(left=1, failure=failure) for type_key, failure in unknown.items()}
-            request = request.model_copy(
-                update={"shares": [share for share in request.shares if share.type_key not in unknown]}
-            )
-            if not request.shares:
-                return FetchDetailsResult(collections=strange)
-            tenant = await self._tenants.configured(request.tenant_id)
-            began = time.monotonic()
-            further = done = await self._fetch_batch(tenant, request)
-            for number in range(1, request.batches):
-                if not _goes_on(further) or time.monotonic() - began > BATCHES_SECONDS:
-                    break
-                token = uuid5(request.wave_token, str(number))
-                further = await self._fetch_batch(tenant, request.model_copy(update={"wave_token": token}))
-                done = _together(done, further)
-            return done.model_copy(update={"collections": {**strange, **done.collections}})
+            refused = self._requested.unknown([share.type_key for share in request.shares], request.api_version)
+            known = [share for share in request.shares if share.type_key not in refused]
+            fetched = FetchDetailsResult()
+            if known:
+                fetched = await self._fetched(request.model_copy(update={"shares": known}))
+            unknown = [share for share in request.shares if share not in known]
+            if not unknown or fetched.paced is not None or fetched.too_large:
+                return fetched
+            shares = [Share(share.type_key, share.part, share.of) for share in unknown]
+            async with self._database.tenant(request.tenant_id, read_only=True) as session:
+                left = await details.left(session, request.run_id, shares)
+            failed = {key: DetailProgress(left=one.items, failure=refused[key]) for key, one in left.items()}
+            return fetched.model_copy(update={"collections": {**fetched.collections, **failed}})
+
+    async def _fetched(self, request: FetchDetails) -> FetchDetailsResult:
+        tenant = await self._tenants.configured(request.tenant_id)
+        began = time.monotonic()
+        further = done = await self._fetch_batch(tenant, request)
+        for number in range(1, request.batches):
+            if not _goes_on(further) or time.monotonic() - began > BATCHES_SECONDS:
+                break
+            token = uuid5(request.wave_token, str(number))
+            further = await self._fetch_batch(tenant, request.model_copy(update={"wave_token": token}))
+            done = _together(done, further)
+        return done
 
     async def _fetch_batch(self, tenant: TenantConfig, request: FetchDetails) -> FetchDetailsResult:
         shares = [Share(share.type_key, share.part, share.of) for share in request.shares]

@@ -69,36 +69,43 @@ class FetchActivities:
 
     @activity.defn(name=ActivityName.FETCH_PAGES)
     async def fetch_pages(self, request: FetchPages) -> FetchPagesResult:
-        """Reads the wave's pages in one `$batch`, stages their observations and answers counts and cursors."""
+        """Reads the wave's pages in one `$batch`, stages their observations and answers counts and cursors.
+
+        Pages that the worker's release does not know, or that Graph has not shown to the run, fail alone.
+        """
         async with classified(graph_patience=request.graph_patience), beating():
-            asked = request
             refused = await self._requested.refused(
                 request.tenant_id, request.run_id, request.api_version, request.cursors
             )
-            request = request.model_copy(
-                update={"cursors": [cursor for cursor in asked.cursors if cursor.type_key not in refused]}
-            )
-            if not request.cursors:
-                return await self._staged(request, _refusals(refused))
-            tenant = await self._tenants.configured(request.tenant_id)
-            family = self._catalog.collections[request.cursors[0].type_key].throttle_family
-            async with self._graph.admission() as admission:
-                async with self._pace.turn(request.tenant_id, family) as wait:
-                    if wait:
-                        return FetchPagesResult(fetch_token=uuid4(), rows=0, requests=0, pages=[], paced=wait)
-                    try:
-                        answers = await self._ask(tenant, request, admission)
-                    except AnswerTooLargeError:
-                        if len(request.cursors) == 1:
-                            raise
-                        requests = len(request.cursors)
-                        return FetchPagesResult(
-                            fetch_token=uuid4(), rows=0, requests=requests, pages=[], too_large=True
-                        )
-                reads = await admission.crunch(self._read, tenant, request, answers)
-                failures = [read.page.failure for read in reads if read.page.failure is not None]
-                await self._pace.heed(request.tenant_id, family, failures)
-                return await self._staged(request, [*reads, *_refusals(refused)])
+            if not refused:
+                return await self._fetched(request)
+            fetched = FetchPagesResult(fetch_token=uuid4(), rows=0, requests=0, pages=[])
+            allowed = [cursor for cursor in request.cursors if cursor.type_key not in refused]
+            if allowed:
+                fetched = await self._fetched(request.model_copy(update={"cursors": allowed}))
+            if fetched.paced is not None or fetched.too_large:
+                return fetched
+            failed = [PageResult(type_key=key, was_read=False, failure=failure) for key, failure in refused.items()]
+            return fetched.model_copy(update={"pages": [*fetched.pages, *failed]})
+
+    async def _fetched(self, request: FetchPages) -> FetchPagesResult:
+        tenant = await self._tenants.configured(request.tenant_id)
+        family = self._catalog.collections[request.cursors[0].type_key].throttle_family
+        async with self._graph.admission() as admission:
+            async with self._pace.turn(request.tenant_id, family) as wait:
+                if wait:
+                    return FetchPagesResult(fetch_token=uuid4(), rows=0, requests=0, pages=[], paced=wait)
+                try:
+                    answers = await self._ask(tenant, request, admission)
+                except AnswerTooLargeError:
+                    if len(request.cursors) == 1:
+                        raise
+                    requests = len(request.cursors)
+                    return FetchPagesResult(fetch_token=uuid4(), rows=0, requests=requests, pages=[], too_large=True)
+            reads = await admission.crunch(self._read, tenant, request, answers)
+            failures = [read.page.failure for read in reads if read.page.failure is not None]
+            await self._pace.heed(request.tenant_id, family, failures)
+            return await self._staged(request, reads)
 
     async def _ask(
         self, tenant: TenantConfig, request: FetchPages, admission: Admission
@@ -195,14 +202,6 @@ class FetchActivities:
             observations,
             ReadPage(cursor.type_key, cursor.url, _links(page.next_link), len(observations)),
         )
-
-
-def _refusals(refused: Mapping[str, CursorFailure]) -> list[_Read]:
-    """The answers to cursors that Graph was not asked for."""
-    return [
-        _Read(PageResult(type_key=type_key, was_read=False, failure=failure), [])
-        for type_key, failure in refused.items()
-    ]
 
 
 def _links(next_link: str | None) -> list[str]:

@@ -14,8 +14,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, ContextValue, Counts, RunStatus
 from inventory.patience import KnownFailure
-from inventory.portfolio import PortfolioCounts, TenantChoice
-from inventory.selection import Selection
+from inventory.portfolio import PortfolioCounts, RequestedTenants
+from inventory.selection import RequestedSelection
 
 
 class ActivityName(StrEnum):
@@ -64,7 +64,7 @@ class Run(Message):
     tenant_id: UUID
     run_id: UUID
     workflow_id: WorkflowId
-    selection: Selection
+    selection: RequestedSelection
 
 
 class RunPolicy(Message):
@@ -495,8 +495,8 @@ class PortfolioRun(Message):
 
     portfolio_run_id: UUID
     workflow_id: WorkflowId
-    selection: Selection
-    chosen: TenantChoice
+    selection: RequestedSelection
+    chosen: RequestedTenants
     schedule: ShortText | None = None
 
 

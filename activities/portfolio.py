@@ -10,6 +10,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.failures import classified
 from activities.heartbeats import beating
+from activities.holders import SYNC_WORKFLOW, Kind
 from activities.messages import (
     ActivityName,
     FollowRuns,
@@ -27,6 +28,11 @@ from inventory.outcomes import RunStatus
 from inventory.portfolio import MOST_TENANTS
 from storage import portfolio
 from storage.database import Database
+from storage.runs import is_recorded
+
+
+class _HeldError(Exception):
+    """Another type of workflow, or one of another task queue, holds a workflow id."""
 
 
 class PortfolioActivities:
@@ -59,7 +65,8 @@ class PortfolioActivities:
     async def follow_runs(self, request: FollowRuns) -> FollowRunsResult:
         """How far these runs are: by their records, and by Temporal where those are still open.
 
-        A run whose workflow has ended without closing its record was abandoned; the sweep closes that record.
+        A run whose workflow has ended without closing its record was abandoned; the sweep closes that record. A
+        workflow id that something else holds is no run of ours: its end would say nothing about the tenant.
         """
         async with classified(), beating():
             ended = await self._ended(request.runs)
@@ -68,7 +75,12 @@ class PortfolioActivities:
             for index, run in enumerate(request.runs):
                 if run.run_id in ended:
                     continue
-                run_id, running = await self._described(run)
+                try:
+                    run_id, running = await self._described(run)
+                except _HeldError:
+                    held = run.model_copy(update={"joined": False})
+                    outcomes[index] = _outcome(held, None, RunStatus.FAILED, [ErrorCode.WORKFLOW_ID_HELD])
+                    continue
                 if running:
                     outcomes[index] = _outcome(run, run_id, RunStatus.RUNNING, [])
                 else:
@@ -85,7 +97,10 @@ class PortfolioActivities:
 
     @activity.defn(name=ActivityName.RECORD_PORTFOLIO)
     async def record_portfolio(self, request: RecordPortfolio) -> RecordPortfolioResult:
-        """Writes down each tenant's outcome, in a transaction of that tenant, and then how the portfolio run ended."""
+        """Writes down each tenant's outcome, in a transaction of that tenant, and then how the portfolio run ended.
+
+        A tenant that neither the tenants file nor the database knows gets no row: it counts, and no more.
+        """
         run_id = request.run.portfolio_run_id
         async with classified(), beating():
             async with self._database.no_tenant() as session:
@@ -94,8 +109,12 @@ class PortfolioActivities:
             codes: set[ErrorCode] = set()
             for one in request.outcomes:
                 outcome = portfolio.Outcome(one.run_id, one.status, one.joined, one.error_codes)
+                is_named = await self._tenants.name(one.tenant_id) is not None
                 async with self._database.tenant(one.tenant_id) as session:
-                    codes |= set(await portfolio.record_tenant(session, run_id, outcome))
+                    if is_named or await is_recorded(session):
+                        codes |= set(await portfolio.record_tenant(session, run_id, outcome))
+                    else:
+                        codes |= set(one.error_codes)
             if (ending := request.ending) is not None:
                 values = portfolio.Ending(
                     ending.status,
@@ -109,14 +128,21 @@ class PortfolioActivities:
             return RecordPortfolioResult(error_codes=sorted(codes))
 
     async def _ended(self, runs: Sequence[RunToFollow]) -> dict[UUID, tuple[RunStatus, list[ErrorCode]]]:
-        run_ids = [run.run_id for run in runs if run.run_id is not None]
-        if not run_ids:
+        """How those of the runs ended that have; a run that another tenant recorded is not this tenant's."""
+        tenant_of = {run.run_id: run.tenant_id for run in runs if run.run_id is not None}
+        if not tenant_of:
             return {}
         async with self._database.portfolio() as session:
-            return await portfolio.ended_runs(session, run_ids)
+            ended = await portfolio.ended_runs(session, list(tenant_of))
+        return {
+            run_id: (one.status, one.error_codes) for run_id, one in ended.items() if one.tenant_id == tenant_of[run_id]
+        }
 
     async def _described(self, run: RunToFollow) -> tuple[UUID | None, bool]:
-        """The run's id, and whether it is under way. Its workflow id may have passed on to a later run."""
+        """The run's id, and whether it is under way. Its workflow id may have passed on to a later run.
+
+        Raises `_HeldError` where the workflow id has never been the run's.
+        """
         try:
             description = await self._client.get_workflow_handle(run.workflow_id).describe()
         except RPCError as error:
@@ -126,6 +152,8 @@ class PortfolioActivities:
         latest = UUID(description.raw_info.first_run_id)
         if run.run_id not in (None, latest):
             return run.run_id, False
+        if Kind.of(description) != Kind(SYNC_WORKFLOW, activity.info().task_queue):
+            raise _HeldError
         return latest, description.status is WorkflowExecutionStatus.RUNNING
 
 

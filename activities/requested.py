@@ -22,7 +22,8 @@ class Requested:
 
     def unknown(self, type_keys: Iterable[str], api_version: str) -> dict[str, CursorFailure]:
         """The collections that this release does not read, or not from that version of Graph, each with its failure."""
-        failure = CursorFailure(code=ErrorCode.UNKNOWN_COLLECTION, retryable=False)
+        # A worker of another release, which knew the collection, planned the run: the next attempt may go to one.
+        failure = CursorFailure(code=ErrorCode.UNKNOWN_COLLECTION, retryable=True)
         return {type_key: failure for type_key in type_keys if not self._is_read_from(type_key, api_version)}
 
     async def refused(

@@ -70,9 +70,12 @@ class RunRecordActivities:
 
     @activity.defn(name=ActivityName.BEGIN_RUN)
     async def begin_run(self, run: Run) -> BeginRunResult:
-        """Records the run, and once it has a slot plans its collections in the selection's order."""
+        """Records the run, and once it has a slot plans its collections in the selection's order.
+
+        A tenant that neither the tenants file nor the database knows is refused before anything is written.
+        """
         async with classified(), beating():
-            identity = _identity(run, await self._tenants.name(run.tenant_id))
+            identity = _identity(run, await self._known_name(run.tenant_id))
             async with self._database.tenant(run.tenant_id) as session:
                 opening = await runs.open_run(session, identity, self._slots)
                 is_running = opening.state is runs.OpeningState.RUNNING
@@ -97,6 +100,20 @@ class RunRecordActivities:
                 unknown=[type_key for type_key in run.selection.type_keys if type_key not in known],
             )
 
+    async def _known_name(self, tenant_id: UUID) -> str | None:
+        """The tenant's name; None where the tenants file does not tell it and the database knows the tenant.
+
+        Raises `UnnamedTenantError`, or `TenantsFileError`, where the database does not know it either.
+        """
+        name = await self._tenants.name(tenant_id)
+        if name is None and not await self._is_recorded(tenant_id):
+            name = (await self._tenants.configured(tenant_id)).name
+        return name
+
+    async def _is_recorded(self, tenant_id: UUID) -> bool:
+        async with self._database.tenant(tenant_id, read_only=True) as session:
+            return await runs.is_recorded(session)
+
     @activity.defn(name=ActivityName.RENEW_LEASE)
     async def renew_lease(self, request: RenewLease) -> RenewLeaseResult:
         """Keeps the slot of a run that waits, or the place of a queued one and says whether its turn has come."""
@@ -111,9 +128,13 @@ class RunRecordActivities:
         """Closes the record, once: a later attempt answers what the first one wrote.
 
         Then the references of new versions are read, also of those that closing has made. It needs nothing but
-        PostgreSQL, and whatever fails is retried for as long as `policies.CLOSE` says.
+        PostgreSQL, and whatever fails is retried for as long as `policies.CLOSE` says. The run of a tenant that nobody
+        knows has been refused, and leaves no record.
         """
+        tenant_id = request.run.tenant_id
         async with classified(retries_everything=True), beating():
+            if await self._tenants.name(tenant_id) is None and not await self._is_recorded(tenant_id):
+                return FinishRunResult(status=request.status, counts=request.counts)
             ending = runs.Ending(
                 status=request.status,
                 counts=request.counts,
@@ -122,11 +143,13 @@ class RunRecordActivities:
                 cancel_requested_by=request.cancel_requested_by,
                 cancel_reason=request.cancel_reason,
             )
-            async with self._database.tenant(request.run.tenant_id) as session:
+            async with self._database.tenant(tenant_id) as session:
                 finished = await runs.finish_run(session, _identity(request.run, None), ending)
-                if finished.listed and (finished.counts.created or finished.counts.missing):
-                    await self._link_recreated(session, request.run.run_id, sorted(finished.listed))
-            await self._catch_up(request.run.tenant_id)
+                if finished.counts.created or finished.counts.missing:
+                    # Of what a later release has read, this one cannot tell how alike two documents are.
+                    listed = sorted(finished.listed & self._catalog.collections.keys())
+                    await self._link_recreated(session, request.run.run_id, listed)
+            await self._catch_up(tenant_id)
             return FinishRunResult(
                 status=finished.status, counts=finished.counts, error_codes=list(finished.error_codes)
             )

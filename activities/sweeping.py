@@ -8,6 +8,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.failures import classified
 from activities.heartbeats import beating
+from activities.holders import PORTFOLIO_WORKFLOW, SYNC_WORKFLOW
 from activities.messages import ActivityName, SweepResult
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
@@ -33,7 +34,7 @@ class SweepActivities:
                 expired = await runs.expired_runs(session, RUNS_AT_ONCE)
             closed = 0
             for run in expired:
-                if not await self._is_under_way(run.workflow_id, run.run_id):
+                if not await self._is_under_way(SYNC_WORKFLOW, run.workflow_id, run.run_id):
                     async with self._database.tenant(run.tenant_id) as session:
                         closed += await runs.close_abandoned(session, run.run_id)
             await self._sweep_portfolios()
@@ -44,19 +45,23 @@ class SweepActivities:
         async with self._database.portfolio() as session:
             found = await portfolio.open_portfolios(session, RUNS_AT_ONCE)
         for run in found:
-            if not await self._is_under_way(run.workflow_id, run.portfolio_run_id):
+            if not await self._is_under_way(PORTFOLIO_WORKFLOW, run.workflow_id, run.portfolio_run_id):
                 codes = [ErrorCode.RUN_ABANDONED]
                 async with self._database.no_tenant() as session:
                     ending = portfolio.Ending(RunStatus.FAILED, run.counts, codes)
                     await portfolio.close_portfolio(session, run.portfolio_run_id, ending)
 
-    async def _is_under_way(self, workflow_id: str, run_id: UUID) -> bool:
-        """Whether the run's workflow is under way. Its id may have passed on to a later run."""
+    async def _is_under_way(self, workflow_type: str, workflow_id: str, run_id: UUID) -> bool:
+        """Whether the run's workflow is under way. Its id may have passed on to a later run.
+
+        Its task queue may be another than this worker's: an operator who renames it loses no run.
+        """
         try:
             description = await self._client.get_workflow_handle(workflow_id).describe()
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return False
             raise
-        is_this_run = description.raw_info.first_run_id == str(run_id)
+        first_run_id = description.raw_info.first_run_id
+        is_this_run = first_run_id == str(run_id) and description.workflow_type == workflow_type
         return is_this_run and description.status is WorkflowExecutionStatus.RUNNING

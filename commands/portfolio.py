@@ -9,8 +9,8 @@ import typer
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
 
+from activities.holders import PORTFOLIO_WORKFLOW, Kind
 from commands import output, temporal
 from commands.asking import opened_database
 from commands.errors import EXIT_CODE_OF_STATUS, UsageError, errors_for_people
@@ -28,7 +28,6 @@ from commands.options import (
 )
 from commands.progress import PortfolioView
 from commands.queued_runs import LOOK_GAP_SECONDS, LOOKS, queued_portfolio_record, unrecorded_portfolio_runs
-from commands.temporal import requester
 from configuration import Settings, load_settings
 from connections import check_database, connect_temporal, connect_to_start, temporal_connect_config
 from graph.tenants import load_tenants
@@ -37,7 +36,7 @@ from inventory.visible_text import visible
 from storage import portfolio as records
 from storage.database import Database
 from workflows import search_attributes
-from workflows.messages import CancelRequest, PortfolioInput, PortfolioProgress, PortfolioResult, portfolio_workflow_id
+from workflows.messages import MOST_AT_ONCE, PortfolioInput, PortfolioProgress, PortfolioResult, portfolio_workflow_id
 from workflows.portfolio import PortfolioWorkflow
 
 portfolio = typer.Typer(no_args_is_help=True, help="One selection over many tenants.")
@@ -58,7 +57,7 @@ AtOnceOption = Annotated[
     typer.Option(
         "--at-once",
         min=1,
-        max=1000,
+        max=MOST_AT_ONCE,
         help="How many tenants at a time; else as the worker is configured.",
         show_default=False,
     ),
@@ -170,7 +169,10 @@ def _goes_on(run_id: UUID) -> str:
 
 
 async def _start(client: Client, task_queue: str, portfolio_input: PortfolioInput) -> tuple[UUID, Handle, bool]:
-    """Starts the portfolio run, or joins the one that is under way: its id, its handle, whether it was joined."""
+    """Starts the portfolio run, or joins the one that is under way: its id, its handle, whether it was joined.
+
+    Raises `UsageError` where something else holds the workflow id.
+    """
     selection, chosen = portfolio_input.selection, portfolio_input.chosen
     workflow_id = portfolio_workflow_id(selection, chosen)
     try:
@@ -184,6 +186,8 @@ async def _start(client: Client, task_queue: str, portfolio_input: PortfolioInpu
             static_summary=summary(portfolio_input),
         )
     except WorkflowAlreadyStartedError as running:
+        wanted = Kind(PORTFOLIO_WORKFLOW, task_queue)
+        await temporal.refuse_other_holder(client, workflow_id, running.run_id, wanted)
         run_id = running.first_run_id or running.run_id
         return UUID(run_id), temporal.handle_of(client, workflow_id, UUID(run_id)), True
     return UUID(handle.first_execution_run_id), handle, False
@@ -298,6 +302,8 @@ async def _followed(settings: Settings, run_id: str) -> PortfolioRecord:
     if record.status.ended:
         return record
     client = await connect_temporal(temporal_connect_config())
+    wanted = Kind(PORTFOLIO_WORKFLOW, settings.temporal_task_queue)
+    await temporal.refuse_other_holder(client, record.workflow_id, str(record.portfolio_run_id), wanted)
     handle = temporal.handle_of(client, record.workflow_id, record.portfolio_run_id)
     await _follow(client, settings, handle, record.portfolio_run_id)
     return await _one(settings, str(record.portfolio_run_id))
@@ -330,17 +336,13 @@ def portfolio_cancel(
 async def _cancel(settings: Settings, run_id: str, reason: str | None) -> PortfolioRecord:
     record = await _one(settings, run_id)
     client = await connect_temporal(temporal_connect_config())
-    handle = client.get_workflow_handle(record.workflow_id, first_execution_run_id=str(record.portfolio_run_id))
-    over = UsageError(f"portfolio run {record.portfolio_run_id} is over; python starter.py portfolio runs lists them")
+    wanted = Kind(PORTFOLIO_WORKFLOW, settings.temporal_task_queue)
     try:
-        if (await handle.describe()).raw_info.first_run_id != str(record.portfolio_run_id):
-            raise over
-        request = CancelRequest(reason=reason, requested_by=requester(), run_id=record.portfolio_run_id)
-        await handle.signal(PortfolioWorkflow.cancel, request)
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            raise over from None
-        raise
+        await temporal.request_cancel(client, record.workflow_id, record.portfolio_run_id, reason, wanted)
+    except LookupError:
+        raise UsageError(
+            f"portfolio run {record.portfolio_run_id} is over; python starter.py portfolio runs lists them"
+        ) from None
     return record
 
 

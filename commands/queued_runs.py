@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 from temporalio.client import Client, WorkflowExecution
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from commands.ids import IdRange
@@ -92,17 +93,21 @@ async def _queued(query: str, input_type: type[InputT], most: int) -> list[_Star
         async with asyncio.timeout(PATIENCE_SECONDS):
             client = await connect_temporal(temporal_connect_config())
             executions = [execution async for execution in client.list_workflows(query, limit=most)]
-            return await asyncio.gather(*(_started(client, execution, input_type) for execution in executions))
+            found = await asyncio.gather(*(_started(client, execution, input_type) for execution in executions))
+            return [started for started in found if started is not None]
     except (ConfigurationError, RPCError, TimeoutError, UnreachableError):
         return None
 
 
-async def _started(client: Client, execution: WorkflowExecution, input_type: type[InputT]) -> _Started[InputT]:
-    """The first event of a workflow tells with what it was started."""
+async def _started(client: Client, execution: WorkflowExecution, input_type: type[InputT]) -> _Started[InputT] | None:
+    """The first event of a workflow tells with what it was started; None where that is no input of ours."""
     events = client.get_workflow_handle(execution.id, run_id=execution.run_id).fetch_history_events(page_size=1)
     event = await anext(aiter(events))
     attributes = event.workflow_execution_started_event_attributes
-    (read,) = await client.data_converter.decode(attributes.input.payloads, [input_type])
+    try:
+        (read,) = await client.data_converter.decode(attributes.input.payloads, [input_type])
+    except (ApplicationError, RuntimeError, ValueError):
+        return None  # The workflow fails with it as soon as a worker takes it up.
     return _Started(UUID(attributes.first_execution_run_id), execution.id, read, event.event_time.ToDatetime(UTC))
 
 

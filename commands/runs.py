@@ -6,13 +6,15 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
-from temporalio.client import WorkflowQueryFailedError
-from temporalio.service import RPCError
+from temporalio.client import WorkflowFailureError, WorkflowQueryFailedError
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 
+from activities.holders import SYNC_WORKFLOW, Kind, held
 from commands import output
 from commands.asking import opened_database
 from commands.errors import EXIT_CODE_OF_STATUS, UsageError, errors_for_people
-from commands.following import ANSWER_SECONDS, Follower, leaving
+from commands.following import ANSWER_SECONDS, Follower, Handle, leaving
 from commands.ids import NAMED, IdRange, run_id_range, the_one
 from commands.options import (
     JsonOption,
@@ -24,10 +26,11 @@ from commands.options import (
 from commands.progress import RunView
 from commands.queued_runs import LOOK_GAP_SECONDS, LOOKS, unrecorded_runs
 from commands.run_report import print_run
-from commands.temporal import goes_on, handle_of
+from commands.temporal import goes_on, handle_of, now, refuse_other_holder
 from configuration import ConfigurationError, Settings, load_settings
 from connections import UnreachableError, connect_temporal, temporal_connect_config
-from inventory.outcomes import CollectionResult, Outcome
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import CollectionResult, Outcome, RunStatus
 from inventory.records import CollectionRecord, RunRecord
 from inventory.user_errors import UnavailableError
 from storage import queries
@@ -134,7 +137,7 @@ async def _one(settings: Settings, wanted: IdRange, value: str, names: TenantNam
             return record
         if follow:
             return await _follow(settings, database, record, names.of(record.tenant_id))
-        return await _live(record)
+        return await _live(record, Kind(SYNC_WORKFLOW, settings.temporal_task_queue))
 
 
 async def find_record(
@@ -171,27 +174,52 @@ def _whose(tenant_id: UUID | None) -> str:
 
 async def _follow(settings: Settings, database: Database, record: RunRecord, tenant_name: str) -> RunRecord:
     client = await connect_temporal(temporal_connect_config())
+    wanted = Kind(SYNC_WORKFLOW, settings.temporal_task_queue)
+    await refuse_other_holder(client, record.workflow_id, str(record.run_id), wanted)
+    handle = handle_of(client, record.workflow_id, record.run_id)
     with leaving(goes_on(record.run_id, tenant_name)):
         with RunView(tenant_name) as view:
             follower = Follower(
                 client, settings.temporal_task_queue, SyncProgress, view.show, view.say, watched=view.watched
             )
-            await follower.follow(handle_of(client, record.workflow_id, record.run_id))
-        return await ended_record(database, record.tenant_id, record.run_id)
+            await follower.follow(handle)
+        return await ended_record(database, record, handle)
 
 
-async def ended_record(database: Database, tenant_id: UUID, run_id: UUID) -> RunRecord:
-    """The record of a run whose workflow has ended. Raises `UnavailableError` where it has none."""
-    async with database.tenant(tenant_id, read_only=True) as session:
-        record = await queries.run_record(session, run_id)
-    if record is None:
-        raise UnavailableError(f"run {run_id} was ended in Temporal before a worker took it up; nothing was read")
-    return record
+async def ended_record(database: Database, latest: RunRecord, handle: Handle) -> RunRecord:
+    """The record of a run whose workflow has ended; `latest` is what was known of it before.
+
+    A run that the worker refused to record, since nobody knows its tenant, has failed with the workflow's error code.
+    Raises `UnavailableError` where there is neither a record nor a code.
+    """
+    async with database.tenant(latest.tenant_id, read_only=True) as session:
+        record = await queries.run_record(session, latest.run_id)
+    if record is not None:
+        return record
+    if (code := await _failed_with(handle)) is None:
+        raise UnavailableError(
+            f"run {latest.run_id} was ended in Temporal before a worker took it up; nothing was read"
+        )
+    return latest.model_copy(update={"status": RunStatus.FAILED, "finished_at": now(), "error_codes": [code]})
 
 
-async def _live(record: RunRecord) -> RunRecord:
+async def _failed_with(handle: Handle) -> ErrorCode | None:
+    """The code that an ended workflow has failed with; None where it ended in any other way, or is gone."""
+    try:
+        await handle.result()
+    except WorkflowFailureError as error:
+        cause = error.cause
+        if isinstance(cause, ApplicationError) and cause.type in set(ErrorCode):
+            return ErrorCode(cause.type)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+    return None
+
+
+async def _live(record: RunRecord, wanted: Kind) -> RunRecord:
     """The record with the counts and collections that the running workflow tells; says where they come from."""
-    told = await _told(record)
+    told = await _told(record, wanted)
     if isinstance(told, str):
         output.stderr.print(f"{told}: the counts are of what has been merged so far", style="dim", markup=False)
         return record
@@ -200,14 +228,17 @@ async def _live(record: RunRecord) -> RunRecord:
     return record.model_copy(update={"counts": told.counts, "collections": collections or record.collections})
 
 
-async def _told(record: RunRecord) -> SyncProgress | str:
+async def _told(record: RunRecord, wanted: Kind) -> SyncProgress | str:
     """What the workflow tells; else why it does not."""
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             client = await connect_temporal(temporal_connect_config())
             handle = handle_of(client, record.workflow_id, record.run_id)
-            if (await handle.describe()).raw_info.first_run_id != str(record.run_id):
+            description = await handle.describe()
+            if description.raw_info.first_run_id != str(record.run_id):
                 return "the workflow has ended"
+            if (holder := Kind.of(description)) != wanted:
+                return held(f"workflow id {record.workflow_id}", client.namespace, holder, wanted)
             progress: SyncProgress = await handle.query("progress", result_type=SyncProgress)
     except (ConfigurationError, UnreachableError):
         return "Temporal does not answer"

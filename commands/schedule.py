@@ -25,8 +25,10 @@ from temporalio.client import (
     ScheduleUpdate,
     ScheduleUpdateInput,
 )
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.holders import PORTFOLIO_WORKFLOW, Kind, held
 from commands import output
 from commands.durations import duration_of, in_short
 from commands.errors import UsageError, errors_for_people
@@ -41,6 +43,7 @@ from commands.portfolio import (
 )
 from configuration import load_settings
 from connections import connect_temporal, connect_to_start, temporal_connect_config
+from inventory.visible_text import visible
 from workflows import search_attributes
 from workflows.messages import PortfolioInput, portfolio_workflow_id
 from workflows.portfolio import PortfolioWorkflow
@@ -139,7 +142,7 @@ def set_schedule(
             try:
                 await client.create_schedule(handle.id, wanted)
             except ScheduleAlreadyRunningError:
-                await handle.update(lambda there: _changed(there, wanted, note))
+                await handle.update(lambda there: _changed(client, there, wanted, note))
                 return False
             return True
 
@@ -150,11 +153,21 @@ def set_schedule(
             output.stdout.print(f"schedule {name} is {'set' if created else 'changed'}: {summary(portfolio_input)}")
 
 
-def _changed(there: ScheduleUpdateInput, wanted: Schedule, note: str | None) -> ScheduleUpdate:
-    """The wanted schedule, paused if the one that is there is; its note stays unless there is a new one."""
+def _changed(client: Client, there: ScheduleUpdateInput, wanted: Schedule, note: str | None) -> ScheduleUpdate:
+    """The wanted schedule, paused if the one that is there is; its note stays unless there is a new one.
+
+    Raises `UsageError` where the one that is there is not ours.
+    """
+    _refuse_other(client, there.description)
     state = there.description.schedule.state
     wanted.state = ScheduleState(note=state.note if note is None else note, paused=state.paused)
     return ScheduleUpdate(wanted)
+
+
+def _refuse_other(client: Client, there: ScheduleDescription) -> None:
+    wanted = Kind(PORTFOLIO_WORKFLOW, load_settings().temporal_task_queue)
+    if (holder := Kind.scheduled_by(there.schedule)) != wanted:
+        raise UsageError(held(f"schedule id {there.id}", client.namespace, holder, wanted))
 
 
 @schedule.command("list")
@@ -170,7 +183,9 @@ def list_schedules(as_json: JsonOption = False) -> None:
         async def rows(client: Client) -> list[ScheduleRow]:
             ids = [one.id async for one in await client.list_schedules() if one.id.startswith(prefix)]
             described = [await _described(client, schedule_id) for schedule_id in sorted(ids)]
-            return [await _row(one, prefix) for one in described if one is not None]
+            return [
+                row for one in described if one is not None and (row := await _row(client, one, prefix)) is not None
+            ]
 
         found = _with_client(rows)
         if as_json:
@@ -206,11 +221,19 @@ async def _described(client: Client, schedule_id: str) -> ScheduleDescription | 
         raise
 
 
-async def _row(one: ScheduleDescription, prefix: str) -> ScheduleRow:
+async def _row(client: Client, one: ScheduleDescription, prefix: str) -> ScheduleRow | None:
+    """What is said of a schedule; None where it is not ours, which is said on stderr."""
     action, info, spec = one.schedule.action, one.info, one.schedule.spec
-    if not isinstance(action, ScheduleActionStartWorkflow):
-        raise TypeError("a schedule of ours starts a workflow")
-    (payload,) = await one.data_converter.decode(action.args, [PortfolioInput])
+    try:
+        _refuse_other(client, one)
+        args = action.args if isinstance(action, ScheduleActionStartWorkflow) else []
+        (payload,) = await one.data_converter.decode(args, [PortfolioInput])
+    except UsageError as error:
+        output.stderr.print(f"left out: {visible(str(error))}", style="dim", markup=False)
+        return None
+    except (ApplicationError, RuntimeError, ValueError):
+        output.stderr.print(f"left out: schedule {visible(one.id)}: its input is not valid", style="dim", markup=False)
+        return None
     portfolio_input: PortfolioInput = payload
     return ScheduleRow(
         name=one.id.removeprefix(prefix),
@@ -271,8 +294,10 @@ def _tell(name: str, done: str, tell: Callable[[ScheduleHandle], Awaitable[None]
         schedule_id = _schedule_id(load_settings().temporal_task_queue, _valid(name))
 
         async def told(client: Client) -> None:
+            handle = client.get_schedule_handle(schedule_id)
             try:
-                await tell(client.get_schedule_handle(schedule_id))
+                _refuse_other(client, await handle.describe())
+                await tell(handle)
             except RPCError as error:
                 if error.status is RPCStatusCode.NOT_FOUND:
                     raise UsageError(

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import typer
 
+from activities.holders import SYNC_WORKFLOW, Kind
 from commands import output, temporal
 from commands.asking import opened_database
 from commands.errors import EXIT_CODE_OF_STATUS, UsageError, errors_for_people
@@ -94,11 +95,12 @@ async def sync_tenant(
                 if wait:
                     follower = Follower(client, task_queue, SyncProgress, view.show, view.say, watched=view.watched)
                     await follower.follow(run.handle)
+            queued = queued_record(run.run_id, run.workflow_id, tenant_id, selection, temporal.now())
             if wait:
-                return await ended_record(database, tenant_id, run.run_id)
+                return await ended_record(database, queued, run.handle)
             async with database.tenant(tenant_id, read_only=True) as session:
                 record = await queries.run_record(session, run.run_id)
-            return record or queued_record(run.run_id, run.workflow_id, tenant_id, selection, temporal.now())
+            return record or queued
 
 
 def cancel(
@@ -138,7 +140,8 @@ async def _cancel(
         workflow_id, run_id = await _named(settings, tenant_id, run or "")
     client = await connect_temporal(temporal_connect_config())
     try:
-        await temporal.request_cancel(client, workflow_id, run_id, reason)
+        wanted = Kind(SYNC_WORKFLOW, settings.temporal_task_queue)
+        await temporal.request_cancel(client, workflow_id, run_id, reason, wanted)
     except LookupError as error:
         raise UsageError(f"{error}; python starter.py runs lists runs and their status") from None
     return workflow_id, run_id

@@ -7,11 +7,13 @@ from shlex import quote
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.holders import SYNC_WORKFLOW, Kind, held
+from commands.errors import UsageError
 from inventory.selection import Selection
 from workflows import search_attributes
 from workflows.messages import CancelRequest, SyncInput, SyncResult, sync_workflow_id
@@ -30,7 +32,10 @@ class StartedRun(NamedTuple):
 async def start_sync(
     client: Client, task_queue: str, tenant_id: UUID, tenant_name: str, selection: Selection, *, deep: bool = False
 ) -> StartedRun:
-    """Starts the run of a selection, or joins the one that is under way: the workflow id is the lock."""
+    """Starts the run of a selection, or joins the one that is under way: the workflow id is the lock.
+
+    Raises `UsageError` where something else holds the workflow id.
+    """
     workflow_id = sync_workflow_id(tenant_id, selection)
     try:
         handle = await client.start_workflow(
@@ -43,6 +48,7 @@ async def start_sync(
             static_summary=f"sync {len(selection.type_keys)} collections of {tenant_name}",
         )
     except WorkflowAlreadyStartedError as running:
+        await refuse_other_holder(client, workflow_id, running.run_id, Kind(SYNC_WORKFLOW, task_queue))
         run_id = running.first_run_id or running.run_id
         return StartedRun(UUID(run_id), workflow_id, joined=True, handle=handle_of(client, workflow_id, UUID(run_id)))
     return StartedRun(UUID(handle.first_execution_run_id), workflow_id, joined=False, handle=handle)
@@ -51,6 +57,26 @@ async def start_sync(
 def handle_of(client: Client, workflow_id: str, run_id: UUID) -> WorkflowHandle[Any, Any]:
     """The handle of a run or portfolio run: its result is that of this run, never that of a later one."""
     return WorkflowHandle(client, workflow_id, result_run_id=str(run_id), first_execution_run_id=str(run_id))
+
+
+async def refuse_other_holder(client: Client, workflow_id: str, run_id: str | None, wanted: Kind) -> None:
+    """Raises `UsageError` unless the workflow is of the wanted kind; one that Temporal no longer has is nobody's.
+
+    `run_id` is an execution of it; None means the latest one.
+    """
+    try:
+        description = await client.get_workflow_handle(workflow_id, run_id=run_id).describe()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return
+        raise
+    _refuse_other(client, description, wanted)
+
+
+def _refuse_other(client: Client, description: WorkflowExecutionDescription, wanted: Kind) -> None:
+    holder = Kind.of(description)
+    if holder != wanted:
+        raise UsageError(held(f"workflow id {description.id}", client.namespace, holder, wanted))
 
 
 def goes_on(run_id: UUID, tenant_name: str) -> str:
@@ -62,14 +88,23 @@ def goes_on(run_id: UUID, tenant_name: str) -> str:
     )
 
 
-async def request_cancel(client: Client, workflow_id: str, run_id: UUID | None, reason: str | None) -> None:
-    """Signals a run to cancel. Raises `LookupError` where no such run is under way."""
-    handle = client.get_workflow_handle(workflow_id, first_execution_run_id=str(run_id) if run_id else None)
+async def request_cancel(
+    client: Client, workflow_id: str, run_id: UUID | None, reason: str | None, wanted: Kind
+) -> None:
+    """Signals a run or portfolio run to cancel.
+
+    Raises `LookupError` where no such run is under way, and `UsageError` where something else holds its workflow id.
+    """
+    handle = client.get_workflow_handle(workflow_id)
     request = CancelRequest(reason=reason, requested_by=requester(), run_id=run_id)
     try:
-        if run_id is not None and (await handle.describe()).raw_info.first_run_id != str(run_id):
+        description = await handle.describe()
+        if description.status is not WorkflowExecutionStatus.RUNNING:
+            raise LookupError("no such run is under way")
+        _refuse_other(client, description, wanted)
+        if run_id is not None and description.raw_info.first_run_id != str(run_id):
             raise LookupError("the run has ended; a newer one of the same selection is under way")
-        await handle.signal(SyncWorkflow.cancel, request)
+        await handle.signal("cancel", request)
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             raise LookupError("no such run is under way") from None

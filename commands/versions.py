@@ -265,7 +265,8 @@ async def _compare(
     if older is None and after.version == 1:
         return None
     before, document_before = await _kept(session, history, after.version - 1 if older is None else older)
-    ordered = load_catalog().collections[type_key].ordered
+    collection = load_catalog().collections.get(type_key)
+    ordered = collection.ordered if collection is not None else frozenset()
     found = differences(_object(document_before), _object(document_after), ordered=ordered)
     return _Compared(before, after, found)
 

@@ -28,6 +28,7 @@ class ErrorCode(StrEnum):
     UNKNOWN_COLLECTION = "unknown_collection"
     LISTING_UNPROVEN = "listing_unproven"
     CONCURRENCY_LIMIT = "concurrency_limit"
+    WORKFLOW_ID_HELD = "workflow_id_held"
     RUN_ABANDONED = "run_abandoned"
     CANCELLED = "cancelled"
     UNEXPECTED_ERROR = "unexpected_error"
@@ -116,6 +117,10 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
     ErrorCode.CONCURRENCY_LIMIT: Explanation(
         "No run slot came free while it was worth waiting.",
         "Run again later, or raise the limits on runs per tenant and overall.",
+    ),
+    ErrorCode.WORKFLOW_ID_HELD: Explanation(
+        "The run was not started: a workflow of another type or task queue holds its workflow id.",
+        "`sync` names that workflow. End it, or give this deployment a namespace of its own.",
     ),
     ErrorCode.RUN_ABANDONED: Explanation(
         "The run died without a word: its workflow was terminated, or its lease expired with no worker left.",

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from uuid import UUID
 
 import rfc8785
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, computed_field, model_validator
 
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
@@ -18,6 +18,10 @@ Tag = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
 MOST_TENANTS = 10_000
 """Of one portfolio run: their ids travel through Temporal in one message of 400 KB."""
+
+
+MOST_TAGS = 1000
+"""Of one choice of tenants."""
 
 
 def _sorted_unique(value: object) -> object:
@@ -33,8 +37,8 @@ class TenantChoice(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     everyone: bool = False
-    tenant_ids: Annotated[tuple[UUID, ...], Field(max_length=MOST_TENANTS), BeforeValidator(_sorted_unique)] = ()
-    tags: Annotated[tuple[Tag, ...], Field(max_length=MOST_TENANTS), BeforeValidator(_sorted_unique)] = ()
+    tenant_ids: Annotated[tuple[UUID, ...], BeforeValidator(_sorted_unique)] = ()
+    tags: Annotated[tuple[Tag, ...], BeforeValidator(_sorted_unique)] = ()
 
     @model_validator(mode="after")
     def _either_all_or_some(self) -> Self:
@@ -58,6 +62,16 @@ class TenantChoice(BaseModel):
         count = len(self.tenant_ids)
         named = [f"{count} tenant{'s' if count > 1 else ''}"] if count else []
         return ", ".join([*named, *(f"tag {tag}" for tag in self.tags)])
+
+
+def _bounded(choice: TenantChoice) -> TenantChoice:
+    if len(choice.tenant_ids) > MOST_TENANTS or len(choice.tags) > MOST_TAGS:
+        raise ValueError(f"a portfolio run takes at most {MOST_TENANTS} tenants and {MOST_TAGS} tags by name")
+    return choice
+
+
+RequestedTenants = Annotated[TenantChoice, AfterValidator(_bounded)]
+"""A choice that comes in a message. Records hold whatever has been recorded."""
 
 
 def portfolio_hash(selection: Selection, tenants: TenantChoice) -> str:

@@ -10,19 +10,19 @@ from difflib import get_close_matches
 from typing import Annotated
 
 import rfc8785
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from inventory.user_errors import UserError
 
 TypeKey = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9._]{0,99}$")]
 OptionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-OptionText = Annotated[str, Field(max_length=200)]
-OptionValue = bool | int | OptionText
+OptionValue = bool | int | str
 
 MOST_TYPE_KEYS = 1000
-"""Some times as many as the catalog has; a run writes a row for each."""
+"""Of one selection that a run may be started with: five times the catalog, so that it may grow."""
 
-MOST_OPTIONS = 100
+MOST_BYTES = 128 * 1024
+"""Of its canonical JSON: room for so many of the longest type keys."""
 
 
 def _sorted_unique(value: object) -> object:
@@ -40,17 +40,8 @@ class Selection(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    type_keys: Annotated[
-        tuple[TypeKey, ...], Field(min_length=1, max_length=MOST_TYPE_KEYS), BeforeValidator(_sorted_unique)
-    ]
-    options: Annotated[
-        dict[
-            OptionName,
-            OptionValue
-            | Annotated[tuple[OptionText, ...], Field(max_length=MOST_OPTIONS), BeforeValidator(_sorted_unique)],
-        ],
-        Field(max_length=MOST_OPTIONS),
-    ] = {}
+    type_keys: Annotated[tuple[TypeKey, ...], Field(min_length=1), BeforeValidator(_sorted_unique)]
+    options: dict[OptionName, OptionValue | Annotated[tuple[str, ...], BeforeValidator(_sorted_unique)]] = {}
 
     def canonical_json(self) -> bytes:
         """The RFC 8785 form that the hash is taken of."""
@@ -60,6 +51,20 @@ class Selection(BaseModel):
     def hash(self) -> str:
         """The selection hash: 64 lower-case hexadecimal digits."""
         return hashlib.sha256(self.canonical_json()).hexdigest()
+
+
+def _bounded(selection: Selection) -> Selection:
+    if len(selection.type_keys) > MOST_TYPE_KEYS:
+        raise ValueError(
+            f"{len(selection.type_keys)} type keys are more than one selection may have ({MOST_TYPE_KEYS})"
+        )
+    if (size_bytes := len(selection.canonical_json())) > MOST_BYTES:
+        raise ValueError(f"a selection of {size_bytes} bytes is larger than one may be ({MOST_BYTES})")
+    return selection
+
+
+RequestedSelection = Annotated[Selection, AfterValidator(_bounded)]
+"""A selection that comes in a message. Records hold whatever has been recorded."""
 
 
 def select(type_keys: Collection[str], *, known: Collection[str]) -> Selection:

@@ -107,7 +107,8 @@ FROM portfolio_run_tenant WHERE portfolio_run_id = :id ORDER BY tenant_id
 """)
 
 _ENDED_RUNS = text("""
-SELECT run_id, status, error_codes FROM sync_run WHERE run_id = ANY (:run_ids) AND finished_at IS NOT NULL
+SELECT tenant_id, run_id, status, error_codes FROM sync_run
+WHERE run_id = ANY (:run_ids) AND finished_at IS NOT NULL
 """)
 
 
@@ -181,10 +182,21 @@ async def open_portfolios(session: AsyncSession, limit: int) -> list[OpenPortfol
     ]
 
 
-async def ended_runs(session: AsyncSession, run_ids: Sequence[UUID]) -> dict[UUID, tuple[RunStatus, list[ErrorCode]]]:
-    """Of these runs of any tenants, those that have ended: how, and with which error codes; in a portfolio session."""
+class EndedRun(NamedTuple):
+    """How a run has ended."""
+
+    tenant_id: UUID
+    status: RunStatus
+    error_codes: list[ErrorCode]
+
+
+async def ended_runs(session: AsyncSession, run_ids: Sequence[UUID]) -> dict[UUID, EndedRun]:
+    """Of these runs of any tenants, those that have ended, by run id; in a portfolio session."""
     rows = await session.execute(_ENDED_RUNS, {"run_ids": list(run_ids)})
-    return {row.run_id: (RunStatus(row.status), [ErrorCode(code) for code in row.error_codes]) for row in rows}
+    return {
+        row.run_id: EndedRun(row.tenant_id, RunStatus(row.status), [ErrorCode(code) for code in row.error_codes])
+        for row in rows
+    }
 
 
 async def portfolio_record(session: AsyncSession, portfolio_run_id: UUID) -> PortfolioRecord | None:

@@ -76,6 +76,8 @@ _TENANT = text(
 
 _UNNAMED_TENANT = text("INSERT INTO tenant (name) VALUES (CAST(current_tenant() AS text)) ON CONFLICT DO NOTHING")
 
+_IS_RECORDED = text("SELECT EXISTS (SELECT FROM tenant)")
+
 _CLOSE_ABANDONED = f"""
 WITH closed AS (
     UPDATE sync_run
@@ -149,6 +151,12 @@ UPDATE sync_run SET lease_expires_at = clock_timestamp() + :lease
 WHERE run_id = :run_id AND finished_at IS NULL
 RETURNING started_at
 """)
+
+
+async def is_recorded(session: AsyncSession) -> bool:
+    """Whether the database knows the session's tenant."""
+    recorded: bool = (await session.execute(_IS_RECORDED)).scalar_one()
+    return recorded
 
 
 async def open_run(session: AsyncSession, run: RunIdentity, slots: Slots) -> Opening:

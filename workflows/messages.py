@@ -1,16 +1,42 @@
 """What a SyncWorkflow and a PortfolioWorkflow take, answer and can be told."""
 
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationError, model_validator
+from temporalio.exceptions import ApplicationError
 
 from activities.messages import Message, RunToFollow, ShortText, TenantOutcome
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, Counts, RunStatus
-from inventory.portfolio import PortfolioCounts, TenantChoice, portfolio_hash
-from inventory.selection import Selection
+from inventory.portfolio import PortfolioCounts, RequestedTenants, TenantChoice, portfolio_hash
+from inventory.selection import RequestedSelection, Selection
 from workflows.frontier import Frontier
 from workflows.queue import QueuePlace
+
+MOST_SHOWN = 200
+"""Characters of what is wrong with an input: it may quote the input."""
+
+
+class StartInput(Message):
+    """What a workflow is started with. One that is not valid fails the workflow, with a reason.
+
+    Without that each of its workflow tasks would fail, for ever, and whoever joined it would wait as long.
+    """
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _fails_the_workflow(cls, given: Any, validated: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return validated(given)
+        except ValidationError as error:
+            problem = error.errors(include_input=False, include_url=False)[0]
+            where = ".".join(str(part) for part in problem["loc"])[:MOST_SHOWN]
+            raise ApplicationError(
+                f"{cls.__name__}: {where}: {problem['msg'][:MOST_SHOWN]}",
+                type=ErrorCode.UNEXPECTED_ERROR,
+                non_retryable=True,
+            ) from None
 
 
 def sync_workflow_id(tenant_id: UUID, selection: Selection) -> str:
@@ -18,7 +44,7 @@ def sync_workflow_id(tenant_id: UUID, selection: Selection) -> str:
     return f"sync/{tenant_id}/{selection.hash()}"
 
 
-class SyncInput(Message):
+class SyncInput(StartInput):
     """A selection of one tenant; `frontier` is how far the run has come, where it continues as new.
 
     With `deep` the details of all items are read, also of those whose list document is unchanged. `place` is the run's
@@ -26,7 +52,7 @@ class SyncInput(Message):
     """
 
     tenant_id: UUID
-    selection: Selection
+    selection: RequestedSelection
     deep: bool = False
     frontier: Frontier | None = None
     place: QueuePlace | None = None
@@ -71,6 +97,10 @@ def portfolio_workflow_id(selection: Selection, chosen: TenantChoice) -> str:
     return f"portfolio/{portfolio_hash(selection, chosen)}"
 
 
+MOST_AT_ONCE = 1000
+"""Tenants that a portfolio run may sync at a time."""
+
+
 class PortfolioState(BaseModel):
     """How far a portfolio run has come: all that it carries where it continues as new."""
 
@@ -85,17 +115,17 @@ class PortfolioState(BaseModel):
     at_once: int = 1
 
 
-class PortfolioInput(Message):
+class PortfolioInput(StartInput):
     """A selection over the chosen tenants; `state` is how far it has come, where it continues as new.
 
     `at_once` tenants are synced at a time, or as many as the worker's configuration says. `schedule` names the
     schedule that starts it.
     """
 
-    selection: Selection
-    chosen: TenantChoice
+    selection: RequestedSelection
+    chosen: RequestedTenants
     deep: bool = False
-    at_once: int | None = None
+    at_once: Annotated[int, Field(ge=1, le=MOST_AT_ONCE)] | None = None
     schedule: ShortText | None = None
     state: PortfolioState | None = None
 

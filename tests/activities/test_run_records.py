@@ -2,23 +2,28 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
+from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities import run_records
-from activities.messages import FinishRun, Run, RunPolicy
+from activities.messages import FinishRun, PortfolioRun, RecordPortfolio, Run, RunPolicy, TenantOutcome
 from activities.observing import Observers, Secrecy
+from activities.portfolio import PortfolioActivities
 from activities.run_records import RunLimits, RunRecordActivities
 from activities.tenants import TenantsFile
 from graph.catalog import load_catalog
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
+from inventory.portfolio import TenantChoice
 from inventory.records import RunRecord
 from inventory.selection import Selection
-from storage import listed_pages, queries, references
+from storage import listed_pages, portfolio, queries, references
 from storage.database import Database
 
 TENANT = UUID(int=7)
@@ -61,12 +66,34 @@ async def tenant_name(database: Database) -> str:
         return str((await session.execute(text("SELECT name FROM tenant"))).scalar_one())
 
 
+async def read_before(database: Database) -> None:
+    """The tenant has been read at some time, under a name that nobody knows any more."""
+    async with database.tenant(TENANT) as session:
+        await session.execute(text("INSERT INTO tenant (name) VALUES (CAST(current_tenant() AS text))"))
+
+
+def written(path: Path, tenant_id: UUID = TENANT) -> Path:
+    path.write_text(f'[[tenant]]\nid = "{tenant_id}"\nname = "Contoso"\nmanaged_identity = true\n')
+    return path
+
+
+async def rows(database: Database) -> dict[str, int]:
+    """How many rows of any tenant there are, by table; those without any are left out."""
+    async with database.portfolio() as session:
+        counts = {
+            table: (await session.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one()
+            for table in ("tenant", "sync_run", "sync_run_collection", "portfolio_run_tenant")
+        }
+    return {table: count for table, count in counts.items() if count}
+
+
 async def test_a_record_needs_no_tenants_file(database: Database, tmp_path: Path) -> None:
+    await read_before(database)
     path = tmp_path / "tenants.toml"
     records, environment, run = activities(database, path), ActivityEnvironment(), new_run("groups")
     assert (await environment.run(records.begin_run, run)).opening == RunStatus.RUNNING
     assert await tenant_name(database) == str(TENANT)
-    path.write_text(f'[[tenant]]\nid = "{TENANT}"\nname = "Contoso"\nmanaged_identity = true\n')
+    written(path)
     await environment.run(records.begin_run, run)
     await listed(database, run)
     path.unlink()
@@ -76,6 +103,7 @@ async def test_a_record_needs_no_tenants_file(database: Database, tmp_path: Path
 
 
 async def test_a_run_that_was_never_opened_is_recorded_as_it_ends(database: Database, tmp_path: Path) -> None:
+    await read_before(database)
     run = new_run("groups")
     finish = ending(run).model_copy(update={"status": RunStatus.CANCELLED, "collections": {}})
     await ActivityEnvironment().run(activities(database, tmp_path / "none").finish_run, finish)
@@ -86,6 +114,7 @@ async def test_a_run_that_was_never_opened_is_recorded_as_it_ends(database: Data
 async def test_a_collection_that_the_release_does_not_know_is_named_and_the_others_are_planned(
     database: Database, tmp_path: Path
 ) -> None:
+    await read_before(database)
     run = new_run("groups", "ofALaterRelease")
     begun = await ActivityEnvironment().run(activities(database, tmp_path / "none").begin_run, run)
     assert [planned.type_key for planned in begun.plan] == ["groups"]
@@ -95,6 +124,8 @@ async def test_a_collection_that_the_release_does_not_know_is_named_and_the_othe
 async def test_references_that_cannot_be_read_do_not_hold_up_the_end(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    await read_before(database)
+
     async def catch_up(*_: object, **__: object) -> None:
         raise KeyError("defect")
 
@@ -110,6 +141,8 @@ async def test_references_that_cannot_be_read_do_not_hold_up_the_end(
 async def test_links_that_cannot_be_made_hold_up_the_end_for_a_few_attempts_only(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    await read_before(database)
+
     async def link(session: object, *_: object) -> None:
         await session.execute(text("SELECT 1 / 0"))  # type: ignore[attr-defined]
 
@@ -126,3 +159,62 @@ async def test_links_that_cannot_be_made_hold_up_the_end_for_a_few_attempts_only
     environment.info = replace(environment.info, attempt=3)
     finished = await environment.run(records.finish_run, ending(run, created=1))
     assert (finished.status, finished.counts.created) == (RunStatus.SUCCESS, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "code"), [("named", ErrorCode.AUTH_FAILED), (None, ErrorCode.CONFIGURATION_INVALID)]
+)
+async def test_a_tenant_that_nobody_knows_is_refused_and_leaves_no_row(
+    database: Database, tmp_path: Path, content: str | None, code: ErrorCode
+) -> None:
+    path = tmp_path / "tenants.toml"
+    if content is not None:
+        written(path, UUID(int=8))
+    records, environment = activities(database, path), ActivityEnvironment()
+    for number in range(3):
+        run = new_run("groups").model_copy(update={"tenant_id": UUID(int=900 + number)})
+        with pytest.raises(ApplicationError) as refused:
+            await environment.run(records.begin_run, run)
+        assert refused.value.type == code
+        failed = ending(run).model_copy(update={"status": RunStatus.FAILED, "error_codes": [code]})
+        assert (await environment.run(records.finish_run, failed)).status is RunStatus.FAILED
+    assert await rows(database) == {}
+
+
+async def test_a_tenant_that_the_last_valid_file_names_is_known_while_the_file_is_broken(
+    database: Database, tmp_path: Path
+) -> None:
+    path = written(tmp_path / "tenants.toml")
+    records, environment = activities(database, path), ActivityEnvironment()
+    with pytest.raises(ApplicationError):
+        await environment.run(records.begin_run, new_run("groups").model_copy(update={"tenant_id": UUID(int=900)}))
+    path.write_text("[[tenant]")
+    assert (await environment.run(records.begin_run, new_run("groups"))).opening == RunStatus.RUNNING
+    assert await tenant_name(database) == "Contoso"
+
+
+async def test_tenants_that_nobody_knows_leave_no_row_in_a_portfolio_either(database: Database, tmp_path: Path) -> None:
+    named, taken_out, made_up = TENANT, UUID(int=8), UUID(int=900)
+    portfolios = PortfolioActivities(database, TenantsFile(written(tmp_path / "tenants.toml")), cast("Client", None), 5)
+    async with database.tenant(taken_out) as session:
+        await session.execute(text("INSERT INTO tenant (name) VALUES ('Fabrikam')"))
+    run = PortfolioRun(
+        portfolio_run_id=uuid4(),
+        workflow_id="portfolio/test",
+        selection=Selection(type_keys=("groups",)),
+        chosen=TenantChoice(tenant_ids=(named, taken_out, made_up)),
+    )
+    outcomes = [
+        TenantOutcome(tenant_id=one, status=RunStatus.FAILED, error_codes=[code])
+        for one, code in (
+            (named, ErrorCode.WORKFLOW_ID_HELD),
+            (taken_out, ErrorCode.AUTH_FAILED),
+            (made_up, ErrorCode.CONCURRENCY_LIMIT),
+        )
+    ]
+    recorded = await ActivityEnvironment().run(portfolios.record_portfolio, RecordPortfolio(run=run, outcomes=outcomes))
+    assert set(recorded.error_codes) == {one.error_codes[0] for one in outcomes}
+    async with database.portfolio() as session:
+        record = await portfolio.portfolio_record(session, run.portfolio_run_id)
+    assert record is not None
+    assert {one.tenant_id for one in record.tenants} == {named, taken_out}

@@ -77,6 +77,7 @@ FIELDS = {
     "QueuePlace": "ahead since unmoved_since",
     "RecordPortfolio": "ending outcomes run",
     "RecordPortfolioResult": "error_codes",
+    "StartInput": "",
     "RunToFollow": "joined run_id tenant_id workflow_id",
     "TenantOutcome": "error_codes joined run_id status tenant_id",
     "RenewLease": "queued run_id tenant_id",

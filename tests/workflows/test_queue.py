@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import text
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHandle, WorkflowHistory
@@ -70,6 +71,9 @@ class QueuedRun:
         # PostgreSQL's clock does not skip, and this machine may be slow.
         slot = SLOTS._replace(overall=1, lease=timedelta(days=1))
         self.holder = await begin(self._database, self.holder_tenant, "a", slots=slot)
+        # A tenant that was taken out of the tenants file: its runs go on as before, and fail where a token is needed.
+        async with self._database.tenant(self.sync.tenant_id) as session:
+            await session.execute(text("INSERT INTO tenant (name) VALUES ('Contoso')"))
         self._handle = await self._environment.client.start_workflow(
             SyncWorkflow.run,
             self.sync,

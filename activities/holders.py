@@ -1,0 +1,56 @@
+"""Who holds a workflow id: a workflow of this deployment, or somebody else's.
+
+A workflow id is a lock within its namespace. Whoever may start workflows there can take it, and so can a second
+deployment that reads the same tenants from a task queue of its own.
+"""
+
+from typing import NamedTuple
+
+from temporalio.client import Schedule, ScheduleActionStartWorkflow, WorkflowExecution
+
+SYNC_WORKFLOW = "SyncWorkflow"
+PORTFOLIO_WORKFLOW = "PortfolioWorkflow"
+SWEEP_WORKFLOW = "SweepWorkflow"
+RETENTION_WORKFLOW = "RetentionWorkflow"
+"""The types of workflows, as Temporal knows them."""
+
+MOST_SHOWN = 200
+"""Characters of a name that somebody else has chosen."""
+
+
+class Kind(NamedTuple):
+    """What an id is for: workflows of this type, on this task queue."""
+
+    workflow_type: str
+    task_queue: str
+
+    @classmethod
+    def of(cls, execution: WorkflowExecution) -> "Kind":
+        """The kind of a workflow."""
+        return cls(execution.workflow_type, execution.task_queue)
+
+    @classmethod
+    def scheduled_by(cls, schedule: Schedule) -> "Kind | None":
+        """The kind of workflow that a schedule starts; None for any other action."""
+        action = schedule.action
+        if not isinstance(action, ScheduleActionStartWorkflow):
+            return None
+        return cls(str(action.workflow), action.task_queue)
+
+    def in_words(self) -> str:
+        """Type and task queue, shortened and without controls."""
+        return f"{self.workflow_type[:MOST_SHOWN]!r} on task queue {self.task_queue[:MOST_SHOWN]!r}"
+
+
+def held(what: str, namespace: str, holder: Kind | None, wanted: Kind) -> str:
+    """One line for a person: who holds `what`, and what to do."""
+    said = f"{what} in namespace {namespace!r} is held by {holder.in_words() if holder else 'something else'}"
+    if holder is not None and holder.workflow_type == wanted.workflow_type:
+        return (
+            f"{said}, not by this deployment's task queue {wanted.task_queue!r}: set TEMPORAL_TASK_QUEUE to work with"
+            " that deployment, or TEMPORAL_NAMESPACE to a namespace of this one's own"
+        )
+    return (
+        f"{said}, which is no {wanted.workflow_type}: end or delete it, or set TEMPORAL_NAMESPACE to a namespace of"
+        " this deployment's own"
+    )

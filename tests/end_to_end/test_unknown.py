@@ -1,0 +1,107 @@
+"""Runs of tenants and of collections that the worker does not know."""
+
+import asyncio
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.exceptions import ApplicationError
+
+from connections import connect_temporal
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import Outcome, RunStatus
+from inventory.portfolio import TenantChoice
+from inventory.selection import Selection
+from local.temporal import EmbeddedTemporal
+from tests.end_to_end.system import System
+from tests.end_to_end.test_portfolio import portfolio_of
+from workflows.messages import PortfolioInput, SyncInput, portfolio_workflow_id, sync_workflow_id
+from workflows.portfolio import PortfolioWorkflow
+from workflows.sync import SyncWorkflow
+
+FEW = ("--type", "groups")
+OF_A_LATER_RELEASE = Selection(type_keys=("assignmentFilters", "groups", "ofALaterRelease"))
+
+
+async def refused(client: Client, task_queue: str, tenant_id: UUID) -> str | None:
+    """The code that a run of the tenant fails with, started by whoever reaches the namespace."""
+    selection = Selection(type_keys=("groups",))
+    with pytest.raises(WorkflowFailureError) as failed:
+        await client.execute_workflow(
+            SyncWorkflow.run,
+            SyncInput(tenant_id=tenant_id, selection=selection),
+            id=sync_workflow_id(tenant_id, selection),
+            task_queue=task_queue,
+        )
+    cause = failed.value.cause
+    assert isinstance(cause, ApplicationError)
+    return cause.type
+
+
+async def test_runs_of_made_up_tenants_leave_no_row_and_hold_up_no_tenant(
+    system: System, temporal: EmbeddedTemporal
+) -> None:
+    await asyncio.to_thread(system.start_worker)
+    client = await connect_temporal({"target_host": temporal.address})
+    queue = system.environment["TEMPORAL_TASK_QUEUE"]
+    made_up = asyncio.gather(*(refused(client, queue, uuid4()) for _ in range(40)))
+    # While they are refused, for as long as the tenants file may just have been changed, a real tenant is read.
+    done = await asyncio.to_thread(system.starter, "sync", system.tenant.name, *FEW, "--json")
+    assert done.run().status is RunStatus.SUCCESS
+    assert set(await made_up) == {ErrorCode.AUTH_FAILED}
+    async with system.database() as database, database.portfolio() as session:
+        for table in ("tenant", "sync_run"):
+            assert (await session.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one() == 1, table
+
+
+def test_a_tenant_that_only_the_command_knows_is_refused_as_a_failed_run(system: System) -> None:
+    whole = Path(system.environment["TENANTS_FILE"]).read_text()
+    of_the_worker = system.folder / "of-the-worker.toml"
+    of_the_worker.write_text(whole.replace(str(system.tenant.id), str(uuid4())))
+    of_the_command = system.environment["TENANTS_FILE"]
+    system.environment["TENANTS_FILE"] = str(of_the_worker)
+    system.start_worker()
+    done = system.starter("sync", system.tenant.name, *FEW, "--json", TENANTS_FILE=of_the_command)
+    assert done.code == 4, done.stderr
+    record = done.run()
+    assert (record.status, record.error_codes, record.collections) == (RunStatus.FAILED, [ErrorCode.AUTH_FAILED], {})
+    assert system.starter("runs", "--json").objects() == []
+
+
+async def test_a_collection_of_a_later_release_fails_alone_and_every_answer_says_so(
+    system: System, temporal: EmbeddedTemporal
+) -> None:
+    await asyncio.to_thread(system.start_worker)
+    client = await connect_temporal({"target_host": temporal.address})
+    chosen = TenantChoice(everyone=True)
+    await client.execute_workflow(
+        PortfolioWorkflow.run,
+        PortfolioInput(selection=OF_A_LATER_RELEASE, chosen=chosen),
+        id=portfolio_workflow_id(OF_A_LATER_RELEASE, chosen),
+        task_queue=system.environment["TEMPORAL_TASK_QUEUE"],
+    )
+
+    def look() -> None:
+        (listed,) = system.starter("portfolio", "runs", "--json").objects()
+        shown = portfolio_of(system.starter("portfolio", "run", listed["portfolio_run_id"], "--json"))
+        assert (shown.status, shown.error_codes) == (RunStatus.PARTIAL, [ErrorCode.UNKNOWN_COLLECTION])
+        (mine,) = [one for one in shown.tenants if str(one.tenant_id) == system.tenant.id]
+        assert (mine.status, mine.error_codes) == (RunStatus.PARTIAL, [ErrorCode.UNKNOWN_COLLECTION])
+        done = system.starter("run", str(mine.run_id), "--json")
+        assert done.code == 3
+        run = done.run()
+        unknown = run.collections["ofALaterRelease"]
+        assert (unknown.outcome, unknown.error_code) == (Outcome.FAILED, ErrorCode.UNKNOWN_COLLECTION)
+        assert {run.collections[key].outcome for key in ("assignmentFilters", "groups")} == {Outcome.COMPLETE}
+        assert run.counts.errors == 1
+        person = system.starter("run", str(mine.run_id))
+        assert "ofALaterRelease" in person.stdout
+        assert "unknown_collection" in person.stdout
+        assert {item.type_key for item in system.items()} == {"assignmentFilters", "groups"}
+        for command in ("missing", "changes", "dangling", "unassigned"):
+            answered = system.starter(command, system.tenant.name, "--json")
+            assert answered.code == 0, answered.stderr
+
+    await asyncio.to_thread(look)

@@ -1,0 +1,87 @@
+"""Workflows that are started with what is no input of theirs: they fail, and are not tried for ever."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from activities.messages import PortfolioRun, Run
+from inventory.portfolio import MOST_TENANTS, TenantChoice
+from inventory.selection import MOST_BYTES, MOST_TYPE_KEYS, Selection
+from tests.workflows.scripted import Script
+from workflows.messages import PortfolioInput, SyncInput
+from workflows.portfolio import PortfolioWorkflow
+from workflows.sync import SyncWorkflow
+
+MADE_UP = [f"a{number}" for number in range(150_000)]
+"""As many as left a row each."""
+
+SELECTIONS: dict[str, tuple[Any, str]] = {
+    "too many type keys": ({"type_keys": MADE_UP}, "150000 type keys are more than"),
+    "a type key that is too long": ({"type_keys": ["a" * 101]}, "should match pattern"),
+    "no type key": ({"type_keys": []}, "at least 1 item"),
+    "options that are too large": (
+        {"type_keys": ["a"], "options": {"a": "x" * MOST_BYTES}},
+        "is larger than one may be",
+    ),
+    "no selection": (None, "valid dictionary or instance"),
+}
+
+
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize("workflow_type", ["SyncWorkflow", "PortfolioWorkflow"])
+@pytest.mark.parametrize("name", SELECTIONS)
+async def test_a_workflow_that_is_started_with_such_a_selection_fails_at_once(
+    skipping: WorkflowEnvironment, workflow_type: str, name: str
+) -> None:
+    selection, words = SELECTIONS[name]
+    given = {"tenant_id": str(uuid4()), "chosen": {"everyone": True}, "selection": selection}
+    task_queue = f"test-{uuid4()}"
+    script = Script({})
+    async with Worker(
+        skipping.client,
+        task_queue=task_queue,
+        workflows=[SyncWorkflow, PortfolioWorkflow],
+        activities=script.activities(),
+    ):
+        with pytest.raises(WorkflowFailureError) as failed:
+            await skipping.client.execute_workflow(workflow_type, given, id=str(uuid4()), task_queue=task_queue)
+    cause = failed.value.cause
+    assert isinstance(cause, ApplicationError)
+    assert words in cause.message
+    assert len(cause.message) < 1000
+    assert script.finished == [], "no activity has been asked for anything"
+
+
+@pytest.mark.parametrize("name", SELECTIONS)
+def test_no_activity_takes_such_a_selection(name: str) -> None:
+    ids = {"workflow_id": "any", "selection": SELECTIONS[name][0]}
+    with pytest.raises(ValueError, match="selection"):
+        Run.model_validate({**ids, "tenant_id": uuid4(), "run_id": uuid4()})
+    with pytest.raises(ValueError, match="selection"):
+        PortfolioRun.model_validate({**ids, "portfolio_run_id": uuid4(), "chosen": {"everyone": True}})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"chosen": TenantChoice(tenant_ids=tuple(uuid4() for _ in range(MOST_TENANTS + 1)))},
+        {"chosen": TenantChoice(tags=tuple(f"tag{number}" for number in range(1001)))},
+        {"at_once": 0},
+        {"at_once": 1001},
+    ],
+    ids=["tenants", "tags", "none at once", "all at once"],
+)
+def test_a_portfolio_takes_so_many_tenants(given: dict[str, Any]) -> None:
+    valid = {"selection": Selection(type_keys=("a",)), "chosen": TenantChoice(everyone=True)}
+    with pytest.raises(ApplicationError):
+        PortfolioInput.model_validate({**valid, **given})
+
+
+def test_the_largest_selection_of_the_longest_type_keys_is_taken() -> None:
+    keys = tuple(f"a{number:099d}" for number in range(MOST_TYPE_KEYS))
+    assert SyncInput(tenant_id=uuid4(), selection=Selection(type_keys=keys)).selection.type_keys == keys
