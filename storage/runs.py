@@ -18,6 +18,7 @@ from storage.counts import COUNT_NAMES
 from storage.coverage import record_coverage
 from storage.details import settle
 from storage.staging import discard_staged
+from storage.timeouts import SLOTS_IDLE_TIMEOUT_SECONDS
 
 SLOTS_LOCK = 0x736C6F7473
 """Advisory lock under which slots are counted and given."""
@@ -125,7 +126,11 @@ ON CONFLICT DO NOTHING
 
 _STATUS = text("SELECT status FROM sync_run WHERE run_id = :run_id FOR UPDATE")
 
-_LOCK_SLOTS = text("SELECT pg_advisory_xact_lock(:key)")
+# Whoever holds it holds up the runs of all tenants.
+_LOCK_SLOTS = text(f"""
+SELECT set_config('idle_in_transaction_session_timeout', '{SLOTS_IDLE_TIMEOUT_SECONDS}s', true),
+    pg_advisory_xact_lock(:key)
+""")
 
 _SLOT_TURN = text(
     "SELECT may_start, ahead"

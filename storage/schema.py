@@ -16,9 +16,10 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from storage.database import database_url
-from storage.errors import CONNECT_TIMEOUT_SECONDS, StorageUnavailableError
+from storage.errors import StorageUnavailableError
 from storage.lock_watch import LockWatch
 from storage.roles import settle
+from storage.timeouts import connection_parameters
 
 UPGRADE_LOCK = 0x74656E616E7469
 """Advisory lock that makes migrations of one database wait for each other."""
@@ -60,7 +61,7 @@ def upgrade(
     Raises `DatabaseUrlError`, `StorageNotReadyError` where the login may not migrate it, `StorageUnavailableError`
     where a lock is never free, and SQLAlchemy's errors for a database that cannot be reached.
     """
-    engine = create_engine(database_url(url), connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS})
+    engine = create_engine(database_url(url), connect_args=connection_parameters("tenant-inventory upgrade", {}))
     with ExitStack() as ending:
         ending.callback(engine.dispose)
         connection = ending.enter_context(engine.connect())
