@@ -66,7 +66,7 @@ class PortfolioActivities:
             closed: dict[int, UUID | None] = {}
             outcomes: dict[int, TenantOutcome] = {}
             for index, run in enumerate(request.runs):
-                if run.run_id in ended:
+                if (run.tenant_id, run.run_id) in ended:
                     continue
                 run_id, running = await self._described(run)
                 if running:
@@ -79,7 +79,7 @@ class PortfolioActivities:
             for index, run in enumerate(request.runs):
                 if index not in outcomes:
                     run_id = closed.get(index, run.run_id)
-                    status, codes = ended.get(run_id, abandoned) if run_id else abandoned
+                    status, codes = ended.get((run.tenant_id, run_id), abandoned) if run_id else abandoned
                     outcomes[index] = _outcome(run, run_id, status, codes)
             return FollowRunsResult(outcomes=[outcomes[index] for index in range(len(request.runs))])
 
@@ -108,7 +108,8 @@ class PortfolioActivities:
                     await portfolio.close_portfolio(session, run_id, values)
             return RecordPortfolioResult(error_codes=sorted(codes))
 
-    async def _ended(self, runs: Sequence[RunToFollow]) -> dict[UUID, tuple[RunStatus, list[ErrorCode]]]:
+    async def _ended(self, runs: Sequence[RunToFollow]) -> dict[tuple[UUID, UUID], tuple[RunStatus, list[ErrorCode]]]:
+        """The runs that have ended, by tenant and run id."""
         run_ids = [run.run_id for run in runs if run.run_id is not None]
         if not run_ids:
             return {}

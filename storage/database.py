@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from inventory.user_errors import UserError
-from storage.access import ALL_TENANTS, PORTFOLIO_ROLE, PROBE, WORKER_ROLE, Access, access
+from storage.access import ALL_TENANTS, EXCESS, PORTFOLIO_ROLE, PROBE, WORKER_ROLE, Access, access
 from storage.errors import StorageCollisionError, StorageNotReadyError, StorageUnavailableError, classified
 from storage.timeouts import POOL_TIMEOUT_SECONDS, TRANSACTION_TIMEOUTS, connection_parameters
 
@@ -105,6 +105,14 @@ class Database:
         """A transaction for what belongs to no tenant: it sees and writes that, and no row of any tenant."""
         async with self._bound(_BIND_TO_WRITE, "") as session:
             yield session
+
+    async def excess(self) -> list[str]:
+        """What the login may do beyond the two roles, in words: whoever has it run SQL could do that after RESET ROLE.
+
+        Nothing is said where the database works under one role: there the login is the owner.
+        """
+        async with self.no_tenant() as session:
+            return (await session.execute(EXCESS)).scalar_one_or_none() or []
 
     @asynccontextmanager
     async def _bound(self, bind: TextClause, tenant_id: str, *, snapshot: bool = False) -> AsyncIterator[AsyncSession]:

@@ -109,7 +109,7 @@ _CLOSE_ABANDONED_RUN = text(_CLOSE_ABANDONED.format(which="run_id = :run_id"))
 _EXPIRED = text("""
 SELECT tenant_id, run_id, workflow_id FROM sync_run
 WHERE finished_at IS NULL AND lease_expires_at <= clock_timestamp()
-ORDER BY lease_expires_at LIMIT :limit
+ORDER BY random() LIMIT :limit
 """)
 
 _QUEUE = text("""
@@ -181,7 +181,7 @@ async def runs_ahead(session: AsyncSession, run_id: UUID, slots: Slots) -> int |
 
 
 async def expired_runs(session: AsyncSession, limit: int) -> list[OpenRun]:
-    """The open runs of all tenants whose lease has expired, longest first; in a portfolio session."""
+    """Up to `limit` open runs of all tenants whose lease has expired, drawn by lot; in a portfolio session."""
     return [OpenRun(*row) for row in await session.execute(_EXPIRED, {"limit": limit})]
 
 

@@ -65,8 +65,7 @@ def upgrade(
     with ExitStack() as ending:
         ending.callback(engine.dispose)
         connection = ending.enter_context(engine.connect())
-        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": UPGRADE_LOCK})
-        connection.commit()
+        _wait_for_other_upgrades(connection, tell)
         set_up = settle(connection)
         before = MigrationContext.configure(connection).get_current_revision()
         connection.commit()
@@ -76,6 +75,19 @@ def upgrade(
                 connection, config, ending.enter_context(LockWatch(url, connection)), patience or LockPatience(), tell
             )
         return Upgraded(before, head(), set_up.roles())
+
+
+def _wait_for_other_upgrades(connection: Connection, tell: Callable[[str], None]) -> None:
+    """Asks again and again: one that waited in a transaction would hold up an index that is being built."""
+    lock = text("SELECT pg_try_advisory_lock(:key)")
+    is_told = False
+    while not connection.execute(lock, {"key": UPGRADE_LOCK}).scalar_one():
+        connection.commit()
+        if not is_told:
+            tell("waiting for another upgrade of this database")
+        is_told = True
+        sleep(1)
+    connection.commit()
 
 
 def _apply(
