@@ -4,16 +4,17 @@ import os
 import signal
 import subprocess
 import sys
+from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import URL, Engine, create_engine, text
 
 from storage import runs, timeouts
 from storage.database import Database, StorageUnavailableError
 from storage.lock_watch import LockWatch
-from storage.schema import create_engine, upgrade
+from storage.schema import upgrade
 from tests.forking import CHECKOUT
 from tests.patience import until_async
 from tests.storage.support import SLOTS, identity
@@ -66,17 +67,16 @@ async def test_every_transaction_has_its_limits_also_where_a_pooler_keeps_no_set
 
 
 def test_a_migration_stands_still_no_longer_either(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = []
+    opened: list[Engine] = []
 
-    def noted(*arguments: object, **options: object) -> object:
-        engine = create_engine(*arguments, **options)  # type: ignore[arg-type]
-        opened.append(engine)
-        return engine
+    def noted(url: URL, **options: Any) -> Engine:
+        opened.append(create_engine(url, **options))
+        return opened[-1]
 
     monkeypatch.setattr("storage.schema.create_engine", noted)
     upgrade(database_url)
     (engine,) = opened
-    with engine.connect() as connection:  # type: ignore[attr-defined]
+    with engine.connect() as connection:
         watch = LockWatch(database_url, connection)
         for name in SETTINGS.keys() - {"statement_timeout", "lock_timeout"}:
             assert connection.execute(text(f"SHOW {name}")).scalar_one() == SETTINGS[name], name
@@ -84,7 +84,7 @@ def test_a_migration_stands_still_no_longer_either(database_url: str, monkeypatc
     with psycopg.connect(watch._url) as onlooker:
         for name, value in SETTINGS.items():
             assert onlooker.execute(f"SHOW {name}".encode()).fetchone() == (value,)
-    engine.dispose()  # type: ignore[attr-defined]
+    engine.dispose()
 
 
 async def test_a_process_that_is_frozen_with_the_lock_of_all_slots_stops_nobody_for_long(
