@@ -184,6 +184,12 @@ async def built(
     )
     try:
         await check_database(database)
+        for excess in await database.excess():
+            logging.getLogger(__name__).warning(
+                "the login of DATABASE_URL %s, which workers do not need: give them one that is a member of the two"
+                " roles and owns nothing (python starter.py database roles --worker-login NAME)",
+                excess,
+            )
         async with GraphClient.from_endpoints(
             base_url=settings.graph_base_url,
             authority_url=settings.graph_authority_url,

@@ -73,7 +73,7 @@ class PortfolioActivities:
             closed: dict[int, UUID | None] = {}
             outcomes: dict[int, TenantOutcome] = {}
             for index, run in enumerate(request.runs):
-                if run.run_id in ended:
+                if (run.tenant_id, run.run_id) in ended:
                     continue
                 try:
                     run_id, running = await self._described(run)
@@ -91,7 +91,7 @@ class PortfolioActivities:
             for index, run in enumerate(request.runs):
                 if index not in outcomes:
                     run_id = closed.get(index, run.run_id)
-                    status, codes = ended.get(run_id, abandoned) if run_id else abandoned
+                    status, codes = ended.get((run.tenant_id, run_id), abandoned) if run_id else abandoned
                     outcomes[index] = _outcome(run, run_id, status, codes)
             return FollowRunsResult(outcomes=[outcomes[index] for index in range(len(request.runs))])
 
@@ -127,16 +127,13 @@ class PortfolioActivities:
                     await portfolio.close_portfolio(session, run_id, values)
             return RecordPortfolioResult(error_codes=sorted(codes))
 
-    async def _ended(self, runs: Sequence[RunToFollow]) -> dict[UUID, tuple[RunStatus, list[ErrorCode]]]:
-        """How those of the runs ended that have; a run that another tenant recorded is not this tenant's."""
-        tenant_of = {run.run_id: run.tenant_id for run in runs if run.run_id is not None}
-        if not tenant_of:
+    async def _ended(self, runs: Sequence[RunToFollow]) -> dict[tuple[UUID, UUID], tuple[RunStatus, list[ErrorCode]]]:
+        """The runs that have ended, by tenant and run id."""
+        run_ids = [run.run_id for run in runs if run.run_id is not None]
+        if not run_ids:
             return {}
         async with self._database.portfolio() as session:
-            ended = await portfolio.ended_runs(session, list(tenant_of))
-        return {
-            run_id: (one.status, one.error_codes) for run_id, one in ended.items() if one.tenant_id == tenant_of[run_id]
-        }
+            return await portfolio.ended_runs(session, run_ids)
 
     async def _described(self, run: RunToFollow) -> tuple[UUID | None, bool]:
         """The run's id, and whether it is under way. Its workflow id may have passed on to a later run.

@@ -26,6 +26,7 @@ from activities.tenants import TenantsFile
 from graph.catalog import Catalog
 from graph.crunching import crunch
 from inventory.patience import Patience, known_failure
+from inventory.records import DamagedRecord
 from storage import references, runs
 from storage.coverage import listed_once
 from storage.database import Database, StorageUnavailableError
@@ -158,7 +159,7 @@ class RunRecordActivities:
         """Links re-created items. What keeps failing here is logged, since the record must be closed."""
         try:
             async with session.begin_nested():
-                await link_recreated(session, run_id, listed, self._likenesses)
+                _log(await link_recreated(session, run_id, listed, self._likenesses))
         except Exception as error:
             if activity.info().attempt < UNEXPECTED_ATTEMPTS:
                 raise
@@ -168,7 +169,7 @@ class RunRecordActivities:
         """Reads references. The record is closed: what cannot be read now is left to the next run, or to who asks."""
         try:
             # One reader, since a worker's pool has one connection for each activity.
-            await references.catch_up(self._database, tenant_id, self._rules, within=READING, readers=1)
+            _log(await references.catch_up(self._database, tenant_id, self._rules, within=READING, readers=1))
         except StorageUnavailableError as error:
             activity.logger.warning("the references of new versions were not read: %s", error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the run has ended
@@ -195,6 +196,11 @@ class RunRecordActivities:
             interval=collection.throttle_family.interval,
             known_failure=None if latest is None else known_failure(*latest, full),
         )
+
+
+def _log(damaged: Sequence[DamagedRecord]) -> None:
+    for one in damaged:
+        activity.logger.warning(one.in_words)
 
 
 def _identity(run: Run, tenant_name: str | None) -> runs.RunIdentity:

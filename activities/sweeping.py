@@ -1,5 +1,8 @@
 """The activity that closes the records of runs that died without a word."""
 
+from collections.abc import Iterator, Sequence
+from time import monotonic
+from typing import TypeVar
 from uuid import UUID
 
 from temporalio import activity
@@ -15,8 +18,14 @@ from inventory.outcomes import RunStatus
 from storage import portfolio, runs
 from storage.database import Database
 
-RUNS_AT_ONCE = 200
-"""What one sweep looks at; the next one takes the rest."""
+RUNS_AT_ONCE = 5000
+"""So many runs, and as many portfolio runs, one sweep looks at. Where there are more, each sweep draws others by lot:
+however many runs under way wait for their workers, they do not hide one that has died."""
+
+SECONDS = 90
+"""After so long it looks at no further run, and at no further portfolio run: both end well within the timeout."""
+
+RunT = TypeVar("RunT")
 
 
 class SweepActivities:
@@ -31,20 +40,21 @@ class SweepActivities:
         """Closes each such run as `failed` with `run_abandoned`."""
         async with classified(), beating():
             async with self._database.portfolio() as session:
-                expired = await runs.expired_runs(session, RUNS_AT_ONCE)
-            closed = 0
-            for run in expired:
+                found = await runs.expired_runs(session, RUNS_AT_ONCE)
+            expired = closed = 0
+            for run in _in_time(found):
+                expired += 1
                 if not await self._is_under_way(SYNC_WORKFLOW, run.workflow_id, run.run_id):
                     async with self._database.tenant(run.tenant_id) as session:
                         closed += await runs.close_abandoned(session, run.run_id)
             await self._sweep_portfolios()
-            return SweepResult(expired=len(expired), closed=closed)
+            return SweepResult(expired=expired, closed=closed)
 
     async def _sweep_portfolios(self) -> None:
         """Closes the records of portfolio runs that were terminated, with the outcomes that are known."""
         async with self._database.portfolio() as session:
             found = await portfolio.open_portfolios(session, RUNS_AT_ONCE)
-        for run in found:
+        for run in _in_time(found):
             if not await self._is_under_way(PORTFOLIO_WORKFLOW, run.workflow_id, run.portfolio_run_id):
                 codes = [ErrorCode.RUN_ABANDONED]
                 async with self._database.no_tenant() as session:
@@ -65,3 +75,11 @@ class SweepActivities:
         first_run_id = description.raw_info.first_run_id
         is_this_run = first_run_id == str(run_id) and description.workflow_type == workflow_type
         return is_this_run and description.status is WorkflowExecutionStatus.RUNNING
+
+
+def _in_time(found: Sequence[RunT]) -> Iterator[RunT]:
+    until = monotonic() + SECONDS
+    for run in found:
+        if monotonic() > until:
+            return
+        yield run

@@ -27,6 +27,7 @@ from inventory.differences import Difference
 from inventory.exact_json import decode
 from inventory.missing import Confidence
 from inventory.naming import field_change
+from inventory.records import DamagedRecord
 from inventory.references import ReferenceRules, references
 from storage.changes import AbsenceFacts, Event, EventKind, VersionFacts, Window, absences_of, events, versions_of
 from storage.coverage import coverage
@@ -61,6 +62,7 @@ async def summary(
     counts: Mapping[ChangeKind, int],
     audit: Mapping[AuditStatus, int],
     goes_on_after: str | None,
+    damaged: Sequence[DamagedRecord] = (),
 ) -> ChangesSummary:
     """What a list of changes rests on."""
     covered = await coverage(session, window.type_keys)
@@ -82,6 +84,7 @@ async def summary(
         goes_on_after=goes_on_after,
         audit=dict(audit),
         audit_log_read_from=None if log is None else log.listed_from,
+        damaged=list(damaged),
     )
 
 
@@ -137,6 +140,7 @@ def _of_version(
         renamed_from=version.before_name if kind is ChangeKind.RENAMED else None,
         recreates_external_id=version.recreates_external_id,
         returns_to_version=version.returns_to_version,
+        damaged_versions=[one.version for one in version.damaged],
         created_at=version.meta.get("created_at") if is_first else None,
         was_incomplete=version.before_complete is False,
         fields=None if compared is None else [field_change(one, rules, names) for one in compared],
@@ -168,8 +172,8 @@ def _of_absence(tenant_id: UUID, event: Event, absence: AbsenceFacts) -> ChangeR
 
 
 def _compared(type_key: str, version: VersionFacts) -> list[Difference] | None:
-    """What is different from the version before it; None where there is none to compare it with."""
-    if version.document_before is None:
+    """What is different from the version before it; None where one of the two is forgotten or damaged."""
+    if version.document is None or version.document_before is None:
         return None
     before, after = _object(version.document_before), _object(version.document)
     how = comparability(type_key)

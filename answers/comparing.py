@@ -43,7 +43,9 @@ from inventory.comparison_records import (
 from inventory.coverage import Coverage
 from inventory.exact_json import decode
 from inventory.independence import OWN_ID, TENANT_ID, Doubt, Independence, Independent, Uncertainty
+from inventory.records import DamagedRecord
 from storage import comparing, documents
+from storage.bodies import Documents
 from storage.coverage import coverage as coverage_of
 
 DOCUMENTS_AT_A_TIME = 50
@@ -58,16 +60,23 @@ class Side(NamedTuple):
     asked_at: datetime
     coverage: dict[str, Coverage]
     meanings: Meanings
+    read: Documents
 
     def covered(self, type_key: str) -> SideCoverage:
         """What is known of a collection here."""
         return SideCoverage.of(self.coverage.get(type_key))
 
+    @property
+    def damaged(self) -> list[DamagedRecord]:
+        """The versions, each once, whose stored documents were found damaged."""
+        tenant_id = self.tenant.tenant_id
+        return [one.model_copy(update={"tenant_id": tenant_id}) for one in dict.fromkeys(self.read.damaged)]
+
 
 async def side(tenant: TenantRecord, session: AsyncSession) -> Side:
     """A tenant, by a session that is bound to it and sees one moment (`Database.tenant` with `snapshot`)."""
-    coverage = await coverage_of(session)
-    return Side(tenant, session, await documents.database_time(session), coverage, Meanings(coverage))
+    coverage, read = await coverage_of(session), Documents()
+    return Side(tenant, session, await documents.database_time(session), coverage, Meanings(coverage, read), read)
 
 
 class Comparison:
@@ -122,6 +131,7 @@ class Comparison:
                 for key in self.type_keys
             ],
             referenced=referenced(self._here, self._there),
+            damaged=[*self._here.damaged, *self._there.damaged],
         )
 
 
@@ -143,7 +153,7 @@ class _Collection:
         self._collection = collection
         self._rules = Independence(collection.independence_rules())
         self._names_tell = collection.name_field != collection.id_field
-        self._without_document: tuple[set[str], set[str]] = (set(), set())
+        self._damaged: tuple[set[str], set[str]] = (set(), set())
 
     async def items(self) -> AsyncIterator[ItemComparison]:
         matching = matched_by_name(await self._entries(self._here), await self._entries(self._there))
@@ -191,10 +201,14 @@ class _Collection:
             for pair in some:
                 one, other = here.get(pair.here.external_id), there.get(pair.there.external_id)
                 if one is None or other is None:
-                    found = Verdict(Status.UNDECIDED, [], frozenset({Uncertainty.NO_DOCUMENT}))
+                    found = Verdict(Status.UNDECIDED, [], frozenset({self._why_unread(pair)}))
                 else:
                     found = verdict(one, other, self._rules)
                 yield self._pair(pair, found, one, other)
+
+    def _why_unread(self, pair: Pair) -> Uncertainty:
+        is_damaged = pair.here.external_id in self._damaged[0] or pair.there.external_id in self._damaged[1]
+        return Uncertainty.DAMAGED_DOCUMENT if is_damaged else Uncertainty.NO_DOCUMENT
 
     def _pair(self, pair: Pair, found: Verdict, here: Independent | None, there: Independent | None) -> ItemComparison:
         return self._item(
@@ -261,8 +275,8 @@ class _Collection:
         self, here: Iterable[Entry], there: Iterable[Entry]
     ) -> tuple[dict[str, Independent], dict[str, Independent]]:
         """Documents of both sides by id, independent of their tenants."""
-        one = await self._whole(self._here, here)
-        other = await self._whole(self._there, there)
+        one = await self._whole(self._here, here, self._damaged[0])
+        other = await self._whole(self._there, there, self._damaged[1])
         ids_here = {target for _, document in one.values() for target in self._rules.targets(document)}
         ids_there = {target for _, document in other.values() for target in self._rules.targets(document)}
         # What Microsoft gave the id to, the other side may know.
@@ -273,12 +287,20 @@ class _Collection:
         await self._there.meanings.learn(self._there.session, ids_there | shared)
         return self._independent(self._here, self._there, one), self._independent(self._there, self._here, other)
 
-    async def _whole(self, side: Side, entries: Iterable[Entry]) -> dict[str, tuple[bool, JsonObject]]:
+    async def _whole(
+        self, side: Side, entries: Iterable[Entry], damaged: set[str]
+    ) -> dict[str, tuple[bool, JsonObject]]:
+        """The documents by id, and whether each is whole; of which one is `damaged` is noted."""
         ids = [entry.external_id for entry in entries]
         if not ids:
             return {}
-        found = await comparing.whole_items(side.session, self._type_key, ids)
-        return {one: (item.details_complete, cast("JsonObject", decode(item.document))) for one, item in found.items()}
+        found = await comparing.whole_items(side.session, self._type_key, ids, side.read)
+        damaged |= {one for one, item in found.items() if item.document is None}
+        return {
+            one: (item.details_complete, cast("JsonObject", decode(item.document)))
+            for one, item in found.items()
+            if item.document is not None
+        }
 
     def _independent(self, own: Side, other: Side, found: dict[str, tuple[bool, JsonObject]]) -> dict[str, Independent]:
         meaning_of = own.meanings.beside(other.meanings)

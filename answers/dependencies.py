@@ -16,6 +16,7 @@ from graph.catalog import Catalog
 from inventory.coverage import Coverage
 from inventory.dependencies import (
     ASSIGNMENTS_NOT_SHOWN,
+    DAMAGED,
     CannotSayRecord,
     DanglingRecord,
     DependencyRecord,
@@ -32,6 +33,7 @@ from inventory.dependencies import (
     unseen_presence,
 )
 from inventory.missing import Confidence
+from inventory.records import DamagedRecord
 from storage import coverage as coverages
 from storage import dependencies
 from storage.dependencies import Edge, ItemKey
@@ -60,16 +62,26 @@ class Neighbourhood(NamedTuple):
 class Reading:
     """How far the tenant has been read: what the presence of objects is judged by."""
 
-    def __init__(self, catalog: Catalog, tenant_id: UUID, coverage: Mapping[str, Coverage]) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        tenant_id: UUID,
+        coverage: Mapping[str, Coverage],
+        damaged: Sequence[DamagedRecord] = (),
+    ) -> None:
+        """`damaged` are the items whose references could not be read (`storage.references.catch_up`)."""
+        self._damaged = damaged
         self._catalog = catalog
         self._tenant_id = tenant_id
         self.coverage = coverage
         self._known = frozenset(catalog.collections)
 
     @classmethod
-    async def of(cls, session: AsyncSession, catalog: Catalog, tenant_id: UUID) -> "Reading":
+    async def of(
+        cls, session: AsyncSession, catalog: Catalog, tenant_id: UUID, damaged: Sequence[DamagedRecord] = ()
+    ) -> "Reading":
         """Of the session's tenant."""
-        return cls(catalog, tenant_id, await coverages.coverage(session))
+        return cls(catalog, tenant_id, await coverages.coverage(session), damaged)
 
     def item(self, seen: Seen, external_id: str) -> ObjectRecord:
         """An item that was seen."""
@@ -124,6 +136,11 @@ class Reading:
                     counted[key, reason] += times
         return [self.cannot_say(key, reason, times) for (key, reason), times in sorted(counted.items())]
 
+    def unreadable(self) -> list[CannotSayRecord]:
+        """What is open since stored documents are damaged, by collection."""
+        counted = Counter(one.type_key for one in self._damaged)
+        return [self.cannot_say(key, DAMAGED, times) for key, times in sorted(counted.items())]
+
     def cannot_say(self, type_key: str, reason: str, references: int | None) -> CannotSayRecord:
         """What is open of one collection."""
         return CannotSayRecord(tenant_id=self._tenant_id, type_key=type_key, reason=reason, references=references)
@@ -139,7 +156,8 @@ async def neighbourhood(
         async for distance, edges, cut in _followed(session, follow, direction, item, depth, most):
             found += [reading.dependency(edge, direction, distance) for edge in edges]
             is_cut |= cut
-    return Neighbourhood(found, is_cut, reading.unread(referring_to(catalog, item[0])))
+    cannot_say = [*reading.unread(referring_to(catalog, item[0])), *reading.unreadable()]
+    return Neighbourhood(found, is_cut, cannot_say)
 
 
 async def item_record(session: AsyncSession, reading: Reading, item: ItemKey) -> ObjectRecord:
@@ -185,10 +203,12 @@ def _first_of_each(edges: Iterable[Edge], near: Callable[[Edge], ItemKey | None]
     return kept
 
 
-async def everything(session: AsyncSession, reading: Reading) -> AsyncIterator[DependencyRecord]:
-    """All references of the tenant, by type key and id, streamed."""
+async def everything(session: AsyncSession, reading: Reading) -> AsyncIterator[DependencyRecord | CannotSayRecord]:
+    """All references of the tenant, by type key and id, streamed; at the end what cannot be said."""
     async for edge in dependencies.all_references(session):
         yield reading.dependency(edge, Direction.NEEDS, 1)
+    for record in reading.unreadable():
+        yield record
 
 
 async def dangling(
@@ -213,7 +233,7 @@ async def dangling(
             role=edge.role,
             target=target,
         )
-    for record in reading.unread_targets(open_ones):
+    for record in (*reading.unread_targets(open_ones), *reading.unreadable()):
         yield record
 
 
@@ -242,7 +262,8 @@ async def unassigned(
     for key, times in sorted(unknown.items()):
         yield reading.cannot_say(key, ASSIGNMENTS_NOT_SHOWN, times)
     assignable = {key for key, one in catalog.collections.items() if one.assignable}
-    for record in reading.unread(assignable if type_keys is None else assignable & set(type_keys)):
+    unread = reading.unread(assignable if type_keys is None else assignable & set(type_keys))
+    for record in (*unread, *reading.unreadable()):
         yield record
 
 
@@ -269,7 +290,7 @@ async def reaching(
                 for filter_id, name, role in found.filters
             ],
         )
-    for record in reading.unread(referring_to(catalog, GROUPS)):
+    for record in (*reading.unread(referring_to(catalog, GROUPS)), *reading.unreadable()):
         yield record
 
 

@@ -43,10 +43,12 @@ from inventory.drift_records import (
 from inventory.exact_json import decode, encode
 from inventory.naming import field_change
 from inventory.outcomes import Outcome
+from inventory.records import DamagedRecord
 from inventory.severity import Severity
 from inventory.user_errors import UserError
 from storage import drift as stored
 from storage.baselines import baseline_collections, baselines, gaps, lock_baseline
+from storage.bodies import Documents
 from storage.coverage import coverage
 from storage.documents import database_time
 from storage.drift import Candidate, Finding, KnownFinding
@@ -85,9 +87,10 @@ class _Scope(NamedTuple):
         return [one.type_key for one in self.compared]
 
 
-async def evaluate(session: AsyncSession, tenant_id: UUID, name: str) -> None:
+async def evaluate(session: AsyncSession, tenant_id: UUID, name: str) -> list[DamagedRecord]:
     """Compares the tenant's inventory, as it is, with a baseline, and records what deviates and what no longer does.
 
+    The answer names the versions whose stored documents are damaged: findings about their items stay as they were.
     Of collections that the baseline does not cover, or that the latest run did not list to their end, nothing is
     recorded. Done twice without a change in between, the second time changes nothing. A baseline that is another
     tenant's inventory is for `evaluate_against_tenant`. Raises `UnknownBaselineError`.
@@ -100,32 +103,52 @@ async def evaluate(session: AsyncSession, tenant_id: UUID, name: str) -> None:
     known = await stored.open_fingerprints(session, name)
     found: list[str] = []
     batch: list[Finding] = []
-    async for candidate in stored.candidates(session, name, scope.type_keys):
-        batch += await _findings(session, tenant_id, name, candidate, known)
+    read = Documents()
+    unreadable: set[tuple[str, str]] = set()
+    async for candidate in stored.candidates(session, name, scope.type_keys, read):
+        if candidate.is_damaged:
+            unreadable.add((candidate.type_key, candidate.external_id))
+            continue
+        batch += await _findings(session, tenant_id, name, candidate, known, read)
         if len(batch) >= FINDINGS_AT_A_TIME:
             found += await recorded(session, name, batch)
             batch = []
     found += await recorded(session, name, batch)
+    if unreadable:
+        findings = [one.finding for one in await stored.findings_of(session, name) if one.resolved_at is None]
+        found += [one.fingerprint for one in findings if (one.type_key, one.external_id) in unreadable]
     await stored.resolve_others(session, name, scope.type_keys, found)
+    return read.damaged
 
 
-async def drift(session: AsyncSession, tenant_id: UUID, name: str, type_keys: Sequence[str] | None = None) -> Drift:
-    """What the last evaluation found of a baseline, by what is known and holds now. Raises `UnknownBaselineError`."""
+async def drift(
+    session: AsyncSession,
+    tenant_id: UUID,
+    name: str,
+    type_keys: Sequence[str] | None = None,
+    damaged: Sequence[DamagedRecord] = (),
+) -> Drift:
+    """What the last evaluation found of a baseline, by what is known and holds now. Raises `UnknownBaselineError`.
+
+    `damaged` is what that evaluation answered.
+    """
     baseline = await baseline_called(session, name)
     scope = await _scope(session, baseline, type_keys)
     now = await database_time(session)
     known = await stored.findings_of(session, name, type_keys)
     names = await _names(session, known)
     checked = set(scope.type_keys)
-    ambiguous = {(one.type_key, one.external_id) for one in await gaps(session, name) if one.why == Status.AMBIGUOUS}
+    not_told = {(one.type_key, one.external_id) for one in await gaps(session, name) if one.why == Status.AMBIGUOUS}
+    not_told |= {(one.type_key, one.external_id) for one in damaged if one.tenant_id in (None, tenant_id)}
     records = [
         _record(
-            tenant_id, one, names, now, is_current=key in checked and (key, one.finding.external_id) not in ambiguous
+            tenant_id, one, names, now, is_current=key in checked and (key, one.finding.external_id) not in not_told
         )
         for one in known
         for key in [one.finding.type_key]
     ]
-    return Drift(await _report(session, tenant_id, baseline, scope, now, records), records)
+    report = await _report(session, tenant_id, baseline, scope, now, records)
+    return Drift(report.model_copy(update={"damaged": list(damaged)}), records)
 
 
 async def finding(session: AsyncSession, beginning: str) -> KnownFinding:
@@ -195,7 +218,7 @@ def _outcome(outcome: Outcome, error_code: str | None) -> str:
 
 
 async def _findings(
-    session: AsyncSession, tenant_id: UUID, baseline: str, candidate: Candidate, known: set[str]
+    session: AsyncSession, tenant_id: UUID, baseline: str, candidate: Candidate, known: set[str], read: Documents
 ) -> list[Finding]:
     """What a candidate deviates in; nothing where only the rules of the catalog have changed."""
     rules = drift_rules(candidate.type_key)
@@ -208,12 +231,12 @@ async def _findings(
     else:
         found = deviations(candidate.before, candidate.after, rules)
     named = {fingerprint(tenant_id, baseline, candidate.type_key, candidate.external_id, one): one for one in found}
-    since = await _since(session, candidate, [one for key, one in named.items() if key not in known], rules)
+    since = await _since(session, candidate, [one for key, one in named.items() if key not in known], rules, read)
     return [_finding(candidate, key, one, since.get(key_of(one), candidate.since)) for key, one in named.items()]
 
 
 async def _since(
-    session: AsyncSession, candidate: Candidate, new: Sequence[Deviation], rules: DriftRules
+    session: AsyncSession, candidate: Candidate, new: Sequence[Deviation], rules: DriftRules, read: Documents
 ) -> dict[tuple[str, str, str], datetime]:
     """When each new deviation began, by the versions since the baseline; it begins anew when the item comes back."""
     before = candidate.before
@@ -222,7 +245,7 @@ async def _since(
     earlier = []
     if before is not None and candidate.version - candidate.pinned_version > 1:
         expected = candidate.version
-        for version in await stored.versions_between(session, candidate):
+        for version in await stored.versions_between(session, candidate, read):
             expected -= 1
             if version.version != expected:
                 break

@@ -15,6 +15,7 @@ from inventory.drift import Deviation, deviation_of_field, fingerprint, item_add
 from inventory.drift_records import BaselineRecord
 from inventory.independence import Uncertainty
 from inventory.naming import properties_of
+from inventory.records import DamagedRecord
 from inventory.severity import is_within
 from storage import drift as stored
 from storage.baselines import cover_by_tenant, lock_baseline, note_gaps
@@ -23,18 +24,19 @@ from storage.drift import Finding
 
 _NOT_TOLD = (Status.AMBIGUOUS, Status.UNDECIDED)
 
-_NOT_READ = {Uncertainty.DETAILS_INCOMPLETE, Uncertainty.NO_DOCUMENT}
+_NOT_READ = {Uncertainty.DETAILS_INCOMPLETE, Uncertainty.NO_DOCUMENT, Uncertainty.DAMAGED_DOCUMENT}
 
 _NOT_SHOWN = {Uncertainty.SECRET_NOT_SHOWN, Uncertainty.HIDDEN_WITHOUT_KEY, Uncertainty.HIDDEN_ON_ONE_SIDE}
 
 
 async def evaluate_against_tenant(
     session: AsyncSession, golden: AsyncSession, tenant_id: UUID, baseline: BaselineRecord
-) -> None:
+) -> list[DamagedRecord]:
     """Compares a tenant with the one that is its baseline, and records what deviates and what no longer does.
 
     `golden` is a session of the other tenant. Items are matched as a comparison matches them. What cannot be told
-    apart, or may be the same for all that is known, is not recorded, and findings about it stay as they were.
+    apart, or may be the same for all that is known, is not recorded, and findings about it stay as they were. The
+    answer names the versions of both tenants whose stored documents are damaged.
     """
     name, other = baseline.name, baseline.other_tenant_id
     if other is None:
@@ -57,6 +59,7 @@ async def evaluate_against_tenant(
             not_told += [(item.type_key, one.external_id, str(why)) for one in item.there]
     await note_gaps(session, name, not_told)
     await stored.resolve_others(session, name, list(listed), found)
+    return comparison.record().damaged
 
 
 async def _open_findings(session: AsyncSession, baseline: str) -> dict[tuple[str, str], list[Finding]]:

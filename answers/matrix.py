@@ -26,6 +26,7 @@ from inventory.comparison_records import (
     TenantRecord,
 )
 from inventory.coverage import Coverage
+from inventory.records import DamagedRecord
 from storage import comparing
 from storage.coverage import coverage as coverage_of
 
@@ -43,6 +44,7 @@ class _Compared:
         self.covered = {key: SideCoverage.of(one) for key, one in coverage.items()}
         self.counts: dict[str, Counter[str]] = {}
         self.referenced: dict[str, ReferencedCollection] = {}
+        self.damaged: dict[DamagedRecord, None] = {}
 
 
 class Matrix:
@@ -110,6 +112,7 @@ class Matrix:
             asked_at=self._golden.asked_at,
             tenants=[self._tenant(one) for one in self._others],
             without_inventory=self._without_inventory,
+            damaged=[*self._golden.damaged, *(one for other in self._others for one in other.damaged)],
         )
 
     async def _column(self, compared: _Compared, type_key: str, ids: Sequence[str]) -> dict[str, MatrixCell]:
@@ -134,6 +137,7 @@ class Matrix:
                 # Of several that one cannot tell apart, so many are more than the golden tenant has.
                 counts[_EXTRA] += max(0, len(item.there) - len(item.here))
             compared.referenced |= {one.type_key: one for one in referenced(self._golden, other)}
+            compared.damaged |= dict.fromkeys(other.damaged)
         return cells
 
     def _tenant(self, compared: _Compared) -> MatrixTenant:

@@ -12,6 +12,7 @@ from inventory.coverage import Coverage
 from inventory.exact_json import decode
 from inventory.independence import DoubtReason, Meaning, MeaningOf, meaning_text
 from storage import comparing
+from storage.bodies import Documents
 from storage.comparing import Target
 
 TargetIds = Iterable[tuple[tuple[str, ...], str]]
@@ -21,7 +22,8 @@ TargetIds = Iterable[tuple[tuple[str, ...], str]]
 class Meanings:
     """The meanings of the ids of one tenant, as far as they have been asked for."""
 
-    def __init__(self, coverage: Mapping[str, Coverage]) -> None:
+    def __init__(self, coverage: Mapping[str, Coverage], read: Documents) -> None:
+        self._read = read
         self._listed = {key for key, one in coverage.items() if one.listed_at is not None}
         self._known: dict[tuple[str, str], Meaning] = {}
         self._shared_names: dict[str, set[tuple[str, str]]] = {}
@@ -37,7 +39,7 @@ class Meanings:
         if not wanted:
             return
         telling = {key for key, _ in wanted if _says(key)}
-        found = await comparing.targets(session, wanted, telling)
+        found = await comparing.targets(session, wanted, telling, self._read)
         for type_key in {target.type_key for target in found} - self._shared_names.keys():
             names = await comparing.shared_names(session, type_key)
             bearers = [(name, kind_of(type_key, meta)) for name, meta in names]
@@ -74,6 +76,8 @@ class Meanings:
         kind = kind_of(target.type_key, target.meta)
         if target.is_absent:
             return None, DoubtReason.GONE
+        if target.is_damaged:
+            return None, DoubtReason.DAMAGED
         if target.document is not None:
             document = cast("JsonObject", decode(target.document))
             says = {name: document[name] for name in _says(target.type_key) if document.get(name) is not None}
@@ -89,7 +93,14 @@ class Meanings:
         return text, None
 
 
-_TELLING = (DoubtReason.AMBIGUOUS, DoubtReason.GONE, DoubtReason.UNNAMED, DoubtReason.NOT_READ, DoubtReason.UNKNOWN)
+_TELLING = (
+    DoubtReason.DAMAGED,
+    DoubtReason.AMBIGUOUS,
+    DoubtReason.GONE,
+    DoubtReason.UNNAMED,
+    DoubtReason.NOT_READ,
+    DoubtReason.UNKNOWN,
+)
 """Of several reasons the first one is said."""
 
 

@@ -13,6 +13,7 @@ from commands import output
 from commands.errors import UsageError
 from commands.ids import NAMED, find_run, id_range, named
 from commands.options import time_of
+from commands.spool import printed_afterwards
 from configuration import Settings
 from inventory.records import RunRecord
 from storage import documents, queries
@@ -50,12 +51,16 @@ async def without_collisions(ask: Callable[[], Awaitable[ResultT]]) -> ResultT:
 
 @asynccontextmanager
 async def tenant_session(settings: Settings, tenant_id: UUID, *, read_only: bool = True) -> AsyncIterator[AsyncSession]:
-    """One transaction on the configured database, which reads of one moment. One that writes may collide."""
-    async with (
-        opened_database(settings) as database,
-        database.tenant(tenant_id, read_only=read_only, snapshot=True) as session,
-    ):
-        yield session
+    """One transaction on the configured database, which reads of one moment. One that writes may collide.
+
+    What is printed meanwhile is printed when the transaction has ended.
+    """
+    with printed_afterwards():
+        async with (
+            opened_database(settings) as database,
+            database.tenant(tenant_id, read_only=read_only, snapshot=True) as session,
+        ):
+            yield session
 
 
 async def moment_of(session: AsyncSession, value: str) -> datetime:

@@ -17,7 +17,7 @@ from answers.changes import summary
 from answers.logs import log_types
 from commands import output
 from commands.asking import ended_run, moment_of, tenant_session
-from commands.errors import UsageError, errors_for_people
+from commands.errors import ExitCode, UsageError, errors_for_people
 from commands.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
 from commands.ids import find_run
 from commands.options import (
@@ -35,6 +35,7 @@ from configuration import load_settings
 from inventory.auditing import Attribution, AuditStatus
 from inventory.changing import ChangeKind, ChangeRecord, ChangesSummary
 from inventory.naming import FieldChange
+from inventory.records import DamagedRecord
 from inventory.visible_text import visible
 from reports.pages import changes_page
 from storage.changes import Event, EventKind, Window
@@ -77,7 +78,8 @@ def changes(
 ) -> None:
     """What appeared, changed, was renamed or re-created, went missing or came back; oldest first, field by field.
 
-    A collection that was not read to its end has no changes yet; the summary names it. Where auditEvents were synced, a
+    A collection that was not read to its end has no changes yet; the summary names it. A version whose stored document
+    is damaged is named, too, and the exit code is 3. Where auditEvents were synced, a
     change of Intune says who made it. With --json the summary is the last line.
 
     Example: python starter.py changes contoso --since 2025-03-01T00:00:00Z --type conditionalAccessPolicies
@@ -92,26 +94,29 @@ def changes(
         wanted = selection_of(type_keys, categories, everything=False).type_keys if named else None
         place = None if after is None else _event(after)
 
-        async def show() -> None:
+        kept: list[ChangeRecord] = []
+        show_one = output.print_json if as_json else _show if html is None else _keeping(kept)
+
+        async def show() -> ChangesSummary:
             async with tenant_session(settings, tenant_id) as session:
                 run_id = None if run is None else await find_run(session, run)
                 window = await _window(session, since, run_id, wanted)
-                found = changes_of(session, tenant_id, window, place)
-                kept: list[ChangeRecord] = []
-                show_one = output.print_json if as_json else _show if html is None else _keeping(kept)
-                told = await _print(found, limit, show_one)
-                rests_on = await summary(session, tenant_id, window, *told)
-                if html is not None:
-                    write_html(
-                        html,
-                        changes_page(TenantNames.load(settings).of(tenant_id), rests_on, kept, collection_titles()),
-                    )
-                if as_json:
-                    output.print_json({"summary": rests_on.model_dump(mode="json")})
-                else:
-                    _say(rests_on)
+                counts, audit, last, damaged = await _print(
+                    changes_of(session, tenant_id, window, place), limit, show_one
+                )
+                return await summary(session, tenant_id, window, counts, audit, last, damaged)
 
-        asyncio.run(show())
+        rests_on = asyncio.run(show())
+        if html is not None:
+            write_html(
+                html, changes_page(TenantNames.load(settings).of(tenant_id), rests_on, kept, collection_titles())
+            )
+        if as_json:
+            output.print_json({"summary": rests_on.model_dump(mode="json")})
+        else:
+            _say(rests_on)
+        if rests_on.damaged:
+            raise typer.Exit(ExitCode.PARTIAL)
 
 
 async def _window(
@@ -129,20 +134,24 @@ async def _window(
 
 async def _print(
     found: AsyncIterator[tuple[Event, ChangeRecord]], limit: int | None, show: Callable[[ChangeRecord], None]
-) -> tuple[Counter[ChangeKind], Counter[AuditStatus], str | None]:
-    """Prints up to `limit` changes; how many of each kind, and the last one's place where there are more."""
+) -> tuple[Counter[ChangeKind], Counter[AuditStatus], str | None, list[DamagedRecord]]:
+    """Prints up to `limit` changes; how many of each kind, the last one's place if there are more, what is damaged."""
     counts: Counter[ChangeKind] = Counter()
     audit: Counter[AuditStatus] = Counter()
     last: Event | None = None
+    damaged: dict[DamagedRecord, None] = {}
     async with aclosing(found):  # type: ignore[type-var]
         async for event, change in found:
             if last is not None and counts.total() == limit:
-                return counts, audit, _place(last)
+                return counts, audit, _place(last), list(damaged)
             counts[change.kind] += 1
             audit[change.audit.status] += 1
             last = event
+            for version in change.damaged_versions:
+                named = DamagedRecord(type_key=change.type_key, external_id=change.external_id, version=version)
+                damaged[named] = None
             show(change)
-    return counts, audit, None
+    return counts, audit, None, list(damaged)
 
 
 def _keeping(kept: list[ChangeRecord]) -> Callable[[ChangeRecord], None]:
@@ -183,7 +192,10 @@ def _show(change: ChangeRecord) -> None:
             (f"  {change.type_key} {visible(change.external_id)}", "dim"),
         )
     )
-    if change.fields is None and change.kind in (ChangeKind.CHANGED, ChangeKind.RENAMED):
+    if change.damaged_versions:
+        named = " and ".join(map(str, change.damaged_versions))
+        output.stdout.print(f"    not known: the stored document of version {named} is damaged", style="yellow")
+    elif change.fields is None and change.kind in (ChangeKind.CHANGED, ChangeKind.RENAMED):
         output.stdout.print("    the version before it is forgotten", style="dim")
     for field in change.fields or ():
         output.stdout.print(Text.assemble("    ", (visible(field.label), "bold"), ": ", _said(field)))
@@ -231,6 +243,8 @@ def _say(rests_on: ChangesSummary) -> None:
     output.stderr.print(
         f"{counts or 'no changes'}; {window}; {rests_on.listed} collections read to their end", style="dim"
     )
+    for one in rests_on.damaged:
+        output.stderr.print(visible(one.in_words), style="yellow", markup=False)
     if rests_on.not_read:
         named = ", ".join(f"{one.type_key} ({one.reason})" for one in rests_on.not_read)
         output.stderr.print(f"not read to the end, so their changes may still come: {named}", style="yellow")

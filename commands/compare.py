@@ -29,6 +29,7 @@ from commands.options import (
     tenant_id_of,
 )
 from commands.portfolio import chosen_tenants
+from commands.spool import printed_afterwards
 from configuration import Settings, load_settings
 from graph.tenants import load_tenants
 from inventory.comparing import Status
@@ -41,6 +42,7 @@ from inventory.comparison_records import (
     MatrixRow,
     TenantRecord,
 )
+from inventory.records import DamagedRecord
 from inventory.visible_text import visible
 from reports.pages import comparison_page, matrix_page
 from storage.database import Database
@@ -102,7 +104,8 @@ def compare(
     """Compare the items of two tenants, or of a golden one and others, by name and kind, then by what they say.
 
     Ids are compared by what they mean: a group by its name, a filter by its rule. What a latest run did not list to its
-    end is left out and named, and the exit code is 3. With --json the comparison as a whole is the last line.
+    end is left out and named, as is what is stored damaged, and the exit code is 3. With --json the comparison as a
+    whole is the last line.
 
     Example: python starter.py compare contoso fabrikam --type conditionalAccessPolicies --fields
     """
@@ -193,16 +196,17 @@ async def _pair(
 ) -> bool:
     """Prints a comparison of two; whether all that was asked for was covered."""
     shown: list[ItemComparison] = []
-    async with _Tenants(settings) as tenants, tenants.session(here) as one, tenants.session(there) as other:
-        comparison = Comparison(await tenants.side(here, one), await tenants.side(there, other), type_keys)
-        async for item in comparison.items():
-            if how.only and item.status not in how.only:
-                continue
-            if how.as_json:
-                output.print_json(item)
-            elif how.only or item.status is not Status.SAME:
-                shown.append(item)
-        record = comparison.record()
+    with printed_afterwards():
+        async with _Tenants(settings) as tenants, tenants.session(here) as one, tenants.session(there) as other:
+            comparison = Comparison(await tenants.side(here, one), await tenants.side(there, other), type_keys)
+            async for item in comparison.items():
+                if how.only and item.status not in how.only:
+                    continue
+                if how.as_json:
+                    output.print_json(item)
+                elif how.only or item.status is not Status.SAME:
+                    shown.append(item)
+            record = comparison.record()
     if how.as_json:
         output.print_json(record)
     elif how.html is not None:
@@ -220,7 +224,8 @@ async def _pair(
                     style="yellow",
                     markup=False,
                 )
-    return _is_complete([one.is_compared for one in record.collections])
+    _say_what_is_damaged(record.damaged)
+    return _is_complete([one.is_compared for one in record.collections]) and not record.damaged
 
 
 def _print_counts(record: ComparisonRecord) -> None:
@@ -286,18 +291,19 @@ async def _matrix(
     """Prints a golden tenant against others; whether all that was asked for was covered."""
     shown: list[MatrixRow] = []
     wanted = {str(cell) for status in how.only or () for cell in _CELLS_OF.get(status, (status,))}
-    async with _Tenants(settings) as tenants, tenants.session(golden) as held:
-        matrix = await Matrix.of(
-            await tenants.side(golden, held), [tenants.named(one) for one in others], tenants.session, type_keys
-        )
-        async for row in matrix.rows():
-            if how.only and not any(str(cell.status) in wanted for cell in row.cells):
-                continue
-            if how.as_json:
-                output.print_json(row)
-            elif how.only or any(cell.status is not CellStatus.SAME for cell in row.cells):
-                shown.append(row)
-        record = matrix.record()
+    with printed_afterwards():
+        async with _Tenants(settings) as tenants, tenants.session(golden) as held:
+            matrix = await Matrix.of(
+                await tenants.side(golden, held), [tenants.named(one) for one in others], tenants.session, type_keys
+            )
+            async for row in matrix.rows():
+                if how.only and not any(str(cell.status) in wanted for cell in row.cells):
+                    continue
+                if how.as_json:
+                    output.print_json(row)
+                elif how.only or any(cell.status is not CellStatus.SAME for cell in row.cells):
+                    shown.append(row)
+            record = matrix.record()
     if how.as_json:
         output.print_json(record)
     elif how.html is not None:
@@ -307,8 +313,14 @@ async def _matrix(
         _print_matrix(record, shown)
     for tenant in record.without_inventory:
         output.stderr.print(f"no run of {tenant.name} has completed: it has no column", style="yellow", markup=False)
+    _say_what_is_damaged(record.damaged)
     compared = [one.is_compared for tenant in record.tenants for one in tenant.collections]
-    return _is_complete(compared) and not record.without_inventory
+    return _is_complete(compared) and not record.without_inventory and not record.damaged
+
+
+def _say_what_is_damaged(damaged: Sequence[DamagedRecord]) -> None:
+    for one in damaged:
+        output.stderr.print(visible(one.in_words), style="yellow", markup=False)
 
 
 def _is_complete(compared: Sequence[bool]) -> bool:

@@ -44,13 +44,24 @@ def upgrade(as_json: JsonOption = False) -> None:
         output.stdout.print(_set_up(upgraded), markup=False, soft_wrap=True)
 
 
+_WORKER_LOGIN = "python starter.py database roles --worker-login NAME"
+
+
 def _set_up(upgraded: Upgraded) -> str:
-    if WORKER_ROLE in upgraded.roles:
-        return f"it works under two roles, {WORKER_ROLE} and {PORTFOLIO_ROLE}"
-    found = f"it works under one role, its owner {upgraded.roles[0]}"
+    has_two_roles = WORKER_ROLE in upgraded.roles
+    found = (
+        f"it works under two roles, {WORKER_ROLE} and {PORTFOLIO_ROLE}"
+        if has_two_roles
+        else f"it works under one role, its owner {upgraded.roles[0]}"
+    )
     if upgraded.before is not None:
         return found
-    return f"{found}; for two, run what `database roles` prints, and start again from an empty database"
+    if has_two_roles:
+        return f"{found}\ngive workers and commands a login of their own, which owns nothing: {_WORKER_LOGIN}"
+    return (
+        f"{found}; for two, run what `database roles` prints, and start again from an empty database\n"
+        "without them, whoever has this login, or has it run SQL, reads and changes all tenants and the schema"
+    )
 
 
 @database.command("roles")

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from answers import dependencies as answers
 from commands import output
 from commands.asking import find_item
-from commands.errors import UsageError, errors_for_people
+from commands.errors import ExitCode, UsageError, errors_for_people
 from commands.options import (
     MOST,
     JsonOption,
@@ -31,6 +31,7 @@ from commands.reading import read_session
 from configuration import load_settings
 from graph.catalog import load_catalog
 from inventory.dependencies import (
+    DAMAGED,
     CannotSayRecord,
     DanglingRecord,
     DependencyRecord,
@@ -160,20 +161,25 @@ async def _show_neighbourhood(tenant_id: UUID, item: tuple[str, str], depth: int
     if found.is_cut:
         output.stderr.print("there is more of some items: --limit N shows more of each", style="dim")
     _say_what_is_open(found.cannot_say, "what else needs it may be in")
+    _end(found.cannot_say)
 
 
 async def _show_all(tenant_id: UUID, how: _How) -> None:
     async with read_session(load_settings(), tenant_id) as (session, reading):
-        found = answers.everything(session, reading)
-        if how.as_json:
-            async for one in found:
+        rows: list[DependencyRecord] = []
+        cannot_say: list[CannotSayRecord] = []
+        async for one in answers.everything(session, reading):
+            if how.as_json:
                 output.print_json(one)
-            return
-        rows = [one async for one in found]
-    if how.written_as is GraphFormat.TABLE:
+            elif isinstance(one, DependencyRecord):
+                rows.append(one)
+            if isinstance(one, CannotSayRecord):
+                cannot_say.append(one)
+    if not how.as_json and how.written_as is GraphFormat.TABLE:
         output.print_table(_COLUMNS, map(_row, rows), title=f"{len(rows)} references")
-    else:
+    elif not how.as_json:
         _write(graph_of(rows), how)
+    _end(cannot_say)
 
 
 async def _show_reach(tenant_id: UUID, sought: str, *, everyone: bool, as_json: bool) -> None:
@@ -193,7 +199,9 @@ async def _show_reach(tenant_id: UUID, sought: str, *, everyone: bool, as_json: 
     output.stderr.print(
         "groups within groups are not read: what the group gets from one around it is not in the answer", style="dim"
     )
-    _say_what_is_open([one for one in found if isinstance(one, CannotSayRecord)], "what else reaches it may be in")
+    cannot_say = [one for one in found if isinstance(one, CannotSayRecord)]
+    _say_what_is_open(cannot_say, "what else reaches it may be in")
+    _end(cannot_say)
 
 
 def dangling(tenant: TenantArgument, type_keys: TypeOption = None, as_json: JsonOption = False) -> None:
@@ -211,16 +219,18 @@ def dangling(tenant: TenantArgument, type_keys: TypeOption = None, as_json: Json
                 return [one async for one in answers.dangling(session, reading, wanted)]
 
         found = asyncio.run(ask())
+        cannot_say = [one for one in found if isinstance(one, CannotSayRecord)]
         if as_json:
             _print_json(found)
-            return
-        rows = [one for one in found if isinstance(one, DanglingRecord)]
-        output.print_table(
-            ("collection", "name", "id", "role", "path", "target", "target id", "state", "confidence", "evidence"),
-            map(_dangling_row, rows),
-            title=f"{len(rows)} dangling references",
-        )
-        _say_what_is_open([one for one in found if isinstance(one, CannotSayRecord)], "it cannot be said of targets in")
+        else:
+            rows = [one for one in found if isinstance(one, DanglingRecord)]
+            output.print_table(
+                ("collection", "name", "id", "role", "path", "target", "target id", "state", "confidence", "evidence"),
+                map(_dangling_row, rows),
+                title=f"{len(rows)} dangling references",
+            )
+            _say_what_is_open(cannot_say, "it cannot be said of targets in")
+        _end(cannot_say)
 
 
 def unassigned(tenant: TenantArgument, type_keys: TypeOption = None, as_json: JsonOption = False) -> None:
@@ -238,16 +248,24 @@ def unassigned(tenant: TenantArgument, type_keys: TypeOption = None, as_json: Js
                 return [one async for one in answers.unassigned(session, reading, load_catalog(), wanted)]
 
         found = asyncio.run(ask())
+        cannot_say = [one for one in found if isinstance(one, CannotSayRecord)]
         if as_json:
             _print_json(found)
-            return
-        rows = [one for one in found if isinstance(one, UnassignedRecord)]
-        output.print_table(
-            ("collection", "name", "id", "version#", "confidence", "evidence", "as of"),
-            map(_unassigned_row, rows),
-            title=f"{len(rows)} items are assigned to nobody",
-        )
-        _say_what_is_open([one for one in found if isinstance(one, CannotSayRecord)], "more may be in")
+        else:
+            rows = [one for one in found if isinstance(one, UnassignedRecord)]
+            output.print_table(
+                ("collection", "name", "id", "version#", "confidence", "evidence", "as of"),
+                map(_unassigned_row, rows),
+                title=f"{len(rows)} items are assigned to nobody",
+            )
+            _say_what_is_open(cannot_say, "more may be in")
+        _end(cannot_say)
+
+
+def _end(cannot_say: Sequence[CannotSayRecord]) -> None:
+    """Raises `typer.Exit` where stored documents are damaged: the answer lacks what they held."""
+    if any(one.reason == DAMAGED for one in cannot_say):
+        raise typer.Exit(ExitCode.PARTIAL)
 
 
 async def _id_of(session: AsyncSession, type_key: str, sought: str) -> str:

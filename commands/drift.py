@@ -68,8 +68,9 @@ def show_drift(
 ) -> None:
     """Compare a tenant as it is with its baselines: what deviates, since when, and what is decided about it.
 
-    Collections that the baseline or the latest run did not read to their end are left out and named, their findings
-    stay as they were, and the exit code is 3. With --json the report of a baseline comes first, then its findings.
+    Collections that the baseline or the latest run did not read to their end, and items whose stored documents are
+    damaged, are left out and named; their findings stay as they were, and the exit code is 3. With --json the
+    report of a baseline comes first, then its findings.
 
     Example: python starter.py drift contoso --baseline golden --severity high
     """
@@ -85,11 +86,11 @@ def show_drift(
                 for name in await _names(session, baseline):
                     known = await answers.baseline_called(session, name)
                     if known.other_tenant_id is None:
-                        await answers.evaluate(session, tenant_id, name)
+                        damaged = await answers.evaluate(session, tenant_id, name)
                     else:
                         async with tenant_session(settings, known.other_tenant_id) as golden:
-                            await evaluate_against_tenant(session, golden, tenant_id, known)
-                    found.append(await answers.drift(session, tenant_id, name, wanted))
+                            damaged = await evaluate_against_tenant(session, golden, tenant_id, known)
+                    found.append(await answers.drift(session, tenant_id, name, wanted, damaged))
                 return found
 
         found = asyncio.run(without_collisions(ask))
@@ -108,7 +109,7 @@ def show_drift(
         if html is not None:
             check_count(sum(len(findings) for _, findings in page))
             write_html(html, drift_page(TenantNames.load(settings).of(tenant_id), page, collection_titles()))
-        if any(report.left_out for report, _ in found):
+        if any(report.left_out or report.damaged for report, _ in found):
             raise typer.Exit(ExitCode.PARTIAL)
 
 
@@ -139,6 +140,8 @@ def _print(report: DriftReport, findings: Sequence[DriftFindingRecord]) -> None:
         output.stderr.print(
             f"left out: {one.type_key} (baseline: {one.in_baseline}; now: {one.now})", style="yellow", markup=False
         )
+    for damaged in report.damaged:
+        output.stderr.print(visible(damaged.in_words), style="yellow", markup=False)
     for item in report.left_out_items:
         name = f" ({visible(item.display_name)})" if item.display_name else ""
         output.stderr.print(

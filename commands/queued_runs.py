@@ -59,7 +59,7 @@ async def unrecorded_runs(
     return [
         queued_record(run.run_id, run.workflow_id, run.input.tenant_id, run.input.selection, run.queued_at)
         for run in queued
-        if run.run_id not in recorded
+        if (run.input.tenant_id, run.run_id) not in recorded
     ]
 
 

@@ -13,6 +13,7 @@ from inventory.canonical import Canonicalizer, JsonObject, JsonValue
 from inventory.differences import Difference, differences, is_number_of_a_setting
 from inventory.missing import Confidence
 from inventory.naming import FieldChange
+from inventory.records import DamagedRecord
 
 
 class ChangeKind(StrEnum):
@@ -44,7 +45,8 @@ class ChangeRecord(BaseModel):
     there was no item), and not later than `noticed_at`. The evidence is `observed` for what a run has read,
     `not_listed_before` for what the first complete listing of its collection did not show, and for what is missing
     `confirmed` or `not_listed`. `created_at` is what Graph says of an item that appeared. `fields` is null where the
-    document before it is forgotten, and `was_incomplete` says that it lacked details, so that only what it held is
+    document before it is forgotten or one of the two is among the `damaged_versions`, whose stored documents are not
+    what their hashes say; `was_incomplete` says that the one before lacked details, so that only what it held is
     compared. `audit` says who did it, as far as Intune's audit log was read.
     """
 
@@ -65,6 +67,7 @@ class ChangeRecord(BaseModel):
     renamed_from: str | None = None
     recreates_external_id: str | None = None
     returns_to_version: int | None = None
+    damaged_versions: list[int] = []
     created_at: str | None = None
     was_incomplete: bool = False
     fields: list[FieldChange] | None = None
@@ -89,7 +92,8 @@ class ChangesSummary(BaseModel):
 
     `listed` counts the collections that their latest run listed to their end. `goes_on_after` names the last change
     where there are more than were asked for. `audit` counts what the audit log says of the changes;
-    `audit_log_read_from` is when the latest whole reading of it began, null where there is none.
+    `audit_log_read_from` is when the latest whole reading of it began, null where there is none. Of `damaged` versions
+    it cannot be said what is different.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -104,6 +108,7 @@ class ChangesSummary(BaseModel):
     goes_on_after: str | None = None
     audit: dict[AuditStatus, int]
     audit_log_read_from: datetime | None
+    damaged: list[DamagedRecord] = []
 
 
 class Comparability(NamedTuple):

@@ -13,6 +13,7 @@ from inventory.differences import DifferenceKind
 from inventory.error_codes import ErrorCode
 from inventory.independence import DoubtReason, Uncertainty
 from inventory.outcomes import Outcome
+from inventory.records import DamagedRecord
 
 
 class TenantRecord(BaseModel):
@@ -182,7 +183,8 @@ class ReferencedCollection(BaseModel):
 class ComparisonRecord(BaseModel):
     """One tenant against another, in numbers, and what that rests on.
 
-    What was left out is named among the `collections`.
+    What was left out is named among the `collections`. `damaged` versions could not be compared: their stored documents
+    are not what their hashes say.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -194,6 +196,7 @@ class ComparisonRecord(BaseModel):
     counts: ComparisonCounts
     collections: list[CollectionComparison]
     referenced: list[ReferencedCollection]
+    damaged: list[DamagedRecord] = []
 
 
 class CellStatus(StrEnum):
@@ -280,7 +283,8 @@ class MatrixTenant(BaseModel):
 class MatrixRecord(BaseModel):
     """One golden tenant against many, in numbers, and what that rests on.
 
-    `without_inventory` are tenants that were asked for and of which no run has completed: they have no cells.
+    `without_inventory` are tenants that were asked for and of which no run has completed: they have no cells. `damaged`
+    versions could not be compared: their stored documents are not what their hashes say.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -290,3 +294,4 @@ class MatrixRecord(BaseModel):
     asked_at: datetime
     tenants: list[MatrixTenant]
     without_inventory: list[TenantRecord] = []
+    damaged: list[DamagedRecord] = []

@@ -173,7 +173,8 @@ class CannotSayRecord(BaseModel):
     """What an answer leaves open, by collection: it was not listed to its end, and `reason` says why.
 
     `references` counts the references whose targets may be in it, and the items whose assignments are not known; null
-    where what is missing are the collection's own items, however many.
+    where what is missing are the collection's own items, however many. With the reason `damaged` it counts the items
+    whose references could not be read, since their stored documents are not what their hashes say.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -188,6 +189,7 @@ class CannotSayRecord(BaseModel):
 NEVER_READ = "never_read"
 NOT_IN_THE_CATALOG = "not_in_the_catalog"
 ASSIGNMENTS_NOT_SHOWN = "assignments_not_shown"
+DAMAGED = "damaged"
 
 
 def not_listed_reason(type_key: str, coverage: Mapping[str, Coverage], known: frozenset[str]) -> str | None:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from inventory.drift import BaselineKind, Decision, Fallen, FindingKind
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome
+from inventory.records import DamagedRecord
 from inventory.severity import Severity
 
 
@@ -108,7 +109,10 @@ class DriftCounts(BaseModel):
 
 
 class DriftReport(BaseModel):
-    """What a tenant's drift from a baseline rests on: what was compared, what was left out and why."""
+    """What a tenant's drift from a baseline rests on: what was compared, what was left out and why.
+
+    `damaged` versions could not be compared; findings about their items stay as they were.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -120,6 +124,7 @@ class DriftReport(BaseModel):
     compared: list[ComparedCollection]
     left_out: list[LeftOutCollection]
     left_out_items: list[LeftOutItem]
+    damaged: list[DamagedRecord] = []
 
 
 class DecisionRecord(BaseModel):

@@ -48,6 +48,8 @@ class DoubtReason(StrEnum):
     """Its collection has never been listed to its end, so that another object may have its name."""
     UNNAMED = "unnamed"
     """It has no name."""
+    DAMAGED = "damaged"
+    """What it says would tell, and its stored document is not what its hash says."""
 
 
 class Uncertainty(StrEnum):
@@ -65,6 +67,8 @@ class Uncertainty(StrEnum):
     """A value is hidden on one side and stands as it is on the other."""
     NO_DOCUMENT = "no_document"
     """No document of one has been read yet."""
+    DAMAGED_DOCUMENT = "damaged_document"
+    """The stored document of one is not what its hash says."""
 
 
 class Meaning(NamedTuple):

@@ -161,13 +161,33 @@ class ForgottenRecord(BaseModel):
     display_name: str | None
 
 
+class DamagedRecord(BaseModel):
+    """A version whose stored document is not what its hash says: nothing is told of what it held.
+
+    `tenant_id` is there where the answer is of several tenants.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    type_key: str
+    external_id: str
+    version: int
+    tenant_id: UUID | None = None
+
+    @property
+    def in_words(self) -> str:
+        """For people."""
+        whose = "" if self.tenant_id is None else f" of tenant {self.tenant_id}"
+        return f"damaged: the stored document of version {self.version} of {self.type_key} {self.external_id}{whose}"
+
+
 class ExportRecord(BaseModel):
     """What an export did, and what it could not know.
 
     `incomplete` documents lack details. `presumed` items were seen before and after the asked moment, and whether they
     were there at it is not recorded; they are written. `unread` items had been seen and no document of theirs read.
     `types_not_read` names the collections that the latest completed run did not read to their end, and those that none
-    has read: no item of theirs is taken for gone by that run.
+    has read: no item of theirs is taken for gone by that run. `damaged` versions have no file.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -183,3 +203,4 @@ class ExportRecord(BaseModel):
     unread: int
     forgotten: list[ForgottenRecord]
     types_not_read: list[str]
+    damaged: list[DamagedRecord] = []

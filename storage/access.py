@@ -19,7 +19,7 @@ ALL_TENANTS = "tenant_inventory_all_tenants"
 PostgreSQL plans a prepared statement anew when the search_path changes, so no plan outlives its transaction's switch.
 """
 
-REVISION = "0014"
+REVISION = "0015"
 """The newest migration, which this program needs. Written here so that no command has to load Alembic."""
 
 SETTABLE = "CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END"
@@ -47,6 +47,29 @@ SELECT has_roles, quote_ident(session_user) AS login,
 FROM tables
 """)
 """One row; none where there are no tables."""
+
+
+EXCESS = text(f"""
+SELECT array_remove(ARRAY[
+    CASE WHEN me.rolsuper THEN 'is a superuser' END,
+    CASE WHEN me.rolsuper THEN NULL WHEN pg_has_role(me.oid, run.relowner, 'MEMBER')
+        THEN 'may act as the owner of the tables' END,
+    CASE WHEN me.rolsuper THEN NULL WHEN me.rolbypassrls THEN 'bypasses row-level security' END,
+    CASE WHEN me.rolsuper THEN NULL WHEN me.rolcreaterole THEN 'may create roles' END,
+    (
+        SELECT 'is a member of ' || string_agg(quote_ident(other.rolname), ', ' ORDER BY other.rolname)
+        FROM pg_auth_members AS membership JOIN pg_roles AS other ON other.oid = membership.roleid
+        WHERE membership.member = me.oid AND other.oid <> run.relowner
+            AND other.rolname NOT IN ('{WORKER_ROLE}', '{PORTFOLIO_ROLE}')
+    )
+], NULL)
+FROM pg_roles AS me JOIN pg_class AS run ON run.oid = to_regclass('sync_run')
+WHERE me.rolname = session_user AND EXISTS (
+    SELECT FROM aclexplode(run.relacl) AS granted JOIN pg_roles AS r ON r.oid = granted.grantee
+    WHERE r.rolname = '{WORKER_ROLE}'
+)
+""")
+"""What the login may do beyond the two roles, in words; no row where a database works under one role."""
 
 
 class Access(NamedTuple):

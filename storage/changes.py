@@ -6,10 +6,11 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.compression import decompress
+from inventory.records import DamagedRecord
+from storage.bodies import Documents
 
 
 class EventKind(StrEnum):
@@ -47,20 +48,24 @@ class Window(NamedTuple):
 
 
 class VersionFacts(NamedTuple):
-    """A version beside the one before it. What is None of that is forgotten, or there is none."""
+    """A version beside the one before it. What is None of that is forgotten, or there is none.
+
+    A document that is `damaged` is None.
+    """
 
     display_name: str | None
     meta: dict[str, Any]
     details_complete: bool
     recreates_external_id: str | None
     returns_to_version: int | None
-    document: bytes
+    document: bytes | None
     before_number: int | None
     before_name: str | None
     before_complete: bool | None
     before_first_observed_at: datetime | None
     before_last_observed_at: datetime | None
     document_before: bytes | None
+    damaged: Sequence[DamagedRecord]
 
 
 class AbsenceFacts(NamedTuple):
@@ -168,10 +173,10 @@ SELECT v.type_key, v.external_id, v.version_number, v.display_name, item.meta, v
                 = (v.type_key, v.external_id, v.content_hash)
             AND earlier.version_number < v.version_number
     ) AS returns_to,
-    d.body, before.version_number AS before_number, before.display_name AS before_name,
+    d.body, v.content_hash, before.version_number AS before_number, before.display_name AS before_name,
     before.details_complete AS before_complete,
     before.first_observed_at AS before_first_observed_at, before.last_observed_at AS before_last_observed_at,
-    before_document.body AS body_before
+    before_document.body AS body_before, before.content_hash AS hash_before
 FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]), CAST(:numbers AS bigint[]))
     AS wanted (type_key, external_id, version_number)
 CROSS JOIN LATERAL (
@@ -243,23 +248,27 @@ async def versions_of(session: AsyncSession, found: Sequence[Event]) -> dict[Eve
         "numbers": [number for _, _, number in wanted],
     }
     rows = await session.execute(_VERSIONS, parameters) if wanted else ()
-    return {
-        wanted[row.type_key, row.external_id, row.version_number]: VersionFacts(
-            row.display_name,
-            row.meta,
-            row.details_complete,
-            row.recreates_external_id if row.version_number == 1 else None,
-            row.returns_to,
-            decompress(row.body),
-            row.before_number,
-            row.before_name,
-            row.before_complete,
-            row.before_first_observed_at,
-            row.before_last_observed_at,
-            None if row.body_before is None else decompress(row.body_before),
-        )
-        for row in rows
-    }
+    return {wanted[row.type_key, row.external_id, row.version_number]: _version_facts(row) for row in rows}
+
+
+def _version_facts(row: Row[Any]) -> VersionFacts:
+    read = Documents()
+    item = row.type_key, row.external_id
+    return VersionFacts(
+        row.display_name,
+        row.meta,
+        row.details_complete,
+        row.recreates_external_id if row.version_number == 1 else None,
+        row.returns_to,
+        read.of(row.body, row.content_hash, *item, row.version_number),
+        row.before_number,
+        row.before_name,
+        row.before_complete,
+        row.before_first_observed_at,
+        row.before_last_observed_at,
+        read.of(row.body_before, row.hash_before, *item, row.before_number),
+        read.damaged,
+    )
 
 
 async def absences_of(session: AsyncSession, found: Sequence[Event]) -> dict[Event, AbsenceFacts]:

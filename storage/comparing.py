@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.compression import decompress
+from storage.bodies import Documents
 
 
 class PresentItem(NamedTuple):
@@ -19,15 +19,15 @@ class PresentItem(NamedTuple):
 
 
 class WholeItem(NamedTuple):
-    """The current document of an item, as canonical JSON."""
+    """The current document of an item, as canonical JSON; None where it is damaged."""
 
     external_id: str
     details_complete: bool
-    document: bytes
+    document: bytes | None
 
 
 class Target(NamedTuple):
-    """An object that documents refer to. The `document` is there where it was asked for."""
+    """An object that documents refer to. The `document` is there where it was asked for, unless it is damaged."""
 
     type_key: str
     external_id: str
@@ -35,6 +35,7 @@ class Target(NamedTuple):
     meta: dict[str, Any]
     is_absent: bool
     document: bytes | None
+    is_damaged: bool
 
 
 _PRESENT = text("""
@@ -46,7 +47,7 @@ ORDER BY external_id
 # Both are looked up row by row, whatever the planner believes of the tables' sizes: where it takes a collection that
 # has just been read for a small one, it reads all of the tenant's versions for each batch.
 _DOCUMENTS = text("""
-SELECT wanted.external_id, v.details_complete, d.body
+SELECT wanted.external_id, item.version_number, v.details_complete, v.content_hash, d.body
 FROM unnest(CAST(:external_ids AS text[])) AS wanted (external_id)
 CROSS JOIN LATERAL (
     SELECT version_number FROM inventory_item AS one
@@ -61,7 +62,8 @@ CROSS JOIN LATERAL (SELECT body FROM document AS one WHERE one.content_hash = v.
 """)
 
 _TARGETS = text("""
-SELECT wanted.type_key, wanted.external_id, display_name, meta, absent_from IS NOT NULL AS is_absent, body
+SELECT wanted.type_key, wanted.external_id, display_name, meta, absent_from IS NOT NULL AS is_absent,
+    item.version_number, v.content_hash, body
 FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS wanted (type_key, external_id)
 CROSS JOIN LATERAL (
     SELECT * FROM inventory_item AS one
@@ -91,14 +93,23 @@ async def present_items(session: AsyncSession, type_key: str) -> list[PresentIte
     return [PresentItem(*row) for row in await session.execute(_PRESENT, {"type_key": type_key})]
 
 
-async def whole_items(session: AsyncSession, type_key: str, external_ids: Collection[str]) -> dict[str, WholeItem]:
+async def whole_items(
+    session: AsyncSession, type_key: str, external_ids: Collection[str], read: Documents
+) -> dict[str, WholeItem]:
     """The documents of some items of a collection; an item of which none has been read is left out."""
     rows = await session.execute(_DOCUMENTS, {"type_key": type_key, "external_ids": list(external_ids)})
-    return {row.external_id: WholeItem(row.external_id, row.details_complete, decompress(row.body)) for row in rows}
+    return {
+        row.external_id: WholeItem(
+            row.external_id,
+            row.details_complete,
+            read.of(row.body, row.content_hash, type_key, row.external_id, row.version_number),
+        )
+        for row in rows
+    }
 
 
 async def targets(
-    session: AsyncSession, wanted: Iterable[tuple[str, str]], with_documents: Collection[str]
+    session: AsyncSession, wanted: Iterable[tuple[str, str]], with_documents: Collection[str], read: Documents
 ) -> list[Target]:
     """The objects of these type keys and ids that the inventory has; with documents for some type keys."""
     pairs = sorted(set(wanted))
@@ -107,17 +118,14 @@ async def targets(
         "external_ids": [one for _, one in pairs],
         "with_documents": list(with_documents),
     }
-    return [
-        Target(
-            row.type_key,
-            row.external_id,
-            row.display_name,
-            row.meta,
-            row.is_absent,
-            None if row.body is None else decompress(row.body),
+    found = []
+    for row in await session.execute(_TARGETS, parameters):
+        document = read.of(row.body, row.content_hash, row.type_key, row.external_id, row.version_number)
+        is_damaged = row.body is not None and document is None
+        found.append(
+            Target(row.type_key, row.external_id, row.display_name, row.meta, row.is_absent, document, is_damaged)
         )
-        for row in await session.execute(_TARGETS, parameters)
-    ]
+    return found
 
 
 async def shared_names(session: AsyncSession, type_key: str) -> list[tuple[str, dict[str, Any]]]:

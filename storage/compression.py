@@ -5,7 +5,10 @@ The lowest level: of documents of a few KB the higher ones save nothing, and tak
 
 from threading import local
 
-from zstandard import ZstdCompressor, ZstdDecompressor
+from zstandard import ZstdCompressor, ZstdDecompressor, ZstdError, frame_content_size
+
+MAX_DOCUMENT_BYTES = 256 * 1024 * 1024
+"""Twice the largest answer of Graph that is read. A frame of a few KB may claim to hold thousands of times as much."""
 
 _LEVEL = 1
 
@@ -22,10 +25,15 @@ _OF_THREAD = _OfThread()
 
 
 def compress(document: bytes) -> bytes:
-    """The frame of a document. It tells the size, so `decompress` needs no limit of its own."""
+    """The frame of a document, which tells its size. Raises `ValueError` beyond `MAX_DOCUMENT_BYTES`."""
+    if len(document) > MAX_DOCUMENT_BYTES:
+        raise ValueError(f"a document of {len(document)} bytes is larger than any that is read again")
     return _OF_THREAD.compressor.compress(document)
 
 
 def decompress(frame: bytes) -> bytes:
-    """The document of a frame."""
+    """The document of a frame. Raises `ZstdError`, also where the frame tells no size or more than is ever written."""
+    size = frame_content_size(frame)
+    if not 0 <= size <= MAX_DOCUMENT_BYTES:
+        raise ZstdError(f"a frame of {size} bytes, which no document has")
     return _OF_THREAD.decompressor.decompress(frame)

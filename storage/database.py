@@ -16,15 +16,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from inventory.user_errors import UserError
-from storage.access import ALL_TENANTS, PORTFOLIO_ROLE, PROBE, WORKER_ROLE, Access, access
-from storage.errors import (
-    CONNECT_TIMEOUT_SECONDS,
-    STATEMENT_TIMEOUT_SECONDS,
-    StorageCollisionError,
-    StorageNotReadyError,
-    StorageUnavailableError,
-    classified,
-)
+from storage.access import ALL_TENANTS, EXCESS, PORTFOLIO_ROLE, PROBE, WORKER_ROLE, Access, access
+from storage.errors import StorageCollisionError, StorageNotReadyError, StorageUnavailableError, classified
+from storage.timeouts import POOL_TIMEOUT_SECONDS, TRANSACTION_TIMEOUTS, connection_parameters
 
 __all__ = [
     "PORTFOLIO_ROLE",
@@ -38,10 +32,9 @@ __all__ = [
     "database_url",
 ]
 
-POOL_TIMEOUT_SECONDS = STATEMENT_TIMEOUT_SECONDS
-"""Where fewer connections are configured than activities, these wait their turn: until a statement must have ended."""
-
-_BIND = "SELECT set_config('role', :role, true), set_config('app.tenant_id', :tenant_id, true)"
+_BIND = "SELECT set_config('role', :role, true), set_config('app.tenant_id', :tenant_id, true)" + "".join(
+    f", set_config('{name}', '{value}', true)" for name, value in TRANSACTION_TIMEOUTS.items()
+)
 _READ_ONLY = ", set_config('transaction_read_only', 'on', true)"
 
 # Explicit, over when the transaction is, and good for nothing but reading: what a forgotten tenant does not give.
@@ -81,11 +74,7 @@ class Database:
             pool_timeout=POOL_TIMEOUT_SECONDS,
             pool_pre_ping=True,
             hide_parameters=True,
-            connect_args={
-                "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-                "application_name": application_name,
-                "options": f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s -c timezone=UTC",
-            },
+            connect_args=connection_parameters(application_name, {**TRANSACTION_TIMEOUTS, "timezone": "UTC"}),
         )
 
     async def close(self) -> None:
@@ -116,6 +105,14 @@ class Database:
         """A transaction for what belongs to no tenant: it sees and writes that, and no row of any tenant."""
         async with self._bound(_BIND_TO_WRITE, "") as session:
             yield session
+
+    async def excess(self) -> list[str]:
+        """What the login may do beyond the two roles, in words: whoever has it run SQL could do that after RESET ROLE.
+
+        Nothing is said where the database works under one role: there the login is the owner.
+        """
+        async with self.no_tenant() as session:
+            return (await session.execute(EXCESS)).scalar_one_or_none() or []
 
     @asynccontextmanager
     async def _bound(self, bind: TextClause, tenant_id: str, *, snapshot: bool = False) -> AsyncIterator[AsyncSession]:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.compression import decompress
+from inventory.records import DamagedRecord
+from storage.bodies import Documents, document_of
 from storage.streaming import streamed
 
 NAMED_ITEMS = 2_000
@@ -27,8 +28,8 @@ class NamedItem(NamedTuple):
 class ItemThen(NamedTuple):
     """An item as it was at a moment.
 
-    `document` is None where its version of then is forgotten (`is_forgotten`) or no document had been read yet.
-    `is_presumed`: it was seen before and after, and whether it was there at that moment is not recorded.
+    `document` is None where its version of then is forgotten (`is_forgotten`) or `damaged`, or no document had been
+    read yet. `is_presumed`: it was seen before and after, and whether it was there at that moment is not recorded.
     """
 
     type_key: str
@@ -38,6 +39,7 @@ class ItemThen(NamedTuple):
     is_forgotten: bool
     is_presumed: bool
     document: bytes | None
+    damaged: DamagedRecord | None = None
 
 
 _BY_ID = text("""
@@ -71,7 +73,7 @@ WHERE type_key = :type_key ORDER BY last_seen_at DESC LIMIT :most
 """)
 
 _DOCUMENT = text("""
-SELECT body FROM item_version JOIN document USING (tenant_id, content_hash)
+SELECT body, content_hash FROM item_version JOIN document USING (tenant_id, content_hash)
 WHERE (type_key, external_id, version_number) = (:type_key, :external_id, :version_number)
 """)
 
@@ -128,7 +130,7 @@ there AS (
 _AT = text(f"""
 WITH {ITEMS_THEN}
 SELECT t.type_key, t.external_id, t.display_name, coalesce(t.details_complete, true) AS details_complete,
-    t.is_forgotten, t.is_presumed, CASE WHEN t.is_known THEN d.body END AS body
+    t.is_forgotten, t.is_presumed, t.version_number, t.content_hash, CASE WHEN t.is_known THEN d.body END AS body
 FROM there AS t LEFT JOIN document AS d ON d.content_hash = t.content_hash
 ORDER BY t.type_key, t.external_id
 """)
@@ -171,10 +173,10 @@ async def some_items(session: AsyncSession, type_key: str) -> list[NamedItem]:
 
 
 async def document(session: AsyncSession, type_key: str, external_id: str, version_number: int) -> bytes | None:
-    """The canonical JSON of a version; None where there is none, or no more."""
+    """The canonical JSON of a version; None where there is none, or no more. Raises `DamagedDocumentError`."""
     named = {"type_key": type_key, "external_id": external_id, "version_number": version_number}
-    body = (await session.execute(_DOCUMENT, named)).scalar_one_or_none()
-    return None if body is None else decompress(body)
+    row = (await session.execute(_DOCUMENT, named)).one_or_none()
+    return None if row is None else document_of(row.body, row.content_hash, type_key, external_id, version_number)
 
 
 async def items_at(
@@ -187,6 +189,8 @@ async def items_at(
     """
     parameters = {"at": at, "type_keys": None if type_keys is None else list(type_keys)}
     async for row in streamed(session, _AT, parameters, ROWS_AT_A_TIME):
+        read = Documents()
+        document = read.of(row.body, row.content_hash, row.type_key, row.external_id, row.version_number)
         yield ItemThen(
             row.type_key,
             row.external_id,
@@ -194,7 +198,8 @@ async def items_at(
             row.details_complete,
             row.is_forgotten,
             row.is_presumed,
-            None if row.body is None else decompress(row.body),
+            document,
+            read.damaged[0] if read.damaged else None,
         )
 
 

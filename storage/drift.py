@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from inventory.drift import Decision, FindingKind, Said
 from inventory.severity import Severity
 from storage.baselines import pinned_by
-from storage.compression import decompress
+from storage.bodies import Documents
 from storage.streaming import streamed
 
 ROWS_AT_A_TIME = 20
@@ -22,7 +22,7 @@ class Candidate(NamedTuple):
     """An item that is not as in the baseline: missing, added, or with another document.
 
     `pinned_version` is 0 where the baseline does not have it, `since` when it became as it is, `last_seen_at` when it
-    was last seen so.
+    was last seen so. `is_damaged`: a stored document is not what its hash says, so it is not known how it deviates.
     """
 
     type_key: str
@@ -38,6 +38,7 @@ class Candidate(NamedTuple):
     came_back_at: datetime | None
     last_seen_at: datetime
     evidence: str
+    is_damaged: bool
 
 
 class Earlier(NamedTuple):
@@ -133,8 +134,8 @@ SELECT c.type_key, c.external_id, coalesce(c.display_name, c.name_before) AS dis
     coalesce(c.pinned_version, 0) AS pinned_version, c.version, c.absent_from, c.whole_before,
     now.details_complete AS whole_now, c.since, c.last_seen_at, coverage.listed_from, absence.evidence,
     came_back.at AS came_back_at,
-    CASE WHEN c.absent_from IS NULL THEN before.body END AS before,
-    CASE WHEN c.absent_from IS NULL THEN d.body END AS now
+    CASE WHEN c.absent_from IS NULL THEN before.body END AS before, c.hash_before,
+    CASE WHEN c.absent_from IS NULL THEN d.body END AS now, now.content_hash AS hash_now
 FROM candidate AS c JOIN collection_coverage AS coverage USING (type_key)
 LEFT JOIN LATERAL (
     SELECT * FROM item_version AS one
@@ -154,7 +155,7 @@ ORDER BY c.type_key, c.external_id
 """)
 
 _EARLIER = text("""
-SELECT version_number, first_observed_at, details_complete, body
+SELECT version_number, first_observed_at, details_complete, body, content_hash
 FROM item_version JOIN document USING (tenant_id, content_hash)
 WHERE (type_key, external_id) = (:type_key, :external_id) AND version_number > :after AND version_number < :before
 ORDER BY version_number DESC
@@ -238,11 +239,16 @@ RETURNING number
 """)
 
 
-async def candidates(session: AsyncSession, baseline: str, type_keys: Sequence[str]) -> AsyncIterator[Candidate]:
+async def candidates(
+    session: AsyncSession, baseline: str, type_keys: Sequence[str], read: Documents
+) -> AsyncIterator[Candidate]:
     """The items of these collections that are not as the baseline has them, by type key and id, streamed."""
     parameters = {"baseline": baseline, "pinned_by": pinned_by(baseline), "type_keys": list(type_keys)}
     async for row in streamed(session, _CANDIDATES, parameters, ROWS_AT_A_TIME):
         is_absent = row.absent_from is not None
+        item = row.type_key, row.external_id
+        before = _said(read.of(row.before, row.hash_before, *item, row.pinned_version), row.whole_before)
+        now = _said(read.of(row.now, row.hash_now, *item, row.version), row.whole_now)
         yield Candidate(
             row.type_key,
             row.external_id,
@@ -251,17 +257,21 @@ async def candidates(session: AsyncSession, baseline: str, type_keys: Sequence[s
             row.pinned_version,
             row.version,
             is_absent,
-            _said(row.before, row.whole_before),
-            _said(row.now, row.whole_now),
+            before,
+            now,
             row.absent_from if is_absent else row.since,
             row.came_back_at,
             row.listed_from if is_absent else row.last_seen_at,
             (row.evidence or "not_listed") if is_absent else "observed",
+            is_damaged=(row.before is not None and before is None) or (row.now is not None and now is None),
         )
 
 
-async def versions_between(session: AsyncSession, candidate: Candidate) -> list[Earlier]:
-    """The versions of an item after the baseline's and before the current one that are kept, newest first."""
+async def versions_between(session: AsyncSession, candidate: Candidate, read: Documents) -> list[Earlier]:
+    """The versions of an item after the baseline's and before the current one that are kept, newest first.
+
+    A damaged one is as one that is forgotten.
+    """
     named = {
         "type_key": candidate.type_key,
         "external_id": candidate.external_id,
@@ -269,10 +279,12 @@ async def versions_between(session: AsyncSession, candidate: Candidate) -> list[
         "before": candidate.version,
     }
     rows = await session.execute(_EARLIER, named)
-    return [
-        Earlier(row.version_number, row.first_observed_at, Said(decompress(row.body), row.details_complete))
-        for row in rows
-    ]
+    found = []
+    for row in rows:
+        document = read.of(row.body, row.content_hash, candidate.type_key, candidate.external_id, row.version_number)
+        if document is not None:
+            found.append(Earlier(row.version_number, row.first_observed_at, Said(document, row.details_complete)))
+    return found
 
 
 async def open_fingerprints(session: AsyncSession, baseline: str) -> set[str]:
@@ -324,8 +336,8 @@ async def decide(
     return (await session.execute(_DECIDE, values)).first() is not None
 
 
-def _said(body: bytes | None, is_whole: bool | None) -> Said | None:
-    return None if body is None else Said(decompress(body), is_whole is not False)
+def _said(document: bytes | None, is_whole: bool | None) -> Said | None:
+    return None if document is None else Said(document, is_whole is not False)
 
 
 def _known(row: Row[Any]) -> KnownFinding:

@@ -10,10 +10,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from inventory.user_errors import UnavailableError
-
-CONNECT_TIMEOUT_SECONDS = 10
-STATEMENT_TIMEOUT_SECONDS = 300
-"""Longer than any merge (a second or two); it ends a statement whose client is gone."""
+from storage.timeouts import CONNECT_TIMEOUT_SECONDS, POOL_TIMEOUT_SECONDS, STATEMENT_TIMEOUT_SECONDS
 
 
 class StorageUnavailableError(UnavailableError):
@@ -37,6 +34,8 @@ OTHER_LOGIN = (
 
 _BY_SQLSTATE: Mapping[str, str] = {
     "25006": "PostgreSQL is read-only; DATABASE_URL has to name a primary server that accepts writes",
+    "25P03": "PostgreSQL ended a transaction in which this process stood still (idle_in_transaction_session_timeout)",
+    "25P04": "PostgreSQL ended a transaction that took longer than its transaction_timeout",
     "28000": "PostgreSQL refused the user of DATABASE_URL",
     "28P01": "PostgreSQL refused the user or password of DATABASE_URL",
     "3D000": "the database named in DATABASE_URL does not exist",
@@ -65,7 +64,7 @@ _BY_CLASS: Mapping[str, str] = {
 _BY_TEXT: tuple[tuple[str, str], ...] = (
     ("password authentication failed", _BY_SQLSTATE["28P01"]),
     ("no password supplied", "PostgreSQL asks for a password and DATABASE_URL has none"),
-    ("no encryption", "PostgreSQL requires TLS; add ?sslmode=require to DATABASE_URL"),
+    ("no encryption", "PostgreSQL requires TLS; add ?sslmode=verify-full to DATABASE_URL"),
     ("pg_hba.conf", "PostgreSQL's pg_hba.conf does not admit this user, database and address"),
     ("does not support SSL", "PostgreSQL does not offer the TLS that DATABASE_URL requires (sslmode)"),
     ("certificate", "PostgreSQL's certificate is not trusted; check sslmode and sslrootcert in DATABASE_URL"),
@@ -85,6 +84,11 @@ _BY_TEXT: tuple[tuple[str, str], ...] = (
 )
 """Parts of what libpq says where it has no connection: then the driver knows no SQLSTATE."""
 
+_POOL_IS_USED_UP = (
+    f"every connection that this process may open to PostgreSQL was in use for {POOL_TIMEOUT_SECONDS} s;"
+    " raise WORKER_DATABASE_CONNECTIONS, or lower WORKER_ACTIVITIES"
+)
+
 _NO_CONNECTION = ("connection failed", "connection is bad", "connection timeout", "failed to resolve host")
 
 
@@ -102,7 +106,7 @@ def classified(error: Exception) -> Exception | None:
             return None
         return StorageCollisionError(reason) if sqlstate.startswith("40") else StorageUnavailableError(reason)
     if isinstance(cause, PoolTimeoutError):
-        return StorageUnavailableError("every connection that this process may open to PostgreSQL is in use")
+        return StorageUnavailableError(_POOL_IS_USED_UP)
     if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError | TimeoutError) or (
         isinstance(error, SQLAlchemyError) and isinstance(error, DBAPIError) and error.connection_invalidated
     ):

@@ -4,7 +4,10 @@ from threading import Event, Thread
 from types import TracebackType
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import Connection, text
+
+from storage.timeouts import TRANSACTION_TIMEOUTS, connection_parameters
 
 LOOKS_PER_SECOND = 10
 
@@ -22,7 +25,7 @@ class LockWatch:
     """Looks at a connection's locks for as long as the context lasts."""
 
     def __init__(self, url: str, watched: Connection) -> None:
-        self._url = url
+        self._url = make_conninfo(url, **connection_parameters("tenant-inventory upgrade", TRANSACTION_TIMEOUTS))
         self._pid = watched.execute(text("SELECT pg_backend_pid()")).scalar_one()
         watched.commit()
         self._ended = Event()
@@ -45,7 +48,7 @@ class LockWatch:
 
     def _look(self) -> None:
         try:
-            with psycopg.connect(self._url, autocommit=True, application_name="tenant-inventory upgrade") as connection:
+            with psycopg.connect(self._url, autocommit=True) as connection:
                 while not self._ended.wait(1 / LOOKS_PER_SECOND):
                     if found := connection.execute(_WAITED_FOR, (self._pid,)).fetchone():
                         lock, holders = found

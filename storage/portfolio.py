@@ -98,7 +98,7 @@ SELECT r.portfolio_run_id, r.workflow_id, r.tenants,
 FROM portfolio_run AS r LEFT JOIN portfolio_run_tenant AS t USING (portfolio_run_id)
 WHERE r.finished_at IS NULL
 GROUP BY r.portfolio_run_id
-ORDER BY r.started_at LIMIT :limit
+ORDER BY random() LIMIT :limit
 """)
 
 _TENANTS = text("""
@@ -171,7 +171,7 @@ class OpenPortfolio(NamedTuple):
 
 
 async def open_portfolios(session: AsyncSession, limit: int) -> list[OpenPortfolio]:
-    """The open portfolio runs, oldest first; in a portfolio session."""
+    """Up to `limit` open portfolio runs, drawn by lot; in a portfolio session."""
     return [
         OpenPortfolio(
             row.portfolio_run_id,
@@ -182,19 +182,16 @@ async def open_portfolios(session: AsyncSession, limit: int) -> list[OpenPortfol
     ]
 
 
-class EndedRun(NamedTuple):
-    """How a run has ended."""
+async def ended_runs(
+    session: AsyncSession, run_ids: Sequence[UUID]
+) -> dict[tuple[UUID, UUID], tuple[RunStatus, list[ErrorCode]]]:
+    """Of these runs of any tenants, those that have ended: how, and with which error codes; in a portfolio session.
 
-    tenant_id: UUID
-    status: RunStatus
-    error_codes: list[ErrorCode]
-
-
-async def ended_runs(session: AsyncSession, run_ids: Sequence[UUID]) -> dict[UUID, EndedRun]:
-    """Of these runs of any tenants, those that have ended, by run id; in a portfolio session."""
+    Each by tenant and run id: two tenants may have a run of one id, if somebody has made them so.
+    """
     rows = await session.execute(_ENDED_RUNS, {"run_ids": list(run_ids)})
     return {
-        row.run_id: EndedRun(row.tenant_id, RunStatus(row.status), [ErrorCode(code) for code in row.error_codes])
+        (row.tenant_id, row.run_id): (RunStatus(row.status), [ErrorCode(code) for code in row.error_codes])
         for row in rows
     }
 

@@ -23,6 +23,10 @@ class UnknownSelectionError(UserError):
     """No run of the tenant has such a selection hash, or several begin like it."""
 
 
+class UnknownRunError(UserError):
+    """It cannot be told which run is meant."""
+
+
 class Question(NamedTuple):
     """A selection put to the inventory: its latest completed run, and what that covered."""
 
@@ -83,10 +87,10 @@ _RUN = text(f"{_RUNS} WHERE run_id = :run_id")
 _RECENT_RUNS = text(f"{_RUNS} ORDER BY queued_at DESC, run_id LIMIT :limit")
 
 _RUN_IDS = text("""
-SELECT run_id FROM sync_run WHERE run_id BETWEEN :low AND :high ORDER BY run_id DESC LIMIT :most
+SELECT DISTINCT run_id FROM sync_run WHERE run_id BETWEEN :low AND :high ORDER BY run_id DESC LIMIT :most
 """)
 
-_RECORDED = text("SELECT run_id FROM sync_run WHERE run_id = ANY (:run_ids)")
+_RECORDED = text("SELECT tenant_id, run_id FROM sync_run WHERE run_id = ANY (:run_ids)")
 
 _COMPLETED = "status IN ('success', 'partial', 'failed') AND started_at IS NOT NULL"
 
@@ -172,10 +176,14 @@ ORDER BY type_key, external_id
 async def run_record(session: AsyncSession, run_id: UUID) -> RunRecord | None:
     """The record of one run; of any tenant in a portfolio session.
 
-    The counts of an open run are those of what it has merged so far.
+    The counts of an open run are those of what it has merged so far. Raises `UnknownRunError` where several tenants
+    have a run of this id, which no workflow of ours gives twice.
     """
-    row = (await session.execute(_RUN, {"run_id": run_id})).one_or_none()
-    return None if row is None else _run_record(row)
+    rows = (await session.execute(_RUN, {"run_id": run_id})).all()
+    if len(rows) > 1:
+        tenants = ", ".join(str(row.tenant_id) for row in rows)
+        raise UnknownRunError(f"several tenants have a run {run_id}: {tenants}; list each one's by `runs TENANT`")
+    return _run_record(rows[0]) if rows else None
 
 
 async def recent_runs(session: AsyncSession, limit: int) -> list[RunRecord]:
@@ -188,9 +196,9 @@ async def run_ids_between(session: AsyncSession, low: UUID, high: UUID, most: in
     return list((await session.execute(_RUN_IDS, {"low": low, "high": high, "most": most})).scalars())
 
 
-async def recorded_runs(session: AsyncSession, run_ids: Sequence[UUID]) -> set[UUID]:
-    """Those of the runs that have a record; of all tenants in a portfolio session."""
-    return set((await session.execute(_RECORDED, {"run_ids": list(run_ids)})).scalars())
+async def recorded_runs(session: AsyncSession, run_ids: Sequence[UUID]) -> set[tuple[UUID, UUID]]:
+    """Those of the runs that have a record, each by tenant and run id; of all tenants in a portfolio session."""
+    return {(row.tenant_id, row.run_id) for row in await session.execute(_RECORDED, {"run_ids": list(run_ids)})}
 
 
 async def resolve_selection_hash(session: AsyncSession, prefix: str) -> str:

@@ -9,7 +9,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.canonical import MIN_TELLING_ID_LENGTH
-from storage.compression import decompress
+from inventory.records import DamagedRecord
+from storage.bodies import Documents
 from storage.streaming import opened_stream
 
 AT_ONCE = 100
@@ -36,20 +37,22 @@ Likenesses: TypeAlias = Callable[[Sequence[StoredDocument]], Awaitable[Sequence[
 # likeness, an item's own id is no part of its name.
 _CANDIDATES = text("""
 WITH gone AS MATERIALIZED (
-    SELECT type_key, external_id, display_name, content_hash, last_seen_at, absent_from, NULL::timestamptz AS seen_from,
+    SELECT type_key, external_id, version_number, display_name, content_hash, last_seen_at, absent_from,
+        NULL::timestamptz AS seen_from,
         absent_from = (SELECT started_at FROM sync_run WHERE run_id = :run_id) AS is_of_this_run
     FROM inventory_item
     WHERE type_key = ANY (:type_keys) AND absent_from IS NOT NULL AND version_number > 0
         AND last_seen_at < (SELECT started_at FROM sync_run WHERE run_id = :run_id)
 ),
 appeared AS (
-    SELECT type_key, external_id, display_name, content_hash, last_seen_at, absent_from, NULL::timestamptz, true
+    SELECT type_key, external_id, version_number, display_name, content_hash, last_seen_at, absent_from,
+        NULL::timestamptz, true
     FROM inventory_item
     WHERE type_key = ANY (:type_keys) AND first_seen_run_id = :run_id AND recreates_external_id IS NULL
         AND version_number > 0 AND EXISTS (SELECT FROM gone)
     UNION ALL
-    SELECT item.type_key, item.external_id, item.display_name, item.content_hash, item.last_seen_at, item.absent_from,
-        run.started_at, false
+    SELECT item.type_key, item.external_id, item.version_number, item.display_name, item.content_hash,
+        item.last_seen_at, item.absent_from, run.started_at, false
     FROM item_version AS v CROSS JOIN LATERAL (
         SELECT * FROM inventory_item AS one
         WHERE (one.type_key, one.external_id) = (v.type_key, v.external_id) LIMIT 1
@@ -68,7 +71,8 @@ namesakes AS (
     SELECT *, bool_or(is_gone) OVER of_a_name AND NOT bool_and(is_gone) OVER of_a_name AS are_both
     FROM named WINDOW of_a_name AS (PARTITION BY type_key, name)
 )
-SELECT type_key, name, external_id, content_hash, is_gone, last_seen_at, absent_from, seen_from, is_of_this_run
+SELECT type_key, name, external_id, version_number, content_hash, is_gone, last_seen_at, absent_from, seen_from,
+    is_of_this_run
 FROM namesakes
 WHERE are_both
 ORDER BY type_key, name, is_gone DESC, last_seen_at DESC
@@ -110,13 +114,17 @@ class _Link(NamedTuple):
     absent_from: datetime | None
 
 
-async def link_recreated(session: AsyncSession, run_id: UUID, type_keys: Sequence[str], likenesses: Likenesses) -> None:
+async def link_recreated(
+    session: AsyncSession, run_id: UUID, type_keys: Sequence[str], likenesses: Likenesses
+) -> list[DamagedRecord]:
     """Links what has appeared to what is gone and was the same: to the newest of several.
 
     That is what the run saw for the first time, and, beside what it noticed to be gone, what runs before it saw that
     could not tell so. Each of several new ones is linked, since a tenant may have made two of one. `type_keys`: the
-    collections that the run has listed to their end, so that what it did not see is gone.
+    collections that the run has listed to their end, so that what it did not see is gone. The answer names the versions
+    whose stored documents are damaged: their items are not linked.
     """
+    read = Documents()
     sought = {"run_id": run_id, "type_keys": list(type_keys), "telling": MIN_TELLING_ID_LENGTH}
     name = None
     gone: dict[bytes, list[_Gone]] = {}
@@ -124,11 +132,19 @@ async def link_recreated(session: AsyncSession, run_id: UUID, type_keys: Sequenc
         async for rows in candidates.partitions():
             hashes = {"content_hashes": [row.content_hash for row in rows]}
             bodies = {row.content_hash: row.body for row in await session.execute(_DOCUMENTS, hashes)}
-            documents = [
-                StoredDocument(row.type_key, row.external_id, decompress(bodies[row.content_hash])) for row in rows
+            readable = [
+                (row, StoredDocument(row.type_key, row.external_id, document))
+                for row in rows
+                for document in [
+                    read.of(
+                        bodies[row.content_hash], row.content_hash, row.type_key, row.external_id, row.version_number
+                    )
+                ]
+                if document is not None
             ]
             links: list[_Link] = []
-            for row, likeness in zip(rows, await likenesses(documents), strict=True):
+            of_each = await likenesses([document for _, document in readable])
+            for (row, _), likeness in zip(readable, of_each, strict=True):
                 if name != (row.type_key, row.name):
                     name, gone = (row.type_key, row.name), {}
                 if row.is_gone:
@@ -143,6 +159,7 @@ async def link_recreated(session: AsyncSession, run_id: UUID, type_keys: Sequenc
                         links.append(_Link(row.type_key, row.external_id, one.external_id, one.absent_from))
                         break
             await _link(session, links)
+    return read.damaged
 
 
 async def _link(session: AsyncSession, links: Sequence[_Link]) -> None:

@@ -7,25 +7,29 @@ nothing.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from time import monotonic
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 import orjson
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.canonical import JsonObject
 from inventory.exact_json import decode
 from inventory.reading import ReadingRules, read
+from inventory.records import DamagedRecord
 from inventory.references import Reference
-from storage.compression import decompress
+from storage.bodies import Documents
 from storage.database import Database
 
 ITEMS_AT_A_TIME = 500
 """So many documents are held in memory at once; they may have some megabytes each."""
+
+ItemKey = tuple[str, str]
+"""Type key and id."""
 
 READERS = 2
 """So many read side by side: while PostgreSQL finds documents for one, the other takes its own apart."""
@@ -59,10 +63,16 @@ SELECT DISTINCT type_key, external_id FROM item_reference WHERE type_key = ANY (
 ON CONFLICT DO NOTHING
 """)
 
+_NOT_DAMAGED = """
+(type_key, external_id) NOT IN (
+    SELECT * FROM unnest(CAST(:damaged_type_keys AS text[]), CAST(:damaged_ids AS text[]))
+)
+"""
+
 # Taken out first and looked at by the next statement: a version that is made meanwhile puts its item in again.
-_TAKE = """
+_TAKE = f"""
 DELETE FROM unread_item WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM unread_item ORDER BY type_key, external_id LIMIT :most FOR UPDATE {others}
+    SELECT ctid FROM unread_item WHERE {_NOT_DAMAGED} ORDER BY type_key, external_id LIMIT :most FOR UPDATE {{others}}
 ))
 RETURNING type_key, external_id
 """
@@ -72,7 +82,7 @@ _TAKE_FREE = text(_TAKE.format(others="SKIP LOCKED"))
 _TAKE_IN_TURN = text(_TAKE.format(others=""))
 
 _DOCUMENTS = text("""
-SELECT item.type_key, item.external_id, item.version_number, d.body
+SELECT item.type_key, item.external_id, item.version_number, v.content_hash, d.body
 FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS named (type_key, external_id)
 CROSS JOIN LATERAL (
     SELECT * FROM inventory_item AS one
@@ -109,7 +119,13 @@ FROM json_to_recordset(CAST(:rows AS json)) AS kept (
 )
 """)
 
-_COUNT = text("SELECT count(*) FROM unread_item")
+_LEAVE = text("""
+INSERT INTO unread_item (type_key, external_id)
+SELECT * FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]))
+ON CONFLICT DO NOTHING
+""")
+
+_COUNT = text(f"SELECT count(*) FROM unread_item WHERE {_NOT_DAMAGED}")
 
 
 class _Unread(NamedTuple):
@@ -118,6 +134,7 @@ class _Unread(NamedTuple):
     type_key: str
     external_id: str
     version_number: int
+    content_hash: bytes
     body: bytes
 
 
@@ -133,32 +150,45 @@ async def follow_rules(session: AsyncSession, rules: Mapping[str, ReadingRules])
             await session.execute(statement, {"type_keys": type_keys})
 
 
-async def count_unread(session: AsyncSession) -> int:
-    """How many items are still to be read."""
-    count: int = (await session.execute(_COUNT)).scalar_one()
+async def count_unread(session: AsyncSession, damaged: Collection[DamagedRecord] = ()) -> int:
+    """How many items are still to be read, beside the `damaged` ones."""
+    count: int = (await session.execute(_COUNT, _without(damaged))).scalar_one()
     return count
 
 
 async def read_some(
-    session: AsyncSession, rules: Mapping[str, ReadingRules], most: int = ITEMS_AT_A_TIME, *, in_turn: bool = False
+    session: AsyncSession,
+    rules: Mapping[str, ReadingRules],
+    most: int = ITEMS_AT_A_TIME,
+    *,
+    in_turn: bool = False,
+    damaged: set[DamagedRecord] | None = None,
 ) -> int:
     """Reads up to `most` items whose references have not been read yet; of how many it has.
 
     Idempotent: an item is read from its current version, and what was kept of it is replaced. Items that another
-    transaction is reading are left to it, or with `in_turn` waited for.
+    transaction is reading are left to it, or with `in_turn` waited for. An item whose stored document is damaged keeps
+    what was kept of it and stays unread; it is added to `damaged`, and those that are there are passed over.
     """
-    taken = (await session.execute(_TAKE_IN_TURN if in_turn else _TAKE_FREE, {"most": most})).all()
+    damaged = set() if damaged is None else damaged
+    take = _TAKE_IN_TURN if in_turn else _TAKE_FREE
+    taken = {_key(row) for row in await session.execute(take, {"most": most, **_without(damaged)})}
     if not taken:
         return 0
-    named = {"type_keys": [row.type_key for row in taken], "external_ids": [row.external_id for row in taken]}
-    await session.execute(_FORGET, named)
-    ruled = [row for row in taken if row.type_key in rules and not rules[row.type_key].find_nothing]
+    ruled = sorted(key for key in taken if key[0] in rules and not rules[key[0]].find_nothing)
+    found: list[dict[str, object]] = []
+    left: set[ItemKey] = set()
     if ruled:
-        named = {"type_keys": [row.type_key for row in ruled], "external_ids": [row.external_id for row in ruled]}
-        unread = [_Unread(*row) for row in await session.execute(_DOCUMENTS, named)]
-        found = await asyncio.to_thread(_read_all, unread, rules)
-        if found:
-            await session.execute(_KEEP, {"rows": orjson.dumps(found).decode()})
+        unread = [_Unread(*row) for row in await session.execute(_DOCUMENTS, _named(ruled))]
+        read = Documents()
+        found = await asyncio.to_thread(_read_all, unread, rules, read)
+        damaged.update(read.damaged)
+        left = {_key(one) for one in read.damaged}
+    await session.execute(_FORGET, _named(sorted(taken - left)))
+    if left:
+        await session.execute(_LEAVE, _named(sorted(left)))
+    if found:
+        await session.execute(_KEEP, {"rows": orjson.dumps(found).decode()})
     return len(taken)
 
 
@@ -171,8 +201,10 @@ async def catch_up(
     readers: int = READERS,
     in_turn: bool = False,
     progress: Callable[[int], None] | None = None,
-) -> None:
+) -> list[DamagedRecord]:
     """Reads all items that are still to be read, in transactions of their own, or those that can be `within` a time.
+
+    The answer names those that cannot be, since their stored documents are damaged: they stay to be read.
 
     `readers` is how many transactions it has open at once: the database's pool is at least as large. With `in_turn`
     those that others are reading are waited for. `progress` is told how many items have been read.
@@ -181,6 +213,7 @@ async def catch_up(
     async with database.tenant(tenant_id) as session:
         await follow_rules(session, rules)
     done = 0
+    damaged: set[DamagedRecord] = set()
 
     def is_over() -> bool:
         return until is not None and monotonic() >= until
@@ -188,7 +221,7 @@ async def catch_up(
     async def read_next(*, in_turn: bool) -> bool:
         nonlocal done
         async with database.tenant(tenant_id) as session:
-            read_now = await read_some(session, rules, in_turn=in_turn)
+            read_now = await read_some(session, rules, in_turn=in_turn, damaged=damaged)
         done += read_now
         if progress is not None and read_now:
             progress(done)
@@ -205,23 +238,43 @@ async def catch_up(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    while in_turn and not is_over() and (await read_next(in_turn=True) or await _some_left(database, tenant_id)):
+    while (
+        in_turn and not is_over() and (await read_next(in_turn=True) or await _some_left(database, tenant_id, damaged))
+    ):
         pass
+    return sorted(damaged, key=lambda one: (one.type_key, one.external_id))
 
 
-async def _some_left(database: Database, tenant_id: UUID) -> bool:
+async def _some_left(database: Database, tenant_id: UUID, damaged: Collection[DamagedRecord]) -> bool:
     """Whether another transaction has left items that this one waited for."""
     async with database.tenant(tenant_id, read_only=True) as session:
-        return await count_unread(session) > 0
+        return await count_unread(session, damaged) > 0
 
 
-def _read_all(unread: list[_Unread], rules: Mapping[str, ReadingRules]) -> list[dict[str, object]]:
+def _read_all(
+    unread: list[_Unread], rules: Mapping[str, ReadingRules], documents: Documents
+) -> list[dict[str, object]]:
     """The references of the items, as the rows that are written."""
     return [
         {"type_key": item.type_key, "external_id": item.external_id, "version_number": item.version_number, **row}
         for item in unread
-        for row in rows_of(read(cast("JsonObject", decode(decompress(item.body))), rules[item.type_key]))
+        for document in [documents.of(item.body, item.content_hash, *_key(item), item.version_number)]
+        if document is not None
+        for row in rows_of(read(cast("JsonObject", decode(document)), rules[item.type_key]))
     ]
+
+
+def _key(one: Row[Any] | _Unread | DamagedRecord) -> ItemKey:
+    return one.type_key, one.external_id
+
+
+def _named(keys: Sequence[ItemKey]) -> dict[str, object]:
+    return {"type_keys": [key for key, _ in keys], "external_ids": [one for _, one in keys]}
+
+
+def _without(damaged: Collection[DamagedRecord]) -> dict[str, object]:
+    keys = _named([_key(one) for one in damaged])
+    return {"damaged_type_keys": keys["type_keys"], "damaged_ids": keys["external_ids"]}
 
 
 def rows_of(found: Sequence[Reference]) -> list[dict[str, object]]:

@@ -21,6 +21,7 @@ from storage.details import settle
 from storage.listed_pages import forget_pages
 from storage.listed_pages import seen as seen_pages
 from storage.staging import discard_staged
+from storage.timeouts import SLOTS_IDLE_TIMEOUT_SECONDS
 
 SLOTS_LOCK = 0x736C6F7473
 """Advisory lock under which slots are counted and given."""
@@ -116,7 +117,7 @@ _CLOSE_ABANDONED_RUN = text(_CLOSE_ABANDONED.format(which="run_id = :run_id"))
 _EXPIRED = text("""
 SELECT tenant_id, run_id, workflow_id FROM sync_run
 WHERE finished_at IS NULL AND lease_expires_at <= clock_timestamp()
-ORDER BY lease_expires_at LIMIT :limit
+ORDER BY random() LIMIT :limit
 """)
 
 _QUEUE = text("""
@@ -133,7 +134,11 @@ ON CONFLICT DO NOTHING
 
 _STATUS = text("SELECT status FROM sync_run WHERE run_id = :run_id FOR UPDATE")
 
-_LOCK_SLOTS = text("SELECT pg_advisory_xact_lock(:key)")
+# Whoever holds it holds up the runs of all tenants.
+_LOCK_SLOTS = text(f"""
+SELECT set_config('idle_in_transaction_session_timeout', '{SLOTS_IDLE_TIMEOUT_SECONDS}s', true),
+    pg_advisory_xact_lock(:key)
+""")
 
 _SLOT_TURN = text(
     "SELECT may_start, ahead"
@@ -190,7 +195,7 @@ async def runs_ahead(session: AsyncSession, run_id: UUID, slots: Slots) -> int |
 
 
 async def expired_runs(session: AsyncSession, limit: int) -> list[OpenRun]:
-    """The open runs of all tenants whose lease has expired, longest first; in a portfolio session."""
+    """Up to `limit` open runs of all tenants whose lease has expired, drawn by lot; in a portfolio session."""
     return [OpenRun(*row) for row in await session.execute(_EXPIRED, {"limit": limit})]
 
 

@@ -16,9 +16,10 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from storage.database import database_url
-from storage.errors import CONNECT_TIMEOUT_SECONDS, StorageUnavailableError
+from storage.errors import StorageUnavailableError
 from storage.lock_watch import LockWatch
 from storage.roles import settle
+from storage.timeouts import connection_parameters
 
 UPGRADE_LOCK = 0x74656E616E7469
 """Advisory lock that makes migrations of one database wait for each other."""
@@ -60,12 +61,11 @@ def upgrade(
     Raises `DatabaseUrlError`, `StorageNotReadyError` where the login may not migrate it, `StorageUnavailableError`
     where a lock is never free, and SQLAlchemy's errors for a database that cannot be reached.
     """
-    engine = create_engine(database_url(url), connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS})
+    engine = create_engine(database_url(url), connect_args=connection_parameters("tenant-inventory upgrade", {}))
     with ExitStack() as ending:
         ending.callback(engine.dispose)
         connection = ending.enter_context(engine.connect())
-        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": UPGRADE_LOCK})
-        connection.commit()
+        _wait_for_other_upgrades(connection, tell)
         set_up = settle(connection)
         before = MigrationContext.configure(connection).get_current_revision()
         connection.commit()
@@ -75,6 +75,19 @@ def upgrade(
                 connection, config, ending.enter_context(LockWatch(url, connection)), patience or LockPatience(), tell
             )
         return Upgraded(before, head(), set_up.roles())
+
+
+def _wait_for_other_upgrades(connection: Connection, tell: Callable[[str], None]) -> None:
+    """Asks again and again: one that waited in a transaction would hold up an index that is being built."""
+    lock = text("SELECT pg_try_advisory_lock(:key)")
+    is_told = False
+    while not connection.execute(lock, {"key": UPGRADE_LOCK}).scalar_one():
+        connection.commit()
+        if not is_told:
+            tell("waiting for another upgrade of this database")
+        is_told = True
+        sleep(1)
+    connection.commit()
 
 
 def _apply(

@@ -58,7 +58,7 @@ class SyncRun(Base):
             "started_at",
             postgresql_where=text("status IN ('success', 'partial', 'failed') AND started_at IS NOT NULL"),
         ),
-        Index("sync_run_by_id", "run_id", unique=True),
+        Index("sync_run_by_run_id", "run_id"),
         Index("sync_run_recent", "tenant_id", "queued_at"),
         Index("sync_run_recent_overall", "queued_at"),
         Index("sync_run_open_lease", "lease_expires_at", postgresql_where=text("finished_at IS NULL")),

@@ -23,6 +23,10 @@ def test_an_upgrade_says_which_roles_it_found(
     assert done.stdout.splitlines() == [
         f"the database went from empty to revision {head()}",
         "it works under two roles, tenant_inventory_worker and tenant_inventory_portfolio",
+        (
+            "give workers and commands a login of their own, which owns nothing:"
+            " python starter.py database roles --worker-login NAME"
+        ),
     ]
     for url in copy_of(postgres, one_role_template, OWNER):
         done = run(tmp_path, url, "upgrade")
@@ -62,3 +66,4 @@ def test_the_printed_script_is_plain_sql(postgres: EmbeddedPostgres, migrated_te
 def test_a_first_upgrade_without_roles_says_how_to_have_them() -> None:
     said = _set_up(Upgraded(None, head(), (OWNER,)))
     assert said.startswith(f"it works under one role, its owner {OWNER}; for two, run what `database roles` prints")
+    assert said.endswith("reads and changes all tenants and the schema"), "what protection is missing"

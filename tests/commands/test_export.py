@@ -31,6 +31,7 @@ EXPORT_FIELDS = [
     "unread",
     "forgotten",
     "types_not_read",
+    "damaged",
 ]
 
 HOSTILE = ["../../x", "CON", "a/b", "a\\b", "dots...", "🚀", "x" * 300, "Case", "case", "Case", ".git", "", "C:\\x\x07"]

@@ -32,7 +32,7 @@ from tests.conftest import OWNER, copy_of, url_of
 from tests.forking import CHECKOUT
 from tests.patience import PATIENCE_SECONDS
 from tests.storage.support import observation, sync
-from tests.storage.test_isolation import THEIRS, _their_run
+from tests.storage.test_isolation import THEIRS, their_rows
 from worker import GRACEFUL_SHUTDOWN
 from workflows.search_attributes import ALL, type_name
 
@@ -152,7 +152,7 @@ async def test_a_tenants_rows_are_deleted_and_no_others(run: Run, postgres: Embe
     tables = {table.name for table in Base.metadata.sorted_tables if "tenant_id" in table.columns}
     assert set(re.findall(r"DELETE FROM (\w+)", script)) == tables
     database = Database(owner_url)
-    await _their_run(database)
+    await their_rows(database)
     await sync(database, EXAMPLE_TENANT, [observation("a", "1")], "a")
     await database.close()
     before = _rows(database_url, tables)

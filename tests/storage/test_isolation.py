@@ -125,7 +125,7 @@ def filled_once(postgres: EmbeddedPostgres, set_up: SetUp) -> Iterator[tuple[str
     async def fill(url: str) -> runs.RunIdentity:
         database = Database(url)
         try:
-            return await _their_run(database)
+            return await their_rows(database)
         finally:
             await database.close()
 
@@ -143,10 +143,10 @@ async def filled(filled_once: tuple[str, runs.RunIdentity]) -> AsyncIterator[Fil
 
 @pytest.fixture
 async def their_run(database: Database) -> runs.RunIdentity:
-    return await _their_run(database)
+    return await their_rows(database)
 
 
-async def _their_run(database: Database) -> runs.RunIdentity:
+async def their_rows(database: Database) -> runs.RunIdentity:
     """Another tenant's open run, with rows in every table."""
     await sync(database, THEIRS, [observation("b", "7", needs="1")], "b")
     await sync(database, THEIRS, [], "b")

@@ -7,10 +7,11 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from local.postgres import EmbeddedPostgres
 from storage.access import ALL_TENANTS, PORTFOLIO_ROLE, WORKER_ROLE
-from storage.database import Database, StorageNotReadyError
+from storage.database import Database, StorageNotReadyError, StorageUnavailableError
 from storage.roles import ROLES, script
 from storage.schema import head, upgrade
 from tests.conftest import make_login, url_of
@@ -220,3 +221,98 @@ async def test_an_owner_whom_policies_do_not_bind_is_refused(server: Server) -> 
     upgrade(url)
     server.run(f"ALTER ROLE {owner} BYPASSRLS")
     assert f"ALTER ROLE {owner} NOSUPERUSER NOBYPASSRLS" in await refusal(url)
+
+
+def test_a_worker_s_login_is_a_member_of_the_two_roles_and_nothing_more(server: Server, with_roles: WithRoles) -> None:
+    """By what the server says of it: a new table, view or function is found here, too."""
+    owner, worker, _ = with_roles
+    with psycopg.connect(server.url(owner, worker), autocommit=True) as session:
+
+        def found(query: str) -> list[str]:
+            return sorted(str(name) for (name,) in session.execute(query.encode()))
+
+        assert found(
+            "SELECT roleid::regrole FROM pg_auth_members WHERE member = session_user::regrole"
+            " AND NOT inherit_option AND NOT admin_option"
+        ) == sorted(ROLES)
+        assert found("SELECT roleid FROM pg_auth_members WHERE member = session_user::regrole") == found(
+            "SELECT oid FROM pg_roles WHERE rolname IN ('tenant_inventory_worker', 'tenant_inventory_portfolio')"
+        )
+        powers = "rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls"
+        roles = "session_user, 'tenant_inventory_worker', 'tenant_inventory_portfolio'"
+        assert found(f"SELECT rolname FROM pg_roles WHERE rolname IN ({roles}) AND ({powers})") == []
+        owned = f"SELECT count(*) FROM pg_shdepend WHERE deptype = 'o' AND refobjid IN ({roles})"
+        owned = owned.replace("session_user", "session_user::regrole").replace("',", "'::regrole,")
+        assert found(owned.replace("portfolio'", "portfolio'::regrole")) == ["0"]
+        relations = (
+            "FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'm', 'f', 'p', 'S')"
+        )
+        may = "has_table_privilege(oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')"
+        may += " OR has_any_column_privilege(oid, 'SELECT, INSERT, UPDATE, REFERENCES')"
+        assert found(f"SELECT relname {relations} AND ({may})") == ["alembic_version"]
+        functions = "FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef"
+        assert len(found(f"SELECT proname {functions}")) == 3
+        assert found(f"SELECT proname {functions} AND has_function_privilege(oid, 'EXECUTE')") == []
+        assert found("SELECT has_schema_privilege('public', 'CREATE')") == ["False"]
+        assert found("SELECT has_database_privilege(current_database(), 'CREATE')") == ["False"]
+
+
+async def test_reset_role_gains_a_worker_s_login_nothing(server: Server, with_roles: WithRoles) -> None:
+    owner, worker, _ = with_roles
+    database = Database(server.url(owner, worker))
+    try:
+        assert await database.excess() == []
+        for statement in (
+            "SELECT FROM inventory_item",
+            "SELECT * FROM slot_turn(gen_random_uuid(), 1, 1)",
+            "CREATE TABLE mine (n int)",
+            "TRUNCATE item_version",
+            f"SET ROLE {owner}",
+            "ALTER TABLE tenant NO FORCE ROW LEVEL SECURITY",
+        ):
+            with pytest.raises((StorageUnavailableError, DBAPIError), match=r"permission denied|must be owner"):
+                async with database.tenant(uuid4()) as session:
+                    await session.execute(text("RESET ROLE"))
+                    await session.execute(text(statement))
+        with pytest.raises((StorageUnavailableError, DBAPIError), match="permission denied"):
+            async with database.tenant(uuid4()) as session:
+                await session.execute(text("CREATE TEMP TABLE guarded (LIKE item_version)"))
+                await session.execute(
+                    text(
+                        "CREATE TRIGGER borrowed BEFORE DELETE ON guarded"
+                        " FOR EACH ROW EXECUTE FUNCTION refuse_loss_of_version()"
+                    )
+                )
+    finally:
+        await database.close()
+
+
+@pytest.mark.parametrize(
+    ("grants", "said"),
+    [
+        (["GRANT {owner} TO {login}"], ["may act as the owner of the tables"]),
+        (["ALTER ROLE {login} CREATEROLE"], ["may create roles"]),
+        (["GRANT pg_read_all_data TO {login}"], ["is a member of pg_read_all_data"]),
+        (["ALTER ROLE {login} SUPERUSER"], ["is a superuser"]),
+    ],
+)
+async def test_what_a_login_may_do_beyond_the_two_roles_is_said(
+    server: Server, with_roles: WithRoles, grants: list[str], said: list[str]
+) -> None:
+    login = server.login()
+    server.run(script([login]))
+    for grant in grants:
+        server.run(grant.format(owner=with_roles.owner, login=login))
+    database = Database(server.url(with_roles.owner, login))
+    try:
+        assert await database.excess() == said
+    finally:
+        await database.close()
+
+
+async def test_of_one_role_nothing_is_said_at_each_start(one_role: tuple[str, str]) -> None:
+    database = Database(one_role[1])
+    try:
+        assert await database.excess() == []
+    finally:
+        await database.close()

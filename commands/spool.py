@@ -1,0 +1,107 @@
+"""Answers that are read in one transaction and written after it.
+
+Whoever reads a command's output may stop reading, as a pager does. A transaction that waited for that would keep
+PostgreSQL from cleaning up for all tenants. A large answer is kept in a temporary file of this user's alone (TMPDIR).
+"""
+
+import io
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from tempfile import SpooledTemporaryFile
+from typing import IO, NamedTuple, TextIO
+
+import orjson
+
+from inventory.user_errors import UnavailableError
+
+IN_MEMORY_BYTES = 1024 * 1024
+"""An answer that is no longer never reaches the disk."""
+
+
+@contextmanager
+def printed_afterwards() -> Iterator[None]:
+    """Keeps what the body prints on stdout, and prints it when the body has ended; nothing where the body raises."""
+    shown = sys.stdout
+    with SpooledTemporaryFile(IN_MEMORY_BYTES, "w+", encoding="utf-8", errors="surrogatepass", newline="") as kept:
+        with redirect_stdout(_Kept(kept, shown)):
+            yield
+        kept.seek(0)
+        shutil.copyfileobj(kept, shown)
+
+
+class _Kept(io.TextIOBase):
+    """Takes text in the place of a stream, and is otherwise like that stream: a terminal, if that is one."""
+
+    def __init__(self, kept: IO[str], shown: TextIO) -> None:
+        self._kept = kept
+        self._shown = shown
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """Of the stream."""
+        return self._shown.encoding
+
+    def isatty(self) -> bool:
+        """Whether the stream is a terminal."""
+        return self._shown.isatty()
+
+    def fileno(self) -> int:
+        """Of the stream."""
+        return self._shown.fileno()
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Keeps text."""
+        with _no_room():
+            return self._kept.write(text)
+
+
+class KeptDocument(NamedTuple):
+    """The document of an item, and where it belongs."""
+
+    type_key: str
+    external_id: str
+    display_name: str | None
+    document: bytes
+
+
+class DocumentSpool:
+    """Documents that are written after they have been read. First `add` each, then iterate."""
+
+    def __init__(self) -> None:
+        self._file = SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 - closed by `__exit__`
+
+    def __enter__(self) -> "DocumentSpool":
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._file.close()
+
+    def add(self, kept: KeptDocument) -> None:
+        """Keeps a document."""
+        *item, document = kept
+        with _no_room():
+            self._file.write(orjson.dumps([*item, len(document)]) + b"\n")
+            self._file.write(document)
+
+    def __iter__(self) -> Iterator[KeptDocument]:
+        """The documents, in the order in which they came."""
+        self._file.seek(0)
+        while line := self._file.readline():
+            type_key, external_id, display_name, length = orjson.loads(line)
+            yield KeptDocument(type_key, external_id, display_name, self._file.read(length))
+
+
+@contextmanager
+def _no_room() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnavailableError(
+            f"the answer cannot be kept until it is complete: {error.strerror}; name a folder with room in TMPDIR"
+        ) from None

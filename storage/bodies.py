@@ -1,0 +1,51 @@
+"""Stored documents, checked as they are read: a body that is not what its hash says is nobody's document.
+
+This is the one place where a body becomes a document. A disk, a restored backup or a hand in the database may have
+altered it, or made it a frame that unfolds to more than a process can hold.
+"""
+
+from hashlib import sha256
+
+from zstandard import ZstdError
+
+from inventory.records import DamagedRecord
+from inventory.user_errors import UnavailableError
+from storage.compression import decompress
+
+
+class DamagedDocumentError(UnavailableError):
+    """The stored document of a version is not what its hash says. `record` names the version."""
+
+    def __init__(self, record: DamagedRecord) -> None:
+        super().__init__(f"{record.in_words}; restore the database's table `document` from a backup")
+        self.record = record
+
+
+def document_of(body: bytes, content_hash: bytes, type_key: str, external_id: str, version: int) -> bytes:
+    """The canonical JSON of a stored body. Raises `DamagedDocumentError`, which names the item and the version."""
+    try:
+        document = decompress(body)
+    except ZstdError:
+        document = None
+    if document is None or sha256(document).digest() != bytes(content_hash):
+        raise DamagedDocumentError(DamagedRecord(type_key=type_key, external_id=external_id, version=version))
+    return document
+
+
+class Documents:
+    """Documents of an answer that goes on where one is damaged: those are noted."""
+
+    def __init__(self) -> None:
+        self.damaged: list[DamagedRecord] = []
+
+    def of(
+        self, body: bytes | None, content_hash: bytes, type_key: str, external_id: str, version: int
+    ) -> bytes | None:
+        """The canonical JSON of a stored body; None where there is none or it is damaged."""
+        if body is None:
+            return None
+        try:
+            return document_of(body, content_hash, type_key, external_id, version)
+        except DamagedDocumentError as error:
+            self.damaged.append(error.record)
+            return None

@@ -1,0 +1,292 @@
+"""Row-level security, by what the database itself says it has: a new table, view or function is found and attacked."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from local.postgres import EmbeddedPostgres
+from storage import runs
+from storage.access import ALL_TENANTS, PORTFOLIO_ROLE, WORKER_ROLE
+from storage.database import Database, StorageUnavailableError
+from tests.conftest import OWNER, copy_of, url_of
+from tests.storage.support import SLOTS, identity
+from tests.storage.test_isolation import MINE, THEIRS, SetUp, their_rows
+
+NO_ROWS_OF_TENANTS = {"alembic_version": "the revision, which every login may read"}
+
+NO_POLICIES = {"staged_item": "nobody reads it but through its view, which is bound (decision 1)"}
+
+OF_NO_TENANT = "portfolio_run"
+
+ONE_TENANT = "(tenant_id = current_tenant())"
+NO_TENANT = "(current_tenant() IS NULL)"
+
+CALLS = {
+    "current_tenant": "SELECT current_tenant()",
+    "document_lock": "SELECT document_lock()",
+    "forget_versions": "SELECT * FROM forget_versions(clock_timestamp(), 0, 1000, '', '') WHERE versions > 0",
+    "moment_of": "SELECT moment_of('2026-01-01T00:00:00Z')",
+    "reads_all_tenants": "SELECT reads_all_tenants()",
+    "slot_turn": "SELECT * FROM slot_turn(:run_id, 100, 100)",
+}
+"""For each function that may be called: an attempt at the other tenant's rows."""
+
+SAYS_NOTHING = {"forget_versions", "slot_turn"}
+"""Those that answer no row for another tenant's."""
+
+NO_LINK = "portfolio_run"
+"""A reference to it need not name a tenant: it has none."""
+
+
+@pytest.fixture(scope="module", params=["two roles", "one role"])
+def set_up(request: pytest.FixtureRequest, migrated_template: str, one_role_template: str) -> SetUp:
+    return SetUp(migrated_template, None) if request.param == "two roles" else SetUp(one_role_template, OWNER)
+
+
+@pytest.fixture(scope="module")
+def filled(postgres: EmbeddedPostgres, set_up: SetUp) -> Iterator[tuple[str, UUID]]:
+    """A database with rows of another tenant in every table, and the id of a queued run of theirs."""
+
+    async def fill(url: str) -> UUID:
+        database = Database(url)
+        try:
+            await their_rows(database)
+            queued = identity("queued")
+            async with database.tenant(THEIRS) as session:
+                await runs.open_run(session, queued, SLOTS._replace(overall=1))
+            return queued.run_id
+        finally:
+            await database.close()
+
+    for url in copy_of(postgres, *set_up):
+        yield url, asyncio.run(fill(url))
+
+
+@pytest.fixture
+def catalog(postgres: EmbeddedPostgres, filled: tuple[str, UUID]) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+    """A superuser's view of the database."""
+    url = url_of(postgres, filled[0].rpartition("/")[2])
+    with psycopg.connect(url, autocommit=True, row_factory=dict_row) as connection:
+        yield connection
+
+
+@pytest.fixture
+async def database(filled: tuple[str, UUID]) -> AsyncIterator[Database]:
+    database = Database(filled[0])
+    yield database
+    await database.close()
+
+
+def relations(catalog: psycopg.Connection[dict[str, Any]]) -> dict[str, str]:
+    """What holds or shows rows, with its kind."""
+    found = catalog.execute(
+        "SELECT relname, relkind::text FROM pg_class"
+        " WHERE relnamespace = 'public'::regnamespace AND relkind NOT IN ('i', 'I', 'c', 't') ORDER BY relname"
+    )
+    return {row["relname"]: row["relkind"] for row in found if row["relname"] not in NO_ROWS_OF_TENANTS}
+
+
+def tables(catalog: psycopg.Connection[dict[str, Any]]) -> list[str]:
+    """The tables alone."""
+    return [name for name, kind in relations(catalog).items() if kind in "rp"]
+
+
+def functions(catalog: psycopg.Connection[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The functions, procedures and aggregates of the product."""
+    found = catalog.execute(
+        "SELECT proname, oid, prosecdef, coalesce(proconfig, '{}') AS settings, prorettype = 'trigger'::regtype"
+        " AS is_trigger, proacl IS NULL OR EXISTS (SELECT FROM aclexplode(proacl) WHERE grantee = 0) AS is_public"
+        " FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY proname"
+    )
+    return list(found)
+
+
+def test_rows_lie_in_tables_and_are_seen_through_views_alone(catalog: psycopg.Connection[dict[str, Any]]) -> None:
+    """A materialized view or a foreign table would have no policies, and a sequence counts over all tenants."""
+    assert set(relations(catalog).values()) == {"r", "v"}
+
+
+def test_policies_bind_every_table_to_one_tenant_whoever_reads_it(
+    catalog: psycopg.Connection[dict[str, Any]], set_up: SetUp
+) -> None:
+    unforced = catalog.execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
+        " AND NOT (relrowsecurity AND relforcerowsecurity)"
+    )
+    assert {row["relname"] for row in unforced} == NO_POLICIES.keys() | NO_ROWS_OF_TENANTS.keys()
+    for table in set(tables(catalog)) - NO_POLICIES.keys():
+        policies = catalog.execute(
+            "SELECT cmd, roles::text[] AS roles, permissive, qual, with_check FROM pg_policies WHERE tablename = %s",
+            [table],
+        )
+        condition = NO_TENANT if table == OF_NO_TENANT else ONE_TENANT
+        found = {tuple(map(str, one.values())) for one in policies}
+        across = ("SELECT", f"['{PORTFOLIO_ROLE}']", "PERMISSIVE", "true", "None")
+        assert found == {
+            ("ALL", "['public']", "PERMISSIVE", condition, condition),
+            ("SELECT", "['public']", "PERMISSIVE", "reads_all_tenants()", "None"),
+            *([across] if set_up.login is None else []),
+        }, table
+
+
+def test_every_key_and_reference_names_the_tenant(catalog: psycopg.Connection[dict[str, Any]]) -> None:
+    """A key over all tenants tells one tenant that another has such a row, and keeps it from having one."""
+    keys = catalog.execute(
+        "SELECT i.indexrelid::regclass::text AS name, i.indrelid::regclass::text AS of_table, EXISTS ("
+        "   SELECT FROM pg_attribute AS a WHERE a.attrelid = i.indrelid AND a.attname = 'tenant_id'"
+        "       AND a.attnum = ANY (i.indkey)"
+        " ) AS has_tenant FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indrelid"
+        " WHERE i.indisunique AND c.relnamespace = 'public'::regnamespace"
+    ).fetchall()
+    without = {one["name"] for one in keys if not one["has_tenant"]}
+    assert without == {"alembic_version_pkc", f"{OF_NO_TENANT}_pkey"}
+    references = catalog.execute(
+        "SELECT conname, confrelid::regclass::text AS target, ARRAY("
+        "   SELECT mine.attname || '=' || theirs.attname FROM unnest(c.conkey, c.confkey) AS pair (mine, theirs)"
+        "   JOIN pg_attribute AS mine ON mine.attrelid = c.conrelid AND mine.attnum = pair.mine"
+        "   JOIN pg_attribute AS theirs ON theirs.attrelid = c.confrelid AND theirs.attnum = pair.theirs"
+        " ) AS pairs FROM pg_constraint AS c WHERE contype = 'f' AND c.connamespace = 'public'::regnamespace"
+    ).fetchall()
+    assert len(references) > 10
+    for one in references:
+        assert one["target"] == NO_LINK or "tenant_id=tenant_id" in one["pairs"], one["conname"]
+
+
+async def test_no_table_and_no_view_shows_a_row_of_another_tenant(
+    catalog: psycopg.Connection[dict[str, Any]], database: Database, set_up: SetUp
+) -> None:
+    for name in relations(catalog):
+        if name in NO_POLICIES and set_up.login is not None:
+            continue  # the owner may read it (decision 3)
+        if name in NO_POLICIES:
+            for tenant_id in (MINE, THEIRS):
+                with pytest.raises(StorageUnavailableError, match="permission denied"):
+                    async with database.tenant(tenant_id) as session:
+                        await session.execute(text(f"SELECT tenant_id FROM {name}"))
+            continue
+        owner = None if name == OF_NO_TENANT else THEIRS
+        async with database.tenant(THEIRS) if owner else database.no_tenant() as session:
+            assert (await session.execute(text(f"SELECT count(*) FROM {name}"))).scalar_one() > 0, f"{name}: fill it"
+        for other in (database.tenant(MINE), database.no_tenant() if owner else database.tenant(THEIRS)):
+            async with other as session:
+                assert (await session.execute(text(f"SELECT count(*) FROM {name}"))).scalar_one() == 0, name
+
+
+async def test_no_table_and_no_view_takes_a_change_of_another_tenants_rows(
+    catalog: psycopg.Connection[dict[str, Any]], database: Database, set_up: SetUp
+) -> None:
+    bound = relations(catalog).keys() - (set() if set_up.login is None else NO_POLICIES.keys())
+    for name in sorted(bound):
+        column = "portfolio_run_id" if name == OF_NO_TENANT else "tenant_id"
+        before = _count(catalog, name)
+        for statement in (f"DELETE FROM {name}", f"UPDATE {name} SET {column} = {column}"):
+            try:
+                async with database.tenant(MINE) as session:
+                    result = await session.execute(text(statement))
+                    assert result.rowcount == 0, statement  # type: ignore[attr-defined]
+            except StorageUnavailableError as error:
+                assert "permission denied" in str(error), statement
+            assert _count(catalog, name) == before, statement
+
+
+def test_with_two_roles_no_table_is_emptied_and_nothing_is_made(
+    catalog: psycopg.Connection[dict[str, Any]], set_up: SetUp
+) -> None:
+    """Policies do not bind TRUNCATE, nor what a trigger or a reference of one's own does."""
+    if set_up.login is not None:
+        pytest.skip("the owner may; `database upgrade` says so")
+    for role in (WORKER_ROLE, PORTFOLIO_ROLE):
+        for table in tables(catalog):
+            may = catalog.execute("SELECT has_table_privilege(%s, %s, 'TRUNCATE, TRIGGER, REFERENCES')", [role, table])
+            assert may.fetchone() == {"has_table_privilege": False}, table
+        may = catalog.execute("SELECT has_schema_privilege(%s, 'public', 'CREATE')", [role])
+        assert may.fetchone() == {"has_schema_privilege": False}
+
+
+def _count(catalog: psycopg.Connection[dict[str, Any]], name: str) -> int:
+    row = catalog.execute(f"SELECT count(*) FROM {name}".encode()).fetchone()
+    assert row is not None
+    return int(row["count"])
+
+
+async def test_no_table_takes_a_copy_of_another_tenants_row(
+    catalog: psycopg.Connection[dict[str, Any]], database: Database
+) -> None:
+    for name in tables(catalog):
+        row = catalog.execute(f"SELECT to_jsonb(t)::text AS row FROM {name} AS t LIMIT 1".encode()).fetchone()
+        assert row is not None, f"{name}: fill it"
+        columns = ", ".join(
+            one["attname"]
+            for one in catalog.execute(
+                "SELECT quote_ident(attname) AS attname FROM pg_attribute"
+                " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''",
+                [name],
+            )
+        )
+        planted = f"INSERT INTO {name} ({columns}) SELECT {columns} FROM jsonb_populate_record(NULL::{name}, :row)"
+        with pytest.raises((DBAPIError, StorageUnavailableError)) as refused:
+            async with database.tenant(MINE) as session:
+                await session.execute(text(planted.replace(":row", "CAST(:row AS jsonb)")), {"row": row["row"]})
+        refusals = "violates row-level security policy|permission denied for table staged_item"
+        assert re.search(refusals, str(refused.value)), name
+
+
+def test_a_function_that_works_as_the_owner_looks_where_it_was_told_and_is_nobodys_to_borrow(
+    catalog: psycopg.Connection[dict[str, Any]], set_up: SetUp
+) -> None:
+    for one in functions(catalog):
+        if one["prosecdef"]:
+            (path,) = (value for value in one["settings"] if value.startswith("search_path="))
+            assert path.endswith(", pg_temp"), one["proname"]
+            assert not one["is_public"], one["proname"]
+            if one["is_trigger"] and set_up.login is None:
+                may = "SELECT has_function_privilege(%s, %s::oid, 'EXECUTE') AS may"
+                for role in (WORKER_ROLE, PORTFOLIO_ROLE):
+                    assert catalog.execute(may, [role, one["oid"]]).fetchone() == {"may": False}, one["proname"]
+    for view in (name for name, kind in relations(catalog).items() if kind == "v"):
+        options = catalog.execute("SELECT reloptions::text FROM pg_class WHERE oid = %s::regclass", [view]).fetchone()
+        assert options is not None
+        assert "security_barrier=" in options["reloptions"] or "security_invoker=" in options["reloptions"], view
+
+
+async def test_no_function_tells_or_takes_anything_of_another_tenant(
+    catalog: psycopg.Connection[dict[str, Any]], database: Database, filled: tuple[str, UUID]
+) -> None:
+    callable_ones = {one["proname"] for one in functions(catalog) if not one["is_trigger"]}
+    assert callable_ones == CALLS.keys(), "write an attack for each"
+    before = {name: _count(catalog, name) for name in tables(catalog)}
+    run_id = {"run_id": filled[1]}
+    async with database.tenant(THEIRS) as session:
+        assert (await session.execute(text(CALLS["slot_turn"]), run_id)).one().ahead == 0
+        theirs = (await session.execute(text(CALLS["document_lock"]))).scalar_one()
+    async with database.tenant(MINE) as session:
+        for name, call in CALLS.items():
+            found = (await session.execute(text(call), run_id)).all()
+            assert not (name in SAYS_NOTHING and found), name
+            assert str(THEIRS) not in str(found), name
+            assert (theirs,) not in found, name
+        assert (await session.execute(text(CALLS["reads_all_tenants"]))).scalar_one() is False
+    assert {name: _count(catalog, name) for name in tables(catalog)} == before
+
+
+async def test_a_run_id_that_another_tenant_has_is_free_for_ones_own(
+    database: Database, filled: tuple[str, UUID]
+) -> None:
+    mine = identity("squatted", run_id=filled[1])
+    async with database.tenant(MINE) as session:
+        opening = await runs.open_run(session, mine, SLOTS)
+        assert opening.state is runs.OpeningState.RUNNING
+        await session.rollback()
+
+
+def test_the_switch_to_all_tenants_holds_nothing(catalog: psycopg.Connection[dict[str, Any]]) -> None:
+    there = catalog.execute("SELECT count(*) FROM pg_class WHERE relnamespace = %s::regnamespace", [ALL_TENANTS])
+    assert there.fetchone() == {"count": 0}

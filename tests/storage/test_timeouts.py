@@ -1,0 +1,140 @@
+"""A process that stands still or has gone holds nobody up for long."""
+
+import os
+import signal
+import subprocess
+import sys
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from sqlalchemy import URL, Engine, create_engine, text
+
+from storage import runs, timeouts
+from storage.database import Database, StorageUnavailableError
+from storage.lock_watch import LockWatch
+from storage.schema import upgrade
+from tests.forking import CHECKOUT
+from tests.patience import until_async
+from tests.storage.support import SLOTS, identity
+
+TENANT, NEIGHBOUR = uuid4(), uuid4()
+
+SETTINGS = {
+    "statement_timeout": "5min",
+    "lock_timeout": "3min",
+    "idle_in_transaction_session_timeout": "2min",
+    "tcp_user_timeout": "60000",
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+}
+
+FROZEN = """
+import asyncio, os, signal, sys
+from uuid import uuid4
+from storage import runs
+from storage.database import Database
+from tests.storage.support import SLOTS, identity
+
+async def freeze():
+    async with Database(sys.argv[1], application_name="frozen").tenant(uuid4()) as session:
+        await runs.open_run(session, identity("a"), SLOTS)
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+asyncio.run(freeze())
+"""
+
+
+async def test_every_transaction_has_its_limits_also_where_a_pooler_keeps_no_settings(
+    database: Database, database_url: str
+) -> None:
+    show = text("SELECT name, current_setting(name) FROM unnest(CAST(:names AS text[])) AS name")
+    for opened in (database.tenant(TENANT), database.tenant(TENANT, read_only=True), database.portfolio()):
+        async with opened as session:
+            found = {row.name: row.current_setting for row in await session.execute(show, {"names": list(SETTINGS)})}
+        assert found == SETTINGS
+    async with database._engine.connect() as connection:
+        # As a pooler hands a connection of another client's on.
+        await connection.execute(text("RESET ALL"))
+        for name in timeouts.TRANSACTION_TIMEOUTS:
+            await connection.execute(text(f"SET {name} = 0"))
+        await connection.commit()
+    async with database.tenant(TENANT) as session:
+        found = {row.name: row.current_setting for row in await session.execute(show, {"names": list(SETTINGS)})}
+    assert found == SETTINGS
+
+
+def test_a_migration_stands_still_no_longer_either(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Engine] = []
+
+    def noted(url: URL, **options: Any) -> Engine:
+        opened.append(create_engine(url, **options))
+        return opened[-1]
+
+    monkeypatch.setattr("storage.schema.create_engine", noted)
+    upgrade(database_url)
+    (engine,) = opened
+    with engine.connect() as connection:
+        watch = LockWatch(database_url, connection)
+        for name in SETTINGS.keys() - {"statement_timeout", "lock_timeout"}:
+            assert connection.execute(text(f"SHOW {name}")).scalar_one() == SETTINGS[name], name
+        assert connection.execute(text("SHOW statement_timeout")).scalar_one() == "0", "a migration may take long"
+    with psycopg.connect(watch._url) as onlooker:
+        for name, value in SETTINGS.items():
+            assert onlooker.execute(f"SHOW {name}".encode()).fetchone() == (value,)
+    engine.dispose()
+
+
+async def test_a_process_that_is_frozen_with_the_lock_of_all_slots_stops_nobody_for_long(
+    database: Database, database_url: str
+) -> None:
+    frozen = _frozen(database_url)
+    try:
+
+        async def holds_the_lock() -> bool:
+            # As the superuser: nobody else is told what a login of others does.
+            async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as onlooker:
+                found = await onlooker.execute(
+                    "SELECT FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' AND granted"
+                    " AND application_name = 'frozen' AND state = 'idle in transaction'"
+                )
+                return await found.fetchone() is not None
+
+        await until_async(holds_the_lock)
+        run = identity("a")
+        async with database.tenant(NEIGHBOUR) as session:
+            opening = await runs.open_run(session, run, SLOTS)
+        assert opening.state is runs.OpeningState.RUNNING
+        assert frozen.poll() is None, "it stands still, and nobody has ended it"
+    finally:
+        os.kill(frozen.pid, signal.SIGKILL)
+        frozen.wait()
+
+
+def _frozen(database_url: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen([sys.executable, "-c", FROZEN, database_url], cwd=CHECKOUT)
+
+
+async def test_who_stood_still_is_told_so_and_may_begin_again(database: Database) -> None:
+    # Which of the two the driver reads first, PostgreSQL's word or the end of the connection, is chance.
+    with pytest.raises(StorageUnavailableError, match=r"this process stood still|the connection to PostgreSQL broke"):
+        async with database.tenant(TENANT) as session:
+            pid = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+            await session.execute(text("SET LOCAL idle_in_transaction_session_timeout = '1ms'"))
+
+            async def is_gone() -> bool:
+                async with database.no_tenant() as other:
+                    found = await other.execute(text("SELECT FROM pg_stat_activity WHERE pid = :pid"), {"pid": pid})
+                    return found.first() is None
+
+            await until_async(is_gone)
+            await session.execute(text("SELECT 1"))
+    async with database.tenant(TENANT) as session:
+        assert (await session.execute(text("SELECT 1"))).scalar_one() == 1
+
+
+def test_whoever_waits_for_a_frozen_process_waits_longer_than_it_may_stand_still() -> None:
+    assert timeouts.SLOTS_IDLE_TIMEOUT_SECONDS < timeouts.IDLE_TIMEOUT_SECONDS < timeouts.LOCK_TIMEOUT_SECONDS
+    assert timeouts.LOCK_TIMEOUT_SECONDS < timeouts.STATEMENT_TIMEOUT_SECONDS
