@@ -79,6 +79,7 @@ class EmbeddedTemporal:
                 "start-dev",
                 "--ip=127.0.0.1",
                 f"--port={self._port}",
+                "--ui-ip=127.0.0.1",
                 f"--ui-port={self._ui_port}",
                 f"--db-filename={self._folder / 'temporal.db'}",
                 "--log-level=warn",

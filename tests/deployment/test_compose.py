@@ -53,6 +53,23 @@ def test_every_image_is_pinned() -> None:
     assert re.search(r"^FROM python:3\.\d+-slim-\w+$", DOCKERFILE, re.MULTILINE)
 
 
+def test_only_the_web_ui_has_a_port_and_that_on_this_machine() -> None:
+    assert {name: service["ports"] for name, service in SERVICES.items() if "ports" in service} == {
+        "temporal-ui": ["127.0.0.1:8080:8080"]
+    }
+
+
+def test_temporal_and_postgres_are_reached_from_the_inner_network_only() -> None:
+    assert COMPOSE["networks"] == {"inner": {"internal": True}}
+    of = {name: service["networks"] for name, service in SERVICES.items()}
+    assert {name for name, networks in of.items() if networks != ["inner"]} == {"temporal-ui", "worker", "starter"}
+    assert all("network_mode" not in service for service in SERVICES.values())
+
+
+def test_the_web_ui_refuses_what_changes_something() -> None:
+    assert SERVICES["temporal-ui"]["environment"]["TEMPORAL_DISABLE_WRITE_ACTIONS"] == "true"
+
+
 def test_postgres_is_set_as_it_is_measured() -> None:
     program, *options = SERVICES["postgres"]["command"]
     assert program == "postgres"

@@ -1,0 +1,175 @@
+"""Waves of a run that a later release has planned, at a worker that does not know all of its collections."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import NamedTuple
+from uuid import UUID, uuid4
+
+from sqlalchemy import text
+from temporalio.testing import ActivityEnvironment
+
+from activities.confirming import ConfirmActivities
+from activities.detailing import DetailActivities
+from activities.fetching import FetchActivities
+from activities.messages import (
+    ConfirmMissing,
+    CursorRequest,
+    DetailShare,
+    FetchDetails,
+    FetchPages,
+    FinishRun,
+    Run,
+    RunPolicy,
+)
+from activities.observing import Observers, Secrecy
+from activities.run_records import RunLimits, RunRecordActivities
+from activities.tenants import TenantsFile
+from graph.catalog import Catalog, load_catalog
+from graph.client import GraphClient
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
+from inventory.selection import Selection
+from local.simulated_graph import SimulatedGraph
+from local.state import State
+from storage.database import Database
+
+PENDING = text(
+    "INSERT INTO pending_item"
+    " (run_id, type_key, external_id, shard, list_hash, list_document, list_document_size)"
+    " VALUES (:run_id, :type_key, 'one', 0, '\\x00'::bytea, '\\x00'::bytea, 1)"
+)
+
+KNOWN, UNKNOWN = "groups", "ofALaterRelease"
+HOUR = timedelta(hours=1)
+
+
+class Older(NamedTuple):
+    """The activities of a worker, and a run that has begun."""
+
+    fetching: FetchActivities
+    confirming: ConfirmActivities
+    detailing: DetailActivities
+    records: RunRecordActivities
+    run: Run
+    catalog: Catalog
+
+
+@asynccontextmanager
+async def older_worker(graph: SimulatedGraph, database: Database, folder: Path) -> AsyncIterator[Older]:
+    tenant, state = graph.tenants[0], State(folder)
+    state.write_tenants(
+        [
+            {
+                "id": str(tenant.id),
+                "name": tenant.name,
+                "client_id": tenant.client_id,
+                "client_secret": tenant.client_secret,
+            }
+        ]
+    )
+    catalog, tenants = load_catalog(), TenantsFile(state.tenants_file)
+    observers = Observers(catalog, Secrecy())
+    run = Run(
+        tenant_id=UUID(tenant.id),
+        run_id=uuid4(),
+        workflow_id="sync/test",
+        selection=Selection(type_keys=(KNOWN, UNKNOWN)),
+    )
+    async with GraphClient.from_endpoints(
+        base_url=graph.base_url, authority_url=graph.authority_url, ca_file=graph.ca_file
+    ) as client:
+        records = RunRecordActivities(database, catalog, tenants, observers, RunLimits(), RunPolicy())
+        await ActivityEnvironment().run(records.begin_run, run)
+        yield Older(
+            FetchActivities(client, database, catalog, tenants, observers),
+            ConfirmActivities(client, database, catalog, tenants),
+            DetailActivities(client, database, catalog, tenants, observers),
+            records,
+            run,
+            catalog,
+        )
+
+
+async def test_a_wave_that_an_older_worker_gets_reads_what_that_knows(
+    graph: SimulatedGraph, database: Database, tmp_path: Path
+) -> None:
+    async with older_worker(graph, database, tmp_path) as older:
+        planned = older.catalog.collections[KNOWN]
+        known = CursorRequest(type_key=KNOWN, url=planned.first_url(older.run.tenant_id))
+        unknown = CursorRequest(type_key=UNKNOWN, url="/of/a/later/release")
+        for cursors in ([unknown, known], [known, unknown], [unknown]):
+            wave = FetchPages(
+                tenant_id=older.run.tenant_id,
+                run_id=older.run.run_id,
+                api_version=planned.api_version,
+                cursors=cursors,
+            )
+            fetched = await ActivityEnvironment().run(older.fetching.fetch_pages, wave)
+            pages = {page.type_key: page for page in fetched.pages}
+            assert set(pages) == {cursor.type_key for cursor in cursors}
+            failure = pages[UNKNOWN].failure
+            assert failure is not None
+            assert (failure.code, failure.retryable) == (ErrorCode.UNKNOWN_COLLECTION, True)
+            assert not pages[UNKNOWN].was_read
+            if KNOWN in pages:
+                assert pages[KNOWN].was_read
+                assert fetched.rows == pages[KNOWN].items > 0
+
+
+async def test_items_of_an_unknown_collection_are_neither_confirmed_nor_given_up(
+    graph: SimulatedGraph, database: Database, tmp_path: Path
+) -> None:
+    async with older_worker(graph, database, tmp_path) as older:
+        request = ConfirmMissing(
+            tenant_id=older.run.tenant_id,
+            run_id=older.run.run_id,
+            api_version="v1.0",
+            type_keys=[UNKNOWN, KNOWN],
+            limit=20,
+            graph_patience=HOUR,
+        )
+        confirmed = await ActivityEnvironment().run(older.confirming.confirm_missing, request)
+        failure = confirmed.collections[UNKNOWN].failure
+        assert failure is not None
+        assert (failure.code, failure.retryable) == (ErrorCode.UNKNOWN_COLLECTION, True)
+        assert KNOWN not in confirmed.collections or confirmed.collections[KNOWN].failure is None
+
+
+async def test_details_of_an_unknown_collection_wait_for_a_worker_that_knows_it(
+    graph: SimulatedGraph, database: Database, tmp_path: Path
+) -> None:
+    async with older_worker(graph, database, tmp_path) as older:
+        async with database.tenant(older.run.tenant_id) as session:
+            await session.execute(PENDING, {"run_id": older.run.run_id, "type_key": UNKNOWN})
+        request = FetchDetails(
+            tenant_id=older.run.tenant_id,
+            run_id=older.run.run_id,
+            api_version="v1.0",
+            wave_token=uuid4(),
+            shares=[DetailShare(type_key=UNKNOWN), DetailShare(type_key=KNOWN)],
+            limit=20,
+            attempts=20,
+            graph_patience=HOUR,
+        )
+        fetched = await ActivityEnvironment().run(older.detailing.fetch_details, request)
+        progress = fetched.collections[UNKNOWN]
+        assert progress.failure is not None
+        assert (progress.left, progress.failure.code) == (1, ErrorCode.UNKNOWN_COLLECTION)
+        assert (fetched.collections[KNOWN].left, fetched.collections[KNOWN].failure) == (0, None)
+
+
+async def test_an_older_worker_closes_the_record_of_a_run_that_read_more_than_it_knows(
+    graph: SimulatedGraph, database: Database, tmp_path: Path
+) -> None:
+    async with older_worker(graph, database, tmp_path) as older:
+        complete = CollectionResult(outcome=Outcome.COMPLETE)
+        finish = FinishRun(
+            run=older.run,
+            status=RunStatus.SUCCESS,
+            counts=Counts(created=1),
+            error_codes=[],
+            collections={KNOWN: complete, UNKNOWN: complete},
+        )
+        assert (await ActivityEnvironment().run(older.records.finish_run, finish)).status is RunStatus.SUCCESS
