@@ -5,19 +5,18 @@ import base64
 import binascii
 import re
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
 import orjson
 
-from graph.crunching import crunch, crunch_large
-from graph.decompression import CodingError, decoded
+from graph.crunching import crunch
 from graph.errors import (
     AnswerTooLargeError,
     BatchRefusedError,
@@ -27,7 +26,6 @@ from graph.errors import (
     classify,
 )
 from graph.links import relative_link
-from graph.proxies import proxy_for
 from graph.reachability import why_unreached
 from graph.tenants import CLOUD_ENDPOINTS, TenantConfig
 from graph.tokens import TokenSource
@@ -53,21 +51,12 @@ LARGE_BYTES = 8 * 1024 * 1024
 
 PARSE_IN_THREAD_BYTES = 256 * 1024
 
-LIMITS = httpx.Limits(max_connections=64, max_keepalive_connections=32)
-
-CUT_TOKENS = 2_000_000
-"""Brackets and strings of a text that is looked through for what is nested too deeply: a second, of a processor."""
-
 CUT_DEPTH = 400
 """Deeper than any document that is taken, shallower than what every reader takes."""
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 
 _CLAIMS = re.compile(r'claims="([A-Za-z0-9+/=_-]+)"')
-
-
-Arguments = ParamSpec("Arguments")
-ResultT = TypeVar("ResultT")
 
 
 class GraphGet(NamedTuple):
@@ -101,12 +90,6 @@ class Admission:
         await self._lock.acquire()
         self._held = True
 
-    async def crunch(
-        self, work: Callable[Arguments, ResultT], *args: Arguments.args, **kwargs: Arguments.kwargs
-    ) -> ResultT:
-        """What `work` makes of the answer, in the thread that is for answers of its size."""
-        return await (crunch_large if self._held else crunch)(work, *args, **kwargs)
-
     def end(self) -> None:
         """Gives the place back, if it was taken."""
         if self._held:
@@ -123,16 +106,10 @@ class GraphClient:
         self._large_answer = asyncio.Lock()
         self._http = httpx.AsyncClient(
             verify=context,
-            mounts=_proxied(context, [base_url] if base_url else [one.graph_url for one in CLOUD_ENDPOINTS.values()]),
             timeout=httpx.Timeout(DEADLINE_SECONDS, connect=CONNECT_SECONDS),
-            limits=LIMITS,
+            limits=httpx.Limits(max_connections=64, max_keepalive_connections=32),
             follow_redirects=False,
-            trust_env=False,
-            headers={
-                "User-Agent": f"TenantInventory/{VERSION}",
-                "Accept": "application/json",
-                "Accept-Encoding": "gzip",
-            },
+            headers={"User-Agent": f"TenantInventory/{VERSION}", "Accept": "application/json"},
         )
 
     @classmethod
@@ -245,8 +222,6 @@ class GraphClient:
         try:
             async with asyncio.timeout(DEADLINE_SECONDS) as deadline:
                 return await self._send(url, content, headers, admission, deadline)
-        except CodingError:
-            raise _malformed("the answer is in a coding that was not asked for") from None
         except (httpx.HTTPError, TimeoutError, ssl.SSLError) as error:
             reason = f"Graph: {why_unreached(error, urlsplit(url).netloc)}"
             raise GraphUnreachedError(reason) from None
@@ -256,7 +231,7 @@ class GraphClient:
     ) -> GraphAnswer:
         async with self._http.stream("POST", url, content=content, headers=headers) as response:
             body = bytearray()
-            async for chunk in decoded(response):
+            async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > RESPONSE_LIMIT_BYTES:
                     raise AnswerTooLargeError
@@ -269,20 +244,10 @@ class GraphClient:
         if len(body) < PARSE_IN_THREAD_BYTES:
             parsed = parse(bytes(body))
         else:
-            parsed = await admission.crunch(parse, body)
+            parsed = await crunch(parse, body)
         if parsed is None and response.status_code == 200:
             raise _malformed("the answer is not JSON")
         return GraphAnswer(response.status_code, answer_headers, parsed)
-
-
-def _proxied(context: ssl.SSLContext, urls: Sequence[str]) -> dict[str, httpx.AsyncHTTPTransport]:
-    """How those of the hosts are reached that a proxy stands before."""
-    proxies = {urlsplit(url).netloc: proxy_for(url) for url in urls}
-    return {
-        f"https://{host}": httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=LIMITS, proxy=proxy)
-        for host, proxy in proxies.items()
-        if proxy is not None
-    }
 
 
 def parse(body: bytes | bytearray) -> Any:
@@ -299,12 +264,7 @@ def parse(body: bytes | bytearray) -> Any:
 
 
 def cut_deep(body: bytes | bytearray) -> bytes:
-    """The JSON text with null in place of what is nested deeper than `CUT_DEPTH`.
-
-    Empty where its brackets do not match, or where there is too much to be looked through.
-    """
-    if sum(map(body.count, (b"[", b"]", b"{", b"}"))) + body.count(b'"') // 2 > CUT_TOKENS:
-        return b""
+    """The JSON text with null in place of what is nested deeper than `CUT_DEPTH`."""
     kept: list[bytes] = []
     depth, start = 0, 0
     for token in _TOKEN.finditer(body):

@@ -3,6 +3,7 @@
 import logging
 import re
 import ssl
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
@@ -10,16 +11,26 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-import httpx
 import msal
+import requests
+from requests.adapters import HTTPAdapter
 
 from graph.credentials import CredentialError, read_credential
-from graph.errors import GraphRequestError
+from graph.errors import GraphRequestError, retry_after_of
 from graph.reachability import why_unreached
 from graph.sign_ins import Grant, TenantTokens
 from graph.tenants import CLOUD_ENDPOINTS, TenantConfig
-from graph.token_http import RefusedRequestError, TokenHttp
 from inventory.error_codes import ErrorCode
+from inventory.patience import believable
+
+CONNECT_SECONDS = 6
+"""For one connection, which is tried twice."""
+
+ANSWER_SECONDS = 20
+"""For each wait for bytes of an answer."""
+
+DEADLINE_SECONDS = 60
+"""For a whole sign-in, which is up to three requests: after it no further one is made."""
 
 LONGEST_LIFETIME = timedelta(days=1)
 """Entra's tokens last for an hour or so, or up to 28 where they can be revoked. To renew one early does no harm."""
@@ -65,6 +76,54 @@ class AuthFailedError(GraphRequestError):
         super().__init__(ErrorCode.AUTH_FAILED, message, retryable=retryable, retry_after=retry_after, context=context)
 
 
+class _TlsAdapter(HTTPAdapter):
+    """Makes requests verify by one SSL context, whatever REQUESTS_CA_BUNDLE says.
+
+    Left to itself requests adds a bundle to what the context trusts, and reads it for each connection: 25 ms.
+    """
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        super().__init__(max_retries=1)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Called by requests when it makes its pool."""
+        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
+
+    def cert_verify(self, conn: Any, *_: Any) -> None:
+        """Called by requests for each connection: the context says what is trusted, and nothing is added to it."""
+        conn.cert_reqs = "CERT_REQUIRED"
+
+    def build_connection_pool_key_attributes(self, request: Any, _verify: Any, cert: Any = None) -> Any:
+        """Called by requests when it looks for a pool: no bundle makes it another one."""
+        return super().build_connection_pool_key_attributes(request, True, cert)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        """Called by requests when there is a proxy."""
+        return super().proxy_manager_for(proxy, ssl_context=self._context, **kwargs)
+
+
+class _Session(requests.Session):
+    """MSAL's HTTP for one sign-in, with the deadline that MSAL leaves out and the Retry-After that it hides."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        super().__init__()
+        self.retry_after: timedelta | None = None
+        self._ends = time.monotonic() + DEADLINE_SECONDS
+        self.mount("https://", _TlsAdapter(context))
+
+    def request(self, *args: Any, **kwargs: Any) -> requests.Response:
+        """As requests does, within `CONNECT_SECONDS`, `ANSWER_SECONDS` and what is left until the deadline."""
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            raise requests.Timeout(f"the sign-in takes longer than {DEADLINE_SECONDS} seconds")
+        timeout = min(CONNECT_SECONDS, left), min(ANSWER_SECONDS, left)
+        response = super().request(*args, **{**kwargs, "timeout": timeout})
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        self.retry_after = believable(retry_after_of(headers)) if response.status_code in (429, 503) else None
+        return response
+
+
 class TokenSource:
     """Access tokens for Graph: one for each tenant's app, renewed before it ends."""
 
@@ -89,31 +148,30 @@ class TokenSource:
 
     def _sign_in(self, tenant: TenantConfig, claims: str | None) -> Grant:
         """Asks for a token with an application of its own: MSAL would answer from its caches, also with a refusal."""
-        host = None if tenant.managed_identity else urlsplit(self._authority(tenant)).netloc
-        with TokenHttp(self._context, host) as http:
+        with _Session(self._context) as session:
             try:
-                answer = self._ask(tenant, claims, http)
-            except RefusedRequestError as error:
-                raise AuthFailedError(f"sign-in: {error}", retryable=True, retry_after=http.retry_after) from None
-            except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, RuntimeError) as error:
-                reached = host or "the managed identity's endpoint"
-                raise AuthFailedError(f"sign-in: {why_unreached(error, reached)}", retryable=True) from None
+                answer = self._ask(tenant, claims, session)
+            except (requests.RequestException, RuntimeError) as error:
+                raise AuthFailedError(f"sign-in: {why_unreached(error, self._host(tenant))}", retryable=True) from None
             except msal.exceptions.MsalError:
                 raise AuthFailedError(
-                    "the authority has a fault of its own", retryable=True, retry_after=http.retry_after
+                    "the authority has a fault of its own", retryable=True, retry_after=session.retry_after
                 ) from None
             except ValueError as error:
                 # MSAL says so where the discovery document is not had or not understood.
                 raise _discovery_error(error) from None
         token = answer.get("access_token")
         if not isinstance(token, str):
-            raise _refused(answer, http.retry_after)
+            raise _refused(answer, session.retry_after)
         return Grant(token, _lifetime(answer))
 
-    def _authority(self, tenant: TenantConfig) -> str:
-        return self._authority_url or CLOUD_ENDPOINTS[tenant.cloud].authority_url
+    def _host(self, tenant: TenantConfig) -> str:
+        """Where tokens come from, for people."""
+        if tenant.managed_identity:
+            return "the managed identity's endpoint"
+        return urlsplit(self._authority_url or CLOUD_ENDPOINTS[tenant.cloud].authority_url).netloc
 
-    def _ask(self, tenant: TenantConfig, claims: str | None, http: TokenHttp) -> dict[str, Any]:
+    def _ask(self, tenant: TenantConfig, claims: str | None, session: "_Session") -> dict[str, Any]:
         graph_url = CLOUD_ENDPOINTS[tenant.cloud].graph_url
         answer: dict[str, Any]
         if tenant.managed_identity:
@@ -122,18 +180,18 @@ class TokenSource:
                 if tenant.client_id
                 else msal.SystemAssignedManagedIdentity()
             )
-            managed = msal.ManagedIdentityClient(identity, http_client=http)
+            managed = msal.ManagedIdentityClient(identity, http_client=session)
             answer = managed.acquire_token_for_client(resource=graph_url)
             return answer
+        authority = self._authority_url or CLOUD_ENDPOINTS[tenant.cloud].authority_url
         credential = self._credential(tenant)
         application = msal.ConfidentialClientApplication(
             tenant.client_id,
             client_credential=credential,
-            authority=f"{self._authority(tenant)}/{tenant.id}",
-            # The authority is one of our own table or the operator's: nobody else needs to be asked about it.
-            instance_discovery=False,
+            authority=f"{authority}/{tenant.id}",
+            instance_discovery=False if self._authority_url else None,
             client_capabilities=["CP1"],
-            http_client=http,
+            http_client=session,
         )
         answer = application.acquire_token_for_client([f"{graph_url}/.default"], claims_challenge=claims)
         if "access_token" in answer:
