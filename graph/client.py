@@ -26,6 +26,7 @@ from graph.errors import (
     classify,
 )
 from graph.links import relative_link
+from graph.proxy import proxy_of
 from graph.reachability import why_unreached
 from graph.tenants import CLOUD_ENDPOINTS, TenantConfig
 from graph.tokens import TokenSource
@@ -100,12 +101,21 @@ class Admission:
 class GraphClient:
     """One HTTP client a process. An async context manager."""
 
-    def __init__(self, tokens: TokenSource, context: ssl.SSLContext, *, base_url: str | None = None) -> None:
+    def __init__(
+        self,
+        tokens: TokenSource,
+        context: ssl.SSLContext,
+        *,
+        base_url: str | None = None,
+        proxy: httpx.Proxy | None = None,
+    ) -> None:
         self._tokens = tokens
         self._base_url = base_url
         self._large_answer = asyncio.Lock()
         self._http = httpx.AsyncClient(
             verify=context,
+            trust_env=False,
+            proxy=proxy,
             timeout=httpx.Timeout(DEADLINE_SECONDS, connect=CONNECT_SECONDS),
             limits=httpx.Limits(max_connections=64, max_keepalive_connections=32),
             follow_redirects=False,
@@ -113,10 +123,14 @@ class GraphClient:
         )
 
     @classmethod
-    def from_endpoints(cls, *, base_url: str | None, authority_url: str | None, ca_file: Path | None) -> "GraphClient":
+    def from_endpoints(
+        cls, *, base_url: str | None, authority_url: str | None, ca_file: Path | None, proxy_url: str | None = None
+    ) -> "GraphClient":
         """A client for the clouds' own endpoints, or for those that are given. Raises `TrustError`."""
         context = ssl_context(ca_file)
-        return cls(TokenSource(context, authority_url=authority_url), context, base_url=base_url)
+        proxy = proxy_of(proxy_url, context)
+        tokens = TokenSource(context, authority_url=authority_url, proxy=proxy)
+        return cls(tokens, context, base_url=base_url, proxy=proxy)
 
     async def __aenter__(self) -> "GraphClient":
         return self
