@@ -82,7 +82,7 @@ class FetchActivities:
                         return FetchPagesResult(
                             fetch_token=uuid4(), rows=0, requests=requests, pages=[], too_large=True
                         )
-                reads = await crunch(self._read, tenant, request, answers)
+                reads = await crunch(tenant.id, self._read, tenant, request, answers)
                 failures = [read.page.failure for read in reads if read.page.failure is not None]
                 await self._pace.heed(request.tenant_id, family, failures)
                 return await self._staged(request, reads)

@@ -22,7 +22,7 @@ from graph.proxy import overlooked
 from graph.tenants import CLOUD_ENDPOINTS, TenantConfig
 from graph.tokens import AuthFailedError, TokenSource
 from graph.trust import ssl_context
-from local.simulated_graph import Kind, SimulatedGraph
+from local.simulated_graph import GraphRequest, Kind, SimulatedGraph
 
 SECRET = "the-client-secret"
 TENANT = UUID(int=7)
@@ -294,13 +294,20 @@ async def test_the_environment_has_no_say(network: Network, monkeypatch: pytest.
         (one,) = graph.tenants
         monkeypatch.setenv("TEST_SECRET", one.client_secret)
         tenant = TenantConfig(id=UUID(one.id), name="x", client_id=one.client_id, client_secret_env="TEST_SECRET")
+        signed_in: list[GraphRequest] = []
+
+        def note(request: GraphRequest) -> None:
+            if request.kind is Kind.TOKEN:
+                signed_in.append(request)
+
+        graph.before_answer = note
         async with GraphClient.from_endpoints(
             base_url=graph.base_url, authority_url=graph.authority_url, ca_file=graph.ca_file
         ) as client:
             answers = await client.read_batch(tenant, "v1.0", [GraphGet("groups", "/groups")])
         assert answers["groups"].status == 200
-        signed_in = graph.requests(Kind.TOKEN)
     assert network.told() == ""
+    assert len(signed_in) == 2
     assert not any("authorization" in request.headers for request in signed_in), "nothing of .netrc"
 
 

@@ -18,7 +18,8 @@ import pytest
 import trustme
 
 from graph import authority_http
-from graph.client import BATCH_LIMIT, LARGE_BYTES, GraphClient, GraphGet, parse
+from graph.bodies import parse
+from graph.client import BATCH_LIMIT, LARGE_BYTES, GraphClient, GraphGet
 from graph.credentials import CredentialError
 from graph.errors import GraphRequestError
 from graph.links import UntrustedLinkError
