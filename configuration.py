@@ -5,9 +5,11 @@ what is wrong is said in one line.
 """
 
 import os
+import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
@@ -25,6 +27,8 @@ TEMPORAL_NAMES = (
 )
 """Read by `temporalio.envconfig`, as are all that begin with `TEMPORAL_TLS` and `TEMPORAL_GRPC_META`."""
 
+_PROXY = re.compile(r"https?://([^\s/?#@]*@)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?")
+
 
 class ConfigurationError(UserError):
     """What is wrong with the configuration and what to do about it, in one line, without any secret."""
@@ -36,7 +40,21 @@ def _https(value: str | None) -> str | None:
     return value.rstrip("/") if value else value
 
 
+def _proxy(value: SecretStr | None) -> SecretStr | None:
+    """Its message repeats nothing of the URL, which may hold a password."""
+    url = "" if value is None else value.get_secret_value()
+    try:
+        # `urlsplit` refuses a port that is none, and what is in brackets and no address.
+        is_one = value is None or bool(_PROXY.fullmatch(url) and urlsplit(url).port != 0)
+    except ValueError:
+        is_one = False
+    if not is_one:
+        raise ValueError("must be http://host:port or https://host:port, also with user:password@ before the host")
+    return value
+
+
 HttpsUrl = Annotated[str | None, AfterValidator(_https)]
+ProxyUrl = Annotated[SecretStr | None, AfterValidator(_proxy)]
 ActivityRate = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)] | None
 
 
@@ -50,6 +68,7 @@ class Settings(BaseSettings):
     graph_base_url: HttpsUrl = None
     graph_authority_url: HttpsUrl = None
     graph_ca_file: Path | None = None
+    graph_proxy_url: ProxyUrl = None
     tenants_file: Path = Path("tenants.toml")
     sensitive_fields_key: SecretStr | None = None
     hide_script_bodies: bool = False
@@ -75,6 +94,11 @@ class Settings(BaseSettings):
     activities_per_second: ActivityRate = None
     activities_per_second_per_tenant: ActivityRate = None
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+
+    @property
+    def graph_proxy(self) -> str | None:
+        """The proxy's URL with its password."""
+        return None if self.graph_proxy_url is None else self.graph_proxy_url.get_secret_value()
 
     @property
     def database_connections(self) -> int:

@@ -9,6 +9,7 @@ import asyncio
 import ctypes
 import gc
 import logging
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -44,6 +45,7 @@ from connections import (
 )
 from graph.catalog import load_catalog
 from graph.client import BATCH_LIMIT, GraphClient
+from graph.proxy import overlooked
 from graph.tenants import TenantsFileError, load_tenants
 from graph.trust import TrustError
 from inventory.patience import MALFORMED_ATTEMPTS
@@ -194,6 +196,7 @@ async def built(
             base_url=settings.graph_base_url,
             authority_url=settings.graph_authority_url,
             ca_file=settings.graph_ca_file,
+            proxy_url=settings.graph_proxy,
         ) as graph:
             yield Worker(
                 client,
@@ -329,6 +332,9 @@ async def _main(*, check_only: bool) -> int:
         logging.getLogger("httpx").setLevel(logging.WARNING)
         for name in ("temporalio.activity", "temporalio.workflow", "temporalio.worker._worker"):
             logging.getLogger(name).addFilter(KnownFailures())
+        told = None if settings.graph_proxy_url else overlooked(os.environ)
+        if told is not None:
+            logging.getLogger(__name__).warning(told)
         load_tenants(settings.tenants_file)
         spare_the_collector()
         stop = asyncio.Event()

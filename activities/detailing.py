@@ -122,7 +122,7 @@ class DetailActivities:
             pending = [] if earlier else await details.some_pending(session, request.run_id, shares, request.limit)
         if earlier is not None:
             return FetchDetailsResult.model_validate(earlier)
-        items, asked = await crunch(self._opened, pending, request.limit)
+        items, asked = await crunch(tenant.id, self._opened, pending, request.limit)
         if not asked:
             return await self._recorded(request, shares, items, {})
         family = self._catalog.collections[asked[0].item.pending.type_key].throttle_family
@@ -136,7 +136,7 @@ class DetailActivities:
                     if len(asked) > 1:
                         return FetchDetailsResult(requests=len(asked), too_large=True)
                     answers = [ReadFailure(error.code)]
-            failures = await admission.crunch(self._take_in, tenant, request, asked, answers)
+            failures = await crunch(tenant.id, self._take_in, tenant, request, asked, answers)
             await self._pace.heed(request.tenant_id, family, [failure for _, failure in failures])
             return await self._recorded(request, shares, items, _by_share(asked, failures), len(asked))
 
@@ -231,7 +231,7 @@ class DetailActivities:
         gone = [item for item in items if item.reading.gone]
         rest = [item for item in items if item.observation is None and not item.reading.gone]
         # Written before a connection is held for it.
-        noted = await crunch(lambda: [_noted(item) for item in rest])
+        noted = await crunch(request.tenant_id, lambda: [_noted(item) for item in rest])
         async with self._database.tenant(request.tenant_id) as session:
             earlier = await merging.claim(session, request.run_id, request.wave_token)
             if earlier is not None:

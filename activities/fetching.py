@@ -25,6 +25,7 @@ from activities.run_records import LEASE
 from activities.tenants import TenantsFile
 from graph.catalog import Catalog
 from graph.client import Admission, GraphAnswer, GraphClient, GraphGet
+from graph.crunching import crunch
 from graph.errors import AnswerTooLargeError, GraphRequestError, ReadFailure, classify
 from graph.links import UntrustedLinkError
 from graph.pages import MalformedPageError, read_page
@@ -102,7 +103,7 @@ class FetchActivities:
                         raise
                     requests = len(request.cursors)
                     return FetchPagesResult(fetch_token=uuid4(), rows=0, requests=requests, pages=[], too_large=True)
-            reads = await admission.crunch(self._read, tenant, request, answers)
+            reads = await crunch(tenant.id, self._read, tenant, request, answers)
             failures = [read.page.failure for read in reads if read.page.failure is not None]
             await self._pace.heed(request.tenant_id, family, failures)
             return await self._staged(request, reads)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
@@ -149,17 +150,18 @@ class RunRecordActivities:
                 if finished.counts.created or finished.counts.missing:
                     # Of what a later release has read, this one cannot tell how alike two documents are.
                     listed = sorted(finished.listed & self._catalog.collections.keys())
-                    await self._link_recreated(session, request.run.run_id, listed)
+                    await self._link_recreated(session, request.run, listed)
             await self._catch_up(tenant_id)
             return FinishRunResult(
                 status=finished.status, counts=finished.counts, error_codes=list(finished.error_codes)
             )
 
-    async def _link_recreated(self, session: AsyncSession, run_id: UUID, listed: Sequence[str]) -> None:
+    async def _link_recreated(self, session: AsyncSession, run: Run, listed: Sequence[str]) -> None:
         """Links re-created items. What keeps failing here is logged, since the record must be closed."""
         try:
             async with session.begin_nested():
-                _log(await link_recreated(session, run_id, listed, self._likenesses))
+                likenesses = partial(self._likenesses, run.tenant_id)
+                _log(await link_recreated(session, run.run_id, listed, likenesses))
         except Exception as error:
             if activity.info().attempt < UNEXPECTED_ATTEMPTS:
                 raise
@@ -175,8 +177,8 @@ class RunRecordActivities:
         except Exception as error:  # noqa: BLE001 - whatever it is, the run has ended
             log_unexpected(error)
 
-    async def _likenesses(self, documents: Sequence[StoredDocument]) -> list[bytes]:
-        return await crunch(self._observers.likenesses, documents)
+    async def _likenesses(self, tenant_id: UUID, documents: Sequence[StoredDocument]) -> list[bytes]:
+        return await crunch(tenant_id, self._observers.likenesses, documents)
 
     def _planned(
         self, tenant_id: UUID, type_key: str, listed: Collection[str], failed: Mapping[str, LatestFailure]

@@ -1,6 +1,7 @@
 """`check`: which collections a tenant lets us read, by one cheap request each. Nothing is stored."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -30,6 +31,7 @@ from graph.client import GraphAnswer, GraphClient, GraphGet
 from graph.credentials import CredentialError
 from graph.errors import GraphRequestError, GraphUnreachedError, ReadFailure, classify
 from graph.pages import MalformedPageError, read_page
+from graph.proxy import overlooked
 from graph.tenants import TenantConfig
 from inventory.error_codes import EXPLANATIONS, ErrorCode
 from inventory.patience import believable
@@ -101,6 +103,9 @@ def check(
     with errors_for_people():
         settings = load_settings()
         selection = selection_or_all(type_keys, categories, everything=everything)
+        told = None if settings.graph_proxy_url else overlooked(os.environ)
+        if told is not None:
+            output.stderr.print(told, style="dim")
         checked = asyncio.run(_check(settings, configured_tenant(settings, tenant), selection))
         if as_json:
             for one in checked:
@@ -119,6 +124,7 @@ async def _check(settings: Settings, tenant: TenantConfig, selection: Selection)
             base_url=settings.graph_base_url,
             authority_url=settings.graph_authority_url,
             ca_file=settings.graph_ca_file,
+            proxy_url=settings.graph_proxy,
         ) as graph,
         _pace(settings, tenant) as pace,
     ):

@@ -16,6 +16,7 @@ from uuid import uuid4
 import httpx
 import orjson
 
+from graph.bodies import Unpacking, UnreadableBodyError, parse
 from graph.crunching import crunch
 from graph.errors import (
     AnswerTooLargeError,
@@ -26,12 +27,12 @@ from graph.errors import (
     classify,
 )
 from graph.links import relative_link
+from graph.proxy import proxy_of
 from graph.reachability import why_unreached
 from graph.tenants import CLOUD_ENDPOINTS, TenantConfig
 from graph.tokens import TokenSource
 from graph.trust import ssl_context
 from inventory.error_codes import ErrorCode
-from inventory.exact_json import decode
 from inventory.version import VERSION
 
 BATCH_LIMIT = 20
@@ -49,14 +50,10 @@ RESPONSE_LIMIT_BYTES = 128 * 1024 * 1024
 LARGE_BYTES = 8 * 1024 * 1024
 """From here on an answer is read alone: of larger ones a worker holds one at a time."""
 
-PARSE_IN_THREAD_BYTES = 256 * 1024
+PARSE_IN_THREAD_BYTES = 64 * 1024
+"""From here on an answer may take long enough to hold up the event loop."""
 
-CUT_DEPTH = 400
-"""Deeper than any document that is taken, shallower than what every reader takes."""
-
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
-
-_CLAIMS = re.compile(r'claims="([A-Za-z0-9+/=_-]+)"')
+_CLAIMS = re.compile(r'claims="([A-Za-z0-9+/=_-]{1,8192})"')
 
 
 class GraphGet(NamedTuple):
@@ -100,23 +97,40 @@ class Admission:
 class GraphClient:
     """One HTTP client a process. An async context manager."""
 
-    def __init__(self, tokens: TokenSource, context: ssl.SSLContext, *, base_url: str | None = None) -> None:
+    def __init__(
+        self,
+        tokens: TokenSource,
+        context: ssl.SSLContext,
+        *,
+        base_url: str | None = None,
+        proxy: httpx.Proxy | None = None,
+    ) -> None:
         self._tokens = tokens
         self._base_url = base_url
         self._large_answer = asyncio.Lock()
         self._http = httpx.AsyncClient(
             verify=context,
+            trust_env=False,
+            proxy=proxy,
             timeout=httpx.Timeout(DEADLINE_SECONDS, connect=CONNECT_SECONDS),
             limits=httpx.Limits(max_connections=64, max_keepalive_connections=32),
             follow_redirects=False,
-            headers={"User-Agent": f"TenantInventory/{VERSION}", "Accept": "application/json"},
+            headers={
+                "User-Agent": f"TenantInventory/{VERSION}",
+                "Accept": "application/json",
+                "Accept-Encoding": "gzip",
+            },
         )
 
     @classmethod
-    def from_endpoints(cls, *, base_url: str | None, authority_url: str | None, ca_file: Path | None) -> "GraphClient":
+    def from_endpoints(
+        cls, *, base_url: str | None, authority_url: str | None, ca_file: Path | None, proxy_url: str | None = None
+    ) -> "GraphClient":
         """A client for the clouds' own endpoints, or for those that are given. Raises `TrustError`."""
         context = ssl_context(ca_file)
-        return cls(TokenSource(context, authority_url=authority_url), context, base_url=base_url)
+        proxy = proxy_of(proxy_url, context)
+        tokens = TokenSource(context, authority_url=authority_url, proxy=proxy)
+        return cls(tokens, context, base_url=base_url, proxy=proxy)
 
     async def __aenter__(self) -> "GraphClient":
         return self
@@ -208,12 +222,14 @@ class GraphClient:
             for number, url in enumerate(requests.values())
         ]
         url = f"{self._root(tenant)}/{api_version}/$batch"
-        outer = await self._exchange(url, orjson.dumps({"requests": inner}), token, admission)
+        outer = await self._exchange(tenant, url, orjson.dumps({"requests": inner}), token, admission)
         if outer.status != 200:
             return outer, {}
         return outer, _inner_answers(outer, list(requests))
 
-    async def _exchange(self, url: str, content: bytes, token: str, admission: Admission) -> GraphAnswer:
+    async def _exchange(
+        self, tenant: TenantConfig, url: str, content: bytes, token: str, admission: Admission
+    ) -> GraphAnswer:
         headers = {
             "Authorization": f"Bearer {token}",
             "Content-Type": "application/json",
@@ -221,62 +237,47 @@ class GraphClient:
         }
         try:
             async with asyncio.timeout(DEADLINE_SECONDS) as deadline:
-                return await self._send(url, content, headers, admission, deadline)
+                return await self._send(tenant, url, content, headers, admission, deadline)
         except (httpx.HTTPError, TimeoutError, ssl.SSLError) as error:
             reason = f"Graph: {why_unreached(error, urlsplit(url).netloc)}"
             raise GraphUnreachedError(reason) from None
 
     async def _send(
-        self, url: str, content: bytes, headers: Mapping[str, str], admission: Admission, deadline: asyncio.Timeout
+        self,
+        tenant: TenantConfig,
+        url: str,
+        content: bytes,
+        headers: Mapping[str, str],
+        admission: Admission,
+        deadline: asyncio.Timeout,
     ) -> GraphAnswer:
-        async with self._http.stream("POST", url, content=content, headers=headers) as response:
-            body = bytearray()
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > RESPONSE_LIMIT_BYTES:
-                    raise AnswerTooLargeError
-                if admission.needed(len(body)):
-                    # Waiting for a place is no fault of Graph's.
-                    deadline.reschedule(None)
-                    await admission.acquire()
-                    deadline.reschedule(asyncio.get_running_loop().time() + DEADLINE_SECONDS)
+        try:
+            async with self._http.stream("POST", url, content=content, headers=headers) as response:
+                unpacking = Unpacking(response.headers.get_list("content-encoding", split_commas=True))
+                body = bytearray()
+                async for packed in response.aiter_raw():
+                    for piece in unpacking.pieces(packed):
+                        body += piece
+                        if len(body) > RESPONSE_LIMIT_BYTES:
+                            raise AnswerTooLargeError
+                        if admission.needed(len(body)):
+                            # Waiting for a place is no fault of Graph's.
+                            deadline.reschedule(None)
+                            await admission.acquire()
+                            deadline.reschedule(asyncio.get_running_loop().time() + DEADLINE_SECONDS)
+                        # What is unpacked may be a thousand times what is received, and others wait for the loop.
+                        await asyncio.sleep(0)
+                unpacking.end()
+        except UnreadableBodyError as error:
+            raise _malformed(str(error)) from None
         answer_headers = {name.lower(): value for name, value in response.headers.items()}
         if len(body) < PARSE_IN_THREAD_BYTES:
             parsed = parse(bytes(body))
         else:
-            parsed = await crunch(parse, body)
+            parsed = await crunch(tenant.id, parse, body)
         if parsed is None and response.status_code == 200:
             raise _malformed("the answer is not JSON")
         return GraphAnswer(response.status_code, answer_headers, parsed)
-
-
-def parse(body: bytes | bytearray) -> Any:
-    """The JSON value of a body; None where it is none.
-
-    What is nested too deeply to be read is cut off at `CUT_DEPTH`, so that one bad object spoils no page.
-    """
-    for text in (body, None):
-        try:
-            return decode(cut_deep(body) if text is None else text)
-        except (ValueError, RecursionError):
-            continue
-    return None
-
-
-def cut_deep(body: bytes | bytearray) -> bytes:
-    """The JSON text with null in place of what is nested deeper than `CUT_DEPTH`."""
-    kept: list[bytes] = []
-    depth, start = 0, 0
-    for token in _TOKEN.finditer(body):
-        if token[0] in (b"{", b"["):
-            depth += 1
-            if depth == CUT_DEPTH + 1:
-                kept += (bytes(body[start : token.start()]), b"null")
-        elif token[0] in (b"}", b"]"):
-            if depth == CUT_DEPTH + 1:
-                start = token.end()
-            depth -= 1
-    return b"".join((*kept, bytes(body[start:]))) if depth == 0 else b""
 
 
 def _inner_answers(outer: GraphAnswer, keys: Sequence[str]) -> dict[str, GraphAnswer]:
@@ -293,7 +294,9 @@ def _inner_answers(outer: GraphAnswer, keys: Sequence[str]) -> dict[str, GraphAn
         headers = response.get("headers")
         answers[keys[int(str(number))]] = GraphAnswer(
             status,
-            {str(name).lower(): str(value) for name, value in headers.items()} if isinstance(headers, dict) else {},
+            {name.lower(): str(value) for name, value in headers.items() if isinstance(value, str | int | float)}
+            if isinstance(headers, dict)
+            else {},
             response.get("body"),
         )
     if len(answers) != len(keys):

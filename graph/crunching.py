@@ -4,14 +4,28 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
+from uuid import UUID
+from weakref import WeakValueDictionary
 
 Arguments = ParamSpec("Arguments")
 ResultT = TypeVar("ResultT")
 
-_ONE_THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="crunch")
-"""The interpreter runs one thread at a time anyway, and the allocator keeps what each thread has once needed."""
+THREADS = 4
+"""The interpreter runs one thread at a time anyway; several make it take turns, so that long work holds up no other."""
+
+_POOL = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="crunch")
+
+_turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
+"""One turn for each tenant: who makes much work waits for itself."""
 
 
-async def crunch(work: Callable[Arguments, ResultT], *args: Arguments.args, **kwargs: Arguments.kwargs) -> ResultT:
-    """What `work` answers, computed in the one thread of this process that is for such work."""
-    return await asyncio.get_running_loop().run_in_executor(_ONE_THREAD, lambda: work(*args, **kwargs))
+async def crunch(
+    tenant_id: UUID, work: Callable[Arguments, ResultT], *args: Arguments.args, **kwargs: Arguments.kwargs
+) -> ResultT:
+    """What `work` answers, computed in a thread. A tenant has one such work at a time, and keeps one thread at most."""
+    turn = _turns.setdefault(tenant_id, asyncio.Lock())
+    await turn.acquire()
+    working = asyncio.get_running_loop().run_in_executor(_POOL, lambda: work(*args, **kwargs))
+    # The turn ends with the work, which goes on where nobody waits for it any more.
+    working.add_done_callback(lambda _: turn.release())
+    return await asyncio.shield(working)

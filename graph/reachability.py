@@ -22,7 +22,7 @@ def why_unreached(error: BaseException, host: str) -> str:
         if isinstance(cause, TimeoutError) or "Timeout" in type(cause).__name__:
             return f"{host} does not answer; check the network, the firewall and the proxy"
         if "ProxyError" in type(cause).__name__:
-            return f"the proxy on the way to {host} does not let it through; check HTTPS_PROXY"
+            return f"the proxy on the way to {host} does not let it through; check GRAPH_PROXY_URL"
     return f"{host} cannot be reached or broke off ({type(error).__name__})"
 
 

@@ -23,19 +23,28 @@ class Cloud(StrEnum):
 
 
 class Endpoints(NamedTuple):
-    """Where tokens and documents of a cloud come from; no slash at the end."""
+    """Where tokens and documents of a cloud come from; no slash at the end.
+
+    `authority_aliases` are further names of the authority, to which its discovery document may send a credential.
+    """
 
     authority_url: str
     graph_url: str
+    authority_aliases: tuple[str, ...] = ()
 
 
 CLOUD_ENDPOINTS = {
     Cloud.PUBLIC: Endpoints("https://login.microsoftonline.com", "https://graph.microsoft.com"),
     Cloud.USGOV: Endpoints("https://login.microsoftonline.us", "https://graph.microsoft.us"),
     Cloud.USGOV_DOD: Endpoints("https://login.microsoftonline.us", "https://dod-graph.microsoft.us"),
-    Cloud.CHINA: Endpoints("https://login.chinacloudapi.cn", "https://microsoftgraph.chinacloudapi.cn"),
+    Cloud.CHINA: Endpoints(
+        "https://login.chinacloudapi.cn",
+        "https://microsoftgraph.chinacloudapi.cn",
+        ("https://login.partner.microsoftonline.cn",),
+    ),
 }
-"""https://learn.microsoft.com/graph/deployments"""
+"""https://learn.microsoft.com/graph/deployments and
+https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud: the latter names China's alias."""
 
 CREDENTIALS = (
     "client_secret_env",

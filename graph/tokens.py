@@ -3,7 +3,6 @@
 import logging
 import re
 import ssl
-import time
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
@@ -11,26 +10,17 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import httpx
 import msal
 import requests
-from requests.adapters import HTTPAdapter
 
+from graph.authority_http import AuthorityHttp, RefusedExchangeError
 from graph.credentials import CredentialError, read_credential
-from graph.errors import GraphRequestError, retry_after_of
+from graph.errors import GraphRequestError
 from graph.reachability import why_unreached
 from graph.sign_ins import Grant, TenantTokens
 from graph.tenants import CLOUD_ENDPOINTS, TenantConfig
 from inventory.error_codes import ErrorCode
-from inventory.patience import believable
-
-CONNECT_SECONDS = 6
-"""For one connection, which is tried twice."""
-
-ANSWER_SECONDS = 20
-"""For each wait for bytes of an answer."""
-
-DEADLINE_SECONDS = 60
-"""For a whole sign-in, which is up to three requests: after it no further one is made."""
 
 LONGEST_LIFETIME = timedelta(days=1)
 """Entra's tokens last for an hour or so, or up to 28 where they can be revoked. To renew one early does no harm."""
@@ -76,59 +66,14 @@ class AuthFailedError(GraphRequestError):
         super().__init__(ErrorCode.AUTH_FAILED, message, retryable=retryable, retry_after=retry_after, context=context)
 
 
-class _TlsAdapter(HTTPAdapter):
-    """Makes requests verify by one SSL context, whatever REQUESTS_CA_BUNDLE says.
-
-    Left to itself requests adds a bundle to what the context trusts, and reads it for each connection: 25 ms.
-    """
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self._context = context
-        super().__init__(max_retries=1)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Called by requests when it makes its pool."""
-        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
-
-    def cert_verify(self, conn: Any, *_: Any) -> None:
-        """Called by requests for each connection: the context says what is trusted, and nothing is added to it."""
-        conn.cert_reqs = "CERT_REQUIRED"
-
-    def build_connection_pool_key_attributes(self, request: Any, _verify: Any, cert: Any = None) -> Any:
-        """Called by requests when it looks for a pool: no bundle makes it another one."""
-        return super().build_connection_pool_key_attributes(request, True, cert)
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        """Called by requests when there is a proxy."""
-        return super().proxy_manager_for(proxy, ssl_context=self._context, **kwargs)
-
-
-class _Session(requests.Session):
-    """MSAL's HTTP for one sign-in, with the deadline that MSAL leaves out and the Retry-After that it hides."""
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        super().__init__()
-        self.retry_after: timedelta | None = None
-        self._ends = time.monotonic() + DEADLINE_SECONDS
-        self.mount("https://", _TlsAdapter(context))
-
-    def request(self, *args: Any, **kwargs: Any) -> requests.Response:
-        """As requests does, within `CONNECT_SECONDS`, `ANSWER_SECONDS` and what is left until the deadline."""
-        left = self._ends - time.monotonic()
-        if left <= 0:
-            raise requests.Timeout(f"the sign-in takes longer than {DEADLINE_SECONDS} seconds")
-        timeout = min(CONNECT_SECONDS, left), min(ANSWER_SECONDS, left)
-        response = super().request(*args, **{**kwargs, "timeout": timeout})
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        self.retry_after = believable(retry_after_of(headers)) if response.status_code in (429, 503) else None
-        return response
-
-
 class TokenSource:
     """Access tokens for Graph: one for each tenant's app, renewed before it ends."""
 
-    def __init__(self, context: ssl.SSLContext, *, authority_url: str | None = None) -> None:
+    def __init__(
+        self, context: ssl.SSLContext, *, authority_url: str | None = None, proxy: httpx.Proxy | None = None
+    ) -> None:
         self._context = context
+        self._proxy = proxy
         self._authority_url = authority_url
         self._tenants: dict[UUID, tuple[TenantConfig, TenantTokens]] = {}
         self._credentials: dict[UUID, tuple[TenantConfig, Any]] = {}
@@ -148,21 +93,28 @@ class TokenSource:
 
     def _sign_in(self, tenant: TenantConfig, claims: str | None) -> Grant:
         """Asks for a token with an application of its own: MSAL would answer from its caches, also with a refusal."""
-        with _Session(self._context) as session:
+        with self._http(tenant) as http:
             try:
-                answer = self._ask(tenant, claims, session)
-            except (requests.RequestException, RuntimeError) as error:
+                answer = (
+                    self._managed_token(tenant, http) if tenant.managed_identity else self._ask(tenant, claims, http)
+                )
+            except RefusedExchangeError as error:
+                raise AuthFailedError(f"sign-in: {error}", retryable=False) from None
+            except (httpx.HTTPError, requests.RequestException, RuntimeError) as error:
                 raise AuthFailedError(f"sign-in: {why_unreached(error, self._host(tenant))}", retryable=True) from None
             except msal.exceptions.MsalError:
                 raise AuthFailedError(
-                    "the authority has a fault of its own", retryable=True, retry_after=session.retry_after
+                    "the authority has a fault of its own", retryable=True, retry_after=http.retry_after
                 ) from None
             except ValueError as error:
                 # MSAL says so where the discovery document is not had or not understood.
                 raise _discovery_error(error) from None
-        token = answer.get("access_token")
-        if not isinstance(token, str):
-            raise _refused(answer, session.retry_after)
+            except (AttributeError, KeyError, TypeError):
+                # MSAL does not look whether an answer has what it takes from it.
+                raise AuthFailedError("the authority's answer was not understood", retryable=False) from None
+        token = answer.get("access_token") if isinstance(answer, dict) else None
+        if not isinstance(token, str) or not (token.isascii() and token.isprintable()):
+            raise _refused(answer, http.retry_after)
         return Grant(token, _lifetime(answer))
 
     def _host(self, tenant: TenantConfig) -> str:
@@ -171,29 +123,48 @@ class TokenSource:
             return "the managed identity's endpoint"
         return urlsplit(self._authority_url or CLOUD_ENDPOINTS[tenant.cloud].authority_url).netloc
 
-    def _ask(self, tenant: TenantConfig, claims: str | None, session: "_Session") -> dict[str, Any]:
-        graph_url = CLOUD_ENDPOINTS[tenant.cloud].graph_url
-        answer: dict[str, Any]
+    def _http(self, tenant: TenantConfig) -> AuthorityHttp:
+        """The HTTP client of one sign-in. A managed identity's endpoint is the machine's own: no proxy leads there."""
         if tenant.managed_identity:
-            identity = (
-                msal.UserAssignedManagedIdentity(client_id=tenant.client_id)
-                if tenant.client_id
-                else msal.SystemAssignedManagedIdentity()
+            return AuthorityHttp(self._context, None)
+        cloud = CLOUD_ENDPOINTS[tenant.cloud]
+        trusted = [self._authority_url] if self._authority_url else [cloud.authority_url, *cloud.authority_aliases]
+        return AuthorityHttp(self._context, trusted, proxy=self._proxy)
+
+    def _managed_token(self, tenant: TenantConfig, http: AuthorityHttp) -> dict[str, Any]:
+        identity = (
+            msal.UserAssignedManagedIdentity(client_id=tenant.client_id)
+            if tenant.client_id
+            else msal.SystemAssignedManagedIdentity()
+        )
+        with requests.Session() as session:
+            # On Service Fabric MSAL pins the server's certificate, and takes a session of requests alone for it.
+            session.trust_env, session.max_redirects = False, 0
+            on_service_fabric = (
+                msal.managed_identity.get_managed_identity_source() is msal.managed_identity.SERVICE_FABRIC
             )
-            managed = msal.ManagedIdentityClient(identity, http_client=session)
-            answer = managed.acquire_token_for_client(resource=graph_url)
+            managed = msal.ManagedIdentityClient(identity, http_client=session if on_service_fabric else http)
+            answer: dict[str, Any] = managed.acquire_token_for_client(resource=CLOUD_ENDPOINTS[tenant.cloud].graph_url)
             return answer
+
+    def _ask(self, tenant: TenantConfig, claims: str | None, http: AuthorityHttp) -> dict[str, Any]:
+        graph_url = CLOUD_ENDPOINTS[tenant.cloud].graph_url
         authority = self._authority_url or CLOUD_ENDPOINTS[tenant.cloud].authority_url
         credential = self._credential(tenant)
         application = msal.ConfidentialClientApplication(
             tenant.client_id,
             client_credential=credential,
             authority=f"{authority}/{tenant.id}",
-            instance_discovery=False if self._authority_url else None,
+            # The authorities are this module's or the configuration's own: nobody is asked whether they are ones.
+            instance_discovery=False,
             client_capabilities=["CP1"],
-            http_client=session,
+            # Otherwise MSAL_FORCE_REGION in the environment would choose another host.
+            azure_region=msal.ConfidentialClientApplication.DISABLE_MSAL_FORCE_REGION,
+            http_client=http,
         )
-        answer = application.acquire_token_for_client([f"{graph_url}/.default"], claims_challenge=claims)
+        answer: dict[str, Any] = application.acquire_token_for_client(
+            [f"{graph_url}/.default"], claims_challenge=claims
+        )
         if "access_token" in answer:
             self._credentials[tenant.id] = tenant, credential
         return answer
@@ -229,7 +200,8 @@ def _discovery_error(error: ValueError) -> AuthFailedError:
     return AuthFailedError("the authority or the credential was not understood", retryable=False)
 
 
-def _refused(answer: dict[str, Any], retry_after: timedelta | None) -> AuthFailedError:
+def _refused(answer: object, retry_after: timedelta | None) -> AuthFailedError:
+    answer = answer if isinstance(answer, dict) else {}
     codes = answer.get("error_codes")
     number = codes[0] if isinstance(codes, list) and codes and isinstance(codes[0], int) else None
     if number is None:

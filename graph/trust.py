@@ -15,7 +15,7 @@ class TrustError(UserError):
 def ssl_context(ca_file: Path | None) -> ssl.SSLContext:
     """A client context that trusts the system's CAs, certifi's, and those of `ca_file`. Raises `TrustError`.
 
-    Handed to httpx and to requests (MSAL) alike: left to themselves they read different environment variables.
+    Handed to all HTTP clients, MSAL's too: left to themselves they read different environment variables.
     """
     context = ssl.create_default_context()
     context.load_verify_locations(cafile=certifi.where())

@@ -9,13 +9,16 @@ with all its digits.
 import json
 import math
 import re
+import sys
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import orjson
 
 JsonValue: TypeAlias = "dict[str, JsonValue] | list[JsonValue] | str | int | float | Decimal | bool | None"
 JsonObject: TypeAlias = dict[str, JsonValue]
+NumberT = TypeVar("NumberT")
 
 _INTEGER_DIGITS = 18
 """So many digits always fit into 64 bits."""
@@ -30,18 +33,28 @@ _TINY = re.compile(rb"0e-0{3,},")
 """Below 1e-99: it may be too small for a double."""
 
 
-def decode(text: bytes | bytearray) -> JsonValue:
+class TooManyNumbersError(Exception):
+    """A text has more numbers than are to be read digit by digit."""
+
+
+def decode(text: bytes | bytearray, most_numbers: int | None = None) -> JsonValue:
     """The value of a JSON text, with every number exact.
 
-    Takes a lone surrogate, which `encode` refuses. Raises `ValueError`, and `RecursionError` for what is nested too
-    deeply.
+    Takes a lone surrogate, which `encode` refuses. Raises `ValueError`, `RecursionError` for what is nested too deeply,
+    and `TooManyNumbersError` where more than `most_numbers` are read by the standard library, which takes long.
     """
     if not _may_be_rounded(text):
         try:
             return orjson.loads(text)  # type: ignore[no-any-return]
         except ValueError:
             pass
-    return json.loads(text, parse_float=_fraction, parse_int=_integer, parse_constant=_refused)  # type: ignore[no-any-return]
+    budget = _Budget(sys.maxsize if most_numbers is None else most_numbers)
+    return json.loads(  # type: ignore[no-any-return]
+        text,
+        parse_float=budget.spent_on(_fraction),
+        parse_int=budget.spent_on(_integer),
+        parse_constant=_refused,
+    )
 
 
 def encode(value: JsonValue, *, indented: bool = False) -> bytes:
@@ -58,6 +71,24 @@ def encode(value: JsonValue, *, indented: bool = False) -> bytes:
         return orjson.dumps(_with_long_integers(value), default=_written, option=option)
     except orjson.JSONEncodeError as error:
         raise UnicodeEncodeError("utf-8", "", 0, 1, "not encodable as JSON") from error
+
+
+class _Budget:
+    """How many numbers may still be read."""
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+
+    def spent_on(self, read: Callable[[str], NumberT]) -> Callable[[str], NumberT]:
+        """`read`, as often as the budget allows."""
+
+        def within(digits: str) -> NumberT:
+            self._left -= 1
+            if self._left < 0:
+                raise TooManyNumbersError
+            return read(digits)
+
+        return within
 
 
 def _may_be_rounded(text: bytes | bytearray) -> bool:

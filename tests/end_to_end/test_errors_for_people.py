@@ -127,6 +127,7 @@ def test_a_tenants_file_that_is_not_there(system: System) -> None:
         ("DATABASE_URL", "", "DATABASE_URL is not set"),
         ("DATABASE_URL", f"mysql://user:{SECRET}@host/db", "does not start with postgresql://"),
         ("GRAPH_BASE_URL", "http://plain", "must begin with https://"),
+        ("GRAPH_PROXY_URL", f"socks5://user:{SECRET}@host:1080", "must be http://host:port"),
         ("RUNS_PER_TENANT", "many", "RUNS_PER_TENANT"),
         ("GRAPH_CA_FILE", "none.pem", "there is no file none.pem"),
     ],

@@ -17,8 +17,9 @@ import msal
 import pytest
 import trustme
 
-from graph import tokens
-from graph.client import BATCH_LIMIT, LARGE_BYTES, GraphClient, GraphGet, parse
+from graph import authority_http
+from graph.bodies import parse
+from graph.client import BATCH_LIMIT, LARGE_BYTES, GraphClient, GraphGet
 from graph.credentials import CredentialError
 from graph.errors import GraphRequestError
 from graph.links import UntrustedLinkError
@@ -252,7 +253,7 @@ async def test_a_batch_has_1_to_20_requests(client: GraphClient, tenant: TenantC
 async def test_authorities_that_hang_for_many_tenants_hold_up_no_other(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(tokens, "ANSWER_SECONDS", 3600)
+    monkeypatch.setattr(authority_http, "ANSWER_SECONDS", 3600)
     with SimulatedGraph(tenants=HANGING + 1, items_per_collection=1) as graph:
         monkeypatch.setenv("TEST_SECRET", graph.tenants[0].client_secret)
         other, *hanging = (tenant_of(graph, id=one.id, client_id=one.client_id, name=one.name) for one in graph.tenants)

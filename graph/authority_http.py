@@ -1,0 +1,135 @@
+"""MSAL's HTTP: to the authority alone, over HTTPS, without redirects, within a deadline and a size.
+
+MSAL sends the client secret to the token endpoint that the authority's discovery document names. So the origin of every
+request is compared here, where it is sent, and nothing of the environment (`.netrc`, proxies) has a say.
+"""
+
+import ssl
+import time
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+from urllib.parse import urlencode
+
+import httpx
+
+from graph.errors import retry_after_of
+from inventory.patience import believable
+
+CONNECT_SECONDS = 6
+"""For one connection, which is tried twice."""
+
+ANSWER_SECONDS = 20
+"""For each wait for bytes of an answer."""
+
+DEADLINE_SECONDS = 60
+"""For a whole sign-in, which is two requests: after it no further one is made, and no answer is read on."""
+
+ANSWER_LIMIT_BYTES = 1024 * 1024
+"""A discovery document and a token have some thousands."""
+
+
+class RefusedExchangeError(Exception):
+    """A request that is not sent, or an answer that is not taken. The message names hosts and repeats no answer."""
+
+
+class AuthorityAnswer(NamedTuple):
+    """An answer with the attributes that MSAL reads; header names in lower case."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    text: str
+
+
+class AuthorityHttp:
+    """The HTTP client of one sign-in; a context manager. `get`, `post` and `close` are called by MSAL."""
+
+    def __init__(
+        self, context: ssl.SSLContext, authority_urls: Collection[str] | None, *, proxy: httpx.Proxy | None = None
+    ) -> None:
+        """`authority_urls` are those to which requests go; None where the worker's own machine says so (managed
+        identity: the addresses are this process's environment, or fixed in MSAL; no answer names one).
+        """
+        self._origins = None if authority_urls is None else {_origin(httpx.URL(url)) for url in authority_urls}
+        self._ends = time.monotonic() + DEADLINE_SECONDS
+        self._http = httpx.Client(
+            transport=httpx.HTTPTransport(verify=context, trust_env=False, retries=1, proxy=proxy),
+            trust_env=False,
+            follow_redirects=False,
+        )
+        self.retry_after: timedelta | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends all connections."""
+        self._http.close()
+
+    def get(self, url: str, params: Any = None, headers: Mapping[str, str | None] | None = None) -> AuthorityAnswer:
+        """Raises `RefusedExchangeError` and `httpx.HTTPError`."""
+        return self._exchange("GET", url, params, headers or {}, None)
+
+    def post(
+        self, url: str, params: Any = None, data: Any = None, headers: Mapping[str, str | None] | None = None
+    ) -> AuthorityAnswer:
+        """Posts a form. Raises as `get` does."""
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        # MSAL's assertions are bytes, which httpx would write as Python does.
+        return self._exchange("POST", url, params, {**form, **(headers or {})}, urlencode(data or {}).encode())
+
+    def _exchange(
+        self, method: str, address: str, params: Any, headers: Mapping[str, str | None], content: bytes | None
+    ) -> AuthorityAnswer:
+        url = self._allowed(address)
+        timeout = httpx.Timeout(min(ANSWER_SECONDS, self._left()), connect=min(CONNECT_SECONDS, self._left()))
+        sent = {name: value for name, value in headers.items() if value is not None}
+        # An answer that is not compressed cannot grow.
+        sent["Accept-Encoding"] = "identity"
+        with self._http.stream(
+            method, url, params=params or None, headers=sent, content=content, timeout=timeout
+        ) as response:
+            if 300 <= response.status_code < 400:
+                raise RefusedExchangeError(f"{url.host} answers with a redirect, which is not followed")
+            if response.headers.get("content-encoding", "identity").strip().lower() != "identity":
+                raise RefusedExchangeError(f"the answer of {url.host} is encoded, which was not asked for")
+            body = bytearray()
+            for piece in response.iter_raw():
+                body += piece
+                if len(body) > ANSWER_LIMIT_BYTES:
+                    raise RefusedExchangeError(f"the answer of {url.host} is too large")
+                self._left()
+        answer_headers = {name.lower(): value for name, value in response.headers.items()}
+        patient = response.status_code in (429, 503)
+        self.retry_after = believable(retry_after_of(answer_headers)) if patient else None
+        return AuthorityAnswer(response.status_code, answer_headers, body.decode(errors="replace"))
+
+    def _left(self) -> float:
+        """Seconds until the deadline. Raises `httpx.TimeoutException` after it."""
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            raise httpx.TimeoutException(f"the sign-in takes longer than {DEADLINE_SECONDS} seconds")
+        return left
+
+    def _allowed(self, address: str) -> httpx.URL:
+        """The URL, if requests go there."""
+        try:
+            url = httpx.URL(address)
+        except (httpx.InvalidURL, TypeError):
+            raise RefusedExchangeError("the authority names an address that is none") from None
+        if self._origins is not None and (url.userinfo or _origin(url) not in self._origins):
+            raise RefusedExchangeError(
+                "the authority names a token endpoint that is not its own, to which no credential is sent; "
+                "check the tenant's cloud"
+            )
+        return url
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port

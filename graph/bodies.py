@@ -1,0 +1,112 @@
+"""The body of Graph's answer, unpacked and parsed within bounds: a few bytes of an answer may stand for gigabytes."""
+
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from graph.errors import AnswerTooLargeError
+from inventory.exact_json import TooManyNumbersError, decode
+
+PIECE_BYTES = 1024 * 1024
+"""As much is unpacked at a time."""
+
+MOST_CONTAINERS = 500_000
+"""Objects and arrays of one answer. An empty array has three bytes, and takes 64 bytes and a microsecond to be made."""
+
+MOST_VALUES = 4_000_000
+"""Values of one answer, where 128 MiB of real ones have some 3 million."""
+
+MOST_NUMBERS = 200_000
+"""Numbers that are read digit by digit, each of which takes two microseconds."""
+
+CUT_DEPTH = 400
+"""Deeper than any document that is taken, shallower than what every reader takes."""
+
+_TOKEN = re.compile(rb'(?:"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)[^"\[\]{}]*+)++|[\[{]++|[\]}]++', re.DOTALL)
+"""Strings with what stands between them, or brackets that open, or brackets that close.
+
+Each alternative takes what begins as it does, an unfinished string too, so that no byte is looked at again.
+"""
+
+
+class UnreadableBodyError(Exception):
+    """A body in a coding that was not asked for, or that is not whole."""
+
+
+class Unpacking:
+    """Unpacks one body piece by piece. Whoever takes a piece decides whether there may be more."""
+
+    def __init__(self, codings: Sequence[str]) -> None:
+        """`codings` are those of Content-Encoding. Raises `UnreadableBodyError`: gzip was asked for, once."""
+        named = [coding.strip().lower() for coding in codings]
+        if named not in ([], ["identity"], ["gzip"]):
+            raise UnreadableBodyError("the answer is in a coding that was not asked for")
+        self._gzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if named == ["gzip"] else None
+
+    def pieces(self, packed: bytes) -> Iterator[bytes]:
+        """What some bytes of the body stand for, at most `PIECE_BYTES` at a time. Raises `UnreadableBodyError`."""
+        if self._gzip is None:
+            yield packed
+            return
+        piece = b""
+        # A piece that is full may leave more to come of what has been read.
+        while packed or len(piece) == PIECE_BYTES:
+            if self._gzip.eof:
+                if packed:
+                    raise UnreadableBodyError("the answer goes on after its end")
+                return
+            try:
+                piece = self._gzip.decompress(packed, PIECE_BYTES)
+            except zlib.error:
+                raise UnreadableBodyError("the answer is not gzip") from None
+            packed = self._gzip.unconsumed_tail or self._gzip.unused_data
+            yield piece
+
+    def end(self) -> None:
+        """Raises `UnreadableBodyError` where the body is not whole."""
+        if self._gzip is not None and not self._gzip.eof:
+            raise UnreadableBodyError("the answer ends too early")
+
+
+def parse(body: bytes | bytearray) -> Any:
+    """The JSON value of a body; None where it is none. Raises `AnswerTooLargeError` where it is too much work.
+
+    What is nested too deeply to be read is cut off at `CUT_DEPTH`, so that one bad object spoils no page.
+    """
+    containers = count_of_containers(body)
+    if containers > MOST_CONTAINERS or containers + body.count(b",") > MOST_VALUES:
+        raise AnswerTooLargeError
+    for text in (body, None):
+        try:
+            return decode(cut_deep(body) if text is None else text, MOST_NUMBERS)
+        except TooManyNumbersError:
+            raise AnswerTooLargeError from None
+        except (ValueError, RecursionError):
+            continue
+    return None
+
+
+def count_of_containers(body: bytes | bytearray) -> int:
+    """At least as many objects and arrays as there are: brackets within strings count."""
+    return body.count(b"[") + body.count(b"{")
+
+
+def cut_deep(body: bytes | bytearray) -> bytes:
+    """The JSON text with null in place of what is nested deeper than `CUT_DEPTH`; empty if brackets do not match."""
+    kept: list[bytes] = []
+    depth, start = 0, 0
+    for token in _TOKEN.finditer(body):
+        begin, end = token.span()
+        before = depth
+        if body[begin] in b"[{":
+            depth += end - begin
+            if before <= CUT_DEPTH < depth:
+                kept += (bytes(body[start : begin + CUT_DEPTH - before]), b"null")
+        elif body[begin] in b"]}":
+            depth -= end - begin
+            if depth < 0:
+                return b""
+            if depth <= CUT_DEPTH < before:
+                start = begin + before - CUT_DEPTH
+    return b"".join((*kept, bytes(body[start:]))) if depth == 0 else b""

@@ -1,0 +1,22 @@
+"""The proxy on the way to Graph and to the authority: GRAPH_PROXY_URL alone names it, and no variable of the system."""
+
+import ssl
+from collections.abc import Mapping
+
+import httpx
+
+SYSTEM_NAMES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+"""Where other programs look for a proxy."""
+
+
+def proxy_of(url: str | None, context: ssl.SSLContext) -> httpx.Proxy | None:
+    """The proxy of a URL. Within its tunnel TLS goes on to Graph, so it sees no token and no secret."""
+    if url is None:
+        return None
+    return httpx.Proxy(url, ssl_context=context if url.lower().startswith("https:") else None)
+
+
+def overlooked(environment: Mapping[str, str]) -> str | None:
+    """What to tell where the system names a proxy that is not used; None where it names none."""
+    name = next((name for name in SYSTEM_NAMES if environment.get(name)), None)
+    return None if name is None else f"{name} is not used for Graph and tokens; set GRAPH_PROXY_URL to use a proxy"
