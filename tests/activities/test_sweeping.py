@@ -11,6 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
 from activities import sweeping
+from activities.holders import SYNC_WORKFLOW
 from activities.messages import SweepResult
 from activities.sweeping import SweepActivities
 from inventory.error_codes import ErrorCode
@@ -43,7 +44,8 @@ class Temporal:
             if self.workflow_id == self.dead:
                 raise RPCError("not found", RPCStatusCode.NOT_FOUND, b"")
             raw = cast("Any", type("Raw", (), {"first_run_id": self.workflow_id}))
-            return type("Description", (), {"raw_info": raw, "status": WorkflowExecutionStatus.RUNNING})
+            told = {"raw_info": raw, "status": WorkflowExecutionStatus.RUNNING, "workflow_type": SYNC_WORKFLOW}
+            return type("Description", (), told)
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
 from inventory.selection import Selection
 from local.simulated_graph import SimulatedGraph
 from local.state import State
+from storage import listed_pages
 from storage.database import Database
 
 PENDING = text(
@@ -164,6 +165,11 @@ async def test_an_older_worker_closes_the_record_of_a_run_that_read_more_than_it
     graph: SimulatedGraph, database: Database, tmp_path: Path
 ) -> None:
     async with older_worker(graph, database, tmp_path) as older:
+        async with database.tenant(older.run.tenant_id) as session:
+            first_urls = {KNOWN: "/known", UNKNOWN: "/unknown"}
+            await listed_pages.open_listings(session, older.run.run_id, first_urls)
+            pages = [listed_pages.ReadPage(type_key, url, (), 0) for type_key, url in first_urls.items()]
+            await listed_pages.record_pages(session, older.run.run_id, uuid4(), pages)
         complete = CollectionResult(outcome=Outcome.COMPLETE)
         finish = FinishRun(
             run=older.run,
