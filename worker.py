@@ -48,6 +48,7 @@ from graph.client import BATCH_LIMIT, GraphClient
 from graph.proxy import overlooked
 from graph.tenants import TenantsFileError, load_tenants
 from graph.trust import TrustError
+from inventory.log_lines import FORMAT, OneLine
 from inventory.patience import MALFORMED_ATTEMPTS
 from inventory.version import VERSION
 from inventory.visible_text import visible
@@ -326,9 +327,9 @@ def spare_the_collector() -> None:
 async def _main(*, check_only: bool) -> int:
     try:
         settings = load_settings()
-        logging.basicConfig(
-            level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
-        )
+        lines = logging.StreamHandler(sys.stderr)
+        lines.setFormatter(OneLine(FORMAT))
+        logging.basicConfig(level=settings.log_level, handlers=[lines])
         logging.getLogger("httpx").setLevel(logging.WARNING)
         for name in ("temporalio.activity", "temporalio.workflow", "temporalio.worker._worker"):
             logging.getLogger(name).addFilter(KnownFailures())

@@ -100,11 +100,11 @@ def _demo(state: State, ports: Ports, *, keep: bool, as_json: bool) -> None:
             _report(results, state.running() or info, state, generation)
         if keep or running is not None:
             stack.keep()
-            output.stderr.print(f"\nIt all keeps running. Stop it: {_starter()} demo --stop")
+            output.stderr.print_lines(f"\nIt all keeps running. Stop it: {_starter()} demo --stop")
         elif sys.stdin.isatty() and sys.stdout.isatty():
             _wait_for_enter()
         else:
-            output.stderr.print("\nNow it stops. Leave it running: make demo KEEP=1")
+            output.stderr.print_lines("\nNow it stops. Leave it running: make demo KEEP=1")
     worst = max((EXIT_CODE_OF_STATUS[result["run"].status] for result in results), default=ExitCode.SUCCESS)
     raise typer.Exit(worst)
 
@@ -214,7 +214,7 @@ def _report(results: list[dict[str, Any]], info: StackInfo, state: State, genera
             for item in result[kind]:
                 _print_change(result["tenant"], kind, item)
     if generation == 0:
-        output.stdout.print("\nRun it again: in each tenant one item will have appeared, one changed, one gone.")
+        output.stdout.print_lines("\nRun it again: in each tenant one item will have appeared, one changed, one gone.")
     database = info.environment["DATABASE_URL"].rpartition("@")[2]
     golden, other = results[0]["tenant"], results[1]["tenant"]
     _print_block(
@@ -246,7 +246,7 @@ def _report(results: list[dict[str, Any]], info: StackInfo, state: State, genera
 
 
 def _print_block(heading: str, *lines: str) -> None:
-    output.stdout.print(f"\n{heading}", markup=False)
+    output.stdout.print_lines(f"\n{heading}", markup=False)
     for line in lines:
         output.stdout.print(f"  {line}", markup=False)
 

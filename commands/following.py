@@ -245,7 +245,7 @@ def leaving(words: str) -> Iterator[None]:
         yield
     except asyncio.CancelledError:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        output.stderr.print(words, markup=False)
+        output.stderr.print_lines(words, markup=False)
         raise typer.Exit(ExitCode.UNEXPECTED) from None
     except RPCError:
         output.stderr.print(words, markup=False)

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from inventory.exact_json import JsonValue, encode
 from inventory.outcomes import RunStatus
-from inventory.visible_text import visible
+from inventory.visible_text import escaped_json, visible
 
 
 class SafeConsole(Console):
@@ -24,13 +24,29 @@ class SafeConsole(Console):
         super().__init__(stderr=to_stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """As `Console` does. A line end in a text is a line end: whoever puts names into it cleans them first."""
-        super().print(*(visible(one, keep="\n") if isinstance(one, str) else one for one in objects), **options)
+        """As `Console` does, but a text is one line: a line end in a name begins no other line."""
+        super().print(*map(_one_line, objects), **options)
+
+    def print_lines(self, text: str, **options: Any) -> None:
+        """Prints a text of several lines. Whoever puts names into it cleans them first."""
+        for line in text.split("\n"):
+            self.print(line, **options)
 
     def render(self, renderable: Any, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Called for all that is printed, cells of tables and lines of progress too: the last place to clean it."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(visible(segment.text, keep="\n"), segment.style)
+
+
+def _one_line(one: Any) -> Any:
+    if isinstance(one, str):
+        return visible(one)
+    if isinstance(one, Text):
+        clean = one.copy()
+        # As long as before, so that its styles fit.
+        clean.plain = visible(one.plain)
+        return clean
+    return one
 
 
 stdout = SafeConsole()
@@ -57,9 +73,9 @@ STYLES = {
 
 
 def print_json(value: BaseModel | dict[str, Any]) -> None:
-    """One JSON object on one line of stdout."""
+    """One JSON object on one line of stdout. What is not seen is escaped, in a pipe too: it is the same JSON."""
     plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-    sys.stdout.write(orjson.dumps(plain, default=str).decode() + "\n")
+    sys.stdout.write(escaped_json(orjson.dumps(plain, default=str).decode()) + "\n")
 
 
 def styled(word: object) -> Text:

@@ -63,7 +63,7 @@ def sync(
         elif record.status.ended:
             print_run(record, configured.name, verbose=verbose)
         else:
-            output.stdout.print(
+            output.stdout.print_lines(
                 f"run {record.run_id} is {record.status}\n  follow it: python starter.py run {record.run_id} --follow"
             )
         if record.status.ended:

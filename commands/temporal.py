@@ -15,6 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.holders import SYNC_WORKFLOW, Kind, held
 from commands.errors import UsageError
 from inventory.selection import Selection
+from inventory.visible_text import visible
 from workflows import search_attributes
 from workflows.messages import CancelRequest, SyncInput, SyncResult, sync_workflow_id
 from workflows.sync import SyncWorkflow
@@ -45,7 +46,7 @@ async def start_sync(
             task_queue=task_queue,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             search_attributes=search_attributes.queued(tenant_id, selection),
-            static_summary=f"sync {len(selection.type_keys)} collections of {tenant_name}",
+            static_summary=f"sync {len(selection.type_keys)} collections of {visible(tenant_name)}",
         )
     except WorkflowAlreadyStartedError as running:
         await refuse_other_holder(client, workflow_id, running.run_id, Kind(SYNC_WORKFLOW, task_queue))
@@ -84,7 +85,7 @@ def goes_on(run_id: UUID, tenant_name: str) -> str:
     return (
         f"run {run_id} goes on\n"
         f"  follow it: python starter.py run {run_id} --follow\n"
-        f"  cancel it: python starter.py cancel {quote(tenant_name)} --run {run_id}"
+        f"  cancel it: python starter.py cancel {quote(visible(tenant_name))} --run {run_id}"
     )
 
 

@@ -21,7 +21,7 @@ from graph.catalog import kind_of, load_catalog
 from inventory.differences import Difference, DifferenceKind, differences
 from inventory.exact_json import JsonObject, decode, encode
 from inventory.records import DifferenceRecord, ShownRecord, VersionChange, VersionRecord
-from inventory.visible_text import visible
+from inventory.visible_text import escaped_json, visible
 from storage import documents, queries, versions
 
 TypeArgument = Annotated[
@@ -159,8 +159,7 @@ def show(
         for line in _header(record):
             output.stderr.print(line, style="dim", markup=False)
         text = encode(decode(document), indented=True).decode()
-        # A pipe gets the document as it is, a terminal what steers none.
-        sys.stdout.write(f"{visible(text, keep=chr(10)) if output.stdout.is_terminal else text}\n")
+        sys.stdout.write(f"{escaped_json(text)}\n")
 
 
 async def _shown(

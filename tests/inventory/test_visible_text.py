@@ -1,9 +1,10 @@
 """Text made safe to show."""
 
+import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory.visible_text import REPLACEMENT, visible
+from inventory.visible_text import REPLACEMENT, escaped_json, visible
 
 
 def test_controls_escapes_direction_marks_joiners_and_separators_are_marked() -> None:
@@ -14,6 +15,18 @@ def test_controls_escapes_direction_marks_joiners_and_separators_are_marked() ->
 def test_letters_of_all_scripts_spaces_and_emoji_stay() -> None:
     for text in ("Köln – “Büro”", "東京 支店", "no-break\u00a0space", "العربية", "🚀"):
         assert visible(text) == text
+
+
+@given(st.recursive(st.none() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_escaped_json_is_the_same_json_and_all_of_it_is_seen(value: object) -> None:
+    for option in (0, orjson.OPT_INDENT_2):
+        escaped = escaped_json(orjson.dumps(value, option=option).decode())
+        assert orjson.loads(escaped) == value
+        assert visible(escaped, keep="\n") == escaped
+
+
+def test_escapes_are_those_of_json() -> None:
+    assert escaped_json('"a\u202e\x7f\U000e0041 é\u00a0🚀"') == '"a\\u202e\\u007f\\udb40\\udc41 é\u00a0🚀"'
 
 
 @given(st.text())

@@ -1,0 +1,44 @@
+"""What is logged begins no line but its own, wherever its words come from."""
+
+import logging
+from io import StringIO
+
+import pytest
+
+from inventory.log_lines import FORMAT, OneLine
+from tests.commands.test_hostile_names import STEERING, assert_clean
+
+FORGED = f"{STEERING}\n2026-01-01 00:00:00,000 ERROR worker all is lost"
+
+
+@pytest.fixture
+def log() -> tuple[logging.Logger, StringIO]:
+    written = StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(OneLine(FORMAT))
+    logger = logging.getLogger("hostile")
+    logger.propagate = False
+    logger.handlers = [handler]
+    return logger, written
+
+
+def test_a_record_is_one_line(log: tuple[logging.Logger, StringIO]) -> None:
+    logger, written = log
+    logger.error("said: %s", FORGED)
+    assert_clean(written.getvalue())
+    assert written.getvalue().count("\n") == 1
+    assert "all is lost" in written.getvalue()
+
+
+def test_no_line_of_a_traceback_passes_for_a_record(log: tuple[logging.Logger, StringIO]) -> None:
+    logger, written = log
+    try:
+        raise ValueError(FORGED)
+    except ValueError:
+        logger.exception("it failed", stack_info=True)
+    assert_clean(written.getvalue())
+    first, *others, last = written.getvalue().split("\n")
+    assert first.endswith("hostile it failed")
+    assert all(line.startswith("  ") for line in others)
+    assert any("Traceback" in line for line in others)
+    assert last == ""
