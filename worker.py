@@ -329,7 +329,8 @@ async def _main(*, check_only: bool) -> int:
         settings = load_settings()
         lines = logging.StreamHandler(sys.stderr)
         lines.setFormatter(OneLine(FORMAT))
-        logging.basicConfig(level=settings.log_level, handlers=[lines])
+        # A check runs every minute, and says what is broken and nothing else.
+        logging.basicConfig(level=logging.ERROR if check_only else settings.log_level, handlers=[lines])
         logging.getLogger("httpx").setLevel(logging.WARNING)
         for name in ("temporalio.activity", "temporalio.workflow", "temporalio.worker._worker"):
             logging.getLogger(name).addFilter(KnownFailures())
