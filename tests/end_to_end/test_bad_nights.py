@@ -287,7 +287,8 @@ def _peak_memory_mib(pid: int) -> int:
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
 def test_a_workers_memory_stays_bounded_whatever_the_size_of_documents(tmp_path: Path) -> None:
     huge, fifteen_kilobytes = "x" * 20_000_000, "y" * 15_000
-    with Rig(tmp_path, tenants=4, seed=next(SEEDS), workers=1, page_size=1000) as rig:
+    patient = {"GRAPH_PATIENCE_SECONDS": GRAPH_PATIENCE_SECONDS, "GRAPH_ATTEMPTS": GRAPH_ATTEMPTS}
+    with Rig(tmp_path, tenants=4, seed=next(SEEDS), workers=1, page_size=1000, **patient) as rig:
         for tenant in rig.graph.tenants:
             for path in (DEVICE_CONFIGURATIONS, "deviceAppManagement/mobileApps"):
                 for number in range(3):
