@@ -41,7 +41,7 @@ def upgrade(as_json: JsonOption = False) -> None:
             output.stdout.print(f"the database is at revision {after} already")
         else:
             output.stdout.print(f"the database went from {before or 'empty'} to revision {after}")
-        output.stdout.print(_set_up(upgraded), markup=False, soft_wrap=True)
+        output.stdout.print_lines(_set_up(upgraded), markup=False, soft_wrap=True)
 
 
 _WORKER_LOGIN = "python starter.py database roles --worker-login NAME"

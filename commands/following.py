@@ -248,5 +248,5 @@ def leaving(words: str) -> Iterator[None]:
         output.stderr.print_lines(words, markup=False)
         raise typer.Exit(ExitCode.UNEXPECTED) from None
     except RPCError:
-        output.stderr.print(words, markup=False)
+        output.stderr.print_lines(words, markup=False)
         raise

@@ -210,6 +210,6 @@ asyncio.run(main())
 
 
 def test_a_refusal_of_temporal_says_how_to_come_back(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(RPCError), leaving("run 7 goes on"):
+    with pytest.raises(RPCError), leaving("run 7 goes on\n  follow it"):
         raise RPCError("denied", RPCStatusCode.PERMISSION_DENIED, b"")
-    assert capsys.readouterr().err == "run 7 goes on\n"
+    assert capsys.readouterr().err == "run 7 goes on\n  follow it\n"
