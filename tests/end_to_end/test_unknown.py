@@ -40,6 +40,7 @@ async def refused(client: Client, task_queue: str, tenant_id: UUID) -> str | Non
     return cause.type
 
 
+@pytest.mark.slow
 async def test_runs_of_made_up_tenants_leave_no_row_and_hold_up_no_tenant(
     system: System, temporal: EmbeddedTemporal
 ) -> None:
@@ -56,6 +57,7 @@ async def test_runs_of_made_up_tenants_leave_no_row_and_hold_up_no_tenant(
             assert (await session.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one() == 1, table
 
 
+@pytest.mark.slow
 def test_a_tenant_that_only_the_command_knows_is_refused_as_a_failed_run(system: System) -> None:
     whole = Path(system.environment["TENANTS_FILE"]).read_text()
     of_the_worker = system.folder / "of-the-worker.toml"
