@@ -5,11 +5,12 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import IO
 
 import orjson
 import psycopg
@@ -18,7 +19,8 @@ import pytest
 from local.postgres import EmbeddedPostgres
 from local.processes import Child, PartError, free_port
 from local.stack import USUAL_PORTS, Ports, stop_running
-from local.state import State
+from local.state import StackInfo, State
+from tests.end_to_end.system import Finished
 from tests.patience import PATIENCE_SECONDS, until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -80,13 +82,15 @@ def starter(state: State, *arguments: str) -> "subprocess.CompletedProcess[str]"
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
-def popen(state: State, *arguments: str) -> "subprocess.Popen[str]":
+def popen(
+    state: State, *arguments: str, stdout: int | IO[str] = subprocess.PIPE, stderr: int | IO[str] = subprocess.PIPE
+) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, CHECKOUT / "starter.py", *arguments],
         env={**clean_environment(), "TENANT_INVENTORY_STATE": str(state.folder)},
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdout=stdout,
+        stderr=stderr,
         text=True,
     )
 
@@ -268,40 +272,50 @@ def test_a_part_that_cannot_come_back_ends_the_stack_with_the_end_of_its_log(sta
     assert not any(alive(child) for child in children)
 
 
+RUNNING = "SELECT count(*) FROM sync_run WHERE status = 'running'"
+
+
+def demo_that_meets(state: State, fault: Callable[[StackInfo], None], *arguments: str) -> Finished:
+    """A demo, to its end, whose first run cannot end before the fault: no document can be stored until then."""
+    stdout, stderr = state.folder.with_name("stdout"), state.folder.with_name("stderr")
+    with (
+        stdout.open("w") as out,
+        stderr.open("w") as err,
+        popen(state, "demo", *ANY_PORTS, *arguments, stdout=out, stderr=err) as demo,
+    ):
+        until(lambda: state.running() is not None or demo.poll() is not None)
+        info = state.running()
+        assert info is not None, stderr.read_text()
+        with (
+            psycopg.connect(info.environment["DATABASE_URL"]) as holder,
+            psycopg.connect(info.environment["DATABASE_URL"], autocommit=True) as watcher,
+        ):
+            holder.execute("LOCK TABLE document IN SHARE MODE")
+            until(lambda: watcher.execute(RUNNING).fetchone() != (0,))
+            fault(info)
+            # Closed and not left, since PostgreSQL may be what was killed.
+            holder.close()
+            watcher.close()
+        code = demo.wait(timeout=PATIENCE_SECONDS)
+    return Finished(code, stdout.read_text(), stderr.read_text())
+
+
 @needs_proc
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PARTS)
 def test_a_demo_goes_on_when_a_part_is_killed(state: State, name: str) -> None:
-    demo = popen(state, "demo", *ANY_PORTS, "--json")
-    assert demo.stderr is not None
-    said = []
-    for line in demo.stderr:
-        said.append(line)
-        if "Contoso: running" in line:
-            info = state.running()
-            assert info is not None
-            os.kill(process_of(info.pid, PARTS[name]), signal.SIGKILL)
-            break
-    stdout, stderr = demo.communicate(timeout=PATIENCE_SECONDS)
-    assert demo.returncode == 0, "".join(said) + stderr
-    assert f"{name} was ended by SIGKILL; it is started again" in stderr
-    assert [orjson.loads(line)["status"] for line in stdout.splitlines()] == ["success"] * 3
+    done = demo_that_meets(state, lambda info: os.kill(process_of(info.pid, PARTS[name]), signal.SIGKILL), "--json")
+    assert done.code == 0, done.stderr
+    assert f"{name} was ended by SIGKILL; it is started again" in done.stderr
+    assert [orjson.loads(line)["status"] for line in done.stdout.splitlines()] == ["success"] * 3
 
 
 @needs_proc
 @pytest.mark.slow
 def test_a_demo_whose_supervisor_is_killed_ends_with_one_line(state: State) -> None:
-    demo = popen(state, "demo", *ANY_PORTS)
-    assert demo.stderr is not None
-    for line in demo.stderr:
-        if "Contoso: running" in line:
-            info = state.running()
-            assert info is not None
-            os.kill(info.pid, signal.SIGKILL)
-            break
-    stdout, stderr = demo.communicate(timeout=PATIENCE_SECONDS)
-    assert (demo.returncode, stdout) == (1, "")
-    (line,) = [line for line in stderr.splitlines() if line.startswith("error:")]
+    done = demo_that_meets(state, lambda info: os.kill(info.pid, signal.SIGKILL))
+    assert (done.code, done.stdout) == (1, "")
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert "the supervisor is gone" in line
     assert str(state.folder) in line
 
