@@ -15,6 +15,7 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from inventory.data_keys import WrappingKeys, key_bytes
 from inventory.user_errors import UserError
 
 CHECKOUT = Path(__file__).resolve().parent
@@ -53,8 +54,18 @@ def _proxy(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
+def _key(value: SecretStr | None) -> SecretStr | None:
+    if value is not None and key_bytes(value.get_secret_value()) is None:
+        raise ValueError(
+            "must be 32 random bytes as hexadecimal or Base64 digits; make one with: openssl rand -hex 32."
+            " One that is in use already stays as SENSITIVE_FIELDS_KEY_PREVIOUS (docs/secrets.md)"
+        )
+    return value
+
+
 HttpsUrl = Annotated[str | None, AfterValidator(_https)]
 ProxyUrl = Annotated[SecretStr | None, AfterValidator(_proxy)]
+RandomKey = Annotated[SecretStr | None, AfterValidator(_key)]
 ActivityRate = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)] | None
 
 
@@ -70,7 +81,9 @@ class Settings(BaseSettings):
     graph_ca_file: Path | None = None
     graph_proxy_url: ProxyUrl = None
     tenants_file: Path = Path("tenants.toml")
-    sensitive_fields_key: SecretStr | None = None
+    sensitive_fields_key: RandomKey = None
+    sensitive_fields_key_previous: SecretStr | None = None
+    sensitive_fields_comparable: bool = False
     hide_script_bodies: bool = False
     detail_refresh_hours: Annotated[int, Field(ge=1, le=8760)] = 168
     runs_per_tenant: Annotated[int, Field(ge=1, le=1000)] = 2
@@ -99,6 +112,16 @@ class Settings(BaseSettings):
     def graph_proxy(self) -> str | None:
         """The proxy's URL with its password."""
         return None if self.graph_proxy_url is None else self.graph_proxy_url.get_secret_value()
+
+    @property
+    def wrapping_keys(self) -> WrappingKeys | None:
+        """The keys that wrap tenants' data keys; None where sensitive values are only hidden."""
+        if self.sensitive_fields_key is None:
+            return None
+        previous = self.sensitive_fields_key_previous
+        return WrappingKeys(
+            self.sensitive_fields_key.get_secret_value(), None if previous is None else previous.get_secret_value()
+        )
 
     @property
     def database_connections(self) -> int:
@@ -149,6 +172,10 @@ def load_settings() -> Settings:
         raise ConfigurationError(_first_problem(error)) from None
     if settings.graph_ca_file is not None and not settings.graph_ca_file.is_file():
         raise ConfigurationError(f"GRAPH_CA_FILE: there is no file {settings.graph_ca_file}")
+    if settings.sensitive_fields_key is None and settings.sensitive_fields_key_previous is not None:
+        raise ConfigurationError(
+            "SENSITIVE_FIELDS_KEY_PREVIOUS needs SENSITIVE_FIELDS_KEY, which took its place; set it"
+        )
     if (settings.worker_deployment_name is None) != (settings.worker_build_id is None):
         raise ConfigurationError("WORKER_DEPLOYMENT_NAME and WORKER_BUILD_ID go together; set both, or neither")
     return settings

@@ -262,9 +262,8 @@ def activities(
     """The activities with what they depend on."""
     catalog = load_catalog()
     tenants = TenantsFile(settings.tenants_file)
-    key = settings.sensitive_fields_key
-    secrecy = Secrecy(key.get_secret_value().encode() if key else None, settings.hide_script_bodies)
-    observers = Observers(catalog, secrecy)
+    secrecy = Secrecy(settings.wrapping_keys, settings.sensitive_fields_comparable, settings.hide_script_bodies)
+    observers = Observers(catalog, secrecy, database)
     fetching = FetchActivities(graph, database, catalog, tenants, observers)
     detailing = DetailActivities(graph, database, catalog, tenants, observers)
     records = RunRecordActivities(

@@ -20,7 +20,7 @@ from activities.messages import (
     FetchDetails,
     FetchDetailsResult,
 )
-from activities.observing import Observers
+from activities.observing import Observers, TenantObservers
 from activities.pacing import Pace
 from activities.requested import Requested
 from activities.run_records import LEASE
@@ -34,7 +34,7 @@ from graph.links import UntrustedLinkError
 from graph.tenants import TenantConfig
 from inventory.error_codes import ErrorCode
 from inventory.exact_json import decode
-from inventory.observation import Observation
+from inventory.observation import Observation, Observer
 from inventory.outcomes import ContextValue
 from storage import details, merging, runs
 from storage.database import Database
@@ -52,9 +52,10 @@ SHARED_CODES = frozenset(
 class _Item:
     """One item of the wave: where its reading stands, and what has become of it."""
 
-    def __init__(self, pending: Pending, reading: DetailReading) -> None:
+    def __init__(self, pending: Pending, reading: DetailReading, observer: Observer) -> None:
         self.pending = pending
         self.reading = reading
+        self.observer = observer
         self.moved = False
         self.failed = False
         """Whether Graph has failed it, for now, by no throttling."""
@@ -122,7 +123,8 @@ class DetailActivities:
             pending = [] if earlier else await details.some_pending(session, request.run_id, shares, request.limit)
         if earlier is not None:
             return FetchDetailsResult.model_validate(earlier)
-        items, asked = await crunch(tenant.id, self._opened, pending, request.limit)
+        observers = await self._observers.of_tenant(request.tenant_id)
+        items, asked = await crunch(tenant.id, self._opened, pending, request.limit, observers)
         if not asked:
             return await self._recorded(request, shares, items, {})
         family = self._catalog.collections[asked[0].item.pending.type_key].throttle_family
@@ -140,7 +142,9 @@ class DetailActivities:
             await self._pace.heed(request.tenant_id, family, [failure for _, failure in failures])
             return await self._recorded(request, shares, items, _by_share(asked, failures), len(asked))
 
-    def _opened(self, pending: Sequence[Pending], limit: int) -> tuple[list[_Item], list[_Asked]]:
+    def _opened(
+        self, pending: Sequence[Pending], limit: int, observers: TenantObservers
+    ) -> tuple[list[_Item], list[_Asked]]:
         """The first items, with the first calls that they still need: at most `limit` of these."""
         items: list[_Item] = []
         asked: list[_Asked] = []
@@ -149,8 +153,9 @@ class DetailActivities:
                 break
             document: Any = decode(one.list_document)
             collection = self._catalog.collections[one.type_key]
-            canonicalizer = self._observers.canonicalizer(one.type_key)
-            item = _Item(one, DetailReading(collection, canonicalizer, one.external_id, document, one.progress))
+            canonicalizer = observers.canonicalizer(one.type_key)
+            reading = DetailReading(collection, canonicalizer, one.external_id, document, one.progress)
+            item = _Item(one, reading, observers.observer(one.type_key))
             items.append(item)
             asked += [_Asked(item, call) for call in item.reading.open[: limit - len(asked)]]
             self._complete(item)
@@ -210,8 +215,7 @@ class DetailActivities:
         """Makes the observation of an item that is whole."""
         if not item.reading.is_whole or item.given_up is not None:
             return
-        observer = self._observers.observer(item.pending.type_key)
-        observations, invalid = observer.observe_page([item.reading.whole()], with_references=True)
+        observations, invalid = item.observer.observe_page([item.reading.whole()], with_references=True)
         if invalid:
             context: dict[str, ContextValue] = {"invalid": invalid[0].reason}
             item.given_up = CursorFailure(code=ErrorCode.GRAPH_MALFORMED_RESPONSE, retryable=False, context=context)

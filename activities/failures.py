@@ -18,6 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from graph.credentials import CONFIGURATION_PATIENCE
 from graph.errors import BatchRefusedError, GraphRequestError, ReadFailure
 from graph.tenants import TenantsFileError
+from inventory.data_keys import DataKeyError
 from inventory.error_codes import ErrorCode
 from storage.database import StorageNotReadyError, StorageUnavailableError
 
@@ -66,7 +67,7 @@ async def classified(
             non_retryable=not error.retryable or waited >= min(graph_patience, error.patience),
             next_retry_delay=error.retry_after,
         ) from None
-    except TenantsFileError as error:
+    except (TenantsFileError, DataKeyError) as error:
         patience = min(graph_patience, CONFIGURATION_PATIENCE)
         raise ApplicationError(
             str(error),

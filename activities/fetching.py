@@ -18,7 +18,7 @@ from activities.messages import (
     NamedInvalid,
     PageResult,
 )
-from activities.observing import Observers
+from activities.observing import Observers, TenantObservers
 from activities.pacing import Pace
 from activities.requested import Requested
 from activities.run_records import LEASE
@@ -91,6 +91,7 @@ class FetchActivities:
 
     async def _fetched(self, request: FetchPages) -> FetchPagesResult:
         tenant = await self._tenants.configured(request.tenant_id)
+        observers = await self._observers.of_tenant(request.tenant_id)
         family = self._catalog.collections[request.cursors[0].type_key].throttle_family
         async with self._graph.admission() as admission:
             async with self._pace.turn(request.tenant_id, family) as wait:
@@ -103,7 +104,7 @@ class FetchActivities:
                         raise
                     requests = len(request.cursors)
                     return FetchPagesResult(fetch_token=uuid4(), rows=0, requests=requests, pages=[], too_large=True)
-            reads = await crunch(tenant.id, self._read, tenant, request, answers)
+            reads = await crunch(tenant.id, self._read, tenant, request, answers, observers)
             failures = [read.page.failure for read in reads if read.page.failure is not None]
             await self._pace.heed(request.tenant_id, family, failures)
             return await self._staged(request, reads)
@@ -138,15 +139,24 @@ class FetchActivities:
         )
 
     def _read(
-        self, tenant: TenantConfig, request: FetchPages, answers: Mapping[str, GraphAnswer | ReadFailure]
+        self,
+        tenant: TenantConfig,
+        request: FetchPages,
+        answers: Mapping[str, GraphAnswer | ReadFailure],
+        observers: TenantObservers,
     ) -> list[_Read]:
         return [
-            self._read_answer(tenant, request.api_version, cursor, answers[cursor.type_key])
+            self._read_answer(tenant, request.api_version, cursor, answers[cursor.type_key], observers)
             for cursor in request.cursors
         ]
 
     def _read_answer(
-        self, tenant: TenantConfig, api_version: str, cursor: CursorRequest, answer: GraphAnswer | ReadFailure
+        self,
+        tenant: TenantConfig,
+        api_version: str,
+        cursor: CursorRequest,
+        answer: GraphAnswer | ReadFailure,
+        observers: TenantObservers,
     ) -> _Read:
         """One page: a failure, or its observations. Hashing megabytes, so never on the event loop."""
         collection = self._catalog.collections[cursor.type_key]
@@ -180,7 +190,7 @@ class FetchActivities:
                 ReadPage(cursor.type_key, cursor.url, [*_links(page.next_link), *more_urls], 0),
             )
         # A document that lacks its details is not the one that is stored.
-        observations, invalid = self._observers.observer(cursor.type_key).observe_page(
+        observations, invalid = observers.observer(cursor.type_key).observe_page(
             page.items, with_references=cursor.is_first_listing and not collection.details
         )
         parent_id = collection.parent_id_of(cursor.url)

@@ -26,7 +26,12 @@ _NOT_TOLD = (Status.AMBIGUOUS, Status.UNDECIDED)
 
 _NOT_READ = {Uncertainty.DETAILS_INCOMPLETE, Uncertainty.NO_DOCUMENT, Uncertainty.DAMAGED_DOCUMENT}
 
-_NOT_SHOWN = {Uncertainty.SECRET_NOT_SHOWN, Uncertainty.HIDDEN_WITHOUT_KEY, Uncertainty.HIDDEN_ON_ONE_SIDE}
+_NOT_SHOWN = {
+    Uncertainty.SECRET_NOT_SHOWN,
+    Uncertainty.HIDDEN_WITHOUT_KEY,
+    Uncertainty.HIDDEN_UNDER_TWO_KEYS,
+    Uncertainty.HIDDEN_ON_ONE_SIDE,
+}
 
 
 async def evaluate_against_tenant(

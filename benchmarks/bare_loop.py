@@ -19,13 +19,12 @@ import httpx
 import orjson
 import psycopg
 
-from activities.observing import Observers, Secrecy
 from graph.catalog import Collection, load_catalog
 from graph.client import DEADLINE_SECONDS
 from graph.tenants import TenantConfig
 from graph.tokens import TokenSource
 from graph.trust import ssl_context
-from inventory.canonical import content_hash
+from inventory.canonical import Canonicalizer, content_hash
 
 SCHEMA = "bare_loop"
 
@@ -48,7 +47,8 @@ class Loaded(NamedTuple):
 
 async def load(http: httpx.AsyncClient, collection: Collection, tenant: TenantConfig, database_url: str) -> Loaded:
     """Reads one collection to its end into the table, in one COPY."""
-    canonicalizer = Observers(load_catalog(), Secrecy()).canonicalizer(collection.type_key)
+    rules = collection.observation_rules(hide_script_bodies=False)
+    canonicalizer = Canonicalizer(volatile=rules.volatile, sensitive=rules.sensitive, ordered=rules.ordered)
     link: str | None = f"{os.environ['GRAPH_BASE_URL']}/{collection.api_version}{collection.first_url(tenant.id)}"
     items = pages = document_bytes = 0
     async with (

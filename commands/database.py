@@ -1,15 +1,20 @@
-"""`database`: migrations, and the roles that an administrator makes for them."""
+"""`database`: migrations, the roles that an administrator makes for them, and the key that wraps tenants' keys."""
 
+import asyncio
 from typing import Annotated
 
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from commands import output
-from commands.errors import UsageError, errors_for_people
+from commands.asking import opened_database
+from commands.errors import ExitCode, UsageError, errors_for_people
 from commands.options import JsonOption
-from configuration import load_settings
+from configuration import ConfigurationError, Settings, load_settings
+from connections import check_database
+from inventory.data_keys import DataKeyError, DataKeyKind, WrappingKeys
 from storage.access import PORTFOLIO_ROLE, WORKER_ROLE
+from storage.data_keys import StoredDataKey, all_data_keys, keep_data_key
 from storage.database import StorageUnavailableError, classified, database_url
 from storage.roles import script
 from storage.schema import Upgraded
@@ -86,3 +91,63 @@ def print_roles(
         if not login:
             raise UsageError("DATABASE_URL names no login; give --owner NAME")
         typer.echo(script([login, *(worker_logins or [])]), nl=False)
+
+
+@database.command("rotate-key")
+def rotate_key(as_json: JsonOption = False) -> None:
+    """Wrap every tenant's data key by SENSITIVE_FIELDS_KEY, so that SENSITIVE_FIELDS_KEY_PREVIOUS can go.
+
+    First give both to all workers and restart them. No stored document changes, and no change is told.
+
+    Example: python starter.py database rotate-key
+    """
+    with errors_for_people():
+        settings = load_settings()
+        keys = settings.wrapping_keys
+        if keys is None:
+            raise ConfigurationError("SENSITIVE_FIELDS_KEY is not set; make one with: openssl rand -hex 32")
+        wrapped, kept, failed = asyncio.run(_rotated(settings, keys))
+        if as_json:
+            output.print_json({"wrapped_anew": wrapped, "kept": kept, "failed": failed})
+        else:
+            output.stdout.print(
+                f"{wrapped} data keys wrapped anew, {kept} were wrapped by SENSITIVE_FIELDS_KEY already"
+            )
+            for tenant_id, reason in failed.items():
+                output.stderr.print(f"{tenant_id}: {reason}", style="red", markup=False, soft_wrap=True)
+            if not failed:
+                output.stdout.print("SENSITIVE_FIELDS_KEY_PREVIOUS is needed no longer")
+        if failed:
+            raise typer.Exit(ExitCode.UNEXPECTED)
+
+
+async def _rotated(settings: Settings, keys: WrappingKeys) -> tuple[int, int, dict[str, str]]:
+    """How many keys were wrapped anew, how many had been, and why others could not be, by tenant."""
+    wrapped, kept, failed = 0, 0, {}
+    async with opened_database(settings) as opened:
+        await check_database(opened)
+        async with opened.portfolio() as session:
+            stored = await all_data_keys(session)
+        for data_key in stored:
+            try:
+                anew = _wrapped_anew(data_key, keys)
+            except DataKeyError as error:
+                failed[str(data_key.tenant_id)] = str(error)
+                continue
+            if anew is None or data_key.kind is None:
+                kept += data_key.wrapped is not None
+                continue
+            async with opened.tenant(data_key.tenant_id) as session:
+                await keep_data_key(session, anew, data_key.kind, instead_of=data_key.wrapped)
+            wrapped += 1
+    return wrapped, kept, failed
+
+
+def _wrapped_anew(stored: StoredDataKey, keys: WrappingKeys) -> bytes | None:
+    """The key wrapped by the current one; None where it is, or where there is no key yet that anything hangs on."""
+    if stored.wrapped is not None:
+        secret = keys.unwrap(stored.wrapped, stored.tenant_id)
+        return None if keys.is_current(stored.wrapped) else keys.wrap(secret, stored.tenant_id)
+    if stored.kind is not DataKeyKind.LEGACY:
+        return None
+    return keys.wrap(keys.new_secret(stored.kind), stored.tenant_id)

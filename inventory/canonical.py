@@ -10,10 +10,12 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable, Mapping
+from copy import copy
 from decimal import Decimal
 from math import isfinite
 from typing import NamedTuple, TypeAlias, cast
 
+from inventory.data_keys import DataKey
 from inventory.exact_json import JsonObject as JsonObject
 from inventory.exact_json import JsonValue as JsonValue
 from inventory.exact_json import decode
@@ -35,7 +37,8 @@ _MAX_KNOWN_NAMES = 10_000
 _SCALARS = frozenset({str, bool, int, Decimal, type(None)})
 """The types of most values: one look tells them all, where asking for every other type would be most of the work."""
 
-_MARK_DIGITS = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_MARK_DIGITS = re.compile(r"(?:([0-9a-f]{8}):)?[0-9a-f]{64}", re.ASCII)
+_MARK_IN_JSON = re.compile(rb'\{"sensitive":"(?:([0-9a-f]{8}):)?[0-9a-f]{64}"\}')
 
 
 class TooDeepError(ValueError):
@@ -103,7 +106,7 @@ class Canonicalizer:
     `ordered` are property names, at any depth. `volatile` and `sensitive` hold `name` (at any depth), `parent/name`
     (a property of the object that stands in the property `parent`, or of the objects in the list in it) and
     `#microsoft.graph.someType/name` (a property of the objects of this `@odata.type`). A volatile value is left out,
-    also where it is sensitive. A sensitive value is replaced by its HMAC-SHA-256 under `sensitive_key`, so that change
+    also where it is sensitive. A sensitive value is replaced by its HMAC-SHA-256 under `data_key`, so that change
     shows and the value does not; without a key it is replaced by a constant. Of a list the members are replaced first,
     so that the mark of the whole can be had from theirs. Null stays null, and what is such a replacement already stays
     as it is.
@@ -115,7 +118,7 @@ class Canonicalizer:
         volatile: frozenset[str] = frozenset(),
         sensitive: frozenset[str] = frozenset(),
         ordered: frozenset[str] = frozenset(),
-        sensitive_key: bytes | None = None,
+        data_key: DataKey | None = None,
     ) -> None:
         # What is volatile comes last, so that it holds where a name is both.
         places = _by_place([(name, False) for name in sensitive] + [(name, True) for name in volatile])
@@ -131,7 +134,13 @@ class Canonicalizer:
             kind: frozenset(name for name in special if f"{kind}/{name}" in sensitive)
             for kind, special in self._by_type.items()
         }
-        self._sensitive_key = sensitive_key
+        self._data_key = data_key
+
+    def under(self, data_key: DataKey | None) -> "Canonicalizer":
+        """The same rules with another key."""
+        other = copy(self)
+        other._data_key = data_key  # noqa: SLF001 - its own class's
+        return other
 
     def canonical(self, document: JsonObject) -> bytes:
         """The canonical UTF-8 JSON of `document`.
@@ -210,9 +219,11 @@ class Canonicalizer:
         else:
             plain = _checked(value) if isinstance(value, float) else value
         written = encode(plain)
-        if self._sensitive_key is None:
+        if self._data_key is None:
             return {SENSITIVE_MARK: True}
-        return {SENSITIVE_MARK: hmac.new(self._sensitive_key, written, hashlib.sha256).hexdigest()}
+        secret, key_id = self._data_key
+        digits = hmac.new(secret, written, hashlib.sha256).hexdigest()
+        return {SENSITIVE_MARK: f"{key_id}:{digits}" if key_id else digits}
 
 
 def is_mark(value: JsonValue) -> bool:
@@ -221,6 +232,16 @@ def is_mark(value: JsonValue) -> bool:
         return False
     digits = value.get(SENSITIVE_MARK)
     return digits is True or (isinstance(digits, str) and _MARK_DIGITS.fullmatch(digits) is not None)
+
+
+def are_under_two_keys(one: JsonValue, other: JsonValue) -> bool:
+    """Whether two values are marks that say nothing of whether the values are the same."""
+    return is_mark(one) and is_mark(other) and mark_keys(encode(one)) != mark_keys(encode(other))
+
+
+def mark_keys(canonical: bytes) -> frozenset[bytes]:
+    """The ids of the keys that a canonical document's marks are under, empty of a key of a release before 0.4."""
+    return frozenset(_MARK_IN_JSON.findall(canonical))
 
 
 def content_hash(canonical: bytes) -> bytes:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
-from inventory.canonical import JsonObject
-from inventory.differences import Difference, DifferenceKind, differences
+from inventory.canonical import JsonObject, is_mark, mark_keys
+from inventory.differences import Difference, DifferenceKind, differences, exact_differences
 from inventory.independence import Independence, Independent, Uncertainty, without_digits
 from inventory.naming import properties_of
 
@@ -127,7 +127,7 @@ def verdict(here: Independent, there: Independent, rules: Independence) -> Verdi
     """What two items that belong together say.
 
     A difference counts only where it is one whatever the ids without a meaning stand for, and the values that were
-    hidden without a key. Of an item without all its details only what both have is compared.
+    hidden without a key, or under two. Of an item without all its details only what both have is compared.
     """
     doubts = (*here.doubts, *there.doubts)
     uncertain = here.uncertain | there.uncertain
@@ -140,15 +140,18 @@ def verdict(here: Independent, there: Independent, rules: Independence) -> Verdi
     if Uncertainty.DETAILS_INCOMPLETE in uncertain:
         one, other = _known_of(one, here, there), _known_of(other, here, there)
     ordered = rules.rules.ordered
-    found = differences(one, other, ordered=ordered)
-    if not found:
+    exact = exact_differences(one, other, ordered=ordered)
+    if not exact:
         return Verdict(alike, [], uncertain)
-    if any(difference.untold for difference in found):
+    found = [difference.shown() for difference in exact]
+    if len(mark_keys(here.canonical) | mark_keys(there.canonical)) > 1:
+        uncertain |= {Uncertainty.HIDDEN_UNDER_TWO_KEYS}
+    if any(field.untold and is_mark(field.before) != is_mark(field.after) for field in exact):
         uncertain |= {Uncertainty.HIDDEN_ON_ONE_SIDE}
     doubtful = {doubt.path for doubt in doubts}
     if doubtful:
         one, other = rules.masked(one, doubtful), rules.masked(other, doubtful)
-    if Uncertainty.HIDDEN_WITHOUT_KEY in uncertain:
+    if {Uncertainty.HIDDEN_WITHOUT_KEY, Uncertainty.HIDDEN_UNDER_TWO_KEYS} & uncertain:
         one, other = without_digits(one), without_digits(other)
     certain = [difference for difference in differences(one, other, ordered=ordered) if not difference.untold]
     if not certain:

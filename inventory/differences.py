@@ -22,7 +22,16 @@ from enum import StrEnum
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
-from inventory.canonical import SENSITIVE_MARK, TYPE, Canonicalizer, JsonObject, JsonValue, encode, is_mark
+from inventory.canonical import (
+    SENSITIVE_MARK,
+    TYPE,
+    Canonicalizer,
+    JsonObject,
+    JsonValue,
+    are_under_two_keys,
+    encode,
+    is_mark,
+)
 
 IDENTITIES = (
     ("settingInstance", "settingDefinitionId"),
@@ -114,7 +123,8 @@ class _Comparison:
     def _values(self, path: str, before: JsonValue, after: JsonValue, *, ordered: bool) -> Iterator[Difference]:
         if is_mark(before) or is_mark(after):
             if encode(before) != encode(after):
-                untold = is_mark(before) != is_mark(after) and before is not None and after is not None
+                is_one_sided = is_mark(before) != is_mark(after) and before is not None and after is not None
+                untold = is_one_sided or are_under_two_keys(before, after)
                 yield Difference(path, DifferenceKind.CHANGED, before, after, hidden=True, untold=untold)
         elif isinstance(before, dict) and isinstance(after, dict):
             yield from self.objects(path, before, after)

@@ -63,6 +63,8 @@ class Uncertainty(StrEnum):
     """They hold a secret that Graph does not show."""
     HIDDEN_WITHOUT_KEY = "hidden_without_key"
     """They hold a value that was hidden without a key, so that all such values look alike."""
+    HIDDEN_UNDER_TWO_KEYS = "hidden_under_two_keys"
+    """They hold values that were hidden under different keys, so that no two of them look alike."""
     HIDDEN_ON_ONE_SIDE = "hidden_on_one_side"
     """A value is hidden on one side and stands as it is on the other."""
     NO_DOCUMENT = "no_document"

@@ -1,6 +1,7 @@
 """One Graph object as one run read it: identity, name, whitelisted meta, canonical document, content hash."""
 
 from collections.abc import Sequence
+from copy import copy
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from inventory.canonical import (
     content_hash,
     encode,
 )
+from inventory.data_keys import DataKey
 from inventory.meta import proposed_meta, whitelisted_meta
 from inventory.reading import ReadingRules, ReadReferences, read
 
@@ -103,7 +105,7 @@ class Observer:
     """Reads the objects of one collection, and by `reading` also what they refer to."""
 
     def __init__(
-        self, rules: ObservationRules, *, sensitive_key: bytes | None = None, reading: ReadingRules | None = None
+        self, rules: ObservationRules, *, data_key: DataKey | None = None, reading: ReadingRules | None = None
     ) -> None:
         self._rules = rules
         self._reading = reading
@@ -113,18 +115,26 @@ class Observer:
             volatile=rules.volatile,
             sensitive=rules.sensitive,
             ordered=rules.ordered,
-            sensitive_key=sensitive_key,
+            data_key=data_key,
         )
         self._list_canonicalizer = (
             Canonicalizer(
                 volatile=rules.volatile - rules.change_signs,
                 sensitive=rules.sensitive,
                 ordered=rules.ordered,
-                sensitive_key=sensitive_key,
+                data_key=data_key,
             )
             if rules.has_details
             else None
         )
+
+    def under(self, data_key: DataKey | None) -> "Observer":
+        """The same rules with another key for what is sensitive."""
+        other = copy(self)
+        other._canonicalizer = self._canonicalizer.under(data_key)  # noqa: SLF001 - its own class's
+        if self._list_canonicalizer is not None:
+            other._list_canonicalizer = self._list_canonicalizer.under(data_key)  # noqa: SLF001
+        return other
 
     def observe_page(
         self, objects: Sequence[JsonValue], *, with_references: bool = False

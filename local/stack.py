@@ -210,6 +210,7 @@ class Supervisor:
             "GRAPH_CA_FILE": graph.ready["ca_file"],
             "TENANTS_FILE": str(self._state.tenants_file),
             "SENSITIVE_FIELDS_KEY": self._state.sensitive_fields_key(),
+            "SENSITIVE_FIELDS_COMPARABLE": "true",
         }
         _migrate(environment)
         log = folder / "worker.log"

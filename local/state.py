@@ -122,7 +122,7 @@ class State:
         self.write_private(self.tenants_file, "\n".join(lines) + "\n")
 
     def sensitive_fields_key(self) -> str:
-        """The key of the hashes that stand for secrets, the same at each start, so that tenants can be compared."""
+        """The key that keeps the keys of secrets, the same at each start."""
         key_file = self.folder / "sensitive-fields.key"
         if not key_file.exists():
             self.write_private(key_file, secrets.token_hex())

@@ -17,6 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
+from inventory.data_keys import DataKeyKind
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
 from storage.counts import COUNT_NAMES
@@ -27,10 +28,17 @@ class Tenant(Base):
     """A tenant that has been synced at least once."""
 
     __tablename__ = "tenant"
+    __table_args__ = (CheckConstraint(one_of("data_key_kind", DataKeyKind), name="data_key_kind_known"),)
 
     tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
     name: Mapped[str] = mapped_column(comment="as the tenants file calls it")
     created_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    data_key: Mapped[bytes | None] = mapped_column(
+        comment="what its sensitive values are marked under, wrapped by SENSITIVE_FIELDS_KEY"
+    )
+    data_key_kind: Mapped[str | None] = mapped_column(
+        comment="whose values the data key marks; null before the first one"
+    )
 
 
 class SyncRun(Base):

@@ -31,7 +31,7 @@ TENANT = UUID(int=7)
 
 def activities(database: Database, tenants_file: Path) -> RunRecordActivities:
     catalog = load_catalog()
-    observers = Observers(catalog, Secrecy())
+    observers = Observers(catalog, Secrecy(), database)
     return RunRecordActivities(database, catalog, TenantsFile(tenants_file), observers, RunLimits(), RunPolicy())
 
 

@@ -71,7 +71,7 @@ async def older_worker(graph: SimulatedGraph, database: Database, folder: Path) 
         ]
     )
     catalog, tenants = load_catalog(), TenantsFile(state.tenants_file)
-    observers = Observers(catalog, Secrecy())
+    observers = Observers(catalog, Secrecy(), database)
     run = Run(
         tenant_id=UUID(tenant.id),
         run_id=uuid4(),

@@ -9,6 +9,7 @@ import pytest
 from answers.baselines import set_moment, set_tenant
 from answers.drift import Drift, drift, evaluate
 from answers.drift_from_tenant import evaluate_against_tenant
+from inventory.data_keys import DataKey
 from inventory.drift import Decision, Fallen, FindingKind
 from inventory.drift_records import BaselineRecord, DriftFindingRecord
 from inventory.observation import Observation, ObservationRules, Observer
@@ -22,7 +23,7 @@ from tests.storage.support import begin, end, land, listed, observation, sync
 TENANT, OTHER = UUID(int=21), UUID(int=22)
 A = "deviceCompliancePolicies"
 SECRETIVE = Observer(
-    ObservationRules(type_key=A, sensitive=frozenset({"password"})), sensitive_key=b"a key of this test alone"
+    ObservationRules(type_key=A, sensitive=frozenset({"password"})), data_key=DataKey(b"a key of this test alone")
 )
 UNKNOWN = "cccccccc-0000-0000-0000-000000000000"
 

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import orjson
 import pytest
 
+from inventory.data_keys import DataKey
 from inventory.exact_json import JsonObject
 from inventory.observation import Observation, ObservationRules, Observer
 from storage import versions
@@ -55,7 +56,8 @@ SHOWN_FIELDS = [
 DIFFERENCE_FIELDS = ["path", "kind", "before", "after", "hidden"]
 
 SECRETIVE = Observer(
-    ObservationRules(type_key="groups", sensitive=frozenset({"password"})), sensitive_key=b"a key of this test alone"
+    ObservationRules(type_key="groups", sensitive=frozenset({"password"})),
+    data_key=DataKey(b"a key of this test"),
 )
 LONG_NUMBER = 12345678901234567890123
 

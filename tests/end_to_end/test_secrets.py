@@ -4,6 +4,7 @@ import asyncio
 import base64
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -205,7 +206,7 @@ def system(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Ite
         SimulatedGraph(GRAPH_DATA if GRAPH_DATA.is_dir() else None, tenants=1, seed=next(SEEDS)) as graph,
         System(graph, temporal, database_url, tmp_path) as system,
     ):
-        system.environment |= {"SENSITIVE_FIELDS_KEY": "the key of the test", "LOG_LEVEL": "DEBUG"}
+        system.environment |= {"SENSITIVE_FIELDS_KEY": token_hex(), "LOG_LEVEL": "DEBUG"}
         yield system
 
 

@@ -11,6 +11,7 @@ from graph.client import GraphAnswer
 from graph.details import DetailReading, OpenCall
 from graph.errors import ReadFailure
 from inventory.canonical import Canonicalizer
+from inventory.data_keys import DataKey
 from inventory.error_codes import ErrorCode
 
 ROOT = "https://graph.example/beta"
@@ -43,7 +44,7 @@ def collection(*details: DetailCall, **changes: Any) -> Collection:
 def reading(
     entry: Collection, progress: bytes | None = None, *, kind: str | None = None, **listed: Any
 ) -> DetailReading:
-    canonicalizer = Canonicalizer(sensitive=frozenset({"settings/secret"}), sensitive_key=b"key")
+    canonicalizer = Canonicalizer(sensitive=frozenset({"settings/secret"}), data_key=DataKey(b"key"))
     typed = {} if kind is None else {"@odata.type": kind}
     document = {"id": "one", "displayName": "One", **typed, **listed}
     return DetailReading(entry, canonicalizer, "one", document, progress)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from inventory.assembling import Part, SensitiveParentError, assemble, canonical_part
 from inventory.canonical import Canonicalizer
+from inventory.data_keys import DataKey
 from inventory.exact_json import JsonObject, JsonValue, decode
 
 LIST: JsonObject = {"id": "1", "@odata.type": "#microsoft.graph.thing", "name": "Listed", "assignments": [{"id": "a"}]}
@@ -39,7 +40,7 @@ canonicalizers = st.builds(
     volatile=some_names,
     ordered=some_names,
     sensitive=sensitive_names,
-    sensitive_key=st.sampled_from([None, b"key"]),
+    data_key=st.sampled_from([None, DataKey(b"key"), DataKey(b"key", "0a1b2c3d")]),
 )
 
 
@@ -173,7 +174,7 @@ SECRET = "correct horse battery staple"
 )  # fmt: skip
 @pytest.mark.parametrize("key", [b"key", None], ids=["keyed", "keyless"])
 def test_a_stored_part_holds_no_secret(rule: str, part: Part, key: bytes | None) -> None:
-    canonicalizer = Canonicalizer(sensitive=frozenset({rule}), sensitive_key=key)
+    canonicalizer = Canonicalizer(sensitive=frozenset({rule}), data_key=None if key is None else DataKey(key))
     stored = canonical_part(canonicalizer, part, LIST)
     assert SECRET not in str(stored)
     assert "sensitive" in str(stored)

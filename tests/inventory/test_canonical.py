@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inventory.canonical import MAX_DEPTH, Canonicalizer, NotANumberError, TooDeepError, content_hash, likeness_hash
+from inventory.data_keys import DataKey
 from inventory.error_codes import EXPLANATIONS, ErrorCode
 from inventory.exact_json import JsonObject, JsonValue
 from tests.conftest import needs_graph_data
@@ -96,6 +97,8 @@ def test_canonical_form_is_blind_to_what_is_volatile_and_to_annotations(
     assert blind.canonical(noisy(document)) == blind.canonical(document)
 
 
+KEY = DataKey(b"key")
+KEYS = (KEY, DataKey(b"key", "0a1b2c3d"))
 rules = st.frozensets(
     st.sampled_from(["a", "b", "a/b", "b/a", "#t/a", "#t/b", "@odata.type", "sensitive", "a/sensitive"]), max_size=4
 )
@@ -106,18 +109,18 @@ nested = st.recursive(
 )
 
 
-@given(st.dictionaries(few_names, nested, max_size=4), rules, rules, rules, st.sampled_from([None, b"key"]))
+@given(st.dictionaries(few_names, nested, max_size=4), rules, rules, rules, st.sampled_from([None, *KEYS]))
 def test_canonical_form_with_secrets_is_idempotent(
     document: dict[str, Any],
     sensitive: frozenset[str],
     volatile: frozenset[str],
     ordered: frozenset[str],
-    key: bytes | None,
+    key: DataKey | None,
 ) -> None:
     # Without a type, and without the name of a mark, nothing can be told from the canonical form again.
     told = frozenset({"@odata.type", "sensitive", "a/sensitive"})
     canonicalizer = Canonicalizer(
-        sensitive=sensitive - {"@odata.type"}, volatile=volatile - told, ordered=ordered, sensitive_key=key
+        sensitive=sensitive - {"@odata.type"}, volatile=volatile - told, ordered=ordered, data_key=key
     )
     canonical = canonicalizer.canonical(document)
     assert canonicalizer.canonical(orjson.loads(canonical)) == canonical
@@ -169,7 +172,7 @@ def test_what_is_dropped_by_its_place_or_by_its_type_is_not_hidden_by_the_other(
 
 @given(st.text(), st.text())
 def test_the_same_secret_gives_the_same_mark_wherever_it_stands(secret: str, other: str) -> None:
-    keyed = Canonicalizer(sensitive=frozenset({"psk", "oma/value", "#t/body"}), sensitive_key=b"key")
+    keyed = Canonicalizer(sensitive=frozenset({"psk", "oma/value", "#t/body"}), data_key=KEY)
     document = keyed.canonical_value(
         {"psk": secret, "oma": [{"value": secret}], "nested": {"@odata.type": "#t", "body": secret}, "other": other}
     )
@@ -184,7 +187,7 @@ def test_the_same_secret_gives_the_same_mark_wherever_it_stands(secret: str, oth
 
 
 def test_the_order_of_a_hidden_list_counts_only_where_it_is_content() -> None:
-    keyed = Canonicalizer(sensitive=frozenset({"tokens", "steps"}), ordered=frozenset({"steps"}), sensitive_key=b"key")
+    keyed = Canonicalizer(sensitive=frozenset({"tokens", "steps"}), ordered=frozenset({"steps"}), data_key=KEY)
     assert keyed.canonical({"tokens": ["a", "b"]}) == keyed.canonical({"tokens": ["b", "a"]})
     assert keyed.canonical({"tokens": ["a", "b"]}) != keyed.canonical({"tokens": ["a", "c"]})
     assert keyed.canonical({"steps": ["a", "b"]}) != keyed.canonical({"steps": ["b", "a"]})
@@ -214,7 +217,7 @@ def test_everything_but_null_is_hidden(hidden: Any) -> None:
 
 @pytest.mark.parametrize("kept", [None, {"sensitive": True}, {"sensitive": "0123456789abcdef" * 4}])
 def test_null_and_a_mark_stay(kept: Any) -> None:
-    keyed = Canonicalizer(sensitive=frozenset({"psk", "sensitive"}), sensitive_key=b"key")
+    keyed = Canonicalizer(sensitive=frozenset({"psk", "sensitive"}), data_key=KEY)
     assert keyed.canonical_value({"psk": kept}) == {"psk": kept}
 
 
@@ -223,7 +226,7 @@ def test_null_and_a_mark_stay(kept: Any) -> None:
     [{"sensitive": True, "more": 1}, {"sensitive": "0" * 63}, {"sensitive": "G" * 64}, {"sensitive": "0" * 64 + "\n"}],
 )
 def test_what_is_almost_a_mark_is_hidden(almost: Any) -> None:
-    keyed = Canonicalizer(sensitive=frozenset({"psk"}), sensitive_key=b"key")
+    keyed = Canonicalizer(sensitive=frozenset({"psk"}), data_key=KEY)
     assert keyed.canonical_value({"psk": almost})["psk"] != almost
 
 
@@ -334,12 +337,12 @@ def test_order_counts_where_it_is_content() -> None:
 
 
 def test_sensitive_values_show_change_and_hide_the_value() -> None:
-    keyed = Canonicalizer(sensitive=frozenset({"psk"}), sensitive_key=b"key")
+    keyed = Canonicalizer(sensitive=frozenset({"psk"}), data_key=KEY)
     one, other = keyed.canonical({"psk": "hunter2"}), keyed.canonical({"psk": "hunter3"})
     assert one != other
     assert b"hunter" not in one + other
     assert keyed.canonical({"psk": "hunter2"}) == one
-    assert Canonicalizer(sensitive=frozenset({"psk"}), sensitive_key=b"other").canonical({"psk": "hunter2"}) != one
+    assert Canonicalizer(sensitive=frozenset({"psk"}), data_key=DataKey(b"other")).canonical({"psk": "hunter2"}) != one
 
 
 def test_sensitive_values_without_a_key_are_only_hidden() -> None:

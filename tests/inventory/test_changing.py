@@ -6,9 +6,10 @@ import pytest
 
 from inventory.canonical import Canonicalizer
 from inventory.changing import Comparability, changed_fields, changed_fields_of_listed
+from inventory.data_keys import DataKey
 
 HOW = Comparability(Canonicalizer(volatile=frozenset({"version"})), frozenset(), frozenset({"settings"}))
-KEYED = Canonicalizer(sensitive=frozenset({"secret"}), sensitive_key=b"a key of this test alone")
+KEYED = Canonicalizer(sensitive=frozenset({"secret"}), data_key=DataKey(b"a key of this test alone"))
 
 
 def paths(before: dict[str, Any], after: dict[str, Any]) -> list[str]:

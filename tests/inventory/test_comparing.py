@@ -28,6 +28,7 @@ from inventory.comparing import (
     settled,
     verdict,
 )
+from inventory.data_keys import DataKey
 from inventory.independence import (
     OWN_ID,
     TENANT_ID,
@@ -238,7 +239,7 @@ def test_of_an_incomplete_document_only_what_both_have_is_compared() -> None:
 
 
 def test_hidden_values_are_equal_by_their_keyed_hash_alone() -> None:
-    keyed = Canonicalizer(sensitive=frozenset({"secret"}), sensitive_key=b"key")
+    keyed = Canonicalizer(sensitive=frozenset({"secret"}), data_key=DataKey(b"key"))
     bare = Canonicalizer(sensitive=frozenset({"secret"}))
 
     def hidden(canonicalizer: Canonicalizer, secret: str) -> Independent:
@@ -306,7 +307,7 @@ def real_ones() -> Iterator[tuple[str, JsonObject]]:
         if type_key is not None:
             rules = COLLECTIONS[type_key].observation_rules()
             canonicalizer = Canonicalizer(
-                volatile=rules.volatile, sensitive=rules.sensitive, ordered=rules.ordered, sensitive_key=b"key"
+                volatile=rules.volatile, sensitive=rules.sensitive, ordered=rules.ordered, data_key=DataKey(b"key")
             )
             yield type_key, canonicalizer.canonical_value(document)
 

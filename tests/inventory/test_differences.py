@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inventory.canonical import Canonicalizer
+from inventory.data_keys import DataKey
 from inventory.differences import Difference, DifferenceKind, differences
 from inventory.exact_json import JsonObject
 from tests.conftest import needs_graph_data
@@ -15,7 +16,7 @@ from tests.real_documents import real_documents
 
 ORDERED = frozenset({"servers"})
 SORTED = Canonicalizer(ordered=ORDERED)
-KEYED = Canonicalizer(sensitive=frozenset({"secret"}), sensitive_key=b"key")
+KEYED = Canonicalizer(sensitive=frozenset({"secret"}), data_key=DataKey(b"key"))
 
 property_names = st.sampled_from(["id", "name", "key", "servers", "rules", "value", "target", "settingDefinitionId"])
 leaves = st.none() | st.booleans() | st.integers(0, 2) | st.sampled_from([0.0, -0.0, 1.0, "", "a", "b"])

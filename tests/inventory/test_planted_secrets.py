@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from inventory.assembling import Part, assemble, canonical_part
 from inventory.canonical import Canonicalizer, likeness_hash
+from inventory.data_keys import DataKey
 from inventory.differences import differences
 from inventory.exact_json import JsonObject
 from inventory.observation import Observation, ObservationRules, Observer
@@ -60,7 +61,7 @@ RULES = ObservationRules(
         "pfx": ("encryptedPfxBlob",),
     },
 )
-OBSERVERS = {"keyed": Observer(RULES, sensitive_key=b"key"), "keyless": Observer(RULES)}
+OBSERVERS = {"keyed": Observer(RULES, data_key=DataKey(b"key")), "keyless": Observer(RULES)}
 
 secrets = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=5).map(lambda text: f"planted-{text}")
 
@@ -117,7 +118,7 @@ def test_a_change_of_a_secret_is_seen_and_not_shown(place: dict[str, Any], befor
 
 @given(secrets)
 def test_a_secret_that_a_detail_call_shows_is_kept_nowhere(secret: str) -> None:
-    canonicalizer = Canonicalizer(sensitive=RULES.sensitive, sensitive_key=b"key")
+    canonicalizer = Canonicalizer(sensitive=RULES.sensitive, data_key=DataKey(b"key"))
     for place in PLACES.values():
         document = planted(place, secret)
         listed: JsonObject = {name: document[name] for name in ("id", "@odata.type") if name in document}

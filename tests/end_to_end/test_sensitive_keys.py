@@ -1,0 +1,120 @@
+"""The operator's key is rotated, and tenants are read under keys of their own: what commands say of their secrets."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from inventory.comparison_records import ItemComparison
+from local.simulated_graph import SimulatedGraph
+from local.temporal import EmbeddedTemporal
+from tests.end_to_end.system import SEEDS, System
+from tests.forking import Fork
+from tests.inventory.test_data_keys import NEW, OLD
+
+CONFIGURATIONS = "deviceManagement/deviceConfigurations"
+TYPES = ("--type", "deviceConfigurations")
+
+
+@pytest.fixture
+def system(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Iterator[System]:
+    """Two tenants with the same Wi-Fi key."""
+    with (
+        SimulatedGraph(None, tenants=2, seed=next(SEEDS)) as graph,
+        System(graph, temporal, database_url, tmp_path) as system,
+    ):
+        for tenant in graph.tenants:
+            tenant.add(CONFIGURATIONS, wifi("hunter2"))
+        system.environment["SENSITIVE_FIELDS_KEY"] = OLD
+        yield system
+
+
+def wifi(key: str) -> dict[str, object]:
+    return {
+        "@odata.type": "#microsoft.graph.iosWiFiConfiguration",
+        "displayName": "Wi-Fi of the test",
+        "ssid": "a",
+        "preSharedKey": key,
+    }
+
+
+def compared(system: System) -> ItemComparison:
+    """What comparing the tenants says of the Wi-Fi profile."""
+    one, other = (tenant.name for tenant in system.graph.tenants)
+    done = system.starter("compare", one, other, *TYPES, "--json")
+    assert (done.code, done.stderr) == (0, "")
+    (found,) = (
+        item
+        for item in map(ItemComparison.model_validate, done.objects()[:-1])
+        if (item.here or item.there)[0].display_name == "Wi-Fi of the test"
+    )
+    return found
+
+
+def read_all(system: System) -> None:
+    done = system.starter("portfolio", "sync", "--all-tenants", *TYPES, "--json")
+    assert done.code == 0, done.stderr
+
+
+def restarted(system: System, worker: Fork, **settings: str) -> Fork:
+    """Another worker in the place of the one before."""
+    worker.stop()
+    system.environment |= settings
+    return system.start_worker()
+
+
+def test_another_key_tells_no_change_and_lets_nothing_be_read_wrongly(system: System) -> None:
+    name = system.tenant.name
+    worker = system.start_worker()
+    assert system.starter("sync", name, *TYPES, "--json").run().counts.changed == 0
+    worker = restarted(system, worker, SENSITIVE_FIELDS_KEY=NEW, GRAPH_PATIENCE_SECONDS="1")
+    refused = system.starter("sync", name, *TYPES, "--json").run()
+    assert (refused.status, refused.error_codes) == ("failed", ["configuration_invalid"])
+
+    worker = restarted(system, worker, SENSITIVE_FIELDS_KEY_PREVIOUS=OLD)
+    assert system.starter("sync", name, *TYPES, "--json").run().counts.changed == 0
+    rotated = system.starter("database", "rotate-key", "--json")
+    assert rotated.code == 0, rotated.stderr
+    assert rotated.objects() == [{"wrapped_anew": 1, "kept": 0, "failed": {}}]
+    again = system.starter("database", "rotate-key")
+    assert again.stdout.splitlines()[0] == "0 data keys wrapped anew, 1 were wrapped by SENSITIVE_FIELDS_KEY already"
+
+    restarted(system, worker, SENSITIVE_FIELDS_KEY_PREVIOUS="")
+    run = system.starter("sync", name, *TYPES, "--json").run()
+    assert (run.status, run.counts.changed) == ("success", 0)
+    (key,) = (
+        document["id"]
+        for document in system.tenant.documents(CONFIGURATIONS)
+        if document["displayName"] == "Wi-Fi of the test"
+    )
+    system.tenant.change(CONFIGURATIONS, key, wifi("hunter3"))
+    assert system.starter("sync", name, *TYPES, "--json").run().counts.changed == 1
+
+
+def test_a_key_that_opens_nothing_is_named_tenant_by_tenant(system: System) -> None:
+    system.start_worker()
+    read_all(system)
+    done = system.starter("database", "rotate-key", SENSITIVE_FIELDS_KEY=NEW)
+    assert done.code == 1
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == sorted(
+        str(tenant.id) for tenant in system.graph.tenants
+    )
+
+
+def test_equal_secrets_of_two_tenants_do_not_look_alike(system: System) -> None:
+    system.start_worker()
+    read_all(system)
+    found = compared(system)
+    assert (found.status, found.uncertain) == ("undecided", ["hidden_under_two_keys"])
+    assert [(field.path, field.hidden, field.is_certain) for field in found.fields] == [("preSharedKey", True, False)]
+
+
+def test_they_do_where_the_operator_wants_tenants_to_be_comparable(system: System, database_url: str) -> None:
+    system.environment["SENSITIVE_FIELDS_COMPARABLE"] = "true"
+    system.start_worker()
+    read_all(system)
+    assert compared(system).status == "same"
+    with psycopg.connect(database_url) as connection:
+        kinds = connection.execute("SELECT data_key_kind FROM tenant").fetchall()
+    assert kinds == [("shared",), ("shared",)]
