@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.catalog import load_catalog
-from inventory.canonical import Canonicalizer, JsonObject
+from inventory.canonical import Canonicalizer, JsonObject, JsonValue
 from inventory.comparing import (
     Crowd,
     Entry,
@@ -253,6 +253,23 @@ def test_hidden_values_are_equal_by_their_keyed_hash_alone() -> None:
         assert (found.status, found.uncertain) == (Status.UNDECIDED, frozenset({Uncertainty.HIDDEN_WITHOUT_KEY}))
     plain = verdict(hidden(keyed, "x"), said(POLICIES, {"secret": "x"}), POLICIES)
     assert (plain.status, plain.uncertain) == (Status.UNDECIDED, frozenset({Uncertainty.HIDDEN_ON_ONE_SIDE}))
+
+
+def test_values_hidden_under_two_keys_may_be_the_same_and_what_else_differs_is_told() -> None:
+    names = frozenset({"user", "password"})
+    keys = [Canonicalizer(sensitive=names, data_key=DataKey(b"%d" % at, f"{at:08x}")) for at in range(9)]
+
+    def hidden(canonicalizer: Canonicalizer, *ports: int) -> Independent:
+        # Most of what a member says is hidden, so that nothing but its port tells it from the others.
+        proxies: list[JsonValue] = [{"port": port, "user": f"u{port}", "password": "p"} for port in ports]
+        return said(POLICIES, canonicalizer.canonical_value({"proxies": proxies}))
+
+    one = hidden(keys[0], 1, 2, 3, 4)
+    for key in keys[1:]:
+        found = verdict(one, hidden(key, 1, 2, 3, 4), POLICIES)
+        assert (found.status, found.uncertain) == (Status.UNDECIDED, frozenset({Uncertainty.HIDDEN_UNDER_TWO_KEYS}))
+        found = verdict(one, hidden(key, 1, 2, 3, 4, 5), POLICIES)
+        assert (found.status, found.uncertain) == (Status.DIFFERENT, frozenset({Uncertainty.HIDDEN_UNDER_TWO_KEYS}))
 
 
 def test_a_secret_that_graph_does_not_show_may_differ() -> None:
