@@ -51,6 +51,7 @@ PRINT_SOMETHING_ELSE = {
     "schedule trigger",
     "schedule delete",
     "database upgrade",
+    "database rotate-key",
 }
 """A few words about what was done or is there: no record of the inventory."""
 
