@@ -11,10 +11,9 @@ RUN python -m pip install --require-hashes -r requirements/runtime.txt
 
 COPY activities activities
 COPY answers answers
-COPY commands commands
+COPY cli cli
 COPY graph graph
 COPY inventory inventory
-COPY reports reports
 COPY storage storage
 COPY workflows workflows
 COPY configuration.py connections.py process_exit.py starter.py temporal_errors.py temporal_runtime.py worker.py ./

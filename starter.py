@@ -1,6 +1,6 @@
 """The operator's command line: start, follow, cancel and look. `python starter.py --help` lists the commands."""
 
-from commands.stored_help import show_stored_help
+from cli.stored_help import show_stored_help
 from process_exit import run_to_exit
 
 
@@ -11,7 +11,7 @@ def main() -> None:
 
 def _run() -> None:
     if not show_stored_help():
-        from commands.app import app  # loads what help does not need
+        from cli.app import app  # loads what help does not need
 
         app()
 

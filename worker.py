@@ -21,17 +21,17 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import ResourceBasedSlotConfig, Worker, WorkerDeploymentConfig, WorkerTuner
 
-from activities.confirming import ConfirmActivities
-from activities.detailing import DetailActivities
-from activities.fetching import FetchActivities
+from activities.confirmation import ConfirmActivities
+from activities.details import DetailActivities
 from activities.messages import RetentionInput, RunPolicy
-from activities.observing import Observers, Secrecy
+from activities.observers import Observers, Secrecy
+from activities.pages import FetchActivities
 from activities.portfolio import PortfolioActivities
-from activities.retaining import RetentionActivities, RetentionLimits
+from activities.retention import RetentionActivities, RetentionLimits
 from activities.run_records import RunLimits, RunRecordActivities
-from activities.sweeping import SweepActivities
+from activities.sweep import SweepActivities
 from activities.tenants import TenantsFile
-from activities.upserting import UpsertActivities
+from activities.upsert import UpsertActivities
 from configuration import ConfigurationError, Settings, load_settings
 from connections import (
     UnreachableError,
@@ -48,8 +48,8 @@ from graph.client import BATCH_LIMIT, GraphClient
 from graph.proxy import overlooked
 from graph.tenants import TenantsFileError, load_tenants
 from graph.trust import TrustError
+from inventory.backoff import MALFORMED_ATTEMPTS
 from inventory.log_lines import FORMAT, OneLine
-from inventory.patience import MALFORMED_ATTEMPTS
 from inventory.version import VERSION
 from inventory.visible_text import visible
 from process_exit import run_to_exit

@@ -11,9 +11,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from inventory.backoff import KnownFailure
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, ContextValue, Counts, RunStatus
-from inventory.patience import KnownFailure
 from inventory.portfolio import PortfolioCounts, RequestedTenants
 from inventory.selection import RequestedSelection
 

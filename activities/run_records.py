@@ -22,18 +22,18 @@ from activities.messages import (
     Run,
     RunPolicy,
 )
-from activities.observing import Observers
+from activities.observers import Observers
 from activities.tenants import TenantsFile
 from graph.catalog import Catalog
-from graph.crunching import crunch
-from inventory.patience import Patience, known_failure
+from graph.cpu_executor import crunch
+from inventory.backoff import Patience, known_failure
 from inventory.records import DamagedRecord
 from storage import references, runs
 from storage.coverage import listed_once
 from storage.database import Database, StorageUnavailableError
 from storage.known_failures import LatestFailure, latest_failures
 from storage.listed_pages import open_listings
-from storage.recreating import StoredDocument, link_recreated
+from storage.recreated_items import StoredDocument, link_recreated
 
 LEASE = timedelta(minutes=10)
 """Renewed by every fetch, every merge and every three minutes of waiting; past it a run counts as abandoned."""

@@ -1,5 +1,5 @@
-"""What the inventory can be asked: changes, drift, dependencies, comparison.
+"""The inventory's questions: one package for each, from its rules to its command.
 
-Each answer is a function on a session that returns records and says what it rests on; commands print them, and a page
-can use them as they are.
+`rules` are pure, `records` what the question answers, `queries` the SQL, `answer` puts these together on a session, and
+`command` prints it. A question uses another one by its `answer` and its `records` alone. Only commands use `cli`.
 """

@@ -20,13 +20,16 @@ from uuid import UUID
 
 import psycopg
 
-from answers import baselines, changes, dependencies, drift
+from answers.changes import answer as changes
+from answers.changes import queries as noticed
+from answers.dependencies import answer as dependencies
+from answers.drift import answer as drift
+from answers.drift import baselines
 from benchmarks.growth import TENANT, fill_portfolio, observation
 from benchmarks.machine import facts, played, spread
 from graph.catalog import load_catalog
 from local.postgres import EmbeddedPostgres
 from process_exit import run_to_exit
-from storage import changes as noticed
 from storage import documents, queries
 from storage.database import Database
 from storage.schema import upgrade

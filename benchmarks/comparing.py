@@ -17,11 +17,11 @@ from uuid import UUID
 
 import psycopg
 
-from answers.comparing import Comparison, side
+from answers.compare.answer import Comparison, side
+from answers.compare.records import TenantRecord
 from benchmarks.growth import fill
 from benchmarks.machine import facts, played, spread
 from graph.catalog import load_catalog
-from inventory.comparison_records import TenantRecord
 from inventory.observation import Observation, Observer
 from local.postgres import EmbeddedPostgres
 from process_exit import run_to_exit

@@ -36,7 +36,8 @@ from local.postgres import EmbeddedPostgres
 from local.simulated_graph import SimulatedGraph
 from local.simulated_graph.documents import made_id
 from process_exit import run_to_exit
-from storage import merging, queries, runs, staging
+from storage import merge as merging
+from storage import queries, runs, staging
 from storage.compression import compress
 from storage.database import Database
 from storage.schema import upgrade

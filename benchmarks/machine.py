@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 
 from temporalio.client import Client
 
-from commands.temporal import start_sync
+from cli.temporal import start_sync
 from connections import connect_temporal
 from inventory.records import RunRecord
 from inventory.selection import Selection

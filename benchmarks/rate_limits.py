@@ -21,7 +21,7 @@ from temporalio.client import Client
 from temporalio.common import Priority
 from temporalio.worker import Worker
 
-from commands.task_queue import set_rates
+from cli.task_queue import set_rates
 from local import temporal
 from local.temporal import EmbeddedTemporal
 from process_exit import run_to_exit

@@ -25,7 +25,8 @@ from inventory.outcomes import Counts, RunStatus
 from inventory.selection import Selection
 from local.postgres import EmbeddedPostgres
 from local.simulated_graph.documents import read_folder
-from storage import merging, runs, staging
+from storage import merge as merging
+from storage import runs, staging
 from storage.compression import compress
 from storage.database import Database
 from storage.schema import upgrade

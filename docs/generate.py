@@ -7,8 +7,8 @@ from typing import Any
 
 from typer.main import get_command
 
-from commands import stored_help
-from commands.app import app
+from cli import stored_help
+from cli.app import app
 from docs import json_schemas
 from graph.catalog import Collection, kinds_in, load_catalog
 from inventory.error_codes import EXPLANATIONS, SKIPPING_CODES
@@ -81,7 +81,7 @@ def _catalog_row(entry: Collection) -> str:
 
 
 def command_help() -> str:
-    """`commands/help.json`: the help of each command, by its words."""
+    """`cli/help.json`: the help of each command, by its words."""
     return json.dumps(dict(_help_of(get_command(app), None, "")), indent=1, ensure_ascii=False) + "\n"
 
 
@@ -100,7 +100,7 @@ def _help_of(command: Any, parent: Any, name: str) -> Iterator[tuple[str, str]]:
 
 
 PAGES = {
-    "../commands/help.json": command_help,
+    "../cli/help.json": command_help,
     "catalog.md": catalog,
     "error-codes.md": error_codes,
     **json_schemas.PAGES,

@@ -13,11 +13,17 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from activities.messages import ForgottenOfTenant
-from commands.limits import Limits
-from inventory.changing import ChangeRecord, ChangesSummary
-from inventory.comparison_records import ComparisonRecord, ItemComparison, MatrixRecord, MatrixRow
-from inventory.dependencies import CannotSayRecord, DanglingRecord, DependencyRecord, ReachRecord, UnassignedRecord
-from inventory.drift_records import BaselineRecord, DriftFindingRecord, DriftReport
+from answers.changes.records import ChangeRecord, ChangesSummary
+from answers.compare.records import ComparisonRecord, ItemComparison, MatrixRecord, MatrixRow
+from answers.dependencies.records import (
+    CannotSayRecord,
+    DanglingRecord,
+    DependencyRecord,
+    ReachRecord,
+    UnassignedRecord,
+)
+from answers.drift.records import BaselineRecord, DriftFindingRecord, DriftReport
+from cli.limits import Limits
 from inventory.portfolio import PortfolioRecord, TenantOutcomeRecord
 from inventory.records import DifferenceRecord, ExportRecord, ItemRecord, RunRecord, ShownRecord, VersionRecord
 

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 import httpx
 
 from graph.errors import retry_after_of
-from inventory.patience import believable
+from inventory.backoff import believable
 
 CONNECT_SECONDS = 6
 """For one connection, which is tried twice."""

@@ -17,7 +17,7 @@ import httpx
 import orjson
 
 from graph.bodies import Unpacking, UnreadableBodyError, parse
-from graph.crunching import crunch
+from graph.cpu_executor import crunch
 from graph.errors import (
     AnswerTooLargeError,
     BatchRefusedError,

@@ -7,8 +7,8 @@ from urllib.parse import quote
 from graph.catalog import ChildCall, Collection, DetailCall
 from graph.errors import Answer, ReadFailure, classify
 from graph.pages import MalformedPageError, is_found, is_gone, read_page
-from inventory.assembling import Part, SensitiveParentError, assemble, canonical_part
 from inventory.canonical import TYPE, Canonicalizer, JsonObject, NotANumberError, TooDeepError
+from inventory.document_parts import Part, SensitiveParentError, assemble, canonical_part
 from inventory.error_codes import ErrorCode
 from inventory.exact_json import decode, encode
 

@@ -14,8 +14,8 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from graph.errors import GraphRequestError
+from inventory.backoff import believable
 from inventory.error_codes import ErrorCode
-from inventory.patience import believable
 
 WAIT_SECONDS = 10
 """How long a caller waits for a sign-in. A worker has few slots for activities, and a waiting one holds its slot."""

@@ -18,7 +18,7 @@ from inventory.canonical import (
 )
 from inventory.data_keys import DataKey
 from inventory.meta import proposed_meta, whitelisted_meta
-from inventory.reading import ReadingRules, ReadReferences, read
+from inventory.reference_extraction import ReadingRules, ReadReferences, read
 
 MAX_ID_LENGTH = 512
 """Characters of a Graph id; an index row of PostgreSQL holds no more than 2,704 bytes."""

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.records import DamagedRecord
 from storage.bodies import Documents, document_of
-from storage.streaming import streamed
+from storage.streams import streamed
 
 NAMED_ITEMS = 2_000
 """So many items of a collection, at most, are looked through for names like a misspelt one."""

@@ -1,4 +1,4 @@
-"""How collections failed in the tenant's latest runs: what a run that begins is told (`inventory.patience`)."""
+"""How collections failed in the tenant's latest runs: what a run that begins is told (`inventory.backoff`)."""
 
 from collections.abc import Collection
 from typing import NamedTuple
@@ -6,8 +6,8 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from inventory.backoff import MEMORY
 from inventory.error_codes import ErrorCode
-from inventory.patience import MEMORY
 
 
 class LatestFailure(NamedTuple):

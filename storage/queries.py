@@ -14,7 +14,7 @@ from inventory.records import CollectionRecord, ItemRecord, RunRecord
 from inventory.selection import Selection
 from inventory.user_errors import UserError
 from storage.counts import COUNT_NAMES
-from storage.streaming import streamed
+from storage.streams import streamed
 
 ROWS_AT_A_TIME = 500
 

@@ -19,8 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.canonical import JsonObject
 from inventory.exact_json import decode
-from inventory.reading import ReadingRules, read
 from inventory.records import DamagedRecord
+from inventory.reference_extraction import ReadingRules, read
 from inventory.references import Reference
 from storage.bodies import Documents
 from storage.database import Database

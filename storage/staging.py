@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.observation import Observation
-from inventory.reading import ReadReferences
+from inventory.reference_extraction import ReadReferences
 from storage.compression import compress
 from storage.references import rows_of
 

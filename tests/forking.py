@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from commands.app import MODULES
+from cli.app import COMMANDS
 from local.guarded import PR_SET_PDEATHSIG
 from local.processes import GRACE_SECONDS, PartError
 from tests.patience import PATIENCE_SECONDS, PAUSE_SECONDS
@@ -24,7 +24,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(
-    ["tests.forking", "worker", "starter", *{f"commands.{place.partition(':')[0]}" for place in MODULES.values()}]
+    ["tests.forking", "worker", "starter", *{place.partition(":")[0] for place in COMMANDS.values()}]
 )
 
 

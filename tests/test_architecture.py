@@ -11,7 +11,6 @@ ALLOWED = {
     "inventory": set(),
     "graph": {"inventory"},
     "storage": {"inventory"},
-    "reports": {"inventory"},
     "activities": {"inventory", "graph", "storage"},
     "answers": {"inventory", "graph.catalog", "storage"},
     "workflows": {"inventory", "activities.messages"},
@@ -19,14 +18,13 @@ ALLOWED = {
 OURS = {
     "activities",
     "answers",
-    "commands",
+    "cli",
     "configuration",
     "connections",
     "graph",
     "inventory",
     "local",
     "process_exit",
-    "reports",
     "starter",
     "storage",
     "temporal_errors",
@@ -34,6 +32,16 @@ OURS = {
     "worker",
     "workflows",
 }
+ON_THE_COMMAND_LINE = {
+    *(CHECKOUT / "answers").glob("*/*command.py"),
+    CHECKOUT / "answers" / "dependencies" / "session.py",
+    CHECKOUT / "answers" / "export" / "folder.py",
+    CHECKOUT / "answers" / "runs" / "report.py",
+}
+"""What of a question belongs to the command line, whose frame it may use."""
+
+SHARED_OF_A_QUESTION = {"answer", "records"}
+"""The modules of a question that another question may import."""
 
 
 def imported(path: Path) -> set[str]:
@@ -50,10 +58,26 @@ def imported(path: Path) -> set[str]:
 @pytest.mark.parametrize("package", sorted(ALLOWED))
 def test_imports_point_one_way(package: str) -> None:
     allowed = ALLOWED[package] | {package}
-    for path in (CHECKOUT / package).rglob("*.py"):
+    for path in set((CHECKOUT / package).rglob("*.py")) - ON_THE_COMMAND_LINE:
         for name in imported(path):
             if name.split(".")[0] in OURS:
                 assert any(name == one or name.startswith(f"{one}.") for one in allowed), f"{path.name}: {name}"
+
+
+def test_a_question_uses_another_one_by_its_answer_and_its_records() -> None:
+    questions = {folder.name for folder in (CHECKOUT / "answers").iterdir() if (folder / "__init__.py").exists()}
+    assert "drift" in questions
+    for path in (CHECKOUT / "answers").rglob("*.py"):
+        for name in imported(path):
+            _, *rest = name.split(".")
+            if name.startswith("answers.") and rest[0] in questions - {path.parent.name}:
+                assert rest[1] in SHARED_OF_A_QUESTION, f"{path.relative_to(CHECKOUT)}: {name}"
+
+
+@pytest.mark.parametrize("path", sorted((CHECKOUT / "answers").rglob("rules.py")), ids=lambda path: path.parent.name)
+def test_rules_do_no_io(path: Path) -> None:
+    for name in imported(path):
+        assert name.split(".")[0] not in {"storage", "graph", "sqlalchemy", "httpx", "os", "pathlib"}, name
 
 
 def test_the_simulated_graph_is_an_independent_witness() -> None:

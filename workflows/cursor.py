@@ -6,8 +6,8 @@ from random import Random
 from pydantic import BaseModel, ConfigDict
 
 from activities.messages import CursorFailure, RunPolicy
+from inventory.backoff import KnownFailure, Patience, backoff, believable
 from inventory.error_codes import ErrorCode
-from inventory.patience import KnownFailure, Patience, backoff, believable
 
 MAX_PARTS = 16
 """Into how many parts the items of a collection are divided at most, so that several waves read their details."""

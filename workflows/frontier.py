@@ -23,12 +23,12 @@ from activities.messages import (
     RunPolicy,
     UpsertItemsResult,
 )
+from inventory.backoff import REMEMBERED_CODES, KnownFailure, believable
 from inventory.error_codes import SKIPPING_CODES, ErrorCode
 from inventory.outcomes import CollectionResult, ContextValue, Counts, Outcome
-from inventory.patience import REMEMBERED_CODES, KnownFailure, believable
 from workflows.cursor import Cursor, parts_of
 from workflows.policies import PAGE_CAP, WAVE_BYTES
-from workflows.waits import Wait, wait_summary
+from workflows.wait_summaries import Wait, wait_summary
 
 NAMED_INVALID = 10
 """How many bad objects a collection's context names; the counts hold all of them."""

@@ -37,6 +37,7 @@ with workflow.unsafe.imports_passed_through():
     from inventory.outcomes import RunStatus
     from inventory.portfolio import portfolio_status
     from workflows import policies, search_attributes
+    from workflows.cancellation import heed_cancellation, uncancellable
     from workflows.failures import error_code_of
     from workflows.messages import (
         CancelRequest,
@@ -50,7 +51,6 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows.policies import ActivityLimits
     from workflows.sync import SyncWorkflow
-    from workflows.waiting import heed_cancellation, uncancellable
 
 ResultT = TypeVar("ResultT", bound=BaseModel)
 Child = workflow.ChildWorkflowHandle[SyncWorkflow, SyncResult]

@@ -15,8 +15,8 @@ with workflow.unsafe.imports_passed_through():
     from inventory.error_codes import ErrorCode
     from inventory.outcomes import RunStatus
     from workflows import policies
+    from workflows.cancellation import heed_cancellation
     from workflows.policies import ActivityLimits
-    from workflows.waiting import heed_cancellation
 
 ResultT = TypeVar("ResultT", bound=BaseModel)
 

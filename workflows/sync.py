@@ -35,6 +35,7 @@ with workflow.unsafe.imports_passed_through():
     from inventory.error_codes import ErrorCode
     from inventory.outcomes import RunStatus, error_codes, run_status
     from workflows import policies, search_attributes
+    from workflows.cancellation import heed_cancellation, uncancellable
     from workflows.cursor import Cursor
     from workflows.failures import context_of, error_code_of
     from workflows.frontier import Frontier
@@ -42,7 +43,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows.policies import ActivityLimits
     from workflows.queue import Queue
     from workflows.report import details
-    from workflows.waiting import heed_cancellation, uncancellable
 
 ResultT = TypeVar("ResultT", bound=BaseModel)
 

@@ -3,7 +3,6 @@
 from graph.catalog.kinds import kind_of, kinds_in
 from graph.catalog.loading import Catalog, UnknownCategoryError, load_catalog
 from graph.catalog.model import ApiVersion, ChildCall, Collection, DetailCall, ThrottleFamily
-from graph.catalog.severity import severity_of, severity_rules
 
 __all__ = [
     "ApiVersion",
@@ -16,6 +15,4 @@ __all__ = [
     "kind_of",
     "kinds_in",
     "load_catalog",
-    "severity_of",
-    "severity_rules",
 ]

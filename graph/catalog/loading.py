@@ -8,13 +8,13 @@ from typing import Any
 from uuid import UUID
 
 from graph.catalog.model import Collection
-from inventory.reading import ReadingRules
+from inventory.reference_extraction import ReadingRules
 from inventory.user_errors import UserError
 
 _SHARED_TABLES = frozenset({"references"})
 """Tables at the top of a file that all of its entries have, beside what each adds."""
 
-_NO_ENTRIES = frozenset({"defaults.toml", "kinds.toml", "permission_ids.toml", "severity.toml"})
+_NO_ENTRIES = frozenset({"defaults.toml", "kinds.toml", "permission_ids.toml"})
 
 
 class UnknownCategoryError(UserError):

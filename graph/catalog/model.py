@@ -10,9 +10,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from inventory.independence import IndependenceRules
 from inventory.observation import ObservationRules
-from inventory.reading import ReadingRules
+from inventory.reference_extraction import ReadingRules
+from inventory.tenant_neutral import IndependenceRules
 
 
 class ApiVersion(StrEnum):

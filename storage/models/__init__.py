@@ -3,10 +3,11 @@
 `portfolio_run` belongs to no tenant, and names some: a transaction that is bound to a tenant sees none of its rows.
 
 `tenant_id` defaults to the tenant that the transaction is bound to (`current_tenant()`), so statements never name
-it. The migrations hold what SQLAlchemy's metadata does not: policies, grants, the role-bound view on staging.
+it. The migrations hold what SQLAlchemy's metadata does not: policies, grants, the role-bound view on staging. The
+tables of drift are in `answers.drift.tables`.
 """
 
-from storage.models import drift, items, portfolio, references, runs
+from storage.models import items, portfolio, references, runs
 from storage.models.base import Base
 
-__all__ = ["Base", "drift", "items", "portfolio", "references", "runs"]
+__all__ = ["Base", "items", "portfolio", "references", "runs"]

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from activities.observing import Observers, Secrecy
+from activities.observers import Observers, Secrecy
 from graph.catalog import load_catalog
 from inventory.data_keys import DataKey, DataKeyError, DataKeyKind, WrappingKeys
 from storage.database import Database

@@ -13,7 +13,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities import run_records
 from activities.messages import FinishRun, PortfolioRun, RecordPortfolio, Run, RunPolicy, TenantOutcome
-from activities.observing import Observers, Secrecy
+from activities.observers import Observers, Secrecy
 from activities.portfolio import PortfolioActivities
 from activities.run_records import RunLimits, RunRecordActivities
 from activities.tenants import TenantsFile

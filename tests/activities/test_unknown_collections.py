@@ -10,9 +10,8 @@ from uuid import UUID, uuid4
 from sqlalchemy import text
 from temporalio.testing import ActivityEnvironment
 
-from activities.confirming import ConfirmActivities
-from activities.detailing import DetailActivities
-from activities.fetching import FetchActivities
+from activities.confirmation import ConfirmActivities
+from activities.details import DetailActivities
 from activities.messages import (
     ConfirmMissing,
     CursorRequest,
@@ -23,7 +22,8 @@ from activities.messages import (
     Run,
     RunPolicy,
 )
-from activities.observing import Observers, Secrecy
+from activities.observers import Observers, Secrecy
+from activities.pages import FetchActivities
 from activities.run_records import RunLimits, RunRecordActivities
 from activities.tenants import TenantsFile
 from graph.catalog import Catalog, load_catalog

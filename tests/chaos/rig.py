@@ -17,7 +17,7 @@ from uuid import UUID
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.service import RPCError, RPCStatusCode
 
-from commands.temporal import StartedRun, start_sync
+from cli.temporal import StartedRun, start_sync
 from connections import UnreachableError, connect_temporal
 from inventory.selection import Selection
 from local.postgres import EmbeddedPostgres

@@ -149,7 +149,7 @@ def test_the_image_holds_what_it_imports_and_no_more() -> None:
     for place in sorted(copied):
         for path in [*(CHECKOUT / place).rglob("*.py"), CHECKOUT / f"{place}.py"]:
             if path.exists() and any(name.split(".")[0] == "local" for name in imported(path)):
-                assert path == CHECKOUT / "commands" / "demo.py"
+                assert path == CHECKOUT / "cli" / "demo.py"
 
 
 def test_the_image_does_not_run_as_root() -> None:

@@ -17,6 +17,7 @@ from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
 
+import answers.drift.tables  # noqa: F401 - completes the metadata
 from connections import connect_temporal
 from graph.permission_ids import permission_ids
 from graph.tenants import TenantConfig

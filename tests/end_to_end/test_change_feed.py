@@ -14,15 +14,15 @@ from uuid import UUID
 import pytest
 from temporalio.client import WorkflowFailureError
 
-from answers.changes import changes
-from commands.temporal import start_sync
+from answers.changes.answer import changes
+from answers.changes.queries import Window
+from answers.changes.records import ChangeKind, ChangeRecord
+from cli.temporal import start_sync
 from connections import connect_temporal
 from graph.catalog import load_catalog
-from inventory.changing import ChangeKind, ChangeRecord
 from inventory.selection import Selection
 from local.simulated_graph import Fault, FaultKind, SimulatedTenant
 from local.temporal import EmbeddedTemporal
-from storage.changes import Window
 from storage.documents import database_time
 from tests.end_to_end.system import System
 

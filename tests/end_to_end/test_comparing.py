@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from inventory.comparison_records import ComparisonRecord, ItemComparison, MatrixRow
+from answers.compare.records import ComparisonRecord, ItemComparison, MatrixRow
 from local.simulated_graph import SimulatedTenant
 from tests.end_to_end.system import System
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from inventory.drift_records import DriftFindingRecord, DriftReport
+from answers.drift.records import DriftFindingRecord, DriftReport
 from local.simulated_graph import Fault, FaultKind
 from tests.end_to_end.system import System
 

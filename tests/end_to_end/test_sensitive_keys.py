@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from inventory.comparison_records import ItemComparison
+from answers.compare.records import ItemComparison
 from inventory.records import RunRecord
 from local.simulated_graph import SimulatedGraph
 from local.temporal import EmbeddedTemporal

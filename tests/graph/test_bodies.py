@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from graph import bodies, client
 from graph.bodies import CUT_DEPTH, MOST_CONTAINERS, MOST_NUMBERS, MOST_VALUES, cut_deep, parse
 from graph.client import GraphAnswer, GraphClient, GraphGet
-from graph.crunching import THREADS, crunch
+from graph.cpu_executor import THREADS, crunch
 from graph.errors import AnswerTooLargeError, GraphRequestError
 from graph.tenants import TenantConfig
 from inventory.error_codes import ErrorCode

@@ -6,7 +6,7 @@ from io import StringIO
 import pytest
 
 from inventory.log_lines import FORMAT, OneLine
-from tests.commands.test_hostile_names import STEERING, assert_clean
+from tests.cli.test_hostile_names import STEERING, assert_clean
 
 FORGED = f"{STEERING}\n2026-01-01 00:00:00,000 ERROR worker all is lost"
 

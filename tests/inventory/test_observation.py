@@ -17,7 +17,7 @@ from inventory.observation import (
     ObservationRules,
     Observer,
 )
-from inventory.reading import ReadingRules, read
+from inventory.reference_extraction import ReadingRules, read
 from tests.conftest import needs_graph_data
 from tests.real_documents import real_documents
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory.assembling import Part, assemble, canonical_part
 from inventory.canonical import Canonicalizer, likeness_hash
 from inventory.data_keys import DataKey
 from inventory.differences import differences
+from inventory.document_parts import Part, assemble, canonical_part
 from inventory.exact_json import JsonObject
 from inventory.observation import Observation, ObservationRules, Observer
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.catalog import load_catalog
-from inventory import reading
-from inventory.reading import ASSIGNMENTS_UNKNOWN, NOBODY, ReadingRules, read
+from inventory import reference_extraction as reading
+from inventory.reference_extraction import ASSIGNMENTS_UNKNOWN, NOBODY, ReadingRules, read
 from inventory.references import ALL_DEVICES, ALL_USERS, Reference, ReferenceRole, references, translated
 from tests.conftest import needs_graph_data
 from tests.real_documents import real_documents

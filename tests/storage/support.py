@@ -5,17 +5,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from answers.changes.audit import AUDIT_LOG
 from graph.catalog import load_catalog
-from inventory.auditing import AUDIT_LOG
 from inventory.canonical import JsonObject, likeness_hash
 from inventory.error_codes import ErrorCode
 from inventory.observation import Observation, ObservationRules, Observer
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
 from inventory.records import ItemRecord
 from inventory.selection import Selection
-from storage import merging, queries, runs, staging
+from storage import merge as merging
+from storage import queries, runs, staging
 from storage.database import Database
-from storage.recreating import StoredDocument, link_recreated
+from storage.recreated_items import StoredDocument, link_recreated
 
 LEASE = timedelta(minutes=10)
 SLOTS = runs.Slots(per_tenant=100, overall=100, lease=LEASE)

@@ -9,9 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
-from storage import confirming, coverage, merging, queries, runs, staging
+from storage import confirmations as confirming
+from storage import coverage, queries, runs, staging
+from storage import merge as merging
 from storage.database import Database
-from storage.names import display_names
+from storage.object_names import display_names
 from tests.storage.support import begin, end, land, observation, sync
 
 TENANT = uuid4()

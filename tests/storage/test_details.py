@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import text
 
 from inventory.observation import Observation
-from storage import details, merging, runs, staging
+from storage import details, runs, staging
+from storage import merge as merging
 from storage.compression import decompress
 from storage.database import Database
 from storage.details import Left, Share

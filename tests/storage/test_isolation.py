@@ -13,37 +13,27 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers import drift as drift_answers
-from answers.baselines import set_moment
-from inventory.auditing import AUDIT_LOG
-from inventory.drift import Decision
+import answers.drift.tables  # noqa: F401 - completes the metadata
+from answers.changes import audit_queries as auditing
+from answers.changes.audit import AUDIT_LOG
+from answers.dependencies import queries as dependencies
+from answers.drift import answer as drift_answers
+from answers.drift import baseline_queries as baselines
+from answers.drift import queries as drift
+from answers.drift.baselines import set_moment
+from answers.drift.rules import Decision
 from inventory.error_codes import ErrorCode
 from inventory.missing import RunCoverage
 from inventory.outcomes import Counts, Outcome, RunStatus
 from inventory.portfolio import PortfolioCounts, TenantChoice
-from inventory.reading import ReadingRules
+from inventory.reference_extraction import ReadingRules
 from inventory.selection import Selection
 from local.postgres import EmbeddedPostgres
-from storage import (
-    auditing,
-    baselines,
-    confirming,
-    coverage,
-    dependencies,
-    details,
-    documents,
-    drift,
-    listed_pages,
-    merging,
-    names,
-    pacing,
-    portfolio,
-    queries,
-    references,
-    runs,
-    staging,
-    versions,
-)
+from storage import confirmations as confirming
+from storage import coverage, details, documents, listed_pages, portfolio, queries, references, runs, staging, versions
+from storage import merge as merging
+from storage import object_names as names
+from storage import request_pace as pacing
 from storage.access import ALL_TENANTS
 from storage.database import Database, StorageUnavailableError
 from storage.models import Base

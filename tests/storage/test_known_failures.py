@@ -7,9 +7,9 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
+from inventory.backoff import MEMORY
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
-from inventory.patience import MEMORY
 from local.postgres import EmbeddedPostgres
 from storage import known_failures, runs
 from storage.database import Database

@@ -13,13 +13,18 @@ import pytest
 from sqlalchemy import TextClause, make_url, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from answers.changes import audit_queries as auditing
+from answers.changes import queries as changes
+from answers.dependencies import queries as dependencies
 from benchmarks.growth import ITEM_TYPES, SLOTS, fill, observation
 from inventory.observation import Observation
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
-from inventory.reading import ReadingRules
+from inventory.reference_extraction import ReadingRules
 from inventory.selection import Selection
 from local.postgres import EmbeddedPostgres
-from storage import auditing, changes, confirming, dependencies, documents, merging, queries, references, runs, staging
+from storage import confirmations as confirming
+from storage import documents, queries, references, runs, staging
+from storage import merge as merging
 from storage.access import PROBE, Access
 from storage.database import Database
 from storage.roles import ROLES, script

@@ -8,12 +8,14 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
+from answers.dependencies import queries as dependencies
+from answers.dependencies.queries import Edge
 from inventory.observation import Observation, ObservationRules, Observer
 from inventory.outcomes import RunStatus
-from inventory.reading import NOBODY, ReadingRules
-from storage import dependencies, merging, references, staging, versions
+from inventory.reference_extraction import NOBODY, ReadingRules
+from storage import merge as merging
+from storage import references, staging, versions
 from storage.database import Database
-from storage.dependencies import Edge
 from tests.patience import until_async
 from tests.storage.support import begin, end, land, listed, observation, sync
 

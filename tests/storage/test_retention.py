@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from storage import merging, staging, versions
+from storage import merge as merging
+from storage import staging, versions
 from storage.database import Database
 from tests.patience import until_async
 from tests.storage.support import begin, items, observation, sync

@@ -9,6 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, text
 
+import answers.drift.tables  # noqa: F401 - completes the metadata
 from storage.compression import decompress
 from storage.database import (
     Database,

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from commands.asking import COLLISIONS, tenant_session, without_collisions
+from cli.sessions import COLLISIONS, tenant_session, without_collisions
 from configuration import Settings
 from storage.database import Database, StorageCollisionError
 from storage.references import READERS, catch_up

@@ -7,7 +7,8 @@ from inventory.error_codes import ErrorCode
 from inventory.observation import Observation
 from inventory.outcomes import Outcome, RunStatus
 from inventory.records import VersionChange, VersionRecord
-from storage import confirming, documents, queries, runs, versions
+from storage import confirmations as confirming
+from storage import documents, queries, runs, versions
 from storage.database import Database
 from storage.documents import ItemThen
 from tests.storage.support import begin, end, items, land, listed, observation, sync

@@ -34,7 +34,7 @@ from activities.messages import (
     UpsertItems,
     UpsertItemsResult,
 )
-from inventory.patience import KnownFailure
+from inventory.backoff import KnownFailure
 
 Page = int | CursorFailure
 """How many items a page holds, or why it is not given."""

@@ -16,7 +16,7 @@ import workflows.messages
 from activities.messages import ActivityName, Message
 from configuration import Settings
 from graph.client import GraphClient
-from inventory.patience import KnownFailure
+from inventory.backoff import KnownFailure
 from storage.database import Database
 from tests.workflows.scripted import Script
 from tests.workflows.test_sync_workflow import THROTTLED, started

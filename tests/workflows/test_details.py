@@ -11,9 +11,9 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.messages import CursorFailure, RunPolicy
+from inventory.backoff import KnownFailure
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
-from inventory.patience import KnownFailure
 from inventory.selection import Selection
 from tests.workflows.scripted import Script
 from workflows.messages import CancelRequest, SyncInput, SyncResult, sync_workflow_id

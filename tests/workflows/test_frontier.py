@@ -19,9 +19,9 @@ from activities.messages import (
     PlannedCollection,
     RunPolicy,
 )
+from inventory.backoff import KnownFailure
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome
-from inventory.patience import KnownFailure
 from workflows.cursor import Cursor
 from workflows.frontier import Frontier
 from workflows.policies import WAVE_BYTES

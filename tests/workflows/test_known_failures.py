@@ -20,9 +20,9 @@ from temporalio.worker import Worker
 import worker
 from configuration import Settings
 from graph.client import GraphClient
+from inventory.backoff import BRIEF, BRIEF_AFTER_RUNS, MALFORMED_ATTEMPTS
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
-from inventory.patience import BRIEF, BRIEF_AFTER_RUNS, MALFORMED_ATTEMPTS
 from inventory.records import RunRecord
 from inventory.selection import Selection
 from local.simulated_graph import Fault, FaultKind, Kind, SimulatedGraph, SimulatedTenant

@@ -7,12 +7,12 @@ from uuid import uuid4
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.detailing import _attempts
+from activities.details import _attempts
 from activities.failures import told
 from activities.messages import DetailShare, FetchDetails
 from graph.errors import BatchRefusedError, GraphRequestError, ReadFailure
+from inventory.backoff import KnownFailure
 from inventory.error_codes import ErrorCode
-from inventory.patience import KnownFailure
 
 UNREACHABLE = GraphRequestError(
     ErrorCode.GRAPH_UNAVAILABLE, "Graph cannot be reached", retryable=True, retry_after=timedelta(seconds=7)

@@ -1,0 +1,144 @@
+"""The activity that asks by id for what a complete listing did not show."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from temporalio import activity
+
+from activities.allowed_requests import Requested
+from activities.failures import classified, told
+from activities.heartbeats import beating
+from activities.messages import ActivityName, Confirmed, ConfirmMissing, ConfirmMissingResult, CursorFailure
+from activities.pages import cursor_failure
+from activities.request_pace import Pace
+from activities.run_records import LEASE
+from activities.tenants import TenantsFile
+from graph.catalog import Catalog
+from graph.client import Admission, GraphAnswer, GraphClient, GraphGet
+from graph.errors import GraphRequestError, ReadFailure, classify
+from graph.pages import is_found, is_gone
+from graph.tenants import TenantConfig
+from inventory.error_codes import ErrorCode
+from storage import confirmations as confirming
+from storage import runs
+from storage.confirmations import Unlisted
+from storage.database import Database
+
+
+class ConfirmActivities:
+    """Which items are to be asked for is read from the inventory, so no attempt asks for what another has settled."""
+
+    def __init__(self, graph: GraphClient, database: Database, catalog: Catalog, tenants: TenantsFile) -> None:
+        self._graph = graph
+        self._database = database
+        self._catalog = catalog
+        self._tenants = tenants
+        self._pace = Pace(database)
+        self._requested = Requested(database, catalog)
+
+    @activity.defn(name=ActivityName.CONFIRM_MISSING)
+    async def confirm_missing(self, request: ConfirmMissing) -> ConfirmMissingResult:
+        """GETs the first unlisted items in one `$batch`: 200 makes an item seen, 404 confirms that it is missing.
+
+        Collections that this worker's release does not know fail alone.
+        """
+        async with classified(graph_patience=request.graph_patience), beating():
+            unknown = self._requested.unknown(request.type_keys, request.api_version)
+            known = [key for key in request.type_keys if key not in unknown]
+            confirmed = ConfirmMissingResult()
+            if known:
+                confirmed = await self._confirmed(request.model_copy(update={"type_keys": known}))
+            if not unknown or confirmed.paced is not None:
+                return confirmed
+            async with self._database.tenant(request.tenant_id, read_only=True) as session:
+                left = await confirming.count_unlisted(session, request.run_id, list(unknown))
+            failed = {key: Confirmed(left=left.get(key, 0), failure=failure) for key, failure in unknown.items()}
+            return confirmed.model_copy(update={"collections": {**confirmed.collections, **failed}})
+
+    async def _confirmed(self, request: ConfirmMissing) -> ConfirmMissingResult:
+        tenant = await self._tenants.configured(request.tenant_id)
+        async with self._database.tenant(request.tenant_id, read_only=True) as session:
+            items = await confirming.some_unlisted(session, request.run_id, request.type_keys, request.limit)
+        if not items:
+            return ConfirmMissingResult()
+        family = self._catalog.collections[items[0].type_key].throttle_family
+        async with self._graph.admission() as admission:
+            async with self._pace.turn(request.tenant_id, family) as wait:
+                if wait:
+                    return ConfirmMissingResult(paced=wait)
+                answers = await self._ask(tenant, request, items, admission)
+            failures = {item: self._failure(item, answer) for item, answer in answers.items()}
+            known = [failure for failure in failures.values() if failure is not None]
+            await self._pace.heed(request.tenant_id, family, known)
+            return await self._recorded(request, answers, failures)
+
+    async def _ask(
+        self, tenant: TenantConfig, request: ConfirmMissing, items: Sequence[Unlisted], admission: Admission
+    ) -> dict[Unlisted, GraphAnswer | ReadFailure]:
+        gets = [
+            GraphGet(str(number), self._catalog.collections[item.type_key].item_url(item.external_id, item.parent_id))
+            for number, item in enumerate(items)
+        ]
+        try:
+            answers = await self._graph.read_batch(tenant, request.api_version, gets, admission)
+        except GraphRequestError as error:
+            return dict.fromkeys(items, told(error, request.told_after))
+        return {item: answers[get.key] for item, get in zip(items, gets, strict=True)}
+
+    def _failure(self, item: Unlisted, answer: GraphAnswer | ReadFailure) -> CursorFailure | None:
+        """Why the answer settles nothing; None where it does."""
+        if isinstance(answer, ReadFailure):
+            return cursor_failure(answer)
+        collection = self._catalog.collections[item.type_key]
+        if is_gone(answer) or is_found(answer, collection.id_field, item.external_id):
+            return None
+        failure = classify(answer, permission=collection.permission)
+        if failure is None or answer.status == 404:
+            context = {"http_status": answer.status}
+            failure = ReadFailure(ErrorCode.GRAPH_MALFORMED_RESPONSE, retryable=True, context=context)
+        # There is no listing to begin anew.
+        return cursor_failure(failure._replace(restart=False))
+
+    async def _recorded(
+        self,
+        request: ConfirmMissing,
+        answers: Mapping[Unlisted, GraphAnswer | ReadFailure],
+        failures: Mapping[Unlisted, CursorFailure | None],
+    ) -> ConfirmMissingResult:
+        settled = [item for item, failure in failures.items() if failure is None]
+        gone = [item for item in settled if _status(answers[item]) == 404]
+        found = [item for item in settled if _status(answers[item]) != 404]
+        async with self._database.tenant(request.tenant_id) as session:
+            await confirming.record_found(session, request.run_id, found)
+            await confirming.record_gone(session, request.run_id, gone)
+            left = await confirming.count_unlisted(session, request.run_id, request.type_keys)
+            await runs.renew_lease(session, request.run_id, LEASE)
+        found_of, gone_of = (Counter(item.type_key for item in items) for items in (found, gone))
+        return ConfirmMissingResult(
+            requests=len(answers),
+            collections={
+                type_key: Confirmed(
+                    found=found_of[type_key],
+                    gone=gone_of[type_key],
+                    left=left.get(type_key, 0),
+                    failure=_most_patient(
+                        [
+                            failure
+                            for item, failure in failures.items()
+                            if failure is not None and item.type_key == type_key
+                        ]
+                    ),
+                )
+                for type_key in request.type_keys
+            },
+        )
+
+
+def _status(answer: GraphAnswer | ReadFailure) -> int:
+    return answer.status if isinstance(answer, GraphAnswer) else 0
+
+
+def _most_patient(failures: Sequence[CursorFailure]) -> CursorFailure | None:
+    """The failure that decides when to ask again: a final one, else the longest Retry-After."""
+    return max(failures, key=lambda one: (not one.retryable, one.retry_after or timedelta(0)), default=None)

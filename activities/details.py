@@ -1,0 +1,340 @@
+"""The activity that reads the details of what a listing has shown."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, NamedTuple
+from uuid import uuid5
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.allowed_requests import Requested
+from activities.failures import classified, told
+from activities.heartbeats import beating
+from activities.messages import (
+    ActivityName,
+    CursorFailure,
+    DetailProgress,
+    FetchDetails,
+    FetchDetailsResult,
+)
+from activities.observers import Observers, TenantObservers
+from activities.pages import cursor_failure
+from activities.request_pace import Pace
+from activities.run_records import LEASE
+from activities.tenants import TenantsFile
+from graph.catalog import Catalog
+from graph.client import Admission, GraphAnswer, GraphClient, GraphGet
+from graph.cpu_executor import crunch
+from graph.details import DetailReading, OpenCall
+from graph.errors import AnswerTooLargeError, GraphRequestError, ReadFailure
+from graph.links import UntrustedLinkError
+from graph.tenants import TenantConfig
+from inventory.error_codes import ErrorCode
+from inventory.exact_json import decode
+from inventory.observation import Observation, Observer
+from inventory.outcomes import ContextValue
+from storage import details, runs
+from storage import merge as merging
+from storage.database import Database
+from storage.details import Pending, Share
+
+BATCHES_SECONDS = 15
+"""After so long no further batch is begun: an activity stays well within its timeout."""
+
+SHARED_CODES = frozenset(
+    {ErrorCode.GRAPH_PERMISSION_MISSING, ErrorCode.GRAPH_UNAUTHORIZED, ErrorCode.GRAPH_NOT_LICENSED}
+)
+"""Where every request of a share ends so, the others would too: they are not made."""
+
+
+class _Item:
+    """One item of the wave: where its reading stands, and what has become of it."""
+
+    def __init__(self, pending: Pending, reading: DetailReading, observer: Observer) -> None:
+        self.pending = pending
+        self.reading = reading
+        self.observer = observer
+        self.moved = False
+        self.failed = False
+        """Whether Graph has failed it, for now, by no throttling."""
+        self.given_up: CursorFailure | None = None
+        self.observation: Observation | None = None
+
+
+class _Asked(NamedTuple):
+    item: _Item
+    call: OpenCall
+
+
+class DetailActivities:
+    """Which details are still to be read is kept in PostgreSQL, so no attempt asks for what another has taken in."""
+
+    def __init__(
+        self, graph: GraphClient, database: Database, catalog: Catalog, tenants: TenantsFile, observers: Observers
+    ) -> None:
+        self._graph = graph
+        self._database = database
+        self._catalog = catalog
+        self._tenants = tenants
+        self._observers = observers
+        self._pace = Pace(database)
+        self._requested = Requested(database, catalog)
+
+    @activity.defn(name=ActivityName.FETCH_DETAILS)
+    async def fetch_details(self, request: FetchDetails) -> FetchDetailsResult:
+        """Makes the next open calls in one `$batch` after another, and merges the items that each makes whole.
+
+        Ends early with what no further batch would mend, or that has to wait. Collections that this worker's release
+        does not know fail alone.
+        """
+        async with classified(graph_patience=request.graph_patience), beating():
+            refused = self._requested.unknown([share.type_key for share in request.shares], request.api_version)
+            known = [share for share in request.shares if share.type_key not in refused]
+            fetched = FetchDetailsResult()
+            if known:
+                fetched = await self._fetched(request.model_copy(update={"shares": known}))
+            unknown = [share for share in request.shares if share not in known]
+            if not unknown or fetched.paced is not None or fetched.too_large:
+                return fetched
+            shares = [Share(share.type_key, share.part, share.of) for share in unknown]
+            async with self._database.tenant(request.tenant_id, read_only=True) as session:
+                left = await details.left(session, request.run_id, shares)
+            failed = {key: DetailProgress(left=one.items, failure=refused[key]) for key, one in left.items()}
+            return fetched.model_copy(update={"collections": {**fetched.collections, **failed}})
+
+    async def _fetched(self, request: FetchDetails) -> FetchDetailsResult:
+        tenant = await self._tenants.configured(request.tenant_id)
+        began = time.monotonic()
+        further = done = await self._fetch_batch(tenant, request)
+        for number in range(1, request.batches):
+            if not _goes_on(further) or time.monotonic() - began > BATCHES_SECONDS:
+                break
+            token = uuid5(request.wave_token, str(number))
+            further = await self._fetch_batch(tenant, request.model_copy(update={"wave_token": token}))
+            done = _together(done, further)
+        return done
+
+    async def _fetch_batch(self, tenant: TenantConfig, request: FetchDetails) -> FetchDetailsResult:
+        shares = [Share(share.type_key, share.part, share.of) for share in request.shares]
+        async with self._database.tenant(request.tenant_id, read_only=True) as session:
+            earlier = await merging.recorded(session, request.run_id, request.wave_token)
+            pending = [] if earlier else await details.some_pending(session, request.run_id, shares, request.limit)
+        if earlier is not None:
+            return FetchDetailsResult.model_validate(earlier)
+        observers = await self._observers.of_tenant(request.tenant_id)
+        items, asked = await crunch(tenant.id, self._opened, pending, request.limit, observers)
+        if not asked:
+            return await self._recorded(request, shares, items, {})
+        family = self._catalog.collections[asked[0].item.pending.type_key].throttle_family
+        async with self._graph.admission() as admission:
+            async with self._pace.turn(request.tenant_id, family) as wait:
+                if wait:
+                    return FetchDetailsResult(paced=wait)
+                try:
+                    answers = await self._ask(tenant, request, asked, admission)
+                except AnswerTooLargeError as error:
+                    if len(asked) > 1:
+                        return FetchDetailsResult(requests=len(asked), too_large=True)
+                    answers = [ReadFailure(error.code)]
+            failures = await crunch(tenant.id, self._take_in, tenant, request, asked, answers)
+            await self._pace.heed(request.tenant_id, family, [failure for _, failure in failures])
+            return await self._recorded(request, shares, items, _by_share(asked, failures), len(asked))
+
+    def _opened(
+        self, pending: Sequence[Pending], limit: int, observers: TenantObservers
+    ) -> tuple[list[_Item], list[_Asked]]:
+        """The first items, with the first calls that they still need: at most `limit` of these."""
+        items: list[_Item] = []
+        asked: list[_Asked] = []
+        for one in pending:
+            if len(asked) >= limit:
+                break
+            document: Any = decode(one.list_document)
+            collection = self._catalog.collections[one.type_key]
+            canonicalizer = observers.canonicalizer(one.type_key)
+            reading = DetailReading(collection, canonicalizer, one.external_id, document, one.progress)
+            item = _Item(one, reading, observers.observer(one.type_key))
+            items.append(item)
+            asked += [_Asked(item, call) for call in item.reading.open[: limit - len(asked)]]
+            self._complete(item)
+        return items, asked
+
+    async def _ask(
+        self, tenant: TenantConfig, request: FetchDetails, asked: Sequence[_Asked], admission: Admission
+    ) -> list[GraphAnswer | ReadFailure]:
+        gets = [GraphGet(str(number), one.call.url) for number, one in enumerate(asked)]
+        try:
+            answers = await self._graph.read_batch(tenant, request.api_version, gets, admission)
+        except AnswerTooLargeError:
+            raise
+        except GraphRequestError as error:
+            return [told(error, request.told_after)] * len(asked)
+        return [answers[get.key] for get in gets]
+
+    def _take_in(
+        self,
+        tenant: TenantConfig,
+        request: FetchDetails,
+        asked: Sequence[_Asked],
+        answers: Sequence[GraphAnswer | ReadFailure],
+    ) -> list[tuple[str, CursorFailure]]:
+        """Takes in the answers; the failures, each with its type key. Hashing megabytes, so never on the event loop."""
+        failures: list[tuple[str, CursorFailure]] = []
+        for one, answer in zip(asked, answers, strict=True):
+            item = one.item
+            failure = answer if isinstance(answer, ReadFailure) else item.reading.take(one.call, answer)
+            failure = failure or self._untrusted(tenant, request, item)
+            if failure is None:
+                item.moved = True
+                continue
+            failed = cursor_failure(failure._replace(restart=False))
+            failures.append((item.pending.type_key, failed))
+            if not failure.retryable:
+                item.given_up = item.given_up or failed
+            elif failure.code is not ErrorCode.GRAPH_THROTTLED:
+                item.failed = True
+                if item.pending.attempts + 1 >= _attempts(request, item.pending.type_key, failure.code):
+                    item.given_up = failed
+        for item in {id(one.item): one.item for one in asked}.values():
+            self._complete(item)
+        return failures
+
+    def _untrusted(self, tenant: TenantConfig, request: FetchDetails, item: _Item) -> ReadFailure | None:
+        """A failure where an answer's nextLink may not be followed."""
+        try:
+            for call in item.reading.open:
+                if call.page > 1:
+                    self._graph.check_link(tenant, request.api_version, call.url)
+        except UntrustedLinkError as error:
+            return ReadFailure(error.code)
+        return None
+
+    def _complete(self, item: _Item) -> None:
+        """Makes the observation of an item that is whole."""
+        if not item.reading.is_whole or item.given_up is not None:
+            return
+        observations, invalid = item.observer.observe_page([item.reading.whole()], with_references=True)
+        if invalid:
+            context: dict[str, ContextValue] = {"invalid": invalid[0].reason}
+            item.given_up = CursorFailure(code=ErrorCode.GRAPH_MALFORMED_RESPONSE, retryable=False, context=context)
+            return
+        item.observation = observations[0]._replace(list_hash=item.pending.list_hash)
+
+    async def _recorded(
+        self,
+        request: FetchDetails,
+        shares: Sequence[Share],
+        items: Sequence[_Item],
+        failures: Mapping[str, CursorFailure],
+        requests: int = 0,
+    ) -> FetchDetailsResult:
+        """Merges what is whole, keeps how far the rest is, and records the wave, all in one transaction."""
+        whole = [item for item in items if item.observation is not None]
+        gone = [item for item in items if item.reading.gone]
+        rest = [item for item in items if item.observation is None and not item.reading.gone]
+        # Written before a connection is held for it.
+        noted = await crunch(request.tenant_id, lambda: [_noted(item) for item in rest])
+        async with self._database.tenant(request.tenant_id) as session:
+            earlier = await merging.claim(session, request.run_id, request.wave_token)
+            if earlier is not None:
+                return FetchDetailsResult.model_validate(earlier)
+            observations = [item.observation for item in whole if item.observation is not None]
+            changed = 0
+            if observations:
+                changed = await merging.merge_whole(session, request.run_id, request.wave_token, observations)
+            await details.drop(session, request.run_id, [item.pending for item in (*whole, *gone)])
+            await details.note(session, request.run_id, noted, [_failure_of(item) for item in rest])
+            left = await details.left(session, request.run_id, shares)
+            if not await runs.renew_lease(session, request.run_id, LEASE):
+                raise ApplicationError("the run has ended", type=ErrorCode.RUN_ABANDONED, non_retryable=True)
+            read_of, gone_of = (Counter(item.pending.type_key for item in some) for some in (whole, gone))
+            moved = {item.pending.type_key for item in items if item.moved}
+            causes = {item.pending.type_key: item.given_up for item in rest if item.given_up is not None}
+            result = FetchDetailsResult(
+                requests=requests,
+                changed=changed,
+                collections={
+                    share.type_key: DetailProgress(
+                        read=read_of[share.type_key],
+                        gone=gone_of[share.type_key],
+                        left=left[share.type_key].items if share.type_key in left else 0,
+                        failed=left[share.type_key].failed if share.type_key in left else 0,
+                        moved=share.type_key in moved,
+                        failure=failures.get(share.type_key),
+                        cause=causes.get(share.type_key),
+                    )
+                    for share in shares
+                },
+            )
+            await merging.record(session, request.run_id, request.wave_token, result.model_dump(mode="json"))
+        return result
+
+
+def _attempts(request: FetchDetails, type_key: str, code: ErrorCode) -> int:
+    """At how many failures an item is given up whose last one has this code."""
+    limits = [request.attempts]
+    known = next(share.known_failure for share in request.shares if share.type_key == type_key)
+    if known is not None and known.code is code and known.patience is not None:
+        limits.append(known.patience.attempts)
+    if code is ErrorCode.GRAPH_MALFORMED_RESPONSE and request.malformed_attempts is not None:
+        limits.append(request.malformed_attempts)
+    return min(limits)
+
+
+def _goes_on(done: FetchDetailsResult) -> bool:
+    """Whether another batch would find something to ask for, and nobody has to wait before it."""
+    collections = done.collections.values()
+    return (
+        done.paced is None
+        and not done.too_large
+        and any(one.left for one in collections)
+        and all(one.failure is None for one in collections)
+    )
+
+
+def _together(before: FetchDetailsResult, further: FetchDetailsResult) -> FetchDetailsResult:
+    """What two batches came to: sums of what they did, and what the second one left, if it was read at all."""
+    requests = before.requests + further.requests
+    if further.paced is not None or further.too_large:
+        return before.model_copy(update={"requests": requests})
+    collections = {
+        type_key: one.model_copy(
+            update={
+                "read": one.read + before.collections[type_key].read,
+                "gone": one.gone + before.collections[type_key].gone,
+                "moved": one.moved or before.collections[type_key].moved,
+                "cause": before.collections[type_key].cause or one.cause,
+            }
+        )
+        for type_key, one in further.collections.items()
+    }
+    return FetchDetailsResult(requests=requests, changed=before.changed + further.changed, collections=collections)
+
+
+def _by_share(asked: Sequence[_Asked], failures: Sequence[tuple[str, CursorFailure]]) -> dict[str, CursorFailure]:
+    """For each share the failure that decides when to ask again: one that all requests met, else the most patient."""
+    asked_of = Counter(one.item.pending.type_key for one in asked)
+    of: dict[str, list[CursorFailure]] = {}
+    for type_key, failure in failures:
+        of.setdefault(type_key, []).append(failure)
+    deciding: dict[str, CursorFailure] = {}
+    for type_key, met in of.items():
+        retryable = [failure for failure in met if failure.retryable]
+        if len(met) == asked_of[type_key] and all(failure.code in SHARED_CODES for failure in met):
+            deciding[type_key] = met[0]
+        elif retryable:
+            deciding[type_key] = max(retryable, key=lambda one: one.retry_after or timedelta(0))
+    return deciding
+
+
+def _noted(item: _Item) -> Pending:
+    """How far an item is."""
+    progress = item.reading.progress() if item.moved else item.pending.progress
+    return item.pending._replace(progress=progress, attempts=item.pending.attempts + item.failed)
+
+
+def _failure_of(item: _Item) -> dict[str, Any] | None:
+    return None if item.given_up is None else {"code": item.given_up.code, **item.given_up.context}

@@ -1,0 +1,141 @@
+"""How the objects of each collection are read: the catalog's rules, and each tenant's key for what is sensitive."""
+
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from temporalio.exceptions import ApplicationError
+
+from graph.catalog import Catalog
+from inventory.canonical import Canonicalizer, likeness_hash
+from inventory.data_keys import DataKey, DataKeyError, DataKeyKind, WrappingKeys
+from inventory.error_codes import ErrorCode
+from inventory.observation import ObservationRules, Observer
+from storage.data_keys import StoredDataKey, a_shared_data_key, keep_data_key, stored_data_key
+from storage.database import Database
+from storage.recreated_items import StoredDocument
+
+KNOWN_FOR_SECONDS = 300.0
+"""How long a worker uses a tenant's key before it looks again: one that was taken out may come back with another."""
+
+
+class Secrecy(NamedTuple):
+    """What is sensitive, and how its change shows.
+
+    Without `keys` every sensitive value becomes one constant. `is_comparable` gives tenants that have no data key yet a
+    shared one, so that equal values of theirs look alike.
+    """
+
+    keys: WrappingKeys | None = None
+    is_comparable: bool = False
+    hide_script_bodies: bool = False
+
+
+class TenantObservers(NamedTuple):
+    """The observers and canonicalizers of one tenant, by collection."""
+
+    observers: "Observers"
+    data_key: DataKey | None
+
+    def observer(self, type_key: str) -> Observer:
+        """The observer of a collection's objects."""
+        return self.observers.observer(type_key).under(self.data_key)
+
+    def canonicalizer(self, type_key: str) -> Canonicalizer:
+        """The canonicalizer of a collection's documents and their parts."""
+        return self.observers.canonicalizer(type_key).under(self.data_key)
+
+
+class Observers:
+    """One observer and one canonicalizer a collection, made when they are first asked for."""
+
+    def __init__(self, catalog: Catalog, secrecy: Secrecy, database: Database) -> None:
+        self._catalog = catalog
+        self._secrecy = secrecy
+        self._database = database
+        self._observers: dict[str, Observer] = {}
+        self._canonicalizers: dict[str, Canonicalizer] = {}
+        self._known: dict[UUID, tuple[float, DataKey | None]] = {}
+
+    async def of_tenant(self, tenant_id: UUID) -> TenantObservers:
+        """What reads a tenant's objects, under its data key, which is made where there is none yet.
+
+        Raises `DataKeyError`.
+        """
+        read_at, data_key = self._known.get(tenant_id, (0.0, None))
+        if tenant_id not in self._known or time.monotonic() - read_at > KNOWN_FOR_SECONDS:
+            data_key = await self._data_key(tenant_id)
+            self._known[tenant_id] = time.monotonic(), data_key
+        return TenantObservers(self, data_key)
+
+    async def _data_key(self, tenant_id: UUID) -> DataKey | None:
+        stored = await self._stored(tenant_id)
+        keys = self._secrecy.keys
+        if keys is None:
+            if stored.wrapped is None:
+                return None
+            raise DataKeyError(
+                "SENSITIVE_FIELDS_KEY is not set, and this tenant was read with one; set it again (docs/secrets.md)"
+            )
+        if stored.wrapped is None:
+            kind = stored.kind or (DataKeyKind.SHARED if self._secrecy.is_comparable else DataKeyKind.TENANT)
+            wrapped = keys.wrap(await self._new_secret(keys, kind), tenant_id)
+            async with self._database.tenant(tenant_id) as session:
+                await keep_data_key(session, wrapped, kind)
+            # Another worker may have been first: what lies there counts.
+            stored = await self._stored(tenant_id)
+        if stored.wrapped is None or stored.kind is None:
+            raise _tenant_is_gone()
+        return DataKey.of(keys.unwrap(stored.wrapped, tenant_id), stored.kind)
+
+    async def _new_secret(self, keys: WrappingKeys, kind: DataKeyKind) -> bytes:
+        if kind is DataKeyKind.SHARED:
+            async with self._database.portfolio() as session:
+                shared = await a_shared_data_key(session)
+            if shared is not None and shared.wrapped is not None:
+                return keys.unwrap(shared.wrapped, shared.tenant_id)
+        return keys.new_secret(kind)
+
+    async def _stored(self, tenant_id: UUID) -> StoredDataKey:
+        async with self._database.tenant(tenant_id, read_only=True) as session:
+            stored = await stored_data_key(session)
+        if stored is None:
+            raise _tenant_is_gone()
+        return stored
+
+    def observer(self, type_key: str) -> Observer:
+        """The observer of a collection's objects, without a key."""
+        if type_key not in self._observers:
+            rules = self._catalog.collections[type_key].reading_rules
+            self._observers[type_key] = Observer(self._rules(type_key), reading=rules)
+        return self._observers[type_key]
+
+    def canonicalizer(self, type_key: str) -> Canonicalizer:
+        """The canonicalizer of a collection's documents and their parts, without a key."""
+        if type_key not in self._canonicalizers:
+            rules = self._rules(type_key)
+            self._canonicalizers[type_key] = Canonicalizer(
+                volatile=rules.volatile, sensitive=rules.sensitive, ordered=rules.ordered
+            )
+        return self._canonicalizers[type_key]
+
+    def likenesses(self, documents: Sequence[StoredDocument]) -> list[bytes]:
+        """What each document comes to without its item's identity."""
+        return [self._likeness(document) for document in documents]
+
+    def _likeness(self, stored: StoredDocument) -> bytes:
+        collection = self._catalog.collections[stored.type_key]
+        return likeness_hash(
+            stored.document, stored.external_id, id_field=collection.id_field, ordered=collection.ordered
+        )
+
+    def _rules(self, type_key: str) -> ObservationRules:
+        collection = self._catalog.collections[type_key]
+        return collection.observation_rules(hide_script_bodies=self._secrecy.hide_script_bodies)
+
+
+def _tenant_is_gone() -> ApplicationError:
+    return ApplicationError(
+        "the tenant was taken out of the database", type=ErrorCode.RUN_ABANDONED, non_retryable=True
+    )

@@ -1,0 +1,69 @@
+"""Turns at Graph: one throttle family of a tenant is asked by nobody while it is paused."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from activities.messages import CursorFailure
+from graph.catalog import ThrottleFamily
+from inventory.backoff import believable
+from inventory.error_codes import ErrorCode
+from storage import request_pace as pacing
+from storage.database import Database, StorageUnavailableError
+
+KEEP_EVERY = pacing.HOLD / 3
+"""A turn outlives two statements that PostgreSQL did not take."""
+
+
+class Pace:
+    """The turns of all tenants, kept in PostgreSQL. A turn under way is kept after every `keep_every`."""
+
+    def __init__(self, database: Database, keep_every: timedelta = KEEP_EVERY) -> None:
+        self._database = database
+        self._keep_every = keep_every
+
+    @asynccontextmanager
+    async def turn(self, tenant_id: UUID, family: ThrottleFamily) -> AsyncIterator[timedelta]:
+        """How long the family must be left alone; zero for the body to ask Graph now, alone if the family is so."""
+        async with self._database.tenant(tenant_id) as session:
+            turn = await pacing.take_turn(session, family, family.interval)
+        if turn.held_until is None or family.interval is None:
+            yield turn.wait
+            return
+        answered = asyncio.Event()
+        holding = asyncio.create_task(self._hold(tenant_id, family, family.interval, turn.held_until, answered))
+        try:
+            yield turn.wait
+        finally:
+            answered.set()
+            # Seen through even where the activity is cancelled: else the next one waits for the turn to run out.
+            await asyncio.shield(holding)
+
+    async def _hold(
+        self, tenant_id: UUID, family: str, interval: timedelta, held_until: datetime, answered: asyncio.Event
+    ) -> None:
+        """Keeps a turn until Graph has answered, and ends it then.
+
+        How long that takes depends on tokens, claims challenges and other large answers. The activity has the bound.
+        """
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._keep_every.total_seconds()):
+                    await answered.wait()
+            if answered.is_set():
+                break
+            with suppress(StorageUnavailableError):
+                async with self._database.tenant(tenant_id) as session:
+                    held_until = await pacing.keep_turn(session, family, held_until) or held_until
+        async with self._database.tenant(tenant_id) as session:
+            await pacing.release_turn(session, family, interval, held_until)
+
+    async def heed(self, tenant_id: UUID, family: str, failures: list[CursorFailure]) -> None:
+        """Pauses the family for the longest Retry-After among the failures."""
+        asked = [believable(failure.retry_after) for failure in failures if failure.code is ErrorCode.GRAPH_THROTTLED]
+        longest = max((one for one in asked if one is not None), default=timedelta(0))
+        if longest > timedelta(0):
+            async with self._database.tenant(tenant_id) as session:
+                await pacing.pause(session, family, longest)

@@ -1,0 +1,88 @@
+"""The activities that forget versions and runs."""
+
+from datetime import timedelta
+from typing import NamedTuple, TypeVar
+
+from temporalio import activity
+
+from activities.failures import classified
+from activities.heartbeats import beating
+from activities.messages import (
+    ActivityName,
+    ForgetRuns,
+    ForgetRunsResult,
+    ForgetVersions,
+    ForgetVersionsResult,
+    InventoriedTenants,
+)
+from storage import run_retention as forgetting
+from storage import versions
+from storage.database import Database
+
+BATCH = 5000
+"""Versions, and items, of one call, in which the tenant's merges wait: under a second, of a million versions."""
+
+
+RUNS = 2000
+"""Runs of one call, each with a row for every collection: a second or two."""
+
+
+class RetentionLimits(NamedTuple):
+    """What the worker's own settings let it forget; None forgets nothing for that reason."""
+
+    older_than: timedelta | None = None
+    """Versions that another one followed so long ago."""
+    kept: int | None = None
+    """Versions that are not among so many newest ones of an item."""
+    runs_older_than: timedelta | None = None
+    """Runs that ended so long ago."""
+
+
+class RetentionActivities:
+    """Forgets versions by the rules of the database's function, which spares current and pinned ones, and runs.
+
+    Whoever reaches the Temporal namespace can ask for it, so a message can only ask to keep more than `limits` do.
+    """
+
+    def __init__(self, database: Database, limits: RetentionLimits, *, batch: int = BATCH, runs: int = RUNS) -> None:
+        self._database = database
+        self._limits = limits
+        self._batch = batch
+        self._runs = runs
+
+    @activity.defn(name=ActivityName.INVENTORIED_TENANTS)
+    async def inventoried_tenants(self) -> InventoriedTenants:
+        """The tenants that have an inventory, whether the tenants file still has them or not."""
+        async with classified(), beating(), self._database.portfolio() as session:
+            return InventoriedTenants(tenant_ids=await versions.tenants(session))
+
+    @activity.defn(name=ActivityName.FORGET_VERSIONS)
+    async def forget_versions(self, request: ForgetVersions) -> ForgetVersionsResult:
+        """One batch. What a second attempt at it would forget, the first has forgotten: it goes on from there."""
+        older_than = _narrower(self._limits.older_than, request.older_than)
+        kept = _narrower(self._limits.kept, request.kept)
+        if older_than is None and kept is None:
+            return ForgetVersionsResult(versions=0, documents=0)
+        async with classified(), beating(), self._database.tenant(request.tenant_id) as session:
+            forgotten = await versions.forget(
+                session, older_than=older_than, kept=kept, most=self._batch, after=request.after
+            )
+        return ForgetVersionsResult(versions=forgotten.versions, documents=forgotten.documents, after=forgotten.after)
+
+    @activity.defn(name=ActivityName.FORGET_RUNS)
+    async def forget_runs(self, request: ForgetRuns) -> ForgetRunsResult:
+        """One batch. What a second attempt at it would forget, the first has forgotten."""
+        older_than = _narrower(self._limits.runs_older_than, request.older_than)
+        if older_than is None:
+            return ForgetRunsResult(runs=0, is_last=True)
+        async with classified(), beating(), self._database.tenant(request.tenant_id) as session:
+            runs = await forgetting.forget_runs(session, older_than=older_than, most=self._runs)
+        return ForgetRunsResult(runs=runs, is_last=runs < self._runs)
+
+
+LimitT = TypeVar("LimitT", int, timedelta)
+
+
+def _narrower(allowed: LimitT | None, asked: LimitT | None) -> LimitT | None:
+    """The limit that keeps more; None keeps all."""
+    return None if allowed is None or asked is None else max(allowed, asked)

@@ -1,0 +1,1 @@
+"""What appeared, changed and went in a tenant, and when."""

@@ -1,0 +1,55 @@
+"""Who made the changes that runs have noticed, by Intune's audit log as far as it was read."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.changes.audit import AuditEvent, AuditStatus, attribution
+from answers.changes.audit_queries import audit_events
+from answers.changes.records import ChangeRecord
+from graph.catalog import load_catalog
+from inventory.coverage import Coverage
+
+
+class Noticed(NamedTuple):
+    """A change, and since when it may have been there before anything that a list shows told of it."""
+
+    change: ChangeRecord
+    unlisted_since: datetime | None
+
+
+def is_audited(type_key: str) -> bool:
+    """Whether the audit log has the changes of a collection; one that left the catalog is not looked for."""
+    collection = load_catalog().collections.get(type_key)
+    return collection is not None and collection.is_audited
+
+
+async def attributed(session: AsyncSession, found: Sequence[Noticed], log: Coverage | None) -> list[ChangeRecord]:
+    """The changes, each with who made it. `log` is how far the audit log has been read."""
+    events = await _events(session, [one for one in found if is_audited(one.change.type_key)])
+    return [_attributed(one, events.get(one.change.external_id, ()), log) for one in found]
+
+
+async def _events(session: AsyncSession, found: Sequence[Noticed]) -> dict[str, list[AuditEvent]]:
+    """All events that may explain any of the changes: one question for a batch."""
+    if not found:
+        return {}
+    begins = [one.unlisted_since or one.change.seen_before_at for one in found]
+    known = [begin for begin in begins if begin is not None]
+    after = min(known) if len(known) == len(begins) else None
+    until = max(one.change.noticed_at for one in found)
+    return await audit_events(session, {one.change.external_id for one in found}, after, until)
+
+
+def _attributed(one: Noticed, events: Sequence[AuditEvent], log: Coverage | None) -> ChangeRecord:
+    """By the events since the item was last seen as it was, else by those since its details may have been otherwise."""
+    change = one.change
+    for after in (change.seen_before_at, one.unlisted_since or change.seen_before_at):
+        audit = attribution(
+            events, change.kind.happening, after, change.noticed_at, log, is_audited=is_audited(change.type_key)
+        )
+        if audit.status is AuditStatus.FOUND:
+            break
+    return change.model_copy(update={"audit": audit})

@@ -1,0 +1,20 @@
+"""The page of changes."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from answers.changes.records import ChangeRecord, ChangesSummary
+from answers.pages import Titles, grouped, page
+
+
+def changes_page(tenant: str, summary: ChangesSummary, changes: Sequence[ChangeRecord], titles: Titles) -> str:
+    """What changed, by run and collection."""
+    runs = [
+        (run_id, of_run, grouped(sorted(of_run, key=_place), lambda one: one.type_key))
+        for run_id, of_run in grouped(changes, lambda one: one.run_id)
+    ]
+    return page("changes/page.html", tenant=tenant, summary=summary, runs=runs, titles=titles)
+
+
+def _place(change: ChangeRecord) -> tuple[str, datetime]:
+    return change.type_key, change.noticed_at

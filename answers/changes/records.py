@@ -1,0 +1,107 @@
+"""A change of an item, and what a list of changes rests on, as JSON. Fixed contracts; field names never change."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from answers.changes.audit import Attribution, AuditStatus, Happening
+from answers.field_labels import FieldChange
+from inventory.missing import Confidence
+from inventory.records import DamagedRecord
+
+
+class ChangeKind(StrEnum):
+    """What became of an item."""
+
+    APPEARED = "appeared"
+    """A complete listing before it did not show it."""
+    RECREATED = "recreated"
+    """The same as one that is gone, under another id."""
+    CHANGED = "changed"
+    RENAMED = "renamed"
+    """It has another name; it may have changed in other fields, too."""
+    MISSING = "missing"
+    """A complete listing does not show it any more."""
+    CAME_BACK = "came_back"
+
+    @property
+    def happening(self) -> Happening:
+        """What an audit log would say of it."""
+        if self in (ChangeKind.CHANGED, ChangeKind.RENAMED):
+            return Happening.CHANGED
+        return Happening.GONE if self is ChangeKind.MISSING else Happening.APPEARED
+
+
+class ChangeRecord(BaseModel):
+    """One change of one item, as a run noticed it.
+
+    It happened after `seen_before_at`, when the item was last seen as it was before (null where that is not recorded or
+    there was no item), and not later than `noticed_at`. The evidence is `observed` for what a run has read,
+    `not_listed_before` for what the first complete listing of its collection did not show, and for what is missing
+    `confirmed` or `not_listed`. `created_at` is what Graph says of an item that appeared. `fields` is null where the
+    document before it is forgotten or one of the two is among the `damaged_versions`, whose stored documents are not
+    what their hashes say; `was_incomplete` says that the one before lacked details, so that only what it held is
+    compared. `audit` says who did it, as far as Intune's audit log was read.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    tenant_id: UUID
+    run_id: UUID
+    noticed_at: datetime
+    seen_before_at: datetime | None
+    type_key: str
+    external_id: str
+    display_name: str | None
+    item_kind: str
+    kind: ChangeKind
+    confidence: Confidence
+    evidence: str
+    version: int | None = None
+    renamed_from: str | None = None
+    recreates_external_id: str | None = None
+    returns_to_version: int | None = None
+    damaged_versions: list[int] = []
+    created_at: str | None = None
+    was_incomplete: bool = False
+    fields: list[FieldChange] | None = None
+    audit: Attribution = Attribution(status=AuditStatus.NOT_AUDITED)
+
+
+class NotRead(BaseModel):
+    """A collection whose changes may still come: its latest run did not list it to its end.
+
+    `reason` is the outcome and the error code, `listed_at` when a run last listed it to its end, null where none has.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    type_key: str
+    reason: str
+    listed_at: datetime | None
+
+
+class ChangesSummary(BaseModel):
+    """What a list of changes rests on: the window of moments, how many of each kind, and what was not read.
+
+    `listed` counts the collections that their latest run listed to their end. `goes_on_after` names the last change
+    where there are more than were asked for. `audit` counts what the audit log says of the changes;
+    `audit_log_read_from` is when the latest whole reading of it began, null where there is none. Of `damaged` versions
+    it cannot be said what is different.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    tenant_id: UUID
+    since: datetime
+    until: datetime
+    run_id: UUID | None
+    changes: dict[ChangeKind, int]
+    listed: int
+    not_read: list[NotRead]
+    goes_on_after: str | None = None
+    audit: dict[AuditStatus, int]
+    audit_log_read_from: datetime | None
+    damaged: list[DamagedRecord] = []

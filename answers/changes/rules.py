@@ -1,0 +1,51 @@
+"""What of a document is otherwise than it was."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from inventory.canonical import Canonicalizer, JsonObject, JsonValue
+from inventory.differences import Difference, differences, is_number_of_a_setting
+
+
+class Comparability(NamedTuple):
+    """How two documents of one collection are compared.
+
+    `completed_by` are the properties that details add to what a list shows, None where details show the whole item.
+    """
+
+    canonicalizer: Canonicalizer
+    ordered: frozenset[str]
+    completed_by: frozenset[str] | None
+
+
+def changed_fields(before: JsonObject, after: JsonObject, how: Comparability) -> list[Difference]:
+    """The differences of two documents by today's rules.
+
+    What a rule leaves out today is no difference to a document from before the rule, and of what a rule has begun or
+    ceased to hide it cannot be told whether it changed. The id of a setting is its number among the others.
+    """
+    found = differences(
+        how.canonicalizer.canonical_value(before), how.canonicalizer.canonical_value(after), ordered=how.ordered
+    )
+    return [one for one in found if not one.untold and not is_number_of_a_setting(one.path)]
+
+
+def changed_fields_of_listed(before: JsonObject, after: JsonObject, how: Comparability) -> list[Difference]:
+    """The differences of a document that lacks its details and a whole one, in what a list shows right.
+
+    What details add is new and no change. Where they show the whole item, only plain values that the list shows, too,
+    can be compared.
+    """
+    if how.completed_by is None:
+        names = {name for name, value in before.items() if _is_plain(value) and _is_plain(after.get(name))}
+    else:
+        names = {name for name, value in before.items() if value is not None and name not in how.completed_by}
+    return changed_fields(_only(before, names), _only(after, names), how)
+
+
+def _is_plain(value: JsonValue) -> bool:
+    return isinstance(value, str | int | float)
+
+
+def _only(document: Mapping[str, JsonValue], names: set[str]) -> JsonObject:
+    return {name: value for name, value in document.items() if name in names}

@@ -1,0 +1,1 @@
+"""How two tenants, or many and a golden one, differ."""

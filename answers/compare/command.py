@@ -1,0 +1,361 @@
+"""`compare`: one tenant against another, or a golden tenant against many."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import KW_ONLY, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from pydantic import BaseModel
+from rich.text import Text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.compare.answer import Comparison, Side, side
+from answers.compare.matrix import Matrix
+from answers.compare.page import comparison_page, matrix_page
+from answers.compare.records import (
+    CellStatus,
+    ComparisonCounts,
+    ComparisonRecord,
+    ItemComparison,
+    MatrixRecord,
+    MatrixRow,
+    Status,
+    TenantRecord,
+)
+from cli import output
+from cli.errors import ExitCode, UsageError, errors_for_people
+from cli.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
+from cli.options import (
+    CategoryOption,
+    JsonOption,
+    TenantNames,
+    TypeOption,
+    complete_tenant_name,
+    selection_of,
+    tenant_id_of,
+)
+from cli.portfolio import chosen_tenants
+from cli.sessions import say_what_is_damaged
+from cli.spool import printed_afterwards
+from configuration import Settings, load_settings
+from graph.tenants import load_tenants
+from inventory.visible_text import visible
+from storage.database import Database
+
+GoldenOption = Annotated[
+    str | None,
+    typer.Option(
+        "--golden",
+        metavar="A",
+        help="The tenant that the others are held against.",
+        autocompletion=complete_tenant_name,
+    ),
+]
+
+_CELLS_OF: dict[Status, tuple[StrEnum, ...]] = {Status.ONLY_HERE: (CellStatus.MISSING, CellStatus.CANNOT_HAVE)}
+"""What a status of two tenants is called in a cell of a matrix, where that is something else."""
+
+_STYLES = {
+    "same": "green",
+    "different": "yellow",
+    "renamed": "yellow",
+    "undecided": "dim",
+    "ambiguous": "magenta",
+    "only_here": "red",
+    "missing": "red",
+    "only_there": "cyan",
+    "cannot_have": "dim",
+    "not_covered": "dim",
+}
+
+
+def compare(
+    tenants: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[A B | B C …]",
+            help="Two tenants; with --golden those that are held against it.",
+            autocompletion=complete_tenant_name,
+            show_default=False,
+        ),
+    ] = None,
+    golden: GoldenOption = None,
+    everyone: Annotated[bool, typer.Option("--all", help="With --golden: all tenants of the tenants file.")] = False,
+    tags: Annotated[
+        list[str] | None,
+        typer.Option("--tag", metavar="TAG", help="With --golden: all tenants with this tag; may be repeated."),
+    ] = None,
+    type_keys: TypeOption = None,
+    categories: CategoryOption = None,
+    only: Annotated[
+        list[Status] | None, typer.Option("--only", help="Only items of which that is said; may be repeated.")
+    ] = None,
+    fields: Annotated[
+        bool, typer.Option("--fields", help="Show the fields that differ, and the ids without a meaning.")
+    ] = False,
+    html: HtmlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare the items of two tenants, or of a golden one and others, by name and kind, then by what they say.
+
+    Ids are compared by what they mean: a group by its name, a filter by its rule. What a latest run did not list to its
+    end is left out and named, as is what is stored damaged, and the exit code is 3. With --json the comparison as a
+    whole is the last line.
+
+    Example: python starter.py compare contoso fabrikam --type conditionalAccessPolicies --fields
+    """
+    with errors_for_people():
+        settings = load_settings()
+        check_html(html, as_json=as_json)
+        how = _How(only, html, fields=fields, as_json=as_json)
+        named = bool(type_keys or categories)
+        wanted = selection_of(type_keys, categories, everything=False).type_keys if named else None
+        if golden is None:
+            if everyone or tags or tenants is None or len(tenants) != 2:
+                raise UsageError("name two tenants, or one with --golden and others, --tag TAG or --all")
+            here, there = (tenant_id_of(settings, one) for one in tenants)
+            if here == there:
+                raise UsageError("a tenant is the same as itself; name two")
+            complete = asyncio.run(_pair(settings, here, there, wanted, how))
+        else:
+            if fields:
+                raise UsageError("--fields goes with two tenants; of many, --html and --json show the fields")
+            if only and Status.ONLY_THERE in only:
+                raise UsageError("with --golden each item of that tenant is a row: --only only_there has none")
+            golden_id = tenant_id_of(settings, golden)
+            others = _others(settings, golden_id, tenants, tags, everyone=everyone)
+            complete = asyncio.run(_matrix(settings, golden_id, others, wanted, how))
+        if not complete:
+            raise typer.Exit(ExitCode.PARTIAL)
+
+
+@dataclass(frozen=True)
+class _How:
+    """How a comparison is shown."""
+
+    only: Sequence[Status] | None
+    html: Path | None
+    _: KW_ONLY
+    fields: bool
+    as_json: bool
+
+
+def _others(
+    settings: Settings, golden: UUID, tenants: Sequence[str] | None, tags: Sequence[str] | None, *, everyone: bool
+) -> list[UUID]:
+    """The tenants that the golden one is held against. Raises `UsageError` where none are named."""
+    if everyone or tags:
+        choice = chosen_tenants(settings, tenants, tags, everyone=everyone)
+        found = list(choice.resolve(load_tenants(settings.tenants_file).tags()))
+    else:
+        found = [tenant_id_of(settings, one) for one in tenants or ()]
+    others = [one for one in dict.fromkeys(found) if one != golden]
+    if not others:
+        raise UsageError("name the tenants to hold against the golden one, or give --tag TAG or --all")
+    return others
+
+
+class _Tenants:
+    """Tenants, each read in a transaction of its own that sees one moment."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._names = TenantNames.load(settings)
+        url = settings.database_url.get_secret_value()
+        self._database = Database(url, pool_size=2, application_name="tenant-inventory")
+
+    async def __aenter__(self) -> "_Tenants":
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        await self._database.close()
+
+    def session(self, tenant_id: UUID) -> AbstractAsyncContextManager[AsyncSession]:
+        """A session of one tenant."""
+        return self._database.tenant(tenant_id, read_only=True, snapshot=True)
+
+    def named(self, tenant_id: UUID) -> TenantRecord:
+        """A tenant with its name."""
+        return TenantRecord(tenant_id=tenant_id, name=self._names.of(tenant_id))
+
+    async def side(self, tenant_id: UUID, session: AsyncSession) -> Side:
+        """One side of a comparison."""
+        return await side(self.named(tenant_id), session)
+
+
+async def _pair(
+    settings: Settings,
+    here: UUID,
+    there: UUID,
+    type_keys: Sequence[str] | None,
+    how: _How,
+) -> bool:
+    """Prints a comparison of two; whether all that was asked for was covered."""
+    shown: list[ItemComparison] = []
+    with printed_afterwards():
+        async with _Tenants(settings) as tenants, tenants.session(here) as one, tenants.session(there) as other:
+            comparison = Comparison(await tenants.side(here, one), await tenants.side(there, other), type_keys)
+            async for item in comparison.items():
+                if how.only and item.status not in how.only:
+                    continue
+                if how.as_json:
+                    output.print_json(item)
+                elif how.only or item.status is not Status.SAME:
+                    shown.append(item)
+            record = comparison.record()
+    if how.as_json:
+        output.print_json(record)
+    elif how.html is not None:
+        check_count(len(shown))
+        write_html(how.html, comparison_page(record, shown))
+    else:
+        _print_counts(record)
+        for item in shown:
+            _print_item(item, fields=how.fields)
+        for left_out in record.collections:
+            if not left_out.is_compared:
+                output.stderr.print(
+                    f"not compared: {left_out.type_key} ({record.here.name}: {left_out.here.in_words};"
+                    f" {record.there.name}: {left_out.there.in_words})",
+                    style="yellow",
+                    markup=False,
+                )
+    say_what_is_damaged(record.damaged)
+    return _is_complete([collection.is_compared for collection in record.collections]) and not record.damaged
+
+
+def _print_counts(record: ComparisonRecord) -> None:
+    rows = [one for one in record.collections if one.is_compared and _differs(one.counts)]
+    names = _occurring(Status, [one.counts for one in rows])
+    output.print_table(
+        ("collection", *(f"{name.replace('_', ' ')}#" for name in names)),
+        [(one.type_key, *(getattr(one.counts, name) or "" for name in names)) for one in rows],
+        title=f"here: {record.here.name}, there: {record.there.name}, as of {output.when(record.asked_at)}",
+    )
+    alike = [one.counts.same for one in record.collections if one.is_compared and not _differs(one.counts)]
+    output.stdout.print(f"{sum(alike)} items of {len(alike)} other collections are the same", style="dim")
+
+
+def _differs(counts: ComparisonCounts) -> bool:
+    return any(number for status, number in counts.model_dump().items() if status != Status.SAME)
+
+
+def _occurring(statuses: Iterable[str], counts: Sequence[BaseModel]) -> list[str]:
+    """The statuses that a table needs a column for."""
+    return [str(status) for status in statuses if any(getattr(one, str(status)) for one in counts)]
+
+
+def _print_item(item: ItemComparison, *, fields: bool) -> None:
+    style = _STYLES[item.status]
+    here, there = (
+        " / ".join(visible(one.display_name or one.external_id) for one in some) for some in (item.here, item.there)
+    )
+    name = here if here == there or not there else f"{here} ↔ {there}" if here else there
+    words = [str(item.status).replace("_", " ")]
+    if item.status is Status.DIFFERENT:
+        words.append(f"in {len(item.fields)} fields")
+    if item.uncertain:
+        words.append(f"not certain: {', '.join(str(one).replace('_', ' ') for one in item.uncertain)}")
+    output.stdout.print(
+        Text.assemble((f"{'; '.join(words)}  ", style), f"{item.kind}: ", (name, "bold"), (f"  {item.type_key}", "dim"))
+    )
+    if fields:
+        for field in item.fields:
+            said = (
+                f"hidden, {field.kind}"
+                if field.hidden
+                else f"{output.short_value(field.before)} | {output.short_value(field.after)}"
+            )
+            output.stdout.print(Text.assemble("    ", (visible(field.path), "bold"), f": {said}"))
+        for where, unresolved in (("here", item.unresolved_here), ("there", item.unresolved_there)):
+            for one in unresolved:
+                output.stdout.print(
+                    f"    {where} not translated: {visible(one.path)}: {visible(one.target_id)}"
+                    f" ({' or '.join(one.target_types)}: {str(one.reason).replace('_', ' ')})",
+                    style="dim",
+                    markup=False,
+                )
+
+
+async def _matrix(
+    settings: Settings,
+    golden: UUID,
+    others: Sequence[UUID],
+    type_keys: Sequence[str] | None,
+    how: _How,
+) -> bool:
+    """Prints a golden tenant against others; whether all that was asked for was covered."""
+    shown: list[MatrixRow] = []
+    wanted = {str(cell) for status in how.only or () for cell in _CELLS_OF.get(status, (status,))}
+    with printed_afterwards():
+        async with _Tenants(settings) as tenants, tenants.session(golden) as held:
+            matrix = await Matrix.of(
+                await tenants.side(golden, held), [tenants.named(one) for one in others], tenants.session, type_keys
+            )
+            async for row in matrix.rows():
+                if how.only and not any(str(cell.status) in wanted for cell in row.cells):
+                    continue
+                if how.as_json:
+                    output.print_json(row)
+                elif how.only or any(cell.status is not CellStatus.SAME for cell in row.cells):
+                    shown.append(row)
+            record = matrix.record()
+    if how.as_json:
+        output.print_json(record)
+    elif how.html is not None:
+        check_count(len(shown))
+        write_html(how.html, matrix_page(record, shown, collection_titles()))
+    else:
+        _print_matrix(record, shown)
+    for tenant in record.without_inventory:
+        output.stderr.print(f"no run of {tenant.name} has completed: it has no column", style="yellow", markup=False)
+    say_what_is_damaged(record.damaged)
+    compared = [one.is_compared for tenant in record.tenants for one in tenant.collections]
+    return _is_complete(compared) and not record.without_inventory and not record.damaged
+
+
+def _is_complete(compared: Sequence[bool]) -> bool:
+    """Whether all was compared. Where no completed run has selected anything there is nothing to compare."""
+    if not compared:
+        output.stderr.print("no run of these tenants has completed, so there is nothing to compare", style="yellow")
+    return bool(compared) and all(compared)
+
+
+def _print_matrix(record: MatrixRecord, rows: Sequence[MatrixRow]) -> None:
+    names = _occurring((*CellStatus, "extra"), [one.counts for one in record.tenants])
+    output.print_table(
+        ("tenant", *(f"{name.replace('_', ' ')}#" for name in names)),
+        [(one.name, *(getattr(one.counts, name) or "" for name in names)) for one in record.tenants],
+        title=f"golden: {record.golden.name}, as of {output.when(record.asked_at)}",
+    )
+    output.print_table(
+        ("collection", "item", *(one.name for one in record.tenants)),
+        [
+            (
+                row.type_key,
+                visible(row.display_name or row.external_id),
+                *(
+                    Text(
+                        f"different ({len(cell.fields)})"
+                        if cell.status is CellStatus.DIFFERENT
+                        else str(cell.status).replace("_", " "),
+                        style=_STYLES[cell.status],
+                    )
+                    for cell in row.cells
+                ),
+            )
+            for row in rows
+        ],
+    )
+    for tenant in record.tenants:
+        left_out = [one for one in tenant.collections if not one.is_compared]
+        if left_out:
+            named = ", ".join(
+                f"{one.type_key} (golden: {one.golden.in_words}; {tenant.name}: {one.tenant.in_words})"
+                for one in left_out
+            )
+            output.stderr.print(f"not compared with {tenant.name}: {named}", style="yellow", markup=False)

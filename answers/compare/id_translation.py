@@ -1,0 +1,117 @@
+"""What the ids of a tenant's objects mean in any tenant."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import cast
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.compare import queries as comparing
+from answers.compare.queries import Target
+from graph.catalog import kind_of, kinds_in, load_catalog
+from inventory.canonical import JsonObject
+from inventory.coverage import Coverage
+from inventory.exact_json import decode
+from inventory.tenant_neutral import DoubtReason, Meaning, MeaningOf, meaning_text
+from storage.bodies import Documents
+
+TargetIds = Iterable[tuple[tuple[str, ...], str]]
+"""Ids of objects, each with the collections that it may belong to."""
+
+
+class Meanings:
+    """The meanings of the ids of one tenant, as far as they have been asked for."""
+
+    def __init__(self, coverage: Mapping[str, Coverage], read: Documents) -> None:
+        self._read = read
+        self._listed = {key for key, one in coverage.items() if one.listed_at is not None}
+        self._known: dict[tuple[str, str], Meaning] = {}
+        self._shared_names: dict[str, set[tuple[str, str]]] = {}
+
+    @property
+    def asked_types(self) -> set[str]:
+        """The collections whose objects were asked for."""
+        return {type_key for type_key, _ in self._known}
+
+    async def learn(self, session: AsyncSession, ids: TargetIds) -> None:
+        """Asks for the ids that are not known yet."""
+        wanted = {(key, one) for target_types, one in ids for key in target_types} - self._known.keys()
+        if not wanted:
+            return
+        telling = {key for key, _ in wanted if _says(key)}
+        found = await comparing.targets(session, wanted, telling, self._read)
+        for type_key in {target.type_key for target in found} - self._shared_names.keys():
+            names = await comparing.shared_names(session, type_key)
+            bearers = [(name, kind_of(type_key, meta)) for name, meta in names]
+            self._shared_names[type_key] = {one for one in bearers if bearers.count(one) > 1}
+        for type_key, external_id in wanted:
+            reason = DoubtReason.UNKNOWN if type_key in self._listed else DoubtReason.NOT_READ
+            self._known[type_key, external_id] = Meaning(None, reason, is_shared(type_key, external_id))
+        for target in found:
+            text, doubt = self._meaning(target)
+            shared = is_shared(target.type_key, target.external_id)
+            self._known[target.type_key, target.external_id] = Meaning(text, doubt, shared)
+
+    def of(self, target_types: tuple[str, ...], target_id: str) -> Meaning:
+        """What an id means. An id that may belong to several collections is looked for in all of them."""
+        meanings = [self._known[key, target_id] for key in target_types]
+        said = [one for one in meanings if one.text is not None]
+        if said:
+            return said[0]
+        return min(meanings, key=lambda one: _TELLING.index(one.reason or DoubtReason.UNKNOWN))
+
+    def beside(self, other: "Meanings") -> MeaningOf:
+        """The meanings, with what the other tenant knows of the ids that Microsoft gave."""
+
+        def meaning_of(target_types: tuple[str, ...], target_id: str) -> Meaning:
+            own = self.of(target_types, target_id)
+            if own.is_shared and own.reason in (DoubtReason.UNKNOWN, DoubtReason.NOT_READ):
+                told = other.of(target_types, target_id)
+                return own if told.text is None else told
+            return own
+
+        return meaning_of
+
+    def _meaning(self, target: Target) -> tuple[str | None, DoubtReason | None]:
+        kind = kind_of(target.type_key, target.meta)
+        if target.is_absent:
+            return None, DoubtReason.GONE
+        if target.is_damaged:
+            return None, DoubtReason.DAMAGED
+        if target.document is not None:
+            document = cast("JsonObject", decode(target.document))
+            says = {name: document[name] for name in _says(target.type_key) if document.get(name) is not None}
+            if says:
+                return meaning_text(target.display_name, kind, says), None
+        text = meaning_text(target.display_name, kind if kinds_in(target.type_key) else None)
+        if text is None:
+            return None, DoubtReason.UNNAMED
+        if target.type_key not in self._listed:
+            return None, DoubtReason.NOT_READ
+        if (target.display_name, kind) in self._shared_names[target.type_key]:
+            return None, DoubtReason.AMBIGUOUS
+        return text, None
+
+
+_TELLING = (
+    DoubtReason.DAMAGED,
+    DoubtReason.AMBIGUOUS,
+    DoubtReason.GONE,
+    DoubtReason.UNNAMED,
+    DoubtReason.NOT_READ,
+    DoubtReason.UNKNOWN,
+)
+"""Of several reasons the first one is said."""
+
+
+def is_shared(type_key: str, external_id: str) -> bool:
+    """Whether Microsoft gave the id, so that it is the same in every tenant."""
+    collection = load_catalog().collections.get(type_key)
+    pattern = None if collection is None else collection.shared_ids
+    return pattern is not None and re.search(pattern, external_id) is not None
+
+
+def _says(type_key: str) -> tuple[str, ...]:
+    """The properties that say what an object of a collection means."""
+    collection = load_catalog().collections.get(type_key)
+    return () if collection is None else collection.meaning

@@ -1,0 +1,174 @@
+"""One golden tenant against many: what each of them has of its items."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.compare import queries as comparing
+from answers.compare.answer import Comparison, Side, referenced, side
+from answers.compare.records import (
+    CellCounts,
+    CellStatus,
+    CoverageState,
+    ItemComparison,
+    MatrixCell,
+    MatrixCollection,
+    MatrixRecord,
+    MatrixRow,
+    MatrixTenant,
+    ReferencedCollection,
+    SideCoverage,
+    Status,
+    TenantRecord,
+)
+from answers.log_collections import log_types
+from graph.catalog import kind_of, load_catalog
+from inventory.coverage import Coverage
+from inventory.records import DamagedRecord
+from storage.coverage import coverage as coverage_of
+
+SessionOf = Callable[[UUID], AbstractAsyncContextManager[AsyncSession]]
+"""Opens a session that is bound to one tenant."""
+
+_EXTRA = "extra"
+
+
+class _Compared:
+    """One of the other tenants: how its cells are counted, and what they rest on."""
+
+    def __init__(self, tenant: TenantRecord, coverage: Mapping[str, Coverage]) -> None:
+        self.tenant = tenant
+        self.covered = {key: SideCoverage.of(one) for key, one in coverage.items()}
+        self.counts: dict[str, Counter[str]] = {}
+        self.referenced: dict[str, ReferencedCollection] = {}
+        self.damaged: dict[DamagedRecord, None] = {}
+
+
+class Matrix:
+    """A golden tenant against others. First the `rows`, then the `record` of them.
+
+    One collection of two tenants is compared at a time, and the cells of one collection are in memory. The golden
+    tenant is seen as it is at one moment, and so is each collection of another, with what is known of its coverage.
+    """
+
+    def __init__(
+        self,
+        golden: Side,
+        coverage: Mapping[TenantRecord, Mapping[str, Coverage]],
+        sessions: SessionOf,
+        type_keys: Collection[str] | None = None,
+    ) -> None:
+        """`coverage` is that of the other tenants; see `of`."""
+        known = load_catalog().collections
+        covered = set(golden.coverage).union(*coverage.values()) - set(log_types())
+        self.type_keys: Sequence[str] = sorted(key for key in (type_keys or covered) if key in known)
+        self._golden = golden
+        self._others = [_Compared(tenant, one) for tenant, one in coverage.items() if one]
+        self._without_inventory = [tenant for tenant, one in coverage.items() if not one]
+        self._sessions = sessions
+
+    @classmethod
+    async def of(
+        cls,
+        golden: Side,
+        tenants: Sequence[TenantRecord],
+        sessions: SessionOf,
+        type_keys: Collection[str] | None = None,
+    ) -> "Matrix":
+        """The matrix of these tenants; of all collections that any of them has read, where none are named."""
+        coverage = {}
+        for tenant in tenants:
+            async with sessions(tenant.tenant_id) as session:
+                coverage[tenant] = await coverage_of(session)
+        return cls(golden, coverage, sessions, type_keys)
+
+    async def rows(self) -> AsyncIterator[MatrixRow]:
+        """A row for each item of the golden tenant, collection by collection."""
+        for type_key in self.type_keys:
+            if self._golden.covered(type_key).state is CoverageState.COMPLETE:
+                items = await comparing.present_items(self._golden.session, type_key)
+            elif self._golden.covered(type_key).is_answered:
+                items = []
+            else:
+                continue
+            ids = [item.external_id for item in items]
+            columns = [await self._column(one, type_key, ids) for one in self._others]
+            for item in items:
+                yield MatrixRow(
+                    type_key=type_key,
+                    kind=kind_of(type_key, item.meta),
+                    external_id=item.external_id,
+                    display_name=item.display_name,
+                    cells=[column[item.external_id] for column in columns],
+                )
+
+    def record(self) -> MatrixRecord:
+        """The matrix in numbers, and what it rests on."""
+        return MatrixRecord(
+            golden=self._golden.tenant,
+            asked_at=self._golden.asked_at,
+            tenants=[self._tenant(one) for one in self._others],
+            without_inventory=self._without_inventory,
+            damaged=[*self._golden.damaged, *(one for other in self._others for one in other.damaged)],
+        )
+
+    async def _column(self, compared: _Compared, type_key: str, ids: Sequence[str]) -> dict[str, MatrixCell]:
+        """What one tenant has of the golden tenant's items of a collection, by their ids."""
+        tenant_id = compared.tenant.tenant_id
+        counts = compared.counts[type_key] = Counter()
+        cells: dict[str, MatrixCell] = {}
+        async with self._sessions(tenant_id) as session:
+            other = await side(compared.tenant, session)
+            covered = compared.covered[type_key] = other.covered(type_key)
+            if not covered.is_answered:
+                counts[CellStatus.NOT_COVERED] += len(ids)
+                return dict.fromkeys(ids, MatrixCell(tenant_id=tenant_id, status=CellStatus.NOT_COVERED))
+            cannot_have = covered.state is CoverageState.CANNOT_HAVE
+            async for item in Comparison(self._golden, other, [type_key]).items():
+                if item.status is Status.ONLY_THERE:
+                    counts[_EXTRA] += 1
+                    continue
+                cell = _cell(tenant_id, item, cannot_have=cannot_have)
+                cells.update((one.external_id, cell) for one in item.here)
+                counts[cell.status] += len(item.here)
+                # Of several that one cannot tell apart, so many are more than the golden tenant has.
+                counts[_EXTRA] += max(0, len(item.there) - len(item.here))
+            compared.referenced |= {one.type_key: one for one in referenced(self._golden, other)}
+            compared.damaged |= dict.fromkeys(other.damaged)
+        return cells
+
+    def _tenant(self, compared: _Compared) -> MatrixTenant:
+        return MatrixTenant(
+            tenant_id=compared.tenant.tenant_id,
+            name=compared.tenant.name,
+            counts=CellCounts(**sum(compared.counts.values(), Counter())),
+            collections=[
+                MatrixCollection(
+                    type_key=key,
+                    golden=self._golden.covered(key),
+                    tenant=covered,
+                    is_compared=self._golden.covered(key).is_answered and covered.is_answered,
+                    counts=CellCounts(**compared.counts.get(key, Counter())),
+                )
+                for key in self.type_keys
+                for covered in [compared.covered.get(key) or SideCoverage.of(None)]
+            ],
+            referenced=[compared.referenced[key] for key in sorted(compared.referenced)],
+        )
+
+
+def _cell(tenant_id: UUID, item: ItemComparison, *, cannot_have: bool) -> MatrixCell:
+    if item.status is Status.ONLY_HERE:
+        status = CellStatus.CANNOT_HAVE if cannot_have else CellStatus.MISSING
+    else:
+        status = CellStatus(item.status)
+    return MatrixCell(
+        tenant_id=tenant_id,
+        status=status,
+        **item.model_dump(
+            include={"matched_by", "there", "fields", "uncertain", "unresolved_here", "unresolved_there"}
+        ),
+    )

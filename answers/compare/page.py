@@ -1,0 +1,37 @@
+"""The pages of two tenants compared, and of a golden one against others."""
+
+from collections.abc import Sequence
+
+from answers.compare.records import CellStatus, ComparisonRecord, ItemComparison, MatrixRecord, MatrixRow, Status
+from answers.pages import Titles, grouped, page
+
+TENANTS_ACROSS = 6
+"""Columns of a matrix that a sheet of paper has room for; more tenants make more tables."""
+
+_DETAILED = (CellStatus.DIFFERENT, CellStatus.RENAMED, CellStatus.UNDECIDED, CellStatus.AMBIGUOUS)
+"""Of these a matrix has more to say than the word."""
+
+
+def comparison_page(record: ComparisonRecord, items: Sequence[ItemComparison]) -> str:
+    """Two tenants side by side, by collection; what is the same is counted only."""
+    shown = [item for item in items if item.status is not Status.SAME]
+    return page(
+        "compare/comparison.html",
+        record=record,
+        of_type=dict(grouped(shown, lambda one: one.type_key)),
+        statuses=list(Status),
+        titles={one.type_key: one.title for one in record.collections},
+    )
+
+
+def matrix_page(record: MatrixRecord, rows: Sequence[MatrixRow], titles: Titles) -> str:
+    """A golden tenant against others: a row for each of its items."""
+    return page(
+        "compare/matrix.html",
+        record=record,
+        of_type=grouped(rows, lambda one: one.type_key),
+        statuses=list(CellStatus),
+        detailed=_DETAILED,
+        across=TENANTS_ACROSS,
+        titles=titles,
+    )

@@ -1,0 +1,225 @@
+"""Comparing the items of one collection in two tenants: which belong together, and whether they say the same.
+
+Items are matched on name and kind, then on content. Where several share what they are matched by, equal content tells
+them apart or nothing does: such items are ambiguous. All of it is symmetrical: the one tenant compared with the other
+says what the other says of the one.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from answers.compare.records import MatchedBy, Status
+from answers.field_labels import properties_of
+from inventory.canonical import JsonObject, is_mark, mark_keys
+from inventory.differences import Difference, DifferenceKind, differences, exact_differences
+from inventory.tenant_neutral import Independence, Independent, Uncertainty, without_digits
+
+
+class Entry(NamedTuple):
+    """An item as it is matched.
+
+    `is_only_one`: a tenant cannot have another of the kind. `likeness`: what items of the same content have in common;
+    None where that is not certain, or not asked yet.
+    """
+
+    external_id: str
+    name: str | None
+    kind: str
+    is_only_one: bool = False
+    likeness: bytes | None = None
+
+
+class Pair(NamedTuple):
+    """Two items that belong together."""
+
+    here: Entry
+    there: Entry
+    by: MatchedBy
+
+
+class Crowd(NamedTuple):
+    """Items that share what they are matched by: at least one on each side, and several on one."""
+
+    here: list[Entry]
+    there: list[Entry]
+    by: MatchedBy
+
+
+class Matching(NamedTuple):
+    """The items of two sides, each once."""
+
+    pairs: list[Pair]
+    crowds: list[Crowd]
+    only_here: list[Entry]
+    only_there: list[Entry]
+
+
+class Verdict(NamedTuple):
+    """Whether two items say the same, where not, and why that is not certain.
+
+    `certain` are the differences, by path and kind, that are ones whatever is not known.
+    """
+
+    status: Status
+    differences: list[Difference]
+    uncertain: frozenset[Uncertainty]
+    certain: frozenset[tuple[str, DifferenceKind]] = frozenset()
+
+
+def matched_by_name(here: Iterable[Entry], there: Iterable[Entry]) -> Matching:
+    """What belongs together by name and kind; names as they are, and then without regard to case and spaces."""
+    matching = Matching([], [], _in_order(here), _in_order(there))
+    for by, key in ((MatchedBy.TYPE, _only_one), (MatchedBy.NAME, _name), (MatchedBy.NAME_IN_OTHER_LETTERS, _letters)):
+        matching = _matched(matching, by, key)
+    return matching
+
+
+def settled(crowd: Crowd) -> Matching:
+    """A crowd as far as equal content tells its items apart. What is left is a pair, a crowd, or on one side only."""
+    pairs, here, there = _one_to_one(crowd.here, crowd.there, crowd.by)
+    if len(here) == len(there) == 1:
+        return Matching([*pairs, Pair(here[0], there[0], crowd.by)], [], [], [])
+    if here and there:
+        return Matching(pairs, [Crowd(here, there, crowd.by)], [], [])
+    return Matching(pairs, [], here, there)
+
+
+def matched_by_content(here: Iterable[Entry], there: Iterable[Entry], *, names_tell: bool) -> Matching:
+    """What belongs together by content among items that have no counterpart by name.
+
+    Where names tell items apart, several items of one content are a crowd. Where they do not (the name is an id), one
+    is as good as another.
+    """
+    if names_tell:
+        return _matched(Matching([], [], _in_order(here), _in_order(there)), MatchedBy.CONTENT, _content)
+    pairs, only_here, only_there = _one_to_one(_in_order(here), _in_order(there), MatchedBy.CONTENT)
+    return Matching(pairs, [], only_here, only_there)
+
+
+def verdict(here: Independent, there: Independent, rules: Independence) -> Verdict:
+    """What two items that belong together say.
+
+    A difference counts only where it is one whatever the ids without a meaning stand for, and the values that were
+    hidden without a key, or under two. Of an item without all its details only what both have is compared.
+    """
+    doubts = (*here.doubts, *there.doubts)
+    uncertain = here.uncertain | there.uncertain
+    if not all(doubt.is_shared for doubt in doubts):
+        uncertain |= {Uncertainty.UNRESOLVED_REFERENCE}
+    alike = Status.UNDECIDED if uncertain else Status.SAME
+    if here.canonical == there.canonical:
+        return Verdict(alike, [], uncertain)
+    one, other = here.document, there.document
+    if Uncertainty.DETAILS_INCOMPLETE in uncertain:
+        one, other = _known_of(one, here, there), _known_of(other, here, there)
+    ordered = rules.rules.ordered
+    exact = exact_differences(one, other, ordered=ordered)
+    if not exact:
+        return Verdict(alike, [], uncertain)
+    found = [difference.shown() for difference in exact]
+    if len(mark_keys(here.canonical) | mark_keys(there.canonical)) > 1:
+        uncertain |= {Uncertainty.HIDDEN_UNDER_TWO_KEYS}
+    if any(field.untold and is_mark(field.before) != is_mark(field.after) for field in exact):
+        uncertain |= {Uncertainty.HIDDEN_ON_ONE_SIDE}
+    doubtful = {doubt.path for doubt in doubts}
+    if doubtful:
+        one, other = rules.masked(one, doubtful), rules.masked(other, doubtful)
+    if {Uncertainty.HIDDEN_WITHOUT_KEY, Uncertainty.HIDDEN_UNDER_TWO_KEYS} & uncertain:
+        one, other = without_digits(one), without_digits(other)
+    certain = [difference for difference in differences(one, other, ordered=ordered) if not difference.untold]
+    if not certain:
+        unresolved = {Uncertainty.UNRESOLVED_REFERENCE} if doubtful else set()
+        return Verdict(Status.UNDECIDED, found, uncertain | unresolved)
+    is_renamed = not uncertain and {difference.path for difference in found} == {rules.rules.name_field}
+    return Verdict(Status.RENAMED if is_renamed else Status.DIFFERENT, found, uncertain, _certain(found, certain))
+
+
+def _certain(found: list[Difference], certain: list[Difference]) -> frozenset[tuple[str, DifferenceKind]]:
+    """The differences found that are ones whatever is not known.
+
+    Members of a list have other names where the ids in them are left out: there as many have to be different.
+    """
+    told = {(one.path, one.kind) for one in certain}
+    found_in, certain_in = (Counter((properties_of(one.path), one.kind) for one in some) for some in (found, certain))
+    return frozenset(
+        (one.path, one.kind)
+        for one in found
+        for place in [(properties_of(one.path), one.kind)]
+        if (one.path, one.kind) in told or found_in[place] <= certain_in[place]
+    )
+
+
+def _known_of(document: JsonObject, here: Independent, there: Independent) -> JsonObject:
+    """What of a document both sides have: a list leaves details out, or shows null in their place."""
+    for lacking in (here, there):
+        if Uncertainty.DETAILS_INCOMPLETE in lacking.uncertain:
+            document = {name: value for name, value in document.items() if lacking.document.get(name) is not None}
+    return document
+
+
+def _in_order(entries: Iterable[Entry]) -> list[Entry]:
+    return sorted(entries, key=lambda entry: (entry.name or "", entry.kind, entry.external_id))
+
+
+def _matched(matching: Matching, by: MatchedBy, key: Callable[[Entry], object]) -> Matching:
+    """Takes what has the same key on both sides from what has no counterpart yet."""
+    groups: dict[object, tuple[list[Entry], list[Entry]]] = {}
+    alone: tuple[list[Entry], list[Entry]] = ([], [])
+    for side, entries in enumerate((matching.only_here, matching.only_there)):
+        for entry in entries:
+            shared = key(entry)
+            if shared is None:
+                alone[side].append(entry)
+            else:
+                groups.setdefault(shared, ([], []))[side].append(entry)
+    pairs, crowds = list(matching.pairs), list(matching.crowds)
+    for here, there in groups.values():
+        if len(here) == len(there) == 1:
+            pairs.append(Pair(here[0], there[0], by))
+        elif here and there:
+            crowds.append(Crowd(here, there, by))
+        else:
+            alone[0].extend(here)
+            alone[1].extend(there)
+    return Matching(pairs, crowds, _in_order(alone[0]), _in_order(alone[1]))
+
+
+def _only_one(entry: Entry) -> object:
+    return entry.kind if entry.is_only_one else None
+
+
+def _name(entry: Entry) -> object:
+    return (entry.name, entry.kind) if entry.name else None
+
+
+def _letters(entry: Entry) -> object:
+    letters = " ".join((entry.name or "").split()).casefold()
+    return (letters, entry.kind) if letters else None
+
+
+def _content(entry: Entry) -> object:
+    return None if entry.likeness is None else (entry.likeness, entry.kind)
+
+
+def _one_to_one(
+    here: Iterable[Entry], there: Iterable[Entry], by: MatchedBy
+) -> tuple[list[Pair], list[Entry], list[Entry]]:
+    """Pairs of the same content, and what is left on each side."""
+    waiting: dict[object, list[Entry]] = {}
+    left: list[Entry] = []
+    for entry in there:
+        shared = _content(entry)
+        if shared is None:
+            left.append(entry)
+        else:
+            waiting.setdefault(shared, []).append(entry)
+    pairs: list[Pair] = []
+    alone: list[Entry] = []
+    for entry in here:
+        same = waiting.get(_content(entry))
+        if same:
+            pairs.append(Pair(entry, same.pop(0), by))
+        else:
+            alone.append(entry)
+    return pairs, alone, _in_order([*left, *(one for rest in waiting.values() for one in rest)])

@@ -1,0 +1,1 @@
+"""Which objects refer to which, and which references lead nowhere."""

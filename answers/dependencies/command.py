@@ -1,0 +1,389 @@
+"""`dependencies`, `dangling`, `unassigned`: what refers to what, to nothing, and what is for nobody."""
+
+import asyncio
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, NamedTuple, TextIO
+from uuid import UUID
+
+import typer
+from pydantic import BaseModel
+from rich.text import Text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.dependencies import answer as answers
+from answers.dependencies.graph import Graph, graph_of
+from answers.dependencies.graph_formats import dot, graphml, mermaid
+from answers.dependencies.graph_picture import svg
+from answers.dependencies.records import (
+    CannotSayRecord,
+    DanglingRecord,
+    DependencyRecord,
+    Direction,
+    ObjectRecord,
+    Presence,
+    ReachRecord,
+    UnassignedRecord,
+)
+from answers.dependencies.rules import DAMAGED
+from answers.dependencies.session import read_session
+from cli import output
+from cli.errors import ExitCode, UsageError, errors_for_people
+from cli.options import MOST, JsonOption, TenantArgument, TypeOption, complete_type_key, known_type_keys, tenant_id_of
+from cli.sessions import find_item
+from configuration import load_settings
+from graph.catalog import load_catalog
+from inventory.visible_text import visible
+
+MAX_DEPTH = 5
+
+UNREAD_SHOWN = 6
+"""So many collections a line for people names."""
+
+
+class GraphFormat(StrEnum):
+    """How an answer is written."""
+
+    TABLE = "table"
+    MERMAID = "mermaid"
+    DOT = "dot"
+    GRAPHML = "graphml"
+    SVG = "svg"
+
+
+_WRITERS = {
+    GraphFormat.MERMAID: mermaid,
+    GraphFormat.DOT: dot,
+    GraphFormat.GRAPHML: graphml,
+    GraphFormat.SVG: svg,
+}
+
+
+def dependencies(
+    tenant: TenantArgument,
+    type_key: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[TYPE]",
+            help="The collection, by its type key.",
+            autocompletion=complete_type_key,
+            show_default=False,
+        ),
+    ] = None,
+    item: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="The item's Graph id, or its name.", show_default=False)
+    ] = None,
+    depth: Annotated[int, typer.Option("--depth", min=1, max=MAX_DEPTH, help="Through how many references.")] = 1,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, max=MOST, help="References of each item, at most.")
+    ] = answers.MOST,
+    reaches: Annotated[
+        str | None,
+        typer.Option("--reaches", metavar="GROUP", help="What includes this group and does not exclude it."),
+    ] = None,
+    everyone: Annotated[
+        bool, typer.Option("--everyone", help="With --reaches: also what is for all users or all devices.")
+    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All references of the tenant.")] = False,
+    written_as: Annotated[GraphFormat, typer.Option("--format", help="How to write it.")] = GraphFormat.TABLE,
+    file: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="Where to; else to stdout.", show_default=False)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What an item needs and what needs it, or what reaches a group; as a table, a graph or a picture.
+
+    Each end says whether it is in the tenant and how sure that is.
+
+    Example: python starter.py dependencies contoso groups "Pilot devices" --format svg --output pilot.svg
+    """
+    with errors_for_people():
+        how = _How(written_as, file, as_json)
+        _check(how, item=(type_key, item), reaches=reaches, everyone=everyone, everything=everything)
+        tenant_id = tenant_id_of(load_settings(), tenant)
+        if reaches is not None:
+            asyncio.run(_show_reach(tenant_id, reaches, everyone=everyone, as_json=as_json))
+        elif type_key is not None and item is not None:
+            known_type_keys([type_key])
+            asyncio.run(_show_neighbourhood(tenant_id, (type_key, item), depth, limit, how))
+        else:
+            asyncio.run(_show_all(tenant_id, how))
+
+
+class _How(NamedTuple):
+    """How an answer is written, and where to."""
+
+    written_as: GraphFormat
+    file: Path | None
+    as_json: bool
+
+
+def _check(
+    how: _How, *, item: tuple[str | None, str | None], reaches: str | None, everyone: bool, everything: bool
+) -> None:
+    """Raises `UsageError` where the arguments ask for nothing, or for several things."""
+    asked = (item[0] is not None, reaches is not None, everything)
+    if sum(asked) != 1 or (item[0] is None) != (item[1] is None):
+        raise UsageError("say what to look at: TYPE and ID of an item, --reaches GROUP, or --all")
+    if everyone and reaches is None:
+        raise UsageError("--everyone belongs to --reaches GROUP")
+    if how.written_as is GraphFormat.TABLE and how.file is not None:
+        raise UsageError("--output takes a graph: give --format mermaid, dot, graphml or svg")
+    if how.written_as is not GraphFormat.TABLE and (how.as_json or reaches is not None):
+        raise UsageError("--format writes a graph of references: give it without --json and --reaches")
+
+
+async def _show_neighbourhood(tenant_id: UUID, item: tuple[str, str], depth: int, limit: int, how: _How) -> None:
+    type_key, sought = item
+    async with read_session(load_settings(), tenant_id) as (session, reading):
+        key = type_key, await _id_of(session, type_key, sought)
+        found = await answers.neighbourhood(session, reading, load_catalog(), key, depth=depth, most=limit)
+        start = await answers.item_record(session, reading, key)
+    if how.as_json:
+        _print_json([*found.dependencies, *found.cannot_say])
+    elif how.written_as is GraphFormat.TABLE:
+        for direction in Direction:
+            rows = [one for one in found.dependencies if one.direction is direction]
+            output.print_table(_COLUMNS, map(_row, rows), title=_heading(direction, start, rows))
+    else:
+        _write(graph_of(found.dependencies, start), how)
+    if found.is_cut:
+        output.stderr.print("there is more of some items: --limit N shows more of each", style="dim")
+    _say_what_is_open(found.cannot_say, "what else needs it may be in")
+    _end(found.cannot_say)
+
+
+async def _show_all(tenant_id: UUID, how: _How) -> None:
+    async with read_session(load_settings(), tenant_id) as (session, reading):
+        rows: list[DependencyRecord] = []
+        cannot_say: list[CannotSayRecord] = []
+        async for one in answers.everything(session, reading):
+            if how.as_json:
+                output.print_json(one)
+            elif isinstance(one, DependencyRecord):
+                rows.append(one)
+            if isinstance(one, CannotSayRecord):
+                cannot_say.append(one)
+    if not how.as_json and how.written_as is GraphFormat.TABLE:
+        output.print_table(_COLUMNS, map(_row, rows), title=f"{len(rows)} references")
+    elif not how.as_json:
+        _write(graph_of(rows), how)
+    _end(cannot_say)
+
+
+async def _show_reach(tenant_id: UUID, sought: str, *, everyone: bool, as_json: bool) -> None:
+    async with read_session(load_settings(), tenant_id) as (session, reading):
+        group_id = await _id_of(session, answers.GROUPS, sought)
+        found = [one async for one in answers.reaching(session, reading, load_catalog(), group_id, everyone=everyone)]
+    if as_json:
+        _print_json(found)
+    else:
+        rows = sorted((one for one in found if isinstance(one, ReachRecord)), key=lambda one: not one.reaches)
+        reached = sum(one.reaches for one in rows)
+        output.print_table(
+            ("reaches", "collection", "name", "id", "through", "filters", "state"),
+            map(_reach_row, rows),
+            title=f"{reached} items reach the group, {len(rows) - reached} exclude it",
+        )
+    output.stderr.print(
+        "groups within groups are not read: what the group gets from one around it is not in the answer", style="dim"
+    )
+    cannot_say = [record for record in found if isinstance(record, CannotSayRecord)]
+    _say_what_is_open(cannot_say, "what else reaches it may be in")
+    _end(cannot_say)
+
+
+def dangling(tenant: TenantArgument, type_keys: TypeOption = None, as_json: JsonOption = False) -> None:
+    """References to what is not in the tenant, with how sure that is. Where a collection was not read, it says so.
+
+    Example: python starter.py dangling contoso --type conditionalAccessPolicies
+    """
+    with errors_for_people():
+        settings = load_settings()
+        tenant_id = tenant_id_of(settings, tenant)
+        wanted = known_type_keys(type_keys)
+
+        async def ask() -> list[DanglingRecord | CannotSayRecord]:
+            async with read_session(settings, tenant_id) as (session, reading):
+                return [one async for one in answers.dangling(session, reading, wanted)]
+
+        found = asyncio.run(ask())
+        cannot_say = [record for record in found if isinstance(record, CannotSayRecord)]
+        if as_json:
+            _print_json(found)
+        else:
+            rows = [one for one in found if isinstance(one, DanglingRecord)]
+            output.print_table(
+                ("collection", "name", "id", "role", "path", "target", "target id", "state", "confidence", "evidence"),
+                map(_dangling_row, rows),
+                title=f"{len(rows)} dangling references",
+            )
+            _say_what_is_open(cannot_say, "it cannot be said of targets in")
+        _end(cannot_say)
+
+
+def unassigned(tenant: TenantArgument, type_keys: TypeOption = None, as_json: JsonOption = False) -> None:
+    """Items that are assigned to nobody, also those that only exclude. Where that is not known, it says so.
+
+    Example: python starter.py unassigned contoso --type configurationPolicies
+    """
+    with errors_for_people():
+        settings = load_settings()
+        tenant_id = tenant_id_of(settings, tenant)
+        wanted = known_type_keys(type_keys)
+
+        async def ask() -> list[UnassignedRecord | CannotSayRecord]:
+            async with read_session(settings, tenant_id) as (session, reading):
+                return [one async for one in answers.unassigned(session, reading, load_catalog(), wanted)]
+
+        found = asyncio.run(ask())
+        cannot_say = [record for record in found if isinstance(record, CannotSayRecord)]
+        if as_json:
+            _print_json(found)
+        else:
+            rows = [one for one in found if isinstance(one, UnassignedRecord)]
+            output.print_table(
+                ("collection", "name", "id", "version#", "confidence", "evidence", "as of"),
+                map(_unassigned_row, rows),
+                title=f"{len(rows)} items are assigned to nobody",
+            )
+            _say_what_is_open(cannot_say, "more may be in")
+        _end(cannot_say)
+
+
+def _end(cannot_say: Sequence[CannotSayRecord]) -> None:
+    """Raises `typer.Exit` where stored documents are damaged: the answer lacks what they held."""
+    if any(one.reason == DAMAGED for one in cannot_say):
+        raise typer.Exit(ExitCode.PARTIAL)
+
+
+async def _id_of(session: AsyncSession, type_key: str, sought: str) -> str:
+    """The id of an item by id or name; an id that was never seen may be referred to all the same."""
+    try:
+        UUID(sought)
+    except ValueError:
+        return await find_item(session, type_key, sought)
+    return sought
+
+
+def _print_json(records: Iterable[BaseModel]) -> None:
+    for record in records:
+        output.print_json(record)
+
+
+def _write(graph: Graph, how: _How) -> None:
+    with _opened(how.file) as out:
+        for line in _WRITERS[how.written_as](graph):
+            out.write(line + "\n")
+    if how.file is not None:
+        output.stderr.print(f"{len(graph.nodes)} objects, {len(graph.links)} references: {how.file}", style="dim")
+
+
+@contextmanager
+def _opened(file: Path | None) -> Iterator[TextIO]:
+    if file is None:
+        yield sys.stdout
+        return
+    try:
+        out = file.open("w", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {file}: {error.strerror}") from None
+    with out:
+        yield out
+
+
+_COLUMNS = ("item", "name", "id", "role", "path", "target", "target name", "target id", "state", "confidence")
+
+
+def _row(one: DependencyRecord) -> tuple[object, ...]:
+    other = one.target if one.direction is Direction.NEEDS else one.item
+    return (
+        _type_of(one.item),
+        _name(one.item),
+        one.item.external_id,
+        one.role,
+        one.path,
+        _type_of(one.target),
+        _name(one.target),
+        visible(one.target.external_id),
+        _state(other),
+        output.styled(other.confidence),
+    )
+
+
+def _reach_row(one: ReachRecord) -> tuple[object, ...]:
+    filters = (f"{each.role} {visible(each.display_name or each.external_id)}" for each in one.filters)
+    return (
+        Text("yes", style="green") if one.reaches else Text("no, excluded", style="yellow"),
+        _type_of(one.item),
+        _name(one.item),
+        one.item.external_id,
+        ", ".join(one.through),
+        ", ".join(filters),
+        _state(one.item),
+    )
+
+
+def _dangling_row(one: DanglingRecord) -> tuple[object, ...]:
+    return (
+        _type_of(one.item),
+        _name(one.item),
+        one.item.external_id,
+        one.role,
+        one.path,
+        _type_of(one.target),
+        visible(one.target.external_id),
+        _state(one.target),
+        output.styled(one.target.confidence),
+        one.target.evidence,
+    )
+
+
+def _unassigned_row(one: UnassignedRecord) -> tuple[object, ...]:
+    return (
+        one.type_key,
+        visible(one.display_name or ""),
+        one.external_id,
+        one.version,
+        output.styled(one.confidence),
+        one.evidence if not one.exclusions else f"{one.evidence} ({one.exclusions})",
+        output.when(one.observed_at),
+    )
+
+
+def _heading(direction: Direction, start: ObjectRecord, rows: Sequence[DependencyRecord]) -> str:
+    name = _name(start) or start.external_id
+    if direction is Direction.NEEDS:
+        return f"{name} needs {len(rows)}" if rows else f"{name} needs nothing"
+    return f"{name} is needed by {len(rows)}" if rows else f"{name} is needed by nothing that was read"
+
+
+def _name(one: ObjectRecord) -> str:
+    return visible(one.display_name or "")
+
+
+def _type_of(one: ObjectRecord) -> str:
+    return " or ".join(one.type_keys)
+
+
+_STYLES = {Presence.ABSENT: "red", Presence.NEVER_SEEN: "red", Presence.NOT_READ: "yellow", Presence.PRESENT: "green"}
+
+
+def _state(one: ObjectRecord) -> Text:
+    return Text(str(one.presence).replace("_", " "), style=_STYLES.get(one.presence, ""))
+
+
+def _say_what_is_open(records: Sequence[CannotSayRecord], words: str) -> None:
+    """On stderr, by reason: the collections that the answer leaves open."""
+    by_reason: dict[str, list[str]] = {}
+    for one in records:
+        counted = f" ({one.references})" if one.references is not None else ""
+        by_reason.setdefault(one.reason, []).append(f"{one.type_key}{counted}")
+    for reason, named in sorted(by_reason.items()):
+        shown = ", ".join(named[:UNREAD_SHOWN]) + (
+            f" and {len(named) - UNREAD_SHOWN} more" if named[UNREAD_SHOWN:] else ""
+        )
+        output.stderr.print(f"{words} {shown}: {reason.replace('_', ' ')}", style="yellow", markup=False)

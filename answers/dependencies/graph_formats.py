@@ -1,0 +1,92 @@
+"""A graph in the languages of other tools: Mermaid, DOT, GraphML. Names are anybody's, so all are escaped."""
+
+from collections.abc import Iterator
+
+from answers.dependencies.graph import Graph, Node
+from answers.dependencies.records import Presence
+from inventory.references import ReferenceRole
+
+MAX_LABEL = 80
+"""Characters of a name that a label shows."""
+
+_PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 -_.,:/")
+"""What Mermaid never reads as syntax."""
+
+_ARROWS = {ReferenceRole.INCLUDE: "-->", ReferenceRole.EXCLUDE: "-.->", ReferenceRole.USE: "-->"}
+
+_GONE = frozenset({Presence.ABSENT, Presence.NEVER_SEEN})
+
+
+def mermaid(graph: Graph) -> Iterator[str]:
+    """The lines of a Mermaid flowchart."""
+    yield "flowchart LR"
+    ids = _ids(graph)
+    for key, node in graph.nodes.items():
+        lines = "<br/>".join(map(_mermaid_text, _label(node)))
+        yield f'    {ids[key]}["{lines}"]{_class_of(node)}'
+    for link in graph.links:
+        yield f"    {ids[link.source]} {_ARROWS[link.role]}|{link.role}| {ids[link.target]}"
+    yield "    classDef gone stroke:#b42318,stroke-dasharray:4"
+    yield "    classDef unknown stroke:#98a2b3,stroke-dasharray:2"
+
+
+def dot(graph: Graph) -> Iterator[str]:
+    """The lines of a digraph for Graphviz."""
+    yield "digraph dependencies {"
+    yield "    rankdir=LR;"
+    yield '    node [shape=box, fontname="sans-serif"];'
+    ids = _ids(graph)
+    for key, node in graph.nodes.items():
+        label = "\\n".join(map(_dot_text, _label(node)))
+        style = ", style=dashed" if node.presence in _GONE or node.presence is Presence.NOT_READ else ""
+        color = ', color="#b42318"' if node.presence in _GONE else ""
+        yield f'    {ids[key]} [label="{label}", tooltip="{_dot_text(key)}"{style}{color}];'
+    for link in graph.links:
+        style = ", style=dashed" if link.role is ReferenceRole.EXCLUDE else ""
+        tooltip = _dot_text(link.path)
+        yield f'    {ids[link.source]} -> {ids[link.target]} [label="{link.role}", tooltip="{tooltip}"{style}];'
+    yield "}"
+
+
+def graphml(graph: Graph) -> Iterator[str]:
+    """The lines of a GraphML document."""
+    import networkx  # it takes as long to import as all else that a command starts with
+
+    built: networkx.MultiDiGraph[str] = networkx.MultiDiGraph()
+    for key, node in graph.nodes.items():
+        built.add_node(
+            key,
+            type_key=node.type_key,
+            external_id=node.external_id,
+            name=node.name,
+            presence=str(node.presence),
+            certainty=node.certainty,
+        )
+    for link in graph.links:
+        built.add_edge(link.source, link.target, role=str(link.role), path=link.path)
+    yield '<?xml version="1.0" encoding="UTF-8"?>'
+    yield from networkx.generate_graphml(built, named_key_ids=True)
+
+
+def _ids(graph: Graph) -> dict[str, str]:
+    return {key: f"n{number}" for number, key in enumerate(graph.nodes)}
+
+
+def _label(node: Node) -> list[str]:
+    name = node.name if len(node.name) <= MAX_LABEL else f"{node.name[: MAX_LABEL - 1]}…"
+    return [one for one in (name, node.type_key, node.certainty) if one]
+
+
+def _mermaid_text(words: str) -> str:
+    """Each character that could be syntax as Mermaid's entity of its number."""
+    return "".join(one if one in _PLAIN or (ord(one) > 127 and one.isalnum()) else f"#{ord(one)};" for one in words)
+
+
+def _class_of(node: Node) -> str:
+    if node.presence in _GONE:
+        return ":::gone"
+    return ":::unknown" if node.presence is Presence.NOT_READ else ""
+
+
+def _dot_text(words: str) -> str:
+    return words.replace("\\", "\\\\").replace('"', '\\"')

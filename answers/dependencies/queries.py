@@ -1,0 +1,330 @@
+"""What references tell: of and to items, to nothing that is there, to nobody, to a group."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.dependencies.records import Seen
+from inventory.reference_extraction import ASSIGNMENTS_UNKNOWN, NOBODY
+from inventory.references import ALL_DEVICES, ALL_USERS, ReferenceRole
+from storage.streams import streamed
+
+ROWS_AT_A_TIME = 500
+
+ItemKey = tuple[str, str]
+"""Type key and id."""
+
+
+class Edge(NamedTuple):
+    """One reference, with the item that refers, and the target where it has been seen."""
+
+    tenant_id: UUID
+    external_id: str
+    item: Seen
+    version: int
+    referred_at: datetime
+    path: str
+    role: ReferenceRole
+    target_type_keys: tuple[str, ...]
+    target_id: str
+    target: Seen | None
+
+    @property
+    def item_key(self) -> ItemKey:
+        """Of the item that refers."""
+        return self.item.type_key, self.external_id
+
+    @property
+    def target_key(self) -> ItemKey | None:
+        """Of the target, where it has been seen."""
+        return None if self.target is None else (self.target.type_key, self.target_id)
+
+
+class Unassigned(NamedTuple):
+    """An item that is assigned to nobody. `is_known` is false where its document does not tell.
+
+    `lags`: the latest run saw it and could not read its whole document, so the version may be old.
+    """
+
+    tenant_id: UUID
+    external_id: str
+    item: Seen
+    version: int
+    observed_at: datetime
+    lags: bool
+    exclusions: int
+    is_known: bool
+
+
+class Reaching(NamedTuple):
+    """An item that names a group or everyone; `filters` are id, name and role of those that it uses."""
+
+    tenant_id: UUID
+    external_id: str
+    item: Seen
+    version: int
+    includes: bool
+    excludes: bool
+    audiences: list[str]
+    filters: list[tuple[str, str | None, ReferenceRole]]
+
+
+# What refers: the item whose reference `r` is.
+_ITEM = """
+CROSS JOIN LATERAL (
+    SELECT * FROM inventory_item AS one
+    WHERE (one.type_key, one.external_id) = (r.type_key, r.external_id) LIMIT 1
+) AS item
+LEFT JOIN LATERAL (
+    SELECT * FROM item_absence AS one
+    WHERE (one.type_key, one.external_id, one.absent_from) = (item.type_key, item.external_id, item.absent_from)
+    LIMIT 1
+) AS item_gone ON item.absent_from IS NOT NULL
+"""
+
+# What it refers to: of several that have the id, one that is there.
+_TARGET = """
+LEFT JOIN LATERAL (
+    SELECT one.* FROM unnest(r.target_type_keys) AS named (type_key) CROSS JOIN LATERAL (
+        SELECT * FROM inventory_item AS one
+        WHERE (one.type_key, one.external_id) = (named.type_key, r.target_id) LIMIT 1
+    ) AS one
+    ORDER BY one.absent_from DESC NULLS FIRST, one.type_key LIMIT 1
+) AS target ON true
+LEFT JOIN LATERAL (
+    SELECT * FROM item_absence AS one
+    WHERE (one.type_key, one.external_id, one.absent_from) = (target.type_key, target.external_id, target.absent_from)
+    LIMIT 1
+) AS target_gone ON target.absent_from IS NOT NULL
+"""
+
+_ITEM_COLUMNS = """
+    r.tenant_id, r.type_key, r.external_id, r.version_number, item.display_name, item.last_seen_at,
+    item_gone.evidence AS absence_evidence, item_gone.confidence AS absence_confidence
+"""
+
+_EDGE_COLUMNS = f"""
+    {_ITEM_COLUMNS}, item.content_changed_at, r.path, r.role, r.target_type_keys, r.target_id,
+    target.type_key AS target_type_key, target.display_name AS target_name, target.last_seen_at AS target_last_seen_at,
+    target_gone.evidence AS target_absence_evidence, target_gone.confidence AS target_absence_confidence
+"""
+
+_NAMED = "unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS named (type_key, external_id)"
+
+_SEEN = text(f"""
+SELECT r.type_key, item.display_name, item.last_seen_at,
+    item_gone.evidence AS absence_evidence, item_gone.confidence AS absence_confidence
+FROM (VALUES (CAST(:type_key AS text), CAST(:external_id AS text))) AS r (type_key, external_id) {_ITEM}
+""")
+
+_OF_ITEMS = text(f"""
+SELECT {_EDGE_COLUMNS}
+FROM {_NAMED} CROSS JOIN LATERAL (
+    SELECT * FROM item_reference AS one
+    WHERE (one.type_key, one.external_id) = (named.type_key, named.external_id)
+    ORDER BY position LIMIT :most
+) AS r {_ITEM} {_TARGET}
+WHERE r.target_id <> ALL (:no_audience) OR r.target_type_keys <> '{{}}'
+ORDER BY r.type_key, r.external_id, r.position
+""")
+
+_TO_ITEMS = text(f"""
+SELECT {_EDGE_COLUMNS}
+FROM {_NAMED} CROSS JOIN LATERAL (
+    SELECT * FROM item_reference AS one
+    WHERE one.target_id = named.external_id AND named.type_key = ANY (one.target_type_keys)
+    ORDER BY one.type_key, one.external_id, one.position LIMIT :most
+) AS r {_ITEM} {_TARGET}
+ORDER BY r.type_key, r.external_id, r.position
+""")
+
+_ALL = text(f"""
+SELECT {_EDGE_COLUMNS}
+FROM item_reference AS r {_ITEM} {_TARGET}
+WHERE r.target_id <> ALL (:no_audience) OR r.target_type_keys <> '{{}}'
+ORDER BY r.type_key, r.external_id, r.position
+""")
+
+# From each target on to the next one by the index, however many refer to it: there are far fewer targets than
+# references, and most of them are there.
+_DANGLING = text(f"""
+WITH RECURSIVE targets AS (
+    (
+        SELECT target_id, target_type_keys FROM item_reference
+        ORDER BY target_id, target_type_keys LIMIT 1
+    )
+    UNION ALL
+    SELECT next.target_id, next.target_type_keys
+    FROM targets CROSS JOIN LATERAL (
+        SELECT target_id, target_type_keys FROM item_reference AS one
+        WHERE (one.target_id, one.target_type_keys) > (targets.target_id, targets.target_type_keys)
+        ORDER BY target_id, target_type_keys LIMIT 1
+    ) AS next
+)
+SELECT {_EDGE_COLUMNS}
+FROM targets
+LEFT JOIN LATERAL (
+    SELECT true AS is_there FROM unnest(targets.target_type_keys) AS named (type_key) CROSS JOIN LATERAL (
+        SELECT 1 FROM inventory_item AS one
+        WHERE (one.type_key, one.external_id) = (named.type_key, targets.target_id) AND one.absent_from IS NULL LIMIT 1
+    ) AS one LIMIT 1
+) AS there ON true
+CROSS JOIN LATERAL (
+    SELECT * FROM item_reference AS one
+    WHERE (one.target_id, one.target_type_keys) = (targets.target_id, targets.target_type_keys)
+        AND there.is_there IS NULL AND one.target_type_keys <> '{{}}'
+        AND (CAST(:type_keys AS text[]) IS NULL OR one.type_key = ANY (CAST(:type_keys AS text[])))
+    OFFSET 0
+) AS r {_ITEM} {_TARGET}
+WHERE item.absent_from IS NULL
+""")
+
+_UNASSIGNED = text(f"""
+SELECT {_ITEM_COLUMNS}, coalesce(item.content_observed_at, item.last_seen_at) AS observed_at,
+    item.content_observed_at IS NOT NULL OR NOT item.details_complete AS lags, r.target_id = :nobody AS is_known,
+    (
+        SELECT count(*) FROM item_reference AS one
+        WHERE (one.type_key, one.external_id) = (r.type_key, r.external_id)
+            AND one.role = 'exclude' AND one.path = 'assignments.target.groupId'
+    ) AS exclusions
+FROM item_reference AS r {_ITEM}
+WHERE r.target_id IN (:nobody, :unknown) AND r.target_type_keys = '{{}}' AND item.absent_from IS NULL
+    AND (CAST(:type_keys AS text[]) IS NULL OR r.type_key = ANY (CAST(:type_keys AS text[])))
+""")
+
+_REACHING = text(f"""
+SELECT {_ITEM_COLUMNS}, r.includes, r.excludes, r.audiences, coalesce(filters.filters, '[]') AS filters
+FROM (
+    SELECT tenant_id, type_key, external_id, max(version_number) AS version_number,
+        bool_or(role = 'include' AND target_id = :group_id) AS includes,
+        bool_or(role = 'exclude' AND target_id = :group_id) AS excludes,
+        array_agg(DISTINCT target_id) FILTER (WHERE target_type_keys = '{{}}') AS audiences
+    FROM item_reference
+    WHERE target_id = ANY (:named) AND role <> 'use'
+        AND (target_type_keys = '{{}}') = (target_id <> :group_id)
+        AND (target_id <> :group_id OR 'groups' = ANY (target_type_keys))
+    GROUP BY tenant_id, type_key, external_id
+) AS r {_ITEM}
+LEFT JOIN LATERAL (
+    SELECT jsonb_agg(jsonb_build_array(one.target_id, filter.display_name, one.role) ORDER BY position) AS filters
+    FROM item_reference AS one LEFT JOIN LATERAL (
+        SELECT display_name FROM inventory_item AS filter
+        WHERE (filter.type_key, filter.external_id) = ('assignmentFilters', one.target_id) LIMIT 1
+    ) AS filter ON true
+    WHERE (one.type_key, one.external_id) = (r.type_key, r.external_id)
+        AND 'assignmentFilters' = ANY (one.target_type_keys)
+) AS filters ON true
+WHERE item.absent_from IS NULL
+ORDER BY r.type_key, r.external_id
+""")
+
+_NO_AUDIENCE = [NOBODY, ASSIGNMENTS_UNKNOWN]
+
+
+async def seen(session: AsyncSession, item: ItemKey) -> Seen | None:
+    """An item as the inventory has it; None where it was never seen."""
+    row = (await session.execute(_SEEN, {"type_key": item[0], "external_id": item[1]})).one_or_none()
+    return None if row is None else _seen(row)
+
+
+async def of_items(session: AsyncSession, items: Sequence[ItemKey], most: int) -> list[Edge]:
+    """What the items refer to, up to `most` references of each, by type key, id and place."""
+    parameters = {**_named(items), "most": most, "no_audience": _NO_AUDIENCE}
+    return [_edge(row) for row in await session.execute(_OF_ITEMS, parameters)]
+
+
+async def to_items(session: AsyncSession, items: Sequence[ItemKey], most: int) -> list[Edge]:
+    """What refers to the items, up to `most` references to each, by type key, id and place."""
+    return [_edge(row) for row in await session.execute(_TO_ITEMS, {**_named(items), "most": most})]
+
+
+async def all_references(session: AsyncSession) -> AsyncIterator[Edge]:
+    """All references of the tenant, by type key, id and place, streamed."""
+    async for row in streamed(session, _ALL, {"no_audience": _NO_AUDIENCE}, ROWS_AT_A_TIME):
+        yield _edge(row)
+
+
+async def not_there(session: AsyncSession, type_keys: Sequence[str] | None) -> AsyncIterator[Edge]:
+    """The references of items that are there to what is not, or is not known to be, by target, streamed.
+
+    `type_keys`: of these collections' items alone.
+    """
+    parameters = {"type_keys": None if type_keys is None else list(type_keys)}
+    async for row in streamed(session, _DANGLING, parameters, ROWS_AT_A_TIME):
+        yield _edge(row)
+
+
+async def unassigned(session: AsyncSession, type_keys: Sequence[str] | None) -> AsyncIterator[Unassigned]:
+    """The items that are there and assigned to nobody, or of which that is not known, streamed."""
+    parameters = {
+        "nobody": NOBODY,
+        "unknown": ASSIGNMENTS_UNKNOWN,
+        "type_keys": None if type_keys is None else list(type_keys),
+    }
+    async for row in streamed(session, _UNASSIGNED, parameters, ROWS_AT_A_TIME):
+        yield Unassigned(
+            row.tenant_id,
+            row.external_id,
+            _seen(row),
+            row.version_number,
+            row.observed_at,
+            row.lags,
+            row.exclusions,
+            row.is_known,
+        )
+
+
+async def reaching(session: AsyncSession, group_id: str, *, everyone: bool) -> AsyncIterator[Reaching]:
+    """The items that are there and include or exclude a group, by type key and id, streamed.
+
+    With `everyone` also those that include all users or all devices.
+    """
+    named = [group_id, *((ALL_DEVICES, ALL_USERS) if everyone else ())]
+    parameters = {"group_id": group_id, "named": named}
+    async for row in streamed(session, _REACHING, parameters, ROWS_AT_A_TIME):
+        yield Reaching(
+            row.tenant_id,
+            row.external_id,
+            _seen(row),
+            row.version_number,
+            row.includes,
+            row.excludes,
+            row.audiences or [],
+            [(filter_id, name, ReferenceRole(role)) for filter_id, name, role in row.filters],
+        )
+
+
+def _named(items: Sequence[ItemKey]) -> dict[str, object]:
+    return {"type_keys": [key for key, _ in items], "external_ids": [one for _, one in items]}
+
+
+def _seen(row: Row[Any]) -> Seen:
+    return Seen(row.type_key, row.display_name, row.last_seen_at, row.absence_evidence, row.absence_confidence)
+
+
+def _edge(row: Row[Any]) -> Edge:
+    target = None
+    if row.target_type_key is not None:
+        target = Seen(
+            row.target_type_key,
+            row.target_name,
+            row.target_last_seen_at,
+            row.target_absence_evidence,
+            row.target_absence_confidence,
+        )
+    return Edge(
+        row.tenant_id,
+        row.external_id,
+        _seen(row),
+        row.version_number,
+        row.content_changed_at,
+        row.path,
+        ReferenceRole(row.role),
+        tuple(row.target_type_keys),
+        row.target_id,
+        target,
+    )

@@ -1,0 +1,183 @@
+"""What items need and what needs them: the records of answers, and how sure it is that an object is there.
+
+An object that was not found is only called gone or never seen where the collections that it may be in were listed to
+their end; elsewhere the answer is that it cannot be said, and why.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal, NamedTuple
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from inventory.missing import Confidence
+from inventory.references import ReferenceRole
+
+
+class Presence(StrEnum):
+    """Whether an object is in the tenant, as far as it was read."""
+
+    PRESENT = "present"
+    ABSENT = "absent"
+    """It was seen, and a later complete listing did not show it."""
+    NEVER_SEEN = "never_seen"
+    """All collections that it may be in were listed to their end, and none has ever shown it."""
+    NOT_READ = "not_read"
+    """It was never seen, and not all collections that it may be in were listed to their end."""
+    AUDIENCE = "audience"
+    """All users or all devices: no object of the inventory."""
+
+
+class ObjectState(NamedTuple):
+    """Presence, how sure it is, and what it rests on. The confidence is None where nothing can be said.
+
+    Evidence: `listed` · `confirmed` (a GET by id answered 404) · `not_listed` (a complete listing did not show it) ·
+    `never_listed` · `listing_is_older` (no complete listing began after the reference was first observed) ·
+    `<type key>:<outcome>:<error code>` for each collection that the latest run did not list to its end ·
+    `<type key>:never_read` · `<type key>:not_in_the_catalog`.
+    """
+
+    presence: Presence
+    confidence: Confidence | None
+    evidence: str
+
+
+class Seen(NamedTuple):
+    """An item as the inventory has it. The absence is that of now, all None while it is listed."""
+
+    type_key: str
+    display_name: str | None
+    last_seen_at: datetime
+    absence_evidence: str | None
+    absence_confidence: str | None
+
+
+class ObjectRecord(BaseModel):
+    """One end of a reference: an item, an audience, or an object that is not in the inventory.
+
+    `type_keys` are the collections that it may be in: one where it is known which, none for an audience. `last_seen_at`
+    is null where it was never seen. `evidence` says what the presence rests on (docs/dependencies.md).
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    type_keys: list[str]
+    external_id: str
+    display_name: str | None
+    presence: Presence
+    confidence: Confidence | None
+    evidence: str
+    last_seen_at: datetime | None
+
+
+class Direction(StrEnum):
+    """Which way a reference was come by, from the item that was asked about."""
+
+    NEEDS = "needs"
+    NEEDED_BY = "needed_by"
+
+
+class DependencyRecord(BaseModel):
+    """One reference: `item` refers to `target`, as `version` of it says, first observed at `referred_at`.
+
+    `distance` counts references from the item that was asked about: 1 is its own. `path` is where the reference stands
+    in the document, as the catalog's rule says.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    answer: Literal["dependency"] = "dependency"
+    tenant_id: UUID
+    direction: Direction
+    distance: int
+    item: ObjectRecord
+    version: int
+    referred_at: datetime
+    path: str
+    role: ReferenceRole
+    target: ObjectRecord
+
+
+class DanglingRecord(BaseModel):
+    """A reference whose target is not in the tenant: `item` refers to `target`, as `version` of it says."""
+
+    model_config = ConfigDict(frozen=True)
+
+    answer: Literal["dangling"] = "dangling"
+    tenant_id: UUID
+    item: ObjectRecord
+    version: int
+    referred_at: datetime
+    path: str
+    role: ReferenceRole
+    target: ObjectRecord
+
+
+class UnassignedRecord(BaseModel):
+    """An item that is assigned to nobody, as `version` says, which was last observed at `observed_at`.
+
+    `exclusions` counts the groups that it excludes, though it includes none. The confidence is high where the latest
+    run listed the collection to its end, was a clean success, and the version is what the item said then.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    answer: Literal["unassigned"] = "unassigned"
+    tenant_id: UUID
+    type_key: str
+    external_id: str
+    display_name: str | None
+    version: int
+    observed_at: datetime
+    exclusions: int
+    confidence: Confidence
+    evidence: str
+
+
+class FilterRecord(BaseModel):
+    """An assignment filter that an item uses: the devices that it includes, or excludes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    external_id: str
+    display_name: str | None
+    role: ReferenceRole
+
+
+class ReachRecord(BaseModel):
+    """An item that names a group, or everyone, in an assignment or a condition.
+
+    `reaches`: it includes the group and does not exclude it; an exclusion wins. `through` says by what: `group`,
+    `all devices`, `all users`. `filters` are all filters that the item uses: they may narrow what it reaches. Groups
+    within groups are not read, so what a group gets from a group around it is not in the answer.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    answer: Literal["reach"] = "reach"
+    tenant_id: UUID
+    group_id: str
+    item: ObjectRecord
+    version: int
+    reaches: bool
+    through: list[str]
+    excluded: bool
+    filters: list[FilterRecord]
+
+
+class CannotSayRecord(BaseModel):
+    """What an answer leaves open, by collection: it was not listed to its end, and `reason` says why.
+
+    `references` counts the references whose targets may be in it, and the items whose assignments are not known; null
+    where what is missing are the collection's own items, however many. With the reason `damaged` it counts the items
+    whose references could not be read, since their stored documents are not what their hashes say.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    answer: Literal["cannot_say"] = "cannot_say"
+    tenant_id: UUID
+    type_key: str
+    reason: str
+    references: int | None

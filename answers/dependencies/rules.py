@@ -1,0 +1,61 @@
+"""Whether an object that something refers to is there, and how sure that is."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from answers.dependencies.records import ObjectState, Presence, Seen
+from inventory.coverage import Coverage
+from inventory.missing import Confidence
+from inventory.outcomes import Outcome
+
+NEVER_READ = "never_read"
+NOT_IN_THE_CATALOG = "not_in_the_catalog"
+ASSIGNMENTS_NOT_SHOWN = "assignments_not_shown"
+DAMAGED = "damaged"
+
+
+def not_listed_reason(type_key: str, coverage: Mapping[str, Coverage], known: frozenset[str]) -> str | None:
+    """Why a collection has never been listed to its end; None where it has.
+
+    One that the tenant cannot have (skipped) holds nothing, so it counts as listed.
+    """
+    covered = coverage.get(type_key)
+    if covered is None:
+        return NEVER_READ if type_key in known else NOT_IN_THE_CATALOG
+    if covered.listed_at is not None or covered.outcome is Outcome.SKIPPED:
+        return None
+    return covered.reason
+
+
+def item_presence(seen: Seen, coverage: Coverage | None) -> ObjectState:
+    """Of an item that was seen. What the latest run could not list to its end is less sure."""
+    is_sure = coverage is not None and coverage.is_current and bool(coverage.listed_cleanly)
+    if seen.absence_evidence is not None:
+        is_sure = seen.absence_confidence == Confidence.HIGH and coverage is not None and coverage.is_current
+        return ObjectState(Presence.ABSENT, _confidence(is_sure), seen.absence_evidence)
+    if coverage is None or not coverage.is_current:
+        reason = NEVER_READ if coverage is None else coverage.reason
+        return ObjectState(Presence.PRESENT, Confidence.LOW, f"{seen.type_key}:{reason}")
+    return ObjectState(Presence.PRESENT, _confidence(is_sure), "listed")
+
+
+def unseen_presence(
+    type_keys: Sequence[str], referred_at: datetime, coverage: Mapping[str, Coverage], known: frozenset[str]
+) -> ObjectState:
+    """Of what something refers to, since `referred_at`, and no listing of the `type_keys` has ever shown.
+
+    `known` are the collections of the catalog.
+    """
+    reasons = {key: not_listed_reason(key, coverage, known) for key in type_keys}
+    unread = [f"{key}:{reason}" for key, reason in reasons.items() if reason is not None]
+    if unread:
+        return ObjectState(Presence.NOT_READ, None, ", ".join(unread))
+    covered = [coverage[key] for key in type_keys]
+    if any((one.listed_from or one.run_started_at) < referred_at for one in covered):
+        return ObjectState(Presence.NEVER_SEEN, Confidence.LOW, "listing_is_older")
+    is_sure = all(one.is_current and one.listed_cleanly for one in covered)
+    return ObjectState(Presence.NEVER_SEEN, _confidence(is_sure), "never_listed")
+
+
+def _confidence(is_sure: bool) -> Confidence:
+    return Confidence.HIGH if is_sure else Confidence.LOW

@@ -1,0 +1,124 @@
+"""Drift from another tenant's inventory, as it is: what a comparison finds, as findings."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.compare.answer import Comparison, side
+from answers.compare.records import ItemComparison, Status, TenantRecord
+from answers.drift import queries as stored
+from answers.drift.answer import compared_collections, finding_of, recorded
+from answers.drift.baseline_queries import cover_by_tenant, lock_baseline, note_gaps
+from answers.drift.queries import Finding
+from answers.drift.records import BaselineRecord
+from answers.drift.rules import Deviation, deviation_of_field, fingerprint, item_added, item_missing
+from answers.drift.severity import is_within, severity_of
+from answers.field_labels import properties_of
+from inventory.records import DamagedRecord
+from inventory.tenant_neutral import Uncertainty
+from storage.coverage import coverage
+
+_NOT_TOLD = (Status.AMBIGUOUS, Status.UNDECIDED)
+
+_NOT_READ = {Uncertainty.DETAILS_INCOMPLETE, Uncertainty.NO_DOCUMENT, Uncertainty.DAMAGED_DOCUMENT}
+
+_NOT_SHOWN = {
+    Uncertainty.SECRET_NOT_SHOWN,
+    Uncertainty.HIDDEN_WITHOUT_KEY,
+    Uncertainty.HIDDEN_UNDER_TWO_KEYS,
+    Uncertainty.HIDDEN_ON_ONE_SIDE,
+}
+
+
+async def evaluate_against_tenant(
+    session: AsyncSession, golden: AsyncSession, tenant_id: UUID, baseline: BaselineRecord
+) -> list[DamagedRecord]:
+    """Compares a tenant with the one that is its baseline, and records what deviates and what no longer does.
+
+    `golden` is a session of the other tenant. Items are matched as a comparison matches them. What cannot be told
+    apart, or may be the same for all that is known, is not recorded, and findings about it stay as they were. The
+    answer names the versions of both tenants whose stored documents are damaged.
+    """
+    name, other = baseline.name, baseline.other_tenant_id
+    if other is None:
+        raise ValueError(f"baseline {name} is no tenant's inventory")
+    await lock_baseline(session, name)
+    await cover_by_tenant(session, name, list((await coverage(golden)).values()))
+    listed = {one.type_key: one.listed_at for one in await compared_collections(session, baseline)}
+    here = await side(TenantRecord(tenant_id=other, name=str(other)), golden)
+    there = await side(TenantRecord(tenant_id=tenant_id, name=str(tenant_id)), session)
+    comparison = Comparison(here, there, listed)
+    known = await _open_findings(session, name)
+    found: list[str] = []
+    not_told: list[tuple[str, str, str]] = []
+    async for item in comparison.items():
+        findings = {one.fingerprint: one for one in _findings(tenant_id, name, item, listed[item.type_key])}
+        found += await recorded(session, name, list(findings.values()))
+        found += [one.fingerprint for one in _about(item, known) if _may_hold(one, item)]
+        if item.status in _NOT_TOLD or not all(one.is_certain for one in item.fields):
+            why = Status.AMBIGUOUS if item.status is Status.AMBIGUOUS else Status.UNDECIDED
+            not_told += [(item.type_key, one.external_id, str(why)) for one in item.there]
+    await note_gaps(session, name, not_told)
+    await stored.resolve_others(session, name, list(listed), found)
+    return comparison.record().damaged
+
+
+async def _open_findings(session: AsyncSession, baseline: str) -> dict[tuple[str, str], list[Finding]]:
+    """The findings that are not resolved, by the type key and id of their items."""
+    known: dict[tuple[str, str], list[Finding]] = {}
+    for one in await stored.findings_of(session, baseline):
+        if one.resolved_at is None:
+            known.setdefault((one.finding.type_key, one.finding.external_id), []).append(one.finding)
+    return known
+
+
+def _about(item: ItemComparison, known: Mapping[tuple[str, str], list[Finding]]) -> Iterator[Finding]:
+    for external_id in {one.external_id for one in (*item.here, *item.there)}:
+        yield from known.get((item.type_key, external_id), ())
+
+
+def _may_hold(finding: Finding, item: ItemComparison) -> bool:
+    """Whether a finding that was not found again may hold for all that the comparison knows."""
+    if item.status is Status.AMBIGUOUS:
+        return True
+    if not finding.path or not item.uncertain:
+        return False
+    doubts = (*item.unresolved_here, *item.unresolved_there)
+    return (
+        bool(_NOT_READ.intersection(item.uncertain))
+        or (finding.hidden and bool(_NOT_SHOWN.intersection(item.uncertain)))
+        or any(is_within(doubt.path, properties_of(finding.path)) for doubt in doubts)
+        or any(is_within(finding.path, doubt.path) for doubt in doubts)
+    )
+
+
+def _findings(tenant_id: UUID, baseline: str, item: ItemComparison, seen_at: datetime) -> Iterator[Finding]:
+    for external_id, name, evidence, deviation in _deviations(item):
+        yield finding_of(
+            deviation,
+            fingerprint=fingerprint(tenant_id, baseline, item.type_key, external_id, deviation),
+            type_key=item.type_key,
+            external_id=external_id,
+            display_name=name,
+            item_kind=item.kind,
+            severity=severity_of(item.type_key, deviation.kind, deviation.path),
+            evidence=evidence,
+            first_seen_at=seen_at,
+            last_seen_at=seen_at,
+        )
+
+
+def _deviations(item: ItemComparison) -> Iterator[tuple[str, str | None, str, Deviation]]:
+    """The item's id and name, what a deviation rests on, and the deviation."""
+    if item.status is Status.ONLY_HERE:
+        for one in item.here:
+            yield one.external_id, one.display_name, "not_listed", item_missing()
+    elif item.status is Status.ONLY_THERE:
+        for one in item.there:
+            yield one.external_id, one.display_name, "observed", item_added(None, None)
+    elif item.status not in _NOT_TOLD:
+        for field in (one for one in item.fields if one.is_certain):
+            deviation = deviation_of_field(field.path, field.kind, field.before, field.after, hidden=field.hidden)
+            yield item.there[0].external_id, item.there[0].display_name, "observed", deviation

@@ -1,0 +1,180 @@
+"""`baseline`: what a tenant's drift is measured against."""
+
+import asyncio
+import getpass
+import re
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from answers.drift import baseline_queries as baselines
+from answers.drift import baselines as answers
+from answers.drift.records import BaselineRecord
+from answers.drift.rules import BaselineKind
+from cli import output
+from cli.errors import ExitCode, UsageError, errors_for_people
+from cli.ids import find_run
+from cli.options import JsonOption, TenantArgument, TenantNames, complete_tenant_name, tenant_id_of, time_of
+from cli.sessions import tenant_session, without_collisions
+from configuration import load_settings
+
+baseline = typer.Typer(no_args_is_help=True, help="What a tenant's drift is measured against.")
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The baseline's name.", show_default=False)]
+
+
+@baseline.command("set")
+def set_baseline(
+    tenant: TenantArgument,
+    name: NameArgument,
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="RUN", help="What this run covered, when it ended.")
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="TIME", help="As it was at a time (ISO 8601; UTC unless it says).")
+    ] = None,
+    other: Annotated[
+        str | None,
+        typer.Option(
+            "--tenant",
+            metavar="OTHER",
+            help="Another tenant's inventory, as it is whenever drift is asked for.",
+            autocompletion=complete_tenant_name,
+        ),
+    ] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="Kept with the baseline.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a run, a moment, the present or another tenant a baseline; it takes the place of one of the same name.
+
+    The versions of then are pinned, so retention keeps them. Exit code 3 where it does not know all of what was there:
+    collections that were not read to their end, items whose version of then is forgotten.
+
+    Example: python starter.py baseline set contoso golden --at 2025-03-01T00:00:00Z --reason "after the audit"
+    """
+    with errors_for_people():
+        if sum(one is not None for one in (run, at, other)) > 1:
+            raise UsageError("a baseline is one thing: give --run RUN, --at TIME or --tenant OTHER")
+        if NAME.fullmatch(name) is None:
+            raise UsageError(f"{name!r} is no name for a baseline: letters, digits, '.', '_' and '-', 100 at most")
+        moment = None if at is None else time_of(at)
+        if at is not None and moment is None:
+            raise UsageError(f"--at: {at!r} is no time such as 2025-03-01T00:00:00Z")
+        settings = load_settings()
+        tenant_id = tenant_id_of(settings, tenant)
+        other_id = None if other is None else tenant_id_of(settings, other)
+
+        async def ask() -> BaselineRecord:
+            async with tenant_session(settings, tenant_id, read_only=False) as session:
+                if other_id is not None:
+                    return await answers.set_tenant(session, name, tenant_id, other_id, getpass.getuser(), reason)
+                if run is not None:
+                    run_id = await find_run(session, run)
+                    return await answers.set_run(session, name, run_id, getpass.getuser(), reason)
+                return await answers.set_moment(session, name, moment, getpass.getuser(), reason)
+
+        record = asyncio.run(without_collisions(ask))
+        if as_json:
+            output.print_json(record)
+        elif record.kind is BaselineKind.TENANT:
+            output.stdout.print(f"baseline {name}: the inventory of {other}, as it is", markup=False)
+        else:
+            output.stdout.print(
+                f"baseline {name} of {output.when(record.at)}: {record.pinned} versions pinned,"
+                f" {len(record.covered)} collections covered",
+                markup=False,
+            )
+        _say_what_is_not_known(record)
+        if record.not_covered or record.forgotten:
+            raise typer.Exit(ExitCode.PARTIAL)
+
+
+@baseline.command("list")
+def list_baselines(tenant: TenantArgument, as_json: JsonOption = False) -> None:
+    """The baselines of a tenant: what each is of, who set it and why, and what it covers.
+
+    Example: python starter.py baseline list contoso
+    """
+    with errors_for_people():
+        settings = load_settings()
+        tenant_id = tenant_id_of(settings, tenant)
+
+        async def ask() -> list[BaselineRecord]:
+            async with tenant_session(settings, tenant_id) as session:
+                return await baselines.baselines(session)
+
+        records = asyncio.run(ask())
+        if as_json:
+            for record in records:
+                output.print_json(record)
+            return
+        names = TenantNames.load(settings)
+        output.print_table(
+            ("baseline", "of", "set by", "set at", "why", "covered#", "not covered#", "pinned#", "not known#"),
+            [_row(record, names) for record in records],
+        )
+
+
+@baseline.command("drop")
+def drop_baseline(tenant: TenantArgument, name: NameArgument, as_json: JsonOption = False) -> None:
+    """Take a baseline away, with its pins and findings. Decisions stay, for a baseline of the same name.
+
+    Example: python starter.py baseline drop contoso golden
+    """
+    with errors_for_people():
+        settings = load_settings()
+        tenant_id = tenant_id_of(settings, tenant)
+
+        async def ask() -> bool:
+            async with tenant_session(settings, tenant_id, read_only=False) as session:
+                return await baselines.drop_baseline(session, name)
+
+        if not asyncio.run(without_collisions(ask)):
+            raise UsageError(
+                f"this tenant has no baseline {name!r}; python starter.py baseline list TENANT shows what it has"
+            )
+        if as_json:
+            output.print_json({"tenant_id": str(tenant_id), "name": name, "dropped": True})
+        else:
+            output.stdout.print(f"baseline {name} dropped", markup=False)
+
+
+def _row(record: BaselineRecord, names: TenantNames) -> Sequence[object]:
+    return (
+        record.name,
+        _of(record, names),
+        record.set_by,
+        output.when(record.set_at),
+        record.reason,
+        len(record.covered),
+        len(record.not_covered),
+        record.pinned,
+        record.forgotten + record.unread + record.presumed,
+    )
+
+
+def _of(record: BaselineRecord, names: TenantNames) -> str:
+    if record.kind is BaselineKind.TENANT and record.other_tenant_id is not None:
+        return f"tenant {names.of(record.other_tenant_id)}"
+    moment: str = output.when(record.at)
+    return moment if record.run_id is None else f"{moment}, run {record.run_id}"
+
+
+def _say_what_is_not_known(record: BaselineRecord) -> None:
+    """On stderr: what the baseline does not tell, and why."""
+
+    def say(words: str) -> None:
+        output.stderr.print(words, style="yellow", markup=False)
+
+    for one in record.not_covered:
+        why = f"{one.outcome}:{one.error_code}" if one.error_code else str(one.outcome)
+        say(f"not covered: {one.type_key} ({why})")
+    if record.forgotten:
+        say(f"{record.forgotten} items were there, and their versions of then are forgotten: nothing is said of them")
+    if record.unread:
+        say(f"{record.unread} items had been seen, and no document of theirs read: nothing is said of them")
+    if record.presumed:
+        say(f"{record.presumed} items were seen before and after; should they be gone, that is no drift")

@@ -1,0 +1,216 @@
+"""Baselines: what a tenant is held against, with the versions of then pinned."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.drift.records import BaselineCollectionRecord, BaselineRecord
+from answers.drift.rules import BaselineKind
+from inventory.coverage import Coverage
+from inventory.outcomes import Outcome
+from storage.details import HOLD_DOCUMENTS
+from storage.documents import ITEMS_THEN
+
+
+class NewBaseline(NamedTuple):
+    """A baseline that is to be set."""
+
+    name: str
+    kind: BaselineKind
+    at: datetime
+    run_id: UUID | None
+    other_tenant_id: UUID | None
+    set_by: str
+    reason: str | None
+
+
+class Gap(NamedTuple):
+    """An item of which a baseline does not know all: `forgotten`, `unread` or `presumed`."""
+
+    type_key: str
+    external_id: str
+    display_name: str | None
+    why: str
+
+
+_SET = text("""
+INSERT INTO baseline (name, kind, at, run_id, other_tenant_id, set_by, reason)
+VALUES (:name, :kind, :at, :run_id, :other_tenant_id, :set_by, :reason)
+ON CONFLICT (tenant_id, name) DO UPDATE SET kind = excluded.kind, at = excluded.at, run_id = excluded.run_id,
+    other_tenant_id = excluded.other_tenant_id, set_by = excluded.set_by, set_at = excluded.set_at,
+    reason = excluded.reason
+""")
+
+_UNPIN = text("DELETE FROM item_version_pin WHERE pinned_by = :pinned_by")
+
+_FORGET_COLLECTIONS = text("DELETE FROM baseline_collection WHERE baseline = :name")
+
+_FORGET_GAPS = text("DELETE FROM baseline_gap WHERE baseline = :name")
+
+# Of a run what it selected itself; of a moment the latest run by then that selected each collection.
+_COVER = text("""
+INSERT INTO baseline_collection (baseline, type_key, outcome, error_code, run_id, read_at)
+SELECT DISTINCT ON (c.type_key) :name, c.type_key, c.outcome, c.error_code, r.run_id, r.finished_at
+FROM sync_run_collection AS c JOIN sync_run AS r USING (tenant_id, run_id)
+WHERE r.status IN ('success', 'partial', 'failed') AND r.started_at IS NOT NULL AND r.finished_at <= :at
+    AND (CAST(:run_id AS uuid) IS NULL OR r.run_id = CAST(:run_id AS uuid))
+ORDER BY c.type_key, r.started_at DESC
+""")
+
+_PIN = text(f"""
+WITH {ITEMS_THEN},
+pinned AS (
+    INSERT INTO item_version_pin (type_key, external_id, version_number, pinned_by, reason)
+    SELECT type_key, external_id, version_number, :pinned_by, :reason FROM there WHERE is_known
+)
+INSERT INTO baseline_gap (baseline, type_key, external_id, why)
+SELECT :name, type_key, external_id,
+    CASE WHEN is_forgotten THEN 'forgotten' WHEN NOT is_known THEN 'unread' ELSE 'presumed' END
+FROM there WHERE is_presumed OR NOT is_known
+""")
+
+_COVER_BY_TENANT = text("""
+INSERT INTO baseline_collection (baseline, type_key, outcome, error_code, run_id, read_at)
+SELECT :name, type_key, outcome, error_code, run_id, read_at
+FROM unnest(CAST(:type_keys AS text[]), CAST(:outcomes AS text[]), CAST(:error_codes AS text[]),
+    CAST(:run_ids AS uuid[]), CAST(:moments AS timestamptz[])) AS one (type_key, outcome, error_code, run_id, read_at)
+""")
+
+_NOTE_GAPS = text("""
+INSERT INTO baseline_gap (baseline, type_key, external_id, why)
+SELECT :name, type_key, external_id, why
+FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]), CAST(:reasons AS text[]))
+    AS one (type_key, external_id, why)
+""")
+
+_COVERED = text("SELECT type_key FROM baseline_collection WHERE baseline = :name AND outcome = 'complete'")
+
+_DROP = text("DELETE FROM baseline WHERE name = :name RETURNING name")
+
+_LOCK = text("SELECT name FROM baseline WHERE name = :name FOR UPDATE")
+
+_COLLECTIONS = text("""
+SELECT baseline, type_key, outcome, error_code, run_id, read_at FROM baseline_collection
+WHERE CAST(:name AS text) IS NULL OR baseline = :name
+ORDER BY type_key
+""")
+
+_BASELINES = text("""
+SELECT tenant_id, name, kind, at, run_id, other_tenant_id, set_by, set_at, reason,
+    (SELECT count(*) FROM item_version_pin WHERE pinned_by = 'baseline ' || b.name) AS pinned,
+    gaps.forgotten, gaps.unread, gaps.presumed
+FROM baseline AS b CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE why = 'forgotten') AS forgotten, count(*) FILTER (WHERE why = 'unread') AS unread,
+        count(*) FILTER (WHERE why = 'presumed') AS presumed
+    FROM baseline_gap WHERE baseline = b.name
+) AS gaps
+WHERE CAST(:name AS text) IS NULL OR name = :name
+ORDER BY name
+""")
+
+_GAPS = text("""
+SELECT type_key, external_id, display_name, why
+FROM baseline_gap JOIN inventory_item USING (tenant_id, type_key, external_id)
+WHERE baseline = :name ORDER BY type_key, external_id
+""")
+
+
+async def set_baseline(session: AsyncSession, new: NewBaseline) -> None:
+    """Sets a baseline, or another in the place of the one of this name, and pins the versions that it needs."""
+    names = {"name": new.name, "pinned_by": pinned_by(new.name)}
+    await session.execute(HOLD_DOCUMENTS)
+    await session.execute(_SET, {**new._asdict(), "kind": str(new.kind)})
+    await session.execute(_UNPIN, names)
+    await session.execute(_FORGET_COLLECTIONS, names)
+    await session.execute(_FORGET_GAPS, names)
+    if new.kind is BaselineKind.TENANT:
+        return
+    await session.execute(_COVER, {**names, "at": new.at, "run_id": new.run_id})
+    covered = list((await session.execute(_COVERED, names)).scalars())
+    await session.execute(_PIN, {**names, "at": new.at, "reason": new.reason, "type_keys": covered})
+
+
+async def cover_by_tenant(session: AsyncSession, name: str, coverage: Sequence[Coverage]) -> None:
+    """Notes how far the collections of the tenant that is the baseline have been read by now."""
+    await session.execute(_FORGET_COLLECTIONS, {"name": name})
+    values = {
+        "name": name,
+        "type_keys": [one.type_key for one in coverage],
+        "outcomes": [str(one.outcome) for one in coverage],
+        "error_codes": [one.error_code and str(one.error_code) for one in coverage],
+        "run_ids": [one.run_id for one in coverage],
+        "moments": [one.listed_at or one.run_started_at for one in coverage],
+    }
+    await session.execute(_COVER_BY_TENANT, values)
+
+
+async def note_gaps(session: AsyncSession, name: str, gaps: Sequence[tuple[str, str, str]]) -> None:
+    """Notes the items, each by type key, id and reason, that cannot be compared with the baseline."""
+    await session.execute(_FORGET_GAPS, {"name": name})
+    type_keys, external_ids, reasons = ([one[place] for one in gaps] for place in range(3))
+    values = {"name": name, "type_keys": type_keys, "external_ids": external_ids, "reasons": reasons}
+    await session.execute(_NOTE_GAPS, values)
+
+
+async def drop_baseline(session: AsyncSession, name: str) -> bool:
+    """Takes a baseline away with its findings and pins; False where there is none of this name. Decisions stay."""
+    await session.execute(_UNPIN, {"pinned_by": pinned_by(name)})
+    return (await session.execute(_DROP, {"name": name})).first() is not None
+
+
+async def lock_baseline(session: AsyncSession, name: str) -> None:
+    """Makes evaluations of one baseline wait for each other."""
+    await session.execute(_LOCK, {"name": name})
+
+
+async def baselines(session: AsyncSession, name: str | None = None) -> list[BaselineRecord]:
+    """The tenant's baselines by name; or the one of this name."""
+    collections = await _collections(session, name)
+    return [_record(row, collections[row.name]) for row in await session.execute(_BASELINES, {"name": name})]
+
+
+async def baseline_collections(session: AsyncSession, name: str) -> dict[str, BaselineCollectionRecord]:
+    """How far each collection had been read at a baseline's moment."""
+    return {one.type_key: one for one in (await _collections(session, name))[name]}
+
+
+async def gaps(session: AsyncSession, name: str) -> list[Gap]:
+    """The items of which a baseline does not know all."""
+    return [Gap(*row) for row in await session.execute(_GAPS, {"name": name})]
+
+
+def pinned_by(name: str) -> str:
+    """Who pins the versions of a baseline."""
+    return f"baseline {name}"
+
+
+async def _collections(session: AsyncSession, name: str | None) -> dict[str, list[BaselineCollectionRecord]]:
+    found: dict[str, list[BaselineCollectionRecord]] = defaultdict(list)
+    for row in (await session.execute(_COLLECTIONS, {"name": name})).mappings():
+        found[row["baseline"]].append(BaselineCollectionRecord.model_validate(row))
+    return found
+
+
+def _record(row: Row[Any], collections: Sequence[BaselineCollectionRecord]) -> BaselineRecord:
+    return BaselineRecord(
+        tenant_id=row.tenant_id,
+        name=row.name,
+        kind=BaselineKind(row.kind),
+        at=row.at,
+        run_id=row.run_id,
+        other_tenant_id=row.other_tenant_id,
+        set_by=row.set_by,
+        set_at=row.set_at,
+        reason=row.reason,
+        covered=[one.type_key for one in collections if one.outcome is Outcome.COMPLETE],
+        not_covered=[one for one in collections if one.outcome is not Outcome.COMPLETE],
+        pinned=row.pinned,
+        forgotten=row.forgotten,
+        unread=row.unread,
+        presumed=row.presumed,
+    )

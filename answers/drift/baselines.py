@@ -1,0 +1,60 @@
+"""Baselines: what a tenant's drift is measured against."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.drift.baseline_queries import NewBaseline, baselines, set_baseline
+from answers.drift.records import BaselineRecord
+from answers.drift.rules import BaselineKind
+from inventory.outcomes import COMPLETED_STATUSES
+from inventory.user_errors import UserError
+from storage import queries
+from storage.documents import database_time
+
+
+class NoBaselineError(UserError):
+    """What was named cannot be a baseline; the message says why."""
+
+
+async def set_run(session: AsyncSession, name: str, run_id: UUID, set_by: str, reason: str | None) -> BaselineRecord:
+    """Makes what a run covered, as it was when the run ended, a baseline. Raises `NoBaselineError`."""
+    run = await queries.run_record(session, run_id)
+    if run is None:
+        raise NoBaselineError(f"this tenant has no run {run_id}; python starter.py runs TENANT lists them")
+    if run.finished_at is None:
+        raise NoBaselineError(f"run {run_id} has not ended; a baseline is of the moment when a run ended")
+    if run.status not in COMPLETED_STATUSES or run.started_at is None:
+        raise NoBaselineError(f"run {run_id} was {run.status}, so it tells nothing; name one that ran to its end")
+    return await _set(session, NewBaseline(name, BaselineKind.RUN, run.finished_at, run_id, None, set_by, reason))
+
+
+async def set_moment(
+    session: AsyncSession, name: str, at: datetime | None, set_by: str, reason: str | None
+) -> BaselineRecord:
+    """Makes the inventory as it was at a moment, or as it is, a baseline. Raises `NoBaselineError`."""
+    now = await database_time(session)
+    if at is not None and at > now:
+        raise NoBaselineError("a baseline is of a moment that is over")
+    return await _set(session, NewBaseline(name, BaselineKind.MOMENT, at or now, None, None, set_by, reason))
+
+
+async def set_tenant(
+    session: AsyncSession, name: str, tenant_id: UUID, other: UUID, set_by: str, reason: str | None
+) -> BaselineRecord:
+    """Makes another tenant's inventory, as it is whenever drift is asked for, a baseline. Raises `NoBaselineError`."""
+    if other == tenant_id:
+        raise NoBaselineError("a tenant does not deviate from itself; name another one")
+    now = await database_time(session)
+    await set_baseline(session, NewBaseline(name, BaselineKind.TENANT, now, None, other, set_by, reason))
+    (record,) = await baselines(session, name)
+    return record
+
+
+async def _set(session: AsyncSession, new: NewBaseline) -> BaselineRecord:
+    await set_baseline(session, new)
+    (record,) = await baselines(session, new.name)
+    if not record.covered and not record.not_covered:
+        raise NoBaselineError(f"no run of this tenant had completed by {new.at:%Y-%m-%d %H:%M:%SZ}")
+    return record

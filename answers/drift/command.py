@@ -1,0 +1,244 @@
+"""`drift`: how a tenant deviates from its baselines, and what has been decided about it."""
+
+import asyncio
+import getpass
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Annotated
+
+import typer
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.drift import answer as answers
+from answers.drift import queries as stored
+from answers.drift.against_tenant import evaluate_against_tenant
+from answers.drift.baseline_queries import baselines
+from answers.drift.page import drift_page
+from answers.drift.records import DriftFindingRecord, DriftReport
+from answers.drift.rules import Decision, FindingKind
+from answers.drift.severity import Severity
+from cli import output
+from cli.errors import ExitCode, UsageError, errors_for_people
+from cli.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
+from cli.options import JsonOption, TenantArgument, TenantNames, TypeOption, known_type_keys, tenant_id_of, time_of
+from cli.sessions import tenant_session, without_collisions
+from cli.tenant_or_command import TenantOrCommand
+from configuration import load_settings
+from inventory.visible_text import visible
+from storage.documents import database_time
+
+drift = typer.Typer(
+    cls=TenantOrCommand,
+    no_args_is_help=True,
+    subcommand_metavar="TENANT [OPTIONS] | COMMAND [ARGS]...",
+    help="How a tenant deviates from its baselines. `drift TENANT` is `drift show TENANT`.",
+)
+
+MAX_SHOWN = 80
+"""Characters of a value that a table shows."""
+
+FINGERPRINT_SHOWN = 12
+LEAST_FINGERPRINT = 4
+"""Digits of a fingerprint that a finding may be called by, if no other begins so."""
+
+
+@drift.command("show")
+def show_drift(
+    tenant: TenantArgument,
+    baseline: Annotated[
+        str | None, typer.Option("--baseline", metavar="NAME", help="That baseline; else each of the tenant.")
+    ] = None,
+    type_keys: TypeOption = None,
+    severities: Annotated[
+        list[Severity] | None, typer.Option("--severity", help="Only findings of this severity; may be repeated.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also what is accepted, expected here, or resolved.")
+    ] = False,
+    html: HtmlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare a tenant as it is with its baselines: what deviates, since when, and what is decided about it.
+
+    Collections that the baseline or the latest run did not read to their end, and items whose stored documents are
+    damaged, are left out and named; their findings stay as they were, and the exit code is 3. With --json the
+    report of a baseline comes first, then its findings.
+
+    Example: python starter.py drift contoso --baseline golden --severity high
+    """
+    with errors_for_people():
+        settings = load_settings()
+        tenant_id = tenant_id_of(settings, tenant)
+        wanted = known_type_keys(type_keys)
+        check_html(html, as_json=as_json)
+
+        async def ask() -> list[answers.Drift]:
+            async with tenant_session(settings, tenant_id, read_only=False) as session:
+                found = []
+                for name in await _names(session, baseline):
+                    known = await answers.baseline_called(session, name)
+                    if known.other_tenant_id is None:
+                        damaged = await answers.evaluate(session, tenant_id, name)
+                    else:
+                        async with tenant_session(settings, known.other_tenant_id) as golden:
+                            damaged = await evaluate_against_tenant(session, golden, tenant_id, known)
+                    found.append(await answers.drift(session, tenant_id, name, wanted, damaged))
+                return found
+
+        found = asyncio.run(without_collisions(ask))
+        page: list[tuple[DriftReport, list[DriftFindingRecord]]] = []
+        for report, findings in found:
+            shown = [one for one in findings if _is_asked_for(one, severities, everything=everything)]
+            page.append((report, shown))
+            if html is not None:
+                continue
+            if as_json:
+                output.print_json(report)
+                for one in shown:
+                    output.print_json(one)
+            else:
+                _print(report, shown)
+        if html is not None:
+            check_count(sum(len(findings) for _, findings in page))
+            write_html(html, drift_page(TenantNames.load(settings).of(tenant_id), page, collection_titles()))
+        if any(report.left_out or report.damaged for report, _ in found):
+            raise typer.Exit(ExitCode.PARTIAL)
+
+
+async def _names(session: AsyncSession, baseline: str | None) -> list[str]:
+    if baseline is not None:
+        return [baseline]
+    names = [one.name for one in await baselines(session)]
+    if not names:
+        raise UsageError("this tenant has no baseline; python starter.py baseline set TENANT NAME makes one")
+    return names
+
+
+def _is_asked_for(one: DriftFindingRecord, severities: Sequence[Severity] | None, *, everything: bool) -> bool:
+    is_open = one.resolved_at is None and one.decision is Decision.OPEN
+    return (is_open or everything) and (not severities or one.severity in severities)
+
+
+def _print(report: DriftReport, findings: Sequence[DriftFindingRecord]) -> None:
+    counts, baseline = report.counts, report.baseline
+    output.print_table(
+        ("finding", "severity", "collection", "item", "field", "before → after", "since", "decision"),
+        [_row(one) for one in findings],
+        title=f"drift from baseline {baseline.name} of {output.when(baseline.at)}: {counts.open} open,"
+        f" {counts.accepted} accepted, {counts.expected} expected here, {counts.resolved} resolved",
+    )
+    output.stderr.print(f"{len(report.compared)} collections were read to their end then and now", style="dim")
+    for one in report.left_out:
+        output.stderr.print(
+            f"left out: {one.type_key} (baseline: {one.in_baseline}; now: {one.now})", style="yellow", markup=False
+        )
+    for damaged in report.damaged:
+        output.stderr.print(visible(damaged.in_words), style="yellow", markup=False)
+    for item in report.left_out_items:
+        name = f" ({visible(item.display_name)})" if item.display_name else ""
+        output.stderr.print(
+            f"not known: {item.type_key} {item.external_id}{name}: {item.reason}", style="yellow", markup=False
+        )
+
+
+def _row(one: DriftFindingRecord) -> tuple[object, ...]:
+    return (
+        one.fingerprint[:FINGERPRINT_SHOWN],
+        output.styled(one.severity),
+        one.type_key,
+        visible(one.display_name or one.external_id),
+        visible(one.label) or str(one.kind).replace("_", " "),
+        _change(one),
+        output.when(one.first_seen_at),
+        _decision(one),
+    )
+
+
+def _change(one: DriftFindingRecord) -> str:
+    if one.kind in (FindingKind.ITEM_ADDED, FindingKind.ITEM_MISSING):
+        return "" if one.kind is FindingKind.ITEM_ADDED else one.evidence.replace("_", " ")
+    if one.hidden:
+        return f"hidden, {one.kind}"
+    before = output.short_value(one.before if one.before_named is None else one.before_named, MAX_SHOWN)
+    after = output.short_value(one.after if one.after_named is None else one.after_named, MAX_SHOWN)
+    if one.kind is FindingKind.ADDED:
+        return f"+ {after}"
+    return f"- {before}" if one.kind is FindingKind.REMOVED else f"{before} → {after}"
+
+
+def _decision(one: DriftFindingRecord) -> str:
+    """What holds, by whom and until when; or what became of the decision."""
+    words = [f"resolved {output.when(one.resolved_at)}"] if one.resolved_at else []
+    decided = one.decided
+    if decided is None or decided.decision is Decision.OPEN:
+        words.append("open")
+    elif decided.fallen is not None:
+        words.append(f"open: {decided.decision} by {decided.decided_by}, {str(decided.fallen).replace('_', ' ')}")
+    else:
+        until = f" until {output.when(decided.until)}" if decided.until else ""
+        words.append(f"{decided.decision} by {decided.decided_by}{until}: {decided.reason}")
+    if not one.is_checked and not one.resolved_at:
+        words.append("not checked this time")
+    return visible("; ".join(words))
+
+
+@drift.command("decide")
+def decide(
+    tenant: TenantArgument,
+    fingerprint: Annotated[
+        str, typer.Argument(metavar="FINDING", help="The finding's fingerprint, or its beginning.", show_default=False)
+    ],
+    decision: Annotated[Decision, typer.Option("--as", help="What it is; open takes a decision back.")],
+    why: Annotated[
+        str, typer.Option("--why", "--reason", metavar="TEXT", help="The reason, for those who come later.")
+    ],
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar="DATE", help="It holds through this day (UTC), or up to a time (ISO 8601)."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Accept a finding, or say that it is expected here; it holds for the value that was found, until that changes.
+
+    Example: python starter.py drift decide contoso 1f0c4d2e --as accepted --why "pilot" --until 2026-06-30
+    """
+    with errors_for_people():
+        if len(fingerprint) < LEAST_FINGERPRINT:
+            raise UsageError(f"{fingerprint!r} is too short; give {LEAST_FINGERPRINT} digits of the fingerprint")
+        if not why.strip():
+            raise UsageError("--why says nothing; a decision without a reason helps nobody")
+        settings = load_settings()
+        tenant_id = tenant_id_of(settings, tenant)
+        moment = None if until is None else _until(until)
+
+        async def ask() -> DriftFindingRecord:
+            async with tenant_session(settings, tenant_id, read_only=False) as session:
+                if moment is not None and moment <= await database_time(session):
+                    raise UsageError(f"--until: {until} is over already")
+                known = await answers.finding(session, fingerprint)
+                wanted = known.finding.fingerprint
+                await stored.decide(session, wanted, decision, getpass.getuser(), why, moment)
+                found = await answers.drift(session, tenant_id, known.baseline, [known.finding.type_key])
+                return next(one for one in found.findings if (one.fingerprint, one.period) == (wanted, known.period))
+
+        record = asyncio.run(without_collisions(ask))
+        if as_json:
+            output.print_json(record)
+        else:
+            name = visible(record.display_name or record.external_id)
+            output.stdout.print(
+                f"{record.fingerprint[:FINGERPRINT_SHOWN]} {name} {record.label or record.kind}: {_decision(record)}",
+                markup=False,
+            )
+
+
+def _until(value: str) -> datetime:
+    """The moment when a decision ends: of a day its end. Raises `UsageError`."""
+    moment = time_of(value)
+    if moment is None:
+        raise UsageError(f"--until: {value!r} is no date such as 2026-06-30")
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        return moment
+    return moment + timedelta(days=1)

@@ -1,0 +1,365 @@
+"""Drift findings: the items that may deviate from a baseline, what was found of them, and what was decided."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.drift.baseline_queries import pinned_by
+from answers.drift.rules import Decision, FindingKind, Said
+from answers.drift.severity import Severity
+from storage.bodies import Documents
+from storage.streams import streamed
+
+ROWS_AT_A_TIME = 20
+"""Documents may have some megabytes each."""
+
+
+class Candidate(NamedTuple):
+    """An item that is not as in the baseline: missing, added, or with another document.
+
+    `pinned_version` is 0 where the baseline does not have it, `since` when it became as it is, `last_seen_at` when it
+    was last seen so. `is_damaged`: a stored document is not what its hash says, so it is not known how it deviates.
+    """
+
+    type_key: str
+    external_id: str
+    display_name: str | None
+    meta: dict[str, Any]
+    pinned_version: int
+    version: int
+    is_absent: bool
+    before: Said | None
+    after: Said | None
+    since: datetime
+    came_back_at: datetime | None
+    last_seen_at: datetime
+    evidence: str
+    is_damaged: bool
+
+
+class Earlier(NamedTuple):
+    """A version between that of the baseline and the current one."""
+
+    version: int
+    observed_at: datetime
+    said: Said
+
+
+class Finding(NamedTuple):
+    """A finding as it is stored; `before` and `after` are canonical JSON."""
+
+    fingerprint: str
+    type_key: str
+    external_id: str
+    display_name: str | None
+    item_kind: str
+    path: str
+    kind: FindingKind
+    before: str | None
+    after: str | None
+    hidden: bool
+    value_hash: bytes
+    severity: Severity
+    evidence: str
+    first_seen_at: datetime
+    last_seen_at: datetime
+
+
+class Decided(NamedTuple):
+    """The latest decision about a finding, and the value that it is about."""
+
+    decision: Decision
+    value_hash: bytes
+    decided_by: str
+    decided_at: datetime
+    reason: str
+    until: datetime | None
+
+
+class KnownFinding(NamedTuple):
+    """A finding, its period and its latest decision. `is_readable`: all of what its item says now is known."""
+
+    baseline: str
+    finding: Finding
+    period: int
+    resolved_at: datetime | None
+    is_readable: bool
+    decided: Decided | None
+
+
+class UnreadItem(NamedTuple):
+    """An item whose list shows something new, and whose details have not been read since."""
+
+    type_key: str
+    external_id: str
+    display_name: str | None
+
+
+# One pass over the items tells which are not as they were, by the numbers of their versions; only of those the hashes
+# and documents are read. An item whose details could not be read since its list showed something new is left as it was.
+_CANDIDATES = text("""
+WITH moved AS MATERIALIZED (
+    SELECT item.type_key, item.external_id, pin.version_number AS pinned_version, item.display_name, item.meta,
+        item.version_number AS version, item.content_hash AS hash_now, item.absent_from, item.last_seen_at,
+        CASE WHEN pin.version_number IS NULL THEN item.first_seen_at ELSE item.content_changed_at END AS since
+    FROM inventory_item AS item LEFT JOIN item_version_pin AS pin
+        ON pin.pinned_by = :pinned_by AND (pin.type_key, pin.external_id) = (item.type_key, item.external_id)
+    WHERE item.type_key = ANY (:type_keys) AND CASE
+        WHEN pin.version_number IS NULL THEN item.absent_from IS NULL
+        WHEN item.absent_from IS NOT NULL THEN true
+        ELSE pin.version_number <> item.version_number AND item.content_observed_at IS NULL
+    END
+),
+candidate AS (
+    SELECT moved.*, pinned.content_hash AS hash_before, pinned.details_complete AS whole_before,
+        pinned.display_name AS name_before
+    FROM moved LEFT JOIN LATERAL (
+        SELECT * FROM item_version AS one
+        WHERE (one.type_key, one.external_id, one.version_number)
+            = (moved.type_key, moved.external_id, moved.pinned_version) LIMIT 1
+    ) AS pinned ON true
+    WHERE CASE
+        WHEN pinned_version IS NULL OR absent_from IS NOT NULL THEN NOT EXISTS (
+            SELECT FROM baseline_gap AS gap WHERE (gap.baseline, gap.type_key, gap.external_id)
+                = (:baseline, moved.type_key, moved.external_id)
+        )
+        ELSE hash_now <> pinned.content_hash
+    END
+)
+SELECT c.type_key, c.external_id, coalesce(c.display_name, c.name_before) AS display_name, c.meta,
+    coalesce(c.pinned_version, 0) AS pinned_version, c.version, c.absent_from, c.whole_before,
+    now.details_complete AS whole_now, c.since, c.last_seen_at, coverage.listed_from, absence.evidence,
+    came_back.at AS came_back_at,
+    CASE WHEN c.absent_from IS NULL THEN before.body END AS before, c.hash_before,
+    CASE WHEN c.absent_from IS NULL THEN d.body END AS now, now.content_hash AS hash_now
+FROM candidate AS c JOIN collection_coverage AS coverage USING (type_key)
+LEFT JOIN LATERAL (
+    SELECT * FROM item_version AS one
+    WHERE (one.type_key, one.external_id, one.version_number) = (c.type_key, c.external_id, c.version) LIMIT 1
+) AS now ON true
+LEFT JOIN LATERAL (SELECT body FROM document AS one WHERE one.content_hash = c.hash_before LIMIT 1) AS before ON true
+LEFT JOIN LATERAL (SELECT body FROM document AS one WHERE one.content_hash = now.content_hash LIMIT 1) AS d ON true
+LEFT JOIN LATERAL (
+    SELECT evidence FROM item_absence AS one
+    WHERE (one.type_key, one.external_id, one.absent_from) = (c.type_key, c.external_id, c.absent_from) LIMIT 1
+) AS absence ON true
+LEFT JOIN LATERAL (
+    SELECT max(came_back_at) AS at FROM item_absence AS one
+    WHERE (one.type_key, one.external_id) = (c.type_key, c.external_id)
+) AS came_back ON true
+ORDER BY c.type_key, c.external_id
+""")
+
+_EARLIER = text("""
+SELECT version_number, first_observed_at, details_complete, body, content_hash
+FROM item_version JOIN document USING (tenant_id, content_hash)
+WHERE (type_key, external_id) = (:type_key, :external_id) AND version_number > :after AND version_number < :before
+ORDER BY version_number DESC
+""")
+
+_OPEN = text("SELECT fingerprint FROM drift_finding WHERE baseline = :baseline AND resolved_at IS NULL")
+
+_RECORD = text("""
+INSERT INTO drift_finding AS f (
+    fingerprint, period, baseline, type_key, external_id, display_name, item_kind, path, kind, before, after, hidden,
+    value_hash, severity, evidence, first_seen_at, last_seen_at
+)
+SELECT fingerprint,
+    1 + (SELECT count(*) FROM drift_finding AS past
+        WHERE past.fingerprint = found.fingerprint AND past.resolved_at IS NOT NULL),
+    :baseline, type_key, external_id, display_name, item_kind, path, kind, before, after, hidden,
+    decode(value_hash, 'hex'), severity, evidence, first_seen_at, last_seen_at
+FROM jsonb_to_recordset(CAST(:findings AS jsonb)) AS found (
+    fingerprint text, type_key text, external_id text, display_name text, item_kind text, path text, kind text,
+    before text, after text, hidden boolean, value_hash text, severity text, evidence text, first_seen_at timestamptz,
+    last_seen_at timestamptz
+)
+ORDER BY fingerprint
+ON CONFLICT (tenant_id, fingerprint) WHERE resolved_at IS NULL DO UPDATE SET
+    display_name = excluded.display_name, item_kind = excluded.item_kind, before = excluded.before,
+    after = excluded.after, hidden = excluded.hidden, value_hash = excluded.value_hash, severity = excluded.severity,
+    evidence = excluded.evidence, last_seen_at = excluded.last_seen_at
+WHERE (f.display_name, f.item_kind, f.before, f.after, f.hidden, f.value_hash, f.severity, f.evidence, f.last_seen_at)
+    IS DISTINCT FROM (excluded.display_name, excluded.item_kind, excluded.before, excluded.after, excluded.hidden,
+        excluded.value_hash, excluded.severity, excluded.evidence, excluded.last_seen_at)
+""")
+
+_IS_READABLE = """
+f.path = '' OR NOT EXISTS (
+    SELECT FROM inventory_item AS item WHERE (item.type_key, item.external_id) = (f.type_key, f.external_id)
+        AND item.absent_from IS NULL AND item.content_observed_at IS NOT NULL
+)
+"""
+
+_RESOLVE = text(f"""
+UPDATE drift_finding AS f SET resolved_at = clock_timestamp()
+WHERE baseline = :baseline AND resolved_at IS NULL AND type_key = ANY (:type_keys)
+    AND NOT EXISTS (SELECT FROM unnest(CAST(:found AS text[])) AS one WHERE one = fingerprint)
+    AND ({_IS_READABLE})
+""")
+
+_DETAILS_NOT_READ = text("""
+SELECT type_key, external_id, item.display_name
+FROM item_version_pin AS pin JOIN inventory_item AS item USING (tenant_id, type_key, external_id)
+WHERE pinned_by = :pinned_by AND type_key = ANY (:type_keys)
+    AND absent_from IS NULL AND content_observed_at IS NOT NULL
+ORDER BY type_key, external_id
+""")
+
+_FINDINGS = f"""
+SELECT f.*, ({_IS_READABLE}) AS is_readable,
+    d.decision, d.value_hash AS decided_on, d.decided_by, d.decided_at, d.reason, d.until
+FROM drift_finding AS f LEFT JOIN LATERAL (
+    SELECT * FROM drift_decision AS one WHERE one.fingerprint = f.fingerprint ORDER BY number DESC LIMIT 1
+) AS d ON true
+"""
+
+_OF_BASELINE = text(f"""{_FINDINGS}
+WHERE baseline = :baseline AND (CAST(:type_keys AS text[]) IS NULL OR type_key = ANY (CAST(:type_keys AS text[])))
+ORDER BY array_position(ARRAY['high', 'medium', 'low'], severity), type_key, display_name, external_id, path, kind,
+    fingerprint, period
+""")
+
+_BEGINNING = text(f"""{_FINDINGS}
+WHERE starts_with(f.fingerprint, :prefix) AND resolved_at IS NULL
+ORDER BY f.fingerprint LIMIT :most
+""")
+
+_DECIDE = text("""
+INSERT INTO drift_decision (fingerprint, number, decision, value_hash, decided_by, reason, until)
+SELECT fingerprint,
+    1 + (SELECT count(*) FROM drift_decision AS past WHERE past.fingerprint = f.fingerprint),
+    :decision, value_hash, :decided_by, :reason, :until
+FROM drift_finding AS f WHERE fingerprint = :fingerprint AND resolved_at IS NULL
+RETURNING number
+""")
+
+
+async def candidates(
+    session: AsyncSession, baseline: str, type_keys: Sequence[str], read: Documents
+) -> AsyncIterator[Candidate]:
+    """The items of these collections that are not as the baseline has them, by type key and id, streamed."""
+    parameters = {"baseline": baseline, "pinned_by": pinned_by(baseline), "type_keys": list(type_keys)}
+    async for row in streamed(session, _CANDIDATES, parameters, ROWS_AT_A_TIME):
+        is_absent = row.absent_from is not None
+        item = row.type_key, row.external_id
+        before = _said(read.of(row.before, row.hash_before, *item, row.pinned_version), row.whole_before)
+        now = _said(read.of(row.now, row.hash_now, *item, row.version), row.whole_now)
+        yield Candidate(
+            row.type_key,
+            row.external_id,
+            row.display_name,
+            row.meta,
+            row.pinned_version,
+            row.version,
+            is_absent,
+            before,
+            now,
+            row.absent_from if is_absent else row.since,
+            row.came_back_at,
+            row.listed_from if is_absent else row.last_seen_at,
+            (row.evidence or "not_listed") if is_absent else "observed",
+            is_damaged=(row.before is not None and before is None) or (row.now is not None and now is None),
+        )
+
+
+async def versions_between(session: AsyncSession, candidate: Candidate, read: Documents) -> list[Earlier]:
+    """The versions of an item after the baseline's and before the current one that are kept, newest first.
+
+    A damaged one is as one that is forgotten.
+    """
+    named = {
+        "type_key": candidate.type_key,
+        "external_id": candidate.external_id,
+        "after": candidate.pinned_version,
+        "before": candidate.version,
+    }
+    rows = await session.execute(_EARLIER, named)
+    found = []
+    for row in rows:
+        document = read.of(row.body, row.content_hash, candidate.type_key, candidate.external_id, row.version_number)
+        if document is not None:
+            found.append(Earlier(row.version_number, row.first_observed_at, Said(document, row.details_complete)))
+    return found
+
+
+async def open_fingerprints(session: AsyncSession, baseline: str) -> set[str]:
+    """The findings of a baseline that are not resolved."""
+    return set((await session.execute(_OPEN, {"baseline": baseline})).scalars())
+
+
+async def record_findings(session: AsyncSession, baseline: str, findings: Sequence[Finding]) -> None:
+    """Takes in what was found: a new finding, or a new look at one that is there already."""
+    rows = [{**one._asdict(), "value_hash": one.value_hash.hex()} for one in findings]
+    await session.execute(_RECORD, {"baseline": baseline, "findings": orjson.dumps(rows).decode()})
+
+
+async def resolve_others(session: AsyncSession, baseline: str, type_keys: Sequence[str], found: Sequence[str]) -> None:
+    """Resolves the findings in these collections that were not found again, where it is known what their items say."""
+    await session.execute(_RESOLVE, {"baseline": baseline, "type_keys": list(type_keys), "found": list(found)})
+
+
+async def details_not_read(session: AsyncSession, baseline: str, type_keys: Sequence[str]) -> list[UnreadItem]:
+    """The items of the baseline of which it is not known what they say now."""
+    named = {"pinned_by": pinned_by(baseline), "type_keys": list(type_keys)}
+    return [UnreadItem(*row) for row in await session.execute(_DETAILS_NOT_READ, named)]
+
+
+async def findings_of(
+    session: AsyncSession, baseline: str, type_keys: Sequence[str] | None = None
+) -> list[KnownFinding]:
+    """All findings of a baseline, the most severe first; one for each period."""
+    named = {"baseline": baseline, "type_keys": None if type_keys is None else list(type_keys)}
+    return [_known(row) for row in await session.execute(_OF_BASELINE, named)]
+
+
+async def findings_beginning(session: AsyncSession, prefix: str, most: int) -> list[KnownFinding]:
+    """Up to `most` findings that are not resolved and whose fingerprint begins so."""
+    return [_known(row) for row in await session.execute(_BEGINNING, {"prefix": prefix, "most": most})]
+
+
+async def decide(
+    session: AsyncSession, fingerprint: str, decision: Decision, decided_by: str, reason: str, until: datetime | None
+) -> bool:
+    """Writes down a decision about a finding and the value that it has; False where it is not open any more."""
+    values = {
+        "fingerprint": fingerprint,
+        "decision": str(decision),
+        "decided_by": decided_by,
+        "reason": reason,
+        "until": until,
+    }
+    return (await session.execute(_DECIDE, values)).first() is not None
+
+
+def _said(document: bytes | None, is_whole: bool | None) -> Said | None:
+    return None if document is None else Said(document, is_whole is not False)
+
+
+def _known(row: Row[Any]) -> KnownFinding:
+    finding = Finding(
+        row.fingerprint,
+        row.type_key,
+        row.external_id,
+        row.display_name,
+        row.item_kind,
+        row.path,
+        FindingKind(row.kind),
+        row.before,
+        row.after,
+        row.hidden,
+        bytes(row.value_hash),
+        Severity(row.severity),
+        row.evidence,
+        row.first_seen_at,
+        row.last_seen_at,
+    )
+    decided = None
+    if row.decision is not None:
+        decision = Decision(row.decision)
+        decided = Decided(decision, bytes(row.decided_on), row.decided_by, row.decided_at, row.reason, row.until)
+    return KnownFinding(row.baseline, finding, row.period, row.resolved_at, row.is_readable, decided)

@@ -1,0 +1,179 @@
+"""What baselines and drift are as JSON. Fixed contracts; field names never change."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from answers.drift.rules import BaselineKind, Decision, Fallen, FindingKind
+from answers.drift.severity import Severity
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import Outcome
+from inventory.records import DamagedRecord
+
+
+class BaselineCollectionRecord(BaseModel):
+    """How far a collection had been read at a baseline's moment, by the run that tells, which ended at `read_at`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type_key: str
+    outcome: Outcome
+    error_code: ErrorCode | None
+    run_id: UUID
+    read_at: datetime
+
+
+class BaselineRecord(BaseModel):
+    """What a tenant is held against.
+
+    `at` is the moment: of a run its end; of another tenant's inventory, which is taken as it is, when it was set.
+    `covered` names the collections that had been listed to their end, `not_covered` the others that had been read.
+    `pinned` counts the versions that are kept for it. Of items in covered collections `forgotten` counts those whose
+    version of then is gone, `unread` those of which no document had been read, and `presumed` those of which it is not
+    recorded whether they were there.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    tenant_id: UUID
+    name: str
+    kind: BaselineKind
+    at: datetime
+    run_id: UUID | None
+    other_tenant_id: UUID | None
+    set_by: str
+    set_at: datetime
+    reason: str | None
+    covered: list[str]
+    not_covered: list[BaselineCollectionRecord]
+    pinned: int
+    forgotten: int
+    unread: int
+    presumed: int
+
+
+class ComparedCollection(BaseModel):
+    """A collection that was held against the baseline: when it was read for the baseline, and when the last time."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type_key: str
+    title: str
+    category: str | None
+    baseline_read_at: datetime
+    listed_at: datetime
+
+
+class LeftOutCollection(BaseModel):
+    """A collection that was not held against the baseline, and why: its findings stay as they were.
+
+    `in_baseline` and `now` say what the runs came to: `complete`, `failed:graph_throttled`, `never_read`.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    type_key: str
+    title: str
+    category: str | None
+    in_baseline: str
+    now: str
+
+
+class LeftOutItem(BaseModel):
+    """An item that was not held against the baseline, or not wholly, and why.
+
+    `details_not_read`: its list shows something new, and its details could not be read; its findings stay as they
+    were. `forgotten`, `unread`, `presumed`: what the baseline does not know of it. `ambiguous`, `undecided`: it cannot
+    be told which item of the other tenant it is, or whether the two say the same.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    type_key: str
+    external_id: str
+    display_name: str | None
+    reason: str
+
+
+class DriftCounts(BaseModel):
+    """Findings by what holds of them. `resolved` counts the periods that are over."""
+
+    model_config = ConfigDict(frozen=True)
+
+    open: int = 0
+    accepted: int = 0
+    expected: int = 0
+    resolved: int = 0
+
+
+class DriftReport(BaseModel):
+    """What a tenant's drift from a baseline rests on: what was compared, what was left out and why.
+
+    `damaged` versions could not be compared; findings about their items stay as they were.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    tenant_id: UUID
+    baseline: BaselineRecord
+    evaluated_at: datetime
+    counts: DriftCounts
+    open_by_severity: dict[Severity, int]
+    compared: list[ComparedCollection]
+    left_out: list[LeftOutCollection]
+    left_out_items: list[LeftOutItem]
+    damaged: list[DamagedRecord] = []
+
+
+class DecisionRecord(BaseModel):
+    """What somebody has decided about a finding, and why it no longer holds, where it does not."""
+
+    model_config = ConfigDict(frozen=True)
+
+    decision: Decision
+    decided_by: str
+    decided_at: datetime
+    reason: str
+    until: datetime | None
+    fallen: Fallen | None
+
+
+class DriftFindingRecord(BaseModel):
+    """One thing that is not as in the baseline.
+
+    `path` is what `diff` says, empty for the item as a whole; `label` says the same with names. `before` is the value
+    in the baseline, `after` the value now; `before_named` and `after_named` have names in the place of ids, and are
+    null where that is the same. Of a `hidden` value nothing is shown. `evidence`: `observed`, or of a missing item
+    `confirmed` or `not_listed`. `first_seen_at` is when the first version that deviates was first observed,
+    `last_seen_at` when the item was last seen to deviate. `is_checked` is false where the latest runs cannot say
+    whether it still does. `decision` is what holds now, `decided` the latest decision, whether it holds or not.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    tenant_id: UUID
+    baseline: str
+    fingerprint: str
+    period: int
+    type_key: str
+    item_kind: str
+    external_id: str
+    display_name: str | None
+    kind: FindingKind
+    path: str
+    label: str
+    before: Any
+    after: Any
+    before_named: Any
+    after_named: Any
+    hidden: bool
+    severity: Severity
+    evidence: str
+    first_seen_at: datetime
+    last_seen_at: datetime
+    resolved_at: datetime | None
+    is_checked: bool
+    decision: Decision
+    decided: DecisionRecord | None

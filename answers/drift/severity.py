@@ -1,0 +1,77 @@
+"""How much a drift finding matters, by rules that are a table: the first that fits."""
+
+import re
+import tomllib
+from collections.abc import Iterable
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from answers.drift.rules import FindingKind
+from graph.catalog import load_catalog
+
+_LABEL = re.compile(r"\[(.*?)\](?=\.|\[|$)")
+
+
+class Severity(StrEnum):
+    """How soon somebody should look at a finding."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+class SeverityRule(BaseModel):
+    """One row of the table. Each list that is not empty has to have something that fits.
+
+    `paths` are ways of properties without the members of lists: `conditions` fits it and all in it. `members` are how a
+    member on the way may begin: `exclusion group`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    severity: Severity
+    why: str
+    categories: frozenset[str] = frozenset()
+    types: frozenset[str] = frozenset()
+    kinds: frozenset[FindingKind] = frozenset()
+    paths: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
+
+    def fits(self, type_key: str, category: str | None, kind: FindingKind, path: str) -> bool:
+        """Whether the rule is about such a finding."""
+        return (
+            (not self.categories or category in self.categories)
+            and (not self.types or type_key in self.types)
+            and (not self.kinds or kind in self.kinds)
+            and (not self.paths or any(is_within(path, one) for one in self.paths))
+            and (not self.members or any(label.startswith(self.members) for label in _LABEL.findall(path)))
+        )
+
+
+def severity(
+    rules: Iterable[SeverityRule], type_key: str, category: str | None, kind: FindingKind, path: str
+) -> Severity:
+    """The severity by the first rule that fits; medium where none does."""
+    return next((rule.severity for rule in rules if rule.fits(type_key, category, kind, path)), Severity.MEDIUM)
+
+
+def is_within(path: str, place: str) -> bool:
+    """Whether the properties of a path lead to a place or into it."""
+    properties = _LABEL.sub("", path)
+    return properties == place or properties.startswith(place + ".")
+
+
+def severity_of(type_key: str, kind: FindingKind, path: str) -> Severity:
+    """The severity of a finding, by the first rule of the table that fits."""
+    collection = load_catalog().collections.get(type_key)
+    return severity(severity_rules(), type_key, None if collection is None else collection.category, kind, path)
+
+
+@cache
+def severity_rules() -> tuple[SeverityRule, ...]:
+    """The table, in its order. Raises `ValueError` where a rule is wrong: a fault of the release."""
+    table = tomllib.loads(Path(__file__).with_name("severity.toml").read_text(encoding="utf-8"))
+    return tuple(SeverityRule.model_validate(rule) for rule in table["rule"])

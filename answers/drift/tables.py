@@ -1,0 +1,152 @@
+"""Baselines, what deviates from them, and what was decided about it."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from answers.drift.rules import BaselineKind, Decision, FindingKind
+from answers.drift.severity import Severity
+from inventory.outcomes import Outcome
+from storage.models.base import CLOCK, CURRENT_TENANT, Base, one_of
+
+
+class Baseline(Base):
+    """What a tenant is held against: its own inventory at a moment, whose versions are pinned, or another tenant's."""
+
+    __tablename__ = "baseline"
+    __table_args__ = (
+        CheckConstraint(one_of("kind", BaselineKind), name="kind_known"),
+        CheckConstraint("(run_id IS NOT NULL) = (kind = 'run')", name="run_iff_run"),
+        CheckConstraint("(other_tenant_id IS NOT NULL) = (kind = 'tenant')", name="tenant_iff_tenant"),
+        CheckConstraint("other_tenant_id <> tenant_id", name="another_tenant"),
+        {"comment": "what a tenant is held against; the versions of then are pinned"},
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(
+        ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT
+    )
+    name: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    at: Mapped[datetime] = mapped_column(comment="the moment; of a run its end; of a tenant when it was set")
+    run_id: Mapped[UUID | None]
+    other_tenant_id: Mapped[UUID | None] = mapped_column(
+        comment="the tenant whose inventory, as it is, this one is held against"
+    )
+    set_by: Mapped[str]
+    set_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    reason: Mapped[str | None]
+
+
+class BaselineCollection(Base):
+    """How far a collection had been read at a baseline's moment. Complete ones are covered."""
+
+    __tablename__ = "baseline_collection"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "baseline"], ["baseline.tenant_id", "baseline.name"], ondelete="CASCADE"),
+        CheckConstraint(one_of("outcome", Outcome), name="outcome_known"),
+        {"comment": "how far each collection had been read; complete ones are covered"},
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
+    baseline: Mapped[str] = mapped_column(primary_key=True)
+    type_key: Mapped[str] = mapped_column(primary_key=True)
+    outcome: Mapped[str]
+    error_code: Mapped[str | None]
+    run_id: Mapped[UUID] = mapped_column(comment="the latest completed run by then that selected the collection")
+    read_at: Mapped[datetime] = mapped_column(comment="when that run ended")
+
+
+class BaselineGap(Base):
+    """An item of which a baseline does not know all."""
+
+    __tablename__ = "baseline_gap"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "baseline"], ["baseline.tenant_id", "baseline.name"], ondelete="CASCADE"),
+        CheckConstraint("why IN ('forgotten', 'unread', 'presumed', 'ambiguous', 'undecided')", name="why_known"),
+        {"comment": "items of which the baseline does not know all"},
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
+    baseline: Mapped[str] = mapped_column(primary_key=True)
+    type_key: Mapped[str] = mapped_column(primary_key=True)
+    external_id: Mapped[str] = mapped_column(primary_key=True)
+    why: Mapped[str] = mapped_column(
+        comment="its version of then is forgotten; no document had been read; whether it was there is not recorded;"
+        " another tenant has several of its name; what it says cannot be compared with what another tenant's says"
+    )
+
+
+class DriftFinding(Base):
+    """What deviates from a baseline: one row each time it began to."""
+
+    __tablename__ = "drift_finding"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "baseline"], ["baseline.tenant_id", "baseline.name"], ondelete="CASCADE"),
+        CheckConstraint("fingerprint ~ '^[0-9a-f]{64}$'", name="fingerprint_is_sha256"),
+        CheckConstraint("octet_length(value_hash) = 32", name="value_hash_is_sha256"),
+        CheckConstraint(one_of("kind", FindingKind), name="kind_known"),
+        CheckConstraint(one_of("severity", Severity), name="severity_known"),
+        CheckConstraint("NOT hidden OR before IS NULL AND after IS NULL", name="hidden_not_shown"),
+        Index(
+            "drift_finding_one_open",
+            "tenant_id",
+            "fingerprint",
+            unique=True,
+            postgresql_where=text("resolved_at IS NULL"),
+        ),
+        Index("drift_finding_by_baseline", "tenant_id", "baseline", "type_key", "external_id"),
+        {"comment": "what deviates from a baseline: one row each time it began to"},
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
+    fingerprint: Mapped[str] = mapped_column(
+        primary_key=True, comment="SHA-256 of tenant, baseline, item, field and kind"
+    )
+    period: Mapped[int] = mapped_column(primary_key=True, comment="from 1: how often it has begun to deviate")
+    baseline: Mapped[str]
+    type_key: Mapped[str]
+    external_id: Mapped[str]
+    display_name: Mapped[str | None]
+    item_kind: Mapped[str]
+    path: Mapped[str] = mapped_column(comment="the field; empty for the item as a whole")
+    kind: Mapped[str]
+    before: Mapped[str | None] = mapped_column(comment="in the baseline: canonical JSON, sensitive values hidden")
+    after: Mapped[str | None]
+    hidden: Mapped[bool]
+    value_hash: Mapped[bytes] = mapped_column(comment="SHA-256 of both values; a decision is about them")
+    severity: Mapped[str]
+    evidence: Mapped[str]
+    first_seen_at: Mapped[datetime] = mapped_column(comment="when the first version that deviates was first observed")
+    last_seen_at: Mapped[datetime] = mapped_column(comment="when the item was last seen to deviate")
+    resolved_at: Mapped[datetime | None] = mapped_column(comment="when it was noticed that it no longer deviates")
+
+
+class DriftDecision(Base):
+    """What has been decided about a finding; the latest counts. It outlives a baseline that is set again."""
+
+    __tablename__ = "drift_decision"
+    __table_args__ = (
+        CheckConstraint(one_of("decision", Decision), name="decision_known"),
+        CheckConstraint("octet_length(value_hash) = 32", name="value_hash_is_sha256"),
+        {"comment": "what has been decided about findings; the latest of each counts"},
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(
+        ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT
+    )
+    fingerprint: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    decision: Mapped[str]
+    value_hash: Mapped[bytes] = mapped_column(comment="of the values that it is about; of others it is none")
+    decided_by: Mapped[str]
+    decided_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    reason: Mapped[str]
+    until: Mapped[datetime | None] = mapped_column(comment="it holds before this moment; for good where null")

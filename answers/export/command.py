@@ -1,0 +1,151 @@
+"""`export`: the inventory as files, one an item, that a version control system can keep."""
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import typer
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.export.folder import ExportFolder
+from answers.export.rules import file_bytes, file_path
+from cli import output
+from cli.errors import ExitCode, errors_for_people
+from cli.options import CategoryOption, JsonOption, TenantArgument, TypeOption, selection_of, tenant_id_of
+from cli.sessions import moment_of, tenant_session
+from cli.spool import DocumentSpool, KeptDocument
+from configuration import load_settings
+from graph.catalog import load_catalog
+from inventory.records import DamagedRecord, ExportRecord, ForgottenRecord
+from inventory.visible_text import visible
+from storage import documents
+
+
+def export(
+    tenant: TenantArgument,
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The folder; it is made where there is none.", show_default=False)
+    ],
+    at: Annotated[
+        str | None,
+        typer.Option(
+            "--at", metavar="RUN|TIME", help="As it was when a run ended, or at a time (ISO 8601; UTC unless it says)."
+        ),
+    ] = None,
+    type_keys: TypeOption = None,
+    categories: CategoryOption = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Also into a folder that holds other files, and over files named like ours."),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write each item's whole document to a file of its own, and remove the files of items that are gone.
+
+    Names and bytes stay the same where nothing changed, so the folder can be a git repository. Exit code 3 where a
+    version of that time has been forgotten, or its stored document is damaged.
+
+    Example: python starter.py export contoso ./contoso --at 2025-03-01T00:00:00Z
+    """
+    with errors_for_people():
+        settings = load_settings()
+        tenant_id = tenant_id_of(settings, tenant)
+        named = bool(type_keys or categories)
+        wanted = frozenset(selection_of(type_keys, categories, everything=False).type_keys) if named else None
+        files = ExportFolder(folder, tenant_id, force=force)
+        with DocumentSpool() as kept:
+
+            async def ask() -> _Read:
+                async with tenant_session(settings, tenant_id) as session:
+                    return await _read(session, None if at is None else await moment_of(session, at), wanted, kept)
+
+            read = asyncio.run(ask())
+            _write(files, kept, wanted)
+        record = ExportRecord(
+            tenant_id=tenant_id,
+            folder=str(folder),
+            written=files.written,
+            unchanged=files.unchanged,
+            removed=files.removed,
+            **read._asdict(),
+        )
+        if as_json:
+            output.print_json(record)
+        else:
+            output.stdout.print(
+                f"{record.written} written, {record.unchanged} unchanged, {record.removed} removed in {folder}",
+                markup=False,
+            )
+            _say_what_is_not_known(record)
+        if record.forgotten or record.damaged:
+            raise typer.Exit(ExitCode.PARTIAL)
+
+
+class _Read(NamedTuple):
+    """What an export knows beside the documents. `at` is None where it is of now."""
+
+    at: datetime | None
+    incomplete: int
+    presumed: int
+    unread: int
+    forgotten: list[ForgottenRecord]
+    damaged: list[DamagedRecord]
+    types_not_read: list[str]
+
+
+async def _read(
+    session: AsyncSession, at: datetime | None, type_keys: frozenset[str] | None, kept: DocumentSpool
+) -> _Read:
+    """Reads the items of a moment, or of now. One document at a time is in memory."""
+    moment = at or await documents.database_time(session)
+    incomplete = presumed = unread = 0
+    forgotten: list[ForgottenRecord] = []
+    damaged: list[DamagedRecord] = []
+    async for item in documents.items_at(session, moment, None if type_keys is None else sorted(type_keys)):
+        if item.is_forgotten:
+            forgotten.append(
+                ForgottenRecord(type_key=item.type_key, external_id=item.external_id, display_name=item.display_name)
+            )
+        elif item.damaged is not None:
+            damaged.append(item.damaged)
+        elif item.document is None:
+            unread += 1
+        else:
+            kept.add(KeptDocument(item.type_key, item.external_id, item.display_name, item.document))
+            incomplete += not item.details_complete
+            presumed += item.is_presumed
+    not_read = await documents.types_not_read(session, moment)
+    types_not_read = [key for key in not_read if type_keys is None or key in type_keys]
+    return _Read(at, incomplete, presumed, unread, forgotten, damaged, types_not_read)
+
+
+def _write(files: ExportFolder, kept: DocumentSpool, type_keys: frozenset[str] | None) -> None:
+    """Writes the documents into the folder, and removes the files of items that are gone from these collections."""
+    collections = load_catalog().collections
+    for type_key, external_id, display_name, document in kept:
+        category = collections[type_key].category if type_key in collections else None
+        files.put(file_path(category, type_key, display_name, external_id), file_bytes(document))
+    files.remove_others(type_keys)
+    files.close()
+
+
+def _say_what_is_not_known(record: ExportRecord) -> None:
+    """On stderr: what the files do not tell, and why."""
+
+    def say(words: str) -> None:
+        output.stderr.print(words, style="yellow", markup=False)
+
+    for item in record.forgotten:
+        which = visible(f"{item.type_key} {item.external_id} ({item.display_name})")
+        say(f"forgotten: the version of then of {which}; no file")
+    for damaged in record.damaged:
+        say(visible(f"{damaged.in_words}; no file"))
+    if record.incomplete:
+        say(f"{record.incomplete} documents lack details that could not be read")
+    if record.presumed:
+        say(f"{record.presumed} items were seen before and after, and whether they were there then is not recorded")
+    if record.unread:
+        say(f"{record.unread} items had been seen, and no document of theirs read; no file")
+    if record.types_not_read:
+        say(f"not read to the end, so nothing of theirs is taken for gone: {', '.join(record.types_not_read)}")

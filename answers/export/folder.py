@@ -1,0 +1,149 @@
+"""The folder that an export writes: only what changed is touched, and only what an export wrote is removed."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from uuid import UUID
+
+from answers.export.rules import MANIFEST, ManifestError, folded, is_ours, manifest_bytes, read_manifest
+from cli.errors import UsageError
+
+JOURNAL = ".tenant-inventory-export.journal"
+"""Names the files that an export which did not come to its end has made, a line each: they are in no manifest yet."""
+
+TEMPORARY = ".tenant-inventory-export.tmp"
+
+
+class ExportFolder:
+    """One export into a folder. `put` each file, then `remove_others`, then `close`.
+
+    Every change is one rename, so a reader sees the old file or the new one. Where the export is broken off, the next
+    one knows what it had made. Nothing is followed through a link below the folder. All methods raise `UsageError`
+    where the folder is not as it must be, and for what the file system refuses.
+    """
+
+    def __init__(self, folder: Path, tenant_id: UUID, *, force: bool) -> None:
+        self.written = self.unchanged = self.removed = 0
+        self._folder = folder
+        self._tenant_id = tenant_id
+        self._force = force
+        self._there: dict[str, str] = {}
+        """The files of earlier exports, by what is left of the path where case does not count."""
+        self._put: set[str] = set()
+        with _refusals():
+            self._open()
+
+    def _open(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        manifest = self._read(MANIFEST)
+        journal = self._read(JOURNAL)
+        if manifest is None and journal is None and not self._force:
+            strangers = sorted(path.name for path in self._folder.iterdir() if not path.name.startswith("."))
+            if strangers:
+                raise UsageError(
+                    f"{self._folder} is not empty and holds no earlier export ({strangers[0]!r} is there);"
+                    " name another folder, or use --force: files that no export wrote stay as they are"
+                )
+        if manifest is not None:
+            try:
+                known = read_manifest(manifest)
+            except ManifestError as error:
+                raise UsageError(f"{self._folder / MANIFEST}: {error}; name another folder, or remove it") from None
+            if known.tenant_id != self._tenant_id:
+                raise UsageError(f"{self._folder} is an export of another tenant, {known.tenant_id}")
+            self._there = {folded(path): path for path in known.files}
+        for path in (journal or b"").decode(errors="replace").splitlines():
+            if is_ours(path):
+                self._there[folded(path)] = path
+
+    def put(self, path: str, content: bytes) -> None:
+        """Makes the file say `content`; leaves it alone where it does."""
+        with _refusals():
+            self._checked_parents(path)
+            earlier = self._there.get(folded(path))
+            before = self._read(path)
+            if before == content and earlier in (None, path):
+                self.unchanged += 1
+            else:
+                if earlier is None:
+                    if before is not None and not self._force:
+                        raise UsageError(
+                            f"{self._folder / path} was not written by an export; remove it, or use --force"
+                        )
+                elif earlier != path:
+                    # Where case does not count, the new file would keep the old one's name.
+                    (self._folder / earlier).unlink(missing_ok=True)
+                if earlier != path:
+                    self._note(path)
+                self._replace(path, content)
+                self.written += 1
+            self._there[folded(path)] = path
+            self._put.add(folded(path))
+
+    def remove_others(self, type_keys: frozenset[str] | None) -> None:
+        """Removes the files of earlier exports that were not put this time, of these collections or of all."""
+        with _refusals():
+            for key, path in sorted(self._there.items()):
+                type_key = path.split("/")[1]
+                if key in self._put or (type_keys is not None and type_key not in type_keys):
+                    continue
+                self._checked_parents(path)
+                with suppress(FileNotFoundError):
+                    (self._folder / path).unlink()
+                    self.removed += 1
+                del self._there[key]
+                for parent in list((self._folder / path).parents)[:2]:
+                    with suppress(OSError):
+                        parent.rmdir()
+
+    def close(self) -> None:
+        """Writes the manifest, where it says something else than before."""
+        with _refusals():
+            content = manifest_bytes(self._tenant_id, self._there.values())
+            if self._read(MANIFEST) != content:
+                self._replace(MANIFEST, content)
+            (self._folder / JOURNAL).unlink(missing_ok=True)
+
+    def _checked_parents(self, path: str) -> None:
+        for parent in list((self._folder / path).parents)[:2]:
+            if parent.is_symlink():
+                raise UsageError(f"{parent} is a link, and an export follows none; put a folder in its place")
+
+    def _read(self, path: str) -> bytes | None:
+        """What a file says; None where there is none."""
+        place = self._folder / path
+        if place.is_symlink():
+            raise UsageError(f"{place} is a link, and an export follows none; remove it")
+        try:
+            return place.read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def _note(self, path: str) -> None:
+        journal = self._folder / JOURNAL
+        if journal.is_symlink():
+            raise UsageError(f"{journal} is a link, and an export follows none; remove it")
+        with journal.open("ab") as lines:
+            lines.write(path.encode() + b"\n")
+
+    def _replace(self, path: str, content: bytes) -> None:
+        place, temporary = self._folder / path, self._folder / f"{TEMPORARY}.{os.getpid()}"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)
+        try:
+            with temporary.open("xb") as file:
+                file.write(content)
+            temporary.replace(place)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+class _refusals:  # noqa: N801 - a context manager that reads as a word
+    """Says what the file system refuses as a `UsageError`: around it, an OSError means that PostgreSQL is away."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if isinstance(error, OSError):
+            raise UsageError(f"{error.filename or 'the folder'}: {error.strerror or type(error).__name__}") from None

@@ -1,0 +1,1 @@
+"""What exists in a tenant, and what is missing."""

@@ -1,0 +1,66 @@
+"""The pages. What they show comes from tenants and is hostile: the templates escape all of it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, TypeVar
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from answers import page_values as values
+
+MOST = 5_000
+"""Changes, findings or items that one page holds: more of them nobody reads, and a browser shows them badly."""
+
+MAX_LISTED = 20
+"""How many of the lesser things a page names of one item: audit events, ids that mean nothing, its likes."""
+
+T = TypeVar("T")
+Titles = Mapping[str, str]
+"""Collections as people call them, by type key. One that is not among them goes by its key."""
+
+
+def grouped(records: Iterable[T], key: Callable[[T], Any]) -> list[tuple[Any, list[T]]]:
+    """The records by what they have in common, in the order of the first of each; they need not be neighbours."""
+    groups: dict[Any, list[T]] = {}
+    for record in records:
+        groups.setdefault(key(record), []).append(record)
+    return list(groups.items())
+
+
+def page(template: str, **shown: Any) -> str:
+    """A template of a question, filled in."""
+    return _environment().get_template(template).render(most=MAX_LISTED, **shown)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("answers", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "when": _when,
+        "words": _words,
+        "many": _many,
+        "shown": values.name,
+        "rows": values.rows,
+        "left_out": values.left_out,
+    }
+    return environment
+
+
+def _when(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _words(code: object) -> str:
+    return str(code).replace("_", " ")
+
+
+def _many(number: int, one: str) -> str:
+    """`1 item`, `2,000 items`."""
+    return f"{number:,} {one}" if number == 1 else f"{number:,} {one}s"

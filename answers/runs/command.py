@@ -1,0 +1,251 @@
+"""`runs` and `run`: run records, also of runs that are queued or running."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from temporalio.client import WorkflowFailureError, WorkflowQueryFailedError
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.holders import SYNC_WORKFLOW, Kind, held
+from answers.runs.report import print_run
+from cli import output
+from cli.errors import EXIT_CODE_OF_STATUS, UsageError, errors_for_people
+from cli.follow import ANSWER_SECONDS, Follower, Handle, leaving
+from cli.ids import NAMED, IdRange, run_id_range, the_one
+from cli.options import JsonOption, OptionalTenantArgument, TenantNames, VerboseOption, tenant_id_of
+from cli.progress import RunView
+from cli.queued_runs import LOOK_GAP_SECONDS, LOOKS, unrecorded_runs
+from cli.sessions import opened_database
+from cli.temporal import goes_on, handle_of, now, refuse_other_holder
+from configuration import ConfigurationError, Settings, load_settings
+from connections import UnreachableError, connect_temporal, temporal_connect_config
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import CollectionResult, Outcome, RunStatus
+from inventory.records import CollectionRecord, RunRecord
+from inventory.user_errors import UnavailableError
+from storage import queries
+from storage.database import Database
+from workflows.messages import SyncProgress
+
+SHORT_ID = 13
+"""Characters of a run id that tables show at least: its time in milliseconds."""
+
+
+def runs(
+    tenant: OptionalTenantArgument = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """Run records, newest first: of one tenant, or of all. Those of queued and running runs are shown as they are now.
+
+    Example: python starter.py runs contoso --limit 5
+    """
+    with errors_for_people():
+        settings = load_settings()
+        tenant_id = tenant_id_of(settings, tenant) if tenant else None
+        records = asyncio.run(_recent(settings, tenant_id, limit))
+        if as_json:
+            for record in records:
+                output.print_json(record)
+            return
+        names = TenantNames.load(settings)
+        short = _short_ids([record.run_id for record in records])
+        output.print_table(
+            ("run", "tenant", "selection", "status", "queued", "took", "items#", "changed#", "missing#", "errors"),
+            [_run_row(record, short[record.run_id], names) for record in records],
+        )
+
+
+async def _recent(settings: Settings, tenant_id: UUID | None, limit: int) -> list[RunRecord]:
+    """The newest runs; where Temporal tells, also those that no worker has taken up yet."""
+    async with opened_database(settings, pool_size=2) as database:
+        asked = asyncio.create_task(unrecorded_runs(database, settings.temporal_task_queue, tenant_id, most=limit))
+        async with database.tenant(tenant_id, read_only=True) if tenant_id else database.portfolio() as session:
+            recorded = await queries.recent_runs(session, limit)
+        queued = await asked
+    if queued is None:
+        output.stderr.print(
+            "Temporal does not answer, so queued runs that no worker has taken up are not shown", style="dim"
+        )
+    known = {record.run_id for record in recorded}
+    found = [*recorded, *(record for record in queued or () if record.run_id not in known)]
+    return sorted(found, key=lambda record: record.queued_at, reverse=True)[:limit]
+
+
+def _short_ids(ids: Sequence[UUID]) -> dict[UUID, str]:
+    """The beginning of each id, as long as it takes to tell them apart."""
+    words = [str(one) for one in ids]
+    length = next(size for size in range(SHORT_ID, 37) if len({word[:size] for word in words}) == len(set(words)))
+    return {one: str(one)[:length] for one in ids}
+
+
+def _run_row(record: RunRecord, run_id: str, names: TenantNames) -> tuple[object, ...]:
+    took = record.finished_at - record.started_at if record.finished_at and record.started_at else None
+    return (
+        run_id,
+        names.of(record.tenant_id),
+        record.selection_hash[:12],
+        output.status_word(record.status),
+        output.when(record.queued_at),
+        output.lasting(took),
+        record.counts.observed,
+        record.counts.created + record.counts.changed,
+        record.counts.missing,
+        ", ".join(record.error_codes),
+    )
+
+
+def run(
+    run_id: Annotated[str, typer.Argument(metavar="ID", help="The run's id, or its beginning.", show_default=False)],
+    follow: Annotated[bool, typer.Option("--follow", help="Follow the run to its end.")] = False,
+    verbose: VerboseOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """One run: what was covered, what was not and why. The exit code tells how the run ended.
+
+    The counts of a running run are those that it tells itself or, where no worker answers, of what it has merged.
+
+    Example: python starter.py run 0b9d1c1e-0f4e --follow
+    """
+    with errors_for_people():
+        settings = load_settings()
+        wanted = run_id_range(run_id)
+        names = TenantNames.load(settings)
+        record = asyncio.run(_one(settings, wanted, run_id, names, follow=follow))
+        if as_json:
+            output.print_json(record)
+        else:
+            print_run(record, names.of(record.tenant_id), verbose=verbose)
+        if record.status.ended:
+            raise typer.Exit(EXIT_CODE_OF_STATUS[record.status])
+
+
+async def _one(settings: Settings, wanted: IdRange, value: str, names: TenantNames, *, follow: bool) -> RunRecord:
+    async with opened_database(settings) as database:
+        record = await find_record(database, settings.temporal_task_queue, wanted, value)
+        if record.status.ended:
+            return record
+        if follow:
+            return await _follow(settings, database, record, names.of(record.tenant_id))
+        return await _live(record, Kind(SYNC_WORKFLOW, settings.temporal_task_queue))
+
+
+async def find_record(
+    database: Database, task_queue: str, wanted: IdRange, value: str, tenant_id: UUID | None = None
+) -> RunRecord:
+    """The run that is meant, of one tenant or of any: from the database or, before a worker takes it up, from Temporal.
+
+    Raises `UsageError`.
+    """
+    for look in range(LOOKS if wanted.whole else 1):
+        if look:
+            await asyncio.sleep(LOOK_GAP_SECONDS)
+        async with database.tenant(tenant_id, read_only=True) if tenant_id else database.portfolio() as session:
+            ids = await queries.run_ids_between(session, wanted.low, wanted.high, NAMED + 1)
+            if ids:
+                record = await queries.run_record(session, the_one(ids, value, "runs"))
+                if record is not None:
+                    return record
+        queued = await unrecorded_runs(database, task_queue, tenant_id, wanted, most=NAMED + 1)
+        if queued is None:
+            raise UsageError(
+                f"{_whose(tenant_id)} no run {value} in the database, and Temporal, which knows of queued runs,"
+                " does not answer"
+            )
+        if queued:
+            the_one([one.run_id for one in queued], value, "runs")
+            return queued[0]
+    raise UsageError(f"{_whose(tenant_id)} no run {value}; python starter.py runs lists them")
+
+
+def _whose(tenant_id: UUID | None) -> str:
+    return "there is" if tenant_id is None else "this tenant has"
+
+
+async def _follow(settings: Settings, database: Database, record: RunRecord, tenant_name: str) -> RunRecord:
+    client = await connect_temporal(temporal_connect_config())
+    wanted = Kind(SYNC_WORKFLOW, settings.temporal_task_queue)
+    await refuse_other_holder(client, record.workflow_id, str(record.run_id), wanted)
+    handle = handle_of(client, record.workflow_id, record.run_id)
+    with leaving(goes_on(record.run_id, tenant_name)):
+        with RunView(tenant_name) as view:
+            follower = Follower(
+                client, settings.temporal_task_queue, SyncProgress, view.show, view.say, watched=view.watched
+            )
+            await follower.follow(handle)
+        return await ended_record(database, record, handle)
+
+
+async def ended_record(database: Database, latest: RunRecord, handle: Handle) -> RunRecord:
+    """The record of a run whose workflow has ended; `latest` is what was known of it before.
+
+    A run that the worker refused to record, since nobody knows its tenant, has failed with the workflow's error code.
+    Raises `UnavailableError` where there is neither a record nor a code.
+    """
+    async with database.tenant(latest.tenant_id, read_only=True) as session:
+        record = await queries.run_record(session, latest.run_id)
+    if record is not None:
+        return record
+    if (code := await _failed_with(handle)) is None:
+        raise UnavailableError(
+            f"run {latest.run_id} was ended in Temporal before a worker took it up; nothing was read"
+        )
+    return latest.model_copy(update={"status": RunStatus.FAILED, "finished_at": now(), "error_codes": [code]})
+
+
+async def _failed_with(handle: Handle) -> ErrorCode | None:
+    """The code that an ended workflow has failed with; None where it ended in any other way, or is gone."""
+    try:
+        await handle.result()
+    except WorkflowFailureError as error:
+        cause = error.cause
+        if isinstance(cause, ApplicationError) and cause.type in set(ErrorCode):
+            return ErrorCode(cause.type)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+    return None
+
+
+async def _live(record: RunRecord, wanted: Kind) -> RunRecord:
+    """The record with the counts and collections that the running workflow tells; says where they come from."""
+    told = await _told(record, wanted)
+    if isinstance(told, str):
+        output.stderr.print(f"{told}: the counts are of what has been merged so far", style="dim", markup=False)
+        return record
+    output.stderr.print("the counts are the workflow's own, as of now", style="dim")
+    collections = {key: _as_record(result) for key, result in told.collections.items()}
+    return record.model_copy(update={"counts": told.counts, "collections": collections or record.collections})
+
+
+async def _told(record: RunRecord, wanted: Kind) -> SyncProgress | str:
+    """What the workflow tells; else why it does not."""
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            client = await connect_temporal(temporal_connect_config())
+            handle = handle_of(client, record.workflow_id, record.run_id)
+            description = await handle.describe()
+            if description.raw_info.first_run_id != str(record.run_id):
+                return "the workflow has ended"
+            if (holder := Kind.of(description)) != wanted:
+                return held(f"workflow id {record.workflow_id}", client.namespace, holder, wanted)
+            progress: SyncProgress = await handle.query("progress", result_type=SyncProgress)
+    except (ConfigurationError, UnreachableError):
+        return "Temporal does not answer"
+    except (RPCError, TimeoutError, WorkflowQueryFailedError):
+        return "no worker answers"
+    return progress
+
+
+def _as_record(result: CollectionResult) -> CollectionRecord:
+    return CollectionRecord(
+        outcome=result.outcome or Outcome.INCOMPLETE,
+        pages=result.pages,
+        items=result.items,
+        error_code=result.error_code,
+        context=result.context,
+    )

@@ -1,0 +1,112 @@
+"""A run record for people: what was not read and why, and the totals; with `verbose` every collection."""
+
+import textwrap
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from rich.text import Text
+
+from cli import output
+from inventory.error_codes import EXPLANATIONS, ErrorCode
+from inventory.outcomes import Outcome
+from inventory.records import CollectionRecord, RunRecord
+from inventory.visible_text import visible
+
+NAMED = 6
+"""How many collections of an error code are named without `verbose`."""
+
+TOLD_ONCE = ("reason", "permission")
+"""What the context of a failed collection may hold that is the same for many: told once for an error code."""
+
+WIDEST = 100
+"""Columns of a line of prose, however wide the terminal is."""
+
+
+def print_run(run: RunRecord, tenant_name: str, *, verbose: bool = False) -> None:
+    """Prints a run record on stdout, within the terminal's width."""
+    took = run.finished_at - run.started_at if run.finished_at and run.started_at else None
+    output.stdout.print(Text.assemble("run ", (str(run.run_id), "bold"), " of ", (visible(tenant_name), "bold")))
+    output.stdout.print(
+        Text.assemble(
+            output.styled(run.status),
+            f"  selection {run.selection_hash[:12]}  queued {output.when(run.queued_at)}",
+            f"  took {output.lasting(took) or '…'}",
+        )
+    )
+    if verbose:
+        _print_collections(run.collections)
+    unread = {key: one for key, one in run.collections.items() if one.error_code and one.outcome is not Outcome.SKIPPED}
+    for code in sorted({*run.error_codes, *(one.error_code for one in unread.values() if one.error_code)}):
+        _print_error(code, {key: one for key, one in unread.items() if one.error_code == code}, verbose=verbose)
+    _print_totals(run)
+    if not verbose and run.collections:
+        _say("--verbose lists every collection", style="dim")
+
+
+def _print_error(code: ErrorCode, collections: Mapping[str, CollectionRecord], *, verbose: bool) -> None:
+    """An error code once: what it means, what to do, and which collections have it."""
+    meaning, remedy = EXPLANATIONS[code]
+    outcomes = Counter(one.outcome for one in collections.values())
+    counted = ", ".join(f"{number} {outcome}" for outcome, number in sorted(outcomes.items()))
+    output.stdout.print(Text.assemble((code, "red"), f": {counted}" if counted else ""))
+    _say(f"{meaning} {remedy}", indent="  ", style="yellow")
+    for name in TOLD_ONCE:
+        values = sorted({str(one.context[name]) for one in collections.values() if name in one.context})
+        if values:
+            _say(visible(f"{name}: {', '.join(values)}"), indent="  ")
+    if collections and not verbose and code is not ErrorCode.AUTH_FAILED:
+        more = f" and {len(collections) - NAMED} more" if len(collections) > NAMED else ""
+        _say(", ".join(sorted(collections)[:NAMED]) + more, indent="  ")
+
+
+def _print_totals(run: RunRecord) -> None:
+    outcomes = Counter(one.outcome for one in run.collections.values())
+    counts = run.counts
+    open_now = 0 if run.status.ended else sum(_is_open(one) for one in run.collections.values())
+    outcomes[Outcome.INCOMPLETE] -= open_now
+    parts = [f"{outcomes[outcome]} {outcome}" for outcome in Outcome if outcomes[outcome]]
+    parts += [f"{open_now} not yet read"] if open_now else []
+    number = len(run.selection.type_keys)
+    _say(f"{number} collection{'s' if number != 1 else ''}: {', '.join(parts) or 'none read yet'}")
+    _say(
+        f"{counts.observed} items: {counts.created} created, {counts.changed} changed, {counts.unchanged} unchanged;"
+        f" {counts.missing} missing, {counts.invalid} invalid, {counts.errors} errors"
+    )
+    _say(f"{counts.pages} pages in {counts.requests} requests, {counts.throttled} throttled", style="dim")
+
+
+def _is_open(one: CollectionRecord) -> bool:
+    """Whether a collection of an open run is still to be read."""
+    return one.outcome is Outcome.INCOMPLETE and one.error_code is None
+
+
+def _print_collections(collections: Mapping[str, CollectionRecord]) -> None:
+    output.print_table(
+        ("collection", "outcome", "pages#", "items#", "error", "context"),
+        [
+            (key, output.styled(one.outcome), one.pages, one.items, one.error_code, _context(one.context))
+            for key, one in sorted(collections.items(), key=lambda row: (_rank(row[1].outcome), row[0]))
+        ],
+    )
+
+
+def _rank(outcome: Outcome) -> int:
+    return (Outcome.FAILED, Outcome.INCOMPLETE, Outcome.COMPLETE, Outcome.SKIPPED).index(outcome)
+
+
+def _context(context: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {value if not isinstance(value, list) else len(value)}" for key, value in context.items())
+
+
+def _say(words: str, *, indent: str = "", style: str = "") -> None:
+    """Prose, wrapped to the terminal; a piped line is wrapped too, so that mails and logs can be read."""
+    lines = textwrap.fill(
+        words,
+        width=min(output.stdout.width, WIDEST),
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    output.stdout.print_lines(lines, style=style, markup=False)

@@ -1,0 +1,104 @@
+"""The command line, put together. A command's module is loaded when the command is asked for."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_group
+
+from cli.typed_text import look_through
+from inventory.version import VERSION
+
+COMMANDS: Mapping[str, str] = {
+    "demo": "cli.demo",
+    "catalog": "cli.catalog",
+    "permissions": "cli.permissions",
+    "check": "cli.check",
+    "sync": "cli.sync",
+    "cancel": "cli.sync",
+    "runs": "answers.runs.command",
+    "run": "answers.runs.command",
+    "items": "answers.items.command",
+    "missing": "answers.items.command",
+    "limits": "cli.limits",
+    "retention": "cli.retention",
+    "versions": "answers.versions.command:show_versions",
+    "show": "answers.versions.command",
+    "diff": "answers.versions.command",
+    "export": "answers.export.command",
+    "changes": "answers.changes.command",
+    "compare": "answers.compare.command",
+    "dependencies": "answers.dependencies.command",
+    "dangling": "answers.dependencies.command",
+    "unassigned": "answers.dependencies.command",
+    "baseline": "answers.drift.baseline_command",
+    "drift": "answers.drift.command",
+    "database": "cli.database",
+    "portfolio": "cli.portfolio",
+    "schedule": "cli.schedule",
+}
+"""The commands in the order of the help: the module of each, and its name there if it is another."""
+
+
+class _Commands(TyperGroup):
+    """The commands, of which only the one that is asked for is loaded."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - Typer's signature
+        """The names, in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - Typer's signature
+        """The command of this name; None where there is none."""
+        return _command(cmd_name) if cmd_name in COMMANDS else None
+
+
+def _command(name: str) -> Any:
+    module, _, attribute = COMMANDS[name].partition(":")
+    try:
+        found = getattr(import_module(module), attribute or name)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "local":
+            raise
+        found = _no_demo
+    alone = typer.Typer(rich_markup_mode=None)
+    if found is _no_demo:
+        alone.command(name, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(found)
+    elif isinstance(found, typer.Typer):
+        alone.add_typer(found, name=name)
+    else:
+        alone.command(name)(found)
+    command = get_group(alone).commands[name]
+    look_through(command)
+    return command
+
+
+def _no_demo() -> None:
+    """Not in this image, which has no embedded servers: make demo, in a checkout."""
+    typer.echo("error: this image has no embedded servers; run the demo in a checkout: make demo", err=True)
+    raise typer.Exit(2)
+
+
+app = typer.Typer(
+    name="tenant-inventory",
+    cls=_Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tenant-inventory {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Tenant Inventory: what configuration Microsoft 365 tenants hold, when it was last seen, what is missing."""

@@ -1,0 +1,116 @@
+"""`catalog`: the collections that can be selected, and what is known of each."""
+
+from typing import Annotated, Any
+
+import typer
+
+from cli import output
+from cli.catalog_text import sentences
+from cli.errors import UsageError, errors_for_people
+from cli.options import CategoryOption, JsonOption, TypeOption, complete_type_key, selection_of
+from graph.catalog import Collection, kinds_in, load_catalog
+
+
+def catalog(
+    type_key: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[KEY]",
+            help="One collection, explained.",
+            autocompletion=complete_type_key,
+            show_default=False,
+        ),
+    ] = None,
+    type_keys: TypeOption = None,
+    categories: CategoryOption = None,
+    permission: Annotated[
+        str | None, typer.Option("--permission", metavar="NAME", help="Only what this permission is needed for.")
+    ] = None,
+    opt_in: Annotated[bool, typer.Option("--opt-in", help="Only what --all leaves out.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Explain each of them in full sentences.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """The collections that a selection can name: type key, category, endpoint, permission. With KEY, all about one.
+
+    Example: python starter.py catalog --category conditional-access
+
+    Example: python starter.py catalog deviceHealthScripts
+    """
+    with errors_for_people():
+        named = [*(type_keys or ()), *([type_key] if type_key else ())]
+        entries = _entries(named, categories, permission, opt_in=opt_in)
+        if as_json:
+            for entry in entries:
+                output.print_json(_row(entry))
+        elif explain or type_key:
+            for number, entry in enumerate(entries):
+                if number:
+                    output.stdout.print()
+                _explain(entry)
+        else:
+            output.print_table(
+                ("type key", "category", "endpoint", "permission", "opt-in"),
+                [
+                    (
+                        one.type_key,
+                        one.category,
+                        f"/{one.api_version}{one.path}",
+                        one.permission,
+                        "opt-in" if one.opt_in else "",
+                    )
+                    for one in entries
+                ],
+            )
+
+
+def _entries(
+    type_keys: list[str], categories: list[str] | None, permission: str | None, *, opt_in: bool
+) -> list[Collection]:
+    """The entries that the options leave. Raises `UsageError` where no entry needs the permission."""
+    known = load_catalog().collections
+    keys = selection_of(type_keys, categories, everything=False).type_keys if type_keys or categories else known
+    entries = sorted((known[key] for key in keys), key=lambda one: (one.category, one.type_key))
+    permissions = {one.permission.casefold() for one in known.values()}
+    if permission is not None and permission.casefold() not in permissions:
+        raise UsageError(f"no collection needs {permission!r}; python starter.py permissions lists what is needed")
+    return [
+        one
+        for one in entries
+        if (permission is None or one.permission.casefold() == permission.casefold()) and (one.opt_in or not opt_in)
+    ]
+
+
+def _explain(entry: Collection) -> None:
+    first, *others = sentences(entry)
+    output.stdout.print(first, style="bold", markup=False)
+    for sentence in others:
+        output.stdout.print("  " + sentence, markup=False)
+
+
+def _row(entry: Collection) -> dict[str, Any]:
+    """The first five fields are those of the contract."""
+    return {
+        "type_key": entry.type_key,
+        "title": entry.title,
+        "category": entry.category,
+        "endpoint": f"/{entry.api_version}{entry.first_url()}",
+        "permission": entry.permission,
+        "throttle_family": entry.throttle_family,
+        "platform": entry.platform,
+        "singleton": entry.singleton,
+        "parent": entry.parent,
+        "opt_in": entry.opt_in,
+        "licence_hint": entry.licence_hint,
+        "details": [
+            f"/{entry.api_version}{path}"
+            for detail in entry.details
+            for path in (detail.path, *(child.path for child in detail.children))
+        ],
+        "left_out_types": sorted(entry.left_out_types),
+        "left_out_where": entry.left_out_where,
+        "sensitive": sorted(entry.sensitive),
+        "script_bodies": sorted(entry.script_bodies),
+        "references": {path: list(keys) for path, keys in sorted(entry.references.items())},
+        "kinds": kinds_in(entry.type_key),
+        "note": entry.note,
+    }

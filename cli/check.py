@@ -1,0 +1,345 @@
+"""`check`: which collections a tenant lets us read, by one cheap request each. Nothing is stored."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+import typer
+from rich.text import Text
+from sqlalchemy import text
+
+from activities.messages import CursorFailure
+from activities.request_pace import Pace
+from cli import output
+from cli.errors import ExitCode, UsageError, errors_for_people
+from cli.options import (
+    AllOption,
+    CategoryOption,
+    JsonOption,
+    TenantArgument,
+    TypeOption,
+    configured_tenant,
+    selection_or_all,
+)
+from configuration import Settings, load_settings
+from graph.catalog import Collection, load_catalog
+from graph.client import GraphAnswer, GraphClient, GraphGet
+from graph.credentials import CredentialError
+from graph.errors import GraphRequestError, GraphUnreachedError, ReadFailure, classify
+from graph.pages import MalformedPageError, read_page
+from graph.proxy import overlooked
+from graph.tenants import TenantConfig
+from inventory.backoff import believable
+from inventory.error_codes import EXPLANATIONS, ErrorCode
+from inventory.selection import Selection
+from inventory.user_errors import UnavailableError
+from storage.database import Database
+
+ATTEMPTS = 3
+"""How often a collection is asked for that Graph throttles or that is not to be reached."""
+
+ANSWER_SECONDS = 14.0
+"""For the sign-in, and for the first answer of Graph: where nothing answers, that is said soon."""
+
+DATABASE_SECONDS = 5.0
+
+SILENT_WAIT = timedelta(seconds=2)
+"""A longer wait is told: somebody sits and watches."""
+
+
+class Readability(StrEnum):
+    """What a collection's answer comes to."""
+
+    READABLE = "readable"
+    PERMISSION_MISSING = "permission_missing"
+    NOT_LICENSED = "not_licensed"
+    NOT_FOUND = "not_found"
+    FAILED = "failed"
+
+
+_BY_CODE = {
+    ErrorCode.GRAPH_PERMISSION_MISSING: Readability.PERMISSION_MISSING,
+    ErrorCode.GRAPH_NOT_LICENSED: Readability.NOT_LICENSED,
+    ErrorCode.GRAPH_NOT_FOUND: Readability.NOT_FOUND,
+}
+
+_TO_MEND = frozenset({Readability.PERMISSION_MISSING, Readability.FAILED})
+
+_STYLES = {
+    Readability.READABLE: "green",
+    Readability.PERMISSION_MISSING: "red",
+    Readability.NOT_LICENSED: "dim",
+    Readability.NOT_FOUND: "dim",
+    Readability.FAILED: "red",
+}
+
+
+class Checked(NamedTuple):
+    """One collection and what its answer came to; `failure` where it is not readable."""
+
+    collection: Collection
+    readability: Readability
+    failure: ReadFailure | None
+
+
+def check(
+    tenant: TenantArgument,
+    type_keys: TypeOption = None,
+    categories: CategoryOption = None,
+    everything: AllOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask a tenant for each collection of a selection, once and cheaply, and say which are readable.
+
+    Without a selection, all are asked for. Exit code 3 where a permission is missing or a request failed; what the
+    tenant has no licence for, or does not have at all, is no error.
+
+    Example: python starter.py check Contoso --category conditional-access
+    """
+    with errors_for_people():
+        settings = load_settings()
+        selection = selection_or_all(type_keys, categories, everything=everything)
+        told = None if settings.graph_proxy_url else overlooked(os.environ)
+        if told is not None:
+            output.stderr.print(told, style="dim")
+        checked = asyncio.run(_check(settings, configured_tenant(settings, tenant), selection))
+        if as_json:
+            for one in checked:
+                output.print_json(_row(one))
+        else:
+            _print(checked)
+        if any(one.readability in _TO_MEND for one in checked):
+            raise typer.Exit(ExitCode.PARTIAL)
+
+
+async def _check(settings: Settings, tenant: TenantConfig, selection: Selection) -> list[Checked]:
+    catalog = load_catalog()
+    first, *others = (catalog.collections[key] for key in selection.type_keys)
+    async with (
+        GraphClient.from_endpoints(
+            base_url=settings.graph_base_url,
+            authority_url=settings.graph_authority_url,
+            ca_file=settings.graph_ca_file,
+            proxy_url=settings.graph_proxy,
+        ) as graph,
+        _pace(settings, tenant) as pace,
+    ):
+        await _sign_in(graph, tenant)
+        asking = _Asking(graph, tenant, pace)
+        # One request alone shows whether Graph answers at all, before all the others are sent.
+        checked = [one for wave in ([first], *_waves(others)) for one in await asking.read(wave)]
+    return sorted(checked, key=lambda one: (one.collection.category, one.collection.type_key))
+
+
+async def _sign_in(graph: GraphClient, tenant: TenantConfig) -> None:
+    """Raises `UsageError` where the credential is refused, `UnavailableError` where nobody answers: each told once."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await graph.sign_in(tenant)
+        except TimeoutError:
+            raise UnavailableError(
+                f"{tenant.name}: sign-in: nothing answers; check the network, the firewall and the proxy"
+            ) from None
+        except GraphRequestError as error:
+            if _is_refused(error):
+                raise UsageError(f"{tenant.name}: no token: {error}") from None
+            if error.retry_after is None or attempt == ATTEMPTS:
+                raise UnavailableError(f"{tenant.name}: no token: {error}") from None
+            await _patience(error.retry_after, "Entra")
+    return None
+
+
+@asynccontextmanager
+async def _pace(settings: Settings, tenant: TenantConfig) -> AsyncIterator[Pace | None]:
+    """The turns that the tenant's runs keep; None where the database does not answer, or has no run of the tenant."""
+    database = Database(settings.database_url.get_secret_value(), pool_size=1, application_name="tenant-inventory")
+    try:
+        try:
+            async with asyncio.timeout(DATABASE_SECONDS), database.tenant(tenant.id, read_only=True) as session:
+                known = (await session.execute(text("SELECT 1 FROM tenant"))).first() is not None
+        except (TimeoutError, UnavailableError):
+            known = False
+            output.stderr.print(
+                "the database does not answer: the check goes on, but does not keep pace with runs beside it",
+                style="dim",
+            )
+        yield Pace(database) if known else None
+    finally:
+        await database.close()
+
+
+async def _patience(wait: timedelta, who: str) -> None:
+    """Waits as long as `who` asks for, and says so."""
+    if wait > SILENT_WAIT:
+        output.stderr.print(f"{who} asks for {output.lasting(wait)} of patience …", style="dim")
+    await asyncio.sleep(wait.total_seconds())
+
+
+def _waves(collections: Sequence[Collection]) -> Iterator[list[Collection]]:
+    """What is asked for in one `$batch`: of one API version and throttle family, as much as the family allows."""
+    groups: dict[tuple[str, str], list[Collection]] = {}
+    for collection in collections:
+        groups.setdefault((collection.api_version, collection.throttle_family), []).append(collection)
+    for group in groups.values():
+        limit = group[0].throttle_family.wave_limit
+        for start in range(0, len(group), limit):
+            yield group[start : start + limit]
+
+
+class _Asking:
+    """Asks Graph for waves of collections, at the pace of the tenant's runs."""
+
+    def __init__(self, graph: GraphClient, tenant: TenantConfig, pace: Pace | None) -> None:
+        self._graph = graph
+        self._tenant = tenant
+        self._pace = pace
+        self._answered = False
+
+    async def read(self, wave: Sequence[Collection]) -> list[Checked]:
+        """The answers to one wave; those of Graph's failures that pass are asked for again."""
+        answered: dict[str, Checked] = {}
+        left = list(wave)
+        for attempt in range(1, ATTEMPTS + 1):
+            failures = await self._in_turn(left)
+            answered.update({one.type_key: _checked(one, failures[one.type_key]) for one in left})
+            again = {key: failure for key, failure in failures.items() if failure is not None and failure.retryable}
+            left = [one for one in left if one.type_key in again]
+            if not left or attempt == ATTEMPTS:
+                break
+            await _patience(_wait(again, attempt), "Graph")
+        return list(answered.values())
+
+    async def _in_turn(self, wave: Sequence[Collection]) -> dict[str, ReadFailure | None]:
+        """Asks once the throttle family may be asked; tells the runs how long Graph wants to be left alone."""
+        family = wave[0].throttle_family
+        if self._pace is None:
+            failures = await self._ask(wave)
+            await asyncio.sleep((family.interval or timedelta(0)).total_seconds())
+            return failures
+        while True:
+            async with self._pace.turn(self._tenant.id, family) as wait:
+                if not wait:
+                    failures = await self._ask(wave)
+                    await self._pace.heed(self._tenant.id, family, _heeded(failures))
+                    return failures
+            await _patience(wait, f"Graph, for {family},")
+
+    async def _ask(self, wave: Sequence[Collection]) -> dict[str, ReadFailure | None]:
+        """Why each collection was not read; None where it was.
+
+        Raises `UsageError` where the credential is refused, `UnavailableError` where Graph has never answered.
+        """
+        gets = [GraphGet(one.type_key, _listed(one).probe_url(self._tenant.id)) for one in wave]
+        try:
+            async with asyncio.timeout(None if self._answered else ANSWER_SECONDS):
+                answers = await self._graph.read_batch(self._tenant, wave[0].api_version, gets)
+        except TimeoutError:
+            raise UnavailableError(f"{self._tenant.name}: Graph does not answer; check the network") from None
+        except GraphRequestError as error:
+            if _is_refused(error):
+                raise UsageError(f"{self._tenant.name}: no token: {error}") from None
+            if isinstance(error, GraphUnreachedError) and not self._answered:
+                raise UnavailableError(f"{self._tenant.name}: {error}") from None
+            self._answered = True
+            return {one.type_key: _failure_of(error) for one in wave}
+        self._answered = True
+        return {one.type_key: _failure(one, answers[one.type_key]) for one in wave}
+
+
+def _is_refused(error: GraphRequestError) -> bool:
+    """Whether the tenant's credential cannot be read, or was refused: somebody has to mend it."""
+    return isinstance(error, CredentialError) or (error.code is ErrorCode.AUTH_FAILED and not error.retryable)
+
+
+def _heeded(failures: Mapping[str, ReadFailure | None]) -> list[CursorFailure]:
+    return [
+        CursorFailure(code=one.code, retryable=one.retryable, retry_after=one.retry_after)
+        for one in failures.values()
+        if one is not None
+    ]
+
+
+def _wait(failures: Mapping[str, ReadFailure], attempt: int) -> timedelta:
+    """The longest that Graph asks for, else some seconds."""
+    asked = [wait for failure in failures.values() if (wait := believable(failure.retry_after)) is not None]
+    return max(asked, default=timedelta(seconds=2**attempt))
+
+
+def _listed(collection: Collection) -> Collection:
+    """What is asked for: of a collection that lies within another's items, that other one."""
+    return collection if collection.parent is None else load_catalog().collections[collection.parent]
+
+
+def _failure_of(error: GraphRequestError) -> ReadFailure:
+    return ReadFailure(error.code, error.retryable, error.retry_after, context=error.context)
+
+
+def _failure(collection: Collection, answer: GraphAnswer) -> ReadFailure | None:
+    failure = classify(answer, permission=collection.permission)
+    if failure is not None:
+        return failure
+    try:
+        read_page(answer, singleton=collection.singleton)
+    except MalformedPageError as error:
+        return error.failure
+    return None
+
+
+def _checked(collection: Collection, failure: ReadFailure | None) -> Checked:
+    readability = Readability.READABLE if failure is None else _BY_CODE.get(failure.code, Readability.FAILED)
+    return Checked(collection, readability, failure)
+
+
+def _row(one: Checked) -> dict[str, object]:
+    return {
+        "type_key": one.collection.type_key,
+        "category": one.collection.category,
+        "readability": one.readability,
+        "permission": one.collection.permission,
+        "licence_hint": one.collection.licence_hint,
+        "error_code": None if one.failure is None else one.failure.code,
+        "context": {} if one.failure is None else dict(one.failure.context),
+    }
+
+
+def _print(checked: Sequence[Checked]) -> None:
+    output.print_table(
+        ("collection", "category", "answer", "what to do"),
+        [
+            (
+                one.collection.type_key,
+                one.collection.category,
+                Text(one.readability.replace("_", " "), style=_STYLES[one.readability]),
+                _remedy(one),
+            )
+            for one in checked
+        ],
+    )
+    counts = [
+        f"{number} {readability.replace('_', ' ')}"
+        for readability in Readability
+        if (number := sum(one.readability is readability for one in checked))
+    ]
+    output.stdout.print(f"{len(checked)} collections: {', '.join(counts)}")
+    missing = sorted(
+        {one.collection.permission for one in checked if one.readability is Readability.PERMISSION_MISSING}
+    )
+    if missing:
+        output.stdout.print(f"grant, with admin consent: {', '.join(missing)}", style="yellow")
+
+
+def _remedy(one: Checked) -> str:
+    if one.failure is None:
+        return ""
+    if one.readability is Readability.PERMISSION_MISSING:
+        return f"grant {one.collection.permission}"
+    if one.readability is Readability.NOT_LICENSED:
+        return f"needs {one.collection.licence_hint}" if one.collection.licence_hint else ""
+    if one.readability is Readability.NOT_FOUND:
+        return ""
+    return f"{one.failure.code}: {EXPLANATIONS[one.failure.code].remedy}"

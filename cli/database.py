@@ -1,0 +1,153 @@
+"""`database`: migrations, the roles that an administrator makes for them, and the key that wraps tenants' keys."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+from sqlalchemy.exc import SQLAlchemyError
+
+from cli import output
+from cli.errors import ExitCode, UsageError, errors_for_people
+from cli.options import JsonOption
+from cli.sessions import opened_database
+from configuration import ConfigurationError, Settings, load_settings
+from connections import check_database
+from inventory.data_keys import DataKeyError, DataKeyKind, WrappingKeys
+from storage.access import PORTFOLIO_ROLE, WORKER_ROLE
+from storage.data_keys import StoredDataKey, all_data_keys, keep_data_key
+from storage.database import StorageUnavailableError, classified, database_url
+from storage.roles import script
+from storage.schema import Upgraded
+from storage.schema import upgrade as upgrade_database
+
+database = typer.Typer(no_args_is_help=True, help="The database's schema, and the roles that it works under.")
+
+
+@database.command()
+def upgrade(as_json: JsonOption = False) -> None:
+    """Apply the migrations that the database lacks. Safe to run again, and beside running workers.
+
+    It needs no more than the owner of an empty database. Where that login may take on the two roles of the product, or
+    create them, the database works under them; else under its owner alone.
+
+    Example: python starter.py database upgrade
+    """
+    with errors_for_people():
+        url = load_settings().database_url.get_secret_value()
+        try:
+            upgraded = upgrade_database(url, tell=lambda line: output.stderr.print(line, style="dim", markup=False))
+        except SQLAlchemyError as error:
+            raise classified(error) or StorageUnavailableError("PostgreSQL refused the migration") from None
+        before, after, roles = upgraded
+        if as_json:
+            output.print_json({"before": before, "after": after, "roles": list(roles)})
+            return
+        if before == after:
+            output.stdout.print(f"the database is at revision {after} already")
+        else:
+            output.stdout.print(f"the database went from {before or 'empty'} to revision {after}")
+        output.stdout.print_lines(_set_up(upgraded), markup=False, soft_wrap=True)
+
+
+_WORKER_LOGIN = "python starter.py database roles --worker-login NAME"
+
+
+def _set_up(upgraded: Upgraded) -> str:
+    has_two_roles = WORKER_ROLE in upgraded.roles
+    found = (
+        f"it works under two roles, {WORKER_ROLE} and {PORTFOLIO_ROLE}"
+        if has_two_roles
+        else f"it works under one role, its owner {upgraded.roles[0]}"
+    )
+    if upgraded.before is not None:
+        return found
+    if has_two_roles:
+        return f"{found}\ngive workers and commands a login of their own, which owns nothing: {_WORKER_LOGIN}"
+    return (
+        f"{found}; for two, run what `database roles` prints, and start again from an empty database\n"
+        "without them, whoever has this login, or has it run SQL, reads and changes all tenants and the schema"
+    )
+
+
+@database.command("roles")
+def print_roles(
+    owner: Annotated[
+        str | None,
+        typer.Option("--owner", metavar="NAME", help="The login that installs; without it that of DATABASE_URL."),
+    ] = None,
+    worker_logins: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--worker-login", metavar="NAME", help="A login that workers or commands use besides; repeatable."
+        ),
+    ] = None,
+) -> None:
+    """Print the SQL that creates the two roles: for an administrator, once, before the first `database upgrade`.
+
+    Example: python starter.py database roles --owner inv --worker-login inv_worker | psql postgres
+    """
+    with errors_for_people():
+        login = owner or database_url(load_settings().database_url.get_secret_value()).username
+        if not login:
+            raise UsageError("DATABASE_URL names no login; give --owner NAME")
+        typer.echo(script([login, *(worker_logins or [])]), nl=False)
+
+
+@database.command("rotate-key")
+def rotate_key(as_json: JsonOption = False) -> None:
+    """Wrap every tenant's data key by SENSITIVE_FIELDS_KEY, so that SENSITIVE_FIELDS_KEY_PREVIOUS can go.
+
+    First give both to all workers and restart them. No stored document changes, and no change is told.
+
+    Example: python starter.py database rotate-key
+    """
+    with errors_for_people():
+        settings = load_settings()
+        keys = settings.wrapping_keys
+        if keys is None:
+            raise ConfigurationError("SENSITIVE_FIELDS_KEY is not set; make one with: openssl rand -hex 32")
+        wrapped, kept, failed = asyncio.run(_rotated(settings, keys))
+        if as_json:
+            output.print_json({"wrapped_anew": wrapped, "kept": kept, "failed": failed})
+        else:
+            output.stdout.print(
+                f"{wrapped} data keys wrapped anew, {kept} were wrapped by SENSITIVE_FIELDS_KEY already"
+            )
+            for tenant_id, reason in failed.items():
+                output.stderr.print(f"{tenant_id}: {reason}", style="red", markup=False, soft_wrap=True)
+            if not failed:
+                output.stdout.print("SENSITIVE_FIELDS_KEY_PREVIOUS is needed no longer")
+        if failed:
+            raise typer.Exit(ExitCode.UNEXPECTED)
+
+
+async def _rotated(settings: Settings, keys: WrappingKeys) -> tuple[int, int, dict[str, str]]:
+    """How many keys were wrapped anew, how many had been, and why others could not be, by tenant."""
+    wrapped, kept, failed = 0, 0, {}
+    async with opened_database(settings) as opened:
+        await check_database(opened)
+        async with opened.portfolio() as session:
+            stored = await all_data_keys(session)
+        for data_key in stored:
+            try:
+                anew = _wrapped_anew(data_key, keys)
+            except DataKeyError as error:
+                failed[str(data_key.tenant_id)] = str(error)
+                continue
+            if anew is None or data_key.kind is None:
+                kept += data_key.wrapped is not None
+                continue
+            async with opened.tenant(data_key.tenant_id) as session:
+                await keep_data_key(session, anew, data_key.kind, instead_of=data_key.wrapped)
+            wrapped += 1
+    return wrapped, kept, failed
+
+
+def _wrapped_anew(stored: StoredDataKey, keys: WrappingKeys) -> bytes | None:
+    """The key wrapped by the current one; None where it is, or where there is no key yet that anything hangs on."""
+    if stored.wrapped is not None:
+        secret = keys.unwrap(stored.wrapped, stored.tenant_id)
+        return None if keys.is_current(stored.wrapped) else keys.wrap(secret, stored.tenant_id)
+    if stored.kind is not DataKeyKind.LEGACY:
+        return None
+    return keys.wrap(keys.new_secret(stored.kind), stored.tenant_id)

@@ -1,0 +1,283 @@
+"""`demo`: the whole thing on this machine, from servers to a result."""
+
+import asyncio
+import json
+import os
+import ssl
+import sys
+import urllib.request
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+import typer
+from temporalio.service import RPCError
+
+from cli import output
+from cli.errors import EXIT_CODE_OF_STATUS, ExitCode, errors_for_people, fail
+from cli.options import JsonOption
+from cli.sessions import tenant_session
+from cli.sync import sync_tenant
+from configuration import Settings, load_settings, state_folder
+from graph.catalog import load_catalog
+from graph.tenants import TenantConfig, load_tenants
+from inventory.outcomes import RunStatus
+from inventory.records import ItemRecord, RunRecord
+from inventory.selection import Selection
+from inventory.user_errors import UnavailableError
+from inventory.visible_text import visible
+from local.processes import PartError
+from local.stack import Ports, StackProcess, last_words, stop_running
+from local.state import StackInfo, State
+from storage import queries
+
+ATTEMPTS = 60
+"""How often a tenant's sync is taken up again while the stack brings back a part that has died."""
+
+ATTEMPT_INTERVAL = timedelta(seconds=1)
+
+PortOption = Annotated[
+    int | None,
+    typer.Option(min=0, max=65_535, help="A port of 127.0.0.1; 0 takes a free one. Otherwise the usual one, if free."),
+]
+
+KINDS = ("appeared", "changed", "missing")
+
+T = TypeVar("T")
+
+
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running afterwards.")] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="Stop what --keep left running.")] = False,
+    temporal_ui_port: PortOption = None,
+    temporal_port: PortOption = None,
+    postgres_port: PortOption = None,
+    graph_port: PortOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The whole thing on this machine: embedded servers, a simulated Graph, a worker, a sync of three sample tenants.
+
+    Run it twice: the sample tenants change a little from run to run, and nothing is duplicated. A part that dies, as
+    by kill -9, is started again, and the runs go on.
+
+    Example: python starter.py demo --keep
+    """
+    with errors_for_people():
+        state = State(state_folder())
+        try:
+            if stop:
+                stopped = stop_running(state)
+                output.stderr.print("stopped" if stopped else "nothing was running")
+                return
+            ports = Ports(postgres_port, temporal_port, temporal_ui_port, graph_port)
+            _demo(state, ports, keep=keep, as_json=as_json)
+        except PartError as error:
+            fail(str(error), ExitCode.UNEXPECTED)
+
+
+def _demo(state: State, ports: Ports, *, keep: bool, as_json: bool) -> None:
+    generation = state.next_generation()
+    running = state.running()
+    with StackProcess(state, ports) as stack:
+        if running is None:
+            output.stderr.print("starting the embedded stack …", style="dim")
+            info = stack.start(lambda part: output.stderr.print(f"  {part}", style="dim", markup=False))
+        else:
+            output.stderr.print("the embedded stack is running already", style="dim")
+            _set_generation(running, generation)
+            info = running
+        os.environ.update(info.environment)
+        settings = load_settings()
+        results = asyncio.run(_sync_all(settings, state))
+        if as_json:
+            for result in results:
+                output.print_json(result["run"])
+        else:
+            _report(results, state.running() or info, state, generation)
+        if keep or running is not None:
+            stack.keep()
+            output.stderr.print_lines(f"\nIt all keeps running. Stop it: {_starter()} demo --stop")
+        elif sys.stdin.isatty() and sys.stdout.isatty():
+            _wait_for_enter()
+        else:
+            output.stderr.print_lines("\nNow it stops. Leave it running: make demo KEEP=1")
+    worst = max((EXIT_CODE_OF_STATUS[result["run"].status] for result in results), default=ExitCode.SUCCESS)
+    raise typer.Exit(worst)
+
+
+def _set_generation(info: StackInfo, generation: int) -> None:
+    """Moves the sample tenants of a running stack one step on."""
+    context = ssl.create_default_context(cafile=info.environment["GRAPH_CA_FILE"])
+    request = urllib.request.Request(  # noqa: S310 - the simulated Graph's own https address
+        f"{info.control_url}/generation",
+        data=json.dumps({"generation": generation}).encode(),
+        headers={"X-Simulator-Key": Path(info.control_key_file).read_text().strip()},
+        method="PUT",
+    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+    opener.open(request, timeout=10).close()
+
+
+async def _sync_all(settings: Settings, state: State) -> list[dict[str, Any]]:
+    """One run a tenant, one after the other so that each can be watched."""
+    selection = Selection(type_keys=tuple(load_catalog().everything()))
+    results = []
+    for tenant in load_tenants(settings.tenants_file):
+        before = await _patiently(state, partial(_latest_run_id, settings, tenant.id, selection))
+        run = await _patiently(state, partial(_synced, settings, tenant, selection, before))
+        changes = await _patiently(state, partial(_changes, settings, run, before))
+        results.append({"tenant": tenant.name, "run": run, **changes})
+    return results
+
+
+async def _patiently(state: State, work: Callable[[], Awaitable[T]]) -> T:
+    """Does the work while the stack lives. Raises `PartError` once the stack is gone, whatever the work waits for."""
+    working, watching = asyncio.create_task(_tried(work)), asyncio.create_task(_until_gone(state))
+    try:
+        await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise PartError(last_words(state))
+    finally:
+        working.cancel()
+        watching.cancel()
+        await asyncio.gather(working, watching, return_exceptions=True)
+
+
+async def _tried(work: Callable[[], Awaitable[T]]) -> T:
+    """Tries again while the stack brings back a part that has died."""
+    for _ in range(1, ATTEMPTS):
+        with suppress(RPCError, UnavailableError):
+            return await work()
+        await asyncio.sleep(ATTEMPT_INTERVAL.total_seconds())
+    return await work()
+
+
+async def _until_gone(state: State) -> None:
+    while state.running() is not None:  # noqa: ASYNC110 - the supervisor is another process
+        await asyncio.sleep(ATTEMPT_INTERVAL.total_seconds())
+
+
+async def _synced(settings: Settings, tenant: TenantConfig, selection: Selection, before: UUID | None) -> RunRecord:
+    """The tenant's next run after `before`: started, joined, or ended already while Temporal did not answer."""
+    latest = await _latest_run_id(settings, tenant.id, selection)
+    if latest is not None and latest != before:
+        async with tenant_session(settings, tenant.id) as session:
+            record = await queries.run_record(session, latest)
+        if record is not None:
+            return record
+    return await sync_tenant(settings, tenant.id, tenant.name, selection, wait=True, quiet=True)
+
+
+async def _latest_run_id(settings: Settings, tenant_id: UUID, selection: Selection) -> UUID | None:
+    """The latest completed run of the selection."""
+    async with tenant_session(settings, tenant_id) as session:
+        try:
+            asked = await queries.question(session, selection.hash())
+        except queries.UnknownSelectionError:
+            return None
+    return None if asked is None else asked.run_id
+
+
+async def _changes(settings: Settings, run: RunRecord, before: UUID | None) -> dict[str, list[ItemRecord]]:
+    """The items that are new, changed or gone since the run `before`; nothing where there was none."""
+    async with tenant_session(settings, run.tenant_id) as session:
+        asked = await queries.question(session, run.selection_hash)
+        if before is None or asked is None or run.status is not RunStatus.SUCCESS:
+            return {kind: [] for kind in KINDS}
+        return {
+            "appeared": await queries.items_first_seen_in(session, asked),
+            "changed": await queries.items_changed_in(session, asked),
+            "missing": [
+                item async for item in queries.missing_items(session, asked) if item.last_seen_run_id == before
+            ],
+        }
+
+
+def _wait_for_enter() -> None:
+    """Leaves the person time to look around."""
+    with suppress(KeyboardInterrupt, EOFError):
+        input("\nPress Enter to stop everything (make demo KEEP=1 leaves it running) … ")
+
+
+def _report(results: list[dict[str, Any]], info: StackInfo, state: State, generation: int) -> None:
+    output.print_table(
+        ("tenant", "status", "took", "items#", "created#", "changed#", "unchanged#", "missing#"),
+        [_summary(result["tenant"], result["run"]) for result in results],
+    )
+    for result in results:
+        for kind in KINDS:
+            for item in result[kind]:
+                _print_change(result["tenant"], kind, item)
+    if generation == 0:
+        output.stdout.print_lines("\nRun it again: in each tenant one item will have appeared, one changed, one gone.")
+    database = info.environment["DATABASE_URL"].rpartition("@")[2]
+    golden, other = results[0]["tenant"], results[1]["tenant"]
+    _print_block(
+        "To open while it runs:",
+        f"Temporal Web     {info.temporal_ui_url}",
+        f"PostgreSQL       postgresql://postgres@{database}",
+        f"                 (its password: DATABASE_URL in {_short(state.environment_file)})",
+        f"simulated Graph  {info.environment['GRAPH_BASE_URL']}",
+    )
+    _print_block(
+        f"To ask while it runs ({golden} is as it should be, the others deviate):",
+        *(
+            f"{_starter()} {command}"
+            for command in (
+                f"compare {golden} {other} --fields",
+                f"compare --golden {golden} --all",
+                f"baseline set {other} golden --tenant {golden}",
+                f"drift {other}",
+                f"changes {golden}",
+                f"dangling {golden}",
+            )
+        ),
+    )
+    _print_block(
+        f"To see a run outlive its worker, process {info.worker_pid}:",
+        f"{_starter()} sync {golden} --all --deep & sleep 2; kill -9 {info.worker_pid}",
+        "A new worker is started, and the same run goes on.",
+    )
+
+
+def _print_block(heading: str, *lines: str) -> None:
+    output.stdout.print_lines(f"\n{heading}", markup=False)
+    for line in lines:
+        output.stdout.print(f"  {line}", markup=False)
+
+
+def _starter() -> str:
+    """The command line as it is called here: with `make demo` nobody has to have activated the environment."""
+    python = Path(sys.executable)
+    return f"{_short(python) if python.is_relative_to(Path.cwd()) else 'python'} starter.py"
+
+
+def _short(path: Path) -> Path:
+    """The path as it is shortest from the working folder."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _summary(tenant: str, run: RunRecord) -> tuple[object, ...]:
+    counts = run.counts
+    took = run.finished_at - run.started_at if run.finished_at and run.started_at else None
+    return (
+        tenant,
+        output.styled(run.status),
+        output.lasting(took),
+        counts.observed,
+        counts.created,
+        counts.changed,
+        counts.unchanged,
+        counts.missing,
+    )
+
+
+def _print_change(tenant: str, kind: str, item: ItemRecord) -> None:
+    sure = f" ({item.confidence} confidence, {item.evidence})" if kind == "missing" else ""
+    name = item.display_name or item.external_id
+    output.stdout.print(f"  {tenant} {kind}: {item.type_key} “{visible(name)}”{sure}", markup=False)

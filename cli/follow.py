@@ -1,0 +1,252 @@
+"""Following a workflow to its end: how far it is and what holds it up, asked at growing gaps.
+
+Each `progress` query is a billed action of Temporal Cloud (https://docs.temporal.io/cloud/actions); waiting for the
+result and describing the workflow or its task queue are none. `docs/scaling.md` has the cost of an hour.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import typer
+from temporalio.api.enums.v1 import PendingActivityState, TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import (
+    Client,
+    WorkflowExecutionDescription,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from cli import output
+from cli.errors import ExitCode
+from cli.worker_versions import nobody_takes
+from inventory.outcomes import RunStatus
+from workflows.messages import PortfolioProgress, SyncProgress
+
+ProgressT = TypeVar("ProgressT", SyncProgress, PortfolioProgress)
+Handle = WorkflowHandle[Any, Any]
+
+
+class Pace(NamedTuple):
+    """How often to ask: the gap is a share of the time since the last change, within bounds. All in seconds."""
+
+    least: float
+    share: float
+    most: float
+
+    def gap(self, unchanged: float) -> float:
+        """The seconds until the next question, `unchanged` seconds after the last change."""
+        return min(self.most, max(self.least, self.share * unchanged))
+
+
+WATCHED = Pace(least=0.25, share=0.05, most=5)
+"""Queries while a person looks at a terminal: some 780 in an hour."""
+
+LOGGED = Pace(least=2, share=0.25, most=300)
+"""Queries for a log or a pipe: some 35 in an hour. A run that ends within two seconds is not queried at all."""
+
+CHECKED = Pace(least=2, share=0.1, most=5)
+"""Looks at what holds the workflow up; they are not billed."""
+
+ANSWER_SECONDS = 4.0
+"""How long a worker may take to answer a query, or to take up a task, before that is said.
+
+With the longest gap before it on a terminal, or the first gaps elsewhere, a frozen worker is said within ten seconds.
+"""
+
+TEMPORAL_GAP_SECONDS = 5.0
+"""How often to try again while Temporal itself does not answer."""
+
+SILENT = "no worker answers: the workers of task queue {!r} are busy, frozen or gone; what is under way waits for one"
+ANSWERING = "a worker answers again"
+
+_PASSING = (
+    RPCStatusCode.ABORTED,
+    RPCStatusCode.CANCELLED,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.INTERNAL,
+    RPCStatusCode.RESOURCE_EXHAUSTED,
+    RPCStatusCode.UNAVAILABLE,
+    RPCStatusCode.UNKNOWN,
+)
+
+
+class Follower(Generic[ProgressT]):
+    """Follows a workflow to its end, telling `on_progress` how far it is and `on_trouble` what holds it up.
+
+    `progress` is the type of the answer to its `progress` query. `watched`: a person looks on as it happens.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        task_queue: str,
+        progress: type[ProgressT],
+        on_progress: Callable[[ProgressT], None],
+        on_trouble: Callable[[str], None],
+        *,
+        watched: bool,
+    ) -> None:
+        self._client = client
+        self._task_queue = task_queue
+        self._progress: type[ProgressT] = progress
+        self._on_progress: Callable[[ProgressT], None] = on_progress
+        self._on_trouble = on_trouble
+        self._pace = WATCHED if watched else LOGGED
+        self._told: set[str] = set()
+        self._silent = False
+        self._stuck: tuple[object, float] | None = None
+        """A workflow task that no worker has done, and when it was first seen."""
+
+    async def follow(self, handle: Handle) -> None:
+        """Returns when the workflow has ended, however it ended. Raises `RPCError` where Temporal refuses to tell."""
+        watching = [asyncio.create_task(self._watch_progress(handle)), asyncio.create_task(self._watch_trouble(handle))]
+        try:
+            await self._wait_for_end(handle)
+        finally:
+            for watch in watching:
+                watch.cancel()
+            await asyncio.gather(*watching, return_exceptions=True)
+
+    async def _wait_for_end(self, handle: Handle) -> None:
+        """The result is waited for in long polls; a Temporal that is away is waited for, too."""
+        while True:
+            try:
+                await handle.result()
+            except WorkflowFailureError:
+                return
+            except RPCError as error:
+                if error.status is RPCStatusCode.NOT_FOUND:
+                    return
+                if error.status not in _PASSING:
+                    raise
+                self._tell(
+                    f"Temporal does not answer ({error.status.name}); the run goes on, and is followed once it answers"
+                )
+                await asyncio.sleep(TEMPORAL_GAP_SECONDS)
+            else:
+                return
+
+    async def _watch_progress(self, handle: Handle) -> None:
+        clock = asyncio.get_running_loop().time
+        changed = clock()
+        last: RunStatus | None = None
+        unanswered: float | None = None
+        while True:
+            await asyncio.sleep(self._pace.gap(clock() - changed))
+            asked = clock()
+            answer = await self._ask(handle)
+            state = None if answer is None else answer.status
+            if state is not last:
+                changed, last = clock(), state
+            if answer is not None:
+                unanswered = None
+                self._tell_answering()
+                self._on_progress(answer)
+                continue
+            unanswered = asked if unanswered is None else unanswered
+            if clock() - unanswered >= ANSWER_SECONDS:
+                await self._tell_silence(handle)
+
+    async def _ask(self, handle: Handle) -> ProgressT | None:
+        """The workflow's answer; None where no worker gives one in time."""
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                answer: ProgressT = await handle.query("progress", result_type=self._progress)
+        except (RPCError, WorkflowQueryFailedError, TimeoutError):
+            return None
+        return answer
+
+    async def _watch_trouble(self, handle: Handle) -> None:
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        while True:
+            await asyncio.sleep(CHECKED.gap(clock() - began))
+            try:
+                await self._look(handle, clock())
+            except RPCError:
+                continue
+
+    async def _look(self, handle: Handle, now: float) -> None:
+        """Says what holds the workflow up: no worker that takes its tasks, or activities that keep failing."""
+        description = await handle.describe()
+        raw: Any = description.raw_description
+        task = raw.pending_workflow_task if raw.HasField("pending_workflow_task") else None
+        queued = [one for one in raw.pending_activities if _waits_for_worker(one)]
+        if (task is not None or queued) and (nobody := await self._nobody(description)):
+            self._tell(nobody)
+            return
+        for one in raw.pending_activities:
+            if one.attempt > 1 and one.last_failure.message:
+                self._tell(f"{one.activity_type.name} is retried: {one.last_failure.message}")
+        if task is None:
+            self._stuck = None
+            return
+        scheduled = task.original_scheduled_time.ToNanoseconds()
+        if self._stuck is None or self._stuck[0] != scheduled:
+            self._stuck = (scheduled, now)
+        elif now - self._stuck[1] >= ANSWER_SECONDS:
+            self._tell(self._silence())
+
+    async def _tell_silence(self, handle: Handle) -> None:
+        """A query had no answer: says whether any worker is there at all."""
+        try:
+            description = await handle.describe()
+            self._tell(await self._nobody(description) or self._silence())
+        except RPCError:
+            return  # Temporal itself does not answer; whoever waits for the result says so.
+
+    async def _nobody(self, description: WorkflowExecutionDescription) -> str | None:
+        """Why no worker takes the workflow; None where one polls that should."""
+        request = DescribeTaskQueueRequest(
+            namespace=self._client.namespace,
+            task_queue=TaskQueue(name=self._task_queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        )
+        queue = await self._client.workflow_service.describe_task_queue(request)
+        return nobody_takes(self._task_queue, queue, description.raw_info.versioning_info)
+
+    def _silence(self) -> str:
+        self._silent = True
+        return SILENT.format(self._task_queue)
+
+    def _tell_answering(self) -> None:
+        if self._silent:
+            self._silent = False
+            self._told.discard(SILENT.format(self._task_queue))
+            self._on_trouble(ANSWERING)
+
+    def _tell(self, trouble: str) -> None:
+        if trouble not in self._told:
+            self._told.add(trouble)
+            self._on_trouble(trouble)
+
+
+def _waits_for_worker(activity: Any) -> bool:
+    """Whether an activity could start at once, if a worker took it."""
+    scheduled: bool = activity.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
+    return scheduled and not activity.HasField("next_attempt_schedule_time")
+
+
+@contextmanager
+def leaving(words: str) -> Iterator[None]:
+    """Where Ctrl-C or a refusal of Temporal's ends the body, says `words`, which tell how to come back.
+
+    Raises `typer.Exit` with code 1 after Ctrl-C, and passes on the refusal. A second Ctrl-C ends the process at once,
+    whatever is still being closed.
+    """
+    try:
+        yield
+    except asyncio.CancelledError:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        output.stderr.print_lines(words, markup=False)
+        raise typer.Exit(ExitCode.UNEXPECTED) from None
+    except RPCError:
+        output.stderr.print_lines(words, markup=False)
+        raise

@@ -1,0 +1,66 @@
+"""`--html FILE`: an answer as a page, written as a whole or not at all."""
+
+import os
+from pathlib import Path
+from tempfile import mkstemp
+from typing import Annotated
+
+import typer
+
+from answers.pages import MOST
+from cli import output
+from cli.errors import UsageError
+from graph.catalog import load_catalog
+
+HtmlOption = Annotated[
+    Path | None,
+    typer.Option("--html", metavar="FILE", help="Write a self-contained HTML report, for a browser or paper."),
+]
+
+
+def check_html(path: Path | None, *, as_json: bool) -> None:
+    """Refuses what cannot be written to, before anything is asked. Raises `UsageError`."""
+    if path is None:
+        return
+    if as_json:
+        raise UsageError("--html writes a page and --json prints lines: give one of them")
+    if path.is_dir():
+        raise UsageError(f"--html: {path} is a folder; name a file")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"--html: {path} is no file that a page could take the place of")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"--html: there is no folder {path.absolute().parent}")
+
+
+def check_count(found: int) -> None:
+    """Refuses a page that nobody could read. Raises `UsageError`."""
+    if found > MOST:
+        raise UsageError(f"--html: a page holds {MOST:,} entries at most; ask for less, by --since, --type or --limit")
+
+
+def collection_titles() -> dict[str, str]:
+    """What pages call the collections, by type key."""
+    return {key: collection.title for key, collection in load_catalog().collections.items()}
+
+
+def write_html(path: Path, page: str) -> None:
+    """Puts the page in the place of the file, and says where. Raises `UsageError` where it cannot.
+
+    Only its owner may read a new page: it says how a tenant is configured. One that is replaced keeps its mode, and
+    where the path is a link, the file that it leads to is the one.
+    """
+    try:
+        target = path.resolve()
+        handle, beside = mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+                file.write(page)
+            if target.exists():
+                Path(beside).chmod(target.stat().st_mode & 0o777)
+            Path(beside).replace(target)
+        except BaseException:
+            Path(beside).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise UsageError(f"--html: {path} cannot be written: {error.strerror}") from None
+    output.stderr.print(f"written to {path}", style="dim", markup=False)

@@ -1,0 +1,85 @@
+"""Ids as people type them: whole, or enough of the beginning that only one can be meant."""
+
+from collections.abc import Sequence
+from itertools import takewhile
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cli.errors import UsageError
+from storage import queries
+
+LEAST_CHARACTERS = 4
+"""A shorter beginning names nothing: it is a slip of the hand more often than an id."""
+
+NAMED = 20
+"""How many ids an error names."""
+
+
+class IdRange(NamedTuple):
+    """The ids that begin alike: from `low` to `high`, which are one where the id is whole."""
+
+    low: UUID
+    high: UUID
+
+    @property
+    def whole(self) -> bool:
+        """Whether only one id is in it."""
+        return self.low == self.high
+
+    @property
+    def beginning(self) -> str:
+        """What all of them begin with."""
+        pairs = zip(str(self.low), str(self.high), strict=True)
+        return "".join(low for low, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def id_range(value: str) -> IdRange | None:
+    """The ids that begin with `value`, in upper or lower case; None where none does or it is too short."""
+    beginning = value.strip().lower()
+    if len(beginning) < LEAST_CHARACTERS:
+        return None
+    digits = beginning.replace("-", "")
+    try:
+        found = IdRange(UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f")))
+    except ValueError:
+        return None
+    return found if beginning in (digits, str(found.low)[: len(beginning)]) else None
+
+
+def run_id_range(value: str, runs: str = "runs") -> IdRange:
+    """The run ids that begin with `value`. Raises `UsageError`. `runs` is the command that lists them."""
+    found = id_range(value)
+    if found is None:
+        raise UsageError(
+            f"{value!r} is neither a run id nor {LEAST_CHARACTERS} or more characters of its beginning;"
+            f" python starter.py {runs} lists them"
+        )
+    return found
+
+
+async def find_run(session: AsyncSession, value: str) -> UUID:
+    """The id of the one run that `value` means: of the session's tenant, or of all. Raises `UsageError`.
+
+    A whole id need not be there.
+    """
+    wanted = run_id_range(value)
+    if wanted.whole:
+        return wanted.low
+    found = await queries.run_ids_between(session, wanted.low, wanted.high, NAMED + 1)
+    if not found:
+        raise UsageError(f"there is no run {value}; python starter.py runs lists them")
+    return the_one(found, value, "runs")
+
+
+def the_one(found: Sequence[UUID], value: str, what: str) -> UUID:
+    """The one id that was found. Raises `UsageError`, which names them, where there are several."""
+    if len(found) > 1:
+        raise UsageError(f"several {what} begin with {value!r}; write more of the id: {named(list(map(str, found)))}")
+    return found[0]
+
+
+def named(ids: Sequence[str]) -> str:
+    """The ids in one line, `NAMED` of them at most."""
+    return ", ".join(ids[:NAMED]) + (", …" if len(ids) > NAMED else "")

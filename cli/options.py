@@ -1,0 +1,147 @@
+"""What commands share: arguments, options, and what they stand for."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from cli.errors import UsageError
+from configuration import Settings, load_settings
+from graph.catalog import load_catalog
+from graph.tenants import TenantConfig, Tenants, load_tenants
+from inventory.selection import Selection, select
+
+MOST = 1_000_000
+"""Rows that a person may ask for at once: of more, nobody reads to the end."""
+
+EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
+LATEST = datetime(9999, 12, 30, tzinfo=UTC)
+
+
+def complete_tenant_name(incomplete: str) -> list[str]:
+    """The names of configured tenants that begin so, for tab completion."""
+    try:
+        tenants = load_tenants(load_settings().tenants_file)
+    except ValueError:
+        return []
+    return [tenant.name for tenant in tenants if tenant.name.lower().startswith(incomplete.lower())]
+
+
+def complete_type_key(incomplete: str) -> list[str]:
+    """The type keys that begin so, for tab completion."""
+    return [key for key in sorted(load_catalog().collections) if key.lower().startswith(incomplete.lower())]
+
+
+def _categories(incomplete: str) -> list[str]:
+    return [name for name in load_catalog().categories() if name.startswith(incomplete.lower())]
+
+
+TenantArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="TENANT", help="A tenant's id or name.", autocompletion=complete_tenant_name, show_default=False
+    ),
+]
+OptionalTenantArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[TENANT]", help="A tenant's id or name.", autocompletion=complete_tenant_name, show_default=False
+    ),
+]
+DeepOption = Annotated[
+    bool, typer.Option("--deep", help="Read the details of every item, also where its list shows no change.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
+TypeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--type", metavar="KEY", help="A collection by its type key; may be repeated.", autocompletion=complete_type_key
+    ),
+]
+CategoryOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--category", metavar="NAME", help="All collections of a category; may be repeated.", autocompletion=_categories
+    ),
+]
+AllOption = Annotated[
+    bool,
+    typer.Option(
+        "--all",
+        help="All collections but the opt-in ones (data of devices, Microsoft's catalogues), which come by --type"
+        " or --category.",
+    ),
+]
+VerboseOption = Annotated[bool, typer.Option("--verbose", help="Every collection, not only what was not read.")]
+SelectionOption = Annotated[
+    str | None,
+    typer.Option("--selection", metavar="HASH", help="A selection hash, or its beginning; else the latest run's."),
+]
+
+
+def selection_of(type_keys: Sequence[str] | None, categories: Sequence[str] | None, *, everything: bool) -> Selection:
+    """The selection that the options name. Raises `UsageError` where they name none."""
+    if not type_keys and not categories and not everything:
+        raise UsageError("say what to read: --type KEY, --category NAME or --all; python starter.py catalog lists them")
+    catalog = load_catalog()
+    named = set(type_keys or ()) | catalog.in_categories(categories or ())
+    return select(named | (catalog.everything() if everything else set()), known=catalog.collections)
+
+
+def selection_or_all(
+    type_keys: Sequence[str] | None, categories: Sequence[str] | None, *, everything: bool
+) -> Selection:
+    """The selection that the options name; that of all where they name none."""
+    return selection_of(type_keys, categories, everything=everything or not (type_keys or categories))
+
+
+def known_type_keys(type_keys: Sequence[str] | None) -> tuple[str, ...] | None:
+    """The type keys of a filter, each known to the catalog; None where there is no filter."""
+    if not type_keys:
+        return None
+    return select(type_keys, known=load_catalog().collections).type_keys
+
+
+def configured_tenant(settings: Settings, tenant: str) -> TenantConfig:
+    """The tenants file's entry of an id or name. Raises `UnknownTenantError`, `TenantsFileError`."""
+    return load_tenants(settings.tenants_file).find(tenant)
+
+
+class TenantNames:
+    """Names of tenants for people; a tenant that the tenants file does not have goes by its id."""
+
+    def __init__(self, tenants: Tenants | None) -> None:
+        self._tenants = tenants
+
+    @classmethod
+    def load(cls, settings: Settings) -> "TenantNames":
+        """From the tenants file, where there is one."""
+        return cls(load_tenants(settings.tenants_file) if settings.tenants_file.exists() else None)
+
+    def of(self, tenant_id: UUID) -> str:
+        """The tenant's name."""
+        tenant = self._tenants.get(tenant_id) if self._tenants is not None else None
+        return str(tenant_id) if tenant is None else tenant.name
+
+
+def tenant_id_of(settings: Settings, tenant: str) -> UUID:
+    """The id of a tenant given by id or name; an id need not be in the tenants file any more."""
+    try:
+        return UUID(tenant)
+    except ValueError:
+        return configured_tenant(settings, tenant).id
+
+
+def time_of(value: str) -> datetime | None:
+    """A time in ISO 8601, in UTC unless it says otherwise; None for what is none, or is beyond what is reckoned with.
+
+    A day is left at either end, so that a time may be moved by one or shown in any zone.
+    """
+    try:
+        moment = datetime.fromisoformat(value)
+        moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return moment if EARLIEST <= moment <= LATEST else None

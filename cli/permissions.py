@@ -1,0 +1,59 @@
+"""`permissions`: what an app must be granted to read a selection."""
+
+from collections import defaultdict
+from typing import Annotated
+
+import orjson
+import typer
+
+from cli import output
+from cli.errors import errors_for_people
+from cli.options import AllOption, CategoryOption, JsonOption, TypeOption, selection_or_all
+from graph.catalog import load_catalog
+from graph.permission_ids import permission_ids, required_resource_access
+from inventory.user_errors import UserError
+
+
+def permissions(
+    type_keys: TypeOption = None,
+    categories: CategoryOption = None,
+    everything: AllOption = False,
+    manifest: Annotated[
+        bool, typer.Option("--manifest", help="Print what the app's manifest in Entra says of them, as JSON.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """The least set of application permissions that reads a selection, and which collections need each.
+
+    Without a selection, that of all. Every one of them is for reading only.
+
+    Ids are those of the app roles of Microsoft Graph. docs/operating.md says where a manifest goes.
+
+    Example: python starter.py permissions --category scripts --category updates
+    """
+    with errors_for_people():
+        selection = selection_or_all(type_keys, categories, everything=everything)
+        needed = _needed(selection.type_keys)
+        if manifest:
+            if as_json:
+                raise UserError("--manifest is JSON already; leave --json out")
+            print(orjson.dumps(required_resource_access(needed), option=orjson.OPT_INDENT_2).decode())
+            return
+        ids = permission_ids()
+        if as_json:
+            for permission, keys in needed.items():
+                output.print_json({"permission": permission, "id": str(ids[permission]), "type_keys": keys})
+            return
+        output.print_table(
+            ("permission", "id", "collections#", "needed for"),
+            [(permission, ids[permission], len(keys), ", ".join(keys)) for permission, keys in needed.items()],
+        )
+
+
+def _needed(type_keys: tuple[str, ...]) -> dict[str, list[str]]:
+    """The permissions, sorted, each with the collections that need it."""
+    collections = load_catalog().collections
+    needed: dict[str, list[str]] = defaultdict(list)
+    for key in type_keys:
+        needed[collections[key].permission].append(key)
+    return dict(sorted(needed.items()))

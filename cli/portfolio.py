@@ -1,0 +1,380 @@
+"""`portfolio`: one selection over many tenants: starting, joining, following, cancelling, and the records."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from temporalio.client import Client, WorkflowHandle
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from activities.holders import PORTFOLIO_WORKFLOW, Kind
+from cli import output, temporal
+from cli.errors import EXIT_CODE_OF_STATUS, UsageError, errors_for_people
+from cli.follow import Follower, leaving
+from cli.ids import NAMED, run_id_range, the_one
+from cli.options import (
+    AllOption,
+    CategoryOption,
+    DeepOption,
+    JsonOption,
+    TenantNames,
+    TypeOption,
+    complete_tenant_name,
+    selection_of,
+)
+from cli.progress import PortfolioView
+from cli.queued_runs import LOOK_GAP_SECONDS, LOOKS, queued_portfolio_record, unrecorded_portfolio_runs
+from cli.sessions import opened_database
+from configuration import Settings, load_settings
+from connections import check_database, connect_temporal, connect_to_start, temporal_connect_config
+from graph.tenants import load_tenants
+from inventory.portfolio import MOST_TENANTS, PortfolioCounts, PortfolioRecord, TenantChoice
+from inventory.visible_text import visible
+from storage import portfolio as records
+from storage.database import Database
+from workflows import search_attributes
+from workflows.messages import MOST_AT_ONCE, PortfolioInput, PortfolioProgress, PortfolioResult, portfolio_workflow_id
+from workflows.portfolio import PortfolioWorkflow
+
+portfolio = typer.Typer(no_args_is_help=True, help="One selection over many tenants.")
+
+SomeTenantsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tenant", metavar="NAME", help="A tenant's id or name; may be repeated.", autocompletion=complete_tenant_name
+    ),
+]
+TagOption = Annotated[
+    list[str] | None,
+    typer.Option("--tag", metavar="TAG", help="All tenants with this tag in the tenants file; may be repeated."),
+]
+AllTenantsOption = Annotated[bool, typer.Option("--all-tenants", help="All tenants of the tenants file.")]
+AtOnceOption = Annotated[
+    int | None,
+    typer.Option(
+        "--at-once",
+        min=1,
+        max=MOST_AT_ONCE,
+        help="How many tenants at a time; else as the worker is configured.",
+        show_default=False,
+    ),
+]
+PortfolioRunArgument = Annotated[
+    str, typer.Argument(metavar="ID", help="The portfolio run's id, or its beginning.", show_default=False)
+]
+
+Handle = WorkflowHandle[PortfolioWorkflow, PortfolioResult]
+
+
+def chosen_tenants(
+    settings: Settings, tenants: Sequence[str] | None, tags: Sequence[str] | None, *, everyone: bool
+) -> TenantChoice:
+    """The tenants that the options name. Raises `UsageError` where they name none, or both all and some."""
+    if not (tenants or tags or everyone):
+        raise UsageError("say which tenants: --tenant NAME, --tag TAG or --all-tenants")
+    if everyone and (tenants or tags):
+        raise UsageError("--all-tenants goes with neither --tenant nor --tag")
+    configured = load_tenants(settings.tenants_file)
+    known = {tag for held in configured.tags().values() for tag in held}
+    for tag in tags or ():
+        if tag not in known:
+            raise UsageError(
+                f"no tenant has the tag {tag!r}; the tenants file has: {', '.join(sorted(known)) or 'none'}"
+            )
+    ids = tuple(configured.find(tenant).id for tenant in tenants or ())
+    choice = TenantChoice(everyone=everyone, tenant_ids=ids, tags=tuple(tags or ()))
+    count = len(choice.resolve(configured.tags()))
+    if not count:
+        raise UsageError("the tenants file has no tenants")
+    if count > MOST_TENANTS:
+        raise UsageError(f"{count} tenants are more than one portfolio run takes ({MOST_TENANTS}); divide them by tags")
+    return choice
+
+
+@portfolio.command("sync")
+def portfolio_sync(
+    tenants: SomeTenantsOption = None,
+    tags: TagOption = None,
+    all_tenants: AllTenantsOption = False,
+    type_keys: TypeOption = None,
+    categories: CategoryOption = None,
+    everything: AllOption = False,
+    deep: DeepOption = False,
+    at_once: AtOnceOption = None,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Start the portfolio run and return at once.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Sync a selection of many tenants, or join the portfolio run that is under way, and follow it to its end.
+
+    Example: python starter.py portfolio sync --tag emea --category conditional-access --at-once 5
+    """
+    with errors_for_people():
+        settings = load_settings()
+        portfolio_input = PortfolioInput(
+            selection=selection_of(type_keys, categories, everything=everything),
+            chosen=chosen_tenants(settings, tenants, tags, everyone=all_tenants),
+            deep=deep,
+            at_once=at_once,
+        )
+        record = asyncio.run(_sync(settings, portfolio_input, wait=not no_wait))
+        if as_json:
+            output.print_json(record)
+        elif record.status.ended:
+            _print(record, TenantNames.load(settings))
+        else:
+            output.stdout.print(
+                f"portfolio run {record.portfolio_run_id} is {record.status};"
+                f" follow it: python starter.py portfolio run {record.portfolio_run_id} --follow"
+            )
+        if record.status.ended:
+            raise typer.Exit(EXIT_CODE_OF_STATUS[record.status])
+
+
+async def _sync(settings: Settings, portfolio_input: PortfolioInput, *, wait: bool) -> PortfolioRecord:
+    client = await connect_to_start(temporal_connect_config())
+    database = Database(settings.database_url.get_secret_value(), pool_size=1, application_name="tenant-inventory")
+    try:
+        await check_database(database)
+        run_id, handle, joined = await _start(client, settings.temporal_task_queue, portfolio_input)
+        if joined:
+            output.stderr.print(f"joined portfolio run {run_id}, which was already under way", style="dim")
+        if wait:
+            await _follow(client, settings, handle, run_id)
+        async with database.portfolio() as session:
+            record = await records.portfolio_record(session, run_id)
+        return record or queued_portfolio_record(run_id, handle.id, portfolio_input, temporal.now())
+    finally:
+        await database.close()
+
+
+async def _follow(client: Client, settings: Settings, handle: Handle, run_id: UUID) -> None:
+    """Returns when the portfolio run has ended."""
+    with leaving(_goes_on(run_id)), PortfolioView() as view:
+        follower = Follower(
+            client, settings.temporal_task_queue, PortfolioProgress, view.show, view.say, watched=view.watched
+        )
+        await follower.follow(handle)
+
+
+def _goes_on(run_id: UUID) -> str:
+    """What a person is told who stops following a portfolio run."""
+    return (
+        f"portfolio run {run_id} goes on\n"
+        f"  follow it: python starter.py portfolio run {run_id} --follow\n"
+        f"  cancel it: python starter.py portfolio cancel {run_id}"
+    )
+
+
+async def _start(client: Client, task_queue: str, portfolio_input: PortfolioInput) -> tuple[UUID, Handle, bool]:
+    """Starts the portfolio run, or joins the one that is under way: its id, its handle, whether it was joined.
+
+    Raises `UsageError` where something else holds the workflow id.
+    """
+    selection, chosen = portfolio_input.selection, portfolio_input.chosen
+    workflow_id = portfolio_workflow_id(selection, chosen)
+    try:
+        handle = await client.start_workflow(
+            PortfolioWorkflow.run,
+            portfolio_input,
+            id=workflow_id,
+            task_queue=task_queue,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            search_attributes=search_attributes.portfolio(selection),
+            static_summary=summary(portfolio_input),
+        )
+    except WorkflowAlreadyStartedError as running:
+        wanted = Kind(PORTFOLIO_WORKFLOW, task_queue)
+        await temporal.refuse_other_holder(client, workflow_id, running.run_id, wanted)
+        run_id = running.first_run_id or running.run_id
+        return UUID(run_id), temporal.handle_of(client, workflow_id, UUID(run_id)), True
+    return UUID(handle.first_execution_run_id), handle, False
+
+
+def summary(portfolio_input: PortfolioInput) -> str:
+    """What Temporal Web shows of a portfolio run beside its id."""
+    return f"sync {len(portfolio_input.selection.type_keys)} collections of {portfolio_input.chosen.in_words()}"
+
+
+@portfolio.command("runs")
+def portfolio_runs(
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """Portfolio runs, newest first.
+
+    Example: python starter.py portfolio runs --limit 5
+    """
+    with errors_for_people():
+        found = asyncio.run(_recent(load_settings(), limit))
+        if as_json:
+            for record in found:
+                output.print_json(record.model_dump(mode="json", exclude={"tenants"}))
+            return
+        output.print_table(
+            ("portfolio run", "tenants", "selection", "schedule", "status", "started", "took", "outcomes", "errors"),
+            [
+                (
+                    record.portfolio_run_id,
+                    record.chosen.in_words(),
+                    record.selection_hash[:12],
+                    record.schedule,
+                    output.status_word(record.status),
+                    output.when(record.started_at),
+                    output.lasting(record.finished_at - record.started_at if record.finished_at else None),
+                    _outcomes(record.counts),
+                    ", ".join(record.error_codes),
+                )
+                for record in found
+            ],
+        )
+
+
+async def _recent(settings: Settings, limit: int) -> list[PortfolioRecord]:
+    """The newest portfolio runs; where Temporal tells, also those that no worker has taken up yet."""
+    async with opened_database(settings) as database:
+        async with database.portfolio() as session:
+            recorded = await records.recent_portfolio_runs(session, limit)
+        queued = await unrecorded_portfolio_runs(database, settings.temporal_task_queue, most=limit)
+    if queued is None:
+        output.stderr.print(
+            "Temporal does not answer, so queued runs that no worker has taken up are not shown", style="dim"
+        )
+    known = {record.portfolio_run_id for record in recorded}
+    found = [*recorded, *(record for record in queued or () if record.portfolio_run_id not in known)]
+    return sorted(found, key=lambda record: record.started_at, reverse=True)[:limit]
+
+
+@portfolio.command("run")
+def portfolio_run(
+    run_id: PortfolioRunArgument,
+    follow: Annotated[bool, typer.Option("--follow", help="Follow the portfolio run to its end.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """One portfolio run, and what became of each tenant. The exit code tells how it ended.
+
+    Example: python starter.py portfolio run 0b9d1c1e
+    """
+    with errors_for_people():
+        settings = load_settings()
+        record = asyncio.run(_followed(settings, run_id) if follow else _one(settings, run_id))
+        if as_json:
+            output.print_json(record)
+        else:
+            _print(record, TenantNames.load(settings))
+        if record.status.ended:
+            raise typer.Exit(EXIT_CODE_OF_STATUS[record.status])
+
+
+async def _one(settings: Settings, run_id: str) -> PortfolioRecord:
+    """The portfolio run of an id or its beginning: from the database or, before a worker takes it up, from Temporal.
+
+    Raises `UsageError` where none or several are meant.
+    """
+    wanted = run_id_range(run_id, "portfolio runs")
+    async with opened_database(settings) as database:
+        for look in range(LOOKS if wanted.whole else 1):
+            if look:
+                await asyncio.sleep(LOOK_GAP_SECONDS)
+            async with database.portfolio() as session:
+                ids = await records.ids_between(session, wanted.low, wanted.high, NAMED + 1)
+                if ids:
+                    record = await records.portfolio_record(session, the_one(ids, run_id, "portfolio runs"))
+                    if record is not None:
+                        return record
+            queued = await unrecorded_portfolio_runs(database, settings.temporal_task_queue, wanted, most=NAMED + 1)
+            if queued is None:
+                raise UsageError(
+                    f"there is no portfolio run {run_id} in the database, and Temporal, which knows of queued runs,"
+                    " does not answer"
+                )
+            if queued:
+                the_one([run.portfolio_run_id for run in queued], run_id, "portfolio runs")
+                return queued[0]
+    raise UsageError(f"there is no portfolio run {run_id}; python starter.py portfolio runs lists them")
+
+
+async def _followed(settings: Settings, run_id: str) -> PortfolioRecord:
+    """The portfolio run as it is once it has ended."""
+    record = await _one(settings, run_id)
+    if record.status.ended:
+        return record
+    client = await connect_temporal(temporal_connect_config())
+    wanted = Kind(PORTFOLIO_WORKFLOW, settings.temporal_task_queue)
+    await temporal.refuse_other_holder(client, record.workflow_id, str(record.portfolio_run_id), wanted)
+    handle = temporal.handle_of(client, record.workflow_id, record.portfolio_run_id)
+    await _follow(client, settings, handle, record.portfolio_run_id)
+    return await _one(settings, str(record.portfolio_run_id))
+
+
+@portfolio.command("cancel")
+def portfolio_cancel(
+    run_id: PortfolioRunArgument,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why; kept in the records.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Signal a portfolio run to cancel, and with it the runs that it started; those that it joined go on.
+
+    Example: python starter.py portfolio cancel 0b9d1c1e --reason "wrong tag"
+    """
+    with errors_for_people():
+        record = asyncio.run(_cancel(load_settings(), run_id, reason))
+        if as_json:
+            output.print_json(
+                {
+                    "workflow_id": record.workflow_id,
+                    "portfolio_run_id": record.portfolio_run_id,
+                    "cancel_requested": True,
+                }
+            )
+        else:
+            output.stdout.print(f"asked portfolio run {record.portfolio_run_id} to cancel")
+
+
+async def _cancel(settings: Settings, run_id: str, reason: str | None) -> PortfolioRecord:
+    record = await _one(settings, run_id)
+    client = await connect_temporal(temporal_connect_config())
+    wanted = Kind(PORTFOLIO_WORKFLOW, settings.temporal_task_queue)
+    try:
+        await temporal.request_cancel(client, record.workflow_id, record.portfolio_run_id, reason, wanted)
+    except LookupError:
+        raise UsageError(
+            f"portfolio run {record.portfolio_run_id} is over; python starter.py portfolio runs lists them"
+        ) from None
+    return record
+
+
+def _print(record: PortfolioRecord, names: TenantNames) -> None:
+    took = output.lasting(record.finished_at - record.started_at if record.finished_at else None)
+    output.stdout.print(f"portfolio run {record.portfolio_run_id} ", output.styled(record.status))
+    schedule = f"  schedule {record.schedule}" if record.schedule else ""
+    output.stdout.print(
+        f"{record.chosen.in_words()}  selection {record.selection_hash[:12]}{schedule}"
+        f"  started {output.when(record.started_at)}  took {took or '…'}"
+    )
+    if record.cancel_requested_by:
+        reason = f": {visible(record.cancel_reason)}" if record.cancel_reason else ""
+        output.stdout.print(f"cancel asked for by {visible(record.cancel_requested_by)}, as the request says{reason}")
+    output.print_table(
+        ("tenant", "status", "joined", "took", "run", "errors"),
+        [
+            (
+                names.of(one.tenant_id),
+                output.styled(one.status),
+                "joined" if one.joined else "",
+                output.lasting(one.finished_at - one.started_at if one.finished_at and one.started_at else None),
+                one.run_id,
+                ", ".join(one.error_codes),
+            )
+            for one in sorted(record.tenants, key=lambda one: (one.status == "success", names.of(one.tenant_id)))
+        ],
+    )
+    output.stdout.print(f"{record.counts.tenants} tenants: {_outcomes(record.counts) or 'none has ended'}")
+
+
+def _outcomes(counts: PortfolioCounts) -> str:
+    """How many tenants ended in which way, leaving out what did not happen."""
+    named = {name: getattr(counts, name) for name in ("success", "partial", "failed", "cancelled", "joined")}
+    return ", ".join(f"{number} {name}" for name, number in named.items() if number)

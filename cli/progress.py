@@ -1,0 +1,104 @@
+"""The live view of a run or a portfolio run: a bar on a terminal, a line now and then otherwise. All on stderr."""
+
+from types import TracebackType
+from typing import TypeVar
+
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Column
+
+from cli.output import stderr
+from inventory.outcomes import Outcome, RunStatus
+from inventory.visible_text import visible
+from workflows.messages import PortfolioProgress, SyncProgress
+
+ViewT = TypeVar("ViewT", bound="_View")
+
+
+class _View:
+    """One bar on a terminal, with lines above it; lines alone elsewhere. A context manager."""
+
+    def __init__(self, title: str, unit: str) -> None:
+        self.watched = stderr.is_terminal
+        """Whether a person may be looking."""
+        self._title = visible(title)
+        self._said = ""
+        self._progress = Progress(
+            SpinnerColumn(finished_text=" "),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=16),
+            TextColumn(f"{{task.completed}} of {{task.total}} {unit}"),
+            TextColumn("{task.fields[more]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+            console=stderr,
+            transient=True,
+            expand=True,
+            disable=not self.watched,
+        )
+        self._bar = self._progress.add_task(self._title, total=None, more="", visible=False)
+
+    def __enter__(self: ViewT) -> ViewT:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def say(self, line: str) -> None:
+        """One line above the bar."""
+        self._progress.console.print(line, style="dim", markup=False)
+
+    def _show(self, done: int, total: int, more: str, line: str) -> None:
+        """Moves the bar; elsewhere, says the line if it is another one."""
+        self._progress.update(self._bar, completed=done, total=total, more=more, visible=total > 0)
+        if not self.watched and line != self._said:
+            self._said = line
+            self.say(line)
+
+
+class RunView(_View):
+    """Shows the progress of one run."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(title, "collections")
+        self._status: str | None = None
+
+    def show(self, progress: SyncProgress) -> None:
+        """Takes in an answer of the `progress` query."""
+        waiting = f" ({progress.waiting_for.replace('_', ' ')})" if progress.waiting_for else ""
+        status = f"{progress.status}{waiting}"
+        if self.watched and status != self._status:
+            self._status = status
+            self.say(f"{self._title}: {status}")
+        results = progress.collections.values()
+        ended = [one for one in results if one.outcome is not None]
+        items = sum(one.items for one in results)
+        unread = sum(one.outcome in (Outcome.FAILED, Outcome.INCOMPLETE) for one in ended)
+        more = f"{items} items" + (f", {unread} not read" if unread else "")
+        line = f"{self._title}: {status}"
+        if progress.status is not RunStatus.QUEUED:
+            line += f", {len(ended)} of {len(results)} collections, {more}"
+        self._show(len(ended), len(results), more, line)
+
+
+class PortfolioView(_View):
+    """Shows the progress of a portfolio run."""
+
+    def __init__(self) -> None:
+        super().__init__("portfolio", "tenants")
+
+    def show(self, progress: PortfolioProgress) -> None:
+        """Takes in an answer of the `progress` query."""
+        counts = progress.counts
+        if not counts.tenants:
+            return
+        outcomes = ", ".join(
+            f"{number} {name}"
+            for name in ("success", "partial", "failed", "cancelled", "joined")
+            if (number := getattr(counts, name))
+        )
+        running = f"{len(progress.running)} running"
+        line = f"portfolio: {counts.ended} of {counts.tenants} tenants, {running}" + (
+            f": {outcomes}" if outcomes else ""
+        )
+        self._show(counts.ended, counts.tenants, ", ".join(filter(None, (running, outcomes))), line)

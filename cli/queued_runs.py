@@ -1,0 +1,152 @@
+"""Runs and portfolio runs that no worker has taken up yet: Temporal has them, the database has no record of them."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Generic, NamedTuple, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel
+from temporalio.client import Client, WorkflowExecution
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
+
+from cli.ids import IdRange
+from configuration import ConfigurationError
+from connections import UnreachableError, connect_temporal, temporal_connect_config
+from inventory.outcomes import Counts, RunStatus
+from inventory.portfolio import PortfolioCounts, PortfolioRecord
+from inventory.records import RunRecord
+from inventory.selection import Selection
+from storage import portfolio, queries
+from storage.database import Database
+from workflows.messages import PortfolioInput, SyncInput
+
+PATIENCE_SECONDS = 3.0
+"""How long Temporal may take to tell: the answer is worth having without them, too."""
+
+LOOKS = 3
+"""How often Temporal is asked for a queued run: its list knows a run a moment after its start."""
+
+LOOK_GAP_SECONDS = 1.0
+
+InputT = TypeVar("InputT", bound=BaseModel)
+
+
+class _Started(NamedTuple, Generic[InputT]):
+    """A workflow that was started, and with what."""
+
+    run_id: UUID
+    workflow_id: str
+    input: InputT
+    queued_at: datetime
+
+
+async def unrecorded_runs(
+    database: Database, task_queue: str, tenant_id: UUID | None = None, ids: IdRange | None = None, *, most: int = 20
+) -> list[RunRecord] | None:
+    """The queued runs without a record, newest first: of one tenant or all, whose ids are in a range if one is given.
+
+    None where Temporal does not tell.
+    """
+    query = _query("SyncWorkflow", task_queue, ids)
+    if tenant_id is not None:
+        query += f" AND TenantId = '{tenant_id}'"
+    queued = await _queued(query, SyncInput, most)
+    if queued is None:
+        return None
+    async with database.portfolio() as session:
+        recorded = await queries.recorded_runs(session, [run.run_id for run in queued])
+    return [
+        queued_record(run.run_id, run.workflow_id, run.input.tenant_id, run.input.selection, run.queued_at)
+        for run in queued
+        if (run.input.tenant_id, run.run_id) not in recorded
+    ]
+
+
+async def unrecorded_portfolio_runs(
+    database: Database, task_queue: str, ids: IdRange | None = None, *, most: int = 20
+) -> list[PortfolioRecord] | None:
+    """The queued portfolio runs without a record, newest first; None where Temporal does not tell."""
+    queued = await _queued(_query("PortfolioWorkflow", task_queue, ids), PortfolioInput, most)
+    if queued is None:
+        return None
+    async with database.portfolio() as session:
+        recorded = await portfolio.recorded_portfolio_runs(session, [run.run_id for run in queued])
+    return [
+        queued_portfolio_record(run.run_id, run.workflow_id, run.input, run.queued_at)
+        for run in queued
+        if run.run_id not in recorded
+    ]
+
+
+def _query(workflow: str, task_queue: str, ids: IdRange | None) -> str:
+    """In Temporal's list filter: a namespace may hold the runs of several installations, each with its task queue."""
+    query = (
+        f"WorkflowType = '{workflow}' AND ExecutionStatus = 'Running' AND RunStatus = 'queued'"
+        f" AND TaskQueue = '{task_queue}'"
+    )
+    return query if ids is None else f"{query} AND RunId STARTS_WITH '{ids.beginning}'"
+
+
+async def _queued(query: str, input_type: type[InputT], most: int) -> list[_Started[InputT]] | None:
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            client = await connect_temporal(temporal_connect_config())
+            executions = [execution async for execution in client.list_workflows(query, limit=most)]
+            found = await asyncio.gather(*(_started(client, execution, input_type) for execution in executions))
+            return [started for started in found if started is not None]
+    except (ConfigurationError, RPCError, TimeoutError, UnreachableError):
+        return None
+
+
+async def _started(client: Client, execution: WorkflowExecution, input_type: type[InputT]) -> _Started[InputT] | None:
+    """The first event of a workflow tells with what it was started; None where that is no input of ours."""
+    events = client.get_workflow_handle(execution.id, run_id=execution.run_id).fetch_history_events(page_size=1)
+    event = await anext(aiter(events))
+    attributes = event.workflow_execution_started_event_attributes
+    try:
+        (read,) = await client.data_converter.decode(attributes.input.payloads, [input_type])
+    except (ApplicationError, RuntimeError, ValueError):
+        return None  # The workflow fails with it as soon as a worker takes it up.
+    return _Started(UUID(attributes.first_execution_run_id), execution.id, read, event.event_time.ToDatetime(UTC))
+
+
+def queued_record(
+    run_id: UUID, workflow_id: str, tenant_id: UUID, selection: Selection, queued_at: datetime
+) -> RunRecord:
+    """The record of a run that no worker has taken up yet."""
+    return RunRecord(
+        run_id=run_id,
+        tenant_id=tenant_id,
+        selection_hash=selection.hash(),
+        selection=selection,
+        workflow_id=workflow_id,
+        status=RunStatus.QUEUED,
+        queued_at=queued_at,
+        started_at=None,
+        finished_at=None,
+        counts=Counts(),
+        error_codes=[],
+        collections={},
+    )
+
+
+def queued_portfolio_record(
+    run_id: UUID, workflow_id: str, portfolio_input: PortfolioInput, queued_at: datetime
+) -> PortfolioRecord:
+    """The record of a portfolio run that no worker has taken up yet."""
+    return PortfolioRecord(
+        portfolio_run_id=run_id,
+        workflow_id=workflow_id,
+        schedule=portfolio_input.schedule,
+        selection_hash=portfolio_input.selection.hash(),
+        selection=portfolio_input.selection,
+        chosen=portfolio_input.chosen,
+        status=RunStatus.QUEUED,
+        started_at=queued_at,
+        finished_at=None,
+        counts=PortfolioCounts(),
+        error_codes=[],
+        cancel_requested_by=None,
+        cancel_reason=None,
+    )

@@ -1,0 +1,104 @@
+"""`retention`: forgetting versions and runs now."""
+
+import asyncio
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from activities.messages import ForgottenOfTenant, RetentionInput
+from activities.retention import BATCH, RUNS
+from cli import output
+from cli.errors import UsageError, errors_for_people
+from cli.options import MOST, JsonOption, OptionalTenantArgument, TenantNames, tenant_id_of
+from configuration import Settings, load_settings
+from connections import check_database
+from storage import run_retention as forgetting
+from storage import versions
+from storage.database import Database
+
+MOST_DAYS = 36_500
+"""As of the settings of the same names."""
+
+
+def retention(
+    tenant: OptionalTenantArgument = None,
+    days: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=MOST_DAYS,
+            help="Forget versions that another has followed for so many days; 0 for ever. Else as configured.",
+        ),
+    ] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(min=0, max=MOST, help="Keep so many versions of an item, the current one among them; 0 for all."),
+    ] = None,
+    run_days: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=MOST_DAYS,
+            help="Forget runs that ended so many days ago and that no answer rests on; 0 for none.",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Forget old versions and runs of one tenant, or of all, as configured or as told; never what is current or pinned.
+
+    Example: python starter.py retention contoso --days 365 --count 20 --run-days 30
+    """
+    with errors_for_people():
+        settings = load_settings()
+        limits = RetentionInput.within(
+            settings.version_retention_days if days is None else days,
+            settings.version_retention_count if count is None else count,
+            settings.run_retention_days if run_days is None else run_days,
+        )
+        if not limits.limits_anything:
+            raise UsageError(
+                "every version and run is kept: say --days, --count or --run-days,"
+                " or set VERSION_RETENTION_DAYS, VERSION_RETENTION_COUNT or RUN_RETENTION_DAYS"
+            )
+        forgotten = asyncio.run(_forget(settings, tenant_id_of(settings, tenant) if tenant else None, limits))
+        if as_json:
+            for one in forgotten:
+                output.print_json(one)
+            return
+        names = TenantNames.load(settings)
+        output.print_table(
+            ("tenant", "versions forgotten#", "documents forgotten#", "runs forgotten#"),
+            [(names.of(one.tenant_id), one.versions, one.documents, one.runs) for one in forgotten],
+        )
+
+
+async def _forget(settings: Settings, tenant_id: UUID | None, limits: RetentionInput) -> list[ForgottenOfTenant]:
+    """In batches that are committed one by one, as `RetentionWorkflow` does it."""
+    database = Database(settings.database_url.get_secret_value(), pool_size=1, application_name="tenant-inventory")
+    try:
+        await check_database(database)
+        async with database.portfolio() as session:
+            known = await versions.tenants(session)
+        return [await _forget_of_tenant(database, one, limits) for one in (known if tenant_id is None else [tenant_id])]
+    finally:
+        await database.close()
+
+
+async def _forget_of_tenant(database: Database, tenant_id: UUID, limits: RetentionInput) -> ForgottenOfTenant:
+    forgotten, after = ForgottenOfTenant(tenant_id=tenant_id), None
+    while limits.limits_versions:
+        async with database.tenant(tenant_id) as session:
+            batch = await versions.forget(
+                session, older_than=limits.older_than, kept=limits.kept, most=BATCH, after=after
+            )
+        forgotten, after = forgotten.plus(versions=batch.versions, documents=batch.documents), batch.after
+        if after is None:
+            break
+    while limits.runs_older_than is not None:
+        async with database.tenant(tenant_id) as session:
+            runs = await forgetting.forget_runs(session, older_than=limits.runs_older_than, most=RUNS)
+        forgotten = forgotten.plus(runs=runs)
+        if runs < RUNS:
+            break
+    return forgotten

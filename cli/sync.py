@@ -1,0 +1,155 @@
+"""`sync` and `cancel`: starting, joining, following and stopping runs."""
+
+import asyncio
+from contextlib import nullcontext
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from activities.holders import SYNC_WORKFLOW, Kind
+from answers.runs.command import ended_record, find_record
+from answers.runs.report import print_run
+from cli import output, temporal
+from cli.errors import EXIT_CODE_OF_STATUS, UsageError, errors_for_people
+from cli.follow import Follower, leaving
+from cli.ids import run_id_range
+from cli.options import (
+    AllOption,
+    CategoryOption,
+    DeepOption,
+    JsonOption,
+    TenantArgument,
+    TypeOption,
+    VerboseOption,
+    configured_tenant,
+    selection_of,
+    tenant_id_of,
+)
+from cli.progress import RunView
+from cli.queued_runs import queued_record
+from cli.sessions import opened_database
+from configuration import Settings, load_settings
+from connections import check_database, connect_temporal, connect_to_start, temporal_connect_config
+from inventory.records import RunRecord
+from inventory.selection import Selection
+from storage import queries
+from workflows.messages import SyncProgress, sync_workflow_id
+
+
+def sync(
+    tenant: TenantArgument,
+    type_keys: TypeOption = None,
+    categories: CategoryOption = None,
+    everything: AllOption = False,
+    deep: DeepOption = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Start the run and return at once.")] = False,
+    verbose: VerboseOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Start the run of a selection, or join the one that is under way, and follow it to its end.
+
+    Example: python starter.py sync contoso --category conditional-access --type groups
+    """
+    with errors_for_people():
+        settings = load_settings()
+        selection = selection_of(type_keys, categories, everything=everything)
+        configured = configured_tenant(settings, tenant)
+        record = asyncio.run(
+            sync_tenant(settings, configured.id, configured.name, selection, deep=deep, wait=not no_wait, quiet=False)
+        )
+        if as_json:
+            output.print_json(record)
+        elif record.status.ended:
+            print_run(record, configured.name, verbose=verbose)
+        else:
+            output.stdout.print_lines(
+                f"run {record.run_id} is {record.status}\n  follow it: python starter.py run {record.run_id} --follow"
+            )
+        if record.status.ended:
+            raise typer.Exit(EXIT_CODE_OF_STATUS[record.status])
+
+
+async def sync_tenant(
+    settings: Settings,
+    tenant_id: UUID,
+    tenant_name: str,
+    selection: Selection,
+    *,
+    wait: bool,
+    quiet: bool,
+    deep: bool = False,
+) -> RunRecord:
+    """Starts or joins the run and, if told to wait, follows it; its record as it then is."""
+    client = await connect_to_start(temporal_connect_config())
+    async with opened_database(settings, pool_size=2) as database:
+        await check_database(database)
+        task_queue = settings.temporal_task_queue
+        run = await temporal.start_sync(client, task_queue, tenant_id, tenant_name, selection, deep=deep)
+        with nullcontext() if quiet else leaving(temporal.goes_on(run.run_id, tenant_name)):
+            with RunView(tenant_name) as view:
+                if run.joined and not quiet:
+                    view.say(f"{tenant_name}: joined run {run.run_id}, which was already under way")
+                    if deep:
+                        view.say("it goes on as it was started; for a deep run, start again once it has ended")
+                if wait:
+                    follower = Follower(client, task_queue, SyncProgress, view.show, view.say, watched=view.watched)
+                    await follower.follow(run.handle)
+            queued = queued_record(run.run_id, run.workflow_id, tenant_id, selection, temporal.now())
+            if wait:
+                return await ended_record(database, queued, run.handle)
+            async with database.tenant(tenant_id, read_only=True) as session:
+                record = await queries.run_record(session, run.run_id)
+            return record or queued
+
+
+def cancel(
+    tenant: TenantArgument,
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="ID", help="The run, by its id or the beginning of it.")
+    ] = None,
+    type_keys: TypeOption = None,
+    categories: CategoryOption = None,
+    everything: AllOption = False,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why; kept in the run's record.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Signal a run to cancel: by its id, or by the selection it was started with. What has landed is kept.
+
+    Example: python starter.py cancel contoso --category conditional-access --reason "wrong tenant"
+    """
+    with errors_for_people():
+        settings = load_settings()
+        tenant_id = tenant_id_of(settings, tenant)
+        selection = None if run else selection_of(type_keys, categories, everything=everything)
+        workflow_id, run_id = asyncio.run(_cancel(settings, tenant_id, run, selection, reason))
+        if as_json:
+            output.print_json({"workflow_id": workflow_id, "run_id": run_id, "cancel_requested": True})
+        else:
+            output.stdout.print(f"asked {workflow_id} to cancel")
+
+
+async def _cancel(
+    settings: Settings, tenant_id: UUID, run: str | None, selection: Selection | None, reason: str | None
+) -> tuple[str, UUID | None]:
+    """Asks for it; the workflow id, and the run id where a run was named."""
+    run_id: UUID | None = None
+    if selection is not None:
+        workflow_id = sync_workflow_id(tenant_id, selection)
+    else:
+        workflow_id, run_id = await _named(settings, tenant_id, run or "")
+    client = await connect_temporal(temporal_connect_config())
+    try:
+        wanted = Kind(SYNC_WORKFLOW, settings.temporal_task_queue)
+        await temporal.request_cancel(client, workflow_id, run_id, reason, wanted)
+    except LookupError as error:
+        raise UsageError(f"{error}; python starter.py runs lists runs and their status") from None
+    return workflow_id, run_id
+
+
+async def _named(settings: Settings, tenant_id: UUID, value: str) -> tuple[str, UUID]:
+    """The workflow id and the run id of a run of the tenant, also of one that no worker has taken up yet."""
+    wanted = run_id_range(value)
+    async with opened_database(settings, pool_size=2) as database:
+        record = await find_record(database, settings.temporal_task_queue, wanted, value, tenant_id)
+    return record.workflow_id, record.run_id

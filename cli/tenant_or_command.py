@@ -1,0 +1,24 @@
+"""A group of commands that is also one: a first word that is none of its commands is an argument of its main one."""
+
+from typing import Any
+
+from typer._click.shell_completion import CompletionItem  # Typer has no public name for what its groups answer with
+from typer.core import TyperGroup
+
+from cli.options import complete_tenant_name
+
+MAIN = "show"
+
+
+class TenantOrCommand(TyperGroup):
+    """`drift decide …` is a command, and `drift contoso …` is `drift show contoso …`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Puts the main command before what does not begin with one."""
+        is_main = bool(args) and args[0] not in self.commands and args[0] not in ctx.help_option_names
+        return super().parse_args(ctx, [MAIN, *args] if is_main else args)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[CompletionItem]:
+        """The commands, and the tenants, which stand in the same place."""
+        tenants = [CompletionItem(name) for name in complete_tenant_name(incomplete)]
+        return [*super().shell_complete(ctx, incomplete), *tenants]

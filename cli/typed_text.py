@@ -1,0 +1,44 @@
+"""What a person may type as text: no control characters, and no more than a name, an id or a reason needs."""
+
+from collections.abc import Iterable
+from typing import Any
+from unicodedata import category
+
+from cli.errors import ExitCode, fail
+
+MOST_CHARACTERS = 2_000
+"""Of a name, an id, a reason or a note: PostgreSQL indexes no longer value, and nobody reads one."""
+
+
+def look_through(command: Any) -> None:
+    """Has each text that is given to a command, or to one below it, looked through before the command begins."""
+    for parameter in command.params:
+        parameter.callback = _looked_through
+    for one in getattr(command, "commands", {}).values():
+        look_through(one)
+
+
+def _looked_through(ctx: Any, parameter: Any, value: Any) -> Any:
+    """The value as it is; ends the command where it holds what no text should."""
+    if not ctx.resilient_parsing:
+        name = parameter.opts[0]
+        shown = name if name.startswith("-") else parameter.metavar or name.upper()
+        for text in _texts(value):
+            if problem := problem_with(text):
+                fail(f"{shown}: {problem}", ExitCode.USAGE)
+    return value
+
+
+def _texts(value: Any) -> Iterable[str]:
+    if isinstance(value, str):
+        return [value]
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list | tuple) else []
+
+
+def problem_with(text: str) -> str | None:
+    """What is wrong with a text; None where it is in order."""
+    if len(text) > MOST_CHARACTERS:
+        return f"{len(text)} characters are too many; write {MOST_CHARACTERS} at most"
+    if any(category(character) in ("Cc", "Cs") for character in text):
+        return "holds a control character, a line break or a byte that is no text; write it without"
+    return None

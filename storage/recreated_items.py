@@ -1,0 +1,178 @@
+"""Recognising items that were deleted and made again: a new id, the same name, and the same content but for the id."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import NamedTuple, TypeAlias
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from inventory.canonical import MIN_TELLING_ID_LENGTH
+from inventory.records import DamagedRecord
+from storage.bodies import Documents
+from storage.streams import opened_stream
+
+AT_ONCE = 100
+"""How many documents are held at a time."""
+
+
+class StoredDocument(NamedTuple):
+    """The canonical document of an item."""
+
+    type_key: str
+    external_id: str
+    document: bytes
+
+
+Likenesses: TypeAlias = Callable[[Sequence[StoredDocument]], Awaitable[Sequence[bytes]]]
+"""What each document comes to without the item's identity (`inventory.canonical.likeness_hash`)."""
+
+# What is gone and what has appeared under the same name, each name's together, and of what is gone the newest first.
+# What has appeared is what this run saw first; and beside what this run noticed to be gone, what runs saw first that
+# started after that was last seen: they could not tell that it was gone, since they did not list its collection to its
+# end.
+# They are brought together by one sort and not by a join, for which the planner knows too little of a run under way: it
+# would look through a collection again for every new item. Where nothing is gone, nothing is sorted. As in the
+# likeness, an item's own id is no part of its name.
+_CANDIDATES = text("""
+WITH gone AS MATERIALIZED (
+    SELECT type_key, external_id, version_number, display_name, content_hash, last_seen_at, absent_from,
+        NULL::timestamptz AS seen_from,
+        absent_from = (SELECT started_at FROM sync_run WHERE run_id = :run_id) AS is_of_this_run
+    FROM inventory_item
+    WHERE type_key = ANY (:type_keys) AND absent_from IS NOT NULL AND version_number > 0
+        AND last_seen_at < (SELECT started_at FROM sync_run WHERE run_id = :run_id)
+),
+appeared AS (
+    SELECT type_key, external_id, version_number, display_name, content_hash, last_seen_at, absent_from,
+        NULL::timestamptz, true
+    FROM inventory_item
+    WHERE type_key = ANY (:type_keys) AND first_seen_run_id = :run_id AND recreates_external_id IS NULL
+        AND version_number > 0 AND EXISTS (SELECT FROM gone)
+    UNION ALL
+    SELECT item.type_key, item.external_id, item.version_number, item.display_name, item.content_hash,
+        item.last_seen_at, item.absent_from, run.started_at, false
+    FROM item_version AS v CROSS JOIN LATERAL (
+        SELECT * FROM inventory_item AS one
+        WHERE (one.type_key, one.external_id) = (v.type_key, v.external_id) LIMIT 1
+    ) AS item JOIN sync_run AS run ON run.run_id = item.first_seen_run_id
+    WHERE v.first_observed_at > (SELECT min(last_seen_at) FROM gone WHERE is_of_this_run) AND v.version_number = 1
+        AND v.type_key = ANY (:type_keys) AND item.first_seen_run_id <> :run_id
+        AND item.recreates_external_id IS NULL AND item.absent_from IS NULL
+),
+named AS (
+    SELECT *, CASE
+        WHEN length(external_id) < :telling THEN display_name ELSE replace(display_name, external_id, '')
+    END AS name
+    FROM (SELECT *, true AS is_gone FROM gone UNION ALL SELECT *, false FROM appeared) AS both_of_them
+),
+namesakes AS (
+    SELECT *, bool_or(is_gone) OVER of_a_name AND NOT bool_and(is_gone) OVER of_a_name AS are_both
+    FROM named WINDOW of_a_name AS (PARTITION BY type_key, name)
+)
+SELECT type_key, name, external_id, version_number, content_hash, is_gone, last_seen_at, absent_from, seen_from,
+    is_of_this_run
+FROM namesakes
+WHERE are_both
+ORDER BY type_key, name, is_gone DESC, last_seen_at DESC
+""")
+
+_DOCUMENTS = text("SELECT content_hash, body FROM document WHERE content_hash = ANY (:content_hashes)")
+
+_LINK = text("""
+UPDATE inventory_item AS item SET recreates_external_id = link.old_id
+FROM unnest(CAST(:type_keys AS text[]), CAST(:new_ids AS text[]), CAST(:old_ids AS text[]))
+    AS link (type_key, new_id, old_id)
+WHERE (item.type_key, item.external_id) = (link.type_key, link.new_id)
+""")
+
+_NOTE_LATE = text("""
+UPDATE item_absence AS absence SET recreated_as = late.new_id
+FROM unnest(CAST(:type_keys AS text[]), CAST(:new_ids AS text[]), CAST(:old_ids AS text[]),
+    CAST(:moments AS timestamptz[])) AS late (type_key, new_id, old_id, absent_from)
+WHERE (absence.type_key, absence.external_id, absence.absent_from) = (late.type_key, late.old_id, late.absent_from)
+    AND absence.recreated_as IS NULL
+""")
+
+
+class _Gone(NamedTuple):
+    """An item that is gone, when it was last seen, and what run noticed that."""
+
+    external_id: str
+    last_seen_at: datetime
+    absent_from: datetime
+    is_of_this_run: bool
+
+
+class _Link(NamedTuple):
+    """An item that was made again. `absent_from` is of the old one, where a run before had seen the new one."""
+
+    type_key: str
+    new_id: str
+    old_id: str
+    absent_from: datetime | None
+
+
+async def link_recreated(
+    session: AsyncSession, run_id: UUID, type_keys: Sequence[str], likenesses: Likenesses
+) -> list[DamagedRecord]:
+    """Links what has appeared to what is gone and was the same: to the newest of several.
+
+    That is what the run saw for the first time, and, beside what it noticed to be gone, what runs before it saw that
+    could not tell so. Each of several new ones is linked, since a tenant may have made two of one. `type_keys`: the
+    collections that the run has listed to their end, so that what it did not see is gone. The answer names the versions
+    whose stored documents are damaged: their items are not linked.
+    """
+    read = Documents()
+    sought = {"run_id": run_id, "type_keys": list(type_keys), "telling": MIN_TELLING_ID_LENGTH}
+    name = None
+    gone: dict[bytes, list[_Gone]] = {}
+    async with opened_stream(session, _CANDIDATES, sought, AT_ONCE) as candidates:
+        async for rows in candidates.partitions():
+            hashes = {"content_hashes": [row.content_hash for row in rows]}
+            bodies = {row.content_hash: row.body for row in await session.execute(_DOCUMENTS, hashes)}
+            readable = [
+                (row, StoredDocument(row.type_key, row.external_id, document))
+                for row in rows
+                for document in [
+                    read.of(
+                        bodies[row.content_hash], row.content_hash, row.type_key, row.external_id, row.version_number
+                    )
+                ]
+                if document is not None
+            ]
+            links: list[_Link] = []
+            of_each = await likenesses([document for _, document in readable])
+            for (row, _), likeness in zip(readable, of_each, strict=True):
+                if name != (row.type_key, row.name):
+                    name, gone = (row.type_key, row.name), {}
+                if row.is_gone:
+                    one = _Gone(row.external_id, row.last_seen_at, row.absent_from, row.is_of_this_run)
+                    gone.setdefault(likeness, []).append(one)
+                    continue
+                for one in gone.get(likeness, ()):
+                    if row.is_of_this_run:
+                        links.append(_Link(row.type_key, row.external_id, one.external_id, None))
+                        break
+                    if one.is_of_this_run and one.last_seen_at < row.seen_from:
+                        links.append(_Link(row.type_key, row.external_id, one.external_id, one.absent_from))
+                        break
+            await _link(session, links)
+    return read.damaged
+
+
+async def _link(session: AsyncSession, links: Sequence[_Link]) -> None:
+    if links:
+        await session.execute(_LINK, _columns(links))
+    late = [link for link in links if link.absent_from is not None]
+    if late:
+        await session.execute(_NOTE_LATE, {**_columns(late), "moments": [link.absent_from for link in late]})
+
+
+def _columns(links: Sequence[_Link]) -> dict[str, list[str]]:
+    return {
+        "type_keys": [link.type_key for link in links],
+        "new_ids": [link.new_id for link in links],
+        "old_ids": [link.old_id for link in links],
+    }

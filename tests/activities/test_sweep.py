@@ -1,0 +1,100 @@
+"""The sweep, where more runs wait for their workers than one sweep looks at."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import ActivityEnvironment
+
+from activities import sweep as sweeping
+from activities.holders import SYNC_WORKFLOW
+from activities.messages import SweepResult
+from activities.sweep import SweepActivities
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import RunStatus
+from inventory.selection import Selection
+from storage import queries, runs
+from storage.database import Database
+from tests.patience import until_async
+from tests.storage.support import SLOTS
+
+LIVE = 300
+TENANT = UUID(int=3)
+
+
+@dataclass
+class Temporal:
+    """What the sweep asks of Temporal: each run is under way but the one that died."""
+
+    dead: str
+
+    def get_workflow_handle(self, workflow_id: str) -> "Temporal.Handle":
+        return self.Handle(workflow_id, self.dead)
+
+    @dataclass
+    class Handle:
+        workflow_id: str
+        dead: str
+
+        async def describe(self) -> Any:
+            if self.workflow_id == self.dead:
+                raise RPCError("not found", RPCStatusCode.NOT_FOUND, b"")
+            raw = cast("Any", type("Raw", (), {"first_run_id": self.workflow_id}))
+            told = {"raw_info": raw, "status": WorkflowExecutionStatus.RUNNING, "workflow_type": SYNC_WORKFLOW}
+            return type("Description", (), told)
+
+
+@pytest.fixture
+async def dead(database: Database) -> UUID:
+    """The run that died, the last of many whose leases have expired."""
+    ids = [uuid4() for _ in range(LIVE + 1)]
+    async with database.tenant(TENANT) as session:
+        for run_id in ids:
+            run = runs.RunIdentity(run_id, str(run_id), Selection(type_keys=(f"a{run_id.hex}",)), "Contoso")
+            await runs.open_run(session, run, SLOTS._replace(per_tenant=1))
+        await session.execute(
+            text("UPDATE sync_run SET lease_expires_at = clock_timestamp() - interval '1 hour' WHERE run_id <> :dead"),
+            {"dead": ids[-1]},
+        )
+        await session.execute(
+            text("UPDATE sync_run SET lease_expires_at = clock_timestamp() WHERE run_id = :dead"), {"dead": ids[-1]}
+        )
+    return ids[-1]
+
+
+async def status(database: Database, run_id: UUID) -> tuple[RunStatus, list[ErrorCode]]:
+    async with database.portfolio() as session:
+        record = await queries.run_record(session, run_id)
+    assert record is not None
+    return record.status, record.error_codes
+
+
+async def test_runs_that_are_under_way_hide_none_that_has_died(database: Database, dead: UUID) -> None:
+    activities = SweepActivities(database, cast("Client", Temporal(str(dead))))
+    assert await ActivityEnvironment().run(activities.sweep) == SweepResult(expired=LIVE + 1, closed=1)
+    assert await status(database, dead) == (RunStatus.FAILED, [ErrorCode.RUN_ABANDONED])
+
+
+async def test_a_sweep_that_cannot_look_at_all_draws_others_the_next_time(
+    database: Database, dead: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "RUNS_AT_ONCE", LIVE // 3)
+    activities = SweepActivities(database, cast("Client", Temporal(str(dead))))
+
+    async def closes_it() -> bool:
+        result = await ActivityEnvironment().run(activities.sweep)
+        assert result.expired == LIVE // 3
+        return result.closed == 1
+
+    await until_async(closes_it)
+    assert await status(database, dead) == (RunStatus.FAILED, [ErrorCode.RUN_ABANDONED])
+
+
+async def test_a_sweep_ends_in_time(database: Database, dead: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeping, "SECONDS", 0)
+    activities = SweepActivities(database, cast("Client", Temporal(str(dead))))
+    assert (await ActivityEnvironment().run(activities.sweep)).expired <= 1

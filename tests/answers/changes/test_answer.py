@@ -1,0 +1,418 @@
+"""The change feed on a database alone: what is a change, what is none, and what the answer rests on."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+
+from answers.changes.answer import changes, summary
+from answers.changes.audit import AUDIT_LOG, AuditStatus
+from answers.changes.queries import Event, Window
+from answers.changes.records import ChangeKind, ChangeRecord, ChangesSummary
+from answers.log_collections import log_types
+from inventory.error_codes import ErrorCode
+from inventory.missing import Confidence
+from inventory.observation import Observation, ObservationRules, Observer
+from inventory.outcomes import Outcome, RunStatus
+from storage import confirmations as confirming
+from storage import details
+from storage import merge as merging
+from storage.coverage import coverage
+from storage.database import Database
+from storage.documents import database_time
+from tests.storage.support import audit_event, begin, end, land, listed, observation, sync
+
+TENANT = uuid4()
+A, B = "deviceCompliancePolicies", "groups"
+POLICY = {"displayName": "Baseline", "passwordRequired": True}
+FAILED: dict[str, tuple[Outcome, ErrorCode | None]] = {A: (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)}
+
+Told = tuple[ChangeKind, str]
+
+
+def policy(external_id: str, **properties: Any) -> Observation:
+    return observation(A, external_id, **{**POLICY, **properties})
+
+
+class Feed:
+    """Reads on from where it was read to."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._since: datetime | None = None
+
+    async def news(self, **window: Any) -> list[ChangeRecord]:
+        """What was noticed since the last call."""
+        async with self._database.tenant(TENANT, read_only=True) as session:
+            now = await database_time(session)
+            asked = Window(self._since or datetime.fromisoformat("2000-01-01T00:00:00Z"), now, **window)
+            found = [change async for _, change in changes(session, TENANT, asked)]
+        self._since = now
+        return found
+
+    async def told(self) -> list[Told]:
+        """The same in short."""
+        return sorted((change.kind, change.external_id) for change in await self.news())
+
+
+@pytest.fixture
+def feed(database: Database) -> Feed:
+    return Feed(database)
+
+
+async def test_the_first_complete_listing_is_no_news(database: Database, feed: Feed) -> None:
+    await sync(database, TENANT, [policy("1")], A, status=RunStatus.PARTIAL, outcomes=FAILED)
+    await sync(database, TENANT, [policy("1"), policy("2")], A)
+    assert await feed.told() == []
+
+
+async def test_each_change_is_told_once(database: Database, feed: Feed) -> None:
+    await sync(database, TENANT, [policy("1"), policy("2"), policy("3")], A)
+    await feed.told()
+    changed = [policy("1", displayName="Other"), policy("2", passwordRequired=False), policy("4", extra=1)]
+    for expected in (
+        [
+            (ChangeKind.APPEARED, "4"),
+            (ChangeKind.CHANGED, "2"),
+            (ChangeKind.MISSING, "3"),
+            (ChangeKind.RENAMED, "1"),
+        ],
+        [],
+    ):
+        await sync(database, TENANT, changed, A)
+        assert await feed.told() == expected
+    await sync(database, TENANT, [*changed, policy("3")], A)
+    assert await feed.told() == [(ChangeKind.CAME_BACK, "3")]
+
+
+async def test_a_change_is_told_field_by_field_with_when_and_on_what_it_rests(database: Database, feed: Feed) -> None:
+    await sync(database, TENANT, [policy("1"), policy("2")], A)
+    await feed.told()
+    run = await begin(database, TENANT, A)
+    await land(database, TENANT, run, [policy("1", displayName="Other", passwordRequired=False)])
+    await end(database, TENANT, run)
+    renamed, gone = await feed.news()
+    assert (renamed.run_id, renamed.version, renamed.renamed_from, renamed.display_name) == (
+        run.run_id,
+        2,
+        "Baseline",
+        "Other",
+    )
+    assert renamed.fields is not None
+    assert [(field.path, field.before, field.after) for field in renamed.fields] == [
+        ("displayName", "Baseline", "Other"),
+        ("passwordRequired", True, False),
+    ]
+    assert renamed.seen_before_at is not None
+    assert renamed.seen_before_at < renamed.noticed_at
+    assert (renamed.confidence, renamed.evidence) == (Confidence.HIGH, "observed")
+    assert (gone.kind, gone.confidence, gone.evidence) == (ChangeKind.MISSING, Confidence.HIGH, "not_listed")
+    assert gone.item_kind == "Compliance policies"
+
+
+async def test_an_item_made_again_under_another_id_is_told_as_one_change(database: Database, feed: Feed) -> None:
+    await sync(database, TENANT, [policy("1")], A)
+    await feed.told()
+    await sync(database, TENANT, [policy("2")], A)
+    (made_again,) = await feed.news()
+    assert (made_again.kind, made_again.external_id, made_again.recreates_external_id) == (
+        ChangeKind.RECREATED,
+        "2",
+        "1",
+    )
+
+
+async def test_what_a_faulty_run_saw_before_the_old_one_was_missed_is_told_as_one_change_in_the_end(
+    database: Database, feed: Feed
+) -> None:
+    await sync(database, TENANT, [policy("1"), policy("9", level=9)], A)
+    await feed.told()
+    whole, of_the_faulty_run = Feed(database), Feed(database)
+    await whole.told()
+    await of_the_faulty_run.told()
+    faulty = await begin(database, TENANT, A)
+    await land(database, TENANT, faulty, [policy("2")])
+    await end(database, TENANT, faulty, RunStatus.PARTIAL, FAILED)
+    assert await feed.told() == [(ChangeKind.APPEARED, "2")], "that it is none cannot be told yet"
+    clean = await begin(database, TENANT, A)
+    await land(database, TENANT, clean, [policy("2"), policy("9", level=9)])
+    await end(database, TENANT, clean)
+    for reader in (feed, whole):
+        (made_again,) = await reader.news()
+        assert (made_again.kind, made_again.external_id, made_again.recreates_external_id, made_again.run_id) == (
+            ChangeKind.RECREATED,
+            "2",
+            "1",
+            clean.run_id,
+        )
+    assert await of_the_faulty_run.news(run_id=faulty.run_id) == [], "it is told once"
+    await sync(database, TENANT, [policy("1"), policy("2"), policy("9", level=9)], A)
+    assert await feed.told() == [(ChangeKind.CAME_BACK, "1")]
+
+
+async def test_a_faulty_run_delays_changes_and_invents_none(database: Database, feed: Feed) -> None:
+    await sync(database, TENANT, [policy("1"), policy("2")], A)
+    await feed.told()
+    await sync(database, TENANT, [policy("1", extra=1)], A, status=RunStatus.PARTIAL, outcomes=FAILED)
+    assert await feed.told() == [(ChangeKind.CHANGED, "1")], "what was read is known"
+    await sync(database, TENANT, [], A, status=RunStatus.FAILED, outcomes=FAILED)
+    await sync(database, TENANT, [], A, status=RunStatus.CANCELLED)
+    assert await feed.told() == []
+    await sync(database, TENANT, [policy("1", extra=1)], A)
+    assert await feed.told() == [(ChangeKind.MISSING, "2")]
+
+
+async def test_details_that_come_later_are_no_change_and_what_changed_beside_them_is(
+    database: Database, feed: Feed
+) -> None:
+    rules = ObservationRules(type_key="configurationPolicies", has_details=True)
+
+    async def run(description: str, whole: dict[str, Any] | None) -> None:
+        listing = {"id": "1", "displayName": "One", "description": description}
+        begun = await begin(database, TENANT, "configurationPolicies")
+        await land(database, TENANT, begun, [listed("configurationPolicies", **_named(listing))])
+        if whole is not None:
+            async with database.tenant(TENANT) as session:
+                token = uuid4()
+                seen = Observer(rules).observe({**listing, **whole})
+                await merging.claim(session, begun.run_id, token)
+                await merging.merge_whole(session, begun.run_id, token, [seen])
+                left = await details.some_pending(session, begun.run_id, [details.Share("configurationPolicies")], 10)
+                await details.drop(session, begun.run_id, left)
+        await end(database, TENANT, begun)
+
+    await run("first", None)
+    await feed.told()
+    await run("first", {"settings": [{"id": "0"}]})
+    assert await feed.told() == []
+    await run("second", {"settings": [{"id": "0"}]})
+    assert await feed.told() == [(ChangeKind.CHANGED, "1")]
+
+
+async def test_what_changed_while_details_could_not_be_read_is_told_with_them(database: Database, feed: Feed) -> None:
+    rules = ObservationRules(type_key="configurationPolicies", has_details=True)
+    await sync(database, TENANT, [listed("configurationPolicies", "1", description="first")], "configurationPolicies")
+    await feed.told()
+    begun = await begin(database, TENANT, "configurationPolicies")
+    await land(database, TENANT, begun, [listed("configurationPolicies", "1", description="second")])
+    async with database.tenant(TENANT) as session:
+        token = uuid4()
+        await merging.claim(session, begun.run_id, token)
+        whole = Observer(rules).observe({"id": "1", "description": "second", "settings": []})
+        await merging.merge_whole(session, begun.run_id, token, [whole])
+        share = [details.Share("configurationPolicies")]
+        await details.drop(session, begun.run_id, await details.some_pending(session, begun.run_id, share, 10))
+    await end(database, TENANT, begun)
+    (change,) = await feed.news()
+    assert change.was_incomplete
+    assert change.fields is not None
+    assert [field.path for field in change.fields] == ["description"]
+
+
+def _named(listing: dict[str, Any]) -> dict[str, Any]:
+    return {"external_id": listing["id"], **{name: value for name, value in listing.items() if name != "id"}}
+
+
+async def test_what_a_new_release_leaves_out_is_no_change(database: Database, feed: Feed) -> None:
+    """`version` is volatile in the catalog; a release to which it was not has stored it."""
+    await sync(database, TENANT, [policy("1", version=1)], A)
+    await feed.told()
+    await sync(database, TENANT, [policy("1")], A)
+    assert await feed.told() == []
+
+
+async def test_a_version_before_which_all_is_forgotten_has_no_fields(database: Database, feed: Feed) -> None:
+    await sync(database, TENANT, [policy("1")], A)
+    await feed.told()
+    await sync(database, TENANT, [policy("1", extra=1)], A)
+    async with database.tenant(TENANT) as session:
+        await session.execute(text("SELECT forget_versions(clock_timestamp(), 0, 100, '', '')"))
+    (change,) = await feed.news()
+    assert (change.kind, change.fields) == (ChangeKind.CHANGED, None)
+
+
+async def test_a_feed_is_read_page_by_page_in_one_order(database: Database, feed: Feed) -> None:
+    await sync(database, TENANT, [policy(str(number)) for number in range(30)], A, B)
+    some = [policy(str(number), extra=1) for number in range(20)]
+    await sync(database, TENANT, [*some, observation(B, "g")], A, B)
+    async with database.tenant(TENANT, read_only=True) as session:
+        window = Window(datetime.fromisoformat("2000-01-01T00:00:00Z"), await database_time(session))
+        whole = [event async for event, _ in changes(session, TENANT, window)]
+        assert len(whole) == 31
+        pages: list[Event] = []
+        while True:
+            after = pages[-1] if pages else None
+            page = []
+            async for event, _ in changes(session, TENANT, window, after):
+                page.append(event)
+                if len(page) == 7:
+                    break
+            if not page:
+                break
+            pages += page
+        assert pages == whole
+        of_groups = window._replace(type_keys=[B])
+        assert [event.type_key async for event, _ in changes(session, TENANT, of_groups)] == [B]
+
+
+async def _summary(database: Database) -> ChangesSummary:
+    async with database.tenant(TENANT, read_only=True) as session:
+        now = await database_time(session)
+        return await summary(session, TENANT, Window(now, now, None, log_types()), {}, {}, None)
+
+
+async def test_the_summary_names_what_was_not_read_to_its_end(database: Database) -> None:
+    await sync(database, TENANT, [policy("1")], A)
+    outcomes = {
+        **FAILED,
+        B: (Outcome.COMPLETE, None),
+        "mobileApps": (Outcome.SKIPPED, ErrorCode.GRAPH_NOT_LICENSED),
+        "auditEvents": (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING),
+    }
+    await sync(database, TENANT, [], A, B, "mobileApps", "auditEvents", status=RunStatus.PARTIAL, outcomes=outcomes)
+    told = await _summary(database)
+    assert told.listed == 1
+    (not_read,) = told.not_read
+    async with database.tenant(TENANT, read_only=True) as session:
+        listed_at = (await coverage(session))[A].listed_at
+    assert (not_read.type_key, not_read.reason, not_read.listed_at) == (A, "failed:graph_throttled", listed_at)
+
+
+async def test_what_a_get_by_id_has_not_found_is_told_as_confirmed(database: Database, feed: Feed) -> None:
+    await sync(database, TENANT, [policy("1")], A)
+    await feed.told()
+    run = await begin(database, TENANT, A)
+    async with database.tenant(TENANT) as session:
+        await confirming.record_gone(session, run.run_id, [confirming.Unlisted(A, "1")])
+    await end(database, TENANT, run)
+    (gone,) = await feed.news()
+    assert (gone.kind, gone.evidence, gone.run_id) == (ChangeKind.MISSING, "confirmed", run.run_id)
+
+
+async def test_another_tenant_has_no_part_in_it(database: Database, feed: Feed) -> None:
+    other = UUID(int=9)
+    await sync(database, other, [policy("1")], A)
+    await sync(database, other, [policy("1", extra=1)], A)
+    assert await feed.told() == []
+
+
+ADA = "ada@contoso.example"
+
+
+async def _now(database: Database) -> datetime:
+    async with database.tenant(TENANT, read_only=True) as session:
+        return await database_time(session)
+
+
+def _who(change: ChangeRecord) -> tuple[AuditStatus, list[str]]:
+    return change.audit.status, [event.event_id for event in change.audit.events]
+
+
+async def test_a_change_names_all_events_of_its_time_that_explain_it_latest_first(
+    database: Database, feed: Feed
+) -> None:
+    await sync(database, TENANT, [policy("1")], A)
+    await feed.news()
+    at = await _now(database)
+    events = [
+        audit_event("first", "1", at=at),
+        audit_event("second", "1", at=at + timedelta(seconds=1), actor={"applicationDisplayName": "Autopilot"}),
+        audit_event("tried", "1", at=at, activityResult="Failure"),
+        audit_event("of another", "2", at=at),
+        audit_event("long ago", "1", at=at - timedelta(days=1)),
+    ]
+    await sync(database, TENANT, [policy("1", extra=1), *events], A, AUDIT_LOG)
+    (change,) = await feed.news(type_keys=[A])
+    assert _who(change) == (AuditStatus.FOUND, ["second", "first"])
+    assert [(event.actor, event.operation) for event in change.audit.events] == [
+        ("Autopilot", "Patch"),
+        (ADA, "Patch"),
+    ]
+
+
+async def test_what_appears_was_created_and_what_is_missing_was_deleted(database: Database, feed: Feed) -> None:
+    await sync(database, TENANT, [policy("1"), policy("3")], A)
+    await feed.news()
+    at = await _now(database)
+    events = [
+        audit_event(f"{operation} {external_id}", external_id, at=at, activityOperationType=operation)
+        for operation in ("Create", "Patch", "Delete")
+        for external_id in ("1", "2")
+    ]
+    await sync(database, TENANT, [policy("2", extra=1), policy("3"), *events], A, AUDIT_LOG)
+    told = {change.kind: _who(change) for change in await feed.news(type_keys=[A])}
+    assert told == {
+        ChangeKind.APPEARED: (AuditStatus.FOUND, ["Create 2"]),
+        ChangeKind.MISSING: (AuditStatus.FOUND, ["Delete 1"]),
+    }
+
+
+async def test_not_in_the_audit_log_is_said_once_the_log_was_read_after_the_change_was_noticed(
+    database: Database,
+) -> None:
+    async def audit() -> AuditStatus:
+        (change,) = await Feed(database).news(type_keys=[A])
+        return change.audit.status
+
+    await sync(database, TENANT, [policy("1")], A)
+    await sync(database, TENANT, [policy("1", extra=1)], A)
+    assert await audit() is AuditStatus.NOT_READ, "it never was"
+    refused: dict[str, tuple[Outcome, ErrorCode | None]] = {
+        AUDIT_LOG: (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING)
+    }
+    await sync(database, TENANT, [], AUDIT_LOG, status=RunStatus.FAILED, outcomes=refused)
+    assert await audit() is AuditStatus.NOT_READ, "the tenant does not grant it"
+    await sync(database, TENANT, [], AUDIT_LOG)
+    assert await audit() is AuditStatus.NOT_FOUND
+
+
+async def test_a_log_that_was_read_by_the_run_that_noticed_a_change_may_have_been_read_before_it(
+    database: Database, feed: Feed
+) -> None:
+    await sync(database, TENANT, [policy("1")], A, AUDIT_LOG)
+    await feed.news()
+    await sync(database, TENANT, [policy("1", extra=1)], A, AUDIT_LOG)
+    (change,) = await feed.news()
+    assert _who(change) == (AuditStatus.NOT_READ, [])
+
+
+async def test_who_changed_what_entra_has_is_not_asked_of_the_log_of_intune(database: Database, feed: Feed) -> None:
+    types = (B, "cloudPc.provisioningPolicies", "leftTheCatalog")
+    await sync(database, TENANT, [observation(key, "1") for key in types], *types)
+    await feed.news()
+    event = audit_event("assigned to it", "1", at=await _now(database))
+    await sync(database, TENANT, [*(observation(key, "1", extra=1) for key in types), event], *types, AUDIT_LOG)
+    await sync(database, TENANT, [event], AUDIT_LOG)
+    told = [_who(change) for change in await feed.news(left_out=[AUDIT_LOG])]
+    assert told == [(AuditStatus.NOT_AUDITED, [])] * len(types)
+
+
+@pytest.mark.parametrize(
+    ("type_key", "status"),
+    [("deviceManagementScripts", AuditStatus.FOUND), ("assignmentFilters", AuditStatus.NOT_READ)],
+)
+async def test_details_that_lists_did_not_tell_of_may_have_been_changed_before_a_list_was_read(
+    database: Database, feed: Feed, monkeypatch: pytest.MonkeyPatch, type_key: str, status: AuditStatus
+) -> None:
+    """No list of scripts shows assignments: a script is listed as it was until its details are read again."""
+    monkeypatch.setattr("answers.changes.audit.CLOCK_DIFFERENCE", timedelta(0))
+    item = observation(type_key, "1", payload="first")
+    await sync(database, TENANT, [item], type_key)
+    await feed.news()
+    event = audit_event("assigned", "1", at=await _now(database), activityOperationType="Assign")
+    await sync(database, TENANT, [item], type_key)
+    await sync(database, TENANT, [observation(type_key, "1", payload="second"), event], type_key, AUDIT_LOG)
+    (change,) = await feed.news(type_keys=[type_key])
+    assert change.audit.status is status
+
+
+async def test_the_summary_says_whether_the_audit_log_was_read(database: Database) -> None:
+    await sync(database, TENANT, [policy("1")], A)
+    assert (await _summary(database)).audit_log_read_from is None
+    await sync(database, TENANT, [], AUDIT_LOG)
+    async with database.tenant(TENANT, read_only=True) as session:
+        read_from = (await coverage(session))[AUDIT_LOG].listed_from
+    assert read_from is not None
+    assert (await _summary(database)).audit_log_read_from == read_from

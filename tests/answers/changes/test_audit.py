@@ -1,0 +1,115 @@
+"""Which audit events explain what was observed."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from answers.changes.audit import CLOCK_DIFFERENCE, Attribution, AuditEvent, AuditStatus, Happening, attribution
+from inventory.coverage import Coverage
+from inventory.outcomes import Outcome
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def event(operation: str | None, at: datetime = NOON, result: str | None = "Success", name: str = "e") -> AuditEvent:
+    return AuditEvent(
+        event_id=name, at=at, actor="ada", actor_id=None, operation=operation, activity=None, result=result
+    )
+
+
+def log(listed_from: datetime | None) -> Coverage:
+    listed = dict.fromkeys(("first_listed_at", "listed_from", "listed_at"), listed_from)
+    return Coverage.model_validate(
+        {
+            "type_key": "auditEvents",
+            "run_id": uuid4(),
+            "run_started_at": listed_from or NOON,
+            "outcome": Outcome.COMPLETE if listed_from else Outcome.SKIPPED,
+            "error_code": None,
+            "listed_run_id": None,
+            "listed_cleanly": None,
+            **listed,
+        }
+    )
+
+
+READ = log(NOON + HOUR)
+
+
+@pytest.mark.parametrize(
+    ("happening", "explained_by"),
+    [
+        (Happening.APPEARED, {"Create", "create"}),
+        (Happening.GONE, {"Delete"}),
+        (Happening.CHANGED, {"Patch", "Action", "Assign", "SetReference", "RemoveReference"}),
+    ],
+)
+def test_an_event_explains_what_its_operation_brings_about(happening: Happening, explained_by: set[str]) -> None:
+    operations = ["Create", "create", "Delete", "Patch", "Action", "Assign", "SetReference", "RemoveReference", "Get"]
+    found = {one for one in operations if attribution([event(one)], happening, NOON, NOON, READ).events}
+    assert found == explained_by
+    assert not attribution([event(None), event("")], happening, NOON, NOON, READ).events
+
+
+@pytest.mark.parametrize("result", ["Failure", "ClientError", "", None])
+def test_what_was_tried_in_vain_explains_nothing(result: str | None) -> None:
+    assert attribution([event("Patch", result=result)], Happening.CHANGED, NOON, NOON, READ) == Attribution(
+        status=AuditStatus.NOT_FOUND
+    )
+
+
+@pytest.mark.parametrize(
+    ("covered", "status"),
+    [
+        (None, AuditStatus.NOT_READ),
+        (log(None), AuditStatus.NOT_READ),
+        (log(NOON - HOUR), AuditStatus.NOT_READ),
+        (log(NOON), AuditStatus.NOT_FOUND),
+        (READ, AuditStatus.NOT_FOUND),
+    ],
+)
+def test_not_in_the_log_takes_a_listing_that_began_after_the_change_was_observed(
+    covered: Coverage | None, status: AuditStatus
+) -> None:
+    assert attribution([], Happening.CHANGED, NOON - HOUR, NOON, covered).status is status
+    known = attribution([event("Patch")], Happening.CHANGED, NOON - HOUR, NOON, covered)
+    assert known.status is AuditStatus.FOUND, "an event that was read explains, whatever has not been read"
+
+
+def test_an_object_of_another_log_is_not_said_to_be_missing_from_this_one() -> None:
+    for events in ([], [event("Delete")]):
+        asked = attribution(events, Happening.GONE, NOON, NOON, READ, is_audited=False)
+        assert asked == Attribution(status=AuditStatus.NOT_AUDITED), "an event that names it is about something else"
+
+
+@given(
+    st.lists(st.tuples(st.integers(-200, 200), st.sampled_from(["Patch", "Create", "Delete", "Get"]), st.booleans())),
+    st.sampled_from(Happening),
+    st.none() | st.integers(-100, 50),
+    st.integers(50, 100),
+)
+def test_all_events_of_the_time_and_no_others_are_named_newest_first(
+    drawn: list[tuple[int, str, bool]], happening: Happening, after: int | None, until: int
+) -> None:
+    events = [
+        event(operation, NOON + timedelta(minutes=minute), "Success" if succeeded else "Failure", str(number))
+        for number, (minute, operation, succeeded) in enumerate(drawn)
+    ]
+    asked = (None if after is None else NOON + timedelta(minutes=after), NOON + timedelta(minutes=until))
+    answer = attribution(events, happening, *asked, READ)
+
+    slack = CLOCK_DIFFERENCE // timedelta(minutes=1)
+    operation = {Happening.APPEARED: "Create", Happening.GONE: "Delete", Happening.CHANGED: "Patch"}[happening]
+    expected = {
+        str(number)
+        for number, (minute, what, succeeded) in enumerate(drawn)
+        if succeeded and what == operation and minute <= until + slack and (after is None or minute >= after - slack)
+    }
+    assert {one.event_id for one in answer.events} == expected
+    assert (answer.status is AuditStatus.FOUND) == bool(expected)
+    assert [one.at for one in answer.events] == sorted((one.at for one in answer.events), reverse=True)
+    assert answer.latest == (answer.events[0] if answer.events else None)

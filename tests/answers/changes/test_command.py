@@ -1,0 +1,182 @@
+"""`changes` as people and machines see it."""
+
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from answers.changes.audit import AUDIT_LOG
+from storage import runs
+from storage.database import Database
+from storage.documents import database_time
+from tests.cli.looking import CommandLine
+from tests.storage.support import audit_event, begin, end, land, observation, sync
+
+POLICIES, GROUPS = "deviceCompliancePolicies", "groups"
+HOSTILE = "\x1b[31mred"
+RUNS = 3
+
+
+@pytest.fixture
+def tenant_id() -> UUID:
+    return uuid4()
+
+
+@pytest.fixture
+async def noticing(database: Database, tenant_id: UUID) -> list[runs.RunIdentity]:
+    """Three runs: the first is no news; of the policies, the second notices three changes and the third four."""
+    first = [observation(POLICIES, external_id, displayName=f"Policy {external_id}") for external_id in "abcd"]
+    group = [observation(GROUPS, "g", displayName="Everyone", extra=number) for number in range(RUNS)]
+    second = [
+        observation(POLICIES, "a", displayName="Other"),
+        *first[1:3],
+        observation(POLICIES, "e", displayName=HOSTILE),
+    ]
+    third = [observation(POLICIES, "a", displayName="Other", extra=1), *first[1:], second[-1]]
+    done: list[runs.RunIdentity] = []
+    for items in (first, second, third):
+        async with database.tenant(tenant_id, read_only=True) as session:
+            at = await database_time(session)
+        event = audit_event(f"on {len(done)}", "a", at=at)
+        run = await begin(database, tenant_id, POLICIES, GROUPS)
+        await land(database, tenant_id, run, [*items, group[len(done)], event])
+        await end(database, tenant_id, run)
+        done.append(run)
+    return done
+
+
+@pytest.fixture
+def starter(
+    noticing: list[runs.RunIdentity],
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tenant_id: UUID,
+) -> CommandLine:
+    monkeypatch.chdir(tmp_path)
+    return CommandLine(database_url, tmp_path, tenant_id)
+
+
+def told(lines: list[Any]) -> list[tuple[str, str]]:
+    return [(one["kind"], one["external_id"]) for one in lines]
+
+
+SECOND = {("renamed", "a"), ("appeared", "e"), ("missing", "d"), ("changed", "g")}
+THIRD = {("changed", "a"), ("came_back", "d"), ("changed", "g")}
+
+
+async def test_json_is_a_line_a_change_and_the_summary_last(
+    starter: CommandLine, noticing: list[runs.RunIdentity]
+) -> None:
+    done = await starter("changes", "--json")
+    assert (done.code, done.stderr) == (0, "")
+    *lines, last = done.objects()
+    assert set(told(lines)) == SECOND | THIRD
+    assert [one["run_id"] for one in lines] == [
+        str(run.run_id) for run, some in ((noticing[1], SECOND), (noticing[2], THIRD)) for _ in some
+    ]
+    renamed = next(one for one in lines if one["kind"] == "renamed")
+    assert (renamed["renamed_from"], renamed["display_name"], renamed["confidence"]) == ("Policy a", "Other", "high")
+    assert [(one["path"], one["before"], one["after"]) for one in renamed["fields"]] == [
+        ("displayName", "Policy a", "Other")
+    ]
+    assert list(last) == ["summary"]
+    assert last["summary"]["changes"] == {"renamed": 1, "appeared": 1, "missing": 1, "came_back": 1, "changed": 3}
+    assert (last["summary"]["listed"], last["summary"]["not_read"], last["summary"]["goes_on_after"]) == (2, [], None)
+
+
+async def test_people_read_what_became_of_what_field_by_field(starter: CommandLine) -> None:
+    done = await starter("changes", "--type", POLICIES)
+    assert done.code == 0, done.stderr
+    assert 'renamed from "Policy a"  Compliance policies: Other' in done.stdout
+    assert '    displayName: "Policy a" → "Other"' in done.stdout
+    assert "missing (high, not_listed)  Compliance policies: Policy d" in done.stdout
+    assert "came back  Compliance policies: Policy d" in done.stdout
+    assert "\x1b" not in done.stdout, "a name does not steer a terminal"
+    assert "1 appeared, 1 came back, 1 changed, 1 missing, 1 renamed; " in done.stderr
+    assert "groups" not in done.stdout
+
+
+async def test_people_read_who_did_it(starter: CommandLine, database: Database, tenant_id: UUID) -> None:
+    unread = await starter("changes")
+    said = "the audit log was not read: --type auditEvents in a sync"
+    assert unread.stderr.count(said) == 1
+    assert "not in the audit log" not in unread.stdout
+    await sync(database, tenant_id, [], AUDIT_LOG)
+    read = await starter("changes")
+    assert "audit log was" not in read.stderr
+    below = {head: lines for head, *lines in blocks(read.stdout)}
+
+    def of(words: str) -> list[str]:
+        return next(lines for head, lines in below.items() if words in head)
+
+    assert any("by ada@contoso.example at " in line for line in of("renamed from"))
+    assert of("missing") == ["    not in the audit log"]
+    assert not any("audit" in line or "by " in line for line in of("Groups: ")), "Intune's log has no groups"
+
+
+def blocks(shown: str) -> list[list[str]]:
+    """The line of each change, and those below it."""
+    found: list[list[str]] = []
+    for line in shown.splitlines():
+        if line.startswith(" "):
+            found[-1].append(line)
+        else:
+            found.append([line])
+    return found
+
+
+@pytest.mark.parametrize("named", ["run", "time"])
+async def test_since_a_run_or_a_time_tells_what_was_noticed_after_it(
+    starter: CommandLine, noticing: list[runs.RunIdentity], named: str
+) -> None:
+    since = str(noticing[1].run_id)
+    if named == "time":
+        lines = (await starter("changes", "--json")).objects()
+        since = max(one["noticed_at"] for one in lines[:-1] if one["run_id"] == since)
+    *lines, _ = (await starter("changes", "--since", since, "--json")).objects()
+    assert set(told(lines)) == THIRD
+
+
+async def test_run_tells_what_that_run_noticed(starter: CommandLine, noticing: list[runs.RunIdentity]) -> None:
+    for run, expected in zip(noticing, (set(), SECOND, THIRD), strict=True):
+        *lines, last = (await starter("changes", "--run", str(run.run_id), "--json")).objects()
+        assert set(told(lines)) == expected
+        assert last["summary"]["run_id"] == str(run.run_id)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 8])
+async def test_pages_come_to_the_whole(starter: CommandLine, limit: int) -> None:
+    *whole, _ = (await starter("changes", "--json")).objects()
+    pages: list[Any] = []
+    place: list[str] = []
+    while True:
+        *page, last = (await starter("changes", "--limit", str(limit), *place, "--json")).objects()
+        pages += page
+        goes_on = last["summary"]["goes_on_after"]
+        if goes_on is None:
+            break
+        assert len(page) == limit
+        place = ["--after", goes_on]
+    assert pages == whole
+    shown = await starter("changes", "--limit", "1")
+    assert "there are more: --after " in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--since", "yesterday"], "'yesterday' is neither a run id nor a time"),
+        (["--since", str(UUID(int=5))], "this tenant has no run"),
+        (["--run", str(UUID(int=5))], "this tenant has no run"),
+        (["--run", str(UUID(int=5)), "--since", "2025-01-01"], "give one of them"),
+        (["--after", "here"], "--after takes what the summary calls goes_on_after, not 'here'"),
+        (["--type", "nothingOfTheKind"], "nothingOfTheKind"),
+    ],
+)
+async def test_wrong_usage_is_told_in_one_line(starter: CommandLine, arguments: list[str], said: str) -> None:
+    done = await starter("changes", *arguments)
+    assert (done.code, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1

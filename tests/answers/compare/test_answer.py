@@ -1,0 +1,348 @@
+"""Two tenants compared on a database alone: what belongs together, what says the same, what cannot be told."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from answers.compare.answer import Comparison, side
+from answers.compare.matrix import Matrix
+from answers.compare.records import (
+    CellStatus,
+    ComparisonRecord,
+    CoverageState,
+    ItemComparison,
+    MatchedBy,
+    MatrixRecord,
+    MatrixRow,
+    Status,
+    TenantRecord,
+)
+from graph.catalog import load_catalog
+from inventory.error_codes import ErrorCode
+from inventory.observation import Observation, Observer
+from inventory.outcomes import Outcome, RunStatus
+from storage.database import Database
+from tests.conftest import needs_graph_data
+from tests.real_documents import real_documents
+from tests.storage.support import sync
+
+HERE, THERE, THIRD, FOURTH = UUID(int=21), UUID(int=22), UUID(int=23), UUID(int=24)
+POLICIES, GROUPS, FILTERS = "deviceCompliancePolicies", "groups", "assignmentFilters"
+TYPES = (POLICIES, GROUPS, FILTERS)
+FAILED: tuple[Outcome, ErrorCode | None] = (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)
+SKIPPED: tuple[Outcome, ErrorCode | None] = (Outcome.SKIPPED, ErrorCode.GRAPH_NOT_LICENSED)
+COMPLETE: tuple[Outcome, ErrorCode | None] = (Outcome.COMPLETE, None)
+
+
+def observed(type_key: str, document: dict[str, Any]) -> Observation:
+    return Observer(load_catalog().collections[type_key].observation_rules()).observe(document)
+
+
+def policy(name: str, external_id: str | None = None, **properties: Any) -> Observation:
+    return observed(POLICIES, {"id": external_id or str(uuid4()), "displayName": name, "level": 1, **properties})
+
+
+def group(name: str, external_id: str) -> Observation:
+    return observed(GROUPS, {"id": external_id, "displayName": name})
+
+
+def assigned(policy_id: str, group_id: str, filter_id: str | None = None) -> dict[str, Any]:
+    target = {"@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": group_id}
+    if filter_id is not None:
+        target |= {
+            "deviceAndAppManagementAssignmentFilterId": filter_id,
+            "deviceAndAppManagementAssignmentFilterType": "include",
+        }
+    return {"id": f"{policy_id}_{group_id}", "target": target}
+
+
+async def compared(
+    database: Database, type_keys: Sequence[str] | None = None, *, turned: bool = False
+) -> tuple[list[ItemComparison], ComparisonRecord]:
+    one, other = (THERE, HERE) if turned else (HERE, THERE)
+    async with (
+        database.tenant(one, read_only=True, snapshot=True) as first,
+        database.tenant(other, read_only=True, snapshot=True) as second,
+    ):
+        comparison = Comparison(
+            await side(TenantRecord(tenant_id=one, name="one"), first),
+            await side(TenantRecord(tenant_id=other, name="other"), second),
+            type_keys,
+        )
+        return [item async for item in comparison.items()], comparison.record()
+
+
+async def fill(database: Database, here: Iterable[Observation], there: Iterable[Observation]) -> None:
+    await sync(database, HERE, here, *TYPES)
+    await sync(database, THERE, there, *TYPES)
+
+
+def told(items: Iterable[ItemComparison], type_key: str = POLICIES) -> dict[str, Status]:
+    return {(item.here or item.there)[0].display_name or "": item.status for item in items if item.type_key == type_key}
+
+
+async def test_items_of_one_name_are_compared_and_the_others_are_on_one_side(database: Database) -> None:
+    await fill(
+        database,
+        [policy("Same"), policy("Other"), policy("Mine", level=5), policy("  PIN  code")],
+        [policy("Same"), policy("Other", level=2), policy("Theirs", level=7), policy("Pin Code")],
+    )
+    items, record = await compared(database)
+    assert told(items) == {
+        "Same": Status.SAME,
+        "Other": Status.DIFFERENT,
+        "Mine": Status.ONLY_HERE,
+        "Theirs": Status.ONLY_THERE,
+        "  PIN  code": Status.RENAMED,
+    }
+    (different,) = (item for item in items if item.status is Status.DIFFERENT)
+    assert [(field.path, field.before, field.after) for field in different.fields] == [("level", 1, 2)]
+    (letters,) = (item for item in items if item.matched_by is MatchedBy.NAME_IN_OTHER_LETTERS)
+    assert [field.path for field in letters.fields] == ["displayName"]
+    assert record.counts.model_dump() == {
+        **dict.fromkeys(record.counts.model_dump(), 0),
+        "same": 1,
+        "different": 1,
+        "renamed": 1,
+        "only_here": 1,
+        "only_there": 1,
+    }
+
+
+async def test_the_same_content_under_another_name_belongs_together(database: Database) -> None:
+    await fill(database, [policy("Old", level=9)], [policy("New", level=9)])
+    ((item,), _) = await compared(database)
+    assert (item.status, item.matched_by) == (Status.RENAMED, MatchedBy.CONTENT)
+
+
+async def test_several_of_one_name_are_ambiguous_unless_their_content_tells_them_apart(database: Database) -> None:
+    await fill(
+        database,
+        [policy("Twin", level=1), policy("Twin", level=2), policy("Apart", level=1), policy("Apart", level=2)],
+        [policy("Twin", level=3), policy("Twin", level=4), policy("Apart", level=2), policy("Apart", level=1)],
+    )
+    items, _ = await compared(database)
+    (ambiguous,) = (item for item in items if item.status is Status.AMBIGUOUS)
+    assert (len(ambiguous.here), len(ambiguous.there)) == (2, 2)
+    assert Counter(item.status for item in items) == {Status.AMBIGUOUS: 1, Status.SAME: 2}
+
+
+def scene(prefix: str, **differently: Any) -> list[Observation]:
+    """A tenant: two groups, a filter, and a policy that is assigned to both. Ids are the tenant's own."""
+    ids = {name: f"{prefix}-{name}-0000-0000-000000000000" for name in ("policy", "pilot", "staff", "filter")}
+    rule = differently.get("rule", "(device.model -eq 'X')")
+    return [
+        group(differently.get("pilot", "Pilot"), ids["pilot"]),
+        group("Staff", ids["staff"]),
+        observed(
+            FILTERS,
+            {"id": ids["filter"], "displayName": f"Filter of {prefix}", "platform": "iOS", "rule": rule},
+        ),
+        policy(
+            "Assigned",
+            ids["policy"],
+            assignments=[
+                assigned(ids["policy"], ids["pilot"], ids["filter"]),
+                assigned(ids["policy"], differently.get("other", ids["staff"])),
+            ],
+        ),
+    ]
+
+
+async def test_ids_are_compared_by_what_they_mean(database: Database) -> None:
+    await fill(database, scene("aaaaaaaa"), scene("bbbbbbbb"))
+    assert told((await compared(database))[0]) == {"Assigned": Status.SAME}
+
+
+@pytest.mark.parametrize(
+    "differently", [{"rule": "(device.model -eq 'Y')"}, {"pilot": "Pilots"}], ids=["the filter's rule", "the group"]
+)
+async def test_what_an_id_means_can_be_different(database: Database, differently: dict[str, Any]) -> None:
+    await fill(database, scene("aaaaaaaa"), scene("bbbbbbbb", **differently))
+    (item,) = (one for one in (await compared(database))[0] if one.type_key == POLICIES)
+    assert item.status is Status.DIFFERENT
+    assert {field.path.partition("[")[0] for field in item.fields} == {"assignments"}
+
+
+async def test_an_id_whose_meaning_is_not_known_is_never_the_same(database: Database) -> None:
+    unknown = "cccccccc-0000-0000-0000-000000000000"
+    await fill(database, scene("aaaaaaaa", other=unknown), scene("bbbbbbbb", other=unknown))
+    (item,) = (one for one in (await compared(database))[0] if one.type_key == POLICIES)
+    assert item.status is Status.UNDECIDED
+    assert [one.target_id for one in item.unresolved_here] == [unknown]
+
+
+@pytest.mark.parametrize("there", ["11111111-0000-4000-8000-000000000001", "22222222-0000-4000-8000-000000000002"])
+async def test_people_are_not_read_so_policies_that_name_them_are_undecided(database: Database, there: str) -> None:
+    def excluding(user_id: str) -> Observation:
+        users = {"includeUsers": ["All"], "excludeUsers": [user_id]}
+        document = {"id": str(uuid4()), "displayName": "MFA", "state": "enabled", "conditions": {"users": users}}
+        return observed("conditionalAccessPolicies", document)
+
+    await sync(database, HERE, [excluding("11111111-0000-4000-8000-000000000001")], "conditionalAccessPolicies")
+    await sync(database, THERE, [excluding(there)], "conditionalAccessPolicies")
+    ((item,), _) = await compared(database)
+    assert item.status is Status.UNDECIDED
+
+
+async def test_a_name_that_two_groups_have_means_neither(database: Database) -> None:
+    second = group("Pilot", "dddddddd-pilot-0000-0000-000000000000")
+    await fill(database, [*scene("aaaaaaaa"), second], scene("bbbbbbbb"))
+    (item,) = (one for one in (await compared(database))[0] if one.type_key == POLICIES)
+    assert item.status is not Status.SAME
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"), [(FAILED, CoverageState.NOT_COVERED), (SKIPPED, CoverageState.CANNOT_HAVE)]
+)
+async def test_what_was_not_read_is_left_out_and_what_cannot_be_had_is_an_answer(
+    database: Database, outcome: tuple[Outcome, ErrorCode | None], state: CoverageState
+) -> None:
+    await sync(database, HERE, [policy("One")], *TYPES)
+    outcomes = {POLICIES: outcome, GROUPS: COMPLETE, FILTERS: COMPLETE}
+    await sync(database, THERE, [], *TYPES, status=RunStatus.PARTIAL, outcomes=outcomes)
+    items, record = await compared(database)
+    (policies,) = (one for one in record.collections if one.type_key == POLICIES)
+    assert (policies.here.state, policies.there.state) == (CoverageState.COMPLETE, state)
+    assert policies.is_compared == (state is CoverageState.CANNOT_HAVE)
+    assert told(items) == ({"One": Status.ONLY_HERE} if policies.is_compared else {})
+
+
+async def test_what_is_absent_is_not_compared(database: Database) -> None:
+    await fill(database, [policy("One"), policy("Gone", "gone")], [policy("One"), policy("Gone", "gone too")])
+    await sync(database, HERE, [policy("Two")], *TYPES)
+    assert "Gone" not in {name for name, status in told((await compared(database))[0]).items() if status is Status.SAME}
+
+
+_TURNED = {Status.ONLY_HERE: Status.ONLY_THERE, Status.ONLY_THERE: Status.ONLY_HERE}
+
+items_of_a_tenant = st.lists(st.tuples(st.sampled_from(["One", "one", "Two", "Three"]), st.integers(1, 3)), max_size=5)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(items_of_a_tenant, items_of_a_tenant)
+async def test_a_comparison_turned_around_says_the_same(
+    database: Database, here: list[tuple[str, int]], there: list[tuple[str, int]]
+) -> None:
+    await sync(database, HERE, [policy(name, level=level) for name, level in here], POLICIES)
+    await sync(database, THERE, [policy(name, level=level) for name, level in there], POLICIES)
+    items, _ = await compared(database, [POLICIES])
+    back, _ = await compared(database, [POLICIES], turned=True)
+    assert Counter(_TURNED.get(item.status, item.status) for item in back) == Counter(item.status for item in items)
+    ids = Counter(one.external_id for item in items for one in (*item.here, *item.there))
+    assert set(ids.values()) <= {1}, "each item is told once"
+    assert ids.total() == len(here) + len(there)
+
+
+async def matrix(database: Database) -> tuple[list[MatrixRow], MatrixRecord]:
+    async with database.tenant(HERE, read_only=True, snapshot=True) as golden:
+        here, *others = (TenantRecord(tenant_id=one, name=str(one)) for one in (HERE, THERE, THIRD, FOURTH))
+        found = await Matrix.of(
+            await side(here, golden),
+            others,
+            lambda one: database.tenant(one, read_only=True, snapshot=True),
+            [POLICIES],
+        )
+        return [row async for row in found.rows()], found.record()
+
+
+async def test_a_golden_tenant_against_many_is_a_row_for_each_of_its_items(database: Database) -> None:
+    await fill(
+        database, [policy("One"), policy("Two")], [policy("One"), policy("Two", level=2), policy("More", level=8)]
+    )
+    await sync(database, THIRD, [], POLICIES, status=RunStatus.FAILED, outcomes={POLICIES: FAILED})
+    rows, record = await matrix(database)
+    assert {row.display_name: [cell.status for cell in row.cells] for row in rows} == {
+        "One": [CellStatus.SAME, CellStatus.NOT_COVERED],
+        "Two": [CellStatus.DIFFERENT, CellStatus.NOT_COVERED],
+    }
+    there, third = record.tenants
+    assert (there.counts.same, there.counts.different, there.counts.extra) == (1, 1, 1)
+    assert (third.counts.not_covered, third.collections[0].is_compared) == (2, False)
+    assert [one.tenant_id for one in record.without_inventory] == [FOURTH]
+
+
+async def test_a_tenant_is_covered_as_it_is_when_its_items_are_looked_at(database: Database) -> None:
+    await fill(database, [policy("One")], [policy("One")])
+    async with database.tenant(HERE, read_only=True, snapshot=True) as golden:
+        here, there = (TenantRecord(tenant_id=one, name=str(one)) for one in (HERE, THERE))
+        found = await Matrix.of(
+            await side(here, golden),
+            [there],
+            lambda one: database.tenant(one, read_only=True, snapshot=True),
+            [POLICIES],
+        )
+        await sync(database, THERE, [], POLICIES, status=RunStatus.FAILED, outcomes={POLICIES: FAILED})
+        ((cell,),) = [row.cells async for row in found.rows()]
+    ((policies,),) = (one.collections for one in found.record().tenants)
+    assert (cell.status, policies.is_compared) == (CellStatus.NOT_COVERED, False)
+
+
+async def test_what_the_golden_tenant_was_not_read_of_has_no_row_and_is_said(database: Database) -> None:
+    await sync(database, HERE, [], POLICIES, status=RunStatus.FAILED, outcomes={POLICIES: FAILED})
+    await sync(database, THERE, [policy("One")], POLICIES)
+    rows, record = await matrix(database)
+    ((policies,),) = (one.collections for one in record.tenants)
+    assert (rows, policies.is_compared) == ([], False)
+    assert (policies.golden.state, policies.tenant.state) == (CoverageState.NOT_COVERED, CoverageState.COMPLETE)
+
+
+def under_fresh_ids(document: dict[str, Any], number: int) -> dict[str, Any]:
+    """The document as another tenant has it: its own id is another, wherever it stands; order and times differ."""
+
+    def renewed(value: Any) -> Any:
+        if isinstance(value, str):
+            return value.replace(old, new)
+        if isinstance(value, dict):
+            return {name: renewed(child) for name, child in reversed(value.items())}
+        return [renewed(member) for member in value] if isinstance(value, list) else value
+
+    old, new = document["id"], f"{number:08x}-1111-4222-8333-444444444444"
+    copied: dict[str, Any] = renewed(document)
+    for name in ("roleScopeTagIds", "platforms"):
+        if isinstance(copied.get(name), list):
+            copied[name].reverse()
+    noise = {"lastModifiedDateTime": "2026-01-01T00:00:00Z", "createdDateTime": "2026-01-01T00:00:00Z", "version": 99}
+    return {**copied, **noise, "assignments@odata.context": "https://example/other", "id": new}
+
+
+@needs_graph_data
+async def test_real_documents_under_other_ids_differ_in_what_is_edited_and_nothing_else(database: Database) -> None:
+    paths = {"deviceManagement/deviceConfigurations": "deviceConfigurations",
+             "deviceManagement/deviceCompliancePolicies": POLICIES}  # fmt: skip
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for path, document in real_documents():
+        name = document.get("displayName")
+        if path in paths and name and len(str(document.get("id", ""))) >= 16 and not document.get("assignments"):
+            found.setdefault((paths[path], name), {**document, "roleScopeTagIds": []})
+    assert len(found) > 20
+    here = [observed(type_key, document) for (type_key, _), document in found.items()]
+    there, edited = [], set()
+    for number, ((type_key, name), document) in enumerate(found.items()):
+        copied = under_fresh_ids(document, number)
+        if number % 3 == 0:
+            copied["description"] = f"edited {number}"
+            edited.add(name)
+        there.append(observed(type_key, copied))
+    type_keys = sorted({type_key for type_key, _ in found})
+    await sync(database, HERE, here, *type_keys)
+    await sync(database, THERE, there, *type_keys)
+    items, _ = await compared(database, type_keys)
+    told_same = {item.here[0].display_name for item in items if item.status in (Status.SAME, Status.UNDECIDED)}
+    different = {item.here[0].display_name: [field.path for field in item.fields] for item in items if item.fields}
+    assert different == {name: ["description"] for name in edited}
+    assert told_same == {name for _, name in found} - edited
+
+
+async def test_a_log_is_compared_only_where_it_is_named(database: Database) -> None:
+    event = observed("auditEvents", {"id": str(uuid4()), "activityType": "Patch"})
+    for tenant_id in (HERE, THERE):
+        await sync(database, tenant_id, [event, policy("One")], POLICIES, "auditEvents")
+    items, record = await compared(database)
+    assert ({item.type_key for item in items}, [one.type_key for one in record.collections]) == ({POLICIES}, [POLICIES])
+    assert {item.type_key for item in (await compared(database, ["auditEvents"]))[0]} == {"auditEvents"}

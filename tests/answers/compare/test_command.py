@@ -1,0 +1,137 @@
+"""`compare` as people and machines see it."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from typer.testing import CliRunner
+
+from answers.compare.records import ComparisonRecord, ItemComparison, MatrixRecord, MatrixRow
+from cli.app import app
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import Outcome, RunStatus
+from storage.database import Database
+from tests.cli.looking import Ended
+from tests.storage.support import observation, sync
+
+A, B, C = UUID(int=31), UUID(int=32), UUID(int=33)
+POLICIES = "deviceCompliancePolicies"
+
+TENANTS = "".join(
+    f'[[tenant]]\nid = "{one}"\nname = "{name}"\nclient_id = "{A}"\nclient_secret_env = "S"\ntags = ["{tag}"]\n'
+    for one, name, tag in ((A, "alpha", "golden"), (B, "beta", "emea"), (C, "gamma", "emea"))
+)
+
+
+def policy(external_id: str, name: str, level: int = 1) -> Any:
+    return observation(POLICIES, external_id, displayName=name, level=level)
+
+
+@pytest.fixture
+async def run(database: Database, database_url: str, tmp_path: Path) -> Any:
+    await sync(database, A, [policy("a1", "One"), policy("a2", "Two"), policy("a3", "Mine", 7)], POLICIES, "groups")
+    await sync(
+        database, B, [policy("b1", "One"), policy("b2", "Two", 2), policy("b3", "Theirs", 8)], POLICIES, "groups"
+    )
+    await sync(database, C, [policy("c1", "One")], POLICIES, "groups")
+    (tmp_path / "tenants.toml").write_text(TENANTS)
+    environment = {
+        "DATABASE_URL": database_url,
+        "TENANTS_FILE": str(tmp_path / "tenants.toml"),
+        "TENANT_INVENTORY_STATE": str(tmp_path / "no-stack"),
+    }
+
+    async def run(*words: str) -> Ended:
+        done = await asyncio.to_thread(CliRunner().invoke, app, ["compare", *words], env=environment)
+        return Ended(done.exit_code, done.stdout, done.stderr)
+
+    return run
+
+
+async def test_two_tenants_as_json(run: Any) -> None:
+    done = await run("alpha", "beta", "--json")
+    assert (done.code, done.stderr) == (0, "")
+    *lines, last = done.objects()
+    items = {(one.here or one.there)[0].display_name: one for one in map(ItemComparison.model_validate, lines)}
+    assert {name: str(one.status) for name, one in items.items()} == {
+        "One": "same",
+        "Two": "different",
+        "Mine": "only_here",
+        "Theirs": "only_there",
+    }
+    record = ComparisonRecord.model_validate(last)
+    assert (record.here.name, record.there.name, record.counts.different) == ("alpha", "beta", 1)
+
+
+async def test_two_tenants_for_people(run: Any) -> None:
+    done = await run("alpha", "beta", "--fields")
+    assert done.code == 0
+    assert "different; in 1 fields" in done.stdout
+    assert "level: 1 | 2" in done.stdout
+    assert "One" not in done.stdout, "what is the same is counted, and not listed"
+    only = await run("alpha", "beta", "--only", "only_there")
+    assert "Theirs" in only.stdout
+    assert "Mine" not in only.stdout
+
+
+@pytest.mark.parametrize("others", [("--all",), ("--tag", "emea"), ("beta", "gamma")])
+async def test_a_golden_tenant_against_others(run: Any, others: tuple[str, ...]) -> None:
+    done = await run("--golden", "alpha", *others, "--type", POLICIES, "--json")
+    assert done.code == 0, done.stderr
+    *lines, last = done.objects()
+    rows = {one.display_name: [str(cell.status) for cell in one.cells] for one in map(MatrixRow.model_validate, lines)}
+    assert rows == {"One": ["same", "same"], "Two": ["different", "missing"], "Mine": ["missing", "missing"]}
+    record = MatrixRecord.model_validate(last)
+    assert [(one.name, one.counts.extra) for one in record.tenants] == [("beta", 1), ("gamma", 0)]
+    people = await run("--golden", "alpha", *others)
+    assert "different (1)" in people.stdout
+
+
+async def test_what_was_not_read_is_named_and_the_exit_code_is_3(run: Any, database: Database) -> None:
+    failed: dict[str, tuple[Outcome, ErrorCode | None]] = {
+        POLICIES: (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED),
+        "groups": (Outcome.COMPLETE, None),
+    }
+    await sync(database, B, [], POLICIES, "groups", status=RunStatus.PARTIAL, outcomes=failed)
+    pair = await run("alpha", "beta")
+    assert pair.code == 3
+    assert f"not compared: {POLICIES} (alpha: complete; beta: failed: graph_throttled)" in pair.stderr
+    matrix = await run("--golden", "alpha", "beta")
+    assert matrix.code == 3
+    assert "not compared with beta" in matrix.stderr
+
+
+async def test_what_the_golden_tenant_alone_has_can_be_asked_for(run: Any) -> None:
+    done = await run("--golden", "alpha", "beta", "--type", POLICIES, "--only", "only_here", "--json")
+    *lines, _ = done.objects()
+    assert [one["display_name"] for one in lines] == ["Mine"]
+
+
+async def test_tenants_of_which_nothing_was_read_are_not_called_equal(run: Any) -> None:
+    done = await run(str(UUID(int=41)), str(UUID(int=42)))
+    assert done.code == 3
+    assert "nothing to compare" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("--golden", "alpha", "beta", "--fields"),
+        ("--golden", "alpha", "beta", "--only", "only_there"),
+        ("alpha",),
+        ("alpha", "alpha"),
+        ("alpha", "beta", "gamma"),
+        ("alpha", "nobody"),
+        ("--golden", "alpha"),
+        ("--golden", "alpha", "alpha"),
+        ("--golden", "alpha", "--tag", "apac"),
+        ("alpha", "beta", "--all"),
+        ("alpha", "beta", "--type", "nothing"),
+    ],
+)
+async def test_wrong_usage_is_told_in_one_line(run: Any, words: tuple[str, ...]) -> None:
+    done = await run(*words)
+    assert (done.code, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr

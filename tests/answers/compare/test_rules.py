@@ -1,0 +1,400 @@
+"""Which items of two tenants belong together, and whether they say the same."""
+
+import copy
+import json
+import random
+import re
+from collections import Counter
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from answers.compare.records import MatchedBy, Status
+from answers.compare.rules import Crowd, Entry, Matching, Verdict, matched_by_content, matched_by_name, settled, verdict
+from graph.catalog import load_catalog
+from inventory.canonical import Canonicalizer, JsonObject, JsonValue
+from inventory.data_keys import DataKey
+from inventory.references import WORDS, path_of
+from inventory.tenant_neutral import (
+    OWN_ID,
+    TENANT_ID,
+    DoubtReason,
+    Independence,
+    IndependenceRules,
+    Independent,
+    Meaning,
+    Uncertainty,
+    meaning_text,
+)
+from tests.conftest import needs_graph_data
+from tests.real_documents import real_documents
+
+COLLECTIONS = load_catalog().collections
+POLICIES = Independence(COLLECTIONS["deviceCompliancePolicies"].independence_rules())
+ACCESS = Independence(COLLECTIONS["conditionalAccessPolicies"].independence_rules())
+HERE, THERE = str(UUID(int=1 << 90)), str(UUID(int=2 << 90))
+GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+entries = st.lists(
+    st.builds(
+        Entry,
+        external_id=st.integers(0, 9).map(str),
+        name=st.sampled_from([None, "", "A", "a ", " A", "B", "B  c", "b C"]),
+        kind=st.sampled_from(["x", "y"]),
+        likeness=st.sampled_from([None, b"1", b"2"]),
+    ),
+    max_size=8,
+    unique_by=lambda entry: entry.external_id,
+)
+
+
+def guid(number: int) -> str:
+    return str(UUID(int=number + (7 << 100)))
+
+
+def named(**names: str) -> Any:
+    """The meanings of ids that have names; the others are unknown."""
+    known = {guid(int(number.removeprefix("n"))): name for number, name in names.items()}
+
+    def meaning_of(target_types: tuple[str, ...], target_id: str) -> Meaning:
+        if target_id in known:
+            return Meaning(known[target_id])
+        return Meaning(None, DoubtReason.UNKNOWN, is_shared="directoryRoleDefinitions" in target_types)
+
+    return meaning_of
+
+
+def said(rules: Independence, document: JsonObject, meaning_of: Any = None, **options: Any) -> Independent:
+    own = str(document.get("id", ""))
+    return rules.of(document, {own: OWN_ID}, meaning_of or named(), **options)
+
+
+def assigned(*numbers: int) -> list[Any]:
+    kind = "#microsoft.graph.groupAssignmentTarget"
+    return [{"id": f"x_{number}", "target": {"@odata.type": kind, "groupId": guid(number)}} for number in numbers]
+
+
+def ids(found: list[Entry]) -> list[str]:
+    return sorted(entry.external_id for entry in found)
+
+
+def mirrored(matching: Matching) -> Any:
+    return (
+        sorted((pair.there.external_id, pair.here.external_id, pair.by) for pair in matching.pairs),
+        sorted((ids(crowd.there), ids(crowd.here), crowd.by) for crowd in matching.crowds),
+        ids(matching.only_there),
+        ids(matching.only_here),
+    )
+
+
+def told(matching: Matching) -> Any:
+    return (
+        sorted((pair.here.external_id, pair.there.external_id, pair.by) for pair in matching.pairs),
+        sorted((ids(crowd.here), ids(crowd.there), crowd.by) for crowd in matching.crowds),
+        ids(matching.only_here),
+        ids(matching.only_there),
+    )
+
+
+def sides(matching: Matching) -> tuple[list[str], list[str]]:
+    """The ids of all items of each side, as often as they come."""
+    here = [pair.here for pair in matching.pairs] + [one for crowd in matching.crowds for one in crowd.here]
+    there = [pair.there for pair in matching.pairs] + [one for crowd in matching.crowds for one in crowd.there]
+    return ids(here + matching.only_here), ids(there + matching.only_there)
+
+
+@given(entries, entries)
+def test_each_item_comes_once_and_one_side_mirrors_the_other(here: list[Entry], there: list[Entry]) -> None:
+    for matching, back in (
+        (matched_by_name(here, there), matched_by_name(there, here)),
+        (matched_by_content(here, there, names_tell=True), matched_by_content(there, here, names_tell=True)),
+        (matched_by_content(here, there, names_tell=False), matched_by_content(there, here, names_tell=False)),
+    ):
+        assert sides(matching) == (ids(here), ids(there))
+        assert told(back) == mirrored(matching)
+        assert all(pair.here.kind == pair.there.kind for pair in matching.pairs)
+
+
+@given(entries, entries)
+def test_what_is_left_of_a_crowd_is_told_alike_from_both_sides(here: list[Entry], there: list[Entry]) -> None:
+    crowd = Crowd(here, there, MatchedBy.NAME)
+    found = settled(crowd)
+    assert sides(found) == (ids(here), ids(there))
+    assert told(settled(Crowd(there, here, MatchedBy.NAME))) == mirrored(found)
+
+
+def test_names_are_heard_as_they_are_before_letters_are() -> None:
+    here = [Entry("1", "Pilot", "x"), Entry("2", "Ring  one", "x"), Entry("3", "Pilot", "y")]
+    there = [Entry("4", "pilot", "x"), Entry("5", "Pilot", "x"), Entry("6", "ring one ", "x"), Entry("7", "Pilot", "z")]
+    assert told(matched_by_name(here, there)) == (
+        [("1", "5", MatchedBy.NAME), ("2", "6", MatchedBy.NAME_IN_OTHER_LETTERS)],
+        [],
+        ["3"],
+        ["4", "7"],
+    )
+
+
+def test_equal_content_tells_items_of_one_name_apart_and_nothing_else_does() -> None:
+    one, other = Entry("1", "A", "x", likeness=b"1"), Entry("2", "A", "x", likeness=b"2")
+    twin, stranger = Entry("3", "A", "x", likeness=b"1"), Entry("4", "A", "x", likeness=b"3")
+    assert told(settled(Crowd([one, other], [twin], MatchedBy.NAME))) == (
+        [("1", "3", MatchedBy.NAME)], [], ["2"], []
+    )  # fmt: skip
+    by_elimination = settled(Crowd([one, other], [twin, stranger], MatchedBy.NAME))
+    assert told(by_elimination)[0] == [("1", "3", MatchedBy.NAME), ("2", "4", MatchedBy.NAME)]
+    (left,) = settled(Crowd([one, other], [stranger], MatchedBy.NAME)).crowds
+    assert (ids(left.here), ids(left.there)) == (["1", "2"], ["4"])
+
+
+def test_several_of_one_content_under_other_names_are_ambiguous_unless_names_are_ids() -> None:
+    here = [Entry("1", "A", "x", likeness=b"1"), Entry("2", "B", "x", likeness=b"1")]
+    there = [Entry("3", "C", "x", likeness=b"1")]
+    assert told(matched_by_content(here, there, names_tell=True))[1] == [(["1", "2"], ["3"], MatchedBy.CONTENT)]
+    assert told(matched_by_content(here, there, names_tell=False)) == ([("1", "3", MatchedBy.CONTENT)], [], ["2"], [])
+
+
+def test_what_a_tenant_has_one_of_belongs_together_whatever_its_name() -> None:
+    here, there = [Entry("1", "Contoso", "x", is_only_one=True)], [Entry("2", "Fabrikam", "x", is_only_one=True)]
+    assert told(matched_by_name(here, there))[0] == [("1", "2", MatchedBy.TYPE)]
+
+
+def test_ids_dates_and_groups_by_their_names_make_no_difference() -> None:
+    here: JsonObject = {
+        "id": guid(100),
+        "displayName": "P",
+        "createdDateTime": "2025-01-01T00:00:00Z",
+        "assignments": assigned(1, 2),
+        "scheduledActionsForRule": [{"id": guid(101), "ruleName": "r"}],
+        "note": f"see {guid(100)}",
+    }
+    there: JsonObject = {
+        "id": guid(200),
+        "displayName": "P",
+        "createdDateTime": "2026-01-01T00:00:00Z",
+        "assignments": assigned(4, 3),
+        "scheduledActionsForRule": [{"id": guid(201), "ruleName": "r"}],
+        "note": f"see {guid(200)}",
+    }
+    one = said(POLICIES, here, named(n1="Pilot", n2="Staff"))
+    other = said(POLICIES, there, named(n3="Pilot", n4="Staff"))
+    assert verdict(one, other, POLICIES) == Verdict(Status.SAME, [], frozenset())
+    elsewhere = said(POLICIES, there, named(n3="Pilot", n4="Guests"))
+    found = verdict(one, elsewhere, POLICIES)
+    assert found.status is Status.DIFFERENT
+    assert {one.path for one in found.differences} == {"assignments[group Staff]", "assignments[group Guests]"}
+
+
+def test_an_id_without_a_meaning_is_never_the_same_and_proves_no_difference() -> None:
+    one = said(POLICIES, {"id": guid(100), "assignments": assigned(1)})
+    found = verdict(one, one, POLICIES)
+    assert (found.status, found.uncertain) == (Status.UNDECIDED, frozenset({Uncertainty.UNRESOLVED_REFERENCE}))
+    named_there = said(POLICIES, {"id": guid(200), "assignments": assigned(2)}, named(n2="Pilot"))
+    found = verdict(one, named_there, POLICIES)
+    assert (found.status, len(found.differences)) == (Status.UNDECIDED, 2)
+    two_there = said(POLICIES, {"id": guid(200), "assignments": assigned(2, 3)}, named(n2="Pilot", n3="Staff"))
+    assert verdict(one, two_there, POLICIES).status is Status.DIFFERENT, "one is not two, whatever it means"
+    edited = said(POLICIES, {"id": guid(200), "level": 1, "assignments": assigned(2)})
+    assert verdict(one, edited, POLICIES).status is Status.DIFFERENT
+
+
+def test_ids_that_microsoft_gave_need_no_translation() -> None:
+    def roles(*numbers: int) -> JsonObject:
+        return {"conditions": {"users": {"includeRoles": [guid(number) for number in numbers]}}}
+
+    assert verdict(said(ACCESS, roles(1)), said(ACCESS, roles(1)), ACCESS).status is Status.SAME
+    other = verdict(said(ACCESS, roles(1)), said(ACCESS, roles(2)), ACCESS)
+    assert other.status is Status.UNDECIDED, "a role of the tenant's own may have either name"
+
+
+def test_the_same_content_under_another_name_is_renamed() -> None:
+    one, other = (said(POLICIES, {"displayName": name, "level": 1}) for name in ("Pilot", "pilot"))
+    assert verdict(one, other, POLICIES).status is Status.RENAMED
+    assert POLICIES.likeness(one) == POLICIES.likeness(other)
+
+
+def test_of_an_incomplete_document_only_what_both_have_is_compared() -> None:
+    whole: JsonObject = {"displayName": "P", "level": 1, "script": "x", "settings": [{"a": 1}]}
+    listed: JsonObject = {"displayName": "P", "level": 1, "script": None}
+    one, other = said(POLICIES, whole), said(POLICIES, listed, details_complete=False)
+    for found in (verdict(one, other, POLICIES), verdict(other, one, POLICIES)):
+        assert found == Verdict(Status.UNDECIDED, [], frozenset({Uncertainty.DETAILS_INCOMPLETE}))
+    edited = said(POLICIES, {**listed, "level": 2}, details_complete=False)
+    found = verdict(one, edited, POLICIES)
+    assert (found.status, [one.path for one in found.differences]) == (Status.DIFFERENT, ["level"])
+
+
+def test_hidden_values_are_equal_by_their_keyed_hash_alone() -> None:
+    keyed = Canonicalizer(sensitive=frozenset({"secret"}), data_key=DataKey(b"key"))
+    bare = Canonicalizer(sensitive=frozenset({"secret"}))
+
+    def hidden(canonicalizer: Canonicalizer, secret: str) -> Independent:
+        return said(POLICIES, canonicalizer.canonical_value({"secret": secret}))
+
+    assert verdict(hidden(keyed, "x"), hidden(keyed, "x"), POLICIES).status is Status.SAME
+    changed = verdict(hidden(keyed, "x"), hidden(keyed, "y"), POLICIES)
+    assert (changed.status, changed.differences[0].hidden) == (Status.DIFFERENT, True)
+    for one, other in ((hidden(bare, "x"), hidden(bare, "x")), (hidden(bare, "x"), hidden(keyed, "x"))):
+        found = verdict(one, other, POLICIES)
+        assert (found.status, found.uncertain) == (Status.UNDECIDED, frozenset({Uncertainty.HIDDEN_WITHOUT_KEY}))
+    plain = verdict(hidden(keyed, "x"), said(POLICIES, {"secret": "x"}), POLICIES)
+    assert (plain.status, plain.uncertain) == (Status.UNDECIDED, frozenset({Uncertainty.HIDDEN_ON_ONE_SIDE}))
+
+
+def test_values_hidden_under_two_keys_may_be_the_same_and_what_else_differs_is_told() -> None:
+    names = frozenset({"user", "password"})
+    keys = [Canonicalizer(sensitive=names, data_key=DataKey(b"%d" % at, f"{at:08x}")) for at in range(9)]
+
+    def hidden(canonicalizer: Canonicalizer, *ports: int) -> Independent:
+        # Most of what a member says is hidden, so that nothing but its port tells it from the others.
+        proxies: list[JsonValue] = [{"port": port, "user": f"u{port}", "password": "p"} for port in ports]
+        return said(POLICIES, canonicalizer.canonical_value({"proxies": proxies}))
+
+    one = hidden(keys[0], 1, 2, 3, 4)
+    for key in keys[1:]:
+        found = verdict(one, hidden(key, 1, 2, 3, 4), POLICIES)
+        assert (found.status, found.uncertain) == (Status.UNDECIDED, frozenset({Uncertainty.HIDDEN_UNDER_TWO_KEYS}))
+        found = verdict(one, hidden(key, 1, 2, 3, 4, 5), POLICIES)
+        assert (found.status, found.uncertain) == (Status.DIFFERENT, frozenset({Uncertainty.HIDDEN_UNDER_TWO_KEYS}))
+
+
+def test_a_secret_that_graph_does_not_show_may_differ() -> None:
+    setting: JsonObject = {
+        "@odata.type": "#microsoft.graph.deviceManagementConfigurationSecretSettingValue",
+        "valueState": "set",
+    }
+    one = said(POLICIES, {"settings": [setting]})
+    assert verdict(one, one, POLICIES) == Verdict(Status.UNDECIDED, [], frozenset({Uncertainty.SECRET_NOT_SHOWN}))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "says", "text"),
+    [
+        ("Pilot", None, None, "Pilot"),
+        ("Portal", "Win32 app", None, "Portal (Win32 app)"),
+        ("Any", "Filter", {"platform": "iOS", "rule": "(x)"}, "Filter: platform iOS; rule (x)"),
+        ("HQ", "IP", {"isTrusted": True, "ipRanges": [{"cidrAddress": "a"}, {"cidrAddress": "b"}]},
+         "IP: isTrusted true; ipRanges a, b"),
+        ("All", None, None, '"All"'),
+        ("email_x", None, None, '"email_x"'),
+        (None, "Groups", None, None),
+    ],
+)  # fmt: skip
+def test_a_meaning_is_what_an_object_says_or_its_name(name: Any, kind: Any, says: Any, text: Any) -> None:
+    assert meaning_text(name, kind, says) == text
+
+
+@given(st.text(min_size=250, max_size=300), st.text(max_size=3))
+def test_long_meanings_stay_apart(text: str, more: str) -> None:
+    assert (meaning_text(text, None) == meaning_text(text + more, None)) is (more == "")
+
+
+TYPE_KEYS = {
+    "deviceAppManagement/mobileApps": "mobileApps",
+    "deviceManagement/compliancePolicies": "compliancePolicies",
+    "deviceManagement/configurationPolicies": "configurationPolicies",
+    "deviceManagement/deviceCompliancePolicies": "deviceCompliancePolicies",
+    "deviceManagement/deviceConfigurations": "deviceConfigurations",
+    "deviceManagement/groupPolicyConfigurations": "groupPolicyConfigurations",
+    "deviceManagement/intents": "intents",
+    "groups": "groups",
+    "identity/conditionalAccess/namedLocations": "namedLocations",
+    "identity/conditionalAccess/policies": "conditionalAccessPolicies",
+}
+
+
+def real_ones() -> Iterator[tuple[str, JsonObject]]:
+    """Real documents as they are stored, each with its type key."""
+    for path, document in real_documents():
+        type_key = TYPE_KEYS.get(path)
+        if type_key is not None:
+            rules = COLLECTIONS[type_key].observation_rules()
+            canonicalizer = Canonicalizer(
+                volatile=rules.volatile, sensitive=rules.sensitive, ordered=rules.ordered, data_key=DataKey(b"key")
+            )
+            yield type_key, canonicalizer.canonical_value(document)
+
+
+def copied(value: Any, rules: IndependenceRules, fresh: dict[str, str], source: random.Random, path: str = "") -> Any:
+    """The same configuration in another tenant: other ids and dates everywhere, arrays in another order."""
+    if isinstance(value, dict):
+        return {
+            name: copied(child, rules, fresh, source, f"{path}.{name}" if path else name)
+            for name, child in reversed(value.items())
+        } | {"@odata.context": source.random()}
+    if isinstance(value, list):
+        members = [copied(member, rules, fresh, source, path) for member in value]
+        if path.rpartition(".")[2] not in rules.ordered:
+            source.shuffle(members)
+        return members
+    if not isinstance(value, str):
+        return value
+    *_, parent, name = ("", *path.split("."))
+    if name == "createdDateTime":
+        return f"20{source.randrange(10, 99)}-01-01T00:00:00Z"
+    is_identity = path == rules.id_field or f"{parent}/{name}" in rules.identity or name in rules.identity
+    is_reference = path in {path_of(rule) for rule in rules.references}
+    if (is_identity or is_reference) and value not in WORDS:
+        return GUID.sub(lambda found: fresh.setdefault(found[0], str(UUID(int=source.getrandbits(128)))), value)
+    return value
+
+
+def everything_named(names: dict[str, str]) -> Any:
+    return lambda _, target_id: Meaning("object " + GUID.sub(lambda found: names.get(found[0], found[0]), target_id))
+
+
+@needs_graph_data
+def test_a_real_document_copied_under_fresh_ids_is_the_same_and_an_edit_is_that_field() -> None:
+    source = random.Random(7)
+    seen: Counter[str] = Counter()
+    for type_key, document in real_ones():
+        rules = Independence(COLLECTIONS[type_key].independence_rules())
+        fresh: dict[str, str] = {}
+        copy_there = copied(document, rules.rules, fresh, source)
+        names = {new: old for old, new in fresh.items()}
+        own, other = str(document.get("id")), str(copy_there.get("id"))
+        one = rules.of(document, {own: OWN_ID, HERE: TENANT_ID}, everything_named({}))
+        twin = rules.of(copy_there, {other: OWN_ID, THERE: TENANT_ID}, everything_named(names))
+        found = verdict(one, twin, rules)
+        assert found.differences == [], (type_key, own)
+        assert found.status is (Status.UNDECIDED if found.uncertain else Status.SAME)
+        assert found.uncertain <= {Uncertainty.SECRET_NOT_SHOWN}
+        edited = rules.of(
+            {**copy.deepcopy(copy_there), "description": "edited"},
+            {other: OWN_ID, THERE: TENANT_ID},
+            everything_named(names),
+        )
+        found = verdict(one, edited, rules)
+        assert (found.status, [difference.path for difference in found.differences]) == (
+            Status.DIFFERENT,
+            ["description"],
+        )
+        seen[type_key] += 1
+    assert set(seen) == set(TYPE_KEYS.values())
+
+
+@needs_graph_data
+def test_two_real_documents_of_one_kind_differ_in_what_each_says() -> None:
+    by_kind: dict[tuple[str, Any], list[JsonObject]] = {}
+    for type_key, document in real_ones():
+        by_kind.setdefault((type_key, document.get("@odata.type")), []).append(document)
+    compared = 0
+    for (type_key, _), alike in by_kind.items():
+        rules = Independence(COLLECTIONS[type_key].independence_rules())
+        ones = [rules.of(document, {str(document.get("id")): OWN_ID}, everything_named({})) for document in alike[:12]]
+        for one, other in combinations(ones, 2):
+            there, back = verdict(one, other, rules), verdict(other, one, rules)
+            assert there.status is back.status
+            assert bool(there.differences) is (one.canonical != other.canonical)
+            here_said, there_said = json.dumps(one.document), json.dumps(other.document)
+            for difference in there.differences:
+                if difference.path.endswith("]") or difference.hidden:
+                    continue
+                assert difference.before is None or json.dumps(difference.before) in here_said, difference
+                assert difference.after is None or json.dumps(difference.after) in there_said, difference
+            compared += 1
+    assert compared > 300

@@ -1,0 +1,261 @@
+"""Dependencies, dangling references, unassigned items and what reaches a group, on a database."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+from answers.dependencies import answer as answers
+from answers.dependencies.answer import Neighbourhood, Reading
+from answers.dependencies.records import (
+    CannotSayRecord,
+    DanglingRecord,
+    Direction,
+    ObjectRecord,
+    Presence,
+    ReachRecord,
+    UnassignedRecord,
+)
+from graph.catalog import load_catalog
+from inventory.error_codes import ErrorCode
+from inventory.missing import Confidence
+from inventory.observation import Observation
+from inventory.outcomes import Outcome, RunStatus
+from storage import references
+from storage.database import Database
+from tests.storage.support import observation, sync
+
+TENANT = uuid4()
+CATALOG = load_catalog()
+CONFIGURATIONS, GROUPS, FILTERS, ACCESS = (
+    "deviceConfigurations",
+    "groups",
+    "assignmentFilters",
+    "conditionalAccessPolicies",
+)
+ALL = (CONFIGURATIONS, GROUPS, FILTERS, ACCESS)
+THROTTLED = (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)
+
+
+def target(kind: str, group_id: str | None = None, *, filtered_by: str | None = None) -> dict[str, Any]:
+    return {
+        "target": {
+            "@odata.type": f"#microsoft.graph.{kind}AssignmentTarget",
+            "deviceAndAppManagementAssignmentFilterId": filtered_by,
+            "deviceAndAppManagementAssignmentFilterType": "include" if filtered_by else "none",
+            **({} if group_id is None else {"groupId": group_id}),
+        }
+    }
+
+
+def configuration(external_id: str, *assignments: dict[str, Any], **properties: Any) -> Observation:
+    given = {"displayName": f"Profile {external_id}", "assignments": list(assignments), **properties}
+    return observation(CONFIGURATIONS, external_id, **given)
+
+
+def group(external_id: str) -> Observation:
+    return observation(GROUPS, external_id, displayName=f"Group {external_id}")
+
+
+def policy(external_id: str, **users: Any) -> Observation:
+    return observation(ACCESS, external_id, displayName=f"Access {external_id}", conditions={"users": users})
+
+
+async def synced(database: Database, *items: Observation, types: tuple[str, ...] = ALL) -> None:
+    """One clean run, and its references read."""
+    await sync(database, TENANT, items, *types)
+    await references.catch_up(database, TENANT, CATALOG.reading_rules(), in_turn=True)
+
+
+async def around(database: Database, type_key: str, external_id: str, **limits: int) -> Neighbourhood:
+    async with database.tenant(TENANT, read_only=True) as session:
+        reading = await Reading.of(session, CATALOG, TENANT)
+        return await answers.neighbourhood(session, reading, CATALOG, (type_key, external_id), **limits)
+
+
+async def dangling(database: Database) -> tuple[list[DanglingRecord], list[CannotSayRecord]]:
+    async with database.tenant(TENANT, read_only=True) as session:
+        reading = await Reading.of(session, CATALOG, TENANT)
+        found = [one async for one in answers.dangling(session, reading)]
+    return (
+        [one for one in found if isinstance(one, DanglingRecord)],
+        [one for one in found if isinstance(one, CannotSayRecord)],
+    )
+
+
+async def unassigned(database: Database, *type_keys: str) -> tuple[dict[str, UnassignedRecord], list[CannotSayRecord]]:
+    async with database.tenant(TENANT, read_only=True) as session:
+        reading = await Reading.of(session, CATALOG, TENANT)
+        found = [one async for one in answers.unassigned(session, reading, CATALOG, type_keys or None)]
+    return (
+        {one.external_id: one for one in found if isinstance(one, UnassignedRecord)},
+        [one for one in found if isinstance(one, CannotSayRecord)],
+    )
+
+
+async def reach(database: Database, group_id: str, *, everyone: bool = False) -> dict[str, ReachRecord]:
+    async with database.tenant(TENANT, read_only=True) as session:
+        reading = await Reading.of(session, CATALOG, TENANT)
+        found = [one async for one in answers.reaching(session, reading, CATALOG, group_id, everyone=everyone)]
+    return {one.item.external_id: one for one in found if isinstance(one, ReachRecord)}
+
+
+def state(one: ObjectRecord) -> tuple[Presence, Confidence | None, str]:
+    return one.presence, one.confidence, one.evidence
+
+
+async def test_an_item_needs_what_it_names_and_is_needed_by_what_names_it(database: Database) -> None:
+    items = [
+        group("g"),
+        observation(FILTERS, "f", displayName="Windows 11"),
+        configuration("c", target("group", "g", filtered_by="f")),
+        configuration("d", target("exclusionGroup", "g")),
+    ]
+    await synced(database, *items)
+    found = await around(database, CONFIGURATIONS, "c")
+    needs = {(one.role, one.target.type_keys[0], one.target.display_name) for one in found.dependencies}
+    assert needs == {("include", GROUPS, "Group g"), ("include", FILTERS, "Windows 11")}
+    assert {state(one.target) for one in found.dependencies} == {(Presence.PRESENT, Confidence.HIGH, "listed")}
+    assert {one.version for one in found.dependencies} == {1}
+    needed = await around(database, GROUPS, "g")
+    assert [(one.direction, one.role, one.item.external_id) for one in needed.dependencies] == [
+        (Direction.NEEDED_BY, "include", "c"),
+        (Direction.NEEDED_BY, "exclude", "d"),
+    ]
+    assert needed.cannot_say, "collections that were never read may hold more"
+    assert CONFIGURATIONS not in {one.type_key for one in needed.cannot_say}
+
+
+async def test_depth_follows_references_and_comes_to_an_end_in_a_circle(database: Database) -> None:
+    apps = [
+        observation("mobileApps", one, relationships=[{"targetId": other, "targetType": "child"}], assignments=[])
+        for one, other in (("1", "2"), ("2", "3"), ("3", "1"))
+    ]
+    await synced(database, *apps, types=("mobileApps",))
+    for depth, expected in ((1, [1]), (2, [1, 2]), (5, [1, 2, 3])):
+        found = await around(database, "mobileApps", "1", depth=depth)
+        assert [one.distance for one in found.dependencies if one.direction is Direction.NEEDS] == expected
+        assert [one.distance for one in found.dependencies if one.direction is Direction.NEEDED_BY] == expected
+
+
+async def test_a_limit_holds_for_each_item_and_is_said(database: Database) -> None:
+    await synced(database, group("g"), *(configuration(str(number), target("group", "g")) for number in range(5)))
+    cut, whole = await around(database, GROUPS, "g", most=3), await around(database, GROUPS, "g", most=5)
+    assert (len(cut.dependencies), cut.is_cut) == (3, True)
+    assert (len(whole.dependencies), whole.is_cut) == (5, False)
+
+
+async def test_a_target_that_is_gone_dangles_with_what_that_rests_on(database: Database) -> None:
+    named = configuration("c", target("group", "was there"), target("group", "never"), target("group", "there"))
+    await synced(database, named, group("was there"), group("there"))
+    found, _ = await dangling(database)
+    assert {one.target.external_id: state(one.target) for one in found} == {
+        "never": (Presence.NEVER_SEEN, Confidence.LOW, "listing_is_older")
+    }
+    await synced(database, named, group("there"))
+    found, open_ones = await dangling(database)
+    assert {one.target.external_id: state(one.target) for one in found} == {
+        "never": (Presence.NEVER_SEEN, Confidence.HIGH, "never_listed"),
+        "was there": (Presence.ABSENT, Confidence.HIGH, "not_listed"),
+    }
+    assert {(one.item.external_id, one.version, one.path) for one in found} == {("c", 1, "assignments.target.groupId")}
+    assert open_ones == []
+
+
+async def test_nothing_dangles_where_a_collection_was_not_read(database: Database) -> None:
+    items = [configuration("c", target("group", "g")), configuration("d", target("group", "g"), target("group", "h"))]
+    await synced(database, *items, types=(CONFIGURATIONS,))
+    assert await dangling(database) == (
+        [],
+        [CannotSayRecord(tenant_id=TENANT, type_key=GROUPS, reason="never_read", references=3)],
+    )
+    outcomes = {CONFIGURATIONS: (Outcome.COMPLETE, None), GROUPS: THROTTLED}
+    await sync(database, TENANT, items, *outcomes, status=RunStatus.PARTIAL, outcomes=outcomes)
+    assert await dangling(database) == (
+        [],
+        [CannotSayRecord(tenant_id=TENANT, type_key=GROUPS, reason="failed:graph_throttled", references=3)],
+    )
+
+
+async def test_a_person_is_never_taken_for_a_missing_group(database: Database) -> None:
+    assignment = observation("directoryRoleAssignments", "a", principalId="someone", roleDefinitionId="r")
+    types = ("directoryRoleAssignments", GROUPS, "servicePrincipals", "directoryRoleDefinitions")
+    for _ in range(2):
+        await synced(database, assignment, types=types)
+    found, open_ones = await dangling(database)
+    assert [one.target.external_id for one in found] == ["r"]
+    assert [(one.type_key, one.reason) for one in open_ones] == [("users", "not_in_the_catalog")]
+
+
+async def test_what_an_item_that_is_gone_refers_to_does_not_dangle(database: Database) -> None:
+    await synced(database, configuration("c", target("group", "never")))
+    await synced(database)
+    assert (await dangling(database))[0] == []
+
+
+async def test_unassigned_is_what_includes_nobody(database: Database) -> None:
+    items = [
+        configuration("nobody"),
+        configuration("only exclusions", target("exclusionGroup", "g")),
+        configuration("everyone", target("allDevices")),
+        configuration("a group", target("group", "g")),
+        observation(CONFIGURATIONS, "unknown"),
+    ]
+    await synced(database, *items)
+    found, open_ones = await unassigned(database, CONFIGURATIONS)
+    assert {key: (one.exclusions, one.evidence, one.confidence) for key, one in found.items()} == {
+        "nobody": (0, "no_assignments", Confidence.HIGH),
+        "only exclusions": (1, "only_exclusions", Confidence.HIGH),
+    }
+    assert [(one.type_key, one.reason, one.references) for one in open_ones] == [
+        (CONFIGURATIONS, "assignments_not_shown", 1)
+    ]
+    _, open_ones = await unassigned(database)
+    assert "configurationPolicies" in {one.type_key for one in open_ones if one.reason == "never_read"}
+
+
+async def test_unassigned_is_less_sure_after_a_run_that_could_not_read_it(database: Database) -> None:
+    await synced(database, configuration("nobody"))
+    await sync(database, TENANT, [], CONFIGURATIONS, status=RunStatus.FAILED, outcomes={CONFIGURATIONS: THROTTLED})
+    found, _ = await unassigned(database)
+    assert found["nobody"].confidence is Confidence.LOW
+
+
+async def test_an_exclusion_wins_over_an_inclusion(database: Database) -> None:
+    items = [
+        group("g"),
+        observation(FILTERS, "f", displayName="Windows 11"),
+        configuration("included", target("group", "g", filtered_by="f")),
+        configuration("both", target("group", "g"), target("exclusionGroup", "g")),
+        configuration("excluded", target("exclusionGroup", "g"), target("allDevices")),
+        configuration("all devices", target("allDevices")),
+        configuration("another", target("group", "h")),
+        policy("in", includeGroups=["g"], excludeGroups=["h"]),
+        policy("out", includeUsers=["All"], excludeGroups=["g"]),
+        policy("all", includeUsers=["All"]),
+    ]
+    await synced(database, *items)
+    found = await reach(database, "g")
+    assert {key: (one.reaches, one.through, one.excluded) for key, one in found.items()} == {
+        "included": (True, ["group"], False),
+        "both": (False, ["group"], True),
+        "excluded": (False, [], True),
+        "in": (True, ["group"], False),
+        "out": (False, [], True),
+    }
+    assert [(one.display_name, one.role) for one in found["included"].filters] == [("Windows 11", "include")]
+    found = await reach(database, "g", everyone=True)
+    assert {key: one.through for key, one in found.items() if one.reaches} == {
+        "included": ["group"],
+        "all devices": ["all devices"],
+        "in": ["group"],
+        "all": ["all users"],
+    }
+    assert found["excluded"].through == ["all devices"]
+
+
+async def test_answers_are_of_one_tenant(database: Database) -> None:
+    await synced(database, configuration("c", target("group", "g")))
+    other = UUID(int=7)
+    async with database.tenant(other, read_only=True) as session:
+        reading = await Reading.of(session, CATALOG, other)
+        assert (await answers.neighbourhood(session, reading, CATALOG, (GROUPS, "g"))).dependencies == []
+        assert [one async for one in answers.everything(session, reading)] == []

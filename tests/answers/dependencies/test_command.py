@@ -1,0 +1,143 @@
+"""`dependencies`, `dangling`, `unassigned` as people and machines see them."""
+
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import networkx
+import pytest
+
+from storage.database import Database
+from tests.answers.dependencies.test_answer import (
+    ACCESS,
+    CONFIGURATIONS,
+    FILTERS,
+    GROUPS,
+    configuration,
+    group,
+    policy,
+    target,
+)
+from tests.cli.looking import CommandLine
+from tests.storage.support import observation, sync
+
+GROUP_ID = "7f6d1a3e-5b0c-4b9e-8a57-2f0c5f5f4c11"
+HOSTILE = '"]<b>\n;DROP'
+
+
+@pytest.fixture
+def tenant_id() -> UUID:
+    return uuid4()
+
+
+@pytest.fixture
+async def starter(
+    database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tenant_id: UUID
+) -> CommandLine:
+    monkeypatch.chdir(tmp_path)
+    items = [
+        group(GROUP_ID),
+        observation(FILTERS, "f", displayName="Windows 11"),
+        configuration("c", target("group", GROUP_ID, filtered_by="f"), displayName=HOSTILE),
+        configuration("d", target("exclusionGroup", GROUP_ID)),
+        policy("p", includeGroups=["gone"]),
+    ]
+    for _ in range(2):
+        await sync(database, tenant_id, items, CONFIGURATIONS, GROUPS, FILTERS, ACCESS)
+    return CommandLine(database_url, tmp_path, tenant_id)
+
+
+async def test_dependencies_of_an_item_by_its_name(starter: CommandLine) -> None:
+    done = await starter("dependencies", "groups", f"Group {GROUP_ID}")
+    assert done.code == 0, done.stderr
+    assert f"Group {GROUP_ID} needs nothing" in done.stdout
+    assert f"Group {GROUP_ID} is needed by 2" in done.stdout
+    assert "what else needs it may be in" in done.stderr
+    records = (await starter("dependencies", "groups", GROUP_ID, "--json")).objects()
+    needed = [one for one in records if one["answer"] == "dependency"]
+    assert [(one["item"]["external_id"], one["role"]) for one in needed] == [("c", "include"), ("d", "exclude")]
+    assert {one["answer"] for one in records} == {"dependency", "cannot_say"}
+
+
+@pytest.mark.parametrize("name", ["mermaid", "dot", "graphml", "svg"])
+async def test_a_graph_goes_to_stdout_or_to_a_file(starter: CommandLine, tmp_path: Path, name: str) -> None:
+    shown = await starter("dependencies", "groups", GROUP_ID, "--format", name)
+    assert shown.code == 0, shown.stderr
+    file = tmp_path / f"picture.{name}"
+    written = await starter("dependencies", "groups", GROUP_ID, "--format", name, "--output", str(file))
+    assert (written.code, written.stdout) == (0, "")
+    assert file.read_text(encoding="utf-8") == shown.stdout
+    assert "3 objects, 2 references" in written.stderr
+    assert "\n;DROP" not in shown.stdout
+
+
+async def test_the_whole_tenant_is_exported(starter: CommandLine, tmp_path: Path) -> None:
+    file = tmp_path / "tenant.graphml"
+    done = await starter("dependencies", "--all", "--format", "graphml", "--output", str(file))
+    assert done.code == 0, done.stderr
+    graph = networkx.read_graphml(file, force_multigraph=True)
+    assert set(graph) == {
+        f"groups/{GROUP_ID}",
+        "groups/gone",
+        "assignmentFilters/f",
+        "deviceConfigurations/c",
+        "deviceConfigurations/d",
+        "conditionalAccessPolicies/p",
+    }
+    assert graph.nodes["groups/gone"]["presence"] == "never_seen"
+    assert len((await starter("dependencies", "--all", "--json")).objects()) == graph.number_of_edges() == 4
+
+
+async def test_what_reaches_a_group_says_that_nesting_is_not_read(starter: CommandLine) -> None:
+    done = await starter("dependencies", "--reaches", f"Group {GROUP_ID}")
+    assert "1 items reach the group, 1 exclude it" in done.stdout
+    assert "groups within groups are not read" in done.stderr
+    records = (await starter("dependencies", "--reaches", GROUP_ID, "--json")).objects()
+    reach = {one["item"]["external_id"]: one["reaches"] for one in records if one["answer"] == "reach"}
+    assert reach == {"c": True, "d": False}
+
+
+async def test_dangling_says_how_sure_it_is(starter: CommandLine) -> None:
+    (record,) = (await starter("dangling", "--json")).objects()
+    assert (record["answer"], record["item"]["external_id"]) == ("dangling", "p")
+    assert (record["target"]["external_id"], record["target"]["confidence"]) == ("gone", "high")
+    done = await starter("dangling")
+    assert "1 dangling references" in done.stdout
+    assert "never_listed" in done.stdout
+    assert (await starter("dangling", "--type", CONFIGURATIONS, "--json")).objects() == []
+
+
+async def test_unassigned_names_what_only_excludes(starter: CommandLine) -> None:
+    records = (await starter("unassigned", "--type", CONFIGURATIONS, "--json")).objects()
+    assert [(one["external_id"], one["evidence"], one["exclusions"]) for one in records] == [
+        ("d", "only_exclusions", 1)
+    ]
+    assert "only_exclusions (1)" in (await starter("unassigned", "--type", CONFIGURATIONS)).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "say what to look at"),
+        (("groups",), "say what to look at"),
+        (("groups", "x", "--all"), "say what to look at"),
+        (("groups", "x", "--everyone"), "--everyone belongs to --reaches"),
+        (("groups", "x", "--output", "y"), "--output takes a graph"),
+        (("--reaches", "x", "--format", "dot"), "--format writes a graph"),
+        (("--all", "--json", "--format", "dot"), "--format writes a graph"),
+        (("nothing", "x"), "nothing"),
+        (("groups", "nobody"), "groups has no item 'nobody'"),
+        (("--all", "--format", "dot", "--output", "no/such/folder"), "cannot write no/such/folder"),
+    ],
+)
+async def test_wrong_usage_is_one_line(starter: CommandLine, arguments: tuple[str, ...], said: str) -> None:
+    done = await starter("dependencies", *arguments)
+    assert done.code == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+async def test_an_id_that_was_never_seen_may_be_asked_about(starter: CommandLine) -> None:
+    done = await starter("dependencies", "groups", str(uuid4()), "--format", "svg")
+    assert done.code == 0, done.stderr
+    assert "never seen" in done.stdout

@@ -1,0 +1,308 @@
+"""Drift on a database alone: findings, how long they last, what they rest on, and decisions about them."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from random import Random
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from answers.drift import queries as stored
+from answers.drift.against_tenant import evaluate_against_tenant
+from answers.drift.answer import Drift, UnknownBaselineError, drift, evaluate
+from answers.drift.baseline_queries import baselines, drop_baseline
+from answers.drift.baselines import NoBaselineError, set_moment, set_run, set_tenant
+from answers.drift.records import BaselineRecord, DriftFindingRecord
+from answers.drift.rules import Decision, Fallen, FindingKind
+from inventory.error_codes import ErrorCode
+from inventory.observation import Observation
+from inventory.outcomes import Outcome, RunStatus
+from storage import versions
+from storage.database import Database
+from storage.documents import database_time
+from tests.storage.support import begin, end, land, observation, sync
+
+TENANT, OTHER = UUID(int=1), UUID(int=2)
+A, B = "deviceCompliancePolicies", "groups"
+FAILED: tuple[Outcome, ErrorCode | None] = (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)
+
+Told = set[tuple[str, FindingKind, str]]
+
+
+def policy(external_id: str, **properties: Any) -> Observation:
+    return observation(A, external_id, **{"displayName": f"Policy {external_id}", "level": 1, **properties})
+
+
+async def golden(database: Database) -> BaselineRecord:
+    async with database.tenant(TENANT) as session:
+        return await set_moment(session, "golden", None, "ada", "as approved")
+
+
+async def evaluated(database: Database, name: str = "golden") -> Drift:
+    async with database.tenant(TENANT) as session:
+        await evaluate(session, TENANT, name)
+        return await drift(session, TENANT, name)
+
+
+def open_ones(found: Drift) -> list[DriftFindingRecord]:
+    return [one for one in found.findings if one.resolved_at is None]
+
+
+def told(found: Iterable[DriftFindingRecord]) -> Told:
+    return {(one.external_id, one.kind, one.path) for one in found}
+
+
+async def decide(database: Database, finding: DriftFindingRecord, decision: Decision, **options: Any) -> None:
+    async with database.tenant(TENANT) as session:
+        assert await stored.decide(session, finding.fingerprint, decision, "ada", "as agreed", options.get("until"))
+
+
+async def test_a_tenant_that_is_as_its_baseline_has_no_drift(database: Database) -> None:
+    await sync(database, TENANT, [policy("1"), policy("2")], A)
+    baseline = await golden(database)
+    assert (baseline.covered, baseline.pinned, baseline.not_covered) == ([A], 2, [])
+    await sync(database, TENANT, [policy("1"), policy("2")], A)
+    found = await evaluated(database)
+    assert (found.findings, found.report.left_out) == ([], [])
+    assert [one.type_key for one in found.report.compared] == [A]
+
+
+async def test_each_deviation_is_found_and_ends_with_its_cause(database: Database) -> None:
+    await sync(database, TENANT, [policy("1"), policy("2"), policy("3")], A)
+    await golden(database)
+    await sync(database, TENANT, [policy("1", level=2, extra=True), policy("2"), policy("4")], A)
+    found = await evaluated(database)
+    assert told(found.findings) == {
+        ("1", FindingKind.CHANGED, "level"),
+        ("1", FindingKind.ADDED, "extra"),
+        ("3", FindingKind.ITEM_MISSING, ""),
+        ("4", FindingKind.ITEM_ADDED, ""),
+    }
+    assert (await evaluated(database)).findings == found.findings, "a second look changes nothing"
+    await sync(database, TENANT, [policy("1"), policy("2"), policy("3")], A)
+    after = await evaluated(database)
+    assert open_ones(after) == []
+    assert after.report.counts.resolved == 4
+
+
+async def test_a_finding_keeps_its_fingerprint_and_its_beginning(database: Database) -> None:
+    await sync(database, TENANT, [policy("1")], A)
+    await golden(database)
+    await sync(database, TENANT, [policy("1", level=2)], A)
+    (first,) = (await evaluated(database)).findings
+    await sync(database, TENANT, [policy("1", level=3)], A)
+    (second,) = (await evaluated(database)).findings
+    assert (second.fingerprint, second.first_seen_at, second.period) == (first.fingerprint, first.first_seen_at, 1)
+    assert (second.before, second.after) == (1, 3)
+    assert second.last_seen_at > first.last_seen_at
+    await sync(database, TENANT, [policy("1")], A)
+    await evaluated(database)
+    await sync(database, TENANT, [policy("1", level=2)], A)
+    (again,) = open_ones(await evaluated(database))
+    assert (again.fingerprint, again.period) == (first.fingerprint, 2)
+
+
+@pytest.mark.parametrize("status", [RunStatus.PARTIAL, RunStatus.FAILED])
+async def test_what_was_not_read_to_its_end_makes_no_finding_and_ends_none(
+    database: Database, status: RunStatus
+) -> None:
+    await sync(database, TENANT, [policy("1"), policy("2")], A)
+    await golden(database)
+    await sync(database, TENANT, [policy("1", level=2), policy("2")], A)
+    before = await evaluated(database)
+    await sync(database, TENANT, [], A, status=status, outcomes={A: FAILED})
+    found = await evaluated(database)
+    assert told(open_ones(found)) == told(before.findings) == {("1", FindingKind.CHANGED, "level")}
+    assert [one.is_checked for one in found.findings] == [False]
+    assert [(one.type_key, one.in_baseline, one.now) for one in found.report.left_out] == [
+        (A, "complete", "failed:graph_throttled")
+    ]
+
+
+async def test_what_the_baseline_did_not_cover_is_left_out_and_named(database: Database) -> None:
+    await sync(database, TENANT, [policy("1")], A)
+    await sync(
+        database,
+        TENANT,
+        [policy("1")],
+        A,
+        B,
+        status=RunStatus.PARTIAL,
+        outcomes={A: (Outcome.COMPLETE, None), B: FAILED},
+    )
+    baseline = await golden(database)
+    assert [one.type_key for one in baseline.not_covered] == [B]
+    await sync(database, TENANT, [policy("1"), observation(B, "g")], A, B)
+    found = await evaluated(database)
+    assert found.findings == []
+    assert [(one.type_key, one.in_baseline) for one in found.report.left_out] == [(B, "failed:graph_throttled")]
+
+
+async def test_a_decision_survives_runs_and_falls_when_the_value_changes(database: Database) -> None:
+    await sync(database, TENANT, [policy("1")], A)
+    await golden(database)
+    await sync(database, TENANT, [policy("1", level=2)], A)
+    (finding,) = (await evaluated(database)).findings
+    await decide(database, finding, Decision.ACCEPTED)
+    await sync(database, TENANT, [policy("1", level=2)], A)
+    (accepted,) = (await evaluated(database)).findings
+    assert (accepted.decision, accepted.decided and accepted.decided.decided_by) == (Decision.ACCEPTED, "ada")
+    await sync(database, TENANT, [policy("1", level=3)], A)
+    (fallen,) = (await evaluated(database)).findings
+    assert (fallen.decision, fallen.decided and fallen.decided.fallen) == (Decision.OPEN, Fallen.VALUE_CHANGED)
+    await decide(database, fallen, Decision.EXPECTED)
+    (expected,) = (await evaluated(database)).findings
+    assert expected.decision is Decision.EXPECTED
+
+
+async def test_a_decision_ends_when_it_was_said_to(database: Database) -> None:
+    await sync(database, TENANT, [policy("1")], A)
+    await golden(database)
+    await sync(database, TENANT, [policy("1", level=2)], A)
+    (finding,) = (await evaluated(database)).findings
+    async with database.tenant(TENANT, read_only=True) as session:
+        now = await database_time(session)
+    await decide(database, finding, Decision.ACCEPTED, until=now + timedelta(days=1))
+    assert [one.decision for one in (await evaluated(database)).findings] == [Decision.ACCEPTED]
+    await decide(database, finding, Decision.ACCEPTED, until=now - timedelta(seconds=1))
+    (expired,) = (await evaluated(database)).findings
+    assert (expired.decision, expired.decided and expired.decided.fallen) == (Decision.OPEN, Fallen.EXPIRED)
+
+
+async def test_a_decision_outlives_a_baseline_that_is_dropped_and_set_again(database: Database) -> None:
+    run = await begin(database, TENANT, A)
+    await land(database, TENANT, run, [policy("1")])
+    await end(database, TENANT, run)
+    for _ in range(2):
+        async with database.tenant(TENANT) as session:
+            await set_run(session, "golden", run.run_id, "ada", None)
+        await sync(database, TENANT, [policy("1", level=2)], A)
+        (finding,) = (await evaluated(database)).findings
+        if finding.decision is not Decision.ACCEPTED:
+            await decide(database, finding, Decision.ACCEPTED)
+            async with database.tenant(TENANT) as session:
+                assert await drop_baseline(session, "golden")
+                assert await baselines(session) == []
+    assert finding.decision is Decision.ACCEPTED
+
+
+async def test_retention_keeps_what_a_baseline_needs(database: Database) -> None:
+    await sync(database, TENANT, [policy("1")], A)
+    await golden(database)
+    for level in (2, 3, 4):
+        await sync(database, TENANT, [policy("1", level=level)], A)
+    async with database.tenant(TENANT) as session:
+        assert (await versions.forget(session, older_than=timedelta(0), kept=1, most=100)).versions == 2
+    (finding,) = (await evaluated(database)).findings
+    assert (finding.before, finding.after) == (1, 4)
+
+
+async def test_what_cannot_be_a_baseline_is_refused(database: Database) -> None:
+    async with database.tenant(TENANT) as session:
+        with pytest.raises(UnknownBaselineError):
+            await evaluate(session, TENANT, "golden")
+        with pytest.raises(NoBaselineError, match="no run"):
+            await set_run(session, "golden", uuid4(), "ada", None)
+        with pytest.raises(NoBaselineError, match="itself"):
+            await set_tenant(session, "golden", TENANT, TENANT, "ada", None)
+
+
+async def against_other(database: Database) -> Drift:
+    async with database.tenant(TENANT) as session, database.tenant(OTHER, read_only=True) as golden_session:
+        (baseline,) = await baselines(session, "other")
+        await evaluate_against_tenant(session, golden_session, TENANT, baseline)
+        return await drift(session, TENANT, "other")
+
+
+async def test_another_tenants_inventory_is_a_baseline_as_it_is(database: Database) -> None:
+    await sync(database, TENANT, [policy("1"), policy("2"), policy("4", level=9)], A)
+    mine = {"displayName": "Policy 1"}, {"displayName": "Policy 2"}, {"displayName": "Policy 3"}
+    await sync(database, OTHER, [policy(f"o{n}", **one) for n, one in enumerate(mine, start=1)], A)
+    async with database.tenant(TENANT) as session:
+        await set_tenant(session, "other", TENANT, OTHER, "ada", None)
+    found = await against_other(database)
+    assert told(found.findings) == {("o3", FindingKind.ITEM_MISSING, ""), ("4", FindingKind.ITEM_ADDED, "")}
+    await sync(database, OTHER, [policy("o1", **mine[0], level=7), policy("o2", **mine[1])], A)
+    found = await against_other(database)
+    assert told(open_ones(found)) == {("4", FindingKind.ITEM_ADDED, ""), ("1", FindingKind.CHANGED, "level")}
+    (changed,) = (one for one in open_ones(found) if one.path)
+    assert (changed.before, changed.after) == (7, 1)
+    await sync(database, OTHER, [], A, status=RunStatus.FAILED, outcomes={A: FAILED})
+    left = await against_other(database)
+    assert told(open_ones(left)) == told(open_ones(found)), "nothing is known of the other tenant now"
+    assert [one.type_key for one in left.report.left_out] == [A]
+
+
+async def test_of_several_of_one_name_nothing_is_said(database: Database) -> None:
+    await sync(
+        database, TENANT, [policy("1", displayName="Twin", level=1), policy("2", displayName="Twin", level=2)], A
+    )
+    await sync(database, OTHER, [policy("3", displayName="Twin", level=3), policy("4", displayName="Twin", level=4)], A)
+    async with database.tenant(TENANT) as session:
+        await set_tenant(session, "other", TENANT, OTHER, "ada", None)
+    found = await against_other(database)
+    assert found.findings == []
+    assert {(one.external_id, one.reason) for one in found.report.left_out_items} == {
+        ("1", "ambiguous"),
+        ("2", "ambiguous"),
+    }
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_findings_are_those_of_a_plain_model(database: Database, seed: int) -> None:
+    """The model: dictionaries of what the tenant held when the baseline was set, and of what a run has seen since."""
+    random = Random(seed)
+    held: dict[str, dict[str, Any]] = {str(number): {"level": 1, "mode": "x"} for number in range(6)}
+
+    def observed() -> list[Observation]:
+        return [observation(A, external_id, **properties) for external_id, properties in held.items()]
+
+    await sync(database, TENANT, observed(), A)
+    await golden(database)
+    approved = {external_id: dict(properties) for external_id, properties in held.items()}
+    accepted: dict[tuple[str, FindingKind, str], Any] = {}
+    expected: Told = set()
+    for number in range(12):
+        for _ in range(random.randint(0, 3)):
+            external_id = random.choice([*held, f"new {number}"])
+            match random.choice(("change", "remove", "approve")):
+                case "remove" if external_id in held:
+                    del held[external_id]
+                case "approve" if external_id in approved:
+                    held[external_id] = dict(approved[external_id])
+                case _:
+                    known = held.setdefault(external_id, {"level": 1, "mode": "x"})
+                    known[random.choice(("level", "mode", "more"))] = random.randint(2, 4)
+        if random.random() < 0.3:
+            await sync(database, TENANT, [], A, status=RunStatus.FAILED, outcomes={A: FAILED})
+        else:
+            await sync(database, TENANT, observed(), A)
+            expected = {(one, FindingKind.ITEM_MISSING, "") for one in approved.keys() - held.keys()}
+            expected |= {(one, FindingKind.ITEM_ADDED, "") for one in held.keys() - approved.keys()}
+            for external_id in approved.keys() & held.keys():
+                before, now = approved[external_id], held[external_id]
+                expected |= {(external_id, FindingKind.ADDED, name) for name in now.keys() - before.keys()}
+                expected |= {
+                    (external_id, FindingKind.CHANGED, name)
+                    for name in now.keys() & before.keys()
+                    if now[name] != before[name]
+                }
+        found = open_ones(await evaluated(database))
+        assert told(found) == expected
+        for one in found:
+            key = (one.external_id, one.kind, one.path)
+            holds = key in accepted and accepted[key] == (one.before, one.after)
+            if one.path:
+                assert (one.decision is Decision.ACCEPTED) == holds, key
+                if not holds and random.random() < 0.5:
+                    await decide(database, one, Decision.ACCEPTED)
+                    accepted[key] = (one.before, one.after)
+
+
+async def test_a_log_does_not_drift(database: Database) -> None:
+    await sync(database, TENANT, [policy("1")], A, "auditEvents")
+    await golden(database)
+    await sync(database, TENANT, [policy("1"), observation("auditEvents", "event")], A, "auditEvents")
+    found = await evaluated(database)
+    assert (found.findings, [one.type_key for one in found.report.compared]) == ([], [A])

@@ -1,0 +1,186 @@
+"""Drift where not all is known: hidden values, forgotten versions, details and ids that nobody could read."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from answers.drift import queries as stored
+from answers.drift.against_tenant import evaluate_against_tenant
+from answers.drift.answer import Drift, drift, evaluate
+from answers.drift.baseline_queries import baselines, drop_baseline
+from answers.drift.baselines import set_moment, set_tenant
+from answers.drift.records import BaselineRecord, DriftFindingRecord
+from answers.drift.rules import Decision, Fallen, FindingKind
+from inventory.data_keys import DataKey
+from inventory.observation import Observation, ObservationRules, Observer
+from storage import versions
+from storage.database import Database
+from storage.documents import database_time
+from tests.storage.support import begin, end, land, listed, observation, sync
+
+TENANT, OTHER = UUID(int=21), UUID(int=22)
+A = "deviceCompliancePolicies"
+SECRETIVE = Observer(
+    ObservationRules(type_key=A, sensitive=frozenset({"password"})), data_key=DataKey(b"a key of this test alone")
+)
+UNKNOWN = "cccccccc-0000-0000-0000-000000000000"
+
+
+def policy(external_id: str = "1", **properties: Any) -> Observation:
+    return observation(A, external_id, **{"displayName": f"Policy {external_id}", "level": 1, **properties})
+
+
+def secretive(password: str | None) -> Observation:
+    return SECRETIVE.observe({"id": "1", "displayName": "Policy 1", "password": password})
+
+
+def assigned(group_id: str) -> dict[str, Any]:
+    return {"target": {"@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": group_id}}
+
+
+async def golden(database: Database, at: datetime | None = None) -> BaselineRecord:
+    async with database.tenant(TENANT) as session:
+        return await set_moment(session, "golden", at, "ada", None)
+
+
+async def evaluated(database: Database) -> Drift:
+    async with database.tenant(TENANT) as session:
+        await evaluate(session, TENANT, "golden")
+        return await drift(session, TENANT, "golden")
+
+
+async def against_other(database: Database) -> Drift:
+    async with database.tenant(TENANT) as session, database.tenant(OTHER, read_only=True) as other:
+        (baseline,) = await baselines(session, "other")
+        await evaluate_against_tenant(session, other, TENANT, baseline)
+        return await drift(session, TENANT, "other")
+
+
+def unresolved(found: Drift) -> dict[str, DriftFindingRecord]:
+    return {one.path: one for one in found.findings if one.resolved_at is None}
+
+
+async def test_a_decision_about_a_hidden_value_falls_when_it_is_another(database: Database) -> None:
+    await sync(database, TENANT, [secretive("a")], A)
+    await golden(database)
+    await sync(database, TENANT, [secretive("b")], A)
+    (finding,) = (await evaluated(database)).findings
+    assert (finding.hidden, finding.before, finding.after) == (True, None, None)
+    async with database.tenant(TENANT) as session:
+        assert await stored.decide(session, finding.fingerprint, Decision.ACCEPTED, "ada", "rotated", None)
+    await sync(database, TENANT, [secretive("b")], A)
+    assert [one.decision for one in (await evaluated(database)).findings] == [Decision.ACCEPTED]
+    await sync(database, TENANT, [secretive("c")], A)
+    (fallen,) = (await evaluated(database)).findings
+    assert (fallen.fingerprint, fallen.decision) == (finding.fingerprint, Decision.OPEN)
+    assert fallen.decided is not None
+    assert fallen.decided.fallen is Fallen.VALUE_CHANGED
+
+
+async def test_a_value_that_a_rule_has_begun_to_hide_is_no_drift(database: Database) -> None:
+    await sync(database, TENANT, [observation(A, "1", displayName="Policy 1", password="a")], A)
+    await golden(database)
+    await sync(database, TENANT, [secretive("a")], A)
+    assert (await evaluated(database)).findings == []
+
+
+async def test_a_deviation_began_with_the_version_that_has_it_and_not_with_the_look_at_it(database: Database) -> None:
+    await sync(database, TENANT, [policy()], A)
+    await golden(database)
+    for properties in ({"mode": "x"}, {"level": 2}, {"level": 2, "mode": "x"}, {"level": 3, "mode": "x"}):
+        await sync(database, TENANT, [policy(**properties)], A)
+    found = unresolved(await evaluated(database))
+    async with database.tenant(TENANT, read_only=True) as session:
+        observed = {one.version: one.first_observed_at for one in await versions.history(session, A, "1")}
+    assert {path: one.first_seen_at for path, one in found.items()} == {"level": observed[3], "mode": observed[4]}
+    assert {one.last_seen_at for one in found.values()} == {max(observed.values())}
+
+
+async def test_an_item_that_comes_back_deviates_from_then_on(database: Database) -> None:
+    await sync(database, TENANT, [policy(), policy("2")], A)
+    await golden(database)
+    for items in ([policy(level=2), policy("2")], [policy("2")], [policy(level=2), policy("2")]):
+        await sync(database, TENANT, items, A)
+    async with database.tenant(TENANT, read_only=True) as session:
+        observed = (await versions.history(session, A, "1"))[0].first_observed_at
+    (finding,) = (await evaluated(database)).findings
+    assert finding.first_seen_at == finding.last_seen_at > observed
+
+
+async def test_what_its_list_shows_anew_and_no_details_tell_keeps_its_findings(database: Database) -> None:
+    await sync(database, TENANT, [policy(body="a")], A)
+    await golden(database)
+    await sync(database, TENANT, [policy(body="b")], A)
+    before = await evaluated(database)
+    assert [one.path for one in before.findings] == ["body"]
+    run = await begin(database, TENANT, A)
+    await land(database, TENANT, run, [listed(A, "1", displayName="Policy 1", level=7)])
+    await end(database, TENANT, run)
+    found = await evaluated(database)
+    assert [(one.path, one.resolved_at, one.is_checked) for one in found.findings] == [("body", None, False)]
+    assert [(one.external_id, one.reason) for one in found.report.left_out_items] == [("1", "details_not_read")]
+    async with database.tenant(TENANT) as session:
+        assert await drop_baseline(session, "golden")
+        await set_moment(session, "golden", before.report.baseline.at, "ada", None)
+    assert (await evaluated(database)).findings == [], "what it said before is not what it says now"
+
+
+async def test_of_a_forgotten_version_nothing_is_said_but_that_it_is_forgotten(database: Database) -> None:
+    await sync(database, TENANT, [policy(), policy("2")], A)
+    async with database.tenant(TENANT, read_only=True) as session:
+        then = await database_time(session)
+    for level in (2, 3):
+        await sync(database, TENANT, [policy(level=level), policy("2")], A)
+    async with database.tenant(TENANT) as session:
+        assert (await versions.forget(session, older_than=None, kept=1, most=100)).versions == 2
+    baseline = await golden(database, then)
+    assert (baseline.pinned, baseline.forgotten) == (1, 1)
+    await sync(database, TENANT, [policy("2", level=5)], A)
+    found = await evaluated(database)
+    assert [(one.external_id, one.path) for one in found.findings] == [("2", "level")]
+    assert [(one.external_id, one.reason) for one in found.report.left_out_items] == [("1", "forgotten")]
+
+
+async def test_what_is_evaluated_against_the_wrong_thing_records_nothing(database: Database) -> None:
+    await sync(database, TENANT, [policy()], A)
+    await sync(database, OTHER, [policy()], A)
+    async with database.tenant(TENANT) as session:
+        await set_tenant(session, "golden", TENANT, OTHER, "ada", None)
+    with pytest.raises(ValueError, match="another tenant"):
+        await evaluated(database)
+
+
+async def test_against_another_tenant_an_id_that_nobody_knows_is_no_drift(database: Database) -> None:
+    theirs = {"displayName": "Policy 1", "assignments": []}
+    await sync(database, OTHER, [policy("9", **theirs)], A)
+    await sync(database, TENANT, [policy(assignments=[assigned(UNKNOWN)], level=2)], A)
+    async with database.tenant(TENANT) as session:
+        await set_tenant(session, "other", TENANT, OTHER, "ada", None)
+    before = unresolved(await against_other(database))
+    assert {path.partition("[")[0]: one.kind for path, one in before.items()} == {
+        "assignments": FindingKind.ADDED,
+        "level": FindingKind.CHANGED,
+    }, "one assignment more is one more, whatever its group is called"
+    await sync(database, OTHER, [policy("9", **theirs | {"assignments": [assigned("x")]})], A)
+    await sync(database, TENANT, [policy(assignments=[assigned(UNKNOWN)], mode="new")], A)
+    found = await against_other(database)
+    assert set(unresolved(found)) == (set(before) - {"level"}) | {"mode"}, "the group may be the same, or not"
+    assert [(one.external_id, one.reason) for one in found.report.left_out_items] == [("1", "undecided")]
+
+
+async def test_against_another_tenant_what_became_ambiguous_keeps_its_findings(database: Database) -> None:
+    await sync(database, OTHER, [policy("9", displayName="Policy 1", level=5)], A)
+    await sync(database, TENANT, [policy()], A)
+    async with database.tenant(TENANT) as session:
+        await set_tenant(session, "other", TENANT, OTHER, "ada", None)
+    before = unresolved(await against_other(database))
+    assert set(before) == {"level"}
+    await sync(database, TENANT, [policy(), policy("2", displayName="Policy 1", level=2)], A)
+    found = await against_other(database)
+    assert [(one.path, one.is_checked) for one in unresolved(found).values()] == [("level", False)]
+    assert {(one.external_id, one.reason) for one in found.report.left_out_items} == {
+        ("1", "ambiguous"),
+        ("2", "ambiguous"),
+    }

@@ -1,0 +1,166 @@
+"""`baseline` and `drift` as people and machines see them."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+from typer.testing import CliRunner
+
+from answers.drift.records import BaselineRecord, DriftFindingRecord, DriftReport
+from cli.app import app
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import Outcome, RunStatus
+from storage.database import Database
+from tests.cli.looking import Ended
+from tests.storage.support import observation, sync
+
+TENANT, OTHER = UUID(int=11), UUID(int=12)
+A = "deviceCompliancePolicies"
+PILOT = "1f0c4d2e-6a3b-4c55-9d0e-2b7a8c9d0e1f"
+
+
+class Commands:
+    """Commands on a database alone."""
+
+    def __init__(self, database_url: str, folder: Path) -> None:
+        self._environment = {
+            "DATABASE_URL": database_url,
+            "TENANTS_FILE": str(folder / "no-tenants.toml"),
+            "TENANT_INVENTORY_STATE": str(folder / "no-stack"),
+            "LOGNAME": "ada",
+        }
+
+    def __call__(self, *words: object) -> Ended:
+        done = CliRunner().invoke(app, [str(word) for word in words], env=self._environment)
+        return Ended(done.exit_code, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def run(database_url: str, tmp_path: Path) -> Commands:
+    return Commands(database_url, tmp_path)
+
+
+def policy(external_id: str, **properties: Any) -> Any:
+    return observation(A, external_id, **{"displayName": f"Policy {external_id}", "level": 1, **properties})
+
+
+def assigned(group_id: str) -> dict[str, Any]:
+    return {"target": {"@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": group_id}}
+
+
+@pytest.fixture
+async def drifted(database: Database) -> Any:
+    """Sets the tenant up, and hands out what makes it drift."""
+    group = observation("groups", PILOT, displayName="Pilot")
+    await sync(database, TENANT, [policy("1", assignments=[]), policy("2"), group], A, "groups")
+
+    async def drift() -> None:
+        changed = policy("1", level=2, assignments=[assigned(PILOT)])
+        await sync(database, TENANT, [changed, group], A, "groups")
+
+    return drift
+
+
+async def test_a_baseline_is_set_listed_and_dropped(run: Commands, drifted: Any) -> None:
+    set_one = await asyncio.to_thread(run, "baseline", "set", TENANT, "golden", "--reason", "as approved", "--json")
+    record = BaselineRecord.model_validate(orjson.loads(set_one.stdout))
+    assert (set_one.code, record.name, record.covered, record.pinned) == (0, "golden", [A, "groups"], 3)
+    (listed,) = (await asyncio.to_thread(run, "baseline", "list", TENANT, "--json")).objects()
+    assert BaselineRecord.model_validate(listed) == record
+    assert "golden" in (await asyncio.to_thread(run, "baseline", "list", TENANT)).stdout
+    assert (await asyncio.to_thread(run, "baseline", "drop", TENANT, "golden")).code == 0
+    again = await asyncio.to_thread(run, "baseline", "drop", TENANT, "golden")
+    assert (again.code, again.stdout) == (2, "")
+    assert again.stderr.count("\n") == 1
+
+
+async def test_drift_is_shown_with_names_and_decided_upon(run: Commands, drifted: Any) -> None:
+    await asyncio.to_thread(run, "baseline", "set", TENANT, "golden")
+    await drifted()
+    shown = await asyncio.to_thread(run, "drift", TENANT, "--json")
+    assert shown.code == 0
+    report, *lines = shown.objects()
+    assert DriftReport.model_validate(report).counts.open == 3
+    findings = {one.label or str(one.kind): one for one in map(DriftFindingRecord.model_validate, lines)}
+    assert set(findings) == {'assignments[group "Pilot"]', "level", "item_missing"}
+    people = await asyncio.to_thread(run, "drift", TENANT)
+    assert "1 → 2" in people.stdout
+    assert 'assignments[group "Pilot"]' in people.stdout
+    fingerprint = findings["level"].fingerprint
+    decided = await asyncio.to_thread(
+        run, "drift", "decide", TENANT, fingerprint[:12], "--as", "accepted", "--why", "pilot", "--json"
+    )
+    assert DriftFindingRecord.model_validate(orjson.loads(decided.stdout)).decision == "accepted"
+    report, *lines = (await asyncio.to_thread(run, "drift", "show", TENANT, "--json")).objects()
+    assert (report["counts"]["accepted"], len(lines)) == (1, 2), "what is accepted is left out"
+    everything = (await asyncio.to_thread(run, "drift", TENANT, "--baseline", "golden", "--all", "--json")).objects()
+    assert len(everything) == 4
+    assert "accepted by ada: pilot" in (await asyncio.to_thread(run, "drift", TENANT, "--all")).stdout
+
+
+async def test_a_collection_that_was_not_read_makes_the_exit_code_3(
+    run: Commands, drifted: Any, database: Database
+) -> None:
+    await asyncio.to_thread(run, "baseline", "set", TENANT, "golden")
+    failed: tuple[Outcome, ErrorCode | None] = (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)
+    outcomes = {A: failed, "groups": failed}
+    await sync(database, TENANT, [], A, "groups", status=RunStatus.FAILED, outcomes=outcomes)
+    shown = await asyncio.to_thread(run, "drift", TENANT)
+    assert shown.code == 3
+    assert f"left out: {A} (baseline: complete; now: failed:graph_throttled)" in shown.stderr
+
+
+async def test_another_tenant_as_a_baseline(run: Commands, drifted: Any, database: Database) -> None:
+    await sync(database, OTHER, [policy("9", displayName="Policy 1", level=5)], A)
+    set_one = await asyncio.to_thread(run, "baseline", "set", TENANT, "other", "--tenant", OTHER)
+    assert set_one.code == 0, set_one.stderr
+    shown = await asyncio.to_thread(run, "drift", TENANT, "--type", A, "--json")
+    report, *lines = shown.objects()
+    assert UUID(report["baseline"]["other_tenant_id"]) == OTHER
+    assert ("level", 5, 1) in [(one["path"], one["before"], one["after"]) for one in lines]
+
+
+WRONG = [
+    ("baseline", "set", TENANT, "no/name"),
+    ("baseline", "set", TENANT, "golden", "--run", "x"),
+    ("baseline", "set", TENANT, "golden", "--at", "yesterday"),
+    ("baseline", "set", TENANT, "golden", "--at", "2999-01-01"),
+    ("baseline", "set", TENANT, "golden", "--at", "2026-01-01", "--run", UUID(int=13)),
+    ("baseline", "set", TENANT, "golden", "--tenant", TENANT),
+    ("drift", TENANT),
+    ("drift", TENANT, "--baseline", "none"),
+    ("drift", "decide", TENANT, "abcdef", "--as", "accepted", "--why", "x"),
+    ("drift", "decide", TENANT, "ab", "--as", "accepted", "--why", "x"),
+    ("drift", "decide", TENANT, "abcdef", "--as", "accepted", "--why", " "),
+]
+
+
+@pytest.mark.parametrize("words", WRONG, ids=lambda words: " ".join(str(word)[:12] for word in words))
+async def test_wrong_usage_is_told_in_one_line(run: Commands, drifted: Any, words: tuple[object, ...]) -> None:
+    done = await asyncio.to_thread(run, *words)
+    assert (done.code, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+
+
+async def test_a_tenant_and_a_command_stand_in_the_same_place(
+    run: Commands, drifted: Any, tmp_path: Path, database_url: str
+) -> None:
+    await asyncio.to_thread(run, "baseline", "set", TENANT, "golden")
+    assert (await asyncio.to_thread(run, "drift", "--baseline", "golden", TENANT)).code == 0, "an option may come first"
+    help_of = {words: (await asyncio.to_thread(run, *words, "--help")).stdout for words in (("drift",), ("drift", "x"))}
+    assert "TENANT [OPTIONS] | COMMAND [ARGS]..." in help_of["drift",]
+    assert "decide" in help_of["drift",]
+    assert "--severity" in help_of["drift", "x"]
+    (tmp_path / "tenants.toml").write_text(
+        f'[[tenant]]\nid = "{TENANT}"\nname = "decadent"\nclient_id = "{TENANT}"\nclient_secret_env = "X"\n'
+    )
+    completing = {
+        "_STARTER_COMPLETE": "complete_zsh",
+        "_TYPER_COMPLETE_ARGS": "starter drift dec",
+        "TENANTS_FILE": str(tmp_path / "tenants.toml"),
+        "DATABASE_URL": database_url,
+    }
+    done = await asyncio.to_thread(CliRunner().invoke, app, [], env=completing, prog_name="starter")
+    assert {"decide", "decadent"} <= set(done.stdout.replace('"', " ").split())

@@ -1,0 +1,141 @@
+"""Drift as rules: fingerprints, decisions, severity."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from answers.drift.rules import (
+    Decision,
+    DriftRules,
+    Fallen,
+    FindingKind,
+    Said,
+    Standing,
+    deviations,
+    fingerprint,
+    item_added,
+    item_missing,
+    standing,
+)
+from answers.drift.severity import Severity, severity_of
+from graph.catalog import load_catalog
+from inventory.canonical import Canonicalizer
+
+TENANT, OTHER = UUID(int=1), UUID(int=2)
+RULES = DriftRules(Canonicalizer(volatile=frozenset({"version"})), frozenset())
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+
+documents = st.dictionaries(
+    st.sampled_from("abcde"),
+    st.none() | st.booleans() | st.integers(-3, 3) | st.text(max_size=3) | st.lists(st.sampled_from("xyz"), max_size=4),
+    max_size=5,
+)
+
+
+def said(document: dict[str, Any], *, is_whole: bool = True) -> Said:
+    return Said(orjson.dumps(document), is_whole)
+
+
+def fingerprints(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    return [fingerprint(TENANT, "golden", "groups", "1", one) for one in deviations(said(before), said(after), RULES)]
+
+
+@given(documents, documents, st.randoms())
+def test_findings_are_the_same_whatever_the_order(before: dict[str, Any], after: dict[str, Any], random: Any) -> None:
+    found = fingerprints(before, after)
+    assert len(set(found)) == len(found), "no two findings have the same fingerprint"
+    shuffled = {
+        name: random.sample(value, len(value)) if isinstance(value, list) else value
+        for name, value in random.sample(sorted(after.items()), len(after))
+    }
+    assert fingerprints(before, shuffled) == found
+    assert fingerprints(before, before) == []
+
+
+@given(documents, documents, documents)
+def test_a_fingerprint_is_of_the_field_and_not_of_its_value(
+    before: dict[str, Any], one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    changed = deviations(said({**before, "f": 1}), said({**one, "f": "2"}), RULES)
+    again = deviations(said({**before, "f": 1}), said({**other, "f": "3"}), RULES)
+    (first,) = (each for each in changed if each.path == "f")
+    (second,) = (each for each in again if each.path == "f")
+    assert fingerprint(TENANT, "g", "t", "1", first) == fingerprint(TENANT, "g", "t", "1", second)
+    assert first.value_hash != second.value_hash
+
+
+def test_a_fingerprint_is_of_its_tenant_baseline_item_field_and_kind() -> None:
+    (found,) = deviations(said({"f": 1}), said({"f": 2}), RULES)
+    (added,) = deviations(said({}), said({"f": 2}), RULES)
+    known = {
+        fingerprint(TENANT, "g", "t", "1", found),
+        fingerprint(OTHER, "g", "t", "1", found),
+        fingerprint(TENANT, "h", "t", "1", found),
+        fingerprint(TENANT, "g", "u", "1", found),
+        fingerprint(TENANT, "g", "t", "2", found),
+        fingerprint(TENANT, "g", "t", "1", added),
+        fingerprint(TENANT, "g", "t", "1", item_missing()),
+        fingerprint(TENANT, "g", "t", "1", item_added(said({"f": 1}), RULES)),
+    }
+    assert len(known) == 8
+
+
+def test_what_the_rules_leave_out_is_no_deviation_and_what_details_add_is_none_either() -> None:
+    assert deviations(said({"version": 1, "f": 1}), said({"version": 2, "f": 1}), RULES) == []
+    incomplete = said({"f": 1, "body": None}, is_whole=False)
+    assert deviations(incomplete, said({"f": 1, "body": "x", "settings": []}), RULES) == []
+    assert [one.path for one in deviations(incomplete, said({"f": 2, "body": "x"}), RULES)] == ["f"]
+
+
+def test_the_number_of_a_setting_is_no_deviation() -> None:
+    def settings(*definitions: str) -> Said:
+        return said(
+            {"settings": [{"id": str(n), "settingInstance": {"settingDefinitionId": one}}
+                          for n, one in enumerate(definitions)]}
+        )  # fmt: skip
+
+    found = deviations(settings("a", "b", "c"), settings("b", "c"), RULES)
+    assert [(one.kind, one.path) for one in found] == [(FindingKind.REMOVED, "settings[a]")]
+
+
+@pytest.mark.parametrize("decision", [Decision.ACCEPTED, Decision.EXPECTED])
+def test_a_decision_holds_for_its_value_until_its_end(decision: Decision) -> None:
+    def at(moment: datetime, value: bytes = b"v", until: datetime | None = None) -> Standing:
+        return standing(decision, b"v", until, value, moment)
+
+    until = NOW + timedelta(days=1)
+    assert at(NOW) == at(NOW, until=until) == Standing(decision)
+    assert at(NOW, value=b"other") == Standing(Decision.OPEN, Fallen.VALUE_CHANGED)
+    assert at(until, until=until) == Standing(Decision.OPEN, Fallen.EXPIRED)
+
+
+def test_without_a_decision_or_with_one_taken_back_a_finding_is_open() -> None:
+    assert standing(None, None, None, b"v", NOW) == standing(Decision.OPEN, b"v", None, b"v", NOW)
+    assert standing(None, None, None, b"v", NOW) == Standing(Decision.OPEN)
+
+
+@pytest.mark.parametrize(
+    ("type_key", "kind", "path", "severity"),
+    [
+        ("conditionalAccessPolicies", FindingKind.CHANGED, "state", Severity.HIGH),
+        ("conditionalAccessPolicies", FindingKind.ADDED, "conditions.users.excludeGroups[]", Severity.HIGH),
+        ("conditionalAccessPolicies", FindingKind.CHANGED, "displayName", Severity.LOW),
+        ("conditionalAccessPolicies", FindingKind.ITEM_MISSING, "", Severity.HIGH),
+        ("deviceConfigurations", FindingKind.CHANGED, "passwordRequired", Severity.MEDIUM),
+        ("deviceConfigurations", FindingKind.ADDED, "roleScopeTagIds[]", Severity.LOW),
+        ("groups", FindingKind.CHANGED, "description", Severity.LOW),
+    ],
+)
+def test_severity_follows_the_rules(type_key: str, kind: FindingKind, path: str, severity: Severity) -> None:
+    assert severity_of(type_key, kind, path) is severity
+
+
+@pytest.mark.parametrize("type_key", sorted(load_catalog().collections))
+def test_everything_has_a_severity(type_key: str) -> None:
+    assert severity_of(type_key, FindingKind.CHANGED, "anything[x].else") in Severity
+    assert severity_of("no such collection", FindingKind.ITEM_ADDED, "") in Severity

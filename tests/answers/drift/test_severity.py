@@ -1,0 +1,105 @@
+"""The table of severities: what each rule names is there in what Graph shows."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import cache
+from typing import Any
+
+import pytest
+
+from answers.drift.rules import FindingKind
+from answers.drift.severity import Severity, SeverityRule, is_within, severity_of, severity_rules
+from graph.catalog import load_catalog
+from local.simulated_graph.endpoints import ENDPOINTS
+from local.simulated_graph.sample import sample_documents
+from tests.conftest import GRAPH_DATA
+from tests.real_documents import real_documents
+
+TENANT = "11111111-1111-1111-1111-111111111111"
+
+
+def places(value: Any, path: str = "") -> Iterable[str]:
+    """The ways of properties in a document, without the members of lists."""
+    if isinstance(value, dict):
+        for name, child in value.items():
+            inner = f"{path}.{name}" if path else name
+            yield inner
+            yield from places(child, inner)
+    elif isinstance(value, list):
+        for member in value:
+            yield from places(member, path)
+
+
+@cache
+def shown() -> dict[str, frozenset[str]]:
+    """What the documents of each collection have: of the sample tenant, and of the real ones where they are here.
+
+    The sample tenant keeps assignments apart from the documents.
+    """
+    by_path: dict[str, set[str]] = {}
+    for path, endpoint in ENDPOINTS.items():
+        with suppress(KeyError):  # a view on the documents of others has none of its own
+            for document in sample_documents(endpoint, TENANT, 8):
+                by_path.setdefault(path, set()).update(places(document))
+    if GRAPH_DATA.is_dir():
+        for path, real in real_documents():
+            by_path.setdefault(path, set()).update(places(real))
+    collections = load_catalog().collections.items()
+    return {
+        key: frozenset(by_path.get(one.path.strip("/"), ())) | ({"assignments"} if one.assignable else frozenset())
+        for key, one in collections
+    }
+
+
+def in_scope(rule: SeverityRule) -> set[str]:
+    known = load_catalog()
+    if rule.types:
+        return set(rule.types)
+    return known.in_categories(rule.categories) if rule.categories else set(known.collections)
+
+
+@pytest.mark.parametrize("rule", severity_rules(), ids=lambda rule: rule.why)
+def test_a_rule_names_what_there_is(rule: SeverityRule) -> None:
+    known = load_catalog()
+    assert rule.types <= known.collections.keys()
+    assert rule.categories <= set(known.categories())
+    there = frozenset().union(*(shown()[key] for key in in_scope(rule)))
+    for path in rule.paths:
+        assert any(is_within(place, path) for place in there), path
+
+
+@pytest.mark.parametrize("rule", severity_rules(), ids=lambda rule: rule.why)
+def test_a_rule_is_heard(rule: SeverityRule) -> None:
+    """None stands behind others that fit all that it fits."""
+    member = f"[{rule.members[0]} x]" if rule.members else ""
+    found = {
+        next((one for one in severity_rules() if one.fits(key, known.category, kind, path + member)), None)
+        for key, known in load_catalog().collections.items()
+        if key in in_scope(rule)
+        for kind in rule.kinds or FindingKind
+        for path in rule.paths or ("anything",)
+    }
+    assert rule in found
+
+
+@pytest.mark.parametrize(
+    ("type_key", "kind", "path", "severity"),
+    [
+        ("compliancePolicies", FindingKind.ADDED, "assignments[exclusion group 1f0c]", Severity.HIGH),
+        ("compliancePolicies", FindingKind.ADDED, "assignments[group 1f0c]", Severity.MEDIUM),
+        ("compliancePolicies", FindingKind.REMOVED, "assignments[group 1f0c]", Severity.HIGH),
+        ("configurationPolicies", FindingKind.REMOVED, "assignments[exclusion group 1f0c]", Severity.HIGH),
+        ("configurationPolicies", FindingKind.CHANGED, "settings[a.b]c].settingInstance.value", Severity.MEDIUM),
+        ("directoryRoleAssignments", FindingKind.ITEM_ADDED, "", Severity.HIGH),
+        ("authenticationMethodConfigurations.sms", FindingKind.CHANGED, "state", Severity.HIGH),
+        ("namedLocations", FindingKind.ADDED, "ipRanges[203.0.113.1/32]", Severity.HIGH),
+        ("authenticationStrengthPolicies", FindingKind.REMOVED, "allowedCombinations[]", Severity.HIGH),
+        ("intents", FindingKind.CHANGED, "settings[x].valueJson", Severity.HIGH),
+        ("mobileApps", FindingKind.REMOVED, "assignments[group 1f0c]", Severity.MEDIUM),
+        ("mobileApps", FindingKind.CHANGED, "descriptionOfNothing", Severity.MEDIUM),
+    ],
+)
+def test_severity_is_that_of_the_first_rule_that_fits(
+    type_key: str, kind: FindingKind, path: str, severity: Severity
+) -> None:
+    assert severity_of(type_key, kind, path) is severity

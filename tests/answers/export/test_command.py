@@ -1,0 +1,313 @@
+"""`export`: files that stay the same where nothing changed, and a folder in which nothing else is touched."""
+
+import os
+import unicodedata
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import orjson
+import pytest
+
+from answers.export import folder as export_folder
+from answers.export.folder import ExportFolder
+from answers.export.rules import MANIFEST, file_path
+from cli.errors import UsageError
+from inventory.outcomes import RunStatus
+from storage import versions
+from storage.database import Database
+from tests.cli.looking import CommandLine
+from tests.forking import Fork
+from tests.storage.support import begin, end, land, listed, observation, sync
+
+EXPORT_FIELDS = [
+    "tenant_id",
+    "folder",
+    "at",
+    "written",
+    "unchanged",
+    "removed",
+    "incomplete",
+    "presumed",
+    "unread",
+    "forgotten",
+    "types_not_read",
+    "damaged",
+]
+
+HOSTILE = ["../../x", "CON", "a/b", "a\\b", "dots...", "🚀", "x" * 300, "Case", "case", "Case", ".git", "", "C:\\x\x07"]
+
+TENANT = uuid4()
+
+
+@pytest.fixture
+def starter(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    monkeypatch.chdir(tmp_path)
+    return CommandLine(database_url, tmp_path, TENANT)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+def _files(folder: Path) -> dict[str, tuple[bytes, int, int]]:
+    """All files but the manifest: what they hold, when they were last changed, which they are."""
+    return {
+        path.relative_to(folder).as_posix(): (path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_ino)
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != MANIFEST
+    }
+
+
+def _counts(summary: dict[str, object]) -> tuple[object, ...]:
+    return summary["written"], summary["unchanged"], summary["removed"]
+
+
+async def test_an_export_again_touches_no_file_and_a_change_touches_one(
+    database: Database, starter: CommandLine, folder: Path
+) -> None:
+    wave = [observation("groups", str(number), displayName="Staff", value=number) for number in range(3)]
+    await sync(
+        database, TENANT, [*wave, observation("namedLocations", "9", displayName="HQ")], "groups", "namedLocations"
+    )
+    (first,) = (await starter("export", str(folder), "--json")).objects()
+    assert list(first) == EXPORT_FIELDS
+    assert _counts(first) == (4, 0, 0)
+    before, manifest = _files(folder), (folder / MANIFEST).stat().st_mtime_ns
+    assert sorted(before) == sorted(
+        [
+            *(file_path("directory", "groups", "Staff", str(number)) for number in range(3)),
+            file_path("conditional-access", "namedLocations", "HQ", "9"),
+        ]
+    )
+    path = file_path("directory", "groups", "Staff", "0")
+    assert before[path][0] == b'{\n  "displayName": "Staff",\n  "id": "0",\n  "value": 0\n}\n'
+
+    await sync(database, TENANT, wave, "groups")
+    (second,) = (await starter("export", str(folder), "--json")).objects()
+    assert _counts(second) == (0, 4, 0)
+    assert _files(folder) == before
+    assert (folder / MANIFEST).stat().st_mtime_ns == manifest
+
+    await sync(database, TENANT, [observation("groups", "0", displayName="Staff", value="new"), *wave[1:]], "groups")
+    (third,) = (await starter("export", str(folder), "--json")).objects()
+    assert _counts(third) == (1, 3, 0)
+    after = _files(folder)
+    assert [name for name in after if after[name] != before[name]] == [path]
+
+    await sync(database, TENANT, [observation("groups", "0", displayName="Crew"), *wave[2:]], "groups")
+    done = await starter("export", str(folder))
+    assert done.stdout == f"1 written, 2 unchanged, 2 removed in {folder}\n"
+    moved = file_path("directory", "groups", "Crew", "0")
+    assert _files(folder).keys() == before.keys() - {path, file_path("directory", "groups", "Staff", "1")} | {moved}
+
+
+async def test_hostile_names_stay_in_the_folder_and_apart(
+    database: Database, starter: CommandLine, folder: Path
+) -> None:
+    wave = [observation("groups", str(number), displayName=name) for number, name in enumerate(HOSTILE)]
+    await sync(database, TENANT, wave, "groups")
+    (summary,) = (await starter("export", str(folder), "--json")).objects()
+    assert _counts(summary) == (len(HOSTILE), 0, 0)
+    names = [path.name for path in (folder / "directory" / "groups").iterdir()]
+    assert len({name.casefold() for name in names}) == len(HOSTILE)
+    assert all(len(name.encode()) < 150 and unicodedata.is_normalized("NFC", name) for name in names)
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["out"]
+    documents = [orjson.loads(path.read_bytes()) for path in (folder / "directory" / "groups").iterdir()]
+    assert sorted(document["displayName"] for document in documents) == sorted(HOSTILE)
+
+
+async def test_an_export_of_some_collections_leaves_the_files_of_others(
+    database: Database, starter: CommandLine, folder: Path
+) -> None:
+    both = [observation("groups", "1", displayName="Staff"), observation("namedLocations", "9", displayName="HQ")]
+    await sync(database, TENANT, both, "groups", "namedLocations")
+    assert (await starter("export", str(folder))).code == 0
+    await sync(database, TENANT, [], "groups", "namedLocations")
+    (summary,) = (await starter("export", str(folder), "--type", "groups", "--json")).objects()
+    assert _counts(summary) == (0, 0, 1)
+    assert list(_files(folder)) == [file_path("conditional-access", "namedLocations", "HQ", "9")]
+    assert not (folder / "directory").exists()
+    (summary,) = (await starter("export", str(folder), "--category", "conditional-access", "--json")).objects()
+    assert _counts(summary) == (0, 0, 1)
+
+
+async def test_the_inventory_of_a_run_or_a_time(database: Database, starter: CommandLine, folder: Path) -> None:
+    runs: list[UUID] = []
+    for value in ("A", "B"):
+        run = await begin(database, TENANT, "groups")
+        if value == "B":
+            await land(database, TENANT, run, [observation("groups", "2", displayName="Guests")])
+        await land(database, TENANT, run, [observation("groups", "1", displayName="Staff", value=value)])
+        still_open = await starter("export", str(folder), "--at", str(run.run_id))
+        assert (still_open.code, still_open.stdout) == (2, "")
+        await end(database, TENANT, run)
+        await starter("export", str(folder))
+        runs.append(run.run_id)
+    recorded = (await starter("runs", "--json")).objects()
+    (finished,) = [one["finished_at"] for one in recorded if one["run_id"] == str(runs[0])]
+
+    for at in (str(runs[0]), finished, finished.replace("Z", "+00:00")):
+        then = folder.parent / f"then-{at}"
+        (summary,) = (await starter("export", str(then), "--at", at, "--json")).objects()
+        assert _counts(summary) == (1, 0, 0)
+        assert summary["at"] == finished
+        ((content, *_),) = _files(then).values()
+        assert orjson.loads(content)["value"] == "A"
+    (now,) = (await starter("export", str(folder), "--json")).objects()
+    assert (_counts(now), now["at"]) == ((0, 2, 0), None)
+    assert (await starter("export", str(folder), "--at", str(uuid4()))).code == 2
+    assert "neither a run id nor a time" in (await starter("export", str(folder), "--at", "yesterday")).stderr
+
+
+async def test_a_forgotten_version_is_named_and_the_exit_code_says_so(
+    database: Database, starter: CommandLine, folder: Path
+) -> None:
+    for value in ("A", "B"):
+        await sync(database, TENANT, [observation("groups", "1", displayName="Staff", value=value)], "groups")
+    first = min(one["finished_at"] for one in (await starter("runs", "--json")).objects())
+    async with database.tenant(TENANT) as session:
+        await versions.forget(session, older_than=None, kept=1, most=10)
+    done = await starter("export", str(folder), "--at", first, "--json")
+    (summary,) = done.objects()
+    assert (done.code, _counts(summary)) == (3, (0, 0, 0))
+    assert summary["forgotten"] == [{"type_key": "groups", "external_id": "1", "display_name": "Staff"}]
+    people = await starter("export", str(folder), "--at", first)
+    assert "forgotten: the version of then of groups 1 (Staff)" in people.stderr
+
+
+async def test_the_summary_says_what_is_not_known(database: Database, starter: CommandLine, folder: Path) -> None:
+    run = await begin(database, TENANT, "groups", "namedLocations")
+    await land(database, TENANT, run, [listed("groups", "1", displayName="Staff")])
+    await end(database, TENANT, run)
+    run = await begin(database, TENANT, "namedLocations")
+    await land(database, TENANT, run, [listed("namedLocations", "2", displayName="HQ")])
+    await end(database, TENANT, run, RunStatus.CANCELLED)
+    run = await begin(database, TENANT, "mobileApps")
+    await land(database, TENANT, run, [listed("mobileApps", "3", displayName="App")])
+    done = await starter("export", str(folder), "--json")
+    (summary,) = done.objects()
+    assert (done.code, _counts(summary)) == (0, (2, 0, 0))
+    assert (summary["incomplete"], summary["unread"], summary["types_not_read"]) == (2, 1, ["mobileApps"])
+    assert "nothing of theirs is taken for gone: mobileApps" in (await starter("export", str(folder))).stderr
+
+
+def test_a_folder_of_others_is_refused_and_forced_without_touching_them(folder: Path) -> None:
+    folder.mkdir()
+    (folder / ".git").mkdir()
+    ExportFolder(folder, TENANT, force=False)
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"not empty .*notes\.txt"):
+        ExportFolder(folder, TENANT, force=False)
+    files = ExportFolder(folder, TENANT, force=True)
+    files.remove_others(None)
+    files.close()
+    assert (folder / "notes.txt").read_text() == "mine"
+    ExportFolder(folder, TENANT, force=False)
+    with pytest.raises(UsageError, match="another tenant"):
+        ExportFolder(folder, UUID(int=1), force=True)
+
+
+PATH = file_path("apps", "mobileApps", "App", "1")
+
+
+def test_a_file_that_no_export_wrote_is_not_overwritten_unless_forced(folder: Path) -> None:
+    _exported(folder, {})
+    (folder / PATH).parent.mkdir(parents=True)
+    (folder / PATH).write_bytes(b"mine")
+    with pytest.raises(UsageError, match="was not written by an export"):
+        ExportFolder(folder, TENANT, force=False).put(PATH, b"new")
+    assert (folder / PATH).read_bytes() == b"mine"
+    ExportFolder(folder, TENANT, force=True).put(PATH, b"new")
+    assert (folder / PATH).read_bytes() == b"new"
+
+
+def test_what_a_broken_off_export_has_made_is_known_to_the_next_one(folder: Path) -> None:
+    _exported(folder, {})
+    ExportFolder(folder, TENANT, force=False).put(PATH, b"made, and then the power went")
+    files = _exported(folder, {})
+    assert (files.removed, _files(folder)) == (1, {})
+
+
+def test_a_name_that_changed_by_case_only_has_one_file(folder: Path) -> None:
+    upper, lower = (file_path("apps", "mobileApps", name, "1") for name in ("App", "app"))
+    _exported(folder, {upper: b"1"})
+    files = _exported(folder, {lower: b"1"})
+    assert list(_files(folder)) == [lower]
+    assert (files.written, files.removed) == (1, 0)
+
+
+def test_no_link_is_followed(folder: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    (outside / "mobileApps").mkdir(parents=True)
+    (outside / Path(PATH).relative_to("apps")).write_bytes(b"theirs")
+    _exported(folder, {PATH: b"1"})
+    for link, target in (
+        (folder / "apps", outside),
+        (folder / "apps" / "mobileApps", outside / "mobileApps"),
+        (folder / PATH, outside / Path(PATH).relative_to("apps")),
+    ):
+        kept = link.rename(tmp_path / "kept")
+        link.symlink_to(target)
+        with pytest.raises(UsageError, match="is a link"):
+            _exported(folder, {PATH: b"2"})
+        if link != folder / PATH:
+            with pytest.raises(UsageError, match="is a link"):
+                _exported(folder, {})
+        link.unlink()
+        kept.rename(link)
+    for name in (MANIFEST, export_folder.JOURNAL):
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(outside / "elsewhere")
+        with pytest.raises(UsageError, match="is a link"):
+            ExportFolder(folder, TENANT, force=True)
+        (folder / name).unlink()
+    assert (outside / Path(PATH).relative_to("apps")).read_bytes() == b"theirs"
+
+
+def test_a_manifest_that_leads_elsewhere_removes_nothing(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "precious.json").write_text("{}")
+    _exported(folder, {PATH: b"1"})
+    manifest = orjson.loads((folder / MANIFEST).read_bytes())
+    (folder / MANIFEST).write_bytes(orjson.dumps({**manifest, "files": ["../precious.json"]}))
+    with pytest.raises(UsageError, match="no export has written"):
+        ExportFolder(folder, TENANT, force=True)
+    assert (tmp_path / "precious.json").exists()
+
+
+def test_what_the_file_system_refuses_is_said(folder: Path) -> None:
+    folder.parent.mkdir(exist_ok=True)
+    folder.write_text("a file")
+    with pytest.raises(UsageError, match=os.strerror(17)):
+        ExportFolder(folder, TENANT, force=False)
+
+
+def _exported(folder: Path, files: dict[str, bytes]) -> ExportFolder:
+    export = ExportFolder(folder, TENANT, force=False)
+    for path, content in files.items():
+        export.put(path, content)
+    export.remove_others(None)
+    export.close()
+    return export
+
+
+async def test_only_their_owner_may_read_what_commands_write(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    await sync(database, TENANT, [observation("groups", "1", displayName="Staff")], "groups")
+    outputs = tmp_path / "stdout"
+    folder, graph = tmp_path / "export", tmp_path / "references.dot"
+    drawn = ("dependencies", str(TENANT), "--all", "--format", "dot", "--output", str(graph))
+    for arguments in (("export", str(TENANT), str(folder)), drawn):
+        fork = Fork(
+            "starter.py",
+            arguments,
+            environment={"DATABASE_URL": database_url, "TENANTS_FILE": str(tmp_path / "none")},
+            folder=tmp_path,
+            stdout=outputs,
+            stderr=outputs,
+        )
+        assert fork.wait() == 0, outputs.read_text()
+    written = [graph, folder, *folder.rglob("*")]
+    assert len(written) > 3
+    assert [path for path in written if path.stat().st_mode & 0o077] == []

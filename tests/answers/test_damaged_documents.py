@@ -1,0 +1,304 @@
+"""Stored documents that are not what their hashes say: named, and everything else goes on."""
+
+import re
+from hashlib import sha256
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+import pytest
+from zstandard import ZstdCompressor, ZstdError
+
+from answers.export.rules import file_path
+from storage.bodies import DamagedDocumentError, document_of
+from storage.compression import MAX_DOCUMENT_BYTES, compress, decompress
+from storage.database import Database
+from tests.cli.looking import CommandLine, Ended
+from tests.storage.support import observation, sync
+
+TENANT, OTHER = UUID(int=1), UUID(int=2)
+POLICIES, GROUPS = "conditionalAccessPolicies", "groups"
+GROUP_ID = "7f6d1a3e-5b0c-4b9e-8a57-2f0c5f5f4c11"
+
+
+def bomb() -> bytes:
+    """A frame of a few KB that unfolds to more than is ever written."""
+    return ZstdCompressor(level=1).compress(bytes(MAX_DOCUMENT_BYTES + 1))
+
+
+BODIES = {
+    "garbage": b"garbage",
+    "empty": b"",
+    "cut": compress(b'{"displayName":"MFA","id":"p","state":"enabled"}' * 20)[:-3],
+    "altered": compress(b'{"displayName":"MFA","id":"p","state":"disabled"}'),
+    "no JSON": compress(b"\xff\xfe"),
+    "without its size": ZstdCompressor(write_content_size=False).compress(b"{}"),
+    "a bomb": bomb(),
+}
+
+
+@pytest.fixture
+async def starter(
+    database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> CommandLine:
+    """A tenant with two policies of two versions each, and a baseline of the first ones; and another tenant."""
+    monkeypatch.chdir(tmp_path)
+    for state in ("enabled", "disabled"):
+        items = [
+            observation(GROUPS, GROUP_ID, displayName="Pilot"),
+            *(
+                observation(
+                    POLICIES,
+                    name,
+                    displayName=f"Policy {name}",
+                    state=state,
+                    conditions={"users": {"includeGroups": [GROUP_ID]}},
+                )
+                for name in "pq"
+            ),
+        ]
+        for tenant_id in (TENANT, OTHER):
+            await sync(database, tenant_id, items, GROUPS, POLICIES)
+        if state == "enabled":
+            await CommandLine(database_url, tmp_path, TENANT)("baseline set", "golden")
+    return CommandLine(database_url, tmp_path, TENANT)
+
+
+def damage(database_url: str, version: int, body: bytes, external_id: str = "p") -> None:
+    """Replaces the stored body of a policy's version, past the trigger that refuses it, as a disk might."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("SET session_replication_role = replica")
+        altered = connection.execute(
+            "UPDATE document AS d SET body = %s FROM item_version AS v"
+            " WHERE (d.tenant_id, d.content_hash) = (v.tenant_id, v.content_hash)"
+            " AND (v.tenant_id, v.external_id, v.version_number) = (%s, %s, %s)",
+            [body, TENANT, external_id, version],
+        )
+        assert altered.rowcount == 1
+
+
+def names_it(done: Ended, version: int, code: int = 3) -> bool:
+    """Whether a command ended as it should, and named the version on stderr."""
+    assert "unexpected" not in done.stderr
+    assert done.code == code, done.stderr
+    return f"the stored document of version {version} of {POLICIES} p" in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+async def test_an_export_names_a_damaged_document_and_writes_the_others(
+    starter: CommandLine, database_url: str, tmp_path: Path, body: bytes
+) -> None:
+    damage(database_url, 2, body)
+    done = await starter("export", "out", "--json")
+    (record,) = done.objects()
+    assert (record["written"], record["damaged"]) == (
+        2,
+        [{"type_key": POLICIES, "external_id": "p", "version": 2, "tenant_id": None}],
+    )
+    assert done.code == 3
+    assert (tmp_path / "out" / file_path("conditional-access", POLICIES, "Policy q", "q")).is_file()
+    assert names_it(await starter("export", "out"), 2)
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+async def test_one_document_that_is_asked_for_is_refused_by_name(
+    starter: CommandLine, database_url: str, body: bytes
+) -> None:
+    damage(database_url, 1, body)
+    assert names_it(await starter("show", POLICIES, "p", "--version", "1"), 1, 1)
+    assert names_it(await starter("diff", POLICIES, "p", "--json"), 1, 1)
+    assert (await starter("show", POLICIES, "p")).code == 0
+    assert (await starter("versions", POLICIES, "p")).code == 0
+    assert (await starter("diff", POLICIES, "q")).code == 0
+
+
+@pytest.mark.parametrize("version", [1, 2])
+async def test_changes_name_what_cannot_be_compared(
+    starter: CommandLine, database_url: str, tmp_path: Path, version: int
+) -> None:
+    damage(database_url, version, b"garbage")
+    done = await starter("changes", "--json")
+    *changes, last = done.objects()
+    of_policies = {one["external_id"]: one for one in changes if one["kind"] == "changed"}
+    assert of_policies["p"]["fields"] is None
+    assert of_policies["p"]["damaged_versions"] == [version]
+    assert [one["path"] for one in of_policies["q"]["fields"]] == ["state"]
+    assert [one["version"] for one in last["summary"]["damaged"]] == [version]
+    assert done.code == 3
+    shown = await starter("changes")
+    assert names_it(shown, version)
+    assert f"not known: the stored document of version {version} is damaged" in shown.stdout
+    assert "is forgotten" not in shown.stdout
+    assert (await starter("changes", "--html", "page.html")).code == 3
+    page = (tmp_path / "page.html").read_text()
+    assert f"The stored document of version {version} is damaged" in page
+    assert "1 stored document damaged" in page
+
+
+@pytest.mark.parametrize("version", [1, 2])
+async def test_drift_opens_and_closes_no_finding_about_a_damaged_document(
+    starter: CommandLine, database_url: str, tmp_path: Path, version: int
+) -> None:
+    before = (await starter("drift", "--json")).objects()[1:]
+    assert {one["external_id"] for one in before} == {"p", "q"}
+    damage(database_url, version, b"garbage")
+    done = await starter("drift", "--json")
+    report, *findings = done.objects()
+    assert done.code == 3
+    assert [(one["external_id"], one["version"]) for one in report["damaged"]] == [("p", version)]
+    assert {one["fingerprint"]: one["is_checked"] for one in findings} == {
+        one["fingerprint"]: one["external_id"] == "q" for one in before
+    }
+    assert names_it(await starter("drift"), version)
+    assert (await starter("drift", "--html", "page.html")).code == 3
+    assert "1 stored document damaged" in (tmp_path / "page.html").read_text()
+
+
+async def test_drift_without_a_finding_yet_opens_none(starter: CommandLine, database_url: str) -> None:
+    damage(database_url, 1, b"garbage")
+    _, *findings = (await starter("drift", "--json")).objects()
+    assert {one["external_id"] for one in findings} == {"q"}
+
+
+async def test_a_version_in_between_that_is_damaged_is_as_a_forgotten_one(
+    database: Database, starter: CommandLine, database_url: str
+) -> None:
+    items = [
+        observation(GROUPS, GROUP_ID, displayName="Pilot"),
+        *(observation(POLICIES, name, displayName=f"Policy {name}", state="off") for name in "pq"),
+    ]
+    await sync(database, TENANT, items, GROUPS, POLICIES)
+    damage(database_url, 2, b"garbage")
+    done = await starter("drift", "--json")
+    report, *findings = done.objects()
+    assert {one["external_id"] for one in findings} == {"p", "q"}
+    assert [one["version"] for one in report["damaged"]] == [2]
+
+
+async def test_a_comparison_does_not_decide_about_a_damaged_document(
+    starter: CommandLine, database_url: str, tmp_path: Path
+) -> None:
+    damage(database_url, 2, b"garbage")
+    done = await starter("compare", str(OTHER), "--json")
+    *items, record = done.objects()
+    statuses = {one["here"][0]["external_id"]: (one["status"], one["uncertain"]) for one in items}
+    assert statuses["p"] == ("undecided", ["damaged_document"])
+    assert statuses["q"][0] == "same"
+    assert [(one["external_id"], one["version"], one["tenant_id"]) for one in record["damaged"]] == [
+        ("p", 2, str(TENANT))
+    ]
+    assert done.code == 3
+    assert names_it(await starter("compare", str(OTHER)), 2)
+    for arguments in ((str(OTHER),), ("--golden", str(OTHER))):
+        assert (await starter("compare", *arguments, "--html", "page.html")).code == 3
+        assert "1 stored document damaged" in (tmp_path / "page.html").read_text()
+    (*_, matrix) = (await starter("compare", "--golden", str(OTHER), "--json")).objects()
+    assert [one["version"] for one in matrix["damaged"]] == [2]
+
+
+async def test_a_comparison_does_not_trust_the_meaning_of_a_damaged_object(
+    database: Database, starter: CommandLine, database_url: str
+) -> None:
+    """A filter means its rule, which is in its document."""
+    filters, profiles = "assignmentFilters", "deviceConfigurations"
+    items = [
+        observation(filters, "p", displayName="Windows 11", rule="(device.osVersion -ge 10)"),
+        observation(
+            profiles,
+            "c",
+            displayName="Profile",
+            assignments=[
+                {
+                    "target": {
+                        "@odata.type": "#microsoft.graph.allDevicesAssignmentTarget",
+                        "deviceAndAppManagementAssignmentFilterId": "p",
+                        "deviceAndAppManagementAssignmentFilterType": "include",
+                    }
+                }
+            ],
+        ),
+    ]
+    for tenant_id in (TENANT, OTHER):
+        await sync(database, tenant_id, items, filters, profiles)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute(
+            "UPDATE document AS d SET body = 'garbage' FROM item_version AS v WHERE v.type_key = %s"
+            " AND v.tenant_id = %s AND (d.tenant_id, d.content_hash) = (v.tenant_id, v.content_hash)",
+            [filters, TENANT],
+        )
+    done = await starter("compare", str(OTHER), "--type", profiles, "--json")
+    item, record = done.objects()
+    assert item["status"] == "undecided"
+    assert [one["reason"] for one in item["unresolved_here"]] == ["damaged"]
+    assert [one["type_key"] for one in record["damaged"]] == [filters]
+    assert done.code == 3
+
+
+async def test_references_of_a_damaged_document_stay_to_be_read_and_are_named_each_time(
+    starter: CommandLine, database_url: str
+) -> None:
+    damage(database_url, 2, b"garbage")
+    for arguments in (
+        ("dependencies", GROUPS, GROUP_ID),
+        ("dependencies", "--all"),
+        ("dependencies", "--reaches", GROUP_ID),
+        ("dangling",),
+        ("unassigned",),
+    ):
+        done = await starter(*arguments, "--json")
+        assert names_it(done, 2)
+        (open_one,) = (one for one in done.objects() if one.get("reason") == "damaged")
+        assert (open_one["type_key"], open_one["references"]) == (POLICIES, 1)
+        assert names_it(await starter(*arguments), 2)
+    needed_by = (await starter("dependencies", GROUPS, GROUP_ID, "--json")).objects()
+    assert "q" in {one["item"]["external_id"] for one in needed_by if one["answer"] == "dependency"}
+
+
+async def test_a_run_ends_although_a_document_that_it_would_recognise_is_damaged(
+    database: Database, starter: CommandLine, database_url: str
+) -> None:
+    damage(database_url, 2, b"garbage")
+    group = observation(GROUPS, GROUP_ID, displayName="Pilot")
+    made_again = [
+        observation(
+            POLICIES,
+            f"{name}-again",
+            displayName=f"Policy {name}",
+            state="disabled",
+            conditions={"users": {"includeGroups": [GROUP_ID]}},
+        )
+        for name in "pq"
+    ]
+    await sync(database, TENANT, [group, *made_again], GROUPS, POLICIES)
+    done = await starter("changes", "--json")
+    recreated = {one["recreates_external_id"] for one in done.objects()[:-1]} - {None}
+    assert recreated == {"q"}
+
+
+def test_no_reader_of_bodies_goes_another_way() -> None:
+    """`storage.bodies` alone makes a document of a stored body; `storage.details` reads what no version holds yet."""
+    checkout = Path(__file__).resolve().parents[2]
+    packages = ("activities", "answers", "commands", "inventory", "reports", "storage")
+    found = {
+        path.relative_to(checkout).as_posix()
+        for package in packages
+        for path in (checkout / package).rglob("*.py")
+        if re.search(r"\bdecompress\b|Decompressor", path.read_text())
+    }
+    assert found == {"storage/bodies.py", "storage/compression.py", "storage/details.py"}
+
+
+def test_a_document_larger_than_any_that_is_read_is_not_written_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.compression.MAX_DOCUMENT_BYTES", 10)
+    assert decompress(compress(b"x" * 10)) == b"x" * 10
+    with pytest.raises(ValueError, match="larger than any that is read again"):
+        compress(b"x" * 11)
+    with pytest.raises(ZstdError):
+        decompress(ZstdCompressor().compress(b"x" * 11))
+
+
+def test_a_bomb_with_the_right_hash_is_no_document() -> None:
+    unfolded = bytes(MAX_DOCUMENT_BYTES + 1)
+    with pytest.raises(DamagedDocumentError, match="version 7 of groups g"):
+        document_of(bomb(), sha256(unfolded).digest(), "groups", "g", 7)

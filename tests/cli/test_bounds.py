@@ -1,0 +1,234 @@
+"""What a person may type: numbers, times and texts have bounds, and beyond them a command says so in one line."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from answers.drift.rules import Decision
+from cli.app import app
+from cli.ids import IdRange, id_range
+from cli.options import EARLIEST, LATEST, time_of
+from cli.typed_text import MOST_CHARACTERS, problem_with
+from storage.database import Database
+from tests.cli.looking import CommandLine
+from tests.storage.support import begin, observation, sync
+
+TENANT = UUID(int=7)
+BEYOND = "9999999999999999999"
+
+
+def commands(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command that does something, with the words that name it."""
+    context = command.context_class(command)
+    if not hasattr(command, "list_commands"):
+        yield words, command
+        return
+    for name in command.list_commands(context):
+        yield from commands(command.get_command(context, name), (*words, name))
+
+
+def kind_of(parameter: Any) -> Any:
+    """The type of what a person types there."""
+    return parameter.type_descriptor.annotation
+
+
+COMMANDS = dict(commands(typer.main.get_command(app)))
+
+NUMBERS = [
+    (words, parameter)
+    for words, command in COMMANDS.items()
+    for parameter in command.params
+    if kind_of(parameter) in (int, float)
+]
+
+TEXTS = [
+    (words, parameter)
+    for words, command in COMMANDS.items()
+    for parameter in command.params
+    if kind_of(parameter) in (str, list[str])
+]
+
+TIMES = [
+    ("changes", "--since"),
+    ("changes", "--after"),
+    ("export", "--at"),
+    ("baseline set", "--at"),
+    ("drift decide", "--until"),
+]
+
+DURATIONS = [("--every", "9999999d"), ("--jitter", "9999999d"), ("--catch-up", "9999999d"), ("--every", "999999d")]
+
+
+def name_of(one: tuple[tuple[str, ...], Any]) -> str:
+    return " ".join((*one[0], one[1].name))
+
+
+def test_the_walk_finds_numbers_and_texts() -> None:
+    assert len(NUMBERS) >= 15
+    assert len(TEXTS) >= 40
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=name_of)
+def test_every_number_has_both_bounds(number: tuple[tuple[str, ...], Any]) -> None:
+    _, parameter = number
+    assert parameter.min is not None
+    assert parameter.max is not None
+
+
+@pytest.mark.parametrize(
+    "words", ["runs --limit", "changes x --limit", "retention --days", "show x groups y --version"]
+)
+def test_a_number_beyond_its_bounds_is_refused(words: str) -> None:
+    done = CliRunner().invoke(app, [*words.split(), BEYOND])
+    assert done.exit_code == 2
+    assert "Invalid value for" in done.stderr
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=name_of)
+def test_every_text_is_looked_through(text: tuple[tuple[str, ...], Any]) -> None:
+    words, parameter = text
+    typed = "a\x1b[31m"
+    command = COMMANDS[words]
+    given: list[str] = []
+    for one in command.params:
+        value = typed if one is parameter else "1"
+        if one.param_type_name == "argument" and (one.required or one is parameter):
+            given.append(value)
+        elif one is parameter:
+            given += [one.opts[0], value]
+        elif one.required:
+            given += [one.opts[0], next(iter(Decision)) if kind_of(one) is Decision else value]
+    done = CliRunner().invoke(app, [*words, *given])
+    assert done.exit_code == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert "holds a control character" in line
+
+
+@pytest.mark.parametrize("text", ["two\nlines", "nul\x00", "\udce4", "\x9b", "x" * (MOST_CHARACTERS + 1)])
+def test_a_text_that_is_refused(text: str) -> None:
+    assert problem_with(text) is not None
+
+
+@pytest.mark.parametrize("text", ["", "Contoso Österreich", "a\u00a0b", "審計", "x" * MOST_CHARACTERS])
+def test_a_text_that_is_in_order(text: str) -> None:
+    assert problem_with(text) is None
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "10000-01-01",
+        "9999-12-31T23:59:59-14:00",
+        "9999-12-31",
+        "0001-01-01T00:00:00+14:00",
+        "0000-01-01",
+        "9999999d",
+        "2026-02-30",
+        "",
+    ],
+)
+@pytest.mark.parametrize(("command", "option"), TIMES)
+async def test_every_time_has_bounds(tmp_path: Path, command: str, option: str, typed: str, database_url: str) -> None:
+    more = {"export": [str(tmp_path / "out")], "baseline set": ["golden"]}.get(command, [])
+    if command == "drift decide":
+        more = ["abcdef", "--as", "accepted", "--why", "because"]
+    value = f"{typed}/appeared/groups/1" if option == "--after" else typed
+    done = await CommandLine(database_url, tmp_path, TENANT)(command, *more, option, value)
+    assert done.code == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert value in line
+
+
+@pytest.mark.parametrize(("option", "typed"), DURATIONS)
+async def test_every_duration_has_bounds(tmp_path: Path, option: str, typed: str, database_url: str) -> None:
+    tenants = tmp_path / "tenants.toml"
+    tenants.write_text(f'[[tenant]]\nid = "{TENANT}"\nname = "Contoso"\nclient_id = "a"\nclient_secret_env = "B"\n')
+    environment = {
+        "DATABASE_URL": database_url,
+        "TENANTS_FILE": str(tenants),
+        "TENANT_INVENTORY_STATE": str(tmp_path / "no-stack"),
+    }
+    words = ["schedule", "set", "hourly", "--all-tenants", "--all", option, typed]
+    if option != "--every":
+        words += ["--every", "1h"]
+    done = CliRunner().invoke(app, words, env=environment)
+    assert done.exit_code == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: {option}: ")
+
+
+def test_times_at_the_bounds_can_be_shown_and_moved() -> None:
+    assert time_of(EARLIEST.isoformat()) == EARLIEST
+    assert time_of(LATEST.isoformat()) == LATEST
+    assert time_of("9999-12-30T23:00:00-14:00") is None
+
+
+async def test_times_at_the_bounds_are_answered(database: Database, database_url: str, tmp_path: Path) -> None:
+    await sync(database, TENANT, [observation("groups", "a")], "groups")
+    command = CommandLine(database_url, tmp_path, TENANT)
+    for moment in (EARLIEST, LATEST):
+        done = await command("changes", "--since", moment.isoformat(), "--json")
+        assert done.code == 0, done.stderr
+        done = await command("export", str(tmp_path / "out"), "--at", moment.isoformat(), "--json")
+        assert done.code == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "low", "high"),
+    [
+        ("0b9d", "0b9d0000-0000-0000-0000-000000000000", "0b9dffff-ffff-ffff-ffff-ffffffffffff"),
+        ("0B9D1C1E-0", "0b9d1c1e-0000-0000-0000-000000000000", "0b9d1c1e-0fff-ffff-ffff-ffffffffffff"),
+        ("0b9d1c1e-", "0b9d1c1e-0000-0000-0000-000000000000", "0b9d1c1e-ffff-ffff-ffff-ffffffffffff"),
+        ("0b9d1c1e0", "0b9d1c1e-0000-0000-0000-000000000000", "0b9d1c1e-0fff-ffff-ffff-ffffffffffff"),
+    ],
+)
+def test_a_beginning_is_a_range_of_ids(typed: str, low: str, high: str) -> None:
+    assert id_range(typed) == IdRange(UUID(low), UUID(high))
+
+
+def test_the_beginning_of_a_range_is_what_was_typed() -> None:
+    for length in (*range(4, 8), *range(9, 13), 36):
+        typed = "0b9d1c1e-0f4e-4d3a-9a55-1f1d2c3b4a59"[:length]
+        found = id_range(typed)
+        assert found is not None
+        assert found.beginning.rstrip("-") == typed.rstrip("-")
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "0b9", "zzzz", "0b9d-1c1e", "0b9d1c1e-0f4e-4d3a-9a55-1f1d2c3b4a59a", "2025-03-01"]
+)
+def test_what_is_no_beginning_of_an_id(typed: str) -> None:
+    assert id_range(typed) is None
+
+
+async def test_ids_go_by_their_beginning_and_an_ambiguous_one_names_what_it_may_mean(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    ids = ("aaaa1111", "aaaa2222", "bbbb3333")
+    await sync(database, TENANT, [observation("groups", one) for one in ids], "groups")
+    first, second = [await begin(database, TENANT, key) for key in ("groups", "namedLocations")]
+    command = CommandLine(database_url, tmp_path, TENANT)
+
+    shown = await command("show", "groups", "bbbb", "--json")
+    assert shown.code == 0, shown.stderr
+    for words in (("show", "groups"), ("versions", "groups"), ("diff", "groups"), ("dependencies", "groups")):
+        several = await command(words[0], words[1], "aaaa")
+        assert several.code == 2
+        assert "begin with 'aaaa'; give the id: aaaa1111, aaaa2222" in several.stderr
+    assert (await command("show", "groups", "aaa")).code == 2
+
+    for named, flag in (("changes", "--run"), ("changes", "--since"), ("baseline set", "--run")):
+        name = ["golden"] if named == "baseline set" else []
+        done = await command(named, *name, flag, str(first.run_id)[:20])
+        assert "has not ended" in done.stderr, "the run was found"
+        assert done.code == 2
+    assert first.run_id != second.run_id
+    nobody = await command("changes", "--run", str(uuid4())[:20])
+    assert "there is no run" in nobody.stderr

@@ -1,0 +1,162 @@
+"""`catalog` and `permissions`: they need neither a database nor Graph."""
+
+import orjson
+import pytest
+from typer.testing import CliRunner
+
+from cli.app import app
+from cli.options import selection_of
+from graph.catalog import load_catalog
+from tests.end_to_end.system import Finished
+
+COLLECTIONS = load_catalog().collections
+
+
+def starter(*arguments: str) -> Finished:
+    """One command in this process: these need no other."""
+    done = CliRunner().invoke(app, arguments)
+    return Finished(done.exit_code, done.stdout, done.stderr)
+
+
+def keys(*arguments: str) -> set[str]:
+    done = starter("catalog", *arguments, "--json")
+    assert done.code == 0, done.stderr
+    return {one["type_key"] for one in done.objects()}
+
+
+def test_filters_leave_what_they_name() -> None:
+    assert keys() == set(COLLECTIONS)
+    assert keys("--type", "groups", "--type", "cloudPc.cloudApps") == {"groups", "cloudPc.cloudApps"}
+    assert keys("--category", "scripts", "--type", "groups") == {"groups"} | load_catalog().in_categories(["scripts"])
+    assert keys("--permission", "devicemanagementrbac.read.all") == {"roleAssignments", "roleDefinitions"}
+    assert keys("--opt-in") == set(COLLECTIONS) - load_catalog().everything()
+    assert keys("--opt-in", "--category", "audit", "--category", "scripts") == {"auditEvents"}
+
+
+def test_one_entry_as_json_says_all_that_the_catalog_knows() -> None:
+    (one,) = starter("catalog", "depEnrollmentProfiles", "--json").objects()
+    assert one["endpoint"] == "/beta/deviceManagement/depOnboardingSettings/{parent_id}/enrollmentProfiles"
+    assert one["parent"] == "depOnboardingSettings"
+    assert "adminAccountPassword" in one["sensitive"]
+    assert "macOS automated enrollment profile" in one["kinds"]
+    (one,) = starter("catalog", "groupPolicyConfigurations", "--json").objects()
+    assert [path.partition("?")[0].rpartition("/")[2] for path in one["details"]] == [
+        "definitionValues",
+        "presentationValues",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("type_key", "sentences"),
+    [
+        (
+            "deviceHealthScripts",
+            [
+                "Remediations: type key deviceHealthScripts, category scripts.",
+                "listed at GET /beta/deviceManagement/deviceHealthScripts?$expand=assignments",
+                "Objects with isGlobalScript = true are left out.",
+                "what the list does not show comes by GET /deviceManagement/deviceHealthScripts/{id}",
+                "assignments stay as the list shows them",
+                "needs the application permission DeviceManagementScripts.Read.All",
+                "licence for Windows Enterprise E3",
+                "Hidden where the configuration says so: detectionScriptContent, remediationScriptContent.",
+            ],
+        ),
+        ("authorizationPolicy", ["is one object at GET /v1.0/policies/authorizationPolicy,"]),
+        ("conditionalAccessPolicies", ["one request a second", "No $top is sent", "groups (conditions.users.incl"]),
+        ("auditEvents", ["It is opt-in: --all leaves it out"]),
+        ("managedAppPolicies", ["left out, since other collections hold them: androidManagedAppProtection, "]),
+        ("domains", ["an item may have none"]),
+        ("groupPolicyConfigurations", ["for each of its members, presentationValues by GET"]),
+        ("depEnrollmentProfiles", ["one listing for each item of depOnboardingSettings", "Kinds: iOS automated"]),
+        ("crossTenantAccessPolicy.partners", ["known by its tenantId"]),
+        (
+            "deviceConfigurations",
+            ["Hidden by a keyed hash, so that only a change shows: #microsoft.graph.androidOmaCp"],
+        ),
+    ],
+)
+def test_an_entry_is_explained_in_sentences(type_key: str, sentences: list[str]) -> None:
+    done = starter("catalog", type_key)
+    assert done.code == 0
+    for sentence in sentences:
+        assert sentence in done.stdout
+    assert all(line.endswith(".") for line in done.stdout.splitlines())
+
+
+def test_explain_explains_each_of_a_filter() -> None:
+    done = starter("catalog", "--category", "scripts", "--explain")
+    assert done.stdout.count("type key") == len(load_catalog().in_categories(["scripts"]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("catalog", "devicehealthscript"), "did you mean"),
+        (("catalog", "--category", "none"), "unknown category 'none'"),
+        (("catalog", "--permission", "Nothing.Read.All"), "no collection needs 'Nothing.Read.All'"),
+        (("permissions", "--type", "nothing"), "unknown type key 'nothing'"),
+        (("permissions", "--manifest", "--json"), "--manifest is JSON already"),
+    ],
+)
+def test_a_mistake_is_answered_in_one_line(arguments: tuple[str, ...], message: str) -> None:
+    done = starter(*arguments)
+    assert (done.code, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_permissions_of_a_selection_are_the_least_and_say_what_for() -> None:
+    listed = starter("permissions", "--category", "scripts", "--type", "groups", "--type", "auditEvents", "--json")
+    assert listed.objects() == [
+        {
+            "permission": "DeviceManagementApps.Read.All",
+            "id": "7a6ee1e7-141e-4cec-ae74-d9db155731ff",
+            "type_keys": ["auditEvents"],
+        },
+        {
+            "permission": "DeviceManagementScripts.Read.All",
+            "id": "c7a5be92-2b3d-4540-8a67-c96dcaae8b43",
+            "type_keys": sorted(load_catalog().in_categories(["scripts"])),
+        },
+        {"permission": "Group.ReadBasic.All", "id": "07d67222-3a10-4d3b-9ddc-b8aa43198a00", "type_keys": ["groups"]},
+    ]
+
+
+def test_the_manifest_asks_for_the_permissions_of_the_selection() -> None:
+    selection = ("--type", "groups", "--type", "auditEvents")
+    done = starter("permissions", *selection, "--manifest")
+    listed = starter("permissions", *selection, "--json").objects()
+    assert orjson.loads(done.stdout) == {
+        "requiredResourceAccess": [
+            {
+                "resourceAppId": "00000003-0000-0000-c000-000000000000",
+                "resourceAccess": [{"id": one["id"], "type": "Role"} for one in listed],
+            }
+        ]
+    }
+    assert (done.code, done.stderr) == (0, "")
+
+
+def test_permissions_without_a_selection_are_those_of_all() -> None:
+    everything = starter("permissions", "--json")
+    assert everything.stdout == starter("permissions", "--all", "--json").stdout
+    needed = everything.objects()
+    assert {key for one in needed for key in one["type_keys"]} == load_catalog().everything()
+    assert [one["permission"] for one in needed] == sorted({one["permission"] for one in needed})
+    for one in needed:
+        assert {COLLECTIONS[key].permission for key in one["type_keys"]} == {one["permission"]}
+
+
+def test_all_leaves_out_what_is_opt_in_until_it_is_named() -> None:
+    assert set(selection_of(None, None, everything=True).type_keys) == load_catalog().everything()
+    named = selection_of(["auditEvents"], ["device-data"], everything=True)
+    devices = {"windowsAutopilotDeviceIdentities", "importedDeviceIdentities"}
+    assert set(named.type_keys) - load_catalog().everything() == {"auditEvents"} | devices
+
+
+def test_tables_are_for_people() -> None:
+    for arguments in (("catalog",), ("permissions",)):
+        for line in starter(*arguments).stdout.splitlines():
+            with pytest.raises(orjson.JSONDecodeError):
+                orjson.loads(line)

@@ -1,0 +1,265 @@
+"""`check` against the simulated Graph, with neither a database nor Temporal."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+
+from graph.catalog import load_catalog
+from local.processes import free_port
+from local.simulated_graph import REAL_BUDGETS, Fault, FaultKind, Kind, SimulatedGraph
+from local.state import State
+from storage import request_pace as pacing
+from storage.database import Database
+from tests.end_to_end.system import Finished, starter
+from tests.forking import CHECKOUT
+
+COLLECTIONS = load_catalog().collections
+
+Check = Callable[..., Finished]
+
+
+@pytest.fixture
+def environment(graph: SimulatedGraph, tmp_path: Path) -> dict[str, str]:
+    state = State(tmp_path)
+    state.write_tenants(
+        [
+            {"id": str(one.id), "name": one.name, "client_id": one.client_id, "client_secret": one.client_secret}
+            for one in graph.tenants
+        ]
+    )
+    return {
+        "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+        "GRAPH_BASE_URL": graph.base_url,
+        "GRAPH_AUTHORITY_URL": graph.authority_url,
+        "GRAPH_CA_FILE": str(graph.ca_file),
+        "TENANTS_FILE": str(state.tenants_file),
+        "TENANT_INVENTORY_STATE": str(tmp_path / "no-stack"),
+    }
+
+
+@pytest.fixture
+def check(graph: SimulatedGraph, environment: dict[str, str], tmp_path: Path) -> Check:
+    def run(*arguments: str, **otherwise: str) -> Finished:
+        return starter(
+            "check",
+            graph.tenants[0].name,
+            *arguments,
+            environment={**environment, **otherwise},
+            folder=tmp_path,
+        )
+
+    return run
+
+
+def test_a_readable_collection_costs_one_small_request(graph: SimulatedGraph, check: Check) -> None:
+    done = check("--category", "scripts", "--category", "conditional-access", "--type", "groups", "--json")
+    listed = {one["type_key"]: one["readability"] for one in done.objects()}
+    assert {key for key, answer in listed.items() if answer == "readable"} >= {
+        *load_catalog().in_categories(["scripts"]),
+        "conditionalAccessPolicies",
+        "namedLocations",
+        "groups",
+    }
+    asked = graph.requests(Kind.INNER)
+    assert len(asked) == len(listed)
+    assert {one.query for one in asked if one.path.endswith("/groups")} == {"$top=1"}
+    for one in asked:
+        assert "$expand" not in one.query
+        if "conditionalAccess" in one.path:
+            assert "$top" not in one.query
+
+
+def test_conditional_access_is_never_asked_too_fast(graph: SimulatedGraph, check: Check) -> None:
+    graph.budgets.set(REAL_BUDGETS)
+    assert check("--type", "conditionalAccessPolicies", "--type", "namedLocations").code == 0
+    assert [one.status for one in graph.requests(Kind.INNER)] == [200, 200]
+
+
+def test_each_answer_is_told_apart(graph: SimulatedGraph, check: Check) -> None:
+    graph.faults.add(Fault(FaultKind.FORBIDDEN, path="/groups"))
+    graph.faults.add(Fault(FaultKind.NOT_APPLICABLE, path="/roleScopeTags"))
+    graph.faults.add(Fault(FaultKind.NOT_FOUND, path="/subscribedSkus"))
+    graph.faults.add(Fault(FaultKind.BAD_REQUEST, path="/mobileApps"))
+    names = ("groups", "roleScopeTags", "subscribedSkus", "mobileApps", "assignmentFilters")
+    done = check(*[part for name in names for part in ("--type", name)], "--json")
+    assert done.code == 3
+    assert {one["type_key"]: (one["readability"], one["error_code"]) for one in done.objects()} == {
+        "assignmentFilters": ("readable", None),
+        "groups": ("permission_missing", "graph_permission_missing"),
+        "mobileApps": ("failed", "graph_bad_request"),
+        "roleScopeTags": ("not_licensed", "graph_not_licensed"),
+        "subscribedSkus": ("not_found", "graph_not_found"),
+    }
+    fields = ["type_key", "category", "readability", "permission", "licence_hint", "error_code", "context"]
+    assert [list(one) for one in done.objects()] == [fields] * len(names)
+    (missing,) = [one for one in done.objects() if one["type_key"] == "groups"]
+    assert missing["context"]["permission"] == missing["permission"] == "Group.ReadBasic.All"
+
+
+def test_what_a_tenant_cannot_have_is_no_error(graph: SimulatedGraph, check: Check) -> None:
+    graph.faults.add(Fault(FaultKind.NOT_APPLICABLE, path="/roleScopeTags"))
+    graph.faults.add(Fault(FaultKind.NOT_FOUND, path="/subscribedSkus"))
+    assert check("--type", "roleScopeTags", "--type", "subscribedSkus").code == 0
+
+
+def test_people_read_what_to_grant(graph: SimulatedGraph, check: Check) -> None:
+    graph.faults.add(Fault(FaultKind.FORBIDDEN_INTUNE, path="/deviceManagement/"))
+    done = check("--type", "roleScopeTags", "--type", "roleDefinitions", "--type", "groups")
+    assert done.code == 3
+    assert "3 collections: 1 readable, 2 permission missing" in done.stdout
+    assert "consent: DeviceManagementConfiguration.Read.All, DeviceManagementRBAC.Read.All" in done.stdout
+
+
+def test_throttling_is_waited_for_and_only_what_was_throttled_is_asked_again(
+    graph: SimulatedGraph, check: Check
+) -> None:
+    graph.faults.add(Fault(FaultKind.THROTTLED, path="/roleScopeTags", count=1, retry_after="1"))
+    assert check("--type", "roleScopeTags", "--type", "roleDefinitions").code == 0
+    asked = [one.path.rpartition("/")[2] for one in graph.requests(Kind.INNER)]
+    assert sorted(asked) == ["roleDefinitions", "roleScopeTags", "roleScopeTags"]
+
+
+def test_a_throttling_that_does_not_end_is_a_failure(graph: SimulatedGraph, check: Check) -> None:
+    graph.faults.add(Fault(FaultKind.THROTTLED, path="/roleScopeTags", retry_after="0"))
+    done = check("--type", "roleScopeTags", "--json")
+    assert [one["error_code"] for one in done.objects()] == ["graph_throttled"]
+    assert done.code == 3
+
+
+def test_a_collection_within_another_is_asked_by_the_other(graph: SimulatedGraph, check: Check) -> None:
+    done = check("--type", "depEnrollmentProfiles", "--json")
+    assert [(one["type_key"], one["readability"]) for one in done.objects()] == [("depEnrollmentProfiles", "readable")]
+    (asked,) = graph.requests(Kind.INNER)
+    assert asked.path.endswith("/depOnboardingSettings")
+
+
+def test_a_refused_credential_is_said_once(graph: SimulatedGraph, check: Check) -> None:
+    graph.faults.add(Fault(FaultKind.TOKEN_INVALID_CLIENT))
+    done = check("--type", "groups", "--type", "roleScopeTags", "--json")
+    assert (done.code, done.stdout) == (2, "")
+    assert "no token: AADSTS7000215: the client secret is wrong" in done.stderr
+
+
+@pytest.mark.parametrize("type_key", sorted(COLLECTIONS))
+def test_a_probe_asks_for_little(type_key: str) -> None:
+    entry = COLLECTIONS[type_key]
+    path, _, query = entry.probe_url(uuid4()).partition("?")
+    assert "{tenant_id}" not in path
+    assert ("$top=1" in query) == (entry.page_size is not None and not entry.singleton)
+    assert ("$filter" in query) == (entry.filter is not None)
+    assert "$expand" not in query
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """The port of a server that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_what_keeps_a_sign_in_from_its_goal_is_told_once_and_told_apart(check: Check, silent: int) -> None:
+    for address, words in {
+        "https://nobody.invalid": "the name nobody.invalid cannot be resolved; check DNS",
+        f"https://127.0.0.1:{free_port()}": "refuses connections; check the address",
+        f"https://127.0.0.1:{silent}": "check the network, the firewall and the proxy",
+    }.items():
+        done = check("--type", "groups", "--type", "roleScopeTags", "--json", GRAPH_AUTHORITY_URL=address)
+        assert (done.code, done.stdout) == (1, "")
+        (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+        assert words in line
+
+
+def test_a_certificate_that_nobody_vouches_for_is_told(graph: SimulatedGraph, check: Check) -> None:
+    done = check("--type", "groups", GRAPH_CA_FILE="")
+    assert (done.code, done.stdout) == (1, "")
+    assert "is not trusted" in done.stderr
+    assert "GRAPH_CA_FILE" in done.stderr
+
+
+def test_a_graph_that_does_not_answer_is_told_once(check: Check, silent: int) -> None:
+    for address, words in {
+        f"https://127.0.0.1:{silent}": "does not answer",
+        f"https://127.0.0.1:{free_port()}": "refuses connections",
+        "https://nobody.invalid": "cannot be resolved",
+    }.items():
+        done = check("--type", "groups", "--type", "roleScopeTags", GRAPH_BASE_URL=address)
+        assert (done.code, done.stdout) == (1, "")
+        assert done.stderr.count(words) == 1
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({"id": str(UUID(int=7))}, "AADSTS90002: there is no such tenant"),
+        ({"client_id": str(UUID(int=7))}, "AADSTS700016: the tenant does not know this client_id"),
+        ({"client_secret": "hunter2-hunter2"}, "AADSTS7000215: the client secret is wrong"),
+    ],
+)
+def test_a_wrong_tenant_client_and_secret_are_told_apart(
+    graph: SimulatedGraph, check: Check, tmp_path: Path, entry: dict[str, str], words: str
+) -> None:
+    one = graph.tenants[0]
+    right = {"id": str(one.id), "name": one.name, "client_id": one.client_id, "client_secret": one.client_secret}
+    State(tmp_path).write_tenants([{**right, **entry}])
+    done = check("--type", "groups", "--type", "roleScopeTags")
+    assert (done.code, done.stdout) == (2, "")
+    assert done.stderr.count(words) == 1
+    assert "hunter2" not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_wait_that_graph_asks_for_is_told_and_kept_in_full(graph: SimulatedGraph, check: Check) -> None:
+    graph.faults.add(Fault(FaultKind.THROTTLED, path="/roleScopeTags", count=1, retry_after="33"))
+    done = check("--type", "roleScopeTags")
+    assert done.code == 0, done.stderr
+    assert "Graph asks for 33.0 s of patience" in done.stderr
+    assert graph.violations() == []
+
+
+def test_a_database_that_does_not_answer_is_told_and_no_hindrance(check: Check) -> None:
+    done = check("--type", "roleScopeTags")
+    assert done.code == 0
+    assert "does not keep pace with runs" in done.stderr
+
+
+def _said_first(tenant: str, environment: dict[str, str]) -> str:
+    """The first line of a check of Conditional Access, which is ended then."""
+    with subprocess.Popen(
+        [sys.executable, CHECKOUT / "starter.py", "check", tenant, "--type", "conditionalAccessPolicies"],
+        env={**os.environ, **environment},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stderr is not None
+            return process.stderr.readline()
+        finally:
+            process.kill()
+
+
+async def test_a_check_keeps_the_turns_of_the_runs_beside_it(
+    graph: SimulatedGraph, environment: dict[str, str], check: Check, database: Database, database_url: str
+) -> None:
+    tenant_id = UUID(graph.tenants[0].id)
+    async with database.tenant(tenant_id) as session:
+        await session.execute(text("INSERT INTO tenant (name) VALUES ('Contoso')"))
+        await pacing.pause(session, "conditional-access", timedelta(hours=1))
+    said = await asyncio.to_thread(_said_first, graph.tenants[0].name, {**environment, "DATABASE_URL": database_url})
+    assert said.startswith("Graph, for conditional-access, asks for")
+    assert not graph.requests(Kind.INNER)
+    async with database.tenant(tenant_id) as session:
+        await session.execute(text("UPDATE request_pace SET not_before = clock_timestamp()"))
+    graph.faults.add(Fault(FaultKind.THROTTLED, path="/conditionalAccess/policies", count=1, retry_after="4"))
+    await asyncio.to_thread(check, "--type", "conditionalAccessPolicies", DATABASE_URL=database_url)
+    async with database.tenant(tenant_id) as session:
+        paused = await session.execute(text("SELECT count(*) FROM request_pace"))
+        assert paused.scalar_one() == 1

@@ -1,0 +1,69 @@
+"""`database upgrade` and `database roles`, as an operator sees them."""
+
+from pathlib import Path
+
+import psycopg
+
+from cli.database import _set_up
+from local.postgres import EmbeddedPostgres
+from storage.schema import Upgraded, head
+from tests.conftest import OWNER, copy_of
+from tests.end_to_end.system import Finished, starter
+
+
+def run(folder: Path, url: str, *arguments: str) -> Finished:
+    return starter("database", *arguments, environment={"DATABASE_URL": url}, folder=folder)
+
+
+def test_an_upgrade_says_which_roles_it_found(
+    postgres: EmbeddedPostgres, empty_database_url: str, one_role_template: str, tmp_path: Path
+) -> None:
+    done = run(tmp_path, empty_database_url, "upgrade")
+    assert (done.code, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        f"the database went from empty to revision {head()}",
+        "it works under two roles, tenant_inventory_worker and tenant_inventory_portfolio",
+        (
+            "give workers and commands a login of their own, which owns nothing:"
+            " python starter.py database roles --worker-login NAME"
+        ),
+    ]
+    for url in copy_of(postgres, one_role_template, OWNER):
+        done = run(tmp_path, url, "upgrade")
+        assert done.stdout.splitlines() == [
+            f"the database is at revision {head()} already",
+            f"it works under one role, its owner {OWNER}",
+        ]
+        (shown,) = run(tmp_path, url, "upgrade", "--json").objects()
+        assert shown == {"before": head(), "after": head(), "roles": [OWNER]}
+
+
+def test_an_upgrade_that_is_refused_says_what_to_run_in_one_line(
+    postgres: EmbeddedPostgres, migrated_template: str, one_role_template: str, tmp_path: Path
+) -> None:
+    for url in copy_of(postgres, migrated_template):
+        name = url.rpartition("/")[2]
+        done = run(tmp_path, f"{url.partition('://')[0]}://{OWNER}:{OWNER}@{url.rpartition('@')[2]}", "upgrade")
+        assert (done.code, done.stdout) == (1, "")
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("error: the tables belong to postgres, and only their owner upgrades them")
+        assert name not in line
+
+
+def test_the_printed_script_is_plain_sql(postgres: EmbeddedPostgres, migrated_template: str, tmp_path: Path) -> None:
+    done = run(tmp_path, "postgresql://inv:hunter2@somewhere/prod", "roles", "--worker-login", 'a "b"')
+    assert (done.code, done.stderr) == (0, "")
+    assert 'TO "inv", "a ""b"""' in done.stdout
+    assert "hunter2" not in done.stdout
+    with psycopg.connect(postgres.url) as connection:
+        connection.execute('CREATE ROLE inv; CREATE ROLE "a ""b"""')
+        connection.execute(done.stdout.encode())
+        member = connection.execute("SELECT pg_has_role('inv', 'tenant_inventory_worker', 'SET')").fetchone()
+        assert member == (True,)
+        connection.rollback()
+
+
+def test_a_first_upgrade_without_roles_says_how_to_have_them() -> None:
+    said = _set_up(Upgraded(None, head(), (OWNER,)))
+    assert said.startswith(f"it works under one role, its owner {OWNER}; for two, run what `database roles` prints")
+    assert said.endswith("reads and changes all tenants and the schema"), "what protection is missing"

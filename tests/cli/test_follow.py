@@ -1,0 +1,215 @@
+"""What following a workflow costs and how soon it says that nobody works, in skipped time."""
+
+import asyncio
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.api.taskqueue.v1 import PollerInfo
+from temporalio.api.workflow.v1 import PendingActivityInfo, PendingWorkflowTaskInfo, WorkflowExecutionInfo
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueResponse, DescribeWorkflowExecutionResponse
+from temporalio.service import RPCError, RPCStatusCode
+
+from cli.follow import ANSWERING, Follower, Handle, leaving
+from inventory.outcomes import Counts, RunStatus
+from tests.cli.skipped_time import run_in_skipped_time
+from workflows.messages import SyncProgress
+
+CHECKOUT = Path(__file__).parents[2]
+HOUR = 3600.0
+SAID_WITHIN = 10.0
+QUEUE = "any"
+
+
+class Temporal:
+    """Temporal as a follower sees it: a workflow that ends after `ends` seconds, and workers that freeze."""
+
+    namespace = "default"
+
+    def __init__(self, ends: float = HOUR, *, frozen_from: float = math.inf, frozen_until: float = math.inf) -> None:
+        self._ends = ends
+        self._frozen = (frozen_from, frozen_until)
+        self.pollers = [PollerInfo()]
+        self.pending = DescribeWorkflowExecutionResponse()
+        self.refusals: list[RPCStatusCode] = []
+        self.queries = 0
+        self.looks = 0
+        self.workflow_service = self
+
+    @property
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def result(self) -> None:
+        if self.refusals:
+            raise RPCError("away", self.refusals.pop(0), b"")
+        await asyncio.sleep(max(0.0, self._ends - self._now))
+
+    async def query(self, name: str, **_: object) -> SyncProgress:
+        self.queries += 1
+        frozen_from, frozen_until = self._frozen
+        if frozen_from <= self._now < frozen_until:
+            await asyncio.sleep(min(frozen_until, 10 * HOUR) - self._now)
+        return SyncProgress(status=RunStatus.RUNNING, counts=Counts(), collections={})
+
+    async def describe(self) -> Any:
+        self.looks += 1
+        return SimpleNamespace(raw_description=self.pending, raw_info=WorkflowExecutionInfo())
+
+    async def describe_task_queue(self, _: object) -> DescribeTaskQueueResponse:
+        self.looks += 1
+        return DescribeTaskQueueResponse(pollers=self.pollers)
+
+
+def followed(temporal: Temporal, *, watched: bool) -> list[tuple[float, str]]:
+    """What is said while the workflow is followed to its end, and when."""
+    said: list[tuple[float, str]] = []
+
+    async def follow() -> None:
+        def say(line: str) -> None:
+            said.append((asyncio.get_running_loop().time(), line))
+
+        client: Any = temporal
+        handle: Handle = client
+        await Follower(client, QUEUE, SyncProgress, lambda _: None, say, watched=watched).follow(handle)
+
+    run_in_skipped_time(follow())
+    return said
+
+
+def costs() -> dict[str, tuple[int, int]]:
+    """The queries and the other looks of an hour, by who follows."""
+    found = {}
+    for name, watched in (("a terminal", True), ("a log or a pipe", False)):
+        temporal = Temporal()
+        assert followed(temporal, watched=watched) == []
+        found[name] = (temporal.queries, temporal.looks)
+    return found
+
+
+def test_an_hour_is_followed_at_the_cost_that_the_docs_state() -> None:
+    found = costs()
+    assert found["a terminal"][0] < 800
+    assert found["a log or a pipe"][0] < 40
+    page = (CHECKOUT / "docs" / "scaling.md").read_text()
+    for name, (queries, looks) in found.items():
+        row = next(line for line in page.splitlines() if line.startswith(f"| {name} |"))
+        assert re.findall(r"\d+", row.replace(",", ""))[:2] == [str(queries), str(looks)], row
+
+
+def test_a_run_of_two_seconds_is_not_queried_for_a_log() -> None:
+    temporal = Temporal(ends=2)
+    followed(temporal, watched=False)
+    assert temporal.queries == 0
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_a_worker_that_is_frozen_from_the_start_is_said_within_ten_seconds(watched: bool) -> None:
+    (moment, line), *more = followed(Temporal(frozen_from=0), watched=watched)
+    assert moment <= SAID_WITHIN
+    assert "busy, frozen or gone" in line
+    assert more == [], "once is enough"
+
+
+@pytest.mark.parametrize("frozen_from", [1.0, 77.0, 1800.0])
+def test_a_worker_that_freezes_later_is_said_within_ten_seconds_on_a_terminal(frozen_from: float) -> None:
+    (moment, line), *_ = followed(Temporal(frozen_from=frozen_from), watched=True)
+    assert moment - frozen_from <= SAID_WITHIN
+    assert "busy, frozen or gone" in line
+
+
+def test_a_workflow_task_that_nobody_does_is_said_within_ten_seconds_also_for_a_log() -> None:
+    temporal = Temporal(frozen_from=0)
+    temporal.pending.pending_workflow_task.CopyFrom(PendingWorkflowTaskInfo(attempt=3))
+    (moment, line), *more = followed(temporal, watched=False)
+    assert moment <= SAID_WITHIN
+    assert "busy, frozen or gone" in line
+    assert more == []
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_that_no_worker_is_there_at_all_is_said_within_ten_seconds(watched: bool) -> None:
+    temporal = Temporal(frozen_from=0)
+    temporal.pollers = []
+    temporal.pending.pending_workflow_task.CopyFrom(PendingWorkflowTaskInfo(attempt=1))
+    (moment, line), *more = followed(temporal, watched=watched)
+    assert moment <= SAID_WITHIN
+    assert "no worker is polling task queue 'any'; start one" in line
+    assert more == []
+
+
+def test_a_worker_that_comes_back_is_said_and_may_be_lost_again() -> None:
+    temporal = Temporal(ends=300, frozen_from=20, frozen_until=60)
+    lines = [line for _, line in followed(temporal, watched=True)]
+    assert lines[1:] == [ANSWERING]
+    assert "busy, frozen or gone" in lines[0]
+
+
+def test_an_activity_that_is_retried_is_said_once() -> None:
+    temporal = Temporal(ends=100)
+    retried = PendingActivityInfo(attempt=4, state=PendingActivityState.PENDING_ACTIVITY_STATE_STARTED)
+    retried.activity_type.name = "fetch_pages"
+    retried.last_failure.message = "graph_unavailable"
+    temporal.pending.pending_activities.append(retried)
+    assert [line for _, line in followed(temporal, watched=False)] == ["fetch_pages is retried: graph_unavailable"]
+
+
+def test_a_temporal_that_is_away_is_waited_for() -> None:
+    temporal = Temporal(ends=60)
+    temporal.refusals = [RPCStatusCode.UNAVAILABLE] * 3
+    said = followed(temporal, watched=False)
+    assert [line for _, line in said] == [
+        "Temporal does not answer (UNAVAILABLE); the run goes on, and is followed once it answers"
+    ]
+
+
+def test_a_temporal_that_refuses_is_not_asked_again() -> None:
+    temporal = Temporal()
+    temporal.refusals = [RPCStatusCode.PERMISSION_DENIED]
+    with pytest.raises(RPCError):
+        followed(temporal, watched=False)
+
+
+def test_the_first_interrupt_says_how_to_come_back_and_the_second_ends_at_once() -> None:
+    program = """
+import asyncio, sys
+from commands.following import leaving
+
+async def main():
+    try:
+        with leaving("the run goes on"):
+            print("ready", flush=True)
+            await asyncio.sleep(3600)
+    finally:
+        await asyncio.sleep(3600)
+
+asyncio.run(main())
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "ready\n"
+        os.kill(process.pid, signal.SIGINT)
+        assert process.stderr.readline() == "the run goes on\n"
+        os.kill(process.pid, signal.SIGINT)
+        assert process.wait(timeout=120) == -signal.SIGINT
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_refusal_of_temporal_says_how_to_come_back(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(RPCError), leaving("run 7 goes on\n  follow it"):
+        raise RPCError("denied", RPCStatusCode.PERMISSION_DENIED, b"")
+    assert capsys.readouterr().err == "run 7 goes on\n  follow it\n"

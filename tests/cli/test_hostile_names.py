@@ -1,0 +1,136 @@
+"""Names that steer a terminal: no command that prints names passes them on, and JSON has them exactly."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from unicodedata import category
+
+import orjson
+import pytest
+from rich.text import Text
+
+from cli.output import SafeConsole
+from local.simulated_graph import SimulatedGraph
+from tests.end_to_end.system import System
+
+STEERING = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202egnp.exe\u2028error: forged\u200d\r\n\x7f[red]:smile:[/]"
+NAME = f"Policy {STEERING}"
+OTHER = f"Renamed {STEERING}"
+UNSEEN = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
+PATH = "deviceManagement/deviceConfigurations"
+TYPE = "deviceConfigurations"
+
+
+OWN = re.compile(r"\x1b\[(?:[0-9;]*m|\?25[hl]|2K|[0-9]+A)")
+"""What our own colours and progress bars send to a terminal; no hostile name here holds one."""
+
+
+def assert_clean(text: str) -> None:
+    found = {one for one in text if category(one) in UNSEEN and one != "\n"}
+    assert not found, sorted(map(ascii, found))
+    assert "\nerror: forged" not in text
+
+
+@pytest.mark.parametrize("make", [str, Text, lambda text: Text.assemble("by ", (text, "bold"))])
+def test_what_is_printed_is_one_line(capsys: pytest.CaptureFixture[str], make: Callable[[str], str | Text]) -> None:
+    SafeConsole(width=1000).print(make("name\nerror: forged"), make(NAME))
+    printed = capsys.readouterr().out
+    assert printed.count("\n") == 1
+    assert_clean(printed)
+
+
+@pytest.fixture
+def item(system: System, graph: SimulatedGraph) -> str:
+    """An item with a hostile name that was renamed to another one, refers to nobody, and is in both tenants."""
+    ids = [
+        tenant.add(PATH, {"@odata.type": "#microsoft.graph.windows10GeneralConfiguration", "displayName": NAME})
+        for tenant in graph.tenants
+    ]
+    system.start_worker()
+    for tenant in graph.tenants:
+        assert system.starter("sync", tenant.name, "--type", TYPE, "--type", "groups").code == 0
+    one, _ = graph.tenants
+    assert system.starter("baseline", "set", one.name, "agreed").code in (0, 3)
+    graph.tenants[0].rename(PATH, ids[0], OTHER)
+    assert system.starter("sync", one.name, "--type", TYPE, "--type", "groups").code == 0
+    return ids[0]
+
+
+def test_no_command_prints_what_steers_a_terminal(system: System, graph: SimulatedGraph, item: str) -> None:
+    one, other = (tenant.name for tenant in graph.tenants)
+    asked = [
+        ["items", one, "--type", TYPE],
+        ["versions", one, TYPE, item],
+        ["show", one, TYPE, item],
+        ["diff", one, TYPE, item],
+        ["changes", one, "--since", "2020-01-01"],
+        ["compare", one, other, "--type", TYPE, "--fields"],
+        ["compare", "--golden", one, "--all", "--type", TYPE],
+        ["drift", one],
+        ["unassigned", one],
+        ["dependencies", one, TYPE, item],
+        ["dependencies", one, TYPE, item, "--format", "mermaid"],
+        ["dependencies", one, TYPE, item, "--format", "dot"],
+        ["export", one, str(system.folder / "exported"), "--type", TYPE],
+        ["show", one, TYPE, f"nobody {STEERING}"],
+    ]
+    said = ""
+    for arguments in asked:
+        done = system.starter(*arguments, FORCE_COLOR="", TTY_COMPATIBLE="0")
+        assert "Traceback" not in done.stderr
+        assert_clean(done.stdout)
+        assert_clean(done.stderr)
+        seen = system.starter(*arguments, FORCE_COLOR="1", TERM="xterm-256color")
+        assert_clean(OWN.sub("", seen.stdout))
+        assert_clean(OWN.sub("", seen.stderr))
+        said += done.stdout
+    for arguments in asked:
+        if arguments[0] in ("export", "unassigned") or "--format" in arguments:
+            continue
+        as_json = system.starter(*arguments, "--json")
+        assert_clean(as_json.stdout)
+        assert_clean(as_json.stderr)
+        assert as_json.objects() or as_json.code == 2
+    document = orjson.loads(system.starter("show", one, TYPE, item).stdout)
+    assert document["displayName"] == OTHER
+    listed = system.starter("items", one, "--type", TYPE, "--json")
+    assert OTHER in [orjson.loads(line)["display_name"] for line in listed.stdout.rstrip("\n").split("\n")]
+    system.graph.tenants[0].remove(PATH, item)
+    assert system.starter("sync", one, "--type", TYPE, "--type", "groups").code == 0
+    missing = system.starter("missing", one)
+    assert_clean(missing.stdout)
+    for text in (said, missing.stdout):
+        assert "[red]:smile:[/]" in text, "no markup, and no emoji's name"
+    assert re.search("Renamed \ufffd\\[2J", said), "a mark shows that something was there"
+
+
+def test_a_tenants_name_steers_neither_a_terminal_nor_a_log(system: System, graph: SimulatedGraph) -> None:
+    """The tenants file takes any character but those of C0."""
+    path = Path(system.environment["TENANTS_FILE"])
+    tenants = path.read_text()
+    hostile = "\x9b31m\u202egnp.exe\u2028error: forged\u200d\x85"
+    path.write_text(tenants.replace(graph.tenants[0].name, hostile))
+    system.start_worker()
+    tenant_id = str(graph.tenants[0].id)
+    assert system.starter("sync", tenant_id, "--type", "groups").code == 0
+    (run,) = system.starter("runs", tenant_id, "--json").objects()
+    for arguments in (
+        ["sync", tenant_id, "--type", "groups"],
+        ["sync", tenant_id, "--type", "groups", "--json"],
+        ["runs"],
+        ["runs", "--json"],
+        ["run", run["run_id"]],
+        ["items", "nobody", "--type", "groups"],
+        ["check", tenant_id, "--type", "groups"],
+        ["compare", tenant_id, graph.tenants[1].name, "--type", "groups"],
+        ["portfolio", "sync", "--all-tenants", "--type", "groups"],
+        ["retention", tenant_id, "--days", "365"],
+    ):
+        for environment in ({"FORCE_COLOR": "", "TTY_COMPATIBLE": "0"}, {"FORCE_COLOR": "1", "TERM": "xterm-256color"}):
+            done = system.starter(*arguments, **environment)
+            assert "Traceback" not in done.stderr
+            if environment["FORCE_COLOR"] and arguments[0] in ("sync", "portfolio"):
+                continue  # a progress bar moves the cursor
+            assert_clean(OWN.sub("", done.stdout))
+            assert_clean(OWN.sub("", done.stderr))
+    assert_clean(system.logs())

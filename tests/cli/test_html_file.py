@@ -1,0 +1,60 @@
+"""`--html FILE`: the page takes the file's place as a whole, or nothing happens."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from answers.pages import MOST
+from cli.errors import UsageError
+from cli.html_file import check_count, check_html, write_html
+
+
+def test_a_page_takes_the_place_of_an_older_one_and_keeps_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text("older")
+    path.chmod(0o640)
+    write_html(path, "newer")
+    assert path.read_text() == "newer"
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_new_page_is_for_its_owner(tmp_path: Path) -> None:
+    write_html(tmp_path / "report.html", "page")
+    assert (tmp_path / "report.html").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_link_stays_and_leads_to_the_new_page(tmp_path: Path) -> None:
+    (tmp_path / "real.html").write_text("older")
+    link = tmp_path / "link.html"
+    link.symlink_to("real.html")
+    write_html(link, "newer")
+    assert link.is_symlink()
+    assert (tmp_path / "real.html").read_text() == "newer"
+
+
+def test_a_page_that_cannot_be_written_leaves_the_older_one_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text("older")
+    with pytest.raises(UnicodeEncodeError):
+        write_html(path, "new\ud800")
+    assert path.read_text() == "older"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_no_place_for_a_page_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path, said in (
+        (tmp_path, "is a folder"),
+        (tmp_path / "none" / "report.html", "there is no folder"),
+        (tmp_path / "pipe", "is no file"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            check_html(path, as_json=False)
+
+
+def test_more_than_a_page_holds_is_refused_with_a_word_on_what_to_do() -> None:
+    check_count(MOST)
+    with pytest.raises(UsageError, match="--since, --type or --limit"):
+        check_count(MOST + 1)

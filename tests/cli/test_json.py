@@ -1,0 +1,186 @@
+"""Every command's `--json`: one object or JSON Lines, the fields of the contract, and nothing else on stdout."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+from typer.testing import CliRunner
+
+from cli.app import app
+from graph.catalog import load_catalog
+from inventory.outcomes import Counts
+from storage.roles import ROLES
+from storage.schema import head
+from tests.end_to_end.system import System
+
+RUN_FIELDS = [
+    "run_id",
+    "tenant_id",
+    "selection_hash",
+    "selection",
+    "workflow_id",
+    "status",
+    "queued_at",
+    "started_at",
+    "finished_at",
+    "counts",
+    "error_codes",
+    "collections",
+]
+COLLECTION_FIELDS = ["outcome", "pages", "items", "error_code", "context"]
+COUNT_FIELDS = [
+    "pages",
+    "requests",
+    "throttled",
+    "observed",
+    "created",
+    "changed",
+    "unchanged",
+    "missing",
+    "invalid",
+    "errors",
+]
+ITEM_FIELDS = [
+    "tenant_id",
+    "type_key",
+    "external_id",
+    "display_name",
+    "meta",
+    "content_hash",
+    "first_seen_at",
+    "last_seen_at",
+    "last_seen_run_id",
+    "state",
+    "confidence",
+    "evidence",
+]
+
+CATALOG_FIELDS = ["type_key", "title", "category", "endpoint", "permission"]
+"""The first ones; more may follow."""
+
+COMMANDS = [
+    "demo",
+    "catalog",
+    "permissions",
+    "check",
+    "sync",
+    "cancel",
+    "runs",
+    "run",
+    "items",
+    "missing",
+    "versions",
+    "show",
+    "diff",
+    "changes",
+    "export",
+    "baseline set",
+    "baseline list",
+    "baseline drop",
+    "drift decide",
+    "compare",
+    "dependencies",
+    "dangling",
+    "unassigned",
+    "limits",
+    "database upgrade",
+]
+
+
+def test_each_command_prints_the_fields_of_its_contract(system: System) -> None:
+    system.start_worker()
+    tenant = system.tenant.name
+    groups = system.tenant.documents("groups", "v1.0")
+
+    synced = system.starter("sync", tenant, "--type", "groups", "--json")
+    assert synced.code == 0
+    (record,) = synced.objects()
+    assert list(record) == RUN_FIELDS
+    assert list(record["counts"]) == COUNT_FIELDS == list(Counts.model_fields)
+    assert list(record["collections"]) == ["groups"]
+    assert list(record["collections"]["groups"]) == COLLECTION_FIELDS
+    assert record["counts"]["created"] == len(groups)
+
+    shown = system.starter("run", record["run_id"], "--json")
+    assert (shown.code, shown.objects()) == (0, [record])
+    assert system.starter("runs", "--json").objects() == [record]
+    assert system.starter("runs", tenant, "--limit", "1", "--json").objects() == [record]
+    assert system.starter("runs", system.graph.tenants[1].name, "--json").objects() == []
+
+    items = system.starter("items", tenant, "--type", "groups", "--selection", record["selection_hash"][:10], "--json")
+    assert [list(item) for item in items.objects()] == [ITEM_FIELDS] * len(groups)
+    assert {item["external_id"] for item in items.objects()} == {group["id"] for group in groups}
+    assert {(item["state"], item["confidence"]) for item in items.objects()} == {("present", "high")}
+
+    system.tenant.remove("groups", groups[0]["id"])
+    system.sync("--type", "groups")
+    (missing,) = system.starter("missing", tenant, "--json").objects()
+    assert list(missing) == ITEM_FIELDS
+    assert [missing[name] for name in ITEM_FIELDS[-3:]] == ["missing", "high", "confirmed"]
+
+    upgraded = system.starter("database", "upgrade", "--json").objects()
+    assert upgraded == [{"before": head(), "after": head(), "roles": list(ROLES)}]
+
+
+def test_no_wait_prints_the_record_of_a_queued_run(system: System) -> None:
+    started = system.starter("sync", system.tenant.name, "--all", "--no-wait", "--json")
+    assert started.code == 0
+    (record,) = started.objects()
+    assert list(record) == RUN_FIELDS
+    assert (record["status"], record["started_at"], record["collections"]) == ("queued", None, {})
+    cancelled = system.starter("cancel", system.tenant.name, "--all", "--json").objects()
+    assert cancelled == [{"workflow_id": record["workflow_id"], "run_id": None, "cancel_requested": True}]
+
+
+def test_items_have_no_state_before_a_run_has_completed(system: System) -> None:
+    assert system.starter("items", system.tenant.name, "--json").objects() == []
+    nothing = system.starter("missing", system.tenant.name, "--json")
+    assert (nothing.code, nothing.stdout) == (0, "")
+
+
+def test_the_catalog_lists_every_collection(system: System) -> None:
+    listed = system.starter("catalog", "--json").objects()
+    assert {one["type_key"] for one in listed} == set(load_catalog().collections)
+    assert [list(one)[:5] for one in listed] == [CATALOG_FIELDS] * len(listed)
+    (some,) = system.starter("catalog", "--category", "settings-catalog", "--json").objects()
+    assert some["endpoint"] == "/beta/deviceManagement/configurationPolicies?$expand=assignments"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example_and_json(command: str) -> None:
+    done = CliRunner().invoke(app, [*command.split(), "--help"])
+    assert done.exit_code == 0
+    assert "--json" in done.stdout
+    assert "Example: python starter.py " + command in " ".join(done.stdout.split())
+
+
+def test_tables_are_for_people_and_errors_go_to_stderr(system: System, tmp_path: Path) -> None:
+    system.start_worker()
+    done = system.starter("sync", system.tenant.name, "--type", "groups")
+    assert "1 collection: 1 complete" in done.stdout
+    (queued,) = system.starter("runs", "--json").objects()
+    verbose = system.starter("run", queued["run_id"], "--verbose")
+    assert "groups" in verbose.stdout
+    for line in done.stdout.splitlines():
+        with pytest.raises(orjson.JSONDecodeError):
+            orjson.loads(line)
+
+
+def test_tab_completion_knows_tenants_and_type_keys(system: System) -> None:
+    for words, expected in (("sync Con", system.tenant.name), ("sync Contoso --type namedL", "namedLocations")):
+        done = subprocess.run(
+            [Path(sys.executable).parent / "tenant-inventory"],
+            env={
+                **system.environment,
+                "_TENANT_INVENTORY_COMPLETE": "complete_bash",
+                "COMP_WORDS": f"tenant-inventory {words}",
+                "COMP_CWORD": str(len(words.split())),
+                "PATH": "/usr/bin:/bin",
+            },
+            cwd=system.folder,
+            capture_output=True,
+            text=True,
+        )
+        assert done.stdout.split() == [expected], done.stderr

@@ -1,0 +1,199 @@
+"""What commands print with `--json` is what `docs/schemas/` says of it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+import typer
+from jsonschema import Draft202012Validator
+
+from cli.app import app
+from docs.json_schemas import PAGES, PRINTED, RECORDS
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import Outcome, RunStatus
+from storage.database import Database
+from tests.answers.dependencies.test_answer import (
+    ACCESS,
+    CONFIGURATIONS,
+    FILTERS,
+    GROUPS,
+    configuration,
+    group,
+    policy,
+    target,
+)
+from tests.cli.looking import CommandLine
+from tests.end_to_end.system import System
+from tests.forking import CHECKOUT
+from tests.storage.support import sync
+
+DOCS = CHECKOUT / "docs"
+
+COMPLIANCE = "deviceCompliancePolicies"
+TYPES = (CONFIGURATIONS, GROUPS, FILTERS, ACCESS, COMPLIANCE)
+TENANT, OTHER = UUID(int=41), UUID(int=42)
+GROUP_ID = "7f6d1a3e-5b0c-4b9e-8a57-2f0c5f5f4c11"
+
+PRINT_SOMETHING_ELSE = {
+    "catalog",
+    "check",
+    "permissions",
+    "cancel",
+    "portfolio cancel",
+    "baseline drop",
+    "schedule set",
+    "schedule list",
+    "schedule pause",
+    "schedule resume",
+    "schedule trigger",
+    "schedule delete",
+    "database upgrade",
+    "database rotate-key",
+}
+"""A few words about what was done or is there: no record of the inventory."""
+
+CALLS: list[tuple[str, tuple[str, ...], set[str]]] = [
+    ("runs", (), {"run"}),
+    ("items", (), {"item"}),
+    ("missing", (), {"item"}),
+    ("versions", (CONFIGURATIONS, "c"), {"version"}),
+    ("show", (CONFIGURATIONS, "c"), {"document"}),
+    ("diff", (CONFIGURATIONS, "c"), {"difference"}),
+    ("export", ("exported",), {"export"}),
+    ("changes", (), {"change", "changes-summary"}),
+    ("changes", ("--limit", "1"), {"change", "changes-summary"}),
+    ("dependencies", (GROUPS, GROUP_ID), {"dependency", "cannot-say"}),
+    ("dependencies", ("--all",), {"dependency"}),
+    ("dependencies", ("--reaches", GROUP_ID), {"reach", "cannot-say"}),
+    ("dangling", (), {"dangling", "cannot-say"}),
+    ("unassigned", (), {"unassigned", "cannot-say"}),
+    ("compare", (str(OTHER),), {"compared-item", "comparison"}),
+    ("compare", ("--golden", str(OTHER)), {"matrix-row", "matrix"}),
+    ("baseline set", ("second", "--reason", "a test"), {"baseline"}),
+    ("baseline list", (), {"baseline"}),
+    ("drift", (), {"drift-report", "drift-finding"}),
+    ("drift show", ("--all",), {"drift-report", "drift-finding"}),
+    ("retention", ("--count", "1"), {"forgotten"}),
+]
+"""Commands on the database alone, and the records that they print."""
+
+OF_A_RUNNING_SYSTEM = {"sync", "run", "portfolio sync", "portfolio runs", "portfolio run", "limits"}
+
+
+@pytest.fixture
+async def starter(
+    database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> CommandLine:
+    """A tenant of two runs: the second found changes and something missing, and could not read two collections."""
+    monkeypatch.chdir(tmp_path)
+    unchanging = [group(GROUP_ID), policy("p", includeGroups=["gone"])]
+    profile = configuration("c", target("group", GROUP_ID, filtered_by="f"), left=1, count=1)
+    first = [*unchanging, profile, configuration("gone"), configuration("renamed")]
+    changed = configuration("c", target("group", GROUP_ID, filtered_by="f"), count=12345678901234567890123, new=1.5)
+    second = [*unchanging, changed, configuration("renamed", displayName="Other"), configuration("appeared")]
+    throttled = dict.fromkeys((FILTERS, COMPLIANCE), (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED))
+    outcomes = {**dict.fromkeys(TYPES, (Outcome.COMPLETE, None)), **throttled}
+    await sync(database, OTHER, first, *TYPES)
+    await sync(database, TENANT, first, *TYPES, status=RunStatus.PARTIAL, outcomes=outcomes)
+    starter = CommandLine(database_url, tmp_path, TENANT)
+    await starter("baseline set", "golden")
+    await sync(database, TENANT, second, *TYPES, status=RunStatus.PARTIAL, outcomes=outcomes)
+    return starter
+
+
+def schema_of(record: str) -> Any:
+    return orjson.loads((DOCS / "schemas" / f"{record}.schema.json").read_bytes())
+
+
+def record_of(line: Any, command: str) -> str:
+    """The one record of a command that a line is, or `none`."""
+    valid = [one.record for one in PRINTED[command] if Draft202012Validator(schema_of(one.record)).is_valid(line)]
+    assert len(valid) <= 1, "the fields of a line say which record it is"
+    return valid[0] if valid else "none"
+
+
+def row_of(command: str) -> str:
+    return "drift show" if command == "drift" else command
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_a_schema_is_valid_and_says_what_the_record_is(record: str) -> None:
+    schema = schema_of(record)
+    Draft202012Validator.check_schema(schema)
+    assert schema["description"]
+    assert schema["additionalProperties"] is False
+    assert set(schema["required"]) == set(schema["properties"])
+
+
+def test_there_is_a_page_for_each_schema_and_no_other() -> None:
+    assert {str(file.relative_to(DOCS)) for file in (DOCS / "schemas").iterdir()} == set(PAGES)
+    assert {line.record for printed in PRINTED.values() for line in printed} == set(RECORDS)
+
+
+def test_each_command_with_json_has_a_row_or_prints_something_else() -> None:
+    assert set(_commands_with_json(typer.main.get_command(app))) == PRINTED.keys() | PRINT_SOMETHING_ELSE
+    assert not PRINTED.keys() & PRINT_SOMETHING_ELSE
+
+
+def _commands_with_json(command: Any, *path: str) -> Iterator[str]:
+    for name in command.list_commands(None) if hasattr(command, "list_commands") else ():
+        yield from _commands_with_json(command.get_command(None, name), *path, name)
+    if any("--json" in parameter.opts for parameter in command.params):
+        yield " ".join(path)
+
+
+def test_each_kind_of_line_is_tried() -> None:
+    tried = {(row_of(command), record) for command, _, records in CALLS for record in records}
+    rows = {(command, line.record) for command, printed in PRINTED.items() for line in printed}
+    assert tried <= rows
+    assert {command for command, _ in rows - tried} == {*OF_A_RUNNING_SYSTEM, "drift decide", "demo"}
+
+
+@pytest.mark.parametrize(("command", "arguments", "records"), CALLS)
+async def test_each_line_is_valid(
+    starter: CommandLine, command: str, arguments: tuple[str, ...], records: set[str]
+) -> None:
+    done = await starter(command, *arguments, "--json")
+    lines = done.objects()
+    kinds = [record_of(line, row_of(command)) for line in lines]
+    assert set(kinds) == records, (
+        done.stderr,
+        [line for line, kind in zip(lines, kinds, strict=True) if kind == "none"],
+    )
+
+
+async def test_a_decision_is_valid(starter: CommandLine) -> None:
+    _, finding, *_ = (await starter("drift", "--json")).objects()
+    words = ("--as", "accepted", "--why", "a test", "--until", "2999-01-01")
+    (decided,) = (await starter("drift decide", finding["fingerprint"], *words, "--json")).objects()
+    assert decided["decided"]["decided_by"]
+    assert record_of(decided, "drift decide") == "drift-finding"
+
+
+def test_what_a_running_system_prints_is_valid(system: System) -> None:
+    system.start_worker()
+    selection = ("--type", "groups", "--json")
+    synced = system.starter("sync", system.tenant.name, *selection).objects()
+    printed = {
+        "sync": synced,
+        "run": system.starter("run", synced[0]["run_id"], "--json").objects(),
+        "portfolio sync": system.starter("portfolio", "sync", "--all-tenants", *selection).objects(),
+        "portfolio runs": system.starter("portfolio", "runs", "--json").objects(),
+        "limits": system.starter("limits", "--json").objects(),
+    }
+    portfolio_run_id = printed["portfolio runs"][0]["portfolio_run_id"]
+    printed["portfolio run"] = system.starter("portfolio", "run", portfolio_run_id, "--json").objects()
+    assert printed.keys() == OF_A_RUNNING_SYSTEM
+    for command, lines in printed.items():
+        assert [record_of(line, command) for line in lines] == [PRINTED[command][0].record]
+
+
+async def test_a_field_more_or_less_is_noticed(starter: CommandLine) -> None:
+    line, *_ = (await starter("items", "--json")).objects()
+    assert record_of(line, "items") == "item"
+    assert record_of({**line, "more": 1}, "items") == "none"
+    del line["meta"]
+    assert record_of(line, "items") == "none"

@@ -1,0 +1,166 @@
+"""Somebody reads an answer slowly, or not at all: no transaction is open meanwhile."""
+
+import ast
+import asyncio
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from cli import spool
+from cli.spool import DocumentSpool, KeptDocument, printed_afterwards
+from inventory.user_errors import UnavailableError
+from storage.database import Database
+from tests.forking import CHECKOUT
+from tests.patience import PATIENCE_SECONDS, until
+from tests.storage.support import observation, sync
+
+TENANT, OTHER = UUID(int=1), UUID(int=2)
+ITEMS = 1500
+
+PIPE_BYTES = 65_536
+"""What a pipe holds, in Linux: all answers here are longer."""
+
+WORDS = "x" * 200
+
+COMMANDS = [
+    ("items", str(TENANT), "--json"),
+    ("items", str(TENANT)),
+    ("missing", str(TENANT), "--json"),
+    ("changes", str(TENANT), "--json"),
+    ("changes", str(TENANT)),
+    ("compare", str(TENANT), str(OTHER), "--json"),
+    ("compare", "--golden", str(TENANT), str(OTHER), "--json"),
+    ("dependencies", str(TENANT), "--all", "--json"),
+]
+
+
+async def fill(database: Database) -> None:
+    gone = [observation("groups", f"gone-{number}", displayName=WORDS) for number in range(ITEMS)]
+    policies = [
+        observation(
+            "conditionalAccessPolicies",
+            str(number),
+            displayName=f"{number} {WORDS}",
+            conditions={"users": {"includeGroups": [str(uuid4())]}},
+        )
+        for number in range(ITEMS)
+    ]
+    await sync(
+        database, TENANT, [*gone, observation("conditionalAccessPolicies", "0")], "groups", "conditionalAccessPolicies"
+    )
+    await sync(database, TENANT, policies, "groups", "conditionalAccessPolicies")
+    await sync(database, OTHER, [observation("conditionalAccessPolicies", "0")], "conditionalAccessPolicies")
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+async def test_a_pipe_that_is_not_read_keeps_no_transaction_open(
+    database: Database, database_url: str, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    await fill(database)
+    await asyncio.to_thread(stall, command, database_url, tmp_path)
+
+
+def stall(command: tuple[str, ...], database_url: str, folder: Path) -> None:
+    """Runs a command, and reads its answer once it has no transaction open."""
+    environment = {
+        **os.environ,
+        "DATABASE_URL": database_url,
+        "TENANTS_FILE": str(folder / "no-tenants.toml"),
+        "TENANT_INVENTORY_STATE": str(folder / "no-stack"),
+    }
+    program = [sys.executable, str(CHECKOUT / "starter.py"), *command]
+    open_ones = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND application_name = 'tenant-inventory' AND xact_start IS NOT NULL"
+    )
+    with subprocess.Popen(
+        program, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, cwd=folder
+    ) as run:
+        assert run.stdout is not None
+        try:
+            assert select.select([run.stdout], [], [], PATIENCE_SECONDS)[0], "it writes"
+            with psycopg.connect(database_url, autocommit=True) as onlooker:
+                until(lambda: onlooker.execute(open_ones).fetchone() == (0,), "a transaction is open")
+            assert run.poll() is None, "it still waits for its reader"
+            written = run.stdout.read()
+            assert len(written) > PIPE_BYTES
+            assert written.endswith(b"\n")
+        finally:
+            run.kill()
+
+
+def test_nothing_is_printed_where_the_answer_breaks_off(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UnavailableError), printed_afterwards():
+        print("half of it")
+        raise UnavailableError
+    assert capsys.readouterr().out == ""
+    with printed_afterwards():
+        with printed_afterwards():
+            print("first")
+        print("then")
+        assert capsys.readouterr().out == ""
+    assert capsys.readouterr().out == "first\nthen\n"
+
+
+def test_a_large_answer_lies_in_a_file_that_nobody_else_may_read(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(spool, "IN_MEMORY_BYTES", 1000)
+    document = os.urandom(3000)
+    kept = [KeptDocument("a", f"{number}\n", None, document) for number in range(3)]
+    with printed_afterwards(), DocumentSpool() as documents:
+        print("ü" * 3000)
+        for one in kept:
+            documents.add(one)
+        (modes,) = ({os.fstat(int(path.name)).st_mode & 0o777 for path in _open_files(tmp_path)},)
+        assert modes == {0o600}
+        assert list(documents) == kept
+    assert capsys.readouterr().out == "ü" * 3000 + "\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def _open_files(folder: Path) -> list[Path]:
+    """Of this process, below the folder."""
+    found = []
+    for link in Path("/proc/self/fd").iterdir():
+        try:
+            if link.readlink().is_relative_to(folder):
+                found.append(link)
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def test_an_answer_that_finds_no_room_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/proc/nowhere")
+    monkeypatch.setattr(spool, "IN_MEMORY_BYTES", 1000)
+    with pytest.raises(UnavailableError, match="name a folder with room in TMPDIR"), printed_afterwards():
+        print("x" * 3000)
+
+
+def test_commands_print_in_a_transaction_only_what_is_printed_after_it() -> None:
+    """`tenant_session` and `read_session` see to it; who opens a transaction otherwise prints outside of it."""
+    for path in (CHECKOUT / "commands").glob("*.py"):
+        for line, body in transactions(ast.parse(path.read_text())):
+            assert not [word for word in ("print", "write") if word in body], f"{path.name}:{line}"
+
+
+def transactions(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """The line and body of each block that opens a transaction, where what it prints is not printed afterwards."""
+    opened = {"tenant", "portfolio", "no_tenant", "session"}
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.With) and any("printed_afterwards" in ast.unparse(one) for one in node.items):
+            continue
+        if isinstance(node, ast.AsyncWith):
+            calls = {one.context_expr.func for one in node.items if isinstance(one.context_expr, ast.Call)}
+            if {func.attr for func in calls if isinstance(func, ast.Attribute)} & opened:
+                yield node.lineno, "\n".join(map(ast.unparse, node.body))
+        yield from transactions(node)

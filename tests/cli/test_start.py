@@ -1,0 +1,99 @@
+"""A command loads what it needs and nothing else, so that it and its completion are there at once."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from cli.app import COMMANDS, app
+from cli.stored_help import FILE, stored_help
+
+CHECKOUT = Path(__file__).parents[2]
+HEAVY = {"networkx", "sqlalchemy", "temporalio", "httpx", "msal", "jinja2"}
+
+
+def loaded(*words: str) -> set[str]:
+    """The heavy packages that `--help` of a command loads."""
+    code = (
+        "import sys; from typer.testing import CliRunner; from cli.app import app;"
+        f"assert CliRunner().invoke(app, {[*words, '--help']}).exit_code == 0; print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    return HEAVY & set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("command", "needed"),
+    [
+        ("catalog", set()),
+        ("items", {"sqlalchemy"}),
+        ("dependencies", {"sqlalchemy"}),
+        ("check", {"httpx", "msal", "sqlalchemy"}),
+        ("sync", {"sqlalchemy", "temporalio"}),
+    ],
+)
+def test_a_command_loads_what_it_needs(command: str, needed: set[str]) -> None:
+    assert loaded(command) <= needed
+
+
+@pytest.mark.parametrize("words", ["", "sync", "demo", "portfolio sync", "compare", "schedule"])
+def test_help_loads_no_command(words: str) -> None:
+    code = "import starter, sys; sys.argv = sys.argv[1:]; starter._run(); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "starter.py", *words.split(), "--help"],
+        cwd=CHECKOUT,
+        env={**os.environ, "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith(" ".join(["Usage: starter.py", *words.split()]))
+    modules = set(done.stderr.split())
+    assert not modules & {*HEAVY, "typer", "pydantic", "rich", "asyncio"}
+    assert {name for name in modules if name.startswith("cli.") or name.endswith("command")} == {"cli.stored_help"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stored"),
+    [
+        ("--help", ""),
+        ("sync contoso --help", "sync"),
+        ("drift decide --help", "drift decide"),
+        ("drift contoso --help", None),
+        ("portfolio nonsense --help", None),
+        ("sync contoso --type --help", None),
+        ("sync --no-wait --help", None),
+        ("nonsense --help", None),
+        ("runs", None),
+    ],
+)
+def test_only_what_is_asked_for_is_answered_from_the_stored_help(arguments: str, stored: str | None) -> None:
+    found = stored_help(arguments.split(), "starter.py")
+    known = json.loads(FILE.read_text())
+    assert (None if found is None else found.text) == (None if stored is None else known[stored])
+    assert found is None or not found.is_usage_error
+
+
+@pytest.mark.parametrize("words", ["", "portfolio"])
+def test_a_command_line_without_a_command_is_wrong_usage(words: str) -> None:
+    found = stored_help(words.split(), "tenant-inventory")
+    assert found is not None
+    assert found.is_usage_error
+    assert found.text.startswith(f"Usage: tenant-inventory {words}".rstrip())
+    done = CliRunner().invoke(app, words.split(), prog_name="tenant-inventory")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[0] == found.text.splitlines()[0]
+
+
+def test_each_command_is_where_it_is_said_to_be() -> None:
+    commands: Any = typer.main.get_command(app)
+    for name in COMMANDS:
+        command = commands.get_command(None, name)
+        assert command.name == name
+    assert commands.get_command(None, "nothing") is None

@@ -1,0 +1,88 @@
+from datetime import timedelta
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inventory.backoff import (
+    BACKOFF_MAXIMUM,
+    BRIEF,
+    BRIEF_AFTER_RUNS,
+    REMEMBERED_CODES,
+    RETRY_AFTER_MAXIMUM,
+    Patience,
+    backoff,
+    believable,
+    known_failure,
+)
+from inventory.error_codes import ErrorCode
+
+FULL = st.builds(Patience, st.integers(1, 10_000), st.timedeltas(timedelta(seconds=1), timedelta(days=7)))
+REMEMBERED = st.sampled_from(sorted(REMEMBERED_CODES))
+
+
+@given(st.timedeltas(timedelta(0), RETRY_AFTER_MAXIMUM))
+def test_retry_after_is_honoured_to_the_moment(asked: timedelta) -> None:
+    assert believable(asked) == asked
+
+
+@given(st.timedeltas().filter(lambda one: not timedelta(0) <= one <= RETRY_AFTER_MAXIMUM) | st.none())
+def test_what_no_server_means_is_not_believed(asked: timedelta | None) -> None:
+    assert believable(asked) is None
+
+
+@given(st.integers(0, 10_000), st.integers())
+def test_backoff_stays_below_its_ceiling(attempts: int, seed: int) -> None:
+    assert (
+        timedelta(0)
+        <= backoff(attempts, Random(seed))
+        <= min(timedelta(seconds=2.0 ** min(attempts, 7)), BACKOFF_MAXIMUM)
+    )
+
+
+def test_backoff_is_jittered_over_its_whole_range() -> None:
+    random = Random(1)
+    waits = sorted(backoff(3, random).total_seconds() for _ in range(1000))
+    assert waits[0] < 0.1
+    assert waits[-1] > 7.9
+    assert 3.5 < waits[500] < 4.5
+
+
+@given(REMEMBERED, st.integers(1, BRIEF_AFTER_RUNS - 1), st.booleans(), FULL)
+def test_a_failure_of_few_runs_is_met_with_full_patience(
+    code: ErrorCode, runs: int, in_details: bool, full: Patience
+) -> None:
+    known = known_failure(code, runs, in_details, full)
+    assert known is not None
+    assert known.patience is None
+    assert (known.code, known.runs, known.in_details) == (code, runs, in_details)
+
+
+@given(REMEMBERED, st.integers(BRIEF_AFTER_RUNS, 10_000), st.booleans(), FULL)
+def test_a_failure_of_several_runs_is_tried_briefly_and_never_longer_than_configured(
+    code: ErrorCode, runs: int, in_details: bool, full: Patience
+) -> None:
+    known = known_failure(code, runs, in_details, full)
+    assert known is not None
+    assert known.patience is not None
+    assert known.patience.attempts == min(BRIEF.attempts, full.attempts)
+    if code is ErrorCode.GRAPH_THROTTLED:
+        assert known.patience.within == full.within, "a Retry-After is waited for"
+    else:
+        assert known.patience.within == min(BRIEF.within, full.within)
+
+
+@given(st.sampled_from(sorted(set(ErrorCode) - REMEMBERED_CODES)), st.integers(1, 10_000), FULL)
+def test_a_code_that_ends_a_page_at_once_is_not_remembered(code: ErrorCode, runs: int, full: Patience) -> None:
+    assert known_failure(code, runs, False, full) is None
+
+
+@given(FULL, st.lists(st.timedeltas(timedelta(0), timedelta(days=1)), max_size=40))
+def test_patience_ends_by_attempts_or_by_time_and_stays_ended(full: Patience, waits: list[timedelta]) -> None:
+    waited, ended = timedelta(0), False
+    for attempts, wait in enumerate(waits, start=1):
+        waited += wait
+        allowed = full.allows(attempts, waited)
+        assert allowed == (attempts < full.attempts and waited <= full.within)
+        assert not (ended and allowed)
+        ended = not allowed

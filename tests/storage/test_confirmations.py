@@ -1,0 +1,90 @@
+"""What a run did not list, and what asking by id makes of it."""
+
+from uuid import uuid4
+
+from inventory.missing import Confidence, State
+from storage import confirmations as confirming
+from storage.confirmations import Unlisted
+from storage.database import Database
+from storage.runs import RunIdentity
+from tests.storage.support import begin, end, items, land, observation, sync
+
+TENANT = uuid4()
+ONE, TWO, THREE = (observation("a", number) for number in "123")
+
+
+async def _unlisted(database: Database, run: RunIdentity, limit: int = 100) -> list[str]:
+    async with database.tenant(TENANT) as session:
+        named = await confirming.some_unlisted(session, run.run_id, ["a"], limit)
+        counted = await confirming.count_unlisted(session, run.run_id, ["a"])
+    assert limit < 100 or counted.get("a", 0) == len(named)
+    return [item.external_id for item in named]
+
+
+async def _record(database: Database, run: RunIdentity, *, found: str = "", gone: str = "") -> None:
+    async with database.tenant(TENANT) as session:
+        await confirming.record_found(session, run.run_id, [Unlisted("a", number) for number in found])
+        await confirming.record_gone(session, run.run_id, [Unlisted("a", number) for number in gone])
+
+
+async def test_what_was_present_and_is_not_listed_is_named(database: Database) -> None:
+    await sync(database, TENANT, [ONE, TWO, THREE], "a")
+    run = await begin(database, TENANT, "a")
+    assert await _unlisted(database, run) == ["1", "2", "3"]
+    await land(database, TENANT, run, [TWO])
+    assert await _unlisted(database, run) == ["1", "3"]
+    assert await _unlisted(database, run, limit=1) == ["1"]
+
+
+async def test_an_item_that_is_found_by_id_is_present_with_its_content_as_it_was(database: Database) -> None:
+    await sync(database, TENANT, [ONE, TWO], "a")
+    before = (await items(database, TENANT))["1"]
+    run = await begin(database, TENANT, "a")
+    await land(database, TENANT, run, [TWO])
+    await _record(database, run, found="1")
+    assert await _unlisted(database, run) == []
+    await end(database, TENANT, run)
+    after = (await items(database, TENANT))["1"]
+    assert (after.state, after.last_seen_run_id) == (State.PRESENT, run.run_id)
+    assert after.content_hash == before.content_hash
+    assert after.last_seen_at > before.last_seen_at
+
+
+async def test_an_item_that_is_gone_is_confirmed_missing_and_not_asked_for_again(database: Database) -> None:
+    await sync(database, TENANT, [ONE, TWO], "a")
+    run = await begin(database, TENANT, "a")
+    await land(database, TENANT, run, [TWO])
+    await _record(database, run, gone="1")
+    assert await _unlisted(database, run) == []
+    await end(database, TENANT, run)
+    gone = (await items(database, TENANT))["1"]
+    assert (gone.state, gone.confidence, gone.evidence) == (State.MISSING, Confidence.HIGH, "confirmed")
+
+    later = await begin(database, TENANT, "a")
+    await land(database, TENANT, later, [TWO])
+    assert await _unlisted(database, later) == []
+    await end(database, TENANT, later)
+    assert (await items(database, TENANT))["1"].evidence == "not_listed", "the later run did not ask"
+
+
+async def test_an_item_that_came_back_is_asked_for_when_it_goes_again(database: Database) -> None:
+    await sync(database, TENANT, [ONE], "a")
+    run = await begin(database, TENANT, "a")
+    await _record(database, run, gone="1")
+    await end(database, TENANT, run)
+    await sync(database, TENANT, [ONE], "a")
+    assert (await items(database, TENANT))["1"].state is State.PRESENT
+    later = await begin(database, TENANT, "a")
+    assert await _unlisted(database, later) == ["1"]
+
+
+async def test_an_answer_that_comes_after_a_newer_observation_changes_nothing(database: Database) -> None:
+    await sync(database, TENANT, [ONE], "a")
+    run = await begin(database, TENANT, "a")
+    await sync(database, TENANT, [ONE], "a", "b")
+    seen = (await items(database, TENANT))["1"]
+    await _record(database, run, found="1", gone="1")
+    await end(database, TENANT, run)
+    after = (await items(database, TENANT))["1"]
+    assert (after.last_seen_at, after.last_seen_run_id) == (seen.last_seen_at, seen.last_seen_run_id)
+    assert after.state is State.PRESENT

@@ -1,0 +1,113 @@
+"""What Temporal Web and the progress query say of a run that waits."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from temporalio.api.enums.v1 import EventType
+from temporalio.testing import WorkflowEnvironment
+
+from activities.messages import CursorFailure, FetchPages
+from graph.catalog import load_catalog
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import Outcome
+from tests.workflows.scripted import Script
+from tests.workflows.test_sync_workflow import THROTTLED, policy, started
+from workflows.cursor import Cursor
+from workflows.messages import SyncProgress
+from workflows.sync import SyncWorkflow
+from workflows.wait_summaries import wait_summary
+
+DUE = datetime(2026, 1, 1, 12, 3, 4, tzinfo=UTC)
+SERVER_ERROR = CursorFailure(code=ErrorCode.GRAPH_UNAVAILABLE, retryable=True, context={"http_status": 500})
+UNREACHABLE = CursorFailure(code=ErrorCode.GRAPH_UNAVAILABLE, retryable=True)
+NO_PAGE = CursorFailure(code=ErrorCode.GRAPH_MALFORMED_RESPONSE, retryable=True, context={"http_status": 200})
+NO_TOKEN = CursorFailure(code=ErrorCode.AUTH_FAILED, retryable=True)
+RETRY_AFTER = timedelta(minutes=2)
+
+
+@pytest.mark.parametrize(
+    ("failure", "summary"),
+    [
+        (SERVER_ERROR, "Graph answered 500 for groups; asked again at 12:03:04 UTC"),
+        (UNREACHABLE, "Graph could not be reached for groups; asked again at 12:03:04 UTC"),
+        (NO_PAGE, "Graph's answer for groups was no page; asked again at 12:03:04 UTC"),
+        (THROTTLED, "Graph throttles groups; asked again at 12:03:04 UTC"),
+        (NO_TOKEN, "no token could be had for groups; asked again at 12:03:04 UTC"),
+    ],
+)
+def test_a_wait_says_which_collection_and_why(failure: CursorFailure, summary: str) -> None:
+    cursor = Cursor(type_key="groups", url="/").failed(failure)
+    assert wait_summary(cursor, DUE, is_paused=False, has_turns=False) == summary
+
+
+def test_a_wait_of_a_family_is_not_laid_to_the_collection() -> None:
+    cursor = Cursor(type_key="groups", url="/").failed(SERVER_ERROR)
+    throttled = "groups: Graph throttles its family; asked again at 12:03:04 UTC"
+    turn = "groups: its throttle family's next turn comes at 12:03:04 UTC"
+    assert wait_summary(cursor, DUE, is_paused=True, has_turns=False) == throttled
+    assert wait_summary(cursor, DUE, is_paused=True, has_turns=True) == turn
+    assert wait_summary(cursor.delayed(DUE, DUE), DUE, is_paused=False, has_turns=True) == turn
+
+
+def test_no_collection_has_a_name_that_is_too_long_for_a_summary() -> None:
+    for key in load_catalog().collections:
+        for code in ErrorCode:
+            cursor = Cursor(type_key=key, url="", detailing=True).failed(CursorFailure(code=code, retryable=True))
+            assert len(wait_summary(cursor, DUE, is_paused=False, has_turns=False)) <= 200
+
+
+async def _summaries(environment: WorkflowEnvironment, script: Script) -> list[str]:
+    """Those of the run's timers, without their times."""
+    async with started(environment, script) as handle:
+        await handle.result()
+        events = (await handle.fetch_history()).events
+    converter = environment.client.data_converter
+    timers = [event for event in events if event.event_type == EventType.EVENT_TYPE_TIMER_STARTED]
+    decoded = [(await converter.decode([timer.user_metadata.summary]))[0] for timer in timers]
+    return [summary.rpartition(" at ")[0] for summary in decoded]
+
+
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize("kept", [True, False])
+async def test_each_timer_of_a_run_says_what_it_is_for(skipping: WorkflowEnvironment, kept: bool) -> None:
+    hint = {"retry_after": RETRY_AFTER}
+    script = Script(
+        {"a": [SERVER_ERROR.model_copy(update=hint), NO_PAGE.model_copy(update=hint), 1]},
+        policy=policy().model_copy(update={"keeps_timers": kept}),
+        unlisted={"a": 1},
+        confirm_failures=[SERVER_ERROR.model_copy(update=hint)],
+        pending={"a": 1},
+        detail_failures=[THROTTLED.model_copy(update=hint)],
+    )
+    assert await _summaries(skipping, script) == [
+        "Graph answered 500 for a; asked again",
+        "Graph's answer for a was no page; asked again",
+        "Graph answered 500 for items of a; asked again",
+        "Graph throttles details of a; asked again",
+    ]
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_timer_for_a_turn_says_so(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [1]}, families={"a": "slow"}, intervals={"slow": timedelta(seconds=1)}, paced=[RETRY_AFTER])
+    assert await _summaries(skipping, script) == ["a: its throttle family's next turn comes"]
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_when_a_collection_has_waited_the_others_are_merged(
+    skipping: WorkflowEnvironment,
+) -> None:
+    hint = {"retry_after": RETRY_AFTER}
+    script = Script({"a": [SERVER_ERROR.model_copy(update=hint), 1], "b": [2]}, families={"b": "another"})
+    told: list[SyncProgress] = []
+    async with started(skipping, script) as handle:
+
+        async def ask(request: FetchPages) -> None:
+            if sum(fetch.cursors[0].type_key == "a" for fetch in script.fetches) == 2:
+                told.append(await handle.query(SyncWorkflow.progress))
+
+        script.before_fetch = ask
+        await handle.result()
+    (progress,) = told
+    assert (progress.collections["b"].outcome, progress.counts.created) == (Outcome.COMPLETE, 2)
+    assert progress.collections["a"].outcome is None
