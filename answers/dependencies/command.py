@@ -17,7 +17,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from answers.dependencies import answer as answers
 from answers.dependencies.graph import Graph, graph_of
 from answers.dependencies.graph_formats import dot, graphml, mermaid
-from answers.dependencies.graph_picture import svg
 from answers.dependencies.records import (
     CannotSayRecord,
     DanglingRecord,
@@ -51,14 +50,12 @@ class GraphFormat(StrEnum):
     MERMAID = "mermaid"
     DOT = "dot"
     GRAPHML = "graphml"
-    SVG = "svg"
 
 
 _WRITERS = {
     GraphFormat.MERMAID: mermaid,
     GraphFormat.DOT: dot,
     GraphFormat.GRAPHML: graphml,
-    GraphFormat.SVG: svg,
 }
 
 
@@ -94,11 +91,11 @@ def dependencies(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """What an item needs and what needs it, or what reaches a group; as a table, a graph or a picture.
+    """What an item needs and what needs it, or what reaches a group; as a table or a graph.
 
     Each end says whether it is in the tenant and how sure that is.
 
-    Example: python starter.py dependencies contoso groups "Pilot devices" --format svg --output pilot.svg
+    Example: python starter.py dependencies contoso groups "Pilot devices" --format dot | dot -Tsvg -o pilot.svg
     """
     with errors_for_people():
         how = _How(written_as, file, as_json)
@@ -131,7 +128,7 @@ def _check(
     if everyone and reaches is None:
         raise UsageError("--everyone belongs to --reaches GROUP")
     if how.written_as is GraphFormat.TABLE and how.file is not None:
-        raise UsageError("--output takes a graph: give --format mermaid, dot, graphml or svg")
+        raise UsageError("--output takes a graph: give --format mermaid, dot or graphml")
     if how.written_as is not GraphFormat.TABLE and (how.as_json or reaches is not None):
         raise UsageError("--format writes a graph of references: give it without --json and --reaches")
 

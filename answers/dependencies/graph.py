@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from answers.dependencies.records import DependencyRecord, Direction, ObjectRecord, Presence
+from answers.dependencies.records import DependencyRecord, ObjectRecord, Presence
 from inventory.references import ReferenceRole
 from inventory.visible_text import visible
 
@@ -12,7 +12,7 @@ AUDIENCE = "audience"
 
 
 class Node(NamedTuple):
-    """An object. `place` is its distance from the item that was asked about: to the right (over 0) what that needs."""
+    """An object."""
 
     type_key: str
     external_id: str
@@ -20,7 +20,6 @@ class Node(NamedTuple):
     presence: Presence
     certainty: str
     """Presence, confidence and evidence in words, where it is not simply there."""
-    place: int
 
 
 class Link(NamedTuple):
@@ -33,11 +32,10 @@ class Link(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """Nodes by their keys, in the order in which they were met, and each link once. `start` is the middle, if any."""
+    """Nodes by their keys, in the order of the answer, and each link once."""
 
     nodes: dict[str, Node]
     links: list[Link]
-    start: str | None
 
 
 def graph_of(dependencies: Iterable[DependencyRecord], start: ObjectRecord | None = None) -> Graph:
@@ -45,20 +43,12 @@ def graph_of(dependencies: Iterable[DependencyRecord], start: ObjectRecord | Non
     nodes: dict[str, Node] = {}
     links: dict[Link, None] = {}
     if start is not None:
-        nodes[_key(start)] = _node(start, 0)
+        nodes[_key(start)] = _node(start)
     for one in dependencies:
-        for end, place in ((one.item, _place_of_item(one)), (one.target, _place_of_target(one))):
-            nodes.setdefault(_key(end), _node(end, place))
+        for end in (one.item, one.target):
+            nodes.setdefault(_key(end), _node(end))
         links[Link(_key(one.item), _key(one.target), one.role, one.path)] = None
-    return Graph(nodes, list(links), None if start is None else _key(start))
-
-
-def _place_of_item(one: DependencyRecord) -> int:
-    return one.distance - 1 if one.direction is Direction.NEEDS else -one.distance
-
-
-def _place_of_target(one: DependencyRecord) -> int:
-    return one.distance if one.direction is Direction.NEEDS else 1 - one.distance
+    return Graph(nodes, list(links))
 
 
 def _key(end: ObjectRecord) -> str:
@@ -69,14 +59,13 @@ def _type_of(end: ObjectRecord) -> str:
     return " or ".join(end.type_keys) or AUDIENCE
 
 
-def _node(end: ObjectRecord, place: int) -> Node:
+def _node(end: ObjectRecord) -> Node:
     return Node(
         type_key=_type_of(end),
         external_id=visible(end.external_id),
         name=visible(end.display_name or end.external_id),
         presence=end.presence,
         certainty=_certainty(end),
-        place=place,
     )
 
 

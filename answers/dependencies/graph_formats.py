@@ -1,8 +1,9 @@
 """A graph in the languages of other tools: Mermaid, DOT, GraphML. Names are anybody's, so all are escaped."""
 
 from collections.abc import Iterator
+from xml.etree import ElementTree
 
-from answers.dependencies.graph import Graph, Node
+from answers.dependencies.graph import Graph, Link, Node
 from answers.dependencies.records import Presence
 from inventory.references import ReferenceRole
 
@@ -13,6 +14,9 @@ _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 """What Mermaid never reads as syntax."""
 
 _ARROWS = {ReferenceRole.INCLUDE: "-->", ReferenceRole.EXCLUDE: "-.->", ReferenceRole.USE: "-->"}
+
+_NODE_DATA = ("type_key", "external_id", "name", "presence", "certainty")
+_LINK_DATA = ("role", "path")
 
 _GONE = frozenset({Presence.ABSENT, Presence.NEVER_SEEN})
 
@@ -49,23 +53,24 @@ def dot(graph: Graph) -> Iterator[str]:
 
 
 def graphml(graph: Graph) -> Iterator[str]:
-    """The lines of a GraphML document."""
-    import networkx  # it takes as long to import as all else that a command starts with
-
-    built: networkx.MultiDiGraph[str] = networkx.MultiDiGraph()
+    """The lines of a GraphML document (http://graphml.graphdrawing.org)."""
+    root = ElementTree.Element("graphml", xmlns="http://graphml.graphdrawing.org/xmlns")
+    for owner, names in (("node", _NODE_DATA), ("edge", _LINK_DATA)):
+        for name in names:
+            ElementTree.SubElement(root, "key", {"id": name, "for": owner, "attr.name": name, "attr.type": "string"})
+    body = ElementTree.SubElement(root, "graph", edgedefault="directed")
     for key, node in graph.nodes.items():
-        built.add_node(
-            key,
-            type_key=node.type_key,
-            external_id=node.external_id,
-            name=node.name,
-            presence=str(node.presence),
-            certainty=node.certainty,
-        )
+        _add_data(ElementTree.SubElement(body, "node", id=key), node, _NODE_DATA)
     for link in graph.links:
-        built.add_edge(link.source, link.target, role=str(link.role), path=link.path)
+        _add_data(ElementTree.SubElement(body, "edge", source=link.source, target=link.target), link, _LINK_DATA)
+    ElementTree.indent(root)
     yield '<?xml version="1.0" encoding="UTF-8"?>'
-    yield from networkx.generate_graphml(built, named_key_ids=True)
+    yield from ElementTree.tostring(root, encoding="unicode").splitlines()
+
+
+def _add_data(element: ElementTree.Element, values: Node | Link, names: tuple[str, ...]) -> None:
+    for name in names:
+        ElementTree.SubElement(element, "data", key=name).text = str(getattr(values, name))
 
 
 def _ids(graph: Graph) -> dict[str, str]:

@@ -15,7 +15,7 @@ from cli.app import COMMANDS, app
 from cli.stored_help import FILE, stored_help
 
 CHECKOUT = Path(__file__).parents[2]
-HEAVY = {"networkx", "sqlalchemy", "temporalio", "httpx", "msal", "jinja2"}
+HEAVY = {"sqlalchemy", "temporalio", "httpx", "msal", "jinja2"}
 
 
 def loaded(*words: str) -> set[str]:

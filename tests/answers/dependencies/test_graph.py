@@ -1,11 +1,9 @@
 """Graphs as other tools read them: whatever names hold, each format says the same nodes and links."""
 
 import re
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import BytesIO
-from typing import Any
 from uuid import UUID
 
 import networkx
@@ -15,7 +13,6 @@ from hypothesis import strategies as st
 
 from answers.dependencies.graph import Graph, graph_of
 from answers.dependencies.graph_formats import MAX_LABEL, dot, graphml, mermaid
-from answers.dependencies.graph_picture import MOST_IN_A_COLUMN, svg
 from answers.dependencies.records import DependencyRecord, Direction, ObjectRecord, Presence
 from inventory.missing import Confidence
 from inventory.references import ReferenceRole
@@ -138,68 +135,9 @@ def test_mermaid_is_nodes_and_links_and_no_more(graph: Graph) -> None:
     assert all(line.startswith("    classDef ") for line in rest[len(graph.links) :])
 
 
-SVG = "{http://www.w3.org/2000/svg}"
-
-
-@given(GRAPHS)
-def test_the_picture_is_xml_that_holds_each_node_and_nothing_that_runs(graph: Graph) -> None:
-    root = ElementTree.fromstring("\n".join(svg(graph)))  # noqa: S314 - our own
-    titles = [one.text or "" for one in root.iter(f"{SVG}title")]
-    for node in graph.nodes.values():
-        assert any(title.startswith(node.name) for title in titles)
-    assert {one.tag.removeprefix(SVG) for one in root.iter()} <= {
-        "svg", "title", "rect", "defs", "marker", "path", "text", "g", "line",
-    }  # fmt: skip
-    assert not any(name.startswith("on") or name.endswith("href") for one in root.iter() for name in one.attrib)
-
-
-def test_a_picture_counts_what_it_leaves_out_and_stays_in_its_frame() -> None:
-    start = end(["groups"], "g", "Pilot", Presence.PRESENT)
-    needed = [
-        DependencyRecord(
-            tenant_id=UUID(int=1),
-            direction=Direction.NEEDED_BY,
-            distance=1,
-            item=end(["apps"], str(number), f"App {number}", Presence.PRESENT),
-            version=1,
-            referred_at=AT,
-            path="assignments.target.groupId",
-            role=ReferenceRole.INCLUDE,
-            target=start,
-        )
-        for number in range(MOST_IN_A_COLUMN + 7)
-    ]
-    root = ElementTree.fromstring("\n".join(svg(graph_of(needed, start))))  # noqa: S314 - our own
-    assert "… and 7 more" in [one.text for one in root.iter(f"{SVG}text")]
-    width, height = float(root.attrib["width"]), float(root.attrib["height"])
-    boxes = [one for one in root.iter(f"{SVG}rect") if one.get("rx") == "6"]
-    assert len(boxes) == MOST_IN_A_COLUMN + 1
-    for box in boxes:
-        assert 0 <= float(box.attrib["x"]) <= width - float(box.attrib["width"])
-        assert 0 <= float(box.attrib["y"]) <= height - float(box.attrib["height"])
-
-
-def test_what_an_item_needs_stands_on_its_right_and_what_needs_it_on_its_left() -> None:
-    start, group, package = (end([key], key, key, Presence.PRESENT) for key in ("apps", "groups", "policySets"))
-    common: dict[str, Any] = {
-        "tenant_id": UUID(int=1),
-        "version": 1,
-        "referred_at": AT,
-        "path": "x",
-        "role": ReferenceRole.USE,
-    }
-    graph = graph_of(
-        [
-            DependencyRecord(direction=Direction.NEEDS, distance=1, item=start, target=group, **common),
-            DependencyRecord(direction=Direction.NEEDED_BY, distance=1, item=package, target=start, **common),
-        ],
-        start,
-    )
-    assert {node.type_key: node.place for node in graph.nodes.values()} == {"apps": 0, "groups": 1, "policySets": -1}
-    assert [(link.source, link.target) for link in graph.links] == [
-        ("apps/apps", "groups/groups"),
-        ("policySets/policySets", "apps/apps"),
-    ]
+def test_the_item_that_was_asked_about_is_drawn_though_it_has_no_references() -> None:
+    (node,) = graph_of([], end(["apps"], "1", "Portal", Presence.PRESENT)).nodes.values()
+    assert (node.type_key, node.name) == ("apps", "Portal")
 
 
 @pytest.mark.parametrize("name", HOSTILE)
