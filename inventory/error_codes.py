@@ -119,8 +119,9 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
         "Run again later, or raise the limits on runs per tenant and overall.",
     ),
     ErrorCode.WORKFLOW_ID_HELD: Explanation(
-        "The run was not started: a workflow of another type or task queue holds its workflow id.",
-        "`sync` names that workflow. End it, or give this deployment a namespace of its own.",
+        "The run was not started: a workflow of another type, task queue, tenant or selection holds its workflow id.",
+        "Run again. If it comes again, end the workflow that `sync` names, or give this deployment a namespace of its"
+        " own.",
     ),
     ErrorCode.RUN_ABANDONED: Explanation(
         "The run died without a word: its workflow was terminated, or its lease expired with no worker left.",

@@ -57,6 +57,11 @@ class SyncInput(StartInput):
     frontier: Frontier | None = None
     place: QueuePlace | None = None
 
+    @property
+    def workflow_id(self) -> str:
+        """The workflow id that it stands for."""
+        return sync_workflow_id(self.tenant_id, self.selection)
+
 
 class CancelRequest(Message):
     """The cancel signal: who says to ask, and why. Both are kept in the run record, and nothing checks them.
@@ -128,6 +133,11 @@ class PortfolioInput(StartInput):
     at_once: Annotated[int, Field(ge=1, le=MOST_AT_ONCE)] | None = None
     schedule: ShortText | None = None
     state: PortfolioState | None = None
+
+    @property
+    def workflow_id(self) -> str:
+        """The workflow id that it stands for."""
+        return portfolio_workflow_id(self.selection, self.chosen)
 
 
 class PortfolioProgress(Message):
