@@ -1,12 +1,13 @@
-"""What a SyncWorkflow and a PortfolioWorkflow take, answer and can be told."""
+"""What workflows take, answer and can be told."""
 
+from datetime import timedelta
 from typing import Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationError, model_validator
 from temporalio.exceptions import ApplicationError
 
-from activities.messages import Message, RunToFollow, ShortText, TenantOutcome
+from activities.messages import ForgottenOfTenant, Message, RunToFollow, ShortText, TenantOutcome
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, Counts, RunStatus
 from inventory.portfolio import PortfolioCounts, RequestedTenants, TenantChoice, portfolio_hash
@@ -155,3 +156,58 @@ class PortfolioResult(Message):
     status: RunStatus
     counts: PortfolioCounts
     error_codes: list[ErrorCode]
+
+
+Age = Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=36_500))]
+"""Up to the largest VERSION_RETENTION_DAYS. PostgreSQL cannot go back much further."""
+
+MOST_KEPT = 1_000_000
+"""The largest VERSION_RETENTION_COUNT."""
+
+KeyPart = Annotated[str, Field(max_length=3000)]
+"""A type key or an id: an index of PostgreSQL holds no longer one."""
+
+
+class RetentionInput(StartInput):
+    """Forget versions of one tenant, or of all, by age or by number, and runs by age; what is None sets no limit.
+
+    `left`, `after`, `at_runs` and `forgotten` are how far it has come, where it continues as new.
+    """
+
+    tenant_id: UUID | None = None
+    older_than: Age | None = None
+    """Since when another version has followed."""
+    kept: Annotated[int, Field(ge=1, le=MOST_KEPT)] | None = None
+    """How many versions of an item stay, the current one among them."""
+    runs_older_than: Age | None = None
+    """Since when a run has ended."""
+    left: list[UUID] | None = None
+    after: tuple[KeyPart, KeyPart] | None = None
+    at_runs: bool = False
+    """Whether the first tenant of `left` has no version left to be forgotten."""
+    forgotten: list[ForgottenOfTenant] = Field(default_factory=list)
+
+    @classmethod
+    def within(cls, days: int, count: int, run_days: int) -> "RetentionInput":
+        """The limits that settings and options name, where 0 is none."""
+        return cls(
+            older_than=timedelta(days=days) if days else None,
+            kept=count or None,
+            runs_older_than=timedelta(days=run_days) if run_days else None,
+        )
+
+    @property
+    def limits_versions(self) -> bool:
+        """Whether any version is to be forgotten."""
+        return self.older_than is not None or self.kept is not None
+
+    @property
+    def limits_anything(self) -> bool:
+        """Whether anything at all is to be forgotten."""
+        return self.limits_versions or self.runs_older_than is not None
+
+
+class RetentionResult(Message):
+    """What was forgotten, by tenant."""
+
+    tenants: list[ForgottenOfTenant]

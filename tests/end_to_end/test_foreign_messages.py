@@ -19,7 +19,6 @@ from activities.messages import (
     ForgetRunsResult,
     ForgetVersions,
     ForgetVersionsResult,
-    RetentionInput,
     Run,
 )
 from connections import connect_temporal
@@ -31,7 +30,7 @@ from inventory.selection import Selection
 from local.simulated_graph import SimulatedGraph
 from tests.end_to_end.foreign import stranger
 from tests.end_to_end.system import System
-from workflows.messages import SyncInput, sync_workflow_id
+from workflows.messages import RetentionInput, SyncInput, sync_workflow_id
 from workflows.retention import RetentionWorkflow
 from workflows.sync import SyncWorkflow
 

@@ -15,7 +15,6 @@ from temporalio.client import (
     WorkflowHandle,
 )
 
-from activities.messages import RetentionInput
 from connections import UnreachableError, connect_temporal, schedule_retention, schedule_sweep
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
@@ -26,7 +25,7 @@ from storage.runs import RunIdentity, open_run
 from tests.end_to_end.system import Finished, System
 from tests.patience import until_async
 from tests.storage.support import SLOTS
-from workflows.messages import PortfolioInput, SyncInput, portfolio_workflow_id, sync_workflow_id
+from workflows.messages import PortfolioInput, RetentionInput, SyncInput, portfolio_workflow_id, sync_workflow_id
 from workflows.portfolio import PortfolioWorkflow
 from workflows.sync import SyncWorkflow
 
