@@ -123,6 +123,11 @@ class DetailActivities:
         if earlier is not None:
             return FetchDetailsResult.model_validate(earlier)
         items, asked = await crunch(tenant.id, self._opened, pending, request.limit)
+        for item in items:
+            if item.given_up is not None and item.given_up.code is ErrorCode.STORAGE_DAMAGED:
+                activity.logger.warning(
+                    "damaged: what is pending of %s %s", item.pending.type_key, item.pending.external_id
+                )
         if not asked:
             return await self._recorded(request, shares, items, {})
         family = self._catalog.collections[asked[0].item.pending.type_key].throttle_family
@@ -147,14 +152,25 @@ class DetailActivities:
         for one in pending:
             if len(asked) >= limit:
                 break
-            document: Any = decode(one.list_document)
-            collection = self._catalog.collections[one.type_key]
-            canonicalizer = self._observers.canonicalizer(one.type_key)
-            item = _Item(one, DetailReading(collection, canonicalizer, one.external_id, document, one.progress))
+            item = self._item(one)
             items.append(item)
-            asked += [_Asked(item, call) for call in item.reading.open[: limit - len(asked)]]
-            self._complete(item)
+            if item.given_up is None:
+                asked += [_Asked(item, call) for call in item.reading.open[: limit - len(asked)]]
+                self._complete(item)
         return items, asked
+
+    def _item(self, one: Pending) -> _Item:
+        """The item as far as it has been read. If its row is damaged, it is given up: the next run lists it again."""
+        collection = self._catalog.collections[one.type_key]
+        canonicalizer = self._observers.canonicalizer(one.type_key)
+        try:
+            document: Any = decode(one.list_document)
+            reading = DetailReading(collection, canonicalizer, one.external_id, {**document}, one.progress)
+            return _Item(one, reading)
+        except (ValueError, LookupError, TypeError, RecursionError):
+            item = _Item(one, DetailReading(collection, canonicalizer, one.external_id, {}))
+            item.given_up = CursorFailure(code=ErrorCode.STORAGE_DAMAGED, retryable=False)
+            return item
 
     async def _ask(
         self, tenant: TenantConfig, request: FetchDetails, asked: Sequence[_Asked], admission: Admission

@@ -24,6 +24,7 @@ class ErrorCode(StrEnum):
     AUTH_FAILED = "auth_failed"
     DETAIL_INCOMPLETE = "detail_incomplete"
     STORAGE_UNAVAILABLE = "storage_unavailable"
+    STORAGE_DAMAGED = "storage_damaged"
     CONFIGURATION_INVALID = "configuration_invalid"
     UNKNOWN_COLLECTION = "unknown_collection"
     LISTING_UNPROVEN = "listing_unproven"
@@ -99,6 +100,10 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
     ErrorCode.STORAGE_UNAVAILABLE: Explanation(
         "PostgreSQL stayed unreachable.",
         "Check DATABASE_URL and the database, then run again.",
+    ),
+    ErrorCode.STORAGE_DAMAGED: Explanation(
+        "What the run had stored of an item is not what it reads back. The details of the other items are read.",
+        "Run again: the item is read anew. If it comes again, check the disks of the database.",
     ),
     ErrorCode.CONFIGURATION_INVALID: Explanation(
         "A worker cannot read the tenants file, or a secret or certificate that it names, and has no last valid one.",

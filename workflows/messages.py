@@ -9,6 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.messages import ForgottenOfTenant, Message, RunToFollow, ShortText, TenantOutcome
 from inventory.error_codes import ErrorCode
+from inventory.observation import MAX_ID_LENGTH
 from inventory.outcomes import CollectionResult, Counts, RunStatus
 from inventory.portfolio import PortfolioCounts, RequestedTenants, TenantChoice, portfolio_hash
 from inventory.selection import RequestedSelection, Selection
@@ -164,8 +165,8 @@ Age = Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=36_500))]
 MOST_KEPT = 1_000_000
 """The largest VERSION_RETENTION_COUNT."""
 
-KeyPart = Annotated[str, Field(max_length=3000)]
-"""A type key or an id: an index of PostgreSQL holds no longer one."""
+KeyPart = Annotated[str, Field(max_length=MAX_ID_LENGTH)]
+"""A type key or an id."""
 
 
 class RetentionInput(StartInput):

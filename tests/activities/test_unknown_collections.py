@@ -58,7 +58,9 @@ class Older(NamedTuple):
 
 
 @asynccontextmanager
-async def older_worker(graph: SimulatedGraph, database: Database, folder: Path) -> AsyncIterator[Older]:
+async def older_worker(
+    graph: SimulatedGraph, database: Database, folder: Path, type_keys: tuple[str, ...] = (KNOWN, UNKNOWN)
+) -> AsyncIterator[Older]:
     tenant, state = graph.tenants[0], State(folder)
     state.write_tenants(
         [
@@ -76,7 +78,7 @@ async def older_worker(graph: SimulatedGraph, database: Database, folder: Path) 
         tenant_id=UUID(tenant.id),
         run_id=uuid4(),
         workflow_id="sync/test",
-        selection=Selection(type_keys=(KNOWN, UNKNOWN)),
+        selection=Selection(type_keys=type_keys),
     )
     async with GraphClient.from_endpoints(
         base_url=graph.base_url, authority_url=graph.authority_url, ca_file=graph.ca_file
