@@ -24,7 +24,7 @@ from temporalio.worker import ResourceBasedSlotConfig, Worker, WorkerDeploymentC
 from activities.confirming import ConfirmActivities
 from activities.detailing import DetailActivities
 from activities.fetching import FetchActivities
-from activities.messages import RetentionInput, RunPolicy
+from activities.messages import RunPolicy
 from activities.observing import Observers, Secrecy
 from activities.portfolio import PortfolioActivities
 from activities.retaining import RetentionActivities, RetentionLimits
@@ -55,6 +55,7 @@ from inventory.visible_text import visible
 from process_exit import run_to_exit
 from storage.database import Database, DatabaseUrlError
 from temporal_runtime import logging_runtime
+from workflows.messages import RetentionInput
 from workflows.portfolio import PortfolioWorkflow
 from workflows.retention import RetentionWorkflow
 from workflows.sweep import SweepWorkflow

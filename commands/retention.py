@@ -6,7 +6,7 @@ from uuid import UUID
 
 import typer
 
-from activities.messages import ForgottenOfTenant, RetentionInput
+from activities.messages import ForgottenOfTenant
 from activities.retaining import BATCH, RUNS
 from commands import output
 from commands.errors import UsageError, errors_for_people
@@ -15,6 +15,7 @@ from configuration import Settings, load_settings
 from connections import check_database
 from storage import forgetting, versions
 from storage.database import Database
+from workflows.messages import RetentionInput
 
 MOST_DAYS = 36_500
 """As of the settings of the same names."""
