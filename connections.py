@@ -31,12 +31,12 @@ from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.holders import RETENTION_WORKFLOW, SWEEP_WORKFLOW, Kind, held
-from activities.messages import RetentionInput
 from configuration import ConfigurationError, environment
 from inventory.user_errors import UnavailableError
 from storage.database import Database, StorageNotReadyError, StorageUnavailableError
 from temporal_errors import connection_failure, no_answer, refusal, refusal_in, search_attributes_by_hand
 from temporal_runtime import quiet_runtime
+from workflows.messages import RetentionInput
 from workflows.retention import RETENTION_ID, RetentionWorkflow
 from workflows.search_attributes import ALL
 from workflows.sweep import SWEEP_ID, SweepWorkflow

@@ -23,7 +23,7 @@ from temporalio.worker import ResourceBasedSlotConfig, Worker, WorkerDeploymentC
 
 from activities.confirmation import ConfirmActivities
 from activities.details import DetailActivities
-from activities.messages import RetentionInput, RunPolicy
+from activities.messages import RunPolicy
 from activities.observers import Observers, Secrecy
 from activities.pages import FetchActivities
 from activities.portfolio import PortfolioActivities
@@ -55,6 +55,7 @@ from inventory.visible_text import visible
 from process_exit import run_to_exit
 from storage.database import Database, DatabaseUrlError
 from temporal_runtime import logging_runtime
+from workflows.messages import RetentionInput
 from workflows.portfolio import PortfolioWorkflow
 from workflows.retention import RetentionWorkflow
 from workflows.sweep import SweepWorkflow

@@ -126,6 +126,11 @@ class DetailActivities:
             return FetchDetailsResult.model_validate(earlier)
         observers = await self._observers.of_tenant(request.tenant_id)
         items, asked = await crunch(tenant.id, self._opened, pending, request.limit, observers)
+        for item in items:
+            if item.given_up is not None and item.given_up.code is ErrorCode.STORAGE_DAMAGED:
+                activity.logger.warning(
+                    "damaged: what is pending of %s %s", item.pending.type_key, item.pending.external_id
+                )
         if not asked:
             return await self._recorded(request, shares, items, {})
         family = self._catalog.collections[asked[0].item.pending.type_key].throttle_family
@@ -152,15 +157,25 @@ class DetailActivities:
         for one in pending:
             if len(asked) >= limit:
                 break
-            document: Any = decode(one.list_document)
-            collection = self._catalog.collections[one.type_key]
-            canonicalizer = observers.canonicalizer(one.type_key)
-            reading = DetailReading(collection, canonicalizer, one.external_id, document, one.progress)
-            item = _Item(one, reading, observers.observer(one.type_key))
+            item = self._item(one, observers)
             items.append(item)
-            asked += [_Asked(item, call) for call in item.reading.open[: limit - len(asked)]]
-            self._complete(item)
+            if item.given_up is None:
+                asked += [_Asked(item, call) for call in item.reading.open[: limit - len(asked)]]
+                self._complete(item)
         return items, asked
+
+    def _item(self, one: Pending, observers: TenantObservers) -> _Item:
+        """The item as far as it has been read. If its row is damaged, it is given up: the next run lists it again."""
+        collection = self._catalog.collections[one.type_key]
+        canonicalizer, observer = observers.canonicalizer(one.type_key), observers.observer(one.type_key)
+        try:
+            document: Any = decode(one.list_document)
+            reading = DetailReading(collection, canonicalizer, one.external_id, {**document}, one.progress)
+            return _Item(one, reading, observer)
+        except (ValueError, LookupError, TypeError, RecursionError):
+            item = _Item(one, DetailReading(collection, canonicalizer, one.external_id, {}), observer)
+            item.given_up = CursorFailure(code=ErrorCode.STORAGE_DAMAGED, retryable=False)
+            return item
 
     async def _ask(
         self, tenant: TenantConfig, request: FetchDetails, asked: Sequence[_Asked], admission: Admission

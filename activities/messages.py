@@ -405,51 +405,6 @@ class ForgottenOfTenant(Message):
         return self.model_copy(update={**counts, "runs": self.runs + runs})
 
 
-class RetentionInput(Message):
-    """Forget versions of one tenant, or of all, by age or by number, and runs by age; what is None sets no limit.
-
-    `left`, `after`, `at_runs` and `forgotten` are how far it has come, where it continues as new.
-    """
-
-    tenant_id: UUID | None = None
-    older_than: timedelta | None = None
-    """Since when another version has followed."""
-    kept: int | None = None
-    """How many versions of an item stay, the current one among them."""
-    runs_older_than: timedelta | None = None
-    """Since when a run has ended."""
-    left: list[UUID] | None = None
-    after: tuple[str, str] | None = None
-    at_runs: bool = False
-    """Whether the first tenant of `left` has no version left to be forgotten."""
-    forgotten: list[ForgottenOfTenant] = []
-
-    @classmethod
-    def within(cls, days: int, count: int, run_days: int) -> "RetentionInput":
-        """The limits that settings and options name, where 0 is none."""
-        return cls(
-            older_than=timedelta(days=days) if days else None,
-            kept=count or None,
-            runs_older_than=timedelta(days=run_days) if run_days else None,
-        )
-
-    @property
-    def limits_versions(self) -> bool:
-        """Whether any version is to be forgotten."""
-        return self.older_than is not None or self.kept is not None
-
-    @property
-    def limits_anything(self) -> bool:
-        """Whether anything at all is to be forgotten."""
-        return self.limits_versions or self.runs_older_than is not None
-
-
-class RetentionResult(Message):
-    """What was forgotten, by tenant."""
-
-    tenants: list[ForgottenOfTenant]
-
-
 class InventoriedTenants(Message):
     """The tenants that have an inventory."""
 

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import NamedTuple
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from temporalio.api.enums.v1 import EventType
 
@@ -56,11 +56,9 @@ async def measure(machine: Machine, tenants: Sequence[SimulatedTenant], at_once:
     asked = len(machine.graph.requests(Kind.INNER))
     taken = machine.processor_seconds()
     began = time.perf_counter()
+    portfolio = PortfolioInput(selection=selection, chosen=chosen, at_once=at_once)
     result = await client.execute_workflow(
-        PortfolioWorkflow.run,
-        PortfolioInput(selection=selection, chosen=chosen, at_once=at_once),
-        id=f"portfolio/{uuid4()}",
-        task_queue=TASK_QUEUE,
+        PortfolioWorkflow.run, portfolio, id=portfolio.workflow_id, task_queue=TASK_QUEUE
     )
     seconds = time.perf_counter() - began
     milliseconds = {

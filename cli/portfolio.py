@@ -11,6 +11,7 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from activities.holders import PORTFOLIO_WORKFLOW, Kind
+from answers.runs.command import refused
 from cli import output, temporal
 from cli.errors import EXIT_CODE_OF_STATUS, UsageError, errors_for_people
 from cli.follow import Follower, leaving
@@ -36,7 +37,7 @@ from inventory.visible_text import visible
 from storage import portfolio as records
 from storage.database import Database
 from workflows import search_attributes
-from workflows.messages import MOST_AT_ONCE, PortfolioInput, PortfolioProgress, PortfolioResult, portfolio_workflow_id
+from workflows.messages import MOST_AT_ONCE, PortfolioInput, PortfolioProgress, PortfolioResult
 from workflows.portfolio import PortfolioWorkflow
 
 portfolio = typer.Typer(no_args_is_help=True, help="One selection over many tenants.")
@@ -145,7 +146,10 @@ async def _sync(settings: Settings, portfolio_input: PortfolioInput, *, wait: bo
             await _follow(client, settings, handle, run_id)
         async with database.portfolio() as session:
             record = await records.portfolio_record(session, run_id)
-        return record or queued_portfolio_record(run_id, handle.id, portfolio_input, temporal.now())
+        if record is not None:
+            return record
+        queued = queued_portfolio_record(run_id, handle.id, portfolio_input, temporal.now())
+        return await refused(queued, f"portfolio run {run_id}", handle) if wait else queued
     finally:
         await database.close()
 
@@ -173,8 +177,7 @@ async def _start(client: Client, task_queue: str, portfolio_input: PortfolioInpu
 
     Raises `UsageError` where something else holds the workflow id.
     """
-    selection, chosen = portfolio_input.selection, portfolio_input.chosen
-    workflow_id = portfolio_workflow_id(selection, chosen)
+    workflow_id = portfolio_input.workflow_id
     try:
         handle = await client.start_workflow(
             PortfolioWorkflow.run,
@@ -182,7 +185,7 @@ async def _start(client: Client, task_queue: str, portfolio_input: PortfolioInpu
             id=workflow_id,
             task_queue=task_queue,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            search_attributes=search_attributes.portfolio(selection),
+            search_attributes=search_attributes.portfolio(portfolio_input.selection),
             static_summary=summary(portfolio_input),
         )
     except WorkflowAlreadyStartedError as running:
@@ -306,7 +309,9 @@ async def _followed(settings: Settings, run_id: str) -> PortfolioRecord:
     await temporal.refuse_other_holder(client, record.workflow_id, str(record.portfolio_run_id), wanted)
     handle = temporal.handle_of(client, record.workflow_id, record.portfolio_run_id)
     await _follow(client, settings, handle, record.portfolio_run_id)
-    return await _one(settings, str(record.portfolio_run_id))
+    async with opened_database(settings) as database, database.portfolio() as session:
+        ended = await records.portfolio_record(session, record.portfolio_run_id)
+    return ended or await refused(record, f"portfolio run {record.portfolio_run_id}", handle)
 
 
 @portfolio.command("cancel")

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import typer
 
-from activities.messages import ForgottenOfTenant, RetentionInput
+from activities.messages import ForgottenOfTenant
 from activities.retention import BATCH, RUNS
 from cli import output
 from cli.errors import UsageError, errors_for_people
@@ -16,6 +16,7 @@ from connections import check_database
 from storage import run_retention as forgetting
 from storage import versions
 from storage.database import Database
+from workflows.messages import RetentionInput
 
 MOST_DAYS = 36_500
 """As of the settings of the same names."""

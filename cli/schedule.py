@@ -45,7 +45,7 @@ from configuration import load_settings
 from connections import connect_temporal, connect_to_start, temporal_connect_config
 from inventory.visible_text import visible
 from workflows import search_attributes
-from workflows.messages import PortfolioInput, portfolio_workflow_id
+from workflows.messages import PortfolioInput
 from workflows.portfolio import PortfolioWorkflow
 
 schedule = typer.Typer(no_args_is_help=True, help="Portfolio runs at given times.")
@@ -127,7 +127,7 @@ def set_schedule(
             action=ScheduleActionStartWorkflow(
                 PortfolioWorkflow.run,
                 portfolio_input,
-                id=portfolio_workflow_id(portfolio_input.selection, portfolio_input.chosen),
+                id=portfolio_input.workflow_id,
                 task_queue=settings.temporal_task_queue,
                 typed_search_attributes=search_attributes.portfolio(portfolio_input.selection),
                 static_summary=summary(portfolio_input),

@@ -24,6 +24,7 @@ class ErrorCode(StrEnum):
     AUTH_FAILED = "auth_failed"
     DETAIL_INCOMPLETE = "detail_incomplete"
     STORAGE_UNAVAILABLE = "storage_unavailable"
+    STORAGE_DAMAGED = "storage_damaged"
     CONFIGURATION_INVALID = "configuration_invalid"
     UNKNOWN_COLLECTION = "unknown_collection"
     LISTING_UNPROVEN = "listing_unproven"
@@ -100,6 +101,10 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
         "PostgreSQL stayed unreachable.",
         "Check DATABASE_URL and the database, then run again.",
     ),
+    ErrorCode.STORAGE_DAMAGED: Explanation(
+        "What the run had stored of an item is not what it reads back. The details of the other items are read.",
+        "Run again: the item is read anew. If it comes again, check the disks of the database.",
+    ),
     ErrorCode.CONFIGURATION_INVALID: Explanation(
         "A worker cannot read the tenants file, or a secret or certificate that it names, and has no last valid one.",
         "Mend what the context and the worker's log name. Nothing has to be restarted; the next run reads it again.",
@@ -119,8 +124,9 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
         "Run again later, or raise the limits on runs per tenant and overall.",
     ),
     ErrorCode.WORKFLOW_ID_HELD: Explanation(
-        "The run was not started: a workflow of another type or task queue holds its workflow id.",
-        "`sync` names that workflow. End it, or give this deployment a namespace of its own.",
+        "The run was not started: a workflow of another type, task queue, tenant or selection holds its workflow id.",
+        "Run again. If it comes again, end the workflow that `sync` names, or give this deployment a namespace of its"
+        " own.",
     ),
     ErrorCode.RUN_ABANDONED: Explanation(
         "The run died without a word: its workflow was terminated, or its lease expired with no worker left.",

@@ -7,7 +7,9 @@ from uuid import UUID
 import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
+from zstandard import ZstdError
 
+from inventory.error_codes import ErrorCode
 from storage.compression import compress, decompress
 
 HOLD_DOCUMENTS = text("SELECT pg_advisory_xact_lock_shared(document_lock())")
@@ -90,16 +92,17 @@ WHERE run_id = :run_id
 """)
 
 # What the list shows becomes the first version of an item that has none. An item with a version keeps it: the new one
-# would lack what that one has.
-_SETTLE = text("""
+# would lack what that one has. One whose row is damaged waits for the next run.
+_SETTLE = text(f"""
 WITH pending AS (
-    DELETE FROM pending_item WHERE run_id = :run_id RETURNING type_key, external_id, list_document, list_document_size
+    DELETE FROM pending_item WHERE run_id = :run_id
+    RETURNING type_key, external_id, list_document, list_document_size, failure
 ),
 unread AS MATERIALIZED (
     SELECT item.type_key, item.external_id, item.content_hash, item.display_name, item.last_seen_at, list_document,
         list_document_size
     FROM pending JOIN inventory_item AS item USING (type_key, external_id)
-    WHERE item.version_number = 0
+    WHERE item.version_number = 0 AND failure ->> 'code' IS DISTINCT FROM '{ErrorCode.STORAGE_DAMAGED}'
     ORDER BY type_key, external_id
     FOR UPDATE OF item
 ),
@@ -143,13 +146,21 @@ async def some_pending(session: AsyncSession, run_id: UUID, shares: Sequence[Sha
         Pending(
             row.type_key,
             row.external_id,
-            decompress(row.list_document),
+            _unfolded(row.list_document),
             bytes(row.list_hash),
-            None if row.progress is None else decompress(row.progress),
+            None if row.progress is None else _unfolded(row.progress),
             row.attempts,
         )
         for row in rows
     ]
+
+
+def _unfolded(frame: bytes) -> bytes:
+    """The JSON of a frame; nothing, which is no JSON, if the frame is damaged."""
+    try:
+        return decompress(frame)
+    except ZstdError:
+        return b""
 
 
 async def note(

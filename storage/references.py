@@ -63,8 +63,10 @@ SELECT DISTINCT type_key, external_id FROM item_reference WHERE type_key = ANY (
 ON CONFLICT DO NOTHING
 """)
 
-_NOT_DAMAGED = """
-(type_key, external_id) NOT IN (
+# Collections of a later release, which this one has no rules for, are left to that. With `= ANY`, PostgreSQL before 17
+# would sort all that is unread, in place of reading the first items by index.
+_READABLE = """
+array_position(CAST(:known_type_keys AS text[]), type_key) IS NOT NULL AND (type_key, external_id) NOT IN (
     SELECT * FROM unnest(CAST(:damaged_type_keys AS text[]), CAST(:damaged_ids AS text[]))
 )
 """
@@ -72,7 +74,7 @@ _NOT_DAMAGED = """
 # Taken out first and looked at by the next statement: a version that is made meanwhile puts its item in again.
 _TAKE = f"""
 DELETE FROM unread_item WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM unread_item WHERE {_NOT_DAMAGED} ORDER BY type_key, external_id LIMIT :most FOR UPDATE {{others}}
+    SELECT ctid FROM unread_item WHERE {_READABLE} ORDER BY type_key, external_id LIMIT :most FOR UPDATE {{others}}
 ))
 RETURNING type_key, external_id
 """
@@ -125,7 +127,7 @@ SELECT * FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]))
 ON CONFLICT DO NOTHING
 """)
 
-_COUNT = text(f"SELECT count(*) FROM unread_item WHERE {_NOT_DAMAGED}")
+_COUNT = text(f"SELECT count(*) FROM unread_item WHERE {_READABLE}")
 
 
 class _Unread(NamedTuple):
@@ -150,9 +152,11 @@ async def follow_rules(session: AsyncSession, rules: Mapping[str, ReadingRules])
             await session.execute(statement, {"type_keys": type_keys})
 
 
-async def count_unread(session: AsyncSession, damaged: Collection[DamagedRecord] = ()) -> int:
-    """How many items are still to be read, beside the `damaged` ones."""
-    count: int = (await session.execute(_COUNT, _without(damaged))).scalar_one()
+async def count_unread(
+    session: AsyncSession, rules: Mapping[str, ReadingRules], damaged: Collection[DamagedRecord] = ()
+) -> int:
+    """How many items are still to be read by these rules, beside the `damaged` ones."""
+    count: int = (await session.execute(_COUNT, _readable(rules, damaged))).scalar_one()
     return count
 
 
@@ -166,16 +170,17 @@ async def read_some(
 ) -> int:
     """Reads up to `most` items whose references have not been read yet; of how many it has.
 
+    Items of collections without rules are left to a release that has them.
     Idempotent: an item is read from its current version, and what was kept of it is replaced. Items that another
     transaction is reading are left to it, or with `in_turn` waited for. An item whose stored document is damaged keeps
     what was kept of it and stays unread; it is added to `damaged`, and those that are there are passed over.
     """
     damaged = set() if damaged is None else damaged
     take = _TAKE_IN_TURN if in_turn else _TAKE_FREE
-    taken = {_key(row) for row in await session.execute(take, {"most": most, **_without(damaged)})}
+    taken = {_key(row) for row in await session.execute(take, {"most": most, **_readable(rules, damaged)})}
     if not taken:
         return 0
-    ruled = sorted(key for key in taken if key[0] in rules and not rules[key[0]].find_nothing)
+    ruled = sorted(key for key in taken if not rules[key[0]].find_nothing)
     found: list[dict[str, object]] = []
     left: set[ItemKey] = set()
     if ruled:
@@ -239,16 +244,20 @@ async def catch_up(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     while (
-        in_turn and not is_over() and (await read_next(in_turn=True) or await _some_left(database, tenant_id, damaged))
+        in_turn
+        and not is_over()
+        and (await read_next(in_turn=True) or await _some_left(database, tenant_id, rules, damaged))
     ):
         pass
     return sorted(damaged, key=lambda one: (one.type_key, one.external_id))
 
 
-async def _some_left(database: Database, tenant_id: UUID, damaged: Collection[DamagedRecord]) -> bool:
+async def _some_left(
+    database: Database, tenant_id: UUID, rules: Mapping[str, ReadingRules], damaged: Collection[DamagedRecord]
+) -> bool:
     """Whether another transaction has left items that this one waited for."""
     async with database.tenant(tenant_id, read_only=True) as session:
-        return await count_unread(session, damaged) > 0
+        return await count_unread(session, rules, damaged) > 0
 
 
 def _read_all(
@@ -272,9 +281,13 @@ def _named(keys: Sequence[ItemKey]) -> dict[str, object]:
     return {"type_keys": [key for key, _ in keys], "external_ids": [one for _, one in keys]}
 
 
-def _without(damaged: Collection[DamagedRecord]) -> dict[str, object]:
+def _readable(rules: Mapping[str, ReadingRules], damaged: Collection[DamagedRecord]) -> dict[str, object]:
     keys = _named([_key(one) for one in damaged])
-    return {"damaged_type_keys": keys["type_keys"], "damaged_ids": keys["external_ids"]}
+    return {
+        "known_type_keys": list(rules),
+        "damaged_type_keys": keys["type_keys"],
+        "damaged_ids": keys["external_ids"],
+    }
 
 
 def rows_of(found: Sequence[Reference]) -> list[dict[str, object]]:

@@ -239,7 +239,7 @@ async def renew_lease(session: AsyncSession, run_id: UUID, lease: timedelta) -> 
 
 
 class Ending(NamedTuple):
-    """How a run ends. `counts.missing` is counted here, at the end."""
+    """How a run ends. Of its counts, those of items are counted here, at the end."""
 
     status: RunStatus
     counts: Counts
@@ -287,7 +287,13 @@ FROM jsonb_to_recordset(CAST(:results AS jsonb))
 WHERE c.run_id = :run_id AND c.type_key = r.type_key
 """)
 
-_FORGET_WAVES = text("DELETE FROM merged_wave WHERE run_id = :run_id")
+# A wave of details tells only what it changed of items that a wave of pages had counted as unchanged.
+_FORGET_WAVES = text("""
+WITH forgotten AS (DELETE FROM merged_wave WHERE run_id = :run_id RETURNING result)
+SELECT coalesce(sum(created), 0)::bigint AS created, coalesce(sum(changed), 0)::bigint AS changed,
+    coalesce(sum(coalesce(unchanged, -changed)), 0)::bigint AS unchanged
+FROM forgotten CROSS JOIN LATERAL jsonb_to_record(result) AS one (created bigint, changed bigint, unchanged bigint)
+""")
 
 
 _RECORD_ENDED = text("""
@@ -336,7 +342,8 @@ async def finish_run(session: AsyncSession, run: RunIdentity, ending: Ending) ->
     listed = frozenset(key for key, result in claims.collections.items() if result.outcome is Outcome.COMPLETE)
     errors = ending.counts.errors + _refuted(ending.collections, claims.collections)
     missing = await _take_in_coverage(session, run.run_id, claims, selection, listed)
-    counts = ending.counts.model_copy(update={"errors": errors, "missing": missing})
+    items = await _counted(session, run.run_id, ending)
+    counts = ending.counts.model_copy(update={**items, "errors": errors, "missing": missing})
     await session.execute(
         _FINISH,
         {
@@ -348,7 +355,6 @@ async def finish_run(session: AsyncSession, run: RunIdentity, ending: Ending) ->
             **counts.model_dump(),
         },
     )
-    await session.execute(_FORGET_WAVES, {"run_id": run.run_id})
     await forget_pages(session, run.run_id)
     await discard_staged(session, run.run_id)
     return Finished(claims.status, counts, claims.error_codes, listed)
@@ -363,6 +369,18 @@ async def _proven(
     if seen is None:
         return claims
     return proven(claims, selection.type_keys, Evidence(seen.listed, seen.refused, frozenset(incomplete)))
+
+
+async def _counted(session: AsyncSession, run_id: UUID, ending: Ending) -> dict[str, int]:
+    """How many items the run's merges made, changed and left as they were; what they recorded of it is forgotten.
+
+    Items that were found by id were not merged: how many is believed.
+    """
+    merged = (await session.execute(_FORGET_WAVES, {"run_id": run_id})).one()
+    told = [result.context.get("found_by_id") for result in ending.collections.values()]
+    unchanged = merged.unchanged + sum(found for found in told if isinstance(found, int))
+    observed = merged.created + merged.changed + unchanged
+    return {"observed": observed, "created": merged.created, "changed": merged.changed, "unchanged": unchanged}
 
 
 def _refuted(claimed: Mapping[str, CollectionResult], known: Mapping[str, CollectionResult]) -> int:

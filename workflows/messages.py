@@ -1,13 +1,15 @@
-"""What a SyncWorkflow and a PortfolioWorkflow take, answer and can be told."""
+"""What workflows take, answer and can be told."""
 
+from datetime import timedelta
 from typing import Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationError, model_validator
 from temporalio.exceptions import ApplicationError
 
-from activities.messages import Message, RunToFollow, ShortText, TenantOutcome
+from activities.messages import ForgottenOfTenant, Message, RunToFollow, ShortText, TenantOutcome
 from inventory.error_codes import ErrorCode
+from inventory.observation import MAX_ID_LENGTH
 from inventory.outcomes import CollectionResult, Counts, RunStatus
 from inventory.portfolio import PortfolioCounts, RequestedTenants, TenantChoice, portfolio_hash
 from inventory.selection import RequestedSelection, Selection
@@ -56,6 +58,11 @@ class SyncInput(StartInput):
     deep: bool = False
     frontier: Frontier | None = None
     place: QueuePlace | None = None
+
+    @property
+    def workflow_id(self) -> str:
+        """The workflow id that it stands for."""
+        return sync_workflow_id(self.tenant_id, self.selection)
 
 
 class CancelRequest(Message):
@@ -129,6 +136,11 @@ class PortfolioInput(StartInput):
     schedule: ShortText | None = None
     state: PortfolioState | None = None
 
+    @property
+    def workflow_id(self) -> str:
+        """The workflow id that it stands for."""
+        return portfolio_workflow_id(self.selection, self.chosen)
+
 
 class PortfolioProgress(Message):
     """The answer of a portfolio's `progress` query."""
@@ -145,3 +157,58 @@ class PortfolioResult(Message):
     status: RunStatus
     counts: PortfolioCounts
     error_codes: list[ErrorCode]
+
+
+Age = Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=36_500))]
+"""Up to the largest VERSION_RETENTION_DAYS. PostgreSQL cannot go back much further."""
+
+MOST_KEPT = 1_000_000
+"""The largest VERSION_RETENTION_COUNT."""
+
+KeyPart = Annotated[str, Field(max_length=MAX_ID_LENGTH)]
+"""A type key or an id."""
+
+
+class RetentionInput(StartInput):
+    """Forget versions of one tenant, or of all, by age or by number, and runs by age; what is None sets no limit.
+
+    `left`, `after`, `at_runs` and `forgotten` are how far it has come, where it continues as new.
+    """
+
+    tenant_id: UUID | None = None
+    older_than: Age | None = None
+    """Since when another version has followed."""
+    kept: Annotated[int, Field(ge=1, le=MOST_KEPT)] | None = None
+    """How many versions of an item stay, the current one among them."""
+    runs_older_than: Age | None = None
+    """Since when a run has ended."""
+    left: list[UUID] | None = None
+    after: tuple[KeyPart, KeyPart] | None = None
+    at_runs: bool = False
+    """Whether the first tenant of `left` has no version left to be forgotten."""
+    forgotten: list[ForgottenOfTenant] = Field(default_factory=list)
+
+    @classmethod
+    def within(cls, days: int, count: int, run_days: int) -> "RetentionInput":
+        """The limits that settings and options name, where 0 is none."""
+        return cls(
+            older_than=timedelta(days=days) if days else None,
+            kept=count or None,
+            runs_older_than=timedelta(days=run_days) if run_days else None,
+        )
+
+    @property
+    def limits_versions(self) -> bool:
+        """Whether any version is to be forgotten."""
+        return self.older_than is not None or self.kept is not None
+
+    @property
+    def limits_anything(self) -> bool:
+        """Whether anything at all is to be forgotten."""
+        return self.limits_versions or self.runs_older_than is not None
+
+
+class RetentionResult(Message):
+    """What was forgotten, by tenant."""
+
+    tenants: list[ForgottenOfTenant]

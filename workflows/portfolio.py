@@ -39,6 +39,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import policies, search_attributes
     from workflows.cancellation import heed_cancellation, uncancellable
     from workflows.failures import error_code_of
+    from workflows.identity import refuse_other_id
     from workflows.messages import (
         CancelRequest,
         PortfolioInput,
@@ -95,6 +96,7 @@ class PortfolioWorkflow:
     @workflow.run
     async def run(self, portfolio: PortfolioInput) -> PortfolioResult:
         """Runs to the end. Raises `ApplicationError` only where the portfolio run itself could not go on."""
+        refuse_other_id(portfolio.workflow_id, is_scheduled=True)
         self._work = asyncio.create_task(self._sync_tenants())
         try:
             await self._work

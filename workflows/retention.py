@@ -14,10 +14,9 @@ with workflow.unsafe.imports_passed_through():
         ForgetVersionsResult,
         ForgottenOfTenant,
         InventoriedTenants,
-        RetentionInput,
-        RetentionResult,
     )
     from workflows import policies
+    from workflows.messages import RetentionInput, RetentionResult
 
 RETENTION_ID = "retention"
 """The workflow id; the schedule appends its time to it."""

@@ -39,6 +39,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.cursor import Cursor
     from workflows.failures import context_of, error_code_of
     from workflows.frontier import Frontier
+    from workflows.identity import refuse_other_id
     from workflows.messages import CancelRequest, SyncInput, SyncProgress, SyncResult
     from workflows.policies import ActivityLimits
     from workflows.queue import Queue
@@ -88,6 +89,7 @@ class SyncWorkflow:
     @workflow.run
     async def run(self, sync: SyncInput) -> SyncResult:
         """Runs to the end; raises `ApplicationError` with the first error code where the run failed."""
+        refuse_other_id(sync.workflow_id)
         self._work = asyncio.create_task(self._read())
         try:
             await self._work

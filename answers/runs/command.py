@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, TypeVar
 from uuid import UUID
 
 import typer
@@ -25,11 +25,14 @@ from configuration import ConfigurationError, Settings, load_settings
 from connections import UnreachableError, connect_temporal, temporal_connect_config
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, Outcome, RunStatus
+from inventory.portfolio import PortfolioRecord
 from inventory.records import CollectionRecord, RunRecord
 from inventory.user_errors import UnavailableError
 from storage import queries
 from storage.database import Database
 from workflows.messages import SyncProgress
+
+RecordT = TypeVar("RecordT", RunRecord, PortfolioRecord)
 
 SHORT_ID = 13
 """Characters of a run id that tables show at least: its time in milliseconds."""
@@ -183,17 +186,21 @@ async def _follow(settings: Settings, database: Database, record: RunRecord, ten
 async def ended_record(database: Database, latest: RunRecord, handle: Handle) -> RunRecord:
     """The record of a run whose workflow has ended; `latest` is what was known of it before.
 
-    A run that the worker refused to record, since nobody knows its tenant, has failed with the workflow's error code.
-    Raises `UnavailableError` where there is neither a record nor a code.
+    Raises `UnavailableError`.
     """
     async with database.tenant(latest.tenant_id, read_only=True) as session:
         record = await queries.run_record(session, latest.run_id)
-    if record is not None:
-        return record
+    return record or await refused(latest, f"run {latest.run_id}", handle)
+
+
+async def refused(latest: RecordT, what: str, handle: Handle) -> RecordT:
+    """The record of a workflow that has ended and that no worker has recorded: failed, with the workflow's error code.
+
+    Workers refuse a run whose tenant nobody knows, and a workflow under an id that is not that of its input.
+    Raises `UnavailableError` where there is no code either.
+    """
     if (code := await _failed_with(handle)) is None:
-        raise UnavailableError(
-            f"run {latest.run_id} was ended in Temporal before a worker took it up; nothing was read"
-        )
+        raise UnavailableError(f"{what} was ended in Temporal before a worker took it up; nothing was read")
     return latest.model_copy(update={"status": RunStatus.FAILED, "finished_at": now(), "error_codes": [code]})
 
 

@@ -35,6 +35,7 @@ from local.simulated_graph import SimulatedGraph
 from local.state import State
 from storage import listed_pages
 from storage.database import Database
+from tests.storage.support import ONE_CREATED, record_wave
 
 PENDING = text(
     "INSERT INTO pending_item"
@@ -58,7 +59,9 @@ class Older(NamedTuple):
 
 
 @asynccontextmanager
-async def older_worker(graph: SimulatedGraph, database: Database, folder: Path) -> AsyncIterator[Older]:
+async def older_worker(
+    graph: SimulatedGraph, database: Database, folder: Path, type_keys: tuple[str, ...] = (KNOWN, UNKNOWN)
+) -> AsyncIterator[Older]:
     tenant, state = graph.tenants[0], State(folder)
     state.write_tenants(
         [
@@ -76,7 +79,7 @@ async def older_worker(graph: SimulatedGraph, database: Database, folder: Path) 
         tenant_id=UUID(tenant.id),
         run_id=uuid4(),
         workflow_id="sync/test",
-        selection=Selection(type_keys=(KNOWN, UNKNOWN)),
+        selection=Selection(type_keys=type_keys),
     )
     async with GraphClient.from_endpoints(
         base_url=graph.base_url, authority_url=graph.authority_url, ca_file=graph.ca_file
@@ -170,11 +173,12 @@ async def test_an_older_worker_closes_the_record_of_a_run_that_read_more_than_it
             await listed_pages.open_listings(session, older.run.run_id, first_urls)
             pages = [listed_pages.ReadPage(type_key, url, (), 0) for type_key, url in first_urls.items()]
             await listed_pages.record_pages(session, older.run.run_id, uuid4(), pages)
+        await record_wave(database, older.run.tenant_id, older.run.run_id, ONE_CREATED)
         complete = CollectionResult(outcome=Outcome.COMPLETE)
         finish = FinishRun(
             run=older.run,
             status=RunStatus.SUCCESS,
-            counts=Counts(created=1),
+            counts=Counts(),
             error_codes=[],
             collections={KNOWN: complete, UNKNOWN: complete},
         )

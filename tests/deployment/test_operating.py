@@ -18,7 +18,7 @@ from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
 
 import answers.drift.tables  # noqa: F401 - completes the metadata
-from connections import connect_temporal
+from connections import check_database, connect_temporal
 from graph.permission_ids import permission_ids
 from graph.tenants import TenantConfig
 from graph.tokens import TokenSource
@@ -124,15 +124,26 @@ async def _attributes(client: Client) -> set[tuple[str, str]]:
     }
 
 
-def test_the_database_is_made_by_an_ordinary_owner(run: Run, folder: Path) -> None:
+async def test_the_database_is_made_by_an_ordinary_owner_and_its_workers_own_nothing(run: Run, folder: Path) -> None:
     with EmbeddedPostgres(folder / "postgres", durable=False) as server:
         admin = psycopg.conninfo.conninfo_to_dict(server.url)
-        url = f"postgresql://inventory:change-me@{admin['host']}:{admin['port']}/tenant_inventory"
+        place = f"{admin['host']}:{admin['port']}/tenant_inventory"
+        owner_url = f"postgresql://inventory:change-me@{place}"
         connection = {f"PG{name}": str(admin[key]) for name, key in LIBPQ.items()}
-        said = run("database", DATABASE_URL=url, **connection).stdout
+        said = run("database", DATABASE_URL=owner_url, **connection).stdout
         assert f"revision {head()}" in said
-        with psycopg.connect(url) as owner:
+        with psycopg.connect(owner_url) as owner:
             assert owner.execute("SELECT count(*) FROM sync_run").fetchone() == (0,)
+            assert owner.execute(
+                "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'"
+            ).fetchall() == [("inventory",)]
+        database = Database(f"postgresql://inventory_worker:change-me-too@{place}")
+        try:
+            await check_database(database)
+            await sync(database, EXAMPLE_TENANT, [observation("a", "1")], "a")
+            assert await database.excess() == [], "workers may do what they need and no more"
+        finally:
+            await database.close()
 
 
 LIBPQ = {"HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password"}

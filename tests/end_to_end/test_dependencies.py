@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
+from graph.catalog import load_catalog
 from inventory.outcomes import RunStatus
 from local.simulated_graph import Fault, FaultKind, SimulatedGraph
 from local.temporal import EmbeddedTemporal
@@ -45,7 +46,7 @@ def referring(graph: SimulatedGraph, temporal: EmbeddedTemporal, database_url: s
 
 async def unread(system: System) -> int:
     async with system.database() as database, database.tenant(UUID(system.tenant.id), read_only=True) as session:
-        return await references.count_unread(session)
+        return await references.count_unread(session, load_catalog().reading_rules())
 
 
 def uses_of_groups(system: System) -> Counter[str]:

@@ -9,10 +9,11 @@ from temporalio.api.common.v1 import Payload
 from temporalio.client import ScheduleActionStartWorkflow, ScheduleOverlapPolicy
 from temporalio.service import RPCError
 
-from activities.messages import ForgottenOfTenant, RetentionInput
+from activities.messages import ForgottenOfTenant
 from connections import connect_temporal, schedule_retention
 from local.temporal import EmbeddedTemporal
 from tests.end_to_end.system import System
+from workflows.messages import RetentionInput
 from workflows.retention import RetentionWorkflow
 
 GROUPS = "groups"

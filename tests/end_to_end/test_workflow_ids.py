@@ -15,7 +15,6 @@ from temporalio.client import (
     WorkflowHandle,
 )
 
-from activities.messages import RetentionInput
 from connections import UnreachableError, connect_temporal, schedule_retention, schedule_sweep
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
@@ -26,7 +25,9 @@ from storage.runs import RunIdentity, open_run
 from tests.end_to_end.system import Finished, System
 from tests.patience import until_async
 from tests.storage.support import SLOTS
-from workflows.messages import portfolio_workflow_id, sync_workflow_id
+from workflows.messages import PortfolioInput, RetentionInput, SyncInput, portfolio_workflow_id, sync_workflow_id
+from workflows.portfolio import PortfolioWorkflow
+from workflows.sync import SyncWorkflow
 
 SELECTION = Selection(type_keys=("groups",))
 FEW = ("--type", "groups")
@@ -134,6 +135,57 @@ async def test_a_tenant_whose_id_something_else_holds_fails_in_a_portfolio_and_t
     (failed,) = [one for one in record.tenants if one.status is RunStatus.FAILED]
     assert (str(failed.tenant_id), failed.run_id, failed.joined) == (system.tenant.id, None, False)
     assert failed.error_codes == [ErrorCode.WORKFLOW_ID_HELD]
+
+
+def of_another_tenant(system: System) -> UUID:
+    return UUID(system.graph.tenants[1].id)
+
+
+async def joined_and_refused(system: System, *command: str) -> Finished:
+    """A command that joins what a worker then refuses to do."""
+    following = system.popen(*command, "--json")
+    assert following.stderr is not None
+    said = await asyncio.to_thread(following.stderr.readline)
+    assert "joined" in said
+    await asyncio.to_thread(system.start_worker)
+    stdout, stderr = await asyncio.to_thread(following.communicate)
+    assert system.graph.requests() == [], "nothing is read of the other tenant either"
+    return Finished(following.returncode, stdout, said + stderr)
+
+
+async def test_a_run_of_another_tenant_under_the_id_of_this_one_is_refused(
+    system: System, temporal: EmbeddedTemporal
+) -> None:
+    client = await connect_temporal({"target_host": temporal.address})
+    await client.start_workflow(
+        SyncWorkflow.run,
+        SyncInput(tenant_id=of_another_tenant(system), selection=SELECTION),
+        id=sync_workflow_id(UUID(system.tenant.id), SELECTION),
+        task_queue=system.environment["TEMPORAL_TASK_QUEUE"],
+    )
+    refused = await joined_and_refused(system, "sync", system.tenant.name, *FEW)
+    record = refused.run()
+    assert (refused.code, record.status, record.error_codes) == (4, RunStatus.FAILED, [ErrorCode.WORKFLOW_ID_HELD])
+    assert (await asyncio.to_thread(system.sync, *FEW)).status is RunStatus.SUCCESS
+
+
+async def test_a_portfolio_of_other_tenants_under_the_id_of_this_one_is_refused(
+    system: System, temporal: EmbeddedTemporal
+) -> None:
+    client = await connect_temporal({"target_host": temporal.address})
+    ours, theirs = (TenantChoice(tenant_ids=(one,)) for one in (UUID(system.tenant.id), of_another_tenant(system)))
+    await client.start_workflow(
+        PortfolioWorkflow.run,
+        PortfolioInput(selection=SELECTION, chosen=theirs),
+        id=portfolio_workflow_id(SELECTION, ours),
+        task_queue=system.environment["TEMPORAL_TASK_QUEUE"],
+    )
+    command = ("portfolio", "sync", "--tenant", system.tenant.name, *FEW)
+    refused = await joined_and_refused(system, *command)
+    record = PortfolioRecord.model_validate_json(refused.stdout)
+    assert (refused.code, record.status, record.error_codes) == (4, RunStatus.FAILED, [ErrorCode.WORKFLOW_ID_HELD])
+    done = await told(system, *command, "--json")
+    assert PortfolioRecord.model_validate_json(done.stdout).status is RunStatus.SUCCESS
 
 
 async def a_schedule_of(client: Client, schedule_id: str, workflow_type: str, task_queue: str) -> None:

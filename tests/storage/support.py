@@ -76,6 +76,17 @@ async def land(
         return await merging.merge(session, run.run_id, token, promised_rows=len(wave))
 
 
+ONE_CREATED = {"created": 1, "changed": 0, "unchanged": 0}
+
+
+async def record_wave(database: Database, tenant_id: UUID, run_id: UUID, result: dict[str, Any]) -> None:
+    """Records a wave of a run as merged, with what the merge came to."""
+    token = uuid4()
+    async with database.tenant(tenant_id) as session:
+        assert await merging.claim(session, run_id, token) is None
+        await merging.record(session, run_id, token, result)
+
+
 async def end(
     database: Database,
     tenant_id: UUID,

@@ -296,7 +296,7 @@ async def _crossing_queries(
     return {
         "run_record": lambda: queries.run_record(session, theirs.run_id),
         "recent_runs": lambda: queries.recent_runs(session, 100),
-        "count_unread": lambda: references.count_unread(session),
+        "count_unread": lambda: references.count_unread(session, RULES),
         "read_some": lambda: references.read_some(session, RULES),
         "of_items": lambda: dependencies.of_items(session, [("b", "7")], 10),
         "to_items": lambda: dependencies.to_items(session, [("a", "1")], 10),

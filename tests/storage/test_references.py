@@ -35,16 +35,16 @@ def referring(external_id: str = "p", **properties: Any) -> Observation:
     return observer.observe({"id": external_id, **properties}, with_references=True)
 
 
-async def of(database: Database, external_id: str = "p") -> list[tuple[int, str]]:
-    """Version and target of each reference that is kept of a policy."""
+async def of(database: Database, external_id: str = "p", type_key: str = "policies") -> list[tuple[int, str]]:
+    """Version and target of each reference that is kept of an item."""
     async with database.tenant(TENANT, read_only=True) as session:
-        found = await dependencies.of_items(session, [("policies", external_id)], 100)
+        found = await dependencies.of_items(session, [(type_key, external_id)], 100)
     return [(one.version, one.target_id) for one in found]
 
 
 async def unread(database: Database) -> int:
     async with database.tenant(TENANT, read_only=True) as session:
-        return await references.count_unread(session)
+        return await references.count_unread(session, RULES)
 
 
 async def catch_up(database: Database, rules: dict[str, ReadingRules] = RULES) -> None:
@@ -94,12 +94,26 @@ async def test_other_rules_read_their_collections_again_and_no_others(database: 
     await catch_up(database, both)
     async with database.tenant(TENANT) as session:
         await references.follow_rules(session, both)
-        assert await references.count_unread(session) == 0
+        assert await references.count_unread(session, both) == 0
         more = {**both, "policies": ReadingRules({"other": ("groups",)}, assignable=False)}
         await references.follow_rules(session, more)
-        assert await references.count_unread(session) == 1
+        assert await references.count_unread(session, more) == 1
     await catch_up(database, more)
     assert await of(database) == [(1, "x")]
+
+
+async def test_what_a_later_release_has_read_is_left_to_it(database: Database) -> None:
+    later = "things"
+    both = {**RULES, later: ReadingRules({"groupIds": ("groups",)}, assignable=False)}
+    await catch_up(database, both)
+    for group, kept_before in (("b", []), ("c", [(1, "b")])):
+        items = [policy(groupIds=["a"]), observation(later, "p", groupIds=[group])]
+        await sync(database, TENANT, items, later, "policies")
+        await catch_up(database)
+        assert await of(database) == [(1, "a")]
+        assert (await of(database, type_key=later), await unread(database)) == (kept_before, 0)
+        await catch_up(database, both)
+    assert await of(database, type_key=later) == [(2, "c")]
 
 
 async def test_a_batch_that_breaks_is_read_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
 from inventory.records import RunRecord
 from storage import queries, runs
 from storage.database import Database
-from tests.storage.support import SLOTS, begin, end, identity, land, observation, sync
+from tests.storage.support import SLOTS, begin, end, identity, land, listed, observation, record_wave, sync
 
 TENANT, NEIGHBOUR = uuid4(), uuid4()
 
@@ -98,13 +98,13 @@ async def test_the_database_refuses_two_open_runs_of_one_selection(database: Dat
 
 async def test_closing_twice_is_closing_once(database: Database) -> None:
     run = await begin(database, TENANT, "a")
-    ending = runs.Ending(RunStatus.SUCCESS, Counts(observed=3), [], {"a": CollectionResult(outcome=Outcome.COMPLETE)})
+    ending = runs.Ending(RunStatus.SUCCESS, Counts(requests=3), [], {"a": CollectionResult(outcome=Outcome.COMPLETE)})
     late = runs.Ending(RunStatus.FAILED, Counts(), [ErrorCode.UNEXPECTED_ERROR], {})
     answers = []
     for attempt in (ending, late):
         async with database.tenant(TENANT) as session:
             answers.append(await runs.finish_run(session, run, attempt))
-    assert [answer[:3] for answer in answers] == [(RunStatus.SUCCESS, Counts(observed=3), [])] * 2
+    assert [answer[:3] for answer in answers] == [(RunStatus.SUCCESS, Counts(requests=3), [])] * 2
     record = await _record(database, run)
     assert (record.status, record.error_codes) == (RunStatus.SUCCESS, [])
     assert await _open(database, run) is runs.OpeningState.ENDED
@@ -274,7 +274,20 @@ async def test_an_open_run_counts_what_it_has_merged(database: Database) -> None
         (listed, _) = await queries.recent_runs(session, 10)
     assert listed.counts == counts
     await end(database, TENANT, run)
-    assert (await _record(database, run)).counts == Counts(), "what it records at its end is what it told"
+    assert (await _record(database, run)).counts == counts
+
+
+async def test_items_are_counted_by_what_was_merged_and_not_by_what_is_told(database: Database) -> None:
+    await sync(database, TENANT, [listed("a", "x"), listed("a", "y")], "a")
+    run = await begin(database, TENANT, "a")
+    await land(database, TENANT, run, [listed("a", "x", name="new"), listed("a", "y"), observation("a", "z")])
+    await record_wave(database, TENANT, run.run_id, {"requests": 2, "changed": 1, "collections": {}})
+    told = Counts(pages=7, requests=9, observed=99, created=99, changed=99, unchanged=99)
+    results = {"a": CollectionResult(outcome=Outcome.COMPLETE, context={"found_by_id": 4})}
+    async with database.tenant(TENANT) as session:
+        await runs.finish_run(session, run, runs.Ending(RunStatus.SUCCESS, told, [], results))
+    counts = (await _record(database, run)).counts
+    assert counts == Counts(pages=7, requests=9, observed=7, created=1, changed=1, unchanged=5)
 
 
 _MANY_RUNS = """

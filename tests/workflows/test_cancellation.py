@@ -75,7 +75,7 @@ async def cancelled_as_it_ends(
     async with Worker(environment.client, task_queue=task_queue, activities=activities, interceptors=[held]):
         async with deciding():
             handle = await environment.client.start_workflow(
-                workflow, given, id=f"test-{uuid4()}", task_queue=task_queue
+                workflow, given, id=given.workflow_id, task_queue=task_queue
             )
             await held.entered.wait()
         await (handle.signal("cancel", CancelRequest(reason="enough")) if by_signal else handle.cancel())

@@ -22,9 +22,8 @@ from activities.messages import (
     ForgetVersionsResult,
     ForgottenOfTenant,
     InventoriedTenants,
-    RetentionInput,
-    RetentionResult,
 )
+from workflows.messages import RetentionInput, RetentionResult
 from workflows.retention import RetentionWorkflow
 
 ONE, OTHER = UUID(int=1), UUID(int=2)

@@ -12,9 +12,11 @@ from temporalio.worker import Worker
 from activities.messages import PortfolioRun, Run
 from inventory.portfolio import MOST_TENANTS, TenantChoice
 from inventory.selection import MOST_BYTES, MOST_TYPE_KEYS, Selection
+from tests.patience import PATIENCE
 from tests.workflows.scripted import Script
 from workflows.messages import PortfolioInput, SyncInput
 from workflows.portfolio import PortfolioWorkflow
+from workflows.retention import RetentionWorkflow
 from workflows.sync import SyncWorkflow
 
 MADE_UP = [f"a{number}" for number in range(150_000)]
@@ -55,6 +57,34 @@ async def test_a_workflow_that_is_started_with_such_a_selection_fails_at_once(
     assert words in cause.message
     assert len(cause.message) < 1000
     assert script.finished == [], "no activity has been asked for anything"
+
+
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"kept": "many"}, "valid integer"),
+        ({"kept": 0}, "greater than or equal to 1"),
+        ({"kept": 10**30}, "less than or equal to"),
+        ({"older_than": "-P1D"}, "greater than or equal to"),
+        ({"runs_older_than": "P1000000D"}, "less than or equal to"),
+        ({"left": ["no id"]}, "valid UUID"),
+        ({"after": ["groups", "x" * 1_900_000]}, "at most 512 characters"),
+    ],
+    ids=lambda one: "" if isinstance(one, str) else next(iter(one)),
+)
+async def test_a_retention_that_is_started_with_such_limits_fails_at_once(
+    skipping: WorkflowEnvironment, given: dict[str, Any], words: str
+) -> None:
+    task_queue = f"test-{uuid4()}"
+    async with Worker(skipping.client, task_queue=task_queue, workflows=[RetentionWorkflow]):
+        with pytest.raises(WorkflowFailureError) as failed:
+            await skipping.client.execute_workflow(
+                "RetentionWorkflow", given, id=str(uuid4()), task_queue=task_queue, run_timeout=PATIENCE
+            )
+    cause = failed.value.cause
+    assert isinstance(cause, ApplicationError), cause
+    assert words in cause.message
 
 
 @pytest.mark.parametrize("name", SELECTIONS)

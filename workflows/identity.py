@@ -1,0 +1,26 @@
+"""A workflow's id says what it works on: whoever joins it under that id relies on it."""
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from inventory.error_codes import ErrorCode
+
+ID_OF_INPUT = "id-of-input"
+"""The patch of `refuse_other_id`: workflows that an earlier release began under another id replay as they were."""
+
+
+def refuse_other_id(expected: str, *, is_scheduled: bool = False) -> None:
+    """Raises `ApplicationError` if the workflow was started under another id than the one that its input stands for.
+
+    A schedule (`is_scheduled`) appends its time to the id.
+    """
+    workflow_id = workflow.info().workflow_id
+    if workflow_id == expected or (is_scheduled and workflow_id.startswith(f"{expected}-")):
+        return
+    if workflow.patched(ID_OF_INPUT):
+        raise ApplicationError(
+            f"started under another workflow id than {expected}, which its input stands for",
+            type=ErrorCode.WORKFLOW_ID_HELD,
+            non_retryable=True,
+        )
