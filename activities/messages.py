@@ -5,7 +5,6 @@ running workflow may still send yesterday's.
 """
 
 from datetime import timedelta
-from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
@@ -16,26 +15,6 @@ from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, ContextValue, Counts, RunStatus
 from inventory.portfolio import PortfolioCounts, RequestedTenants
 from inventory.selection import RequestedSelection
-
-
-class ActivityName(StrEnum):
-    """The activities, by the names that histories know."""
-
-    BEGIN_RUN = "begin_run"
-    FETCH_PAGES = "fetch_pages"
-    UPSERT_ITEMS = "upsert_items"
-    CONFIRM_MISSING = "confirm_missing"
-    FETCH_DETAILS = "fetch_details"
-    RENEW_LEASE = "renew_lease"
-    FINISH_RUN = "finish_run"
-    SWEEP = "sweep"
-    INVENTORIED_TENANTS = "inventoried_tenants"
-    FORGET_VERSIONS = "forget_versions"
-    FORGET_RUNS = "forget_runs"
-    OPEN_PORTFOLIO = "open_portfolio"
-    FOLLOW_RUNS = "follow_runs"
-    RECORD_PORTFOLIO = "record_portfolio"
-
 
 MOST_CHARACTERS = 500
 """Of what a person writes. Temporal takes two megabytes, and a message that carries them on is refused for ever."""

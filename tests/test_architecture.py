@@ -13,7 +13,7 @@ ALLOWED = {
     "storage": {"inventory"},
     "activities": {"inventory", "graph", "storage"},
     "answers": {"inventory", "graph.catalog", "storage"},
-    "workflows": {"inventory", "activities.messages"},
+    "workflows": {"inventory", "activities.definitions", "activities.messages"},
 }
 OURS = {
     "activities",
@@ -50,6 +50,8 @@ def imported(path: Path) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module in OURS:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
     return names
