@@ -9,7 +9,7 @@ import orjson
 import pytest
 from rich.text import Text
 
-from commands.output import SafeConsole
+from commands.output import SafeConsole, print_table
 from local.simulated_graph import SimulatedGraph
 from tests.end_to_end.system import System
 
@@ -36,6 +36,14 @@ def test_what_is_printed_is_one_line(capsys: pytest.CaptureFixture[str], make: C
     SafeConsole(width=1000).print(make("name\nerror: forged"), make(NAME))
     printed = capsys.readouterr().out
     assert printed.count("\n") == 1
+    assert_clean(printed)
+
+
+def test_a_table_has_one_line_for_each_row(capsys: pytest.CaptureFixture[str]) -> None:
+    cells = (NAME, Text("Policy \x1b[2J\u202e"))
+    print_table((NAME, "other"), [cells, cells], title=NAME)
+    printed = capsys.readouterr().out
+    assert printed.count("\n") == 4, "with its title and its heading"
     assert_clean(printed)
 
 
