@@ -112,7 +112,7 @@ def test_no_command_prints_what_steers_a_terminal(system: System, graph: Simulat
     assert re.search("Renamed \ufffd\\[2J", said), "a mark shows that something was there"
 
 
-def test_a_tenants_name_steers_neither_a_terminal_nor_a_log(system: System, graph: SimulatedGraph) -> None:
+def test_a_tenants_name_steers_no_terminal(system: System, graph: SimulatedGraph) -> None:
     """The tenants file takes any character but those of C0."""
     path = Path(system.environment["TENANTS_FILE"])
     tenants = path.read_text()
@@ -141,4 +141,10 @@ def test_a_tenants_name_steers_neither_a_terminal_nor_a_log(system: System, grap
                 continue  # a progress bar moves the cursor
             assert_clean(OWN.sub("", done.stdout))
             assert_clean(OWN.sub("", done.stderr))
+
+
+def test_what_a_worker_logs_steers_no_terminal(system: System) -> None:
+    system.environment["TEMPORAL_TASK_QUEUE"] += "\x9b31m\u202egnp.exe\u2028forged"
+    system.start_worker()
+    assert "gnp.exe" in system.logs()
     assert_clean(system.logs())
