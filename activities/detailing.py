@@ -165,6 +165,7 @@ class DetailActivities:
         canonicalizer = self._observers.canonicalizer(one.type_key)
         try:
             document: Any = decode(one.list_document)
+            # What is no object raises `TypeError`.
             reading = DetailReading(collection, canonicalizer, one.external_id, {**document}, one.progress)
             return _Item(one, reading)
         except (ValueError, LookupError, TypeError, RecursionError):
