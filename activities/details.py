@@ -167,6 +167,7 @@ class DetailActivities:
         canonicalizer, observer = observers.canonicalizer(one.type_key), observers.observer(one.type_key)
         try:
             document: Any = decode(one.list_document)
+            # What is no object raises `TypeError`.
             reading = DetailReading(collection, canonicalizer, one.external_id, {**document}, one.progress)
             return _Item(one, reading, observer)
         except (ValueError, LookupError, TypeError, RecursionError):

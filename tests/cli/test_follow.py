@@ -189,7 +189,11 @@ async def main():
             print("ready", flush=True)
             await asyncio.sleep(3600)
     finally:
-        await asyncio.sleep(3600)
+        while True:  # what is being closed cannot be cancelled
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                pass
 
 asyncio.run(main())
 """
