@@ -73,10 +73,17 @@ class Metadata:
         """The navigation properties of a type and its bases."""
         return self._members(type_name, 2)
 
+    @cached_property
+    def _known_members(self) -> dict[tuple[str, int], dict[str, Place]]:
+        return {}
+
     def _members(self, type_name: str, position: int) -> dict[str, Place]:
-        return {
-            name: _place(kind) for each in self.line(type_name) for name, kind in self.types[each][position].items()
-        }
+        known = self._known_members.get((type_name, position))
+        if known is None:
+            line = self.line(type_name)
+            known = {name: _place(kind) for each in line for name, kind in self.types[each][position].items()}
+            self._known_members[type_name, position] = known
+        return known
 
     def resolve(self, path: str) -> Place | None:
         """Where a path (`/groups/{id}/owners`) leads; None where the metadata has no such path."""
@@ -94,10 +101,11 @@ class Metadata:
             elif place.is_collection:
                 place = Place(place.type_name, is_collection=False)
             else:
-                members = self.navigations(place.type_name) | self.properties(place.type_name)
-                if segment not in members:
+                navigations, properties = self.navigations(place.type_name), self.properties(place.type_name)
+                following = navigations.get(segment) or properties.get(segment)
+                if following is None:
                     return None
-                place = members[segment]
+                place = following
         return place
 
 
