@@ -220,6 +220,11 @@ class Collection(BaseModel):
         return self._url(tenant_id, options)
 
     @property
+    def detail_properties(self) -> frozenset[str]:
+        """The properties that details give to a whole document, be they empty: none of it lacks one."""
+        return frozenset(call.property for call in self.details if call.property is not None)
+
+    @property
     def permissions(self) -> frozenset[str]:
         """The permissions that together read the list and every detail."""
         return frozenset({self.permission, *(call.permission for call in self.details if call.permission is not None)})
