@@ -73,7 +73,7 @@ def _catalog_row(entry: Collection) -> str:
         entry.title,
         f"`{entry.type_key}`",
         f"`/{entry.api_version}{entry.first_url()}`",
-        f"`{entry.permission}`",
+        "<br>".join(f"`{name}`" for name in [entry.permission, *sorted(entry.permissions - {entry.permission})]),
         "<br>".join(shortened),
         " ".join(note for note in notes if note),
     )
