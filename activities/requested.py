@@ -30,12 +30,12 @@ class Requested:
         self, tenant_id: UUID, run_id: UUID, api_version: str, cursors: Iterable[CursorRequest]
     ) -> dict[str, CursorFailure]:
         """The collections of which no page may be read with these URLs, each with its failure."""
-        asked = {cursor.type_key: cursor for cursor in cursors}
-        refused = self.unknown(asked, api_version)
+        asked = list(cursors)
+        refused = self.unknown([cursor.type_key for cursor in asked], api_version)
         links = {
-            (type_key, cursor.url)
-            for type_key, cursor in asked.items()
-            if type_key not in refused and not self._is_own(cursor, tenant_id)
+            (cursor.type_key, cursor.url)
+            for cursor in asked
+            if cursor.type_key not in refused and not self._is_own(cursor, tenant_id)
         }
         if links:
             async with self._database.tenant(tenant_id, read_only=True) as session:

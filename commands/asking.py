@@ -1,6 +1,6 @@
 """What commands that look at one tenant share: a session, and items by their id or name."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from difflib import get_close_matches
@@ -15,7 +15,8 @@ from commands.ids import NAMED, find_run, id_range, named
 from commands.options import time_of
 from commands.spool import printed_afterwards
 from configuration import Settings
-from inventory.records import RunRecord
+from inventory.records import DamagedRecord, RunRecord
+from inventory.visible_text import visible
 from storage import documents, queries
 from storage.database import Database, StorageCollisionError
 
@@ -30,6 +31,12 @@ async def opened_database(settings: Settings, *, pool_size: int = 1) -> AsyncIte
         yield database
     finally:
         await database.close()
+
+
+def say_what_is_damaged(damaged: Iterable[DamagedRecord]) -> None:
+    """Names on stderr the versions whose stored documents are damaged: nothing of an answer rests on them."""
+    for version in damaged:
+        output.stderr.print(visible(version.in_words), style="yellow", markup=False)
 
 
 COLLISIONS = 5

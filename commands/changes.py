@@ -16,7 +16,7 @@ from answers.changes import changes as changes_of
 from answers.changes import summary
 from answers.logs import log_types
 from commands import output
-from commands.asking import ended_run, moment_of, tenant_session
+from commands.asking import ended_run, moment_of, say_what_is_damaged, tenant_session
 from commands.errors import ExitCode, UsageError, errors_for_people
 from commands.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
 from commands.ids import find_run
@@ -243,8 +243,7 @@ def _say(rests_on: ChangesSummary) -> None:
     output.stderr.print(
         f"{counts or 'no changes'}; {window}; {rests_on.listed} collections read to their end", style="dim"
     )
-    for one in rests_on.damaged:
-        output.stderr.print(visible(one.in_words), style="yellow", markup=False)
+    say_what_is_damaged(rests_on.damaged)
     if rests_on.not_read:
         named = ", ".join(f"{one.type_key} ({one.reason})" for one in rests_on.not_read)
         output.stderr.print(f"not read to the end, so their changes may still come: {named}", style="yellow")

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from answers.comparing import Comparison, Side, side
 from answers.matrix import Matrix
 from commands import output
+from commands.asking import say_what_is_damaged
 from commands.errors import ExitCode, UsageError, errors_for_people
 from commands.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
 from commands.options import (
@@ -42,7 +43,6 @@ from inventory.comparison_records import (
     MatrixRow,
     TenantRecord,
 )
-from inventory.records import DamagedRecord
 from inventory.visible_text import visible
 from reports.pages import comparison_page, matrix_page
 from storage.database import Database
@@ -224,8 +224,8 @@ async def _pair(
                     style="yellow",
                     markup=False,
                 )
-    _say_what_is_damaged(record.damaged)
-    return _is_complete([one.is_compared for one in record.collections]) and not record.damaged
+    say_what_is_damaged(record.damaged)
+    return _is_complete([collection.is_compared for collection in record.collections]) and not record.damaged
 
 
 def _print_counts(record: ComparisonRecord) -> None:
@@ -313,14 +313,9 @@ async def _matrix(
         _print_matrix(record, shown)
     for tenant in record.without_inventory:
         output.stderr.print(f"no run of {tenant.name} has completed: it has no column", style="yellow", markup=False)
-    _say_what_is_damaged(record.damaged)
+    say_what_is_damaged(record.damaged)
     compared = [one.is_compared for tenant in record.tenants for one in tenant.collections]
     return _is_complete(compared) and not record.without_inventory and not record.damaged
-
-
-def _say_what_is_damaged(damaged: Sequence[DamagedRecord]) -> None:
-    for one in damaged:
-        output.stderr.print(visible(one.in_words), style="yellow", markup=False)
 
 
 def _is_complete(compared: Sequence[bool]) -> bool:

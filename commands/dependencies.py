@@ -199,7 +199,7 @@ async def _show_reach(tenant_id: UUID, sought: str, *, everyone: bool, as_json: 
     output.stderr.print(
         "groups within groups are not read: what the group gets from one around it is not in the answer", style="dim"
     )
-    cannot_say = [one for one in found if isinstance(one, CannotSayRecord)]
+    cannot_say = [record for record in found if isinstance(record, CannotSayRecord)]
     _say_what_is_open(cannot_say, "what else reaches it may be in")
     _end(cannot_say)
 
@@ -219,7 +219,7 @@ def dangling(tenant: TenantArgument, type_keys: TypeOption = None, as_json: Json
                 return [one async for one in answers.dangling(session, reading, wanted)]
 
         found = asyncio.run(ask())
-        cannot_say = [one for one in found if isinstance(one, CannotSayRecord)]
+        cannot_say = [record for record in found if isinstance(record, CannotSayRecord)]
         if as_json:
             _print_json(found)
         else:
@@ -248,7 +248,7 @@ def unassigned(tenant: TenantArgument, type_keys: TypeOption = None, as_json: Js
                 return [one async for one in answers.unassigned(session, reading, load_catalog(), wanted)]
 
         found = asyncio.run(ask())
-        cannot_say = [one for one in found if isinstance(one, CannotSayRecord)]
+        cannot_say = [record for record in found if isinstance(record, CannotSayRecord)]
         if as_json:
             _print_json(found)
         else:

@@ -8,10 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.dependencies import Reading
 from commands import output
+from commands.asking import say_what_is_damaged
 from commands.spool import printed_afterwards
 from configuration import Settings
 from graph.catalog import load_catalog
-from inventory.visible_text import visible
 from storage import references
 from storage.database import Database
 
@@ -36,8 +36,7 @@ async def read_session(settings: Settings, tenant_id: UUID) -> AsyncIterator[tup
                 in_turn=True,
                 progress=lambda items: status.update(f"reading references … {items} items"),
             )
-        for one in damaged:
-            output.stderr.print(visible(one.in_words), style="yellow", markup=False)
+        say_what_is_damaged(damaged)
         with printed_afterwards():
             async with database.tenant(tenant_id, read_only=True) as session:
                 yield session, await Reading.of(session, catalog, tenant_id, damaged)

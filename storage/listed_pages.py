@@ -130,15 +130,20 @@ async def mark_merged(session: AsyncSession, run_id: UUID, fetch_tokens: Sequenc
 async def seen(session: AsyncSession, run_id: UUID) -> Seen | None:
     """What the pages of a run say of its collections; None where release 0.3.0 began it, which recorded none."""
     pages: dict[str, list[ListedPage]] = defaultdict(list)
-    refused = set()
+    refusals: list[tuple[str, UUID]] = []
+    first: set[tuple[str, UUID]] = set()
     for row in await session.execute(_PAGES, {"run_id": run_id}):
-        if row.error_code is None:
-            pages[row.type_key].append(ListedPage(row.position, row.opens, row.is_merged))
-        else:
-            refused.add(row.type_key)
+        if row.error_code is not None:
+            refusals.append((row.type_key, row.position))
+            continue
+        pages[row.type_key].append(ListedPage(row.position, row.opens, row.is_merged))
+        if row.position == BEGINNING:
+            first.update((row.type_key, position) for position in row.opens)
     if not pages and await are_unrecorded(session, run_id):
         return None
-    return Seen(frozenset(key for key, read in pages.items() if is_listed_to_its_end(read)), frozenset(refused))
+    listed = frozenset(type_key for type_key, read in pages.items() if is_listed_to_its_end(read))
+    # That one parent is gone says nothing about the collection: only its first page does.
+    return Seen(listed, frozenset(type_key for type_key, position in refusals if (type_key, position) in first))
 
 
 async def forget_pages(session: AsyncSession, run_id: UUID) -> None:

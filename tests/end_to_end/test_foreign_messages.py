@@ -23,6 +23,7 @@ from activities.messages import (
     Run,
 )
 from connections import connect_temporal
+from graph.catalog import load_catalog
 from inventory.error_codes import ErrorCode
 from inventory.missing import State
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
@@ -96,6 +97,35 @@ async def test_a_collection_that_graph_did_not_refuse_is_not_skipped(synced: Sys
         told = claim(run, Outcome.SKIPPED, ErrorCode.GRAPH_NOT_LICENSED)
         finished = await foreign.call("finish_run", told, FinishRunResult)
     assert (finished.status, finished.error_codes) == (RunStatus.FAILED, [ErrorCode.LISTING_UNPROVEN])
+
+
+async def test_a_parent_that_is_not_there_is_no_refusal_of_the_collection(synced: System) -> None:
+    profiles = "depEnrollmentProfiles"
+    run = a_run(synced, Selection(type_keys=(profiles,)))
+    child_url = load_catalog().collections[profiles].child_url("made-up")
+    async with stranger(synced) as foreign:
+        await foreign.call("begin_run", run, BeginRunResult)
+        (page,) = (await foreign.call("fetch_pages", page_of(run, child_url, profiles, "beta"), FetchPagesResult)).pages
+        assert page.failure is not None
+        assert page.failure.code is ErrorCode.GRAPH_NOT_FOUND
+        told = claim(run, Outcome.SKIPPED, ErrorCode.GRAPH_NOT_FOUND)
+        finished = await foreign.call("finish_run", told, FinishRunResult)
+    assert finished.status is RunStatus.FAILED
+    assert ErrorCode.LISTING_UNPROVEN in (finished.error_codes or [])
+
+
+async def test_a_link_hides_behind_no_other_page_of_its_collection(synced: System, graph: SimulatedGraph) -> None:
+    run = a_run(synced)
+    async with stranger(synced) as foreign:
+        (planned,) = (await foreign.call("begin_run", run, BeginRunResult)).plan
+        asked = len(graph.requests())
+        hidden = CursorRequest(type_key="groups", url="/users")
+        request = page_of(run, planned.first_url)
+        fetched = await foreign.call(
+            "fetch_pages", request.model_copy(update={"cursors": [hidden, *request.cursors]}), FetchPagesResult
+        )
+        assert len(graph.requests()) == asked
+    assert {page.failure.code for page in fetched.pages if page.failure} == {ErrorCode.GRAPH_UNTRUSTED_LINK}
 
 
 async def test_a_listing_that_was_read_but_not_merged_is_no_evidence(synced: System) -> None:

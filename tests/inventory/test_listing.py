@@ -29,7 +29,7 @@ def at(number: int, answer: int = 0) -> UUID:
 
 def read(tree: Tree) -> list[ListedPage]:
     beginning = ListedPage(BEGINNING, [at(0)], is_merged=True)
-    return [beginning, *(ListedPage(at(page), [at(one) for one in links], True) for page, links in tree.items())]
+    return [beginning, *(ListedPage(at(page), [at(link) for link in links], True) for page, links in tree.items())]
 
 
 @given(trees(), st.randoms())

@@ -146,7 +146,7 @@ def test_every_key_and_reference_names_the_tenant(catalog: psycopg.Connection[di
         " ) AS has_tenant FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indrelid"
         " WHERE i.indisunique AND c.relnamespace = 'public'::regnamespace"
     ).fetchall()
-    without = {one["name"] for one in keys if not one["has_tenant"]}
+    without = {key["name"] for key in keys if not key["has_tenant"]}
     assert without == {"alembic_version_pkc", f"{OF_NO_TENANT}_pkey"}
     references = catalog.execute(
         "SELECT conname, confrelid::regclass::text AS target, ARRAY("
