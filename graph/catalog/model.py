@@ -290,6 +290,7 @@ class Collection(BaseModel):
             identity=self.identity | self.no_content,
             ordered=self.ordered,
             references=self.references,
+            details=self.detail_properties,
         )
 
 
