@@ -58,6 +58,7 @@ class Readability(StrEnum):
     PERMISSION_MISSING = "permission_missing"
     NOT_LICENSED = "not_licensed"
     NOT_FOUND = "not_found"
+    DELEGATED_ONLY = "delegated_only"
     FAILED = "failed"
 
 
@@ -65,6 +66,7 @@ _BY_CODE = {
     ErrorCode.GRAPH_PERMISSION_MISSING: Readability.PERMISSION_MISSING,
     ErrorCode.GRAPH_NOT_LICENSED: Readability.NOT_LICENSED,
     ErrorCode.GRAPH_NOT_FOUND: Readability.NOT_FOUND,
+    ErrorCode.GRAPH_DELEGATED_ONLY: Readability.DELEGATED_ONLY,
 }
 
 _TO_MEND = frozenset({Readability.PERMISSION_MISSING, Readability.FAILED})
@@ -74,6 +76,7 @@ _STYLES = {
     Readability.PERMISSION_MISSING: "red",
     Readability.NOT_LICENSED: "dim",
     Readability.NOT_FOUND: "dim",
+    Readability.DELEGATED_ONLY: "dim",
     Readability.FAILED: "red",
 }
 
@@ -96,7 +99,7 @@ def check(
     """Ask a tenant for each collection of a selection, once and cheaply, and say which are readable.
 
     Without a selection, all are asked for. Exit code 3 where a permission is missing or a request failed; what the
-    tenant has no licence for, or does not have at all, is no error.
+    tenant has no licence for, does not have at all, or opens to signed-in people only, is no error.
 
     Example: python starter.py check Contoso --category conditional-access
     """
@@ -280,7 +283,7 @@ def _failure_of(error: GraphRequestError) -> ReadFailure:
 
 
 def _failure(collection: Collection, answer: GraphAnswer) -> ReadFailure | None:
-    failure = classify(answer, permission=collection.permission)
+    failure = classify(answer, permission=collection.permission, delegated_only=collection.delegated_only)
     if failure is not None:
         return failure
     try:
@@ -342,4 +345,6 @@ def _remedy(one: Checked) -> str:
         return f"needs {one.collection.licence_hint}" if one.collection.licence_hint else ""
     if one.readability is Readability.NOT_FOUND:
         return ""
+    if one.readability is Readability.DELEGATED_ONLY:
+        return "nothing: Graph opens it to signed-in people only"
     return f"{one.failure.code}: {EXPLANATIONS[one.failure.code].remedy}"

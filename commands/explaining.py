@@ -15,6 +15,8 @@ def sentences(entry: Collection) -> Iterator[str]:
     for name in sorted(entry.permissions - {entry.permission}):
         of = [detail.property for detail in entry.details if detail.permission == name]
         yield f"It needs {name} too, for {', '.join(filter(None, of))}."
+    if entry.delegated_only:
+        yield "Microsoft opens it to signed-in people only. Where Graph refuses an app it is skipped; that is no error."
     if entry.licence_hint:
         yield f"A tenant has it with a licence for {entry.licence_hint}."
     yield from _documents(entry)

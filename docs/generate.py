@@ -66,6 +66,7 @@ def _catalog_row(entry: Collection) -> str:
     notes = [
         "*Opt-in.*" if entry.opt_in else None,
         f"Needs a licence for {entry.licence_hint}." if entry.licence_hint else None,
+        "Opened to signed-in people only: skipped where Graph refuses an app." if entry.delegated_only else None,
         entry.note,
         f"{len(kinds)} kinds." if len(kinds) > 1 else None,
     ]

@@ -93,7 +93,12 @@ class DetailReading:
             if self._collection.confirmable:
                 self._replace(call, OpenCall(self._collection.item_url(self._external_id)))
                 return None
-        failure = classify(answer, permission=self._permission(call))
+        delegated_only = self._collection.delegated_only
+        failure = classify(answer, permission=self._permission(call), delegated_only=delegated_only)
+        if failure is not None and failure.code is ErrorCode.GRAPH_DELEGATED_ONLY and call.page == 1:
+            # Nothing that an operator could mend: the document lacks the property.
+            self._replace(call)
+            return None
         if failure is not None and failure.restart and not call.restarted:
             self._restart(call)
             return None

@@ -138,6 +138,8 @@ class Collection(BaseModel):
     throttle_family: ThrottleFamily
     permission: Permission
     """The least application permission that reads the list. A detail may need another: see `permissions`."""
+    delegated_only: bool = False
+    """Microsoft opens it to signed-in people only. An app is refused in some tenants or in all; that is no error."""
     singleton: bool = False
     parent: TypeKey | None = None
     """The type key of the collection to each of whose items one of these belongs."""

@@ -23,6 +23,7 @@ from local.simulated_graph.messages import (
     error,
     method_not_allowed,
 )
+from local.simulated_graph.permissions import Grants, refusal
 from local.simulated_graph.reading import Reader
 from local.simulated_graph.recording import Recorder
 from local.simulated_graph.tokens import ClaimsChallengeError, TokenError, TokenService
@@ -52,6 +53,7 @@ class Service:
         reader: Reader,
         tokens: TokenService,
         contents: Mapping[str, Content],
+        grants: Mapping[str, Grants],
         faults: Faults,
         budgets: Budgets,
         waits: Waits,
@@ -62,6 +64,7 @@ class Service:
         self._reader = reader
         self._tokens = tokens
         self._contents = contents
+        self._grants = grants
         self._faults = faults
         self._budgets = budgets
         self._waits = waits
@@ -200,7 +203,9 @@ class Service:
         if request.method != "GET":
             return method_not_allowed(request)
         content = self._contents[request.tenant_id]
-        return self._reader.answer(request, request.tenant_id, content, reading=next(self._readings))
+        answer = self._reader.answer(request, request.tenant_id, content, reading=next(self._readings))
+        # Who asks for what no Graph has is told that before anything else.
+        return answer if answer.status == 400 or self._grants[request.tenant_id].allow(request) else refusal(request)
 
     def _token_answer(self, request: GraphRequest) -> Answer:
         tenant_id = request.path.split("/")[1]

@@ -12,6 +12,7 @@ from local.simulated_graph.deviations import Deviation
 from local.simulated_graph.endpoints import located
 from local.simulated_graph.generations import advance
 from local.simulated_graph.messages import GraphRequest, Kind
+from local.simulated_graph.permissions import Grants
 from local.simulated_graph.reading import Reader
 from local.simulated_graph.tokens import TokenService
 
@@ -31,6 +32,7 @@ class SimulatedTenant:
         content: Content,
         reader: Reader,
         tokens: TokenService,
+        grants: Grants,
         deviations: Sequence[Deviation] = (),
     ) -> None:
         """`deviations` are there from the beginning of its life."""
@@ -42,6 +44,7 @@ class SimulatedTenant:
         self.withdraw_secret = credentials.withdraw_secret
         self.register_certificate = credentials.register_certificate
         self.register_federated_token = credentials.register_federated_token
+        self.grant = grants.set
         self._content = content
         self._reader = reader
         self._tokens = tokens

@@ -108,7 +108,11 @@ def test_each_answer_is_told_apart(graph: SimulatedGraph, check: Check) -> None:
 def test_what_a_tenant_cannot_have_is_no_error(graph: SimulatedGraph, check: Check) -> None:
     graph.faults.add(Fault(FaultKind.NOT_APPLICABLE, path="/roleScopeTags"))
     graph.faults.add(Fault(FaultKind.NOT_FOUND, path="/subscribedSkus"))
-    assert check("--type", "roleScopeTags", "--type", "subscribedSkus").code == 0
+    graph.faults.add(Fault(FaultKind.FORBIDDEN, path="/onPremisesSynchronization"))
+    names = ("roleScopeTags", "subscribedSkus", "onPremisesSynchronization")
+    done = check(*[part for name in names for part in ("--type", name)])
+    assert done.code == 0
+    assert "delegated only" in done.stdout
 
 
 def test_people_read_what_to_grant(graph: SimulatedGraph, check: Check) -> None:

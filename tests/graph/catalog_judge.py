@@ -132,11 +132,14 @@ class _Judged:
         yield from self._unless(place is not None and place.is_collection != entry.singleton, "path")
         if place is None:
             return
+        people_only = not permissions_of(entry.path) and bool(permissions_of(entry.path, delegated=True))
+        yield from self._unless(entry.delegated_only is people_only, "delegated_only")
         yield from self._permission("permission", entry.path, entry.permission)
         shape = Shape.of(self.facts, place.type_name)
         for missing in shape.expand(entry.expand or ""):
             yield f"expand {missing}"
         self.looked_up += len(shape.added)
+        yield from self._expanded(entry.path, entry.expand or "", entry.permission, single=entry.singleton)
         for detail in entry.details:
             yield from self._call(detail, shape, detail.permission or entry.permission, detail.types)
         yield from self._names(shape)
@@ -160,6 +163,8 @@ class _Judged:
             inner = shape.added[call.property] = Shape(self.facts, types)
         for option in filter(None, query.split("&")):
             name, _, value = option.partition("=")
+            if name == "$expand" and "{type}" not in path:
+                yield from self._expanded(path, value, permission, single=call.single)
             missing = inner.expand(value) if name == "$expand" else inner.lacking(value.split(","))
             yield from (f"{what} {name} {each}" for each in missing)
         if isinstance(call, DetailCall):
@@ -178,7 +183,17 @@ class _Judged:
         return parent if structural else path
 
     def _permission(self, what: str, path: str, permission: str) -> Iterator[str]:
-        yield from self._unless(permission in permissions_of(path), what)
+        if not (self.entry.delegated_only and not permissions_of(path)):
+            yield from self._unless(permission in permissions_of(path), what)
+
+    def _expanded(self, path: str, text: str, permission: str, *, single: bool) -> Iterator[str]:
+        """Whether the permission of a request reads what it expands, where the map has a row for that."""
+        for name, nested in _expansions(text):
+            below = f"{path}/{name}" if single else f"{path}/{{id}}/{name}"
+            if permissions_of(below):
+                yield from self._permission(f"permission of expand {name}", below, permission)
+            if nested.startswith("$expand="):
+                yield from self._expanded(below, nested.removeprefix("$expand="), permission, single=False)
 
     def _names(self, shape: Shape) -> Iterator[str]:
         """The names of properties: some in one place, some at any depth."""
