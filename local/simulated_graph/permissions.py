@@ -67,9 +67,9 @@ def readers(path: str) -> frozenset[str]:
     if path.startswith(_MOVED):
         return frozenset({"DeviceManagementScripts.Read.All"})
     while path:
-        known = permissions_of(path)
         if path in _UNMAPPED:
-            return frozenset({_UNMAPPED[path], *known})
+            return frozenset({_UNMAPPED[path]})
+        known = permissions_of(path)
         if known or permissions_of(path, delegated=True):
             return frozenset(known)
         path = path.rpartition("/")[0]

@@ -71,3 +71,6 @@ def test_without_one_permission_exactly_what_needs_it_fails_and_names_it(system:
     assert codes(record) == expected | dict.fromkeys(DELEGATED_ONLY, "graph_delegated_only")
     for key in lists | details:
         assert taken in record.collections[key].context.values(), key
+    checked = system.starter("check", system.tenant.name, "--all", "--json").objects()
+    missing = {one["type_key"] for one in checked if one["readability"] == "permission_missing"}
+    assert missing == lists | details
