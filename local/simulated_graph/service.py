@@ -14,6 +14,7 @@ from local.simulated_graph.content import Content
 from local.simulated_graph.fault_answers import delivery, instead, throttled
 from local.simulated_graph.fault_changes import Change
 from local.simulated_graph.faults import FaultKind, Faults
+from local.simulated_graph.licences import Licences
 from local.simulated_graph.messages import (
     Answer,
     BeforeAnswer,
@@ -54,6 +55,7 @@ class Service:
         tokens: TokenService,
         contents: Mapping[str, Content],
         grants: Mapping[str, Grants],
+        licences: Mapping[str, Licences],
         faults: Faults,
         budgets: Budgets,
         waits: Waits,
@@ -65,6 +67,7 @@ class Service:
         self._tokens = tokens
         self._contents = contents
         self._grants = grants
+        self._licences = licences
         self._faults = faults
         self._budgets = budgets
         self._waits = waits
@@ -205,7 +208,11 @@ class Service:
         content = self._contents[request.tenant_id]
         answer = self._reader.answer(request, request.tenant_id, content, reading=next(self._readings))
         # Who asks for what no Graph has is told that before anything else.
-        return answer if answer.status == 400 or self._grants[request.tenant_id].allow(request) else refusal(request)
+        if answer.status == 400:
+            return answer
+        if not self._grants[request.tenant_id].allow(request):
+            return refusal(request)
+        return self._licences[request.tenant_id].refusal(request) or answer
 
     def _token_answer(self, request: GraphRequest) -> Answer:
         tenant_id = request.path.split("/")[1]

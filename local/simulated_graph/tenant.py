@@ -11,6 +11,7 @@ from local.simulated_graph.credentials import Credentials
 from local.simulated_graph.deviations import Deviation
 from local.simulated_graph.endpoints import located
 from local.simulated_graph.generations import advance
+from local.simulated_graph.licences import Licences
 from local.simulated_graph.messages import GraphRequest, Kind
 from local.simulated_graph.permissions import Grants
 from local.simulated_graph.reading import Reader
@@ -33,6 +34,7 @@ class SimulatedTenant:
         reader: Reader,
         tokens: TokenService,
         grants: Grants,
+        licences: Licences,
         deviations: Sequence[Deviation] = (),
     ) -> None:
         """`deviations` are there from the beginning of its life."""
@@ -45,6 +47,7 @@ class SimulatedTenant:
         self.register_certificate = credentials.register_certificate
         self.register_federated_token = credentials.register_federated_token
         self.grant = grants.set
+        self.license = licences.set
         self._content = content
         self._reader = reader
         self._tokens = tokens

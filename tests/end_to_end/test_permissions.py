@@ -9,6 +9,7 @@ from graph.catalog import Collection, load_catalog
 from inventory.outcomes import Outcome, RunStatus
 from inventory.records import RunRecord
 from local.simulated_graph import SimulatedGraph
+from local.simulated_graph.licences import GOVERNANCE, P1, P2, WINDOWS_365, licence_of
 from local.simulated_graph.permissions import readers
 from local.temporal import EmbeddedTemporal
 from tests.end_to_end.system import SEEDS, System
@@ -44,6 +45,25 @@ def test_an_app_with_exactly_what_is_printed_reads_everything_that_microsoft_ope
     skipped = {key for key, one in record.collections.items() if one.outcome is Outcome.SKIPPED}
     assert skipped == DELEGATED_ONLY
     assert system.starter("check", system.tenant.name, "--all").code == 0
+
+
+def test_a_tenant_without_licences_is_read_as_far_as_it_goes(system: System) -> None:
+    system.tenant.grant(printed(system))
+    system.tenant.license([])
+    record = system.sync("--all")
+    assert (record.status, record.error_codes) == (RunStatus.SUCCESS, [])
+    unlicensed = {key for key, one in COLLECTIONS.items() if licence_of(one.path)} - DELEGATED_ONLY
+    assert {licence_of(COLLECTIONS[key].path) for key in unlicensed} == {P1, P2, GOVERNANCE, WINDOWS_365}
+    expected = dict.fromkeys(unlicensed, "graph_not_licensed") | dict.fromkeys(DELEGATED_ONLY, "graph_delegated_only")
+    assert codes(record) == expected
+    assert {key for key, one in record.collections.items() if one.outcome is Outcome.SKIPPED} == expected.keys()
+    assert system.starter("check", system.tenant.name, "--all").code == 0
+
+    system.tenant.license([P1, P2])
+    licensed = {key for key in unlicensed if licence_of(COLLECTIONS[key].path) in (P1, P2)}
+    record = system.sync("--all")
+    assert record.status is RunStatus.SUCCESS
+    assert codes(record) == {key: code for key, code in expected.items() if key not in licensed}
 
 
 def listing_of(entry: Collection) -> frozenset[str]:
