@@ -223,7 +223,10 @@ class Collection(BaseModel):
 
     @property
     def detail_properties(self) -> frozenset[str]:
-        """The properties that details give to a whole document, be they empty: none of it lacks one."""
+        """The properties that details give to a whole document, be they empty.
+
+        It lacks one that an earlier release did not read, or that Graph opens to signed-in people only.
+        """
         return frozenset(call.property for call in self.details if call.property is not None)
 
     @property
