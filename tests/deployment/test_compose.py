@@ -97,6 +97,24 @@ def test_the_env_file_has_the_limits_and_passwords_of_the_compose_file() -> None
     assert {name for name, value in example.items() if value == "''"} == set(re.findall(r"\$\{(\w+):\?", written))
 
 
+def test_the_documented_table_of_containers_is_that_of_the_file() -> None:
+    page = (CHECKOUT / "docs" / "deploying.md").read_text()
+    table = page.split("| service | user |")[1].split("\n\n")[0].splitlines()[2:]
+    documented = set()
+    for services, user, login, memory in ([cell.strip() for cell in row.strip("|").split("|")] for row in table):
+        for name in re.findall(r"`([a-z-]+)`", services):
+            environment = SERVICES[name]["environment"]
+            account = environment.get("DATABASE_URL") or environment.get("PGUSER") or environment.get("POSTGRES_USER")
+            limit = SERVICES[name]["mem_limit"].replace("g}", " GB").replace("m", " MB")
+            assert SERVICES[name]["user"].split(":")[0] == re.findall(r"\d+", user)[0], name
+            assert name == "postgres" or (account is None) == (login == ""), name
+            assert name == "postgres" or account is None or re.findall(r"`(\w+)`", login)[0] in account, name
+            assert limit.rpartition(":-")[2].lstrip("$") in memory, name
+            assert name == "postgres" or re.findall(r"\w+_MEMORY", limit) == re.findall(r"\w+_MEMORY", memory), name
+            documented.add(name)
+    assert documented == set(SERVICES)
+
+
 def test_a_quarter_of_postgres_memory_is_for_its_buffers() -> None:
     gigabytes = {
         name: int(number) for name, number in re.findall(r"^POSTGRES_(\w+)=(\d+)(?:g|GB)$", EXAMPLE, re.MULTILINE)
@@ -254,7 +272,7 @@ def test_the_example_of_a_tenants_file_can_be_loaded() -> None:
 
 
 def test_lock_files_hold_hashes_and_name_no_host() -> None:
-    for name in ("runtime.txt", "development.txt"):
+    for name in ("runtime.txt", "development.txt", "licences.txt"):
         content = (CHECKOUT / "requirements" / name).read_text()
         assert "://" not in content
         assert "--index-url" not in content
