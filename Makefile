@@ -100,7 +100,7 @@ licences: $(LICENCES)/.installed ## the licences of what the image ships, checke
 	@$(LICENCES)/tools/bin/pip-licenses --python $(LICENCES)/shipped/bin/python --with-system
 	@sed "s/^dynamic = .*/version = $$(sed -n 's/^VERSION = //p' inventory/version.py)/" pyproject.toml >$(LICENCES)/pyproject.toml
 	@$(LICENCES)/tools/bin/cyclonedx-py environment --output-reproducible --pyproject $(LICENCES)/pyproject.toml \
-	  --output-format JSON --output-file $(SBOM) $(LICENCES)/shipped/bin/python
+	  --gather-license-texts --output-format JSON --output-file $(SBOM) $(LICENCES)/shipped/bin/python
 	@echo "SBOM (CycloneDX): $(SBOM)"
 
 clean: ## remove what was made here, the demo's state included
