@@ -18,7 +18,10 @@ _NOT_LICENSED = (
     "doesn't have premium license",
     "applifecycle_2210",
 )
-"""What only the message tells (GRAPH_FACTS §4); compared in lower case, never shown."""
+"""Parts of messages, in lower case, that tell a missing licence from another 400 or 403; never shown.
+
+The first is Intune's: https://github.com/microsoftgraph/msgraph-beta-sdk-go/issues/198
+"""
 
 
 class Answer(Protocol):
