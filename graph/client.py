@@ -305,7 +305,9 @@ def _inner_answers(outer: GraphAnswer, keys: Sequence[str]) -> dict[str, GraphAn
 
 
 def _claims(answer: GraphAnswer) -> str | None:
-    """The claims of a continuous-access-evaluation challenge (RFC 6750; GRAPH_FACTS §6), or None."""
+    """The claims of a continuous-access-evaluation challenge or None:
+    https://learn.microsoft.com/entra/identity-platform/claims-challenge
+    """
     challenge = answer.headers.get("www-authenticate", "")
     match = _CLAIMS.search(challenge) if "insufficient_claims" in challenge else None
     if match is None:

@@ -22,7 +22,10 @@ _NOT_LICENSED = (
     "nolicense",
     "aadpremiumlicenserequired",
 )
-"""What only the message tells (GRAPH_FACTS §4); compared in lower case, never shown."""
+"""Parts of messages, in lower case, that tell a missing licence from another 400 or 403; never shown.
+
+The first is Intune's: https://github.com/microsoftgraph/msgraph-beta-sdk-go/issues/198
+"""
 
 _APP_REFUSED = ("app-only", "app only", "application context", "application permission", "delegated")
 """How a 400 says that it is for signed-in people."""

@@ -16,7 +16,7 @@ class UntrustedLinkError(ValueError):
 
 def relative_link(link: str, base_url: str, api_version: str) -> str:
     """The part of an absolute nextLink behind `{base_url}/{api_version}`, to the letter: page tokens are opaque, and
-    encoding them anew breaks them (GRAPH_FACTS §2).
+    encoding them anew breaks them (https://learn.microsoft.com/graph/paging).
 
     Raises `UntrustedLinkError` where the link is of another scheme, host, port or version, or is no plain URL.
     """

@@ -14,7 +14,7 @@ from inventory.user_errors import UserError
 
 
 class Cloud(StrEnum):
-    """The national clouds. Tokens of one are worth nothing in another (GRAPH_FACTS §6)."""
+    """The national clouds. No cloud accepts the tokens of another: https://learn.microsoft.com/graph/deployments"""
 
     PUBLIC = "public"
     USGOV = "usgov"

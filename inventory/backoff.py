@@ -15,7 +15,7 @@ BACKOFF_INITIAL = timedelta(seconds=1)
 BACKOFF_MAXIMUM = timedelta(minutes=2)
 
 RETRY_AFTER_MAXIMUM = timedelta(hours=1)
-"""What is longer is taken for a mistake of Graph's: 300 s and more are seen (GRAPH_FACTS §1.2), days are not."""
+"""What is longer is taken for a mistake of Graph's: Graph has asked for 300 s and more, never for days."""
 
 MALFORMED_ATTEMPTS = 3
 """How often a page is asked for whose answer is a success and no page: a cut connection passes, a proxy does not."""

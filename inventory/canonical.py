@@ -2,8 +2,8 @@
 
 Annotations that describe the answer and not the object are gone (`@odata.context`, `x@odata.type`,
 `#microsoft.graph.assign` …), so are the volatile properties. Arrays are sorted unless their order is content,
-keys are sorted by code point, numbers and strings stay as Graph sent them (GRAPH_FACTS §5). Sensitive values are
-hidden before anything is stored or hashed.
+keys are sorted by code point, numbers and strings stay as Graph sent them. Sensitive values are hidden before
+anything is stored or hashed.
 """
 
 import hashlib
@@ -259,8 +259,8 @@ def likeness_hash(
     """The SHA-256 (32 bytes) of a canonical document without its identity.
 
     An item that was deleted and made again has a new id and is alike in everything else. So the id and the time of
-    creation are left out, and the id is taken out of all strings: an assignment's id is `{policy id}_{group id}`
-    (GRAPH_FACTS §5). The arrays that `ordered` does not name are sorted again, since the id had a part in their order.
+    creation are left out, and the id is taken out of all strings: an assignment's id is `{policy id}_{group id}`.
+    The arrays that `ordered` does not name are sorted again, since the id had a part in their order.
     """
     document = cast("JsonObject", decode(canonical))
     sought = encode(external_id)[1:-1] if len(external_id) >= MIN_TELLING_ID_LENGTH else None

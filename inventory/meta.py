@@ -76,7 +76,7 @@ COMMON_KEYS: dict[str, Callable[[JsonValue], JsonValue]] = {
     "version": _text_or_number,
 }
 """The keys that every collection may have, each with the check of its value. Times stay texts: Graph sends up to
-seven fractional digits, more than a datetime holds (GRAPH_FACTS §5)."""
+seven fractional digits, more than a datetime holds."""
 
 PARENT_ID = "parent_id"
 """The meta key of an item that stands under an item of another collection, which its document need not name."""

@@ -33,7 +33,8 @@ class ObservationRules(BaseModel):
 
     `volatile`, `sensitive` and `ordered` name properties at any depth, the first two also in one place
     (`Canonicalizer`).
-    Arrays are sets unless `ordered` names them, since Graph promises no order (GRAPH_FACTS §5).
+    Arrays are sets unless `ordered` names them, since Graph promises no order: assignments and scope tags come in
+    another one from read to read.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -32,7 +32,7 @@ MAX_MEANING_LENGTH = 200
 
 _HIDDEN_WITHOUT_KEY = encode({SENSITIVE_MARK: True})
 _NOT_SHOWN = (b"#microsoft.graph.deviceManagementConfigurationSecretSettingValue", b'"isEncrypted":true')
-"""Where Graph shows a placeholder for a secret (GRAPH_FACTS §5)."""
+"""Where Graph shows a placeholder for a secret: secret settings, and `omaSettings`, whose value reads `****`."""
 
 
 class DoubtReason(StrEnum):

@@ -1,6 +1,7 @@
-"""PostgreSQL: one module a conversation with it.
+"""PostgreSQL: the tables, and a module for each conversation with them.
 
-`database` sessions bound to one tenant · `models` the tables · `staging` and `merging` the way of a wave into the
-inventory · `references` and `dependencies` what items refer to · `runs` run records and slots · `queries` what the
-command line shows · `migrations` (Alembic).
+`database` sessions bound to one tenant · `models` the tables · `staging` and `merge` a wave's way into the inventory ·
+`details`, `confirmations`, `absences` and `references` what follows a listing · `runs` and `portfolio` records, slots,
+leases · `coverage` how far each collection was read · `documents` and `versions` stored documents · `queries` items,
+missing items and run records · `migrations` (Alembic).
 """

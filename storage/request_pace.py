@@ -1,6 +1,7 @@
 """Pacing: when a throttle family of the tenant may be asked again, known to every run and worker.
 
-Graph counts per app and tenant (GRAPH_FACTS §1.1), so one request's Retry-After holds for all that share its budget.
+Graph counts requests per app and tenant, so one Retry-After holds for all requests that share the budget:
+https://learn.microsoft.com/graph/throttling-limits
 """
 
 from datetime import datetime, timedelta

@@ -1,4 +1,7 @@
-"""The generated pages say what the code says."""
+"""The generated pages say what the code says, and links lead somewhere."""
+
+import re
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +19,28 @@ def test_generated_pages_are_up_to_date(name: str) -> None:
 def test_the_page_on_reliability_has_the_ending_of_each_fault(kind: FaultKind) -> None:
     once, for_good = (_in_words(ending) for ending in ENDINGS[kind])
     assert f"| `{kind.value}` | {once} | {for_good} |" in (FOLDER / "reliability.md").read_text()
+
+
+def test_links_lead_to_files_and_headings() -> None:
+    checkout = FOLDER.parent
+    pages = [checkout / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(
+        FOLDER.rglob("*.md")
+    )
+    broken = [
+        f"{page.relative_to(checkout)}: {link}"
+        for page in pages
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text())
+        if not link.startswith("https://") and not _leads_somewhere(page, *link.partition("#")[::2])
+    ]
+    assert broken == []
+
+
+def _leads_somewhere(page: Path, name: str, heading: str) -> bool:
+    target = page.parent / name if name else page
+    if not heading:
+        return target.exists()
+    headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
+    return heading in {re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in headings}
 
 
 def _in_words(ending: Ending) -> str:
