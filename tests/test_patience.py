@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.each import of_each
 from tests.patience import PATIENCE_SECONDS
 
 TESTS = Path(__file__).resolve().parent
@@ -26,6 +27,7 @@ WAITING = frozenset({"timeout", "timeout_at", "wait_for", "communicate", "join",
 HTTP_CLIENTS = frozenset({"Client", "AsyncClient", "get", "post"})
 
 ALLOWED = {
+    ("activities/test_interceptor.py", "heartbeat_timeout"): "sets the interval of beats; nothing waits for it",
     ("chaos/rig.py", "GRAPH_PATIENCE_SECONDS"): "ends bad runs; the clean run of a seed meets no fault",
     ("end_to_end/test_change_feed.py", "GRAPH_PATIENCE_SECONDS"): "ends runs whose faults stay; a clean run meets none",
     ("end_to_end/test_errors_for_people.py", "GRAPH_PATIENCE_SECONDS"): "Graph stays away: sooner or later it is over",
@@ -160,7 +162,7 @@ def test_what_is_no_deadline_is_passed_over(source: str) -> None:
     assert list(deadlines(source)) == []
 
 
-@pytest.mark.parametrize("path", sorted(TESTS.rglob("*.py")), ids=lambda path: str(path.relative_to(TESTS)))
+@of_each({str(path.relative_to(TESTS)): path for path in sorted(TESTS.rglob("*.py"))})
 def test_no_deadline_is_shorter_than_a_minute(path: Path) -> None:
     if path == Path(__file__):
         return

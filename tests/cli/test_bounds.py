@@ -16,6 +16,7 @@ from cli.options import EARLIEST, LATEST, time_of
 from cli.typed_text import MOST_CHARACTERS, problem_with
 from storage.database import Database
 from tests.cli.looking import CommandLine
+from tests.each import of_each
 from tests.storage.support import begin, observation, sync
 
 TENANT = UUID(int=7)
@@ -89,7 +90,7 @@ def test_a_number_beyond_its_bounds_is_refused(words: str) -> None:
     assert "Invalid value for" in done.stderr
 
 
-@pytest.mark.parametrize("text", TEXTS, ids=name_of)
+@of_each({name_of(text): text for text in TEXTS})
 def test_every_text_is_looked_through(text: tuple[tuple[str, ...], Any]) -> None:
     words, parameter = text
     typed = "a\x1b[31m"

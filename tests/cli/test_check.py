@@ -13,12 +13,13 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from graph.catalog import load_catalog
+from graph.catalog import Collection, load_catalog
 from local.processes import free_port
 from local.simulated_graph import REAL_BUDGETS, Fault, FaultKind, Kind, SimulatedGraph
 from local.state import State
 from storage import request_pace as pacing
 from storage.database import Database
+from tests.each import of_each
 from tests.end_to_end.system import Finished, starter
 from tests.forking import CHECKOUT
 
@@ -172,9 +173,8 @@ def test_a_refused_credential_is_said_once(graph: SimulatedGraph, check: Check) 
     assert "no token: AADSTS7000215: the client secret is wrong" in done.stderr
 
 
-@pytest.mark.parametrize("type_key", sorted(COLLECTIONS))
-def test_a_probe_asks_for_little(type_key: str) -> None:
-    entry = COLLECTIONS[type_key]
+@of_each(COLLECTIONS)
+def test_a_probe_asks_for_little(entry: Collection) -> None:
     path, _, query = entry.probe_url(uuid4()).partition("?")
     assert "{tenant_id}" not in path
     assert ("$top=1" in query) == (entry.page_size is not None and not entry.singleton)

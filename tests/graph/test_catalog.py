@@ -9,6 +9,7 @@ from graph.catalog import ApiVersion, Collection, ThrottleFamily, UnknownCategor
 from inventory.observation import Observer
 from inventory.references import NOT_READ
 from tests.conftest import GRAPH_DATA
+from tests.each import of_each
 
 TABLE = GRAPH_DATA.parent / "reference" / "graph-collections.csv"
 
@@ -153,7 +154,7 @@ def test_released_type_keys_and_categories_stay() -> None:
 
 
 @needs_table
-@pytest.mark.parametrize("entry", COLLECTIONS.values(), ids=COLLECTIONS)
+@of_each(COLLECTIONS)
 def test_an_entry_agrees_with_the_table_of_graphs_collections(entry: Collection) -> None:
     row = row_of(entry)
     path = entry.path.replace("{tenant_id}", "{orgId}").replace("{parent_id}", "{id}")
@@ -171,7 +172,7 @@ def test_an_entry_agrees_with_the_table_of_graphs_collections(entry: Collection)
 
 
 @needs_table
-@pytest.mark.parametrize("entry", COLLECTIONS.values(), ids=COLLECTIONS)
+@of_each(COLLECTIONS)
 def test_the_details_are_those_of_the_table(entry: Collection) -> None:
     row = row_of(entry)
     details, assignments = paths(row["detail_endpoint"]), paths(row["assignments_endpoint"])
@@ -181,7 +182,7 @@ def test_the_details_are_those_of_the_table(entry: Collection) -> None:
         assert assignments <= DETAILS_NOT_READ.get(entry.type_key, set())
 
 
-@pytest.mark.parametrize("entry", COLLECTIONS.values(), ids=COLLECTIONS)
+@of_each(COLLECTIONS)
 def test_where_assignments_are_not_in_the_list_the_note_says_so(entry: Collection) -> None:
     by_detail = any("assignments" in detail.path.rpartition("/")[2] for detail in entry.details)
     if by_detail and "assignments" not in (entry.expand or ""):
@@ -222,7 +223,7 @@ def test_data_and_catalogues_come_only_when_they_are_named() -> None:
     assert ordinary.isdisjoint(COLLECTIONS[key].category for key in OPT_IN)
 
 
-@pytest.mark.parametrize("entry", COLLECTIONS.values(), ids=COLLECTIONS)
+@of_each(COLLECTIONS)
 def test_an_entry_names_entries_that_there_are(entry: Collection) -> None:
     assert {key for keys in entry.references.values() for key in keys} <= COLLECTIONS.keys() | NOT_READ
     assert NOT_READ.isdisjoint(COLLECTIONS)
@@ -231,7 +232,7 @@ def test_an_entry_names_entries_that_there_are(entry: Collection) -> None:
         assert COLLECTIONS[entry.parent].parent is None
 
 
-@pytest.mark.parametrize("entry", COLLECTIONS.values(), ids=COLLECTIONS)
+@of_each(COLLECTIONS)
 def test_what_is_expanded_in_a_list_survives_a_get_that_does_not_expand_it(entry: Collection) -> None:
     expanded = {option.partition("(")[0] for option in (entry.expand or "").split(",") if option.isalpha()}
     for detail in entry.details:
@@ -240,7 +241,7 @@ def test_what_is_expanded_in_a_list_survives_a_get_that_does_not_expand_it(entry
             assert expanded - by_id <= detail.believe_list
 
 
-@pytest.mark.parametrize("entry", COLLECTIONS.values(), ids=COLLECTIONS)
+@of_each(COLLECTIONS)
 def test_a_first_url_is_what_the_entry_says(entry: Collection) -> None:
     tenant_id = uuid4()
     path, _, query = entry.first_url(tenant_id).partition("?")

@@ -10,6 +10,7 @@ from graph.catalog import kind_of, kinds, kinds_in, load_catalog
 from inventory.meta import COMMON_KEYS
 from inventory.observation import Observer
 from tests.conftest import GRAPH_DATA, needs_graph_data
+from tests.each import of_each
 from tests.real_documents import real_documents
 
 TABLE = GRAPH_DATA.parent / "reference" / "graph-subtypes.csv"
@@ -47,8 +48,10 @@ def test_the_tables_hold_as_many_subtypes_as_are_tested() -> None:
     assert len(subtypes()) == 211
 
 
-@pytest.mark.parametrize(("collection", "meta"), subtypes(), ids=lambda value: str(value)[-60:])
-def test_every_kind_of_the_tables_has_a_name_of_its_own(collection: str, meta: dict[str, str]) -> None:
+@needs_graph_data
+@of_each({str(subtype): subtype for subtype in subtypes()})
+def test_every_kind_of_the_tables_has_a_name_of_its_own(subtype: tuple[str, dict[str, str]]) -> None:
+    collection, meta = subtype
     kind = kind_of(collection, meta)
     assert kind not in (CATALOG[collection].title, "Security baseline")
     spelled_so = {"AppX", "BitLocker", "ConfigMgr", "OEMConfig", "iOS", "macOS"}

@@ -147,7 +147,7 @@ def test_severity_follows_the_rules(type_key: str, kind: FindingKind, path: str,
     assert severity_of(type_key, kind, path) is severity
 
 
-@pytest.mark.parametrize("type_key", sorted(load_catalog().collections))
-def test_everything_has_a_severity(type_key: str) -> None:
-    assert severity_of(type_key, FindingKind.CHANGED, "anything[x].else") in Severity
+def test_everything_has_a_severity() -> None:
+    for type_key in load_catalog().collections:
+        assert severity_of(type_key, FindingKind.CHANGED, "anything[x].else") in Severity, type_key
     assert severity_of("no such collection", FindingKind.ITEM_ADDED, "") in Severity
