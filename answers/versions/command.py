@@ -211,11 +211,15 @@ def _header(record: ShownRecord) -> list[str]:
 
 
 class _Compared(NamedTuple):
-    """Two versions of an item and what is different."""
+    """Two versions of an item and what is different.
+
+    `unread` are the details that an earlier release did not read for one of them.
+    """
 
     before: VersionRecord
     after: VersionRecord
     found: list[Difference]
+    unread: list[str]
 
 
 def diff(
@@ -265,9 +269,12 @@ async def _compare(
         return None
     before, document_before = await _kept(session, history, after.version - 1 if older is None else older)
     collection = load_catalog().collections.get(type_key)
-    ordered = collection.ordered if collection is not None else frozenset()
-    found = differences(_object(document_before), _object(document_after), ordered=ordered)
-    return _Compared(before, after, found)
+    ordered, details = frozenset[str](), frozenset[str]()
+    if collection is not None:
+        ordered, details = collection.ordered, collection.detail_properties
+    one, other = _object(document_before), _object(document_after)
+    unread = sorted(details & (one.keys() ^ other.keys())) if before.details_complete and after.details_complete else []
+    return _Compared(before, after, differences(one, other, ordered=ordered), unread)
 
 
 def _object(document: bytes) -> JsonObject:
@@ -276,7 +283,7 @@ def _object(document: bytes) -> JsonObject:
 
 def _say_what_is_compared(compared: _Compared) -> None:
     """On stderr: which versions, whether one lacks details, whether they are the same."""
-    before, after, found = compared
+    before, after, found, unread = compared
     item = visible(f"{after.type_key} {after.external_id}")
     output.stderr.print(
         f"{item}: version {before.version} ({output.when(before.first_observed_at)})"
@@ -290,6 +297,10 @@ def _say_what_is_compared(compared: _Compared) -> None:
                 f"version {version.version} is incomplete: what only the other one has need not have changed",
                 style="yellow",
             )
+    if unread:
+        output.stderr.print(
+            f"one of the two was read without {', '.join(unread)}: that need not have changed", style="yellow"
+        )
     if not found:
         output.stderr.print("no difference")
 
