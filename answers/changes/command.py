@@ -20,10 +20,11 @@ from answers.changes.queries import Event, EventKind, Window
 from answers.changes.records import ChangeKind, ChangeRecord, ChangesSummary
 from answers.field_labels import FieldChange
 from answers.log_collections import log_types
+from answers.runs.answer import ended_run, find_run, moment_of
+from answers.times import time_of
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
-from cli.ids import find_run
 from cli.options import (
     MOST,
     CategoryOption,
@@ -33,9 +34,8 @@ from cli.options import (
     TypeOption,
     selection_of,
     tenant_id_of,
-    time_of,
 )
-from cli.sessions import ended_run, moment_of, say_what_is_damaged, tenant_session
+from cli.sessions import say_what_is_damaged, tenant_session
 from configuration import load_settings
 from inventory.records import DamagedRecord
 from inventory.visible_text import visible

@@ -12,10 +12,11 @@ from answers.drift import baseline_queries as baselines
 from answers.drift import baselines as answers
 from answers.drift.records import BaselineRecord
 from answers.drift.rules import BaselineKind
+from answers.runs.answer import find_run
+from answers.times import time_of
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
-from cli.ids import find_run
-from cli.options import JsonOption, TenantArgument, TenantNames, complete_tenant_name, tenant_id_of, time_of
+from cli.options import JsonOption, TenantArgument, TenantNames, complete_tenant_name, tenant_id_of
 from cli.sessions import tenant_session, without_collisions
 from configuration import load_settings
 

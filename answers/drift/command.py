@@ -17,10 +17,11 @@ from answers.drift.page import drift_page
 from answers.drift.records import DriftFindingRecord, DriftReport
 from answers.drift.rules import Decision, FindingKind
 from answers.drift.severity import Severity
+from answers.times import time_of
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
-from cli.options import JsonOption, TenantArgument, TenantNames, TypeOption, known_type_keys, tenant_id_of, time_of
+from cli.options import JsonOption, TenantArgument, TenantNames, TypeOption, known_type_keys, tenant_id_of
 from cli.sessions import tenant_session, without_collisions
 from cli.tenant_or_command import TenantOrCommand
 from configuration import load_settings

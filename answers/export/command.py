@@ -10,10 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.export.folder import ExportFolder
 from answers.export.rules import file_bytes, file_path
+from answers.runs.answer import moment_of
 from cli import output
 from cli.errors import ExitCode, errors_for_people
 from cli.options import CategoryOption, JsonOption, TenantArgument, TypeOption, selection_of, tenant_id_of
-from cli.sessions import moment_of, tenant_session
+from cli.sessions import tenant_session
 from cli.spool import DocumentSpool, KeptDocument
 from configuration import load_settings
 from graph.catalog import load_catalog
