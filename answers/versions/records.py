@@ -35,7 +35,7 @@ class ShownRecord(BaseModel):
 class DifferenceRecord(BaseModel):
     """One field that differs between two versions: `before` is null where it was added, `after` where it was removed.
 
-    A `hidden` value is not shown, only that it changed. Numbers have all their digits.
+    Of a `hidden` value nothing is shown but that it changed. Numbers have all their digits.
     """
 
     model_config = ConfigDict(frozen=True)
