@@ -25,6 +25,7 @@ from answers.changes import queries as noticed
 from answers.dependencies import answer as dependencies
 from answers.drift import answer as drift
 from answers.drift import baselines
+from answers.drift.evaluation import evaluate
 from benchmarks.growth import TENANT, fill_portfolio, observation
 from benchmarks.machine import facts, played, spread
 from graph.catalog import load_catalog
@@ -135,7 +136,7 @@ async def measure(url: str, items: int, versions: int, rounds: int) -> None:
             await _pages(database, timed, observation(random.randrange(items)).type_key)
             async with database.tenant(TENANT) as session:
                 began = time.perf_counter()
-                await drift.evaluate(session, TENANT, "golden")
+                await evaluate(session, TENANT, "golden")
                 found = await drift.drift(session, TENANT, "golden")
                 label = f"drift of all items, findings: {len(found.findings)}"
                 figures.setdefault(label, []).append((time.perf_counter() - began) * 1e3)

@@ -8,12 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.compare.answer import Comparison, side
 from answers.compare.records import ItemComparison, Status, TenantRecord
-from answers.drift import queries as stored
-from answers.drift.answer import compared_collections, finding_of, recorded
+from answers.drift import queries
 from answers.drift.baseline_queries import cover_by_tenant, lock_baseline, note_gaps
+from answers.drift.evaluation import finding_of, recorded
 from answers.drift.queries import Finding
 from answers.drift.records import BaselineRecord
 from answers.drift.rules import Deviation, deviation_of_field, fingerprint, item_added, item_missing
+from answers.drift.scope import scope_of
 from answers.drift.severity import is_within, severity_of
 from answers.field_labels import properties_of
 from inventory.records import DamagedRecord
@@ -46,7 +47,8 @@ async def evaluate_against_tenant(
         raise ValueError(f"baseline {name} is no tenant's inventory")
     await lock_baseline(session, name)
     await cover_by_tenant(session, name, list((await coverage(golden)).values()))
-    listed = {one.type_key: one.listed_at for one in await compared_collections(session, baseline)}
+    scope = await scope_of(session, baseline)
+    listed = {collection.type_key: collection.listed_at for collection in scope.compared}
     here = await side(TenantRecord(tenant_id=other, name=str(other)), golden)
     there = await side(TenantRecord(tenant_id=tenant_id, name=str(tenant_id)), session)
     comparison = Comparison(here, there, listed)
@@ -61,14 +63,14 @@ async def evaluate_against_tenant(
             why = Status.AMBIGUOUS if item.status is Status.AMBIGUOUS else Status.UNDECIDED
             not_told += [(item.type_key, one.external_id, str(why)) for one in item.there]
     await note_gaps(session, name, not_told)
-    await stored.resolve_others(session, name, list(listed), found)
+    await queries.resolve_others(session, name, list(listed), found)
     return comparison.record().damaged
 
 
 async def _open_findings(session: AsyncSession, baseline: str) -> dict[tuple[str, str], list[Finding]]:
     """The findings that are not resolved, by the type key and id of their items."""
     known: dict[tuple[str, str], list[Finding]] = {}
-    for one in await stored.findings_of(session, baseline):
+    for one in await queries.findings_of(session, baseline):
         if one.resolved_at is None:
             known.setdefault((one.finding.type_key, one.finding.external_id), []).append(one.finding)
     return known

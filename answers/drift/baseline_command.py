@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from answers.drift import baseline_queries as baselines
-from answers.drift import baselines as answers
+from answers.drift import baselines
 from answers.drift.records import BaselineRecord
 from answers.drift.rules import BaselineKind
 from answers.runs.answer import find_run
@@ -71,11 +70,11 @@ def set_baseline(
         async def ask() -> BaselineRecord:
             async with tenant_session(settings, tenant_id, read_only=False) as session:
                 if other_id is not None:
-                    return await answers.set_tenant(session, name, tenant_id, other_id, getpass.getuser(), reason)
+                    return await baselines.set_tenant(session, name, tenant_id, other_id, getpass.getuser(), reason)
                 if run is not None:
                     run_id = await find_run(session, run)
-                    return await answers.set_run(session, name, run_id, getpass.getuser(), reason)
-                return await answers.set_moment(session, name, moment, getpass.getuser(), reason)
+                    return await baselines.set_run(session, name, run_id, getpass.getuser(), reason)
+                return await baselines.set_moment(session, name, moment, getpass.getuser(), reason)
 
         record = asyncio.run(without_collisions(ask))
         if as_json:
@@ -129,14 +128,11 @@ def drop_baseline(tenant: TenantArgument, name: NameArgument, as_json: JsonOptio
         settings = load_settings()
         tenant_id = tenant_id_of(settings, tenant)
 
-        async def ask() -> bool:
+        async def ask() -> None:
             async with tenant_session(settings, tenant_id, read_only=False) as session:
-                return await baselines.drop_baseline(session, name)
+                await baselines.drop_baseline(session, name)
 
-        if not asyncio.run(without_collisions(ask)):
-            raise UsageError(
-                f"this tenant has no baseline {name!r}; python starter.py baseline list TENANT shows what it has"
-            )
+        asyncio.run(without_collisions(ask))
         if as_json:
             output.print_json({"tenant_id": str(tenant_id), "name": name, "dropped": True})
         else:

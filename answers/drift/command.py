@@ -4,15 +4,13 @@ import asyncio
 import getpass
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Annotated
 
 import typer
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.drift import answer as answers
-from answers.drift import queries as stored
-from answers.drift.against_tenant import evaluate_against_tenant
-from answers.drift.baseline_queries import baselines
+from answers.drift.answer import DecisionOverError, Drift, evaluated_drift
+from answers.drift.answer import decide as record_decision
 from answers.drift.page import drift_page
 from answers.drift.records import DriftFindingRecord, DriftReport
 from answers.drift.rules import Decision, FindingKind
@@ -26,7 +24,6 @@ from cli.sessions import tenant_session, without_collisions
 from cli.tenant_or_command import TenantOrCommand
 from configuration import load_settings
 from inventory.visible_text import visible
-from storage.documents import database_time
 
 drift = typer.Typer(
     cls=TenantOrCommand,
@@ -73,18 +70,9 @@ def show_drift(
         wanted = known_type_keys(type_keys)
         check_html(html, as_json=as_json)
 
-        async def ask() -> list[answers.Drift]:
+        async def ask() -> list[Drift]:
             async with tenant_session(settings, tenant_id, read_only=False) as session:
-                found = []
-                for name in await _names(session, baseline):
-                    known = await answers.baseline_called(session, name)
-                    if known.other_tenant_id is None:
-                        damaged = await answers.evaluate(session, tenant_id, name)
-                    else:
-                        async with tenant_session(settings, known.other_tenant_id) as golden:
-                            damaged = await evaluate_against_tenant(session, golden, tenant_id, known)
-                    found.append(await answers.drift(session, tenant_id, name, wanted, damaged))
-                return found
+                return await evaluated_drift(session, partial(tenant_session, settings), tenant_id, baseline, wanted)
 
         found = asyncio.run(without_collisions(ask))
         page: list[tuple[DriftReport, list[DriftFindingRecord]]] = []
@@ -106,18 +94,8 @@ def show_drift(
             raise typer.Exit(ExitCode.PARTIAL)
 
 
-async def _names(session: AsyncSession, baseline: str | None) -> list[str]:
-    if baseline is not None:
-        return [baseline]
-    names = [one.name for one in await baselines(session)]
-    if not names:
-        raise UsageError("this tenant has no baseline; python starter.py baseline set TENANT NAME makes one")
-    return names
-
-
-def _is_asked_for(one: DriftFindingRecord, severities: Sequence[Severity] | None, *, everything: bool) -> bool:
-    is_open = one.resolved_at is None and one.decision is Decision.OPEN
-    return (is_open or everything) and (not severities or one.severity in severities)
+def _is_asked_for(finding: DriftFindingRecord, severities: Sequence[Severity] | None, *, everything: bool) -> bool:
+    return (finding.is_open or everything) and (not severities or finding.severity in severities)
 
 
 def _print(report: DriftReport, findings: Sequence[DriftFindingRecord]) -> None:
@@ -214,15 +192,12 @@ def decide(
 
         async def ask() -> DriftFindingRecord:
             async with tenant_session(settings, tenant_id, read_only=False) as session:
-                if moment is not None and moment <= await database_time(session):
-                    raise UsageError(f"--until: {until} is over already")
-                known = await answers.finding(session, fingerprint)
-                wanted = known.finding.fingerprint
-                await stored.decide(session, wanted, decision, getpass.getuser(), why, moment)
-                found = await answers.drift(session, tenant_id, known.baseline, [known.finding.type_key])
-                return next(one for one in found.findings if (one.fingerprint, one.period) == (wanted, known.period))
+                return await record_decision(session, tenant_id, fingerprint, decision, getpass.getuser(), why, moment)
 
-        record = asyncio.run(without_collisions(ask))
+        try:
+            record = asyncio.run(without_collisions(ask))
+        except DecisionOverError:
+            raise UsageError(f"--until: {until} is over already") from None
         if as_json:
             output.print_json(record)
         else:
