@@ -135,10 +135,10 @@ def _check(
 
 async def _show_neighbourhood(tenant_id: UUID, item: tuple[str, str], depth: int, limit: int, how: _How) -> None:
     type_key, sought = item
-    async with read_session(load_settings(), tenant_id) as (session, reading):
+    async with read_session(load_settings(), tenant_id) as (session, coverage):
         key = type_key, await _id_of(session, type_key, sought)
-        found = await answers.neighbourhood(session, reading, load_catalog(), key, depth=depth, most=limit)
-        start = await answers.item_record(session, reading, key)
+        found = await answers.neighbourhood(session, coverage, load_catalog(), key, depth=depth, most=limit)
+        start = await answers.item_record(session, coverage, key)
     if how.as_json:
         _print_json([*found.dependencies, *found.cannot_say])
     elif how.written_as is GraphFormat.TABLE:
@@ -154,10 +154,10 @@ async def _show_neighbourhood(tenant_id: UUID, item: tuple[str, str], depth: int
 
 
 async def _show_all(tenant_id: UUID, how: _How) -> None:
-    async with read_session(load_settings(), tenant_id) as (session, reading):
+    async with read_session(load_settings(), tenant_id) as (session, coverage):
         rows: list[DependencyRecord] = []
         cannot_say: list[CannotSayRecord] = []
-        async for one in answers.everything(session, reading):
+        async for one in answers.everything(session, coverage):
             if how.as_json:
                 output.print_json(one)
             elif isinstance(one, DependencyRecord):
@@ -172,9 +172,9 @@ async def _show_all(tenant_id: UUID, how: _How) -> None:
 
 
 async def _show_reach(tenant_id: UUID, sought: str, *, everyone: bool, as_json: bool) -> None:
-    async with read_session(load_settings(), tenant_id) as (session, reading):
+    async with read_session(load_settings(), tenant_id) as (session, coverage):
         group_id = await _id_of(session, answers.GROUPS, sought)
-        found = [one async for one in answers.reaching(session, reading, load_catalog(), group_id, everyone=everyone)]
+        found = [one async for one in answers.reaching(session, coverage, load_catalog(), group_id, everyone=everyone)]
     if as_json:
         _print_json(found)
     else:
@@ -204,8 +204,8 @@ def dangling(tenant: TenantArgument, type_keys: TypeOption = None, as_json: Json
         wanted = known_type_keys(type_keys)
 
         async def ask() -> list[DanglingRecord | CannotSayRecord]:
-            async with read_session(settings, tenant_id) as (session, reading):
-                return [one async for one in answers.dangling(session, reading, wanted)]
+            async with read_session(settings, tenant_id) as (session, coverage):
+                return [one async for one in answers.dangling(session, coverage, wanted)]
 
         found = asyncio.run(ask())
         cannot_say = [record for record in found if isinstance(record, CannotSayRecord)]
@@ -233,8 +233,8 @@ def unassigned(tenant: TenantArgument, type_keys: TypeOption = None, as_json: Js
         wanted = known_type_keys(type_keys)
 
         async def ask() -> list[UnassignedRecord | CannotSayRecord]:
-            async with read_session(settings, tenant_id) as (session, reading):
-                return [one async for one in answers.unassigned(session, reading, load_catalog(), wanted)]
+            async with read_session(settings, tenant_id) as (session, coverage):
+                return [one async for one in answers.unassigned(session, coverage, load_catalog(), wanted)]
 
         found = asyncio.run(ask())
         cannot_say = [record for record in found if isinstance(record, CannotSayRecord)]
