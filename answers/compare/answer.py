@@ -4,9 +4,11 @@ One collection at a time: the names of its items on both sides are in memory, an
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import NamedTuple, TypeVar, cast
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -42,6 +44,10 @@ from storage.coverage import coverage as coverage_of
 
 DOCUMENTS_AT_A_TIME = 50
 """Of each side. Documents may have some megabytes each; most have a few kilobytes."""
+
+
+SessionOf = Callable[[UUID], AbstractAsyncContextManager[AsyncSession]]
+"""Opens a session that is bound to one tenant."""
 
 
 class Side(NamedTuple):

@@ -1,10 +1,11 @@
 """`compare`: one tenant against another, or a golden tenant against many."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -12,9 +13,8 @@ from uuid import UUID
 import typer
 from pydantic import BaseModel
 from rich.text import Text
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.compare.answer import Comparison, Side, side
+from answers.compare.answer import Comparison, SessionOf, side
 from answers.compare.matrix import Matrix
 from answers.compare.page import comparison_page, matrix_page
 from answers.compare.records import (
@@ -40,12 +40,11 @@ from cli.options import (
     tenant_id_of,
 )
 from cli.portfolio import chosen_tenants
-from cli.sessions import say_what_is_damaged
+from cli.sessions import opened_database, say_what_is_damaged
 from cli.spool import printed_afterwards
 from configuration import Settings, load_settings
 from graph.tenants import load_tenants
 from inventory.visible_text import visible
-from storage.database import Database
 
 GoldenOption = Annotated[
     str | None,
@@ -160,31 +159,15 @@ def _others(
     return others
 
 
-class _Tenants:
-    """Tenants, each read in a transaction of its own that sees one moment."""
+@asynccontextmanager
+async def _sessions(settings: Settings) -> AsyncIterator[SessionOf]:
+    """Opens sessions of tenants, each a transaction that sees one moment."""
+    async with opened_database(settings, pool_size=2) as database:
+        yield partial(database.tenant, read_only=True, snapshot=True)
 
-    def __init__(self, settings: Settings) -> None:
-        self._names = TenantNames.load(settings)
-        url = settings.database_url.get_secret_value()
-        self._database = Database(url, pool_size=2, application_name="tenant-inventory")
 
-    async def __aenter__(self) -> "_Tenants":
-        return self
-
-    async def __aexit__(self, *raised: object) -> None:
-        await self._database.close()
-
-    def session(self, tenant_id: UUID) -> AbstractAsyncContextManager[AsyncSession]:
-        """A session of one tenant."""
-        return self._database.tenant(tenant_id, read_only=True, snapshot=True)
-
-    def named(self, tenant_id: UUID) -> TenantRecord:
-        """A tenant with its name."""
-        return TenantRecord(tenant_id=tenant_id, name=self._names.of(tenant_id))
-
-    async def side(self, tenant_id: UUID, session: AsyncSession) -> Side:
-        """One side of a comparison."""
-        return await side(self.named(tenant_id), session)
+def _named(names: TenantNames, tenant_id: UUID) -> TenantRecord:
+    return TenantRecord(tenant_id=tenant_id, name=names.of(tenant_id))
 
 
 async def _pair(
@@ -196,9 +179,11 @@ async def _pair(
 ) -> bool:
     """Prints a comparison of two; whether all that was asked for was covered."""
     shown: list[ItemComparison] = []
+    names = TenantNames.load(settings)
     with printed_afterwards():
-        async with _Tenants(settings) as tenants, tenants.session(here) as one, tenants.session(there) as other:
-            comparison = Comparison(await tenants.side(here, one), await tenants.side(there, other), type_keys)
+        async with _sessions(settings) as session_of, session_of(here) as one, session_of(there) as other:
+            sides = (await side(_named(names, here), one), await side(_named(names, there), other))
+            comparison = Comparison(*sides, type_keys)
             async for item in comparison.items():
                 if how.only and item.status not in how.only:
                     continue
@@ -225,7 +210,8 @@ async def _pair(
                     markup=False,
                 )
     say_what_is_damaged(record.damaged)
-    return _is_complete([collection.is_compared for collection in record.collections]) and not record.damaged
+    _say_if_empty(is_empty=not record.collections)
+    return record.is_complete
 
 
 def _print_counts(record: ComparisonRecord) -> None:
@@ -290,11 +276,15 @@ async def _matrix(
 ) -> bool:
     """Prints a golden tenant against others; whether all that was asked for was covered."""
     shown: list[MatrixRow] = []
+    names = TenantNames.load(settings)
     wanted = {str(cell) for status in how.only or () for cell in _CELLS_OF.get(status, (status,))}
     with printed_afterwards():
-        async with _Tenants(settings) as tenants, tenants.session(golden) as held:
+        async with _sessions(settings) as session_of, session_of(golden) as session:
             matrix = await Matrix.of(
-                await tenants.side(golden, held), [tenants.named(one) for one in others], tenants.session, type_keys
+                await side(_named(names, golden), session),
+                [_named(names, other) for other in others],
+                session_of,
+                type_keys,
             )
             async for row in matrix.rows():
                 if how.only and not any(str(cell.status) in wanted for cell in row.cells):
@@ -314,15 +304,13 @@ async def _matrix(
     for tenant in record.without_inventory:
         output.stderr.print(f"no run of {tenant.name} has completed: it has no column", style="yellow", markup=False)
     say_what_is_damaged(record.damaged)
-    compared = [one.is_compared for tenant in record.tenants for one in tenant.collections]
-    return _is_complete(compared) and not record.without_inventory and not record.damaged
+    _say_if_empty(is_empty=not any(tenant.collections for tenant in record.tenants))
+    return record.is_complete
 
 
-def _is_complete(compared: Sequence[bool]) -> bool:
-    """Whether all was compared. Where no completed run has selected anything there is nothing to compare."""
-    if not compared:
+def _say_if_empty(*, is_empty: bool) -> None:
+    if is_empty:
         output.stderr.print("no run of these tenants has completed, so there is nothing to compare", style="yellow")
-    return bool(compared) and all(compared)
 
 
 def _print_matrix(record: MatrixRecord, rows: Sequence[MatrixRow]) -> None:

@@ -1,14 +1,11 @@
 """One golden tenant against many: what each of them has of its items."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from answers.compare import queries as comparing
-from answers.compare.answer import Comparison, Side, referenced, side
+from answers.compare.answer import Comparison, SessionOf, Side, referenced, side
 from answers.compare.records import (
     CellCounts,
     CellStatus,
@@ -29,9 +26,6 @@ from graph.catalog import kind_of, load_catalog
 from inventory.coverage import Coverage
 from inventory.records import DamagedRecord
 from storage.coverage import coverage as coverage_of
-
-SessionOf = Callable[[UUID], AbstractAsyncContextManager[AsyncSession]]
-"""Opens a session that is bound to one tenant."""
 
 _EXTRA = "extra"
 

@@ -2,14 +2,14 @@
 
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from answers.compare.answer import SessionOf
 from answers.compare.records import Status
 from answers.drift import queries
 from answers.drift.against_tenant import evaluate_against_tenant
@@ -39,10 +39,6 @@ from storage.documents import database_time
 from storage.object_names import display_names
 
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-SessionOf = Callable[[UUID], AbstractAsyncContextManager[AsyncSession]]
-"""Opens a session that is bound to one tenant."""
 
 
 class UnknownFindingError(UserError):
