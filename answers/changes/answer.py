@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.changes.audit import AUDIT_LOG, AuditStatus
-from answers.changes.audit_answer import Noticed, attributed
+from answers.changes.audit_answer import UnattributedChange, attributed
 from answers.changes.queries import (
     AbsenceFacts,
     Event,
@@ -172,14 +172,14 @@ async def _changes_of(
     absences = await absences_of(session, [one for one in found if one.kind is not EventKind.VERSION])
     compared = {event: _compared(event.type_key, version) for event, version in versions.items()}
     names = await _names(session, versions)
-    noticed: dict[Event, Noticed] = {}
+    noticed: dict[Event, UnattributedChange] = {}
     for event in found:
         if event in versions:
             record = _of_version(tenant_id, event, versions[event], compared[event], names)
             if record is not None:
-                noticed[event] = Noticed(record, _unlisted_since(event, versions[event]))
+                noticed[event] = UnattributedChange(record, _unlisted_since(event, versions[event]))
         elif event in absences:
-            noticed[event] = Noticed(_of_absence(tenant_id, event, absences[event]), None)
+            noticed[event] = UnattributedChange(_of_absence(tenant_id, event, absences[event]), None)
     return list(zip(noticed, await attributed(session, list(noticed.values()), log), strict=True))
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.compare import queries as comparing
-from answers.compare.id_translation import Meanings, is_shared
+from answers.compare.id_translation import IdMeanings, is_shared
 from answers.compare.records import (
     CollectionComparison,
     ComparisonCounts,
@@ -29,7 +29,16 @@ from answers.compare.records import (
     TenantRecord,
     UnresolvedRecord,
 )
-from answers.compare.rules import Crowd, Entry, Pair, Verdict, matched_by_content, matched_by_name, settled, verdict
+from answers.compare.rules import (
+    AmbiguousGroup,
+    Entry,
+    Pair,
+    Verdict,
+    matched_by_content,
+    matched_by_name,
+    told_apart_by_content,
+    verdict,
+)
 from answers.log_collections import log_types
 from graph.catalog import Collection as CatalogEntry
 from graph.catalog import kind_of, load_catalog
@@ -37,7 +46,7 @@ from inventory.canonical import JsonObject
 from inventory.coverage import Coverage
 from inventory.exact_json import decode
 from inventory.records import DamagedRecord
-from inventory.tenant_neutral import OWN_ID, TENANT_ID, Doubt, Independence, Independent, Uncertainty
+from inventory.tenant_neutral import OWN_ID, TENANT_ID, Independence, Independent, Uncertainty, UnresolvedReference
 from storage import documents
 from storage.bodies import Documents
 from storage.coverage import coverage as coverage_of
@@ -57,7 +66,7 @@ class Side(NamedTuple):
     session: AsyncSession
     asked_at: datetime
     coverage: dict[str, Coverage]
-    meanings: Meanings
+    id_meanings: IdMeanings
     read: Documents
 
     def covered(self, type_key: str) -> SideCoverage:
@@ -74,7 +83,7 @@ class Side(NamedTuple):
 async def side(tenant: TenantRecord, session: AsyncSession) -> Side:
     """A tenant, by a session that is bound to it and sees one moment (`Database.tenant` with `snapshot`)."""
     coverage, read = await coverage_of(session), Documents()
-    return Side(tenant, session, await documents.database_time(session), coverage, Meanings(coverage, read), read)
+    return Side(tenant, session, await documents.database_time(session), coverage, IdMeanings(coverage, read), read)
 
 
 class Comparison:
@@ -137,7 +146,7 @@ def referenced(here: Side, there: Side) -> list[ReferencedCollection]:
     """The collections whose objects' ids were translated."""
     return [
         ReferencedCollection(type_key=key, here=here.covered(key), there=there.covered(key))
-        for key in sorted(here.meanings.asked_types | there.meanings.asked_types)
+        for key in sorted(here.id_meanings.asked_types | there.id_meanings.asked_types)
     ]
 
 
@@ -158,11 +167,11 @@ class _Collection:
         async for item in self._pairs(matching.pairs):
             yield item
         only_here, only_there = matching.only_here, matching.only_there
-        for crowd in await self._likened_crowds(matching.crowds):
-            told_apart = settled(crowd)
+        for group in await self._likened_groups(matching.ambiguous):
+            told_apart = told_apart_by_content(group)
             async for item in self._pairs(told_apart.pairs):
                 yield item
-            for left in told_apart.crowds:
+            for left in told_apart.ambiguous:
                 yield self._ambiguous(left)
             only_here += told_apart.only_here
             only_there += told_apart.only_there
@@ -171,7 +180,7 @@ class _Collection:
             by_content = matched_by_content(*likened, names_tell=self._names_tell)
             async for item in self._pairs(by_content.pairs):
                 yield item
-            for left in by_content.crowds:
+            for left in by_content.ambiguous:
                 yield self._ambiguous(left)
             only_here, only_there = by_content.only_here, by_content.only_there
         for entry in only_here:
@@ -219,12 +228,12 @@ class _Collection:
                 for one in found.differences
             ],
             uncertain=sorted(found.uncertain),
-            unresolved_here=[_unresolved(doubt) for doubt in (here.doubts if here else ())],
-            unresolved_there=[_unresolved(doubt) for doubt in (there.doubts if there else ())],
+            unresolved_here=[_unresolved(reference) for reference in (here.unresolved if here else ())],
+            unresolved_there=[_unresolved(reference) for reference in (there.unresolved if there else ())],
         )
 
-    def _ambiguous(self, crowd: Crowd) -> ItemComparison:
-        return self._item(Status.AMBIGUOUS, crowd.by, crowd.here, crowd.there)
+    def _ambiguous(self, group: AmbiguousGroup) -> ItemComparison:
+        return self._item(Status.AMBIGUOUS, group.by, group.here, group.there)
 
     def _item(
         self,
@@ -246,13 +255,15 @@ class _Collection:
             }
         )
 
-    async def _likened_crowds(self, crowds: Sequence[Crowd]) -> list[Crowd]:
-        """The crowds, each entry with what items of its content have in common."""
+    async def _likened_groups(self, groups: Sequence[AmbiguousGroup]) -> list[AmbiguousGroup]:
+        """The groups, each entry with what items of its content have in common."""
         here, there = await self._likened(
-            [entry for crowd in crowds for entry in crowd.here], [entry for crowd in crowds for entry in crowd.there]
+            [entry for group in groups for entry in group.here], [entry for group in groups for entry in group.there]
         )
         ones, others = iter(here), iter(there)
-        return [Crowd([next(ones) for _ in one], [next(others) for _ in other], by) for one, other, by in crowds]
+        return [
+            AmbiguousGroup([next(ones) for _ in one], [next(others) for _ in other], by) for one, other, by in groups
+        ]
 
     async def _likened(self, here: Sequence[Entry], there: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
         """The entries, each with what items of its content have in common."""
@@ -281,8 +292,8 @@ class _Collection:
         shared = {
             (keys, one_id) for keys, one_id in ids_here | ids_there if any(is_shared(key, one_id) for key in keys)
         }
-        await self._here.meanings.learn(self._here.session, ids_here | shared)
-        await self._there.meanings.learn(self._there.session, ids_there | shared)
+        await self._here.id_meanings.learn(self._here.session, ids_here | shared)
+        await self._there.id_meanings.learn(self._there.session, ids_there | shared)
         return self._independent(self._here, self._there, one), self._independent(self._there, self._here, other)
 
     async def _whole(
@@ -301,7 +312,7 @@ class _Collection:
         }
 
     def _independent(self, own: Side, other: Side, found: dict[str, tuple[bool, JsonObject]]) -> dict[str, Independent]:
-        meaning_of = own.meanings.beside(other.meanings)
+        meaning_of = own.id_meanings.beside(other.id_meanings)
         tenant_id = str(own.tenant.tenant_id)
         return {
             external_id: self._rules.of(
@@ -326,7 +337,10 @@ def _names(entries: Iterable[Entry]) -> list[ItemName]:
     return [ItemName(external_id=entry.external_id, display_name=entry.name) for entry in entries]
 
 
-def _unresolved(doubt: Doubt) -> UnresolvedRecord:
+def _unresolved(reference: UnresolvedReference) -> UnresolvedRecord:
     return UnresolvedRecord(
-        path=doubt.path, target_types=list(doubt.target_types), target_id=doubt.target_id, reason=doubt.reason
+        path=reference.path,
+        target_types=list(reference.target_types),
+        target_id=reference.target_id,
+        reason=reference.reason,
     )

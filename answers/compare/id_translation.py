@@ -19,7 +19,7 @@ TargetIds = Iterable[tuple[tuple[str, ...], str]]
 """Ids of objects, each with the collections that it may belong to."""
 
 
-class Meanings:
+class IdMeanings:
     """The meanings of the ids of one tenant, as far as they have been asked for."""
 
     def __init__(self, coverage: Mapping[str, Coverage], read: Documents) -> None:
@@ -60,7 +60,7 @@ class Meanings:
             return said[0]
         return min(meanings, key=lambda one: _TELLING.index(one.reason or DoubtReason.UNKNOWN))
 
-    def beside(self, other: "Meanings") -> MeaningOf:
+    def beside(self, other: "IdMeanings") -> MeaningOf:
         """The meanings, with what the other tenant knows of the ids that Microsoft gave."""
 
         def meaning_of(target_types: tuple[str, ...], target_id: str) -> Meaning:

@@ -87,12 +87,12 @@ def _may_hold(finding: Finding, item: ItemComparison) -> bool:
         return True
     if not finding.path or not item.uncertain:
         return False
-    doubts = (*item.unresolved_here, *item.unresolved_there)
+    unresolved = (*item.unresolved_here, *item.unresolved_there)
     return (
         bool(_NOT_READ.intersection(item.uncertain))
         or (finding.hidden and bool(_NOT_SHOWN.intersection(item.uncertain)))
-        or any(is_within(doubt.path, properties_of(finding.path)) for doubt in doubts)
-        or any(is_within(finding.path, doubt.path) for doubt in doubts)
+        or any(is_within(reference.path, properties_of(finding.path)) for reference in unresolved)
+        or any(is_within(finding.path, reference.path) for reference in unresolved)
     )
 
 

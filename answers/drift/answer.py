@@ -25,7 +25,7 @@ from answers.drift.records import (
     DriftReport,
     LeftOutItem,
 )
-from answers.drift.rules import Decision, Standing, standing
+from answers.drift.rules import CurrentDecision, Decision, current_decision
 from answers.drift.scope import Scope, scope_of
 from answers.drift.severity import Severity
 from answers.field_labels import field_change
@@ -166,9 +166,9 @@ def _record(
 ) -> DriftFindingRecord:
     one, decided = known.finding, known.decided
     collection = load_catalog().collections.get(one.type_key)
-    holds = Standing(Decision.OPEN)
+    holds = CurrentDecision(Decision.OPEN)
     if decided is not None:
-        holds = standing(decided.decision, decided.value_hash, decided.until, one.value_hash, now)
+        holds = current_decision(decided.decision, decided.value_hash, decided.until, one.value_hash, now)
     kind = DifferenceKind(one.kind) if one.path else DifferenceKind.CHANGED
     difference = Difference(one.path, kind, _value(one.before), _value(one.after), one.hidden)
     said = field_change(difference, {} if collection is None else collection.references, names)
