@@ -1,8 +1,8 @@
 """What a document says apart from the tenant that says it, so that two tenants can be compared.
 
 Its own id, where it came from, and the ids of its parts are gone; the ids of other objects are replaced by what they
-mean: a group by its name, a filter by its rule. An id whose meaning is not known stays, and is said as a doubt: nothing
-is taken for the same because of it.
+mean: a group by its name, a filter by its rule. An id whose meaning is not known stays and is reported as unresolved:
+nothing is taken for the same because of it.
 """
 
 import hashlib

@@ -6,7 +6,7 @@ from typing import cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.compare import queries as comparing
+from answers.compare import queries
 from answers.compare.queries import Target
 from graph.catalog import kind_of, kinds_in, load_catalog
 from inventory.canonical import JsonObject
@@ -39,9 +39,9 @@ class IdMeanings:
         if not wanted:
             return
         telling = {key for key, _ in wanted if _says(key)}
-        found = await comparing.targets(session, wanted, telling, self._read)
+        found = await queries.targets(session, wanted, telling, self._read)
         for type_key in {target.type_key for target in found} - self._shared_names.keys():
-            names = await comparing.shared_names(session, type_key)
+            names = await queries.shared_names(session, type_key)
             bearers = [(name, kind_of(type_key, meta)) for name, meta in names]
             self._shared_names[type_key] = {one for one in bearers if bearers.count(one) > 1}
         for type_key, external_id in wanted:

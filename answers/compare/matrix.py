@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from uuid import UUID
 
-from answers.compare import queries as comparing
+from answers.compare import queries
 from answers.compare.answer import Comparison, SessionOf, Side, referenced, side
 from answers.compare.records import (
     CellCounts,
@@ -83,7 +83,7 @@ class Matrix:
         """A row for each item of the golden tenant, collection by collection."""
         for type_key in self.type_keys:
             if self._golden.covered(type_key).state is CoverageState.COMPLETE:
-                items = await comparing.present_items(self._golden.session, type_key)
+                items = await queries.present_items(self._golden.session, type_key)
             elif self._golden.covered(type_key).is_answered:
                 items = []
             else:

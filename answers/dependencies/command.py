@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from rich.text import Text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.dependencies import answer as answers
+from answers.dependencies import answer
 from answers.dependencies.graph import Graph, graph_of
 from answers.dependencies.graph_formats import dot, graphml, mermaid
 from answers.dependencies.records import (
@@ -76,7 +76,7 @@ def dependencies(
     depth: Annotated[int, typer.Option("--depth", min=1, max=MAX_DEPTH, help="Through how many references.")] = 1,
     limit: Annotated[
         int, typer.Option("--limit", min=1, max=MOST, help="References of each item, at most.")
-    ] = answers.MOST,
+    ] = answer.MOST,
     reaches: Annotated[
         str | None,
         typer.Option("--reaches", metavar="GROUP", help="What includes this group and does not exclude it."),
@@ -137,8 +137,8 @@ async def _show_neighbourhood(tenant_id: UUID, item: tuple[str, str], depth: int
     type_key, sought = item
     async with read_session(load_settings(), tenant_id) as (session, coverage):
         key = type_key, await _id_of(session, type_key, sought)
-        found = await answers.neighbourhood(session, coverage, load_catalog(), key, depth=depth, most=limit)
-        start = await answers.item_record(session, coverage, key)
+        found = await answer.neighbourhood(session, coverage, load_catalog(), key, depth=depth, most=limit)
+        start = await answer.item_record(session, coverage, key)
     if how.as_json:
         _print_json([*found.dependencies, *found.cannot_say])
     elif how.written_as is GraphFormat.TABLE:
@@ -157,7 +157,7 @@ async def _show_all(tenant_id: UUID, how: _How) -> None:
     async with read_session(load_settings(), tenant_id) as (session, coverage):
         rows: list[DependencyRecord] = []
         cannot_say: list[CannotSayRecord] = []
-        async for one in answers.everything(session, coverage):
+        async for one in answer.everything(session, coverage):
             if how.as_json:
                 output.print_json(one)
             elif isinstance(one, DependencyRecord):
@@ -173,8 +173,8 @@ async def _show_all(tenant_id: UUID, how: _How) -> None:
 
 async def _show_reach(tenant_id: UUID, sought: str, *, everyone: bool, as_json: bool) -> None:
     async with read_session(load_settings(), tenant_id) as (session, coverage):
-        group_id = await _id_of(session, answers.GROUPS, sought)
-        found = [one async for one in answers.reaching(session, coverage, load_catalog(), group_id, everyone=everyone)]
+        group_id = await _id_of(session, answer.GROUPS, sought)
+        found = [one async for one in answer.reaching(session, coverage, load_catalog(), group_id, everyone=everyone)]
     if as_json:
         _print_json(found)
     else:
@@ -205,7 +205,7 @@ def dangling(tenant: TenantArgument, type_keys: TypeOption = None, as_json: Json
 
         async def ask() -> list[DanglingRecord | CannotSayRecord]:
             async with read_session(settings, tenant_id) as (session, coverage):
-                return [one async for one in answers.dangling(session, coverage, wanted)]
+                return [one async for one in answer.dangling(session, coverage, wanted)]
 
         found = asyncio.run(ask())
         cannot_say = [record for record in found if isinstance(record, CannotSayRecord)]
@@ -234,7 +234,7 @@ def unassigned(tenant: TenantArgument, type_keys: TypeOption = None, as_json: Js
 
         async def ask() -> list[UnassignedRecord | CannotSayRecord]:
             async with read_session(settings, tenant_id) as (session, coverage):
-                return [one async for one in answers.unassigned(session, coverage, load_catalog(), wanted)]
+                return [one async for one in answer.unassigned(session, coverage, load_catalog(), wanted)]
 
         found = asyncio.run(ask())
         cannot_say = [record for record in found if isinstance(record, CannotSayRecord)]
