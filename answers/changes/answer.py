@@ -168,8 +168,8 @@ async def changes(
 async def _changes_of(
     session: AsyncSession, tenant_id: UUID, found: Sequence[Event], log: Coverage | None
 ) -> list[tuple[Event, ChangeRecord]]:
-    versions = await versions_of(session, [one for one in found if one.kind is EventKind.VERSION])
-    absences = await absences_of(session, [one for one in found if one.kind is not EventKind.VERSION])
+    versions = await versions_of(session, [event for event in found if event.kind is EventKind.VERSION])
+    absences = await absences_of(session, [event for event in found if event.kind is not EventKind.VERSION])
     compared = {event: _compared(event.type_key, version) for event, version in versions.items()}
     names = await _names(session, versions)
     noticed: dict[Event, UnattributedChange] = {}
@@ -217,10 +217,10 @@ def _of_version(
         renamed_from=version.before_name if kind is ChangeKind.RENAMED else None,
         recreates_external_id=version.recreates_external_id,
         returns_to_version=version.returns_to_version,
-        damaged_versions=[one.version for one in version.damaged],
+        damaged_versions=[damaged.version for damaged in version.damaged],
         created_at=version.meta.get("created_at") if is_first else None,
         was_incomplete=version.before_complete is False,
-        fields=None if compared is None else [field_change(one, rules, names) for one in compared],
+        fields=None if compared is None else [field_change(difference, rules, names) for difference in compared],
     )
 
 

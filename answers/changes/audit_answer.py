@@ -30,25 +30,25 @@ async def attributed(
     session: AsyncSession, found: Sequence[UnattributedChange], log: Coverage | None
 ) -> list[ChangeRecord]:
     """The changes, each with who made it. `log` is how far the audit log has been read."""
-    events = await _events(session, [one for one in found if is_audited(one.change.type_key)])
-    return [_attributed(one, events.get(one.change.external_id, ()), log) for one in found]
+    events = await _events(session, [noticed for noticed in found if is_audited(noticed.change.type_key)])
+    return [_attributed(noticed, events.get(noticed.change.external_id, ()), log) for noticed in found]
 
 
 async def _events(session: AsyncSession, found: Sequence[UnattributedChange]) -> dict[str, list[AuditEvent]]:
     """All events that may explain any of the changes: one question for a batch."""
     if not found:
         return {}
-    begins = [one.unlisted_since or one.change.seen_before_at for one in found]
+    begins = [noticed.unlisted_since or noticed.change.seen_before_at for noticed in found]
     known = [begin for begin in begins if begin is not None]
     after = min(known) if len(known) == len(begins) else None
-    until = max(one.change.noticed_at for one in found)
-    return await audit_events(session, {one.change.external_id for one in found}, after, until)
+    until = max(noticed.change.noticed_at for noticed in found)
+    return await audit_events(session, {noticed.change.external_id for noticed in found}, after, until)
 
 
-def _attributed(one: UnattributedChange, events: Sequence[AuditEvent], log: Coverage | None) -> ChangeRecord:
+def _attributed(noticed: UnattributedChange, events: Sequence[AuditEvent], log: Coverage | None) -> ChangeRecord:
     """By the events since the item was last seen as it was, else by those since its details may have been otherwise."""
-    change = one.change
-    for after in (change.seen_before_at, one.unlisted_since or change.seen_before_at):
+    change = noticed.change
+    for after in (change.seen_before_at, noticed.unlisted_since or change.seen_before_at):
         audit = attribution(
             events, change.kind.audit_action, after, change.noticed_at, log, is_audited=is_audited(change.type_key)
         )

@@ -113,8 +113,8 @@ class CollectionComparer:
             [pair.here],
             [pair.there],
             fields=[
-                FieldRecord(**one._asdict(), is_certain=(one.path, one.kind) in found.certain)
-                for one in found.differences
+                FieldRecord(**difference._asdict(), is_certain=(difference.path, difference.kind) in found.certain)
+                for difference in found.differences
             ],
             uncertain=sorted(found.uncertain),
             unresolved_here=[_unresolved(reference) for reference in (here.unresolved if here else ())],
@@ -193,10 +193,10 @@ class CollectionComparer:
         if not ids:
             return {}
         found = await queries.whole_items(side.session, self._type_key, ids, side.read)
-        damaged |= {one for one, item in found.items() if item.document is None}
+        damaged |= {external_id for external_id, item in found.items() if item.document is None}
         return {
-            one: (item.details_complete, cast("JsonObject", decode(item.document)))
-            for one, item in found.items()
+            external_id: (item.details_complete, cast("JsonObject", decode(item.document)))
+            for external_id, item in found.items()
             if item.document is not None
         }
 

@@ -117,7 +117,7 @@ def compare(
         if golden is None:
             if everyone or tags or tenants is None or len(tenants) != 2:
                 raise UsageError("name two tenants, or one with --golden and others, --tag TAG or --all")
-            here, there = (tenant_id_of(settings, one) for one in tenants)
+            here, there = (tenant_id_of(settings, tenant) for tenant in tenants)
             if here == there:
                 raise UsageError("a tenant is the same as itself; name two")
             complete = asyncio.run(_pair(settings, here, there, wanted, how))
@@ -152,8 +152,8 @@ def _others(
         choice = chosen_tenants(settings, tenants, tags, everyone=everyone)
         found = list(choice.resolve(load_tenants(settings.tenants_file).tags()))
     else:
-        found = [tenant_id_of(settings, one) for one in tenants or ()]
-    others = [one for one in dict.fromkeys(found) if one != golden]
+        found = [tenant_id_of(settings, tenant) for tenant in tenants or ()]
+    others = [tenant for tenant in dict.fromkeys(found) if tenant != golden]
     if not others:
         raise UsageError("name the tenants to hold against the golden one, or give --tag TAG or --all")
     return others
@@ -215,14 +215,15 @@ async def _pair(
 
 
 def _print_counts(record: ComparisonRecord) -> None:
-    rows = [one for one in record.collections if one.is_compared and _differs(one.counts)]
-    names = _occurring(Status, [one.counts for one in rows])
+    compared = [collection for collection in record.collections if collection.is_compared]
+    rows = [collection for collection in compared if _differs(collection.counts)]
+    names = _occurring(Status, [collection.counts for collection in rows])
     output.print_table(
         ("collection", *(f"{name.replace('_', ' ')}#" for name in names)),
-        [(one.type_key, *(getattr(one.counts, name) or "" for name in names)) for one in rows],
+        [(collection.type_key, *(getattr(collection.counts, name) or "" for name in names)) for collection in rows],
         title=f"here: {record.here.name}, there: {record.there.name}, as of {output.when(record.asked_at)}",
     )
-    alike = [one.counts.same for one in record.collections if one.is_compared and not _differs(one.counts)]
+    alike = [collection.counts.same for collection in compared if not _differs(collection.counts)]
     output.stdout.print(f"{sum(alike)} items of {len(alike)} other collections are the same", style="dim")
 
 
@@ -232,20 +233,20 @@ def _differs(counts: ComparisonCounts) -> bool:
 
 def _occurring(statuses: Iterable[str], counts: Sequence[BaseModel]) -> list[str]:
     """The statuses that a table needs a column for."""
-    return [str(status) for status in statuses if any(getattr(one, str(status)) for one in counts)]
+    return [str(status) for status in statuses if any(getattr(count, str(status)) for count in counts)]
 
 
 def _print_item(item: ItemComparison, *, fields: bool) -> None:
     style = _STYLES[item.status]
     here, there = (
-        " / ".join(visible(one.display_name or one.external_id) for one in some) for some in (item.here, item.there)
+        " / ".join(visible(end.display_name or end.external_id) for end in ends) for ends in (item.here, item.there)
     )
     name = here if here == there or not there else f"{here} ↔ {there}" if here else there
     words = [str(item.status).replace("_", " ")]
     if item.status is Status.DIFFERENT:
         words.append(f"in {len(item.fields)} fields")
     if item.uncertain:
-        words.append(f"not certain: {', '.join(str(one).replace('_', ' ') for one in item.uncertain)}")
+        words.append(f"not certain: {', '.join(str(uncertainty).replace('_', ' ') for uncertainty in item.uncertain)}")
     output.stdout.print(
         Text.assemble((f"{'; '.join(words)}  ", style), f"{item.kind}: ", (name, "bold"), (f"  {item.type_key}", "dim"))
     )
@@ -258,10 +259,10 @@ def _print_item(item: ItemComparison, *, fields: bool) -> None:
             )
             output.stdout.print(Text.assemble("    ", (visible(field.path), "bold"), f": {said}"))
         for where, unresolved in (("here", item.unresolved_here), ("there", item.unresolved_there)):
-            for one in unresolved:
+            for reference in unresolved:
                 output.stdout.print(
-                    f"    {where} not translated: {visible(one.path)}: {visible(one.target_id)}"
-                    f" ({' or '.join(one.target_types)}: {str(one.reason).replace('_', ' ')})",
+                    f"    {where} not translated: {visible(reference.path)}: {visible(reference.target_id)}"
+                    f" ({' or '.join(reference.target_types)}: {str(reference.reason).replace('_', ' ')})",
                     style="dim",
                     markup=False,
                 )
@@ -314,14 +315,14 @@ def _say_if_empty(*, is_empty: bool) -> None:
 
 
 def _print_matrix(record: MatrixRecord, rows: Sequence[MatrixRow]) -> None:
-    names = _occurring((*CellStatus, "extra"), [one.counts for one in record.tenants])
+    names = _occurring((*CellStatus, "extra"), [tenant.counts for tenant in record.tenants])
     output.print_table(
         ("tenant", *(f"{name.replace('_', ' ')}#" for name in names)),
-        [(one.name, *(getattr(one.counts, name) or "" for name in names)) for one in record.tenants],
+        [(tenant.name, *(getattr(tenant.counts, name) or "" for name in names)) for tenant in record.tenants],
         title=f"golden: {record.golden.name}, as of {output.when(record.asked_at)}",
     )
     output.print_table(
-        ("collection", "item", *(one.name for one in record.tenants)),
+        ("collection", "item", *(tenant.name for tenant in record.tenants)),
         [
             (
                 row.type_key,
@@ -340,10 +341,11 @@ def _print_matrix(record: MatrixRecord, rows: Sequence[MatrixRow]) -> None:
         ],
     )
     for tenant in record.tenants:
-        left_out = [one for one in tenant.collections if not one.is_compared]
+        left_out = [collection for collection in tenant.collections if not collection.is_compared]
         if left_out:
             named = ", ".join(
-                f"{one.type_key} (golden: {one.golden.in_words}; {tenant.name}: {one.tenant.in_words})"
-                for one in left_out
+                f"{collection.type_key} (golden: {collection.golden.in_words};"
+                f" {tenant.name}: {collection.tenant.in_words})"
+                for collection in left_out
             )
             output.stderr.print(f"not compared with {tenant.name}: {named}", style="yellow", markup=False)

@@ -35,7 +35,7 @@ class _Compared:
 
     def __init__(self, tenant: TenantRecord, coverage: Mapping[str, Coverage]) -> None:
         self.tenant = tenant
-        self.covered = {key: SideCoverage.of(one) for key, one in coverage.items()}
+        self.covered = {key: SideCoverage.of(collection) for key, collection in coverage.items()}
         self.counts: dict[str, Counter[str]] = {}
         self.referenced: dict[str, ReferencedCollection] = {}
         self.damaged: dict[DamagedRecord, None] = {}
@@ -60,8 +60,8 @@ class Matrix:
         covered = set(golden.coverage).union(*coverage.values()) - set(log_types())
         self.type_keys: Sequence[str] = sorted(key for key in (type_keys or covered) if key in known)
         self._golden = golden
-        self._others = [_Compared(tenant, one) for tenant, one in coverage.items() if one]
-        self._without_inventory = [tenant for tenant, one in coverage.items() if not one]
+        self._others = [_Compared(tenant, collections) for tenant, collections in coverage.items() if collections]
+        self._without_inventory = [tenant for tenant, collections in coverage.items() if not collections]
         self._sessions = sessions
 
     @classmethod
@@ -89,7 +89,7 @@ class Matrix:
             else:
                 continue
             ids = [item.external_id for item in items]
-            columns = [await self._column(one, type_key, ids) for one in self._others]
+            columns = [await self._column(other, type_key, ids) for other in self._others]
             for item in items:
                 yield MatrixRow(
                     type_key=type_key,
@@ -104,9 +104,9 @@ class Matrix:
         return MatrixRecord(
             golden=self._golden.tenant,
             asked_at=self._golden.asked_at,
-            tenants=[self._tenant(one) for one in self._others],
+            tenants=[self._tenant(other) for other in self._others],
             without_inventory=self._without_inventory,
-            damaged=[*self._golden.damaged, *(one for other in self._others for one in other.damaged)],
+            damaged=[*self._golden.damaged, *(damaged for other in self._others for damaged in other.damaged)],
         )
 
     async def _column(self, compared: _Compared, type_key: str, ids: Sequence[str]) -> dict[str, MatrixCell]:
@@ -126,11 +126,11 @@ class Matrix:
                     counts[_EXTRA] += 1
                     continue
                 cell = _cell(tenant_id, item, cannot_have=cannot_have)
-                cells.update((one.external_id, cell) for one in item.here)
+                cells.update((item_name.external_id, cell) for item_name in item.here)
                 counts[cell.status] += len(item.here)
                 # Of several that one cannot tell apart, so many are more than the golden tenant has.
                 counts[_EXTRA] += max(0, len(item.there) - len(item.here))
-            compared.referenced |= {one.type_key: one for one in referenced(self._golden, other)}
+            compared.referenced |= {collection.type_key: collection for collection in referenced(self._golden, other)}
             compared.damaged |= dict.fromkeys(other.damaged)
         return cells
 

@@ -140,13 +140,15 @@ def _certain(found: list[Difference], certain: list[Difference]) -> frozenset[tu
 
     Members of a list have other names where the ids in them are left out: there as many have to be different.
     """
-    told = {(one.path, one.kind) for one in certain}
-    found_in, certain_in = (Counter((properties_of(one.path), one.kind) for one in some) for some in (found, certain))
+    told = {(difference.path, difference.kind) for difference in certain}
+    found_in, certain_in = (
+        Counter((properties_of(difference.path), difference.kind) for difference in some) for some in (found, certain)
+    )
     return frozenset(
-        (one.path, one.kind)
-        for one in found
-        for place in [(properties_of(one.path), one.kind)]
-        if (one.path, one.kind) in told or found_in[place] <= certain_in[place]
+        (difference.path, difference.kind)
+        for difference in found
+        for place in [(properties_of(difference.path), difference.kind)]
+        if (difference.path, difference.kind) in told or found_in[place] <= certain_in[place]
     )
 
 
@@ -222,4 +224,4 @@ def _one_to_one(
             pairs.append(Pair(entry, same.pop(0), by))
         else:
             alone.append(entry)
-    return pairs, alone, _in_order([*left, *(one for rest in waiting.values() for one in rest)])
+    return pairs, alone, _in_order([*left, *(entry for rest in waiting.values() for entry in rest)])

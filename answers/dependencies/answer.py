@@ -178,7 +178,7 @@ async def unassigned(
         )
     for key, times in sorted(unknown.items()):
         yield tenant.cannot_say(key, ASSIGNMENTS_NOT_SHOWN, times)
-    assignable = {key for key, one in catalog.collections.items() if one.assignable}
+    assignable = {key for key, collection in catalog.collections.items() if collection.assignable}
     unread = tenant.unread(assignable if type_keys is None else assignable & set(type_keys))
     for record in (*unread, *tenant.unreadable()):
         yield record
@@ -215,6 +215,6 @@ def referring_to(catalog: Catalog, type_key: str) -> set[str]:
     """The collections whose items may refer to items of another."""
     return {
         key
-        for key, one in catalog.collections.items()
-        if any(type_key in targets for targets in one.references.values())
+        for key, collection in catalog.collections.items()
+        if any(type_key in targets for targets in collection.references.values())
     }

@@ -99,12 +99,14 @@ async def drift(
     names = await _names(session, known)
     checked = set(scope.type_keys)
     unknown = {(gap.type_key, gap.external_id) for gap in await gaps(session, name) if gap.why == Status.AMBIGUOUS}
-    unknown |= {(one.type_key, one.external_id) for one in damaged if one.tenant_id in (None, tenant_id)}
-    records = [
-        _record(tenant_id, one, names, now, is_current=key in checked and (key, one.finding.external_id) not in unknown)
-        for one in known
-        for key in [one.finding.type_key]
-    ]
+    unknown |= {
+        (version.type_key, version.external_id) for version in damaged if version.tenant_id in (None, tenant_id)
+    }
+    records = []
+    for found in known:
+        item = found.finding.type_key, found.finding.external_id
+        is_current = found.finding.type_key in checked and item not in unknown
+        records.append(_record(tenant_id, found, names, now, is_current=is_current))
     report = await _report(session, tenant_id, baseline, scope, now, records)
     return Drift(report.model_copy(update={"damaged": list(damaged)}), records)
 
@@ -148,11 +150,11 @@ async def _finding(session: AsyncSession, beginning: str) -> KnownFinding:
 async def _names(session: AsyncSession, known: Sequence[KnownFinding]) -> dict[tuple[str, str], str]:
     """The names of what the findings' values and paths refer to."""
     wanted: set[tuple[str, str]] = set()
-    for one in known:
-        collection = load_catalog().collections.get(one.finding.type_key)
+    for finding in (found.finding for found in known):
+        collection = load_catalog().collections.get(finding.type_key)
         targets = {key for keys in collection.references.values() for key in keys} if collection else set()
-        said = " ".join(filter(None, (one.finding.path, one.finding.before, one.finding.after)))
-        wanted.update((target, external_id) for external_id in _GUID.findall(said) for target in targets)
+        text = " ".join(filter(None, (finding.path, finding.before, finding.after)))
+        wanted.update((target, external_id) for external_id in _GUID.findall(text) for target in targets)
     return await display_names(session, wanted)
 
 
@@ -164,35 +166,35 @@ def _record(
     *,
     is_current: bool,
 ) -> DriftFindingRecord:
-    one, decided = known.finding, known.decided
-    collection = load_catalog().collections.get(one.type_key)
+    finding, decided = known.finding, known.decided
+    collection = load_catalog().collections.get(finding.type_key)
     holds = CurrentDecision(Decision.OPEN)
     if decided is not None:
-        holds = current_decision(decided.decision, decided.value_hash, decided.until, one.value_hash, now)
-    kind = DifferenceKind(one.kind) if one.path else DifferenceKind.CHANGED
-    difference = Difference(one.path, kind, _value(one.before), _value(one.after), one.hidden)
+        holds = current_decision(decided.decision, decided.value_hash, decided.until, finding.value_hash, now)
+    kind = DifferenceKind(finding.kind) if finding.path else DifferenceKind.CHANGED
+    difference = Difference(finding.path, kind, _value(finding.before), _value(finding.after), finding.hidden)
     said = field_change(difference, {} if collection is None else collection.references, names)
     return DriftFindingRecord(
         tenant_id=tenant_id,
         baseline=known.baseline,
-        fingerprint=one.fingerprint,
+        fingerprint=finding.fingerprint,
         period=known.period,
-        type_key=one.type_key,
-        item_kind=one.item_kind,
-        external_id=one.external_id,
-        display_name=one.display_name,
-        kind=one.kind,
-        path=one.path,
+        type_key=finding.type_key,
+        item_kind=finding.item_kind,
+        external_id=finding.external_id,
+        display_name=finding.display_name,
+        kind=finding.kind,
+        path=finding.path,
         label=said.label,
         before=said.before,
         after=said.after,
         before_named=said.before_named,
         after_named=said.after_named,
-        hidden=one.hidden,
-        severity=one.severity,
-        evidence=one.evidence,
-        first_seen_at=one.first_seen_at,
-        last_seen_at=one.last_seen_at,
+        hidden=finding.hidden,
+        severity=finding.severity,
+        evidence=finding.evidence,
+        first_seen_at=finding.first_seen_at,
+        last_seen_at=finding.last_seen_at,
         resolved_at=known.resolved_at,
         is_checked=is_current and known.is_readable,
         decision=holds.decision,
@@ -231,7 +233,7 @@ async def _report(
         open_by_severity={severity: severities[severity] for severity in Severity},
         compared=scope.compared,
         left_out=scope.left_out,
-        left_out_items=[one async for one in _left_out_items(session, baseline.name, scope.type_keys)],
+        left_out_items=[item async for item in _left_out_items(session, baseline.name, scope.type_keys)],
     )
 
 

@@ -56,7 +56,7 @@ def set_baseline(
     Example: python starter.py baseline set contoso golden --at 2025-03-01T00:00:00Z --reason "after the audit"
     """
     with errors_for_people():
-        if sum(one is not None for one in (run, at, other)) > 1:
+        if sum(option is not None for option in (run, at, other)) > 1:
             raise UsageError("a baseline is one thing: give --run RUN, --at TIME or --tenant OTHER")
         if NAME.fullmatch(name) is None:
             raise UsageError(f"{name!r} is no name for a baseline: letters, digits, '.', '_' and '-', 100 at most")
@@ -166,9 +166,9 @@ def _say_what_is_not_known(record: BaselineRecord) -> None:
     def say(words: str) -> None:
         output.stderr.print(words, style="yellow", markup=False)
 
-    for one in record.not_covered:
-        why = f"{one.outcome}:{one.error_code}" if one.error_code else str(one.outcome)
-        say(f"not covered: {one.type_key} ({why})")
+    for collection in record.not_covered:
+        why = f"{collection.outcome}:{collection.error_code}" if collection.error_code else str(collection.outcome)
+        say(f"not covered: {collection.type_key} ({why})")
     if record.forgotten:
         say(f"{record.forgotten} items were there, and their versions of then are forgotten: nothing is said of them")
     if record.unread:

@@ -77,14 +77,14 @@ def show_drift(
         found = asyncio.run(without_collisions(ask))
         page: list[tuple[DriftReport, list[DriftFindingRecord]]] = []
         for report, findings in found:
-            shown = [one for one in findings if _is_asked_for(one, severities, everything=everything)]
+            shown = [finding for finding in findings if _is_asked_for(finding, severities, everything=everything)]
             page.append((report, shown))
             if html is not None:
                 continue
             if as_json:
                 output.print_json(report)
-                for one in shown:
-                    output.print_json(one)
+                for finding in shown:
+                    output.print_json(finding)
             else:
                 _print(report, shown)
         if html is not None:
@@ -102,14 +102,16 @@ def _print(report: DriftReport, findings: Sequence[DriftFindingRecord]) -> None:
     counts, baseline = report.counts, report.baseline
     output.print_table(
         ("finding", "severity", "collection", "item", "field", "before → after", "since", "decision"),
-        [_row(one) for one in findings],
+        [_row(finding) for finding in findings],
         title=f"drift from baseline {baseline.name} of {output.when(baseline.at)}: {counts.open} open,"
         f" {counts.accepted} accepted, {counts.expected} expected here, {counts.resolved} resolved",
     )
     output.stderr.print(f"{len(report.compared)} collections were read to their end then and now", style="dim")
-    for one in report.left_out:
+    for collection in report.left_out:
         output.stderr.print(
-            f"left out: {one.type_key} (baseline: {one.in_baseline}; now: {one.now})", style="yellow", markup=False
+            f"left out: {collection.type_key} (baseline: {collection.in_baseline}; now: {collection.now})",
+            style="yellow",
+            markup=False,
         )
     for damaged in report.damaged:
         output.stderr.print(visible(damaged.in_words), style="yellow", markup=False)
@@ -120,35 +122,35 @@ def _print(report: DriftReport, findings: Sequence[DriftFindingRecord]) -> None:
         )
 
 
-def _row(one: DriftFindingRecord) -> tuple[object, ...]:
+def _row(finding: DriftFindingRecord) -> tuple[object, ...]:
     return (
-        one.fingerprint[:FINGERPRINT_SHOWN],
-        output.styled(one.severity),
-        one.type_key,
-        visible(one.display_name or one.external_id),
-        visible(one.label) or str(one.kind).replace("_", " "),
-        _change(one),
-        output.when(one.first_seen_at),
-        _decision(one),
+        finding.fingerprint[:FINGERPRINT_SHOWN],
+        output.styled(finding.severity),
+        finding.type_key,
+        visible(finding.display_name or finding.external_id),
+        visible(finding.label) or str(finding.kind).replace("_", " "),
+        _change(finding),
+        output.when(finding.first_seen_at),
+        _decision(finding),
     )
 
 
-def _change(one: DriftFindingRecord) -> str:
-    if one.kind in (FindingKind.ITEM_ADDED, FindingKind.ITEM_MISSING):
-        return "" if one.kind is FindingKind.ITEM_ADDED else one.evidence.replace("_", " ")
-    if one.hidden:
-        return f"hidden, {one.kind}"
-    before = output.short_value(one.before if one.before_named is None else one.before_named, MAX_SHOWN)
-    after = output.short_value(one.after if one.after_named is None else one.after_named, MAX_SHOWN)
-    if one.kind is FindingKind.ADDED:
+def _change(finding: DriftFindingRecord) -> str:
+    if finding.kind in (FindingKind.ITEM_ADDED, FindingKind.ITEM_MISSING):
+        return "" if finding.kind is FindingKind.ITEM_ADDED else finding.evidence.replace("_", " ")
+    if finding.hidden:
+        return f"hidden, {finding.kind}"
+    before = output.short_value(finding.before if finding.before_named is None else finding.before_named, MAX_SHOWN)
+    after = output.short_value(finding.after if finding.after_named is None else finding.after_named, MAX_SHOWN)
+    if finding.kind is FindingKind.ADDED:
         return f"+ {after}"
-    return f"- {before}" if one.kind is FindingKind.REMOVED else f"{before} → {after}"
+    return f"- {before}" if finding.kind is FindingKind.REMOVED else f"{before} → {after}"
 
 
-def _decision(one: DriftFindingRecord) -> str:
+def _decision(finding: DriftFindingRecord) -> str:
     """What holds, by whom and until when; or what became of the decision."""
-    words = [f"resolved {output.when(one.resolved_at)}"] if one.resolved_at else []
-    decided = one.decided
+    words = [f"resolved {output.when(finding.resolved_at)}"] if finding.resolved_at else []
+    decided = finding.decided
     if decided is None or decided.decision is Decision.OPEN:
         words.append("open")
     elif decided.fallen is not None:
@@ -156,7 +158,7 @@ def _decision(one: DriftFindingRecord) -> str:
     else:
         until = f" until {output.when(decided.until)}" if decided.until else ""
         words.append(f"{decided.decision} by {decided.decided_by}{until}: {decided.reason}")
-    if not one.is_checked and not one.resolved_at:
+    if not finding.is_checked and not finding.resolved_at:
         words.append("not checked this time")
     return visible("; ".join(words))
 

@@ -198,7 +198,7 @@ def _member(difference: Difference) -> str:
 
 def _deviation(member: str, same: list[Difference]) -> Deviation:
     """A deviation; `same` has several where a list has a member several times."""
-    values: list[JsonValue] = sorted(([one.before, one.after] for one in same), key=encode)
+    values: list[JsonValue] = sorted(([difference.before, difference.after] for difference in same), key=encode)
     shown = same[0].shown()
     value = values[0] if len(values) == 1 else values
     kind = FindingKind(shown.kind)

@@ -79,9 +79,9 @@ async def _recent(settings: Settings, tenant_id: UUID | None, limit: int) -> lis
 
 def _short_ids(ids: Sequence[UUID]) -> dict[UUID, str]:
     """The beginning of each id, as long as it takes to tell them apart."""
-    words = [str(one) for one in ids]
+    words = [str(run_id) for run_id in ids]
     length = next(size for size in range(SHORT_ID, 37) if len({word[:size] for word in words}) == len(set(words)))
-    return {one: str(one)[:length] for one in ids}
+    return {run_id: str(run_id)[:length] for run_id in ids}
 
 
 def _run_row(record: RunRecord, run_id: str, names: TenantNames) -> tuple[object, ...]:
@@ -156,7 +156,7 @@ async def find_record(
                 " does not answer"
             )
         if queued:
-            the_one([one.run_id for one in queued], value, "runs")
+            the_one([run.run_id for run in queued], value, "runs")
             return queued[0]
     raise UsageError(f"{_whose(tenant_id)} no run {value}; python starter.py runs lists them")
 
