@@ -253,10 +253,10 @@ def _compared(type_key: str, version: VersionFacts) -> list[Difference] | None:
     if version.document is None or version.document_before is None:
         return None
     before, after = _object(version.document_before), _object(version.document)
-    how = comparability(type_key)
+    rules = comparability(type_key)
     if version.details_complete and not version.before_complete:
-        return changed_fields_of_listed(before, after, how)
-    return changed_fields(before, after, how)
+        return changed_fields_of_listed(before, after, rules)
+    return changed_fields(before, after, rules)
 
 
 @cache

@@ -18,29 +18,31 @@ class Comparability(NamedTuple):
     completed_by: frozenset[str] | None
 
 
-def changed_fields(before: JsonObject, after: JsonObject, how: Comparability) -> list[Difference]:
+def changed_fields(before: JsonObject, after: JsonObject, comparability: Comparability) -> list[Difference]:
     """The differences of two documents by today's rules.
 
     What a rule leaves out today is no difference to a document from before the rule, and of what a rule has begun or
     ceased to hide it cannot be told whether it changed. The id of a setting is its number among the others.
     """
     found = differences(
-        how.canonicalizer.canonical_value(before), how.canonicalizer.canonical_value(after), ordered=how.ordered
+        comparability.canonicalizer.canonical_value(before),
+        comparability.canonicalizer.canonical_value(after),
+        ordered=comparability.ordered,
     )
     return [one for one in found if not one.untold and not is_number_of_a_setting(one.path)]
 
 
-def changed_fields_of_listed(before: JsonObject, after: JsonObject, how: Comparability) -> list[Difference]:
+def changed_fields_of_listed(before: JsonObject, after: JsonObject, comparability: Comparability) -> list[Difference]:
     """The differences of a document that lacks its details and a whole one, in what a list shows right.
 
     What details add is new and no change. Where they show the whole item, only plain values that the list shows, too,
     can be compared.
     """
-    if how.completed_by is None:
+    if comparability.completed_by is None:
         names = {name for name, value in before.items() if _is_plain(value) and _is_plain(after.get(name))}
     else:
-        names = {name for name, value in before.items() if value is not None and name not in how.completed_by}
-    return changed_fields(_only(before, names), _only(after, names), how)
+        names = {name for name, value in before.items() if value is not None and name not in comparability.completed_by}
+    return changed_fields(_only(before, names), _only(after, names), comparability)
 
 
 def _is_plain(value: JsonValue) -> bool:

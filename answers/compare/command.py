@@ -111,7 +111,7 @@ def compare(
     with errors_for_people():
         settings = load_settings()
         check_html(html, as_json=as_json)
-        how = _How(only, html, fields=fields, as_json=as_json)
+        options = _OutputOptions(only, html, fields=fields, as_json=as_json)
         named = bool(type_keys or categories)
         wanted = selection_of(type_keys, categories, everything=False).type_keys if named else None
         if golden is None:
@@ -120,7 +120,7 @@ def compare(
             here, there = (tenant_id_of(settings, tenant) for tenant in tenants)
             if here == there:
                 raise UsageError("a tenant is the same as itself; name two")
-            complete = asyncio.run(_pair(settings, here, there, wanted, how))
+            complete = asyncio.run(_pair(settings, here, there, wanted, options))
         else:
             if fields:
                 raise UsageError("--fields goes with two tenants; of many, --html and --json show the fields")
@@ -128,13 +128,13 @@ def compare(
                 raise UsageError("with --golden each item of that tenant is a row: --only only_there has none")
             golden_id = tenant_id_of(settings, golden)
             others = _others(settings, golden_id, tenants, tags, everyone=everyone)
-            complete = asyncio.run(_matrix(settings, golden_id, others, wanted, how))
+            complete = asyncio.run(_matrix(settings, golden_id, others, wanted, options))
         if not complete:
             raise typer.Exit(ExitCode.PARTIAL)
 
 
 @dataclass(frozen=True)
-class _How:
+class _OutputOptions:
     """How a comparison is shown."""
 
     only: Sequence[Status] | None
@@ -175,7 +175,7 @@ async def _pair(
     here: UUID,
     there: UUID,
     type_keys: Sequence[str] | None,
-    how: _How,
+    options: _OutputOptions,
 ) -> bool:
     """Prints a comparison of two; whether all that was asked for was covered."""
     shown: list[ItemComparison] = []
@@ -185,22 +185,22 @@ async def _pair(
             sides = (await side(_named(names, here), one), await side(_named(names, there), other))
             comparison = Comparison(*sides, type_keys)
             async for item in comparison.items():
-                if how.only and item.status not in how.only:
+                if options.only and item.status not in options.only:
                     continue
-                if how.as_json:
+                if options.as_json:
                     output.print_json(item)
-                elif how.only or item.status is not Status.SAME:
+                elif options.only or item.status is not Status.SAME:
                     shown.append(item)
             record = comparison.record()
-    if how.as_json:
+    if options.as_json:
         output.print_json(record)
-    elif how.html is not None:
+    elif options.html is not None:
         check_count(len(shown))
-        write_html(how.html, comparison_page(record, shown))
+        write_html(options.html, comparison_page(record, shown))
     else:
         _print_counts(record)
         for item in shown:
-            _print_item(item, fields=how.fields)
+            _print_item(item, fields=options.fields)
         for left_out in record.collections:
             if not left_out.is_compared:
                 output.stderr.print(
@@ -273,12 +273,12 @@ async def _matrix(
     golden: UUID,
     others: Sequence[UUID],
     type_keys: Sequence[str] | None,
-    how: _How,
+    options: _OutputOptions,
 ) -> bool:
     """Prints a golden tenant against others; whether all that was asked for was covered."""
     shown: list[MatrixRow] = []
     names = TenantNames.load(settings)
-    wanted = {str(cell) for status in how.only or () for cell in _CELLS_OF.get(status, (status,))}
+    wanted = {str(cell) for status in options.only or () for cell in _CELLS_OF.get(status, (status,))}
     with printed_afterwards():
         async with _sessions(settings) as session_of, session_of(golden) as session:
             matrix = await Matrix.of(
@@ -288,18 +288,18 @@ async def _matrix(
                 type_keys,
             )
             async for row in matrix.rows():
-                if how.only and not any(str(cell.status) in wanted for cell in row.cells):
+                if options.only and not any(str(cell.status) in wanted for cell in row.cells):
                     continue
-                if how.as_json:
+                if options.as_json:
                     output.print_json(row)
-                elif how.only or any(cell.status is not CellStatus.SAME for cell in row.cells):
+                elif options.only or any(cell.status is not CellStatus.SAME for cell in row.cells):
                     shown.append(row)
             record = matrix.record()
-    if how.as_json:
+    if options.as_json:
         output.print_json(record)
-    elif how.html is not None:
+    elif options.html is not None:
         check_count(len(shown))
-        write_html(how.html, matrix_page(record, shown, collection_titles()))
+        write_html(options.html, matrix_page(record, shown, collection_titles()))
     else:
         _print_matrix(record, shown)
     for tenant in record.without_inventory:

@@ -30,7 +30,7 @@ from storage.coverage import coverage as coverage_of
 _EXTRA = "extra"
 
 
-class _Compared:
+class _OtherTenant:
     """One of the other tenants: how its cells are counted, and what they rest on."""
 
     def __init__(self, tenant: TenantRecord, coverage: Mapping[str, Coverage]) -> None:
@@ -60,7 +60,7 @@ class Matrix:
         covered = set(golden.coverage).union(*coverage.values()) - set(log_types())
         self.type_keys: Sequence[str] = sorted(key for key in (type_keys or covered) if key in known)
         self._golden = golden
-        self._others = [_Compared(tenant, collections) for tenant, collections in coverage.items() if collections]
+        self._others = [_OtherTenant(tenant, collections) for tenant, collections in coverage.items() if collections]
         self._without_inventory = [tenant for tenant, collections in coverage.items() if not collections]
         self._sessions = sessions
 
@@ -109,7 +109,7 @@ class Matrix:
             damaged=[*self._golden.damaged, *(damaged for other in self._others for damaged in other.damaged)],
         )
 
-    async def _column(self, compared: _Compared, type_key: str, ids: Sequence[str]) -> dict[str, MatrixCell]:
+    async def _column(self, compared: _OtherTenant, type_key: str, ids: Sequence[str]) -> dict[str, MatrixCell]:
         """What one tenant has of the golden tenant's items of a collection, by their ids."""
         tenant_id = compared.tenant.tenant_id
         counts = compared.counts[type_key] = Counter()
@@ -134,7 +134,7 @@ class Matrix:
             compared.damaged |= dict.fromkeys(other.damaged)
         return cells
 
-    def _tenant(self, compared: _Compared) -> MatrixTenant:
+    def _tenant(self, compared: _OtherTenant) -> MatrixTenant:
         return MatrixTenant(
             tenant_id=compared.tenant.tenant_id,
             name=compared.tenant.name,

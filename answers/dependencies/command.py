@@ -98,19 +98,19 @@ def dependencies(
     Example: python starter.py dependencies contoso groups "Pilot devices" --format dot | dot -Tsvg -o pilot.svg
     """
     with errors_for_people():
-        how = _How(written_as, file, as_json)
-        _check(how, item=(type_key, item), reaches=reaches, everyone=everyone, everything=everything)
+        options = _OutputOptions(written_as, file, as_json)
+        _check(options, item=(type_key, item), reaches=reaches, everyone=everyone, everything=everything)
         tenant_id = tenant_id_of(load_settings(), tenant)
         if reaches is not None:
             asyncio.run(_show_reach(tenant_id, reaches, everyone=everyone, as_json=as_json))
         elif type_key is not None and item is not None:
             known_type_keys([type_key])
-            asyncio.run(_show_neighbourhood(tenant_id, (type_key, item), depth, limit, how))
+            asyncio.run(_show_neighbourhood(tenant_id, (type_key, item), depth, limit, options))
         else:
-            asyncio.run(_show_all(tenant_id, how))
+            asyncio.run(_show_all(tenant_id, options))
 
 
-class _How(NamedTuple):
+class _OutputOptions(NamedTuple):
     """How an answer is written, and where to."""
 
     written_as: GraphFormat
@@ -119,7 +119,12 @@ class _How(NamedTuple):
 
 
 def _check(
-    how: _How, *, item: tuple[str | None, str | None], reaches: str | None, everyone: bool, everything: bool
+    options: _OutputOptions,
+    *,
+    item: tuple[str | None, str | None],
+    reaches: str | None,
+    everyone: bool,
+    everything: bool,
 ) -> None:
     """Raises `UsageError` where the arguments ask for nothing, or for several things."""
     asked = (item[0] is not None, reaches is not None, everything)
@@ -127,47 +132,49 @@ def _check(
         raise UsageError("say what to look at: TYPE and ID of an item, --reaches GROUP, or --all")
     if everyone and reaches is None:
         raise UsageError("--everyone belongs to --reaches GROUP")
-    if how.written_as is GraphFormat.TABLE and how.file is not None:
+    if options.written_as is GraphFormat.TABLE and options.file is not None:
         raise UsageError("--output takes a graph: give --format mermaid, dot or graphml")
-    if how.written_as is not GraphFormat.TABLE and (how.as_json or reaches is not None):
+    if options.written_as is not GraphFormat.TABLE and (options.as_json or reaches is not None):
         raise UsageError("--format writes a graph of references: give it without --json and --reaches")
 
 
-async def _show_neighbourhood(tenant_id: UUID, item: tuple[str, str], depth: int, limit: int, how: _How) -> None:
+async def _show_neighbourhood(
+    tenant_id: UUID, item: tuple[str, str], depth: int, limit: int, options: _OutputOptions
+) -> None:
     type_key, sought = item
     async with read_session(load_settings(), tenant_id) as (session, coverage):
         key = type_key, await _id_of(session, type_key, sought)
         found = await answer.neighbourhood(session, coverage, load_catalog(), key, depth=depth, most=limit)
         start = await answer.item_record(session, coverage, key)
-    if how.as_json:
+    if options.as_json:
         _print_json([*found.dependencies, *found.cannot_say])
-    elif how.written_as is GraphFormat.TABLE:
+    elif options.written_as is GraphFormat.TABLE:
         for direction in Direction:
             rows = [row for row in found.dependencies if row.direction is direction]
             output.print_table(_COLUMNS, map(_row, rows), title=_heading(direction, start, rows))
     else:
-        _write(graph_of(found.dependencies, start), how)
+        _write(graph_of(found.dependencies, start), options)
     if found.is_cut:
         output.stderr.print("there is more of some items: --limit N shows more of each", style="dim")
     _say_what_is_open(found.cannot_say, "what else needs it may be in")
     _end(found.cannot_say)
 
 
-async def _show_all(tenant_id: UUID, how: _How) -> None:
+async def _show_all(tenant_id: UUID, options: _OutputOptions) -> None:
     async with read_session(load_settings(), tenant_id) as (session, coverage):
         rows: list[DependencyRecord] = []
         cannot_say: list[CannotSayRecord] = []
         async for record in answer.everything(session, coverage):
-            if how.as_json:
+            if options.as_json:
                 output.print_json(record)
             elif isinstance(record, DependencyRecord):
                 rows.append(record)
             if isinstance(record, CannotSayRecord):
                 cannot_say.append(record)
-    if not how.as_json and how.written_as is GraphFormat.TABLE:
+    if not options.as_json and options.written_as is GraphFormat.TABLE:
         output.print_table(_COLUMNS, map(_row, rows), title=f"{len(rows)} references")
-    elif not how.as_json:
-        _write(graph_of(rows), how)
+    elif not options.as_json:
+        _write(graph_of(rows), options)
     _end(cannot_say)
 
 
@@ -273,12 +280,12 @@ def _print_json(records: Iterable[BaseModel]) -> None:
         output.print_json(record)
 
 
-def _write(graph: Graph, how: _How) -> None:
-    with _opened(how.file) as out:
-        for line in _WRITERS[how.written_as](graph):
+def _write(graph: Graph, options: _OutputOptions) -> None:
+    with _opened(options.file) as out:
+        for line in _WRITERS[options.written_as](graph):
             out.write(line + "\n")
-    if how.file is not None:
-        output.stderr.print(f"{len(graph.nodes)} objects, {len(graph.links)} references: {how.file}", style="dim")
+    if options.file is not None:
+        output.stderr.print(f"{len(graph.nodes)} objects, {len(graph.links)} references: {options.file}", style="dim")
 
 
 @contextmanager
