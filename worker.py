@@ -23,6 +23,7 @@ from temporalio.worker import ResourceBasedSlotConfig, Worker, WorkerDeploymentC
 
 from activities.confirmation import ConfirmActivities
 from activities.details import DetailActivities
+from activities.interceptor import ActivityInterceptor
 from activities.messages import RunPolicy
 from activities.observers import Observers, Secrecy
 from activities.pages import FetchActivities
@@ -209,6 +210,7 @@ async def built(
                 deployment_config=deployment(settings),
                 # Eager activities go past Temporal's fairness and rate limits: the worker takes its own runs' first.
                 disable_eager_activity_execution=True,
+                interceptors=[ActivityInterceptor()],
                 graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
                 on_fatal_error=on_fatal_error,
             )

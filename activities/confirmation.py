@@ -7,9 +7,8 @@ from datetime import timedelta
 from temporalio import activity
 
 from activities.allowed_requests import Requested
-from activities.failures import classified, told
-from activities.heartbeats import beating
-from activities.messages import ActivityName, Confirmed, ConfirmMissing, ConfirmMissingResult, CursorFailure
+from activities.failures import told
+from activities.messages import Confirmed, ConfirmMissing, ConfirmMissingResult, CursorFailure
 from activities.pages import cursor_failure
 from activities.request_pace import Pace
 from activities.run_records import LEASE
@@ -37,24 +36,23 @@ class ConfirmActivities:
         self._pace = Pace(database)
         self._requested = Requested(database, catalog)
 
-    @activity.defn(name=ActivityName.CONFIRM_MISSING)
+    @activity.defn
     async def confirm_missing(self, request: ConfirmMissing) -> ConfirmMissingResult:
         """GETs the first unlisted items in one `$batch`: 200 makes an item seen, 404 confirms that it is missing.
 
         Collections that this worker's release does not know fail alone.
         """
-        async with classified(graph_patience=request.graph_patience), beating():
-            unknown = self._requested.unknown(request.type_keys, request.api_version)
-            known = [key for key in request.type_keys if key not in unknown]
-            confirmed = ConfirmMissingResult()
-            if known:
-                confirmed = await self._confirmed(request.model_copy(update={"type_keys": known}))
-            if not unknown or confirmed.paced is not None:
-                return confirmed
-            async with self._database.tenant(request.tenant_id, read_only=True) as session:
-                left = await confirming.count_unlisted(session, request.run_id, list(unknown))
-            failed = {key: Confirmed(left=left.get(key, 0), failure=failure) for key, failure in unknown.items()}
-            return confirmed.model_copy(update={"collections": {**confirmed.collections, **failed}})
+        unknown = self._requested.unknown(request.type_keys, request.api_version)
+        known = [key for key in request.type_keys if key not in unknown]
+        confirmed = ConfirmMissingResult()
+        if known:
+            confirmed = await self._confirmed(request.model_copy(update={"type_keys": known}))
+        if not unknown or confirmed.paced is not None:
+            return confirmed
+        async with self._database.tenant(request.tenant_id, read_only=True) as session:
+            left = await confirming.count_unlisted(session, request.run_id, list(unknown))
+        failed = {key: Confirmed(left=left.get(key, 0), failure=failure) for key, failure in unknown.items()}
+        return confirmed.model_copy(update={"collections": {**confirmed.collections, **failed}})
 
     async def _confirmed(self, request: ConfirmMissing) -> ConfirmMissingResult:
         tenant = await self._tenants.configured(request.tenant_id)

@@ -11,10 +11,8 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.allowed_requests import Requested
-from activities.failures import classified, told
-from activities.heartbeats import beating
+from activities.failures import told
 from activities.messages import (
-    ActivityName,
     CursorFailure,
     DetailProgress,
     FetchDetails,
@@ -83,27 +81,26 @@ class DetailActivities:
         self._pace = Pace(database)
         self._requested = Requested(database, catalog)
 
-    @activity.defn(name=ActivityName.FETCH_DETAILS)
+    @activity.defn
     async def fetch_details(self, request: FetchDetails) -> FetchDetailsResult:
         """Makes the next open calls in one `$batch` after another, and merges the items that each makes whole.
 
         Ends early with what no further batch would mend, or that has to wait. Collections that this worker's release
         does not know fail alone.
         """
-        async with classified(graph_patience=request.graph_patience), beating():
-            refused = self._requested.unknown([share.type_key for share in request.shares], request.api_version)
-            known = [share for share in request.shares if share.type_key not in refused]
-            fetched = FetchDetailsResult()
-            if known:
-                fetched = await self._fetched(request.model_copy(update={"shares": known}))
-            unknown = [share for share in request.shares if share not in known]
-            if not unknown or fetched.paced is not None or fetched.too_large:
-                return fetched
-            shares = [Share(share.type_key, share.part, share.of) for share in unknown]
-            async with self._database.tenant(request.tenant_id, read_only=True) as session:
-                left = await details.left(session, request.run_id, shares)
-            failed = {key: DetailProgress(left=one.items, failure=refused[key]) for key, one in left.items()}
-            return fetched.model_copy(update={"collections": {**fetched.collections, **failed}})
+        refused = self._requested.unknown([share.type_key for share in request.shares], request.api_version)
+        known = [share for share in request.shares if share.type_key not in refused]
+        fetched = FetchDetailsResult()
+        if known:
+            fetched = await self._fetched(request.model_copy(update={"shares": known}))
+        unknown = [share for share in request.shares if share not in known]
+        if not unknown or fetched.paced is not None or fetched.too_large:
+            return fetched
+        shares = [Share(share.type_key, share.part, share.of) for share in unknown]
+        async with self._database.tenant(request.tenant_id, read_only=True) as session:
+            left = await details.left(session, request.run_id, shares)
+        failed = {key: DetailProgress(left=one.items, failure=refused[key]) for key, one in left.items()}
+        return fetched.model_copy(update={"collections": {**fetched.collections, **failed}})
 
     async def _fetched(self, request: FetchDetails) -> FetchDetailsResult:
         tenant = await self._tenants.configured(request.tenant_id)
@@ -170,6 +167,7 @@ class DetailActivities:
         canonicalizer, observer = observers.canonicalizer(one.type_key), observers.observer(one.type_key)
         try:
             document: Any = decode(one.list_document)
+            # What is no object raises `TypeError`.
             reading = DetailReading(collection, canonicalizer, one.external_id, {**document}, one.progress)
             return _Item(one, reading, observer)
         except (ValueError, LookupError, TypeError, RecursionError):

@@ -8,10 +8,8 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.allowed_requests import Requested
-from activities.failures import classified, told
-from activities.heartbeats import beating
+from activities.failures import told
 from activities.messages import (
-    ActivityName,
     CursorFailure,
     CursorRequest,
     FetchPages,
@@ -68,26 +66,23 @@ class FetchActivities:
         self._observers = observers
         self._requested = Requested(database, catalog)
 
-    @activity.defn(name=ActivityName.FETCH_PAGES)
+    @activity.defn
     async def fetch_pages(self, request: FetchPages) -> FetchPagesResult:
         """Reads the wave's pages in one `$batch`, stages their observations and answers counts and cursors.
 
         Pages that the worker's release does not know, or that Graph has not shown to the run, fail alone.
         """
-        async with classified(graph_patience=request.graph_patience), beating():
-            refused = await self._requested.refused(
-                request.tenant_id, request.run_id, request.api_version, request.cursors
-            )
-            if not refused:
-                return await self._fetched(request)
-            fetched = FetchPagesResult(fetch_token=uuid4(), rows=0, requests=0, pages=[])
-            allowed = [cursor for cursor in request.cursors if cursor.type_key not in refused]
-            if allowed:
-                fetched = await self._fetched(request.model_copy(update={"cursors": allowed}))
-            if fetched.paced is not None or fetched.too_large:
-                return fetched
-            failed = [PageResult(type_key=key, was_read=False, failure=failure) for key, failure in refused.items()]
-            return fetched.model_copy(update={"pages": [*fetched.pages, *failed]})
+        refused = await self._requested.refused(request.tenant_id, request.run_id, request.api_version, request.cursors)
+        if not refused:
+            return await self._fetched(request)
+        fetched = FetchPagesResult(fetch_token=uuid4(), rows=0, requests=0, pages=[])
+        allowed = [cursor for cursor in request.cursors if cursor.type_key not in refused]
+        if allowed:
+            fetched = await self._fetched(request.model_copy(update={"cursors": allowed}))
+        if fetched.paced is not None or fetched.too_large:
+            return fetched
+        failed = [PageResult(type_key=key, was_read=False, failure=failure) for key, failure in refused.items()]
+        return fetched.model_copy(update={"pages": [*fetched.pages, *failed]})
 
     async def _fetched(self, request: FetchPages) -> FetchPagesResult:
         tenant = await self._tenants.configured(request.tenant_id)
@@ -160,7 +155,11 @@ class FetchActivities:
     ) -> _Read:
         """One page: a failure, or its observations. Hashing megabytes, so never on the event loop."""
         collection = self._catalog.collections[cursor.type_key]
-        failure = answer if isinstance(answer, ReadFailure) else classify(answer, permission=collection.permission)
+        failure = (
+            answer
+            if isinstance(answer, ReadFailure)
+            else classify(answer, permission=collection.permission, delegated_only=collection.delegated_only)
+        )
         if not isinstance(answer, ReadFailure) and failure is None:
             try:
                 page = read_page(

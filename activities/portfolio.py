@@ -8,11 +8,8 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.failures import classified
-from activities.heartbeats import beating
 from activities.holders import SYNC_WORKFLOW, Kind
 from activities.messages import (
-    ActivityName,
     FollowRuns,
     FollowRunsResult,
     OpenPortfolioResult,
@@ -44,88 +41,85 @@ class PortfolioActivities:
         self._client = client
         self._at_once = at_once
 
-    @activity.defn(name=ActivityName.OPEN_PORTFOLIO)
+    @activity.defn
     async def open_portfolio(self, run: PortfolioRun) -> OpenPortfolioResult:
         """Records the portfolio run and says which tenants are chosen as the tenants file now stands."""
-        async with classified(), beating():
-            async with self._database.no_tenant() as session:
-                await portfolio.open_portfolio(session, _identity(run))
-            chosen = run.chosen.resolve(await self._tenants.tags())
-            if len(chosen) > MOST_TENANTS:
-                raise ApplicationError(
-                    f"{len(chosen)} tenants are more than the {MOST_TENANTS} of one portfolio run; divide them by tags",
-                    type=ErrorCode.UNEXPECTED_ERROR,
-                    non_retryable=True,
-                )
-            async with self._database.no_tenant() as session:
-                await portfolio.expect_tenants(session, run.portfolio_run_id, len(chosen))
-            return OpenPortfolioResult(tenant_ids=chosen, at_once=self._at_once)
+        async with self._database.no_tenant() as session:
+            await portfolio.open_portfolio(session, _identity(run))
+        chosen = run.chosen.resolve(await self._tenants.tags())
+        if len(chosen) > MOST_TENANTS:
+            raise ApplicationError(
+                f"{len(chosen)} tenants are more than the {MOST_TENANTS} of one portfolio run; divide them by tags",
+                type=ErrorCode.UNEXPECTED_ERROR,
+                non_retryable=True,
+            )
+        async with self._database.no_tenant() as session:
+            await portfolio.expect_tenants(session, run.portfolio_run_id, len(chosen))
+        return OpenPortfolioResult(tenant_ids=chosen, at_once=self._at_once)
 
-    @activity.defn(name=ActivityName.FOLLOW_RUNS)
+    @activity.defn
     async def follow_runs(self, request: FollowRuns) -> FollowRunsResult:
         """How far these runs are: by their records, and by Temporal where those are still open.
 
         A run whose workflow has ended without closing its record was abandoned; the sweep closes that record. A
         workflow id that something else holds is no run of ours: its end would say nothing about the tenant.
         """
-        async with classified(), beating():
-            ended = await self._ended(request.runs)
-            closed: dict[int, UUID | None] = {}
-            outcomes: dict[int, TenantOutcome] = {}
-            for index, run in enumerate(request.runs):
-                if (run.tenant_id, run.run_id) in ended:
-                    continue
-                try:
-                    run_id, running = await self._described(run)
-                except _HeldError:
-                    held = run.model_copy(update={"joined": False})
-                    outcomes[index] = _outcome(held, None, RunStatus.FAILED, [ErrorCode.WORKFLOW_ID_HELD])
-                    continue
-                if running:
-                    outcomes[index] = _outcome(run, run_id, RunStatus.RUNNING, [])
-                else:
-                    closed[index] = run_id
-            # Between the first look at the records and the one at Temporal, runs may have ended in good order.
-            ended |= await self._ended([request.runs[i].model_copy(update={"run_id": closed[i]}) for i in closed])
-            abandoned = (RunStatus.FAILED, [ErrorCode.RUN_ABANDONED])
-            for index, run in enumerate(request.runs):
-                if index not in outcomes:
-                    run_id = closed.get(index, run.run_id)
-                    status, codes = ended.get((run.tenant_id, run_id), abandoned) if run_id else abandoned
-                    outcomes[index] = _outcome(run, run_id, status, codes)
-            return FollowRunsResult(outcomes=[outcomes[index] for index in range(len(request.runs))])
+        ended = await self._ended(request.runs)
+        closed: dict[int, UUID | None] = {}
+        outcomes: dict[int, TenantOutcome] = {}
+        for index, run in enumerate(request.runs):
+            if (run.tenant_id, run.run_id) in ended:
+                continue
+            try:
+                run_id, running = await self._described(run)
+            except _HeldError:
+                held = run.model_copy(update={"joined": False})
+                outcomes[index] = _outcome(held, None, RunStatus.FAILED, [ErrorCode.WORKFLOW_ID_HELD])
+                continue
+            if running:
+                outcomes[index] = _outcome(run, run_id, RunStatus.RUNNING, [])
+            else:
+                closed[index] = run_id
+        # Between the first look at the records and the one at Temporal, runs may have ended in good order.
+        ended |= await self._ended([request.runs[i].model_copy(update={"run_id": closed[i]}) for i in closed])
+        abandoned = (RunStatus.FAILED, [ErrorCode.RUN_ABANDONED])
+        for index, run in enumerate(request.runs):
+            if index not in outcomes:
+                run_id = closed.get(index, run.run_id)
+                status, codes = ended.get((run.tenant_id, run_id), abandoned) if run_id else abandoned
+                outcomes[index] = _outcome(run, run_id, status, codes)
+        return FollowRunsResult(outcomes=[outcomes[index] for index in range(len(request.runs))])
 
-    @activity.defn(name=ActivityName.RECORD_PORTFOLIO)
+    @activity.defn
     async def record_portfolio(self, request: RecordPortfolio) -> RecordPortfolioResult:
         """Writes down each tenant's outcome, in a transaction of that tenant, and then how the portfolio run ended.
 
         A tenant that neither the tenants file nor the database knows gets no row: it counts, and no more.
         """
         run_id = request.run.portfolio_run_id
-        async with classified(), beating():
+        async with self._database.no_tenant() as session:
+            # It may have broken before it could be opened.
+            await portfolio.open_portfolio(session, _identity(request.run))
+        codes: set[ErrorCode] = set()
+        for one in request.outcomes:
+            outcome = portfolio.Outcome(one.run_id, one.status, one.joined, one.error_codes)
+            is_named = await self._tenants.name(one.tenant_id) is not None
+            async with self._database.tenant(one.tenant_id) as session:
+                if is_named or await is_recorded(session):
+                    codes |= set(await portfolio.record_tenant(session, run_id, outcome))
+                else:
+                    codes |= set(one.error_codes)
+        if (ending := request.ending) is not None:
+            values = portfolio.Ending(
+                ending.status,
+                ending.counts,
+                sorted(codes | set(ending.error_codes)),
+                ending.cancel_requested_by,
+                ending.cancel_reason,
+            )
             async with self._database.no_tenant() as session:
-                # It may have broken before it could be opened.
-                await portfolio.open_portfolio(session, _identity(request.run))
-            codes: set[ErrorCode] = set()
-            for one in request.outcomes:
-                outcome = portfolio.Outcome(one.run_id, one.status, one.joined, one.error_codes)
-                is_named = await self._tenants.name(one.tenant_id) is not None
-                async with self._database.tenant(one.tenant_id) as session:
-                    if is_named or await is_recorded(session):
-                        codes |= set(await portfolio.record_tenant(session, run_id, outcome))
-                    else:
-                        codes |= set(one.error_codes)
-            if (ending := request.ending) is not None:
-                values = portfolio.Ending(
-                    ending.status,
-                    ending.counts,
-                    sorted(codes | set(ending.error_codes)),
-                    ending.cancel_requested_by,
-                    ending.cancel_reason,
-                )
-                async with self._database.no_tenant() as session:
-                    await portfolio.close_portfolio(session, run_id, values)
-            return RecordPortfolioResult(error_codes=sorted(codes))
+                await portfolio.close_portfolio(session, run_id, values)
+        return RecordPortfolioResult(error_codes=sorted(codes))
 
     async def _ended(self, runs: Sequence[RunToFollow]) -> dict[tuple[UUID, UUID], tuple[RunStatus, list[ErrorCode]]]:
         """The runs that have ended, by tenant and run id."""

@@ -5,10 +5,7 @@ from typing import NamedTuple, TypeVar
 
 from temporalio import activity
 
-from activities.failures import classified
-from activities.heartbeats import beating
 from activities.messages import (
-    ActivityName,
     ForgetRuns,
     ForgetRunsResult,
     ForgetVersions,
@@ -50,32 +47,32 @@ class RetentionActivities:
         self._batch = batch
         self._runs = runs
 
-    @activity.defn(name=ActivityName.INVENTORIED_TENANTS)
+    @activity.defn
     async def inventoried_tenants(self) -> InventoriedTenants:
         """The tenants that have an inventory, whether the tenants file still has them or not."""
-        async with classified(), beating(), self._database.portfolio() as session:
+        async with self._database.portfolio() as session:
             return InventoriedTenants(tenant_ids=await versions.tenants(session))
 
-    @activity.defn(name=ActivityName.FORGET_VERSIONS)
+    @activity.defn
     async def forget_versions(self, request: ForgetVersions) -> ForgetVersionsResult:
         """One batch. What a second attempt at it would forget, the first has forgotten: it goes on from there."""
         older_than = _narrower(self._limits.older_than, request.older_than)
         kept = _narrower(self._limits.kept, request.kept)
         if older_than is None and kept is None:
             return ForgetVersionsResult(versions=0, documents=0)
-        async with classified(), beating(), self._database.tenant(request.tenant_id) as session:
+        async with self._database.tenant(request.tenant_id) as session:
             forgotten = await versions.forget(
                 session, older_than=older_than, kept=kept, most=self._batch, after=request.after
             )
         return ForgetVersionsResult(versions=forgotten.versions, documents=forgotten.documents, after=forgotten.after)
 
-    @activity.defn(name=ActivityName.FORGET_RUNS)
+    @activity.defn
     async def forget_runs(self, request: ForgetRuns) -> ForgetRunsResult:
         """One batch. What a second attempt at it would forget, the first has forgotten."""
         older_than = _narrower(self._limits.runs_older_than, request.older_than)
         if older_than is None:
             return ForgetRunsResult(runs=0, is_last=True)
-        async with classified(), beating(), self._database.tenant(request.tenant_id) as session:
+        async with self._database.tenant(request.tenant_id) as session:
             runs = await forgetting.forget_runs(session, older_than=older_than, most=self._runs)
         return ForgetRunsResult(runs=runs, is_last=runs < self._runs)
 

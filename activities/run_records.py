@@ -9,10 +9,8 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
-from activities.failures import UNEXPECTED_ATTEMPTS, classified, log_unexpected
-from activities.heartbeats import beating
+from activities.failures import UNEXPECTED_ATTEMPTS, log_unexpected
 from activities.messages import (
-    ActivityName,
     BeginRunResult,
     FinishRun,
     FinishRunResult,
@@ -70,37 +68,36 @@ class RunRecordActivities:
         self._policy = policy
         self._rules = catalog.reading_rules()
 
-    @activity.defn(name=ActivityName.BEGIN_RUN)
+    @activity.defn
     async def begin_run(self, run: Run) -> BeginRunResult:
         """Records the run, and once it has a slot plans its collections in the selection's order.
 
         A tenant that neither the tenants file nor the database knows is refused before anything is written.
         """
-        async with classified(), beating():
-            identity = _identity(run, await self._known_name(run.tenant_id))
+        identity = _identity(run, await self._known_name(run.tenant_id))
+        async with self._database.tenant(run.tenant_id) as session:
+            opening = await runs.open_run(session, identity, self._slots)
+            is_running = opening.state is runs.OpeningState.RUNNING
+            known = [type_key for type_key in run.selection.type_keys if type_key in self._catalog.collections]
+            if is_running:
+                first_urls = {type_key: self._catalog.first_url(type_key, run.tenant_id) for type_key in known}
+                await open_listings(session, run.run_id, first_urls)
+            listed = await listed_once(session) if is_running else set()
+            failed = await latest_failures(session, run.selection.type_keys) if is_running else {}
+        if not is_running:
+            # A queued run asks more than once, and each answer stays in its history.
+            return BeginRunResult(opening=opening.state, ahead=opening.ahead, policy=self._policy)
+        plan = [self._planned(run.tenant_id, type_key, listed, failed) for type_key in known]
+        if any(one.is_first_listing for one in plan):
+            # What is read while items are listed is taken where it was read by these rules.
             async with self._database.tenant(run.tenant_id) as session:
-                opening = await runs.open_run(session, identity, self._slots)
-                is_running = opening.state is runs.OpeningState.RUNNING
-                known = [type_key for type_key in run.selection.type_keys if type_key in self._catalog.collections]
-                if is_running:
-                    first_urls = {type_key: self._catalog.first_url(type_key, run.tenant_id) for type_key in known}
-                    await open_listings(session, run.run_id, first_urls)
-                listed = await listed_once(session) if is_running else set()
-                failed = await latest_failures(session, run.selection.type_keys) if is_running else {}
-            if not is_running:
-                # A queued run asks more than once, and each answer stays in its history.
-                return BeginRunResult(opening=opening.state, ahead=opening.ahead, policy=self._policy)
-            plan = [self._planned(run.tenant_id, type_key, listed, failed) for type_key in known]
-            if any(one.is_first_listing for one in plan):
-                # What is read while items are listed is taken where it was read by these rules.
-                async with self._database.tenant(run.tenant_id) as session:
-                    await references.follow_rules(session, self._rules)
-            return BeginRunResult(
-                opening=opening.state,
-                plan=plan,
-                policy=self._policy,
-                unknown=[type_key for type_key in run.selection.type_keys if type_key not in known],
-            )
+                await references.follow_rules(session, self._rules)
+        return BeginRunResult(
+            opening=opening.state,
+            plan=plan,
+            policy=self._policy,
+            unknown=[type_key for type_key in run.selection.type_keys if type_key not in known],
+        )
 
     async def _known_name(self, tenant_id: UUID) -> str | None:
         """The tenant's name; None where the tenants file does not tell it and the database knows the tenant.
@@ -116,16 +113,16 @@ class RunRecordActivities:
         async with self._database.tenant(tenant_id, read_only=True) as session:
             return await runs.is_recorded(session)
 
-    @activity.defn(name=ActivityName.RENEW_LEASE)
+    @activity.defn
     async def renew_lease(self, request: RenewLease) -> RenewLeaseResult:
         """Keeps the slot of a run that waits, or the place of a queued one and says whether its turn has come."""
         lease = self._slots.queue_lease if request.queued else LEASE
-        async with classified(), beating(), self._database.tenant(request.tenant_id) as session:
+        async with self._database.tenant(request.tenant_id) as session:
             is_open = await runs.renew_lease(session, request.run_id, lease)
             ahead = await runs.runs_ahead(session, request.run_id, self._slots) if request.queued else None
             return RenewLeaseResult(open=is_open, ahead=ahead)
 
-    @activity.defn(name=ActivityName.FINISH_RUN)
+    @activity.defn
     async def finish_run(self, request: FinishRun) -> FinishRunResult:
         """Closes the record, once: a later attempt answers what the first one wrote.
 
@@ -134,27 +131,24 @@ class RunRecordActivities:
         knows has been refused, and leaves no record.
         """
         tenant_id = request.run.tenant_id
-        async with classified(retries_everything=True), beating():
-            if await self._tenants.name(tenant_id) is None and not await self._is_recorded(tenant_id):
-                return FinishRunResult(status=request.status, counts=request.counts)
-            ending = runs.Ending(
-                status=request.status,
-                counts=request.counts,
-                error_codes=request.error_codes,
-                collections=request.collections,
-                cancel_requested_by=request.cancel_requested_by,
-                cancel_reason=request.cancel_reason,
-            )
-            async with self._database.tenant(tenant_id) as session:
-                finished = await runs.finish_run(session, _identity(request.run, None), ending)
-                if finished.counts.created or finished.counts.missing:
-                    # Of what a later release has read, this one cannot tell how alike two documents are.
-                    listed = sorted(finished.listed & self._catalog.collections.keys())
-                    await self._link_recreated(session, request.run, listed)
-            await self._catch_up(tenant_id)
-            return FinishRunResult(
-                status=finished.status, counts=finished.counts, error_codes=list(finished.error_codes)
-            )
+        if await self._tenants.name(tenant_id) is None and not await self._is_recorded(tenant_id):
+            return FinishRunResult(status=request.status, counts=request.counts)
+        ending = runs.Ending(
+            status=request.status,
+            counts=request.counts,
+            error_codes=request.error_codes,
+            collections=request.collections,
+            cancel_requested_by=request.cancel_requested_by,
+            cancel_reason=request.cancel_reason,
+        )
+        async with self._database.tenant(tenant_id) as session:
+            finished = await runs.finish_run(session, _identity(request.run, None), ending)
+            if finished.counts.created or finished.counts.missing:
+                # Of what a later release has read, this one cannot tell how alike two documents are.
+                listed = sorted(finished.listed & self._catalog.collections.keys())
+                await self._link_recreated(session, request.run, listed)
+        await self._catch_up(tenant_id)
+        return FinishRunResult(status=finished.status, counts=finished.counts, error_codes=list(finished.error_codes))
 
     async def _link_recreated(self, session: AsyncSession, run: Run, listed: Sequence[str]) -> None:
         """Links re-created items. What keeps failing here is logged, since the record must be closed."""

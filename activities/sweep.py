@@ -9,10 +9,8 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.failures import classified
-from activities.heartbeats import beating
 from activities.holders import PORTFOLIO_WORKFLOW, SYNC_WORKFLOW
-from activities.messages import ActivityName, SweepResult
+from activities.messages import SweepResult
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
 from storage import portfolio, runs
@@ -35,20 +33,19 @@ class SweepActivities:
         self._database = database
         self._client = client
 
-    @activity.defn(name=ActivityName.SWEEP)
+    @activity.defn
     async def sweep(self) -> SweepResult:
         """Closes each such run as `failed` with `run_abandoned`."""
-        async with classified(), beating():
-            async with self._database.portfolio() as session:
-                found = await runs.expired_runs(session, RUNS_AT_ONCE)
-            expired = closed = 0
-            for run in _in_time(found):
-                expired += 1
-                if not await self._is_under_way(SYNC_WORKFLOW, run.workflow_id, run.run_id):
-                    async with self._database.tenant(run.tenant_id) as session:
-                        closed += await runs.close_abandoned(session, run.run_id)
-            await self._sweep_portfolios()
-            return SweepResult(expired=expired, closed=closed)
+        async with self._database.portfolio() as session:
+            found = await runs.expired_runs(session, RUNS_AT_ONCE)
+        expired = closed = 0
+        for run in _in_time(found):
+            expired += 1
+            if not await self._is_under_way(SYNC_WORKFLOW, run.workflow_id, run.run_id):
+                async with self._database.tenant(run.tenant_id) as session:
+                    closed += await runs.close_abandoned(session, run.run_id)
+        await self._sweep_portfolios()
+        return SweepResult(expired=expired, closed=closed)
 
     async def _sweep_portfolios(self) -> None:
         """Closes the records of portfolio runs that were terminated, with the outcomes that are known."""

@@ -2,9 +2,7 @@
 
 from temporalio import activity
 
-from activities.failures import classified
-from activities.heartbeats import beating
-from activities.messages import ActivityName, UpsertItems, UpsertItemsResult
+from activities.messages import UpsertItems, UpsertItemsResult
 from activities.run_records import LEASE
 from storage import confirmations as confirming
 from storage import details, runs
@@ -18,32 +16,29 @@ class UpsertActivities:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @activity.defn(name=ActivityName.UPSERT_ITEMS)
+    @activity.defn
     async def upsert_items(self, request: UpsertItems) -> UpsertItemsResult:
         """Merges waves in one transaction, and counts what the collections that end with them did not show."""
-        async with classified(), beating():
-            try:
-                async with self._database.tenant(request.tenant_id) as session:
-                    merged = await merging.merge(
-                        session,
-                        request.run_id,
-                        request.fetch_token,
-                        promised_rows=request.promised_rows,
-                        together_with={wave.fetch_token: wave.rows for wave in request.more_waves},
-                        restarted=request.restarted,
-                        detail_refresh=request.detail_refresh,
-                        deep=request.deep,
-                    )
-                    unlisted = (
-                        await confirming.count_unlisted(session, request.run_id, request.ended) if request.ended else {}
-                    )
-                    pending = (
-                        await details.count_pending(session, request.run_id, request.detailed)
-                        if request.detailed
-                        else {}
-                    )
-                    await runs.renew_lease(session, request.run_id, LEASE)
-            except merging.StagedRowsLostError:
-                return UpsertItemsResult(lost=True)
-            counted = {"unlisted": unlisted, "pending": pending, "lost": False, "lost_tokens": merged.lost}
-            return UpsertItemsResult.model_validate({**merged._asdict(), **counted})
+        try:
+            async with self._database.tenant(request.tenant_id) as session:
+                merged = await merging.merge(
+                    session,
+                    request.run_id,
+                    request.fetch_token,
+                    promised_rows=request.promised_rows,
+                    together_with={wave.fetch_token: wave.rows for wave in request.more_waves},
+                    restarted=request.restarted,
+                    detail_refresh=request.detail_refresh,
+                    deep=request.deep,
+                )
+                unlisted = (
+                    await confirming.count_unlisted(session, request.run_id, request.ended) if request.ended else {}
+                )
+                pending = (
+                    await details.count_pending(session, request.run_id, request.detailed) if request.detailed else {}
+                )
+                await runs.renew_lease(session, request.run_id, LEASE)
+        except merging.StagedRowsLostError:
+            return UpsertItemsResult(lost=True)
+        counted = {"unlisted": unlisted, "pending": pending, "lost": False, "lost_tokens": merged.lost}
+        return UpsertItemsResult.model_validate({**merged._asdict(), **counted})

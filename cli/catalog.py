@@ -70,14 +70,11 @@ def _entries(
     known = load_catalog().collections
     keys = selection_of(type_keys, categories, everything=False).type_keys if type_keys or categories else known
     entries = sorted((known[key] for key in keys), key=lambda one: (one.category, one.type_key))
-    permissions = {one.permission.casefold() for one in known.values()}
-    if permission is not None and permission.casefold() not in permissions:
+    wanted = None if permission is None else permission.casefold()
+    needs = {key: {name.casefold() for name in one.permissions} for key, one in known.items()}
+    if wanted is not None and not any(wanted in names for names in needs.values()):
         raise UsageError(f"no collection needs {permission!r}; python starter.py permissions lists what is needed")
-    return [
-        one
-        for one in entries
-        if (permission is None or one.permission.casefold() == permission.casefold()) and (one.opt_in or not opt_in)
-    ]
+    return [one for one in entries if (wanted is None or wanted in needs[one.type_key]) and (one.opt_in or not opt_in)]
 
 
 def _explain(entry: Collection) -> None:

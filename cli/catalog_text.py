@@ -12,6 +12,11 @@ def sentences(entry: Collection) -> Iterator[str]:
     yield from _what_is_left_out(entry)
     yield from (_detail(detail) for detail in entry.details)
     yield f"It needs the application permission {entry.permission}."
+    for name in sorted(entry.permissions - {entry.permission}):
+        of = [detail.property for detail in entry.details if detail.permission == name]
+        yield f"It needs {name} too, for {', '.join(filter(None, of))}."
+    if entry.delegated_only:
+        yield "Microsoft opens it to signed-in people only. Where Graph refuses an app it is skipped; that is no error."
     if entry.licence_hint:
         yield f"A tenant has it with a licence for {entry.licence_hint}."
     yield from _documents(entry)

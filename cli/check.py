@@ -1,4 +1,4 @@
-"""`check`: which collections a tenant lets us read, by one cheap request each. Nothing is stored."""
+"""`check`: which collections a tenant lets us read, by a cheap request or two each. Nothing is stored."""
 
 import asyncio
 import os
@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
+from urllib.parse import quote
+from uuid import UUID
 
 import typer
 from rich.text import Text
@@ -58,6 +60,7 @@ class Readability(StrEnum):
     PERMISSION_MISSING = "permission_missing"
     NOT_LICENSED = "not_licensed"
     NOT_FOUND = "not_found"
+    DELEGATED_ONLY = "delegated_only"
     FAILED = "failed"
 
 
@@ -65,6 +68,7 @@ _BY_CODE = {
     ErrorCode.GRAPH_PERMISSION_MISSING: Readability.PERMISSION_MISSING,
     ErrorCode.GRAPH_NOT_LICENSED: Readability.NOT_LICENSED,
     ErrorCode.GRAPH_NOT_FOUND: Readability.NOT_FOUND,
+    ErrorCode.GRAPH_DELEGATED_ONLY: Readability.DELEGATED_ONLY,
 }
 
 _TO_MEND = frozenset({Readability.PERMISSION_MISSING, Readability.FAILED})
@@ -74,8 +78,23 @@ _STYLES = {
     Readability.PERMISSION_MISSING: "red",
     Readability.NOT_LICENSED: "dim",
     Readability.NOT_FOUND: "dim",
+    Readability.DELEGATED_ONLY: "dim",
     Readability.FAILED: "red",
 }
+
+
+class Probe(NamedTuple):
+    """One request that tells whether a collection, or a detail of it, is readable."""
+
+    collection: Collection
+    url: str
+    permission: str
+    is_single: bool
+
+    @property
+    def key(self) -> str:
+        """Two collections may be asked for by one URL."""
+        return f"{self.collection.type_key} {self.url}"
 
 
 class Checked(NamedTuple):
@@ -84,6 +103,12 @@ class Checked(NamedTuple):
     collection: Collection
     readability: Readability
     failure: ReadFailure | None
+
+    @property
+    def permission(self) -> str:
+        """The permission that is missing: that of the listing, or of a detail."""
+        named = None if self.failure is None else self.failure.context.get("permission")
+        return str(named or self.collection.permission)
 
 
 def check(
@@ -96,7 +121,7 @@ def check(
     """Ask a tenant for each collection of a selection, once and cheaply, and say which are readable.
 
     Without a selection, all are asked for. Exit code 3 where a permission is missing or a request failed; what the
-    tenant has no licence for, or does not have at all, is no error.
+    tenant has no licence for, does not have at all, or opens to signed-in people only, is no error.
 
     Example: python starter.py check Contoso --category conditional-access
     """
@@ -118,7 +143,7 @@ def check(
 
 async def _check(settings: Settings, tenant: TenantConfig, selection: Selection) -> list[Checked]:
     catalog = load_catalog()
-    first, *others = (catalog.collections[key] for key in selection.type_keys)
+    first, *others = (_listing(catalog.collections[key], tenant.id) for key in selection.type_keys)
     async with (
         GraphClient.from_endpoints(
             base_url=settings.graph_base_url,
@@ -131,8 +156,15 @@ async def _check(settings: Settings, tenant: TenantConfig, selection: Selection)
         await _sign_in(graph, tenant)
         asking = _Asking(graph, tenant, pace)
         # One request alone shows whether Graph answers at all, before all the others are sent.
-        checked = [one for wave in ([first], *_waves(others)) for one in await asking.read(wave)]
-    return sorted(checked, key=lambda one: (one.collection.category, one.collection.type_key))
+        checked = {
+            one.collection.type_key: one for wave in ([first], *_waves(others)) for one in await asking.read(wave)
+        }
+        readable = [one.collection for one in checked.values() if one.readability is Readability.READABLE]
+        for wave in _waves([probe for one in readable for probe in asking.details(one)]):
+            for one in await asking.read(wave):
+                if one.readability is Readability.PERMISSION_MISSING:
+                    checked[one.collection.type_key] = one
+    return sorted(checked.values(), key=lambda one: (one.collection.category, one.collection.type_key))
 
 
 async def _sign_in(graph: GraphClient, tenant: TenantConfig) -> None:
@@ -180,43 +212,53 @@ async def _patience(wait: timedelta, who: str) -> None:
     await asyncio.sleep(wait.total_seconds())
 
 
-def _waves(collections: Sequence[Collection]) -> Iterator[list[Collection]]:
+def _waves(probes: Sequence[Probe]) -> Iterator[list[Probe]]:
     """What is asked for in one `$batch`: of one API version and throttle family, as much as the family allows."""
-    groups: dict[tuple[str, str], list[Collection]] = {}
-    for collection in collections:
-        groups.setdefault((collection.api_version, collection.throttle_family), []).append(collection)
+    groups: dict[tuple[str, str], list[Probe]] = {}
+    for probe in probes:
+        groups.setdefault((probe.collection.api_version, probe.collection.throttle_family), []).append(probe)
     for group in groups.values():
-        limit = group[0].throttle_family.wave_limit
+        limit = group[0].collection.throttle_family.wave_limit
         for start in range(0, len(group), limit):
             yield group[start : start + limit]
 
 
 class _Asking:
-    """Asks Graph for waves of collections, at the pace of the tenant's runs."""
+    """Asks Graph for waves of collections and details, at the pace of the tenant's runs."""
 
     def __init__(self, graph: GraphClient, tenant: TenantConfig, pace: Pace | None) -> None:
         self._graph = graph
         self._tenant = tenant
         self._pace = pace
         self._answered = False
+        self._first_ids: dict[str, str] = {}
 
-    async def read(self, wave: Sequence[Collection]) -> list[Checked]:
+    def details(self, collection: Collection) -> Iterator[Probe]:
+        """What asks for the details that need another permission than the listing, of the item listed first."""
+        first_id = self._first_ids.get(collection.type_key)
+        if first_id is not None and collection.parent is None:
+            for detail in collection.details:
+                if detail.permission is not None and not detail.types:
+                    url = detail.path.replace("{id}", quote(first_id, safe=""))
+                    yield Probe(collection, url, detail.permission, detail.single)
+
+    async def read(self, wave: Sequence[Probe]) -> list[Checked]:
         """The answers to one wave; those of Graph's failures that pass are asked for again."""
         answered: dict[str, Checked] = {}
         left = list(wave)
         for attempt in range(1, ATTEMPTS + 1):
             failures = await self._in_turn(left)
-            answered.update({one.type_key: _checked(one, failures[one.type_key]) for one in left})
+            answered.update({one.key: _checked(one.collection, failures[one.key]) for one in left})
             again = {key: failure for key, failure in failures.items() if failure is not None and failure.retryable}
-            left = [one for one in left if one.type_key in again]
+            left = [one for one in left if one.key in again]
             if not left or attempt == ATTEMPTS:
                 break
             await _patience(_wait(again, attempt), "Graph")
         return list(answered.values())
 
-    async def _in_turn(self, wave: Sequence[Collection]) -> dict[str, ReadFailure | None]:
+    async def _in_turn(self, wave: Sequence[Probe]) -> dict[str, ReadFailure | None]:
         """Asks once the throttle family may be asked; tells the runs how long Graph wants to be left alone."""
-        family = wave[0].throttle_family
+        family = wave[0].collection.throttle_family
         if self._pace is None:
             failures = await self._ask(wave)
             await asyncio.sleep((family.interval or timedelta(0)).total_seconds())
@@ -229,15 +271,15 @@ class _Asking:
                     return failures
             await _patience(wait, f"Graph, for {family},")
 
-    async def _ask(self, wave: Sequence[Collection]) -> dict[str, ReadFailure | None]:
-        """Why each collection was not read; None where it was.
+    async def _ask(self, wave: Sequence[Probe]) -> dict[str, ReadFailure | None]:
+        """Why each probe, by its key, was not answered; None where it was.
 
         Raises `UsageError` where the credential is refused, `UnavailableError` where Graph has never answered.
         """
-        gets = [GraphGet(one.type_key, _listed(one).probe_url(self._tenant.id)) for one in wave]
+        gets = [GraphGet(one.key, one.url) for one in wave]
         try:
             async with asyncio.timeout(None if self._answered else ANSWER_SECONDS):
-                answers = await self._graph.read_batch(self._tenant, wave[0].api_version, gets)
+                answers = await self._graph.read_batch(self._tenant, wave[0].collection.api_version, gets)
         except TimeoutError:
             raise UnavailableError(f"{self._tenant.name}: Graph does not answer; check the network") from None
         except GraphRequestError as error:
@@ -246,9 +288,24 @@ class _Asking:
             if isinstance(error, GraphUnreachedError) and not self._answered:
                 raise UnavailableError(f"{self._tenant.name}: {error}") from None
             self._answered = True
-            return {one.type_key: _failure_of(error) for one in wave}
+            return {one.key: _failure_of(error) for one in wave}
         self._answered = True
-        return {one.type_key: _failure(one, answers[one.type_key]) for one in wave}
+        return {one.key: self._failure(one, answers[one.key]) for one in wave}
+
+    def _failure(self, probe: Probe, answer: GraphAnswer) -> ReadFailure | None:
+        collection = probe.collection
+        failure = classify(answer, permission=probe.permission, delegated_only=collection.delegated_only)
+        if failure is not None:
+            return failure
+        try:
+            page = read_page(answer, singleton=probe.is_single)
+        except MalformedPageError as error:
+            return error.failure
+        first = page.items[0] if page.items else None
+        first_id = first.get(collection.id_field) if isinstance(first, dict) else None
+        if isinstance(first_id, str):
+            self._first_ids.setdefault(collection.type_key, first_id)
+        return None
 
 
 def _is_refused(error: GraphRequestError) -> bool:
@@ -270,24 +327,14 @@ def _wait(failures: Mapping[str, ReadFailure], attempt: int) -> timedelta:
     return max(asked, default=timedelta(seconds=2**attempt))
 
 
-def _listed(collection: Collection) -> Collection:
-    """What is asked for: of a collection that lies within another's items, that other one."""
-    return collection if collection.parent is None else load_catalog().collections[collection.parent]
+def _listing(collection: Collection, tenant_id: UUID) -> Probe:
+    """What asks for a collection; for one that lies within another's items, it asks for that other one."""
+    listed = collection if collection.parent is None else load_catalog().collections[collection.parent]
+    return Probe(collection, listed.probe_url(tenant_id), collection.permission, collection.singleton)
 
 
 def _failure_of(error: GraphRequestError) -> ReadFailure:
     return ReadFailure(error.code, error.retryable, error.retry_after, context=error.context)
-
-
-def _failure(collection: Collection, answer: GraphAnswer) -> ReadFailure | None:
-    failure = classify(answer, permission=collection.permission)
-    if failure is not None:
-        return failure
-    try:
-        read_page(answer, singleton=collection.singleton)
-    except MalformedPageError as error:
-        return error.failure
-    return None
 
 
 def _checked(collection: Collection, failure: ReadFailure | None) -> Checked:
@@ -326,9 +373,7 @@ def _print(checked: Sequence[Checked]) -> None:
         if (number := sum(one.readability is readability for one in checked))
     ]
     output.stdout.print(f"{len(checked)} collections: {', '.join(counts)}")
-    missing = sorted(
-        {one.collection.permission for one in checked if one.readability is Readability.PERMISSION_MISSING}
-    )
+    missing = sorted({one.permission for one in checked if one.readability is Readability.PERMISSION_MISSING})
     if missing:
         output.stdout.print(f"grant, with admin consent: {', '.join(missing)}", style="yellow")
 
@@ -337,9 +382,11 @@ def _remedy(one: Checked) -> str:
     if one.failure is None:
         return ""
     if one.readability is Readability.PERMISSION_MISSING:
-        return f"grant {one.collection.permission}"
+        return f"grant {one.permission}"
     if one.readability is Readability.NOT_LICENSED:
         return f"needs {one.collection.licence_hint}" if one.collection.licence_hint else ""
     if one.readability is Readability.NOT_FOUND:
         return ""
+    if one.readability is Readability.DELEGATED_ONLY:
+        return "nothing: Graph opens it to signed-in people only"
     return f"{one.failure.code}: {EXPLANATIONS[one.failure.code].remedy}"

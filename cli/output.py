@@ -85,7 +85,7 @@ def styled(word: object) -> Text:
 
 def short_value(value: JsonValue, most: int = MAX_SHOWN) -> str:
     """A value of a document on one line, cut where it is long."""
-    shown = visible(encode(value).decode())
+    shown = encode(value).decode()
     return shown if len(shown) <= most else f"{shown[:most]}… ({len(shown)} characters; --json has all)"
 
 

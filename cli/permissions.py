@@ -55,5 +55,6 @@ def _needed(type_keys: tuple[str, ...]) -> dict[str, list[str]]:
     collections = load_catalog().collections
     needed: dict[str, list[str]] = defaultdict(list)
     for key in type_keys:
-        needed[collections[key].permission].append(key)
+        for permission in collections[key].permissions:
+            needed[permission].append(key)
     return dict(sorted(needed.items()))

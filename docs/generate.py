@@ -66,6 +66,7 @@ def _catalog_row(entry: Collection) -> str:
     notes = [
         "*Opt-in.*" if entry.opt_in else None,
         f"Needs a licence for {entry.licence_hint}." if entry.licence_hint else None,
+        "Opened to signed-in people only: skipped where Graph refuses an app." if entry.delegated_only else None,
         entry.note,
         f"{len(kinds)} kinds." if len(kinds) > 1 else None,
     ]
@@ -73,7 +74,7 @@ def _catalog_row(entry: Collection) -> str:
         entry.title,
         f"`{entry.type_key}`",
         f"`/{entry.api_version}{entry.first_url()}`",
-        f"`{entry.permission}`",
+        "<br>".join(f"`{name}`" for name in [entry.permission, *sorted(entry.permissions - {entry.permission})]),
         "<br>".join(shortened),
         " ".join(note for note in notes if note),
     )

@@ -52,7 +52,7 @@ class DetailReading:
         """Whether Graph says that there is no such item any more."""
         if progress is None:
             self.open = [
-                OpenCall(_url(detail.path, external_id), call=number)
+                OpenCall(self._url(detail.path), call=number)
                 for number, detail in enumerate(collection.details)
                 if not detail.types or list_document.get(TYPE) in detail.types
             ]
@@ -93,7 +93,12 @@ class DetailReading:
             if self._collection.confirmable:
                 self._replace(call, OpenCall(self._collection.item_url(self._external_id)))
                 return None
-        failure = classify(answer, permission=self._collection.permission)
+        delegated_only = self._collection.delegated_only
+        failure = classify(answer, permission=self._permission(call), delegated_only=delegated_only)
+        if failure is not None and failure.code is ErrorCode.GRAPH_DELEGATED_ONLY and call.page == 1:
+            # Nothing that an operator could mend: the document lacks the property.
+            self._replace(call)
+            return None
         if failure is not None and failure.restart and not call.restarted:
             self._restart(call)
             return None
@@ -152,7 +157,7 @@ class DetailReading:
         children = self._collection.details[call.call].children
         ids = [member.get("id") for member in part.body if isinstance(member, dict)]
         return [
-            OpenCall(_url(child.path, self._external_id, child_id), call=call.call, child=number, child_id=child_id)
+            OpenCall(self._url(child.path, child_id), call=call.call, child=number, child_id=child_id)
             for child_id in ids
             if isinstance(child_id, str) and child_id
             for number, child in enumerate(children)
@@ -161,7 +166,7 @@ class DetailReading:
     def _restart(self, call: OpenCall) -> None:
         """Begins a listing anew, since its page token has expired. What its members brought is read anew too."""
         detail = self._call(call)
-        first = _url(detail.path, self._external_id, call.child_id)
+        first = self._url(detail.path, call.child_id)
         anew = OpenCall(first, call=call.call, child=call.child, child_id=call.child_id, restarted=True)
         dropped = self._part(call, None)
         self._parts = [part for part in self._parts if not _belongs(part, dropped)]
@@ -177,6 +182,16 @@ class DetailReading:
     def _call(self, call: OpenCall) -> DetailCall | ChildCall:
         detail = self._collection.details[call.call or 0]
         return detail if call.child is None else detail.children[call.child]
+
+    def _permission(self, call: OpenCall) -> str:
+        """The permission that the call needs."""
+        return self._collection.details[call.call or 0].permission or self._collection.permission
+
+    def _url(self, path: str, child_id: str | None = None) -> str:
+        """The path with the item's id and type and its member's id, relative to the version root."""
+        kind = str(self._list_document.get(TYPE, "")).removeprefix("#")
+        filled = path.replace("{type}", quote(kind, safe="")).replace("{id}", quote(self._external_id, safe=""))
+        return filled if child_id is None else filled.replace("{child_id}", quote(child_id, safe=""))
 
     def _part(self, call: OpenCall, body: Any) -> Part:
         detail = self._collection.details[call.call or 0]
@@ -212,9 +227,3 @@ def _belongs(part: Part, dropped: Part) -> bool:
         dropped.child_property,
         dropped.child_id,
     )
-
-
-def _url(path: str, external_id: str, child_id: str | None = None) -> str:
-    """The path with the ids of the item and of its member, relative to the version root."""
-    filled = path.replace("{id}", quote(external_id, safe=""))
-    return filled if child_id is None else filled.replace("{child_id}", quote(child_id, safe=""))

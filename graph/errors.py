@@ -16,9 +16,16 @@ _NOT_LICENSED = (
     "request not applicable to target tenant",
     "not licensed for this feature",
     "doesn't have premium license",
+    "does not meet license requirement",
+    "needs an aad premium",
     "applifecycle_2210",
+    "nolicense",
+    "aadpremiumlicenserequired",
 )
 """What only the message tells (GRAPH_FACTS §4); compared in lower case, never shown."""
+
+_APP_REFUSED = ("app-only", "app only", "application context", "application permission", "delegated")
+"""How a 400 says that it is for signed-in people."""
 
 
 class Answer(Protocol):
@@ -96,10 +103,11 @@ class AnswerTooLargeError(GraphRequestError):
         super().__init__(ErrorCode.GRAPH_MALFORMED_RESPONSE, "the answer is too large", retryable=False)
 
 
-def classify(answer: Answer, *, permission: str | None = None) -> ReadFailure | None:
+def classify(answer: Answer, *, permission: str | None = None, delegated_only: bool = False) -> ReadFailure | None:
     """What is wrong with an answer by its status and error body; None for a success.
 
-    `permission` is the one that the catalog knows for the collection, named where Graph says 403.
+    `permission` is the one that the catalog knows for the collection, named where Graph says 403. What is
+    `delegated_only` no permission opens to an app.
     """
     status = answer.status
     if 200 <= status < 300:
@@ -114,6 +122,8 @@ def classify(answer: Answer, *, permission: str | None = None) -> ReadFailure | 
         return ReadFailure(ErrorCode.GRAPH_UNAVAILABLE, True, retry_after, context=context)
     if any(phrase in message for phrase in _NOT_LICENSED):
         return ReadFailure(ErrorCode.GRAPH_NOT_LICENSED, context=context)
+    if delegated_only and (status in (401, 403) or any(phrase in message for phrase in _APP_REFUSED)):
+        return ReadFailure(ErrorCode.GRAPH_DELEGATED_ONLY, context=context)
     if status == 401:
         return ReadFailure(ErrorCode.GRAPH_UNAUTHORIZED, context=context)
     if status == 403:

@@ -16,6 +16,7 @@ class ErrorCode(StrEnum):
     GRAPH_PERMISSION_MISSING = "graph_permission_missing"
     GRAPH_NOT_LICENSED = "graph_not_licensed"
     GRAPH_NOT_FOUND = "graph_not_found"
+    GRAPH_DELEGATED_ONLY = "graph_delegated_only"
     GRAPH_BAD_REQUEST = "graph_bad_request"
     GRAPH_PAGE_EXPIRED = "graph_page_expired"
     GRAPH_PAGING_LOOP = "graph_paging_loop"
@@ -66,6 +67,10 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
     ErrorCode.GRAPH_NOT_FOUND: Explanation(
         "The collection does not exist in this cloud or API version. The collection is skipped.",
         "Nothing, unless the tenant's `cloud` in the tenants file is wrong.",
+    ),
+    ErrorCode.GRAPH_DELEGATED_ONLY: Explanation(
+        "Microsoft opens the collection to signed-in people only, and Graph refused the app. It is skipped.",
+        "Nothing: no permission of an app opens it. It is read in tenants where Graph answers an app.",
     ),
     ErrorCode.GRAPH_BAD_REQUEST: Explanation(
         "Graph refused the request with another 4xx answer.",
@@ -142,5 +147,7 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
     ),
 }
 
-SKIPPING_CODES: frozenset[ErrorCode] = frozenset({ErrorCode.GRAPH_NOT_LICENSED, ErrorCode.GRAPH_NOT_FOUND})
-"""Answers rather than errors: the tenant cannot have the collection, so it is skipped."""
+SKIPPING_CODES: frozenset[ErrorCode] = frozenset(
+    {ErrorCode.GRAPH_NOT_LICENSED, ErrorCode.GRAPH_NOT_FOUND, ErrorCode.GRAPH_DELEGATED_ONLY}
+)
+"""Answers rather than errors: the tenant cannot have the collection, or no app can read it, so it is skipped."""

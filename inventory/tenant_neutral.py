@@ -59,6 +59,8 @@ class Uncertainty(StrEnum):
     """They refer to objects whose meaning is not known."""
     DETAILS_INCOMPLETE = "details_incomplete"
     """Details of one could not be read: only what both have was compared."""
+    DETAIL_NOT_READ = "detail_not_read"
+    """An earlier release read one without a detail that the other has: only what both have was compared."""
     SECRET_NOT_SHOWN = "secret_not_shown"  # noqa: S105 - a word, and no secret
     """They hold a secret that Graph does not show."""
     HIDDEN_WITHOUT_KEY = "hidden_without_key"
@@ -99,22 +101,30 @@ class UnresolvedReference(NamedTuple):
 
 
 class IndependenceRules(NamedTuple):
-    """What of a collection's documents names an object in its tenant; `identity` as `volatile` of a canonicalizer."""
+    """What of a collection's documents names an object in its tenant; `identity` as `volatile` of a canonicalizer.
+
+    `details` are the properties that details give to every whole document, be they empty.
+    """
 
     id_field: str
     name_field: str
     identity: frozenset[str]
     ordered: frozenset[str]
     references: ReferenceRules
+    details: frozenset[str] = frozenset()
 
 
 class Independent(NamedTuple):
-    """A document without its tenant: its canonical JSON, and all that makes an equal one uncertain to be the same."""
+    """A document without its tenant: its canonical JSON, and all that makes an equal one uncertain to be the same.
+
+    `details` are the details that were read for it; in canonical JSON an empty one does not show.
+    """
 
     document: JsonObject
     canonical: bytes
     unresolved: tuple[UnresolvedReference, ...] = ()
     uncertain: frozenset[Uncertainty] = frozenset()
+    details: frozenset[str] = frozenset()
 
     @property
     def is_certain(self) -> bool:
@@ -170,7 +180,8 @@ class Independence:
             uncertain.add(Uncertainty.SECRET_NOT_SHOWN)
         if _HIDDEN_WITHOUT_KEY in canonical:
             uncertain.add(Uncertainty.HIDDEN_WITHOUT_KEY)
-        return Independent(value, canonical, tuple(sorted(unresolved)), frozenset(uncertain))
+        details = self.rules.details & document.keys()
+        return Independent(value, canonical, tuple(sorted(unresolved)), frozenset(uncertain), details)
 
     def likeness(self, one: Independent) -> bytes | None:
         """A digest that documents have in common which are the same but for their names; None for an uncertain one."""

@@ -35,14 +35,15 @@ def whole(tenant: SimulatedTenant, collection: Collection, document: dict[str, A
         if detail.types and document.get("@odata.type") not in detail.types:
             continue
         external_id = str(document[collection.id_field])
-        answer = _answer(tenant, collection, detail, external_id)
+        kind = str(document.get("@odata.type", "")).removeprefix("#")
+        answer = _answer(tenant, collection, detail, kind, external_id)
         if detail.property is None:
             believed = {name: result[name] for name in detail.believe_list if name in result}
             result = {**result, **answer, **believed}
             continue
         for child in detail.children:
             for member in answer:
-                member[child.property] = _answer(tenant, collection, child, external_id, str(member["id"]))
+                member[child.property] = _answer(tenant, collection, child, kind, external_id, str(member["id"]))
         result[detail.property] = answer
     return result
 
@@ -59,9 +60,15 @@ def served(tenant: SimulatedTenant, type_keys: Iterable[str]) -> dict[Item, str]
 
 
 def _answer(
-    tenant: SimulatedTenant, collection: Collection, call: DetailCall | ChildCall, external_id: str, child_id: str = ""
+    tenant: SimulatedTenant,
+    collection: Collection,
+    call: DetailCall | ChildCall,
+    kind: str,
+    external_id: str,
+    child_id: str = "",
 ) -> Any:
     path = call.path.replace("{id}", quote(external_id, safe="")).replace("{child_id}", quote(child_id, safe=""))
+    path = path.replace("{type}", kind)
     try:
         if call.single:
             return tenant.get(path, collection.api_version)

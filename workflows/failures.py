@@ -3,11 +3,11 @@
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
-from activities.messages import ActivityName
+from activities import definitions
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import ContextValue
 
-_UNANSWERED = {ActivityName.FETCH_PAGES: ErrorCode.GRAPH_UNAVAILABLE}
+_UNANSWERED = {definitions.fetch_pages.__name__: ErrorCode.GRAPH_UNAVAILABLE}
 """What it means that an activity's time ran out with no word: Graph for a fetch, PostgreSQL for all others."""
 
 
@@ -18,7 +18,7 @@ def error_code_of(error: BaseException) -> ErrorCode:
         inner = cause.cause
         if isinstance(inner, ApplicationError):
             return _known(inner.type)
-        return _UNANSWERED.get(ActivityName(error.activity_type), ErrorCode.STORAGE_UNAVAILABLE)
+        return _UNANSWERED.get(error.activity_type, ErrorCode.STORAGE_UNAVAILABLE)
     return _known(cause.type) if isinstance(cause, ApplicationError) else ErrorCode.UNEXPECTED_ERROR
 
 

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from random import Random
 
-from pydantic import BaseModel, ConfigDict
-
 from activities.messages import (
     ConfirmMissingResult,
     CursorFailure,
@@ -23,35 +21,19 @@ from activities.messages import (
     RunPolicy,
     UpsertItemsResult,
 )
-from inventory.backoff import REMEMBERED_CODES, KnownFailure, believable
+from inventory.backoff import KnownFailure, believable
 from inventory.error_codes import SKIPPING_CODES, ErrorCode
-from inventory.outcomes import CollectionResult, ContextValue, Counts, Outcome
+from inventory.outcomes import CollectionResult, ContextValue, Outcome
+from workflows.collection_results import CollectionResults
 from workflows.cursor import Cursor, parts_of
 from workflows.policies import PAGE_CAP, WAVE_BYTES
-from workflows.wait_summaries import Wait, wait_summary
-
-NAMED_INVALID = 10
-"""How many bad objects a collection's context names; the counts hold all of them."""
-
-FAILURE_CONTEXT = ("http_status", "graph_error_code", "request_id", "permission", "attempts")
-"""What the context says of one failure."""
+from workflows.wave_queue import WaveQueue
 
 
-class Frontier(BaseModel):
+class Frontier(WaveQueue, CollectionResults):
     """The cursors of a run and the results of its collections."""
 
-    model_config = ConfigDict(extra="ignore")
-
-    policy: RunPolicy = RunPolicy()
-    plan: dict[str, PlannedCollection] = {}
-    cursors: list[Cursor] = []
-    results: dict[str, CollectionResult] = {}
-    counts: Counts = Counts()
     restarted: list[str] = []
-    paused: dict[str, datetime] = {}
-    """Throttle families that Graph wants left alone until then."""
-    taken: list[str] = []
-    """Throttle families that are asked one request at a time, and are being asked."""
     listed: list[str] = []
     """Collections whose listing is at its end, and whose unlisted items are to be confirmed."""
     merging: dict[str, int] = {}
@@ -64,8 +46,6 @@ class Frontier(BaseModel):
     """How many items of a collection, now listed, have details to be read."""
     parts: dict[str, int] = {}
     """How many parts of a collection's pending items are still being read."""
-    incomplete: list[str] = []
-    """Collections with items whose details cannot be read."""
 
     @classmethod
     def of(cls, plan: Sequence[PlannedCollection], policy: RunPolicy, unknown: Sequence[str] = ()) -> "Frontier":
@@ -80,81 +60,6 @@ class Frontier(BaseModel):
             frontier.results[type_key] = CollectionResult()
             frontier.fail(type_key, ErrorCode.UNKNOWN_COLLECTION, {})
         return frontier
-
-    def take_wave(self, now: datetime) -> list[Cursor]:
-        """Takes the next wave off the frontier: cursors that are due, of one API version and throttle family.
-
-        The longest-waiting cursor decides which; empty where none is due.
-        """
-        wave: list[Cursor] = []
-        kept: list[Cursor] = []
-        lead: tuple[str, str, bool, bool] | None = None
-        for cursor in self.cursors:
-            kin = self._kin(cursor)
-            waits_until = self._due(cursor)
-            due = (waits_until is None or waits_until <= now) and not self._is_taken(cursor)
-            if due and lead is None:
-                lead = kin
-            if due and kin == lead and self._fits(wave, cursor):
-                wave.append(cursor)
-            else:
-                kept.append(cursor)
-        self.cursors = kept
-        if wave and self.plan[wave[0].type_key].interval is not None:
-            self.taken.append(self.plan[wave[0].type_key].throttle_family)
-        return wave
-
-    def give_back(self, wave: Sequence[Cursor], now: datetime) -> None:
-        """The wave has come to its end: where its family is asked one request at a time, the next one's turn comes."""
-        planned = self.plan[wave[0].type_key]
-        if planned.interval is not None:
-            self.taken.remove(planned.throttle_family)
-            self.paused[planned.throttle_family] = max(
-                now + planned.interval, self.paused.get(planned.throttle_family, now)
-            )
-
-    def _is_taken(self, cursor: Cursor) -> bool:
-        return self.plan[cursor.type_key].throttle_family in self.taken
-
-    def _fits(self, wave: Sequence[Cursor], cursor: Cursor) -> bool:
-        """Whether a wave has room for the cursor. Any one cursor is a wave, however much it is."""
-        together = [*wave, cursor]
-        most_items = self.policy.detail_items
-        return not wave or (
-            len(together) <= self.plan[cursor.type_key].wave_limit
-            and sum(one.size_bytes for one in together) <= WAVE_BYTES
-            and (most_items is None or sum(one.left for one in together) <= most_items)
-            # A collection has two where a page of it was lost: each answer of a wave is told by its collection.
-            and all(cursor.type_key != other.type_key for other in wave)
-        )
-
-    def next_wait(self, now: datetime) -> Wait | None:
-        """Which of the cursors that have to wait is due first, when and why it waits; None where there is none.
-
-        One that is due and still here waits for a wave in flight, and no longer for the clock.
-        """
-        first: tuple[datetime, Cursor] | None = None
-        for cursor in self.cursors:
-            due = None if self._is_taken(cursor) else self._due(cursor)
-            passed = due is None or (self.policy.family_pauses and due <= now)
-            if due is not None and not passed and (first is None or due < first[0]):
-                first = due, cursor
-        if first is None:
-            return None
-        due, cursor = first
-        planned = self.plan[cursor.type_key]
-        is_paused = self.paused.get(planned.throttle_family) == due and cursor.not_before != due
-        return Wait(due, wait_summary(cursor, due, is_paused=is_paused, has_turns=planned.interval is not None))
-
-    def _kin(self, cursor: Cursor) -> tuple[str, str, bool, bool]:
-        """What the cursors of one wave have in common."""
-        planned = self.plan[cursor.type_key]
-        return planned.api_version, planned.throttle_family, cursor.confirming, cursor.detailing
-
-    def _due(self, cursor: Cursor) -> datetime | None:
-        """When the cursor may be read; None for at once."""
-        paused = self.paused.get(self.plan[cursor.type_key].throttle_family)
-        return max((one for one in (cursor.not_before, paused) if one is not None), default=None)
 
     def fold_page(self, cursor: Cursor, page: PageResult, now: datetime, random: Random) -> None:
         """Takes in one page: its counts, and its next cursor, its end or its failure."""
@@ -214,11 +119,6 @@ class Frontier(BaseModel):
             else cursor.model_copy(update={"size_bytes": expected})
             for cursor in wave
         ]
-
-    def detail_limit(self, wave: Sequence[Cursor]) -> int:
-        """How many requests a wave of details may make."""
-        limits = [cursor.limit for cursor in wave if cursor.limit is not None]
-        return min([self.plan[wave[0].type_key].wave_limit, *limits])
 
     def fold_failure(self, cursor: Cursor, failure: CursorFailure, now: datetime, random: Random) -> None:
         """Takes in a page that was not read: back to the frontier with a not-before time, or the collection's end."""
@@ -381,9 +281,6 @@ class Frontier(BaseModel):
         """Whether the cursor's listing has begun anew since it was taken."""
         return cursor.restarts == 0 and cursor.type_key in self.restarted
 
-    def _is_open(self, type_key: str) -> bool:
-        return self.results[type_key].outcome is None
-
     def fold_confirmed(self, cursor: Cursor, confirmed: ConfirmMissingResult, now: datetime, random: Random) -> None:
         """Takes in what GETs by id came to: those still to be asked, the end of the collection, or its failure."""
         result = self.results[cursor.type_key]
@@ -419,18 +316,6 @@ class Frontier(BaseModel):
         else:
             self.cursors.append(cursor)
 
-    def _name_cause(self, type_key: str, code: ErrorCode, context: dict[str, ContextValue]) -> None:
-        """Some details of the collection cannot be read. The first cause that used up its patience is named, if any."""
-        told = self.results[type_key].context
-        named = told.get("detail_error_code")
-        if type_key not in self.incomplete:
-            self.incomplete.append(type_key)
-        elif code not in REMEMBERED_CODES or named in REMEMBERED_CODES:
-            return
-        for name in FAILURE_CONTEXT:
-            told.pop(name, None)
-        told.update({"detail_error_code": code, **context})
-
     def _end_part(self, type_key: str) -> None:
         """One part of the details is done, and with the last of them the collection."""
         left = self.parts.pop(type_key, 1) - 1
@@ -462,12 +347,6 @@ class Frontier(BaseModel):
         for type_key, external_id in upserted.duplicate_ids:
             self._name_invalid(type_key, NamedInvalid(reason="duplicate_id", external_id=external_id))
 
-    def fold_invalid(self, type_key: str, invalid: int, named: Sequence[NamedInvalid]) -> None:
-        """Counts the bad objects of a page, and names the first few of the collection."""
-        self.counts.invalid += invalid
-        for one in named:
-            self._name_invalid(type_key, one)
-
     def fail_open(self, code: ErrorCode) -> None:
         """Ends every collection that has not come to its end, since the run itself breaks."""
         for type_key in self._open():
@@ -480,15 +359,6 @@ class Frontier(BaseModel):
             result.outcome = Outcome.INCOMPLETE
             result.error_code = ErrorCode.CANCELLED
         self.cursors = []
-
-    def _open(self) -> list[str]:
-        return [type_key for type_key, result in self.results.items() if result.outcome is None]
-
-    def _name_invalid(self, type_key: str, named: NamedInvalid) -> None:
-        context = self.results[type_key].context
-        names = context.setdefault("invalid", [])
-        if isinstance(names, list) and len(names) < NAMED_INVALID:
-            names.append(named.model_dump(exclude_none=True))
 
     def _restart(self, cursor: Cursor) -> None:
         """Begins the listing of a collection anew: its page token has expired."""

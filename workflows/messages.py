@@ -14,7 +14,7 @@ from inventory.outcomes import CollectionResult, Counts, RunStatus
 from inventory.portfolio import PortfolioCounts, RequestedTenants, TenantChoice, portfolio_hash
 from inventory.selection import RequestedSelection, Selection
 from workflows.frontier import Frontier
-from workflows.queue import QueuePlace
+from workflows.queue_place import QueuePlace
 
 MOST_SHOWN = 200
 """Characters of what is wrong with an input: it may quote the input."""

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TypeVar
 from uuid import UUID
 
 from temporalio import workflow
@@ -19,17 +18,12 @@ from temporalio.exceptions import (
 )
 
 with workflow.unsafe.imports_passed_through():
-    from pydantic import BaseModel
-
+    from activities import definitions
     from activities.messages import (
-        ActivityName,
         FollowRuns,
-        FollowRunsResult,
-        OpenPortfolioResult,
         PortfolioEnding,
         PortfolioRun,
         RecordPortfolio,
-        RecordPortfolioResult,
         RunToFollow,
         TenantOutcome,
     )
@@ -37,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from inventory.outcomes import RunStatus
     from inventory.portfolio import portfolio_status
     from workflows import policies, search_attributes
+    from workflows.cancellable import CancellableWorkflow, reap, settled
     from workflows.cancellation import heed_cancellation, uncancellable
     from workflows.failures import error_code_of
     from workflows.identity import refuse_other_id
@@ -50,10 +45,8 @@ with workflow.unsafe.imports_passed_through():
         SyncResult,
         sync_workflow_id,
     )
-    from workflows.policies import ActivityLimits
     from workflows.sync import SyncWorkflow
 
-ResultT = TypeVar("ResultT", bound=BaseModel)
 Child = workflow.ChildWorkflowHandle[SyncWorkflow, SyncResult]
 
 RECORD_BATCH = 25
@@ -66,7 +59,7 @@ often: two actions a look, however many they are, and no slot of a worker is hel
 
 
 @workflow.defn
-class PortfolioWorkflow:
+class PortfolioWorkflow(CancellableWorkflow):
     """Starts or joins the run of each tenant, some at a time, and records what became of each.
 
     The runs are SyncWorkflows under their own ids and outlive it. One tenant's failure is that tenant's outcome.
@@ -74,9 +67,10 @@ class PortfolioWorkflow:
 
     @workflow.init
     def __init__(self, portfolio: PortfolioInput) -> None:
+        super().__init__()
         self._input = portfolio
         self._run = PortfolioRun(
-            portfolio_run_id=UUID(workflow.info().first_execution_run_id),
+            portfolio_run_id=self._first_run_id,
             workflow_id=workflow.info().workflow_id,
             selection=portfolio.selection,
             chosen=portfolio.chosen,
@@ -85,8 +79,6 @@ class PortfolioWorkflow:
         self._state = portfolio.state or PortfolioState()
         self._opened = portfolio.state is not None
         self._status = RunStatus.RUNNING
-        self._cancel_request: CancelRequest | None = None
-        self._work: asyncio.Task[None] | None = None
         self._starts: list[asyncio.Task[None]] = []
         self._children: dict[UUID, Child] = {}
         self._waits: list[asyncio.Task[None]] = []
@@ -97,32 +89,17 @@ class PortfolioWorkflow:
     async def run(self, portfolio: PortfolioInput) -> PortfolioResult:
         """Runs to the end. Raises `ApplicationError` only where the portfolio run itself could not go on."""
         refuse_other_id(portfolio.workflow_id, is_scheduled=True)
-        self._work = asyncio.create_task(self._sync_tenants())
         try:
-            await self._work
-        except asyncio.CancelledError:
-            return await self._close_cancelled()
+            is_done = await self._is_done(self._sync_tenants())
         except FailureError as error:
-            if is_cancelled_exception(error):
-                return await self._close_cancelled()
             return await self._close_broken(error_code_of(error))
-        if self._cancel_request is not None:
+        if not is_done:
             return await self._close_cancelled()
         if self._unfinished():
             # Children outlive this execution, and the next one looks at them as at any run that is under way.
             self._state.following += self._children_to_follow()
             workflow.continue_as_new(portfolio.model_copy(update={"state": self._state}))
         return await self._close(portfolio_status(self._state.counts))
-
-    @workflow.signal
-    def cancel(self, request: CancelRequest) -> None:
-        """Cancels the runs that it started and ends as `cancelled`; the first request is the one that is recorded."""
-        if not request.is_for(self._run.portfolio_run_id):
-            return
-        if self._cancel_request is None:
-            self._cancel_request = request
-        if self._work is not None:
-            self._work.cancel()
 
     @workflow.query
     def progress(self) -> PortfolioProgress:
@@ -152,9 +129,7 @@ class PortfolioWorkflow:
             await self._wait()
 
     async def _open(self) -> None:
-        opened = await self._activity(
-            ActivityName.OPEN_PORTFOLIO, self._run, OpenPortfolioResult, policies.DATABASE, "choose tenants"
-        )
+        opened = await self._activity(definitions.open_portfolio, self._run, policies.DATABASE, "choose tenants")
         self._state.left = opened.tenant_ids
         self._state.counts.tenants = len(opened.tenant_ids)
         self._state.at_once = self._input.at_once or opened.at_once
@@ -213,11 +188,9 @@ class PortfolioWorkflow:
         self._state.unrecorded.append(outcome)
 
     def _reap(self) -> None:
-        """Forgets finished tasks; raises what broke the first that broke."""
-        for tasks in (self._starts, self._waits):
-            for task in [task for task in tasks if task.done()]:
-                tasks.remove(task)
-                task.result()
+        """Removes the tasks that have ended. Raises the first one's exception."""
+        reap(self._starts)
+        reap(self._waits)
         if self._look is not None and self._look.done():
             self._look.result()
             self._look = None
@@ -236,9 +209,8 @@ class PortfolioWorkflow:
         asked = list(self._state.following)
         try:
             looked = await self._activity(
-                ActivityName.FOLLOW_RUNS,
+                definitions.follow_runs,
                 FollowRuns(runs=asked),
-                FollowRunsResult,
                 policies.DATABASE,
                 f"look at {len(asked)} runs",
             )
@@ -265,9 +237,8 @@ class PortfolioWorkflow:
         """Writes down the outcomes so far."""
         outcomes = list(self._state.unrecorded)
         recorded = await self._activity(
-            ActivityName.RECORD_PORTFOLIO,
+            definitions.record_portfolio,
             RecordPortfolio(run=self._run, outcomes=outcomes),
-            RecordPortfolioResult,
             policies.DATABASE,
             f"{len(outcomes)} tenants",
         )
@@ -282,9 +253,7 @@ class PortfolioWorkflow:
 
         Runs that were joined belong to somebody else and go on. Temporal's own cancellation is passed on at the end.
         """
-        request = self._cancel_request or CancelRequest(
-            reason=workflow.cancellation_reason() or None, requested_by="Temporal cancellation"
-        )
+        request = self._requested_cancellation()
         await uncancellable(self._cancel_runs(request))
         self._state.unrecorded += [
             TenantOutcome(tenant_id=run.tenant_id, run_id=run.run_id, status=RunStatus.RUNNING, joined=run.joined)
@@ -313,13 +282,13 @@ class PortfolioWorkflow:
             handle.signal(SyncWorkflow.cancel, request.model_copy(update={"run_id": run_id}))
             for run_id, handle in handles
         ]
-        await _settled([asyncio.create_task(signal) for signal in signals])
+        await settled([asyncio.create_task(signal) for signal in signals])
         while self._children or any(not run.joined for run in self._state.following):
             await self._wait()
             self._reap()
         if self._look is not None:
             self._look.cancel()
-            await _settled([self._look])
+            await settled([self._look])
 
     async def _close_broken(self, code: ErrorCode) -> PortfolioResult:
         """Closes the record of a portfolio run that could not go on; the runs that it started do."""
@@ -339,9 +308,7 @@ class PortfolioWorkflow:
         )
         record = RecordPortfolio(run=self._run, outcomes=self._state.unrecorded, ending=ending)
         recorded = await uncancellable(
-            self._activity(
-                ActivityName.RECORD_PORTFOLIO, record, RecordPortfolioResult, policies.CLOSE, f"close as {status}"
-            )
+            self._activity(definitions.record_portfolio, record, policies.CLOSE, f"close as {status}")
         )
         self._state.unrecorded = []
         self._learn(recorded.error_codes)
@@ -354,12 +321,6 @@ class PortfolioWorkflow:
             counts=self._state.counts,
             error_codes=self._state.error_codes,
         )
-
-    async def _activity(
-        self, name: ActivityName, message: BaseModel, result: type[ResultT], limits: ActivityLimits, summary: str
-    ) -> ResultT:
-        answer: ResultT = await workflow.execute_activity(name, message, result_type=result, summary=summary, **limits)
-        return answer
 
     def _set_status(self, status: RunStatus) -> None:
         self._status = status
@@ -386,16 +347,6 @@ class PortfolioWorkflow:
             *(f"| {run.tenant_id} | {'joined' if run.joined else ''} |" for run in self._state.following),
         ]
         workflow.set_current_details("\n".join(lines))
-
-
-async def _settled(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Waits for all of them; a run that has ended meanwhile cannot be told anything, and need not be."""
-    if tasks:
-        await workflow.wait(tasks)
-    for task in tasks:
-        error = None if task.cancelled() else task.exception()
-        if error is not None and not isinstance(error, FailureError):
-            raise error
 
 
 def _run_id(child: Child) -> UUID:

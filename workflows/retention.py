@@ -6,14 +6,13 @@ from uuid import UUID
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from activities import definitions
     from activities.messages import (
-        ActivityName,
         ForgetRuns,
         ForgetRunsResult,
         ForgetVersions,
         ForgetVersionsResult,
         ForgottenOfTenant,
-        InventoriedTenants,
     )
     from workflows import policies
     from workflows.messages import RetentionInput, RetentionResult
@@ -60,9 +59,8 @@ class RetentionWorkflow:
 
     async def _tenants(self) -> list[UUID]:
         """The tenants that have an inventory."""
-        answer: InventoriedTenants = await workflow.execute_activity(
-            ActivityName.INVENTORIED_TENANTS,
-            result_type=InventoriedTenants,
+        answer = await workflow.execute_activity(
+            definitions.inventoried_tenants,
             summary="which tenants have an inventory",
             **policies.RETENTION,
         )
@@ -72,25 +70,21 @@ class RetentionWorkflow:
         self, given: RetentionInput, tenant_id: UUID, after: tuple[str, str] | None
     ) -> ForgetVersionsResult:
         """One batch of one tenant."""
-        answer: ForgetVersionsResult = await workflow.execute_activity(
-            ActivityName.FORGET_VERSIONS,
+        return await workflow.execute_activity(
+            definitions.forget_versions,
             ForgetVersions(tenant_id=tenant_id, older_than=given.older_than, kept=given.kept, after=after),
-            result_type=ForgetVersionsResult,
             summary="forget versions",
             **policies.RETENTION,
         )
-        return answer
 
     async def _forget_runs(self, tenant_id: UUID, older_than: timedelta) -> ForgetRunsResult:
         """One batch of one tenant."""
-        answer: ForgetRunsResult = await workflow.execute_activity(
-            ActivityName.FORGET_RUNS,
+        return await workflow.execute_activity(
+            definitions.forget_runs,
             ForgetRuns(tenant_id=tenant_id, older_than=older_than),
-            result_type=ForgetRunsResult,
             summary="forget runs",
             **policies.RETENTION,
         )
-        return answer
 
 
 def _begins_at_runs(given: RetentionInput) -> bool:

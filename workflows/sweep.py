@@ -3,7 +3,8 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.messages import ActivityName, SweepResult
+    from activities import definitions
+    from activities.messages import SweepResult
     from workflows import policies
 
 SWEEP_ID = "sweep"
@@ -17,7 +18,4 @@ class SweepWorkflow:
     @workflow.run
     async def run(self) -> SweepResult:
         """Answers how many runs it looked at and closed."""
-        answer: SweepResult = await workflow.execute_activity(
-            ActivityName.SWEEP, result_type=SweepResult, summary="close abandoned runs", **policies.SWEEP
-        )
-        return answer
+        return await workflow.execute_activity(definitions.sweep, summary="close abandoned runs", **policies.SWEEP)

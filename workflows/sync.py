@@ -3,20 +3,15 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple, TypeVar
-from uuid import UUID
+from typing import NamedTuple
 
 from temporalio import workflow
-from temporalio.common import Priority
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from pydantic import BaseModel
-
+    from activities import definitions
     from activities.messages import (
-        ActivityName,
         ConfirmMissing,
-        ConfirmMissingResult,
         CursorFailure,
         CursorRequest,
         FetchDetails,
@@ -24,28 +19,23 @@ with workflow.unsafe.imports_passed_through():
         FetchPages,
         FetchPagesResult,
         FinishRun,
-        FinishRunResult,
         PromisedWave,
         RenewLease,
-        RenewLeaseResult,
         Run,
         UpsertItems,
-        UpsertItemsResult,
     )
     from inventory.error_codes import ErrorCode
     from inventory.outcomes import RunStatus, error_codes, run_status
     from workflows import policies, search_attributes
+    from workflows.cancellable import CancellableWorkflow, reap, settled, shortened
     from workflows.cancellation import heed_cancellation, uncancellable
     from workflows.cursor import Cursor
     from workflows.failures import context_of, error_code_of
     from workflows.frontier import Frontier
     from workflows.identity import refuse_other_id
     from workflows.messages import CancelRequest, SyncInput, SyncProgress, SyncResult
-    from workflows.policies import ActivityLimits
     from workflows.queue import Queue
     from workflows.report import details
-
-ResultT = TypeVar("ResultT", bound=BaseModel)
 
 
 class StagedWave(NamedTuple):
@@ -56,7 +46,7 @@ class StagedWave(NamedTuple):
 
 
 @workflow.defn
-class SyncWorkflow:
+class SyncWorkflow(CancellableWorkflow):
     """Opens the run, reads every collection to its end in waves, closes the record.
 
     Ended early by the `cancel` signal or by Temporal's cancellation: what has landed stays, the record is closed.
@@ -64,9 +54,10 @@ class SyncWorkflow:
 
     @workflow.init
     def __init__(self, sync: SyncInput) -> None:
+        super().__init__(sync.tenant_id)
         self._run = Run(
             tenant_id=sync.tenant_id,
-            run_id=UUID(workflow.info().first_execution_run_id),
+            run_id=self._first_run_id,
             workflow_id=workflow.info().workflow_id,
             selection=sync.selection,
         )
@@ -76,8 +67,6 @@ class SyncWorkflow:
         self._queue = Queue(self._run, sync.place, self._activity, self._wait_in_queue)
         self._status = RunStatus.RUNNING if self._opened else RunStatus.QUEUED
         self._waiting_for: str | None = None
-        self._cancel_request: CancelRequest | None = None
-        self._work: asyncio.Task[None] | None = None
         self._fetches: list[asyncio.Task[None]] = []
         self._listing: list[asyncio.Task[None]] = []
         """Those of the fetches that read pages."""
@@ -90,32 +79,17 @@ class SyncWorkflow:
     async def run(self, sync: SyncInput) -> SyncResult:
         """Runs to the end; raises `ApplicationError` with the first error code where the run failed."""
         refuse_other_id(sync.workflow_id)
-        self._work = asyncio.create_task(self._read())
         try:
-            await self._work
-        except asyncio.CancelledError:
-            return await self._close_cancelled()
-        except (ActivityError, ApplicationError) as error:
-            if is_cancelled_exception(error):
-                return await self._close_cancelled()
+            is_done = await self._is_done(self._read())
+        except FailureError as error:
             return await self._close_broken(error_code_of(error))
-        if self._cancel_request is not None:
+        if not is_done:
             return await self._close_cancelled()
         if not self._opened:
             workflow.continue_as_new(sync.model_copy(update={"place": self._queue.place}))
         if self._frontier.cursors:
             workflow.continue_as_new(sync.model_copy(update={"frontier": self._frontier, "place": None}))
         return await self._close(run_status(self._frontier.results.values()))
-
-    @workflow.signal
-    def cancel(self, request: CancelRequest) -> None:
-        """Ends the run as `cancelled`; the first request is the one that is recorded."""
-        if not request.is_for(self._run.run_id):
-            return
-        if self._cancel_request is None:
-            self._cancel_request = request
-        if self._work is not None:
-            self._work.cancel()
 
     @workflow.query
     def progress(self) -> SyncProgress:
@@ -151,10 +125,10 @@ class SyncWorkflow:
             self._timer.cancel()
         for fetch in self._fetches:
             fetch.cancel()
-        await _settled(self._fetches)
+        await settled(self._fetches)
         if merging and self._staged:
             self._start_merge()
-        await _settled(self._upserts)
+        await settled(self._upserts)
 
     async def _open(self) -> None:
         """Queues until the run has its slot. It has none yet where its history is long enough to continue as new."""
@@ -211,12 +185,10 @@ class SyncWorkflow:
         self._frontier.give_back(wave, workflow.now())
 
     def _reap(self) -> None:
-        """Forgets finished tasks; raises what broke the first that broke."""
+        """Removes the tasks that have ended. Raises the first one's exception."""
         self._listing = [task for task in self._listing if not task.done()]
-        for tasks in (self._fetches, self._upserts):
-            for task in [task for task in tasks if task.done()]:
-                tasks.remove(task)
-                task.result()
+        reap(self._fetches)
+        reap(self._upserts)
 
     async def _wait_for_wave(self, draining: bool) -> None:
         """Until a task in flight ends, or a waiting cursor is due."""
@@ -236,7 +208,7 @@ class SyncWorkflow:
                 return self._timer
             self._timer.cancel()
         self._timer_ends = due
-        self._timer = asyncio.create_task(workflow.sleep(due - workflow.now(), summary=_shortened(summary)))
+        self._timer = asyncio.create_task(workflow.sleep(due - workflow.now(), summary=shortened(summary)))
         return self._timer
 
     async def _wait_for_cursor(self) -> None:
@@ -249,15 +221,13 @@ class SyncWorkflow:
         wait = first.due - workflow.now()
         if wait > policies.LEASE_RENEWAL:
             renew = RenewLease(tenant_id=self._run.tenant_id, run_id=self._run.run_id)
-            await self._activity(
-                ActivityName.RENEW_LEASE, renew, RenewLeaseResult, policies.DATABASE, "keep the slot while waiting"
-            )
+            await self._activity(definitions.renew_lease, renew, policies.DATABASE, "keep the slot while waiting")
             heed_cancellation()
             wait = policies.LEASE_RENEWAL
         if self._frontier.policy.keeps_timers:
             await workflow.wait([self._timer_until(workflow.now() + wait, first.summary)])
         else:
-            await workflow.sleep(max(wait, timedelta(0)), summary=_shortened(first.summary))
+            await workflow.sleep(max(wait, timedelta(0)), summary=shortened(first.summary))
         self._waiting_for = None
 
     async def _fetch(self, wave: list[Cursor]) -> None:
@@ -316,9 +286,7 @@ class SyncWorkflow:
         limits = policies.fetch_limits(self._frontier.policy.graph_patience)
         names = "confirm " + ", ".join(request.type_keys)
         try:
-            confirmed = await self._activity(
-                ActivityName.CONFIRM_MISSING, request, ConfirmMissingResult, limits, _shortened(names)
-            )
+            confirmed = await self._activity(definitions.confirm_missing, request, limits, names)
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
@@ -349,9 +317,7 @@ class SyncWorkflow:
         limits = policies.fetch_limits(self._frontier.policy.graph_patience)
         names = "details of " + ", ".join(cursor.type_key for cursor in wave)
         try:
-            fetched = await self._activity(
-                ActivityName.FETCH_DETAILS, request, FetchDetailsResult, limits, _shortened(names)
-            )
+            fetched = await self._activity(definitions.fetch_details, request, limits, names)
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
@@ -388,7 +354,7 @@ class SyncWorkflow:
         )
         names = ", ".join(f"{cursor.type_key} p{cursor.page}" for cursor in wave)
         limits = policies.fetch_limits(self._frontier.policy.graph_patience)
-        fetched = await self._activity(ActivityName.FETCH_PAGES, request, FetchPagesResult, limits, _shortened(names))
+        fetched = await self._activity(definitions.fetch_pages, request, limits, names)
         self._frontier.counts.requests += fetched.requests
         return fetched
 
@@ -410,9 +376,7 @@ class SyncWorkflow:
             detail_refresh=self._frontier.policy.detail_refresh,
             deep=self._deep,
         )
-        upserted = await self._activity(
-            ActivityName.UPSERT_ITEMS, request, UpsertItemsResult, policies.DATABASE, f"{rows} items"
-        )
+        upserted = await self._activity(definitions.upsert_items, request, policies.DATABASE, f"{rows} items")
         self._frontier.fold_upsert(upserted)
         for wave in waves:
             if upserted.lost or wave.fetched.fetch_token in upserted.lost_tokens:
@@ -423,10 +387,7 @@ class SyncWorkflow:
     async def _close_cancelled(self) -> SyncResult:
         """Closes the record as `cancelled`. Temporal's own cancellation is passed on once that is done."""
         self._frontier.cancel_open()
-        request = self._cancel_request or CancelRequest(
-            reason=workflow.cancellation_reason() or None, requested_by="Temporal cancellation"
-        )
-        result = await self._close(RunStatus.CANCELLED, ErrorCode.CANCELLED, request)
+        result = await self._close(RunStatus.CANCELLED, ErrorCode.CANCELLED, self._requested_cancellation())
         if self._cancel_request is None:
             raise asyncio.CancelledError
         return result
@@ -450,7 +411,7 @@ class SyncWorkflow:
             cancel_reason=cancel.reason if cancel else None,
         )
         finished = await uncancellable(
-            self._activity(ActivityName.FINISH_RUN, finish, FinishRunResult, policies.CLOSE, f"close as {status}")
+            self._activity(definitions.finish_run, finish, policies.CLOSE, f"close as {status}")
         )
         self._frontier.counts = finished.counts
         codes = codes if finished.error_codes is None else finished.error_codes
@@ -459,19 +420,6 @@ class SyncWorkflow:
             first = run_error or (codes[0] if codes else ErrorCode.UNEXPECTED_ERROR)
             raise ApplicationError(f"the run failed: {', '.join(codes)}", type=first, non_retryable=True)
         return SyncResult(run_id=self._run.run_id, status=finished.status, counts=finished.counts, error_codes=codes)
-
-    async def _activity(
-        self, name: ActivityName, message: BaseModel, result: type[ResultT], limits: ActivityLimits, summary: str
-    ) -> ResultT:
-        answer: ResultT = await workflow.execute_activity(
-            name,
-            message,
-            result_type=result,
-            summary=summary,
-            priority=Priority(fairness_key=str(self._run.tenant_id)),
-            **limits,
-        )
-        return answer
 
     def _set_status(self, status: RunStatus, codes: Sequence[ErrorCode] = ()) -> None:
         self._status = status
@@ -488,17 +436,3 @@ class SyncWorkflow:
 
     def _tell(self) -> None:
         workflow.set_current_details(details(self._status, self._waiting_for, self._frontier))
-
-
-async def _settled(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Waits for all of them; what became of each no longer matters."""
-    if tasks:
-        await workflow.wait(tasks)
-    for task in tasks:
-        if not task.cancelled():
-            task.exception()
-
-
-def _shortened(names: str, limit: int = 200) -> str:
-    """Summaries are kept short by the server."""
-    return names if len(names) <= limit else names[: limit - 1] + "…"

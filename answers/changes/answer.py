@@ -269,7 +269,8 @@ def comparability(type_key: str) -> Comparability:
     return Comparability(
         Canonicalizer(volatile=collection.no_content, ordered=collection.ordered),
         collection.ordered,
-        None if whole else frozenset(detail.property for detail in collection.details if detail.property is not None),
+        None if whole else collection.detail_properties,
+        collection.detail_properties,
     )
 
 

@@ -11,19 +11,24 @@ class Comparability(NamedTuple):
     """How two documents of one collection are compared.
 
     `completed_by` are the properties that details add to what a list shows, None where details show the whole item.
+    `asked_for` are the properties that a whole document always has, be they empty, since a detail asks for each.
     """
 
     canonicalizer: Canonicalizer
     ordered: frozenset[str]
     completed_by: frozenset[str] | None
+    asked_for: frozenset[str] = frozenset()
 
 
 def changed_fields(before: JsonObject, after: JsonObject, comparability: Comparability) -> list[Difference]:
     """The differences of two documents by today's rules.
 
     What a rule leaves out today is no difference to a document from before the rule, and of what a rule has begun or
-    ceased to hide it cannot be told whether it changed. The id of a setting is its number among the others.
+    ceased to hide it cannot be told whether it changed. A detail that one document lacks was not asked for by the
+    release that read it, which is no difference either. The id of a setting is its number among the others.
     """
+    unasked = {name for name in comparability.asked_for if (name in before) != (name in after)}
+    before, after = _only(before, before.keys() - unasked), _only(after, after.keys() - unasked)
     found = differences(
         comparability.canonicalizer.canonical_value(before),
         comparability.canonicalizer.canonical_value(after),

@@ -101,10 +101,14 @@ def verdict(here: Independent, there: Independent, rules: Independence) -> Verdi
     """What two items that belong together say.
 
     A difference counts only where it is one whatever the ids without a meaning stand for, and the values that were
-    hidden without a key, or under two. Of an item without all its details only what both have is compared.
+    hidden without a key, or under two. Of an item without all its details only what both have is compared, and no
+    detail that only one was read with.
     """
     unresolved = (*here.unresolved, *there.unresolved)
     uncertain = here.uncertain | there.uncertain
+    unread = here.details ^ there.details if Uncertainty.DETAILS_INCOMPLETE not in uncertain else frozenset()
+    if unread:
+        uncertain |= {Uncertainty.DETAIL_NOT_READ}
     if not all(reference.is_shared for reference in unresolved):
         uncertain |= {Uncertainty.UNRESOLVED_REFERENCE}
     alike = Status.UNDECIDED if uncertain else Status.SAME
@@ -113,6 +117,7 @@ def verdict(here: Independent, there: Independent, rules: Independence) -> Verdi
     one, other = here.document, there.document
     if Uncertainty.DETAILS_INCOMPLETE in uncertain:
         one, other = _known_of(one, here, there), _known_of(other, here, there)
+    one, other = ({name: value for name, value in each.items() if name not in unread} for each in (one, other))
     ordered = rules.rules.ordered
     exact = exact_differences(one, other, ordered=ordered)
     if not exact:

@@ -23,7 +23,12 @@ from storage.coverage import coverage
 
 _NOT_TOLD = (Status.AMBIGUOUS, Status.UNDECIDED)
 
-_NOT_READ = {Uncertainty.DETAILS_INCOMPLETE, Uncertainty.NO_DOCUMENT, Uncertainty.DAMAGED_DOCUMENT}
+_NOT_READ = {
+    Uncertainty.DETAILS_INCOMPLETE,
+    Uncertainty.DETAIL_NOT_READ,
+    Uncertainty.NO_DOCUMENT,
+    Uncertainty.DAMAGED_DOCUMENT,
+}
 
 _NOT_SHOWN = {
     Uncertainty.SECRET_NOT_SHOWN,

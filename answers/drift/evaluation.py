@@ -164,4 +164,4 @@ def drift_rules(type_key: str) -> DriftRules:
     canonicalizer = Canonicalizer(
         volatile=collection.no_content, sensitive=collection.sensitive, ordered=collection.ordered
     )
-    return DriftRules(canonicalizer, collection.ordered)
+    return DriftRules(canonicalizer, collection.ordered, collection.detail_properties)

@@ -64,6 +64,8 @@ class DriftRules(NamedTuple):
 
     canonicalizer: Canonicalizer
     ordered: frozenset[str]
+    asked_for: frozenset[str] = frozenset()
+    """The properties that a whole document always has, be they empty, since a detail asks for each."""
 
 
 class Said(NamedTuple):
@@ -93,9 +95,15 @@ def deviations(before: Said, after: Said, rules: DriftRules) -> list[Deviation]:
     """What of a document is not as it was, by the same rules for both; in the order of their paths.
 
     A rule that is newer than one of the documents is no deviation, so a value of which only one side is hidden, or
-    hidden without a key, is left out; and where one of them lacks details, all that only the other has.
+    hidden without a key, is left out; and where one of them lacks details, all that only the other has. A detail that
+    one of them lacks was not asked for by the release that read it.
     """
-    old, new = _by_rules(before, rules), _by_rules(after, rules)
+    old, new = _document(before), _document(after)
+    for name in rules.asked_for:
+        if (name in old) != (name in new):
+            old.pop(name, None)
+            new.pop(name, None)
+    old, new = rules.canonicalizer.canonical_value(old), rules.canonicalizer.canonical_value(new)
     found = exact_differences(old, new, ordered=rules.ordered)
     untold = {difference.path for difference in found if _is_untold(difference)}
     groups: dict[tuple[str, DifferenceKind, str], list[Difference]] = {}
@@ -117,7 +125,9 @@ def deviation_of_field(
 
 def item_added(document: Said | None, rules: DriftRules | None) -> Deviation:
     """An item that is not in the baseline. Where it is given, what it says is its value: a decision falls with it."""
-    value = None if document is None or rules is None else cast("JsonValue", _by_rules(document, rules))
+    value: JsonValue = None
+    if document is not None and rules is not None:
+        value = rules.canonicalizer.canonical_value(_document(document))
     return Deviation("", FindingKind.ITEM_ADDED, None, None, False, "", _hash([None, value]))
 
 
@@ -172,8 +182,8 @@ def key_of(deviation: Deviation) -> tuple[str, str, str]:
     return deviation.path, deviation.kind, deviation.member
 
 
-def _by_rules(said: Said, rules: DriftRules) -> JsonObject:
-    return rules.canonicalizer.canonical_value(cast("JsonObject", decode(said.document)))
+def _document(said: Said) -> JsonObject:
+    return cast("JsonObject", decode(said.document))
 
 
 def _is_untold(difference: Difference) -> bool:

@@ -20,11 +20,15 @@ class UnknownVersionError(UserError):
 
 
 class ComparedVersions(NamedTuple):
-    """Two versions of an item and their differences."""
+    """Two versions of an item and their differences.
+
+    `unread` are the details that an earlier release did not read for one of them.
+    """
 
     before: VersionRecord
     after: VersionRecord
     differences: list[DifferenceRecord]
+    unread: list[str]
 
 
 async def history(session: AsyncSession, type_key: str, external_id: str) -> list[VersionRecord]:
@@ -73,16 +77,16 @@ async def compare(
         return None
     before, document_before = await _kept(session, kept, after.version - 1 if older is None else older)
     collection = load_catalog().collections.get(type_key)
-    ordered = collection.ordered if collection is not None else frozenset()
-    found = differences(_object(document_before), _object(document_after), ordered=ordered)
-    return ComparedVersions(
-        before,
-        after,
-        [
-            DifferenceRecord(path=path, kind=kind, before=value_before, after=value_after, hidden=hidden)
-            for path, kind, value_before, value_after, hidden, _ in found
-        ],
-    )
+    ordered, details = frozenset[str](), frozenset[str]()
+    if collection is not None:
+        ordered, details = collection.ordered, collection.detail_properties
+    old, new = _object(document_before), _object(document_after)
+    found = [
+        DifferenceRecord(path=path, kind=kind, before=value_before, after=value_after, hidden=hidden)
+        for path, kind, value_before, value_after, hidden, _ in differences(old, new, ordered=ordered)
+    ]
+    unread = sorted(details & (old.keys() ^ new.keys())) if before.details_complete and after.details_complete else []
+    return ComparedVersions(before, after, found, unread)
 
 
 async def _kept(

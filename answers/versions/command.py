@@ -197,7 +197,7 @@ def diff(
 
 def _say_what_is_compared(compared: ComparedVersions) -> None:
     """On stderr: which versions, whether one lacks details, whether they are the same."""
-    before, after, found = compared
+    before, after, found, unread = compared
     item = visible(f"{after.type_key} {after.external_id}")
     output.stderr.print(
         f"{item}: version {before.version} ({output.when(before.first_observed_at)})"
@@ -211,6 +211,10 @@ def _say_what_is_compared(compared: ComparedVersions) -> None:
                 f"version {version.version} is incomplete: what only the other one has need not have changed",
                 style="yellow",
             )
+    if unread:
+        output.stderr.print(
+            f"one of the two was read without {', '.join(unread)}: that need not have changed", style="yellow"
+        )
     if not found:
         output.stderr.print("no difference")
 

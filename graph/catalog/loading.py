@@ -14,7 +14,7 @@ from inventory.user_errors import UserError
 _SHARED_TABLES = frozenset({"references"})
 """Tables at the top of a file that all of its entries have, beside what each adds."""
 
-_NO_ENTRIES = frozenset({"defaults.toml", "kinds.toml", "permission_ids.toml"})
+_NO_ENTRIES = frozenset({"defaults.toml", "deviations.toml", "kinds.toml", "permission_ids.toml"})
 
 
 class UnknownCategoryError(UserError):
@@ -83,10 +83,16 @@ def _entries(path: Path) -> Iterable[tuple[dict[str, Any], str, dict[str, Any]]]
 
 
 def _entry(type_key: str, entry: dict[str, Any], shared: dict[str, Any], defaults: dict[str, Any]) -> Collection:
-    """An entry with what its file shares, and the property lists that every collection has."""
+    """An entry with what its file shares, and the property lists that every collection has.
+
+    `kept` names properties that are volatile elsewhere and configuration here.
+    """
     merged = {**shared, **entry, "type_key": type_key}
     for name in ("volatile", "sensitive", "ordered", "change_signs", "identity"):
         merged[name] = [*defaults.get(name, []), *merged.get(name, [])]
+    kept = set(merged.pop("kept", ()))
+    for name in ("volatile", "change_signs"):
+        merged[name] = [one for one in merged[name] if one not in kept]
     for name in _SHARED_TABLES:
         merged[name] = {**shared.get(name, {}), **entry.get(name, {})}
     return Collection.model_validate(merged)

@@ -62,12 +62,19 @@ QualifiedName = Annotated[str, Field(pattern=r"^(#?[A-Za-z][A-Za-z0-9.]*/)?[A-Za
 """A property at any depth; with `parent/` only in the property `parent`, with `#type/` only in objects of the type."""
 
 
+Permission = Annotated[str, Field(pattern=r"^[A-Za-z-]+(\.[A-Za-z0-9-]+)*\.Read(Basic)?(\.[A-Za-z0-9]+)*$")]
+"""An application permission to read."""
+
+
 def _one_or_more(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
 class ChildCall(BaseModel):
-    """A call for each member of a detail's answer. Its path holds the item's `{id}` and the member's `{child_id}`."""
+    """A call for each member of a detail's answer.
+
+    Its path holds the item's `{id}` and the member's `{child_id}`, and may hold the item's `{type}`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -81,7 +88,10 @@ class ChildCall(BaseModel):
 
 
 class DetailCall(BaseModel):
-    """A further call that completes an item, where the list does not show all. Its path holds the item's `{id}`."""
+    """A further call that completes an item, where the list does not show all.
+
+    Its path holds the item's `{id}`, and may hold its `{type}`, which Graph wants before what a derived type alone has.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -99,6 +109,8 @@ class DetailCall(BaseModel):
     counted_by: PropertyName | None = None
     """The list's property that tells how many members the collection has. Where they are not so many, some may have
     slipped between pages, and the collection is read once more."""
+    permission: Permission | None = None
+    """The least application permission of the call and its children; none where it is the list's."""
     children: tuple[ChildCall, ...] = ()
 
     @model_validator(mode="after")
@@ -107,6 +119,8 @@ class DetailCall(BaseModel):
             raise ValueError("a detail without a property is the item itself, so it is single")
         if self.children and self.single:
             raise ValueError("only the members of a collection have calls of their own")
+        if "{type}" in self.path and not self.types:
+            raise ValueError("a path with a type names the types that have it")
         return self
 
 
@@ -122,8 +136,10 @@ class Collection(BaseModel):
     """May hold `{tenant_id}`, which is also the id of the organization, and `{parent_id}` where it has a `parent`."""
     api_version: ApiVersion
     throttle_family: ThrottleFamily
-    permission: Annotated[str, Field(pattern=r"^[A-Za-z-]+(\.[A-Za-z]+)*\.Read(Basic)?(\.[A-Za-z0-9]+)*$")]
-    """The least application permission that reads it."""
+    permission: Permission
+    """The least application permission that reads the list. A detail may need another: see `permissions`."""
+    delegated_only: bool = False
+    """Microsoft opens it to signed-in people only. An app is refused in some tenants or in all; that is no error."""
     singleton: bool = False
     parent: TypeKey | None = None
     """The type key of the collection to each of whose items one of these belongs."""
@@ -206,6 +222,19 @@ class Collection(BaseModel):
         return self._url(tenant_id, options)
 
     @property
+    def detail_properties(self) -> frozenset[str]:
+        """The properties that details give to a whole document, be they empty.
+
+        It lacks one that an earlier release did not read, or that Graph opens to signed-in people only.
+        """
+        return frozenset(call.property for call in self.details if call.property is not None)
+
+    @property
+    def permissions(self) -> frozenset[str]:
+        """The permissions that together read the list and every detail."""
+        return frozenset({self.permission, *(call.permission for call in self.details if call.permission is not None)})
+
+    @property
     def confirmable(self) -> bool:
         """Whether an item that a listing does not show can be asked for by id. A singleton's listing is that GET."""
         return self.readable_by_id and not self.singleton and "{tenant_id}" not in self.path
@@ -266,6 +295,7 @@ class Collection(BaseModel):
             identity=self.identity | self.no_content,
             ordered=self.ordered,
             references=self.references,
+            details=self.detail_properties,
         )
 
 

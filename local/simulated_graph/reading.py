@@ -11,19 +11,18 @@ from local.simulated_graph.endpoints import ENDPOINTS, INTUNE_PAGE, Area, Endpoi
 from local.simulated_graph.filters import FilterError, parse
 from local.simulated_graph.messages import Answer, GraphRequest, error, not_authorized, not_found, segment_unknown
 from local.simulated_graph.paging import Page, Pager, Sizes
+from local.simulated_graph.published import UnknownSegmentError, check_published, is_of
 from local.simulated_graph.query import Query, QueryError
 from local.simulated_graph.secret_references import reissued
 from local.simulated_graph.showing import check_expanded, check_selected, show, show_related
+
+_CAST = "microsoft.graph."
 
 _TIP = "Use $select to choose only the properties your app needs, as this can lead to performance improvements."
 
 
 class _MissingError(LookupError):
     """No such object; the text is its id."""
-
-
-class _SegmentError(LookupError):
-    """No such path; the text is the segment at fault."""
 
 
 class _FunctionError(PermissionError):
@@ -62,10 +61,12 @@ class Reader:
             endpoint, rest = _located(version, path)
             area = endpoint.area
             query = Query.parse(request.query)
+            if not endpoint.undocumented and not _is_function(endpoint, rest):
+                check_published(version, path, query)
             get = _Reading(self.base_url, self._pager, version, tenant_id, content, endpoint, query, shift)
             answer = self._made(request, get, rest)
             return replace(answer, body=reissued(answer.body, reading))
-        except _SegmentError as unknown:
+        except UnknownSegmentError as unknown:
             return segment_unknown(request, str(unknown))
         except _MissingError as missing:
             return not_found(request, area, str(missing))
@@ -149,19 +150,24 @@ class _Reading:
 
     def _related(self, item: Item, path: str, rest: Sequence[str]) -> Any:
         """What `rest`, from a navigation of the item on, names: a related collection, or one object in it."""
-        if rest[0].partition("(")[0] in self.endpoint.functions:
+        if _is_function(self.endpoint, ["", *rest]):
             raise _FunctionError
         value: Any = item.document if isinstance(item.document, dict) else {}
         navigations = self.endpoint.navigations
         found: Navigation | None = None
         for segment in rest:
             path = f"{path}/{segment}"
+            if segment.startswith(_CAST):
+                kind = (_type(item) or self.endpoint.odata_type).removeprefix(f"#{_CAST}")
+                if not is_of(self.version, kind, segment.removeprefix(_CAST)):
+                    raise _MissingError(segment)
+                continue
             if isinstance(value, list):
                 value = next((each for each in value if each.get("id") == segment), None)
             else:
                 found = next((each for each in navigations if each.name == segment), None)
                 if found is None:
-                    raise _SegmentError(segment)
+                    raise UnknownSegmentError(segment)
                 value, navigations = value.get(segment, None if found.single else []), found.children
             if value is None:
                 raise _MissingError(segment)
@@ -215,13 +221,18 @@ def _located(version: str, path: str) -> tuple[Endpoint, list[str]]:
     if found is not None:
         endpoint, rest = found
         if version not in endpoint.versions:
-            raise _SegmentError(segments[len(segments) - len(rest) - 1])
+            raise UnknownSegmentError(segments[len(segments) - len(rest) - 1])
         return found
     for length in range(1, len(segments) + 1):
         prefix = "/".join(segments[:length])
         if not any(known.startswith(f"{prefix}/") for known in ENDPOINTS):
-            raise _SegmentError(segments[length - 1])
-    raise _SegmentError(segments[-1] if segments else "")
+            raise UnknownSegmentError(segments[length - 1])
+    raise UnknownSegmentError(segments[-1] if segments else "")
+
+
+def _is_function(endpoint: Endpoint, rest: Sequence[str]) -> bool:
+    """Whether the segments after an endpoint, the key first, call a function of it."""
+    return len(rest) > 1 and rest[1].partition("(")[0] in endpoint.functions
 
 
 def _type(item: Item) -> str | None:

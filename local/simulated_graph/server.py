@@ -25,8 +25,10 @@ from local.simulated_graph.delivering import OpenProtocol
 from local.simulated_graph.deviations import DEVIATIONS
 from local.simulated_graph.documents import made_id, read_folder
 from local.simulated_graph.faults import Faults
+from local.simulated_graph.licences import Licences
 from local.simulated_graph.messages import BeforeAnswer, Kind
 from local.simulated_graph.paging import Pager
+from local.simulated_graph.permissions import Grants
 from local.simulated_graph.reading import Reader
 from local.simulated_graph.recording import RecordedRequest
 from local.simulated_graph.service import Service
@@ -92,6 +94,8 @@ class SimulatedGraph:
         ids = [made_id(f"tenant/{seed}/{number}") for number in range(tenants)]
         credentials = {each: Credentials(made_id(f"{each}/app"), f"secret-{made_id(f'{each}/secret')}") for each in ids}
         model = f"model/{seed}" if alike else None
+        grants = {each: Grants() for each in ids}
+        licences = {each: Licences() for each in ids}
         contents = {each: Content(each, folder_documents, items_per_collection, model) for each in ids}
         pager = Pager(f"skiptokens {seed}", page_size, empty_page_every)
         reader = Reader(self.base_url, pager, keeps_answers=keeps_answers)
@@ -99,7 +103,9 @@ class SimulatedGraph:
         self.faults = Faults()
         self.budgets = Budgets(budgets)
         self._waits = Waits()
-        self._service = Service(reader, tokens, contents, self.faults, self.budgets, self._waits, latency)
+        self._service = Service(
+            reader, tokens, contents, grants, licences, self.faults, self.budgets, self._waits, latency
+        )
         self.tenants = [
             SimulatedTenant(
                 each,
@@ -108,6 +114,8 @@ class SimulatedGraph:
                 contents[each],
                 reader,
                 tokens,
+                grants[each],
+                licences[each],
                 DEVIATIONS.get(number, ()) if alike else (),
             )
             for number, each in enumerate(ids)

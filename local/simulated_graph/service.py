@@ -14,6 +14,7 @@ from local.simulated_graph.content import Content
 from local.simulated_graph.fault_answers import delivery, instead, throttled
 from local.simulated_graph.fault_changes import Change
 from local.simulated_graph.faults import FaultKind, Faults
+from local.simulated_graph.licences import Licences
 from local.simulated_graph.messages import (
     Answer,
     BeforeAnswer,
@@ -23,6 +24,7 @@ from local.simulated_graph.messages import (
     error,
     method_not_allowed,
 )
+from local.simulated_graph.permissions import Grants, refusal
 from local.simulated_graph.reading import Reader
 from local.simulated_graph.recording import Recorder
 from local.simulated_graph.tokens import ClaimsChallengeError, TokenError, TokenService
@@ -52,6 +54,8 @@ class Service:
         reader: Reader,
         tokens: TokenService,
         contents: Mapping[str, Content],
+        grants: Mapping[str, Grants],
+        licences: Mapping[str, Licences],
         faults: Faults,
         budgets: Budgets,
         waits: Waits,
@@ -62,6 +66,8 @@ class Service:
         self._reader = reader
         self._tokens = tokens
         self._contents = contents
+        self._grants = grants
+        self._licences = licences
         self._faults = faults
         self._budgets = budgets
         self._waits = waits
@@ -200,7 +206,13 @@ class Service:
         if request.method != "GET":
             return method_not_allowed(request)
         content = self._contents[request.tenant_id]
-        return self._reader.answer(request, request.tenant_id, content, reading=next(self._readings))
+        answer = self._reader.answer(request, request.tenant_id, content, reading=next(self._readings))
+        # Who asks for what no Graph has is told that before anything else.
+        if answer.status == 400:
+            return answer
+        if not self._grants[request.tenant_id].allow(request):
+            return refusal(request)
+        return self._licences[request.tenant_id].refusal(request) or answer
 
     def _token_answer(self, request: GraphRequest) -> Answer:
         tenant_id = request.path.split("/")[1]

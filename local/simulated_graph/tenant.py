@@ -9,8 +9,11 @@ import orjson
 from local.simulated_graph.content import Content
 from local.simulated_graph.credentials import Credentials
 from local.simulated_graph.deviations import Deviation
+from local.simulated_graph.endpoints import located
 from local.simulated_graph.generations import advance
+from local.simulated_graph.licences import Licences
 from local.simulated_graph.messages import GraphRequest, Kind
+from local.simulated_graph.permissions import Grants
 from local.simulated_graph.reading import Reader
 from local.simulated_graph.tokens import TokenService
 
@@ -30,6 +33,8 @@ class SimulatedTenant:
         content: Content,
         reader: Reader,
         tokens: TokenService,
+        grants: Grants,
+        licences: Licences,
         deviations: Sequence[Deviation] = (),
     ) -> None:
         """`deviations` are there from the beginning of its life."""
@@ -41,6 +46,8 @@ class SimulatedTenant:
         self.withdraw_secret = credentials.withdraw_secret
         self.register_certificate = credentials.register_certificate
         self.register_federated_token = credentials.register_federated_token
+        self.grant = grants.set
+        self.license = licences.set
         self._content = content
         self._reader = reader
         self._tokens = tokens
@@ -52,11 +59,12 @@ class SimulatedTenant:
         """An access token, without the way through the token endpoint; expired where the lifetime is negative."""
         return self._tokens.issue(self.id, lifetime)
 
-    def get(self, address: str, version: str = "beta") -> Any:
+    def get(self, address: str, version: str | None = None) -> Any:
         """The body that a GET of `address`, a path with its query, shows now; `LookupError` where that is an error.
 
-        Nothing is recorded.
+        Without a `version` it is beta, or v1.0 where beta lacks the path. Nothing is recorded.
         """
+        version = version or _newest(address)
         path, _, query = address.partition("?")
         request = GraphRequest(Kind.DIRECT, "GET", f"/{version}/{path.strip('/')}", query)
         answer = self._reader.answer(request, self.id, self._content)
@@ -64,8 +72,9 @@ class SimulatedTenant:
             raise LookupError(f"{address}: {answer.status} {answer.body.decode()}")
         return orjson.loads(answer.body)
 
-    def documents(self, address: str, version: str = "beta") -> list[dict[str, Any]]:
+    def documents(self, address: str, version: str | None = None) -> list[dict[str, Any]]:
         """Everything that a list at `address`, a path with its query, shows now, over all of its pages."""
+        version = version or _newest(address)
         documents: list[dict[str, Any]] = []
         following: str | None = address
         while following is not None:
@@ -124,3 +133,8 @@ class SimulatedTenant:
     def _begin(self) -> None:
         for deviation in self._deviations:
             deviation.apply(self._content)
+
+
+def _newest(address: str) -> str:
+    found = located(address.partition("?")[0])
+    return "v1.0" if found is not None and "beta" not in found[0].versions else "beta"

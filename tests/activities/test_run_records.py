@@ -25,6 +25,7 @@ from inventory.records import RunRecord
 from inventory.selection import Selection
 from storage import listed_pages, portfolio, queries, references
 from storage.database import Database
+from tests.activities.intercepted import intercepted
 from tests.storage.support import ONE_CREATED, record_wave
 
 TENANT = UUID(int=7)
@@ -154,7 +155,7 @@ async def test_links_that_cannot_be_made_hold_up_the_end_for_a_few_attempts_only
     for attempt in (1, 2):
         environment.info = replace(environment.info, attempt=attempt)
         with pytest.raises(Exception, match=r".*") as failed:
-            await environment.run(records.finish_run, ending(run))
+            await intercepted(environment, records.finish_run, ending(run))
         assert getattr(failed.value, "type", None) == ErrorCode.UNEXPECTED_ERROR
     environment.info = replace(environment.info, attempt=3)
     finished = await environment.run(records.finish_run, ending(run))
@@ -174,7 +175,7 @@ async def test_a_tenant_that_nobody_knows_is_refused_and_leaves_no_row(
     for number in range(3):
         run = new_run("groups").model_copy(update={"tenant_id": UUID(int=900 + number)})
         with pytest.raises(ApplicationError) as refused:
-            await environment.run(records.begin_run, run)
+            await intercepted(environment, records.begin_run, run)
         assert refused.value.type == code
         failed = ending(run).model_copy(update={"status": RunStatus.FAILED, "error_codes": [code]})
         assert (await environment.run(records.finish_run, failed)).status is RunStatus.FAILED
@@ -187,7 +188,9 @@ async def test_a_tenant_that_the_last_valid_file_names_is_known_while_the_file_i
     path = written(tmp_path / "tenants.toml")
     records, environment = activities(database, path), ActivityEnvironment()
     with pytest.raises(ApplicationError):
-        await environment.run(records.begin_run, new_run("groups").model_copy(update={"tenant_id": UUID(int=900)}))
+        await intercepted(
+            environment, records.begin_run, new_run("groups").model_copy(update={"tenant_id": UUID(int=900)})
+        )
     path.write_text("[[tenant]")
     assert (await environment.run(records.begin_run, new_run("groups"))).opening == RunStatus.RUNNING
     assert await tenant_name(database) == "Contoso"

@@ -108,7 +108,30 @@ def test_each_answer_is_told_apart(graph: SimulatedGraph, check: Check) -> None:
 def test_what_a_tenant_cannot_have_is_no_error(graph: SimulatedGraph, check: Check) -> None:
     graph.faults.add(Fault(FaultKind.NOT_APPLICABLE, path="/roleScopeTags"))
     graph.faults.add(Fault(FaultKind.NOT_FOUND, path="/subscribedSkus"))
-    assert check("--type", "roleScopeTags", "--type", "subscribedSkus").code == 0
+    graph.faults.add(Fault(FaultKind.FORBIDDEN, path="/onPremisesSynchronization"))
+    names = ("roleScopeTags", "subscribedSkus", "onPremisesSynchronization")
+    done = check(*[part for name in names for part in ("--type", name)])
+    assert done.code == 0
+    assert "delegated only" in done.stdout
+
+
+def test_a_detail_that_needs_another_permission_is_asked_for_too(graph: SimulatedGraph, check: Check) -> None:
+    selection = ("--type", "domains", "--type", "administrativeUnits", "--type", "groups")
+    tenant = graph.tenants[0]
+    granted = {"Domain.Read.All", "AdministrativeUnit.Read.All", "Group.ReadBasic.All", "RoleManagement.Read.Directory"}
+    tenant.grant(granted)
+    done = check(*selection, "--json")
+    assert done.code == 3
+    readable = {one["type_key"]: (one["readability"], one["context"].get("permission")) for one in done.objects()}
+    assert readable == {
+        "administrativeUnits": ("readable", None),
+        "domains": ("permission_missing", "Domain-InternalFederation.Read.All"),
+        "groups": ("readable", None),
+    }
+    told = check(*selection)
+    assert "grant, with admin consent: Domain-InternalFederation.Read.All" in told.stdout
+    tenant.grant({*granted, "Domain-InternalFederation.Read.All"})
+    assert check(*selection).code == 0, "most domains have no federation"
 
 
 def test_people_read_what_to_grant(graph: SimulatedGraph, check: Check) -> None:

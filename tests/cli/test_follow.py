@@ -181,7 +181,7 @@ def test_a_temporal_that_refuses_is_not_asked_again() -> None:
 def test_the_first_interrupt_says_how_to_come_back_and_the_second_ends_at_once() -> None:
     program = """
 import asyncio, sys
-from commands.following import leaving
+from cli.follow import leaving
 
 async def main():
     try:
@@ -189,7 +189,11 @@ async def main():
             print("ready", flush=True)
             await asyncio.sleep(3600)
     finally:
-        await asyncio.sleep(3600)
+        while True:  # what is being closed cannot be cancelled
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                pass
 
 asyncio.run(main())
 """

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from rich.text import Text
 
-from cli.output import SafeConsole
+from cli.output import SafeConsole, print_table
 from local.simulated_graph import SimulatedGraph
 from tests.end_to_end.system import System
 
@@ -36,6 +36,14 @@ def test_what_is_printed_is_one_line(capsys: pytest.CaptureFixture[str], make: C
     SafeConsole(width=1000).print(make("name\nerror: forged"), make(NAME))
     printed = capsys.readouterr().out
     assert printed.count("\n") == 1
+    assert_clean(printed)
+
+
+def test_a_table_has_one_line_for_each_row(capsys: pytest.CaptureFixture[str]) -> None:
+    cells = (NAME, Text("Policy \x1b[2J\u202e"))
+    print_table((NAME, "other"), [cells, cells], title=NAME)
+    printed = capsys.readouterr().out
+    assert printed.count("\n") == 4, "with its title and its heading"
     assert_clean(printed)
 
 
@@ -104,7 +112,7 @@ def test_no_command_prints_what_steers_a_terminal(system: System, graph: Simulat
     assert re.search("Renamed \ufffd\\[2J", said), "a mark shows that something was there"
 
 
-def test_a_tenants_name_steers_neither_a_terminal_nor_a_log(system: System, graph: SimulatedGraph) -> None:
+def test_a_tenants_name_steers_no_terminal(system: System, graph: SimulatedGraph) -> None:
     """The tenants file takes any character but those of C0."""
     path = Path(system.environment["TENANTS_FILE"])
     tenants = path.read_text()
@@ -133,4 +141,10 @@ def test_a_tenants_name_steers_neither_a_terminal_nor_a_log(system: System, grap
                 continue  # a progress bar moves the cursor
             assert_clean(OWN.sub("", done.stdout))
             assert_clean(OWN.sub("", done.stderr))
+
+
+def test_what_a_worker_logs_steers_no_terminal(system: System) -> None:
+    system.environment["TEMPORAL_TASK_QUEUE"] += "\x9b31m\u202egnp.exe\u2028forged"
+    system.start_worker()
+    assert "gnp.exe" in system.logs()
     assert_clean(system.logs())

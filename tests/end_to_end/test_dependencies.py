@@ -16,8 +16,6 @@ from local.temporal import EmbeddedTemporal
 from storage import references
 from tests.end_to_end.system import SEEDS, System
 
-DEVICE_CONFIGURATIONS = "deviceManagement/deviceConfigurations"
-
 SELECTED = (
     "deviceConfigurations",
     "configurationPolicies",
@@ -67,17 +65,17 @@ async def read_with_their_version(system: System) -> dict[tuple[str, str], bool]
 
 
 def test_a_first_listing_brings_references_along_and_a_later_one_has_them_read(referring: System) -> None:
-    selection = ["--type", "deviceConfigurations", "--type", "configurationPolicies"]
+    selection = ["--type", "deviceCompliancePolicies", "--type", "configurationPolicies"]
     assert referring.sync(*selection).status is RunStatus.SUCCESS
     first = asyncio.run(read_with_their_version(referring))
-    assert {type_key for type_key, _ in first} == {"deviceConfigurations", "configurationPolicies"}
+    assert {type_key for type_key, _ in first} == {"deviceCompliancePolicies", "configurationPolicies"}
     assert all(first.values())
 
-    document = {**referring.tenant.documents(DEVICE_CONFIGURATIONS)[0], "displayName": "Added"}
-    added = referring.tenant.add(DEVICE_CONFIGURATIONS, {**document, "id": str(uuid4())})
+    document = {**referring.tenant.documents("deviceManagement/deviceCompliancePolicies")[0], "displayName": "Added"}
+    added = referring.tenant.add("deviceManagement/deviceCompliancePolicies", {**document, "id": str(uuid4())})
     assert referring.sync(*selection).counts.created == 1
     second = asyncio.run(read_with_their_version(referring))
-    assert second == {**first, ("deviceConfigurations", added): False}
+    assert second == {**first, ("deviceCompliancePolicies", added): False}
 
 
 def test_a_run_reads_references_and_a_deleted_group_dangles(graph: SimulatedGraph, referring: System) -> None:

@@ -14,7 +14,6 @@ from temporalio.api.enums.v1 import EventType, PendingActivityState
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.messages import ActivityName
 from connections import connect_temporal
 from graph.client import BATCH_LIMIT
 from inventory.outcomes import RunStatus
@@ -34,7 +33,7 @@ AT_ONCE = 6
 WORKERS = 4
 KILLED = 2
 SELECTION = Selection(type_keys=("assignmentFilters", "deviceManagementScripts", "groups", "roleScopeTags"))
-WAVES = frozenset({ActivityName.FETCH_PAGES, ActivityName.FETCH_DETAILS, ActivityName.CONFIRM_MISSING})
+WAVES = frozenset({"fetch_pages", "fetch_details", "confirm_missing"})
 """The activities that ask Graph. What is lost with one is what it had asked in its last `$batch`."""
 
 

@@ -1,20 +1,15 @@
 """Workflow ids and schedule ids that somebody else holds: nothing waits for them, and nothing changes them."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from temporalio.client import (
-    Client,
-    Schedule,
-    ScheduleActionStartWorkflow,
-    ScheduleIntervalSpec,
-    ScheduleSpec,
-    WorkflowHandle,
-)
+from temporalio.client import Client, Schedule, ScheduleActionStartWorkflow, ScheduleIntervalSpec, ScheduleSpec
 
+from activities.holders import Kind
 from connections import UnreachableError, connect_temporal, schedule_retention, schedule_sweep
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
@@ -26,17 +21,34 @@ from tests.end_to_end.system import Finished, System
 from tests.patience import until_async
 from tests.storage.support import SLOTS
 from workflows.messages import PortfolioInput, RetentionInput, SyncInput, portfolio_workflow_id, sync_workflow_id
-from workflows.portfolio import PortfolioWorkflow
-from workflows.sync import SyncWorkflow
 
 SELECTION = Selection(type_keys=("groups",))
 FEW = ("--type", "groups")
 ANOTHER_QUEUE = "another-deployment"
+HOLDERS = pytest.mark.parametrize("holder", ["another type", "another task queue"])
 
 
-async def squat(client: Client, workflow_id: str, workflow_type: str, task_queue: str) -> WorkflowHandle[Any, Any]:
-    """A workflow that no worker ever takes up."""
-    return await client.start_workflow(workflow_type, id=workflow_id, task_queue=task_queue)
+@pytest.fixture
+async def client(temporal: EmbeddedTemporal) -> Client:
+    return await connect_temporal({"target_host": temporal.address})
+
+
+def held_by(holder: str, workflow_type: str, system: System) -> Kind:
+    """The kind of what holds an id that is for workflows of `workflow_type`."""
+    ours = Kind(workflow_type, system.environment["TEMPORAL_TASK_QUEUE"])
+    return (
+        ours._replace(workflow_type="Squatter") if holder == "another type" else ours._replace(task_queue=ANOTHER_QUEUE)
+    )
+
+
+@asynccontextmanager
+async def squatting(client: Client, workflow_id: str, kind: Kind) -> AsyncIterator[UUID]:
+    """A workflow of that kind, which no worker takes up, holds the id; its run id."""
+    squatter = await client.start_workflow(kind.workflow_type, id=workflow_id, task_queue=kind.task_queue)
+    try:
+        yield UUID(squatter.first_execution_run_id)
+    finally:
+        await squatter.terminate()
 
 
 async def told(system: System, *arguments: str) -> Finished:
@@ -50,84 +62,59 @@ def assert_refused(done: Finished, *words: str) -> None:
         assert word in done.stderr
 
 
-HOLDERS = pytest.mark.parametrize("holder", ["another type", "another task queue"])
-
-
-def held_by(holder: str, workflow_type: str, system: System) -> tuple[str, str]:
-    """Type and task queue of what holds an id that is for workflows of `workflow_type`."""
-    return (
-        ("Squatter", system.environment["TEMPORAL_TASK_QUEUE"])
-        if holder == "another type"
-        else (
-            workflow_type,
-            ANOTHER_QUEUE,
-        )
-    )
+def in_words(kind: Kind) -> str:
+    return f"{kind.workflow_type!r} on task queue {kind.task_queue!r}"
 
 
 @HOLDERS
 async def test_a_run_is_not_joined_cancelled_or_followed_under_an_id_that_something_else_holds(
-    system: System, temporal: EmbeddedTemporal, holder: str
+    system: System, client: Client, holder: str
 ) -> None:
-    client = await connect_temporal({"target_host": temporal.address})
     kind = held_by(holder, "SyncWorkflow", system)
-    squatter = await squat(client, sync_workflow_id(UUID(system.tenant.id), SELECTION), *kind)
-    try:
-        done = await told(system, "sync", system.tenant.name, *FEW)
-        assert_refused(done, squatter.id, f"{kind[0]!r} on task queue {kind[1]!r}", "namespace 'default'")
-        assert_refused(await told(system, "cancel", system.tenant.name, *FEW), squatter.id, repr(kind[0]))
-    finally:
-        await squatter.terminate()
+    workflow_id = sync_workflow_id(UUID(system.tenant.id), SELECTION)
+    async with squatting(client, workflow_id, kind):
+        for command in ("sync", "cancel"):
+            done = await told(system, command, system.tenant.name, *FEW)
+            assert_refused(done, workflow_id, in_words(kind), "namespace 'default'")
 
 
 @HOLDERS
 async def test_a_recorded_run_whose_workflow_is_another_is_not_followed(
-    system: System, temporal: EmbeddedTemporal, holder: str
+    system: System, client: Client, holder: str
 ) -> None:
     """Whoever can call `begin_run` writes down a workflow of any type."""
-    client = await connect_temporal({"target_host": temporal.address})
     kind = held_by(holder, "SyncWorkflow", system)
-    squatter = await squat(client, f"sync/{uuid4()}", *kind)
-    run_id = UUID(squatter.first_execution_run_id)
-    try:
+    workflow_id = f"sync/{uuid4()}"
+    async with squatting(client, workflow_id, kind) as run_id:
         async with system.database() as database, database.tenant(UUID(system.tenant.id)) as session:
-            await open_run(session, RunIdentity(run_id, squatter.id, SELECTION, "Contoso"), SLOTS)
-        assert_refused(await told(system, "run", str(run_id), "--follow"), squatter.id, repr(kind[0]))
+            await open_run(session, RunIdentity(run_id, workflow_id, SELECTION, "Contoso"), SLOTS)
+        assert_refused(await told(system, "run", str(run_id), "--follow"), workflow_id, in_words(kind))
         looked = await told(system, "run", str(run_id))
-        assert squatter.id in looked.stderr, "the counts are not taken from somebody else's workflow"
+        assert workflow_id in looked.stderr, "the counts are not taken from somebody else's workflow"
         done = await told(system, "cancel", system.tenant.name, "--run", str(run_id))
-        assert_refused(done, squatter.id, repr(kind[0]))
-    finally:
-        await squatter.terminate()
+        assert_refused(done, workflow_id, in_words(kind))
 
 
 @HOLDERS
 async def test_a_portfolio_is_not_joined_under_an_id_that_something_else_holds(
-    system: System, temporal: EmbeddedTemporal, holder: str
+    system: System, client: Client, holder: str
 ) -> None:
-    client = await connect_temporal({"target_host": temporal.address})
     kind = held_by(holder, "PortfolioWorkflow", system)
     chosen = TenantChoice(tenant_ids=(UUID(system.tenant.id),))
-    squatter = await squat(client, portfolio_workflow_id(SELECTION, chosen), *kind)
-    try:
+    workflow_id = portfolio_workflow_id(SELECTION, chosen)
+    async with squatting(client, workflow_id, kind):
         done = await told(system, "portfolio", "sync", "--tenant", system.tenant.name, *FEW)
-        assert_refused(done, squatter.id, f"{kind[0]!r} on task queue {kind[1]!r}")
-    finally:
-        await squatter.terminate()
+        assert_refused(done, workflow_id, in_words(kind))
 
 
 @HOLDERS
 async def test_a_tenant_whose_id_something_else_holds_fails_in_a_portfolio_and_the_others_go_on(
-    system: System, temporal: EmbeddedTemporal, holder: str
+    system: System, client: Client, holder: str
 ) -> None:
-    client = await connect_temporal({"target_host": temporal.address})
     kind = held_by(holder, "SyncWorkflow", system)
-    squatter = await squat(client, sync_workflow_id(UUID(system.tenant.id), SELECTION), *kind)
-    try:
+    async with squatting(client, sync_workflow_id(UUID(system.tenant.id), SELECTION), kind):
         await asyncio.to_thread(system.start_worker)
         done = await told(system, "portfolio", "sync", "--all-tenants", *FEW, "--json")
-    finally:
-        await squatter.terminate()
     record = PortfolioRecord.model_validate_json(done.stdout)
     assert (done.code, record.status) == (3, RunStatus.PARTIAL)
     assert record.error_codes == [ErrorCode.WORKFLOW_ID_HELD]
@@ -137,12 +124,13 @@ async def test_a_tenant_whose_id_something_else_holds_fails_in_a_portfolio_and_t
     assert failed.error_codes == [ErrorCode.WORKFLOW_ID_HELD]
 
 
-def of_another_tenant(system: System) -> UUID:
-    return UUID(system.graph.tenants[1].id)
-
-
-async def joined_and_refused(system: System, *command: str) -> Finished:
-    """A command that joins what a worker then refuses to do."""
+async def joined_and_refused(
+    system: System, client: Client, workflow_id: str, given: SyncInput | PortfolioInput, *command: str
+) -> Finished:
+    """A command that joins a workflow of that id and another input, which a worker then refuses."""
+    workflow_type = "SyncWorkflow" if isinstance(given, SyncInput) else "PortfolioWorkflow"
+    queue = system.environment["TEMPORAL_TASK_QUEUE"]
+    await client.start_workflow(workflow_type, given, id=workflow_id, task_queue=queue)
     following = system.popen(*command, "--json")
     assert following.stderr is not None
     said = await asyncio.to_thread(following.stderr.readline)
@@ -153,61 +141,44 @@ async def joined_and_refused(system: System, *command: str) -> Finished:
     return Finished(following.returncode, stdout, said + stderr)
 
 
-async def test_a_run_of_another_tenant_under_the_id_of_this_one_is_refused(
-    system: System, temporal: EmbeddedTemporal
-) -> None:
-    client = await connect_temporal({"target_host": temporal.address})
-    await client.start_workflow(
-        SyncWorkflow.run,
-        SyncInput(tenant_id=of_another_tenant(system), selection=SELECTION),
-        id=sync_workflow_id(UUID(system.tenant.id), SELECTION),
-        task_queue=system.environment["TEMPORAL_TASK_QUEUE"],
-    )
-    refused = await joined_and_refused(system, "sync", system.tenant.name, *FEW)
+async def test_a_run_of_another_tenant_under_the_id_of_this_one_is_refused(system: System, client: Client) -> None:
+    ours, theirs = (UUID(tenant.id) for tenant in system.graph.tenants)
+    given = SyncInput(tenant_id=theirs, selection=SELECTION)
+    command = ("sync", system.tenant.name, *FEW)
+    refused = await joined_and_refused(system, client, sync_workflow_id(ours, SELECTION), given, *command)
     record = refused.run()
     assert (refused.code, record.status, record.error_codes) == (4, RunStatus.FAILED, [ErrorCode.WORKFLOW_ID_HELD])
     assert (await asyncio.to_thread(system.sync, *FEW)).status is RunStatus.SUCCESS
 
 
-async def test_a_portfolio_of_other_tenants_under_the_id_of_this_one_is_refused(
-    system: System, temporal: EmbeddedTemporal
-) -> None:
-    client = await connect_temporal({"target_host": temporal.address})
-    ours, theirs = (TenantChoice(tenant_ids=(one,)) for one in (UUID(system.tenant.id), of_another_tenant(system)))
-    await client.start_workflow(
-        PortfolioWorkflow.run,
-        PortfolioInput(selection=SELECTION, chosen=theirs),
-        id=portfolio_workflow_id(SELECTION, ours),
-        task_queue=system.environment["TEMPORAL_TASK_QUEUE"],
-    )
+async def test_a_portfolio_of_other_tenants_under_the_id_of_this_one_is_refused(system: System, client: Client) -> None:
+    ours, theirs = (TenantChoice(tenant_ids=(UUID(tenant.id),)) for tenant in system.graph.tenants)
+    given = PortfolioInput(selection=SELECTION, chosen=theirs)
     command = ("portfolio", "sync", "--tenant", system.tenant.name, *FEW)
-    refused = await joined_and_refused(system, *command)
+    refused = await joined_and_refused(system, client, portfolio_workflow_id(SELECTION, ours), given, *command)
     record = PortfolioRecord.model_validate_json(refused.stdout)
     assert (refused.code, record.status, record.error_codes) == (4, RunStatus.FAILED, [ErrorCode.WORKFLOW_ID_HELD])
     done = await told(system, *command, "--json")
     assert PortfolioRecord.model_validate_json(done.stdout).status is RunStatus.SUCCESS
 
 
-async def a_schedule_of(client: Client, schedule_id: str, workflow_type: str, task_queue: str) -> None:
-    action = ScheduleActionStartWorkflow(workflow_type, id=f"squatted-{uuid4()}", task_queue=task_queue)
+async def a_schedule_of(client: Client, schedule_id: str, kind: Kind) -> None:
+    action = ScheduleActionStartWorkflow(kind.workflow_type, id=f"squatted-{uuid4()}", task_queue=kind.task_queue)
     spec = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(days=300))])
     await client.create_schedule(schedule_id, Schedule(action=action, spec=spec))
 
 
-async def workflow_of(client: Client, schedule_id: str) -> tuple[str, str]:
-    action = (await client.get_schedule_handle(schedule_id).describe()).schedule.action
-    assert isinstance(action, ScheduleActionStartWorkflow)
-    return str(action.workflow), action.task_queue
+async def workflow_of(client: Client, schedule_id: str) -> Kind | None:
+    return Kind.scheduled_by((await client.get_schedule_handle(schedule_id).describe()).schedule)
 
 
 @HOLDERS
 async def test_a_schedule_of_somebody_elses_is_not_changed_paused_triggered_or_deleted(
-    system: System, temporal: EmbeddedTemporal, holder: str
+    system: System, client: Client, holder: str
 ) -> None:
-    client = await connect_temporal({"target_host": temporal.address})
     kind = held_by(holder, "PortfolioWorkflow", system)
     schedule_id = f"tenant-inventory-portfolio/{system.environment['TEMPORAL_TASK_QUEUE']}/nightly"
-    await a_schedule_of(client, schedule_id, *kind)
+    await a_schedule_of(client, schedule_id, kind)
     try:
         for command in (
             ("set", "nightly", "--all-tenants", *FEW, "--every", "1d"),
@@ -216,7 +187,7 @@ async def test_a_schedule_of_somebody_elses_is_not_changed_paused_triggered_or_d
             ("trigger", "nightly"),
             ("delete", "nightly"),
         ):
-            assert_refused(await told(system, "schedule", *command), schedule_id, repr(kind[0]))
+            assert_refused(await told(system, "schedule", *command), schedule_id, repr(kind.workflow_type))
         assert await workflow_of(client, schedule_id) == kind
         assert (await told(system, "schedule", "set", "ours", "--all-tenants", *FEW, "--every", "1d")).code == 0
 
@@ -233,14 +204,13 @@ async def test_a_schedule_of_somebody_elses_is_not_changed_paused_triggered_or_d
 
 @HOLDERS
 async def test_a_worker_leaves_a_schedule_of_somebody_elses_as_it_is(
-    system: System, temporal: EmbeddedTemporal, holder: str
+    system: System, client: Client, holder: str
 ) -> None:
-    client = await connect_temporal({"target_host": temporal.address})
     queue = system.environment["TEMPORAL_TASK_QUEUE"]
     sweep, retention = f"tenant-inventory-sweep/{queue}", f"tenant-inventory-retention/{queue}"
     kinds = {sweep: held_by(holder, "SweepWorkflow", system), retention: held_by(holder, "RetentionWorkflow", system)}
     for schedule_id, kind in kinds.items():
-        await a_schedule_of(client, schedule_id, *kind)
+        await a_schedule_of(client, schedule_id, kind)
     minute, never = timedelta(minutes=1), RetentionInput()
     try:
         with pytest.raises(UnreachableError, match=sweep):

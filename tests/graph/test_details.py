@@ -125,6 +125,23 @@ def test_an_optional_answer_that_is_not_there_is_null() -> None:
     assert item.whole()["logo"] is None
 
 
+def test_a_detail_for_signed_in_people_is_left_out_where_graph_refuses_the_app() -> None:
+    refused = GraphAnswer(403, {}, {"error": {"code": "Authorization_RequestDenied", "message": "no"}})
+    item = reading(collection(SETTINGS, LOGO, delegated_only=True))
+    settings, logo = item.open
+    assert item.take(settings, refused) is None
+    assert item.take(logo, ok({"value": "x"})) is None
+    assert item.is_whole
+    assert "settings" not in item.whole()
+    assert item.whole()["logo"] == {"value": "x"}
+
+    second = reading(collection(SETTINGS, delegated_only=True))
+    assert second.take(second.open[0], page({"id": "0"}, after="a")) is None
+    failure = second.take(second.open[0], refused)
+    assert failure is not None, "what has been begun is not cut"
+    assert failure.code is ErrorCode.GRAPH_DELEGATED_ONLY
+
+
 def test_an_item_that_vanished_after_its_list_is_asked_for_before_it_is_given_up() -> None:
     item = reading(collection(SETTINGS))
     assert item.take(item.open[0], GONE) is None

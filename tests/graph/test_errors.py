@@ -46,6 +46,10 @@ CASES = [
         ErrorCode.GRAPH_NOT_LICENSED,
         False,
     ),
+    (answer(403, "NoLicense", "x"), ErrorCode.GRAPH_NOT_LICENSED, False),
+    (answer(403, "Forbidden", "Tenant does not meet license requirement."), ErrorCode.GRAPH_NOT_LICENSED, False),
+    (answer(400, "AadPremiumLicenseRequired", "x"), ErrorCode.GRAPH_NOT_LICENSED, False),
+    (answer(400, "BadRequest", "The tenant needs an AAD Premium 2 license."), ErrorCode.GRAPH_NOT_LICENSED, False),
     (answer(404, "ResourceNotFound"), ErrorCode.GRAPH_NOT_FOUND, False),
     (answer(400, "BadRequest", "Resource not found for the segment 'x'."), ErrorCode.GRAPH_NOT_FOUND, False),
     (answer(400, "BadRequest", "Could not find a property named 'x'"), ErrorCode.GRAPH_BAD_REQUEST, False),
@@ -62,6 +66,29 @@ def test_an_answer_has_its_code(given_answer: GraphAnswer, code: ErrorCode, retr
     assert failure is not None
     assert (failure.code, failure.retryable) == (code, retryable)
     assert failure.context["http_status"] == given_answer.status
+
+
+@pytest.mark.parametrize(
+    ("given_answer", "code"),
+    [
+        (answer(403, "Authorization_RequestDenied", "Insufficient privileges"), ErrorCode.GRAPH_DELEGATED_ONLY),
+        (answer(401, "Unauthorized", "x"), ErrorCode.GRAPH_DELEGATED_ONLY),
+        (answer(400, "BadRequest", "Not supported for app-only tokens."), ErrorCode.GRAPH_DELEGATED_ONLY),
+        (answer(403, "NoLicense", "x"), ErrorCode.GRAPH_NOT_LICENSED),
+        (
+            answer(400, "BadRequest", "Resource not found for the segment 'applicationProxy'."),
+            ErrorCode.GRAPH_NOT_FOUND,
+        ),
+        (answer(400, "BadRequest", "x"), ErrorCode.GRAPH_BAD_REQUEST),
+        (answer(429), ErrorCode.GRAPH_THROTTLED),
+        (answer(500), ErrorCode.GRAPH_UNAVAILABLE),
+    ],
+)
+def test_a_refusal_of_what_is_for_signed_in_people_has_its_code(given_answer: GraphAnswer, code: ErrorCode) -> None:
+    failure = classify(given_answer, permission="Thing.Read.All", delegated_only=True)
+    assert failure is not None
+    assert failure.code is code
+    assert "permission" not in failure.context
 
 
 @pytest.mark.parametrize("status", [200, 204])

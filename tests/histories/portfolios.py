@@ -9,7 +9,6 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError
 
 from activities.messages import (
-    ActivityName,
     FetchPages,
     FollowRuns,
     FollowRunsResult,
@@ -49,11 +48,11 @@ class PortfolioScript(Script):
         self._client = client
         return self
 
-    @activity.defn(name=ActivityName.OPEN_PORTFOLIO)
+    @activity.defn(name="open_portfolio")
     async def open_portfolio(self, _: PortfolioRun) -> OpenPortfolioResult:
         return OpenPortfolioResult(tenant_ids=self.tenants, at_once=self.at_once)
 
-    @activity.defn(name=ActivityName.FOLLOW_RUNS)
+    @activity.defn(name="follow_runs")
     async def follow_runs(self, request: FollowRuns) -> FollowRunsResult:
         self.looked.set()
         return FollowRunsResult(outcomes=[await self._look(run) for run in request.runs])
@@ -69,7 +68,7 @@ class PortfolioScript(Script):
             joined=run.joined,
         )
 
-    @activity.defn(name=ActivityName.RECORD_PORTFOLIO)
+    @activity.defn(name="record_portfolio")
     async def record_portfolio(self, request: RecordPortfolio) -> RecordPortfolioResult:
         return RecordPortfolioResult(error_codes=sorted({code for one in request.outcomes for code in one.error_codes}))
 

@@ -27,7 +27,7 @@ def batch(client: httpx.Client, *urls: str) -> httpx.Response:
         ("/beta/deviceManagement/configurationPolicies", "settings-catalog"),
         ("/v1.0/deviceAppManagement/mobileApps", "apps"),
         ("/beta/identity/conditionalAccess/policies", "conditional-access"),
-        ("/beta/identity/conditionalAccess/authenticationStrengths/policies", "directory"),
+        ("/beta/policies/authenticationStrengthPolicies", "directory"),
         ("/beta/groups", "directory"),
     ],
 )

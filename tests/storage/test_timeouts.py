@@ -113,6 +113,13 @@ async def test_a_process_that_is_frozen_with_the_lock_of_all_slots_stops_nobody_
         frozen.wait()
 
 
+async def test_whoever_holds_the_lock_of_all_slots_may_stand_still_for_seconds_only(database: Database) -> None:
+    async with database.tenant(TENANT) as session:
+        await runs.open_run(session, identity("a"), SLOTS)
+        allowed = (await session.execute(text("SHOW idle_in_transaction_session_timeout"))).scalar_one()
+    assert allowed == f"{timeouts.SLOTS_IDLE_TIMEOUT_SECONDS}s"
+
+
 def _frozen(database_url: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen([sys.executable, "-c", FROZEN, database_url], cwd=CHECKOUT)
 

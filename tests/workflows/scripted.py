@@ -12,7 +12,6 @@ from uuid import uuid4
 from temporalio import activity
 
 from activities.messages import (
-    ActivityName,
     BeginRunResult,
     Confirmed,
     ConfirmMissing,
@@ -88,7 +87,7 @@ class Script:
     renewals: int = 0
     finished: list[FinishRun] = field(default_factory=list)
 
-    @activity.defn(name=ActivityName.BEGIN_RUN)
+    @activity.defn(name="begin_run")
     async def begin_run(self, run: Run) -> BeginRunResult:
         opening = self.openings.pop(0) if self.openings else "running"
         plan = [
@@ -108,7 +107,7 @@ class Script:
         ]
         return BeginRunResult(opening=opening, plan=plan, policy=self.policy)
 
-    @activity.defn(name=ActivityName.FETCH_PAGES)
+    @activity.defn(name="fetch_pages")
     async def fetch_pages(self, request: FetchPages) -> FetchPagesResult:
         self.fetches.append(request)
         if len(self.fetches) == 2:
@@ -136,7 +135,7 @@ class Script:
             next_url=f"/{type_key}?token={'same' if self.loops else len(script)}" if more else None,
         )
 
-    @activity.defn(name=ActivityName.UPSERT_ITEMS)
+    @activity.defn(name="upsert_items")
     async def upsert_items(self, request: UpsertItems) -> UpsertItemsResult:
         self.upserts.append(request)
         if self.before_upsert is not None:
@@ -157,7 +156,7 @@ class Script:
             pending={key: self.pending[key] for key in request.detailed},
         )
 
-    @activity.defn(name=ActivityName.CONFIRM_MISSING)
+    @activity.defn(name="confirm_missing")
     async def confirm_missing(self, request: ConfirmMissing) -> ConfirmMissingResult:
         self.confirms.append(request)
         self.confirming.set()
@@ -171,7 +170,7 @@ class Script:
             )
         return ConfirmMissingResult(requests=2, collections=answer)
 
-    @activity.defn(name=ActivityName.FETCH_DETAILS)
+    @activity.defn(name="fetch_details")
     async def fetch_details(self, request: FetchDetails) -> FetchDetailsResult:
         self.details.append(request)
         self.detailing.set()
@@ -194,7 +193,7 @@ class Script:
             )
         return FetchDetailsResult(requests=3, changed=0, collections=progress)
 
-    @activity.defn(name=ActivityName.RENEW_LEASE)
+    @activity.defn(name="renew_lease")
     async def renew_lease(self, request: RenewLease) -> RenewLeaseResult:
         if request.queued:
             waits = self.openings[:1] == ["waiting_for_slot"]
@@ -204,7 +203,7 @@ class Script:
         self.renewals += 1
         return RenewLeaseResult(open=True)
 
-    @activity.defn(name=ActivityName.FINISH_RUN)
+    @activity.defn(name="finish_run")
     async def finish_run(self, request: FinishRun) -> FinishRunResult:
         self.finished.append(request)
         if self.before_finish is not None:

@@ -19,7 +19,6 @@ from temporalio.worker import (
     Worker,
 )
 
-from activities.messages import ActivityName
 from inventory.outcomes import RunStatus
 from inventory.portfolio import TenantChoice
 from inventory.selection import Selection
@@ -103,14 +102,14 @@ async def cancelled_as_it_ends(
 @pytest.mark.parametrize(
     ("name", "script", "fetches"),
     [
-        (ActivityName.BEGIN_RUN, {"pages": [2]}, 0),
-        (ActivityName.BEGIN_RUN, {"pages": [2], "openings": ["waiting_for_slot"]}, 0),
-        (ActivityName.RENEW_LEASE, {"pages": [THROTTLED_FOR_MINUTES, 2]}, 1),
+        ("begin_run", {"pages": [2]}, 0),
+        ("begin_run", {"pages": [2], "openings": ["waiting_for_slot"]}, 0),
+        ("renew_lease", {"pages": [THROTTLED_FOR_MINUTES, 2]}, 1),
     ],
     ids=["opened", "queued", "waiting"],
 )
 async def test_a_run_is_cancelled(
-    short: WorkflowEnvironment, name: ActivityName, script: dict[str, Any], fetches: int, by_signal: bool
+    short: WorkflowEnvironment, name: str, script: dict[str, Any], fetches: int, by_signal: bool
 ) -> None:
     played = Script({"a": list(script["pages"])}, openings=list(script.get("openings", [])))
     given = SyncInput(tenant_id=uuid4(), selection=SELECTION)
@@ -127,7 +126,7 @@ async def test_a_portfolio_run_is_cancelled(short: WorkflowEnvironment, by_signa
     activities: Activities = [portfolio.open_portfolio, portfolio.follow_runs, portfolio.record_portfolio]
     given = PortfolioInput(selection=SELECTION, chosen=TenantChoice(tenant_ids=tuple(portfolio.tenants)))
     await cancelled_as_it_ends(
-        short, Held(ActivityName.OPEN_PORTFOLIO), activities, PortfolioWorkflow.run, given, by_signal=by_signal
+        short, Held("open_portfolio"), activities, PortfolioWorkflow.run, given, by_signal=by_signal
     )
     (closed,) = portfolio.recorded
     assert closed.ending is not None

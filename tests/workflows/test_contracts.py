@@ -1,5 +1,6 @@
 """What a running workflow relies on: the registered names, the fields that cross Temporal, histories that replay."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,7 +14,8 @@ from temporalio.worker import Replayer
 
 import activities.messages
 import workflows.messages
-from activities.messages import ActivityName, Message
+from activities import definitions
+from activities.messages import Message
 from configuration import Settings
 from graph.client import GraphClient
 from inventory.backoff import KnownFailure
@@ -26,7 +28,7 @@ from workflows.cursor import Cursor
 from workflows.frontier import Frontier
 from workflows.messages import PortfolioState
 from workflows.portfolio import PortfolioWorkflow
-from workflows.queue import QueuePlace
+from workflows.queue_place import QueuePlace
 from workflows.retention import RetentionWorkflow
 from workflows.sweep import SweepWorkflow
 from workflows.sync import SyncWorkflow
@@ -113,6 +115,12 @@ def test_the_fields_that_cross_temporal_are_these() -> None:
     assert {name: " ".join(sorted(model.model_fields)) for name, model in crossing.items()} == FIELDS
 
 
+def signatures(activities: Iterable[Any]) -> dict[str | None, tuple[list[Any] | None, Any]]:
+    """By the name of each activity what it takes and answers."""
+    found = map(activity._Definition.must_from_callable, activities)
+    return {definition.name: (definition.arg_types, definition.ret_type) for definition in found}
+
+
 def test_the_worker_registers_exactly_these() -> None:
     settings = Settings(database_url=cast("Any", "postgresql://user@host/db"))
     registered = activities_of_worker(
@@ -121,8 +129,8 @@ def test_the_worker_registers_exactly_these() -> None:
         cast("GraphClient", SimpleNamespace()),
         cast("Client", SimpleNamespace()),
     )
-    names = [activity._Definition.must_from_callable(one).name for one in registered]
-    assert sorted(str(name) for name in names) == sorted(ActivityName)
+    defined = [one for one in vars(definitions).values() if hasattr(one, "__temporal_activity_definition")]
+    assert signatures(registered) == signatures(defined)
     assert {SyncWorkflow, PortfolioWorkflow, SweepWorkflow, RetentionWorkflow} == set(WORKFLOWS)
 
 

@@ -18,7 +18,6 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
 
 from activities.messages import (
-    ActivityName,
     FetchPages,
     FollowRuns,
     FollowRunsResult,
@@ -70,13 +69,13 @@ class Portfolio:
     looks: int = 0
     task_queue: str = field(default_factory=lambda: f"test-{uuid4()}")
 
-    @activity.defn(name=ActivityName.OPEN_PORTFOLIO)
+    @activity.defn(name="open_portfolio")
     async def open_portfolio(self, _: PortfolioRun) -> OpenPortfolioResult:
         if self.open_error is not None:
             raise self.open_error
         return OpenPortfolioResult(tenant_ids=self.tenants, at_once=5)
 
-    @activity.defn(name=ActivityName.FOLLOW_RUNS)
+    @activity.defn(name="follow_runs")
     async def follow_runs(self, request: FollowRuns) -> FollowRunsResult:
         self.looks += 1
         if self.before_look is not None:
@@ -96,7 +95,7 @@ class Portfolio:
             )
         return FollowRunsResult(outcomes=outcomes)
 
-    @activity.defn(name=ActivityName.RECORD_PORTFOLIO)
+    @activity.defn(name="record_portfolio")
     async def record_portfolio(self, request: RecordPortfolio) -> RecordPortfolioResult:
         self.recorded.append(request)
         return RecordPortfolioResult(error_codes=sorted({code for one in request.outcomes for code in one.error_codes}))

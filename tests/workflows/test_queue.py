@@ -18,6 +18,7 @@ from temporalio.exceptions import CancelledError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
 
+from activities.interceptor import ActivityInterceptor
 from activities.messages import BeginRunResult
 from configuration import Settings
 from graph.catalog import load_catalog
@@ -128,6 +129,7 @@ async def queued(
                 task_queue=task_queue,
                 workflows=[SyncWorkflow],
                 activities=activities(settings, database, graph, environment.client),
+                interceptors=[ActivityInterceptor()],
             ),
         ):
             await queued_run.start(task_queue)

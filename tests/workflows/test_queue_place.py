@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 from storage import runs
-from workflows.queue import JITTER, LONGEST_GAP, SHORTEST_GAP, QueuePlace
+from workflows.queue_place import JITTER, LONGEST_GAP, SHORTEST_GAP, QueuePlace
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)

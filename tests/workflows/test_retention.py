@@ -15,7 +15,6 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
 
 from activities.messages import (
-    ActivityName,
     ForgetRuns,
     ForgetRunsResult,
     ForgetVersions,
@@ -38,11 +37,11 @@ class Batches:
         self.asked: list[ForgetVersions] = []
         self.asked_for_runs: list[ForgetRuns] = []
 
-    @activity.defn(name=ActivityName.INVENTORIED_TENANTS)
+    @activity.defn(name="inventoried_tenants")
     async def inventoried_tenants(self) -> InventoriedTenants:
         return InventoriedTenants(tenant_ids=list(self._batches))
 
-    @activity.defn(name=ActivityName.FORGET_VERSIONS)
+    @activity.defn(name="forget_versions")
     async def forget_versions(self, request: ForgetVersions) -> ForgetVersionsResult:
         if self._fails:
             self._fails = False
@@ -52,7 +51,7 @@ class Batches:
         is_last = number == self._batches[request.tenant_id]
         return ForgetVersionsResult(versions=10, documents=1, after=None if is_last else ("groups", str(number)))
 
-    @activity.defn(name=ActivityName.FORGET_RUNS)
+    @activity.defn(name="forget_runs")
     async def forget_runs(self, request: ForgetRuns) -> ForgetRunsResult:
         self.asked_for_runs.append(request)
         number = sum(one.tenant_id == request.tenant_id for one in self.asked_for_runs)

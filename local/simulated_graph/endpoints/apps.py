@@ -32,7 +32,8 @@ _managed_app = partial(
 
 ENDPOINTS = (
     Endpoint("deviceAppManagement/mobileApps", "mobileApp",
-             (ASSIGNMENTS, Navigation("categories", noted=True), Navigation("relationships")), bodies=("largeIcon",),
+             (ASSIGNMENTS, Navigation("categories", noted=True), Navigation("relationships"),
+              Navigation("contentVersions", children=(Navigation("scripts"),))), bodies=("largeIcon",),
              base_properties=_APP, beta_types=("#microsoft.graph.winGetApp", "#microsoft.graph.win32CatalogApp")),
     Endpoint("deviceAppManagement/mobileAppCategories", "mobileAppCategory", created=""),
     Endpoint("deviceAppManagement/mobileAppConfigurations", "managedDeviceMobileAppConfiguration", (ASSIGNMENTS,),
@@ -47,9 +48,9 @@ ENDPOINTS = (
     _managed_app("deviceAppManagement/defaultManagedAppProtections", "defaultManagedAppProtection",
                  navigations=(_APPS,)),
     _managed_app("deviceAppManagement/mdmWindowsInformationProtectionPolicies",
-                 "mdmWindowsInformationProtectionPolicy", navigations=(ASSIGNMENTS, _APPS, *_APP_LOCKER_FILES)),
+                 "mdmWindowsInformationProtectionPolicy", navigations=(ASSIGNMENTS, *_APP_LOCKER_FILES)),
     _managed_app("deviceAppManagement/windowsInformationProtectionPolicies", "windowsInformationProtectionPolicy",
-                 navigations=(ASSIGNMENTS, _APPS, *_APP_LOCKER_FILES)),
+                 navigations=(ASSIGNMENTS, *_APP_LOCKER_FILES)),
     on_beta("deviceAppManagement/iosLobAppProvisioningConfigurations", "iosLobAppProvisioningConfiguration",
             (ASSIGNMENTS,), first_version=1, bodies=("payload",)),
     on_beta("deviceAppManagement/wdacSupplementalPolicies", "windowsDefenderApplicationControlSupplementalPolicy",

@@ -29,13 +29,29 @@ _TEMPLATE_CATEGORIES = Navigation(
     "categories", children=(Navigation("recommendedSettings"), Navigation("settingDefinitions"))
 )
 
+_BOUND = (
+    *(Navigation(name, single=True, expandable=False)
+      for name in (
+          "derivedCredentialSettings", "identityCertificate", "identityCertificateForClientAuthentication",
+          "rootCertificate", "rootCertificateForClientValidation", "rootCertificateForServerValidation",
+          "secondaryIdentityCertificateForClientAuthentication", "secondaryRootCertificateForClientValidation",
+          "singleSignOnExtensionPkinitCertificate", "smimeEncryptionCertificate", "smimeSigningCertificate",
+      )),
+    *(Navigation(name, expandable=False)
+      for name in (
+          "networkAccessConfigurations", "privacyAccessControls", "rootCertificatesForClientValidation",
+          "rootCertificatesForServerValidation",
+      )),
+)  # fmt: skip
+"""What profiles of one type or another bind to themselves: behind a cast to the type."""
+
 _script = partial(Endpoint, navigations=(ASSIGNMENTS, Navigation("groupAssignments", expandable=False)), versions=BETA)
 _package = partial(Endpoint, navigations=(ASSIGNMENTS,), versions=BETA)
 _update = partial(Endpoint, navigations=(ASSIGNMENTS,), versions=BETA, largest_page=200)
 
 ENDPOINTS = (
     Endpoint("deviceManagement/deviceConfigurations", "deviceConfiguration",
-             (ASSIGNMENTS, Navigation("groupAssignments", expandable=False)), first_version=1,
+             (ASSIGNMENTS, Navigation("groupAssignments", expandable=False), *_BOUND), first_version=1,
              base_properties=COMMON | {"version", "supportsScopeTags"}, growing_context=True,
              functions=("getOmaSettingPlainTextValue",)),
     on_beta("deviceManagement/configurationPolicies", "deviceManagementConfigurationPolicy",
@@ -46,7 +62,7 @@ ENDPOINTS = (
     on_beta("deviceManagement/groupPolicyUploadedDefinitionFiles", "groupPolicyUploadedDefinitionFile",
             (Navigation("groupPolicyOperations"), Navigation("definitions")), name="fileName", created=""),
     on_beta("deviceManagement/inventoryPolicies", "deviceManagementInventoryPolicy", (ASSIGNMENTS, CATALOG_SETTINGS),
-            name="name"),
+            name="name", undocumented=True),
     on_beta("deviceManagement/hardwareConfigurations", "hardwareConfiguration", (ASSIGNMENTS,),
             bodies=("configurationFileContent",)),
     on_beta("deviceManagement/resourceAccessProfiles", "deviceManagementResourceAccessProfileBase", (ASSIGNMENTS,),
@@ -76,7 +92,8 @@ ENDPOINTS = (
             (ASSIGNMENTS, CATALOG_SETTINGS, ACTIONS), name="name", page_size=SETTINGS_PAGE, counts_unasked=True),
     Endpoint("deviceManagement/notificationMessageTemplates", "notificationMessageTemplate",
              (Navigation("localizedNotificationMessages"),), created=""),
-    on_beta("deviceManagement/managementConditions", "managementCondition", modified="modifiedDateTime"),
+    on_beta("deviceManagement/managementConditions", "managementCondition", modified="modifiedDateTime",
+            undocumented=True),
     singleton("deviceManagement/settings", "deviceManagementSettings"),
     on_beta("deviceManagement/managedDeviceCleanupRules", "managedDeviceCleanupRule", created=""),
     # Scripts

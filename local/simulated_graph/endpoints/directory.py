@@ -2,25 +2,27 @@
 
 from functools import partial
 
-from local.simulated_graph.endpoints.model import DIRECTORY_PAGE, Navigation, directory
+from local.simulated_graph.endpoints.model import DIRECTORY_PAGE, V1, Navigation, directory
 
 _short = partial(directory, created="", paged=False)
 
 ENDPOINTS = (
     directory("groups", "group", (Navigation("members", DIRECTORY_PAGE),)),
-    directory("directory/administrativeUnits", "administrativeUnit", (Navigation("members", DIRECTORY_PAGE),),
+    directory("directory/administrativeUnits", "administrativeUnit",
+              (Navigation("members", DIRECTORY_PAGE), Navigation("scopedRoleMembers", DIRECTORY_PAGE)),
               created=""),
     directory("applications", "application",
               (Navigation("federatedIdentityCredentials"), Navigation("owners", DIRECTORY_PAGE))),
     directory("servicePrincipals", "servicePrincipal",
-              (Navigation("appRoleAssignments", DIRECTORY_PAGE), Navigation("owners", DIRECTORY_PAGE)), created=""),
+              (Navigation("appRoleAssignments", DIRECTORY_PAGE), Navigation("appRoleAssignedTo", DIRECTORY_PAGE),
+               Navigation("owners", DIRECTORY_PAGE)), created=""),
     directory("oauth2PermissionGrants", "oAuth2PermissionGrant", name="id", created=""),
     _short("domains", "domain", (Navigation("federationConfiguration", expandable=False),), name="id"),
     _short("organization", "organization",
            (Navigation("branding", single=True, children=(Navigation("localizations"),), expandable=False),
             Navigation("certificateBasedAuthConfiguration", expandable=False)), created="createdDateTime"),
     _short("subscribedSkus", "subscribedSku", name="skuPartNumber"),
-    _short("groupSettings", "groupSetting"),
+    _short("groupSettings", "groupSetting", versions=V1),
     _short("groupLifecyclePolicies", "groupLifecyclePolicy", name="id"),
     directory("roleManagement/directory/roleDefinitions", "unifiedRoleDefinition", created=""),
     directory("roleManagement/directory/roleAssignments", "unifiedRoleAssignment",

@@ -6,6 +6,8 @@ _APPLE_PROFILES = (
     Navigation("enrollmentProfiles"),
     Navigation("defaultIosEnrollmentProfile", single=True),
     Navigation("defaultMacOsEnrollmentProfile", single=True),
+    Navigation("defaultTvOSEnrollmentProfile", single=True),
+    Navigation("defaultVisionOSEnrollmentProfile", single=True),
 )
 
 ENDPOINTS = (
@@ -13,7 +15,7 @@ ENDPOINTS = (
              first_version=1,
              base_properties=COMMON | {"version", "priority", "deviceEnrollmentConfigurationType"}),
     on_beta("deviceManagement/windowsAutopilotDeploymentProfiles", "windowsAutopilotDeploymentProfile",
-            (ASSIGNMENTS, Navigation("assignedDevices"))),
+            (ASSIGNMENTS, Navigation("assignedDevices"), Navigation("domainJoinConfiguration", single=True))),
     Endpoint("deviceManagement/windowsAutopilotDeviceIdentities", "windowsAutopilotDeviceIdentity",
              (Navigation("deploymentProfile", single=True), Navigation("intendedDeploymentProfile", single=True)),
              name="serialNumber", created="", modified=""),

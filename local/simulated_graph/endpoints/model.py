@@ -11,6 +11,7 @@ DIRECTORY_LARGEST_PAGE = 999
 
 BOTH = frozenset({"v1.0", "beta"})
 BETA = frozenset({"beta"})
+V1 = frozenset({"v1.0"})
 
 
 class Area(Enum):
@@ -51,6 +52,7 @@ class Endpoint:
     `$count`. `growing_context` chains the types of a page in `assignments@odata.context`. `hides_assignments_of` is the
     template family (its beginning) whose `$expand=assignments` by id is empty. `functions` need a permission to write,
     so that a reader is refused them. `needs_filter` lists properties without whose `$filter` a list is refused.
+    `undocumented` is served though Microsoft publishes no such path.
     """
 
     path: str
@@ -76,6 +78,7 @@ class Endpoint:
     hides_assignments_of: str | None = None
     functions: tuple[str, ...] = ()
     needs_filter: tuple[str, ...] = ()
+    undocumented: bool = False
 
     @property
     def source(self) -> str:

@@ -13,7 +13,8 @@ _bare = partial(Endpoint, created="", modified="")
 _bare_on_beta = partial(_bare, versions=BETA)
 
 ENDPOINTS = (
-    on_beta("deviceManagement/assignmentFilters", "deviceAndAppManagementAssignmentFilter", (Navigation("payloads"),)),
+    on_beta("deviceManagement/assignmentFilters", "deviceAndAppManagementAssignmentFilter",
+            (Navigation("payloads", expandable=False),)),
     on_beta("deviceManagement/roleScopeTags", "roleScopeTag", (ASSIGNMENTS,), created="", modified=""),
     Endpoint("deviceManagement/roleDefinitions", "roleDefinition", (Navigation("roleAssignments"),),
              created="", modified=""),
@@ -40,7 +41,8 @@ ENDPOINTS = (
     _bare_on_beta("deviceManagement/certificateConnectorDetails", "certificateConnectorDetails", name="connectorName"),
     _bare_on_beta("deviceManagement/domainJoinConnectors", "deviceManagementDomainJoinConnector"),
     on_beta("deviceManagement/serviceNowConnections", "serviceNowConnection", name="id"),
-    _bare_on_beta("deviceManagement/telecomExpenseManagementPartners", "telecomExpenseManagementPartner"),
+    _bare_on_beta("deviceManagement/telecomExpenseManagementPartners", "telecomExpenseManagementPartner",
+                  undocumented=True),
     _bare_on_beta("deviceManagement/exchangeOnPremisesPolicies", "deviceManagementExchangeOnPremisesPolicy", name="id"),
     singleton("deviceManagement/conditionalAccessSettings", "onPremisesConditionalAccessSettings"),
     # Microsoft Tunnel and Cloud PKI

@@ -10,6 +10,16 @@ _COMMON_APPS = 32
 _COMMON_ENROLLMENT = 8
 
 
+def _install_script(draw: Draw) -> Document:
+    return {
+        "@odata.type": "#microsoft.graph.win32LobAppInstallPowerShellScript",
+        "id": draw.id("install script"),
+        "displayName": "install.ps1",
+        "content": base64.b64encode(b"Start-Process setup.exe").decode(),
+        "state": "commitSuccess",
+    }
+
+
 def _mobile_app(draw: Draw) -> Document:
     kinds: list[tuple[str, Document]] = [
         ("winGetApp", {"packageIdentifier": f"9WZDNCRF{draw.number(1000, 9999)}"}),
@@ -20,6 +30,7 @@ def _mobile_app(draw: Draw) -> Document:
                 "size": draw.number(10**6, 10**8),
                 "committedContentVersion": str(draw.number(1, 5)),
                 "setupFilePath": "setup.exe",
+                "contentVersions": [{"id": "1", "scripts": [_install_script(draw)]}],
             },
         ),
         ("iosStoreApp", {"bundleId": f"com.example.app{draw.index}", "appStoreUrl": "https://apps.example/app"}),
@@ -191,10 +202,12 @@ def _enrollment_configuration(draw: Draw) -> Document:
 
 
 def _autopilot_profile(draw: Draw) -> Document:
+    hybrid = draw.index == 1
     return titled(
         draw,
         "Autopilot",
-        kind="azureADWindowsAutopilotDeploymentProfile",
+        kind=f"{'activeDirectory' if hybrid else 'azureAD'}WindowsAutopilotDeploymentProfile",
+        domainJoinConfiguration={"id": draw.id_of("deviceManagement/deviceConfigurations", 0)} if hybrid else None,
         language="os-default",
         locale="os-default",
         preprovisioningAllowed=draw.flag(),
@@ -239,6 +252,8 @@ def _apple_token(draw: Draw) -> Document:
         "defaultIosEnrollmentProfile": profile,
         # The first token has no default for macOS.
         "defaultMacOsEnrollmentProfile": others[0] if others else None,
+        "defaultTvOSEnrollmentProfile": others[1] if others else None,
+        "defaultVisionOSEnrollmentProfile": others[2] if others else None,
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from local.simulated_graph.documents import Document
 from local.simulated_graph.sample.draw import Draw, titled
 
+_CONFIGURATIONS = "deviceManagement/deviceConfigurations"
 _ROOT_CERTIFICATE = base64.b64encode(b"a root certificate").decode()
 
 
@@ -73,6 +74,8 @@ def _enterprise_wifi(draw: Draw) -> Document:
         "eapType": "eapTls",
         "trustedServerCertificateNames": ["radius.example"],
         "preSharedKey": None,
+        "identityCertificateForClientAuthentication": {"id": draw.id_of(_CONFIGURATIONS, 1)},
+        "rootCertificatesForServerValidation": [{"id": draw.id_of(_CONFIGURATIONS, 0)}],
     }
 
 
@@ -111,6 +114,7 @@ def _scep(draw: Draw) -> Document:
         "certificateValidityPeriodValue": draw.number(1, 2),
         "keySize": "size2048",
         "scepServerUrls": ["https://ndes.example/certsrv/mscep/mscep.dll"],
+        "rootCertificate": {"id": draw.id_of(_CONFIGURATIONS, 0)},
     }
 
 

@@ -15,6 +15,14 @@ def _administrative_unit(draw: Draw) -> Document:
         "membershipRule": None,
         "membershipType": None,
         "visibility": None,
+        "scopedRoleMembers": [
+            {
+                "id": draw.id("scoped role"),
+                "administrativeUnitId": draw.id(),
+                "roleId": draw.id_of("roleManagement/directory/roleDefinitions", 0),
+                "roleMemberInfo": {"id": draw.id_of("groups", 0), "displayName": "sample"},
+            }
+        ],
     }
 
 
@@ -48,6 +56,10 @@ def _password_credentials(draw: Draw) -> list[Document]:
     ]
 
 
+def _owners(draw: Draw) -> list[Document]:
+    return [{"@odata.type": "#microsoft.graph.user", "id": draw.id_of("users", 0), "displayName": "sample"}]
+
+
 def _application(draw: Draw) -> Document:
     federated = {
         "id": draw.id("federated"),
@@ -73,7 +85,7 @@ def _application(draw: Draw) -> Document:
         "passwordCredentials": _password_credentials(draw) if draw.index % 2 == 0 else [],
         "keyCredentials": _key_credentials(draw) if draw.index % 3 == 0 else [],
         "federatedIdentityCredentials": [federated] if draw.index % 2 else [],
-        "owners": [],
+        "owners": _owners(draw),
     }
 
 
@@ -88,6 +100,14 @@ def _service_principal(draw: Draw) -> Document:
         "resourceDisplayName": "Microsoft Graph",
         "createdDateTime": draw.moment(),
         "deletedDateTime": None,
+    }
+    assigned = {
+        **assignment,
+        "id": draw.id("role assigned"),
+        "principalId": draw.id_of("groups", 0),
+        "principalType": "Group",
+        "resourceId": draw.id(),
+        "resourceDisplayName": "sample",
     }
     return {
         "appId": draw.id("app"),
@@ -106,7 +126,8 @@ def _service_principal(draw: Draw) -> Document:
         "passwordCredentials": [],
         "keyCredentials": _key_credentials(draw) if draw.index % 2 else [],
         "appRoleAssignments": [assignment],
-        "owners": [],
+        "appRoleAssignedTo": [assigned],
+        "owners": _owners(draw),
     }
 
 
@@ -233,7 +254,7 @@ def _attribute(draw: Draw) -> Document:
         "status": "Available",
         "type": "String",
         "usePreDefinedValuesOnly": False,
-        "allowedValues": [],
+        "allowedValues": [{"id": "Berlin", "isActive": True}],
     }
 
 

@@ -50,6 +50,14 @@ def _catalog(draw: Draw) -> Document:
         "state": "published",
         "isExternallyVisible": draw.flag(),
         "accessPackages": [],
+        "resources": [
+            {
+                "id": draw.id("resource"),
+                "displayName": "Group",
+                "originId": draw.id_of("groups", 0),
+                "originSystem": "AadGroup",
+            }
+        ],
     }
 
 
@@ -64,6 +72,16 @@ def _assignment_policy(draw: Draw) -> Document:
         "requestApprovalSettings": {"isApprovalRequiredForAdd": draw.flag(), "stages": []},
         "accessPackage": {"id": draw.id_of(f"{_ENTITLEMENT}/accessPackages", draw.index)},
         "catalog": {"id": draw.id_of(f"{_ENTITLEMENT}/catalogs", 0)},
+        "questions": [
+            {
+                "@odata.type": "#microsoft.graph.accessPackageTextInputQuestion",
+                "id": draw.id("question"),
+                "text": "Why?",
+                "isRequired": True,
+                "sequence": 0,
+            }
+        ],
+        "customExtensionStageSettings": [],
     }
 
 
@@ -75,7 +93,7 @@ def _connected_organization(draw: Draw) -> Document:
         "identitySources": [
             {"@odata.type": "#microsoft.graph.azureActiveDirectoryTenant", "tenantId": draw.id("tenant")}
         ],
-        "internalSponsors": [],
+        "internalSponsors": [{"@odata.type": "#microsoft.graph.group", "id": draw.id_of("groups", 0)}],
         "externalSponsors": [],
     }
 
@@ -97,7 +115,7 @@ def _workflow(draw: Draw) -> Document:
         "isEnabled": True,
         "executionSequence": 1,
         "taskDefinitionId": "70b29d51-b59a-4773-9280-8841dfd3f2ea",
-        "arguments": [],
+        "arguments": [{"name": "groupID", "value": draw.id_of("groups", 0)}],
     }
     return {
         "displayName": draw.name("Workflow"),
@@ -160,7 +178,18 @@ def _user_flow(prefix: str, draw: Draw) -> Document:
         "userFlowType": "signUpOrSignIn",
         "userFlowTypeVersion": 1,
         "apiConnectorConfiguration": {},
-        "userAttributeAssignments": [],
+        "userAttributeAssignments": [
+            {
+                "id": draw.id("attribute"),
+                "displayName": "City",
+                "isOptional": True,
+                "requiresVerification": False,
+                "userInputType": "textBox",
+                "userAttributeValues": [],
+                "userAttribute": {"id": "city", "displayName": "City", "dataType": "string"},
+            }
+        ],
+        "languages": [{"id": "en", "displayName": "English", "isEnabled": True}],
     }
 
 
@@ -224,7 +253,17 @@ def _forwarding_profile(draw: Draw) -> Document:
         "trafficForwardingType": draw.cycle(("m365", "internet", "private")),
         "priority": draw.index,
         "associations": [],
-        "policies": [],
+        "policies": [
+            {
+                "@odata.type": "#microsoft.graph.networkaccess.forwardingPolicyLink",
+                "id": draw.id("link"),
+                "state": "enabled",
+                "policy": {
+                    "@odata.type": "#microsoft.graph.networkaccess.forwardingPolicy",
+                    "id": draw.id_of("networkAccess/forwardingPolicies", 0),
+                },
+            }
+        ],
     }
 
 

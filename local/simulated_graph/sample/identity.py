@@ -40,6 +40,7 @@ def _named_location(draw: Draw) -> Document:
     kinds: list[tuple[str, Document]] = [
         ("countryNamedLocation", {"countriesAndRegions": ["DE", "GB"], "includeUnknownCountriesAndRegions": False}),
         ("ipNamedLocation", {"isTrusted": True, "ipRanges": [address]}),
+        ("compliantNetworkNamedLocation", {"compliantNetworkType": "allTenantCompliantNetworks", "isTrusted": True}),
     ]
     kind, properties = draw.cycle(kinds)
     return {
@@ -155,7 +156,7 @@ def _subscribed_sku(draw: Draw) -> Document:
 SAMPLES = {
     "identity/conditionalAccess/policies": Sample(16, _conditional_access_policy),
     "identity/conditionalAccess/namedLocations": Sample(5, _named_location),
-    "identity/conditionalAccess/authenticationStrengths/policies": Sample(4, _authentication_strength),
+    "policies/authenticationStrengthPolicies": Sample(4, _authentication_strength),
     "identity/conditionalAccess/authenticationContextClassReferences": Sample(3, _authentication_context),
     "identityGovernance/termsOfUse/agreements": Sample(3, _agreement),
     "policies/authorizationPolicy": Sample(1, _authorization_policy, fixed=True),

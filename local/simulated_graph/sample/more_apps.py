@@ -153,7 +153,7 @@ def _book(draw: Draw) -> Document:
         genres=["Work"],
         usedLicenseCount=0,
         totalLicenseCount=10,
-        categories=[],
+        categories=[{"id": draw.id_of("deviceAppManagement/managedEBookCategories", 0), "displayName": "Work"}],
     )
 
 

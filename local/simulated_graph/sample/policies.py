@@ -34,6 +34,7 @@ def _definition(subject: str, definition: Document) -> Callable[[Draw], Document
         "displayName": draw.name(subject),
         "isOrganizationDefault": False,
         "deletedDateTime": None,
+        "appliesTo": [{"@odata.type": "#microsoft.graph.servicePrincipal", "id": draw.id_of("servicePrincipals", 0)}],
     }
 
 
@@ -124,7 +125,7 @@ def _feature_rollout(draw: Draw) -> Document:
         "feature": draw.cycle(("passwordHashSync", "seamlessSso", "passthroughAuthentication")),
         "isEnabled": draw.flag(),
         "isAppliedToOrganization": False,
-        "appliesTo": [{"id": draw.id_of("groups", 0)}],
+        "appliesTo": [{"@odata.type": "#microsoft.graph.group", "id": draw.id_of("groups", 0)}],
     }
 
 
@@ -182,7 +183,7 @@ def _mobility(draw: Draw) -> Document:
         "isValid": True,
         "termsOfUseUrl": "https://portal.manage.microsoft.example/TermsofUse.aspx",
         "isMdmEnrollmentDuringRegistrationDisabled": draw.flag(),
-        "includedGroups": [],
+        "includedGroups": [{"id": draw.id_of("groups", 0)}],
     }
 
 

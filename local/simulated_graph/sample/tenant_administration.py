@@ -226,7 +226,7 @@ def _authority(draw: Draw) -> Document:
         "displayName": draw.name("Certification authority"),
         "description": "",
         "cloudCertificationAuthorityType": draw.cycle(("rootCertificationAuthority", "issuingCertificationAuthority")),
-        "cloudCertificationAuthorityStatus": "active",
+        "certificationAuthorityStatus": "active",
         "commonName": "Sample CA",
         "certificateKeySize": "rsa4096",
         "validityPeriodInYears": 10,

@@ -223,6 +223,17 @@ async def test_what_a_new_release_leaves_out_is_no_change(database: Database, fe
     assert await feed.told() == []
 
 
+async def test_a_detail_that_a_new_release_reads_is_no_change(database: Database, feed: Feed) -> None:
+    lifetimes = "tokenLifetimePolicies"
+    await sync(database, TENANT, [observation(lifetimes, "1", level=1)], lifetimes)
+    await feed.told()
+    await sync(database, TENANT, [observation(lifetimes, "1", level=1, appliesTo=[{"id": "app"}])], lifetimes)
+    assert await feed.told() == []
+    await sync(database, TENANT, [observation(lifetimes, "1", level=1, appliesTo=[])], lifetimes)
+    (change,) = await feed.news()
+    assert [field.path for field in change.fields or ()] == ["appliesTo[app]"]
+
+
 async def test_a_version_before_which_all_is_forgotten_has_no_fields(database: Database, feed: Feed) -> None:
     await sync(database, TENANT, [policy("1")], A)
     await feed.told()

@@ -52,3 +52,15 @@ def test_of_a_document_without_its_details_only_what_a_list_shows_right_is_compa
         before["tags"] = ["one"]
     found = changed_fields_of_listed(before, after, HOW._replace(completed_by=completed_by))
     assert [one.path for one in found] == changed
+
+
+def test_what_an_earlier_release_did_not_ask_for_is_no_change() -> None:
+    asking = HOW._replace(asked_for=frozenset({"owners"}))
+
+    def told(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+        return [one.path for one in changed_fields(before, after, asking)]
+
+    assert told({"a": 1}, {"a": 1, "owners": [{"id": "one"}]}) == []
+    assert told({"a": 1}, {"a": 2, "owners": [{"id": "one"}]}) == ["a"]
+    assert told({"owners": []}, {"owners": [{"id": "one"}]}) != []
+    assert told({"owners": None}, {"owners": {"id": "one"}}) != [], "what there was none of"

@@ -26,6 +26,7 @@ from graph.catalog import load_catalog
 from inventory.error_codes import ErrorCode
 from inventory.observation import Observation, Observer
 from inventory.outcomes import Outcome, RunStatus
+from inventory.tenant_neutral import Uncertainty
 from storage.database import Database
 from tests.conftest import needs_graph_data
 from tests.real_documents import real_documents
@@ -41,6 +42,11 @@ COMPLETE: tuple[Outcome, ErrorCode | None] = (Outcome.COMPLETE, None)
 
 def observed(type_key: str, document: dict[str, Any]) -> Observation:
     return Observer(load_catalog().collections[type_key].observation_rules()).observe(document)
+
+
+def whole(type_key: str, document: dict[str, Any]) -> Observation:
+    """An item with all the details that are read of it, which may be those of an earlier release."""
+    return observed(type_key, document)._replace(list_hash=None)
 
 
 def policy(name: str, external_id: str | None = None, **properties: Any) -> Observation:
@@ -239,16 +245,43 @@ async def test_a_comparison_turned_around_says_the_same(
     assert ids.total() == len(here) + len(there)
 
 
-async def matrix(database: Database) -> tuple[list[MatrixRow], MatrixRecord]:
+async def matrix(database: Database, type_key: str = POLICIES) -> tuple[list[MatrixRow], MatrixRecord]:
     async with database.tenant(HERE, read_only=True, snapshot=True) as golden:
         here, *others = (TenantRecord(tenant_id=one, name=str(one)) for one in (HERE, THERE, THIRD, FOURTH))
         found = await Matrix.of(
             await side(here, golden),
             others,
             lambda one: database.tenant(one, read_only=True, snapshot=True),
-            [POLICIES],
+            [type_key],
         )
         return [row async for row in found.rows()], found.record()
+
+
+LIFETIMES = "tokenLifetimePolicies"
+
+
+def lifetime(name: str, **properties: Any) -> Observation:
+    return whole(LIFETIMES, {"id": str(uuid4()), "displayName": name, **properties})
+
+
+async def test_what_an_earlier_release_did_not_read_is_no_difference(database: Database) -> None:
+    """Details that the catalog gained since are in the one tenant's documents and not yet in the other's."""
+    await sync(database, HERE, [lifetime("Same"), lifetime("Other", level=1)], LIFETIMES)
+    later = [lifetime("Same", appliesTo=[{"id": str(uuid4())}]), lifetime("Other", level=2, appliesTo=[])]
+    await sync(database, THERE, later, LIFETIMES)
+    for turned in (False, True):
+        items, _ = await compared(database, [LIFETIMES], turned=turned)
+        assert told(items, LIFETIMES) == {"Same": Status.UNDECIDED, "Other": Status.DIFFERENT}
+        assert {path.path for item in items for path in item.fields} == {"level"}
+        assert all(Uncertainty.DETAIL_NOT_READ in item.uncertain for item in items)
+    rows, _ = await matrix(database, LIFETIMES)
+    assert {row.display_name: row.cells[0].status for row in rows} == {
+        "Same": CellStatus.UNDECIDED,
+        "Other": CellStatus.DIFFERENT,
+    }
+    await sync(database, HERE, [lifetime("Same", appliesTo=[]), lifetime("Other", level=1, appliesTo=[])], LIFETIMES)
+    items, _ = await compared(database, [LIFETIMES])
+    assert told(items, LIFETIMES) == dict.fromkeys(("Same", "Other"), Status.DIFFERENT)
 
 
 async def test_a_golden_tenant_against_many_is_a_row_for_each_of_its_items(database: Database) -> None:
@@ -321,14 +354,14 @@ async def test_real_documents_under_other_ids_differ_in_what_is_edited_and_nothi
         if path in paths and name and len(str(document.get("id", ""))) >= 16 and not document.get("assignments"):
             found.setdefault((paths[path], name), {**document, "roleScopeTagIds": []})
     assert len(found) > 20
-    here = [observed(type_key, document) for (type_key, _), document in found.items()]
+    here = [whole(type_key, document) for (type_key, _), document in found.items()]
     there, edited = [], set()
     for number, ((type_key, name), document) in enumerate(found.items()):
         copied = under_fresh_ids(document, number)
         if number % 3 == 0:
             copied["description"] = f"edited {number}"
             edited.add(name)
-        there.append(observed(type_key, copied))
+        there.append(whole(type_key, copied))
     type_keys = sorted({type_key for type_key, _ in found})
     await sync(database, HERE, here, *type_keys)
     await sync(database, THERE, there, *type_keys)

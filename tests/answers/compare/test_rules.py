@@ -46,6 +46,7 @@ from tests.real_documents import real_documents
 COLLECTIONS = load_catalog().collections
 POLICIES = Independence(COLLECTIONS["deviceCompliancePolicies"].independence_rules())
 ACCESS = Independence(COLLECTIONS["conditionalAccessPolicies"].independence_rules())
+LIFETIMES = Independence(COLLECTIONS["tokenLifetimePolicies"].independence_rules())
 HERE, THERE = str(UUID(int=1 << 90)), str(UUID(int=2 << 90))
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -237,6 +238,22 @@ def test_of_an_incomplete_document_only_what_both_have_is_compared() -> None:
     edited = said(POLICIES, {**listed, "level": 2}, details_complete=False)
     found = verdict(one, edited, POLICIES)
     assert (found.status, [one.path for one in found.differences]) == (Status.DIFFERENT, ["level"])
+
+
+@pytest.mark.parametrize("applies_to", [[], [{"id": guid(1)}]])
+def test_a_detail_that_only_one_was_read_with_is_no_difference(applies_to: list[JsonValue]) -> None:
+    listed: JsonObject = {"displayName": "P", "level": 1}
+    whole: JsonObject = {**listed, "appliesTo": applies_to}
+    known = named(n1="App")
+    one, other = said(LIFETIMES, whole, known), said(LIFETIMES, listed)
+    for found in (verdict(one, other, LIFETIMES), verdict(other, one, LIFETIMES)):
+        assert found == Verdict(Status.UNDECIDED, [], frozenset({Uncertainty.DETAIL_NOT_READ}))
+    found = verdict(one, said(LIFETIMES, {**listed, "level": 2}), LIFETIMES)
+    assert (found.status, [one.path for one in found.differences]) == (Status.DIFFERENT, ["level"])
+    assert verdict(other, other, LIFETIMES).status is Status.SAME, "read by one release"
+    assert verdict(one, one, LIFETIMES).status is Status.SAME
+    more = said(LIFETIMES, {**listed, "appliesTo": [*applies_to, {"id": guid(2)}]}, named(n1="App", n2="Other"))
+    assert verdict(one, more, LIFETIMES).status is Status.DIFFERENT
 
 
 def test_hidden_values_are_equal_by_their_keyed_hash_alone() -> None:

@@ -87,6 +87,36 @@ async def test_a_value_that_a_rule_has_begun_to_hide_is_no_drift(database: Datab
     assert (await evaluated(database)).findings == []
 
 
+LIFETIMES = "tokenLifetimePolicies"
+
+
+def lifetime(**properties: Any) -> Observation:
+    return observation(LIFETIMES, "1", displayName="One", **properties)
+
+
+async def test_a_detail_that_a_release_has_begun_to_read_is_no_drift(database: Database) -> None:
+    await sync(database, TENANT, [lifetime(level=1)], LIFETIMES)
+    await golden(database)
+    await sync(database, TENANT, [lifetime(level=1, appliesTo=[{"id": UNKNOWN}])], LIFETIMES)
+    assert (await evaluated(database)).findings == []
+    await sync(database, TENANT, [lifetime(level=2, appliesTo=[])], LIFETIMES)
+    assert set(unresolved(await evaluated(database))) == {"level"}
+
+
+async def test_against_another_tenant_a_detail_that_one_was_read_without_is_no_drift(database: Database) -> None:
+    await sync(database, OTHER, [lifetime(level=1, appliesTo=[])], LIFETIMES)
+    await sync(database, TENANT, [lifetime(level=2, appliesTo=[{"kind": "app"}])], LIFETIMES)
+    async with database.tenant(TENANT) as session:
+        await set_tenant(session, "other", TENANT, OTHER, "ada", None)
+    assert set(unresolved(await against_other(database))) == {"level", "appliesTo[#1]"}
+    await sync(database, OTHER, [lifetime(level=1)], LIFETIMES)
+    assert set(unresolved(await against_other(database))) == {"level", "appliesTo[#1]"}, "it may still hold"
+    async with database.tenant(TENANT) as session:
+        await drop_baseline(session, "other")
+        await set_tenant(session, "other", TENANT, OTHER, "ada", None)
+    assert set(unresolved(await against_other(database))) == {"level"}
+
+
 async def test_a_deviation_began_with_the_version_that_has_it_and_not_with_the_look_at_it(database: Database) -> None:
     await sync(database, TENANT, [policy()], A)
     await golden(database)

@@ -45,6 +45,18 @@ def fingerprints(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     return [fingerprint(TENANT, "golden", "groups", "1", one) for one in deviations(said(before), said(after), RULES)]
 
 
+def test_what_an_earlier_release_did_not_ask_for_is_no_drift() -> None:
+    asking = RULES._replace(asked_for=frozenset({"owners"}))
+
+    def told(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+        return [one.path for one in deviations(said(before), said(after), asking)]
+
+    assert told({"a": 1}, {"a": 1, "owners": [{"id": "one"}]}) == []
+    assert told({"a": 1, "owners": []}, {"a": 2}) == ["a"]
+    assert told({"owners": []}, {"owners": [{"id": "one"}]}) != []
+    assert told({"owners": None}, {"owners": {"id": "one"}}) != [], "what there was none of"
+
+
 @given(documents, documents, st.randoms())
 def test_findings_are_the_same_whatever_the_order(before: dict[str, Any], after: dict[str, Any], random: Any) -> None:
     found = fingerprints(before, after)

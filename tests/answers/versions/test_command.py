@@ -177,6 +177,17 @@ async def test_diff_says_which_side_is_missing_or_incomplete(
     assert forgotten.stderr == "error: version 2 has been forgotten; kept: 3\n"
 
 
+async def test_diff_says_which_details_an_earlier_release_did_not_read(
+    database: Database, starter: CommandLine, tenant_id: UUID
+) -> None:
+    lifetimes = "tokenLifetimePolicies"
+    for properties in ({}, {"appliesTo": [{"id": "app"}]}, {"appliesTo": [{"id": "other"}]}):
+        await sync(database, tenant_id, [observation(lifetimes, "1", **properties)], lifetimes)
+    words = "one of the two was read without appliesTo"
+    assert words in (await starter("diff", lifetimes, "1", "--from", "1", "--to", "2")).stderr
+    assert words not in (await starter("diff", lifetimes, "1", "--from", "2", "--to", "3")).stderr
+
+
 async def test_what_cannot_be_found_names_what_may_have_been_meant(
     database: Database, starter: CommandLine, tenant_id: UUID
 ) -> None:

@@ -1,0 +1,120 @@
+"""The activities as workflows call them: the name, the argument and the result of each.
+
+A workflow names a function of this module, so the type checker knows what it takes and answers. The method of the same
+name in a class of this package does the work; a test holds its signature against the one here.
+"""
+
+from temporalio import activity
+
+from activities.messages import (
+    BeginRunResult,
+    ConfirmMissing,
+    ConfirmMissingResult,
+    FetchDetails,
+    FetchDetailsResult,
+    FetchPages,
+    FetchPagesResult,
+    FinishRun,
+    FinishRunResult,
+    FollowRuns,
+    FollowRunsResult,
+    ForgetRuns,
+    ForgetRunsResult,
+    ForgetVersions,
+    ForgetVersionsResult,
+    InventoriedTenants,
+    OpenPortfolioResult,
+    PortfolioRun,
+    RecordPortfolio,
+    RecordPortfolioResult,
+    RenewLease,
+    RenewLeaseResult,
+    Run,
+    SweepResult,
+    UpsertItems,
+    UpsertItemsResult,
+)
+
+
+@activity.defn
+async def begin_run(run: Run) -> BeginRunResult:
+    """Opens the run's record once it has a slot, and plans its collections."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def fetch_pages(request: FetchPages) -> FetchPagesResult:
+    """Reads the pages of a wave and stages their items."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def upsert_items(request: UpsertItems) -> UpsertItemsResult:
+    """Merges fetched waves into the inventory."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def confirm_missing(request: ConfirmMissing) -> ConfirmMissingResult:
+    """Asks by id for items that the listings did not show."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def fetch_details(request: FetchDetails) -> FetchDetailsResult:
+    """Reads details of items and merges the items that are whole."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def renew_lease(request: RenewLease) -> RenewLeaseResult:
+    """Keeps the slot of a run, or its place in the queue."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def finish_run(request: FinishRun) -> FinishRunResult:
+    """Closes the run's record."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def sweep() -> SweepResult:
+    """Closes the records of abandoned runs."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def inventoried_tenants() -> InventoriedTenants:
+    """The tenants that have an inventory."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def forget_versions(request: ForgetVersions) -> ForgetVersionsResult:
+    """Forgets a batch of a tenant's versions."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def forget_runs(request: ForgetRuns) -> ForgetRunsResult:
+    """Forgets a batch of a tenant's runs."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def open_portfolio(request: PortfolioRun) -> OpenPortfolioResult:
+    """Opens the portfolio run's record and chooses its tenants."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def follow_runs(request: FollowRuns) -> FollowRunsResult:
+    """What became of runs so far."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def record_portfolio(request: RecordPortfolio) -> RecordPortfolioResult:
+    """Records outcomes of tenants, and closes the record at the end."""
+    raise NotImplementedError

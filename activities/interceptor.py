@@ -1,0 +1,61 @@
+"""Around every activity: failures are classified, and the worker beats while one is under way."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from typing import Any
+
+from temporalio import activity
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+
+from activities import definitions
+from activities.failures import classified
+
+BEATS_A_TIMEOUT = 5
+"""A beat may be late or lost without the attempt being given up."""
+
+RETRIES_EVERYTHING = frozenset({definitions.finish_run.__name__})
+"""Activities that only their own limits end, whatever is raised: the record of a run must be closed."""
+
+
+class ActivityInterceptor(Interceptor):
+    """What all activities of a worker share."""
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - the SDK's name
+        """Puts `classified` and `heartbeats` around the activity."""
+        return _Inbound(next)
+
+
+class _Inbound(ActivityInboundInterceptor):
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - the SDK's name
+        graph_patience = getattr(input.args[0], "graph_patience", timedelta.max) if input.args else timedelta.max
+        retries_everything = activity.info().activity_type in RETRIES_EVERYTHING
+        async with classified(graph_patience=graph_patience, retries_everything=retries_everything), heartbeats():
+            return await self.next.execute_activity(input)
+
+
+@asynccontextmanager
+async def heartbeats() -> AsyncIterator[None]:
+    """Beats until the body ends.
+
+    Every step of an activity has a deadline of its own: a `$batch` or a transaction may show no progress for a minute
+    and be well. So the beat tells that the worker lives, and the deadlines that the work does.
+    """
+    timeout = activity.info().heartbeat_timeout
+    if not timeout:
+        yield
+        return
+    beating = asyncio.create_task(_beat(timeout / BEATS_A_TIMEOUT))
+    try:
+        yield
+    finally:
+        beating.cancel()
+        with suppress(asyncio.CancelledError):
+            await beating
+
+
+async def _beat(interval: timedelta) -> None:
+    while True:
+        activity.heartbeat()
+        await asyncio.sleep(interval.total_seconds())

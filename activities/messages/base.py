@@ -1,0 +1,25 @@
+"""The base of all messages, and the bounds of their texts."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+MOST_CHARACTERS = 500
+"""Of what a person writes. Temporal takes two megabytes, and a message that carries them on is refused for ever."""
+
+
+def _cut(value: object) -> object:
+    return value[: MOST_CHARACTERS - 1] + "…" if isinstance(value, str) and len(value) > MOST_CHARACTERS else value
+
+
+ShortText = Annotated[str, BeforeValidator(_cut)]
+"""What a person has written, cut where it is longer than `MOST_CHARACTERS`."""
+
+WorkflowId = Annotated[str, Field(max_length=1000)]
+"""As long as Temporal's servers allow."""
+
+
+class Message(BaseModel):
+    """Base of all messages: frozen, and open to fields that a newer sender adds."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")

@@ -1,0 +1,54 @@
+"""What `upsert_items` takes and answers."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from activities.messages.base import Message
+
+
+class PromisedWave(Message):
+    """So many rows are staged under this token."""
+
+    fetch_token: UUID
+    rows: int
+
+
+class UpsertItems(Message):
+    """Merge the rows of one fetch token, and of further waves together with it.
+
+    `restarted`: collections whose listing began anew in this run.
+    `ended`: collections whose listing ends with these waves, and whose unlisted items are to be counted.
+    `detailed`: those of which the items whose details are to be read are to be counted.
+    """
+
+    tenant_id: UUID
+    run_id: UUID
+    fetch_token: UUID
+    promised_rows: int
+    more_waves: list[PromisedWave] = []
+    restarted: list[str] = []
+    ended: list[str] = []
+    detailed: list[str] = []
+    detail_refresh: timedelta = timedelta(days=7)
+    deep: bool = False
+    """Whether the details of all items are read, also of those whose list document is unchanged."""
+
+
+class UpsertItemsResult(Message):
+    """What one merge did. With `lost` it did nothing: staged rows are gone, and the waves must be fetched again."""
+
+    created: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    duplicates: dict[str, int] = {}
+    """Items that this run had already seen on an earlier page, by type key."""
+    duplicate_ids: list[tuple[str, str]] = []
+    reread: dict[str, int] = {}
+    """Items that this run had already seen before their listing began anew, by type key."""
+    unlisted: dict[str, int] = {}
+    """Items of ended collections that were present before the run and that it has not seen, by type key."""
+    pending: dict[str, int] = {}
+    """Items of detailed collections whose details are to be read, by type key."""
+    lost: bool = False
+    lost_tokens: list[UUID] = []
+    """Those of several waves whose staged rows are gone; the others are merged."""

@@ -1,0 +1,79 @@
+"""What `fetch_pages` takes and answers."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from activities.messages.base import Message
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import ContextValue
+
+
+class CursorRequest(Message):
+    """One page to read: a collection's first URL, or the nextLink it gave."""
+
+    type_key: str
+    url: str
+    is_first_listing: bool = False
+    """Whether most of its items are new, so that it is worth reading what they refer to at once."""
+
+
+class FetchPages(Message):
+    """One wave: up to 20 pages of one API version and throttle family, of different collections."""
+
+    tenant_id: UUID
+    run_id: UUID
+    api_version: str
+    cursors: list[CursorRequest]
+    graph_patience: timedelta = timedelta(hours=1)
+    """How long to go on trying while Graph cannot be reached at all."""
+    told_after: timedelta | None = None
+    """See `RunPolicy.told_after`."""
+
+
+class CursorFailure(Message):
+    """Why one page was not read. `restart` asks for the listing to begin anew."""
+
+    code: ErrorCode
+    retryable: bool
+    restart: bool = False
+    retry_after: timedelta | None = None
+    context: dict[str, ContextValue] = {}
+
+
+class NamedInvalid(Message):
+    """One bad object: what is wrong, where it stood on its page, and its id where it has a usable one."""
+
+    reason: str
+    position: int | None = None
+    external_id: str | None = None
+
+
+class PageResult(Message):
+    """One page as it was read: how many items were staged, the nextLink, the bad objects (the first few named)."""
+
+    type_key: str
+    was_read: bool = True
+    """False where Graph did not give the page; a failure beside a page that was read is about its nextLink."""
+    items: int = 0
+    next_url: str | None = None
+    invalid: int = 0
+    named_invalid: list[NamedInvalid] = []
+    meta_dropped: int = 0
+    more_urls: list[str] = []
+    """Further listings of the collection: one for each parent that the page shows."""
+    size_bytes: int = 0
+    """Of its documents. The next page is likely to be as large."""
+    failure: CursorFailure | None = None
+
+
+class FetchPagesResult(Message):
+    """One wave as it was fetched: `rows` are staged under `fetch_token`."""
+
+    fetch_token: UUID
+    rows: int
+    requests: int
+    pages: list[PageResult]
+    paced: timedelta | None = None
+    """Set where Graph was not asked, since the throttle family's turn comes only so much later."""
+    too_large: bool = False
+    """Set where the answer to several pages was too large to be taken in at once."""

@@ -1,0 +1,85 @@
+"""What the activities of a portfolio run take and answer."""
+
+from uuid import UUID
+
+from activities.messages.base import Message, ShortText, WorkflowId
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import RunStatus
+from inventory.portfolio import PortfolioCounts, RequestedTenants
+from inventory.selection import RequestedSelection
+
+
+class PortfolioRun(Message):
+    """Which portfolio run: its id (the workflow's first execution run id), its workflow id, what it covers.
+
+    `schedule` names the schedule that started it, if one did.
+    """
+
+    portfolio_run_id: UUID
+    workflow_id: WorkflowId
+    selection: RequestedSelection
+    chosen: RequestedTenants
+    schedule: ShortText | None = None
+
+
+class OpenPortfolioResult(Message):
+    """The tenants chosen, and how many of them the worker's configuration would sync at once."""
+
+    tenant_ids: list[UUID]
+    at_once: int
+
+
+class RunToFollow(Message):
+    """A run that is under way. Without `run_id` it is whichever holds the workflow id, and was `joined`."""
+
+    tenant_id: UUID
+    workflow_id: WorkflowId
+    run_id: UUID | None = None
+    joined: bool = True
+
+
+class FollowRuns(Message):
+    """Look how far these runs are."""
+
+    runs: list[RunToFollow]
+
+
+class TenantOutcome(Message):
+    """A tenant's run, and its status; `queued` or `running` where it has not ended."""
+
+    tenant_id: UUID
+    run_id: UUID | None = None
+    status: RunStatus
+    joined: bool = False
+    error_codes: list[ErrorCode] = []
+    """What is known of them without the run's record, which says all."""
+
+
+class FollowRunsResult(Message):
+    """The runs that were asked about, in that order."""
+
+    outcomes: list[TenantOutcome]
+
+
+class PortfolioEnding(Message):
+    """How a portfolio run ends."""
+
+    status: RunStatus
+    counts: PortfolioCounts
+    error_codes: list[ErrorCode] = []
+    cancel_requested_by: ShortText | None = None
+    cancel_reason: ShortText | None = None
+
+
+class RecordPortfolio(Message):
+    """Write down what became of some tenants and, with `ending`, of the portfolio run."""
+
+    run: PortfolioRun
+    outcomes: list[TenantOutcome] = []
+    ending: PortfolioEnding | None = None
+
+
+class RecordPortfolioResult(Message):
+    """The distinct error codes of the tenants' runs, by their records."""
+
+    error_codes: list[ErrorCode] = []

@@ -1,0 +1,57 @@
+"""What retention takes and answers."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from activities.messages.base import Message
+
+
+class ForgottenOfTenant(Message):
+    """How many versions of a tenant were forgotten, how many documents that only they referred to, how many runs."""
+
+    tenant_id: UUID
+    versions: int = 0
+    documents: int = 0
+    runs: int = 0
+
+    def plus(self, *, versions: int = 0, documents: int = 0, runs: int = 0) -> "ForgottenOfTenant":
+        """With what one more batch forgot."""
+        counts = {"versions": self.versions + versions, "documents": self.documents + documents}
+        return self.model_copy(update={**counts, "runs": self.runs + runs})
+
+
+class InventoriedTenants(Message):
+    """The tenants that have an inventory."""
+
+    tenant_ids: list[UUID]
+
+
+class ForgetVersions(Message):
+    """Forget one batch of a tenant's versions, from the first item behind `after` (type key and id)."""
+
+    tenant_id: UUID
+    older_than: timedelta | None = None
+    kept: int | None = None
+    after: tuple[str, str] | None = None
+
+
+class ForgetVersionsResult(Message):
+    """One batch; `after` says where the next one begins, and None that there is none."""
+
+    versions: int
+    documents: int
+    after: tuple[str, str] | None = None
+
+
+class ForgetRuns(Message):
+    """Forget one batch of a tenant's runs."""
+
+    tenant_id: UUID
+    older_than: timedelta
+
+
+class ForgetRunsResult(Message):
+    """One batch; `is_last` where no run is left to be forgotten."""
+
+    runs: int
+    is_last: bool

@@ -1,0 +1,128 @@
+"""What opens, keeps and closes a run."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from activities.messages.base import Message, ShortText, WorkflowId
+from inventory.backoff import KnownFailure
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import CollectionResult, Counts, RunStatus
+from inventory.selection import RequestedSelection
+
+
+class Run(Message):
+    """Which run: its tenant, its id (the workflow's first execution run id), its workflow id, its selection."""
+
+    tenant_id: UUID
+    run_id: UUID
+    workflow_id: WorkflowId
+    selection: RequestedSelection
+
+
+class RunPolicy(Message):
+    """How patient a run is, from the worker's configuration; part of the history, so a running run keeps its own."""
+
+    queue_patience: timedelta = timedelta(hours=1)
+    """How long a run waits for a slot."""
+    cursor_attempts: int = 20
+    """How many times one page is asked for."""
+    graph_patience: timedelta = timedelta(hours=1)
+    """How long one page is asked for, from its first failure, and one wave while Graph cannot be reached at all."""
+    waves_in_flight: int = 4
+    """How many waves of one run are fetched at once."""
+    family_pauses: bool = False
+    """Whether a Retry-After pauses all of its throttle family. Not so in runs that release 0.1.0 began."""
+    detail_refresh: timedelta = timedelta(days=7)
+    """Within which time the details of every item are read again, though its list document is unchanged."""
+    merges_together: bool = False
+    """Whether waves that were fetched at about the same time are merged as one. Not so in runs of release 0.2.0."""
+    keeps_timers: bool = False
+    """Whether one timer serves several waits and not each has its own. Not so in runs of release 0.2.0."""
+    detail_batches: int = 1
+    """How many `$batch` requests one activity makes for details, one after the other. One in runs of release 0.2.0."""
+    detail_items: int | None = None
+    """How many items one wave takes on to read their details, so that others are left to waves beside it; None for all.
+    None in runs that earlier releases began."""
+    malformed_attempts: int | None = None
+    """How many times a page is asked for whose answer is no page; None for `cursor_attempts`. None in runs of 0.3.0."""
+    told_after: timedelta | None = None
+    """How long an activity retries a wave that Graph fails as a whole before it tells the failure as that of each page;
+    None for as long as `graph_patience`. None in runs of release 0.3.0."""
+    keeps_place: bool = False
+    """Whether a queued run keeps its place by `renew_lease`, and asks for the slot once its turn has come. Not so in
+    runs of release 0.3.0, which ask `begin_run` each time."""
+
+
+class PlannedCollection(Message):
+    """Where and with whom a collection is read. `wave_limit` is how many of its family one wave may hold."""
+
+    type_key: str
+    first_url: str
+    api_version: str
+    throttle_family: str
+    wave_limit: int
+    confirmable: bool = False
+    """Whether an item that is not listed is asked for by id. Not so in runs that release 0.1.0 began."""
+    detailed: bool = False
+    """Whether its items have details that the list does not show. Not so in runs that release 0.2.0 began."""
+    is_first_listing: bool = False
+    """Whether no run has listed it to its end yet: most of its items are new."""
+    interval: timedelta | None = None
+    """Where its family is asked one request at a time, how long after an answer the next one's turn comes.
+    None in runs that earlier releases began."""
+    known_failure: KnownFailure | None = None
+    """How it failed in the tenant's latest runs. None in runs of release 0.3.0."""
+
+
+class BeginRunResult(Message):
+    """What opening the run came to; `plan` and `unknown` come once it is `running`.
+
+    `ahead`: how many runs were queued before this one. `policy` comes with every answer: it says how long to queue.
+    `unknown`: selected type keys that the worker does not know.
+    """
+
+    opening: str
+    ahead: int = 0
+    plan: list[PlannedCollection] = []
+    policy: RunPolicy = RunPolicy()
+    unknown: list[str] = []
+
+
+class RenewLease(Message):
+    """Keep the run's slot while it waits or, with `queued`, its place in the queue."""
+
+    tenant_id: UUID
+    run_id: UUID
+    queued: bool = False
+
+
+class RenewLeaseResult(Message):
+    """Whether the run is still open.
+
+    `ahead`: how many runs were queued before a queued one. None if its turn has come or it is no longer queued, and
+    from workers of release 0.3.0, which do not know: `begin_run` tells.
+    """
+
+    open: bool
+    ahead: int | None = None
+
+
+class FinishRun(Message):
+    """Close the run's record."""
+
+    run: Run
+    status: RunStatus
+    counts: Counts
+    error_codes: list[ErrorCode]
+    collections: dict[str, CollectionResult]
+    cancel_requested_by: ShortText | None = None
+    cancel_reason: ShortText | None = None
+
+
+class FinishRunResult(Message):
+    """The record as it stands closed."""
+
+    status: RunStatus
+    counts: Counts
+    error_codes: list[ErrorCode] | None = None
+    """None from workers of release 0.3.0, which record those that they are told."""

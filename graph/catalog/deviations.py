@@ -1,0 +1,53 @@
+"""Where an entry differs from what Microsoft publishes, with the reason and the source: the list of this release."""
+
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from graph.catalog.model import PropertyName, TypeKey
+
+_URL = Annotated[str, Field(pattern=r"^https://\S+$")]
+
+
+def _one_or_more(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+class Deviation(BaseModel):
+    """Things in entries that the published data does not have, and why they stay."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type_keys: Annotated[tuple[TypeKey, ...], Field(min_length=1)]
+    what: Annotated[tuple[str, ...], BeforeValidator(_one_or_more), Field(min_length=1)]
+    """`path`, `permission of detail policies`, `sensitive password` …, as the test that checks the catalog tells it."""
+    reason: Annotated[str, Field(min_length=1)]
+    source: _URL
+
+
+class ShownUnasked(BaseModel):
+    """A navigation property that Graph shows in an object without `$expand`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    navigation: PropertyName
+    source: _URL
+
+
+@cache
+def deviations() -> tuple[Deviation, ...]:
+    """The list, in its order. Raises `ValueError` where one is wrong: a fault of the release."""
+    return tuple(Deviation.model_validate(each) for each in _table()["deviation"])
+
+
+@cache
+def shown_unasked() -> frozenset[str]:
+    """The navigation properties that Graph shows without `$expand`."""
+    return frozenset(ShownUnasked.model_validate(each).navigation for each in _table()["shown_unasked"])
+
+
+def _table() -> dict[str, Any]:
+    return tomllib.loads(Path(__file__).with_name("deviations.toml").read_text(encoding="utf-8"))

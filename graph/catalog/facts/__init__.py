@@ -1,0 +1,145 @@
+"""What Microsoft publishes of Graph: paths, types, navigation and permissions, to check the catalog against.
+
+Facts alone, made by `graph.catalog.facts.extract` from the sources that the data names. No part of a run reads them:
+the tests do, and the simulated Graph, which answers nothing that Graph does not have.
+"""
+
+import gzip
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+__all__ = ["Metadata", "Place", "Source", "metadata", "permissions_of", "sources"]
+
+_CAST = "microsoft.graph."
+
+
+class Source(NamedTuple):
+    """Where some of the facts come from."""
+
+    what: str
+    url: str
+    date: str
+
+
+class Place(NamedTuple):
+    """Where a path leads: a type, and whether to a collection of it. An empty name is a scalar."""
+
+    type_name: str
+    is_collection: bool
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """The types of one version of Graph, by name without the leading `microsoft.graph.`."""
+
+    roots: dict[str, str]
+    types: dict[str, list[Any]]
+
+    @cached_property
+    def _derived(self) -> dict[str, list[str]]:
+        derived: dict[str, list[str]] = {}
+        for name, (base, _, _) in self.types.items():
+            derived.setdefault(base, []).append(name)
+        return derived
+
+    @cached_property
+    def _families(self) -> dict[str, frozenset[str]]:
+        return {}
+
+    def line(self, type_name: str) -> Iterator[str]:
+        """The type and its bases."""
+        current: str | None = type_name
+        while current is not None and current in self.types:
+            yield current
+            current = self.types[current][0]
+
+    def family(self, type_name: str) -> frozenset[str]:
+        """The type and every type that derives from it."""
+        known = self._families.get(type_name)
+        if known is None:
+            below = (self.family(name) for name in self._derived.get(type_name, ()))
+            known = self._families[type_name] = frozenset({type_name}).union(*below)
+        return known
+
+    def properties(self, type_name: str) -> dict[str, Place]:
+        """The structural properties of a type and its bases."""
+        return self._members(type_name, 1)
+
+    def navigations(self, type_name: str) -> dict[str, Place]:
+        """The navigation properties of a type and its bases."""
+        return self._members(type_name, 2)
+
+    @cached_property
+    def _known_members(self) -> dict[tuple[str, int], dict[str, Place]]:
+        return {}
+
+    def _members(self, type_name: str, position: int) -> dict[str, Place]:
+        known = self._known_members.get((type_name, position))
+        if known is None:
+            line = self.line(type_name)
+            known = {name: _place(kind) for each in line for name, kind in self.types[each][position].items()}
+            self._known_members[type_name, position] = known
+        return known
+
+    def resolve(self, path: str) -> Place | None:
+        """Where a path (`/groups/{id}/owners`) leads; None where the metadata has no such path."""
+        first, *rest = path.strip("/").split("/")
+        return self.walk(_place(self.roots[first]), rest) if first in self.roots else None
+
+    def walk(self, place: Place, segments: Iterable[str]) -> Place | None:
+        """Where segments lead from a place: a key in a collection, a cast, or a property."""
+        for segment in segments:
+            if segment.startswith(_CAST):
+                name = segment.removeprefix(_CAST)
+                if name not in self.family(place.type_name):
+                    return None
+                place = Place(name, place.is_collection)
+            elif place.is_collection:
+                place = Place(place.type_name, is_collection=False)
+            else:
+                navigations, properties = self.navigations(place.type_name), self.properties(place.type_name)
+                following = navigations.get(segment) or properties.get(segment)
+                if following is None:
+                    return None
+                place = following
+        return place
+
+
+def _place(kind: str) -> Place:
+    return Place(kind.lstrip("*"), kind.startswith("*"))
+
+
+@cache
+def _data() -> dict[str, Any]:
+    file = Path(__file__).with_name("facts.json.gz")
+    data: dict[str, Any] = json.loads(gzip.decompress(file.read_bytes()))
+    return data
+
+
+@cache
+def metadata(version: str) -> Metadata:
+    """The types of `v1.0` or `beta`."""
+    return Metadata(**_data()[version])
+
+
+def sources() -> list[Source]:
+    """Where the facts come from, and of when."""
+    return [Source(**source) for source in _data()["sources"]]
+
+
+def permissions_of(path: str, *, delegated: bool = False) -> dict[str, bool]:
+    """The permissions with which GET answers the path, and whether each is marked as least; empty where none is known.
+
+    The map has one table for both versions. A key stands as `{}` there; where it names one key, as it does for the
+    methods of authentication, that goes first.
+    """
+    table = _data()["permissions"]
+    segments = ["{}" if "{" in segment else segment.lower() for segment in path.strip("/").split("/")]
+    for written in ("/" + "/".join(segments), "/" + "/".join([*segments[:-1], "{}"])):
+        if written in table:
+            return {name: bool(least) for name, least in table[written].get("d" if delegated else "a", {}).items()}
+    return {}

@@ -1,0 +1,256 @@
+"""Makes `facts.json.gz` from what Microsoft publishes: `python -m graph.catalog.facts.extract --help` (docs/facts.md).
+
+Reads metadata as CSDL or as an extract of the beta SDK's model and request classes, and Microsoft's permission map.
+Only names, types, navigation and permissions are kept; the families of `_ROOTS` and the types that they reach.
+"""
+
+import argparse
+import gzip
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+Types = dict[str, list[Any]]
+"""Type name to [base or null, property to type, navigation property to type]; `*` before a type: a collection of it."""
+
+_DATA = Path(__file__).with_name("facts.json.gz")
+
+_ROOTS = frozenset({
+    "accessReviews", "admin", "agentRegistry", "agents", "agreements", "appCatalogs", "applications", "auditLogs",
+    "certificateAuthorities", "certificateBasedAuthConfiguration", "contracts", "copilot", "deviceAppManagement",
+    "deviceManagement", "devices", "directory", "directoryRoles", "directoryRoleTemplates",
+    "directorySettingTemplates", "domains", "external", "groupLifecyclePolicies", "groups", "groupSettings",
+    "groupSettingTemplates", "identity", "identityGovernance", "identityProtection", "identityProviders",
+    "informationProtection", "networkAccess", "oauth2PermissionGrants", "onPremisesPublishingProfiles",
+    "organization", "permissionGrants", "policies", "privilegedAccess", "reports", "roleManagement", "security",
+    "servicePrincipals", "settings", "subscribedSkus", "subscriptions", "teamwork", "tenantRelationships",
+    "trustFramework",
+})  # fmt: skip
+"""The sets and singletons that hold configuration, read by the catalog or beside what it reads.
+
+Neighbours are kept whole, so that a path of one family that is written in another is told apart from a right one.
+"""
+
+_ENDS = frozenset({
+    "calendar", "channel", "chat", "drive", "driveItem", "event", "list", "mailFolder", "message", "onenote",
+    "planner", "site", "team", "user", "userSettings", "workbook",
+})  # fmt: skip
+"""Types of people's data: kept with their properties, and not followed."""
+
+_DATA_OF_GROUPS = re.compile(
+    r"^/groups/\{\}/(?:calendar|conversations|drive|events|onenote|photo|planner|sites|team|threads)"
+)
+
+
+def main() -> None:
+    """Read the files that the arguments name and write the data beside this module."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--v1", type=Path, required=True, help="v1.0-Prod.csdl")
+    beta = parser.add_mutually_exclusive_group(required=True)
+    beta.add_argument("--beta", type=Path, help="beta-Prod.csdl")
+    beta.add_argument(
+        "--beta-sdk",
+        type=Path,
+        nargs=3,
+        metavar=("MODELS", "PATHS", "ENTITIES"),
+        help="extract of the beta SDK's classes and paths, and beta-entity-types.json",
+    )
+    parser.add_argument("--permissions", type=Path, required=True, help="permissions.json")
+    parser.add_argument(
+        "--source", action="append", nargs=3, metavar=("WHAT", "URL", "DATE"), required=True, help="kept in the data"
+    )
+    given = parser.parse_args()
+    data = {
+        "sources": [{"what": what, "url": url, "date": date} for what, url, date in given.source],
+        "v1.0": subset(*csdl(given.v1)),
+        "beta": subset(*(csdl(given.beta) if given.beta else beta_sdk(*given.beta_sdk))),
+        "permissions": permissions(json.loads(given.permissions.read_text(encoding="utf-8"))),
+    }
+    text = json.dumps(data, separators=(",", ":"), sort_keys=True)
+    _DATA.write_bytes(gzip.compress(text.encode(), mtime=0))
+    print(f"{_DATA}: {_DATA.stat().st_size} bytes")
+
+
+def subset(roots: dict[str, str], types: Types) -> dict[str, Any]:
+    """The roots of `_ROOTS` and the types that they reach, with each type's bases and derived types."""
+    derived: dict[str, list[str]] = {}
+    for name, (base, _, _) in types.items():
+        derived.setdefault(base, []).append(name)
+    kept_roots = {name: kind for name, kind in roots.items() if name in _ROOTS}
+    kept: Types = {}
+    open_types = [kind.lstrip("*") for kind in kept_roots.values()]
+    while open_types:
+        name = open_types.pop()
+        if name in kept or name not in types:
+            continue
+        base, properties, navigations = types[name]
+        if name in _ENDS:
+            navigations = {}
+        kept[name] = [base, properties, navigations]
+        if base is not None:
+            open_types.append(base)
+        # The descendants of `entity` are everything there is.
+        open_types += derived.get(name, []) if name not in {"entity", "directoryObject"} else []
+        open_types += [kind.lstrip("*") for kind in (*properties.values(), *navigations.values())]
+    return {"roots": kept_roots, "types": kept}
+
+
+def csdl(file: Path) -> tuple[dict[str, str], Types]:
+    """The roots and the types of a metadata document."""
+    edm = "{http://docs.oasis-open.org/odata/ns/edm}"
+    roots: dict[str, str] = {}
+    types: Types = {}
+    schemas = list(ElementTree.parse(file).getroot().iter(f"{edm}Schema"))  # noqa: S314 (a file that its reader chose)
+    names = {each.get("Alias"): each.get("Namespace") for each in schemas if each.get("Alias")}
+    enums = {
+        _short(f"{each.get('Namespace')}.{enum.get('Name')}")
+        for each in schemas
+        for enum in each.iter(f"{edm}EnumType")
+    }
+
+    def named(text: str | None, schema: ElementTree.Element) -> str:
+        collection, _, inner = (text or "").removesuffix(")").rpartition("Collection(")
+        alias, _, name = inner.rpartition(".")
+        # `self` is the alias that several schemas give to themselves.
+        namespace = schema.get("Namespace") if alias == schema.get("Alias") else names.get(alias, alias)
+        full = _short(f"{namespace}.{name}")
+        scalar = full.startswith("Edm.") or full in enums
+        return ("*" if text != inner or collection else "") + ("" if scalar else full)
+
+    for schema in schemas:
+        for each in (*schema.iter(f"{edm}EntityType"), *schema.iter(f"{edm}ComplexType")):
+            base = named(each.get("BaseType"), schema) if each.get("BaseType") else None
+            types[_short(f"{schema.get('Namespace')}.{each.get('Name')}")] = [
+                base,
+                {str(one.get("Name")): named(one.get("Type"), schema) for one in each.findall(f"{edm}Property")},
+                {
+                    str(one.get("Name")): named(one.get("Type"), schema)
+                    for one in each.findall(f"{edm}NavigationProperty")
+                },
+            ]
+        for each in schema.iter(f"{edm}EntitySet"):
+            roots[str(each.get("Name"))] = "*" + named(each.get("EntityType"), schema)
+        for each in schema.iter(f"{edm}Singleton"):
+            roots[str(each.get("Name"))] = named(each.get("Type"), schema)
+    return roots, types
+
+
+def beta_sdk(models_file: Path, paths_file: Path, entities_file: Path) -> tuple[dict[str, str], Types]:
+    """The same of the beta SDK: its model classes by module, and its paths with the class that GET answers.
+
+    The classes don't tell properties from navigation properties. Microsoft's list of the entity types does; for a type
+    that it lacks, an entity is navigated to, and so is what has a path of its own.
+    """
+    models = _read(models_file)
+    listed = {
+        _short(f"{namespace}.{name}"): frozenset(entity.get("navigationProperties", ()))
+        for namespace, entities in _read(entities_file).items()
+        for name, entity in entities.items()
+    }
+    names = {module: _sdk_name(module, model) for module, model in models.items()}
+    modules = {(module.rpartition(".")[0], model["cls"]): module for module, model in models.items()}
+    shown = _below(_read(paths_file), models)
+
+    def kind(field: list[Any], module: str) -> tuple[str, str | None]:
+        target = field[0] if field[0] in models else modules.get((module.rpartition(".")[0], field[0]))
+        scalar = target is None or "enum" in models[target]
+        return ("*" if field[1] else "") + ("" if scalar else names[str(target)]), target
+
+    types: Types = {}
+    for module, model in models.items():
+        if "enum" in model or model["cls"].endswith("CollectionResponse"):
+            continue
+        properties: dict[str, str] = {}
+        navigations: dict[str, str] = {}
+        for name, field in model["fields"].items():
+            if name.startswith("@"):
+                continue
+            text, target = kind(field, module)
+            navigated = (
+                name in listed[names[module]]
+                if names[module] in listed
+                else text.lstrip("*") and (_is_entity(target, models) or name in shown.get(module, ()))
+            )
+            (navigations if navigated else properties)[name] = text
+        types[names[module]] = [names.get(model["base"] or ""), properties, navigations]
+    roots = {}
+    for path, answer in _read(paths_file).items():
+        if path.count("/") == 1 and answer["get"] in models:
+            item = _item(answer["get"], models)
+            roots[path[1:]] = ("*" if item != answer["get"] else "") + names[item]
+    return roots, types
+
+
+def permissions(published: dict[str, Any]) -> dict[str, dict[str, dict[str, int]]]:
+    """Path, in lower case with `{}` for keys, to scheme (`a` application, `d` delegated) to permission to 1 for least.
+
+    Of GET alone. Functions are left out, and casts below casts: the catalog calls none.
+    """
+    schemes = {"Application": "a", "DelegatedWork": "d"}
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for permission, described in published["permissions"].items():
+        for path_set in described["pathSets"]:
+            if "GET" not in path_set["methods"]:
+                continue
+            for written, attributes in path_set["paths"].items():
+                path = re.sub(r"\{[^}]*\}", "{}", written.lower())
+                if path.split("/")[1] not in {root.lower() for root in _ROOTS} or _DATA_OF_GROUPS.match(path):
+                    continue
+                if "(" in path or path.count("microsoft.graph.") > 1:
+                    continue
+                least = re.search(r"(?:^|;)\s*least=([^;]*)", attributes)
+                for scheme in schemes.keys() & set(path_set["schemeKeys"]):
+                    marked = least is not None and scheme in least[1].split(",")
+                    by_scheme = found.setdefault(path, {}).setdefault(schemes[scheme], {})
+                    by_scheme[permission] = max(int(marked), by_scheme.get(permission, 0))
+    return found
+
+
+def _below(paths: dict[str, Any], models: dict[str, Any]) -> dict[str, set[str]]:
+    """Module of a class to the segments that follow a path that answers it."""
+    following: dict[str, set[str]] = {}
+    for path in paths:
+        parent, _, segment = path.rpartition("/")
+        answer = paths.get(parent, {}).get("get")
+        if segment.isalnum() and answer in models:
+            following.setdefault(answer, set()).add(segment)
+    return following
+
+
+def _item(module: str, models: dict[str, Any]) -> str:
+    """The class that a class of lists lists; the class itself if it is none of lists."""
+    model = models[module]
+    return str(model["fields"]["value"][0]) if model.get("cls", "").endswith("CollectionResponse") else module
+
+
+def _is_entity(module: str | None, models: dict[str, Any]) -> bool:
+    return any(each == "models.entity" for each in _line(module, models))
+
+
+def _line(module: str | None, models: dict[str, Any]) -> Iterator[str]:
+    while module is not None:
+        yield module
+        module = models[module].get("base")
+
+
+def _sdk_name(module: str, model: dict[str, Any]) -> str:
+    """The type's name by its class and its module, which is never that of another type."""
+    camel = [re.sub(r"_(.)", lambda found: found[1].upper(), each) for each in module.split(".")[1:-1]]
+    return ".".join((*camel, model["cls"][0].lower() + model["cls"][1:]))
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("microsoft.graph.")
+
+
+def _read(file: Path) -> dict[str, Any]:
+    content = file.read_bytes()
+    read: dict[str, Any] = json.loads(gzip.decompress(content) if file.suffix == ".gz" else content)
+    return read
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""What a tenant without some licences is refused, in Graph's many wordings (GRAPH_FACTS §4)."""
+
+from collections.abc import Iterable
+from threading import Lock
+
+from local.simulated_graph.messages import Answer, GraphRequest, error
+
+P1, P2, GOVERNANCE, WINDOWS_365 = "Entra ID P1", "Entra ID P2", "Entra ID Governance", "Windows 365"
+
+_NEEDED = {
+    "/deviceManagement/virtualEndpoint": WINDOWS_365,
+    "/groupLifecyclePolicies": P1,
+    "/identity/conditionalAccess": P1,
+    "/identityGovernance/accessReviews": P2,
+    "/identityGovernance/entitlementManagement": P2,
+    "/identityGovernance/lifecycleWorkflows": GOVERNANCE,
+    "/identityGovernance/termsOfUse": P1,
+    "/identityProtection": P2,
+    "/onPremisesPublishingProfiles": P1,
+    "/policies/accessReviewPolicy": P2,
+    "/policies/authenticationStrengthPolicies": P1,
+    "/policies/mobileAppManagementPolicies": P1,
+    "/policies/mobileDeviceManagementPolicies": P1,
+    "/policies/ownerlessGroupPolicy": P1,
+    "/policies/roleManagementPolicies": P2,
+    "/policies/roleManagementPolicyAssignments": P2,
+    "/roleManagement/directory/roleAssignmentScheduleInstances": P2,
+    "/roleManagement/directory/roleAssignmentSchedules": P2,
+    "/roleManagement/directory/roleEligibilitySchedules": P2,
+}
+"""The licence of everything below a path (https://learn.microsoft.com/entra/fundamentals/licensing)."""
+
+_REFUSALS = {
+    P1: (403, "AccessDenied", "Your tenant is not licensed for this feature."),
+    P2: (400, "AadPremiumLicenseRequired", "The tenant needs an AAD Premium 2 license."),
+    GOVERNANCE: (403, "Forbidden", "Tenant does not meet license requirement."),
+    WINDOWS_365: (403, "NoLicense", "The tenant has no license for the service."),
+}
+
+
+class Licences:
+    """The licences of one tenant; None is for all that there are. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._held: frozenset[str] | None = None
+        self._lock = Lock()
+
+    def set(self, licences: Iterable[str] | None) -> None:
+        """Hold these licences and no others; None ends the checking."""
+        with self._lock:
+            self._held = None if licences is None else frozenset(licences)
+
+    def refusal(self, request: GraphRequest) -> Answer | None:
+        """The refusal of a request for what the tenant is not licensed for."""
+        with self._lock:
+            held = self._held
+        licence = licence_of("/" + request.path.lstrip("/").partition("/")[2])
+        if held is None or licence is None or licence in held:
+            return None
+        return error(request, *_REFUSALS[licence])
+
+
+def licence_of(path: str) -> str | None:
+    """The licence that a path without its version needs."""
+    return next((licence for start, licence in _NEEDED.items() if f"{path}/".startswith(f"{start}/")), None)

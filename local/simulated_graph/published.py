@@ -1,0 +1,57 @@
+"""What Microsoft publishes of Graph, asked before an answer is made: no answer shows what Graph does not have."""
+
+from collections.abc import Sequence
+
+from graph.catalog.facts import Metadata, Place, metadata
+from local.simulated_graph.query import Query, QueryError
+
+
+class UnknownSegmentError(LookupError):
+    """No such path; the text is the segment at fault."""
+
+
+def check_published(version: str, path: str, query: Query) -> None:
+    """Refuses a path, an expansion or a selected property that the version's metadata does not have."""
+    facts = metadata(version)
+    segments = [segment for segment in path.split("/") if segment]
+    reached = facts.resolve(path)
+    if reached is None:
+        raise UnknownSegmentError(_first_unknown(facts, segments))
+    _check(facts, reached.type_name, query)
+
+
+def is_of(version: str, type_name: str, kind: str) -> bool:
+    """Whether a type is `kind` or derives from it."""
+    return type_name in metadata(version).family(kind)
+
+
+def _check(facts: Metadata, type_name: str, query: Query) -> None:
+    if not type_name:
+        return
+    family = facts.family(type_name)
+    for name, nested in query.expand.items():
+        below = _navigation(facts, family, name)
+        if below is None:
+            raise _no_property(name, type_name)
+        _check(facts, below.type_name, nested)
+    for name in query.select:
+        if not any(name in facts.properties(each) or name in facts.navigations(each) for each in family):
+            raise _no_property(name, type_name)
+
+
+def _navigation(facts: Metadata, family: frozenset[str], name: str) -> Place | None:
+    return next((known[name] for known in map(facts.navigations, sorted(family)) if name in known), None)
+
+
+def _first_unknown(facts: Metadata, segments: Sequence[str]) -> str:
+    for length in range(1, len(segments)):
+        if facts.resolve("/".join(segments[:length])) is None:
+            return segments[length - 1]
+    return segments[-1] if segments else ""
+
+
+def _no_property(name: str, type_name: str) -> QueryError:
+    return QueryError(
+        f"Parsing OData Select and Expand failed: Could not find a property named '{name}' on type "
+        f"'microsoft.graph.{type_name}'."
+    )

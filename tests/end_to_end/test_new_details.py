@@ -1,0 +1,110 @@
+"""What a release before the catalog's newer details has read, and the first runs of this one."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+
+from answers.changes.answer import changes
+from answers.changes.queries import Window
+from answers.changes.records import ChangeKind, ChangeRecord
+from graph.catalog import load_catalog
+from inventory.observation import Observer
+from inventory.outcomes import RunStatus
+from local.simulated_graph import SimulatedGraph
+from local.temporal import EmbeddedTemporal
+from storage import details
+from storage import merge as merging
+from storage.documents import database_time
+from tests.end_to_end.system import SEEDS, System
+from tests.served import listed, served, whole
+from tests.storage.support import begin, end, land
+
+ROLLOUTS = "policies/featureRolloutPolicies"
+LISTS_ALONE = ("deviceConfigurations", "featureRolloutPolicies", "networkAccessForwardingProfiles")
+"""Collections of which the release before read no details."""
+
+FEWER = {"applications": "federatedIdentityCredentials", "servicePrincipals": "appRoleAssignments"}
+"""Collections of which it read this detail and no other."""
+
+READ = (*LISTS_ALONE, *FEWER)
+SELECTION = [argument for key in READ for argument in ("--type", key)]
+
+
+@pytest.fixture
+def graph() -> Iterator[SimulatedGraph]:
+    with SimulatedGraph(tenants=1, seed=next(SEEDS)) as simulated:
+        yield simulated
+
+
+@pytest.fixture
+def upgraded(graph: SimulatedGraph, temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Iterator[System]:
+    """A tenant that the release before has read, and a worker of this one."""
+    with System(graph, temporal, database_url, tmp_path) as system:
+        asyncio.run(read_before(system))
+        system.start_worker()
+        yield system
+
+
+async def read_before(system: System) -> None:
+    """A whole run of the release before, as it is stored."""
+    tenant_id = UUID(system.tenant.id)
+    async with system.database() as database:
+        run = await begin(database, tenant_id, *READ)
+        for type_key in READ:
+            now = load_catalog().collections[type_key]
+            had = tuple(one for one in now.details if one.property == FEWER.get(type_key, ""))
+            collection = now.model_copy(update={"details": had})
+            observer = Observer(collection.observation_rules())
+            shown = listed(system.tenant, collection)
+            lists, _ = observer.observe_page(shown)
+            await land(database, tenant_id, run, lists)
+            if had:
+                documents, _ = observer.observe_page([whole(system.tenant, collection, one) for one in shown])
+                pairs = zip(lists, documents, strict=True)
+                async with database.tenant(tenant_id) as session:
+                    token = uuid4()
+                    await merging.claim(session, run.run_id, token)
+                    read = [document._replace(list_hash=one.list_hash) for one, document in pairs]
+                    await merging.merge_whole(session, run.run_id, token, read)
+                    pending = await details.some_pending(session, run.run_id, [details.Share(type_key)], 10_000)
+                    await details.drop(session, run.run_id, pending)
+        await end(database, tenant_id, run)
+
+
+async def told(system: System) -> list[ChangeRecord]:
+    async with system.database() as database, database.tenant(UUID(system.tenant.id), read_only=True) as session:
+        window = Window(datetime(2000, 1, 1, tzinfo=UTC), await database_time(session))
+        return [change async for _, change in changes(session, UUID(system.tenant.id), window)]
+
+
+def hashes(system: System, *type_keys: str) -> dict[tuple[str, str], str]:
+    selection = [argument for key in type_keys for argument in ("--type", key)]
+    return {(one.type_key, one.external_id): one.content_hash for one in system.items(*selection)}
+
+
+def test_the_first_runs_of_a_release_that_reads_more_details_tell_no_change(upgraded: System) -> None:
+    before = hashes(upgraded, *READ)
+    now = served(upgraded.tenant, READ)
+    gained = {type_key for type_key, one in now if before[type_key, one] != now[type_key, one]}
+    assert gained == set(READ), "each collection has items with a detail that is new"
+
+    assert upgraded.sync(*SELECTION).status is RunStatus.SUCCESS
+    assert hashes(upgraded, *LISTS_ALONE) == served(upgraded.tenant, LISTS_ALONE)
+    assert asyncio.run(told(upgraded)) == []
+
+    assert upgraded.sync(*SELECTION, "--deep").status is RunStatus.SUCCESS
+    assert hashes(upgraded, *READ) == now
+    assert asyncio.run(told(upgraded)) == []
+
+    (policy, *_) = (one["id"] for one in upgraded.tenant.documents(ROLLOUTS, "v1.0") if applies_to(upgraded, one["id"]))
+    upgraded.tenant.remove(f"{ROLLOUTS}/{policy}/appliesTo", applies_to(upgraded, policy)[0])
+    upgraded.sync(*SELECTION, "--deep")
+    assert [(one.kind, one.external_id) for one in asyncio.run(told(upgraded))] == [(ChangeKind.CHANGED, policy)]
+
+
+def applies_to(system: System, policy: str) -> list[str]:
+    return [one["id"] for one in system.tenant.documents(f"{ROLLOUTS}/{policy}/appliesTo", "v1.0")]

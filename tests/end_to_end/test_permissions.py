@@ -1,0 +1,96 @@
+"""Runs of everything by an app that has exactly what `permissions` prints, and by one that lacks one of these."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from graph.catalog import Collection, load_catalog
+from inventory.outcomes import Outcome, RunStatus
+from inventory.records import RunRecord
+from local.simulated_graph import SimulatedGraph
+from local.simulated_graph.licences import GOVERNANCE, P1, P2, WINDOWS_365, licence_of
+from local.simulated_graph.permissions import readers
+from local.temporal import EmbeddedTemporal
+from tests.end_to_end.system import SEEDS, System
+
+COLLECTIONS = {key: load_catalog().collections[key] for key in load_catalog().everything()}
+DELEGATED_ONLY = {key for key, one in COLLECTIONS.items() if one.delegated_only}
+
+
+@pytest.fixture
+def system(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Iterator[System]:
+    with (
+        SimulatedGraph(tenants=1, seed=next(SEEDS)) as graph,
+        System(graph, temporal, database_url, tmp_path) as system,
+    ):
+        system.start_worker()
+        yield system
+
+
+def printed(system: System) -> set[str]:
+    done = system.starter("permissions", "--all", "--json")
+    return {one["permission"] for one in done.objects()}
+
+
+def codes(record: RunRecord) -> dict[str, str]:
+    return {key: str(one.error_code) for key, one in record.collections.items() if one.error_code is not None}
+
+
+def test_an_app_with_exactly_what_is_printed_reads_everything_that_microsoft_opens_to_apps(system: System) -> None:
+    system.tenant.grant(printed(system))
+    record = system.sync("--all")
+    assert (record.status, record.error_codes) == (RunStatus.SUCCESS, [])
+    assert codes(record) == dict.fromkeys(DELEGATED_ONLY, "graph_delegated_only")
+    skipped = {key for key, one in record.collections.items() if one.outcome is Outcome.SKIPPED}
+    assert skipped == DELEGATED_ONLY
+    assert system.starter("check", system.tenant.name, "--all").code == 0
+
+
+def test_a_tenant_without_licences_is_read_as_far_as_it_goes(system: System) -> None:
+    system.tenant.grant(printed(system))
+    system.tenant.license([])
+    record = system.sync("--all")
+    assert (record.status, record.error_codes) == (RunStatus.SUCCESS, [])
+    unlicensed = {key for key, one in COLLECTIONS.items() if licence_of(one.path)} - DELEGATED_ONLY
+    assert {licence_of(COLLECTIONS[key].path) for key in unlicensed} == {P1, P2, GOVERNANCE, WINDOWS_365}
+    expected = dict.fromkeys(unlicensed, "graph_not_licensed") | dict.fromkeys(DELEGATED_ONLY, "graph_delegated_only")
+    assert codes(record) == expected
+    assert {key for key, one in record.collections.items() if one.outcome is Outcome.SKIPPED} == expected.keys()
+    assert system.starter("check", system.tenant.name, "--all").code == 0
+
+    system.tenant.license([P1, P2])
+    licensed = {key for key in unlicensed if licence_of(COLLECTIONS[key].path) in (P1, P2)}
+    record = system.sync("--all")
+    assert record.status is RunStatus.SUCCESS
+    assert codes(record) == {key: code for key, code in expected.items() if key not in licensed}
+
+
+def listing_of(entry: Collection) -> frozenset[str]:
+    return readers(entry.path.replace("{parent_id}", "{id}").replace("{tenant_id}", "{id}"))
+
+
+@pytest.mark.parametrize(
+    "taken",
+    ["Domain-InternalFederation.Read.All", "DeviceManagementScripts.Read.All", "DeviceManagementApps.Read.All"],
+)
+def test_without_one_permission_exactly_what_needs_it_fails_and_names_it(system: System, taken: str) -> None:
+    granted = printed(system) - {taken}
+    system.tenant.grant(granted)
+    record = system.sync("--all")
+    lists = {key for key, one in COLLECTIONS.items() if not granted & listing_of(one)} - DELEGATED_ONLY
+    details = {
+        key
+        for key, one in COLLECTIONS.items()
+        for call in one.details
+        if key not in lists | DELEGATED_ONLY and not granted & readers(call.path.partition("?")[0])
+    }
+    assert lists | details, "something needs it"
+    assert record.status is RunStatus.PARTIAL
+    expected = dict.fromkeys(lists, "graph_permission_missing") | dict.fromkeys(details, "detail_incomplete")
+    assert codes(record) == expected | dict.fromkeys(DELEGATED_ONLY, "graph_delegated_only")
+    for key in lists | details:
+        assert taken in record.collections[key].context.values(), key
+    checked = system.starter("check", system.tenant.name, "--all", "--json").objects()
+    missing = {one["type_key"] for one in checked if one["readability"] == "permission_missing"}
+    assert missing == lists | details

@@ -1,0 +1,57 @@
+"""What has become of each collection of a run, and the run's counts."""
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from activities.messages import NamedInvalid
+from inventory.backoff import REMEMBERED_CODES
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import CollectionResult, ContextValue, Counts
+
+NAMED_INVALID = 10
+"""How many bad objects a collection's context names; the counts hold all of them."""
+
+FAILURE_CONTEXT = ("http_status", "graph_error_code", "request_id", "permission", "attempts")
+"""What the context says of one failure."""
+
+
+class CollectionResults(BaseModel):
+    """The results by type key. A collection without an outcome is still being read."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    results: dict[str, CollectionResult] = {}
+    counts: Counts = Counts()
+    incomplete: list[str] = []
+    """Collections with items whose details cannot be read."""
+
+    def fold_invalid(self, type_key: str, invalid: int, named: Sequence[NamedInvalid]) -> None:
+        """Counts the bad objects of a page, and names the first few of the collection."""
+        self.counts.invalid += invalid
+        for one in named:
+            self._name_invalid(type_key, one)
+
+    def _open(self) -> list[str]:
+        return [type_key for type_key, result in self.results.items() if result.outcome is None]
+
+    def _is_open(self, type_key: str) -> bool:
+        return self.results[type_key].outcome is None
+
+    def _name_invalid(self, type_key: str, named: NamedInvalid) -> None:
+        context = self.results[type_key].context
+        names = context.setdefault("invalid", [])
+        if isinstance(names, list) and len(names) < NAMED_INVALID:
+            names.append(named.model_dump(exclude_none=True))
+
+    def _name_cause(self, type_key: str, code: ErrorCode, context: dict[str, ContextValue]) -> None:
+        """Some details of the collection cannot be read. The first cause that used up its patience is named, if any."""
+        told = self.results[type_key].context
+        named = told.get("detail_error_code")
+        if type_key not in self.incomplete:
+            self.incomplete.append(type_key)
+        elif code not in REMEMBERED_CODES or named in REMEMBERED_CODES:
+            return
+        for name in FAILURE_CONTEXT:
+            told.pop(name, None)
+        told.update({"detail_error_code": code, **context})

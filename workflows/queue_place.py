@@ -1,0 +1,40 @@
+"""A run's place in the queue for a slot, and how long to wait before asking for it again."""
+
+from datetime import datetime, timedelta
+from random import Random
+
+from pydantic import BaseModel, ConfigDict
+
+SHORTEST_GAP = timedelta(seconds=10)
+LONGEST_GAP = timedelta(minutes=1)
+"""With jitter well within `storage.runs.Slots.queue_lease`, past which others pass a run that does not ask."""
+
+GAP_FOR_EACH_AHEAD = timedelta(seconds=0.5)
+
+JITTER = 0.2
+"""Runs that were queued together do not ask together."""
+
+
+class QueuePlace(BaseModel):
+    """Since when a run waits for its slot, and how the queue has moved. Carried over when the run continues as new."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    since: datetime
+    ahead: int
+    """How many runs were queued before this one, when it last asked."""
+    unmoved_since: datetime
+    """Since when that has been so."""
+
+    def told(self, ahead: int, now: datetime) -> "QueuePlace":
+        """The place, now that so many runs are ahead."""
+        return self if ahead == self.ahead else self.model_copy(update={"ahead": ahead, "unmoved_since": now})
+
+    def gap(self, now: datetime, random: Random) -> timedelta:
+        """How long to wait before asking again: a fifth of the time that the queue has stood still, within bounds.
+
+        So a slot that becomes free is left unused for ten seconds, or for a fifth of the time that its run has been
+        waiting for it, and never for more than about a minute. A run with many ahead of it asks once a minute.
+        """
+        gap = max(SHORTEST_GAP, (now - self.unmoved_since) / 5) + self.ahead * GAP_FOR_EACH_AHEAD
+        return min(gap, LONGEST_GAP) * (1 - JITTER + 2 * JITTER * random.random())

@@ -1,0 +1,105 @@
+"""The cursors of a run, and which of them are read next, together."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from activities.messages import PlannedCollection, RunPolicy
+from workflows.cursor import Cursor
+from workflows.policies import WAVE_BYTES
+from workflows.wait_summaries import Wait, wait_summary
+
+
+class WaveQueue(BaseModel):
+    """Pages, confirmations and details that are still to be read. Time comes in as an argument."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    policy: RunPolicy = RunPolicy()
+    plan: dict[str, PlannedCollection] = {}
+    cursors: list[Cursor] = []
+    paused: dict[str, datetime] = {}
+    """Throttle families that Graph wants left alone until then."""
+    taken: list[str] = []
+    """Throttle families that are asked one request at a time, and are being asked."""
+
+    def take_wave(self, now: datetime) -> list[Cursor]:
+        """Takes the next wave off the frontier: cursors that are due, of one API version and throttle family.
+
+        The longest-waiting cursor decides which; empty where none is due.
+        """
+        wave: list[Cursor] = []
+        kept: list[Cursor] = []
+        lead: tuple[str, str, bool, bool] | None = None
+        for cursor in self.cursors:
+            kin = self._kin(cursor)
+            waits_until = self._due(cursor)
+            due = (waits_until is None or waits_until <= now) and not self._is_taken(cursor)
+            if due and lead is None:
+                lead = kin
+            if due and kin == lead and self._fits(wave, cursor):
+                wave.append(cursor)
+            else:
+                kept.append(cursor)
+        self.cursors = kept
+        if wave and self.plan[wave[0].type_key].interval is not None:
+            self.taken.append(self.plan[wave[0].type_key].throttle_family)
+        return wave
+
+    def give_back(self, wave: Sequence[Cursor], now: datetime) -> None:
+        """The wave has come to its end: where its family is asked one request at a time, the next one's turn comes."""
+        planned = self.plan[wave[0].type_key]
+        if planned.interval is not None:
+            self.taken.remove(planned.throttle_family)
+            self.paused[planned.throttle_family] = max(
+                now + planned.interval, self.paused.get(planned.throttle_family, now)
+            )
+
+    def next_wait(self, now: datetime) -> Wait | None:
+        """Which of the cursors that have to wait is due first, when and why it waits; None where there is none.
+
+        One that is due and still here waits for a wave in flight, and no longer for the clock.
+        """
+        first: tuple[datetime, Cursor] | None = None
+        for cursor in self.cursors:
+            due = None if self._is_taken(cursor) else self._due(cursor)
+            passed = due is None or (self.policy.family_pauses and due <= now)
+            if due is not None and not passed and (first is None or due < first[0]):
+                first = due, cursor
+        if first is None:
+            return None
+        due, cursor = first
+        planned = self.plan[cursor.type_key]
+        is_paused = self.paused.get(planned.throttle_family) == due and cursor.not_before != due
+        return Wait(due, wait_summary(cursor, due, is_paused=is_paused, has_turns=planned.interval is not None))
+
+    def detail_limit(self, wave: Sequence[Cursor]) -> int:
+        """How many requests a wave of details may make."""
+        limits = [cursor.limit for cursor in wave if cursor.limit is not None]
+        return min([self.plan[wave[0].type_key].wave_limit, *limits])
+
+    def _is_taken(self, cursor: Cursor) -> bool:
+        return self.plan[cursor.type_key].throttle_family in self.taken
+
+    def _fits(self, wave: Sequence[Cursor], cursor: Cursor) -> bool:
+        """Whether a wave has room for the cursor. Any one cursor is a wave, however much it is."""
+        together = [*wave, cursor]
+        most_items = self.policy.detail_items
+        return not wave or (
+            len(together) <= self.plan[cursor.type_key].wave_limit
+            and sum(one.size_bytes for one in together) <= WAVE_BYTES
+            and (most_items is None or sum(one.left for one in together) <= most_items)
+            # A collection has two where a page of it was lost: each answer of a wave is told by its collection.
+            and all(cursor.type_key != other.type_key for other in wave)
+        )
+
+    def _kin(self, cursor: Cursor) -> tuple[str, str, bool, bool]:
+        """What the cursors of one wave have in common."""
+        planned = self.plan[cursor.type_key]
+        return planned.api_version, planned.throttle_family, cursor.confirming, cursor.detailing
+
+    def _due(self, cursor: Cursor) -> datetime | None:
+        """When the cursor may be read; None for at once."""
+        paused = self.paused.get(self.plan[cursor.type_key].throttle_family)
+        return max((one for one in (cursor.not_before, paused) if one is not None), default=None)
