@@ -9,10 +9,12 @@ PART ?= latency portfolio large_tenant growth
 ARGS ?=
 SEEDS ?= 100
 FIRST_SEED ?= 1
+LICENCES ?= build/licences
+SBOM ?= build/sbom.json
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit slow browser bench chaos format lock docs image-check clean
+.PHONY: help demo test lint types unit slow browser bench chaos format lock docs image-check licences clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,9 +79,29 @@ lock: ## resolve the dependencies anew (needs uv)
 	  --no-emit-index-url --no-emit-find-links --extra local --extra dev pyproject.toml -o requirements/development.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --no-emit-index-url --no-emit-find-links -c requirements/development.txt pyproject.toml -o requirements/runtime.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --no-emit-index-url --no-emit-find-links requirements/licences.in -o requirements/licences.txt
 
 image-check: $(INSTALLED) ## try README's steps and the Dockerfile's in clean folders, without Docker
 	deploy/check-image-steps
+
+$(LICENCES)/.installed: requirements/licences.txt requirements/runtime.txt
+	@echo "Installing what the image ships, and the tools that look at it, into $(LICENCES), once."
+	@$(PYTHON) -m venv --clear $(LICENCES)/tools
+	@$(PYTHON) -m venv --clear --without-pip $(LICENCES)/shipped
+	@$(LICENCES)/tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  -r requirements/licences.txt
+	@$(LICENCES)/tools/bin/python -m pip --python $(LICENCES)/shipped/bin/python install --quiet \
+	  --disable-pip-version-check --require-hashes -r requirements/runtime.txt
+	@touch $@
+
+# The tool cannot read a dynamic version, so it is given a copy of pyproject.toml that has it.
+licences: $(LICENCES)/.installed ## the licences of what the image ships, checked, and an SBOM of it (build/sbom.json)
+	@$(LICENCES)/tools/bin/pip-licenses --python $(LICENCES)/shipped/bin/python --with-system
+	@sed "s/^dynamic = .*/version = $$(sed -n 's/^VERSION = //p' inventory/version.py)/" pyproject.toml >$(LICENCES)/pyproject.toml
+	@$(LICENCES)/tools/bin/cyclonedx-py environment --output-reproducible --pyproject $(LICENCES)/pyproject.toml \
+	  --gather-license-texts --output-format JSON --output-file $(SBOM) $(LICENCES)/shipped/bin/python
+	@echo "SBOM (CycloneDX): $(SBOM)"
 
 clean: ## remove what was made here, the demo's state included
 	rm -rf $(VENV) .local build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Creates Temporal's databases and brings their schemas up to date; nothing happens where that is done already.
+# Brings the schemas of Temporal's databases up to date; nothing happens where that is done already.
 set -eu
 
 for database in temporal temporal_visibility; do
@@ -8,7 +8,6 @@ for database in temporal temporal_visibility; do
     *) schema=visibility ;;
   esac
   tool="temporal-sql-tool --plugin postgres12 --ep $POSTGRES_SEEDS --port $DB_PORT --user $POSTGRES_USER --database $database"
-  $tool create
   $tool setup-schema --version 0.0 || echo "$database has a schema already"
   $tool update-schema --schema-dir "/etc/temporal/schema/postgresql/v12/$schema/versioned"
 done

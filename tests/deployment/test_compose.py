@@ -18,6 +18,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILE = (CHECKOUT / "Dockerfile").read_text()
+EXAMPLE = (CHECKOUT / "deploy" / "compose.env.example").read_text()
 
 
 def test_the_file_follows_the_compose_specification() -> None:
@@ -34,6 +35,7 @@ def test_a_service_has_only_keys_of_the_specification(name: str) -> None:
 def test_the_services_are_these() -> None:
     assert set(SERVICES) == {
         "postgres",
+        "databases",
         "temporal-schema",
         "temporal",
         "temporal-namespace",
@@ -47,10 +49,108 @@ def test_the_services_are_these() -> None:
     assert "ports" not in SERVICES["worker"]
 
 
-def test_every_image_is_pinned() -> None:
+def test_every_image_has_a_version_and_can_be_pinned_by_its_digest() -> None:
+    """As `deploy/pin-images` reads them; the product's own image is built here."""
+    replaceable = re.compile(r"\$\{([A-Z_]+_IMAGE):-([a-z/-]+:\d+\.\d+[a-z0-9.-]*)\}")
+    names: dict[str, set[str]] = {}
     for name, service in SERVICES.items():
-        assert re.search(r":\d+\.\d+", service["image"]), name
-    assert re.search(r"^FROM python:3\.\d+-slim-\w+$", DOCKERFILE, re.MULTILINE)
+        if "build" in service:
+            assert re.fullmatch(r"tenant-inventory:\d+\.\d+\.\d+", service["image"])
+            written = service["build"]["args"]["PYTHON_IMAGE"]
+        else:
+            written = service["image"]
+        found = replaceable.fullmatch(written)
+        assert found, name
+        names.setdefault(found[1], set()).add(found[2])
+    assert all(len(images) == 1 for images in names.values()), "a variable has one default"
+    (base,) = names["PYTHON_IMAGE"]
+    assert re.search(rf"^ARG PYTHON_IMAGE={base}\nFROM \$\{{PYTHON_IMAGE\}}$", DOCKERFILE, re.MULTILINE)
+    assert re.findall(r"^FROM .*$", DOCKERFILE, re.MULTILINE) == ["FROM ${PYTHON_IMAGE}"]
+
+
+def test_no_container_runs_as_root_writes_to_its_image_or_has_a_capability() -> None:
+    for name, service in SERVICES.items():
+        assert int(service["user"].split(":")[0]) > 0, name
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert "cap_add" not in service, name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert not service.get("privileged"), name
+    product = {SERVICES[name]["user"] for name in ("migrations", "worker", "starter")}
+    assert product == set(re.findall(r"^USER (\d+)$", DOCKERFILE, re.MULTILINE))
+
+
+def test_every_container_has_limits() -> None:
+    for name, service in SERVICES.items():
+        assert re.fullmatch(r"\d+[mg]|\$\{[A-Z]+_MEMORY:-\d+g\}", service["mem_limit"]), name
+        assert service["pids_limit"] >= 256, name
+        assert "/tmp" in {mount.split(":")[0] for mount in service["tmpfs"]}, name  # noqa: S108 - the container's
+        assert all(re.search(r":size=(\d+m|\$\{TEMPORARY_SIZE:-\d+m\})$", mount) for mount in service["tmpfs"]), name
+
+
+def test_the_env_file_has_the_limits_and_passwords_of_the_compose_file() -> None:
+    example = dict(re.findall(r"^([A-Z_]+)=(.*)$", EXAMPLE, re.MULTILINE))
+    written = (CHECKOUT / "docker-compose.yml").read_text()
+    for name, default in re.findall(r"\$\{(\w+_MEMORY|\w+_SIZE|POSTGRES_\w+):-([^}]+)\}", written):
+        if not name.endswith("_IMAGE"):
+            assert example[name] == default, name
+    assert {name for name, value in example.items() if value == "''"} == set(re.findall(r"\$\{(\w+):\?", written))
+
+
+def test_the_documented_table_of_containers_is_that_of_the_file() -> None:
+    page = (CHECKOUT / "docs" / "deploying.md").read_text()
+    table = page.split("| service | user |")[1].split("\n\n")[0].splitlines()[2:]
+    documented = set()
+    for services, user, login, memory in ([cell.strip() for cell in row.strip("|").split("|")] for row in table):
+        for name in re.findall(r"`([a-z-]+)`", services):
+            environment = SERVICES[name]["environment"]
+            account = environment.get("DATABASE_URL") or environment.get("PGUSER") or environment.get("POSTGRES_USER")
+            limit = SERVICES[name]["mem_limit"].replace("g}", " GB").replace("m", " MB")
+            assert SERVICES[name]["user"].split(":")[0] == re.findall(r"\d+", user)[0], name
+            assert name == "postgres" or (account is None) == (login == ""), name
+            assert name == "postgres" or account is None or re.findall(r"`(\w+)`", login)[0] in account, name
+            assert limit.rpartition(":-")[2].lstrip("$") in memory, name
+            assert name == "postgres" or re.findall(r"\w+_MEMORY", limit) == re.findall(r"\w+_MEMORY", memory), name
+            documented.add(name)
+    assert documented == set(SERVICES)
+
+
+def test_a_quarter_of_postgres_memory_is_for_its_buffers() -> None:
+    gigabytes = {
+        name: int(number) for name, number in re.findall(r"^POSTGRES_(\w+)=(\d+)(?:g|GB)$", EXAMPLE, re.MULTILINE)
+    }
+    assert gigabytes["SHARED_BUFFERS"] * 4 == gigabytes["MEMORY"]
+
+
+def test_postgres_can_write_its_socket_and_its_data() -> None:
+    assert "/var/run/postgresql" in {mount.split(":")[0] for mount in SERVICES["postgres"]["tmpfs"]}
+    assert SERVICES["postgres"]["volumes"] == ["postgres-data:/var/lib/postgresql"]
+
+
+def test_each_service_has_the_login_of_its_own_work() -> None:
+    logins = {
+        name: (
+            re.findall(r"//(\w+)@", environment.get("DATABASE_URL", "")) or [environment.get("POSTGRES_USER")],
+            next(
+                (environment[key] for key in ("PGPASSWORD", "SQL_PASSWORD", "POSTGRES_PWD") if key in environment), ""
+            ),
+        )
+        for name, service in SERVICES.items()
+        if name not in ("postgres", "databases") and (environment := service["environment"])
+    }
+    required = "${%s:?set it in the env file}"
+    owner = (["inventory_owner"], required % "INVENTORY_OWNER_PASSWORD")
+    worker = (["inventory_worker"], required % "INVENTORY_WORKER_PASSWORD")
+    temporal = (["temporal"], required % "TEMPORAL_PASSWORD")
+    assert logins == {
+        "migrations": owner,
+        "worker": worker,
+        "starter": worker,
+        "temporal-schema": temporal,
+        "temporal": temporal,
+        "temporal-namespace": ([None], ""),
+        "temporal-ui": ([None], ""),
+    }
 
 
 def test_only_the_web_ui_has_a_port_and_that_on_this_machine() -> None:
@@ -89,6 +189,9 @@ def test_what_serves_has_a_health_check() -> None:
 
 def test_nothing_starts_before_what_it_needs() -> None:
     assert SERVICES["temporal"]["depends_on"]["temporal-schema"]["condition"] == "service_completed_successfully"
+    assert SERVICES["databases"]["depends_on"]["postgres"]["condition"] == "service_healthy"
+    for name in ("migrations", "temporal-schema"):
+        assert SERVICES[name]["depends_on"]["databases"]["condition"] == "service_completed_successfully"
     for name in ("worker", "starter"):
         assert {key: value["condition"] for key, value in SERVICES[name]["depends_on"].items()} == {
             "migrations": "service_completed_successfully",
@@ -103,12 +206,13 @@ def test_no_secret_is_in_the_file() -> None:
         for key, value in service.get("environment", {}).items():
             if re.search("PASSWORD|PWD|SECRET|KEY|TOKEN", key):
                 assert re.fullmatch(r"\$\{[A-Z_]+:[?-][a-z ]*\}", value), f"{name}: {key}"
-    assert "${POSTGRES_PASSWORD:?" in SERVICES["worker"]["environment"]["DATABASE_URL"]
+            # Interpolated into a URL, a password with @ or / would be another URL.
+            assert not re.search(r"://[^/]*\$", value), f"{name}: {key}"
 
 
 def test_the_products_settings_are_known_ones() -> None:
     for name in ("migrations", "worker", "starter"):
-        assert set(SERVICES[name]["environment"]) <= known_names()
+        assert set(SERVICES[name]["environment"]) <= known_names() | {"PGPASSWORD"}
 
 
 def test_mounted_files_and_commands_exist() -> None:
@@ -116,7 +220,7 @@ def test_mounted_files_and_commands_exist() -> None:
         for volume in service.get("volumes", []):
             source = volume.split(":")[0]
             if source.startswith("./deploy/"):
-                assert (CHECKOUT / source).is_file(), source
+                assert (CHECKOUT / source).exists(), source
     for name in ("migrations", "worker", "starter"):
         words = [*SERVICES[name].get("entrypoint", []), *SERVICES[name]["command"]]
         assert words[0] == "python"
@@ -168,7 +272,7 @@ def test_the_example_of_a_tenants_file_can_be_loaded() -> None:
 
 
 def test_lock_files_hold_hashes_and_name_no_host() -> None:
-    for name in ("runtime.txt", "development.txt"):
+    for name in ("runtime.txt", "development.txt", "licences.txt"):
         content = (CHECKOUT / "requirements" / name).read_text()
         assert "://" not in content
         assert "--index-url" not in content

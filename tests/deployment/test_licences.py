@@ -1,0 +1,85 @@
+"""`make licences`: the table, the list of what is accepted, and the SBOM, of the packages that the image installs."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from inventory.version import VERSION
+from tests.forking import CHECKOUT
+from tests.patience import PATIENCE_SECONDS
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+
+def licences(folder: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["make", "--no-print-directory", "licences", f"LICENCES={folder}", f"SBOM={folder}/sbom.json"],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    with TemporaryDirectory() as folder:
+        done = licences(Path(folder))
+        assert done.returncode == 0, done.stderr
+        yield Path(folder)
+
+
+def installed_names() -> set[str]:
+    """What runtime.txt installs on this system, as `name==version` in lower case."""
+    found = set()
+    for line in (CHECKOUT / "requirements" / "runtime.txt").read_text().splitlines():
+        if pinned := re.match(r"([a-z0-9-]+)==(\S+)(?: ; (.*))? \\$", line):
+            found.add(pinned[1])
+    return found - {"colorama", "tzdata"}
+
+
+def test_all_that_is_shipped_has_a_row_that_fits_a_terminal(folder: Path) -> None:
+    done = licences(folder)
+    assert done.returncode == 0, done.stderr
+    heading, *rows, last = done.stdout.splitlines()
+    assert heading.split() == ["Name", "Version", "License"]
+    assert last == f"SBOM (CycloneDX): {folder}/sbom.json"
+    assert {row.split()[0].lower().replace("_", "-") for row in rows} == installed_names()
+    assert max(map(len, [heading, *rows])) <= 80
+
+
+def test_the_sbom_names_each_package_with_its_licence_and_no_place_of_this_machine(folder: Path) -> None:
+    written = (folder / "sbom.json").read_text()
+    sbom = json.loads(written)
+    assert sbom["bomFormat"] == "CycloneDX"
+    product = sbom["metadata"]["component"]
+    assert (product["name"], product["version"]) == ("tenant-inventory", VERSION)
+    assert {part["name"].lower().replace("_", "-") for part in sbom["components"]} == installed_names()
+    for part in sbom["components"]:
+        assert part["purl"].endswith(f"@{part['version']}")
+        assert part["licenses"], part["name"]
+    for place in (str(CHECKOUT), str(folder), str(Path.home()), "file://", "localhost"):
+        assert place not in written, place
+
+
+@pytest.mark.parametrize("declared", ["", "License: Proprietary\n", "License-Expression: AGPL-3.0-only\n"])
+def test_a_licence_that_is_not_on_the_list_fails_by_name_and_leaves_no_sbom(folder: Path, declared: str) -> None:
+    (packages,) = (folder / "shipped" / "lib").glob("python*/site-packages")
+    planted = packages / "planted-1.2.3.dist-info"
+    planted.mkdir()
+    try:
+        (planted / "METADATA").write_text(f"Metadata-Version: 2.4\nName: planted\nVersion: 1.2.3\n{declared}")
+        (folder / "sbom.json").unlink(missing_ok=True)
+        done = licences(folder)
+    finally:
+        shutil.rmtree(planted)
+    assert done.returncode != 0
+    name = declared.partition(": ")[2].strip() or "UNKNOWN"
+    assert f"license {name} not in allow-only licenses was found for package planted:1.2.3" in done.stderr
+    assert not (folder / "sbom.json").exists()

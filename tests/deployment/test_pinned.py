@@ -1,0 +1,67 @@
+"""Whatever installs packages, for the image, for development or by the documents, takes them by their hashes."""
+
+import re
+import tomllib
+
+import pytest
+
+from tests.forking import CHECKOUT
+
+PLACES = [
+    "Makefile",
+    "Dockerfile",
+    ".ci/run",
+    "deploy/check-image-steps",
+    "docs/operating.md",
+    *sorted(str(path.relative_to(CHECKOUT)) for path in (CHECKOUT / "deploy" / "systemd").iterdir()),
+]
+OUR_OWN = {"--no-deps", "--no-build-isolation", "-e", "."}
+"""The project itself, built with what is installed already, brings in nothing."""
+
+
+def installing(text: str) -> list[str]:
+    """The commands that install packages, each on one line."""
+    joined = re.sub(r"\\\n\s*", " ", text)
+    return [line.strip() for line in joined.splitlines() if re.search(r"\bpip\b.* install\b|\buv (sync|add)\b", line)]
+
+
+def takes_hashes(command: str) -> bool:
+    words = command.split()
+    if set(words) >= OUR_OWN:
+        return True
+    return "--require-hashes" in words and not re.search(r"[=<>~]=|\s-e\s|--no-require-hashes", command)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_what_is_installed_is_installed_by_its_hash(place: str) -> None:
+    for command in installing((CHECKOUT / place).read_text()):
+        assert takes_hashes(command), f"{place}: {command}"
+
+
+def test_these_are_the_places() -> None:
+    assert {place for place in PLACES if installing((CHECKOUT / place).read_text())} == {
+        "Makefile",
+        "Dockerfile",
+        "docs/operating.md",
+    }
+    assert len(installing((CHECKOUT / "Makefile").read_text())) == 6
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "python -m pip install -r requirements/runtime.txt",
+        "pip install -e .",
+        "uv pip install --no-deps -e .",
+        "pip install --require-hashes -r requirements/runtime.txt left-pad==1",
+    ],
+)
+def test_a_command_without_hashes_would_be_found(command: str) -> None:
+    assert installing(f"RUN {command}\n") == [f"RUN {command}"]
+    assert not takes_hashes(command)
+
+
+def test_the_build_takes_the_setuptools_that_is_locked() -> None:
+    (required,) = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["build-system"]["requires"]
+    locked = (CHECKOUT / "requirements" / "development.txt").read_text()
+    assert f"\n{required} \\\n    --hash=sha256:" in locked
