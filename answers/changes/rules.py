@@ -34,7 +34,7 @@ def changed_fields(before: JsonObject, after: JsonObject, comparability: Compara
         comparability.canonicalizer.canonical_value(after),
         ordered=comparability.ordered,
     )
-    return [one for one in found if not one.untold and not is_number_of_a_setting(one.path)]
+    return [difference for difference in found if not difference.untold and not is_number_of_a_setting(difference.path)]
 
 
 def changed_fields_of_listed(before: JsonObject, after: JsonObject, comparability: Comparability) -> list[Difference]:

@@ -38,7 +38,6 @@ class TenantCoverage:
     ) -> None:
         """`damaged` are the items whose references could not be read (`storage.references.catch_up`)."""
         self._damaged = damaged
-        self._catalog = catalog
         self._tenant_id = tenant_id
         self.collections = collections
         self._known = frozenset(catalog.collections)

@@ -62,8 +62,8 @@ async def evaluate(session: AsyncSession, tenant_id: UUID, name: str) -> list[Da
             batch = []
     found += await recorded(session, name, batch)
     if unreadable:
-        known_findings = await queries.findings_of(session, name)
-        findings = [known.finding for known in known_findings if known.resolved_at is None]
+        stored = await queries.findings_of(session, name)
+        findings = [kept.finding for kept in stored if kept.resolved_at is None]
         found += [finding.fingerprint for finding in findings if (finding.type_key, finding.external_id) in unreadable]
     await queries.resolve_others(session, name, scope.type_keys, found)
     return read.damaged
