@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from answers import page_values as values
+from answers import page_values
 
 MOST = 5_000
 """Changes, findings or items that one page holds: more of them nobody reads, and a browser shows them badly."""
@@ -46,9 +46,9 @@ def _environment() -> Environment:
         "when": _when,
         "words": _words,
         "many": _many,
-        "shown": values.name,
-        "rows": values.rows,
-        "left_out": values.left_out,
+        "shown": page_values.name,
+        "rows": page_values.rows,
+        "left_out": page_values.left_out,
     }
     return environment
 

@@ -23,8 +23,10 @@ import psycopg
 from answers.changes import answer as changes
 from answers.changes import queries as noticed
 from answers.dependencies import answer as dependencies
+from answers.dependencies.tenant_coverage import TenantCoverage
 from answers.drift import answer as drift
 from answers.drift import baselines
+from answers.drift.evaluation import evaluate
 from benchmarks.growth import TENANT, fill_portfolio, observation
 from benchmarks.machine import facts, played, spread
 from graph.catalog import load_catalog
@@ -135,7 +137,7 @@ async def measure(url: str, items: int, versions: int, rounds: int) -> None:
             await _pages(database, timed, observation(random.randrange(items)).type_key)
             async with database.tenant(TENANT) as session:
                 began = time.perf_counter()
-                await drift.evaluate(session, TENANT, "golden")
+                await evaluate(session, TENANT, "golden")
                 found = await drift.drift(session, TENANT, "golden")
                 label = f"drift of all items, findings: {len(found.findings)}"
                 figures.setdefault(label, []).append((time.perf_counter() - began) * 1e3)
@@ -154,7 +156,7 @@ async def _pages(
         asked = await queries.question(session)
         if asked is None:
             raise LookupError("the tenant has no completed run")
-        reading = await dependencies.Reading.of(session, catalog, TENANT)
+        coverage = await TenantCoverage.of(session, catalog, TENANT)
         long_ago = datetime.fromisoformat("2000-01-01T00:00:00Z")
         middle = noticed.Event(now - timedelta(days=39, hours=20), "", "", noticed.EventKind.VERSION, UUID(int=0), 0)
         every, one_type = noticed.Window(long_ago, now), noticed.Window(long_ago, now, [some])
@@ -169,9 +171,11 @@ async def _pages(
         await timed("changes of the last hour", lambda: events(last_hour))
         await timed("changes, from the middle of all", lambda: events(every, middle))
         await timed("changes of one collection, from the middle", lambda: events(one_type, middle))
-        await timed("dangling", lambda: first(dependencies.dangling(session, reading)))
-        await timed("unassigned", lambda: first(dependencies.unassigned(session, reading, catalog)))
-        await timed("what reaches a group", lambda: first(dependencies.reaching(session, reading, catalog, "group 17")))
+        await timed("dangling", lambda: first(dependencies.dangling(session, coverage)))
+        await timed("unassigned", lambda: first(dependencies.unassigned(session, coverage, catalog)))
+        await timed(
+            "what reaches a group", lambda: first(dependencies.reaching(session, coverage, catalog, "group 17"))
+        )
         await timed("missing", lambda: first(queries.missing_items(session, asked, page=queries.Page(PAGE))))
 
 

@@ -1,7 +1,6 @@
 """What commands share: arguments, options, and what they stand for."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -15,9 +14,6 @@ from inventory.selection import Selection, select
 
 MOST = 1_000_000
 """Rows that a person may ask for at once: of more, nobody reads to the end."""
-
-EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
-LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 
 
 def complete_tenant_name(incomplete: str) -> list[str]:
@@ -132,16 +128,3 @@ def tenant_id_of(settings: Settings, tenant: str) -> UUID:
         return UUID(tenant)
     except ValueError:
         return configured_tenant(settings, tenant).id
-
-
-def time_of(value: str) -> datetime | None:
-    """A time in ISO 8601, in UTC unless it says otherwise; None for what is none, or is beyond what is reckoned with.
-
-    A day is left at either end, so that a time may be moved by one or shown in any zone.
-    """
-    try:
-        moment = datetime.fromisoformat(value)
-        moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-    return moment if EARLIEST <= moment <= LATEST else None

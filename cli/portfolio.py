@@ -11,11 +11,11 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from activities.holders import PORTFOLIO_WORKFLOW, Kind
+from answers.ids import NAMED, run_id_range, the_one
 from answers.runs.command import refused
 from cli import output, temporal
 from cli.errors import EXIT_CODE_OF_STATUS, UsageError, errors_for_people
 from cli.follow import Follower, leaving
-from cli.ids import NAMED, run_id_range, the_one
 from cli.options import (
     AllOption,
     CategoryOption,

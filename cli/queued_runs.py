@@ -10,7 +10,7 @@ from temporalio.client import Client, WorkflowExecution
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from cli.ids import IdRange
+from answers.ids import IdRange
 from configuration import ConfigurationError
 from connections import UnreachableError, connect_temporal, temporal_connect_config
 from inventory.outcomes import Counts, RunStatus

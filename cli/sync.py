@@ -8,12 +8,12 @@ from uuid import UUID
 import typer
 
 from activities.holders import SYNC_WORKFLOW, Kind
+from answers.ids import run_id_range
 from answers.runs.command import ended_record, find_record
 from answers.runs.report import print_run
 from cli import output, temporal
 from cli.errors import EXIT_CODE_OF_STATUS, UsageError, errors_for_people
 from cli.follow import Follower, leaving
-from cli.ids import run_id_range
 from cli.options import (
     AllOption,
     CategoryOption,

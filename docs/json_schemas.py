@@ -23,9 +23,11 @@ from answers.dependencies.records import (
     UnassignedRecord,
 )
 from answers.drift.records import BaselineRecord, DriftFindingRecord, DriftReport
+from answers.export.records import ExportRecord
+from answers.versions.records import DifferenceRecord, ShownRecord
 from cli.limits import Limits
 from inventory.portfolio import PortfolioRecord, TenantOutcomeRecord
-from inventory.records import DifferenceRecord, ExportRecord, ItemRecord, RunRecord, ShownRecord, VersionRecord
+from inventory.records import ItemRecord, RunRecord, VersionRecord
 
 
 class DocumentLine(ShownRecord):

@@ -1,4 +1,4 @@
-"""What the command line prints as JSON: runs, items, versions. Fixed contracts; field names never change."""
+"""Runs, items and versions as JSON. Fixed contracts; field names never change."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -7,7 +7,6 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from inventory.differences import DifferenceKind
 from inventory.error_codes import ErrorCode
 from inventory.missing import Confidence, State
 from inventory.outcomes import ContextValue, Counts, Outcome, RunStatus
@@ -114,53 +113,6 @@ class VersionRecord(BaseModel):
     pins: list[PinRecord]
 
 
-class ShownRecord(BaseModel):
-    """What `show` says of a document, beside the document itself. The state is the item's, not the version's."""
-
-    model_config = ConfigDict(frozen=True)
-
-    tenant_id: UUID
-    type_key: str
-    external_id: str
-    display_name: str | None
-    kind: str
-    version: int
-    is_current: bool
-    details_complete: bool
-    first_observed_at: datetime
-    last_observed_at: datetime | None
-    state: State | None
-    confidence: Confidence | None
-    evidence: str | None
-    content_hash: str
-    size_bytes: int
-
-
-class DifferenceRecord(BaseModel):
-    """One field that differs between two versions: `before` is null where it was added, `after` where it was removed.
-
-    Of a `hidden` value nothing is shown but that it changed. Numbers have all their digits.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    path: str
-    kind: DifferenceKind
-    before: Any
-    after: Any
-    hidden: bool
-
-
-class ForgottenRecord(BaseModel):
-    """An item that was there at the asked moment, and whose version of then is forgotten."""
-
-    model_config = ConfigDict(frozen=True)
-
-    type_key: str
-    external_id: str
-    display_name: str | None
-
-
 class DamagedRecord(BaseModel):
     """A version whose stored document is not what its hash says: nothing is told of what it held.
 
@@ -179,28 +131,3 @@ class DamagedRecord(BaseModel):
         """For people."""
         whose = "" if self.tenant_id is None else f" of tenant {self.tenant_id}"
         return f"damaged: the stored document of version {self.version} of {self.type_key} {self.external_id}{whose}"
-
-
-class ExportRecord(BaseModel):
-    """What an export did, and what it could not know.
-
-    `incomplete` documents lack details. `presumed` items were seen before and after the asked moment, and whether they
-    were there at it is not recorded; they are written. `unread` items had been seen and no document of theirs read.
-    `types_not_read` names the collections that the latest completed run did not read to their end, and those that none
-    has read: no item of theirs is taken for gone by that run. `damaged` versions have no file.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    tenant_id: UUID
-    folder: str
-    at: datetime | None
-    written: int
-    unchanged: int
-    removed: int
-    incomplete: int
-    presumed: int
-    unread: int
-    forgotten: list[ForgottenRecord]
-    types_not_read: list[str]
-    damaged: list[DamagedRecord] = []

@@ -1,8 +1,8 @@
 """What a document says apart from the tenant that says it, so that two tenants can be compared.
 
 Its own id, where it came from, and the ids of its parts are gone; the ids of other objects are replaced by what they
-mean: a group by its name, a filter by its rule. An id whose meaning is not known stays, and is said as a doubt: nothing
-is taken for the same because of it.
+mean: a group by its name, a filter by its rule. An id whose meaning is not known stays and is reported as unresolved:
+nothing is taken for the same because of it.
 """
 
 import hashlib
@@ -90,7 +90,7 @@ MeaningOf = Callable[[tuple[str, ...], str], Meaning]
 """Of an id that belongs to one of the collections."""
 
 
-class Doubt(NamedTuple):
+class UnresolvedReference(NamedTuple):
     """An id in a document whose meaning is not known."""
 
     path: str
@@ -122,14 +122,14 @@ class Independent(NamedTuple):
 
     document: JsonObject
     canonical: bytes
-    doubts: tuple[Doubt, ...] = ()
+    unresolved: tuple[UnresolvedReference, ...] = ()
     uncertain: frozenset[Uncertainty] = frozenset()
     details: frozenset[str] = frozenset()
 
     @property
     def is_certain(self) -> bool:
         """Whether an equal document is the same."""
-        return not self.uncertain and all(doubt.is_shared for doubt in self.doubts)
+        return not self.uncertain and all(reference.is_shared for reference in self.unresolved)
 
 
 class Independence:
@@ -155,8 +155,10 @@ class Independence:
         """A canonical document, with what `own_ids` has in the place of its own and its tenant's id."""
         found = [one for one in references(document, self.rules.references) if one.target_types]
         meanings = {(one.target_types, one.target_id): meaning_of(one.target_types, one.target_id) for one in found}
-        doubts = {
-            Doubt(one.path, one.target_types, one.target_id, meaning.reason or DoubtReason.UNKNOWN, meaning.is_shared)
+        unresolved = {
+            UnresolvedReference(
+                one.path, one.target_types, one.target_id, meaning.reason or DoubtReason.UNKNOWN, meaning.is_shared
+            )
             for one in found
             for meaning in [meanings[one.target_types, one.target_id]]
             if meaning.text is None
@@ -179,7 +181,7 @@ class Independence:
         if _HIDDEN_WITHOUT_KEY in canonical:
             uncertain.add(Uncertainty.HIDDEN_WITHOUT_KEY)
         details = self.rules.details & document.keys()
-        return Independent(value, canonical, tuple(sorted(doubts)), frozenset(uncertain), details)
+        return Independent(value, canonical, tuple(sorted(unresolved)), frozenset(uncertain), details)
 
     def likeness(self, one: Independent) -> bytes | None:
         """A digest that documents have in common which are the same but for their names; None for an uncertain one."""

@@ -45,15 +45,13 @@ SHARED_OF_A_QUESTION = {"answer", "records"}
 
 
 def imported(path: Path) -> set[str]:
-    """The dotted names that a module imports, wherever in it."""
+    """The dotted names of all that a module imports, wherever in it."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module in OURS:
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
 
@@ -64,6 +62,15 @@ def test_imports_point_one_way(package: str) -> None:
         for name in imported(path):
             if name.split(".")[0] in OURS:
                 assert any(name == one or name.startswith(f"{one}.") for one in allowed), f"{path.name}: {name}"
+
+
+@pytest.mark.parametrize("path", sorted(ON_THE_COMMAND_LINE), ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_a_command_asks_its_answer_and_not_the_database(path: Path) -> None:
+    """A web page asks the same answer. A command may know a session and a database, to hand them on."""
+    for name in imported(path):
+        if name.startswith(("storage.", "sqlalchemy.")):
+            assert name.startswith(("storage.database.", "sqlalchemy.ext.asyncio.")), name
+        assert not any(part.endswith("queries") for part in name.split(".")), name
 
 
 def test_a_question_uses_another_one_by_its_answer_and_its_records() -> None:
@@ -85,7 +92,7 @@ def test_rules_do_no_io(path: Path) -> None:
 def test_the_simulated_graph_is_an_independent_witness() -> None:
     for path in (CHECKOUT / "local" / "simulated_graph").rglob("*.py"):
         # Facts that Microsoft publishes are no more the product's than the simulated Graph's.
-        names = {name for name in imported(path) if name != "graph.catalog.facts"}
+        names = {name for name in imported(path) if not name.startswith("graph.catalog.facts.")}
         assert not {name.split(".")[0] for name in names} & (OURS - {"local"}), path.name
 
 

@@ -1,7 +1,9 @@
 """What changed in a tenant: what its runs have noticed, field by field, and what the answer rests on."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from datetime import datetime, timedelta
 from functools import cache
 from itertools import islice
 from typing import cast
@@ -10,7 +12,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.changes.audit import AUDIT_LOG, AuditStatus
-from answers.changes.audit_answer import Noticed, attributed
+from answers.changes.audit_answer import UnattributedChange, attributed
 from answers.changes.queries import (
     AbsenceFacts,
     Event,
@@ -24,6 +26,9 @@ from answers.changes.queries import (
 from answers.changes.records import ChangeKind, ChangeRecord, ChangesSummary, NotRead
 from answers.changes.rules import Comparability, changed_fields, changed_fields_of_listed
 from answers.field_labels import field_change
+from answers.log_collections import log_types
+from answers.runs.answer import ended_run
+from answers.times import time_of
 from graph.catalog import kind_of, load_catalog
 from inventory.canonical import Canonicalizer, JsonObject
 from inventory.coverage import Coverage
@@ -32,8 +37,13 @@ from inventory.exact_json import decode
 from inventory.missing import Confidence
 from inventory.records import DamagedRecord
 from inventory.references import ReferenceRules, references
+from inventory.user_errors import UserError
 from storage.coverage import coverage
+from storage.documents import database_time
 from storage.object_names import display_names
+
+DEFAULT_DAYS = 7
+"""A window without a beginning goes back so far."""
 
 EVENTS_AT_A_TIME = 500
 
@@ -41,9 +51,107 @@ DOCUMENTS_AT_A_TIME = 20
 """They may have some megabytes each, and there are two of a version."""
 
 
+class UnknownPlaceError(UserError):
+    """The text names no place in a list of changes."""
+
+
+async def window_of(
+    session: AsyncSession,
+    type_keys: tuple[str, ...] | None,
+    *,
+    since: datetime | None = None,
+    run_id: UUID | None = None,
+) -> Window:
+    """The time of a run, or from `since` (by default `DEFAULT_DAYS` ago) to now. Raises `UnknownRunError`.
+
+    Logs are left out unless they are named.
+    """
+    left_out = log_types() if type_keys is None else []
+    if run_id is not None:
+        run, finished_at = await ended_run(session, run_id)
+        return Window(run.queued_at, finished_at, type_keys, left_out, run_id)
+    now = await database_time(session)
+    return Window(now - timedelta(days=DEFAULT_DAYS) if since is None else since, now, type_keys, left_out)
+
+
+def event_at(place: str) -> Event:
+    """The event at the place that a summary calls `goes_on_after`. Raises `UnknownPlaceError`."""
+    try:
+        at, kind, type_key, external_id = place.split("/", 3)
+        moment = time_of(at)
+        if moment is not None:
+            return Event(moment, type_key, external_id, EventKind(kind), UUID(int=0), 0)
+    except ValueError:
+        pass
+    raise UnknownPlaceError(f"--after takes what the summary calls goes_on_after, not {place!r}")
+
+
+class ChangeFeed:
+    """Up to `limit` changes of a window, oldest first. First the `records`, then the `summary` of them."""
+
+    def __init__(
+        self,
+        session: AsyncSession,
+        tenant_id: UUID,
+        window: Window,
+        *,
+        after: Event | None = None,
+        limit: int | None = None,
+    ) -> None:
+        self._session = session
+        self._tenant_id = tenant_id
+        self._window = window
+        self._after = after
+        self._limit = limit
+        self._counts: Counter[ChangeKind] = Counter()
+        self._audit: Counter[AuditStatus] = Counter()
+        self._damaged: dict[DamagedRecord, None] = {}
+        self._goes_on_after: str | None = None
+
+    async def records(self) -> AsyncGenerator[ChangeRecord, None]:
+        """The changes."""
+        last: Event | None = None
+        async with aclosing(changes(self._session, self._tenant_id, self._window, self._after)) as found:
+            async for event, change in found:
+                if last is not None and self._counts.total() == self._limit:
+                    self._goes_on_after = f"{last.at.isoformat()}/{last.kind}/{last.type_key}/{last.external_id}"
+                    return
+                last = event
+                self._counts[change.kind] += 1
+                self._audit[change.audit.status] += 1
+                for version in change.damaged_versions:
+                    damaged = DamagedRecord(type_key=change.type_key, external_id=change.external_id, version=version)
+                    self._damaged[damaged] = None
+                yield change
+
+    async def summary(self) -> ChangesSummary:
+        """What the changes rest on."""
+        window = self._window
+        covered = await coverage(self._session, window.type_keys)
+        log = covered.get(AUDIT_LOG) or (await coverage(self._session, [AUDIT_LOG])).get(AUDIT_LOG)
+        known = [collection for key, collection in covered.items() if key not in window.left_out]
+        return ChangesSummary(
+            tenant_id=self._tenant_id,
+            since=window.since,
+            until=window.until,
+            run_id=window.run_id,
+            changes=dict(self._counts),
+            listed=sum(collection.is_current for collection in known),
+            not_read=[
+                NotRead(type_key=collection.type_key, reason=collection.reason, listed_at=collection.listed_at)
+                for collection in known
+                if not collection.is_current and not (collection.is_skipped and collection.listed_at is None)
+            ],
+            goes_on_after=self._goes_on_after,
+            audit=dict(self._audit),
+            audit_log_read_from=None if log is None else log.listed_from,
+            damaged=list(self._damaged),
+        )
+
+
 async def changes(
     session: AsyncSession, tenant_id: UUID, window: Window, after: Event | None = None
-) -> AsyncIterator[tuple[Event, ChangeRecord]]:
+) -> AsyncGenerator[tuple[Event, ChangeRecord], None]:
     """The changes of a window, oldest first, each with the event that it was noticed by.
 
     An event that is no change is passed over: a version that only adds details, or that a new release reads otherwise.
@@ -57,54 +165,21 @@ async def changes(
         page = await events(session, window, EVENTS_AT_A_TIME, page[-1])
 
 
-async def summary(
-    session: AsyncSession,
-    tenant_id: UUID,
-    window: Window,
-    counts: Mapping[ChangeKind, int],
-    audit: Mapping[AuditStatus, int],
-    goes_on_after: str | None,
-    damaged: Sequence[DamagedRecord] = (),
-) -> ChangesSummary:
-    """What a list of changes rests on."""
-    covered = await coverage(session, window.type_keys)
-    log = covered.get(AUDIT_LOG) or (await coverage(session, [AUDIT_LOG])).get(AUDIT_LOG)
-    known = [one for key, one in covered.items() if key not in window.left_out]
-    not_read = [
-        NotRead(type_key=one.type_key, reason=one.reason, listed_at=one.listed_at)
-        for one in known
-        if not one.is_current and not (one.is_skipped and one.listed_at is None)
-    ]
-    return ChangesSummary(
-        tenant_id=tenant_id,
-        since=window.since,
-        until=window.until,
-        run_id=window.run_id,
-        changes=dict(counts),
-        listed=sum(one.is_current for one in known),
-        not_read=not_read,
-        goes_on_after=goes_on_after,
-        audit=dict(audit),
-        audit_log_read_from=None if log is None else log.listed_from,
-        damaged=list(damaged),
-    )
-
-
 async def _changes_of(
     session: AsyncSession, tenant_id: UUID, found: Sequence[Event], log: Coverage | None
 ) -> list[tuple[Event, ChangeRecord]]:
-    versions = await versions_of(session, [one for one in found if one.kind is EventKind.VERSION])
-    absences = await absences_of(session, [one for one in found if one.kind is not EventKind.VERSION])
+    versions = await versions_of(session, [event for event in found if event.kind is EventKind.VERSION])
+    absences = await absences_of(session, [event for event in found if event.kind is not EventKind.VERSION])
     compared = {event: _compared(event.type_key, version) for event, version in versions.items()}
     names = await _names(session, versions)
-    noticed: dict[Event, Noticed] = {}
+    noticed: dict[Event, UnattributedChange] = {}
     for event in found:
         if event in versions:
             record = _of_version(tenant_id, event, versions[event], compared[event], names)
             if record is not None:
-                noticed[event] = Noticed(record, _unlisted_since(event, versions[event]))
+                noticed[event] = UnattributedChange(record, _unlisted_since(event, versions[event]))
         elif event in absences:
-            noticed[event] = Noticed(_of_absence(tenant_id, event, absences[event]), None)
+            noticed[event] = UnattributedChange(_of_absence(tenant_id, event, absences[event]), None)
     return list(zip(noticed, await attributed(session, list(noticed.values()), log), strict=True))
 
 
@@ -142,10 +217,10 @@ def _of_version(
         renamed_from=version.before_name if kind is ChangeKind.RENAMED else None,
         recreates_external_id=version.recreates_external_id,
         returns_to_version=version.returns_to_version,
-        damaged_versions=[one.version for one in version.damaged],
+        damaged_versions=[damaged.version for damaged in version.damaged],
         created_at=version.meta.get("created_at") if is_first else None,
         was_incomplete=version.before_complete is False,
-        fields=None if compared is None else [field_change(one, rules, names) for one in compared],
+        fields=None if compared is None else [field_change(difference, rules, names) for difference in compared],
     )
 
 
@@ -178,10 +253,10 @@ def _compared(type_key: str, version: VersionFacts) -> list[Difference] | None:
     if version.document is None or version.document_before is None:
         return None
     before, after = _object(version.document_before), _object(version.document)
-    how = comparability(type_key)
+    rules = comparability(type_key)
     if version.details_complete and not version.before_complete:
-        return changed_fields_of_listed(before, after, how)
-    return changed_fields(before, after, how)
+        return changed_fields_of_listed(before, after, rules)
+    return changed_fields(before, after, rules)
 
 
 @cache

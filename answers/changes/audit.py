@@ -20,7 +20,7 @@ _READING = "get"
 """The operation of an event that only records that something was read."""
 
 
-class Happening(StrEnum):
+class AuditAction(StrEnum):
     """What was observed of an object between two moments."""
 
     APPEARED = "appeared"
@@ -28,7 +28,7 @@ class Happening(StrEnum):
     GONE = "gone"
 
 
-_OPERATIONS = {Happening.APPEARED: "create", Happening.GONE: "delete"}
+_OPERATIONS = {AuditAction.APPEARED: "create", AuditAction.GONE: "delete"}
 
 
 class AuditEvent(BaseModel):
@@ -77,7 +77,7 @@ def window(after: datetime | None, until: datetime) -> tuple[datetime, datetime]
 
 def attribution(
     events: Iterable[AuditEvent],
-    happening: Happening,
+    action: AuditAction,
     after: datetime | None,
     until: datetime,
     log: Coverage | None,
@@ -93,7 +93,7 @@ def attribution(
     if not is_audited:
         return Attribution(status=AuditStatus.NOT_AUDITED)
     begin, end = window(after, until)
-    explaining = [event for event in events if begin <= event.at <= end and _explains(event, happening)]
+    explaining = [event for event in events if begin <= event.at <= end and _explains(event, action)]
     if explaining:
         newest_first = sorted(explaining, key=lambda event: (event.at, event.event_id), reverse=True)
         return Attribution(status=AuditStatus.FOUND, events=tuple(newest_first))
@@ -101,7 +101,7 @@ def attribution(
     return Attribution(status=AuditStatus.NOT_FOUND if was_read else AuditStatus.NOT_READ)
 
 
-def _explains(event: AuditEvent, happening: Happening) -> bool:
+def _explains(event: AuditEvent, action: AuditAction) -> bool:
     """Whether the event succeeded, and its operation is one that brings this about.
 
     Graph's operations are an open set (Patch, Action, Assign, SetReference …): what neither makes an object nor takes
@@ -110,9 +110,9 @@ def _explains(event: AuditEvent, happening: Happening) -> bool:
     operation = (event.operation or "").lower()
     if (event.result or "").lower() != _SUCCESS:
         return False
-    if happening is Happening.CHANGED:
+    if action is AuditAction.CHANGED:
         return operation not in {"", _READING, *_OPERATIONS.values()}
-    return operation == _OPERATIONS[happening]
+    return operation == _OPERATIONS[action]
 
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)

@@ -13,7 +13,7 @@ from graph.catalog import load_catalog
 from inventory.coverage import Coverage
 
 
-class Noticed(NamedTuple):
+class UnattributedChange(NamedTuple):
     """A change, and since when it may have been there before anything that a list shows told of it."""
 
     change: ChangeRecord
@@ -26,29 +26,31 @@ def is_audited(type_key: str) -> bool:
     return collection is not None and collection.is_audited
 
 
-async def attributed(session: AsyncSession, found: Sequence[Noticed], log: Coverage | None) -> list[ChangeRecord]:
+async def attributed(
+    session: AsyncSession, found: Sequence[UnattributedChange], log: Coverage | None
+) -> list[ChangeRecord]:
     """The changes, each with who made it. `log` is how far the audit log has been read."""
-    events = await _events(session, [one for one in found if is_audited(one.change.type_key)])
-    return [_attributed(one, events.get(one.change.external_id, ()), log) for one in found]
+    events = await _events(session, [noticed for noticed in found if is_audited(noticed.change.type_key)])
+    return [_attributed(noticed, events.get(noticed.change.external_id, ()), log) for noticed in found]
 
 
-async def _events(session: AsyncSession, found: Sequence[Noticed]) -> dict[str, list[AuditEvent]]:
+async def _events(session: AsyncSession, found: Sequence[UnattributedChange]) -> dict[str, list[AuditEvent]]:
     """All events that may explain any of the changes: one question for a batch."""
     if not found:
         return {}
-    begins = [one.unlisted_since or one.change.seen_before_at for one in found]
+    begins = [noticed.unlisted_since or noticed.change.seen_before_at for noticed in found]
     known = [begin for begin in begins if begin is not None]
     after = min(known) if len(known) == len(begins) else None
-    until = max(one.change.noticed_at for one in found)
-    return await audit_events(session, {one.change.external_id for one in found}, after, until)
+    until = max(noticed.change.noticed_at for noticed in found)
+    return await audit_events(session, {noticed.change.external_id for noticed in found}, after, until)
 
 
-def _attributed(one: Noticed, events: Sequence[AuditEvent], log: Coverage | None) -> ChangeRecord:
+def _attributed(noticed: UnattributedChange, events: Sequence[AuditEvent], log: Coverage | None) -> ChangeRecord:
     """By the events since the item was last seen as it was, else by those since its details may have been otherwise."""
-    change = one.change
-    for after in (change.seen_before_at, one.unlisted_since or change.seen_before_at):
+    change = noticed.change
+    for after in (change.seen_before_at, noticed.unlisted_since or change.seen_before_at):
         audit = attribution(
-            events, change.kind.happening, after, change.noticed_at, log, is_audited=is_audited(change.type_key)
+            events, change.kind.audit_action, after, change.noticed_at, log, is_audited=is_audited(change.type_key)
         )
         if audit.status is AuditStatus.FOUND:
             break

@@ -1,29 +1,22 @@
 """`changes`: what runs have noticed, field by field."""
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
-from datetime import timedelta
 from typing import Annotated
-from uuid import UUID
 
 import typer
 from rich.text import Text
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.changes.answer import changes as changes_of
-from answers.changes.answer import summary
+from answers.changes.answer import ChangeFeed, event_at, window_of
 from answers.changes.audit import Attribution, AuditStatus
 from answers.changes.page import changes_page
-from answers.changes.queries import Event, EventKind, Window
 from answers.changes.records import ChangeKind, ChangeRecord, ChangesSummary
 from answers.field_labels import FieldChange
-from answers.log_collections import log_types
+from answers.runs.answer import find_run, moment_of
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
-from cli.ids import find_run
 from cli.options import (
     MOST,
     CategoryOption,
@@ -33,15 +26,10 @@ from cli.options import (
     TypeOption,
     selection_of,
     tenant_id_of,
-    time_of,
 )
-from cli.sessions import ended_run, moment_of, say_what_is_damaged, tenant_session
+from cli.sessions import say_what_is_damaged, tenant_session
 from configuration import load_settings
-from inventory.records import DamagedRecord
 from inventory.visible_text import visible
-from storage.documents import database_time
-
-SHOWN_DAYS = 7
 
 _STYLES = {
     ChangeKind.APPEARED: ("+", "green"),
@@ -92,66 +80,31 @@ def changes(
         check_html(html, as_json=as_json)
         named = bool(type_keys or categories)
         wanted = selection_of(type_keys, categories, everything=False).type_keys if named else None
-        place = None if after is None else _event(after)
+        place = None if after is None else event_at(after)
 
         kept: list[ChangeRecord] = []
         show_one = output.print_json if as_json else _show if html is None else _keeping(kept)
 
-        async def show() -> ChangesSummary:
+        async def ask() -> ChangesSummary:
             async with tenant_session(settings, tenant_id) as session:
                 run_id = None if run is None else await find_run(session, run)
-                window = await _window(session, since, run_id, wanted)
-                counts, audit, last, damaged = await _print(
-                    changes_of(session, tenant_id, window, place), limit, show_one
-                )
-                return await summary(session, tenant_id, window, counts, audit, last, damaged)
+                beginning = None if since is None else await moment_of(session, since)
+                window = await window_of(session, wanted, since=beginning, run_id=run_id)
+                feed = ChangeFeed(session, tenant_id, window, after=place, limit=limit)
+                async with aclosing(feed.records()) as found:
+                    async for change in found:
+                        show_one(change)
+                return await feed.summary()
 
-        rests_on = asyncio.run(show())
+        summary = asyncio.run(ask())
         if html is not None:
-            write_html(
-                html, changes_page(TenantNames.load(settings).of(tenant_id), rests_on, kept, collection_titles())
-            )
+            write_html(html, changes_page(TenantNames.load(settings).of(tenant_id), summary, kept, collection_titles()))
         if as_json:
-            output.print_json({"summary": rests_on.model_dump(mode="json")})
+            output.print_json({"summary": summary.model_dump(mode="json")})
         else:
-            _say(rests_on)
-        if rests_on.damaged:
+            _say(summary)
+        if summary.damaged:
             raise typer.Exit(ExitCode.PARTIAL)
-
-
-async def _window(
-    session: AsyncSession, since: str | None, run_id: UUID | None, type_keys: tuple[str, ...] | None
-) -> Window:
-    """Logs are left out unless they are named."""
-    left_out = log_types() if type_keys is None else []
-    if run_id is not None:
-        run, finished_at = await ended_run(session, run_id)
-        return Window(run.queued_at, finished_at, type_keys, left_out, run_id)
-    now = await database_time(session)
-    beginning = now - timedelta(days=SHOWN_DAYS) if since is None else await moment_of(session, since)
-    return Window(beginning, now, type_keys, left_out)
-
-
-async def _print(
-    found: AsyncIterator[tuple[Event, ChangeRecord]], limit: int | None, show: Callable[[ChangeRecord], None]
-) -> tuple[Counter[ChangeKind], Counter[AuditStatus], str | None, list[DamagedRecord]]:
-    """Prints up to `limit` changes; how many of each kind, the last one's place if there are more, what is damaged."""
-    counts: Counter[ChangeKind] = Counter()
-    audit: Counter[AuditStatus] = Counter()
-    last: Event | None = None
-    damaged: dict[DamagedRecord, None] = {}
-    async with aclosing(found):  # type: ignore[type-var]
-        async for event, change in found:
-            if last is not None and counts.total() == limit:
-                return counts, audit, _place(last), list(damaged)
-            counts[change.kind] += 1
-            audit[change.audit.status] += 1
-            last = event
-            for version in change.damaged_versions:
-                named = DamagedRecord(type_key=change.type_key, external_id=change.external_id, version=version)
-                damaged[named] = None
-            show(change)
-    return counts, audit, None, list(damaged)
 
 
 def _keeping(kept: list[ChangeRecord]) -> Callable[[ChangeRecord], None]:
@@ -162,22 +115,6 @@ def _keeping(kept: list[ChangeRecord]) -> Callable[[ChangeRecord], None]:
         check_count(len(kept))
 
     return keep
-
-
-def _place(event: Event) -> str:
-    return f"{event.at.isoformat()}/{event.kind}/{event.type_key}/{event.external_id}"
-
-
-def _event(place: str) -> Event:
-    """The event at a place that `_place` has named. Raises `UsageError`."""
-    try:
-        at, kind, type_key, external_id = place.split("/", 3)
-        moment = time_of(at)
-        if moment is not None:
-            return Event(moment, type_key, external_id, EventKind(kind), UUID(int=0), 0)
-    except ValueError:
-        pass
-    raise UsageError(f"--after takes what the summary calls goes_on_after, not {place!r}")
 
 
 def _show(change: ChangeRecord) -> None:
@@ -236,21 +173,21 @@ def _said(field: FieldChange) -> str:
     return {"added": f"+ {after}", "removed": f"- {before}"}.get(field.kind, f"{before} → {after}")
 
 
-def _say(rests_on: ChangesSummary) -> None:
+def _say(summary: ChangesSummary) -> None:
     """On stderr: how much it was, over what time, and what may still come."""
-    counts = ", ".join(f"{number} {kind.replace('_', ' ')}" for kind, number in sorted(rests_on.changes.items()))
-    window = f"{output.when(rests_on.since)} to {output.when(rests_on.until)}"
+    counts = ", ".join(f"{number} {kind.replace('_', ' ')}" for kind, number in sorted(summary.changes.items()))
+    window = f"{output.when(summary.since)} to {output.when(summary.until)}"
     output.stderr.print(
-        f"{counts or 'no changes'}; {window}; {rests_on.listed} collections read to their end", style="dim"
+        f"{counts or 'no changes'}; {window}; {summary.listed} collections read to their end", style="dim"
     )
-    say_what_is_damaged(rests_on.damaged)
-    if rests_on.not_read:
-        named = ", ".join(f"{one.type_key} ({one.reason})" for one in rests_on.not_read)
+    say_what_is_damaged(summary.damaged)
+    if summary.not_read:
+        named = ", ".join(f"{collection.type_key} ({collection.reason})" for collection in summary.not_read)
         output.stderr.print(f"not read to the end, so their changes may still come: {named}", style="yellow")
-    if rests_on.audit.get(AuditStatus.NOT_READ):
+    if summary.audit.get(AuditStatus.NOT_READ):
         was_read = "not read"
-        if rests_on.audit_log_read_from is not None:
-            was_read = f"read at {output.when(rests_on.audit_log_read_from)}, too early for some of these changes"
+        if summary.audit_log_read_from is not None:
+            was_read = f"read at {output.when(summary.audit_log_read_from)}, too early for some of these changes"
         output.stderr.print(f"the audit log was {was_read}: --type auditEvents in a sync", style="yellow")
-    if rests_on.goes_on_after is not None:
-        output.stderr.print(f"there are more: --after {rests_on.goes_on_after}", style="dim", markup=False)
+    if summary.goes_on_after is not None:
+        output.stderr.print(f"there are more: --after {summary.goes_on_after}", style="dim", markup=False)

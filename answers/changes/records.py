@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from answers.changes.audit import Attribution, AuditStatus, Happening
+from answers.changes.audit import Attribution, AuditAction, AuditStatus
 from answers.field_labels import FieldChange
 from inventory.missing import Confidence
 from inventory.records import DamagedRecord
@@ -27,11 +27,11 @@ class ChangeKind(StrEnum):
     CAME_BACK = "came_back"
 
     @property
-    def happening(self) -> Happening:
+    def audit_action(self) -> AuditAction:
         """What an audit log would say of it."""
         if self in (ChangeKind.CHANGED, ChangeKind.RENAMED):
-            return Happening.CHANGED
-        return Happening.GONE if self is ChangeKind.MISSING else Happening.APPEARED
+            return AuditAction.CHANGED
+        return AuditAction.GONE if self is ChangeKind.MISSING else AuditAction.APPEARED
 
 
 class ChangeRecord(BaseModel):

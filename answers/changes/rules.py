@@ -20,32 +20,34 @@ class Comparability(NamedTuple):
     asked_for: frozenset[str] = frozenset()
 
 
-def changed_fields(before: JsonObject, after: JsonObject, how: Comparability) -> list[Difference]:
+def changed_fields(before: JsonObject, after: JsonObject, comparability: Comparability) -> list[Difference]:
     """The differences of two documents by today's rules.
 
     What a rule leaves out today is no difference to a document from before the rule, and of what a rule has begun or
     ceased to hide it cannot be told whether it changed. A detail that one document lacks was not asked for by the
     release that read it, which is no difference either. The id of a setting is its number among the others.
     """
-    unasked = {name for name in how.asked_for if (name in before) != (name in after)}
+    unasked = {name for name in comparability.asked_for if (name in before) != (name in after)}
     before, after = _only(before, before.keys() - unasked), _only(after, after.keys() - unasked)
     found = differences(
-        how.canonicalizer.canonical_value(before), how.canonicalizer.canonical_value(after), ordered=how.ordered
+        comparability.canonicalizer.canonical_value(before),
+        comparability.canonicalizer.canonical_value(after),
+        ordered=comparability.ordered,
     )
-    return [one for one in found if not one.untold and not is_number_of_a_setting(one.path)]
+    return [difference for difference in found if not difference.untold and not is_number_of_a_setting(difference.path)]
 
 
-def changed_fields_of_listed(before: JsonObject, after: JsonObject, how: Comparability) -> list[Difference]:
+def changed_fields_of_listed(before: JsonObject, after: JsonObject, comparability: Comparability) -> list[Difference]:
     """The differences of a document that lacks its details and a whole one, in what a list shows right.
 
     What details add is new and no change. Where they show the whole item, only plain values that the list shows, too,
     can be compared.
     """
-    if how.completed_by is None:
+    if comparability.completed_by is None:
         names = {name for name, value in before.items() if _is_plain(value) and _is_plain(after.get(name))}
     else:
-        names = {name for name, value in before.items() if value is not None and name not in how.completed_by}
-    return changed_fields(_only(before, names), _only(after, names), how)
+        names = {name for name, value in before.items() if value is not None and name not in comparability.completed_by}
+    return changed_fields(_only(before, names), _only(after, names), comparability)
 
 
 def _is_plain(value: JsonValue) -> bool:

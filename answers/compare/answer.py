@@ -1,74 +1,27 @@
-"""One tenant against another: which items they share, which say something else, which only one has.
-
-One collection at a time: the names of its items on both sides are in memory, and a few documents.
-"""
+"""One tenant against another: which items they share, which say something else, which only one has."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
-from datetime import datetime
-from typing import NamedTuple, TypeVar, cast
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.compare import queries as comparing
-from answers.compare.id_translation import Meanings, is_shared
+from answers.compare.collection import CollectionComparer
 from answers.compare.records import (
     CollectionComparison,
     ComparisonCounts,
     ComparisonRecord,
-    CoverageState,
-    FieldRecord,
     ItemComparison,
-    ItemName,
-    MatchedBy,
     ReferencedCollection,
-    SideCoverage,
-    Status,
-    TenantRecord,
-    UnresolvedRecord,
 )
-from answers.compare.rules import Crowd, Entry, Pair, Verdict, matched_by_content, matched_by_name, settled, verdict
+from answers.compare.sides import Side as Side
+from answers.compare.sides import side as side
 from answers.log_collections import log_types
-from graph.catalog import Collection as CatalogEntry
-from graph.catalog import kind_of, load_catalog
-from inventory.canonical import JsonObject
-from inventory.coverage import Coverage
-from inventory.exact_json import decode
-from inventory.records import DamagedRecord
-from inventory.tenant_neutral import OWN_ID, TENANT_ID, Doubt, Independence, Independent, Uncertainty
-from storage import documents
-from storage.bodies import Documents
-from storage.coverage import coverage as coverage_of
+from graph.catalog import load_catalog
 
-DOCUMENTS_AT_A_TIME = 50
-"""Of each side. Documents may have some megabytes each; most have a few kilobytes."""
-
-
-class Side(NamedTuple):
-    """One tenant of a comparison, with a session of its own."""
-
-    tenant: TenantRecord
-    session: AsyncSession
-    asked_at: datetime
-    coverage: dict[str, Coverage]
-    meanings: Meanings
-    read: Documents
-
-    def covered(self, type_key: str) -> SideCoverage:
-        """What is known of a collection here."""
-        return SideCoverage.of(self.coverage.get(type_key))
-
-    @property
-    def damaged(self) -> list[DamagedRecord]:
-        """The versions, each once, whose stored documents were found damaged."""
-        tenant_id = self.tenant.tenant_id
-        return [one.model_copy(update={"tenant_id": tenant_id}) for one in dict.fromkeys(self.read.damaged)]
-
-
-async def side(tenant: TenantRecord, session: AsyncSession) -> Side:
-    """A tenant, by a session that is bound to it and sees one moment (`Database.tenant` with `snapshot`)."""
-    coverage, read = await coverage_of(session), Documents()
-    return Side(tenant, session, await documents.database_time(session), coverage, Meanings(coverage, read), read)
+SessionOf = Callable[[UUID], AbstractAsyncContextManager[AsyncSession]]
+"""Opens a session that is bound to one tenant."""
 
 
 class Comparison:
@@ -94,7 +47,7 @@ class Comparison:
         if not self.is_compared(type_key):
             return
         counts = self._counts[type_key] = Counter()
-        async for item in _Collection(self._here, self._there, load_catalog().collections[type_key]).items():
+        async for item in CollectionComparer(self._here, self._there, load_catalog().collections[type_key]).items():
             counts[item.status] += 1
             yield item
 
@@ -131,196 +84,5 @@ def referenced(here: Side, there: Side) -> list[ReferencedCollection]:
     """The collections whose objects' ids were translated."""
     return [
         ReferencedCollection(type_key=key, here=here.covered(key), there=there.covered(key))
-        for key in sorted(here.meanings.asked_types | there.meanings.asked_types)
+        for key in sorted(here.id_meanings.asked_types | there.id_meanings.asked_types)
     ]
-
-
-class _Collection:
-    """One collection of two tenants."""
-
-    def __init__(self, here: Side, there: Side, collection: CatalogEntry) -> None:
-        self._here = here
-        self._there = there
-        self._type_key = collection.type_key
-        self._collection = collection
-        self._rules = Independence(collection.independence_rules())
-        self._names_tell = collection.name_field != collection.id_field
-        self._damaged: tuple[set[str], set[str]] = (set(), set())
-
-    async def items(self) -> AsyncIterator[ItemComparison]:
-        matching = matched_by_name(await self._entries(self._here), await self._entries(self._there))
-        async for item in self._pairs(matching.pairs):
-            yield item
-        only_here, only_there = matching.only_here, matching.only_there
-        for crowd in await self._likened_crowds(matching.crowds):
-            told_apart = settled(crowd)
-            async for item in self._pairs(told_apart.pairs):
-                yield item
-            for left in told_apart.crowds:
-                yield self._ambiguous(left)
-            only_here += told_apart.only_here
-            only_there += told_apart.only_there
-        if only_here and only_there:
-            likened = await self._likened(only_here, only_there)
-            by_content = matched_by_content(*likened, names_tell=self._names_tell)
-            async for item in self._pairs(by_content.pairs):
-                yield item
-            for left in by_content.crowds:
-                yield self._ambiguous(left)
-            only_here, only_there = by_content.only_here, by_content.only_there
-        for entry in only_here:
-            yield self._item(Status.ONLY_HERE, None, [entry], [])
-        for entry in only_there:
-            yield self._item(Status.ONLY_THERE, None, [], [entry])
-
-    async def _entries(self, side: Side) -> list[Entry]:
-        if side.covered(self._type_key).state is not CoverageState.COMPLETE:
-            return []
-        own = str(side.tenant.tenant_id)
-        return [
-            Entry(
-                item.external_id,
-                item.display_name,
-                kind_of(self._type_key, item.meta),
-                self._collection.singleton or item.external_id == own,
-            )
-            for item in await comparing.present_items(side.session, self._type_key)
-        ]
-
-    async def _pairs(self, pairs: Sequence[Pair]) -> AsyncIterator[ItemComparison]:
-        for some in _batches(pairs):
-            here, there = await self._documents([pair.here for pair in some], [pair.there for pair in some])
-            for pair in some:
-                one, other = here.get(pair.here.external_id), there.get(pair.there.external_id)
-                if one is None or other is None:
-                    found = Verdict(Status.UNDECIDED, [], frozenset({self._why_unread(pair)}))
-                else:
-                    found = verdict(one, other, self._rules)
-                yield self._pair(pair, found, one, other)
-
-    def _why_unread(self, pair: Pair) -> Uncertainty:
-        is_damaged = pair.here.external_id in self._damaged[0] or pair.there.external_id in self._damaged[1]
-        return Uncertainty.DAMAGED_DOCUMENT if is_damaged else Uncertainty.NO_DOCUMENT
-
-    def _pair(self, pair: Pair, found: Verdict, here: Independent | None, there: Independent | None) -> ItemComparison:
-        return self._item(
-            found.status,
-            pair.by,
-            [pair.here],
-            [pair.there],
-            fields=[
-                FieldRecord(**one._asdict(), is_certain=(one.path, one.kind) in found.certain)
-                for one in found.differences
-            ],
-            uncertain=sorted(found.uncertain),
-            unresolved_here=[_unresolved(doubt) for doubt in (here.doubts if here else ())],
-            unresolved_there=[_unresolved(doubt) for doubt in (there.doubts if there else ())],
-        )
-
-    def _ambiguous(self, crowd: Crowd) -> ItemComparison:
-        return self._item(Status.AMBIGUOUS, crowd.by, crowd.here, crowd.there)
-
-    def _item(
-        self,
-        status: Status,
-        by: MatchedBy | None,
-        here: Sequence[Entry],
-        there: Sequence[Entry],
-        **compared: object,
-    ) -> ItemComparison:
-        return ItemComparison.model_validate(
-            {
-                "type_key": self._type_key,
-                "kind": next(entry.kind for entry in (*here, *there)),
-                "status": status,
-                "matched_by": by,
-                "here": _names(here),
-                "there": _names(there),
-                **compared,
-            }
-        )
-
-    async def _likened_crowds(self, crowds: Sequence[Crowd]) -> list[Crowd]:
-        """The crowds, each entry with what items of its content have in common."""
-        here, there = await self._likened(
-            [entry for crowd in crowds for entry in crowd.here], [entry for crowd in crowds for entry in crowd.there]
-        )
-        ones, others = iter(here), iter(there)
-        return [Crowd([next(ones) for _ in one], [next(others) for _ in other], by) for one, other, by in crowds]
-
-    async def _likened(self, here: Sequence[Entry], there: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
-        """The entries, each with what items of its content have in common."""
-        likened: tuple[list[Entry], list[Entry]] = ([], [])
-        for some in _batches(here):
-            found, _ = await self._documents(some, ())
-            likened[0].extend(self._with_likeness(entry, found) for entry in some)
-        for some in _batches(there):
-            _, found = await self._documents((), some)
-            likened[1].extend(self._with_likeness(entry, found) for entry in some)
-        return likened
-
-    def _with_likeness(self, entry: Entry, found: dict[str, Independent]) -> Entry:
-        document = found.get(entry.external_id)
-        return entry if document is None else entry._replace(likeness=self._rules.likeness(document))
-
-    async def _documents(
-        self, here: Iterable[Entry], there: Iterable[Entry]
-    ) -> tuple[dict[str, Independent], dict[str, Independent]]:
-        """Documents of both sides by id, independent of their tenants."""
-        one = await self._whole(self._here, here, self._damaged[0])
-        other = await self._whole(self._there, there, self._damaged[1])
-        ids_here = {target for _, document in one.values() for target in self._rules.targets(document)}
-        ids_there = {target for _, document in other.values() for target in self._rules.targets(document)}
-        # What Microsoft gave the id to, the other side may know.
-        shared = {
-            (keys, one_id) for keys, one_id in ids_here | ids_there if any(is_shared(key, one_id) for key in keys)
-        }
-        await self._here.meanings.learn(self._here.session, ids_here | shared)
-        await self._there.meanings.learn(self._there.session, ids_there | shared)
-        return self._independent(self._here, self._there, one), self._independent(self._there, self._here, other)
-
-    async def _whole(
-        self, side: Side, entries: Iterable[Entry], damaged: set[str]
-    ) -> dict[str, tuple[bool, JsonObject]]:
-        """The documents by id, and whether each is whole; of which one is `damaged` is noted."""
-        ids = [entry.external_id for entry in entries]
-        if not ids:
-            return {}
-        found = await comparing.whole_items(side.session, self._type_key, ids, side.read)
-        damaged |= {one for one, item in found.items() if item.document is None}
-        return {
-            one: (item.details_complete, cast("JsonObject", decode(item.document)))
-            for one, item in found.items()
-            if item.document is not None
-        }
-
-    def _independent(self, own: Side, other: Side, found: dict[str, tuple[bool, JsonObject]]) -> dict[str, Independent]:
-        meaning_of = own.meanings.beside(other.meanings)
-        tenant_id = str(own.tenant.tenant_id)
-        return {
-            external_id: self._rules.of(
-                document,
-                {external_id: OWN_ID, tenant_id: TENANT_ID},
-                meaning_of,
-                details_complete=details_complete,
-            )
-            for external_id, (details_complete, document) in found.items()
-        }
-
-
-ItemT = TypeVar("ItemT")
-
-
-def _batches(all_of_them: Sequence[ItemT]) -> Iterator[Sequence[ItemT]]:
-    for start in range(0, len(all_of_them), DOCUMENTS_AT_A_TIME):
-        yield all_of_them[start : start + DOCUMENTS_AT_A_TIME]
-
-
-def _names(entries: Iterable[Entry]) -> list[ItemName]:
-    return [ItemName(external_id=entry.external_id, display_name=entry.name) for entry in entries]
-
-
-def _unresolved(doubt: Doubt) -> UnresolvedRecord:
-    return UnresolvedRecord(
-        path=doubt.path, target_types=list(doubt.target_types), target_id=doubt.target_id, reason=doubt.reason
-    )

@@ -1,10 +1,11 @@
 """`compare`: one tenant against another, or a golden tenant against many."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -12,9 +13,8 @@ from uuid import UUID
 import typer
 from pydantic import BaseModel
 from rich.text import Text
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.compare.answer import Comparison, Side, side
+from answers.compare.answer import Comparison, SessionOf, side
 from answers.compare.matrix import Matrix
 from answers.compare.page import comparison_page, matrix_page
 from answers.compare.records import (
@@ -40,12 +40,11 @@ from cli.options import (
     tenant_id_of,
 )
 from cli.portfolio import chosen_tenants
-from cli.sessions import say_what_is_damaged
+from cli.sessions import opened_database, say_what_is_damaged
 from cli.spool import printed_afterwards
 from configuration import Settings, load_settings
 from graph.tenants import load_tenants
 from inventory.visible_text import visible
-from storage.database import Database
 
 GoldenOption = Annotated[
     str | None,
@@ -112,16 +111,16 @@ def compare(
     with errors_for_people():
         settings = load_settings()
         check_html(html, as_json=as_json)
-        how = _How(only, html, fields=fields, as_json=as_json)
+        options = _OutputOptions(only, html, fields=fields, as_json=as_json)
         named = bool(type_keys or categories)
         wanted = selection_of(type_keys, categories, everything=False).type_keys if named else None
         if golden is None:
             if everyone or tags or tenants is None or len(tenants) != 2:
                 raise UsageError("name two tenants, or one with --golden and others, --tag TAG or --all")
-            here, there = (tenant_id_of(settings, one) for one in tenants)
+            here, there = (tenant_id_of(settings, tenant) for tenant in tenants)
             if here == there:
                 raise UsageError("a tenant is the same as itself; name two")
-            complete = asyncio.run(_pair(settings, here, there, wanted, how))
+            complete = asyncio.run(_pair(settings, here, there, wanted, options))
         else:
             if fields:
                 raise UsageError("--fields goes with two tenants; of many, --html and --json show the fields")
@@ -129,13 +128,13 @@ def compare(
                 raise UsageError("with --golden each item of that tenant is a row: --only only_there has none")
             golden_id = tenant_id_of(settings, golden)
             others = _others(settings, golden_id, tenants, tags, everyone=everyone)
-            complete = asyncio.run(_matrix(settings, golden_id, others, wanted, how))
+            complete = asyncio.run(_matrix(settings, golden_id, others, wanted, options))
         if not complete:
             raise typer.Exit(ExitCode.PARTIAL)
 
 
 @dataclass(frozen=True)
-class _How:
+class _OutputOptions:
     """How a comparison is shown."""
 
     only: Sequence[Status] | None
@@ -153,38 +152,22 @@ def _others(
         choice = chosen_tenants(settings, tenants, tags, everyone=everyone)
         found = list(choice.resolve(load_tenants(settings.tenants_file).tags()))
     else:
-        found = [tenant_id_of(settings, one) for one in tenants or ()]
-    others = [one for one in dict.fromkeys(found) if one != golden]
+        found = [tenant_id_of(settings, tenant) for tenant in tenants or ()]
+    others = [tenant for tenant in dict.fromkeys(found) if tenant != golden]
     if not others:
         raise UsageError("name the tenants to hold against the golden one, or give --tag TAG or --all")
     return others
 
 
-class _Tenants:
-    """Tenants, each read in a transaction of its own that sees one moment."""
+@asynccontextmanager
+async def _sessions(settings: Settings) -> AsyncIterator[SessionOf]:
+    """Opens sessions of tenants, each a transaction that sees one moment."""
+    async with opened_database(settings, pool_size=2) as database:
+        yield partial(database.tenant, read_only=True, snapshot=True)
 
-    def __init__(self, settings: Settings) -> None:
-        self._names = TenantNames.load(settings)
-        url = settings.database_url.get_secret_value()
-        self._database = Database(url, pool_size=2, application_name="tenant-inventory")
 
-    async def __aenter__(self) -> "_Tenants":
-        return self
-
-    async def __aexit__(self, *raised: object) -> None:
-        await self._database.close()
-
-    def session(self, tenant_id: UUID) -> AbstractAsyncContextManager[AsyncSession]:
-        """A session of one tenant."""
-        return self._database.tenant(tenant_id, read_only=True, snapshot=True)
-
-    def named(self, tenant_id: UUID) -> TenantRecord:
-        """A tenant with its name."""
-        return TenantRecord(tenant_id=tenant_id, name=self._names.of(tenant_id))
-
-    async def side(self, tenant_id: UUID, session: AsyncSession) -> Side:
-        """One side of a comparison."""
-        return await side(self.named(tenant_id), session)
+def _named(names: TenantNames, tenant_id: UUID) -> TenantRecord:
+    return TenantRecord(tenant_id=tenant_id, name=names.of(tenant_id))
 
 
 async def _pair(
@@ -192,30 +175,32 @@ async def _pair(
     here: UUID,
     there: UUID,
     type_keys: Sequence[str] | None,
-    how: _How,
+    options: _OutputOptions,
 ) -> bool:
     """Prints a comparison of two; whether all that was asked for was covered."""
     shown: list[ItemComparison] = []
+    names = TenantNames.load(settings)
     with printed_afterwards():
-        async with _Tenants(settings) as tenants, tenants.session(here) as one, tenants.session(there) as other:
-            comparison = Comparison(await tenants.side(here, one), await tenants.side(there, other), type_keys)
+        async with _sessions(settings) as session_of, session_of(here) as one, session_of(there) as other:
+            sides = (await side(_named(names, here), one), await side(_named(names, there), other))
+            comparison = Comparison(*sides, type_keys)
             async for item in comparison.items():
-                if how.only and item.status not in how.only:
+                if options.only and item.status not in options.only:
                     continue
-                if how.as_json:
+                if options.as_json:
                     output.print_json(item)
-                elif how.only or item.status is not Status.SAME:
+                elif options.only or item.status is not Status.SAME:
                     shown.append(item)
             record = comparison.record()
-    if how.as_json:
+    if options.as_json:
         output.print_json(record)
-    elif how.html is not None:
+    elif options.html is not None:
         check_count(len(shown))
-        write_html(how.html, comparison_page(record, shown))
+        write_html(options.html, comparison_page(record, shown))
     else:
         _print_counts(record)
         for item in shown:
-            _print_item(item, fields=how.fields)
+            _print_item(item, fields=options.fields)
         for left_out in record.collections:
             if not left_out.is_compared:
                 output.stderr.print(
@@ -225,18 +210,20 @@ async def _pair(
                     markup=False,
                 )
     say_what_is_damaged(record.damaged)
-    return _is_complete([collection.is_compared for collection in record.collections]) and not record.damaged
+    _say_if_empty(is_empty=not record.collections)
+    return record.is_complete
 
 
 def _print_counts(record: ComparisonRecord) -> None:
-    rows = [one for one in record.collections if one.is_compared and _differs(one.counts)]
-    names = _occurring(Status, [one.counts for one in rows])
+    compared = [collection for collection in record.collections if collection.is_compared]
+    rows = [collection for collection in compared if _differs(collection.counts)]
+    names = _occurring(Status, [collection.counts for collection in rows])
     output.print_table(
         ("collection", *(f"{name.replace('_', ' ')}#" for name in names)),
-        [(one.type_key, *(getattr(one.counts, name) or "" for name in names)) for one in rows],
+        [(collection.type_key, *(getattr(collection.counts, name) or "" for name in names)) for collection in rows],
         title=f"here: {record.here.name}, there: {record.there.name}, as of {output.when(record.asked_at)}",
     )
-    alike = [one.counts.same for one in record.collections if one.is_compared and not _differs(one.counts)]
+    alike = [collection.counts.same for collection in compared if not _differs(collection.counts)]
     output.stdout.print(f"{sum(alike)} items of {len(alike)} other collections are the same", style="dim")
 
 
@@ -246,20 +233,20 @@ def _differs(counts: ComparisonCounts) -> bool:
 
 def _occurring(statuses: Iterable[str], counts: Sequence[BaseModel]) -> list[str]:
     """The statuses that a table needs a column for."""
-    return [str(status) for status in statuses if any(getattr(one, str(status)) for one in counts)]
+    return [str(status) for status in statuses if any(getattr(count, str(status)) for count in counts)]
 
 
 def _print_item(item: ItemComparison, *, fields: bool) -> None:
     style = _STYLES[item.status]
     here, there = (
-        " / ".join(visible(one.display_name or one.external_id) for one in some) for some in (item.here, item.there)
+        " / ".join(visible(end.display_name or end.external_id) for end in ends) for ends in (item.here, item.there)
     )
     name = here if here == there or not there else f"{here} ↔ {there}" if here else there
     words = [str(item.status).replace("_", " ")]
     if item.status is Status.DIFFERENT:
         words.append(f"in {len(item.fields)} fields")
     if item.uncertain:
-        words.append(f"not certain: {', '.join(str(one).replace('_', ' ') for one in item.uncertain)}")
+        words.append(f"not certain: {', '.join(str(uncertainty).replace('_', ' ') for uncertainty in item.uncertain)}")
     output.stdout.print(
         Text.assemble((f"{'; '.join(words)}  ", style), f"{item.kind}: ", (name, "bold"), (f"  {item.type_key}", "dim"))
     )
@@ -272,10 +259,10 @@ def _print_item(item: ItemComparison, *, fields: bool) -> None:
             )
             output.stdout.print(Text.assemble("    ", (visible(field.path), "bold"), f": {said}"))
         for where, unresolved in (("here", item.unresolved_here), ("there", item.unresolved_there)):
-            for one in unresolved:
+            for reference in unresolved:
                 output.stdout.print(
-                    f"    {where} not translated: {visible(one.path)}: {visible(one.target_id)}"
-                    f" ({' or '.join(one.target_types)}: {str(one.reason).replace('_', ' ')})",
+                    f"    {where} not translated: {visible(reference.path)}: {visible(reference.target_id)}"
+                    f" ({' or '.join(reference.target_types)}: {str(reference.reason).replace('_', ' ')})",
                     style="dim",
                     markup=False,
                 )
@@ -286,54 +273,56 @@ async def _matrix(
     golden: UUID,
     others: Sequence[UUID],
     type_keys: Sequence[str] | None,
-    how: _How,
+    options: _OutputOptions,
 ) -> bool:
     """Prints a golden tenant against others; whether all that was asked for was covered."""
     shown: list[MatrixRow] = []
-    wanted = {str(cell) for status in how.only or () for cell in _CELLS_OF.get(status, (status,))}
+    names = TenantNames.load(settings)
+    wanted = {str(cell) for status in options.only or () for cell in _CELLS_OF.get(status, (status,))}
     with printed_afterwards():
-        async with _Tenants(settings) as tenants, tenants.session(golden) as held:
+        async with _sessions(settings) as session_of, session_of(golden) as session:
             matrix = await Matrix.of(
-                await tenants.side(golden, held), [tenants.named(one) for one in others], tenants.session, type_keys
+                await side(_named(names, golden), session),
+                [_named(names, other) for other in others],
+                session_of,
+                type_keys,
             )
             async for row in matrix.rows():
-                if how.only and not any(str(cell.status) in wanted for cell in row.cells):
+                if options.only and not any(str(cell.status) in wanted for cell in row.cells):
                     continue
-                if how.as_json:
+                if options.as_json:
                     output.print_json(row)
-                elif how.only or any(cell.status is not CellStatus.SAME for cell in row.cells):
+                elif options.only or any(cell.status is not CellStatus.SAME for cell in row.cells):
                     shown.append(row)
             record = matrix.record()
-    if how.as_json:
+    if options.as_json:
         output.print_json(record)
-    elif how.html is not None:
+    elif options.html is not None:
         check_count(len(shown))
-        write_html(how.html, matrix_page(record, shown, collection_titles()))
+        write_html(options.html, matrix_page(record, shown, collection_titles()))
     else:
         _print_matrix(record, shown)
     for tenant in record.without_inventory:
         output.stderr.print(f"no run of {tenant.name} has completed: it has no column", style="yellow", markup=False)
     say_what_is_damaged(record.damaged)
-    compared = [one.is_compared for tenant in record.tenants for one in tenant.collections]
-    return _is_complete(compared) and not record.without_inventory and not record.damaged
+    _say_if_empty(is_empty=not any(tenant.collections for tenant in record.tenants))
+    return record.is_complete
 
 
-def _is_complete(compared: Sequence[bool]) -> bool:
-    """Whether all was compared. Where no completed run has selected anything there is nothing to compare."""
-    if not compared:
+def _say_if_empty(*, is_empty: bool) -> None:
+    if is_empty:
         output.stderr.print("no run of these tenants has completed, so there is nothing to compare", style="yellow")
-    return bool(compared) and all(compared)
 
 
 def _print_matrix(record: MatrixRecord, rows: Sequence[MatrixRow]) -> None:
-    names = _occurring((*CellStatus, "extra"), [one.counts for one in record.tenants])
+    names = _occurring((*CellStatus, "extra"), [tenant.counts for tenant in record.tenants])
     output.print_table(
         ("tenant", *(f"{name.replace('_', ' ')}#" for name in names)),
-        [(one.name, *(getattr(one.counts, name) or "" for name in names)) for one in record.tenants],
+        [(tenant.name, *(getattr(tenant.counts, name) or "" for name in names)) for tenant in record.tenants],
         title=f"golden: {record.golden.name}, as of {output.when(record.asked_at)}",
     )
     output.print_table(
-        ("collection", "item", *(one.name for one in record.tenants)),
+        ("collection", "item", *(tenant.name for tenant in record.tenants)),
         [
             (
                 row.type_key,
@@ -352,10 +341,11 @@ def _print_matrix(record: MatrixRecord, rows: Sequence[MatrixRow]) -> None:
         ],
     )
     for tenant in record.tenants:
-        left_out = [one for one in tenant.collections if not one.is_compared]
+        left_out = [collection for collection in tenant.collections if not collection.is_compared]
         if left_out:
             named = ", ".join(
-                f"{one.type_key} (golden: {one.golden.in_words}; {tenant.name}: {one.tenant.in_words})"
-                for one in left_out
+                f"{collection.type_key} (golden: {collection.golden.in_words};"
+                f" {tenant.name}: {collection.tenant.in_words})"
+                for collection in left_out
             )
             output.stderr.print(f"not compared with {tenant.name}: {named}", style="yellow", markup=False)

@@ -6,7 +6,7 @@ from typing import cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.compare import queries as comparing
+from answers.compare import queries
 from answers.compare.queries import Target
 from graph.catalog import kind_of, kinds_in, load_catalog
 from inventory.canonical import JsonObject
@@ -19,12 +19,12 @@ TargetIds = Iterable[tuple[tuple[str, ...], str]]
 """Ids of objects, each with the collections that it may belong to."""
 
 
-class Meanings:
+class IdMeanings:
     """The meanings of the ids of one tenant, as far as they have been asked for."""
 
     def __init__(self, coverage: Mapping[str, Coverage], read: Documents) -> None:
         self._read = read
-        self._listed = {key for key, one in coverage.items() if one.listed_at is not None}
+        self._listed = {key for key, collection in coverage.items() if collection.listed_at is not None}
         self._known: dict[tuple[str, str], Meaning] = {}
         self._shared_names: dict[str, set[tuple[str, str]]] = {}
 
@@ -35,15 +35,15 @@ class Meanings:
 
     async def learn(self, session: AsyncSession, ids: TargetIds) -> None:
         """Asks for the ids that are not known yet."""
-        wanted = {(key, one) for target_types, one in ids for key in target_types} - self._known.keys()
+        wanted = {(key, target_id) for target_types, target_id in ids for key in target_types} - self._known.keys()
         if not wanted:
             return
         telling = {key for key, _ in wanted if _says(key)}
-        found = await comparing.targets(session, wanted, telling, self._read)
+        found = await queries.targets(session, wanted, telling, self._read)
         for type_key in {target.type_key for target in found} - self._shared_names.keys():
-            names = await comparing.shared_names(session, type_key)
+            names = await queries.shared_names(session, type_key)
             bearers = [(name, kind_of(type_key, meta)) for name, meta in names]
-            self._shared_names[type_key] = {one for one in bearers if bearers.count(one) > 1}
+            self._shared_names[type_key] = {bearer for bearer in bearers if bearers.count(bearer) > 1}
         for type_key, external_id in wanted:
             reason = DoubtReason.UNKNOWN if type_key in self._listed else DoubtReason.NOT_READ
             self._known[type_key, external_id] = Meaning(None, reason, is_shared(type_key, external_id))
@@ -55,12 +55,12 @@ class Meanings:
     def of(self, target_types: tuple[str, ...], target_id: str) -> Meaning:
         """What an id means. An id that may belong to several collections is looked for in all of them."""
         meanings = [self._known[key, target_id] for key in target_types]
-        said = [one for one in meanings if one.text is not None]
-        if said:
-            return said[0]
-        return min(meanings, key=lambda one: _TELLING.index(one.reason or DoubtReason.UNKNOWN))
+        known = [meaning for meaning in meanings if meaning.text is not None]
+        if known:
+            return known[0]
+        return min(meanings, key=lambda meaning: _TELLING.index(meaning.reason or DoubtReason.UNKNOWN))
 
-    def beside(self, other: "Meanings") -> MeaningOf:
+    def beside(self, other: "IdMeanings") -> MeaningOf:
         """The meanings, with what the other tenant knows of the ids that Microsoft gave."""
 
         def meaning_of(target_types: tuple[str, ...], target_id: str) -> Meaning:

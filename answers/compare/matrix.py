@@ -1,14 +1,11 @@
 """One golden tenant against many: what each of them has of its items."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from answers.compare import queries as comparing
-from answers.compare.answer import Comparison, Side, referenced, side
+from answers.compare import queries
+from answers.compare.answer import Comparison, SessionOf, Side, referenced, side
 from answers.compare.records import (
     CellCounts,
     CellStatus,
@@ -30,18 +27,15 @@ from inventory.coverage import Coverage
 from inventory.records import DamagedRecord
 from storage.coverage import coverage as coverage_of
 
-SessionOf = Callable[[UUID], AbstractAsyncContextManager[AsyncSession]]
-"""Opens a session that is bound to one tenant."""
-
 _EXTRA = "extra"
 
 
-class _Compared:
+class _OtherTenant:
     """One of the other tenants: how its cells are counted, and what they rest on."""
 
     def __init__(self, tenant: TenantRecord, coverage: Mapping[str, Coverage]) -> None:
         self.tenant = tenant
-        self.covered = {key: SideCoverage.of(one) for key, one in coverage.items()}
+        self.covered = {key: SideCoverage.of(collection) for key, collection in coverage.items()}
         self.counts: dict[str, Counter[str]] = {}
         self.referenced: dict[str, ReferencedCollection] = {}
         self.damaged: dict[DamagedRecord, None] = {}
@@ -66,8 +60,8 @@ class Matrix:
         covered = set(golden.coverage).union(*coverage.values()) - set(log_types())
         self.type_keys: Sequence[str] = sorted(key for key in (type_keys or covered) if key in known)
         self._golden = golden
-        self._others = [_Compared(tenant, one) for tenant, one in coverage.items() if one]
-        self._without_inventory = [tenant for tenant, one in coverage.items() if not one]
+        self._others = [_OtherTenant(tenant, collections) for tenant, collections in coverage.items() if collections]
+        self._without_inventory = [tenant for tenant, collections in coverage.items() if not collections]
         self._sessions = sessions
 
     @classmethod
@@ -89,13 +83,13 @@ class Matrix:
         """A row for each item of the golden tenant, collection by collection."""
         for type_key in self.type_keys:
             if self._golden.covered(type_key).state is CoverageState.COMPLETE:
-                items = await comparing.present_items(self._golden.session, type_key)
+                items = await queries.present_items(self._golden.session, type_key)
             elif self._golden.covered(type_key).is_answered:
                 items = []
             else:
                 continue
             ids = [item.external_id for item in items]
-            columns = [await self._column(one, type_key, ids) for one in self._others]
+            columns = [await self._column(other, type_key, ids) for other in self._others]
             for item in items:
                 yield MatrixRow(
                     type_key=type_key,
@@ -110,12 +104,12 @@ class Matrix:
         return MatrixRecord(
             golden=self._golden.tenant,
             asked_at=self._golden.asked_at,
-            tenants=[self._tenant(one) for one in self._others],
+            tenants=[self._tenant(other) for other in self._others],
             without_inventory=self._without_inventory,
-            damaged=[*self._golden.damaged, *(one for other in self._others for one in other.damaged)],
+            damaged=[*self._golden.damaged, *(damaged for other in self._others for damaged in other.damaged)],
         )
 
-    async def _column(self, compared: _Compared, type_key: str, ids: Sequence[str]) -> dict[str, MatrixCell]:
+    async def _column(self, compared: _OtherTenant, type_key: str, ids: Sequence[str]) -> dict[str, MatrixCell]:
         """What one tenant has of the golden tenant's items of a collection, by their ids."""
         tenant_id = compared.tenant.tenant_id
         counts = compared.counts[type_key] = Counter()
@@ -132,15 +126,15 @@ class Matrix:
                     counts[_EXTRA] += 1
                     continue
                 cell = _cell(tenant_id, item, cannot_have=cannot_have)
-                cells.update((one.external_id, cell) for one in item.here)
+                cells.update((item_name.external_id, cell) for item_name in item.here)
                 counts[cell.status] += len(item.here)
                 # Of several that one cannot tell apart, so many are more than the golden tenant has.
                 counts[_EXTRA] += max(0, len(item.there) - len(item.here))
-            compared.referenced |= {one.type_key: one for one in referenced(self._golden, other)}
+            compared.referenced |= {collection.type_key: collection for collection in referenced(self._golden, other)}
             compared.damaged |= dict.fromkeys(other.damaged)
         return cells
 
-    def _tenant(self, compared: _Compared) -> MatrixTenant:
+    def _tenant(self, compared: _OtherTenant) -> MatrixTenant:
         return MatrixTenant(
             tenant_id=compared.tenant.tenant_id,
             name=compared.tenant.name,

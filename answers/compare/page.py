@@ -18,9 +18,9 @@ def comparison_page(record: ComparisonRecord, items: Sequence[ItemComparison]) -
     return page(
         "compare/comparison.html",
         record=record,
-        of_type=dict(grouped(shown, lambda one: one.type_key)),
+        of_type=dict(grouped(shown, lambda item: item.type_key)),
         statuses=list(Status),
-        titles={one.type_key: one.title for one in record.collections},
+        titles={collection.type_key: collection.title for collection in record.collections},
     )
 
 
@@ -29,7 +29,7 @@ def matrix_page(record: MatrixRecord, rows: Sequence[MatrixRow], titles: Titles)
     return page(
         "compare/matrix.html",
         record=record,
-        of_type=grouped(rows, lambda one: one.type_key),
+        of_type=grouped(rows, lambda row: row.type_key),
         statuses=list(CellStatus),
         detailed=_DETAILED,
         across=TENANTS_ACROSS,

@@ -223,6 +223,15 @@ class ComparisonRecord(BaseModel):
     referenced: list[ReferencedCollection]
     damaged: list[DamagedRecord] = []
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether all that was asked for was compared; not where no completed run has selected anything."""
+        return (
+            bool(self.collections)
+            and all(collection.is_compared for collection in self.collections)
+            and not self.damaged
+        )
+
 
 class CellStatus(StrEnum):
     """What a tenant has of an item of the golden tenant."""
@@ -320,3 +329,9 @@ class MatrixRecord(BaseModel):
     tenants: list[MatrixTenant]
     without_inventory: list[TenantRecord] = []
     damaged: list[DamagedRecord] = []
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all that was asked for was compared; not where no completed run has selected anything."""
+        compared = [collection.is_compared for tenant in self.tenants for collection in tenant.collections]
+        return bool(compared) and all(compared) and not self.without_inventory and not self.damaged

@@ -38,7 +38,7 @@ class Pair(NamedTuple):
     by: MatchedBy
 
 
-class Crowd(NamedTuple):
+class AmbiguousGroup(NamedTuple):
     """Items that share what they are matched by: at least one on each side, and several on one."""
 
     here: list[Entry]
@@ -50,7 +50,7 @@ class Matching(NamedTuple):
     """The items of two sides, each once."""
 
     pairs: list[Pair]
-    crowds: list[Crowd]
+    ambiguous: list[AmbiguousGroup]
     only_here: list[Entry]
     only_there: list[Entry]
 
@@ -75,20 +75,20 @@ def matched_by_name(here: Iterable[Entry], there: Iterable[Entry]) -> Matching:
     return matching
 
 
-def settled(crowd: Crowd) -> Matching:
-    """A crowd as far as equal content tells its items apart. What is left is a pair, a crowd, or on one side only."""
-    pairs, here, there = _one_to_one(crowd.here, crowd.there, crowd.by)
+def told_apart_by_content(group: AmbiguousGroup) -> Matching:
+    """A group as far as equal content tells its items apart. What is left is a pair, a group, or on one side only."""
+    pairs, here, there = _one_to_one(group.here, group.there, group.by)
     if len(here) == len(there) == 1:
-        return Matching([*pairs, Pair(here[0], there[0], crowd.by)], [], [], [])
+        return Matching([*pairs, Pair(here[0], there[0], group.by)], [], [], [])
     if here and there:
-        return Matching(pairs, [Crowd(here, there, crowd.by)], [], [])
+        return Matching(pairs, [AmbiguousGroup(here, there, group.by)], [], [])
     return Matching(pairs, [], here, there)
 
 
 def matched_by_content(here: Iterable[Entry], there: Iterable[Entry], *, names_tell: bool) -> Matching:
     """What belongs together by content among items that have no counterpart by name.
 
-    Where names tell items apart, several items of one content are a crowd. Where they do not (the name is an id), one
+    Where names tell items apart, several items of one content are ambiguous. Where they do not (the name is an id), one
     is as good as another.
     """
     if names_tell:
@@ -104,12 +104,12 @@ def verdict(here: Independent, there: Independent, rules: Independence) -> Verdi
     hidden without a key, or under two. Of an item without all its details only what both have is compared, and no
     detail that only one was read with.
     """
-    doubts = (*here.doubts, *there.doubts)
+    unresolved = (*here.unresolved, *there.unresolved)
     uncertain = here.uncertain | there.uncertain
     unread = here.details ^ there.details if Uncertainty.DETAILS_INCOMPLETE not in uncertain else frozenset()
     if unread:
         uncertain |= {Uncertainty.DETAIL_NOT_READ}
-    if not all(doubt.is_shared for doubt in doubts):
+    if not all(reference.is_shared for reference in unresolved):
         uncertain |= {Uncertainty.UNRESOLVED_REFERENCE}
     alike = Status.UNDECIDED if uncertain else Status.SAME
     if here.canonical == there.canonical:
@@ -127,15 +127,15 @@ def verdict(here: Independent, there: Independent, rules: Independence) -> Verdi
         uncertain |= {Uncertainty.HIDDEN_UNDER_TWO_KEYS}
     if any(field.untold and is_mark(field.before) != is_mark(field.after) for field in exact):
         uncertain |= {Uncertainty.HIDDEN_ON_ONE_SIDE}
-    doubtful = {doubt.path for doubt in doubts}
-    if doubtful:
-        one, other = rules.masked(one, doubtful), rules.masked(other, doubtful)
+    paths = {reference.path for reference in unresolved}
+    if paths:
+        one, other = rules.masked(one, paths), rules.masked(other, paths)
     if {Uncertainty.HIDDEN_WITHOUT_KEY, Uncertainty.HIDDEN_UNDER_TWO_KEYS} & uncertain:
         one, other = without_digits(one), without_digits(other)
     certain = [difference for difference in differences(one, other, ordered=ordered) if not difference.untold]
     if not certain:
-        unresolved = {Uncertainty.UNRESOLVED_REFERENCE} if doubtful else set()
-        return Verdict(Status.UNDECIDED, found, uncertain | unresolved)
+        untranslated = {Uncertainty.UNRESOLVED_REFERENCE} if paths else set()
+        return Verdict(Status.UNDECIDED, found, uncertain | untranslated)
     is_renamed = not uncertain and {difference.path for difference in found} == {rules.rules.name_field}
     return Verdict(Status.RENAMED if is_renamed else Status.DIFFERENT, found, uncertain, _certain(found, certain))
 
@@ -145,13 +145,15 @@ def _certain(found: list[Difference], certain: list[Difference]) -> frozenset[tu
 
     Members of a list have other names where the ids in them are left out: there as many have to be different.
     """
-    told = {(one.path, one.kind) for one in certain}
-    found_in, certain_in = (Counter((properties_of(one.path), one.kind) for one in some) for some in (found, certain))
+    told = {(difference.path, difference.kind) for difference in certain}
+    found_in, certain_in = (
+        Counter((properties_of(difference.path), difference.kind) for difference in some) for some in (found, certain)
+    )
     return frozenset(
-        (one.path, one.kind)
-        for one in found
-        for place in [(properties_of(one.path), one.kind)]
-        if (one.path, one.kind) in told or found_in[place] <= certain_in[place]
+        (difference.path, difference.kind)
+        for difference in found
+        for place in [(properties_of(difference.path), difference.kind)]
+        if (difference.path, difference.kind) in told or found_in[place] <= certain_in[place]
     )
 
 
@@ -178,16 +180,16 @@ def _matched(matching: Matching, by: MatchedBy, key: Callable[[Entry], object]) 
                 alone[side].append(entry)
             else:
                 groups.setdefault(shared, ([], []))[side].append(entry)
-    pairs, crowds = list(matching.pairs), list(matching.crowds)
+    pairs, ambiguous = list(matching.pairs), list(matching.ambiguous)
     for here, there in groups.values():
         if len(here) == len(there) == 1:
             pairs.append(Pair(here[0], there[0], by))
         elif here and there:
-            crowds.append(Crowd(here, there, by))
+            ambiguous.append(AmbiguousGroup(here, there, by))
         else:
             alone[0].extend(here)
             alone[1].extend(there)
-    return Matching(pairs, crowds, _in_order(alone[0]), _in_order(alone[1]))
+    return Matching(pairs, ambiguous, _in_order(alone[0]), _in_order(alone[1]))
 
 
 def _only_one(entry: Entry) -> object:
@@ -227,4 +229,4 @@ def _one_to_one(
             pairs.append(Pair(entry, same.pop(0), by))
         else:
             alone.append(entry)
-    return pairs, alone, _in_order([*left, *(one for rest in waiting.values() for one in rest)])
+    return pairs, alone, _in_order([*left, *(entry for rest in waiting.values() for entry in rest)])

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from rich.text import Text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.dependencies import answer as answers
+from answers.dependencies import answer
 from answers.dependencies.graph import Graph, graph_of
 from answers.dependencies.graph_formats import dot, graphml, mermaid
 from answers.dependencies.records import (
@@ -76,7 +76,7 @@ def dependencies(
     depth: Annotated[int, typer.Option("--depth", min=1, max=MAX_DEPTH, help="Through how many references.")] = 1,
     limit: Annotated[
         int, typer.Option("--limit", min=1, max=MOST, help="References of each item, at most.")
-    ] = answers.MOST,
+    ] = answer.MOST,
     reaches: Annotated[
         str | None,
         typer.Option("--reaches", metavar="GROUP", help="What includes this group and does not exclude it."),
@@ -98,19 +98,19 @@ def dependencies(
     Example: python starter.py dependencies contoso groups "Pilot devices" --format dot | dot -Tsvg -o pilot.svg
     """
     with errors_for_people():
-        how = _How(written_as, file, as_json)
-        _check(how, item=(type_key, item), reaches=reaches, everyone=everyone, everything=everything)
+        options = _OutputOptions(written_as, file, as_json)
+        _check(options, item=(type_key, item), reaches=reaches, everyone=everyone, everything=everything)
         tenant_id = tenant_id_of(load_settings(), tenant)
         if reaches is not None:
             asyncio.run(_show_reach(tenant_id, reaches, everyone=everyone, as_json=as_json))
         elif type_key is not None and item is not None:
             known_type_keys([type_key])
-            asyncio.run(_show_neighbourhood(tenant_id, (type_key, item), depth, limit, how))
+            asyncio.run(_show_neighbourhood(tenant_id, (type_key, item), depth, limit, options))
         else:
-            asyncio.run(_show_all(tenant_id, how))
+            asyncio.run(_show_all(tenant_id, options))
 
 
-class _How(NamedTuple):
+class _OutputOptions(NamedTuple):
     """How an answer is written, and where to."""
 
     written_as: GraphFormat
@@ -119,7 +119,12 @@ class _How(NamedTuple):
 
 
 def _check(
-    how: _How, *, item: tuple[str | None, str | None], reaches: str | None, everyone: bool, everything: bool
+    options: _OutputOptions,
+    *,
+    item: tuple[str | None, str | None],
+    reaches: str | None,
+    everyone: bool,
+    everything: bool,
 ) -> None:
     """Raises `UsageError` where the arguments ask for nothing, or for several things."""
     asked = (item[0] is not None, reaches is not None, everything)
@@ -127,59 +132,63 @@ def _check(
         raise UsageError("say what to look at: TYPE and ID of an item, --reaches GROUP, or --all")
     if everyone and reaches is None:
         raise UsageError("--everyone belongs to --reaches GROUP")
-    if how.written_as is GraphFormat.TABLE and how.file is not None:
+    if options.written_as is GraphFormat.TABLE and options.file is not None:
         raise UsageError("--output takes a graph: give --format mermaid, dot or graphml")
-    if how.written_as is not GraphFormat.TABLE and (how.as_json or reaches is not None):
+    if options.written_as is not GraphFormat.TABLE and (options.as_json or reaches is not None):
         raise UsageError("--format writes a graph of references: give it without --json and --reaches")
 
 
-async def _show_neighbourhood(tenant_id: UUID, item: tuple[str, str], depth: int, limit: int, how: _How) -> None:
+async def _show_neighbourhood(
+    tenant_id: UUID, item: tuple[str, str], depth: int, limit: int, options: _OutputOptions
+) -> None:
     type_key, sought = item
-    async with read_session(load_settings(), tenant_id) as (session, reading):
+    async with read_session(load_settings(), tenant_id) as (session, coverage):
         key = type_key, await _id_of(session, type_key, sought)
-        found = await answers.neighbourhood(session, reading, load_catalog(), key, depth=depth, most=limit)
-        start = await answers.item_record(session, reading, key)
-    if how.as_json:
+        found = await answer.neighbourhood(session, coverage, load_catalog(), key, depth=depth, most=limit)
+        start = await answer.item_record(session, coverage, key)
+    if options.as_json:
         _print_json([*found.dependencies, *found.cannot_say])
-    elif how.written_as is GraphFormat.TABLE:
+    elif options.written_as is GraphFormat.TABLE:
         for direction in Direction:
-            rows = [one for one in found.dependencies if one.direction is direction]
+            rows = [row for row in found.dependencies if row.direction is direction]
             output.print_table(_COLUMNS, map(_row, rows), title=_heading(direction, start, rows))
     else:
-        _write(graph_of(found.dependencies, start), how)
+        _write(graph_of(found.dependencies, start), options)
     if found.is_cut:
         output.stderr.print("there is more of some items: --limit N shows more of each", style="dim")
     _say_what_is_open(found.cannot_say, "what else needs it may be in")
     _end(found.cannot_say)
 
 
-async def _show_all(tenant_id: UUID, how: _How) -> None:
-    async with read_session(load_settings(), tenant_id) as (session, reading):
+async def _show_all(tenant_id: UUID, options: _OutputOptions) -> None:
+    async with read_session(load_settings(), tenant_id) as (session, coverage):
         rows: list[DependencyRecord] = []
         cannot_say: list[CannotSayRecord] = []
-        async for one in answers.everything(session, reading):
-            if how.as_json:
-                output.print_json(one)
-            elif isinstance(one, DependencyRecord):
-                rows.append(one)
-            if isinstance(one, CannotSayRecord):
-                cannot_say.append(one)
-    if not how.as_json and how.written_as is GraphFormat.TABLE:
+        async for record in answer.everything(session, coverage):
+            if options.as_json:
+                output.print_json(record)
+            elif isinstance(record, DependencyRecord):
+                rows.append(record)
+            if isinstance(record, CannotSayRecord):
+                cannot_say.append(record)
+    if not options.as_json and options.written_as is GraphFormat.TABLE:
         output.print_table(_COLUMNS, map(_row, rows), title=f"{len(rows)} references")
-    elif not how.as_json:
-        _write(graph_of(rows), how)
+    elif not options.as_json:
+        _write(graph_of(rows), options)
     _end(cannot_say)
 
 
 async def _show_reach(tenant_id: UUID, sought: str, *, everyone: bool, as_json: bool) -> None:
-    async with read_session(load_settings(), tenant_id) as (session, reading):
-        group_id = await _id_of(session, answers.GROUPS, sought)
-        found = [one async for one in answers.reaching(session, reading, load_catalog(), group_id, everyone=everyone)]
+    async with read_session(load_settings(), tenant_id) as (session, coverage):
+        group_id = await _id_of(session, answer.GROUPS, sought)
+        reaching = answer.reaching(session, coverage, load_catalog(), group_id, everyone=everyone)
+        found = [record async for record in reaching]
     if as_json:
         _print_json(found)
     else:
-        rows = sorted((one for one in found if isinstance(one, ReachRecord)), key=lambda one: not one.reaches)
-        reached = sum(one.reaches for one in rows)
+        rows = [record for record in found if isinstance(record, ReachRecord)]
+        rows.sort(key=lambda record: not record.reaches)
+        reached = sum(record.reaches for record in rows)
         output.print_table(
             ("reaches", "collection", "name", "id", "through", "filters", "state"),
             map(_reach_row, rows),
@@ -204,15 +213,15 @@ def dangling(tenant: TenantArgument, type_keys: TypeOption = None, as_json: Json
         wanted = known_type_keys(type_keys)
 
         async def ask() -> list[DanglingRecord | CannotSayRecord]:
-            async with read_session(settings, tenant_id) as (session, reading):
-                return [one async for one in answers.dangling(session, reading, wanted)]
+            async with read_session(settings, tenant_id) as (session, coverage):
+                return [record async for record in answer.dangling(session, coverage, wanted)]
 
         found = asyncio.run(ask())
         cannot_say = [record for record in found if isinstance(record, CannotSayRecord)]
         if as_json:
             _print_json(found)
         else:
-            rows = [one for one in found if isinstance(one, DanglingRecord)]
+            rows = [record for record in found if isinstance(record, DanglingRecord)]
             output.print_table(
                 ("collection", "name", "id", "role", "path", "target", "target id", "state", "confidence", "evidence"),
                 map(_dangling_row, rows),
@@ -233,15 +242,15 @@ def unassigned(tenant: TenantArgument, type_keys: TypeOption = None, as_json: Js
         wanted = known_type_keys(type_keys)
 
         async def ask() -> list[UnassignedRecord | CannotSayRecord]:
-            async with read_session(settings, tenant_id) as (session, reading):
-                return [one async for one in answers.unassigned(session, reading, load_catalog(), wanted)]
+            async with read_session(settings, tenant_id) as (session, coverage):
+                return [record async for record in answer.unassigned(session, coverage, load_catalog(), wanted)]
 
         found = asyncio.run(ask())
         cannot_say = [record for record in found if isinstance(record, CannotSayRecord)]
         if as_json:
             _print_json(found)
         else:
-            rows = [one for one in found if isinstance(one, UnassignedRecord)]
+            rows = [record for record in found if isinstance(record, UnassignedRecord)]
             output.print_table(
                 ("collection", "name", "id", "version#", "confidence", "evidence", "as of"),
                 map(_unassigned_row, rows),
@@ -253,7 +262,7 @@ def unassigned(tenant: TenantArgument, type_keys: TypeOption = None, as_json: Js
 
 def _end(cannot_say: Sequence[CannotSayRecord]) -> None:
     """Raises `typer.Exit` where stored documents are damaged: the answer lacks what they held."""
-    if any(one.reason == DAMAGED for one in cannot_say):
+    if any(record.reason == DAMAGED for record in cannot_say):
         raise typer.Exit(ExitCode.PARTIAL)
 
 
@@ -271,12 +280,12 @@ def _print_json(records: Iterable[BaseModel]) -> None:
         output.print_json(record)
 
 
-def _write(graph: Graph, how: _How) -> None:
-    with _opened(how.file) as out:
-        for line in _WRITERS[how.written_as](graph):
+def _write(graph: Graph, options: _OutputOptions) -> None:
+    with _opened(options.file) as out:
+        for line in _WRITERS[options.written_as](graph):
             out.write(line + "\n")
-    if how.file is not None:
-        output.stderr.print(f"{len(graph.nodes)} objects, {len(graph.links)} references: {how.file}", style="dim")
+    if options.file is not None:
+        output.stderr.print(f"{len(graph.nodes)} objects, {len(graph.links)} references: {options.file}", style="dim")
 
 
 @contextmanager
@@ -295,59 +304,59 @@ def _opened(file: Path | None) -> Iterator[TextIO]:
 _COLUMNS = ("item", "name", "id", "role", "path", "target", "target name", "target id", "state", "confidence")
 
 
-def _row(one: DependencyRecord) -> tuple[object, ...]:
-    other = one.target if one.direction is Direction.NEEDS else one.item
+def _row(record: DependencyRecord) -> tuple[object, ...]:
+    other = record.target if record.direction is Direction.NEEDS else record.item
     return (
-        _type_of(one.item),
-        _name(one.item),
-        one.item.external_id,
-        one.role,
-        one.path,
-        _type_of(one.target),
-        _name(one.target),
-        visible(one.target.external_id),
+        _type_of(record.item),
+        _name(record.item),
+        record.item.external_id,
+        record.role,
+        record.path,
+        _type_of(record.target),
+        _name(record.target),
+        visible(record.target.external_id),
         _state(other),
         output.styled(other.confidence),
     )
 
 
-def _reach_row(one: ReachRecord) -> tuple[object, ...]:
-    filters = (f"{each.role} {visible(each.display_name or each.external_id)}" for each in one.filters)
+def _reach_row(record: ReachRecord) -> tuple[object, ...]:
+    filters = (f"{filter_.role} {visible(filter_.display_name or filter_.external_id)}" for filter_ in record.filters)
     return (
-        Text("yes", style="green") if one.reaches else Text("no, excluded", style="yellow"),
-        _type_of(one.item),
-        _name(one.item),
-        one.item.external_id,
-        ", ".join(one.through),
+        Text("yes", style="green") if record.reaches else Text("no, excluded", style="yellow"),
+        _type_of(record.item),
+        _name(record.item),
+        record.item.external_id,
+        ", ".join(record.through),
         ", ".join(filters),
-        _state(one.item),
+        _state(record.item),
     )
 
 
-def _dangling_row(one: DanglingRecord) -> tuple[object, ...]:
+def _dangling_row(record: DanglingRecord) -> tuple[object, ...]:
     return (
-        _type_of(one.item),
-        _name(one.item),
-        one.item.external_id,
-        one.role,
-        one.path,
-        _type_of(one.target),
-        visible(one.target.external_id),
-        _state(one.target),
-        output.styled(one.target.confidence),
-        one.target.evidence,
+        _type_of(record.item),
+        _name(record.item),
+        record.item.external_id,
+        record.role,
+        record.path,
+        _type_of(record.target),
+        visible(record.target.external_id),
+        _state(record.target),
+        output.styled(record.target.confidence),
+        record.target.evidence,
     )
 
 
-def _unassigned_row(one: UnassignedRecord) -> tuple[object, ...]:
+def _unassigned_row(record: UnassignedRecord) -> tuple[object, ...]:
     return (
-        one.type_key,
-        visible(one.display_name or ""),
-        one.external_id,
-        one.version,
-        output.styled(one.confidence),
-        one.evidence if not one.exclusions else f"{one.evidence} ({one.exclusions})",
-        output.when(one.observed_at),
+        record.type_key,
+        visible(record.display_name or ""),
+        record.external_id,
+        record.version,
+        output.styled(record.confidence),
+        record.evidence if not record.exclusions else f"{record.evidence} ({record.exclusions})",
+        output.when(record.observed_at),
     )
 
 
@@ -358,27 +367,27 @@ def _heading(direction: Direction, start: ObjectRecord, rows: Sequence[Dependenc
     return f"{name} is needed by {len(rows)}" if rows else f"{name} is needed by nothing that was read"
 
 
-def _name(one: ObjectRecord) -> str:
-    return visible(one.display_name or "")
+def _name(end: ObjectRecord) -> str:
+    return visible(end.display_name or "")
 
 
-def _type_of(one: ObjectRecord) -> str:
-    return " or ".join(one.type_keys)
+def _type_of(end: ObjectRecord) -> str:
+    return " or ".join(end.type_keys)
 
 
 _STYLES = {Presence.ABSENT: "red", Presence.NEVER_SEEN: "red", Presence.NOT_READ: "yellow", Presence.PRESENT: "green"}
 
 
-def _state(one: ObjectRecord) -> Text:
-    return Text(str(one.presence).replace("_", " "), style=_STYLES.get(one.presence, ""))
+def _state(end: ObjectRecord) -> Text:
+    return Text(str(end.presence).replace("_", " "), style=_STYLES.get(end.presence, ""))
 
 
 def _say_what_is_open(records: Sequence[CannotSayRecord], words: str) -> None:
     """On stderr, by reason: the collections that the answer leaves open."""
     by_reason: dict[str, list[str]] = {}
-    for one in records:
-        counted = f" ({one.references})" if one.references is not None else ""
-        by_reason.setdefault(one.reason, []).append(f"{one.type_key}{counted}")
+    for record in records:
+        counted = f" ({record.references})" if record.references is not None else ""
+        by_reason.setdefault(record.reason, []).append(f"{record.type_key}{counted}")
     for reason, named in sorted(by_reason.items()):
         shown = ", ".join(named[:UNREAD_SHOWN]) + (
             f" and {len(named) - UNREAD_SHOWN} more" if named[UNREAD_SHOWN:] else ""

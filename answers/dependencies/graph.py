@@ -44,10 +44,10 @@ def graph_of(dependencies: Iterable[DependencyRecord], start: ObjectRecord | Non
     links: dict[Link, None] = {}
     if start is not None:
         nodes[_key(start)] = _node(start)
-    for one in dependencies:
-        for end in (one.item, one.target):
+    for dependency in dependencies:
+        for end in (dependency.item, dependency.target):
             nodes.setdefault(_key(end), _node(end))
-        links[Link(_key(one.item), _key(one.target), one.role, one.path)] = None
+        links[Link(_key(dependency.item), _key(dependency.target), dependency.role, dependency.path)] = None
     return Graph(nodes, list(links))
 
 

@@ -1,4 +1,4 @@
-"""What commands that answer by references do first: read what has not been read yet."""
+"""The session of commands about references: it first reads the references that have not been read yet."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -6,39 +6,28 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.dependencies.answer import Reading
+from answers.dependencies.answer import READERS, read_references
+from answers.dependencies.tenant_coverage import TenantCoverage
 from cli import output
-from cli.sessions import say_what_is_damaged
+from cli.sessions import opened_database, say_what_is_damaged
 from cli.spool import printed_afterwards
 from configuration import Settings
 from graph.catalog import load_catalog
-from storage import references
-from storage.database import Database
 
 
 @asynccontextmanager
-async def read_session(settings: Settings, tenant_id: UUID) -> AsyncIterator[tuple[AsyncSession, Reading]]:
+async def read_session(settings: Settings, tenant_id: UUID) -> AsyncIterator[tuple[AsyncSession, TenantCoverage]]:
     """A transaction on a tenant whose references have all been read, and how far the tenant itself has been.
 
     Items whose stored documents are damaged are named on stderr. What is printed meanwhile is printed when the
     transaction has ended.
     """
-    catalog = load_catalog()
-    database = Database(
-        settings.database_url.get_secret_value(), pool_size=references.READERS, application_name="tenant-inventory"
-    )
-    try:
+    async with opened_database(settings, pool_size=READERS) as database:
         with output.stderr.status("reading references …") as status:
-            damaged = await references.catch_up(
-                database,
-                tenant_id,
-                catalog.reading_rules(),
-                in_turn=True,
-                progress=lambda items: status.update(f"reading references … {items} items"),
+            damaged = await read_references(
+                database, tenant_id, lambda items: status.update(f"reading references … {items} items")
             )
         say_what_is_damaged(damaged)
         with printed_afterwards():
             async with database.tenant(tenant_id, read_only=True) as session:
-                yield session, await Reading.of(session, catalog, tenant_id, damaged)
-    finally:
-        await database.close()
+                yield session, await TenantCoverage.of(session, load_catalog(), tenant_id, damaged)

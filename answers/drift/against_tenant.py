@@ -8,12 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.compare.answer import Comparison, side
 from answers.compare.records import ItemComparison, Status, TenantRecord
-from answers.drift import queries as stored
-from answers.drift.answer import compared_collections, finding_of, recorded
+from answers.drift import queries
 from answers.drift.baseline_queries import cover_by_tenant, lock_baseline, note_gaps
+from answers.drift.evaluation import finding_of, recorded
 from answers.drift.queries import Finding
 from answers.drift.records import BaselineRecord
 from answers.drift.rules import Deviation, deviation_of_field, fingerprint, item_added, item_missing
+from answers.drift.scope import scope_of
 from answers.drift.severity import is_within, severity_of
 from answers.field_labels import properties_of
 from inventory.records import DamagedRecord
@@ -51,7 +52,8 @@ async def evaluate_against_tenant(
         raise ValueError(f"baseline {name} is no tenant's inventory")
     await lock_baseline(session, name)
     await cover_by_tenant(session, name, list((await coverage(golden)).values()))
-    listed = {one.type_key: one.listed_at for one in await compared_collections(session, baseline)}
+    scope = await scope_of(session, baseline)
+    listed = {collection.type_key: collection.listed_at for collection in scope.compared}
     here = await side(TenantRecord(tenant_id=other, name=str(other)), golden)
     there = await side(TenantRecord(tenant_id=tenant_id, name=str(tenant_id)), session)
     comparison = Comparison(here, there, listed)
@@ -59,28 +61,29 @@ async def evaluate_against_tenant(
     found: list[str] = []
     not_told: list[tuple[str, str, str]] = []
     async for item in comparison.items():
-        findings = {one.fingerprint: one for one in _findings(tenant_id, name, item, listed[item.type_key])}
+        findings = {finding.fingerprint: finding for finding in _findings(tenant_id, name, item, listed[item.type_key])}
         found += await recorded(session, name, list(findings.values()))
-        found += [one.fingerprint for one in _about(item, known) if _may_hold(one, item)]
-        if item.status in _NOT_TOLD or not all(one.is_certain for one in item.fields):
+        found += [finding.fingerprint for finding in _about(item, known) if _may_hold(finding, item)]
+        if item.status in _NOT_TOLD or not all(field.is_certain for field in item.fields):
             why = Status.AMBIGUOUS if item.status is Status.AMBIGUOUS else Status.UNDECIDED
-            not_told += [(item.type_key, one.external_id, str(why)) for one in item.there]
+            not_told += [(item.type_key, item_name.external_id, str(why)) for item_name in item.there]
     await note_gaps(session, name, not_told)
-    await stored.resolve_others(session, name, list(listed), found)
+    await queries.resolve_others(session, name, list(listed), found)
     return comparison.record().damaged
 
 
 async def _open_findings(session: AsyncSession, baseline: str) -> dict[tuple[str, str], list[Finding]]:
     """The findings that are not resolved, by the type key and id of their items."""
     known: dict[tuple[str, str], list[Finding]] = {}
-    for one in await stored.findings_of(session, baseline):
-        if one.resolved_at is None:
-            known.setdefault((one.finding.type_key, one.finding.external_id), []).append(one.finding)
+    for found in await queries.findings_of(session, baseline):
+        if found.resolved_at is None:
+            finding = found.finding
+            known.setdefault((finding.type_key, finding.external_id), []).append(finding)
     return known
 
 
 def _about(item: ItemComparison, known: Mapping[tuple[str, str], list[Finding]]) -> Iterator[Finding]:
-    for external_id in {one.external_id for one in (*item.here, *item.there)}:
+    for external_id in {item_name.external_id for item_name in (*item.here, *item.there)}:
         yield from known.get((item.type_key, external_id), ())
 
 
@@ -90,12 +93,12 @@ def _may_hold(finding: Finding, item: ItemComparison) -> bool:
         return True
     if not finding.path or not item.uncertain:
         return False
-    doubts = (*item.unresolved_here, *item.unresolved_there)
+    unresolved = (*item.unresolved_here, *item.unresolved_there)
     return (
         bool(_NOT_READ.intersection(item.uncertain))
         or (finding.hidden and bool(_NOT_SHOWN.intersection(item.uncertain)))
-        or any(is_within(doubt.path, properties_of(finding.path)) for doubt in doubts)
-        or any(is_within(finding.path, doubt.path) for doubt in doubts)
+        or any(is_within(reference.path, properties_of(finding.path)) for reference in unresolved)
+        or any(is_within(finding.path, reference.path) for reference in unresolved)
     )
 
 
@@ -118,12 +121,13 @@ def _findings(tenant_id: UUID, baseline: str, item: ItemComparison, seen_at: dat
 def _deviations(item: ItemComparison) -> Iterator[tuple[str, str | None, str, Deviation]]:
     """The item's id and name, what a deviation rests on, and the deviation."""
     if item.status is Status.ONLY_HERE:
-        for one in item.here:
-            yield one.external_id, one.display_name, "not_listed", item_missing()
+        for item_name in item.here:
+            yield item_name.external_id, item_name.display_name, "not_listed", item_missing()
     elif item.status is Status.ONLY_THERE:
-        for one in item.there:
-            yield one.external_id, one.display_name, "observed", item_added(None, None)
+        for item_name in item.there:
+            yield item_name.external_id, item_name.display_name, "observed", item_added(None, None)
     elif item.status not in _NOT_TOLD:
-        for field in (one for one in item.fields if one.is_certain):
-            deviation = deviation_of_field(field.path, field.kind, field.before, field.after, hidden=field.hidden)
-            yield item.there[0].external_id, item.there[0].display_name, "observed", deviation
+        for field in item.fields:
+            if field.is_certain:
+                deviation = deviation_of_field(field.path, field.kind, field.before, field.after, hidden=field.hidden)
+                yield item.there[0].external_id, item.there[0].display_name, "observed", deviation

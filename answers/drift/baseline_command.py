@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from answers.drift import baseline_queries as baselines
-from answers.drift import baselines as answers
+from answers.drift import baselines
 from answers.drift.records import BaselineRecord
 from answers.drift.rules import BaselineKind
+from answers.runs.answer import find_run
+from answers.times import time_of
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
-from cli.ids import find_run
-from cli.options import JsonOption, TenantArgument, TenantNames, complete_tenant_name, tenant_id_of, time_of
+from cli.options import JsonOption, TenantArgument, TenantNames, complete_tenant_name, tenant_id_of
 from cli.sessions import tenant_session, without_collisions
 from configuration import load_settings
 
@@ -56,7 +56,7 @@ def set_baseline(
     Example: python starter.py baseline set contoso golden --at 2025-03-01T00:00:00Z --reason "after the audit"
     """
     with errors_for_people():
-        if sum(one is not None for one in (run, at, other)) > 1:
+        if sum(option is not None for option in (run, at, other)) > 1:
             raise UsageError("a baseline is one thing: give --run RUN, --at TIME or --tenant OTHER")
         if NAME.fullmatch(name) is None:
             raise UsageError(f"{name!r} is no name for a baseline: letters, digits, '.', '_' and '-', 100 at most")
@@ -70,11 +70,11 @@ def set_baseline(
         async def ask() -> BaselineRecord:
             async with tenant_session(settings, tenant_id, read_only=False) as session:
                 if other_id is not None:
-                    return await answers.set_tenant(session, name, tenant_id, other_id, getpass.getuser(), reason)
+                    return await baselines.set_tenant(session, name, tenant_id, other_id, getpass.getuser(), reason)
                 if run is not None:
                     run_id = await find_run(session, run)
-                    return await answers.set_run(session, name, run_id, getpass.getuser(), reason)
-                return await answers.set_moment(session, name, moment, getpass.getuser(), reason)
+                    return await baselines.set_run(session, name, run_id, getpass.getuser(), reason)
+                return await baselines.set_moment(session, name, moment, getpass.getuser(), reason)
 
         record = asyncio.run(without_collisions(ask))
         if as_json:
@@ -128,14 +128,11 @@ def drop_baseline(tenant: TenantArgument, name: NameArgument, as_json: JsonOptio
         settings = load_settings()
         tenant_id = tenant_id_of(settings, tenant)
 
-        async def ask() -> bool:
+        async def ask() -> None:
             async with tenant_session(settings, tenant_id, read_only=False) as session:
-                return await baselines.drop_baseline(session, name)
+                await baselines.drop_baseline(session, name)
 
-        if not asyncio.run(without_collisions(ask)):
-            raise UsageError(
-                f"this tenant has no baseline {name!r}; python starter.py baseline list TENANT shows what it has"
-            )
+        asyncio.run(without_collisions(ask))
         if as_json:
             output.print_json({"tenant_id": str(tenant_id), "name": name, "dropped": True})
         else:
@@ -169,9 +166,9 @@ def _say_what_is_not_known(record: BaselineRecord) -> None:
     def say(words: str) -> None:
         output.stderr.print(words, style="yellow", markup=False)
 
-    for one in record.not_covered:
-        why = f"{one.outcome}:{one.error_code}" if one.error_code else str(one.outcome)
-        say(f"not covered: {one.type_key} ({why})")
+    for collection in record.not_covered:
+        why = f"{collection.outcome}:{collection.error_code}" if collection.error_code else str(collection.outcome)
+        say(f"not covered: {collection.type_key} ({why})")
     if record.forgotten:
         say(f"{record.forgotten} items were there, and their versions of then are forgotten: nothing is said of them")
     if record.unread:

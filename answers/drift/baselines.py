@@ -5,13 +5,18 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.drift.baseline_queries import NewBaseline, baselines, set_baseline
+from answers.drift import baseline_queries
+from answers.drift.baseline_queries import NewBaseline, set_baseline
 from answers.drift.records import BaselineRecord
 from answers.drift.rules import BaselineKind
 from inventory.outcomes import COMPLETED_STATUSES
 from inventory.user_errors import UserError
 from storage import queries
 from storage.documents import database_time
+
+
+class UnknownBaselineError(UserError):
+    """The tenant has no baseline of this name."""
 
 
 class NoBaselineError(UserError):
@@ -48,13 +53,38 @@ async def set_tenant(
         raise NoBaselineError("a tenant does not deviate from itself; name another one")
     now = await database_time(session)
     await set_baseline(session, NewBaseline(name, BaselineKind.TENANT, now, None, other, set_by, reason))
-    (record,) = await baselines(session, name)
+    (record,) = await baseline_queries.baselines(session, name)
     return record
 
 
 async def _set(session: AsyncSession, new: NewBaseline) -> BaselineRecord:
     await set_baseline(session, new)
-    (record,) = await baselines(session, new.name)
+    (record,) = await baseline_queries.baselines(session, new.name)
     if not record.covered and not record.not_covered:
         raise NoBaselineError(f"no run of this tenant had completed by {new.at:%Y-%m-%d %H:%M:%SZ}")
     return record
+
+
+async def baselines(session: AsyncSession) -> list[BaselineRecord]:
+    """All baselines of the tenant."""
+    return await baseline_queries.baselines(session)
+
+
+async def baseline_called(session: AsyncSession, name: str) -> BaselineRecord:
+    """A baseline of the tenant. Raises `UnknownBaselineError`."""
+    found = await baseline_queries.baselines(session, name)
+    if not found:
+        raise _unknown(name)
+    return found[0]
+
+
+async def drop_baseline(session: AsyncSession, name: str) -> None:
+    """Removes a baseline, its pins and findings. Raises `UnknownBaselineError`."""
+    if not await baseline_queries.drop_baseline(session, name):
+        raise _unknown(name)
+
+
+def _unknown(name: str) -> UnknownBaselineError:
+    return UnknownBaselineError(
+        f"this tenant has no baseline {name!r}; python starter.py baseline list TENANT shows what it has"
+    )

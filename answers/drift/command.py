@@ -4,28 +4,26 @@ import asyncio
 import getpass
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Annotated
 
 import typer
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.drift import answer as answers
-from answers.drift import queries as stored
-from answers.drift.against_tenant import evaluate_against_tenant
-from answers.drift.baseline_queries import baselines
+from answers.drift.answer import DecisionOverError, Drift, evaluated_drift
+from answers.drift.answer import decide as record_decision
 from answers.drift.page import drift_page
 from answers.drift.records import DriftFindingRecord, DriftReport
 from answers.drift.rules import Decision, FindingKind
 from answers.drift.severity import Severity
+from answers.times import time_of
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
-from cli.options import JsonOption, TenantArgument, TenantNames, TypeOption, known_type_keys, tenant_id_of, time_of
+from cli.options import JsonOption, TenantArgument, TenantNames, TypeOption, known_type_keys, tenant_id_of
 from cli.sessions import tenant_session, without_collisions
 from cli.tenant_or_command import TenantOrCommand
 from configuration import load_settings
 from inventory.visible_text import visible
-from storage.documents import database_time
 
 drift = typer.Typer(
     cls=TenantOrCommand,
@@ -72,30 +70,21 @@ def show_drift(
         wanted = known_type_keys(type_keys)
         check_html(html, as_json=as_json)
 
-        async def ask() -> list[answers.Drift]:
+        async def ask() -> list[Drift]:
             async with tenant_session(settings, tenant_id, read_only=False) as session:
-                found = []
-                for name in await _names(session, baseline):
-                    known = await answers.baseline_called(session, name)
-                    if known.other_tenant_id is None:
-                        damaged = await answers.evaluate(session, tenant_id, name)
-                    else:
-                        async with tenant_session(settings, known.other_tenant_id) as golden:
-                            damaged = await evaluate_against_tenant(session, golden, tenant_id, known)
-                    found.append(await answers.drift(session, tenant_id, name, wanted, damaged))
-                return found
+                return await evaluated_drift(session, partial(tenant_session, settings), tenant_id, baseline, wanted)
 
         found = asyncio.run(without_collisions(ask))
         page: list[tuple[DriftReport, list[DriftFindingRecord]]] = []
         for report, findings in found:
-            shown = [one for one in findings if _is_asked_for(one, severities, everything=everything)]
+            shown = [finding for finding in findings if _is_asked_for(finding, severities, everything=everything)]
             page.append((report, shown))
             if html is not None:
                 continue
             if as_json:
                 output.print_json(report)
-                for one in shown:
-                    output.print_json(one)
+                for finding in shown:
+                    output.print_json(finding)
             else:
                 _print(report, shown)
         if html is not None:
@@ -105,32 +94,24 @@ def show_drift(
             raise typer.Exit(ExitCode.PARTIAL)
 
 
-async def _names(session: AsyncSession, baseline: str | None) -> list[str]:
-    if baseline is not None:
-        return [baseline]
-    names = [one.name for one in await baselines(session)]
-    if not names:
-        raise UsageError("this tenant has no baseline; python starter.py baseline set TENANT NAME makes one")
-    return names
-
-
-def _is_asked_for(one: DriftFindingRecord, severities: Sequence[Severity] | None, *, everything: bool) -> bool:
-    is_open = one.resolved_at is None and one.decision is Decision.OPEN
-    return (is_open or everything) and (not severities or one.severity in severities)
+def _is_asked_for(finding: DriftFindingRecord, severities: Sequence[Severity] | None, *, everything: bool) -> bool:
+    return (finding.is_open or everything) and (not severities or finding.severity in severities)
 
 
 def _print(report: DriftReport, findings: Sequence[DriftFindingRecord]) -> None:
     counts, baseline = report.counts, report.baseline
     output.print_table(
         ("finding", "severity", "collection", "item", "field", "before → after", "since", "decision"),
-        [_row(one) for one in findings],
+        [_row(finding) for finding in findings],
         title=f"drift from baseline {baseline.name} of {output.when(baseline.at)}: {counts.open} open,"
         f" {counts.accepted} accepted, {counts.expected} expected here, {counts.resolved} resolved",
     )
     output.stderr.print(f"{len(report.compared)} collections were read to their end then and now", style="dim")
-    for one in report.left_out:
+    for collection in report.left_out:
         output.stderr.print(
-            f"left out: {one.type_key} (baseline: {one.in_baseline}; now: {one.now})", style="yellow", markup=False
+            f"left out: {collection.type_key} (baseline: {collection.in_baseline}; now: {collection.now})",
+            style="yellow",
+            markup=False,
         )
     for damaged in report.damaged:
         output.stderr.print(visible(damaged.in_words), style="yellow", markup=False)
@@ -141,35 +122,35 @@ def _print(report: DriftReport, findings: Sequence[DriftFindingRecord]) -> None:
         )
 
 
-def _row(one: DriftFindingRecord) -> tuple[object, ...]:
+def _row(finding: DriftFindingRecord) -> tuple[object, ...]:
     return (
-        one.fingerprint[:FINGERPRINT_SHOWN],
-        output.styled(one.severity),
-        one.type_key,
-        visible(one.display_name or one.external_id),
-        visible(one.label) or str(one.kind).replace("_", " "),
-        _change(one),
-        output.when(one.first_seen_at),
-        _decision(one),
+        finding.fingerprint[:FINGERPRINT_SHOWN],
+        output.styled(finding.severity),
+        finding.type_key,
+        visible(finding.display_name or finding.external_id),
+        visible(finding.label) or str(finding.kind).replace("_", " "),
+        _change(finding),
+        output.when(finding.first_seen_at),
+        _decision(finding),
     )
 
 
-def _change(one: DriftFindingRecord) -> str:
-    if one.kind in (FindingKind.ITEM_ADDED, FindingKind.ITEM_MISSING):
-        return "" if one.kind is FindingKind.ITEM_ADDED else one.evidence.replace("_", " ")
-    if one.hidden:
-        return f"hidden, {one.kind}"
-    before = output.short_value(one.before if one.before_named is None else one.before_named, MAX_SHOWN)
-    after = output.short_value(one.after if one.after_named is None else one.after_named, MAX_SHOWN)
-    if one.kind is FindingKind.ADDED:
+def _change(finding: DriftFindingRecord) -> str:
+    if finding.kind in (FindingKind.ITEM_ADDED, FindingKind.ITEM_MISSING):
+        return "" if finding.kind is FindingKind.ITEM_ADDED else finding.evidence.replace("_", " ")
+    if finding.hidden:
+        return f"hidden, {finding.kind}"
+    before = output.short_value(finding.before if finding.before_named is None else finding.before_named, MAX_SHOWN)
+    after = output.short_value(finding.after if finding.after_named is None else finding.after_named, MAX_SHOWN)
+    if finding.kind is FindingKind.ADDED:
         return f"+ {after}"
-    return f"- {before}" if one.kind is FindingKind.REMOVED else f"{before} → {after}"
+    return f"- {before}" if finding.kind is FindingKind.REMOVED else f"{before} → {after}"
 
 
-def _decision(one: DriftFindingRecord) -> str:
+def _decision(finding: DriftFindingRecord) -> str:
     """What holds, by whom and until when; or what became of the decision."""
-    words = [f"resolved {output.when(one.resolved_at)}"] if one.resolved_at else []
-    decided = one.decided
+    words = [f"resolved {output.when(finding.resolved_at)}"] if finding.resolved_at else []
+    decided = finding.decided
     if decided is None or decided.decision is Decision.OPEN:
         words.append("open")
     elif decided.fallen is not None:
@@ -177,7 +158,7 @@ def _decision(one: DriftFindingRecord) -> str:
     else:
         until = f" until {output.when(decided.until)}" if decided.until else ""
         words.append(f"{decided.decision} by {decided.decided_by}{until}: {decided.reason}")
-    if not one.is_checked and not one.resolved_at:
+    if not finding.is_checked and not finding.resolved_at:
         words.append("not checked this time")
     return visible("; ".join(words))
 
@@ -213,15 +194,12 @@ def decide(
 
         async def ask() -> DriftFindingRecord:
             async with tenant_session(settings, tenant_id, read_only=False) as session:
-                if moment is not None and moment <= await database_time(session):
-                    raise UsageError(f"--until: {until} is over already")
-                known = await answers.finding(session, fingerprint)
-                wanted = known.finding.fingerprint
-                await stored.decide(session, wanted, decision, getpass.getuser(), why, moment)
-                found = await answers.drift(session, tenant_id, known.baseline, [known.finding.type_key])
-                return next(one for one in found.findings if (one.fingerprint, one.period) == (wanted, known.period))
+                return await record_decision(session, tenant_id, fingerprint, decision, getpass.getuser(), why, moment)
 
-        record = asyncio.run(without_collisions(ask))
+        try:
+            record = asyncio.run(without_collisions(ask))
+        except DecisionOverError:
+            raise UsageError(f"--until: {until} is over already") from None
         if as_json:
             output.print_json(record)
         else:

@@ -177,3 +177,8 @@ class DriftFindingRecord(BaseModel):
     is_checked: bool
     decision: Decision
     decided: DecisionRecord | None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it deviates and nothing that holds has been decided about it."""
+        return self.resolved_at is None and self.decision is Decision.OPEN

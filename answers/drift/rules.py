@@ -52,7 +52,7 @@ class Fallen(StrEnum):
     EXPIRED = "expired"
 
 
-class Standing(NamedTuple):
+class CurrentDecision(NamedTuple):
     """What holds of a finding now, and why its latest decision does not, where it does not."""
 
     decision: Decision
@@ -150,17 +150,17 @@ def fingerprint(tenant_id: UUID, baseline: str, type_key: str, external_id: str,
     return _hash(named).hex()
 
 
-def standing(
+def current_decision(
     decision: Decision | None, decided_on: bytes | None, until: datetime | None, value_hash: bytes, now: datetime
-) -> Standing:
+) -> CurrentDecision:
     """What holds of a finding with this value, by its latest decision, which was on the value `decided_on`."""
     if decision is None or decision is Decision.OPEN:
-        return Standing(Decision.OPEN)
+        return CurrentDecision(Decision.OPEN)
     if decided_on != value_hash:
-        return Standing(Decision.OPEN, Fallen.VALUE_CHANGED)
+        return CurrentDecision(Decision.OPEN, Fallen.VALUE_CHANGED)
     if until is not None and now >= until:
-        return Standing(Decision.OPEN, Fallen.EXPIRED)
-    return Standing(decision)
+        return CurrentDecision(Decision.OPEN, Fallen.EXPIRED)
+    return CurrentDecision(decision)
 
 
 def first_seen(
@@ -208,7 +208,7 @@ def _member(difference: Difference) -> str:
 
 def _deviation(member: str, same: list[Difference]) -> Deviation:
     """A deviation; `same` has several where a list has a member several times."""
-    values: list[JsonValue] = sorted(([one.before, one.after] for one in same), key=encode)
+    values: list[JsonValue] = sorted(([difference.before, difference.after] for difference in same), key=encode)
     shown = same[0].shown()
     value = values[0] if len(values) == 1 else values
     kind = FindingKind(shown.kind)

@@ -1,25 +1,24 @@
 """`export`: the inventory as files, one an item, that a version control system can keep."""
 
 import asyncio
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import typer
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from answers.export import answer
 from answers.export.folder import ExportFolder
+from answers.export.records import ExportRecord
 from answers.export.rules import file_bytes, file_path
+from answers.runs.answer import moment_of
 from cli import output
 from cli.errors import ExitCode, errors_for_people
 from cli.options import CategoryOption, JsonOption, TenantArgument, TypeOption, selection_of, tenant_id_of
-from cli.sessions import moment_of, tenant_session
+from cli.sessions import tenant_session
 from cli.spool import DocumentSpool, KeptDocument
 from configuration import load_settings
 from graph.catalog import load_catalog
-from inventory.records import DamagedRecord, ExportRecord, ForgottenRecord
 from inventory.visible_text import visible
-from storage import documents
 
 
 def export(
@@ -56,11 +55,12 @@ def export(
         files = ExportFolder(folder, tenant_id, force=force)
         with DocumentSpool() as kept:
 
-            async def ask() -> _Read:
+            async def ask() -> answer.ExportBasis:
                 async with tenant_session(settings, tenant_id) as session:
-                    return await _read(session, None if at is None else await moment_of(session, at), wanted, kept)
+                    moment = None if at is None else await moment_of(session, at)
+                    return await answer.export(session, moment, wanted, lambda *item: kept.add(KeptDocument(*item)))
 
-            read = asyncio.run(ask())
+            basis = asyncio.run(ask())
             _write(files, kept, wanted)
         record = ExportRecord(
             tenant_id=tenant_id,
@@ -68,7 +68,7 @@ def export(
             written=files.written,
             unchanged=files.unchanged,
             removed=files.removed,
-            **read._asdict(),
+            **basis._asdict(),
         )
         if as_json:
             output.print_json(record)
@@ -80,44 +80,6 @@ def export(
             _say_what_is_not_known(record)
         if record.forgotten or record.damaged:
             raise typer.Exit(ExitCode.PARTIAL)
-
-
-class _Read(NamedTuple):
-    """What an export knows beside the documents. `at` is None where it is of now."""
-
-    at: datetime | None
-    incomplete: int
-    presumed: int
-    unread: int
-    forgotten: list[ForgottenRecord]
-    damaged: list[DamagedRecord]
-    types_not_read: list[str]
-
-
-async def _read(
-    session: AsyncSession, at: datetime | None, type_keys: frozenset[str] | None, kept: DocumentSpool
-) -> _Read:
-    """Reads the items of a moment, or of now. One document at a time is in memory."""
-    moment = at or await documents.database_time(session)
-    incomplete = presumed = unread = 0
-    forgotten: list[ForgottenRecord] = []
-    damaged: list[DamagedRecord] = []
-    async for item in documents.items_at(session, moment, None if type_keys is None else sorted(type_keys)):
-        if item.is_forgotten:
-            forgotten.append(
-                ForgottenRecord(type_key=item.type_key, external_id=item.external_id, display_name=item.display_name)
-            )
-        elif item.damaged is not None:
-            damaged.append(item.damaged)
-        elif item.document is None:
-            unread += 1
-        else:
-            kept.add(KeptDocument(item.type_key, item.external_id, item.display_name, item.document))
-            incomplete += not item.details_complete
-            presumed += item.is_presumed
-    not_read = await documents.types_not_read(session, moment)
-    types_not_read = [key for key in not_read if type_keys is None or key in type_keys]
-    return _Read(at, incomplete, presumed, unread, forgotten, damaged, types_not_read)
 
 
 def _write(files: ExportFolder, kept: DocumentSpool, type_keys: frozenset[str] | None) -> None:

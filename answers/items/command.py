@@ -2,10 +2,11 @@
 
 import asyncio
 from typing import Annotated
-from uuid import UUID
 
 import typer
 
+from answers.items import answer
+from answers.items.records import ItemsBasis
 from cli import output
 from cli.errors import UsageError, errors_for_people
 from cli.options import MOST, JsonOption, SelectionOption, TenantArgument, TypeOption, known_type_keys, tenant_id_of
@@ -14,7 +15,6 @@ from configuration import load_settings
 from graph.catalog import kind_of
 from inventory.records import ItemRecord
 from inventory.visible_text import visible
-from storage import queries
 
 LimitOption = Annotated[
     int | None, typer.Option("--limit", min=1, max=MOST, help="How many at most.", show_default=False)
@@ -40,7 +40,7 @@ def items(
     Example: python starter.py items contoso --type conditionalAccessPolicies --json
     """
     with errors_for_people():
-        _show_items(tenant, type_keys, selection, _page(limit, after), as_json=as_json, only_missing=False)
+        _show_items(tenant, type_keys, selection, limit, after, as_json=as_json, only_missing=False)
 
 
 def missing(
@@ -56,24 +56,25 @@ def missing(
     Example: python starter.py missing contoso
     """
     with errors_for_people():
-        _show_items(tenant, type_keys, selection, _page(limit, after), as_json=as_json, only_missing=True)
+        _show_items(tenant, type_keys, selection, limit, after, as_json=as_json, only_missing=True)
 
 
-def _page(limit: int | None, after: str | None) -> queries.Page:
-    """A type key holds no slash, an id may hold some."""
+def _place(after: str | None) -> tuple[str, str]:
+    """The type key and id of `--after`. A type key holds no slash; an id may hold some. Raises `UsageError`."""
     if after is None:
-        return queries.Page(limit)
+        return "", ""
     type_key, slash, external_id = after.partition("/")
     if not (type_key and slash and external_id):
         raise UsageError(f"--after takes the type key and the id of an item as TYPE/ID, not {after!r}")
-    return queries.Page(limit, (type_key, external_id))
+    return type_key, external_id
 
 
 def _show_items(
     tenant: str,
     type_keys: list[str] | None,
     selection: str | None,
-    page: queries.Page,
+    limit: int | None,
+    after: str | None,
     *,
     as_json: bool,
     only_missing: bool,
@@ -81,28 +82,24 @@ def _show_items(
     settings = load_settings()
     tenant_id = tenant_id_of(settings, tenant)
     wanted = known_type_keys(type_keys)
+    place = _place(after)
+    ask = answer.missing if only_missing else answer.items
 
     async def show() -> None:
         async with tenant_session(settings, tenant_id) as session:
-            full_hash = await queries.resolve_selection_hash(session, selection) if selection else None
-            asked = await queries.question(session, full_hash)
-            if only_missing and asked is None:
+            found = await ask(session, selection, wanted, limit=limit, after=place)
+            if found is None:
                 output.stderr.print(
                     "no run of this tenant has completed, so nothing can be called missing", style="dim"
                 )
                 return
-            found = (
-                queries.missing_items(session, asked, wanted, page)
-                if only_missing and asked is not None
-                else queries.items(session, asked, wanted, page)
-            )
             if as_json:
-                async for item in found:
+                async for item in found.items:
                     output.print_json(item)
                 return
-            shown = [item async for item in found]
-            output.print_table(_ITEM_COLUMNS, map(_item_row, shown), title=_title(asked))
-            if len(shown) == page.limit:
+            shown = [item async for item in found.items]
+            output.print_table(_ITEM_COLUMNS, map(_item_row, shown), title=_title(found.basis))
+            if len(shown) == limit:
                 last = shown[-1]
                 output.stderr.print(
                     f"there may be more: --after {last.type_key}/{visible(last.external_id)}", style="dim"
@@ -127,9 +124,8 @@ def _item_row(item: ItemRecord) -> tuple[object, ...]:
     )
 
 
-def _title(asked: queries.Question | None) -> str:
-    if asked is None:
+def _title(basis: ItemsBasis | None) -> str:
+    if basis is None:
         return "no run has completed yet, so items have no state"
-    started: str = output.when(asked.run.started_at)
-    run_id: UUID = asked.run_id
-    return f"relative to run {run_id} ({asked.run.status}, {started}) of selection {asked.selection.hash()[:12]}"
+    started = output.when(basis.started_at)
+    return f"relative to run {basis.run_id} ({basis.status}, {started}) of selection {basis.selection_hash[:12]}"

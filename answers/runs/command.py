@@ -11,11 +11,12 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.holders import SYNC_WORKFLOW, Kind, held
+from answers.ids import NAMED, IdRange, run_id_range, the_one
+from answers.runs import answer
 from answers.runs.report import print_run
 from cli import output
 from cli.errors import EXIT_CODE_OF_STATUS, UsageError, errors_for_people
 from cli.follow import ANSWER_SECONDS, Follower, Handle, leaving
-from cli.ids import NAMED, IdRange, run_id_range, the_one
 from cli.options import JsonOption, OptionalTenantArgument, TenantNames, VerboseOption, tenant_id_of
 from cli.progress import RunView
 from cli.queued_runs import LOOK_GAP_SECONDS, LOOKS, unrecorded_runs
@@ -24,11 +25,10 @@ from cli.temporal import goes_on, handle_of, now, refuse_other_holder
 from configuration import ConfigurationError, Settings, load_settings
 from connections import UnreachableError, connect_temporal, temporal_connect_config
 from inventory.error_codes import ErrorCode
-from inventory.outcomes import CollectionResult, Outcome, RunStatus
+from inventory.outcomes import RunStatus
 from inventory.portfolio import PortfolioRecord
-from inventory.records import CollectionRecord, RunRecord
+from inventory.records import RunRecord
 from inventory.user_errors import UnavailableError
-from storage import queries
 from storage.database import Database
 from workflows.messages import SyncProgress
 
@@ -68,22 +68,20 @@ async def _recent(settings: Settings, tenant_id: UUID | None, limit: int) -> lis
     async with opened_database(settings, pool_size=2) as database:
         asked = asyncio.create_task(unrecorded_runs(database, settings.temporal_task_queue, tenant_id, most=limit))
         async with database.tenant(tenant_id, read_only=True) if tenant_id else database.portfolio() as session:
-            recorded = await queries.recent_runs(session, limit)
+            recorded = await answer.recent_runs(session, limit)
         queued = await asked
     if queued is None:
         output.stderr.print(
             "Temporal does not answer, so queued runs that no worker has taken up are not shown", style="dim"
         )
-    known = {record.run_id for record in recorded}
-    found = [*recorded, *(record for record in queued or () if record.run_id not in known)]
-    return sorted(found, key=lambda record: record.queued_at, reverse=True)[:limit]
+    return answer.newest_runs(recorded, queued or (), limit)
 
 
 def _short_ids(ids: Sequence[UUID]) -> dict[UUID, str]:
     """The beginning of each id, as long as it takes to tell them apart."""
-    words = [str(one) for one in ids]
+    words = [str(run_id) for run_id in ids]
     length = next(size for size in range(SHORT_ID, 37) if len({word[:size] for word in words}) == len(set(words)))
-    return {one: str(one)[:length] for one in ids}
+    return {run_id: str(run_id)[:length] for run_id in ids}
 
 
 def _run_row(record: RunRecord, run_id: str, names: TenantNames) -> tuple[object, ...]:
@@ -148,11 +146,9 @@ async def find_record(
         if look:
             await asyncio.sleep(LOOK_GAP_SECONDS)
         async with database.tenant(tenant_id, read_only=True) if tenant_id else database.portfolio() as session:
-            ids = await queries.run_ids_between(session, wanted.low, wanted.high, NAMED + 1)
-            if ids:
-                record = await queries.run_record(session, the_one(ids, value, "runs"))
-                if record is not None:
-                    return record
+            record = await answer.run_record_in(session, wanted, value)
+        if record is not None:
+            return record
         queued = await unrecorded_runs(database, task_queue, tenant_id, wanted, most=NAMED + 1)
         if queued is None:
             raise UsageError(
@@ -160,7 +156,7 @@ async def find_record(
                 " does not answer"
             )
         if queued:
-            the_one([one.run_id for one in queued], value, "runs")
+            the_one([run.run_id for run in queued], value, "runs")
             return queued[0]
     raise UsageError(f"{_whose(tenant_id)} no run {value}; python starter.py runs lists them")
 
@@ -189,7 +185,7 @@ async def ended_record(database: Database, latest: RunRecord, handle: Handle) ->
     Raises `UnavailableError`.
     """
     async with database.tenant(latest.tenant_id, read_only=True) as session:
-        record = await queries.run_record(session, latest.run_id)
+        record = await answer.run_record(session, latest.run_id)
     return record or await refused(latest, f"run {latest.run_id}", handle)
 
 
@@ -225,8 +221,7 @@ async def _live(record: RunRecord, wanted: Kind) -> RunRecord:
         output.stderr.print(f"{told}: the counts are of what has been merged so far", style="dim", markup=False)
         return record
     output.stderr.print("the counts are the workflow's own, as of now", style="dim")
-    collections = {key: _as_record(result) for key, result in told.collections.items()}
-    return record.model_copy(update={"counts": told.counts, "collections": collections or record.collections})
+    return answer.live_record(record, told.counts, told.collections)
 
 
 async def _told(record: RunRecord, wanted: Kind) -> SyncProgress | str:
@@ -246,13 +241,3 @@ async def _told(record: RunRecord, wanted: Kind) -> SyncProgress | str:
     except (RPCError, TimeoutError, WorkflowQueryFailedError):
         return "no worker answers"
     return progress
-
-
-def _as_record(result: CollectionResult) -> CollectionRecord:
-    return CollectionRecord(
-        outcome=result.outcome or Outcome.INCOMPLETE,
-        pages=result.pages,
-        items=result.items,
-        error_code=result.error_code,
-        context=result.context,
-    )

@@ -36,9 +36,15 @@ def print_run(run: RunRecord, tenant_name: str, *, verbose: bool = False) -> Non
     )
     if verbose:
         _print_collections(run.collections)
-    unread = {key: one for key, one in run.collections.items() if one.error_code and one.outcome is not Outcome.SKIPPED}
-    for code in sorted({*run.error_codes, *(one.error_code for one in unread.values() if one.error_code)}):
-        _print_error(code, {key: one for key, one in unread.items() if one.error_code == code}, verbose=verbose)
+    unread = {
+        key: collection
+        for key, collection in run.collections.items()
+        if collection.error_code and collection.outcome is not Outcome.SKIPPED
+    }
+    codes = {collection.error_code for collection in unread.values() if collection.error_code}
+    for code in sorted({*run.error_codes, *codes}):
+        affected = {key: collection for key, collection in unread.items() if collection.error_code == code}
+        _print_error(code, affected, verbose=verbose)
     _print_totals(run)
     if not verbose and run.collections:
         _say("--verbose lists every collection", style="dim")
@@ -47,12 +53,13 @@ def print_run(run: RunRecord, tenant_name: str, *, verbose: bool = False) -> Non
 def _print_error(code: ErrorCode, collections: Mapping[str, CollectionRecord], *, verbose: bool) -> None:
     """An error code once: what it means, what to do, and which collections have it."""
     meaning, remedy = EXPLANATIONS[code]
-    outcomes = Counter(one.outcome for one in collections.values())
+    outcomes = Counter(collection.outcome for collection in collections.values())
     counted = ", ".join(f"{number} {outcome}" for outcome, number in sorted(outcomes.items()))
     output.stdout.print(Text.assemble((code, "red"), f": {counted}" if counted else ""))
     _say(f"{meaning} {remedy}", indent="  ", style="yellow")
     for name in TOLD_ONCE:
-        values = sorted({str(one.context[name]) for one in collections.values() if name in one.context})
+        contexts = [collection.context for collection in collections.values()]
+        values = sorted({str(context[name]) for context in contexts if name in context})
         if values:
             _say(visible(f"{name}: {', '.join(values)}"), indent="  ")
     if collections and not verbose and code is not ErrorCode.AUTH_FAILED:
@@ -61,9 +68,9 @@ def _print_error(code: ErrorCode, collections: Mapping[str, CollectionRecord], *
 
 
 def _print_totals(run: RunRecord) -> None:
-    outcomes = Counter(one.outcome for one in run.collections.values())
+    outcomes = Counter(collection.outcome for collection in run.collections.values())
     counts = run.counts
-    open_now = 0 if run.status.ended else sum(_is_open(one) for one in run.collections.values())
+    open_now = 0 if run.status.ended else sum(_is_open(collection) for collection in run.collections.values())
     outcomes[Outcome.INCOMPLETE] -= open_now
     parts = [f"{outcomes[outcome]} {outcome}" for outcome in Outcome if outcomes[outcome]]
     parts += [f"{open_now} not yet read"] if open_now else []
@@ -76,17 +83,24 @@ def _print_totals(run: RunRecord) -> None:
     _say(f"{counts.pages} pages in {counts.requests} requests, {counts.throttled} throttled", style="dim")
 
 
-def _is_open(one: CollectionRecord) -> bool:
+def _is_open(collection: CollectionRecord) -> bool:
     """Whether a collection of an open run is still to be read."""
-    return one.outcome is Outcome.INCOMPLETE and one.error_code is None
+    return collection.outcome is Outcome.INCOMPLETE and collection.error_code is None
 
 
 def _print_collections(collections: Mapping[str, CollectionRecord]) -> None:
     output.print_table(
         ("collection", "outcome", "pages#", "items#", "error", "context"),
         [
-            (key, output.styled(one.outcome), one.pages, one.items, one.error_code, _context(one.context))
-            for key, one in sorted(collections.items(), key=lambda row: (_rank(row[1].outcome), row[0]))
+            (
+                key,
+                output.styled(collection.outcome),
+                collection.pages,
+                collection.items,
+                collection.error_code,
+                _context(collection.context),
+            )
+            for key, collection in sorted(collections.items(), key=lambda row: (_rank(row[1].outcome), row[0]))
         ],
     )
 

@@ -3,26 +3,24 @@
 import asyncio
 import getpass
 import sys
-from collections.abc import Sequence
-from typing import Annotated, Any, NamedTuple, cast
+from typing import Annotated, Any
 
 import orjson
 import typer
 from rich.text import Text
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from answers.versions import answer
+from answers.versions.answer import ComparedVersions
+from answers.versions.records import DifferenceRecord, ShownRecord
 from cli import output
 from cli.errors import UsageError, errors_for_people
 from cli.options import MOST, JsonOption, TenantArgument, complete_type_key, known_type_keys, tenant_id_of
 from cli.sessions import find_item, tenant_session, without_collisions
 from configuration import load_settings
-from graph.catalog import kind_of, load_catalog
-from inventory.differences import Difference, DifferenceKind, differences
-from inventory.exact_json import JsonObject, decode, encode
-from inventory.records import DifferenceRecord, ShownRecord, VersionChange, VersionRecord
+from inventory.differences import DifferenceKind
+from inventory.exact_json import decode, encode
+from inventory.records import VersionChange, VersionRecord
 from inventory.visible_text import escaped_json, visible
-from storage import documents, queries, versions
 
 TypeArgument = Annotated[
     str,
@@ -65,10 +63,10 @@ def show_versions(
             async with tenant_session(settings, tenant_id, read_only=read_only) as session:
                 external_id = await find_item(session, type_key, item)
                 if pin is not None:
-                    await _pin(session, type_key, external_id, pin, reason)
+                    await answer.pin(session, type_key, external_id, pin, getpass.getuser(), reason)
                 if unpin is not None:
-                    await _unpin(session, type_key, external_id, unpin)
-                return await versions.history(session, type_key, external_id)
+                    await answer.unpin(session, type_key, external_id, unpin, getpass.getuser())
+                return await answer.history(session, type_key, external_id)
 
         records = asyncio.run(without_collisions(ask))
         if as_json:
@@ -80,21 +78,6 @@ def show_versions(
             [_version_row(record) for record in records],
             title=f"versions of {type_key} {records[0].external_id}" if records else "no document has been read yet",
         )
-
-
-async def _pin(session: AsyncSession, type_key: str, external_id: str, number: int, reason: str | None) -> None:
-    try:
-        pinned = await versions.pin(session, type_key, external_id, number, getpass.getuser(), reason)
-    except IntegrityError:
-        raise UsageError(f"version {number} was forgotten at this very moment") from None
-    if not pinned:
-        raise UsageError(_not_kept(await versions.history(session, type_key, external_id), number))
-
-
-async def _unpin(session: AsyncSession, type_key: str, external_id: str, number: int) -> None:
-    user = getpass.getuser()
-    if not await versions.unpin(session, type_key, external_id, number, user):
-        raise UsageError(f"version {number} has no pin of {user}")
 
 
 def _version_row(record: VersionRecord) -> tuple[object, ...]:
@@ -113,21 +96,21 @@ def _version_row(record: VersionRecord) -> tuple[object, ...]:
 
 
 def _what(record: VersionRecord) -> str:
-    """What a version is, in words."""
+    """The kind of a version, in words."""
     words = {
         VersionChange.FIRST: "first",
         VersionChange.CHANGED: "changed",
         VersionChange.RETURNED: f"returned to version {record.returns_to_version}'s document",
         VersionChange.COMPLETED: "completed",
     }
-    said = [words[record.change]]
+    parts = [words[record.change]]
     if record.recreates_external_id is not None:
-        said.append(f"re-creation of {record.recreates_external_id}")
+        parts.append(f"re-creation of {record.recreates_external_id}")
     if record.renamed_from is not None:
-        said.append(f'renamed from "{record.renamed_from}"')
+        parts.append(f'renamed from "{record.renamed_from}"')
     if record.is_current:
-        said.append("current")
-    return ", ".join(said)
+        parts.append("current")
+    return ", ".join(parts)
 
 
 def show(
@@ -150,7 +133,7 @@ def show(
 
         async def ask() -> tuple[ShownRecord, bytes]:
             async with tenant_session(settings, tenant_id) as session:
-                return await _shown(session, type_key, await find_item(session, type_key, item), version)
+                return await answer.show(session, type_key, await find_item(session, type_key, item), version)
 
         record, document = asyncio.run(ask())
         if as_json:
@@ -160,41 +143,6 @@ def show(
             output.stderr.print(line, style="dim", markup=False)
         text = encode(decode(document), indented=True).decode()
         sys.stdout.write(f"{escaped_json(text)}\n")
-
-
-async def _shown(
-    session: AsyncSession, type_key: str, external_id: str, number: int | None
-) -> tuple[ShownRecord, bytes]:
-    """What `show` prints. Raises `UsageError` where the version is not kept."""
-    history = await versions.history(session, type_key, external_id)
-    version, document = await _kept(session, history, number)
-    item = await queries.item(session, type_key, external_id)
-    if item is None:
-        raise UsageError(f"{type_key} {external_id} is not in this tenant's inventory any more")
-    shown = {**item.model_dump(), **version.model_dump(), "kind": kind_of(type_key, item.meta)}
-    return ShownRecord(**{name: shown[name] for name in ShownRecord.model_fields}), document
-
-
-async def _kept(
-    session: AsyncSession, history: Sequence[VersionRecord], number: int | None
-) -> tuple[VersionRecord, bytes]:
-    """A version, or the current one, with its document. Raises `UsageError` where it is not kept."""
-    for version in history:
-        if number == version.version or (number is None and version.is_current):
-            document = await documents.document(session, version.type_key, version.external_id, version.version)
-            if document is not None:
-                return version, document
-    raise UsageError(_not_kept(history, number))
-
-
-def _not_kept(history: Sequence[VersionRecord], number: int | None) -> str:
-    """Why there is no such version."""
-    if not history:
-        return "no document of this item has been read yet"
-    kept = ", ".join(str(version.version) for version in reversed(history))
-    if number is not None and number > history[0].version:
-        return f"there is no version {number}; the current one is {history[0].version}"
-    return f"version {number} has been forgotten; kept: {kept}"
 
 
 def _header(record: ShownRecord) -> list[str]:
@@ -208,18 +156,6 @@ def _header(record: ShownRecord) -> list[str]:
         f"version {record.version} ({current}), observed from {output.when(record.first_observed_at)} to {last}",
         f"item: {state}; details: {details}",
     ]
-
-
-class _Compared(NamedTuple):
-    """Two versions of an item and what is different.
-
-    `unread` are the details that an earlier release did not read for one of them.
-    """
-
-    before: VersionRecord
-    after: VersionRecord
-    found: list[Difference]
-    unread: list[str]
 
 
 def diff(
@@ -243,45 +179,23 @@ def diff(
         tenant_id = tenant_id_of(settings, tenant)
         known_type_keys([type_key])
 
-        async def ask() -> _Compared | None:
+        async def ask() -> ComparedVersions | None:
             async with tenant_session(settings, tenant_id) as session:
-                return await _compare(session, type_key, await find_item(session, type_key, item), older, newer)
+                return await answer.compare(session, type_key, await find_item(session, type_key, item), older, newer)
 
         compared = asyncio.run(ask())
         if compared is None:
             output.stderr.print("version 1 is the first: there is nothing before it", style="dim")
             return
         _say_what_is_compared(compared)
-        for difference in compared.found:
+        for difference in compared.differences:
             if as_json:
                 output.print_json(_plain(difference))
             else:
                 output.stdout.print(_line(difference))
 
 
-async def _compare(
-    session: AsyncSession, type_key: str, external_id: str, older: int | None, newer: int | None
-) -> _Compared | None:
-    """Two versions, compared; None where there is none before the first. Raises `UsageError` where one is not kept."""
-    history = await versions.history(session, type_key, external_id)
-    after, document_after = await _kept(session, history, newer)
-    if older is None and after.version == 1:
-        return None
-    before, document_before = await _kept(session, history, after.version - 1 if older is None else older)
-    collection = load_catalog().collections.get(type_key)
-    ordered, details = frozenset[str](), frozenset[str]()
-    if collection is not None:
-        ordered, details = collection.ordered, collection.detail_properties
-    one, other = _object(document_before), _object(document_after)
-    unread = sorted(details & (one.keys() ^ other.keys())) if before.details_complete and after.details_complete else []
-    return _Compared(before, after, differences(one, other, ordered=ordered), unread)
-
-
-def _object(document: bytes) -> JsonObject:
-    return cast("JsonObject", decode(document))
-
-
-def _say_what_is_compared(compared: _Compared) -> None:
+def _say_what_is_compared(compared: ComparedVersions) -> None:
     """On stderr: which versions, whether one lacks details, whether they are the same."""
     before, after, found, unread = compared
     item = visible(f"{after.type_key} {after.external_id}")
@@ -312,7 +226,7 @@ _SIGNS = {
 }
 
 
-def _line(difference: Difference) -> Text:
+def _line(difference: DifferenceRecord) -> Text:
     """One difference for people, on one line."""
     sign, style = _SIGNS[difference.kind]
     if difference.hidden:
@@ -326,8 +240,7 @@ def _line(difference: Difference) -> Text:
     return Text.assemble((f"{sign} ", style), (visible(difference.path), "bold"), ": ", (said, style))
 
 
-def _plain(difference: Difference) -> dict[str, Any]:
+def _plain(difference: DifferenceRecord) -> dict[str, Any]:
     """One difference for machines, with every digit of its values."""
-    path, kind, before, after, hidden, _ = difference
-    record = DifferenceRecord(path=path, kind=kind, before=before, after=after, hidden=hidden)
-    return {**dict(record), "before": orjson.Fragment(encode(before)), "after": orjson.Fragment(encode(after))}
+    before, after = (orjson.Fragment(encode(value)) for value in (difference.before, difference.after))
+    return {**dict(difference), "before": before, "after": after}

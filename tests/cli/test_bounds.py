@@ -10,9 +10,9 @@ import typer
 from typer.testing import CliRunner
 
 from answers.drift.rules import Decision
+from answers.ids import IdRange, id_range
+from answers.times import EARLIEST, LATEST, time_of
 from cli.app import app
-from cli.ids import IdRange, id_range
-from cli.options import EARLIEST, LATEST, time_of
 from cli.typed_text import MOST_CHARACTERS, problem_with
 from storage.database import Database
 from tests.cli.looking import CommandLine

@@ -17,10 +17,10 @@ import answers.drift.tables  # noqa: F401 - completes the metadata
 from answers.changes import audit_queries as auditing
 from answers.changes.audit import AUDIT_LOG
 from answers.dependencies import queries as dependencies
-from answers.drift import answer as drift_answers
 from answers.drift import baseline_queries as baselines
 from answers.drift import queries as drift
 from answers.drift.baselines import set_moment
+from answers.drift.evaluation import evaluate
 from answers.drift.rules import Decision
 from inventory.error_codes import ErrorCode
 from inventory.missing import RunCoverage
@@ -151,7 +151,7 @@ async def their_rows(database: Database) -> runs.RunIdentity:
         )
     await sync(database, THEIRS, [observation("b", "8")], "b")
     async with database.tenant(THEIRS) as session:
-        await drift_answers.evaluate(session, THEIRS, "golden")
+        await evaluate(session, THEIRS, "golden")
         for fingerprint in await drift.open_fingerprints(session, "golden"):
             await drift.decide(session, fingerprint, Decision.ACCEPTED, "the test", "a reason", None)
     await sync(database, THEIRS, [audit_event("e", "1")], AUDIT_LOG)

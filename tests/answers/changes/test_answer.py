@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from answers.changes.answer import changes, summary
+from answers.changes.answer import ChangeFeed, changes
 from answers.changes.audit import AUDIT_LOG, AuditStatus
 from answers.changes.queries import Event, Window
 from answers.changes.records import ChangeKind, ChangeRecord, ChangesSummary
@@ -271,7 +271,7 @@ async def test_a_feed_is_read_page_by_page_in_one_order(database: Database, feed
 async def _summary(database: Database) -> ChangesSummary:
     async with database.tenant(TENANT, read_only=True) as session:
         now = await database_time(session)
-        return await summary(session, TENANT, Window(now, now, None, log_types()), {}, {}, None)
+        return await ChangeFeed(session, TENANT, Window(now, now, None, log_types())).summary()
 
 
 async def test_the_summary_names_what_was_not_read_to_its_end(database: Database) -> None:

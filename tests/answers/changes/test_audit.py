@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answers.changes.audit import CLOCK_DIFFERENCE, Attribution, AuditEvent, AuditStatus, Happening, attribution
+from answers.changes.audit import CLOCK_DIFFERENCE, Attribution, AuditAction, AuditEvent, AuditStatus, attribution
 from inventory.coverage import Coverage
 from inventory.outcomes import Outcome
 
@@ -41,23 +41,23 @@ READ = log(NOON + HOUR)
 
 
 @pytest.mark.parametrize(
-    ("happening", "explained_by"),
+    ("action", "explained_by"),
     [
-        (Happening.APPEARED, {"Create", "create"}),
-        (Happening.GONE, {"Delete"}),
-        (Happening.CHANGED, {"Patch", "Action", "Assign", "SetReference", "RemoveReference"}),
+        (AuditAction.APPEARED, {"Create", "create"}),
+        (AuditAction.GONE, {"Delete"}),
+        (AuditAction.CHANGED, {"Patch", "Action", "Assign", "SetReference", "RemoveReference"}),
     ],
 )
-def test_an_event_explains_what_its_operation_brings_about(happening: Happening, explained_by: set[str]) -> None:
+def test_an_event_explains_what_its_operation_brings_about(action: AuditAction, explained_by: set[str]) -> None:
     operations = ["Create", "create", "Delete", "Patch", "Action", "Assign", "SetReference", "RemoveReference", "Get"]
-    found = {one for one in operations if attribution([event(one)], happening, NOON, NOON, READ).events}
+    found = {one for one in operations if attribution([event(one)], action, NOON, NOON, READ).events}
     assert found == explained_by
-    assert not attribution([event(None), event("")], happening, NOON, NOON, READ).events
+    assert not attribution([event(None), event("")], action, NOON, NOON, READ).events
 
 
 @pytest.mark.parametrize("result", ["Failure", "ClientError", "", None])
 def test_what_was_tried_in_vain_explains_nothing(result: str | None) -> None:
-    assert attribution([event("Patch", result=result)], Happening.CHANGED, NOON, NOON, READ) == Attribution(
+    assert attribution([event("Patch", result=result)], AuditAction.CHANGED, NOON, NOON, READ) == Attribution(
         status=AuditStatus.NOT_FOUND
     )
 
@@ -75,35 +75,35 @@ def test_what_was_tried_in_vain_explains_nothing(result: str | None) -> None:
 def test_not_in_the_log_takes_a_listing_that_began_after_the_change_was_observed(
     covered: Coverage | None, status: AuditStatus
 ) -> None:
-    assert attribution([], Happening.CHANGED, NOON - HOUR, NOON, covered).status is status
-    known = attribution([event("Patch")], Happening.CHANGED, NOON - HOUR, NOON, covered)
+    assert attribution([], AuditAction.CHANGED, NOON - HOUR, NOON, covered).status is status
+    known = attribution([event("Patch")], AuditAction.CHANGED, NOON - HOUR, NOON, covered)
     assert known.status is AuditStatus.FOUND, "an event that was read explains, whatever has not been read"
 
 
 def test_an_object_of_another_log_is_not_said_to_be_missing_from_this_one() -> None:
     for events in ([], [event("Delete")]):
-        asked = attribution(events, Happening.GONE, NOON, NOON, READ, is_audited=False)
+        asked = attribution(events, AuditAction.GONE, NOON, NOON, READ, is_audited=False)
         assert asked == Attribution(status=AuditStatus.NOT_AUDITED), "an event that names it is about something else"
 
 
 @given(
     st.lists(st.tuples(st.integers(-200, 200), st.sampled_from(["Patch", "Create", "Delete", "Get"]), st.booleans())),
-    st.sampled_from(Happening),
+    st.sampled_from(AuditAction),
     st.none() | st.integers(-100, 50),
     st.integers(50, 100),
 )
 def test_all_events_of_the_time_and_no_others_are_named_newest_first(
-    drawn: list[tuple[int, str, bool]], happening: Happening, after: int | None, until: int
+    drawn: list[tuple[int, str, bool]], action: AuditAction, after: int | None, until: int
 ) -> None:
     events = [
         event(operation, NOON + timedelta(minutes=minute), "Success" if succeeded else "Failure", str(number))
         for number, (minute, operation, succeeded) in enumerate(drawn)
     ]
     asked = (None if after is None else NOON + timedelta(minutes=after), NOON + timedelta(minutes=until))
-    answer = attribution(events, happening, *asked, READ)
+    answer = attribution(events, action, *asked, READ)
 
     slack = CLOCK_DIFFERENCE // timedelta(minutes=1)
-    operation = {Happening.APPEARED: "Create", Happening.GONE: "Delete", Happening.CHANGED: "Patch"}[happening]
+    operation = {AuditAction.APPEARED: "Create", AuditAction.GONE: "Delete", AuditAction.CHANGED: "Patch"}[action]
     expected = {
         str(number)
         for number, (minute, what, succeeded) in enumerate(drawn)

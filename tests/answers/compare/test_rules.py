@@ -15,7 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from answers.compare.records import MatchedBy, Status
-from answers.compare.rules import Crowd, Entry, Matching, Verdict, matched_by_content, matched_by_name, settled, verdict
+from answers.compare.rules import (
+    AmbiguousGroup,
+    Entry,
+    Matching,
+    Verdict,
+    matched_by_content,
+    matched_by_name,
+    told_apart_by_content,
+    verdict,
+)
 from graph.catalog import load_catalog
 from inventory.canonical import Canonicalizer, JsonObject, JsonValue
 from inventory.data_keys import DataKey
@@ -87,7 +96,7 @@ def ids(found: list[Entry]) -> list[str]:
 def mirrored(matching: Matching) -> Any:
     return (
         sorted((pair.there.external_id, pair.here.external_id, pair.by) for pair in matching.pairs),
-        sorted((ids(crowd.there), ids(crowd.here), crowd.by) for crowd in matching.crowds),
+        sorted((ids(group.there), ids(group.here), group.by) for group in matching.ambiguous),
         ids(matching.only_there),
         ids(matching.only_here),
     )
@@ -96,7 +105,7 @@ def mirrored(matching: Matching) -> Any:
 def told(matching: Matching) -> Any:
     return (
         sorted((pair.here.external_id, pair.there.external_id, pair.by) for pair in matching.pairs),
-        sorted((ids(crowd.here), ids(crowd.there), crowd.by) for crowd in matching.crowds),
+        sorted((ids(group.here), ids(group.there), group.by) for group in matching.ambiguous),
         ids(matching.only_here),
         ids(matching.only_there),
     )
@@ -104,8 +113,8 @@ def told(matching: Matching) -> Any:
 
 def sides(matching: Matching) -> tuple[list[str], list[str]]:
     """The ids of all items of each side, as often as they come."""
-    here = [pair.here for pair in matching.pairs] + [one for crowd in matching.crowds for one in crowd.here]
-    there = [pair.there for pair in matching.pairs] + [one for crowd in matching.crowds for one in crowd.there]
+    here = [pair.here for pair in matching.pairs] + [one for group in matching.ambiguous for one in group.here]
+    there = [pair.there for pair in matching.pairs] + [one for group in matching.ambiguous for one in group.there]
     return ids(here + matching.only_here), ids(there + matching.only_there)
 
 
@@ -122,11 +131,13 @@ def test_each_item_comes_once_and_one_side_mirrors_the_other(here: list[Entry], 
 
 
 @given(entries, entries)
-def test_what_is_left_of_a_crowd_is_told_alike_from_both_sides(here: list[Entry], there: list[Entry]) -> None:
-    crowd = Crowd(here, there, MatchedBy.NAME)
-    found = settled(crowd)
+def test_what_is_left_of_an_ambiguous_group_is_told_alike_from_both_sides(
+    here: list[Entry], there: list[Entry]
+) -> None:
+    group = AmbiguousGroup(here, there, MatchedBy.NAME)
+    found = told_apart_by_content(group)
     assert sides(found) == (ids(here), ids(there))
-    assert told(settled(Crowd(there, here, MatchedBy.NAME))) == mirrored(found)
+    assert told(told_apart_by_content(AmbiguousGroup(there, here, MatchedBy.NAME))) == mirrored(found)
 
 
 def test_names_are_heard_as_they_are_before_letters_are() -> None:
@@ -143,12 +154,12 @@ def test_names_are_heard_as_they_are_before_letters_are() -> None:
 def test_equal_content_tells_items_of_one_name_apart_and_nothing_else_does() -> None:
     one, other = Entry("1", "A", "x", likeness=b"1"), Entry("2", "A", "x", likeness=b"2")
     twin, stranger = Entry("3", "A", "x", likeness=b"1"), Entry("4", "A", "x", likeness=b"3")
-    assert told(settled(Crowd([one, other], [twin], MatchedBy.NAME))) == (
+    assert told(told_apart_by_content(AmbiguousGroup([one, other], [twin], MatchedBy.NAME))) == (
         [("1", "3", MatchedBy.NAME)], [], ["2"], []
     )  # fmt: skip
-    by_elimination = settled(Crowd([one, other], [twin, stranger], MatchedBy.NAME))
+    by_elimination = told_apart_by_content(AmbiguousGroup([one, other], [twin, stranger], MatchedBy.NAME))
     assert told(by_elimination)[0] == [("1", "3", MatchedBy.NAME), ("2", "4", MatchedBy.NAME)]
-    (left,) = settled(Crowd([one, other], [stranger], MatchedBy.NAME)).crowds
+    (left,) = told_apart_by_content(AmbiguousGroup([one, other], [stranger], MatchedBy.NAME)).ambiguous
     assert (ids(left.here), ids(left.there)) == (["1", "2"], ["4"])
 
 

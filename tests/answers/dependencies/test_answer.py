@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from answers.dependencies import answer as answers
-from answers.dependencies.answer import Neighbourhood, Reading
+from answers.dependencies.answer import Neighbourhood
 from answers.dependencies.records import (
     CannotSayRecord,
     DanglingRecord,
@@ -14,6 +14,7 @@ from answers.dependencies.records import (
     ReachRecord,
     UnassignedRecord,
 )
+from answers.dependencies.tenant_coverage import TenantCoverage
 from graph.catalog import load_catalog
 from inventory.error_codes import ErrorCode
 from inventory.missing import Confidence
@@ -67,14 +68,14 @@ async def synced(database: Database, *items: Observation, types: tuple[str, ...]
 
 async def around(database: Database, type_key: str, external_id: str, **limits: int) -> Neighbourhood:
     async with database.tenant(TENANT, read_only=True) as session:
-        reading = await Reading.of(session, CATALOG, TENANT)
-        return await answers.neighbourhood(session, reading, CATALOG, (type_key, external_id), **limits)
+        coverage = await TenantCoverage.of(session, CATALOG, TENANT)
+        return await answers.neighbourhood(session, coverage, CATALOG, (type_key, external_id), **limits)
 
 
 async def dangling(database: Database) -> tuple[list[DanglingRecord], list[CannotSayRecord]]:
     async with database.tenant(TENANT, read_only=True) as session:
-        reading = await Reading.of(session, CATALOG, TENANT)
-        found = [one async for one in answers.dangling(session, reading)]
+        coverage = await TenantCoverage.of(session, CATALOG, TENANT)
+        found = [one async for one in answers.dangling(session, coverage)]
     return (
         [one for one in found if isinstance(one, DanglingRecord)],
         [one for one in found if isinstance(one, CannotSayRecord)],
@@ -83,8 +84,8 @@ async def dangling(database: Database) -> tuple[list[DanglingRecord], list[Canno
 
 async def unassigned(database: Database, *type_keys: str) -> tuple[dict[str, UnassignedRecord], list[CannotSayRecord]]:
     async with database.tenant(TENANT, read_only=True) as session:
-        reading = await Reading.of(session, CATALOG, TENANT)
-        found = [one async for one in answers.unassigned(session, reading, CATALOG, type_keys or None)]
+        coverage = await TenantCoverage.of(session, CATALOG, TENANT)
+        found = [one async for one in answers.unassigned(session, coverage, CATALOG, type_keys or None)]
     return (
         {one.external_id: one for one in found if isinstance(one, UnassignedRecord)},
         [one for one in found if isinstance(one, CannotSayRecord)],
@@ -93,8 +94,8 @@ async def unassigned(database: Database, *type_keys: str) -> tuple[dict[str, Una
 
 async def reach(database: Database, group_id: str, *, everyone: bool = False) -> dict[str, ReachRecord]:
     async with database.tenant(TENANT, read_only=True) as session:
-        reading = await Reading.of(session, CATALOG, TENANT)
-        found = [one async for one in answers.reaching(session, reading, CATALOG, group_id, everyone=everyone)]
+        coverage = await TenantCoverage.of(session, CATALOG, TENANT)
+        found = [one async for one in answers.reaching(session, coverage, CATALOG, group_id, everyone=everyone)]
     return {one.item.external_id: one for one in found if isinstance(one, ReachRecord)}
 
 
@@ -256,6 +257,6 @@ async def test_answers_are_of_one_tenant(database: Database) -> None:
     await synced(database, configuration("c", target("group", "g")))
     other = UUID(int=7)
     async with database.tenant(other, read_only=True) as session:
-        reading = await Reading.of(session, CATALOG, other)
-        assert (await answers.neighbourhood(session, reading, CATALOG, (GROUPS, "g"))).dependencies == []
-        assert [one async for one in answers.everything(session, reading)] == []
+        coverage = await TenantCoverage.of(session, CATALOG, other)
+        assert (await answers.neighbourhood(session, coverage, CATALOG, (GROUPS, "g"))).dependencies == []
+        assert [one async for one in answers.everything(session, coverage)] == []

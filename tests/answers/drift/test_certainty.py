@@ -8,9 +8,10 @@ import pytest
 
 from answers.drift import queries as stored
 from answers.drift.against_tenant import evaluate_against_tenant
-from answers.drift.answer import Drift, drift, evaluate
+from answers.drift.answer import Drift, drift
 from answers.drift.baseline_queries import baselines, drop_baseline
 from answers.drift.baselines import set_moment, set_tenant
+from answers.drift.evaluation import evaluate
 from answers.drift.records import BaselineRecord, DriftFindingRecord
 from answers.drift.rules import Decision, Fallen, FindingKind
 from inventory.data_keys import DataKey

@@ -10,17 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from answers.drift.rules import (
+    CurrentDecision,
     Decision,
     DriftRules,
     Fallen,
     FindingKind,
     Said,
-    Standing,
+    current_decision,
     deviations,
     fingerprint,
     item_added,
     item_missing,
-    standing,
 )
 from answers.drift.severity import Severity, severity_of
 from graph.catalog import load_catalog
@@ -117,18 +117,18 @@ def test_the_number_of_a_setting_is_no_deviation() -> None:
 
 @pytest.mark.parametrize("decision", [Decision.ACCEPTED, Decision.EXPECTED])
 def test_a_decision_holds_for_its_value_until_its_end(decision: Decision) -> None:
-    def at(moment: datetime, value: bytes = b"v", until: datetime | None = None) -> Standing:
-        return standing(decision, b"v", until, value, moment)
+    def at(moment: datetime, value: bytes = b"v", until: datetime | None = None) -> CurrentDecision:
+        return current_decision(decision, b"v", until, value, moment)
 
     until = NOW + timedelta(days=1)
-    assert at(NOW) == at(NOW, until=until) == Standing(decision)
-    assert at(NOW, value=b"other") == Standing(Decision.OPEN, Fallen.VALUE_CHANGED)
-    assert at(until, until=until) == Standing(Decision.OPEN, Fallen.EXPIRED)
+    assert at(NOW) == at(NOW, until=until) == CurrentDecision(decision)
+    assert at(NOW, value=b"other") == CurrentDecision(Decision.OPEN, Fallen.VALUE_CHANGED)
+    assert at(until, until=until) == CurrentDecision(Decision.OPEN, Fallen.EXPIRED)
 
 
 def test_without_a_decision_or_with_one_taken_back_a_finding_is_open() -> None:
-    assert standing(None, None, None, b"v", NOW) == standing(Decision.OPEN, b"v", None, b"v", NOW)
-    assert standing(None, None, None, b"v", NOW) == Standing(Decision.OPEN)
+    assert current_decision(None, None, None, b"v", NOW) == current_decision(Decision.OPEN, b"v", None, b"v", NOW)
+    assert current_decision(None, None, None, b"v", NOW) == CurrentDecision(Decision.OPEN)
 
 
 @pytest.mark.parametrize(

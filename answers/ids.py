@@ -5,16 +5,17 @@ from itertools import takewhile
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from cli.errors import UsageError
-from storage import queries
+from inventory.user_errors import UserError
 
 LEAST_CHARACTERS = 4
 """A shorter beginning names nothing: it is a slip of the hand more often than an id."""
 
 NAMED = 20
 """How many ids an error names."""
+
+
+class UnknownIdError(UserError):
+    """It cannot be told which object an id means; the message says what to type."""
 
 
 class IdRange(NamedTuple):
@@ -49,34 +50,22 @@ def id_range(value: str) -> IdRange | None:
 
 
 def run_id_range(value: str, runs: str = "runs") -> IdRange:
-    """The run ids that begin with `value`. Raises `UsageError`. `runs` is the command that lists them."""
+    """The run ids that begin with `value`. Raises `UnknownIdError`. `runs` is the command that lists them."""
     found = id_range(value)
     if found is None:
-        raise UsageError(
+        raise UnknownIdError(
             f"{value!r} is neither a run id nor {LEAST_CHARACTERS} or more characters of its beginning;"
             f" python starter.py {runs} lists them"
         )
     return found
 
 
-async def find_run(session: AsyncSession, value: str) -> UUID:
-    """The id of the one run that `value` means: of the session's tenant, or of all. Raises `UsageError`.
-
-    A whole id need not be there.
-    """
-    wanted = run_id_range(value)
-    if wanted.whole:
-        return wanted.low
-    found = await queries.run_ids_between(session, wanted.low, wanted.high, NAMED + 1)
-    if not found:
-        raise UsageError(f"there is no run {value}; python starter.py runs lists them")
-    return the_one(found, value, "runs")
-
-
 def the_one(found: Sequence[UUID], value: str, what: str) -> UUID:
-    """The one id that was found. Raises `UsageError`, which names them, where there are several."""
+    """The one id that was found. Raises `UnknownIdError`, which names them, where there are several."""
     if len(found) > 1:
-        raise UsageError(f"several {what} begin with {value!r}; write more of the id: {named(list(map(str, found)))}")
+        raise UnknownIdError(
+            f"several {what} begin with {value!r}; write more of the id: {named(list(map(str, found)))}"
+        )
     return found[0]
 
 

@@ -1,0 +1,235 @@
+"""One collection of two tenants: its items are matched, then compared.
+
+The names of the items on both sides are in memory, and a few documents.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from typing import TypeVar, cast
+
+from answers.compare import queries
+from answers.compare.id_translation import is_shared
+from answers.compare.records import (
+    CoverageState,
+    FieldRecord,
+    ItemComparison,
+    ItemName,
+    MatchedBy,
+    Status,
+    UnresolvedRecord,
+)
+from answers.compare.rules import (
+    AmbiguousGroup,
+    Entry,
+    Pair,
+    Verdict,
+    matched_by_content,
+    matched_by_name,
+    told_apart_by_content,
+    verdict,
+)
+from answers.compare.sides import Side
+from graph.catalog import Collection as CatalogEntry
+from graph.catalog import kind_of
+from inventory.canonical import JsonObject
+from inventory.exact_json import decode
+from inventory.tenant_neutral import OWN_ID, TENANT_ID, Independence, Independent, Uncertainty, UnresolvedReference
+
+DOCUMENTS_AT_A_TIME = 50
+"""Of each side. Documents may have some megabytes each; most have a few kilobytes."""
+
+
+class CollectionComparer:
+    """Compares one collection of two tenants."""
+
+    def __init__(self, here: Side, there: Side, collection: CatalogEntry) -> None:
+        self._here = here
+        self._there = there
+        self._type_key = collection.type_key
+        self._collection = collection
+        self._rules = Independence(collection.independence_rules())
+        self._names_tell = collection.name_field != collection.id_field
+        self._damaged: tuple[set[str], set[str]] = (set(), set())
+
+    async def items(self) -> AsyncIterator[ItemComparison]:
+        """The result for each item."""
+        matching = matched_by_name(await self._entries(self._here), await self._entries(self._there))
+        async for item in self._pairs(matching.pairs):
+            yield item
+        only_here, only_there = matching.only_here, matching.only_there
+        for group in await self._likened_groups(matching.ambiguous):
+            told_apart = told_apart_by_content(group)
+            async for item in self._pairs(told_apart.pairs):
+                yield item
+            for left in told_apart.ambiguous:
+                yield self._ambiguous(left)
+            only_here += told_apart.only_here
+            only_there += told_apart.only_there
+        if only_here and only_there:
+            likened = await self._likened(only_here, only_there)
+            by_content = matched_by_content(*likened, names_tell=self._names_tell)
+            async for item in self._pairs(by_content.pairs):
+                yield item
+            for left in by_content.ambiguous:
+                yield self._ambiguous(left)
+            only_here, only_there = by_content.only_here, by_content.only_there
+        for entry in only_here:
+            yield self._item(Status.ONLY_HERE, None, [entry], [])
+        for entry in only_there:
+            yield self._item(Status.ONLY_THERE, None, [], [entry])
+
+    async def _entries(self, side: Side) -> list[Entry]:
+        if side.covered(self._type_key).state is not CoverageState.COMPLETE:
+            return []
+        own = str(side.tenant.tenant_id)
+        return [
+            Entry(
+                item.external_id,
+                item.display_name,
+                kind_of(self._type_key, item.meta),
+                self._collection.singleton or item.external_id == own,
+            )
+            for item in await queries.present_items(side.session, self._type_key)
+        ]
+
+    async def _pairs(self, pairs: Sequence[Pair]) -> AsyncIterator[ItemComparison]:
+        for some in _batches(pairs):
+            here, there = await self._documents([pair.here for pair in some], [pair.there for pair in some])
+            for pair in some:
+                one, other = here.get(pair.here.external_id), there.get(pair.there.external_id)
+                if one is None or other is None:
+                    found = Verdict(Status.UNDECIDED, [], frozenset({self._why_unread(pair)}))
+                else:
+                    found = verdict(one, other, self._rules)
+                yield self._pair(pair, found, one, other)
+
+    def _why_unread(self, pair: Pair) -> Uncertainty:
+        is_damaged = pair.here.external_id in self._damaged[0] or pair.there.external_id in self._damaged[1]
+        return Uncertainty.DAMAGED_DOCUMENT if is_damaged else Uncertainty.NO_DOCUMENT
+
+    def _pair(self, pair: Pair, found: Verdict, here: Independent | None, there: Independent | None) -> ItemComparison:
+        return self._item(
+            found.status,
+            pair.by,
+            [pair.here],
+            [pair.there],
+            fields=[
+                FieldRecord(**difference._asdict(), is_certain=(difference.path, difference.kind) in found.certain)
+                for difference in found.differences
+            ],
+            uncertain=sorted(found.uncertain),
+            unresolved_here=[_unresolved(reference) for reference in (here.unresolved if here else ())],
+            unresolved_there=[_unresolved(reference) for reference in (there.unresolved if there else ())],
+        )
+
+    def _ambiguous(self, group: AmbiguousGroup) -> ItemComparison:
+        return self._item(Status.AMBIGUOUS, group.by, group.here, group.there)
+
+    def _item(
+        self,
+        status: Status,
+        by: MatchedBy | None,
+        here: Sequence[Entry],
+        there: Sequence[Entry],
+        **compared: object,
+    ) -> ItemComparison:
+        return ItemComparison.model_validate(
+            {
+                "type_key": self._type_key,
+                "kind": next(entry.kind for entry in (*here, *there)),
+                "status": status,
+                "matched_by": by,
+                "here": _names(here),
+                "there": _names(there),
+                **compared,
+            }
+        )
+
+    async def _likened_groups(self, groups: Sequence[AmbiguousGroup]) -> list[AmbiguousGroup]:
+        """The groups, each entry with what items of its content have in common."""
+        here, there = await self._likened(
+            [entry for group in groups for entry in group.here], [entry for group in groups for entry in group.there]
+        )
+        ones, others = iter(here), iter(there)
+        return [
+            AmbiguousGroup([next(ones) for _ in one], [next(others) for _ in other], by) for one, other, by in groups
+        ]
+
+    async def _likened(self, here: Sequence[Entry], there: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
+        """The entries, each with what items of its content have in common."""
+        likened: tuple[list[Entry], list[Entry]] = ([], [])
+        for some in _batches(here):
+            found, _ = await self._documents(some, ())
+            likened[0].extend(self._with_likeness(entry, found) for entry in some)
+        for some in _batches(there):
+            _, found = await self._documents((), some)
+            likened[1].extend(self._with_likeness(entry, found) for entry in some)
+        return likened
+
+    def _with_likeness(self, entry: Entry, found: dict[str, Independent]) -> Entry:
+        document = found.get(entry.external_id)
+        return entry if document is None else entry._replace(likeness=self._rules.likeness(document))
+
+    async def _documents(
+        self, here: Iterable[Entry], there: Iterable[Entry]
+    ) -> tuple[dict[str, Independent], dict[str, Independent]]:
+        """Documents of both sides by id, independent of their tenants."""
+        one = await self._whole(self._here, here, self._damaged[0])
+        other = await self._whole(self._there, there, self._damaged[1])
+        ids_here = {target for _, document in one.values() for target in self._rules.targets(document)}
+        ids_there = {target for _, document in other.values() for target in self._rules.targets(document)}
+        # What Microsoft gave the id to, the other side may know.
+        shared = {
+            (keys, one_id) for keys, one_id in ids_here | ids_there if any(is_shared(key, one_id) for key in keys)
+        }
+        await self._here.id_meanings.learn(self._here.session, ids_here | shared)
+        await self._there.id_meanings.learn(self._there.session, ids_there | shared)
+        return self._independent(self._here, self._there, one), self._independent(self._there, self._here, other)
+
+    async def _whole(
+        self, side: Side, entries: Iterable[Entry], damaged: set[str]
+    ) -> dict[str, tuple[bool, JsonObject]]:
+        """The documents by id, and whether each is whole; of which one is `damaged` is noted."""
+        ids = [entry.external_id for entry in entries]
+        if not ids:
+            return {}
+        found = await queries.whole_items(side.session, self._type_key, ids, side.read)
+        damaged |= {external_id for external_id, item in found.items() if item.document is None}
+        return {
+            external_id: (item.details_complete, cast("JsonObject", decode(item.document)))
+            for external_id, item in found.items()
+            if item.document is not None
+        }
+
+    def _independent(self, own: Side, other: Side, found: dict[str, tuple[bool, JsonObject]]) -> dict[str, Independent]:
+        meaning_of = own.id_meanings.beside(other.id_meanings)
+        tenant_id = str(own.tenant.tenant_id)
+        return {
+            external_id: self._rules.of(
+                document,
+                {external_id: OWN_ID, tenant_id: TENANT_ID},
+                meaning_of,
+                details_complete=details_complete,
+            )
+            for external_id, (details_complete, document) in found.items()
+        }
+
+
+ItemT = TypeVar("ItemT")
+
+
+def _batches(all_of_them: Sequence[ItemT]) -> Iterator[Sequence[ItemT]]:
+    for start in range(0, len(all_of_them), DOCUMENTS_AT_A_TIME):
+        yield all_of_them[start : start + DOCUMENTS_AT_A_TIME]
+
+
+def _names(entries: Iterable[Entry]) -> list[ItemName]:
+    return [ItemName(external_id=entry.external_id, display_name=entry.name) for entry in entries]
+
+
+def _unresolved(reference: UnresolvedReference) -> UnresolvedRecord:
+    return UnresolvedRecord(
+        path=reference.path,
+        target_types=list(reference.target_types),
+        target_id=reference.target_id,
+        reason=reference.reason,
+    )

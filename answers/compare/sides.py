@@ -1,0 +1,41 @@
+"""The two sides of a comparison."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.compare.id_translation import IdMeanings
+from answers.compare.records import SideCoverage, TenantRecord
+from inventory.coverage import Coverage
+from inventory.records import DamagedRecord
+from storage import documents
+from storage.bodies import Documents
+from storage.coverage import coverage as coverage_of
+
+
+class Side(NamedTuple):
+    """One tenant of a comparison, with a session of its own."""
+
+    tenant: TenantRecord
+    session: AsyncSession
+    asked_at: datetime
+    coverage: dict[str, Coverage]
+    id_meanings: IdMeanings
+    read: Documents
+
+    def covered(self, type_key: str) -> SideCoverage:
+        """What is known of a collection here."""
+        return SideCoverage.of(self.coverage.get(type_key))
+
+    @property
+    def damaged(self) -> list[DamagedRecord]:
+        """The versions, each once, whose stored documents were found damaged."""
+        tenant_id = self.tenant.tenant_id
+        return [one.model_copy(update={"tenant_id": tenant_id}) for one in dict.fromkeys(self.read.damaged)]
+
+
+async def side(tenant: TenantRecord, session: AsyncSession) -> Side:
+    """A tenant, by a session that is bound to it and sees one moment (`Database.tenant` with `snapshot`)."""
+    coverage, read = await coverage_of(session), Documents()
+    return Side(tenant, session, await documents.database_time(session), coverage, IdMeanings(coverage, read), read)

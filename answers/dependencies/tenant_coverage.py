@@ -1,0 +1,124 @@
+"""How far a tenant has been read, and what that says about the objects that its items refer to."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.dependencies.queries import Edge
+from answers.dependencies.records import (
+    CannotSayRecord,
+    DependencyRecord,
+    Direction,
+    ObjectRecord,
+    ObjectState,
+    Presence,
+    Seen,
+)
+from answers.dependencies.rules import DAMAGED, item_presence, not_listed_reason, unseen_presence
+from graph.catalog import Catalog
+from inventory.coverage import Coverage
+from inventory.records import DamagedRecord
+from storage.coverage import coverage as coverage_of
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+class TenantCoverage:
+    """How far a tenant has been read: the presence of objects is judged by it."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        tenant_id: UUID,
+        collections: Mapping[str, Coverage],
+        damaged: Sequence[DamagedRecord] = (),
+    ) -> None:
+        """`damaged` are the items whose references could not be read (`storage.references.catch_up`)."""
+        self._damaged = damaged
+        self._tenant_id = tenant_id
+        self.collections = collections
+        self._known = frozenset(catalog.collections)
+
+    @classmethod
+    async def of(
+        cls, session: AsyncSession, catalog: Catalog, tenant_id: UUID, damaged: Sequence[DamagedRecord] = ()
+    ) -> "TenantCoverage":
+        """Of the session's tenant."""
+        return cls(catalog, tenant_id, await coverage_of(session), damaged)
+
+    def item(self, seen: Seen, external_id: str) -> ObjectRecord:
+        """An item that was seen."""
+        state = item_presence(seen, self.collections.get(seen.type_key))
+        return _record([seen.type_key], external_id, seen, state)
+
+    def target(self, edge: Edge) -> ObjectRecord:
+        """What a reference is to."""
+        if edge.target is not None:
+            return self.item(edge.target, edge.target_id)
+        if not edge.target_type_keys:
+            audience = ObjectState(Presence.AUDIENCE, None, "")
+            return _record([], edge.target_id, None, audience)
+        state = unseen_presence(edge.target_type_keys, edge.referred_at, self.collections, self._known)
+        return _record(edge.target_type_keys, edge.target_id, None, state)
+
+    def never_seen(self, type_key: str, external_id: str) -> ObjectRecord:
+        """What somebody asks about and no listing has shown so far."""
+        began = self.collections[type_key].listed_from if type_key in self.collections else None
+        state = unseen_presence([type_key], began or _LONG_AGO, self.collections, self._known)
+        return _record([type_key], external_id, None, state)
+
+    def dependency(self, edge: Edge, direction: Direction, distance: int) -> DependencyRecord:
+        """One reference as the answer shows it."""
+        return DependencyRecord(
+            tenant_id=edge.tenant_id,
+            direction=direction,
+            distance=distance,
+            item=self.item(edge.item, edge.external_id),
+            version=edge.version,
+            referred_at=edge.referred_at,
+            path=edge.path,
+            role=edge.role,
+            target=self.target(edge),
+        )
+
+    def unread(self, type_keys: Iterable[str]) -> list[CannotSayRecord]:
+        """Those of the collections whose items are not all known, and why."""
+        reasons = {key: self._why_unread(key) for key in sorted(set(type_keys))}
+        return [self.cannot_say(key, reason, None) for key, reason in reasons.items() if reason is not None]
+
+    def _why_unread(self, type_key: str) -> str | None:
+        return not_listed_reason(type_key, self.collections, self._known)
+
+    def unread_targets(self, edges: Counter[tuple[str, ...]]) -> list[CannotSayRecord]:
+        """What is open of references whose targets were not found, counted by the collections they may be in."""
+        counted: Counter[tuple[str, str]] = Counter()
+        for type_keys, times in edges.items():
+            for key in type_keys:
+                reason = self._why_unread(key)
+                if reason is not None:
+                    counted[key, reason] += times
+        return [self.cannot_say(key, reason, times) for (key, reason), times in sorted(counted.items())]
+
+    def unreadable(self) -> list[CannotSayRecord]:
+        """What is open since stored documents are damaged, by collection."""
+        counted = Counter(one.type_key for one in self._damaged)
+        return [self.cannot_say(key, DAMAGED, times) for key, times in sorted(counted.items())]
+
+    def cannot_say(self, type_key: str, reason: str, references: int | None) -> CannotSayRecord:
+        """What is open of one collection."""
+        return CannotSayRecord(tenant_id=self._tenant_id, type_key=type_key, reason=reason, references=references)
+
+
+def _record(type_keys: Collection[str], external_id: str, seen: Seen | None, state: ObjectState) -> ObjectRecord:
+    return ObjectRecord(
+        type_keys=list(type_keys),
+        external_id=external_id,
+        display_name=None if seen is None else seen.display_name,
+        presence=state.presence,
+        confidence=state.confidence,
+        evidence=state.evidence,
+        last_seen_at=None if seen is None else seen.last_seen_at,
+    )

@@ -1,0 +1,167 @@
+"""Evaluating drift: comparing a tenant with a baseline of its own, and recording the findings."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.drift import queries
+from answers.drift.baseline_queries import lock_baseline
+from answers.drift.baselines import baseline_called
+from answers.drift.queries import Candidate, Finding
+from answers.drift.rules import (
+    Deviation,
+    DriftRules,
+    FindingKind,
+    deviations,
+    fingerprint,
+    first_seen,
+    item_added,
+    item_missing,
+    key_of,
+)
+from answers.drift.scope import scope_of
+from answers.drift.severity import severity_of
+from graph.catalog import kind_of, load_catalog
+from inventory.canonical import Canonicalizer
+from inventory.exact_json import encode
+from inventory.records import DamagedRecord
+from storage.bodies import Documents
+
+FINDINGS_AT_A_TIME = 500
+
+
+async def evaluate(session: AsyncSession, tenant_id: UUID, name: str) -> list[DamagedRecord]:
+    """Compares the tenant's inventory, as it is, with a baseline, and records what deviates and what no longer does.
+
+    The answer names the versions whose stored documents are damaged: findings about their items stay as they were.
+    Of collections that the baseline does not cover, or that the latest run did not list to their end, nothing is
+    recorded. Done twice without a change in between, the second time changes nothing. A baseline that is another
+    tenant's inventory is for `evaluate_against_tenant`. Raises `UnknownBaselineError`.
+    """
+    await lock_baseline(session, name)
+    baseline = await baseline_called(session, name)
+    if baseline.other_tenant_id is not None:
+        raise ValueError(f"baseline {name} is another tenant's inventory")
+    scope = await scope_of(session, baseline)
+    known = await queries.open_fingerprints(session, name)
+    found: list[str] = []
+    batch: list[Finding] = []
+    read = Documents()
+    unreadable: set[tuple[str, str]] = set()
+    async for candidate in queries.candidates(session, name, scope.type_keys, read):
+        if candidate.is_damaged:
+            unreadable.add((candidate.type_key, candidate.external_id))
+            continue
+        batch += await _findings(session, tenant_id, name, candidate, known, read)
+        if len(batch) >= FINDINGS_AT_A_TIME:
+            found += await recorded(session, name, batch)
+            batch = []
+    found += await recorded(session, name, batch)
+    if unreadable:
+        stored = await queries.findings_of(session, name)
+        findings = [kept.finding for kept in stored if kept.resolved_at is None]
+        found += [finding.fingerprint for finding in findings if (finding.type_key, finding.external_id) in unreadable]
+    await queries.resolve_others(session, name, scope.type_keys, found)
+    return read.damaged
+
+
+async def _findings(
+    session: AsyncSession, tenant_id: UUID, baseline: str, candidate: Candidate, known: set[str], read: Documents
+) -> list[Finding]:
+    """What a candidate deviates in; nothing where only the rules of the catalog have changed."""
+    rules = drift_rules(candidate.type_key)
+    if candidate.is_absent:
+        found = [item_missing()]
+    elif candidate.before is None:
+        found = [item_added(candidate.after, rules)]
+    elif candidate.after is None:
+        found = []
+    else:
+        found = deviations(candidate.before, candidate.after, rules)
+    by_fingerprint = {
+        fingerprint(tenant_id, baseline, candidate.type_key, candidate.external_id, deviation): deviation
+        for deviation in found
+    }
+    new = [deviation for key, deviation in by_fingerprint.items() if key not in known]
+    since = await _since(session, candidate, new, rules, read)
+    return [
+        _finding(candidate, key, deviation, since.get(key_of(deviation), candidate.since))
+        for key, deviation in by_fingerprint.items()
+    ]
+
+
+async def _since(
+    session: AsyncSession, candidate: Candidate, new: Sequence[Deviation], rules: DriftRules, read: Documents
+) -> dict[tuple[str, str, str], datetime]:
+    """When each new deviation began, by the versions since the baseline; it begins anew when the item comes back."""
+    before = candidate.before
+    if not new or candidate.is_absent:
+        return {}
+    earlier = []
+    if before is not None and candidate.version - candidate.pinned_version > 1:
+        expected = candidate.version
+        for version in await queries.versions_between(session, candidate, read):
+            expected -= 1
+            if version.version != expected:
+                break
+            found = {key_of(deviation): deviation for deviation in deviations(before, version.said, rules)}
+            earlier.append((version.observed_at, found))
+    began = {key_of(deviation): first_seen(deviation, candidate.since, earlier) for deviation in new}
+    came_back = candidate.came_back_at
+    return began if came_back is None else {key: max(at, came_back) for key, at in began.items()}
+
+
+def _finding(candidate: Candidate, key: str, deviation: Deviation, since: datetime) -> Finding:
+    return finding_of(
+        deviation,
+        fingerprint=key,
+        type_key=candidate.type_key,
+        external_id=candidate.external_id,
+        display_name=candidate.display_name,
+        item_kind=kind_of(candidate.type_key, candidate.meta),
+        severity=severity_of(candidate.type_key, deviation.kind, deviation.path),
+        evidence=candidate.evidence,
+        first_seen_at=since,
+        last_seen_at=candidate.last_seen_at,
+    )
+
+
+def finding_of(deviation: Deviation, **about: Any) -> Finding:
+    """A deviation as it is stored; `about` are the fields of a finding that it does not tell."""
+    is_shown = not deviation.hidden and deviation.path != ""
+    is_there = (deviation.kind is not FindingKind.ADDED, deviation.kind is not FindingKind.REMOVED)
+    before, after = (
+        encode(value).decode() if is_shown and is_value else None
+        for value, is_value in zip((deviation.before, deviation.after), is_there, strict=True)
+    )
+    return Finding(
+        path=deviation.path,
+        kind=deviation.kind,
+        before=before,
+        after=after,
+        hidden=deviation.hidden,
+        value_hash=deviation.value_hash,
+        **about,
+    )
+
+
+async def recorded(session: AsyncSession, name: str, findings: Sequence[Finding]) -> list[str]:
+    """Records findings of a baseline; their fingerprints."""
+    await queries.record_findings(session, name, findings)
+    return [finding.fingerprint for finding in findings]
+
+
+@cache
+def drift_rules(type_key: str) -> DriftRules:
+    """What counts in a collection's documents, by today's catalog; of one that it no longer has, everything."""
+    collection = load_catalog().collections.get(type_key)
+    if collection is None:
+        return DriftRules(Canonicalizer(), frozenset())
+    canonicalizer = Canonicalizer(
+        volatile=collection.no_content, sensitive=collection.sensitive, ordered=collection.ordered
+    )
+    return DriftRules(canonicalizer, collection.ordered, collection.detail_properties)

@@ -1,0 +1,52 @@
+"""The documents of a tenant as they were at a moment, and what is not known of that moment."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.export.records import ForgottenRecord
+from inventory.records import DamagedRecord
+from storage import documents
+
+Keep = Callable[[str, str, str | None, bytes], None]
+"""Takes a document: type key, id and name of its item, and canonical JSON."""
+
+
+class ExportBasis(NamedTuple):
+    """The fields of an `ExportRecord` that the inventory knows. `at` is None where the export is of now."""
+
+    at: datetime | None
+    incomplete: int
+    presumed: int
+    unread: int
+    forgotten: list[ForgottenRecord]
+    damaged: list[DamagedRecord]
+    types_not_read: list[str]
+
+
+async def export(
+    session: AsyncSession, at: datetime | None, type_keys: frozenset[str] | None, keep: Keep
+) -> ExportBasis:
+    """Passes each document of a moment, or of now, to `keep`. One document at a time is in memory."""
+    moment = at or await documents.database_time(session)
+    incomplete = presumed = unread = 0
+    forgotten: list[ForgottenRecord] = []
+    damaged: list[DamagedRecord] = []
+    async for item in documents.items_at(session, moment, None if type_keys is None else sorted(type_keys)):
+        if item.is_forgotten:
+            forgotten.append(
+                ForgottenRecord(type_key=item.type_key, external_id=item.external_id, display_name=item.display_name)
+            )
+        elif item.damaged is not None:
+            damaged.append(item.damaged)
+        elif item.document is None:
+            unread += 1
+        else:
+            keep(item.type_key, item.external_id, item.display_name, item.document)
+            incomplete += not item.details_complete
+            presumed += item.is_presumed
+    not_read = await documents.types_not_read(session, moment)
+    types_not_read = [key for key in not_read if type_keys is None or key in type_keys]
+    return ExportBasis(at, incomplete, presumed, unread, forgotten, damaged, types_not_read)

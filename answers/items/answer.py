@@ -1,0 +1,103 @@
+"""A tenant's items with their states relative to a selection, and one item by its id or name."""
+
+from collections.abc import AsyncIterator, Sequence
+from difflib import get_close_matches
+from typing import NamedTuple
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.ids import NAMED, named
+from answers.items.records import ItemsBasis
+from inventory.records import ItemRecord
+from inventory.user_errors import UserError
+from storage import documents, queries
+
+
+class UnknownItemError(UserError):
+    """The tenant has no such item, or several; the message names the items that may be meant."""
+
+
+class ItemList(NamedTuple):
+    """Items by type key and id. `basis` is None before any completed run: then no item has a state."""
+
+    basis: ItemsBasis | None
+    items: AsyncIterator[ItemRecord]
+
+
+async def items(
+    session: AsyncSession,
+    selection: str | None = None,
+    type_keys: Sequence[str] | None = None,
+    *,
+    limit: int | None = None,
+    after: tuple[str, str] = ("", ""),
+) -> ItemList:
+    """The inventory; `selection` is a hash or its beginning, else the latest run's; `after` a type key and an id.
+
+    Raises `UnknownSelectionError`.
+    """
+    question = await _question(session, selection)
+    return ItemList(_basis(question), queries.items(session, question, type_keys, queries.Page(limit, after)))
+
+
+async def missing(
+    session: AsyncSession,
+    selection: str | None = None,
+    type_keys: Sequence[str] | None = None,
+    *,
+    limit: int | None = None,
+    after: tuple[str, str] = ("", ""),
+) -> ItemList | None:
+    """The items that are missing relative to the selection; None before any completed run. Arguments as of `items`."""
+    question = await _question(session, selection)
+    if question is None:
+        return None
+    page = queries.Page(limit, after)
+    return ItemList(_basis(question), queries.missing_items(session, question, type_keys, page))
+
+
+async def find_item(session: AsyncSession, type_key: str, sought: str) -> str:
+    """The id of the one item with this id or name. Raises `UnknownItemError`."""
+    found = await documents.find(session, type_key, sought, NAMED + 1)
+    if len(found) > 1:
+        alike = found[0].external_id.startswith(sought)
+        which = (
+            f"several ids of {type_key} begin with {sought!r}"
+            if alike
+            else f"several items of {type_key} are called {sought!r}"
+        )
+        raise UnknownItemError(f"{which}; give the id: {named([item.external_id for item in found])}")
+    if not found:
+        raise UnknownItemError(
+            f"{type_key} has no item {sought!r} in this tenant's inventory{await _near(session, type_key, sought)}"
+        )
+    return found[0].external_id
+
+
+async def _near(session: AsyncSession, type_key: str, sought: str) -> str:
+    """The end of an error: the items with similar names."""
+    by_word: dict[str, str] = {}
+    for item in await documents.some_items(session, type_key):
+        by_word.setdefault(item.external_id.casefold(), item.external_id)
+        if item.display_name:
+            by_word.setdefault(item.display_name.casefold(), f"{item.display_name!r} ({item.external_id})")
+    near = get_close_matches(sought.casefold(), by_word, n=3)
+    if near:
+        return f"; did you mean {' or '.join(by_word[word] for word in near)}?"
+    return f"; python starter.py items TENANT --type {type_key} lists what it has"
+
+
+async def _question(session: AsyncSession, selection: str | None) -> queries.Question | None:
+    full_hash = await queries.resolve_selection_hash(session, selection) if selection else None
+    return await queries.question(session, full_hash)
+
+
+def _basis(question: queries.Question | None) -> ItemsBasis | None:
+    if question is None:
+        return None
+    return ItemsBasis(
+        run_id=question.run_id,
+        status=question.run.status,
+        started_at=question.run.started_at,
+        selection_hash=question.selection.hash(),
+    )

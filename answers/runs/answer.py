@@ -1,0 +1,95 @@
+"""Runs: their records, and the run or the moment that a person means."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.ids import NAMED, IdRange, id_range, run_id_range, the_one
+from answers.times import time_of
+from inventory.outcomes import CollectionResult, Counts, Outcome
+from inventory.records import CollectionRecord, RunRecord
+from inventory.user_errors import UserError
+from storage import queries
+
+
+class UnknownRunError(UserError):
+    """The tenant has no such run, or it has not ended yet."""
+
+
+class UnknownMomentError(UserError):
+    """The text names neither a run nor a time."""
+
+
+async def recent_runs(session: AsyncSession, limit: int) -> list[RunRecord]:
+    """The newest recorded runs first; of all tenants in a portfolio session."""
+    return await queries.recent_runs(session, limit)
+
+
+def newest_runs(recorded: Sequence[RunRecord], queued: Iterable[RunRecord], limit: int) -> list[RunRecord]:
+    """The newest runs of both lists first, each once: a queued run may have been recorded meanwhile."""
+    known = {record.run_id for record in recorded}
+    found = [*recorded, *(record for record in queued if record.run_id not in known)]
+    return sorted(found, key=lambda record: record.queued_at, reverse=True)[:limit]
+
+
+async def run_record(session: AsyncSession, run_id: UUID) -> RunRecord | None:
+    """The record of a run; of any tenant in a portfolio session. Raises `UserError` where several tenants have it."""
+    return await queries.run_record(session, run_id)
+
+
+async def run_record_in(session: AsyncSession, wanted: IdRange, value: str) -> RunRecord | None:
+    """The record of the one run in a range of ids. Raises `UnknownIdError` where there are several."""
+    ids = await queries.run_ids_between(session, wanted.low, wanted.high, NAMED + 1)
+    return await run_record(session, the_one(ids, value, "runs")) if ids else None
+
+
+def live_record(record: RunRecord, counts: Counts, collections: Mapping[str, CollectionResult]) -> RunRecord:
+    """The record of an open run with the counts and collections that its workflow reports."""
+    reported = {
+        key: CollectionRecord(
+            outcome=result.outcome or Outcome.INCOMPLETE,
+            pages=result.pages,
+            items=result.items,
+            error_code=result.error_code,
+            context=result.context,
+        )
+        for key, result in collections.items()
+    }
+    return record.model_copy(update={"counts": counts, "collections": reported or record.collections})
+
+
+async def find_run(session: AsyncSession, value: str) -> UUID:
+    """The id of the one run that `value` means: of the session's tenant, or of all. Raises `UserError`.
+
+    A whole id need not be there.
+    """
+    wanted = run_id_range(value)
+    if wanted.whole:
+        return wanted.low
+    found = await queries.run_ids_between(session, wanted.low, wanted.high, NAMED + 1)
+    if not found:
+        raise UnknownRunError(f"there is no run {value}; python starter.py runs lists them")
+    return the_one(found, value, "runs")
+
+
+async def ended_run(session: AsyncSession, run_id: UUID) -> tuple[RunRecord, datetime]:
+    """A run of the tenant that has ended, and when it did. Raises `UnknownRunError`."""
+    run = await run_record(session, run_id)
+    if run is None:
+        raise UnknownRunError(f"this tenant has no run {run_id}; python starter.py runs TENANT lists them")
+    if run.finished_at is None:
+        raise UnknownRunError(f"run {run_id} has not ended; it stands for the moment when it does")
+    return run, run.finished_at
+
+
+async def moment_of(session: AsyncSession, value: str) -> datetime:
+    """The moment that RUN|TIME names: a time, or the end of a run. Raises `UserError`."""
+    moment = time_of(value)
+    if moment is not None:
+        return moment
+    if id_range(value) is None:
+        raise UnknownMomentError(f"{value!r} is neither a run id nor a time such as 2025-03-01T00:00:00Z")
+    _, finished_at = await ended_run(session, await find_run(session, value))
+    return finished_at

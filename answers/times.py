@@ -1,0 +1,19 @@
+"""Times as people type them."""
+
+from datetime import UTC, datetime
+
+EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
+LATEST = datetime(9999, 12, 30, tzinfo=UTC)
+
+
+def time_of(value: str) -> datetime | None:
+    """A time in ISO 8601, in UTC unless it says otherwise; None for what is none, or is beyond what is reckoned with.
+
+    A day is left at either end, so that a time may be moved by one or shown in any zone.
+    """
+    try:
+        moment = datetime.fromisoformat(value)
+        moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return moment if EARLIEST <= moment <= LATEST else None

@@ -1,0 +1,115 @@
+"""The versions of an item: their history and pins, the document of one, the differences of two."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, cast
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.versions.records import DifferenceRecord, ShownRecord
+from graph.catalog import kind_of, load_catalog
+from inventory.differences import differences
+from inventory.exact_json import JsonObject, decode
+from inventory.records import VersionRecord
+from inventory.user_errors import UserError
+from storage import documents, queries, versions
+
+
+class UnknownVersionError(UserError):
+    """The item has no such version, or no longer; the message says which versions are kept."""
+
+
+class ComparedVersions(NamedTuple):
+    """Two versions of an item and their differences.
+
+    `unread` are the details that an earlier release did not read for one of them.
+    """
+
+    before: VersionRecord
+    after: VersionRecord
+    differences: list[DifferenceRecord]
+    unread: list[str]
+
+
+async def history(session: AsyncSession, type_key: str, external_id: str) -> list[VersionRecord]:
+    """The versions of an item that are kept, newest first."""
+    return await versions.history(session, type_key, external_id)
+
+
+async def pin(
+    session: AsyncSession, type_key: str, external_id: str, number: int, pinned_by: str, reason: str | None
+) -> None:
+    """Keeps a version until it is unpinned. Raises `UnknownVersionError`."""
+    try:
+        pinned = await versions.pin(session, type_key, external_id, number, pinned_by, reason)
+    except IntegrityError:
+        raise UnknownVersionError(f"version {number} was forgotten at this very moment") from None
+    if not pinned:
+        raise UnknownVersionError(_not_kept(await history(session, type_key, external_id), number))
+
+
+async def unpin(session: AsyncSession, type_key: str, external_id: str, number: int, pinned_by: str) -> None:
+    """Removes a person's pin of a version. Raises `UnknownVersionError`."""
+    if not await versions.unpin(session, type_key, external_id, number, pinned_by):
+        raise UnknownVersionError(f"version {number} has no pin of {pinned_by}")
+
+
+async def show(session: AsyncSession, type_key: str, external_id: str, number: int | None) -> tuple[ShownRecord, bytes]:
+    """A version, or the current one, and its document as canonical JSON. Raises `UnknownVersionError`."""
+    version, document = await _kept(session, await history(session, type_key, external_id), number)
+    item = await queries.item(session, type_key, external_id)
+    if item is None:
+        raise UnknownVersionError(f"{type_key} {external_id} is not in this tenant's inventory any more")
+    shown = {**item.model_dump(), **version.model_dump(), "kind": kind_of(type_key, item.meta)}
+    return ShownRecord(**{name: shown[name] for name in ShownRecord.model_fields}), document
+
+
+async def compare(
+    session: AsyncSession, type_key: str, external_id: str, older: int | None, newer: int | None
+) -> ComparedVersions | None:
+    """Two versions, by default the current one and its predecessor; None where version 1 has none to compare with.
+
+    Raises `UnknownVersionError`.
+    """
+    kept = await history(session, type_key, external_id)
+    after, document_after = await _kept(session, kept, newer)
+    if older is None and after.version == 1:
+        return None
+    before, document_before = await _kept(session, kept, after.version - 1 if older is None else older)
+    collection = load_catalog().collections.get(type_key)
+    ordered, details = frozenset[str](), frozenset[str]()
+    if collection is not None:
+        ordered, details = collection.ordered, collection.detail_properties
+    old, new = _object(document_before), _object(document_after)
+    found = [
+        DifferenceRecord(path=path, kind=kind, before=value_before, after=value_after, hidden=hidden)
+        for path, kind, value_before, value_after, hidden, _ in differences(old, new, ordered=ordered)
+    ]
+    unread = sorted(details & (old.keys() ^ new.keys())) if before.details_complete and after.details_complete else []
+    return ComparedVersions(before, after, found, unread)
+
+
+async def _kept(
+    session: AsyncSession, kept: Sequence[VersionRecord], number: int | None
+) -> tuple[VersionRecord, bytes]:
+    """A version, or the current one, with its document. Raises `UnknownVersionError`."""
+    for version in kept:
+        if number == version.version or (number is None and version.is_current):
+            document = await documents.document(session, version.type_key, version.external_id, version.version)
+            if document is not None:
+                return version, document
+    raise UnknownVersionError(_not_kept(kept, number))
+
+
+def _not_kept(kept: Sequence[VersionRecord], number: int | None) -> str:
+    """Why there is no such version."""
+    if not kept:
+        return "no document of this item has been read yet"
+    numbers = ", ".join(str(version.version) for version in reversed(kept))
+    if number is not None and number > kept[0].version:
+        return f"there is no version {number}; the current one is {kept[0].version}"
+    return f"version {number} has been forgotten; kept: {numbers}"
+
+
+def _object(document: bytes) -> JsonObject:
+    return cast("JsonObject", decode(document))

@@ -1,0 +1,47 @@
+"""Documents and differences as JSON. Fixed contracts; field names never change."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from inventory.differences import DifferenceKind
+from inventory.missing import Confidence, State
+
+
+class ShownRecord(BaseModel):
+    """What `show` says of a document, beside the document itself. The state is the item's, not the version's."""
+
+    model_config = ConfigDict(frozen=True)
+
+    tenant_id: UUID
+    type_key: str
+    external_id: str
+    display_name: str | None
+    kind: str
+    version: int
+    is_current: bool
+    details_complete: bool
+    first_observed_at: datetime
+    last_observed_at: datetime | None
+    state: State | None
+    confidence: Confidence | None
+    evidence: str | None
+    content_hash: str
+    size_bytes: int
+
+
+class DifferenceRecord(BaseModel):
+    """One field that differs between two versions: `before` is null where it was added, `after` where it was removed.
+
+    Of a `hidden` value nothing is shown but that it changed. Numbers have all their digits.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    path: str
+    kind: DifferenceKind
+    before: Any
+    after: Any
+    hidden: bool
