@@ -23,7 +23,7 @@ class UnknownSelectionError(UserError):
     """No run of the tenant has such a selection hash, or several begin like it."""
 
 
-class UnknownRunError(UserError):
+class AmbiguousRunError(UserError):
     """It cannot be told which run is meant."""
 
 
@@ -176,13 +176,13 @@ ORDER BY type_key, external_id
 async def run_record(session: AsyncSession, run_id: UUID) -> RunRecord | None:
     """The record of one run; of any tenant in a portfolio session.
 
-    The counts of an open run are those of what it has merged so far. Raises `UnknownRunError` where several tenants
+    The counts of an open run are those of what it has merged so far. Raises `AmbiguousRunError` where several tenants
     have a run of this id, which no workflow of ours gives twice.
     """
     rows = (await session.execute(_RUN, {"run_id": run_id})).all()
     if len(rows) > 1:
         tenants = ", ".join(str(row.tenant_id) for row in rows)
-        raise UnknownRunError(f"several tenants have a run {run_id}: {tenants}; list each one's by `runs TENANT`")
+        raise AmbiguousRunError(f"several tenants have a run {run_id}: {tenants}; list each one's by `runs TENANT`")
     return _run_record(rows[0]) if rows else None
 
 
