@@ -239,7 +239,7 @@ def deployment(settings: Settings) -> WorkerDeploymentConfig | None:
     """The worker's deployment version, under which a run stays on the version it started on; None is unversioned.
 
     The behaviour is the worker's and not the workflow class's: with that an unversioned worker would never get a
-    workflow task (TEMPORAL_FACTS §0.2).
+    workflow task.
     """
     if settings.worker_deployment_name is None or settings.worker_build_id is None:
         return None

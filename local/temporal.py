@@ -16,7 +16,7 @@ from workflows import search_attributes
 from workflows.search_attributes import type_name
 
 DYNAMIC_CONFIGURATION = (
-    # Fairness between tenants is off by default (TEMPORAL_FACTS).
+    # Fairness between tenants is off by default.
     "matching.enableFairness=true",
     "matching.useNewMatcher=true",
     # A rate limit is divided over the partitions, and a tenant's activities are not: with one, a limit is what it says.

@@ -1,4 +1,4 @@
-"""Imports point one way (DESIGN §3)."""
+"""Imports point one way."""
 
 import ast
 from pathlib import Path

@@ -16,14 +16,14 @@ from inventory.tenant_neutral import IndependenceRules
 
 
 class ApiVersion(StrEnum):
-    """Graph's version roots. Peers read Intune from beta throughout (GRAPH_FACTS §5)."""
+    """Graph's version roots. Peers read Intune from beta throughout."""
 
     V1 = "v1.0"
     BETA = "beta"
 
 
 class ThrottleFamily(StrEnum):
-    """Collections that share one budget of Graph (GRAPH_FACTS §1.1)."""
+    """Collections that share one budget of Graph."""
 
     DEVICE_CONFIGURATION = "device-configuration"
     SETTINGS_CATALOG = "settings-catalog"

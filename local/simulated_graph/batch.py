@@ -1,4 +1,4 @@
-"""`$batch`: several GETs in one POST, each answered on its own and in no promised order (GRAPH_FACTS §1.5)."""
+"""`$batch`: several GETs in one POST, each answered on its own and in no promised order."""
 
 import base64
 from collections.abc import Mapping

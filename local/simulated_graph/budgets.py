@@ -1,4 +1,4 @@
-"""How many requests a tenant may send to each family of services, in windows that slide (GRAPH_FACTS §1.1)."""
+"""How many requests a tenant may send to each family of services, in windows that slide."""
 
 from collections import deque
 from collections.abc import Mapping

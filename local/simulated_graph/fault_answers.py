@@ -1,4 +1,4 @@
-"""The answers of faults that come instead of Graph's own (GRAPH_FACTS §1.3, §4)."""
+"""The answers of faults that come instead of Graph's own."""
 
 from collections.abc import Callable
 

@@ -18,7 +18,7 @@ class FaultKind(StrEnum):
     connection (`reset_…`, `slow_…`) happen to whatever has one: direct requests, the POST, the token endpoint.
     """
 
-    # Instead of the answer, by status (GRAPH_FACTS §1.3, §4)
+    # Instead of the answer, by status
     BAD_REQUEST = "bad_request"
     NOT_APPLICABLE = "not_applicable"
     PAGE_EXPIRED = "page_expired"

@@ -57,7 +57,7 @@ class GraphRequest:
         return self.headers.get("client-request-id", self.request_id)
 
     def standard_headers(self) -> dict[str, str]:
-        """What Graph puts on every answer (GRAPH_FACTS §1.2); `Date` comes from the HTTP server."""
+        """What Graph puts on every answer; `Date` comes from the HTTP server."""
         return {
             "request-id": self.request_id,
             "client-request-id": self.client_request_id,
@@ -108,7 +108,7 @@ It runs in the server's loop, so it must not block.
 def error(
     request: GraphRequest, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
 ) -> Answer:
-    """An error in Graph's shape (GRAPH_FACTS §4)."""
+    """An error in Graph's shape."""
     body = {"code": code, "message": message, "innerError": inner_error(request)}
     return Answer.of(status, {"error": body}, headers)
 

@@ -33,7 +33,7 @@ class _Position(NamedTuple):
 
 
 class Pager:
-    """Cuts listings into pages. A skiptoken has the form that the settings catalog's have (GRAPH_FACTS §2).
+    """Cuts listings into pages. A skiptoken has the form that the settings catalog's have.
 
     It holds a position rather than a snapshot: rows that come or go before it shift what follows, as in Graph.
     `page_size` overrides every size, and `empty_page_every` puts an empty page after every so many others.

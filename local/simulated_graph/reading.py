@@ -136,7 +136,7 @@ class _Reading:
             # Filtered after the page was cut: so pages may be empty and still have a nextLink.
             on_page = self._filtered(items[page.start : page.stop])
         else:
-            # `$top` cuts, and nothing tells that there is more (GRAPH_FACTS §2).
+            # `$top` cuts, and nothing tells that there is more.
             on_page = self._filtered(items)[: self.query.top]
             page = Page(0, len(on_page), None)
         chain: list[str] = []
@@ -195,7 +195,7 @@ class _Reading:
     def _page_body(self, path: str, shown: list[Any], page: Page, total: int) -> Document:
         body: Document = {"@odata.context": self._context(path)}
         if self.endpoint.area is Area.INTUNE:
-            # The page's own count, never a total (GRAPH_FACTS §2).
+            # The page's own count, never a total.
             if self.query.count or self.endpoint.counts_unasked:
                 body["@odata.count"] = len(shown)
         elif self.query.count and self.query.skiptoken is None:

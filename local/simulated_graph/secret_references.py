@@ -1,4 +1,4 @@
-"""Secrets are not shown but referred to, and the reference may be another at every read (GRAPH_FACTS §5)."""
+"""Secrets are not shown but referred to, and the reference may be another at every read."""
 
 import re
 

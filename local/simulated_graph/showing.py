@@ -64,7 +64,7 @@ def check_expanded(navigations: Sequence[Navigation], query: Query, entity: str)
 
 
 def check_selected(items: Sequence[Item], endpoint: Endpoint, query: Query) -> None:
-    """Refuse a selected property that the endpoint's declared type doesn't have (GRAPH_FACTS §5)."""
+    """Refuse a selected property that the endpoint's declared type doesn't have."""
     for name in query.select:
         if endpoint.base_properties is not None:
             known = name in endpoint.base_properties
@@ -82,6 +82,6 @@ def _unknown_property(name: str, entity: str) -> QueryError:
 
 
 def _hides_assignments(endpoint: Endpoint, document: Document) -> bool:
-    """Endpoint-security policies answer `$expand=assignments` by id with an empty list (GRAPH_FACTS §5)."""
+    """Endpoint-security policies answer `$expand=assignments` by id with an empty list."""
     family = (document.get("templateReference") or {}).get("templateFamily") or ""
     return endpoint.hides_assignments_of is not None and family.startswith(endpoint.hides_assignments_of)

@@ -1,4 +1,4 @@
-"""The token endpoint, as MSAL's client credentials need it, and the tokens that it hands out (GRAPH_FACTS §6)."""
+"""The token endpoint, as MSAL's client credentials need it, and the tokens that it hands out."""
 
 import base64
 import hashlib
@@ -34,7 +34,7 @@ class TokenError(Exception):
 
 
 class ClaimsChallengeError(TokenError):
-    """The token was good until Graph asked for one with other claims (GRAPH_FACTS §6)."""
+    """The token was good until Graph asked for one with other claims."""
 
     def __init__(self) -> None:
         super().__init__("Continuous access evaluation resulted in challenge with result: InteractionRequired.")

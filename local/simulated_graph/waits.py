@@ -1,4 +1,4 @@
-"""Who was told to wait, until when, and who did not (GRAPH_FACTS §7)."""
+"""Who was told to wait, until when, and who did not."""
 
 import math
 from collections.abc import Sequence

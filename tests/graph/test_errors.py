@@ -1,4 +1,4 @@
-"""Classification, on answers in the shapes that Graph gives them (GRAPH_FACTS §4)."""
+"""Classification, on answers in the shapes that Graph gives them."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime

@@ -19,7 +19,7 @@ MAY_BE_ABSENT = re.compile(
 """Single relations that an object need not have."""
 
 NEEDS_WRITE = "getOmaSettingPlainTextValue"
-"""A read-only app is refused it (GRAPH_FACTS §5)."""
+"""A read-only app is refused it."""
 
 NOT_PUBLISHED = {
     ("v1.0", "/identity/conditionalAccess/authenticationStrengths/policies"),

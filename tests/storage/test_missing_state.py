@@ -1,4 +1,4 @@
-"""Missing, as the database and the rule together answer it (DESIGN §6)."""
+"""Missing, as the database and the rule together answer it."""
 
 from uuid import uuid4
 

@@ -1,7 +1,7 @@
 """What the simulated Graph serves: one line of data an endpoint, by area, and where each of them is found.
 
-Written from the reference, not from the product's catalog, so that a mistake there shows. Numbers and quirks are those
-of GRAPH_FACTS §2 and §5.
+Written from Microsoft's documentation and observed answers, not from the product's catalog, so that a mistake there
+shows.
 """
 
 from functools import cache
