@@ -75,7 +75,7 @@ class Uncertainty(StrEnum):
     """The stored document of one is not what its hash says."""
 
 
-class Meaning(NamedTuple):
+class IdTranslation(NamedTuple):
     """What an id stands for in words that hold in any tenant; or why that is not known.
 
     `is_shared`: what Microsoft makes has the same id in every tenant, so that equal ids mean the same.
@@ -86,8 +86,8 @@ class Meaning(NamedTuple):
     is_shared: bool = False
 
 
-MeaningOf = Callable[[tuple[str, ...], str], Meaning]
-"""Of an id that belongs to one of the collections."""
+Translate = Callable[[tuple[str, ...], str], IdTranslation]
+"""Translates an id that belongs to one of the collections."""
 
 
 class UnresolvedReference(NamedTuple):
@@ -114,7 +114,7 @@ class IndependenceRules(NamedTuple):
     details: frozenset[str] = frozenset()
 
 
-class Independent(NamedTuple):
+class NeutralDocument(NamedTuple):
     """A document without its tenant: its canonical JSON, and all that makes an equal one uncertain to be the same.
 
     `details` are the details that were read for it; in canonical JSON an empty one does not show.
@@ -132,7 +132,7 @@ class Independent(NamedTuple):
         return not self.uncertain and all(reference.is_shared for reference in self.unresolved)
 
 
-class Independence:
+class Neutralizer:
     """Makes the documents of one collection independent of their tenant."""
 
     def __init__(self, rules: IndependenceRules) -> None:
@@ -142,31 +142,38 @@ class Independence:
     def targets(self, document: JsonObject) -> set[tuple[tuple[str, ...], str]]:
         """The ids of other objects in a document, each with the collections that it may belong to."""
         found = references(document, self.rules.references)
-        return {(one.target_types, one.target_id) for one in found if one.target_types}
+        return {(reference.target_types, reference.target_id) for reference in found if reference.target_types}
 
     def of(
         self,
         document: JsonObject,
         own_ids: Mapping[str, str],
-        meaning_of: MeaningOf,
+        translate: Translate,
         *,
         details_complete: bool = True,
-    ) -> Independent:
+    ) -> NeutralDocument:
         """A canonical document, with what `own_ids` has in the place of its own and its tenant's id."""
-        found = [one for one in references(document, self.rules.references) if one.target_types]
-        meanings = {(one.target_types, one.target_id): meaning_of(one.target_types, one.target_id) for one in found}
+        found = [reference for reference in references(document, self.rules.references) if reference.target_types]
+        ids = {(reference.target_types, reference.target_id) for reference in found}
+        translations = {
+            (target_types, target_id): translate(target_types, target_id) for target_types, target_id in ids
+        }
         unresolved = {
             UnresolvedReference(
-                one.path, one.target_types, one.target_id, meaning.reason or DoubtReason.UNKNOWN, meaning.is_shared
+                reference.path,
+                reference.target_types,
+                reference.target_id,
+                translation.reason or DoubtReason.UNKNOWN,
+                translation.is_shared,
             )
-            for one in found
-            for meaning in [meanings[one.target_types, one.target_id]]
-            if meaning.text is None
+            for reference in found
+            for translation in [translations[reference.target_types, reference.target_id]]
+            if translation.text is None
         }
 
         def said(target_types: tuple[str, ...], target_id: str) -> str | None:
-            meaning = meanings.get((target_types, target_id))
-            return None if meaning is None else meaning.text
+            translation = translations.get((target_types, target_id))
+            return None if translation is None else translation.text
 
         in_words = translated(document, self.rules.references, said)
         kept = {name: value for name, value in in_words.items() if name != self.rules.id_field}
@@ -181,9 +188,9 @@ class Independence:
         if _HIDDEN_WITHOUT_KEY in canonical:
             uncertain.add(Uncertainty.HIDDEN_WITHOUT_KEY)
         details = self.rules.details & document.keys()
-        return Independent(value, canonical, tuple(sorted(unresolved)), frozenset(uncertain), details)
+        return NeutralDocument(value, canonical, tuple(sorted(unresolved)), frozenset(uncertain), details)
 
-    def likeness(self, one: Independent) -> bytes | None:
+    def likeness(self, one: NeutralDocument) -> bytes | None:
         """A digest that documents have in common which are the same but for their names; None for an uncertain one."""
         if not one.is_certain:
             return None

@@ -84,5 +84,5 @@ def referenced(here: Side, there: Side) -> list[ReferencedCollection]:
     """The collections whose objects' ids were translated."""
     return [
         ReferencedCollection(type_key=key, here=here.covered(key), there=there.covered(key))
-        for key in sorted(here.id_meanings.asked_types | there.id_meanings.asked_types)
+        for key in sorted(here.id_translations.asked_types | there.id_translations.asked_types)
     ]

@@ -32,7 +32,14 @@ from graph.catalog import Collection as CatalogEntry
 from graph.catalog import kind_of
 from inventory.canonical import JsonObject
 from inventory.exact_json import decode
-from inventory.tenant_neutral import OWN_ID, TENANT_ID, Independence, Independent, Uncertainty, UnresolvedReference
+from inventory.tenant_neutral import (
+    OWN_ID,
+    TENANT_ID,
+    NeutralDocument,
+    Neutralizer,
+    Uncertainty,
+    UnresolvedReference,
+)
 
 DOCUMENTS_AT_A_TIME = 50
 """Of each side. Documents may have some megabytes each; most have a few kilobytes."""
@@ -46,7 +53,7 @@ class CollectionComparer:
         self._there = there
         self._type_key = collection.type_key
         self._collection = collection
-        self._rules = Independence(collection.independence_rules())
+        self._rules = Neutralizer(collection.independence_rules())
         self._names_tell = collection.name_field != collection.id_field
         self._damaged: tuple[set[str], set[str]] = (set(), set())
 
@@ -106,7 +113,9 @@ class CollectionComparer:
         is_damaged = pair.here.external_id in self._damaged[0] or pair.there.external_id in self._damaged[1]
         return Uncertainty.DAMAGED_DOCUMENT if is_damaged else Uncertainty.NO_DOCUMENT
 
-    def _pair(self, pair: Pair, found: Verdict, here: Independent | None, there: Independent | None) -> ItemComparison:
+    def _pair(
+        self, pair: Pair, found: Verdict, here: NeutralDocument | None, there: NeutralDocument | None
+    ) -> ItemComparison:
         return self._item(
             found.status,
             pair.by,
@@ -165,13 +174,13 @@ class CollectionComparer:
             likened[1].extend(self._with_likeness(entry, found) for entry in some)
         return likened
 
-    def _with_likeness(self, entry: Entry, found: dict[str, Independent]) -> Entry:
+    def _with_likeness(self, entry: Entry, found: dict[str, NeutralDocument]) -> Entry:
         document = found.get(entry.external_id)
         return entry if document is None else entry._replace(likeness=self._rules.likeness(document))
 
     async def _documents(
         self, here: Iterable[Entry], there: Iterable[Entry]
-    ) -> tuple[dict[str, Independent], dict[str, Independent]]:
+    ) -> tuple[dict[str, NeutralDocument], dict[str, NeutralDocument]]:
         """Documents of both sides by id, independent of their tenants."""
         one = await self._whole(self._here, here, self._damaged[0])
         other = await self._whole(self._there, there, self._damaged[1])
@@ -181,9 +190,9 @@ class CollectionComparer:
         shared = {
             (keys, one_id) for keys, one_id in ids_here | ids_there if any(is_shared(key, one_id) for key in keys)
         }
-        await self._here.id_meanings.learn(self._here.session, ids_here | shared)
-        await self._there.id_meanings.learn(self._there.session, ids_there | shared)
-        return self._independent(self._here, self._there, one), self._independent(self._there, self._here, other)
+        await self._here.id_translations.learn(self._here.session, ids_here | shared)
+        await self._there.id_translations.learn(self._there.session, ids_there | shared)
+        return self._neutral(self._here, self._there, one), self._neutral(self._there, self._here, other)
 
     async def _whole(
         self, side: Side, entries: Iterable[Entry], damaged: set[str]
@@ -200,14 +209,14 @@ class CollectionComparer:
             if item.document is not None
         }
 
-    def _independent(self, own: Side, other: Side, found: dict[str, tuple[bool, JsonObject]]) -> dict[str, Independent]:
-        meaning_of = own.id_meanings.beside(other.id_meanings)
+    def _neutral(self, own: Side, other: Side, found: dict[str, tuple[bool, JsonObject]]) -> dict[str, NeutralDocument]:
+        translate = own.id_translations.beside(other.id_translations)
         tenant_id = str(own.tenant.tenant_id)
         return {
             external_id: self._rules.of(
                 document,
                 {external_id: OWN_ID, tenant_id: TENANT_ID},
-                meaning_of,
+                translate,
                 details_complete=details_complete,
             )
             for external_id, (details_complete, document) in found.items()

@@ -12,20 +12,20 @@ from graph.catalog import kind_of, kinds_in, load_catalog
 from inventory.canonical import JsonObject
 from inventory.coverage import Coverage
 from inventory.exact_json import decode
-from inventory.tenant_neutral import DoubtReason, Meaning, MeaningOf, meaning_text
+from inventory.tenant_neutral import DoubtReason, IdTranslation, Translate, meaning_text
 from storage.bodies import Documents
 
 TargetIds = Iterable[tuple[tuple[str, ...], str]]
 """Ids of objects, each with the collections that it may belong to."""
 
 
-class IdMeanings:
-    """The meanings of the ids of one tenant, as far as they have been asked for."""
+class IdTranslations:
+    """The translations of the ids of one tenant that have been asked for."""
 
     def __init__(self, coverage: Mapping[str, Coverage], read: Documents) -> None:
         self._read = read
         self._listed = {key for key, collection in coverage.items() if collection.listed_at is not None}
-        self._known: dict[tuple[str, str], Meaning] = {}
+        self._known: dict[tuple[str, str], IdTranslation] = {}
         self._shared_names: dict[str, set[tuple[str, str]]] = {}
 
     @property
@@ -46,33 +46,33 @@ class IdMeanings:
             self._shared_names[type_key] = {bearer for bearer in bearers if bearers.count(bearer) > 1}
         for type_key, external_id in wanted:
             reason = DoubtReason.UNKNOWN if type_key in self._listed else DoubtReason.NOT_READ
-            self._known[type_key, external_id] = Meaning(None, reason, is_shared(type_key, external_id))
+            self._known[type_key, external_id] = IdTranslation(None, reason, is_shared(type_key, external_id))
         for target in found:
-            text, doubt = self._meaning(target)
+            text, why_unknown = self._translation(target)
             shared = is_shared(target.type_key, target.external_id)
-            self._known[target.type_key, target.external_id] = Meaning(text, doubt, shared)
+            self._known[target.type_key, target.external_id] = IdTranslation(text, why_unknown, shared)
 
-    def of(self, target_types: tuple[str, ...], target_id: str) -> Meaning:
+    def of(self, target_types: tuple[str, ...], target_id: str) -> IdTranslation:
         """What an id means. An id that may belong to several collections is looked for in all of them."""
-        meanings = [self._known[key, target_id] for key in target_types]
-        known = [meaning for meaning in meanings if meaning.text is not None]
+        translations = [self._known[key, target_id] for key in target_types]
+        known = [translation for translation in translations if translation.text is not None]
         if known:
             return known[0]
-        return min(meanings, key=lambda meaning: _TELLING.index(meaning.reason or DoubtReason.UNKNOWN))
+        return min(translations, key=lambda translation: _TELLING.index(translation.reason or DoubtReason.UNKNOWN))
 
-    def beside(self, other: "IdMeanings") -> MeaningOf:
-        """The meanings, with what the other tenant knows of the ids that Microsoft gave."""
+    def beside(self, other: "IdTranslations") -> Translate:
+        """These translations, with those of the other tenant for the ids that Microsoft gave."""
 
-        def meaning_of(target_types: tuple[str, ...], target_id: str) -> Meaning:
+        def translate(target_types: tuple[str, ...], target_id: str) -> IdTranslation:
             own = self.of(target_types, target_id)
             if own.is_shared and own.reason in (DoubtReason.UNKNOWN, DoubtReason.NOT_READ):
                 told = other.of(target_types, target_id)
                 return own if told.text is None else told
             return own
 
-        return meaning_of
+        return translate
 
-    def _meaning(self, target: Target) -> tuple[str | None, DoubtReason | None]:
+    def _translation(self, target: Target) -> tuple[str | None, DoubtReason | None]:
         kind = kind_of(target.type_key, target.meta)
         if target.is_absent:
             return None, DoubtReason.GONE

@@ -13,7 +13,7 @@ from answers.compare.records import MatchedBy, Status
 from answers.field_labels import properties_of
 from inventory.canonical import JsonObject, is_mark, mark_keys
 from inventory.differences import Difference, DifferenceKind, differences, exact_differences
-from inventory.tenant_neutral import Independence, Independent, Uncertainty, without_digits
+from inventory.tenant_neutral import NeutralDocument, Neutralizer, Uncertainty, without_digits
 
 
 class Entry(NamedTuple):
@@ -46,7 +46,7 @@ class AmbiguousGroup(NamedTuple):
     by: MatchedBy
 
 
-class Matching(NamedTuple):
+class MatchResult(NamedTuple):
     """The items of two sides, each once."""
 
     pairs: list[Pair]
@@ -67,37 +67,37 @@ class Verdict(NamedTuple):
     certain: frozenset[tuple[str, DifferenceKind]] = frozenset()
 
 
-def matched_by_name(here: Iterable[Entry], there: Iterable[Entry]) -> Matching:
+def matched_by_name(here: Iterable[Entry], there: Iterable[Entry]) -> MatchResult:
     """What belongs together by name and kind; names as they are, and then without regard to case and spaces."""
-    matching = Matching([], [], _in_order(here), _in_order(there))
+    matching = MatchResult([], [], _in_order(here), _in_order(there))
     for by, key in ((MatchedBy.TYPE, _only_one), (MatchedBy.NAME, _name), (MatchedBy.NAME_IN_OTHER_LETTERS, _letters)):
         matching = _matched(matching, by, key)
     return matching
 
 
-def told_apart_by_content(group: AmbiguousGroup) -> Matching:
+def told_apart_by_content(group: AmbiguousGroup) -> MatchResult:
     """A group as far as equal content tells its items apart. What is left is a pair, a group, or on one side only."""
     pairs, here, there = _one_to_one(group.here, group.there, group.by)
     if len(here) == len(there) == 1:
-        return Matching([*pairs, Pair(here[0], there[0], group.by)], [], [], [])
+        return MatchResult([*pairs, Pair(here[0], there[0], group.by)], [], [], [])
     if here and there:
-        return Matching(pairs, [AmbiguousGroup(here, there, group.by)], [], [])
-    return Matching(pairs, [], here, there)
+        return MatchResult(pairs, [AmbiguousGroup(here, there, group.by)], [], [])
+    return MatchResult(pairs, [], here, there)
 
 
-def matched_by_content(here: Iterable[Entry], there: Iterable[Entry], *, names_tell: bool) -> Matching:
+def matched_by_content(here: Iterable[Entry], there: Iterable[Entry], *, names_tell: bool) -> MatchResult:
     """What belongs together by content among items that have no counterpart by name.
 
     Where names tell items apart, several items of one content are ambiguous. Where they do not (the name is an id), one
     is as good as another.
     """
     if names_tell:
-        return _matched(Matching([], [], _in_order(here), _in_order(there)), MatchedBy.CONTENT, _content)
+        return _matched(MatchResult([], [], _in_order(here), _in_order(there)), MatchedBy.CONTENT, _content)
     pairs, only_here, only_there = _one_to_one(_in_order(here), _in_order(there), MatchedBy.CONTENT)
-    return Matching(pairs, [], only_here, only_there)
+    return MatchResult(pairs, [], only_here, only_there)
 
 
-def verdict(here: Independent, there: Independent, rules: Independence) -> Verdict:
+def verdict(here: NeutralDocument, there: NeutralDocument, rules: Neutralizer) -> Verdict:
     """What two items that belong together say.
 
     A difference counts only where it is one whatever the ids without a meaning stand for, and the values that were
@@ -157,7 +157,7 @@ def _certain(found: list[Difference], certain: list[Difference]) -> frozenset[tu
     )
 
 
-def _known_of(document: JsonObject, here: Independent, there: Independent) -> JsonObject:
+def _known_of(document: JsonObject, here: NeutralDocument, there: NeutralDocument) -> JsonObject:
     """What of a document both sides have: a list leaves details out, or shows null in their place."""
     for lacking in (here, there):
         if Uncertainty.DETAILS_INCOMPLETE in lacking.uncertain:
@@ -169,7 +169,7 @@ def _in_order(entries: Iterable[Entry]) -> list[Entry]:
     return sorted(entries, key=lambda entry: (entry.name or "", entry.kind, entry.external_id))
 
 
-def _matched(matching: Matching, by: MatchedBy, key: Callable[[Entry], object]) -> Matching:
+def _matched(matching: MatchResult, by: MatchedBy, key: Callable[[Entry], object]) -> MatchResult:
     """Takes what has the same key on both sides from what has no counterpart yet."""
     groups: dict[object, tuple[list[Entry], list[Entry]]] = {}
     alone: tuple[list[Entry], list[Entry]] = ([], [])
@@ -189,7 +189,7 @@ def _matched(matching: Matching, by: MatchedBy, key: Callable[[Entry], object]) 
         else:
             alone[0].extend(here)
             alone[1].extend(there)
-    return Matching(pairs, ambiguous, _in_order(alone[0]), _in_order(alone[1]))
+    return MatchResult(pairs, ambiguous, _in_order(alone[0]), _in_order(alone[1]))
 
 
 def _only_one(entry: Entry) -> object:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.compare.id_translation import IdMeanings
+from answers.compare.id_translation import IdTranslations
 from answers.compare.records import SideCoverage, TenantRecord
 from inventory.coverage import Coverage
 from inventory.records import DamagedRecord
@@ -21,7 +21,7 @@ class Side(NamedTuple):
     session: AsyncSession
     asked_at: datetime
     coverage: dict[str, Coverage]
-    id_meanings: IdMeanings
+    id_translations: IdTranslations
     read: Documents
 
     def covered(self, type_key: str) -> SideCoverage:
@@ -32,10 +32,10 @@ class Side(NamedTuple):
     def damaged(self) -> list[DamagedRecord]:
         """The versions, each once, whose stored documents were found damaged."""
         tenant_id = self.tenant.tenant_id
-        return [one.model_copy(update={"tenant_id": tenant_id}) for one in dict.fromkeys(self.read.damaged)]
+        return [version.model_copy(update={"tenant_id": tenant_id}) for version in dict.fromkeys(self.read.damaged)]
 
 
 async def side(tenant: TenantRecord, session: AsyncSession) -> Side:
     """A tenant, by a session that is bound to it and sees one moment (`Database.tenant` with `snapshot`)."""
     coverage, read = await coverage_of(session), Documents()
-    return Side(tenant, session, await documents.database_time(session), coverage, IdMeanings(coverage, read), read)
+    return Side(tenant, session, await documents.database_time(session), coverage, IdTranslations(coverage, read), read)

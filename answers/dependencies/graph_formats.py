@@ -79,12 +79,15 @@ def _ids(graph: Graph) -> dict[str, str]:
 
 def _label(node: Node) -> list[str]:
     name = node.name if len(node.name) <= MAX_LABEL else f"{node.name[: MAX_LABEL - 1]}…"
-    return [one for one in (name, node.type_key, node.certainty) if one]
+    return [line for line in (name, node.type_key, node.certainty) if line]
 
 
 def _mermaid_text(words: str) -> str:
     """Each character that could be syntax as Mermaid's entity of its number."""
-    return "".join(one if one in _PLAIN or (ord(one) > 127 and one.isalnum()) else f"#{ord(one)};" for one in words)
+    return "".join(
+        character if character in _PLAIN or (ord(character) > 127 and character.isalnum()) else f"#{ord(character)};"
+        for character in words
+    )
 
 
 def _class_of(node: Node) -> str:

@@ -51,9 +51,9 @@ def unseen_presence(
     if unread:
         return ObjectState(Presence.NOT_READ, None, ", ".join(unread))
     covered = [coverage[key] for key in type_keys]
-    if any((one.listed_from or one.run_started_at) < referred_at for one in covered):
+    if any((collection.listed_from or collection.run_started_at) < referred_at for collection in covered):
         return ObjectState(Presence.NEVER_SEEN, Confidence.LOW, "listing_is_older")
-    is_sure = all(one.is_current and one.listed_cleanly for one in covered)
+    is_sure = all(collection.is_current and collection.listed_cleanly for collection in covered)
     return ObjectState(Presence.NEVER_SEEN, _confidence(is_sure), "never_listed")
 
 

@@ -104,7 +104,7 @@ class TenantCoverage:
 
     def unreadable(self) -> list[CannotSayRecord]:
         """What is open since stored documents are damaged, by collection."""
-        counted = Counter(one.type_key for one in self._damaged)
+        counted = Counter(version.type_key for version in self._damaged)
         return [self.cannot_say(key, DAMAGED, times) for key, times in sorted(counted.items())]
 
     def cannot_say(self, type_key: str, reason: str, references: int | None) -> CannotSayRecord:

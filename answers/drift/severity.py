@@ -46,7 +46,7 @@ class SeverityRule(BaseModel):
             (not self.categories or category in self.categories)
             and (not self.types or type_key in self.types)
             and (not self.kinds or kind in self.kinds)
-            and (not self.paths or any(is_within(path, one) for one in self.paths))
+            and (not self.paths or any(is_within(path, place) for place in self.paths))
             and (not self.members or any(label.startswith(self.members) for label in _LABEL.findall(path)))
         )
 

@@ -58,7 +58,9 @@ def file_bytes(document: bytes) -> bytes:
 def safe_name(name: str | None) -> str:
     """A file name of what an item is called, without an ending, for Windows, macOS and Linux."""
     composed = " ".join(unicodedata.normalize("NFC", name or "").split())
-    plain = "".join("_" if unicodedata.category(one) in _CONTROLS else one for one in _UNSAFE.sub("_", composed))
+    plain = "".join(
+        "_" if unicodedata.category(character) in _CONTROLS else character for character in _UNSAFE.sub("_", composed)
+    )
     named = plain.strip(" .")
     if _DEVICES.match(named):
         named = "_" + named

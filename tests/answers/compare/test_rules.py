@@ -18,7 +18,7 @@ from answers.compare.records import MatchedBy, Status
 from answers.compare.rules import (
     AmbiguousGroup,
     Entry,
-    Matching,
+    MatchResult,
     Verdict,
     matched_by_content,
     matched_by_name,
@@ -33,10 +33,10 @@ from inventory.tenant_neutral import (
     OWN_ID,
     TENANT_ID,
     DoubtReason,
-    Independence,
+    IdTranslation,
     IndependenceRules,
-    Independent,
-    Meaning,
+    NeutralDocument,
+    Neutralizer,
     Uncertainty,
     meaning_text,
 )
@@ -44,9 +44,9 @@ from tests.conftest import needs_graph_data
 from tests.real_documents import real_documents
 
 COLLECTIONS = load_catalog().collections
-POLICIES = Independence(COLLECTIONS["deviceCompliancePolicies"].independence_rules())
-ACCESS = Independence(COLLECTIONS["conditionalAccessPolicies"].independence_rules())
-LIFETIMES = Independence(COLLECTIONS["tokenLifetimePolicies"].independence_rules())
+POLICIES = Neutralizer(COLLECTIONS["deviceCompliancePolicies"].independence_rules())
+ACCESS = Neutralizer(COLLECTIONS["conditionalAccessPolicies"].independence_rules())
+LIFETIMES = Neutralizer(COLLECTIONS["tokenLifetimePolicies"].independence_rules())
 HERE, THERE = str(UUID(int=1 << 90)), str(UUID(int=2 << 90))
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -71,17 +71,17 @@ def named(**names: str) -> Any:
     """The meanings of ids that have names; the others are unknown."""
     known = {guid(int(number.removeprefix("n"))): name for number, name in names.items()}
 
-    def meaning_of(target_types: tuple[str, ...], target_id: str) -> Meaning:
+    def translate(target_types: tuple[str, ...], target_id: str) -> IdTranslation:
         if target_id in known:
-            return Meaning(known[target_id])
-        return Meaning(None, DoubtReason.UNKNOWN, is_shared="directoryRoleDefinitions" in target_types)
+            return IdTranslation(known[target_id])
+        return IdTranslation(None, DoubtReason.UNKNOWN, is_shared="directoryRoleDefinitions" in target_types)
 
-    return meaning_of
+    return translate
 
 
-def said(rules: Independence, document: JsonObject, meaning_of: Any = None, **options: Any) -> Independent:
+def said(rules: Neutralizer, document: JsonObject, translate: Any = None, **options: Any) -> NeutralDocument:
     own = str(document.get("id", ""))
-    return rules.of(document, {own: OWN_ID}, meaning_of or named(), **options)
+    return rules.of(document, {own: OWN_ID}, translate or named(), **options)
 
 
 def assigned(*numbers: int) -> list[Any]:
@@ -93,7 +93,7 @@ def ids(found: list[Entry]) -> list[str]:
     return sorted(entry.external_id for entry in found)
 
 
-def mirrored(matching: Matching) -> Any:
+def mirrored(matching: MatchResult) -> Any:
     return (
         sorted((pair.there.external_id, pair.here.external_id, pair.by) for pair in matching.pairs),
         sorted((ids(group.there), ids(group.here), group.by) for group in matching.ambiguous),
@@ -102,7 +102,7 @@ def mirrored(matching: Matching) -> Any:
     )
 
 
-def told(matching: Matching) -> Any:
+def told(matching: MatchResult) -> Any:
     return (
         sorted((pair.here.external_id, pair.there.external_id, pair.by) for pair in matching.pairs),
         sorted((ids(group.here), ids(group.there), group.by) for group in matching.ambiguous),
@@ -111,7 +111,7 @@ def told(matching: Matching) -> Any:
     )
 
 
-def sides(matching: Matching) -> tuple[list[str], list[str]]:
+def sides(matching: MatchResult) -> tuple[list[str], list[str]]:
     """The ids of all items of each side, as often as they come."""
     here = [pair.here for pair in matching.pairs] + [one for group in matching.ambiguous for one in group.here]
     there = [pair.there for pair in matching.pairs] + [one for group in matching.ambiguous for one in group.there]
@@ -260,7 +260,7 @@ def test_hidden_values_are_equal_by_their_keyed_hash_alone() -> None:
     keyed = Canonicalizer(sensitive=frozenset({"secret"}), data_key=DataKey(b"key"))
     bare = Canonicalizer(sensitive=frozenset({"secret"}))
 
-    def hidden(canonicalizer: Canonicalizer, secret: str) -> Independent:
+    def hidden(canonicalizer: Canonicalizer, secret: str) -> NeutralDocument:
         return said(POLICIES, canonicalizer.canonical_value({"secret": secret}))
 
     assert verdict(hidden(keyed, "x"), hidden(keyed, "x"), POLICIES).status is Status.SAME
@@ -277,7 +277,7 @@ def test_values_hidden_under_two_keys_may_be_the_same_and_what_else_differs_is_t
     names = frozenset({"user", "password"})
     keys = [Canonicalizer(sensitive=names, data_key=DataKey(b"%d" % at, f"{at:08x}")) for at in range(9)]
 
-    def hidden(canonicalizer: Canonicalizer, *ports: int) -> Independent:
+    def hidden(canonicalizer: Canonicalizer, *ports: int) -> NeutralDocument:
         # Most of what a member says is hidden, so that nothing but its port tells it from the others.
         proxies: list[JsonValue] = [{"port": port, "user": f"u{port}", "password": "p"} for port in ports]
         return said(POLICIES, canonicalizer.canonical_value({"proxies": proxies}))
@@ -372,7 +372,9 @@ def copied(value: Any, rules: IndependenceRules, fresh: dict[str, str], source: 
 
 
 def everything_named(names: dict[str, str]) -> Any:
-    return lambda _, target_id: Meaning("object " + GUID.sub(lambda found: names.get(found[0], found[0]), target_id))
+    return lambda _, target_id: IdTranslation(
+        "object " + GUID.sub(lambda found: names.get(found[0], found[0]), target_id)
+    )
 
 
 @needs_graph_data
@@ -380,7 +382,7 @@ def test_a_real_document_copied_under_fresh_ids_is_the_same_and_an_edit_is_that_
     source = random.Random(7)
     seen: Counter[str] = Counter()
     for type_key, document in real_ones():
-        rules = Independence(COLLECTIONS[type_key].independence_rules())
+        rules = Neutralizer(COLLECTIONS[type_key].independence_rules())
         fresh: dict[str, str] = {}
         copy_there = copied(document, rules.rules, fresh, source)
         names = {new: old for old, new in fresh.items()}
@@ -412,7 +414,7 @@ def test_two_real_documents_of_one_kind_differ_in_what_each_says() -> None:
         by_kind.setdefault((type_key, document.get("@odata.type")), []).append(document)
     compared = 0
     for (type_key, _), alike in by_kind.items():
-        rules = Independence(COLLECTIONS[type_key].independence_rules())
+        rules = Neutralizer(COLLECTIONS[type_key].independence_rules())
         ones = [rules.of(document, {str(document.get("id")): OWN_ID}, everything_named({})) for document in alike[:12]]
         for one, other in combinations(ones, 2):
             there, back = verdict(one, other, rules), verdict(other, one, rules)
