@@ -25,7 +25,7 @@ from activities.confirmation import ConfirmActivities
 from activities.details import DetailActivities
 from activities.interceptor import ActivityInterceptor
 from activities.messages import RunPolicy
-from activities.observers import Observers, Secrecy
+from activities.observers import Observers, SensitivityRules
 from activities.pages import FetchActivities
 from activities.portfolio import PortfolioActivities
 from activities.retention import RetentionActivities, RetentionLimits
@@ -265,7 +265,9 @@ def activities(
     """The activities with what they depend on."""
     catalog = load_catalog()
     tenants = TenantsFile(settings.tenants_file)
-    secrecy = Secrecy(settings.wrapping_keys, settings.sensitive_fields_comparable, settings.hide_script_bodies)
+    secrecy = SensitivityRules(
+        settings.wrapping_keys, settings.sensitive_fields_comparable, settings.hide_script_bodies
+    )
     observers = Observers(catalog, secrecy, database)
     fetching = FetchActivities(graph, database, catalog, tenants, observers)
     detailing = DetailActivities(graph, database, catalog, tenants, observers)

@@ -13,7 +13,7 @@ from storage import listed_pages
 from storage.database import Database
 
 
-class Requested:
+class AllowedRequests:
     """Tells what a message may not ask for from what it may."""
 
     def __init__(self, database: Database, catalog: Catalog) -> None:

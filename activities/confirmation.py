@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from temporalio import activity
 
-from activities.allowed_requests import Requested
+from activities.allowed_requests import AllowedRequests
 from activities.failures import told
-from activities.messages import Confirmed, ConfirmMissing, ConfirmMissingResult, CursorFailure
+from activities.messages import ConfirmedShare, ConfirmMissing, ConfirmMissingResult, CursorFailure
 from activities.pages import cursor_failure
 from activities.request_pace import Pace
 from activities.run_records import LEASE
@@ -21,7 +21,7 @@ from graph.tenants import TenantConfig
 from inventory.error_codes import ErrorCode
 from storage import confirmations as confirming
 from storage import runs
-from storage.confirmations import Unlisted
+from storage.confirmations import UnlistedItem
 from storage.database import Database
 
 
@@ -34,7 +34,7 @@ class ConfirmActivities:
         self._catalog = catalog
         self._tenants = tenants
         self._pace = Pace(database)
-        self._requested = Requested(database, catalog)
+        self._requested = AllowedRequests(database, catalog)
 
     @activity.defn
     async def confirm_missing(self, request: ConfirmMissing) -> ConfirmMissingResult:
@@ -51,7 +51,7 @@ class ConfirmActivities:
             return confirmed
         async with self._database.tenant(request.tenant_id, read_only=True) as session:
             left = await confirming.count_unlisted(session, request.run_id, list(unknown))
-        failed = {key: Confirmed(left=left.get(key, 0), failure=failure) for key, failure in unknown.items()}
+        failed = {key: ConfirmedShare(left=left.get(key, 0), failure=failure) for key, failure in unknown.items()}
         return confirmed.model_copy(update={"collections": {**confirmed.collections, **failed}})
 
     async def _confirmed(self, request: ConfirmMissing) -> ConfirmMissingResult:
@@ -72,8 +72,8 @@ class ConfirmActivities:
             return await self._recorded(request, answers, failures)
 
     async def _ask(
-        self, tenant: TenantConfig, request: ConfirmMissing, items: Sequence[Unlisted], admission: Admission
-    ) -> dict[Unlisted, GraphAnswer | ReadFailure]:
+        self, tenant: TenantConfig, request: ConfirmMissing, items: Sequence[UnlistedItem], admission: Admission
+    ) -> dict[UnlistedItem, GraphAnswer | ReadFailure]:
         gets = [
             GraphGet(str(number), self._catalog.collections[item.type_key].item_url(item.external_id, item.parent_id))
             for number, item in enumerate(items)
@@ -84,7 +84,7 @@ class ConfirmActivities:
             return dict.fromkeys(items, told(error, request.told_after))
         return {item: answers[get.key] for item, get in zip(items, gets, strict=True)}
 
-    def _failure(self, item: Unlisted, answer: GraphAnswer | ReadFailure) -> CursorFailure | None:
+    def _failure(self, item: UnlistedItem, answer: GraphAnswer | ReadFailure) -> CursorFailure | None:
         """Why the answer settles nothing; None where it does."""
         if isinstance(answer, ReadFailure):
             return cursor_failure(answer)
@@ -101,8 +101,8 @@ class ConfirmActivities:
     async def _recorded(
         self,
         request: ConfirmMissing,
-        answers: Mapping[Unlisted, GraphAnswer | ReadFailure],
-        failures: Mapping[Unlisted, CursorFailure | None],
+        answers: Mapping[UnlistedItem, GraphAnswer | ReadFailure],
+        failures: Mapping[UnlistedItem, CursorFailure | None],
     ) -> ConfirmMissingResult:
         settled = [item for item, failure in failures.items() if failure is None]
         gone = [item for item in settled if _status(answers[item]) == 404]
@@ -116,7 +116,7 @@ class ConfirmActivities:
         return ConfirmMissingResult(
             requests=len(answers),
             collections={
-                type_key: Confirmed(
+                type_key: ConfirmedShare(
                     found=found_of[type_key],
                     gone=gone_of[type_key],
                     left=left.get(type_key, 0),

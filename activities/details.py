@@ -10,7 +10,7 @@ from uuid import uuid5
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.allowed_requests import Requested
+from activities.allowed_requests import AllowedRequests
 from activities.failures import told
 from activities.messages import (
     CursorFailure,
@@ -37,7 +37,7 @@ from inventory.outcomes import ContextValue
 from storage import details, runs
 from storage import merge as merging
 from storage.database import Database
-from storage.details import Pending, Share
+from storage.details import PendingDetails, Share
 
 BATCHES_SECONDS = 15
 """After so long no further batch is begun: an activity stays well within its timeout."""
@@ -51,7 +51,7 @@ SHARED_CODES = frozenset(
 class _Item:
     """One item of the wave: where its reading stands, and what has become of it."""
 
-    def __init__(self, pending: Pending, reading: DetailReading, observer: Observer) -> None:
+    def __init__(self, pending: PendingDetails, reading: DetailReading, observer: Observer) -> None:
         self.pending = pending
         self.reading = reading
         self.observer = observer
@@ -79,7 +79,7 @@ class DetailActivities:
         self._tenants = tenants
         self._observers = observers
         self._pace = Pace(database)
-        self._requested = Requested(database, catalog)
+        self._requested = AllowedRequests(database, catalog)
 
     @activity.defn
     async def fetch_details(self, request: FetchDetails) -> FetchDetailsResult:
@@ -146,7 +146,7 @@ class DetailActivities:
             return await self._recorded(request, shares, items, _by_share(asked, failures), len(asked))
 
     def _opened(
-        self, pending: Sequence[Pending], limit: int, observers: TenantObservers
+        self, pending: Sequence[PendingDetails], limit: int, observers: TenantObservers
     ) -> tuple[list[_Item], list[_Asked]]:
         """The first items, with the first calls that they still need: at most `limit` of these."""
         items: list[_Item] = []
@@ -161,7 +161,7 @@ class DetailActivities:
                 self._complete(item)
         return items, asked
 
-    def _item(self, one: Pending, observers: TenantObservers) -> _Item:
+    def _item(self, one: PendingDetails, observers: TenantObservers) -> _Item:
         """The item as far as it has been read. If its row is damaged, it is given up: the next run lists it again."""
         collection = self._catalog.collections[one.type_key]
         canonicalizer, observer = observers.canonicalizer(one.type_key), observers.observer(one.type_key)
@@ -343,7 +343,7 @@ def _by_share(asked: Sequence[_Asked], failures: Sequence[tuple[str, CursorFailu
     return deciding
 
 
-def _noted(item: _Item) -> Pending:
+def _noted(item: _Item) -> PendingDetails:
     """How far an item is."""
     progress = item.reading.progress() if item.moved else item.pending.progress
     return item.pending._replace(progress=progress, attempts=item.pending.attempts + item.failed)

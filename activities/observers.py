@@ -20,7 +20,7 @@ KNOWN_FOR_SECONDS = 300.0
 """How long a worker uses a tenant's key before it looks again: one that was taken out may come back with another."""
 
 
-class Secrecy(NamedTuple):
+class SensitivityRules(NamedTuple):
     """What is sensitive, and how its change shows.
 
     Without `keys` every sensitive value becomes one constant. `is_comparable` gives tenants that have no data key yet a
@@ -50,7 +50,7 @@ class TenantObservers(NamedTuple):
 class Observers:
     """One observer and one canonicalizer a collection, made when they are first asked for."""
 
-    def __init__(self, catalog: Catalog, secrecy: Secrecy, database: Database) -> None:
+    def __init__(self, catalog: Catalog, secrecy: SensitivityRules, database: Database) -> None:
         self._catalog = catalog
         self._secrecy = secrecy
         self._database = database

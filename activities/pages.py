@@ -7,14 +7,14 @@ from uuid import uuid4
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.allowed_requests import Requested
+from activities.allowed_requests import AllowedRequests
 from activities.failures import told
 from activities.messages import (
     CursorFailure,
     CursorRequest,
     FetchPages,
     FetchPagesResult,
-    NamedInvalid,
+    InvalidItem,
     PageResult,
 )
 from activities.observers import Observers, TenantObservers
@@ -64,7 +64,7 @@ class FetchActivities:
         self._catalog = catalog
         self._tenants = tenants
         self._observers = observers
-        self._requested = Requested(database, catalog)
+        self._requested = AllowedRequests(database, catalog)
 
     @activity.defn
     async def fetch_pages(self, request: FetchPages) -> FetchPagesResult:
@@ -202,7 +202,7 @@ class FetchActivities:
                 next_url=next_url,
                 invalid=len(invalid),
                 named_invalid=[
-                    NamedInvalid(reason=bad.reason, position=bad.position, external_id=bad.external_id)
+                    InvalidItem(reason=bad.reason, position=bad.position, external_id=bad.external_id)
                     for bad in invalid[:NAMED_INVALID]
                 ],
                 meta_dropped=sum(observation.meta_dropped for observation in observations),

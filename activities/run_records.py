@@ -24,7 +24,7 @@ from activities.observers import Observers
 from activities.tenants import TenantsFile
 from graph.catalog import Catalog
 from graph.cpu_executor import crunch
-from inventory.backoff import Patience, known_failure
+from inventory.backoff import RetryLimits, known_failure
 from inventory.records import DamagedRecord
 from storage import references, runs
 from storage.coverage import listed_once
@@ -178,7 +178,7 @@ class RunRecordActivities:
         self, tenant_id: UUID, type_key: str, listed: Collection[str], failed: Mapping[str, LatestFailure]
     ) -> PlannedCollection:
         collection = self._catalog.collections[type_key]
-        full = Patience(self._policy.cursor_attempts, self._policy.graph_patience)
+        full = RetryLimits(self._policy.cursor_attempts, self._policy.graph_patience)
         latest = failed.get(type_key)
         return PlannedCollection(
             type_key=type_key,

@@ -17,7 +17,7 @@ from storage.access import PORTFOLIO_ROLE, WORKER_ROLE
 from storage.data_keys import StoredDataKey, all_data_keys, keep_data_key
 from storage.database import StorageUnavailableError, classified, database_url
 from storage.roles import script
-from storage.schema import Upgraded
+from storage.schema import UpgradeResult
 from storage.schema import upgrade as upgrade_database
 
 database = typer.Typer(no_args_is_help=True, help="The database's schema, and the roles that it works under.")
@@ -52,7 +52,7 @@ def upgrade(as_json: JsonOption = False) -> None:
 _WORKER_LOGIN = "python starter.py database roles --worker-login NAME"
 
 
-def _set_up(upgraded: Upgraded) -> str:
+def _set_up(upgraded: UpgradeResult) -> str:
     has_two_roles = WORKER_ROLE in upgraded.roles
     found = (
         f"it works under two roles, {WORKER_ROLE} and {PORTFOLIO_ROLE}"

@@ -37,7 +37,7 @@ MEMORY = timedelta(days=7)
 """A run that was queued longer ago is not remembered."""
 
 
-class Patience(NamedTuple):
+class RetryLimits(NamedTuple):
     """How many times one page is asked for, and how long after its first failure it may be asked for again."""
 
     attempts: int
@@ -48,7 +48,7 @@ class Patience(NamedTuple):
         return attempts < self.attempts and waited <= self.within
 
 
-BRIEF = Patience(3, timedelta(minutes=1))
+BRIEF = RetryLimits(3, timedelta(minutes=1))
 """For a failure that is known. Three attempts, so that one failure of another cause is no reason to give up."""
 
 
@@ -68,14 +68,14 @@ class KnownFailure(BaseModel):
     within: timedelta | None = None
 
     @property
-    def patience(self) -> Patience | None:
+    def patience(self) -> RetryLimits | None:
         """The brief patience; None for full patience."""
         if self.attempts is None or self.within is None:
             return None
-        return Patience(self.attempts, self.within)
+        return RetryLimits(self.attempts, self.within)
 
 
-def known_failure(code: ErrorCode, runs: int, in_details: bool, full: Patience) -> KnownFailure | None:
+def known_failure(code: ErrorCode, runs: int, in_details: bool, full: RetryLimits) -> KnownFailure | None:
     """The known failure after `runs` runs in a row with the same code; None for a code that is not remembered.
 
     A throttled collection has few attempts, too, but each at the moment that Graph names: a shorter time would mean

@@ -35,7 +35,7 @@ _NOT_SHOWN = (b"#microsoft.graph.deviceManagementConfigurationSecretSettingValue
 """Where Graph shows a placeholder for a secret: secret settings, and `omaSettings`, whose value reads `****`."""
 
 
-class DoubtReason(StrEnum):
+class UnresolvedReason(StrEnum):
     """Why it is not known what an id means."""
 
     UNKNOWN = "unknown"
@@ -82,7 +82,7 @@ class IdTranslation(NamedTuple):
     """
 
     text: str | None
-    reason: DoubtReason | None = None
+    reason: UnresolvedReason | None = None
     is_shared: bool = False
 
 
@@ -96,11 +96,11 @@ class UnresolvedReference(NamedTuple):
     path: str
     target_types: tuple[str, ...]
     target_id: str
-    reason: DoubtReason
+    reason: UnresolvedReason
     is_shared: bool = False
 
 
-class IndependenceRules(NamedTuple):
+class TenantNeutralRules(NamedTuple):
     """What of a collection's documents names an object in its tenant; `identity` as `volatile` of a canonicalizer.
 
     `details` are the properties that details give to every whole document, be they empty.
@@ -135,7 +135,7 @@ class NeutralDocument(NamedTuple):
 class Neutralizer:
     """Makes the documents of one collection independent of their tenant."""
 
-    def __init__(self, rules: IndependenceRules) -> None:
+    def __init__(self, rules: TenantNeutralRules) -> None:
         self.rules = rules
         self._canonicalizer = Canonicalizer(volatile=rules.identity, ordered=rules.ordered)
 
@@ -163,7 +163,7 @@ class Neutralizer:
                 reference.path,
                 reference.target_types,
                 reference.target_id,
-                translation.reason or DoubtReason.UNKNOWN,
+                translation.reason or UnresolvedReason.UNKNOWN,
                 translation.is_shared,
             )
             for reference in found

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from inventory.meta import PARENT_ID
 
 
-class Unlisted(NamedTuple):
+class UnlistedItem(NamedTuple):
     """An item that was present before the run, and that the run has not seen."""
 
     type_key: str
@@ -65,23 +65,25 @@ async def count_unlisted(session: AsyncSession, run_id: UUID, type_keys: Sequenc
     return {row.type_key: row.items for row in rows}
 
 
-async def some_unlisted(session: AsyncSession, run_id: UUID, type_keys: Sequence[str], limit: int) -> list[Unlisted]:
+async def some_unlisted(
+    session: AsyncSession, run_id: UUID, type_keys: Sequence[str], limit: int
+) -> list[UnlistedItem]:
     """The first `limit` of them, by type key and id."""
     rows = await session.execute(_SOME, {"run_id": run_id, "type_keys": list(type_keys), "limit": limit})
-    return [Unlisted(*row) for row in rows]
+    return [UnlistedItem(*row) for row in rows]
 
 
-async def record_found(session: AsyncSession, run_id: UUID, items: Sequence[Unlisted]) -> None:
+async def record_found(session: AsyncSession, run_id: UUID, items: Sequence[UnlistedItem]) -> None:
     """Items that a GET by id has found: seen by the run, their content as last observed."""
     await session.execute(_FOUND, _named(run_id, items))
 
 
-async def record_gone(session: AsyncSession, run_id: UUID, items: Sequence[Unlisted]) -> None:
+async def record_gone(session: AsyncSession, run_id: UUID, items: Sequence[UnlistedItem]) -> None:
     """Items that a GET by id has answered with 404."""
     await session.execute(_GONE, _named(run_id, items))
 
 
-def _named(run_id: UUID, items: Sequence[Unlisted]) -> dict[str, object]:
+def _named(run_id: UUID, items: Sequence[UnlistedItem]) -> dict[str, object]:
     return {
         "run_id": run_id,
         "type_keys": [item.type_key for item in items],

@@ -27,7 +27,7 @@ class Share(NamedTuple):
     of: int = 1
 
 
-class Pending(NamedTuple):
+class PendingDetails(NamedTuple):
     """An item whose details are to be read.
 
     `list_document` is canonical JSON; `progress` is what the reader has noted, None at first; `attempts` counts the
@@ -42,7 +42,7 @@ class Pending(NamedTuple):
     attempts: int
 
 
-class Left(NamedTuple):
+class RemainingDetails(NamedTuple):
     """How many items of a share are still to be read, and of how many the details cannot be."""
 
     items: int
@@ -139,11 +139,13 @@ async def count_pending(session: AsyncSession, run_id: UUID, type_keys: Sequence
     return {row.type_key: row.items for row in rows}
 
 
-async def some_pending(session: AsyncSession, run_id: UUID, shares: Sequence[Share], limit: int) -> list[Pending]:
+async def some_pending(
+    session: AsyncSession, run_id: UUID, shares: Sequence[Share], limit: int
+) -> list[PendingDetails]:
     """The first `limit` items of the shares: those that have failed least often, then by type key and id."""
     rows = await session.execute(_SOME, {**_named(run_id, shares), "limit": limit})
     return [
-        Pending(
+        PendingDetails(
             row.type_key,
             row.external_id,
             _unfolded(row.list_document),
@@ -164,7 +166,7 @@ def _unfolded(frame: bytes) -> bytes:
 
 
 async def note(
-    session: AsyncSession, run_id: UUID, items: Sequence[Pending], failures: Sequence[dict[str, Any] | None]
+    session: AsyncSession, run_id: UUID, items: Sequence[PendingDetails], failures: Sequence[dict[str, Any] | None]
 ) -> None:
     """Keeps how far the reading of the items has come; an item with a failure is not read again in this run."""
     if not items:
@@ -180,17 +182,17 @@ async def note(
     await session.execute(_NOTE, values)
 
 
-async def drop(session: AsyncSession, run_id: UUID, items: Sequence[Pending]) -> None:
+async def drop(session: AsyncSession, run_id: UUID, items: Sequence[PendingDetails]) -> None:
     """Forgets items whose details have been read, or that are gone."""
     if items:
         type_keys, external_ids = [item.type_key for item in items], [item.external_id for item in items]
         await session.execute(_DROP, {"run_id": run_id, "type_keys": type_keys, "external_ids": external_ids})
 
 
-async def left(session: AsyncSession, run_id: UUID, shares: Sequence[Share]) -> dict[str, Left]:
+async def left(session: AsyncSession, run_id: UUID, shares: Sequence[Share]) -> dict[str, RemainingDetails]:
     """What is left of each share, by type key; a type key is in `shares` once. None are left out."""
     rows = await session.execute(_LEFT, _named(run_id, shares))
-    return {row.type_key: Left(row.items, row.failed) for row in rows}
+    return {row.type_key: RemainingDetails(row.items, row.failed) for row in rows}
 
 
 async def settle(session: AsyncSession, run_id: UUID) -> dict[str, int]:

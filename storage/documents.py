@@ -25,7 +25,7 @@ class NamedItem(NamedTuple):
     display_name: str | None
 
 
-class ItemThen(NamedTuple):
+class ItemAtMoment(NamedTuple):
     """An item as it was at a moment.
 
     `document` is None where its version of then is forgotten (`is_forgotten`) or `damaged`, or no document had been
@@ -181,7 +181,7 @@ async def document(session: AsyncSession, type_key: str, external_id: str, versi
 
 async def items_at(
     session: AsyncSession, at: datetime, type_keys: Sequence[str] | None = None
-) -> AsyncIterator[ItemThen]:
+) -> AsyncIterator[ItemAtMoment]:
     """The items that were there at a moment, by type key and id, streamed.
 
     An item was there unless the latest complete listing of its collection by then did not show it. So a run that could
@@ -191,7 +191,7 @@ async def items_at(
     async for row in streamed(session, _AT, parameters, ROWS_AT_A_TIME):
         read = Documents()
         document = read.of(row.body, row.content_hash, row.type_key, row.external_id, row.version_number)
-        yield ItemThen(
+        yield ItemAtMoment(
             row.type_key,
             row.external_id,
             row.display_name,

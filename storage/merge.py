@@ -19,7 +19,7 @@ NAMED_DUPLICATES = 10
 """How many repeated ids a merge names; it counts all of them."""
 
 
-class Merged(NamedTuple):
+class MergeResult(NamedTuple):
     """What one merge did. Each staged row is counted once.
 
     `duplicates` counts, by type key, the rows whose item this run had already seen on an earlier page, unchanged, or
@@ -295,7 +295,7 @@ async def merge(
     restarted: Sequence[str] = (),
     detail_refresh: timedelta | None = None,
     deep: bool = False,
-) -> Merged:
+) -> MergeResult:
     """Merges the rows staged under `fetch_token`, once: a later call answers what the first one did.
 
     It holds `promised_rows`. `together_with` are the tokens of further waves and their rows; they are always given
@@ -309,7 +309,7 @@ async def merge(
     if earlier is not None:
         pairs = [tuple(pair) for pair in earlier["duplicate_ids"]]
         lost = [UUID(token) for token in earlier.get("lost", ())]
-        return Merged(**{"reread": {}, **earlier, "duplicate_ids": pairs, "lost": lost})
+        return MergeResult(**{"reread": {}, **earlier, "duplicate_ids": pairs, "lost": lost})
     promised = {fetch_token: promised_rows, **together_with}
     lost = await _lost(session, run_id, promised) if together_with else []
     tokens = [token for token in promised if token not in lost]
@@ -324,7 +324,7 @@ async def merge(
     if not tokens or row.staged != sum(promised[token] for token in tokens):
         raise StagedRowsLostError(f"{row.staged} of {sum(promised.values())} staged rows are there")
     seen_again = sum(row.duplicates.values()) + sum(row.reread.values())
-    merged = Merged(
+    merged = MergeResult(
         created=row.created,
         changed=row.changed,
         unchanged=row.staged - row.created - row.changed - seen_again,

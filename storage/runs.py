@@ -55,7 +55,7 @@ class OpeningState(StrEnum):
     ENDED = "ended"
 
 
-class Opening(NamedTuple):
+class RunStart(NamedTuple):
     """The state, and for a run that waits for a slot how many runs of all tenants were queued before it."""
 
     state: OpeningState
@@ -164,7 +164,7 @@ async def is_recorded(session: AsyncSession) -> bool:
     return recorded
 
 
-async def open_run(session: AsyncSession, run: RunIdentity, slots: Slots) -> Opening:
+async def open_run(session: AsyncSession, run: RunIdentity, slots: Slots) -> RunStart:
     """Records the run as `queued`, and as `running` once it is its turn for a slot. Safe to call again and again.
 
     Slots are given first come, first served; a run whose tenant has none free lets the others pass. An open run of the
@@ -172,19 +172,19 @@ async def open_run(session: AsyncSession, run: RunIdentity, slots: Slots) -> Ope
     """
     status = await _ensure_run(session, run, slots.queue_lease)
     if status is None:
-        return Opening(OpeningState.WAITING_FOR_PREDECESSOR)
+        return RunStart(OpeningState.WAITING_FOR_PREDECESSOR)
     if status.ended:
-        return Opening(OpeningState.ENDED)
+        return RunStart(OpeningState.ENDED)
     if status is RunStatus.RUNNING:
         await renew_lease(session, run.run_id, slots.lease)
-        return Opening(OpeningState.RUNNING)
+        return RunStart(OpeningState.RUNNING)
     await renew_lease(session, run.run_id, slots.queue_lease)
     await session.execute(_LOCK_SLOTS, {"key": SLOTS_LOCK})
     ahead = await runs_ahead(session, run.run_id, slots)
     if ahead is not None:
-        return Opening(OpeningState.WAITING_FOR_SLOT, ahead)
+        return RunStart(OpeningState.WAITING_FOR_SLOT, ahead)
     await session.execute(_START, {"run_id": run.run_id, "lease": slots.lease})
-    return Opening(OpeningState.RUNNING)
+    return RunStart(OpeningState.RUNNING)
 
 
 async def runs_ahead(session: AsyncSession, run_id: UUID, slots: Slots) -> int | None:

@@ -26,7 +26,7 @@ UPGRADE_LOCK = 0x74656E616E7469
 
 
 @dataclass(frozen=True)
-class LockPatience:
+class LockRetries:
     """How long a migration waits for a table's lock, and how often it tries.
 
     While it waits, workers that want the same table wait behind it: so briefly, and with a pause in which they go on.
@@ -37,7 +37,7 @@ class LockPatience:
     pause_seconds: float = 2
 
 
-class Upgraded(NamedTuple):
+class UpgradeResult(NamedTuple):
     """A migrated database: its revision before and after, and the roles that it works under."""
 
     before: str | None
@@ -54,8 +54,8 @@ def _config(connection: Connection | None = None, *, has_two_roles: bool = True)
 
 
 def upgrade(
-    url: str, *, patience: LockPatience | None = None, tell: Callable[[str], None] = lambda _line: None
-) -> Upgraded:
+    url: str, *, patience: LockRetries | None = None, tell: Callable[[str], None] = lambda _line: None
+) -> UpgradeResult:
     """Applies every migration that the database lacks. `tell` gets a line for each lock that is waited for.
 
     Raises `DatabaseUrlError`, `StorageNotReadyError` where the login may not migrate it, `StorageUnavailableError`
@@ -72,9 +72,9 @@ def upgrade(
         config = _config(connection, has_two_roles=set_up.has_two_roles)
         if before != head():
             _apply(
-                connection, config, ending.enter_context(LockWatch(url, connection)), patience or LockPatience(), tell
+                connection, config, ending.enter_context(LockWatch(url, connection)), patience or LockRetries(), tell
             )
-        return Upgraded(before, head(), set_up.roles())
+        return UpgradeResult(before, head(), set_up.roles())
 
 
 def _wait_for_other_upgrades(connection: Connection, tell: Callable[[str], None]) -> None:
@@ -91,7 +91,7 @@ def _wait_for_other_upgrades(connection: Connection, tell: Callable[[str], None]
 
 
 def _apply(
-    connection: Connection, config: Config, watch: LockWatch, patience: LockPatience, tell: Callable[[str], None]
+    connection: Connection, config: Config, watch: LockWatch, patience: LockRetries, tell: Callable[[str], None]
 ) -> None:
     """Each migration commits by itself, so the next attempt goes on with the one that had to wait."""
     connection.execute(

@@ -36,7 +36,7 @@ TRANSACTION_TIMEOUTS: Mapping[str, str] = {
     "idle_in_transaction_session_timeout": f"{IDLE_TIMEOUT_SECONDS}s",
 }
 """The server's settings for each transaction of workers and commands. Poolers keep no settings of a connection, so the
-first statement of a transaction repeats them. Migrations have none for statements, and for locks `LockPatience`."""
+first statement of a transaction repeats them. Migrations have none for statements, and for locks `LockRetries`."""
 
 _SERVER_SIDE = {
     "idle_in_transaction_session_timeout": f"{IDLE_TIMEOUT_SECONDS}s",

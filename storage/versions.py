@@ -73,7 +73,7 @@ ORDER BY tenant_id
 """)
 
 
-class Forgotten(NamedTuple):
+class ForgottenCounts(NamedTuple):
     """How many versions were forgotten, and how many documents that only they referred to."""
 
     versions: int
@@ -108,7 +108,7 @@ async def forget(
     kept: int | None,
     most: int,
     after: tuple[str, str] | None = None,
-) -> Forgotten:
+) -> ForgottenCounts:
     """Forgets versions that were superseded longer ago than `older_than`, or that are not among the `kept` newest.
 
     Looks at no more than `most` items and forgets at most `most` versions, the oldest of an item first, in the order
@@ -119,7 +119,7 @@ async def forget(
     limits = {"older_than": older_than, "kept": kept, "most": most}
     place = {"after_type_key": after_type_key, "after_external_id": after_external_id}
     row = (await session.execute(_FORGET, {**limits, **place})).one()
-    return Forgotten(
+    return ForgottenCounts(
         row.versions,
         row.documents,
         None if row.last_type_key is None else (row.last_type_key, row.last_external_id),

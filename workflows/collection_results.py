@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from activities.messages import NamedInvalid
+from activities.messages import InvalidItem
 from inventory.backoff import REMEMBERED_CODES
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, ContextValue, Counts
@@ -26,7 +26,7 @@ class CollectionResults(BaseModel):
     incomplete: list[str] = []
     """Collections with items whose details cannot be read."""
 
-    def fold_invalid(self, type_key: str, invalid: int, named: Sequence[NamedInvalid]) -> None:
+    def fold_invalid(self, type_key: str, invalid: int, named: Sequence[InvalidItem]) -> None:
         """Counts the bad objects of a page, and names the first few of the collection."""
         self.counts.invalid += invalid
         for one in named:
@@ -38,7 +38,7 @@ class CollectionResults(BaseModel):
     def _is_open(self, type_key: str) -> bool:
         return self.results[type_key].outcome is None
 
-    def _name_invalid(self, type_key: str, named: NamedInvalid) -> None:
+    def _name_invalid(self, type_key: str, named: InvalidItem) -> None:
         context = self.results[type_key].context
         names = context.setdefault("invalid", [])
         if isinstance(names, list) and len(names) < NAMED_INVALID:

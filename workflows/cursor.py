@@ -6,7 +6,7 @@ from random import Random
 from pydantic import BaseModel, ConfigDict
 
 from activities.messages import CursorFailure, RunPolicy
-from inventory.backoff import KnownFailure, Patience, backoff, believable
+from inventory.backoff import KnownFailure, RetryLimits, backoff, believable
 from inventory.error_codes import ErrorCode
 
 MAX_PARTS = 16
@@ -93,7 +93,7 @@ class Cursor(BaseModel):
 
         `known`: the collection's known failure, where this is one.
         """
-        full = Patience(policy.cursor_attempts, policy.graph_patience)
+        full = RetryLimits(policy.cursor_attempts, policy.graph_patience)
         if not full.allows(self.attempts, waited) or self.failed_with is None:
             return False
         attempts = self.failures[self.failed_with]

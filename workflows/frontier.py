@@ -15,7 +15,7 @@ from activities.messages import (
     DetailProgress,
     DetailShare,
     FetchDetailsResult,
-    NamedInvalid,
+    InvalidItem,
     PageResult,
     PlannedCollection,
     RunPolicy,
@@ -345,7 +345,7 @@ class Frontier(WaveQueue, CollectionResults):
         self.unlisted.update(upserted.unlisted)
         self.pending.update(upserted.pending)
         for type_key, external_id in upserted.duplicate_ids:
-            self._name_invalid(type_key, NamedInvalid(reason="duplicate_id", external_id=external_id))
+            self._name_invalid(type_key, InvalidItem(reason="duplicate_id", external_id=external_id))
 
     def fail_open(self, code: ErrorCode) -> None:
         """Ends every collection that has not come to its end, since the run itself breaks."""

@@ -5,7 +5,7 @@ running workflow may still send yesterday's.
 """
 
 from activities.messages.base import MOST_CHARACTERS, Message, ShortText, WorkflowId
-from activities.messages.confirmation import Confirmed, ConfirmMissing, ConfirmMissingResult
+from activities.messages.confirmation import ConfirmedShare, ConfirmMissing, ConfirmMissingResult
 from activities.messages.details import DetailProgress, DetailShare, FetchDetails, FetchDetailsResult
 from activities.messages.merges import PromisedWave, UpsertItems, UpsertItemsResult
 from activities.messages.pages import (
@@ -13,7 +13,7 @@ from activities.messages.pages import (
     CursorRequest,
     FetchPages,
     FetchPagesResult,
-    NamedInvalid,
+    InvalidItem,
     PageResult,
 )
 from activities.messages.portfolio import (
@@ -52,7 +52,7 @@ __all__ = [
     "BeginRunResult",
     "ConfirmMissing",
     "ConfirmMissingResult",
-    "Confirmed",
+    "ConfirmedShare",
     "CursorFailure",
     "CursorRequest",
     "DetailProgress",
@@ -70,9 +70,9 @@ __all__ = [
     "ForgetVersions",
     "ForgetVersionsResult",
     "ForgottenOfTenant",
+    "InvalidItem",
     "InventoriedTenants",
     "Message",
-    "NamedInvalid",
     "OpenPortfolioResult",
     "PageResult",
     "PlannedCollection",

@@ -19,7 +19,7 @@ class ConfirmMissing(Message):
     told_after: timedelta | None = None
 
 
-class Confirmed(Message):
+class ConfirmedShare(Message):
     """One collection's share: how many items a GET by id found or answered with 404, and how many are still left."""
 
     found: int = 0
@@ -33,6 +33,6 @@ class ConfirmMissingResult(Message):
     """What was confirmed, by type key."""
 
     requests: int = 0
-    collections: dict[str, Confirmed] = {}
+    collections: dict[str, ConfirmedShare] = {}
     paced: timedelta | None = None
     """Set where Graph was not asked, since the throttle family's turn comes only so much later."""

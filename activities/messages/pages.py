@@ -40,7 +40,7 @@ class CursorFailure(Message):
     context: dict[str, ContextValue] = {}
 
 
-class NamedInvalid(Message):
+class InvalidItem(Message):
     """One bad object: what is wrong, where it stood on its page, and its id where it has a usable one."""
 
     reason: str
@@ -57,7 +57,7 @@ class PageResult(Message):
     items: int = 0
     next_url: str | None = None
     invalid: int = 0
-    named_invalid: list[NamedInvalid] = []
+    named_invalid: list[InvalidItem] = []
     meta_dropped: int = 0
     more_urls: list[str] = []
     """Further listings of the collection: one for each parent that the page shows."""

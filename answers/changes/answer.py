@@ -23,7 +23,7 @@ from answers.changes.queries import (
     events,
     versions_of,
 )
-from answers.changes.records import ChangeKind, ChangeRecord, ChangesSummary, NotRead
+from answers.changes.records import ChangeKind, ChangeRecord, ChangesSummary, UnlistedCollection
 from answers.changes.rules import Comparability, changed_fields, changed_fields_of_listed
 from answers.field_labels import field_change
 from answers.log_collections import log_types
@@ -138,7 +138,9 @@ class ChangeFeed:
             changes=dict(self._counts),
             listed=sum(collection.is_current for collection in known),
             not_read=[
-                NotRead(type_key=collection.type_key, reason=collection.reason, listed_at=collection.listed_at)
+                UnlistedCollection(
+                    type_key=collection.type_key, reason=collection.reason, listed_at=collection.listed_at
+                )
                 for collection in known
                 if not collection.is_current and not (collection.is_skipped and collection.listed_at is None)
             ],

@@ -70,7 +70,7 @@ class ChangeRecord(BaseModel):
     audit: Attribution = Attribution(status=AuditStatus.NOT_AUDITED)
 
 
-class NotRead(BaseModel):
+class UnlistedCollection(BaseModel):
     """A collection whose changes may still come: its latest run did not list it to its end.
 
     `reason` is the outcome and the error code, `listed_at` when a run last listed it to its end, null where none has.
@@ -100,7 +100,7 @@ class ChangesSummary(BaseModel):
     run_id: UUID | None
     changes: dict[ChangeKind, int]
     listed: int
-    not_read: list[NotRead]
+    not_read: list[UnlistedCollection]
     goes_on_after: str | None = None
     audit: dict[AuditStatus, int]
     audit_log_read_from: datetime | None

@@ -12,7 +12,7 @@ from graph.catalog import kind_of, kinds_in, load_catalog
 from inventory.canonical import JsonObject
 from inventory.coverage import Coverage
 from inventory.exact_json import decode
-from inventory.tenant_neutral import DoubtReason, IdTranslation, Translate, meaning_text
+from inventory.tenant_neutral import IdTranslation, Translate, UnresolvedReason, meaning_text
 from storage.bodies import Documents
 
 TargetIds = Iterable[tuple[tuple[str, ...], str]]
@@ -45,7 +45,7 @@ class IdTranslations:
             bearers = [(name, kind_of(type_key, meta)) for name, meta in names]
             self._shared_names[type_key] = {bearer for bearer in bearers if bearers.count(bearer) > 1}
         for type_key, external_id in wanted:
-            reason = DoubtReason.UNKNOWN if type_key in self._listed else DoubtReason.NOT_READ
+            reason = UnresolvedReason.UNKNOWN if type_key in self._listed else UnresolvedReason.NOT_READ
             self._known[type_key, external_id] = IdTranslation(None, reason, is_shared(type_key, external_id))
         for target in found:
             text, why_unknown = self._translation(target)
@@ -58,26 +58,26 @@ class IdTranslations:
         known = [translation for translation in translations if translation.text is not None]
         if known:
             return known[0]
-        return min(translations, key=lambda translation: _TELLING.index(translation.reason or DoubtReason.UNKNOWN))
+        return min(translations, key=lambda translation: _TELLING.index(translation.reason or UnresolvedReason.UNKNOWN))
 
     def beside(self, other: "IdTranslations") -> Translate:
         """These translations, with those of the other tenant for the ids that Microsoft gave."""
 
         def translate(target_types: tuple[str, ...], target_id: str) -> IdTranslation:
             own = self.of(target_types, target_id)
-            if own.is_shared and own.reason in (DoubtReason.UNKNOWN, DoubtReason.NOT_READ):
+            if own.is_shared and own.reason in (UnresolvedReason.UNKNOWN, UnresolvedReason.NOT_READ):
                 told = other.of(target_types, target_id)
                 return own if told.text is None else told
             return own
 
         return translate
 
-    def _translation(self, target: Target) -> tuple[str | None, DoubtReason | None]:
+    def _translation(self, target: Target) -> tuple[str | None, UnresolvedReason | None]:
         kind = kind_of(target.type_key, target.meta)
         if target.is_absent:
-            return None, DoubtReason.GONE
+            return None, UnresolvedReason.GONE
         if target.is_damaged:
-            return None, DoubtReason.DAMAGED
+            return None, UnresolvedReason.DAMAGED
         if target.document is not None:
             document = cast("JsonObject", decode(target.document))
             says = {name: document[name] for name in _says(target.type_key) if document.get(name) is not None}
@@ -85,21 +85,21 @@ class IdTranslations:
                 return meaning_text(target.display_name, kind, says), None
         text = meaning_text(target.display_name, kind if kinds_in(target.type_key) else None)
         if text is None:
-            return None, DoubtReason.UNNAMED
+            return None, UnresolvedReason.UNNAMED
         if target.type_key not in self._listed:
-            return None, DoubtReason.NOT_READ
+            return None, UnresolvedReason.NOT_READ
         if (target.display_name, kind) in self._shared_names[target.type_key]:
-            return None, DoubtReason.AMBIGUOUS
+            return None, UnresolvedReason.AMBIGUOUS
         return text, None
 
 
 _TELLING = (
-    DoubtReason.DAMAGED,
-    DoubtReason.AMBIGUOUS,
-    DoubtReason.GONE,
-    DoubtReason.UNNAMED,
-    DoubtReason.NOT_READ,
-    DoubtReason.UNKNOWN,
+    UnresolvedReason.DAMAGED,
+    UnresolvedReason.AMBIGUOUS,
+    UnresolvedReason.GONE,
+    UnresolvedReason.UNNAMED,
+    UnresolvedReason.NOT_READ,
+    UnresolvedReason.UNKNOWN,
 )
 """Of several reasons the first one is said."""
 

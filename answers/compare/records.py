@@ -12,7 +12,7 @@ from inventory.differences import DifferenceKind
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome
 from inventory.records import DamagedRecord
-from inventory.tenant_neutral import DoubtReason, Uncertainty
+from inventory.tenant_neutral import Uncertainty, UnresolvedReason
 
 
 class MatchedBy(StrEnum):
@@ -133,7 +133,7 @@ class UnresolvedRecord(BaseModel):
     path: str
     target_types: list[str]
     target_id: str
-    reason: DoubtReason
+    reason: UnresolvedReason
 
 
 class ItemName(BaseModel):

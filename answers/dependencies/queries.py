@@ -44,7 +44,7 @@ class Edge(NamedTuple):
         return None if self.target is None else (self.target.type_key, self.target_id)
 
 
-class Unassigned(NamedTuple):
+class UnassignedItem(NamedTuple):
     """An item that is assigned to nobody. `is_known` is false where its document does not tell.
 
     `lags`: the latest run saw it and could not read its whole document, so the version may be old.
@@ -60,7 +60,7 @@ class Unassigned(NamedTuple):
     is_known: bool
 
 
-class Reaching(NamedTuple):
+class AssignedItem(NamedTuple):
     """An item that names a group or everyone; `filters` are id, name and role of those that it uses."""
 
     tenant_id: UUID
@@ -258,7 +258,7 @@ async def not_there(session: AsyncSession, type_keys: Sequence[str] | None) -> A
         yield _edge(row)
 
 
-async def unassigned(session: AsyncSession, type_keys: Sequence[str] | None) -> AsyncIterator[Unassigned]:
+async def unassigned(session: AsyncSession, type_keys: Sequence[str] | None) -> AsyncIterator[UnassignedItem]:
     """The items that are there and assigned to nobody, or of which that is not known, streamed."""
     parameters = {
         "nobody": NOBODY,
@@ -266,7 +266,7 @@ async def unassigned(session: AsyncSession, type_keys: Sequence[str] | None) -> 
         "type_keys": None if type_keys is None else list(type_keys),
     }
     async for row in streamed(session, _UNASSIGNED, parameters, ROWS_AT_A_TIME):
-        yield Unassigned(
+        yield UnassignedItem(
             row.tenant_id,
             row.external_id,
             _seen(row),
@@ -278,7 +278,7 @@ async def unassigned(session: AsyncSession, type_keys: Sequence[str] | None) -> 
         )
 
 
-async def reaching(session: AsyncSession, group_id: str, *, everyone: bool) -> AsyncIterator[Reaching]:
+async def reaching(session: AsyncSession, group_id: str, *, everyone: bool) -> AsyncIterator[AssignedItem]:
     """The items that are there and include or exclude a group, by type key and id, streamed.
 
     With `everyone` also those that include all users or all devices.
@@ -286,7 +286,7 @@ async def reaching(session: AsyncSession, group_id: str, *, everyone: bool) -> A
     named = [group_id, *((ALL_DEVICES, ALL_USERS) if everyone else ())]
     parameters = {"group_id": group_id, "named": named}
     async for row in streamed(session, _REACHING, parameters, ROWS_AT_A_TIME):
-        yield Reaching(
+        yield AssignedItem(
             row.tenant_id,
             row.external_id,
             _seen(row),

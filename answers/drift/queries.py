@@ -9,7 +9,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.drift.baseline_queries import pinned_by
-from answers.drift.rules import Decision, FindingKind, Said
+from answers.drift.rules import Decision, DriftDocument, FindingKind
 from answers.drift.severity import Severity
 from storage.bodies import Documents
 from storage.streams import streamed
@@ -32,8 +32,8 @@ class Candidate(NamedTuple):
     pinned_version: int
     version: int
     is_absent: bool
-    before: Said | None
-    after: Said | None
+    before: DriftDocument | None
+    after: DriftDocument | None
     since: datetime
     came_back_at: datetime | None
     last_seen_at: datetime
@@ -41,12 +41,12 @@ class Candidate(NamedTuple):
     is_damaged: bool
 
 
-class Earlier(NamedTuple):
+class EarlierVersion(NamedTuple):
     """A version between that of the baseline and the current one."""
 
     version: int
     observed_at: datetime
-    said: Said
+    said: DriftDocument
 
 
 class Finding(NamedTuple):
@@ -69,7 +69,7 @@ class Finding(NamedTuple):
     last_seen_at: datetime
 
 
-class Decided(NamedTuple):
+class LatestDecision(NamedTuple):
     """The latest decision about a finding, and the value that it is about."""
 
     decision: Decision
@@ -88,7 +88,7 @@ class KnownFinding(NamedTuple):
     period: int
     resolved_at: datetime | None
     is_readable: bool
-    decided: Decided | None
+    decided: LatestDecision | None
 
 
 class UnreadItem(NamedTuple):
@@ -267,7 +267,7 @@ async def candidates(
         )
 
 
-async def versions_between(session: AsyncSession, candidate: Candidate, read: Documents) -> list[Earlier]:
+async def versions_between(session: AsyncSession, candidate: Candidate, read: Documents) -> list[EarlierVersion]:
     """The versions of an item after the baseline's and before the current one that are kept, newest first.
 
     A damaged one is as one that is forgotten.
@@ -283,7 +283,9 @@ async def versions_between(session: AsyncSession, candidate: Candidate, read: Do
     for row in rows:
         document = read.of(row.body, row.content_hash, candidate.type_key, candidate.external_id, row.version_number)
         if document is not None:
-            found.append(Earlier(row.version_number, row.first_observed_at, Said(document, row.details_complete)))
+            found.append(
+                EarlierVersion(row.version_number, row.first_observed_at, DriftDocument(document, row.details_complete))
+            )
     return found
 
 
@@ -336,8 +338,8 @@ async def decide(
     return (await session.execute(_DECIDE, values)).first() is not None
 
 
-def _said(document: bytes | None, is_whole: bool | None) -> Said | None:
-    return None if document is None else Said(document, is_whole is not False)
+def _said(document: bytes | None, is_whole: bool | None) -> DriftDocument | None:
+    return None if document is None else DriftDocument(document, is_whole is not False)
 
 
 def _known(row: Row[Any]) -> KnownFinding:
@@ -361,5 +363,5 @@ def _known(row: Row[Any]) -> KnownFinding:
     decided = None
     if row.decision is not None:
         decision = Decision(row.decision)
-        decided = Decided(decision, bytes(row.decided_on), row.decided_by, row.decided_at, row.reason, row.until)
+        decided = LatestDecision(decision, bytes(row.decided_on), row.decided_by, row.decided_at, row.reason, row.until)
     return KnownFinding(row.baseline, finding, row.period, row.resolved_at, row.is_readable, decided)

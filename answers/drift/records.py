@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from answers.drift.rules import BaselineKind, Decision, Fallen, FindingKind
+from answers.drift.rules import BaselineKind, Decision, DecisionLapse, FindingKind
 from answers.drift.severity import Severity
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome
@@ -137,7 +137,7 @@ class DecisionRecord(BaseModel):
     decided_at: datetime
     reason: str
     until: datetime | None
-    fallen: Fallen | None
+    fallen: DecisionLapse | None
 
 
 class DriftFindingRecord(BaseModel):

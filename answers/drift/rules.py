@@ -45,7 +45,7 @@ class Decision(StrEnum):
     """Expected here: this tenant is meant to deviate."""
 
 
-class Fallen(StrEnum):
+class DecisionLapse(StrEnum):
     """Why a decision no longer holds."""
 
     VALUE_CHANGED = "value_changed"
@@ -56,7 +56,7 @@ class CurrentDecision(NamedTuple):
     """What holds of a finding now, and why its latest decision does not, where it does not."""
 
     decision: Decision
-    fallen: Fallen | None = None
+    fallen: DecisionLapse | None = None
 
 
 class DriftRules(NamedTuple):
@@ -68,7 +68,7 @@ class DriftRules(NamedTuple):
     """The properties that a whole document always has, be they empty, since a detail asks for each."""
 
 
-class Said(NamedTuple):
+class DriftDocument(NamedTuple):
     """A document of an item; one that is not whole lacks details."""
 
     document: bytes
@@ -91,7 +91,7 @@ class Deviation(NamedTuple):
     value_hash: bytes
 
 
-def deviations(before: Said, after: Said, rules: DriftRules) -> list[Deviation]:
+def deviations(before: DriftDocument, after: DriftDocument, rules: DriftRules) -> list[Deviation]:
     """What of a document is not as it was, by the same rules for both; in the order of their paths.
 
     A rule that is newer than one of the documents is no deviation, so a value of which only one side is hidden, or
@@ -123,7 +123,7 @@ def deviation_of_field(
     return _deviation(_member(difference), [difference])
 
 
-def item_added(document: Said | None, rules: DriftRules | None) -> Deviation:
+def item_added(document: DriftDocument | None, rules: DriftRules | None) -> Deviation:
     """An item that is not in the baseline. Where it is given, what it says is its value: a decision falls with it."""
     value: JsonValue = None
     if document is not None and rules is not None:
@@ -157,9 +157,9 @@ def current_decision(
     if decision is None or decision is Decision.OPEN:
         return CurrentDecision(Decision.OPEN)
     if decided_on != value_hash:
-        return CurrentDecision(Decision.OPEN, Fallen.VALUE_CHANGED)
+        return CurrentDecision(Decision.OPEN, DecisionLapse.VALUE_CHANGED)
     if until is not None and now >= until:
-        return CurrentDecision(Decision.OPEN, Fallen.EXPIRED)
+        return CurrentDecision(Decision.OPEN, DecisionLapse.EXPIRED)
     return CurrentDecision(decision)
 
 
@@ -182,7 +182,7 @@ def key_of(deviation: Deviation) -> tuple[str, str, str]:
     return deviation.path, deviation.kind, deviation.member
 
 
-def _document(said: Said) -> JsonObject:
+def _document(said: DriftDocument) -> JsonObject:
     return cast("JsonObject", decode(said.document))
 
 
@@ -193,7 +193,7 @@ def _is_untold(difference: Difference) -> bool:
     return difference.untold or {SENSITIVE_MARK: True} in (difference.before, difference.after)
 
 
-def _is_of_both(difference: Difference, before: Said, after: Said) -> bool:
+def _is_of_both(difference: Difference, before: DriftDocument, after: DriftDocument) -> bool:
     """Whether a document that lacks details has something to say here. A list may show null for what it leaves out."""
     return (before.is_whole or difference.before is not None) and (after.is_whole or difference.after is not None)
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from inventory.observation import ObservationRules
 from inventory.reference_extraction import ReadingRules
-from inventory.tenant_neutral import IndependenceRules
+from inventory.tenant_neutral import TenantNeutralRules
 
 
 class ApiVersion(StrEnum):
@@ -287,9 +287,9 @@ class Collection(BaseModel):
         """What says nothing about the configuration: what is volatile, and what counts the members of a detail."""
         return self.volatile | {detail.counted_by for detail in self.details if detail.counted_by is not None}
 
-    def independence_rules(self) -> IndependenceRules:
+    def independence_rules(self) -> TenantNeutralRules:
         """What of an object of the collection belongs to its tenant alone."""
-        return IndependenceRules(
+        return TenantNeutralRules(
             id_field=self.id_field,
             name_field=self.name_field,
             identity=self.identity | self.no_content,

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from activities.observers import Observers, Secrecy
+from activities.observers import Observers, SensitivityRules
 from graph.catalog import load_catalog
 from inventory.data_keys import DataKey, DataKeyError, DataKeyKind, WrappingKeys
 from storage.database import Database
@@ -16,7 +16,7 @@ from tests.storage.support import begin
 ONE, TWO = uuid4(), uuid4()
 
 
-async def key(database: Database, tenant_id: object, secrecy: Secrecy) -> DataKey | None:
+async def key(database: Database, tenant_id: object, secrecy: SensitivityRules) -> DataKey | None:
     """The key under which a worker that has just started reads the tenant."""
     observers = Observers(load_catalog(), secrecy, database)
     return (await observers.of_tenant(tenant_id)).data_key  # type: ignore[arg-type]
@@ -30,7 +30,7 @@ async def recorded(database: Database) -> None:
 
 async def test_workers_that_make_a_key_at_once_have_the_same(database: Database) -> None:
     await recorded(database)
-    secrecy = Secrecy(WrappingKeys(OLD))
+    secrecy = SensitivityRules(WrappingKeys(OLD))
     mine = await asyncio.gather(*(key(database, ONE, secrecy) for _ in range(8)))
     assert len(set(mine)) == 1
     assert mine[0] is not None
@@ -41,19 +41,19 @@ async def test_workers_that_make_a_key_at_once_have_the_same(database: Database)
 
 async def test_another_key_before_it_opens_what_it_wrapped(database: Database) -> None:
     await recorded(database)
-    mine = await key(database, ONE, Secrecy(WrappingKeys(OLD)))
-    assert await key(database, ONE, Secrecy(WrappingKeys(NEW, OLD))) == mine
+    mine = await key(database, ONE, SensitivityRules(WrappingKeys(OLD)))
+    assert await key(database, ONE, SensitivityRules(WrappingKeys(NEW, OLD))) == mine
     for other in (WrappingKeys(NEW), None):
         with pytest.raises(DataKeyError, match="SENSITIVE_FIELDS_KEY"):
-            await key(database, ONE, Secrecy(other))
+            await key(database, ONE, SensitivityRules(other))
 
 
 async def test_a_shared_key_stays_shared_when_the_operators_key_is_another(database: Database) -> None:
     await recorded(database)
-    mine = await key(database, ONE, Secrecy(WrappingKeys(OLD), is_comparable=True))
-    assert await key(database, TWO, Secrecy(WrappingKeys(NEW, OLD), is_comparable=True)) == mine
+    mine = await key(database, ONE, SensitivityRules(WrappingKeys(OLD), is_comparable=True))
+    assert await key(database, TWO, SensitivityRules(WrappingKeys(NEW, OLD), is_comparable=True)) == mine
     # What a tenant has it keeps, whatever is set later.
-    assert await key(database, ONE, Secrecy(WrappingKeys(OLD))) == mine
+    assert await key(database, ONE, SensitivityRules(WrappingKeys(OLD))) == mine
 
 
 @pytest.mark.parametrize(("keys", "secret"), [(WrappingKeys(OLD), OLD), (WrappingKeys(NEW, "a"), "a")])
@@ -63,11 +63,11 @@ async def test_a_tenant_that_an_earlier_release_has_read_keeps_its_marks(
     await recorded(database)
     async with database.tenant(ONE) as session:
         await session.execute(text(f"UPDATE tenant SET data_key_kind = '{DataKeyKind.LEGACY}'"))
-    assert await key(database, ONE, Secrecy(keys, is_comparable=True)) == DataKey(secret.encode())
+    assert await key(database, ONE, SensitivityRules(keys, is_comparable=True)) == DataKey(secret.encode())
 
 
 async def test_no_key_is_wanted_and_none_is_made(database: Database) -> None:
     await recorded(database)
-    assert await key(database, ONE, Secrecy()) is None
-    made = await key(database, ONE, Secrecy(WrappingKeys(OLD)))
+    assert await key(database, ONE, SensitivityRules()) is None
+    made = await key(database, ONE, SensitivityRules(WrappingKeys(OLD)))
     assert made is not None

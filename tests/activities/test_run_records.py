@@ -13,7 +13,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities import run_records
 from activities.messages import FinishRun, PortfolioRun, RecordPortfolio, Run, RunPolicy, TenantOutcome
-from activities.observers import Observers, Secrecy
+from activities.observers import Observers, SensitivityRules
 from activities.portfolio import PortfolioActivities
 from activities.run_records import RunLimits, RunRecordActivities
 from activities.tenants import TenantsFile
@@ -33,7 +33,7 @@ TENANT = UUID(int=7)
 
 def activities(database: Database, tenants_file: Path) -> RunRecordActivities:
     catalog = load_catalog()
-    observers = Observers(catalog, Secrecy(), database)
+    observers = Observers(catalog, SensitivityRules(), database)
     return RunRecordActivities(database, catalog, TenantsFile(tenants_file), observers, RunLimits(), RunPolicy())
 
 

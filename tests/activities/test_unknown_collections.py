@@ -22,7 +22,7 @@ from activities.messages import (
     Run,
     RunPolicy,
 )
-from activities.observers import Observers, Secrecy
+from activities.observers import Observers, SensitivityRules
 from activities.pages import FetchActivities
 from activities.run_records import RunLimits, RunRecordActivities
 from activities.tenants import TenantsFile
@@ -74,7 +74,7 @@ async def older_worker(
         ]
     )
     catalog, tenants = load_catalog(), TenantsFile(state.tenants_file)
-    observers = Observers(catalog, Secrecy(), database)
+    observers = Observers(catalog, SensitivityRules(), database)
     run = Run(
         tenant_id=UUID(tenant.id),
         run_id=uuid4(),

@@ -12,7 +12,7 @@ import pytest
 
 from answers.changes.audit import Attribution, AuditEvent, AuditStatus
 from answers.changes.page import changes_page
-from answers.changes.records import ChangeKind, ChangeRecord, ChangesSummary, NotRead
+from answers.changes.records import ChangeKind, ChangeRecord, ChangesSummary, UnlistedCollection
 from answers.compare.page import comparison_page, matrix_page
 from answers.compare.records import (
     CellCounts,
@@ -117,7 +117,7 @@ def changes(value: Any = 1, run_ids: Sequence[UUID] = (UUID(int=7),), goes_on_af
         run_id=None,
         changes={ChangeKind.RENAMED: 1, ChangeKind.MISSING: 1},
         listed=3,
-        not_read=[NotRead(type_key="mobileApps", reason="failed:graph_throttled", listed_at=NOW)],
+        not_read=[UnlistedCollection(type_key="mobileApps", reason="failed:graph_throttled", listed_at=NOW)],
         audit={},
         audit_log_read_from=NOW,
         goes_on_after=goes_on_after,

@@ -6,7 +6,7 @@ import psycopg
 
 from cli.database import _set_up
 from local.postgres import EmbeddedPostgres
-from storage.schema import Upgraded, head
+from storage.schema import UpgradeResult, head
 from tests.conftest import OWNER, copy_of
 from tests.end_to_end.system import Finished, starter
 
@@ -64,6 +64,6 @@ def test_the_printed_script_is_plain_sql(postgres: EmbeddedPostgres, migrated_te
 
 
 def test_a_first_upgrade_without_roles_says_how_to_have_them() -> None:
-    said = _set_up(Upgraded(None, head(), (OWNER,)))
+    said = _set_up(UpgradeResult(None, head(), (OWNER,)))
     assert said.startswith(f"it works under one role, its owner {OWNER}; for two, run what `database roles` prints")
     assert said.endswith("reads and changes all tenants and the schema"), "what protection is missing"

@@ -10,14 +10,14 @@ from inventory.backoff import (
     BRIEF_AFTER_RUNS,
     REMEMBERED_CODES,
     RETRY_AFTER_MAXIMUM,
-    Patience,
+    RetryLimits,
     backoff,
     believable,
     known_failure,
 )
 from inventory.error_codes import ErrorCode
 
-FULL = st.builds(Patience, st.integers(1, 10_000), st.timedeltas(timedelta(seconds=1), timedelta(days=7)))
+FULL = st.builds(RetryLimits, st.integers(1, 10_000), st.timedeltas(timedelta(seconds=1), timedelta(days=7)))
 REMEMBERED = st.sampled_from(sorted(REMEMBERED_CODES))
 
 
@@ -50,7 +50,7 @@ def test_backoff_is_jittered_over_its_whole_range() -> None:
 
 @given(REMEMBERED, st.integers(1, BRIEF_AFTER_RUNS - 1), st.booleans(), FULL)
 def test_a_failure_of_few_runs_is_met_with_full_patience(
-    code: ErrorCode, runs: int, in_details: bool, full: Patience
+    code: ErrorCode, runs: int, in_details: bool, full: RetryLimits
 ) -> None:
     known = known_failure(code, runs, in_details, full)
     assert known is not None
@@ -60,7 +60,7 @@ def test_a_failure_of_few_runs_is_met_with_full_patience(
 
 @given(REMEMBERED, st.integers(BRIEF_AFTER_RUNS, 10_000), st.booleans(), FULL)
 def test_a_failure_of_several_runs_is_tried_briefly_and_never_longer_than_configured(
-    code: ErrorCode, runs: int, in_details: bool, full: Patience
+    code: ErrorCode, runs: int, in_details: bool, full: RetryLimits
 ) -> None:
     known = known_failure(code, runs, in_details, full)
     assert known is not None
@@ -73,12 +73,12 @@ def test_a_failure_of_several_runs_is_tried_briefly_and_never_longer_than_config
 
 
 @given(st.sampled_from(sorted(set(ErrorCode) - REMEMBERED_CODES)), st.integers(1, 10_000), FULL)
-def test_a_code_that_ends_a_page_at_once_is_not_remembered(code: ErrorCode, runs: int, full: Patience) -> None:
+def test_a_code_that_ends_a_page_at_once_is_not_remembered(code: ErrorCode, runs: int, full: RetryLimits) -> None:
     assert known_failure(code, runs, False, full) is None
 
 
 @given(FULL, st.lists(st.timedeltas(timedelta(0), timedelta(days=1)), max_size=40))
-def test_patience_ends_by_attempts_or_by_time_and_stays_ended(full: Patience, waits: list[timedelta]) -> None:
+def test_patience_ends_by_attempts_or_by_time_and_stays_ended(full: RetryLimits, waits: list[timedelta]) -> None:
     waited, ended = timedelta(0), False
     for attempts, wait in enumerate(waits, start=1):
         waited += wait

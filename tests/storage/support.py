@@ -66,7 +66,7 @@ async def begin(database: Database, tenant_id: UUID, *type_keys: str, slots: run
 
 async def land(
     database: Database, tenant_id: UUID, run: runs.RunIdentity, observations: Iterable[Observation]
-) -> merging.Merged:
+) -> merging.MergeResult:
     """Stages and merges one wave."""
     wave = list(observations)
     token = uuid4()
@@ -114,7 +114,7 @@ async def sync(
     *type_keys: str,
     status: RunStatus = RunStatus.SUCCESS,
     outcomes: dict[str, tuple[Outcome, ErrorCode | None]] | None = None,
-) -> merging.Merged:
+) -> merging.MergeResult:
     """One whole run."""
     run = await begin(database, tenant_id, *type_keys)
     merged = await land(database, tenant_id, run, observations)

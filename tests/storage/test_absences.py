@@ -98,13 +98,13 @@ async def test_what_a_get_by_id_has_not_found_is_confirmed_and_what_it_has_found
     await sync(database, TENANT, [ONE, TWO], "a")
     run = await begin(database, TENANT, "a")
     async with database.tenant(TENANT) as session:
-        await confirming.record_gone(session, run.run_id, [confirming.Unlisted("a", "1")])
-        await confirming.record_found(session, run.run_id, [confirming.Unlisted("a", "2")])
+        await confirming.record_gone(session, run.run_id, [confirming.UnlistedItem("a", "1")])
+        await confirming.record_found(session, run.run_id, [confirming.UnlistedItem("a", "2")])
     await end(database, TENANT, run)
     assert await absences(database) == [("1", "confirmed", "high", False)]
     later = await begin(database, TENANT, "a")
     async with database.tenant(TENANT) as session:
-        await confirming.record_found(session, later.run_id, [confirming.Unlisted("a", "1")])
+        await confirming.record_found(session, later.run_id, [confirming.UnlistedItem("a", "1")])
     assert await absences(database) == [("1", "confirmed", "high", True)]
     assert await marked(database) == set()
 

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 from inventory.missing import Confidence, State
 from storage import confirmations as confirming
-from storage.confirmations import Unlisted
+from storage.confirmations import UnlistedItem
 from storage.database import Database
 from storage.runs import RunIdentity
 from tests.storage.support import begin, end, items, land, observation, sync
@@ -23,8 +23,8 @@ async def _unlisted(database: Database, run: RunIdentity, limit: int = 100) -> l
 
 async def _record(database: Database, run: RunIdentity, *, found: str = "", gone: str = "") -> None:
     async with database.tenant(TENANT) as session:
-        await confirming.record_found(session, run.run_id, [Unlisted("a", number) for number in found])
-        await confirming.record_gone(session, run.run_id, [Unlisted("a", number) for number in gone])
+        await confirming.record_found(session, run.run_id, [UnlistedItem("a", number) for number in found])
+        await confirming.record_gone(session, run.run_id, [UnlistedItem("a", number) for number in gone])
 
 
 async def test_what_was_present_and_is_not_listed_is_named(database: Database) -> None:

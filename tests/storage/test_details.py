@@ -13,7 +13,7 @@ from storage import details, runs, staging
 from storage import merge as merging
 from storage.compression import decompress
 from storage.database import Database
-from storage.details import Left, Share
+from storage.details import RemainingDetails, Share
 from tests.storage.support import begin, end, listed, observation
 
 TENANT = uuid4()
@@ -33,7 +33,7 @@ async def land_list(
     *,
     refresh: timedelta = DAY,
     deep: bool = False,
-) -> merging.Merged:
+) -> merging.MergeResult:
     token = uuid4()
     async with database.tenant(TENANT) as session:
         await staging.stage(session, run.run_id, token, observations)
@@ -214,7 +214,7 @@ async def test_shares_divide_the_items_and_know_what_is_left_of_them(database: D
         await details.drop(session, run.run_id, some[:1])
         again = [one._replace(attempts=1, progress=b"{}") for one in some[1:]]
         await details.note(session, run.run_id, again, [None, {"code": "graph_not_found"}])
-        assert await details.left(session, run.run_id, [share]) == {"a": Left(len(quarters[0]) - 2, 1)}
+        assert await details.left(session, run.run_id, [share]) == {"a": RemainingDetails(len(quarters[0]) - 2, 1)}
         assert (await details.count_pending(session, run.run_id, ["a"])) == {"a": 58}
         [last] = (await details.some_pending(session, run.run_id, [share], 100))[-1:]
         assert last == again[0], "what has failed comes last"

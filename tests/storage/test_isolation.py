@@ -287,7 +287,7 @@ async def _crossing_queries(
     async def there_now() -> object:
         return [item async for item in documents.items_at(session, datetime.max.replace(tzinfo=UTC))]
 
-    async def forgotten(some: Awaitable[versions.Forgotten]) -> object:
+    async def forgotten(some: Awaitable[versions.ForgottenCounts]) -> object:
         return (await some).versions
 
     async def waited(turn: Awaitable[pacing.Turn]) -> object:

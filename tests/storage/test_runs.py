@@ -170,7 +170,7 @@ async def test_a_selection_hash_may_be_shortened_while_it_is_unambiguous(databas
             await queries.resolve_selection_hash(session, "")
 
 
-async def _open_as(database: Database, tenant: UUID, run: runs.RunIdentity, slots: runs.Slots) -> runs.Opening:
+async def _open_as(database: Database, tenant: UUID, run: runs.RunIdentity, slots: runs.Slots) -> runs.RunStart:
     async with database.tenant(tenant) as session:
         return await runs.open_run(session, run, slots)
 

@@ -16,7 +16,7 @@ from storage import access, schema
 from storage.database import Database, StorageNotReadyError, StorageUnavailableError
 from storage.database import database_url as sqlalchemy_url
 from storage.roles import ROLES, settle
-from storage.schema import LockPatience, head, upgrade
+from storage.schema import LockRetries, head, upgrade
 from tests.conftest import OWNER, copy_of, url_of
 from tests.storage.support import items, observation, sync
 
@@ -27,7 +27,7 @@ CREATE TABLE listed_page (run_id uuid, fetch_token uuid, type_key text, position
     is_merged boolean);
 GRANT ALL ON listed_page TO {access.WORKER_ROLE}
 """
-AT_ONCE = LockPatience(timeout_ms=200, attempts=300, pause_seconds=0)
+AT_ONCE = LockRetries(timeout_ms=200, attempts=300, pause_seconds=0)
 
 
 @pytest.fixture(params=["two roles", "one role"])
@@ -132,7 +132,7 @@ def test_a_migration_that_waits_for_a_lock_says_for_which_and_goes_on(copied: st
 
 def test_a_lock_that_is_never_free_ends_the_upgrade(a_copy: str) -> None:
     stamp(a_copy, LAST_RELEASE)
-    patience = LockPatience(timeout_ms=1, attempts=3, pause_seconds=0)
+    patience = LockRetries(timeout_ms=1, attempts=3, pause_seconds=0)
     told: list[str] = []
     with psycopg.connect(a_copy) as holder:
         holder.execute("LOCK TABLE sync_run IN ACCESS SHARE MODE")

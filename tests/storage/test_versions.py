@@ -10,7 +10,7 @@ from inventory.records import VersionChange, VersionRecord
 from storage import confirmations as confirming
 from storage import documents, queries, runs, versions
 from storage.database import Database
-from storage.documents import ItemThen
+from storage.documents import ItemAtMoment
 from tests.storage.support import begin, end, items, land, listed, observation, sync
 
 TENANT = uuid4()
@@ -26,7 +26,7 @@ async def _now(database: Database) -> datetime:
         return await documents.database_time(session)
 
 
-async def _at(database: Database, at: datetime) -> dict[str, ItemThen]:
+async def _at(database: Database, at: datetime) -> dict[str, ItemAtMoment]:
     async with database.tenant(TENANT, read_only=True) as session:
         return {item.external_id: item async for item in documents.items_at(session, at)}
 
@@ -36,7 +36,7 @@ async def _forget_all_but(database: Database, kept: int) -> None:
         await versions.forget(session, older_than=None, kept=kept, most=100)
 
 
-def _value(item: ItemThen) -> str:
+def _value(item: ItemAtMoment) -> str:
     assert item.document is not None
     return item.document.decode().partition('"value":"')[2].partition('"')[0]
 

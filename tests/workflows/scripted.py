@@ -13,7 +13,7 @@ from temporalio import activity
 
 from activities.messages import (
     BeginRunResult,
-    Confirmed,
+    ConfirmedShare,
     ConfirmMissing,
     ConfirmMissingResult,
     CursorFailure,
@@ -165,7 +165,7 @@ class Script:
         for key in request.type_keys:
             settled = 0 if failure else min(2, self.unlisted[key])
             self.unlisted[key] -= settled
-            answer[key] = Confirmed(
+            answer[key] = ConfirmedShare(
                 found=settled // 2, gone=settled - settled // 2, left=self.unlisted[key], failure=failure
             )
         return ConfirmMissingResult(requests=2, collections=answer)

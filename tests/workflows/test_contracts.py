@@ -40,7 +40,7 @@ FIELDS = {
     " not_before of page part restarts size_bytes type_key url",
     "ConfirmMissing": "api_version graph_patience limit run_id tenant_id told_after type_keys",
     "ConfirmMissingResult": "collections paced requests",
-    "Confirmed": "failure found gone left",
+    "ConfirmedShare": "failure found gone left",
     "CursorFailure": "code context restart retry_after retryable",
     "CursorRequest": "is_first_listing type_key url",
     "DetailProgress": "cause failed failure gone left moved read",
@@ -60,7 +60,7 @@ FIELDS = {
     "Frontier": "counts cursors incomplete listed listings merging parts paused pending plan policy restarted results"
     " taken unlisted",
     "InventoriedTenants": "tenant_ids",
-    "NamedInvalid": "external_id position reason",
+    "InvalidItem": "external_id position reason",
     "PageResult": "failure invalid items meta_dropped more_urls named_invalid next_url size_bytes type_key was_read",
     "KnownFailure": "attempts code in_details runs within",
     "PlannedCollection": "api_version confirmable detailed first_url interval is_first_listing known_failure"

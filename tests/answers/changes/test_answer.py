@@ -296,7 +296,7 @@ async def test_what_a_get_by_id_has_not_found_is_told_as_confirmed(database: Dat
     await feed.told()
     run = await begin(database, TENANT, A)
     async with database.tenant(TENANT) as session:
-        await confirming.record_gone(session, run.run_id, [confirming.Unlisted(A, "1")])
+        await confirming.record_gone(session, run.run_id, [confirming.UnlistedItem(A, "1")])
     await end(database, TENANT, run)
     (gone,) = await feed.news()
     assert (gone.kind, gone.evidence, gone.run_id) == (ChangeKind.MISSING, "confirmed", run.run_id)

@@ -32,12 +32,12 @@ from inventory.references import WORDS, path_of
 from inventory.tenant_neutral import (
     OWN_ID,
     TENANT_ID,
-    DoubtReason,
     IdTranslation,
-    IndependenceRules,
     NeutralDocument,
     Neutralizer,
+    TenantNeutralRules,
     Uncertainty,
+    UnresolvedReason,
     meaning_text,
 )
 from tests.conftest import needs_graph_data
@@ -74,7 +74,7 @@ def named(**names: str) -> Any:
     def translate(target_types: tuple[str, ...], target_id: str) -> IdTranslation:
         if target_id in known:
             return IdTranslation(known[target_id])
-        return IdTranslation(None, DoubtReason.UNKNOWN, is_shared="directoryRoleDefinitions" in target_types)
+        return IdTranslation(None, UnresolvedReason.UNKNOWN, is_shared="directoryRoleDefinitions" in target_types)
 
     return translate
 
@@ -347,7 +347,7 @@ def real_ones() -> Iterator[tuple[str, JsonObject]]:
             yield type_key, canonicalizer.canonical_value(document)
 
 
-def copied(value: Any, rules: IndependenceRules, fresh: dict[str, str], source: random.Random, path: str = "") -> Any:
+def copied(value: Any, rules: TenantNeutralRules, fresh: dict[str, str], source: random.Random, path: str = "") -> Any:
     """The same configuration in another tenant: other ids and dates everywhere, arrays in another order."""
     if isinstance(value, dict):
         return {

@@ -15,7 +15,7 @@ from answers.drift.baseline_queries import baselines, drop_baseline
 from answers.drift.baselines import NoBaselineError, UnknownBaselineError, set_moment, set_run, set_tenant
 from answers.drift.evaluation import evaluate
 from answers.drift.records import BaselineRecord, DriftFindingRecord
-from answers.drift.rules import Decision, Fallen, FindingKind
+from answers.drift.rules import Decision, DecisionLapse, FindingKind
 from inventory.error_codes import ErrorCode
 from inventory.observation import Observation
 from inventory.outcomes import Outcome, RunStatus
@@ -151,7 +151,7 @@ async def test_a_decision_survives_runs_and_falls_when_the_value_changes(databas
     assert (accepted.decision, accepted.decided and accepted.decided.decided_by) == (Decision.ACCEPTED, "ada")
     await sync(database, TENANT, [policy("1", level=3)], A)
     (fallen,) = (await evaluated(database)).findings
-    assert (fallen.decision, fallen.decided and fallen.decided.fallen) == (Decision.OPEN, Fallen.VALUE_CHANGED)
+    assert (fallen.decision, fallen.decided and fallen.decided.fallen) == (Decision.OPEN, DecisionLapse.VALUE_CHANGED)
     await decide(database, fallen, Decision.EXPECTED)
     (expected,) = (await evaluated(database)).findings
     assert expected.decision is Decision.EXPECTED
@@ -168,7 +168,7 @@ async def test_a_decision_ends_when_it_was_said_to(database: Database) -> None:
     assert [one.decision for one in (await evaluated(database)).findings] == [Decision.ACCEPTED]
     await decide(database, finding, Decision.ACCEPTED, until=now - timedelta(seconds=1))
     (expired,) = (await evaluated(database)).findings
-    assert (expired.decision, expired.decided and expired.decided.fallen) == (Decision.OPEN, Fallen.EXPIRED)
+    assert (expired.decision, expired.decided and expired.decided.fallen) == (Decision.OPEN, DecisionLapse.EXPIRED)
 
 
 async def test_a_decision_outlives_a_baseline_that_is_dropped_and_set_again(database: Database) -> None:

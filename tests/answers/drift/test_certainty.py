@@ -13,7 +13,7 @@ from answers.drift.baseline_queries import baselines, drop_baseline
 from answers.drift.baselines import set_moment, set_tenant
 from answers.drift.evaluation import evaluate
 from answers.drift.records import BaselineRecord, DriftFindingRecord
-from answers.drift.rules import Decision, Fallen, FindingKind
+from answers.drift.rules import Decision, DecisionLapse, FindingKind
 from inventory.data_keys import DataKey
 from inventory.observation import Observation, ObservationRules, Observer
 from storage import versions
@@ -77,7 +77,7 @@ async def test_a_decision_about_a_hidden_value_falls_when_it_is_another(database
     (fallen,) = (await evaluated(database)).findings
     assert (fallen.fingerprint, fallen.decision) == (finding.fingerprint, Decision.OPEN)
     assert fallen.decided is not None
-    assert fallen.decided.fallen is Fallen.VALUE_CHANGED
+    assert fallen.decided.fallen is DecisionLapse.VALUE_CHANGED
 
 
 async def test_a_value_that_a_rule_has_begun_to_hide_is_no_drift(database: Database) -> None:

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from answers.drift.rules import (
     CurrentDecision,
     Decision,
+    DecisionLapse,
+    DriftDocument,
     DriftRules,
-    Fallen,
     FindingKind,
-    Said,
     current_decision,
     deviations,
     fingerprint,
@@ -37,8 +37,8 @@ documents = st.dictionaries(
 )
 
 
-def said(document: dict[str, Any], *, is_whole: bool = True) -> Said:
-    return Said(orjson.dumps(document), is_whole)
+def said(document: dict[str, Any], *, is_whole: bool = True) -> DriftDocument:
+    return DriftDocument(orjson.dumps(document), is_whole)
 
 
 def fingerprints(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
@@ -105,7 +105,7 @@ def test_what_the_rules_leave_out_is_no_deviation_and_what_details_add_is_none_e
 
 
 def test_the_number_of_a_setting_is_no_deviation() -> None:
-    def settings(*definitions: str) -> Said:
+    def settings(*definitions: str) -> DriftDocument:
         return said(
             {"settings": [{"id": str(n), "settingInstance": {"settingDefinitionId": one}}
                           for n, one in enumerate(definitions)]}
@@ -122,8 +122,8 @@ def test_a_decision_holds_for_its_value_until_its_end(decision: Decision) -> Non
 
     until = NOW + timedelta(days=1)
     assert at(NOW) == at(NOW, until=until) == CurrentDecision(decision)
-    assert at(NOW, value=b"other") == CurrentDecision(Decision.OPEN, Fallen.VALUE_CHANGED)
-    assert at(until, until=until) == CurrentDecision(Decision.OPEN, Fallen.EXPIRED)
+    assert at(NOW, value=b"other") == CurrentDecision(Decision.OPEN, DecisionLapse.VALUE_CHANGED)
+    assert at(until, until=until) == CurrentDecision(Decision.OPEN, DecisionLapse.EXPIRED)
 
 
 def test_without_a_decision_or_with_one_taken_back_a_finding_is_open() -> None:
