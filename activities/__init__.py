@@ -1,4 +1,5 @@
-"""One thin activity per effect: open a run, fetch pages, upsert items, keep the lease, close the run.
+"""One thin activity for each effect: open a run, fetch pages, merge items, keep the lease, close the run.
 
-`messages` is what crosses Temporal, and the only module of this package that workflows import.
+Workflows import `definitions` and `messages` of this package alone: signatures, and what crosses Temporal.
+`interceptor` classifies failures and beats around every activity.
 """

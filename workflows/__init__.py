@@ -1,6 +1,6 @@
 """Orchestration only: deterministic, thin, no I/O.
 
-`sync` the SyncWorkflow · `frontier` what is still to be read and what was · `cursor` where one collection is read on ·
-`waits` what a run waits for, in words · `messages` input, signal, query, result ·
-`policies` timeouts, heartbeats and retry policies · `search_attributes` what Temporal can be searched by.
+`sync`, `portfolio`, `retention` and `sweep` are the workflows, `cancellable` what the first two share · `frontier` is a
+run's state: the `wave_queue`, the `collection_results`, and how answers are taken in · `cursor` one place to read on ·
+`queue` waiting for a slot · `messages` inputs, signals, queries, results · `policies` timeouts, heartbeats and retries.
 """
