@@ -5,6 +5,7 @@ continues as new.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from random import Random
@@ -44,6 +45,8 @@ class Frontier(WaveQueue, CollectionResults):
     """How many listings of a collection are open, where it has one for each parent."""
     pending: dict[str, int] = {}
     """How many items of a collection, now listed, have details to be read."""
+    counted_early: list[str] = []
+    """Collections whose pending items were counted while an earlier merge of theirs was still under way."""
     parts: dict[str, int] = {}
     """How many parts of a collection's pending items are still being read."""
 
@@ -242,6 +245,11 @@ class Frontier(WaveQueue, CollectionResults):
             elif cursor.type_key in self.listed:
                 self._settle(cursor.type_key)
 
+    def merging_beside(self, wave: Sequence[Cursor], type_keys: Sequence[str]) -> list[str]:
+        """Which of the collections have pages in other merges than that of the wave."""
+        own = Counter(cursor.type_key for cursor in wave)
+        return [type_key for type_key in type_keys if self.merging.get(type_key, 0) > own[type_key]]
+
     def fold_lost(self, wave: Sequence[Cursor], pages: Sequence[PageResult], limit: int) -> None:
         """Takes in that a crash of PostgreSQL has emptied the staging: the pages that held items are read again."""
         read = {page.type_key: page for page in pages if page.was_read}
@@ -266,8 +274,9 @@ class Frontier(WaveQueue, CollectionResults):
             return
         if self.unlisted.get(type_key):
             self.cursors.append(Cursor(type_key=type_key, url="", confirming=True))
-        elif self.pending.get(type_key):
-            pending = self.pending.pop(type_key)
+        elif self.pending.get(type_key) or type_key in self.counted_early:
+            # A merge that commits later may have added an item to none: then one look finds it, or nothing.
+            pending = self.pending.pop(type_key, 0) or 1
             parts = parts_of(pending, self.policy.waves_in_flight)
             self.parts[type_key] = parts
             self.cursors += [

@@ -37,6 +37,10 @@ with workflow.unsafe.imports_passed_through():
     from workflows.queue import Queue
     from workflows.report import details
 
+COUNTED_EARLY = "counted-early"
+"""The patch that looks for details once more where another merge was under way when their items were counted; runs of
+release 0.3.0 replay as they were."""
+
 
 class StagedWave(NamedTuple):
     """The cursors of a wave that were read, and what was staged for them."""
@@ -364,6 +368,9 @@ class SyncWorkflow(CancellableWorkflow):
         first, *more = [PromisedWave(fetch_token=one.fetched.fetch_token, rows=one.fetched.rows) for one in waves]
         rows = sum(wave.fetched.rows for wave in waves)
         ended = self._frontier.ended_with(cursors)
+        detailed = self._frontier.detailed(ended)
+        if (beside := self._frontier.merging_beside(cursors, detailed)) and workflow.patched(COUNTED_EARLY):
+            self._frontier.counted_early += beside
         request = UpsertItems(
             tenant_id=self._run.tenant_id,
             run_id=self._run.run_id,
@@ -372,7 +379,7 @@ class SyncWorkflow(CancellableWorkflow):
             more_waves=more,
             restarted=self._frontier.restarted,
             ended=self._frontier.confirmable(ended),
-            detailed=self._frontier.detailed(ended),
+            detailed=detailed,
             detail_refresh=self._frontier.policy.detail_refresh,
             deep=self._deep,
         )

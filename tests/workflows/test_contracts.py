@@ -57,8 +57,8 @@ FIELDS = {
     "ForgetRuns": "older_than tenant_id",
     "ForgetRunsResult": "is_last runs",
     "ForgottenOfTenant": "documents runs tenant_id versions",
-    "Frontier": "counts cursors incomplete listed listings merging parts paused pending plan policy restarted results"
-    " taken unlisted",
+    "Frontier": "counted_early counts cursors incomplete listed listings merging parts paused"
+    " pending plan policy restarted results taken unlisted",
     "InventoriedTenants": "tenant_ids",
     "InvalidItem": "external_id position reason",
     "PageResult": "failure invalid items meta_dropped more_urls named_invalid next_url size_bytes type_key was_read",

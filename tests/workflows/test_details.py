@@ -1,5 +1,6 @@
 """How a run reads the details of what its listings have shown."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -10,7 +11,7 @@ from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities.messages import CursorFailure, RunPolicy
+from activities.messages import CursorFailure, RunPolicy, UpsertItems
 from inventory.backoff import KnownFailure
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
@@ -60,6 +61,24 @@ async def test_a_collection_that_nothing_is_pending_of_is_complete_at_once(skipp
     script = Script({"a": [5]}, pending={"a": 0})
     assert (await run(skipping, script)).status is RunStatus.SUCCESS
     assert script.details == []
+
+
+async def test_an_item_of_a_merge_that_ends_after_the_count_has_its_details_read(skipping: WorkflowEnvironment) -> None:
+    script = Script({"a": [5, 1]}, pending={"a": 0})
+    script.policy = RunPolicy(family_pauses=True, keeps_timers=True)
+    counted = asyncio.Event()
+
+    async def before_upsert(request: UpsertItems) -> None:
+        if request.detailed:
+            counted.set()
+        else:
+            await counted.wait()
+            script.pending["a"] = 1
+
+    script.before_upsert = before_upsert
+    assert (await run(skipping, script)).status is RunStatus.SUCCESS
+    assert [len(request.shares) for request in script.details] == [1]
+    assert script.parts == {("a", 0): 0}
 
 
 async def test_many_items_are_divided_between_the_waves_in_flight(skipping: WorkflowEnvironment) -> None:
