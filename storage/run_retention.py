@@ -7,7 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 # What was there at a moment is told by the latest run by then that read a collection, and by the latest that listed it
 # to its end (`storage.documents`). So a run goes only where for each of its collections the run before it found the
-# same, with as much missing, and had ended when it did: then that one tells the same of each moment of both.
+# same, with as much missing: then that one tells the same of each moment of both. A run beside which another one read
+# the same collection stays, since which of the two tells changes while they end.
 # What a run noticed to be gone or to be back is told by it alone. Where a GET by id did not find an item, the listings
 # before and after that tell whether it had been seen since the one and before the other.
 # A run that could not list a collection to its end may have seen an item that turns out later to have been made again
@@ -24,7 +25,8 @@ read AS (
         lag(run_id) OVER of_type IS NULL
         OR (outcome, error_code, missing) IS DISTINCT FROM
             (lag(outcome) OVER of_type, lag(error_code) OVER of_type, lag(missing) OVER of_type)
-        OR lag(finished_at) OVER of_type > finished_at
+        OR max(finished_at) OVER (of_type ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) > started_at
+        OR lead(started_at) OVER of_type < finished_at
         OR lead(run_id) OVER of_type IS NULL AS is_telling
     FROM sync_run_collection JOIN completed USING (run_id)
     WINDOW of_type AS (PARTITION BY type_key ORDER BY started_at, run_id)
