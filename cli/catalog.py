@@ -74,7 +74,11 @@ def _entries(
     needs = {key: {name.casefold() for name in one.permissions} for key, one in known.items()}
     if wanted is not None and not any(wanted in names for names in needs.values()):
         raise UsageError(f"no collection needs {permission!r}; python starter.py permissions lists what is needed")
-    return [one for one in entries if (wanted is None or wanted in needs[one.type_key]) and (one.opt_in or not opt_in)]
+    return [
+        entry
+        for entry in entries
+        if (wanted is None or wanted in needs[entry.type_key]) and (entry.opt_in or not opt_in)
+    ]
 
 
 def _explain(entry: Collection) -> None:

@@ -373,7 +373,7 @@ def _print(checked: Sequence[Checked]) -> None:
         if (number := sum(one.readability is readability for one in checked))
     ]
     output.stdout.print(f"{len(checked)} collections: {', '.join(counts)}")
-    missing = sorted({one.permission for one in checked if one.readability is Readability.PERMISSION_MISSING})
+    missing = sorted({probe.permission for probe in checked if probe.readability is Readability.PERMISSION_MISSING})
     if missing:
         output.stdout.print(f"grant, with admin consent: {', '.join(missing)}", style="yellow")
 

@@ -138,8 +138,13 @@ async def _rotated(settings: Settings, keys: WrappingKeys) -> tuple[int, int, di
                 kept += data_key.wrapped is not None
                 continue
             async with opened.tenant(data_key.tenant_id) as session:
-                await keep_data_key(session, anew, data_key.kind, instead_of=data_key.wrapped)
-            wrapped += 1
+                is_kept = await keep_data_key(session, anew, data_key.kind, instead_of=data_key.wrapped)
+            if is_kept:
+                wrapped += 1
+            else:
+                failed[str(data_key.tenant_id)] = (
+                    "another program has written this key meanwhile; run the command again"
+                )
     return wrapped, kept, failed
 
 

@@ -29,6 +29,7 @@ _SHARED = text(f"{_STORED} WHERE data_key_kind = '{DataKeyKind.SHARED}' AND data
 _KEEP = text("""
 UPDATE tenant SET data_key = :wrapped, data_key_kind = :kind
 WHERE data_key IS NOT DISTINCT FROM CAST(:instead_of AS bytea)
+RETURNING tenant_id
 """)
 
 
@@ -51,9 +52,10 @@ async def a_shared_data_key(session: AsyncSession) -> StoredDataKey | None:
 
 async def keep_data_key(
     session: AsyncSession, wrapped: bytes, kind: DataKeyKind, *, instead_of: bytes | None = None
-) -> None:
-    """Keeps a key of the transaction's tenant, unless another than `instead_of` lies there meanwhile."""
-    await session.execute(_KEEP, {"wrapped": wrapped, "kind": kind, "instead_of": instead_of})
+) -> bool:
+    """Keeps a key of the transaction's tenant, and says so, unless another than `instead_of` lies there meanwhile."""
+    kept = await session.execute(_KEEP, {"wrapped": wrapped, "kind": kind, "instead_of": instead_of})
+    return kept.one_or_none() is not None
 
 
 def _stored(tenant_id: UUID, wrapped: bytes | None, kind: str | None) -> StoredDataKey:

@@ -123,7 +123,9 @@ def test_a_detail_that_needs_another_permission_is_asked_for_too(graph: Simulate
     tenant.grant(granted)
     done = check(*selection, "--json")
     assert done.code == 3
-    readable = {one["type_key"]: (one["readability"], one["context"].get("permission")) for one in done.objects()}
+    readable = {
+        probe["type_key"]: (probe["readability"], probe["context"].get("permission")) for probe in done.objects()
+    }
     assert readable == {
         "administrativeUnits": ("readable", None),
         "domains": ("permission_missing", "Domain-InternalFederation.Read.All"),

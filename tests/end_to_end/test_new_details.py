@@ -83,7 +83,7 @@ async def told(system: System) -> list[ChangeRecord]:
 
 def hashes(system: System, *type_keys: str) -> dict[tuple[str, str], str]:
     selection = [argument for key in type_keys for argument in ("--type", key)]
-    return {(one.type_key, one.external_id): one.content_hash for one in system.items(*selection)}
+    return {(item.type_key, item.external_id): item.content_hash for item in system.items(*selection)}
 
 
 def test_the_first_runs_of_a_release_that_reads_more_details_tell_no_change(upgraded: System) -> None:
@@ -107,4 +107,4 @@ def test_the_first_runs_of_a_release_that_reads_more_details_tell_no_change(upgr
 
 
 def applies_to(system: System, policy: str) -> list[str]:
-    return [one["id"] for one in system.tenant.documents(f"{ROLLOUTS}/{policy}/appliesTo", "v1.0")]
+    return [document["id"] for document in system.tenant.documents(f"{ROLLOUTS}/{policy}/appliesTo", "v1.0")]

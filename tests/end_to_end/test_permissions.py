@@ -30,7 +30,7 @@ def system(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Ite
 
 def printed(system: System) -> set[str]:
     done = system.starter("permissions", "--all", "--json")
-    return {one["permission"] for one in done.objects()}
+    return {row["permission"] for row in done.objects()}
 
 
 def codes(record: RunRecord) -> dict[str, str]:
@@ -92,5 +92,5 @@ def test_without_one_permission_exactly_what_needs_it_fails_and_names_it(system:
     for key in lists | details:
         assert taken in record.collections[key].context.values(), key
     checked = system.starter("check", system.tenant.name, "--all", "--json").objects()
-    missing = {one["type_key"] for one in checked if one["readability"] == "permission_missing"}
+    missing = {probe["type_key"] for probe in checked if probe["readability"] == "permission_missing"}
     assert missing == lists | details

@@ -114,7 +114,7 @@ def told(matching: MatchResult) -> Any:
 def sides(matching: MatchResult) -> tuple[list[str], list[str]]:
     """The ids of all items of each side, as often as they come."""
     here = [pair.here for pair in matching.pairs] + [one for group in matching.ambiguous for one in group.here]
-    there = [pair.there for pair in matching.pairs] + [one for group in matching.ambiguous for one in group.there]
+    there = [pair.there for pair in matching.pairs] + [entry for group in matching.ambiguous for entry in group.there]
     return ids(here + matching.only_here), ids(there + matching.only_there)
 
 
