@@ -102,7 +102,7 @@ class PortfolioActivities:
             await portfolio.open_portfolio(session, _identity(request.run))
         codes: set[ErrorCode] = set()
         for one in request.outcomes:
-            outcome = portfolio.Outcome(one.run_id, one.status, one.joined, one.error_codes)
+            outcome = portfolio.TenantRunOutcome(one.run_id, one.status, one.joined, one.error_codes)
             is_named = await self._tenants.name(one.tenant_id) is not None
             async with self._database.tenant(one.tenant_id) as session:
                 if is_named or await is_recorded(session):
@@ -110,7 +110,7 @@ class PortfolioActivities:
                 else:
                     codes |= set(one.error_codes)
         if (ending := request.ending) is not None:
-            values = portfolio.Ending(
+            values = portfolio.PortfolioEnd(
                 ending.status,
                 ending.counts,
                 sorted(codes | set(ending.error_codes)),

@@ -133,7 +133,7 @@ class RunRecordActivities:
         tenant_id = request.run.tenant_id
         if await self._tenants.name(tenant_id) is None and not await self._is_recorded(tenant_id):
             return FinishRunResult(status=request.status, counts=request.counts)
-        ending = runs.Ending(
+        ending = runs.RunEnd(
             status=request.status,
             counts=request.counts,
             error_codes=request.error_codes,

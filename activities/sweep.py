@@ -55,7 +55,7 @@ class SweepActivities:
             if not await self._is_under_way(PORTFOLIO_WORKFLOW, run.workflow_id, run.portfolio_run_id):
                 codes = [ErrorCode.RUN_ABANDONED]
                 async with self._database.no_tenant() as session:
-                    ending = portfolio.Ending(RunStatus.FAILED, run.counts, codes)
+                    ending = portfolio.PortfolioEnd(RunStatus.FAILED, run.counts, codes)
                     await portfolio.close_portfolio(session, run.portfolio_run_id, ending)
 
     async def _is_under_way(self, workflow_type: str, workflow_id: str, run_id: UUID) -> bool:

@@ -259,7 +259,7 @@ async def run_of(database: Database, waves: Sequence[Sequence[Observation]]) -> 
             await merging.merge(session, run.run_id, token, promised_rows=len(wave))
         seconds += time.perf_counter() - began
     async with database.tenant(TENANT) as session:
-        await runs.finish_run(session, run, runs.Ending(RunStatus.CANCELLED, Counts(), [], {}))
+        await runs.finish_run(session, run, runs.RunEnd(RunStatus.CANCELLED, Counts(), [], {}))
     return run.run_id, seconds
 
 

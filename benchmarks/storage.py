@@ -60,7 +60,7 @@ async def sync(database: Database, items: Sequence[Observation]) -> None:
         token = uuid4()
         await staging.stage(session, run.run_id, token, items)
         await merging.merge(session, run.run_id, token, promised_rows=len(items))
-        await runs.finish_run(session, run, runs.Ending(RunStatus.SUCCESS, Counts(), [], {}))
+        await runs.finish_run(session, run, runs.RunEnd(RunStatus.SUCCESS, Counts(), [], {}))
 
 
 async def sizes(session: AsyncSession) -> dict[str, tuple[int, int, int]]:

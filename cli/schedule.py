@@ -121,36 +121,48 @@ def set_schedule(
             at_once=at_once,
             schedule=_valid(name),
         )
-        spec = schedule_spec(every, cron, calendar, time_zone, jitter)
-        window = duration_of(catch_up, "--catch-up", least=timedelta(seconds=10), most=timedelta(days=365))
-        wanted = Schedule(
-            action=ScheduleActionStartWorkflow(
-                PortfolioWorkflow.run,
-                portfolio_input,
-                id=portfolio_input.workflow_id,
-                task_queue=settings.temporal_task_queue,
-                typed_search_attributes=search_attributes.portfolio(portfolio_input.selection),
-                static_summary=summary(portfolio_input),
-            ),
-            spec=spec,
-            policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=window, pause_on_failure=False),
-            state=ScheduleState(note=note),
+        wanted = _wanted_schedule(
+            portfolio_input,
+            settings.temporal_task_queue,
+            schedule_spec(every, cron, calendar, time_zone, jitter),
+            duration_of(catch_up, "--catch-up", least=timedelta(seconds=10), most=timedelta(days=365)),
+            note,
         )
-
-        async def keep(client: Client) -> bool:
-            handle = client.get_schedule_handle(_schedule_id(settings.temporal_task_queue, name))
-            try:
-                await client.create_schedule(handle.id, wanted)
-            except ScheduleAlreadyRunningError:
-                await handle.update(lambda there: _changed(client, there, wanted, note))
-                return False
-            return True
-
-        created = _with_client(keep, connect_to_start)
+        schedule_id = _schedule_id(settings.temporal_task_queue, name)
+        created = _with_client(lambda client: _keep(client, schedule_id, wanted, note), connect_to_start)
         if as_json:
             output.print_json({"name": name, "created": created})
         else:
             output.stdout.print(f"schedule {name} is {'set' if created else 'changed'}: {summary(portfolio_input)}")
+
+
+def _wanted_schedule(
+    portfolio_input: PortfolioInput, task_queue: str, spec: ScheduleSpec, window: timedelta, note: str | None
+) -> Schedule:
+    return Schedule(
+        action=ScheduleActionStartWorkflow(
+            PortfolioWorkflow.run,
+            portfolio_input,
+            id=portfolio_input.workflow_id,
+            task_queue=task_queue,
+            typed_search_attributes=search_attributes.portfolio(portfolio_input.selection),
+            static_summary=summary(portfolio_input),
+        ),
+        spec=spec,
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=window, pause_on_failure=False),
+        state=ScheduleState(note=note),
+    )
+
+
+async def _keep(client: Client, schedule_id: str, wanted: Schedule, note: str | None) -> bool:
+    """Creates the schedule, or changes the one that is there; whether it was created."""
+    try:
+        await client.create_schedule(schedule_id, wanted)
+    except ScheduleAlreadyRunningError:
+        handle = client.get_schedule_handle(schedule_id)
+        await handle.update(lambda there: _changed(client, there, wanted, note))
+        return False
+    return True
 
 
 def _changed(client: Client, there: ScheduleUpdateInput, wanted: Schedule, note: str | None) -> ScheduleUpdate:

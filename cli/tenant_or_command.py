@@ -2,10 +2,7 @@
 
 from typing import Any
 
-from typer._click.shell_completion import CompletionItem  # Typer has no public name for what its groups answer with
 from typer.core import TyperGroup
-
-from cli.options import complete_tenant_name
 
 MAIN = "show"
 
@@ -18,7 +15,7 @@ class TenantOrCommand(TyperGroup):
         is_main = bool(args) and args[0] not in self.commands and args[0] not in ctx.help_option_names
         return super().parse_args(ctx, [MAIN, *args] if is_main else args)
 
-    def shell_complete(self, ctx: Any, incomplete: str) -> list[CompletionItem]:
-        """The commands, and the tenants, which stand in the same place."""
-        tenants = [CompletionItem(name) for name in complete_tenant_name(incomplete)]
-        return [*super().shell_complete(ctx, incomplete), *tenants]
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """The commands, and what the first argument of the main one may be: both stand in the same place."""
+        tenant = next(parameter for parameter in self.commands[MAIN].params if parameter.param_type_name == "argument")
+        return [*super().shell_complete(ctx, incomplete), *tenant.shell_complete(ctx, incomplete)]

@@ -10,7 +10,7 @@ BEGINNING = UUID(int=0)
 """The position that opens the first page of a listing."""
 
 
-class ListedPage(NamedTuple):
+class PageLinks(NamedTuple):
     """One answer of Graph to one URL of a listing, which may have been asked for several times."""
 
     position: UUID
@@ -25,7 +25,7 @@ def position_of(url: str) -> UUID:
     return UUID(bytes=hashlib.sha256(url.encode()).digest()[:16])
 
 
-def is_listed_to_its_end(pages: Iterable[ListedPage]) -> bool:
+def is_listed_to_its_end(pages: Iterable[PageLinks]) -> bool:
     """Whether some way from the beginning leads through merged pages only and ends wherever it leads.
 
     A page that was read again may link elsewhere: page tokens differ from answer to answer, and the way may go on from

@@ -26,7 +26,7 @@ class Confidence(StrEnum):
     LOW = "low"
 
 
-class CollectionCoverage(NamedTuple):
+class CollectionInRun(NamedTuple):
     """How far one collection was read in the run that the state is derived from."""
 
     outcome: Outcome
@@ -56,7 +56,7 @@ class ItemState(NamedTuple):
 def item_state(
     last_seen_at: datetime,
     run: RunCoverage,
-    collection: CollectionCoverage | None,
+    collection: CollectionInRun | None,
     *,
     confirmed: bool = False,
 ) -> ItemState:
@@ -77,7 +77,7 @@ def item_state(
     return ItemState(State.MISSING, confidence, _evidence(collection, confirmed=confirmed))
 
 
-def _evidence(collection: CollectionCoverage | None, *, confirmed: bool) -> str:
+def _evidence(collection: CollectionInRun | None, *, confirmed: bool) -> str:
     if confirmed:
         return "confirmed"
     if collection is None:

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.error_codes import ErrorCode
-from inventory.listing import BEGINNING, ListedPage, is_listed_to_its_end, position_of
+from inventory.listing import BEGINNING, PageLinks, is_listed_to_its_end, position_of
 
 BEGINNINGS = UUID(int=0)
 """In the place of a fetch token: the rows that open the first page of each collection."""
@@ -28,7 +28,7 @@ class ReadPage(NamedTuple):
     """Why the tenant cannot have the collection, where Graph has said that in place of a page."""
 
 
-class Seen(NamedTuple):
+class ListingProgress(NamedTuple):
     """What the database has seen of a run's collections."""
 
     listed: frozenset[str]
@@ -127,23 +127,25 @@ async def mark_merged(session: AsyncSession, run_id: UUID, fetch_tokens: Sequenc
     await session.execute(_MERGED, {"run_id": run_id, "fetch_tokens": list(fetch_tokens)})
 
 
-async def seen(session: AsyncSession, run_id: UUID) -> Seen | None:
+async def seen(session: AsyncSession, run_id: UUID) -> ListingProgress | None:
     """What the pages of a run say of its collections; None where release 0.3.0 began it, which recorded none."""
-    pages: dict[str, list[ListedPage]] = defaultdict(list)
+    pages: dict[str, list[PageLinks]] = defaultdict(list)
     refusals: list[tuple[str, UUID]] = []
     first: set[tuple[str, UUID]] = set()
     for row in await session.execute(_PAGES, {"run_id": run_id}):
         if row.error_code is not None:
             refusals.append((row.type_key, row.position))
             continue
-        pages[row.type_key].append(ListedPage(row.position, row.opens, row.is_merged))
+        pages[row.type_key].append(PageLinks(row.position, row.opens, row.is_merged))
         if row.position == BEGINNING:
             first.update((row.type_key, position) for position in row.opens)
     if not pages and await are_unrecorded(session, run_id):
         return None
     listed = frozenset(type_key for type_key, read in pages.items() if is_listed_to_its_end(read))
     # That one parent is gone says nothing about the collection: only its first page does.
-    return Seen(listed, frozenset(type_key for type_key, position in refusals if (type_key, position) in first))
+    return ListingProgress(
+        listed, frozenset(type_key for type_key, position in refusals if (type_key, position) in first)
+    )
 
 
 async def forget_pages(session: AsyncSession, run_id: UUID) -> None:

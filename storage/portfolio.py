@@ -28,7 +28,7 @@ class PortfolioIdentity(NamedTuple):
     schedule: str | None = None
 
 
-class Outcome(NamedTuple):
+class TenantRunOutcome(NamedTuple):
     """What became of one tenant; `error_codes` hold where its run has no closed record."""
 
     run_id: UUID | None
@@ -37,7 +37,7 @@ class Outcome(NamedTuple):
     error_codes: Sequence[ErrorCode]
 
 
-class Ending(NamedTuple):
+class PortfolioEnd(NamedTuple):
     """How a portfolio run ends."""
 
     status: RunStatus
@@ -132,7 +132,7 @@ async def expect_tenants(session: AsyncSession, portfolio_run_id: UUID, tenants:
     await session.execute(_EXPECT, {"id": portfolio_run_id, "tenants": tenants})
 
 
-async def record_tenant(session: AsyncSession, portfolio_run_id: UUID, outcome: Outcome) -> list[ErrorCode]:
+async def record_tenant(session: AsyncSession, portfolio_run_id: UUID, outcome: TenantRunOutcome) -> list[ErrorCode]:
     """Writes down what became of the session's tenant; the error codes of its run, by that run's record."""
     recorded = await session.execute(
         _RECORD_TENANT,
@@ -147,7 +147,7 @@ async def record_tenant(session: AsyncSession, portfolio_run_id: UUID, outcome: 
     return [ErrorCode(code) for code in recorded.scalar_one()]
 
 
-async def close_portfolio(session: AsyncSession, portfolio_run_id: UUID, ending: Ending) -> None:
+async def close_portfolio(session: AsyncSession, portfolio_run_id: UUID, ending: PortfolioEnd) -> None:
     """Closes the record, once: one that has been closed stays as it is. In a session of no tenant."""
     await session.execute(
         _CLOSE,

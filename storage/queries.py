@@ -8,7 +8,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.error_codes import ErrorCode
-from inventory.missing import CollectionCoverage, RunCoverage, State, item_state
+from inventory.missing import CollectionInRun, RunCoverage, State, item_state
 from inventory.outcomes import Counts, Outcome, RunStatus
 from inventory.records import CollectionRecord, ItemRecord, RunRecord
 from inventory.selection import Selection
@@ -33,7 +33,7 @@ class Question(NamedTuple):
     selection: Selection
     run_id: UUID
     run: RunCoverage
-    collections: dict[str, CollectionCoverage]
+    collections: dict[str, CollectionInRun]
 
     def is_listed(self, type_key: str) -> bool:
         """Whether the run listed the collection to its end."""
@@ -240,9 +240,7 @@ async def _question(session: AsyncSession, run: Row[Any] | None) -> Question | N
         run_id=run.run_id,
         run=RunCoverage(RunStatus(run.status), run.started_at, bool(run.error_codes)),
         collections={
-            row.type_key: CollectionCoverage(
-                Outcome(row.outcome), ErrorCode(row.error_code) if row.error_code else None
-            )
+            row.type_key: CollectionInRun(Outcome(row.outcome), ErrorCode(row.error_code) if row.error_code else None)
             for row in coverage
         },
     )

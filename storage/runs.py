@@ -238,7 +238,7 @@ async def renew_lease(session: AsyncSession, run_id: UUID, lease: timedelta) -> 
     return (await session.execute(_RENEW, {"run_id": run_id, "lease": lease})).first() is not None
 
 
-class Ending(NamedTuple):
+class RunEnd(NamedTuple):
     """How a run ends. Of its counts, those of items are counted here, at the end."""
 
     status: RunStatus
@@ -249,7 +249,7 @@ class Ending(NamedTuple):
     cancel_reason: str | None = None
 
 
-class Finished(NamedTuple):
+class ClosedRecord(NamedTuple):
     """The record as it stands closed."""
 
     status: RunStatus
@@ -308,7 +308,7 @@ SELECT status, selection, error_codes, {", ".join(COUNT_NAMES)} FROM sync_run WH
 """)
 
 
-async def finish_run(session: AsyncSession, run: RunIdentity, ending: Ending) -> Finished:
+async def finish_run(session: AsyncSession, run: RunIdentity, ending: RunEnd) -> ClosedRecord:
     """Closes the run's record, with what the database has seen of it. A run that has ended stays as it ended.
 
     A run that never came to be recorded, since it was cancelled or broke before that, is recorded as it ends.
@@ -321,7 +321,7 @@ async def finish_run(session: AsyncSession, run: RunIdentity, ending: Ending) ->
         if RunStatus(recorded.status).ended:
             counts = Counts(**{name: getattr(recorded, name) for name in COUNT_NAMES})
             codes = [ErrorCode(code) for code in recorded.error_codes]
-            return Finished(RunStatus(recorded.status), counts, codes, frozenset())
+            return ClosedRecord(RunStatus(recorded.status), counts, codes, frozenset())
         selection = Selection.model_validate(recorded.selection)
     await _queue_collections(session, run.run_id, selection)
     incomplete = await settle(session, run.run_id)
@@ -357,11 +357,11 @@ async def finish_run(session: AsyncSession, run: RunIdentity, ending: Ending) ->
     )
     await forget_pages(session, run.run_id)
     await discard_staged(session, run.run_id)
-    return Finished(claims.status, counts, claims.error_codes, listed)
+    return ClosedRecord(claims.status, counts, claims.error_codes, listed)
 
 
 async def _proven(
-    session: AsyncSession, run_id: UUID, ending: Ending, selection: Selection, incomplete: Collection[str]
+    session: AsyncSession, run_id: UUID, ending: RunEnd, selection: Selection, incomplete: Collection[str]
 ) -> Claims:
     """How the run ended, less what the database has not seen. What an earlier release began is believed."""
     claims = Claims(ending.status, list(ending.error_codes), ending.collections)
@@ -371,7 +371,7 @@ async def _proven(
     return proven(claims, selection.type_keys, Evidence(seen.listed, seen.refused, frozenset(incomplete)))
 
 
-async def _counted(session: AsyncSession, run_id: UUID, ending: Ending) -> dict[str, int]:
+async def _counted(session: AsyncSession, run_id: UUID, ending: RunEnd) -> dict[str, int]:
     """How many items the run's merges made, changed and left as they were; what they recorded of it is forgotten.
 
     Items that were found by id were not merged: how many is believed.

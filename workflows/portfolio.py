@@ -21,8 +21,8 @@ with workflow.unsafe.imports_passed_through():
     from activities import definitions
     from activities.messages import (
         FollowRuns,
-        PortfolioEnding,
         PortfolioRun,
+        PortfolioRunEnd,
         RecordPortfolio,
         RunToFollow,
         TenantOutcome,
@@ -299,7 +299,7 @@ class PortfolioWorkflow(CancellableWorkflow):
     ) -> PortfolioResult:
         if own_error is not None:
             self._learn([own_error])
-        ending = PortfolioEnding(
+        ending = PortfolioRunEnd(
             status=status,
             counts=self._state.counts,
             error_codes=self._state.error_codes,

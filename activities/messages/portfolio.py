@@ -61,7 +61,7 @@ class FollowRunsResult(Message):
     outcomes: list[TenantOutcome]
 
 
-class PortfolioEnding(Message):
+class PortfolioRunEnd(Message):
     """How a portfolio run ends."""
 
     status: RunStatus
@@ -76,7 +76,7 @@ class RecordPortfolio(Message):
 
     run: PortfolioRun
     outcomes: list[TenantOutcome] = []
-    ending: PortfolioEnding | None = None
+    ending: PortfolioRunEnd | None = None
 
 
 class RecordPortfolioResult(Message):

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.dependencies.records import Seen
+from answers.dependencies.records import KnownObject
 from inventory.reference_extraction import ASSIGNMENTS_UNKNOWN, NOBODY
 from inventory.references import ALL_DEVICES, ALL_USERS, ReferenceRole
 from storage.streams import streamed
@@ -24,14 +24,14 @@ class Edge(NamedTuple):
 
     tenant_id: UUID
     external_id: str
-    item: Seen
+    item: KnownObject
     version: int
     referred_at: datetime
     path: str
     role: ReferenceRole
     target_type_keys: tuple[str, ...]
     target_id: str
-    target: Seen | None
+    target: KnownObject | None
 
     @property
     def item_key(self) -> ItemKey:
@@ -52,7 +52,7 @@ class UnassignedItem(NamedTuple):
 
     tenant_id: UUID
     external_id: str
-    item: Seen
+    item: KnownObject
     version: int
     observed_at: datetime
     lags: bool
@@ -65,7 +65,7 @@ class AssignedItem(NamedTuple):
 
     tenant_id: UUID
     external_id: str
-    item: Seen
+    item: KnownObject
     version: int
     includes: bool
     excludes: bool
@@ -225,7 +225,7 @@ ORDER BY r.type_key, r.external_id
 _NO_AUDIENCE = [NOBODY, ASSIGNMENTS_UNKNOWN]
 
 
-async def seen(session: AsyncSession, item: ItemKey) -> Seen | None:
+async def seen(session: AsyncSession, item: ItemKey) -> KnownObject | None:
     """An item as the inventory has it; None where it was never seen."""
     row = (await session.execute(_SEEN, {"type_key": item[0], "external_id": item[1]})).one_or_none()
     return None if row is None else _seen(row)
@@ -302,14 +302,14 @@ def _named(items: Sequence[ItemKey]) -> dict[str, object]:
     return {"type_keys": [key for key, _ in items], "external_ids": [one for _, one in items]}
 
 
-def _seen(row: Row[Any]) -> Seen:
-    return Seen(row.type_key, row.display_name, row.last_seen_at, row.absence_evidence, row.absence_confidence)
+def _seen(row: Row[Any]) -> KnownObject:
+    return KnownObject(row.type_key, row.display_name, row.last_seen_at, row.absence_evidence, row.absence_confidence)
 
 
 def _edge(row: Row[Any]) -> Edge:
     target = None
     if row.target_type_key is not None:
-        target = Seen(
+        target = KnownObject(
             row.target_type_key,
             row.target_name,
             row.target_last_seen_at,

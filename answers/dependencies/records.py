@@ -43,7 +43,7 @@ class ObjectState(NamedTuple):
     evidence: str
 
 
-class Seen(NamedTuple):
+class KnownObject(NamedTuple):
     """An item as the inventory has it. The absence is that of now, all None while it is listed."""
 
     type_key: str

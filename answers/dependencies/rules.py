@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from answers.dependencies.records import ObjectState, Presence, Seen
+from answers.dependencies.records import KnownObject, ObjectState, Presence
 from inventory.coverage import Coverage
 from inventory.missing import Confidence
 from inventory.outcomes import Outcome
@@ -27,7 +27,7 @@ def not_listed_reason(type_key: str, coverage: Mapping[str, Coverage], known: fr
     return covered.reason
 
 
-def item_presence(seen: Seen, coverage: Coverage | None) -> ObjectState:
+def item_presence(seen: KnownObject, coverage: Coverage | None) -> ObjectState:
     """Of an item that was seen. What the latest run could not list to its end is less sure."""
     is_sure = coverage is not None and coverage.is_current and bool(coverage.listed_cleanly)
     if seen.absence_evidence is not None:

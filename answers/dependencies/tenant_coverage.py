@@ -12,10 +12,10 @@ from answers.dependencies.records import (
     CannotSayRecord,
     DependencyRecord,
     Direction,
+    KnownObject,
     ObjectRecord,
     ObjectState,
     Presence,
-    Seen,
 )
 from answers.dependencies.rules import DAMAGED, item_presence, not_listed_reason, unseen_presence
 from graph.catalog import Catalog
@@ -49,7 +49,7 @@ class TenantCoverage:
         """Of the session's tenant."""
         return cls(catalog, tenant_id, await coverage_of(session), damaged)
 
-    def item(self, seen: Seen, external_id: str) -> ObjectRecord:
+    def item(self, seen: KnownObject, external_id: str) -> ObjectRecord:
         """An item that was seen."""
         state = item_presence(seen, self.collections.get(seen.type_key))
         return _record([seen.type_key], external_id, seen, state)
@@ -112,7 +112,7 @@ class TenantCoverage:
         return CannotSayRecord(tenant_id=self._tenant_id, type_key=type_key, reason=reason, references=references)
 
 
-def _record(type_keys: Collection[str], external_id: str, seen: Seen | None, state: ObjectState) -> ObjectRecord:
+def _record(type_keys: Collection[str], external_id: str, seen: KnownObject | None, state: ObjectState) -> ObjectRecord:
     return ObjectRecord(
         type_keys=list(type_keys),
         external_id=external_id,

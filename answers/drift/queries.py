@@ -91,7 +91,7 @@ class KnownFinding(NamedTuple):
     decided: LatestDecision | None
 
 
-class UnreadItem(NamedTuple):
+class ItemWithoutDetails(NamedTuple):
     """An item whose list shows something new, and whose details have not been read since."""
 
     type_key: str
@@ -305,10 +305,10 @@ async def resolve_others(session: AsyncSession, baseline: str, type_keys: Sequen
     await session.execute(_RESOLVE, {"baseline": baseline, "type_keys": list(type_keys), "found": list(found)})
 
 
-async def details_not_read(session: AsyncSession, baseline: str, type_keys: Sequence[str]) -> list[UnreadItem]:
+async def details_not_read(session: AsyncSession, baseline: str, type_keys: Sequence[str]) -> list[ItemWithoutDetails]:
     """The items of the baseline of which it is not known what they say now."""
     named = {"pinned_by": pinned_by(baseline), "type_keys": list(type_keys)}
-    return [UnreadItem(*row) for row in await session.execute(_DETAILS_NOT_READ, named)]
+    return [ItemWithoutDetails(*row) for row in await session.execute(_DETAILS_NOT_READ, named)]
 
 
 async def findings_of(

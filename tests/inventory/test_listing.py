@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from inventory.claims import Claims, Evidence, proven
 from inventory.error_codes import ErrorCode
-from inventory.listing import BEGINNING, ListedPage, is_listed_to_its_end, position_of
+from inventory.listing import BEGINNING, PageLinks, is_listed_to_its_end, position_of
 from inventory.outcomes import CollectionResult, Outcome, RunStatus, run_status
 
 Tree = dict[int, list[int]]
@@ -27,9 +27,9 @@ def at(number: int, answer: int = 0) -> UUID:
     return position_of(f"page {number}, by answer {answer}")
 
 
-def read(tree: Tree) -> list[ListedPage]:
-    beginning = ListedPage(BEGINNING, [at(0)], is_merged=True)
-    return [beginning, *(ListedPage(at(page), [at(link) for link in links], True) for page, links in tree.items())]
+def read(tree: Tree) -> list[PageLinks]:
+    beginning = PageLinks(BEGINNING, [at(0)], is_merged=True)
+    return [beginning, *(PageLinks(at(page), [at(link) for link in links], True) for page, links in tree.items())]
 
 
 @given(trees(), st.randoms())
@@ -67,15 +67,14 @@ def test_a_listing_that_began_anew_ends_where_its_second_way_does(
 ) -> None:
     given_up = read(first)[: data.draw(st.integers(1, len(first)))]
     anew = [
-        ListedPage(at(page, 1) if page else at(0), [at(one, 1) for one in links], True)
-        for page, links in second.items()
+        PageLinks(at(page, 1) if page else at(0), [at(one, 1) for one in links], True) for page, links in second.items()
     ]
     assert is_listed_to_its_end([*given_up, *anew])
 
 
 def test_pages_that_lead_in_a_circle_have_no_end() -> None:
-    circle = [ListedPage(at(0), [at(1)], True), ListedPage(at(1), [at(0)], True)]
-    assert not is_listed_to_its_end([ListedPage(BEGINNING, [at(0)], True), *circle])
+    circle = [PageLinks(at(0), [at(1)], True), PageLinks(at(1), [at(0)], True)]
+    assert not is_listed_to_its_end([PageLinks(BEGINNING, [at(0)], True), *circle])
     assert not is_listed_to_its_end([])
 
 

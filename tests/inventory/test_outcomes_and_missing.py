@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inventory.error_codes import ErrorCode
-from inventory.missing import CollectionCoverage, Confidence, RunCoverage, State, item_state
+from inventory.missing import CollectionInRun, Confidence, RunCoverage, State, item_state
 from inventory.outcomes import CollectionResult, Outcome, RunStatus, error_codes, run_status
 
 STARTED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -77,12 +77,12 @@ def test_item_state(
     expected: tuple[State, Confidence, str],
 ) -> None:
     run = RunCoverage(status, STARTED, has_errors=status is not RunStatus.SUCCESS)
-    assert item_state(last_seen_at, run, CollectionCoverage(*coverage) if coverage else None) == expected
+    assert item_state(last_seen_at, run, CollectionInRun(*coverage) if coverage else None) == expected
 
 
 def test_a_confirmed_item_says_so() -> None:
     run = RunCoverage(RunStatus.SUCCESS, STARTED, has_errors=False)
-    state = item_state(BEFORE, run, CollectionCoverage(Outcome.COMPLETE), confirmed=True)
+    state = item_state(BEFORE, run, CollectionInRun(Outcome.COMPLETE), confirmed=True)
     assert state == (State.MISSING, Confidence.HIGH, "confirmed")
 
 
@@ -95,8 +95,6 @@ def test_a_confirmed_item_says_so() -> None:
 def test_confidence_is_high_only_after_a_clean_success_that_read_the_collection(
     status: RunStatus, has_errors: bool, outcome: Outcome, confirmed: bool
 ) -> None:
-    state = item_state(
-        BEFORE, RunCoverage(status, STARTED, has_errors), CollectionCoverage(outcome), confirmed=confirmed
-    )
+    state = item_state(BEFORE, RunCoverage(status, STARTED, has_errors), CollectionInRun(outcome), confirmed=confirmed)
     sure = status is RunStatus.SUCCESS and not has_errors and outcome is Outcome.COMPLETE
     assert (state.confidence is Confidence.HIGH) is sure

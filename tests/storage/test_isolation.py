@@ -166,7 +166,7 @@ async def their_rows(database: Database) -> runs.RunIdentity:
         await portfolio.open_portfolio(session, PORTFOLIO)
     async with database.tenant(THEIRS) as session:
         await portfolio.record_tenant(
-            session, PORTFOLIO.portfolio_run_id, portfolio.Outcome(run.run_id, RunStatus.SUCCESS, False, [])
+            session, PORTFOLIO.portfolio_run_id, portfolio.TenantRunOutcome(run.run_id, RunStatus.SUCCESS, False, [])
         )
     return run
 
@@ -483,7 +483,7 @@ async def test_what_belongs_to_no_tenant_is_written_without_a_view_of_any(
             assert count.scalar_one() == 0, table
         assert (await session.execute(text("SELECT count(*) FROM portfolio_run"))).scalar_one() == 1
         counts = PortfolioCounts(tenants=1, success=1)
-        ending = portfolio.Ending(RunStatus.SUCCESS, counts, [])
+        ending = portfolio.PortfolioEnd(RunStatus.SUCCESS, counts, [])
         await portfolio.close_portfolio(session, PORTFOLIO.portfolio_run_id, ending)
         late = ending._replace(status=RunStatus.FAILED)
         await portfolio.close_portfolio(session, PORTFOLIO.portfolio_run_id, late)
@@ -499,7 +499,7 @@ async def test_the_outcome_of_a_tenant_is_copied_from_its_runs_record(
     database: Database, their_run: runs.RunIdentity
 ) -> None:
     await end(database, THEIRS, their_run, RunStatus.FAILED, {"a": (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)})
-    outcome = portfolio.Outcome(their_run.run_id, RunStatus.FAILED, True, [ErrorCode.UNEXPECTED_ERROR])
+    outcome = portfolio.TenantRunOutcome(their_run.run_id, RunStatus.FAILED, True, [ErrorCode.UNEXPECTED_ERROR])
     for _ in range(2):
         async with database.tenant(THEIRS) as session:
             codes = await portfolio.record_tenant(session, PORTFOLIO.portfolio_run_id, outcome)

@@ -35,7 +35,7 @@ async def fail(
     results = {key: CollectionResult(outcome=Outcome.COMPLETE) for key in type_keys}
     results[type_keys[0]] = CollectionResult(outcome=outcome, error_code=code, context={**context})
     async with database.tenant(tenant_id) as session:
-        await runs.finish_run(session, run, runs.Ending(status, Counts(), [], results))
+        await runs.finish_run(session, run, runs.RunEnd(status, Counts(), [], results))
 
 
 async def known(database: Database, *type_keys: str, tenant_id: UUID = TENANT) -> dict[str, LatestFailure]:

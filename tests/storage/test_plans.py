@@ -271,7 +271,7 @@ async def test_a_run_reads_what_it_covers_by_index(filled: Database, explained: 
         await confirming.count_unlisted(session, run.run_id, SOME.type_keys)
         await confirming.some_unlisted(session, run.run_id, SOME.type_keys, 100)
         results = {type_key: CollectionResult(outcome=Outcome.COMPLETE) for type_key in SOME.type_keys}
-        await runs.finish_run(session, run, runs.Ending(RunStatus.SUCCESS, Counts(), [], results))
+        await runs.finish_run(session, run, runs.RunEnd(RunStatus.SUCCESS, Counts(), [], results))
     explained.assert_by_index()
     assert explained.waves_looped_over == [], "each row of a wave is compared with each"
 

@@ -98,8 +98,8 @@ async def test_the_database_refuses_two_open_runs_of_one_selection(database: Dat
 
 async def test_closing_twice_is_closing_once(database: Database) -> None:
     run = await begin(database, TENANT, "a")
-    ending = runs.Ending(RunStatus.SUCCESS, Counts(requests=3), [], {"a": CollectionResult(outcome=Outcome.COMPLETE)})
-    late = runs.Ending(RunStatus.FAILED, Counts(), [ErrorCode.UNEXPECTED_ERROR], {})
+    ending = runs.RunEnd(RunStatus.SUCCESS, Counts(requests=3), [], {"a": CollectionResult(outcome=Outcome.COMPLETE)})
+    late = runs.RunEnd(RunStatus.FAILED, Counts(), [ErrorCode.UNEXPECTED_ERROR], {})
     answers = []
     for attempt in (ending, late):
         async with database.tenant(TENANT) as session:
@@ -114,7 +114,7 @@ async def test_a_run_that_never_opened_is_recorded_as_it_ends(database: Database
     blocking = await begin(database, TENANT, "a")
     cancelled = identity("a")
     async with database.tenant(TENANT) as session:
-        ending = runs.Ending(RunStatus.CANCELLED, Counts(), [ErrorCode.CANCELLED], {}, "me", "changed my mind")
+        ending = runs.RunEnd(RunStatus.CANCELLED, Counts(), [ErrorCode.CANCELLED], {}, "me", "changed my mind")
         await runs.finish_run(session, cancelled, ending)
     record = await _record(database, cancelled)
     assert (record.status, record.started_at) == (RunStatus.CANCELLED, None)
@@ -285,7 +285,7 @@ async def test_items_are_counted_by_what_was_merged_and_not_by_what_is_told(data
     told = Counts(pages=7, requests=9, observed=99, created=99, changed=99, unchanged=99)
     results = {"a": CollectionResult(outcome=Outcome.COMPLETE, context={"found_by_id": 4})}
     async with database.tenant(TENANT) as session:
-        await runs.finish_run(session, run, runs.Ending(RunStatus.SUCCESS, told, [], results))
+        await runs.finish_run(session, run, runs.RunEnd(RunStatus.SUCCESS, told, [], results))
     counts = (await _record(database, run)).counts
     assert counts == Counts(pages=7, requests=9, observed=7, created=1, changed=1, unchanged=5)
 

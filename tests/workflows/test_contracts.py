@@ -70,7 +70,7 @@ FIELDS = {
     "FollowRuns": "runs",
     "FollowRunsResult": "outcomes",
     "OpenPortfolioResult": "at_once tenant_ids",
-    "PortfolioEnding": "cancel_reason cancel_requested_by counts error_codes status",
+    "PortfolioRunEnd": "cancel_reason cancel_requested_by counts error_codes status",
     "PortfolioInput": "at_once chosen deep schedule selection state",
     "PortfolioProgress": "counts running status",
     "PortfolioResult": "counts error_codes portfolio_run_id status",

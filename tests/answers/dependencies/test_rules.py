@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answers.dependencies.records import ObjectState, Presence, Seen
+from answers.dependencies.records import KnownObject, ObjectState, Presence
 from answers.dependencies.rules import item_presence, unseen_presence
 from inventory.coverage import Coverage
 from inventory.error_codes import ErrorCode
@@ -77,8 +77,8 @@ def test_what_was_never_seen(
     assert state == (presence, confidence, evidence)
 
 
-def seen(evidence: str | None = None, confidence: str | None = None) -> Seen:
-    return Seen("groups", "Pilot", BEFORE, evidence, confidence)
+def seen(evidence: str | None = None, confidence: str | None = None) -> KnownObject:
+    return KnownObject("groups", "Pilot", BEFORE, evidence, confidence)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def seen(evidence: str | None = None, confidence: str | None = None) -> Seen:
         (seen("confirmed", "high"), THROTTLED_LATER, (Presence.ABSENT, Confidence.LOW, "confirmed")),
     ],
 )
-def test_what_was_seen(found: Seen, coverage: Coverage | None, expected: ObjectState) -> None:
+def test_what_was_seen(found: KnownObject, coverage: Coverage | None, expected: ObjectState) -> None:
     assert item_presence(found, coverage) == expected
 
 
