@@ -282,15 +282,11 @@ def activities(
             graph_patience=timedelta(seconds=settings.graph_patience_seconds),
             cursor_attempts=settings.graph_attempts,
             waves_in_flight=settings.waves_in_flight,
-            family_pauses=True,
             detail_refresh=timedelta(hours=settings.detail_refresh_hours),
-            merges_together=True,
-            keeps_timers=True,
             detail_batches=DETAIL_BATCHES,
             detail_items=DETAIL_ITEMS,
             malformed_attempts=MALFORMED_ATTEMPTS,
             told_after=min(TOLD_AFTER, timedelta(seconds=settings.graph_patience_seconds) / 10),
-            keeps_place=True,
         ),
     )
     upserting = UpsertActivities(database)

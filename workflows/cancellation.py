@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 
-StepT = TypeVar("StepT")
+with workflow.unsafe.imports_passed_through():
+    from workflows.patches import LOST_CANCELLATION
 
-LOST_CANCELLATION = "lost-cancellation"
-"""The patch of `heed_cancellation`: runs of release 0.3.0 that lost a cancellation replay as they were."""
+StepT = TypeVar("StepT")
 
 
 def heed_cancellation() -> None:

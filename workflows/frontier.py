@@ -135,7 +135,7 @@ class Frontier(WaveQueue, CollectionResults):
             return
         delay = cursor.delay(failure, random)
         is_pause = failure.code is ErrorCode.GRAPH_THROTTLED and believable(failure.retry_after) is not None
-        if self.policy.family_pauses and is_pause:
+        if is_pause:
             family = self.plan[cursor.type_key].throttle_family
             self.paused[family] = max(now + delay, self.paused.get(family, now))
         waited = now + delay - (cursor.first_failed_at or now)

@@ -5,9 +5,7 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from inventory.error_codes import ErrorCode
-
-ID_OF_INPUT = "id-of-input"
-"""The patch of `refuse_other_id`: workflows that an earlier release began under another id replay as they were."""
+    from workflows.patches import ID_OF_INPUT
 
 
 def refuse_other_id(expected: str, *, is_scheduled: bool = False) -> None:

@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import policies
     from workflows.cancellable import Activity, MessageT, ResultT
     from workflows.cancellation import heed_cancellation
+    from workflows.patches import KEEPS_PLACE
     from workflows.policies import ActivityLimits
     from workflows.queue_place import QueuePlace
 
@@ -61,10 +62,10 @@ class Queue:
             while ahead is not None:
                 heed_cancellation()
                 wait = self._wait(begun, ahead)
-                if begun.policy.keeps_place and workflow.info().is_continue_as_new_suggested():
+                if workflow.patched(KEEPS_PLACE) and workflow.info().is_continue_as_new_suggested():
                     return None
                 await workflow.sleep(wait, summary=begun.opening)
-                keeps_place = begun.policy.keeps_place and begun.opening == WAITING_FOR_SLOT
+                keeps_place = workflow.patched(KEEPS_PLACE) and begun.opening == WAITING_FOR_SLOT
                 ahead = await self._keep_place() if keeps_place else None
 
     def _wait(self, begun: BeginRunResult, ahead: int) -> timedelta:
@@ -76,7 +77,7 @@ class Queue:
         if left <= timedelta(0):
             raise ApplicationError("no slot came free", type=ErrorCode.CONCURRENCY_LIMIT)
         self._on_wait(f"{begun.opening}, {ahead} ahead" if ahead else begun.opening)
-        if not begun.policy.keeps_place:
+        if not workflow.patched(KEEPS_PLACE):
             return policies.QUEUE_POLL * (0.5 + random.random())
         return min(left, place.gap(now, random))
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from temporalio import workflow
@@ -34,12 +34,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.frontier import Frontier
     from workflows.identity import refuse_other_id
     from workflows.messages import CancelRequest, SyncInput, SyncProgress, SyncResult
+    from workflows.patches import COUNTED_EARLY
     from workflows.queue import Queue
     from workflows.report import details
-
-COUNTED_EARLY = "counted-early"
-"""The patch that looks for details once more where another merge was under way when their items were counted; runs of
-release 0.3.0 replay as they were."""
 
 
 class StagedWave(NamedTuple):
@@ -198,12 +195,9 @@ class SyncWorkflow(CancellableWorkflow):
         """Until a task in flight ends, or a waiting cursor is due."""
         wait = None if draining else self._frontier.next_wait(workflow.now())
         tasks = [*self._fetches, *self._upserts]
-        timeout = None
-        if wait is not None and self._frontier.policy.keeps_timers:
+        if wait is not None:
             tasks.append(self._timer_until(wait.due, wait.summary))
-        elif wait is not None:
-            timeout = max(0.0, (wait.due - workflow.now()).total_seconds())
-        await workflow.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        await workflow.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
 
     def _timer_until(self, due: datetime, summary: str) -> asyncio.Task[None]:
         """A durable timer until then, or until sooner: the one under way, if it ends in time."""
@@ -228,10 +222,7 @@ class SyncWorkflow(CancellableWorkflow):
             await self._activity(definitions.renew_lease, renew, policies.DATABASE, "keep the slot while waiting")
             heed_cancellation()
             wait = policies.LEASE_RENEWAL
-        if self._frontier.policy.keeps_timers:
-            await workflow.wait([self._timer_until(workflow.now() + wait, first.summary)])
-        else:
-            await workflow.sleep(max(wait, timedelta(0)), summary=shortened(first.summary))
+        await workflow.wait([self._timer_until(workflow.now() + wait, first.summary)])
         self._waiting_for = None
 
     async def _fetch(self, wave: list[Cursor]) -> None:
@@ -252,8 +243,6 @@ class SyncWorkflow(CancellableWorkflow):
         if fetched.rows or self._frontier.ended_with(read) or any(cursor.losses for cursor in read):
             self._frontier.begin_merging(read)
             self._staged.append(StagedWave(read, fetched))
-            if not self._frontier.policy.merges_together:
-                self._start_merge()
 
     def _is_worth_merging(self) -> bool:
         """Whether no page is about to join what is staged, or it is much already."""

@@ -64,7 +64,7 @@ class WaveQueue(BaseModel):
         first: tuple[datetime, Cursor] | None = None
         for cursor in self.cursors:
             due = None if self._is_taken(cursor) else self._due(cursor)
-            passed = due is None or (self.policy.family_pauses and due <= now)
+            passed = due is None or due <= now
             if due is not None and not passed and (first is None or due < first[0]):
                 first = due, cursor
         if first is None:

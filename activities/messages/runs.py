@@ -30,27 +30,18 @@ class RunPolicy(Message):
     """How long one page is asked for, from its first failure, and one wave while Graph cannot be reached at all."""
     waves_in_flight: int = 4
     """How many waves of one run are fetched at once."""
-    family_pauses: bool = False
-    """Whether a Retry-After pauses all of its throttle family. Not so in runs that release 0.1.0 began."""
     detail_refresh: timedelta = timedelta(days=7)
     """Within which time the details of every item are read again, though its list document is unchanged."""
-    merges_together: bool = False
-    """Whether waves that were fetched at about the same time are merged as one. Not so in runs of release 0.2.0."""
-    keeps_timers: bool = False
-    """Whether one timer serves several waits and not each has its own. Not so in runs of release 0.2.0."""
     detail_batches: int = 1
-    """How many `$batch` requests one activity makes for details, one after the other. One in runs of release 0.2.0."""
+    """How many `$batch` requests one activity makes for details, one after the other."""
     detail_items: int | None = None
     """How many items one wave takes on to read their details, so that others are left to waves beside it; None for all.
-    None in runs that earlier releases began."""
+    None in runs of 0.3.0."""
     malformed_attempts: int | None = None
     """How many times a page is asked for whose answer is no page; None for `cursor_attempts`. None in runs of 0.3.0."""
     told_after: timedelta | None = None
     """How long an activity retries a wave that Graph fails as a whole before it tells the failure as that of each page;
     None for as long as `graph_patience`. None in runs of release 0.3.0."""
-    keeps_place: bool = False
-    """Whether a queued run keeps its place by `renew_lease`, and asks for the slot once its turn has come. Not so in
-    runs of release 0.3.0, which ask `begin_run` each time."""
 
 
 class PlannedCollection(Message):
@@ -62,14 +53,14 @@ class PlannedCollection(Message):
     throttle_family: str
     wave_limit: int
     confirmable: bool = False
-    """Whether an item that is not listed is asked for by id. Not so in runs that release 0.1.0 began."""
+    """Whether an item that is not listed is asked for by id."""
     detailed: bool = False
-    """Whether its items have details that the list does not show. Not so in runs that release 0.2.0 began."""
+    """Whether its items have details that the list does not show."""
     is_first_listing: bool = False
     """Whether no run has listed it to its end yet: most of its items are new."""
     interval: timedelta | None = None
     """Where its family is asked one request at a time, how long after an answer the next one's turn comes.
-    None in runs that earlier releases began."""
+    None in runs of 0.3.0."""
     known_failure: KnownFailure | None = None
     """How it failed in the tenant's latest runs. None in runs of release 0.3.0."""
 

@@ -44,9 +44,7 @@ class Script:
     """What Graph would answer: per collection the pages of its listing, in the order that they are asked for."""
 
     pages: dict[str, list[Page]]
-    policy: RunPolicy = field(
-        default_factory=lambda: RunPolicy(family_pauses=True, merges_together=True, keeps_timers=True, keeps_place=True)
-    )
+    policy: RunPolicy = field(default_factory=RunPolicy)
     families: dict[str, str] = field(default_factory=dict)
     intervals: dict[str, timedelta] = field(default_factory=dict)
     """Of families that are asked one request at a time, how long after an answer the next one's turn comes."""

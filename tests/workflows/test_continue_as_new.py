@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
-from activities.messages import CursorFailure
+from activities.messages import CursorFailure, RunPolicy
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
 from tests.workflows.scripted import Script
-from tests.workflows.test_sync_workflow import failure_of, policy, started
+from tests.workflows.test_sync_workflow import failure_of, started
 from workflows.sync import SyncWorkflow
 
 THROTTLED = CursorFailure(code=ErrorCode.GRAPH_THROTTLED, retryable=True)
@@ -41,7 +41,7 @@ async def test_a_run_that_waits_for_graph_for_hours_continues_as_new_with_the_pa
     skipping_and_short: WorkflowEnvironment,
 ) -> None:
     paused = THROTTLED.model_copy(update={"retry_after": timedelta(minutes=50)})
-    script = Script({"a": [paused] * 100}, policy=policy(graph_patience=timedelta(hours=2), cursor_attempts=1000))
+    script = Script({"a": [paused] * 100}, policy=RunPolicy(graph_patience=timedelta(hours=2), cursor_attempts=1000))
     async with started(skipping_and_short, script) as handle:
         await failure_of(handle)
         client = skipping_and_short.client

@@ -86,8 +86,8 @@ FIELDS = {
     "RenewLeaseResult": "ahead open",
     "Run": "run_id selection tenant_id workflow_id",
     "PromisedWave": "fetch_token rows",
-    "RunPolicy": "cursor_attempts detail_batches detail_items detail_refresh family_pauses graph_patience keeps_place"
-    " keeps_timers malformed_attempts merges_together queue_patience told_after waves_in_flight",
+    "RunPolicy": "cursor_attempts detail_batches detail_items detail_refresh graph_patience"
+    " malformed_attempts queue_patience told_after waves_in_flight",
     "SweepResult": "closed expired",
     "SyncInput": "deep frontier place selection tenant_id",
     "SyncProgress": "collections counts status waiting_for",
@@ -95,7 +95,8 @@ FIELDS = {
     "UpsertItems": "deep detail_refresh detailed ended fetch_token more_waves promised_rows restarted run_id tenant_id",
     "UpsertItemsResult": "changed created duplicate_ids duplicates lost lost_tokens pending reread unchanged unlisted",
 }
-"""A running workflow may still send yesterday's messages: add fields with defaults, never take one away."""
+"""A running workflow may still send yesterday's messages: add fields with defaults, and take one away only when its
+release's runs no longer replay (`workflows/patches.py`)."""
 
 
 def test_the_fields_that_cross_temporal_are_these() -> None:

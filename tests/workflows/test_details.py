@@ -64,8 +64,7 @@ async def test_a_collection_that_nothing_is_pending_of_is_complete_at_once(skipp
 
 
 async def test_an_item_of_a_merge_that_ends_after_the_count_has_its_details_read(skipping: WorkflowEnvironment) -> None:
-    script = Script({"a": [5, 1]}, pending={"a": 0})
-    script.policy = RunPolicy(family_pauses=True, keeps_timers=True)
+    script = Script({"a": [MERGE_ROWS, 1]}, pending={"a": 0})
     counted = asyncio.Event()
 
     async def before_upsert(request: UpsertItems) -> None:
@@ -83,7 +82,7 @@ async def test_an_item_of_a_merge_that_ends_after_the_count_has_its_details_read
 
 async def test_many_items_are_divided_between_the_waves_in_flight(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [200]}, pending={"a": 200})
-    script.policy = RunPolicy(family_pauses=True, merges_together=True, keeps_timers=True, waves_in_flight=4)
+    script.policy = RunPolicy(waves_in_flight=4)
     assert (await run(skipping, script)).status is RunStatus.SUCCESS
     shares = {(share.part, share.of) for request in script.details for share in request.shares}
     assert shares == {(0, 4), (1, 4), (2, 4), (3, 4)}
@@ -106,7 +105,7 @@ async def test_a_deep_run_says_so_to_every_merge(skipping: WorkflowEnvironment) 
 async def test_details_have_patience_that_begins_anew_with_each_step(skipping: WorkflowEnvironment) -> None:
     failures = [THROTTLED, UNAVAILABLE, None, UNAVAILABLE, THROTTLED, None]
     script = Script({"a": [7]}, pending={"a": 7}, detail_failures=failures)
-    script.policy = RunPolicy(family_pauses=True, merges_together=True, keeps_timers=True, cursor_attempts=3)
+    script.policy = RunPolicy(cursor_attempts=3)
     result = await run(skipping, script)
     assert (result.status, result.counts.throttled) == (RunStatus.SUCCESS, 2)
     assert len(script.details) == 4 + 3
@@ -116,7 +115,7 @@ async def test_details_that_stay_away_leave_the_collection_listed_and_incomplete
     skipping: WorkflowEnvironment,
 ) -> None:
     script = Script({"a": [5], "b": [1]}, pending={"a": 5}, detail_failures=[UNAVAILABLE] * 50)
-    script.policy = RunPolicy(family_pauses=True, merges_together=True, keeps_timers=True, cursor_attempts=4)
+    script.policy = RunPolicy(cursor_attempts=4)
     result = await run(skipping, script)
     assert (result.status, result.error_codes) == (RunStatus.PARTIAL, [ErrorCode.DETAIL_INCOMPLETE])
     assert len(script.details) == 4
@@ -150,9 +149,6 @@ async def test_answers_that_are_too_large_are_asked_for_in_smaller_waves(skippin
 async def test_a_run_is_cancelled_while_it_waits_for_details(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [3]}, pending={"a": 3}, detail_failures=[THROTTLED] * 100)
     script.policy = RunPolicy(
-        family_pauses=True,
-        merges_together=True,
-        keeps_timers=True,
         graph_patience=timedelta(days=10),
         cursor_attempts=1000,
     )

@@ -54,7 +54,7 @@ def frontier(
         )
         for number, key in enumerate(type_keys)
     ]
-    return Frontier.of(plan, RunPolicy(family_pauses=True))
+    return Frontier.of(plan, RunPolicy())
 
 
 def due_of(front: Frontier, now: datetime) -> datetime | None:
@@ -222,7 +222,7 @@ def known(code: ErrorCode, *, in_details: bool = False, within: timedelta = time
 def remembering(failure: KnownFailure | None, **policy: Any) -> Frontier:
     front = frontier("a")
     front.plan["a"] = front.plan["a"].model_copy(update={"known_failure": failure})
-    front.policy = RunPolicy(family_pauses=True, malformed_attempts=3, **policy)
+    front.policy = RunPolicy(malformed_attempts=3, **policy)
     return front
 
 

@@ -1,4 +1,4 @@
-"""Runs that earlier releases began go on under this one: their recorded histories replay.
+"""Runs that the last release began go on under this one: their recorded histories replay.
 
 Where this fails, a running workflow would break in a deploy. Branch with `workflow.patched`, or let the data decide;
 never record over the histories of a release (`tests/histories/record.py` makes those of a new one).

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -34,12 +33,6 @@ UNAVAILABLE = CursorFailure(code=ErrorCode.GRAPH_UNAVAILABLE, retryable=True)
 THROTTLED_FOR_MINUTES = THROTTLED.model_copy(update={"retry_after": timedelta(minutes=10)})
 UNLICENSED = CursorFailure(code=ErrorCode.GRAPH_NOT_LICENSED, retryable=False)
 EXPIRED = CursorFailure(code=ErrorCode.GRAPH_PAGE_EXPIRED, retryable=False, restart=True)
-
-
-def policy(**limits: Any) -> RunPolicy:
-    return RunPolicy(
-        **{"family_pauses": True, "merges_together": True, "keeps_timers": True, "keeps_place": True, **limits}
-    )
 
 
 @asynccontextmanager
@@ -106,20 +99,18 @@ async def test_retry_after_is_waited_for_by_a_durable_timer(skipping: WorkflowEn
     assert script.renewals > 0, "the slot is kept while the run waits"
 
 
-@pytest.mark.parametrize("kept", [True, False])
-async def test_one_timer_serves_while_other_families_are_read(skipping: WorkflowEnvironment, kept: bool) -> None:
+async def test_one_timer_serves_while_other_families_are_read(skipping: WorkflowEnvironment) -> None:
     throttled = THROTTLED.model_copy(update={"retry_after": timedelta(minutes=1)})
     script = Script({"a": [1] * 6, "b": [throttled, 1]}, families={"b": "another"})
-    script.policy = RunPolicy(family_pauses=True, merges_together=True, keeps_timers=kept)
     async with started(skipping, script) as handle:
         await handle.result()
         events = (await handle.fetch_history()).events
     timers = sum(event.event_type == EventType.EVENT_TYPE_TIMER_STARTED for event in events)
-    assert timers == 1 if kept else timers > 1
+    assert timers == 1
 
 
 async def test_patience_ends_with_the_code_of_the_last_failure(skipping: WorkflowEnvironment) -> None:
-    script = Script({"a": [THROTTLED] * 3, "b": [1]}, policy=policy(cursor_attempts=3))
+    script = Script({"a": [THROTTLED] * 3, "b": [1]}, policy=RunPolicy(cursor_attempts=3))
     result = await run(skipping, script)
     assert result.status is RunStatus.PARTIAL
     assert result.error_codes == [ErrorCode.GRAPH_THROTTLED]
@@ -248,14 +239,10 @@ async def test_of_waves_merged_together_only_those_that_are_lost_are_read_again(
     assert {one.outcome for one in script.finished[0].collections.values()} == {Outcome.COMPLETE}
 
 
-@pytest.mark.parametrize("together", [True, False])
-async def test_waves_fetched_at_about_the_same_time_are_merged_as_one(
-    skipping: WorkflowEnvironment, together: bool
-) -> None:
+async def test_waves_fetched_at_about_the_same_time_are_merged_as_one(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [3], "b": [2]}, families={"b": "another"})
-    script.policy = RunPolicy(family_pauses=True, merges_together=together)
     result = await run(skipping, script)
-    assert [1 + len(request.more_waves) for request in script.upserts] == ([2] if together else [1, 1])
+    assert [1 + len(request.more_waves) for request in script.upserts] == [2]
     assert sorted(key for request in script.upserts for key in request.ended) == ["a", "b"]
     assert result.counts.created == 5
 
@@ -334,7 +321,7 @@ async def test_a_family_whose_turn_comes_later_is_waited_for(skipping: WorkflowE
 
 
 async def test_a_family_whose_turn_comes_too_late_ends_as_throttled(skipping: WorkflowEnvironment) -> None:
-    script = Script({"a": [2]}, paced=[timedelta(minutes=25)] * 3, policy=policy(graph_patience=timedelta(hours=1)))
+    script = Script({"a": [2]}, paced=[timedelta(minutes=25)] * 3, policy=RunPolicy(graph_patience=timedelta(hours=1)))
     async with started(skipping, script) as handle:
         await failure_of(handle)
     assert script.finished[0].error_codes == [ErrorCode.GRAPH_THROTTLED]
@@ -430,7 +417,7 @@ async def test_a_run_is_cancelled_again_and_again_while_it_closes(skipping: Work
 
 async def test_a_run_is_cancelled_while_it_confirms(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [2]}, unlisted={"a": 1}, confirm_failures=[THROTTLED_FOR_MINUTES] * 50)
-    script.policy = policy(graph_patience=timedelta(days=10), cursor_attempts=1000)
+    script.policy = RunPolicy(graph_patience=timedelta(days=10), cursor_attempts=1000)
     async with started(skipping, script) as handle:
         await script.confirming.wait()
         await handle.signal(SyncWorkflow.cancel, CancelRequest())
@@ -438,10 +425,9 @@ async def test_a_run_is_cancelled_while_it_confirms(skipping: WorkflowEnvironmen
     assert script.finished[0].collections["a"].outcome is Outcome.INCOMPLETE
 
 
-@pytest.mark.parametrize("keeps_place", [True, False])
-async def test_a_run_waits_for_its_slot(skipping: WorkflowEnvironment, keeps_place: bool) -> None:
+async def test_a_run_waits_for_its_slot(skipping: WorkflowEnvironment) -> None:
     openings = ["waiting_for_predecessor", *["waiting_for_slot"] * 5]
-    script = Script({"a": [1]}, openings=openings, policy=policy(keeps_place=keeps_place))
+    script = Script({"a": [1]}, openings=openings)
     async with started(skipping, script) as handle:
         assert (await handle.result()).status is RunStatus.SUCCESS
         history = await handle.fetch_history()
@@ -450,17 +436,11 @@ async def test_a_run_waits_for_its_slot(skipping: WorkflowEnvironment, keeps_pla
         for event in history.events
         if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
     ]
-    if keeps_place:
-        assert asked[:8] == ["begin_run"] * 2 + ["renew_lease"] * 5 + ["begin_run"]
-    else:
-        assert asked[:7] == ["begin_run"] * 7
+    assert asked[:8] == ["begin_run"] * 2 + ["renew_lease"] * 5 + ["begin_run"]
 
 
-@pytest.mark.parametrize("keeps_place", [True, False])
-async def test_a_run_that_gets_no_slot_in_time_ends_with_concurrency_limit(
-    skipping: WorkflowEnvironment, keeps_place: bool
-) -> None:
-    impatient = policy(queue_patience=timedelta(minutes=1), keeps_place=keeps_place)
+async def test_a_run_that_gets_no_slot_in_time_ends_with_concurrency_limit(skipping: WorkflowEnvironment) -> None:
+    impatient = RunPolicy(queue_patience=timedelta(minutes=1))
     script = Script({"a": [1]}, openings=["waiting_for_slot"] * 1000, policy=impatient)
     async with started(skipping, script) as handle:
         await failure_of(handle)
@@ -536,7 +516,7 @@ async def test_a_merge_under_way_is_seen_through_when_the_run_is_cancelled(skipp
 
 
 async def test_a_queued_run_is_cancelled(skipping: WorkflowEnvironment) -> None:
-    script = Script({"a": [1]}, openings=["waiting_for_slot"] * 10_000, policy=policy(queue_patience=timedelta.max))
+    script = Script({"a": [1]}, openings=["waiting_for_slot"] * 10_000, policy=RunPolicy(queue_patience=timedelta.max))
     async with started(skipping, script) as handle:
         await handle.signal(SyncWorkflow.cancel, CancelRequest())
         assert (await handle.result()).status is RunStatus.CANCELLED
@@ -544,7 +524,7 @@ async def test_a_queued_run_is_cancelled(skipping: WorkflowEnvironment) -> None:
 
 async def test_a_run_is_cancelled_while_it_waits_for_graph(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [THROTTLED.model_copy(update={"retry_after": timedelta(days=1)})] * 100})
-    script.policy = policy(graph_patience=timedelta(days=100), cursor_attempts=1000)
+    script.policy = RunPolicy(graph_patience=timedelta(days=100), cursor_attempts=1000)
     async with started(skipping, script) as handle:
         await handle.signal(SyncWorkflow.cancel, CancelRequest())
         assert (await handle.result()).status is RunStatus.CANCELLED

@@ -11,7 +11,7 @@ from graph.catalog import load_catalog
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome
 from tests.workflows.scripted import Script
-from tests.workflows.test_sync_workflow import THROTTLED, policy, started
+from tests.workflows.test_sync_workflow import THROTTLED, started
 from workflows.cursor import Cursor
 from workflows.messages import SyncProgress
 from workflows.sync import SyncWorkflow
@@ -68,12 +68,10 @@ async def _summaries(environment: WorkflowEnvironment, script: Script) -> list[s
 
 
 @pytest.mark.asyncio(loop_scope="session")
-@pytest.mark.parametrize("kept", [True, False])
-async def test_each_timer_of_a_run_says_what_it_is_for(skipping: WorkflowEnvironment, kept: bool) -> None:
+async def test_each_timer_of_a_run_says_what_it_is_for(skipping: WorkflowEnvironment) -> None:
     hint = {"retry_after": RETRY_AFTER}
     script = Script(
         {"a": [SERVER_ERROR.model_copy(update=hint), NO_PAGE.model_copy(update=hint), 1]},
-        policy=policy().model_copy(update={"keeps_timers": kept}),
         unlisted={"a": 1},
         confirm_failures=[SERVER_ERROR.model_copy(update=hint)],
         pending={"a": 1},
