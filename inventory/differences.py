@@ -141,7 +141,8 @@ class _Comparison:
             yield Difference(path, DifferenceKind.CHANGED, before, after)
 
     def _arrays(self, path: str, name: str, before: list[JsonValue], after: list[JsonValue]) -> Iterator[Difference]:
-        ordered = self._form.is_sequence(name, [*before, *after])
+        present = (normal for member in (*before, *after) if (normal := self._form.value(name, member)) is not None)
+        ordered = self._form.is_sequence(name, present)
         if not ordered:
             before, after = self._members(name, before), self._members(name, after)
         pairs = _pairs(before, after, lambda member: encode(self._form.value(name, member)))

@@ -122,12 +122,12 @@ class NormalForm:
         return found
 
     def _array(self, name: str, value: list[JsonValue]) -> JsonValue:
-        members = [self.value(name, member) for member in value]
-        if all(member is None for member in members):
+        members = [normal for member in value if (normal := self.value(name, member)) is not None]
+        if not members:
             return [] if name in self._rules.null_not_shown else None
-        if self.is_sequence(name, value):
+        if self.is_sequence(name, members):
             return members
-        return self.distinct((member, member) for member in members if member is not None)
+        return self.distinct((member, member) for member in members)
 
     def distinct(self, members: Iterable[tuple[JsonValue, JsonValue]]) -> list[JsonValue]:
         """Members of a set, each given by its normal form, once, in the order of their normal forms."""
