@@ -72,7 +72,6 @@ def test_03_order_of_approval_stages(stage: Stage) -> None:
     assert stage.show(type_key, external_id)["requestApprovalSettings"] == served["requestApprovalSettings"]
 
 
-@unmended
 def test_04_installer_replaced(stage: Stage) -> None:
     case = Case("04-installer-replaced")
     type_key, (external_id,) = case.type_keys[0], case.ids
