@@ -30,7 +30,6 @@ def stage(shared_theatre: Theatre) -> Stage:
 unmended = pytest.mark.xfail(strict=True, reason="documents are stored and compared in the sorted form")
 
 
-@unmended
 def test_01_order_of_vpn_rules(stage: Stage) -> None:
     case = Case("01-order-of-vpn-rules")
     type_key, (external_id,) = case.type_keys[0], case.ids
