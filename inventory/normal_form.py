@@ -27,7 +27,12 @@ from inventory.exact_json import decode, encode
 FORM = 1
 """The number of this form. Documents of form 0 were stored sorted, and hashed as they were stored."""
 
-NO_CONTENT_IN_FORM_0 = frozenset({"version", "size", "committedContentVersion", "token"})
+NO_CONTENT_IN_FORM_0 = frozenset({
+    "version", "isAssigned", "supportsScopeTags", "deployedAppCount", "usedLicenseCount", "lastSyncDateTime",
+    "lastAppSyncDateTime", "lastHeartbeatDateTime", "highestAvailableVersion", "token", "dependentAppCount",
+    "supersededAppCount", "supersedingAppCount", "uploadState", "publishingState", "size", "committedContentVersion",
+    "secretReferenceValueId",
+})  # fmt: skip
 """Names that were left out of every document at any depth while form 0 was written, and hold content in some places."""
 
 IDENTITIES = (
