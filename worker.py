@@ -289,7 +289,7 @@ def activities(
             told_after=min(TOLD_AFTER, timedelta(seconds=settings.graph_patience_seconds) / 10),
         ),
     )
-    upserting = UpsertActivities(database)
+    upserting = UpsertActivities(database, observers)
     confirming = ConfirmActivities(graph, database, catalog, tenants)
     sweeping = SweepActivities(database, client)
     given = RetentionInput.within(

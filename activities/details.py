@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import uuid5
 
@@ -257,7 +258,13 @@ class DetailActivities:
             observations = [item.observation for item in whole if item.observation is not None]
             changed = 0
             if observations:
-                changed = await merging.merge_whole(session, request.run_id, request.wave_token, observations)
+                changed = await merging.merge_whole(
+                    session,
+                    request.run_id,
+                    request.wave_token,
+                    observations,
+                    same=partial(self._observers.says_the_same, request.tenant_id),
+                )
             await details.drop(session, request.run_id, [item.pending for item in (*whole, *gone)])
             await details.note(session, request.run_id, noted, [_failure_of(item) for item in rest])
             left = await details.left(session, request.run_id, shares)

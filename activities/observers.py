@@ -2,18 +2,22 @@
 
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from temporalio.exceptions import ApplicationError
 
 from graph.catalog import Catalog
-from inventory.canonical import Canonicalizer, likeness_hash
+from graph.cpu_executor import crunch
+from inventory.canonical import Canonicalizer
 from inventory.data_keys import DataKey, DataKeyError, DataKeyKind, WrappingKeys
 from inventory.error_codes import ErrorCode
+from inventory.exact_json import decode
+from inventory.normal_form import likeness_hash, says_the_same
 from inventory.observation import ObservationRules, Observer
 from storage.data_keys import StoredDataKey, a_shared_data_key, keep_data_key, stored_data_key
 from storage.database import Database
+from storage.first_form import FirstFormItem
 from storage.recreated_items import StoredDocument
 
 KNOWN_FOR_SECONDS = 300.0
@@ -120,15 +124,30 @@ class Observers:
             )
         return self._canonicalizers[type_key]
 
+    async def says_the_same(self, tenant_id: UUID, items: Sequence[FirstFormItem]) -> list[bool]:
+        """Of each item, whether its stored document of form 0 says what Graph has served now, by today's rules."""
+        observers = await self.of_tenant(tenant_id)
+        return await crunch(tenant_id, lambda: [self._is_same(observers, item) for item in items])
+
+    def _is_same(self, observers: TenantObservers, item: FirstFormItem) -> bool:
+        if item.stored is None:
+            return False
+        collection = self._catalog.collections[item.type_key]
+        stored: Any = decode(item.stored)
+        served: Any = decode(item.served)
+        # A detail that the release before did not ask for is in no stored document.
+        unasked = collection.detail_properties - stored.keys()
+        served = {name: value for name, value in served.items() if name not in unasked}
+        canonicalizer = observers.canonicalizer(item.type_key)
+        return says_the_same(canonicalizer.canonical_value(stored), served, collection.form)
+
     def likenesses(self, documents: Sequence[StoredDocument]) -> list[bytes]:
         """What each document comes to without its item's identity."""
         return [self._likeness(document) for document in documents]
 
     def _likeness(self, stored: StoredDocument) -> bytes:
         collection = self._catalog.collections[stored.type_key]
-        return likeness_hash(
-            stored.document, stored.external_id, id_field=collection.id_field, ordered=collection.ordered
-        )
+        return likeness_hash(stored.document, stored.external_id, collection.form, id_field=collection.id_field)
 
     def _rules(self, type_key: str) -> ObservationRules:
         collection = self._catalog.collections[type_key]

@@ -1,8 +1,11 @@
 """The activity that merges fetched waves into the inventory."""
 
+from functools import partial
+
 from temporalio import activity
 
 from activities.messages import UpsertItems, UpsertItemsResult
+from activities.observers import Observers
 from activities.run_records import LEASE
 from storage import confirmations as confirming
 from storage import details, runs
@@ -13,8 +16,9 @@ from storage.database import Database
 class UpsertActivities:
     """Idempotent by fetch token: it is merged once, and a later attempt answers what the first one did."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, observers: Observers) -> None:
         self._database = database
+        self._observers = observers
 
     @activity.defn
     async def upsert_items(self, request: UpsertItems) -> UpsertItemsResult:
@@ -30,6 +34,7 @@ class UpsertActivities:
                     restarted=request.restarted,
                     detail_refresh=request.detail_refresh,
                     deep=request.deep,
+                    same=partial(self._observers.says_the_same, request.tenant_id),
                 )
                 unlisted = (
                     await confirming.count_unlisted(session, request.run_id, request.ended) if request.ended else {}

@@ -11,6 +11,7 @@ import asyncio
 import os
 import sys
 import time
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
@@ -24,17 +25,17 @@ from graph.client import DEADLINE_SECONDS
 from graph.tenants import TenantConfig
 from graph.tokens import TokenSource
 from graph.trust import ssl_context
-from inventory.canonical import Canonicalizer, content_hash
+from inventory.canonical import Canonicalizer
 
 SCHEMA = "bare_loop"
 
 _SETUP = f"""
 CREATE SCHEMA {SCHEMA};
-CREATE TABLE {SCHEMA}.item (type_key text, external_id text, content_hash bytea, document text)
+CREATE TABLE {SCHEMA}.item (type_key text, external_id text, body_hash bytea, document text)
     WITH (autovacuum_enabled = false)
 """
 
-_COPY = f"COPY {SCHEMA}.item (type_key, external_id, content_hash, document) FROM STDIN"
+_COPY = f"COPY {SCHEMA}.item (type_key, external_id, body_hash, document) FROM STDIN"
 
 
 class Loaded(NamedTuple):
@@ -64,7 +65,7 @@ async def load(http: httpx.AsyncClient, collection: Collection, tenant: TenantCo
                 if item.get("@odata.type") in collection.left_out_types:
                     continue
                 document = canonicalizer.canonical(item)
-                row = (collection.type_key, item["id"], content_hash(document), document.decode())
+                row = (collection.type_key, item["id"], sha256(document).digest(), document.decode())
                 await copy.write_row(row)
                 items += 1
                 document_bytes += len(document)

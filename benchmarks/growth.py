@@ -179,6 +179,7 @@ def observation(number: int, edition: int = 0) -> Observation:
         meta={"createdDateTime": "2024-05-01T08:00:00Z", "roleScopeTagIds": ["0"]},
         meta_dropped=0,
         content_hash=content_hash,
+        body_hash=content_hash,
         document=document,
     )
 

@@ -63,7 +63,9 @@ OTHERS = "dlt[postgres]"
 GOALS = {"first sync": 0.6, "unchanged sync": 0.8}
 
 _DIFFERENCE = f"""
-SELECT count(*) FROM {SCHEMA}.item AS bare FULL JOIN inventory_item AS item USING (type_key, external_id, content_hash)
+SELECT count(*) FROM {SCHEMA}.item AS bare FULL JOIN (
+    inventory_item JOIN document USING (tenant_id, content_hash)
+) AS item USING (type_key, external_id, body_hash)
 WHERE bare.document IS NULL OR item.version_number IS DISTINCT FROM 1
 """  # noqa: S608 - constants only
 

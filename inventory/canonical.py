@@ -1,9 +1,9 @@
-"""The canonical form of a Graph document: what its content hash is taken of and what a version stores.
+"""The canonical form of a Graph document: what a version stores.
 
 Annotations that describe the answer and not the object are gone (`@odata.context`, `x@odata.type`,
-`#microsoft.graph.assign` …), so are the volatile properties. Arrays are sorted unless their order is content,
-keys are sorted by code point, numbers and strings stay as Graph sent them. Sensitive values are hidden before
-anything is stored or hashed.
+`#microsoft.graph.assign` …), so are the volatile properties. Keys are sorted by code point; all else stays as Graph
+served it: the order and the repetitions of arrays, nulls, empty lists, numbers and strings. Sensitive values are hidden
+before anything is stored or hashed. What makes two documents the same is their normal form (`normal_form`).
 """
 
 import hashlib
@@ -13,12 +13,11 @@ from collections.abc import Iterable, Mapping
 from copy import copy
 from decimal import Decimal
 from math import isfinite
-from typing import NamedTuple, TypeAlias, cast
+from typing import NamedTuple, TypeAlias
 
 from inventory.data_keys import DataKey
 from inventory.exact_json import JsonObject as JsonObject
 from inventory.exact_json import JsonValue as JsonValue
-from inventory.exact_json import decode
 from inventory.exact_json import encode as encode
 
 MAX_DEPTH = 200
@@ -103,14 +102,13 @@ class _Treatments(dict[str, _Treatment]):
 class Canonicalizer:
     """Turns documents of one collection into their canonical form.
 
-    `ordered` are property names, at any depth. `volatile` and `sensitive` hold `name` (at any depth), `/name` (of the
-    document itself), `parent/name` (a property of the object that stands in the property `parent`, or of the objects in
-    the list in it) and
+    `ordered` are property names, at any depth: the mark of a sensitive value depends on the order of no other array.
+    `volatile` and `sensitive` hold `name` (at any depth), `/name` (of the document itself), `parent/name` (a property of
+    the object that stands in the property `parent`, or of the objects in the list in it) and
     `#microsoft.graph.someType/name` (a property of the objects of this `@odata.type`). A volatile value is left out,
-    also where it is sensitive. A sensitive value is replaced by its HMAC-SHA-256 under `data_key`, so that change
-    shows and the value does not; without a key it is replaced by a constant. Of a list the members are replaced first,
-    so that the mark of the whole can be had from theirs. Null stays null, and what is such a replacement already stays
-    as it is.
+    also where it is sensitive. A sensitive value is replaced by its HMAC-SHA-256 under `data_key`, so that change shows
+    and the value does not; without a key it is replaced by a constant. Of a list the members are replaced first, so that
+    the mark of the whole can be had from theirs. Null stays null, and what is such a replacement already stays as it is.
     """
 
     def __init__(
@@ -156,6 +154,10 @@ class Canonicalizer:
         """What `canonical` is the JSON of, but for the order of the keys. Raises as `canonical` does."""
         return self._object(document, 1, self._within_document)
 
+    def sorted_canonical(self, document: JsonObject) -> bytes:
+        """As `canonical`, with the arrays sorted that are not ordered: what changes of a list are told by."""
+        return encode(self._sorted(self.canonical_value(document)))
+
     def hidden_names(self, document: JsonObject) -> frozenset[str]:
         """The properties of the document itself whose values are sensitive, whether they are left out or replaced."""
         kind = document.get(TYPE)
@@ -198,7 +200,7 @@ class Canonicalizer:
                 members.append(self._list(member, depth + 1, treatment))
             else:
                 members.append(_checked(member) if isinstance(member, float) else member)
-        return members if treatment.ordered or len(members) < 2 else sorted(members, key=_sort_key)
+        return members
 
     def _within_type(self, value: JsonObject, within: _Special) -> _Special:
         kind = value.get(TYPE)
@@ -217,7 +219,7 @@ class Canonicalizer:
             marks = [self._hidden(member, depth + 1, treatment) for member in value]
             plain = marks if treatment.ordered else sorted(marks, key=_sort_key)
         elif isinstance(value, dict):
-            plain = self._object(value, depth + 1, treatment.within)
+            plain = self._sorted(self._object(value, depth + 1, treatment.within))
         else:
             plain = _checked(value) if isinstance(value, float) else value
         written = encode(plain)
@@ -226,6 +228,20 @@ class Canonicalizer:
         secret, key_id = self._data_key
         digits = hmac.new(secret, written, hashlib.sha256).hexdigest()
         return {SENSITIVE_MARK: f"{key_id}:{digits}" if key_id else digits}
+
+    def _sorted(self, value: JsonObject) -> JsonObject:
+        """The object with its arrays sorted that are not ordered: so the mark of a hidden one is taken of it."""
+
+        def array(members: list[JsonValue], name: str) -> list[JsonValue]:
+            found = [within(member, name) for member in members]
+            return found if self._treatments[name].ordered else sorted(found, key=_sort_key)
+
+        def within(value: JsonValue, name: str) -> JsonValue:
+            if isinstance(value, dict):
+                return self._sorted(value)
+            return array(value, name) if isinstance(value, list) else value
+
+        return {name: within(child, name) for name, child in value.items()}
 
 
 def is_mark(value: JsonValue) -> bool:
@@ -244,52 +260,6 @@ def are_under_two_keys(one: JsonValue, other: JsonValue) -> bool:
 def mark_keys(canonical: bytes) -> frozenset[bytes]:
     """The ids of the keys that a canonical document's marks are under, empty of a key of a release before 0.4."""
     return frozenset(_MARK_IN_JSON.findall(canonical))
-
-
-def content_hash(canonical: bytes) -> bytes:
-    """The content hash of a canonical document: SHA-256, 32 bytes."""
-    return hashlib.sha256(canonical).digest()
-
-
-def likeness_hash(
-    canonical: bytes,
-    external_id: str,
-    *,
-    id_field: str = "id",
-    ordered: frozenset[str] = frozenset(),
-) -> bytes:
-    """The SHA-256 (32 bytes) of a canonical document without its identity.
-
-    An item that was deleted and made again has a new id and is alike in everything else. So the id and the time of
-    creation are left out, and the id is taken out of all strings: an assignment's id is `{policy id}_{group id}`.
-    The arrays that `ordered` does not name are sorted again, since the id had a part in their order.
-    """
-    document = cast("JsonObject", decode(canonical))
-    sought = encode(external_id)[1:-1] if len(external_id) >= MIN_TELLING_ID_LENGTH else None
-    kept = {name: value for name, value in document.items() if name not in (id_field, "createdDateTime")}
-    written = encode(kept)
-    if sought is not None and sought in written:
-        # Only what holds the id is walked through: the rest of a policy with assignments is most of it.
-        for name, value in kept.items():
-            if isinstance(value, str) and external_id in value:
-                kept[name] = value.replace(external_id, "")
-            elif isinstance(value, list | dict) and sought in encode(value):
-                kept[name] = _without_id(value, external_id, ordered, in_order=name in ordered)
-        written = encode(kept)
-    return hashlib.sha256(written).digest()
-
-
-def _without_id(value: JsonValue, external_id: str, ordered: frozenset[str], *, in_order: bool) -> JsonValue:
-    if isinstance(value, str):
-        return value.replace(external_id, "")
-    if isinstance(value, dict):
-        return {
-            name: _without_id(child, external_id, ordered, in_order=name in ordered) for name, child in value.items()
-        }
-    if isinstance(value, list):
-        members = [_without_id(member, external_id, ordered, in_order=in_order) for member in value]
-        return members if in_order else sorted(members, key=_sort_key)
-    return value
 
 
 def _by_place(names: Iterable[tuple[str, bool]]) -> dict[str, _Special]:

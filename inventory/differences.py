@@ -25,13 +25,13 @@ from typing import NamedTuple, TypeAlias
 from inventory.canonical import (
     SENSITIVE_MARK,
     TYPE,
-    Canonicalizer,
     JsonObject,
     JsonValue,
     are_under_two_keys,
     encode,
     is_mark,
 )
+from inventory.normal_form import NormalForm
 
 IDENTITIES = (
     ("settingInstance", "settingDefinitionId"),
@@ -49,6 +49,9 @@ NAMES = ("id", "omaUri", "appConfigKey", "name", "key", "ruleName", "bundleId", 
 
 LIKENESS_PERCENT = 50
 """Members without an identity are one and the same when so much of what they say is equal."""
+
+
+_PLAIN = NormalForm()
 
 
 class DifferenceKind(StrEnum):
@@ -80,21 +83,17 @@ class Difference(NamedTuple):
         return self._replace(before=_shown(self.before), after=_shown(self.after))
 
 
-def differences(before: JsonObject, after: JsonObject, *, ordered: frozenset[str] = frozenset()) -> list[Difference]:
-    """All differences of two canonical documents by path; none where they are equal.
+def differences(before: JsonObject, after: JsonObject, form: NormalForm = _PLAIN) -> list[Difference]:
+    """All differences of two canonical documents by path; none where their normal forms are equal.
 
-    `ordered` names the arrays whose order is content, as the collection's rules do.
+    `form` is that of their collection. The values are as they are stored.
     """
-    return [difference.shown() for difference in exact_differences(before, after, ordered=ordered)]
+    return [difference.shown() for difference in exact_differences(before, after, form)]
 
 
-def exact_differences(
-    before: JsonObject, after: JsonObject, *, ordered: frozenset[str] = frozenset()
-) -> list[Difference]:
+def exact_differences(before: JsonObject, after: JsonObject, form: NormalForm = _PLAIN) -> list[Difference]:
     """What `differences` are before they are shown: with all digits of the marks, which tell hidden values apart."""
-    sorting = Canonicalizer(ordered=ordered)
-    comparison = _Comparison(ordered)
-    found = comparison.objects("", sorting.canonical_value(before), sorting.canonical_value(after))
+    found = _Comparison(form).objects("", before, after)
     return sorted(found, key=lambda difference: (difference.path, difference.kind))
 
 
@@ -107,20 +106,28 @@ _NUMBER_OF_A_SETTING = re.compile(r"settings\[[^\]]*\]\.id")
 
 
 class _Comparison:
-    def __init__(self, ordered: frozenset[str]) -> None:
-        self._ordered = ordered
+    def __init__(self, form: NormalForm) -> None:
+        self._form = form
 
     def objects(self, path: str, before: JsonObject, after: JsonObject) -> Iterator[Difference]:
         for name in before | after:
             inner = f"{path}.{name}" if path else name
+            if self._are_equal(name, before.get(name), after.get(name)):
+                continue
             if name not in after:
                 yield _removed(inner, before[name])
             elif name not in before:
                 yield _added(inner, after[name])
             else:
-                yield from self._values(inner, before[name], after[name], ordered=name in self._ordered)
+                yield from self._values(inner, name, before[name], after[name])
 
-    def _values(self, path: str, before: JsonValue, after: JsonValue, *, ordered: bool) -> Iterator[Difference]:
+    def _are_equal(self, name: str, before: JsonValue, after: JsonValue) -> bool:
+        return encode(self._form.value(name, before)) == encode(self._form.value(name, after))
+
+    def _values(self, path: str, name: str, before: JsonValue, after: JsonValue) -> Iterator[Difference]:
+        """The differences of two values of the property of this name, or of members of its array."""
+        if self._are_equal(name, before, after):
+            return
         if is_mark(before) or is_mark(after):
             if encode(before) != encode(after):
                 is_one_sided = is_mark(before) != is_mark(after) and before is not None and after is not None
@@ -129,14 +136,15 @@ class _Comparison:
         elif isinstance(before, dict) and isinstance(after, dict):
             yield from self.objects(path, before, after)
         elif isinstance(before, list) and isinstance(after, list):
-            yield from self._arrays(path, before, after, ordered=ordered)
-        elif encode(before) != encode(after):
+            yield from self._arrays(path, name, before, after)
+        else:
             yield Difference(path, DifferenceKind.CHANGED, before, after)
 
-    def _arrays(
-        self, path: str, before: list[JsonValue], after: list[JsonValue], *, ordered: bool
-    ) -> Iterator[Difference]:
-        pairs = _pairs(before, after)
+    def _arrays(self, path: str, name: str, before: list[JsonValue], after: list[JsonValue]) -> Iterator[Difference]:
+        ordered = self._form.is_sequence(name, [*before, *after])
+        if not ordered:
+            before, after = self._members(name, before), self._members(name, after)
+        pairs = _pairs(before, after, lambda member: encode(self._form.value(name, member)))
         labels = _labels(pairs)
         for pair, label in zip(pairs, labels, strict=True):
             member = f"{path}[{label}]"
@@ -145,9 +153,15 @@ class _Comparison:
             elif pair.old is None:
                 yield _added(member, pair.after)
             else:
-                yield from self._values(member, pair.before, pair.after, ordered=ordered)
+                yield from self._values(member, name, pair.before, pair.after)
         if ordered:
             yield from _order(path, pairs, labels)
+
+    def _members(self, name: str, array: list[JsonValue]) -> list[JsonValue]:
+        """The members of a set, each once, in the order of their normal forms."""
+        normal = [(self._form.value(name, member), member) for member in array]
+        distinct = {encode(form): member for form, member in reversed(normal) if form is not None}
+        return [distinct[key] for key in sorted(distinct)]
 
 
 class _Pair(NamedTuple):
@@ -167,11 +181,11 @@ _Places: TypeAlias = "dict[int, JsonValue]"
 """Members of an array by their places."""
 
 
-def _pairs(before: list[JsonValue], after: list[JsonValue]) -> list[_Pair]:
+def _pairs(before: list[JsonValue], after: list[JsonValue], normal: Callable[[JsonValue], bytes]) -> list[_Pair]:
     """The members of two arrays, each once: with the member that it is or became, or alone."""
     old, new = dict(enumerate(before)), dict(enumerate(after))
     pairs: list[_Pair] = []
-    for these, those in _by_identity(old, new, encode):
+    for these, those in _by_identity(old, new, normal):
         pairs += [_Pair(one, old.pop(one), other, new.pop(other)) for one, other in zip(these, those, strict=False)]
     for kind in _KINDS:
         for these, those in _by_identity(old, new, partial(_identity_of_kind, kind)):

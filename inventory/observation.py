@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from copy import copy
 from enum import StrEnum
+from hashlib import sha256
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
@@ -13,11 +14,11 @@ from inventory.canonical import (
     JsonValue,
     NotANumberError,
     TooDeepError,
-    content_hash,
     encode,
 )
 from inventory.data_keys import DataKey
 from inventory.meta import proposed_meta, whitelisted_meta
+from inventory.normal_form import ArrayRules, NormalForm
 from inventory.reference_extraction import ReadingRules, ReadReferences, read
 
 MAX_ID_LENGTH = 512
@@ -31,10 +32,8 @@ MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
 class ObservationRules(BaseModel):
     """What a collection's catalog entry says about reading one of its objects. Names are Graph property names.
 
-    `volatile`, `sensitive` and `ordered` name properties at any depth, the first two also in one place
-    (`Canonicalizer`).
-    Arrays are sets unless `ordered` names them, since Graph promises no order: assignments and scope tags come in
-    another one from read to read.
+    `volatile` and `sensitive` name properties at any depth or in one place (`Canonicalizer`). What the others name, at
+    any depth, the normal form needs (`ArrayRules`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,12 +46,20 @@ class ObservationRules(BaseModel):
     volatile: frozenset[str] = frozenset()
     sensitive: frozenset[str] = frozenset()
     ordered: frozenset[str] = frozenset()
+    unordered: frozenset[str] = frozenset()
+    null_not_shown: frozenset[str] = frozenset()
+    flags: frozenset[str] = frozenset()
     meta: dict[str, tuple[str, ...]] = {}
     """Meta keys beyond the common ones (`MetaPaths`)."""
     has_details: bool = False
     """Whether further calls complete what the list shows."""
     change_signs: frozenset[str] = frozenset()
     """Volatile properties of a list that tell that an item's details may have changed."""
+
+    @property
+    def form(self) -> NormalForm:
+        """The normal form of the collection's documents."""
+        return NormalForm(ArrayRules(self.ordered, self.unordered, self.null_not_shown, self.flags))
 
 
 class InvalidReason(StrEnum):
@@ -71,8 +78,9 @@ class InvalidReason(StrEnum):
 
 
 class Observation(NamedTuple):
-    """A valid object, ready to be staged: `document` is its canonical JSON, `content_hash` its SHA-256 (32 bytes).
+    """A valid object, ready to be staged: `document` is its canonical JSON, `body_hash` its SHA-256 (32 bytes).
 
+    The `content_hash` (32 bytes) is that of its normal form: two that are equal say the same.
     The `list_hash` (32 bytes) is that of the list's document with its `change_signs`: as long as it stays, the details
     need not be read again. Only collections that have details have it.
     The `references` are there where they were asked for.
@@ -84,6 +92,7 @@ class Observation(NamedTuple):
     meta: dict[str, JsonValue]
     meta_dropped: int
     content_hash: bytes
+    body_hash: bytes
     document: bytes
     list_hash: bytes | None = None
     references: ReadReferences | None = None
@@ -112,6 +121,7 @@ class Observer:
         self._reading = reading
         self._reading_hash = b"" if reading is None else reading.hash()
         self._extra_keys = frozenset(rules.meta)
+        self._form = rules.form
         self._canonicalizer = Canonicalizer(
             volatile=rules.volatile,
             sensitive=rules.sensitive,
@@ -187,7 +197,8 @@ class Observer:
             display_name,
             meta.values,
             meta.dropped,
-            content_hash(document),
+            self._form.hash(canonical),
+            sha256(document).digest(),
             document,
             list_hash,
             self._references(canonical) if with_references else None,
@@ -198,7 +209,9 @@ class Observer:
         return None if self._reading is None else ReadReferences(self._reading_hash, read(canonical, self._reading))
 
     def _list_hash(self, candidate: JsonObject) -> bytes | None:
-        return None if self._list_canonicalizer is None else content_hash(self._list_canonicalizer.canonical(candidate))
+        if self._list_canonicalizer is None:
+            return None
+        return sha256(self._list_canonicalizer.sorted_canonical(candidate)).digest()
 
     def _external_id(self, candidate: dict[str, JsonValue]) -> str:
         value = candidate.get(self._rules.id_field)

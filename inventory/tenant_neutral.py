@@ -21,6 +21,7 @@ from inventory.canonical import (
     encode,
     is_mark,
 )
+from inventory.normal_form import NormalForm
 from inventory.references import ReferenceRules, id_in, path_of, references, translated
 
 OWN_ID = "(own id)"
@@ -109,13 +110,13 @@ class TenantNeutralRules(NamedTuple):
     id_field: str
     name_field: str
     identity: frozenset[str]
-    ordered: frozenset[str]
+    form: NormalForm
     references: ReferenceRules
     details: frozenset[str] = frozenset()
 
 
 class NeutralDocument(NamedTuple):
-    """A document without its tenant: its canonical JSON, and all that makes an equal one uncertain to be the same.
+    """A document without its tenant: the JSON of its normal form, and what makes an equal one uncertain to be the same.
 
     `details` are the details that were read for it; in canonical JSON an empty one does not show.
     """
@@ -137,7 +138,7 @@ class Neutralizer:
 
     def __init__(self, rules: TenantNeutralRules) -> None:
         self.rules = rules
-        self._canonicalizer = Canonicalizer(volatile=rules.identity, ordered=rules.ordered)
+        self._canonicalizer = Canonicalizer(volatile=rules.identity)
 
     def targets(self, document: JsonObject) -> set[tuple[tuple[str, ...], str]]:
         """The ids of other objects in a document, each with the collections that it may belong to."""
@@ -179,7 +180,7 @@ class Neutralizer:
         kept = {name: value for name, value in in_words.items() if name != self.rules.id_field}
         telling = {own: word for own, word in own_ids.items() if len(own) >= MIN_TELLING_ID_LENGTH}
         value = self._canonicalizer.canonical_value(_without(kept, telling))
-        canonical = encode(value)
+        canonical = encode(self.rules.form.of(value))
         uncertain = set()
         if not details_complete:
             uncertain.add(Uncertainty.DETAILS_INCOMPLETE)
@@ -195,7 +196,7 @@ class Neutralizer:
         if not one.is_certain:
             return None
         unnamed = {name: value for name, value in one.document.items() if name != self.rules.name_field}
-        return hashlib.sha256(encode(unnamed)).digest()
+        return self.rules.form.hash(unnamed)
 
     def masked(self, document: JsonObject, paths: Iterable[str]) -> JsonObject:
         """The document without what stands at some paths of references."""

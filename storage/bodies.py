@@ -12,6 +12,9 @@ from inventory.records import DamagedRecord
 from inventory.user_errors import UnavailableError
 from storage.compression import decompress
 
+BODY = "body, coalesce(body_hash, content_hash) AS body_hash"
+"""The columns of `document` that a document is read from."""
+
 
 class DamagedDocumentError(UnavailableError):
     """The stored document of a version is not what its hash says. `record` names the version."""
@@ -21,13 +24,13 @@ class DamagedDocumentError(UnavailableError):
         self.record = record
 
 
-def document_of(body: bytes, content_hash: bytes, type_key: str, external_id: str, version: int) -> bytes:
+def document_of(body: bytes, body_hash: bytes, type_key: str, external_id: str, version: int) -> bytes:
     """The canonical JSON of a stored body. Raises `DamagedDocumentError`, which names the item and the version."""
     try:
         document = decompress(body)
     except ZstdError:
         document = None
-    if document is None or sha256(document).digest() != bytes(content_hash):
+    if document is None or sha256(document).digest() != bytes(body_hash):
         raise DamagedDocumentError(DamagedRecord(type_key=type_key, external_id=external_id, version=version))
     return document
 
@@ -38,14 +41,12 @@ class Documents:
     def __init__(self) -> None:
         self.damaged: list[DamagedRecord] = []
 
-    def of(
-        self, body: bytes | None, content_hash: bytes, type_key: str, external_id: str, version: int
-    ) -> bytes | None:
+    def of(self, body: bytes | None, body_hash: bytes, type_key: str, external_id: str, version: int) -> bytes | None:
         """The canonical JSON of a stored body; None where there is none or it is damaged."""
         if body is None:
             return None
         try:
-            return document_of(body, content_hash, type_key, external_id, version)
+            return document_of(body, body_hash, type_key, external_id, version)
         except DamagedDocumentError as error:
             self.damaged.append(error.record)
             return None

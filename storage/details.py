@@ -96,19 +96,19 @@ WHERE run_id = :run_id
 _SETTLE = text(f"""
 WITH pending AS (
     DELETE FROM pending_item WHERE run_id = :run_id
-    RETURNING type_key, external_id, list_document, list_document_size, failure
+    RETURNING type_key, external_id, list_document, list_document_size, list_body_hash, failure
 ),
 unread AS MATERIALIZED (
     SELECT item.type_key, item.external_id, item.content_hash, item.display_name, item.last_seen_at, list_document,
-        list_document_size
+        list_document_size, list_body_hash
     FROM pending JOIN inventory_item AS item USING (type_key, external_id)
     WHERE item.version_number = 0 AND failure ->> 'code' IS DISTINCT FROM '{ErrorCode.STORAGE_DAMAGED}'
     ORDER BY type_key, external_id
     FOR UPDATE OF item
 ),
 documents AS (
-    INSERT INTO document (content_hash, body, size)
-    SELECT DISTINCT ON (content_hash) content_hash, list_document, list_document_size FROM unread
+    INSERT INTO document (content_hash, body, size, body_hash)
+    SELECT DISTINCT ON (content_hash) content_hash, list_document, list_document_size, list_body_hash FROM unread
     ORDER BY content_hash
     ON CONFLICT DO NOTHING
 ),

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.records import DamagedRecord
-from storage.bodies import Documents, document_of
+from storage.bodies import BODY, Documents, document_of
 from storage.completed_runs import completed
 from storage.rows import Values, fetch, fetch_stream
 
@@ -73,8 +73,8 @@ SELECT external_id, display_name FROM inventory_item
 WHERE type_key = :type_key ORDER BY last_seen_at DESC LIMIT :most
 """)
 
-_DOCUMENT = text("""
-SELECT body, content_hash FROM item_version JOIN document USING (tenant_id, content_hash)
+_DOCUMENT = text(f"""
+SELECT {BODY} FROM item_version JOIN document USING (tenant_id, content_hash)
 WHERE (type_key, external_id, version_number) = (:type_key, :external_id, :version_number)
 """)
 
@@ -131,7 +131,8 @@ there AS (
 _AT = text(f"""
 WITH {ITEMS_THEN}
 SELECT t.type_key, t.external_id, t.display_name, coalesce(t.details_complete, true) AS details_complete,
-    t.is_forgotten, t.is_presumed, t.version_number, t.content_hash, CASE WHEN t.is_known THEN d.body END AS body
+    t.is_forgotten, t.is_presumed, t.version_number,
+    coalesce(d.body_hash, d.content_hash) AS body_hash, CASE WHEN t.is_known THEN d.body END AS body
 FROM there AS t LEFT JOIN document AS d ON d.content_hash = t.content_hash
 ORDER BY t.type_key, t.external_id
 """)
@@ -176,7 +177,7 @@ async def document(session: AsyncSession, type_key: str, external_id: str, versi
     """The canonical JSON of a version; None where there is none, or no more. Raises `DamagedDocumentError`."""
     named = {"type_key": type_key, "external_id": external_id, "version_number": version_number}
     row = (await session.execute(_DOCUMENT, named)).one_or_none()
-    return None if row is None else document_of(row.body, row.content_hash, type_key, external_id, version_number)
+    return None if row is None else document_of(row.body, row.body_hash, type_key, external_id, version_number)
 
 
 async def items_at(
@@ -196,7 +197,7 @@ async def items_at(
 
 def _with_document(row: Values) -> Values:
     read, key = Documents(), (row["type_key"], row["external_id"])
-    document = read.of(row.pop("body"), row.pop("content_hash"), *key, row.pop("version_number"))
+    document = read.of(row.pop("body"), row.pop("body_hash"), *key, row.pop("version_number"))
     return {**row, "document": document, "damaged": read.damaged[0] if read.damaged else None}
 
 

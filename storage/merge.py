@@ -10,8 +10,10 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from inventory.normal_form import FORM
 from inventory.observation import Observation
 from storage.details import HOLD_DOCUMENTS
+from storage.first_form import SameItems, take_over
 from storage.listed_pages import mark_merged
 from storage.staging import stage
 
@@ -67,10 +69,10 @@ _RECORD = text(
 # when it was last analysed the planner would rather read all.
 _STAGED = """
 WITH staged AS MATERIALIZED (
-    SELECT DISTINCT ON (type_key, external_id) type_key, external_id, display_name, meta, content_hash, document,
-        document_size, list_hash, is_whole, read_references, rules_hash, staged_at,
+    SELECT DISTINCT ON (type_key, external_id) type_key, external_id, display_name, meta, content_hash, body_hash,
+        document, document_size, list_hash, is_whole, read_references, rules_hash, staged_at,
         count(*) OVER (PARTITION BY type_key, external_id) AS times
-    FROM staged_item_of_tenant
+    FROM staged_observation
     WHERE run_id = :run_id AND fetch_token = ANY (:fetch_tokens)
     ORDER BY type_key, external_id, staged_at DESC
 ),
@@ -79,14 +81,14 @@ WITH staged AS MATERIALIZED (
 # The name and the meta are what the list has just shown, with what only the details tell.
 _STAGED_WHOLE = """
 WITH staged AS MATERIALIZED (
-    SELECT s.type_key, s.external_id, item.display_name, item.meta || s.meta AS meta, s.content_hash, s.document,
-        s.document_size, s.list_hash, s.is_whole, s.read_references, s.rules_hash, s.staged_at, 1 AS times
-    FROM staged_item_of_tenant AS s JOIN inventory_item AS item USING (type_key, external_id)
+    SELECT s.type_key, s.external_id, item.display_name, item.meta || s.meta AS meta, s.content_hash, s.body_hash,
+        s.document, s.document_size, s.list_hash, s.is_whole, s.read_references, s.rules_hash, s.staged_at, 1 AS times
+    FROM staged_observation AS s JOIN inventory_item AS item USING (type_key, external_id)
     WHERE s.run_id = :run_id AND s.fetch_token = ANY (:fetch_tokens)
 ),
 """
 
-_MERGED = """
+_MERGED = f"""
 before AS MATERIALIZED (
     SELECT item.type_key, item.external_id, item.version_number, item.list_hash, item.details_complete,
         item.details_read_at, item.last_seen_at, item.last_seen_run_id,
@@ -99,11 +101,11 @@ before AS MATERIALIZED (
 merged AS (
     INSERT INTO inventory_item AS item (
         type_key, external_id, display_name, meta, content_hash, list_hash, version_number,
-        details_complete, details_read_at,
+        details_complete, details_read_at, form,
         first_seen_at, first_seen_run_id, content_changed_at, last_seen_at, last_seen_run_id
     )
     SELECT type_key, external_id, display_name, meta, content_hash, list_hash, is_whole::int,
-        is_whole, CASE WHEN is_whole AND list_hash IS NOT NULL THEN staged_at END,
+        is_whole, CASE WHEN is_whole AND list_hash IS NOT NULL THEN staged_at END, {FORM},
         staged_at, :run_id, staged_at, staged_at, :run_id
     FROM staged
     ORDER BY type_key, external_id
@@ -119,6 +121,7 @@ merged AS (
             WHEN excluded.version_number = 1 OR item.version_number = 0 THEN excluded.content_hash
             ELSE item.content_hash
         END,
+        form = CASE WHEN excluded.version_number = 1 OR item.version_number = 0 THEN excluded.form ELSE item.form END,
         list_hash = CASE WHEN excluded.version_number = 1 THEN excluded.list_hash ELSE item.list_hash END,
         details_complete = excluded.version_number = 1
             OR item.details_complete AND item.list_hash IS NOT DISTINCT FROM excluded.list_hash,
@@ -154,7 +157,7 @@ merged AS (
 ),
 seen AS MATERIALIZED (
     SELECT type_key, external_id,
-        staged.document, staged.document_size, staged.is_whole, staged.list_hash, staged.times,
+        staged.body_hash, staged.document, staged.document_size, staged.is_whole, staged.list_hash, staged.times,
         staged.read_references, staged.rules_hash,
         before.details_complete AS complete_before,
         before.list_hash AS list_hash_before, before.details_read_at,
@@ -164,8 +167,8 @@ seen AS MATERIALIZED (
     FROM staged FULL JOIN before USING (type_key, external_id) FULL JOIN merged USING (type_key, external_id)
 ),
 documents AS (
-    INSERT INTO document (content_hash, body, size)
-    SELECT DISTINCT ON (content_hash) content_hash, document, document_size
+    INSERT INTO document (content_hash, body, size, body_hash)
+    SELECT DISTINCT ON (content_hash) content_hash, document, document_size, body_hash
     FROM seen WHERE is_new_version ORDER BY content_hash
     ON CONFLICT (tenant_id, content_hash) DO NOTHING
 ),
@@ -227,9 +230,9 @@ superseded AS (
 _MERGE = text(f"""{_STAGED}{_MERGED},
 pending AS (
     INSERT INTO pending_item AS pending (
-        run_id, type_key, external_id, shard, list_hash, list_document, list_document_size
+        run_id, type_key, external_id, shard, list_hash, list_document, list_document_size, list_body_hash
     )
-    SELECT :run_id, type_key, external_id, hashtext(external_id) & 15, list_hash, document, document_size
+    SELECT :run_id, type_key, external_id, hashtext(external_id) & 15, list_hash, document, document_size, body_hash
     FROM seen
     WHERE NOT is_whole AND (
         complete_before IS NOT TRUE
@@ -242,7 +245,8 @@ pending AS (
     ORDER BY type_key, external_id
     ON CONFLICT (tenant_id, run_id, type_key, external_id) DO UPDATE SET
         list_hash = excluded.list_hash, list_document = excluded.list_document,
-        list_document_size = excluded.list_document_size, progress = NULL, failure = NULL
+        list_document_size = excluded.list_document_size, list_body_hash = excluded.list_body_hash,
+        progress = NULL, failure = NULL
     WHERE pending.list_hash <> excluded.list_hash
 ),
 repeated AS (
@@ -277,12 +281,12 @@ SELECT
 """)
 
 _COUNT_STAGED = text("""
-SELECT fetch_token, count(*) AS rows FROM staged_item_of_tenant
-WHERE run_id = :run_id AND fetch_token = ANY (:fetch_tokens)
+SELECT fetch_token, count(*) AS rows FROM staged_observation
+WHERE run_id = :run_id AND fetch_token = ANY (:fetch_tokens) AND body_hash IS NOT NULL
 GROUP BY fetch_token
 """)
 
-_DISCARD = text("DELETE FROM staged_item_of_tenant WHERE run_id = :run_id AND fetch_token = ANY (:fetch_tokens)")
+_DISCARD = text("DELETE FROM staged_observation WHERE run_id = :run_id AND fetch_token = ANY (:fetch_tokens)")
 
 
 async def merge(
@@ -295,6 +299,7 @@ async def merge(
     restarted: Sequence[str] = (),
     detail_refresh: timedelta | None = None,
     deep: bool = False,
+    same: SameItems | None = None,
 ) -> MergeResult:
     """Merges the rows staged under `fetch_token`, once: a later call answers what the first one did.
 
@@ -302,7 +307,7 @@ async def merge(
     together. Those of which rows are gone are named and not merged.
     `restarted` names collections whose listing began anew in this run, where an item that comes again is no repetition.
     Items whose details are to be read are left as pending: those whose list document is new, those whose details are
-    older than `detail_refresh`, and with `deep` all.
+    older than `detail_refresh`, and with `deep` all. `same` judges items whose documents are of normal form 0.
     Raises `StagedRowsLostError` where rows of all of them are gone; nothing is merged then.
     """
     earlier = await claim(session, run_id, fetch_token)
@@ -320,6 +325,8 @@ async def merge(
         "detail_refresh": detail_refresh,
         "deep": deep,
     }
+    if same is not None:
+        await take_over(session, run_id, tokens, same)
     row = (await session.execute(_MERGE, {**waves, **how})).one()
     if not tokens or row.staged != sum(promised[token] for token in tokens):
         raise StagedRowsLostError(f"{row.staged} of {sum(promised.values())} staged rows are there")
@@ -346,10 +353,20 @@ async def _lost(session: AsyncSession, run_id: UUID, promised: Mapping[UUID, int
 
 
 async def merge_whole(
-    session: AsyncSession, run_id: UUID, fetch_token: UUID, observations: Sequence[Observation]
+    session: AsyncSession,
+    run_id: UUID,
+    fetch_token: UUID,
+    observations: Sequence[Observation],
+    *,
+    same: SameItems | None = None,
 ) -> int:
-    """Merges whole documents of items that the run has listed; how many of them the tenant has changed."""
+    """Merges whole documents of items that the run has listed; how many of them the tenant has changed.
+
+    `same` judges items whose documents are of normal form 0.
+    """
     await stage(session, run_id, fetch_token, observations, are_whole=True)
+    if same is not None:
+        await take_over(session, run_id, [fetch_token], same)
     wave = {"run_id": run_id, "fetch_tokens": [fetch_token]}
     changed: int = (await session.execute(_MERGE_WHOLE, wave)).one().changed
     await session.execute(_DISCARD, wave)

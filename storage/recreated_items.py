@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.canonical import MIN_TELLING_ID_LENGTH
 from inventory.records import DamagedRecord
-from storage.bodies import Documents
+from storage.bodies import BODY, Documents
 from storage.streams import opened_stream
 
 AT_ONCE = 100
@@ -26,7 +26,7 @@ class StoredDocument(NamedTuple):
 
 
 Likenesses: TypeAlias = Callable[[Sequence[StoredDocument]], Awaitable[Sequence[bytes]]]
-"""What each document comes to without the item's identity (`inventory.canonical.likeness_hash`)."""
+"""What each document comes to without the item's identity (`inventory.normal_form.likeness_hash`)."""
 
 # What is gone and what has appeared under the same name, each name's together, and of what is gone the newest first.
 # What has appeared is what this run saw first; and beside what this run noticed to be gone, what runs saw first that
@@ -37,7 +37,7 @@ Likenesses: TypeAlias = Callable[[Sequence[StoredDocument]], Awaitable[Sequence[
 # likeness, an item's own id is no part of its name.
 _CANDIDATES = text("""
 WITH gone AS MATERIALIZED (
-    SELECT type_key, external_id, version_number, display_name, content_hash, last_seen_at, absent_from,
+    SELECT type_key, external_id, version_number, display_name, last_seen_at, absent_from,
         NULL::timestamptz AS seen_from,
         absent_from = (SELECT started_at FROM sync_run WHERE run_id = :run_id) AS is_of_this_run
     FROM inventory_item
@@ -45,14 +45,14 @@ WITH gone AS MATERIALIZED (
         AND last_seen_at < (SELECT started_at FROM sync_run WHERE run_id = :run_id)
 ),
 appeared AS (
-    SELECT type_key, external_id, version_number, display_name, content_hash, last_seen_at, absent_from,
+    SELECT type_key, external_id, version_number, display_name, last_seen_at, absent_from,
         NULL::timestamptz, true
     FROM inventory_item
     WHERE type_key = ANY (:type_keys) AND first_seen_run_id = :run_id AND recreates_external_id IS NULL
         AND version_number > 0 AND EXISTS (SELECT FROM gone)
     UNION ALL
-    SELECT item.type_key, item.external_id, item.version_number, item.display_name, item.content_hash,
-        item.last_seen_at, item.absent_from, run.started_at, false
+    SELECT item.type_key, item.external_id, item.version_number, item.display_name, item.last_seen_at, item.absent_from,
+        run.started_at, false
     FROM item_version AS v CROSS JOIN LATERAL (
         SELECT * FROM inventory_item AS one
         WHERE (one.type_key, one.external_id) = (v.type_key, v.external_id) LIMIT 1
@@ -71,14 +71,18 @@ namesakes AS (
     SELECT *, bool_or(is_gone) OVER of_a_name AND NOT bool_and(is_gone) OVER of_a_name AS are_both
     FROM named WINDOW of_a_name AS (PARTITION BY type_key, name)
 )
-SELECT type_key, name, external_id, version_number, content_hash, is_gone, last_seen_at, absent_from, seen_from,
+SELECT type_key, name, external_id, version_number, v.content_hash, is_gone, last_seen_at, absent_from, seen_from,
     is_of_this_run
-FROM namesakes
+FROM namesakes CROSS JOIN LATERAL (
+    SELECT content_hash FROM item_version AS one
+    WHERE (one.type_key, one.external_id, one.version_number)
+        = (namesakes.type_key, namesakes.external_id, namesakes.version_number) LIMIT 1
+) AS v
 WHERE are_both
 ORDER BY type_key, name, is_gone DESC, last_seen_at DESC
 """)
 
-_DOCUMENTS = text("SELECT content_hash, body FROM document WHERE content_hash = ANY (:content_hashes)")
+_DOCUMENTS = text(f"SELECT content_hash, {BODY} FROM document WHERE content_hash = ANY (:content_hashes)")
 
 _LINK = text("""
 UPDATE inventory_item AS item SET recreates_external_id = link.old_id
@@ -131,15 +135,11 @@ async def link_recreated(
     async with opened_stream(session, _CANDIDATES, sought, AT_ONCE) as candidates:
         async for rows in candidates.partitions():
             hashes = {"content_hashes": [row.content_hash for row in rows]}
-            bodies = {row.content_hash: row.body for row in await session.execute(_DOCUMENTS, hashes)}
+            bodies = {row.content_hash: (row.body, row.body_hash) for row in await session.execute(_DOCUMENTS, hashes)}
             readable = [
                 (row, StoredDocument(row.type_key, row.external_id, document))
                 for row in rows
-                for document in [
-                    read.of(
-                        bodies[row.content_hash], row.content_hash, row.type_key, row.external_id, row.version_number
-                    )
-                ]
+                for document in [read.of(*bodies[row.content_hash], row.type_key, row.external_id, row.version_number)]
                 if document is not None
             ]
             links: list[_Link] = []

@@ -22,7 +22,7 @@ from inventory.exact_json import decode
 from inventory.records import DamagedRecord
 from inventory.reference_extraction import ReadingRules, read
 from inventory.references import Reference
-from storage.bodies import Documents
+from storage.bodies import BODY, Documents
 from storage.database import Database
 from storage.rows import fetch
 
@@ -84,8 +84,8 @@ _TAKE_FREE = text(_TAKE.format(others="SKIP LOCKED"))
 
 _TAKE_IN_TURN = text(_TAKE.format(others=""))
 
-_DOCUMENTS = text("""
-SELECT item.type_key, item.external_id, item.version_number, v.content_hash, d.body
+_DOCUMENTS = text(f"""
+SELECT item.type_key, item.external_id, item.version_number, d.body_hash, d.body
 FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS named (type_key, external_id)
 CROSS JOIN LATERAL (
     SELECT * FROM inventory_item AS one
@@ -96,7 +96,7 @@ CROSS JOIN LATERAL (
     WHERE (one.type_key, one.external_id, one.version_number)
         = (item.type_key, item.external_id, item.version_number) LIMIT 1
 ) AS v
-CROSS JOIN LATERAL (SELECT body FROM document AS one WHERE one.content_hash = v.content_hash LIMIT 1) AS d
+CROSS JOIN LATERAL (SELECT {BODY} FROM document AS one WHERE one.content_hash = v.content_hash LIMIT 1) AS d
 """)
 
 _FORGET = text("""
@@ -137,7 +137,7 @@ class _Unread(NamedTuple):
     type_key: str
     external_id: str
     version_number: int
-    content_hash: bytes
+    body_hash: bytes
     body: bytes
 
 
@@ -268,7 +268,7 @@ def _read_all(
     return [
         {"type_key": item.type_key, "external_id": item.external_id, "version_number": item.version_number, **row}
         for item in unread
-        for document in [documents.of(item.body, item.content_hash, *_key(item), item.version_number)]
+        for document in [documents.of(item.body, item.body_hash, *_key(item), item.version_number)]
         if document is not None
         for row in rows_of(read(cast("JsonObject", decode(document)), rules[item.type_key]))
     ]

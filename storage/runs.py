@@ -104,7 +104,7 @@ pages AS (
     DELETE FROM listed_page WHERE run_id IN (SELECT run_id FROM closed)
 ),
 staged AS (
-    DELETE FROM staged_item_of_tenant WHERE run_id IN (SELECT run_id FROM closed)
+    DELETE FROM staged_observation WHERE run_id IN (SELECT run_id FROM closed)
 )
 SELECT run_id FROM closed
 """

@@ -22,6 +22,7 @@ _COLUMNS = {
     "display_name": "text",
     "meta": "jsonb",
     "content_hash": "bytea",
+    "body_hash": "bytea",
     "document": "bytea",
     "document_size": "int8",
     "list_hash": "bytea",
@@ -33,7 +34,7 @@ _COLUMNS = {
 # Binary, since the text format writes every byte of a document in two.
 _COPY = f"COPY staged_item ({', '.join(_COLUMNS)}) FROM STDIN (FORMAT BINARY)"
 
-_DISCARD_RUN = text("DELETE FROM staged_item_of_tenant WHERE run_id = :run_id")
+_DISCARD_RUN = text("DELETE FROM staged_observation WHERE run_id = :run_id")
 
 
 async def stage(
@@ -62,6 +63,7 @@ async def stage(
                     observation.display_name,
                     Jsonb(observation.meta, orjson.dumps),
                     observation.content_hash,
+                    observation.body_hash,
                     compress(observation.document),
                     len(observation.document),
                     observation.list_hash,

@@ -35,6 +35,7 @@ from inventory.coverage import Coverage
 from inventory.differences import Difference
 from inventory.exact_json import decode
 from inventory.missing import Confidence
+from inventory.normal_form import NormalForm
 from inventory.records import DamagedRecord
 from inventory.references import ReferenceRules, references
 from inventory.user_errors import UserError
@@ -266,11 +267,11 @@ def comparability(type_key: str) -> Comparability:
     """How documents of a collection are compared; of one that left the catalog, as they are."""
     collection = load_catalog().collections.get(type_key)
     if collection is None:
-        return Comparability(Canonicalizer(), frozenset(), None)
+        return Comparability(Canonicalizer(), NormalForm(), None)
     whole = any(detail.property is None for detail in collection.details)
     return Comparability(
-        Canonicalizer(volatile=collection.no_content, ordered=collection.ordered),
-        collection.ordered,
+        Canonicalizer(volatile=collection.no_content),
+        collection.form,
         None if whole else collection.detail_properties,
         collection.detail_properties,
     )

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.records import DamagedRecord
-from storage.bodies import Documents
+from storage.bodies import BODY, Documents
 from storage.rows import Values, fetch
 
 
@@ -171,7 +171,7 @@ SELECT * FROM (
 ORDER BY at, type_key, external_id, kind LIMIT :limit
 """)
 
-_VERSIONS = text("""
+_VERSIONS = text(f"""
 SELECT v.type_key, v.external_id, v.version_number, v.display_name, item.meta, v.details_complete,
     CASE WHEN v.version_number = 1 THEN item.recreates_external_id END AS recreates_external_id,
     (
@@ -180,10 +180,10 @@ SELECT v.type_key, v.external_id, v.version_number, v.display_name, item.meta, v
                 = (v.type_key, v.external_id, v.content_hash)
             AND earlier.version_number < v.version_number
     ) AS returns_to_version,
-    d.body, v.content_hash, before.version_number AS before_number, before.display_name AS before_name,
+    d.body, d.body_hash, before.version_number AS before_number, before.display_name AS before_name,
     before.details_complete AS before_complete,
     before.first_observed_at AS before_first_observed_at, before.last_observed_at AS before_last_observed_at,
-    before_document.body AS body_before, before.content_hash AS hash_before
+    before_document.body AS body_before, before_document.body_hash AS hash_before
 FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]), CAST(:numbers AS bigint[]))
     AS wanted (type_key, external_id, version_number)
 CROSS JOIN LATERAL (
@@ -195,14 +195,14 @@ CROSS JOIN LATERAL (
     SELECT * FROM inventory_item AS one
     WHERE (one.type_key, one.external_id) = (wanted.type_key, wanted.external_id) LIMIT 1
 ) AS item
-CROSS JOIN LATERAL (SELECT body FROM document AS one WHERE one.content_hash = v.content_hash LIMIT 1) AS d
+CROSS JOIN LATERAL (SELECT {BODY} FROM document AS one WHERE one.content_hash = v.content_hash LIMIT 1) AS d
 LEFT JOIN LATERAL (
     SELECT * FROM item_version AS one
     WHERE (one.type_key, one.external_id, one.version_number)
         = (wanted.type_key, wanted.external_id, wanted.version_number - 1) LIMIT 1
 ) AS before ON true
 LEFT JOIN LATERAL (
-    SELECT body FROM document AS one WHERE one.content_hash = before.content_hash LIMIT 1
+    SELECT {BODY} FROM document AS one WHERE one.content_hash = before.content_hash LIMIT 1
 ) AS before_document ON true
 """)
 
@@ -256,7 +256,7 @@ async def versions_of(session: AsyncSession, found: Sequence[Event]) -> dict[Eve
 
 def _with_documents(row: Values) -> Values:
     read, item = Documents(), (row["type_key"], row["external_id"])
-    document = read.of(row.pop("body"), row.pop("content_hash"), *item, row["version_number"])
+    document = read.of(row.pop("body"), row.pop("body_hash"), *item, row["version_number"])
     before = read.of(row.pop("body_before"), row.pop("hash_before"), *item, row["before_number"])
     return {**row, "document": document, "document_before": before, "damaged": read.damaged}
 

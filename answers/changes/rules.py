@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from inventory.canonical import Canonicalizer, JsonObject, JsonValue
 from inventory.differences import Difference, differences, is_number_of_a_setting
+from inventory.normal_form import NormalForm
 
 
 class Comparability(NamedTuple):
@@ -15,7 +16,7 @@ class Comparability(NamedTuple):
     """
 
     canonicalizer: Canonicalizer
-    ordered: frozenset[str]
+    form: NormalForm
     completed_by: frozenset[str] | None
     asked_for: frozenset[str] = frozenset()
 
@@ -32,7 +33,7 @@ def changed_fields(before: JsonObject, after: JsonObject, comparability: Compara
     found = differences(
         comparability.canonicalizer.canonical_value(before),
         comparability.canonicalizer.canonical_value(after),
-        ordered=comparability.ordered,
+        comparability.form,
     )
     return [difference for difference in found if not difference.untold and not is_number_of_a_setting(difference.path)]
 

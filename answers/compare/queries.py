@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.bodies import Documents
+from storage.bodies import BODY, Documents
 from storage.rows import Values, fetch
 
 
@@ -48,9 +48,9 @@ ORDER BY external_id
 
 # Both are looked up row by row, whatever the planner believes of the tables' sizes: where it takes a collection that
 # has just been read for a small one, it reads all of the tenant's versions for each batch.
-_DOCUMENTS = text("""
-SELECT CAST(:type_key AS text) AS type_key, wanted.external_id, item.version_number, v.details_complete, v.content_hash,
-    d.body
+_DOCUMENTS = text(f"""
+SELECT CAST(:type_key AS text) AS type_key, wanted.external_id, item.version_number, v.details_complete, d.body,
+    d.body_hash
 FROM unnest(CAST(:external_ids AS text[])) AS wanted (external_id)
 CROSS JOIN LATERAL (
     SELECT version_number FROM inventory_item AS one
@@ -61,12 +61,12 @@ CROSS JOIN LATERAL (
     WHERE (one.type_key, one.external_id, one.version_number) = (:type_key, wanted.external_id, item.version_number)
     LIMIT 1
 ) AS v
-CROSS JOIN LATERAL (SELECT body FROM document AS one WHERE one.content_hash = v.content_hash LIMIT 1) AS d
+CROSS JOIN LATERAL (SELECT {BODY} FROM document AS one WHERE one.content_hash = v.content_hash LIMIT 1) AS d
 """)
 
-_TARGETS = text("""
+_TARGETS = text(f"""
 SELECT wanted.type_key, wanted.external_id, display_name, meta, absent_from IS NOT NULL AS is_absent,
-    item.version_number, v.content_hash, body
+    item.version_number, body, body_hash
 FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS wanted (type_key, external_id)
 CROSS JOIN LATERAL (
     SELECT * FROM inventory_item AS one
@@ -79,7 +79,7 @@ LEFT JOIN LATERAL (
         AND item.type_key = ANY (:with_documents)
     LIMIT 1
 ) AS v ON true
-LEFT JOIN LATERAL (SELECT body FROM document AS one WHERE one.content_hash = v.content_hash LIMIT 1) AS d ON true
+LEFT JOIN LATERAL (SELECT {BODY} FROM document AS one WHERE one.content_hash = v.content_hash LIMIT 1) AS d ON true
 """)
 
 _SHARED_NAMES = text("""
@@ -124,8 +124,8 @@ async def targets(
 
 
 def _with_document(row: Values, read: Documents) -> Values:
-    body, content_hash, version = row.pop("body"), row.pop("content_hash"), row.pop("version_number")
-    return {**row, "document": read.of(body, content_hash, row["type_key"], row["external_id"], version)}
+    body, body_hash, version = row.pop("body"), row.pop("body_hash"), row.pop("version_number")
+    return {**row, "document": read.of(body, body_hash, row["type_key"], row["external_id"], version)}
 
 
 async def shared_names(session: AsyncSession, type_key: str) -> list[tuple[str, dict[str, Any]]]:

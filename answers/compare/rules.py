@@ -118,8 +118,8 @@ def verdict(here: NeutralDocument, there: NeutralDocument, rules: Neutralizer) -
     if Uncertainty.DETAILS_INCOMPLETE in uncertain:
         one, other = _known_of(one, here, there), _known_of(other, here, there)
     one, other = ({name: value for name, value in each.items() if name not in unread} for each in (one, other))
-    ordered = rules.rules.ordered
-    exact = exact_differences(one, other, ordered=ordered)
+    form = rules.rules.form
+    exact = exact_differences(one, other, form)
     if not exact:
         return Verdict(alike, [], uncertain)
     found = [difference.shown() for difference in exact]
@@ -132,7 +132,7 @@ def verdict(here: NeutralDocument, there: NeutralDocument, rules: Neutralizer) -
         one, other = rules.masked(one, paths), rules.masked(other, paths)
     if {Uncertainty.HIDDEN_WITHOUT_KEY, Uncertainty.HIDDEN_UNDER_TWO_KEYS} & uncertain:
         one, other = without_digits(one), without_digits(other)
-    certain = [difference for difference in differences(one, other, ordered=ordered) if not difference.untold]
+    certain = [difference for difference in differences(one, other, form) if not difference.untold]
     if not certain:
         untranslated = {Uncertainty.UNRESOLVED_REFERENCE} if paths else set()
         return Verdict(Status.UNDECIDED, found, uncertain | untranslated)

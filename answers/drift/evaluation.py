@@ -28,6 +28,7 @@ from answers.drift.severity import severity_of
 from graph.catalog import kind_of, load_catalog
 from inventory.canonical import Canonicalizer
 from inventory.exact_json import encode
+from inventory.normal_form import NormalForm
 from inventory.records import DamagedRecord
 from storage.bodies import Documents
 
@@ -160,8 +161,8 @@ def drift_rules(type_key: str) -> DriftRules:
     """What counts in a collection's documents, by today's catalog; of one that it no longer has, everything."""
     collection = load_catalog().collections.get(type_key)
     if collection is None:
-        return DriftRules(Canonicalizer(), frozenset())
+        return DriftRules(Canonicalizer(), NormalForm())
     canonicalizer = Canonicalizer(
         volatile=collection.no_content, sensitive=collection.sensitive, ordered=collection.ordered
     )
-    return DriftRules(canonicalizer, collection.ordered, collection.detail_properties)
+    return DriftRules(canonicalizer, collection.form, collection.detail_properties)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from answers.drift.baseline_queries import pinned_by
 from answers.drift.rules import Decision, DriftDocument, FindingKind
 from answers.drift.severity import Severity
-from storage.bodies import Documents
+from storage.bodies import BODY, Documents
 from storage.rows import Values, fetch, fetch_stream
 
 ROWS_AT_A_TIME = 20
@@ -101,7 +101,7 @@ class ItemWithoutDetails(NamedTuple):
 
 # One pass over the items tells which are not as they were, by the numbers of their versions; only of those the hashes
 # and documents are read. An item whose details could not be read since its list showed something new is left as it was.
-_CANDIDATES = text("""
+_CANDIDATES = text(f"""
 WITH moved AS MATERIALIZED (
     SELECT item.type_key, item.external_id, pin.version_number AS pinned_version, item.display_name, item.meta,
         item.version_number AS version, item.content_hash AS hash_now, item.absent_from, item.last_seen_at,
@@ -135,15 +135,15 @@ SELECT c.type_key, c.external_id, coalesce(c.display_name, c.name_before) AS dis
     now.details_complete AS whole_now, coalesce(c.absent_from, c.since) AS since, came_back.at AS came_back_at,
     CASE WHEN c.absent_from IS NULL THEN c.last_seen_at ELSE coverage.listed_from END AS last_seen_at,
     CASE WHEN c.absent_from IS NULL THEN 'observed' ELSE coalesce(absence.evidence, 'not_listed') END AS evidence,
-    CASE WHEN c.absent_from IS NULL THEN before.body END AS body_before, c.hash_before,
-    CASE WHEN c.absent_from IS NULL THEN d.body END AS body_now, now.content_hash AS hash_now
+    CASE WHEN c.absent_from IS NULL THEN before.body END AS body_before, before.body_hash AS hash_before,
+    CASE WHEN c.absent_from IS NULL THEN d.body END AS body_now, d.body_hash AS hash_now
 FROM candidate AS c JOIN collection_coverage AS coverage USING (type_key)
 LEFT JOIN LATERAL (
     SELECT * FROM item_version AS one
     WHERE (one.type_key, one.external_id, one.version_number) = (c.type_key, c.external_id, c.version) LIMIT 1
 ) AS now ON true
-LEFT JOIN LATERAL (SELECT body FROM document AS one WHERE one.content_hash = c.hash_before LIMIT 1) AS before ON true
-LEFT JOIN LATERAL (SELECT body FROM document AS one WHERE one.content_hash = now.content_hash LIMIT 1) AS d ON true
+LEFT JOIN LATERAL (SELECT {BODY} FROM document AS one WHERE one.content_hash = c.hash_before LIMIT 1) AS before ON true
+LEFT JOIN LATERAL (SELECT {BODY} FROM document AS one WHERE one.content_hash = now.content_hash LIMIT 1) AS d ON true
 LEFT JOIN LATERAL (
     SELECT evidence FROM item_absence AS one
     WHERE (one.type_key, one.external_id, one.absent_from) = (c.type_key, c.external_id, c.absent_from) LIMIT 1
@@ -155,8 +155,8 @@ LEFT JOIN LATERAL (
 ORDER BY c.type_key, c.external_id
 """)
 
-_EARLIER = text("""
-SELECT version_number, first_observed_at, details_complete, body, content_hash
+_EARLIER = text(f"""
+SELECT version_number, first_observed_at, details_complete, {BODY}
 FROM item_version JOIN document USING (tenant_id, content_hash)
 WHERE (type_key, external_id) = (:type_key, :external_id) AND version_number > :after AND version_number < :before
 ORDER BY version_number DESC
@@ -285,7 +285,7 @@ async def versions_between(session: AsyncSession, candidate: Candidate, read: Do
     rows = await session.execute(_EARLIER, named)
     found = []
     for row in rows:
-        document = read.of(row.body, row.content_hash, candidate.type_key, candidate.external_id, row.version_number)
+        document = read.of(row.body, row.body_hash, candidate.type_key, candidate.external_id, row.version_number)
         if document is not None:
             found.append(
                 EarlierVersion(row.version_number, row.first_observed_at, DriftDocument(document, row.details_complete))

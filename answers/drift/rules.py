@@ -14,6 +14,7 @@ from uuid import UUID
 from inventory.canonical import SENSITIVE_MARK, Canonicalizer, JsonObject, JsonValue, encode
 from inventory.differences import Difference, DifferenceKind, exact_differences, is_number_of_a_setting
 from inventory.exact_json import decode
+from inventory.normal_form import NormalForm
 
 
 class BaselineKind(StrEnum):
@@ -63,7 +64,7 @@ class DriftRules(NamedTuple):
     """What of a collection's documents counts, by today's catalog."""
 
     canonicalizer: Canonicalizer
-    ordered: frozenset[str]
+    form: NormalForm
     asked_for: frozenset[str] = frozenset()
     """The properties that a whole document always has, be they empty, since a detail asks for each."""
 
@@ -104,7 +105,7 @@ def deviations(before: DriftDocument, after: DriftDocument, rules: DriftRules) -
             old.pop(name, None)
             new.pop(name, None)
     old, new = rules.canonicalizer.canonical_value(old), rules.canonicalizer.canonical_value(new)
-    found = exact_differences(old, new, ordered=rules.ordered)
+    found = exact_differences(old, new, rules.form)
     untold = {difference.path for difference in found if _is_untold(difference)}
     groups: dict[tuple[str, DifferenceKind, str], list[Difference]] = {}
     for difference in found:
@@ -127,7 +128,7 @@ def item_added(document: DriftDocument | None, rules: DriftRules | None) -> Devi
     """An item that is not in the baseline. Where it is given, what it says is its value: a decision falls with it."""
     value: JsonValue = None
     if document is not None and rules is not None:
-        value = rules.canonicalizer.canonical_value(_document(document))
+        value = rules.form.of(rules.canonicalizer.canonical_value(_document(document)))
     return Deviation("", FindingKind.ITEM_ADDED, None, None, False, "", _hash([None, value]))
 
 

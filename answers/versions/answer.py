@@ -10,6 +10,7 @@ from answers.versions.records import DifferenceRecord, ShownRecord
 from graph.catalog import kind_of, load_catalog
 from inventory.differences import differences
 from inventory.exact_json import JsonObject, decode
+from inventory.normal_form import NormalForm
 from inventory.records import VersionRecord
 from inventory.user_errors import UserError
 from storage import documents, queries, versions
@@ -77,13 +78,13 @@ async def compare(
         return None
     before, document_before = await _kept(session, kept, after.version - 1 if older is None else older)
     collection = load_catalog().collections.get(type_key)
-    ordered, details = frozenset[str](), frozenset[str]()
+    form, details = NormalForm(), frozenset[str]()
     if collection is not None:
-        ordered, details = collection.ordered, collection.detail_properties
+        form, details = collection.form, collection.detail_properties
     old, new = _object(document_before), _object(document_after)
     found = [
         DifferenceRecord(path=path, kind=kind, before=value_before, after=value_after, hidden=hidden)
-        for path, kind, value_before, value_after, hidden, _ in differences(old, new, ordered=ordered)
+        for path, kind, value_before, value_after, hidden, _ in differences(old, new, form)
     ]
     unread = sorted(details & (old.keys() ^ new.keys())) if before.details_complete and after.details_complete else []
     return ComparedVersions(before, after, found, unread)

@@ -88,7 +88,7 @@ def _entry(type_key: str, entry: dict[str, Any], shared: dict[str, Any], default
     `kept` names properties that are volatile elsewhere and configuration here.
     """
     merged = {**shared, **entry, "type_key": type_key}
-    for name in ("volatile", "sensitive", "ordered", "change_signs", "identity"):
+    for name in ("volatile", "sensitive", "ordered", "unordered", "flags", "change_signs", "identity"):
         merged[name] = [*defaults.get(name, []), *merged.get(name, [])]
     kept = set(merged.pop("kept", ()))
     for name in ("volatile", "change_signs"):

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from inventory.normal_form import ArrayRules, NormalForm
 from inventory.observation import ObservationRules
 from inventory.reference_extraction import ReadingRules
 from inventory.tenant_neutral import TenantNeutralRules
@@ -165,6 +166,13 @@ class Collection(BaseModel):
     script_bodies: frozenset[QualifiedName] = frozenset()
     """Sensitive where the configuration says so."""
     ordered: frozenset[PropertyName] = frozenset()
+    """Arrays of scalars, or of objects with an identity, whose order is content."""
+    unordered: frozenset[PropertyName] = frozenset()
+    """Arrays of objects without an identity whose order means nothing."""
+    null_not_shown: frozenset[PropertyName] = frozenset()
+    """Where null means that Graph does not show the value, and an empty list that there is none."""
+    flags: frozenset[PropertyName] = frozenset()
+    """Enumerations of which a value may name several members, in any order."""
     meta: dict[
         Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")],
         Annotated[tuple[PropertyPath, ...], BeforeValidator(_one_or_more)],
@@ -278,10 +286,18 @@ class Collection(BaseModel):
             volatile=self.volatile,
             sensitive=self.sensitive | (self.script_bodies if hide_script_bodies else frozenset()),
             ordered=self.ordered,
+            unordered=self.unordered,
+            null_not_shown=self.null_not_shown,
+            flags=self.flags,
             meta=dict(self.meta),
             has_details=bool(self.details),
             change_signs=self.change_signs,
         )
+
+    @property
+    def form(self) -> NormalForm:
+        """The normal form of the collection's documents."""
+        return NormalForm(ArrayRules(self.ordered, self.unordered, self.null_not_shown, self.flags))
 
     @property
     def no_content(self) -> frozenset[str]:
@@ -294,7 +310,7 @@ class Collection(BaseModel):
             id_field=self.id_field,
             name_field=self.name_field,
             identity=self.identity | self.no_content,
-            ordered=self.ordered,
+            form=self.form,
             references=self.references,
             details=self.detail_properties,
         )

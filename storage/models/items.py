@@ -9,6 +9,7 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Index,
+    SmallInteger,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -25,9 +26,16 @@ class Document(Base):
     tenant_id: Mapped[UUID] = mapped_column(
         ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT
     )
-    content_hash: Mapped[bytes] = mapped_column(primary_key=True, comment="SHA-256 of the body before compression")
-    body: Mapped[bytes] = mapped_column(comment="canonical JSON, zstd")
+    content_hash: Mapped[bytes] = mapped_column(
+        primary_key=True, comment="SHA-256 of the normal form; of the body where body_hash is null"
+    )
+    body: Mapped[bytes] = mapped_column(
+        comment="JSON as Graph served it, secrets and volatile fields aside, keys sorted, zstd"
+    )
     size: Mapped[int] = mapped_column(comment="bytes of the body before compression")
+    body_hash: Mapped[bytes | None] = mapped_column(
+        comment="SHA-256 of the body before compression; null in normal form 0, which was stored itself"
+    )
 
 
 class InventoryItem(Base):
@@ -55,6 +63,7 @@ class InventoryItem(Base):
             "recreates_external_id",
             postgresql_where=text("recreates_external_id IS NOT NULL"),
         ),
+        Index("inventory_item_form", "tenant_id", "type_key", "external_id", postgresql_where=text("form < 1")),
         {"postgresql_with": {"fillfactor": "50"}},
     )
 
@@ -89,6 +98,9 @@ class InventoryItem(Base):
     )
     absent_from: Mapped[datetime | None] = mapped_column(
         comment="start of the run whose complete listing first did not show it; null while it is listed"
+    )
+    form: Mapped[int] = mapped_column(
+        SmallInteger, server_default=text("0"), comment="number of the normal form that content_hash is of"
     )
 
 

@@ -127,7 +127,7 @@ class StagedItem(Base):
     """An observation on its way into the inventory. Unlogged: a crash loses it, and its wave is read again.
 
     PostgreSQL refuses COPY into a table with row-level security, so this one has none. The worker's role can only
-    insert here, without naming a tenant, and reads through the view `staged_item_of_tenant`.
+    insert here, without naming a tenant, and reads through the view `staged_observation`.
     """
 
     __tablename__ = "staged_item"
@@ -151,6 +151,9 @@ class StagedItem(Base):
         JSON, comment="what it refers to, as item_reference has it; null where that has not been read"
     )
     rules_hash: Mapped[bytes | None] = mapped_column(comment="of the rules that it was read by")
+    body_hash: Mapped[bytes | None] = mapped_column(
+        comment="SHA-256 of the document before compression; null from workers of 0.3.0"
+    )
 
 
 class PendingItem(Base):
@@ -177,6 +180,7 @@ class PendingItem(Base):
     )
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     failure: Mapped[dict[str, Any] | None] = mapped_column(comment="why its details cannot be read")
+    list_body_hash: Mapped[bytes | None] = mapped_column(comment="SHA-256 of the list_document before compression")
 
 
 class CollectionCoverage(Base):

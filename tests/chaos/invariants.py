@@ -134,7 +134,7 @@ WHERE NOT EXISTS (
 """)
 
 _LEFT_OVERS = text("""
-SELECT (SELECT count(*) FROM staged_item_of_tenant) AS staged, (SELECT count(*) FROM merged_wave) AS waves,
+SELECT (SELECT count(*) FROM staged_observation) AS staged, (SELECT count(*) FROM merged_wave) AS waves,
     (SELECT count(*) FROM pending_item) AS pending
 """)
 

@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.catalog import load_catalog
-from inventory.canonical import JsonObject, likeness_hash
+from inventory.canonical import JsonObject
 from inventory.exact_json import decode
 from inventory.meta import COMMON_KEYS, whitelisted_meta
+from inventory.normal_form import NormalForm, likeness_hash
 from inventory.observation import (
     MAX_DOCUMENT_BYTES,
     InvalidObject,
@@ -188,7 +189,7 @@ def test_only_a_collection_with_details_has_a_list_hash() -> None:
 
 
 def likeness(one: Observation, id_field: str = "id") -> bytes:
-    return likeness_hash(one.document, one.external_id, id_field=id_field)
+    return likeness_hash(one.document, one.external_id, NormalForm(), id_field=id_field)
 
 
 def test_items_that_were_made_again_are_alike() -> None:

@@ -7,8 +7,9 @@ from uuid import UUID, uuid4
 
 from answers.changes.audit import AUDIT_LOG
 from graph.catalog import load_catalog
-from inventory.canonical import JsonObject, likeness_hash
+from inventory.canonical import JsonObject
 from inventory.error_codes import ErrorCode
+from inventory.normal_form import NormalForm, likeness_hash
 from inventory.observation import Observation, ObservationRules, Observer
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
 from inventory.records import ItemRecord
@@ -54,7 +55,7 @@ def identity(*type_keys: str, run_id: UUID | None = None) -> runs.RunIdentity:
 
 
 async def likenesses(documents: Sequence[StoredDocument]) -> list[bytes]:
-    return [likeness_hash(one.document, one.external_id) for one in documents]
+    return [likeness_hash(one.document, one.external_id, NormalForm()) for one in documents]
 
 
 async def begin(database: Database, tenant_id: UUID, *type_keys: str, slots: runs.Slots = SLOTS) -> runs.RunIdentity:

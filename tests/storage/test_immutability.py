@@ -31,6 +31,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "first_observed_at": st.datetimes().map(lambda moment: f"{moment.isoformat()}Z"),
     "first_observed_run_id": st.uuids().map(str),
     "body": st.binary(),
+    "body_hash": st.binary(min_size=32, max_size=32),
     "size": st.integers(-(2**63), 2**63 - 1),
 }
 COLUMNS = {

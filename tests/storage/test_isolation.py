@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import psycopg
@@ -75,7 +75,7 @@ PORTFOLIO = portfolio.PortfolioIdentity(
     uuid4(), "portfolio/test", Selection(type_keys=("a",)), TenantChoice(tenant_ids=(THEIRS,))
 )
 RULES = {"b": ReadingRules({"needs": ("a",)}, assignable=True)}
-READABLE = {"staged_item": "staged_item_of_tenant"}
+READABLE = {"staged_item": "staged_observation"}
 
 
 class SetUp(NamedTuple):
@@ -159,6 +159,8 @@ async def their_rows(database: Database) -> runs.RunIdentity:
     await land(database, THEIRS, run, [observation("a", "1", displayName="secret"), listed("a", "3")])
     async with database.tenant(THEIRS) as session:
         await staging.stage(session, run.run_id, uuid4(), [observation("a", "2")])
+        of_an_older_worker: Any = observation("a", "4")
+        await staging.stage(session, run.run_id, uuid4(), [of_an_older_worker._replace(body_hash=None)])
         await listed_pages.open_listings(session, run.run_id, {"a": "/a"})
         await pacing.pause(session, "apps", LEASE)
         await versions.pin(session, "a", "1", 1, "the test", None)

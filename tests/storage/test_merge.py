@@ -89,7 +89,7 @@ async def test_a_zombie_attempt_that_staged_under_its_own_token_changes_nothing(
     await land(database, TENANT, run, [observation("a", "1", value="fresh")])
     await end(database, TENANT, run)
     assert await _versions(database) == [("1", 1)]
-    assert await _count(database, "staged_item_of_tenant") == 0
+    assert await _count(database, "staged_observation") == 0
 
 
 async def test_a_token_with_fewer_rows_than_promised_merges_nothing(database: Database) -> None:
@@ -138,7 +138,7 @@ async def test_waves_are_merged_together_once_and_an_item_that_two_hold_as_the_l
         newest = await document(session, "a", "1", 1)
     assert newest is not None
     assert orjson.loads(newest)["value"] == "newest"
-    assert await _count(database, "staged_item_of_tenant") == 0
+    assert await _count(database, "staged_observation") == 0
 
 
 async def test_waves_of_a_listing_that_began_anew_hold_no_duplicates(database: Database) -> None:

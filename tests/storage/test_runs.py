@@ -127,7 +127,7 @@ async def test_a_closed_run_leaves_no_wave_behind(database: Database) -> None:
     await land(database, TENANT, run, [observation("a", "1")])
     await end(database, TENANT, run)
     async with database.tenant(TENANT) as session:
-        for table in ("merged_wave", "staged_item_of_tenant"):
+        for table in ("merged_wave", "staged_observation"):
             assert (await session.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one() == 0
 
 

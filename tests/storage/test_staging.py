@@ -26,6 +26,7 @@ def observations(draw: st.DrawFn) -> Observation:
         meta=draw(st.dictionaries(awkward, st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | awkward)),
         meta_dropped=0,
         content_hash=draw(hashes),
+        body_hash=draw(hashes),
         document=draw(st.binary(max_size=5000)),
         list_hash=draw(st.none() | hashes),
     )
@@ -39,7 +40,7 @@ async def test_what_is_staged_is_what_was_observed(
     run_id, token = uuid4(), uuid4()
     async with database.tenant(TENANT) as session:
         await staging.stage(session, run_id, token, wave, are_whole=are_whole)
-        statement = text("SELECT * FROM staged_item_of_tenant WHERE (run_id, fetch_token) = (:run_id, :token)")
+        statement = text("SELECT * FROM staged_observation WHERE (run_id, fetch_token) = (:run_id, :token)")
         rows = (await session.execute(statement, {"run_id": run_id, "token": token})).all()
     assert {row.external_id: _observed(row) for row in rows} == {one.external_id: one for one in wave}
     assert [row.is_whole for row in rows] == [are_whole or row.list_hash is None for row in rows]
@@ -48,6 +49,6 @@ async def test_what_is_staged_is_what_was_observed(
 
 def _observed(row: Any) -> Observation:
     return Observation(
-        row.type_key, row.external_id, row.display_name, row.meta, 0, row.content_hash, decompress(row.document),
-        row.list_hash,
+        row.type_key, row.external_id, row.display_name, row.meta, 0, row.content_hash, row.body_hash,
+        decompress(row.document), row.list_hash,
     )  # fmt: skip

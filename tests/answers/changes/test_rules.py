@@ -7,8 +7,9 @@ import pytest
 from answers.changes.rules import Comparability, changed_fields, changed_fields_of_listed
 from inventory.canonical import Canonicalizer
 from inventory.data_keys import DataKey
+from inventory.normal_form import NormalForm
 
-HOW = Comparability(Canonicalizer(volatile=frozenset({"version"})), frozenset(), frozenset({"settings"}))
+HOW = Comparability(Canonicalizer(volatile=frozenset({"version"})), NormalForm(), frozenset({"settings"}))
 KEYED = Canonicalizer(sensitive=frozenset({"secret"}), data_key=DataKey(b"a key of this test alone"))
 
 

@@ -356,7 +356,7 @@ def copied(value: Any, rules: TenantNeutralRules, fresh: dict[str, str], source:
         } | {"@odata.context": source.random()}
     if isinstance(value, list):
         members = [copied(member, rules, fresh, source, path) for member in value]
-        if path.rpartition(".")[2] not in rules.ordered:
+        if not rules.form.is_sequence(path.rpartition(".")[2], value):
             source.shuffle(members)
         return members
     if not isinstance(value, str):

@@ -25,9 +25,10 @@ from answers.drift.rules import (
 from answers.drift.severity import Severity, severity_of
 from graph.catalog import load_catalog
 from inventory.canonical import Canonicalizer
+from inventory.normal_form import NormalForm
 
 TENANT, OTHER = UUID(int=1), UUID(int=2)
-RULES = DriftRules(Canonicalizer(volatile=frozenset({"version"})), frozenset())
+RULES = DriftRules(Canonicalizer(volatile=frozenset({"version"})), NormalForm())
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 documents = st.dictionaries(

@@ -1,0 +1,212 @@
+"""The normal form of a stored document: two documents say the same where their normal forms are equal.
+
+It is hashed and compared, and never stored or shown. In it
+
+- a property that is null, an empty list, an empty object or an object of only such is absent, but where the catalog
+  says that null means *not shown*: there an empty list is a value;
+- moments are in UTC, with no zeros at the end of their fractions; ids made of GUIDs are in lower case; flags of an
+  enumeration are in one order;
+- arrays that are sets are sorted and hold each member once.
+
+Which arrays are sets: those of scalars, and of objects that all have an identity (an id, a definition's id, a target),
+unless the catalog calls them ordered. Arrays of objects without an identity are sequences, unless the catalog says that
+they have no order.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import NamedTuple, cast
+
+from inventory.canonical import MIN_TELLING_ID_LENGTH, TYPE, JsonObject, JsonValue, is_mark
+from inventory.exact_json import decode, encode
+
+FORM = 1
+"""The number of this form. Documents of form 0 were stored sorted, and hashed as they were stored."""
+
+NO_CONTENT_IN_FORM_0 = frozenset({"version", "size", "committedContentVersion", "token"})
+"""Names that were left out of every document at any depth while form 0 was written, and hold content in some places."""
+
+IDENTITIES = (
+    ("id",),
+    ("settingInstance", "settingDefinitionId"),
+    ("settingDefinitionId",),
+    ("definition", "id"),
+    ("presentation", "id"),
+    ("definitionId",),
+    ("target", TYPE),
+)
+"""Paths to what makes an object one of its kind wherever it stands in an array."""
+
+_GUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+_IDS = re.compile(rf"\{{?{_GUID}\}}?(?:[_:;,|]+(?:\{{?{_GUID}\}}?|[0-9]+))*")
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?")
+_TIME_OF_DAY = re.compile(r"(\d\d:\d\d:\d\d)\.(\d+)")
+_GUID_LENGTH = 36
+_MOMENT_LENGTH = 19
+_WHOLE_FLOATS = 2.0**53
+
+
+class ArrayRules(NamedTuple):
+    """What the catalog says of arrays, by property name at any depth.
+
+    In `null_not_shown` null says that Graph did not show the value, and an empty list says that there is none. `flags`
+    are enumerations of which a value may name several members.
+    """
+
+    ordered: frozenset[str] = frozenset()
+    unordered: frozenset[str] = frozenset()
+    null_not_shown: frozenset[str] = frozenset()
+    flags: frozenset[str] = frozenset()
+
+
+class NormalForm:
+    """Takes the documents of one collection into their normal form."""
+
+    def __init__(self, rules: ArrayRules = ArrayRules(), *, of_sorted: bool = False) -> None:  # noqa: B008 - frozen
+        self._rules = rules
+        self._of_sorted = of_sorted
+
+    def of_sorted(self) -> "NormalForm":
+        """The form in which a document of form 0 can be compared: only `ordered` arrays kept their order in it."""
+        return NormalForm(self._rules, of_sorted=True)
+
+    def hash(self, document: JsonObject) -> bytes:
+        """The SHA-256 (32 bytes) of a document's normal form."""
+        return hashlib.sha256(encode(self.of(document))).digest()
+
+    def of(self, document: JsonObject) -> JsonObject:
+        """The normal form of a whole document."""
+        return self._object(document)
+
+    def value(self, name: str, value: JsonValue) -> JsonValue:
+        """The normal form of a property's value; None where it is the same as none."""
+        if isinstance(value, str):
+            return _flags(value) if name in self._rules.flags else _text(value)
+        if isinstance(value, dict):
+            return value if is_mark(value) else self._object(value) or None
+        if isinstance(value, list):
+            return self._array(name, value)
+        return _number(value) if isinstance(value, float | Decimal) else value
+
+    def is_sequence(self, name: str, members: Iterable[JsonValue]) -> bool:
+        """Whether the order of the members of a property's array says something."""
+        if name in self._rules.ordered:
+            return True
+        if self._of_sorted or name in self._rules.unordered:
+            return False
+        return not all(_has_identity(member) for member in members)
+
+    def _object(self, value: JsonObject) -> JsonObject:
+        found: JsonObject = {}
+        for name, child in value.items():
+            if child is None:
+                continue
+            normal = self.value(name, child)
+            if normal is not None:
+                found[name] = normal
+        return found
+
+    def _array(self, name: str, value: list[JsonValue]) -> JsonValue:
+        members = [self.value(name, member) for member in value]
+        if all(member is None for member in members):
+            return [] if name in self._rules.null_not_shown else None
+        if self.is_sequence(name, value):
+            return members
+        written = {encode(member): member for member in members if member is not None}
+        return [written[key] for key in sorted(written)]
+
+
+def says_the_same(sorted_document: JsonObject, document: JsonObject, form: NormalForm) -> bool:
+    """Whether a document of form 0 says what one of this form says.
+
+    Both by today's rules: what form 0 left out everywhere and has content in some places counts in neither.
+    """
+    loose = form.of_sorted()
+    one, other = (loose.of(_without_names(each, NO_CONTENT_IN_FORM_0)) for each in (sorted_document, document))
+    return encode(one) == encode(other)
+
+
+def _without_names(value: JsonObject, names: frozenset[str]) -> JsonObject:
+    def within(child: JsonValue) -> JsonValue:
+        if isinstance(child, dict):
+            return _without_names(child, names)
+        return [within(member) for member in child] if isinstance(child, list) else child
+
+    return {name: within(child) for name, child in value.items() if name not in names}
+
+
+def likeness_hash(canonical: bytes, external_id: str, form: NormalForm, *, id_field: str = "id") -> bytes:
+    """The SHA-256 (32 bytes) of the normal form of a canonical document without its identity.
+
+    An item that was deleted and made again has a new id and is alike in everything else. So the id and the time of
+    creation are left out, and the id is taken out of all strings: an assignment's id is `{policy id}_{group id}`.
+    """
+    document = cast("JsonObject", decode(canonical))
+    sought = encode(external_id)[1:-1] if len(external_id) >= MIN_TELLING_ID_LENGTH else None
+    kept: JsonObject = {name: value for name, value in document.items() if name not in (id_field, "createdDateTime")}
+    if sought is not None and sought in encode(kept):
+        # Only what holds the id is walked through: the rest of a policy with assignments is most of it.
+        for name, value in kept.items():
+            if isinstance(value, str | list | dict) and sought in encode(value):
+                kept[name] = _without_id(value, external_id)
+    return form.of_sorted().hash(kept)
+
+
+def _without_id(value: JsonValue, external_id: str) -> JsonValue:
+    if isinstance(value, str):
+        return value.replace(external_id, "")
+    if isinstance(value, dict):
+        return {name: _without_id(child, external_id) for name, child in value.items()}
+    if isinstance(value, list):
+        return [_without_id(member, external_id) for member in value]
+    return value
+
+
+def _has_identity(member: JsonValue) -> bool:
+    if not isinstance(member, dict):
+        return not isinstance(member, list)
+    return is_mark(member) or any(_at(member, path) is not None for path in IDENTITIES)
+
+
+def _at(value: JsonValue, path: tuple[str, ...]) -> JsonValue:
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _text(value: str) -> str:
+    if len(value) >= _GUID_LENGTH and ("-" in value[8:10]) and _IDS.fullmatch(value):
+        return value.lower()
+    if len(value) >= _MOMENT_LENGTH and value[10] == "T" and (moment := _MOMENT.fullmatch(value)):
+        return _moment(value, *moment.groups())
+    if value[8:9] == "." and (time := _TIME_OF_DAY.fullmatch(value)):
+        return _with_fraction(time[1], time[2])
+    return value
+
+
+def _moment(value: str, whole: str, fraction: str | None, zone: str | None) -> str:
+    if zone is not None and zone != "Z":
+        try:
+            whole = datetime.fromisoformat(whole + zone).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        except (ValueError, OverflowError):
+            return value
+        whole = whole.rjust(_MOMENT_LENGTH, "0")
+    return _with_fraction(whole, fraction or "") + ("" if zone is None else "Z")
+
+
+def _with_fraction(whole: str, digits: str) -> str:
+    digits = digits.rstrip("0")
+    return f"{whole}.{digits}" if digits else whole
+
+
+def _flags(value: str) -> str:
+    return ",".join(sorted({flag.strip().lower() for flag in value.split(",")}))
+
+
+def _number(value: float | Decimal) -> JsonValue:
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < _WHOLE_FLOATS else value
+    return value.normalize() if value else 0

@@ -1,0 +1,85 @@
+"""Items whose current version is of normal form 0: the first run that reads one compares it under today's form.
+
+A document of form 0 was stored sorted, and its hash was that of what was stored. If it says what Graph serves now, the
+item takes the new hash, and nothing is told: its version stays as it is. An index of these items makes a merge that
+finds none cost nothing.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+from zstandard import ZstdError
+
+from inventory.normal_form import FORM
+from storage.bodies import BODY, Documents
+from storage.compression import decompress
+from storage.rows import Values, fetch
+
+ITEMS_AT_A_TIME = 200
+
+
+class FirstFormItem(NamedTuple):
+    """An item with its stored document, None if that is damaged, and the one that Graph has served now."""
+
+    type_key: str
+    external_id: str
+    stored: bytes | None
+    served: bytes
+
+
+SameItems = Callable[[Sequence[FirstFormItem]], Awaitable[Sequence[bool]]]
+"""Of each item, whether both documents say the same."""
+
+_SOME = text(f"""
+SELECT item.type_key, item.external_id, item.version_number, d.body, d.body_hash, s.document AS served
+FROM inventory_item AS item
+JOIN staged_observation AS s USING (type_key, external_id)
+JOIN item_version AS v USING (type_key, external_id, version_number)
+CROSS JOIN LATERAL (SELECT {BODY} FROM document AS one WHERE one.content_hash = v.content_hash LIMIT 1) AS d
+WHERE item.form < 1 AND item.version_number > 0 AND (item.type_key, item.external_id) > (:type_key, :external_id)
+    AND s.run_id = :run_id AND s.fetch_token = ANY (:fetch_tokens) AND s.is_whole AND s.body_hash IS NOT NULL
+ORDER BY item.type_key, item.external_id LIMIT :most
+FOR UPDATE OF item
+""")
+
+_TAKE_OVER = text("""
+UPDATE inventory_item AS item SET content_hash = s.content_hash, form = :form
+FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS same (type_key, external_id)
+JOIN staged_observation AS s ON s.run_id = :run_id AND s.fetch_token = ANY (:fetch_tokens)
+    AND (s.type_key, s.external_id) = (same.type_key, same.external_id)
+WHERE (item.type_key, item.external_id) = (same.type_key, same.external_id)
+""")
+
+
+async def take_over(session: AsyncSession, run_id: UUID, fetch_tokens: Sequence[UUID], same: SameItems) -> None:
+    """Takes the items of form 0 over whose staged documents say what their versions say; others are left to the merge.
+
+    An item that several waves hold is left, too, where they say different things.
+    """
+    wave = {"run_id": run_id, "fetch_tokens": list(fetch_tokens)}
+    place = {"type_key": "", "external_id": ""}
+    while found := await fetch(
+        session, _SOME, FirstFormItem, {**wave, **place, "most": ITEMS_AT_A_TIME}, shape=_with_documents
+    ):
+        are_same = await same(found)
+        taken = [item for item, is_same in zip(found, are_same, strict=True) if is_same]
+        if taken:
+            type_keys, external_ids = [item.type_key for item in taken], [item.external_id for item in taken]
+            named = {"type_keys": type_keys, "external_ids": external_ids, "form": FORM}
+            await session.execute(_TAKE_OVER, {**wave, **named})
+        if len(found) < ITEMS_AT_A_TIME:
+            return
+        place = {"type_key": found[-1].type_key, "external_id": found[-1].external_id}
+
+
+def _with_documents(row: Values) -> Values:
+    item = row["type_key"], row["external_id"]
+    stored = Documents().of(row.pop("body"), row.pop("body_hash"), *item, row.pop("version_number"))
+    try:
+        served = decompress(row["served"])
+    except ZstdError:
+        served = b""
+    return {**row, "stored": stored, "served": served}
