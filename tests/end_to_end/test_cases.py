@@ -27,9 +27,6 @@ def stage(shared_theatre: Theatre) -> Stage:
     return shared_theatre.stage()
 
 
-unmended = pytest.mark.xfail(strict=True, reason="documents are stored and compared in the sorted form")
-
-
 def test_01_order_of_vpn_rules(stage: Stage) -> None:
     case = Case("01-order-of-vpn-rules")
     type_key, (external_id,) = case.type_keys[0], case.ids
@@ -86,7 +83,6 @@ def test_04_installer_replaced(stage: Stage) -> None:
     assert stage.sync(case.type_keys).counts.changed == 0
 
 
-@unmended
 def test_11_id_twice_in_a_list(stage: Stage) -> None:
     case = Case("11-id-twice-in-a-list")
     type_key = case.type_keys[0]
@@ -100,7 +96,6 @@ def test_11_id_twice_in_a_list(stage: Stage) -> None:
     assert [kind for _, kind in fields] == ["removed"]
 
 
-@unmended
 @pytest.mark.parametrize("name", ["12-nothing-configured-in-three-forms", "13-null-here-absent-there"])
 def test_12_and_13_nothing_configured_in_several_forms(stage: Stage, name: str) -> None:
     case = Case(name)
@@ -116,7 +111,6 @@ def test_12_and_13_nothing_configured_in_several_forms(stage: Stage, name: str) 
     assert len(fields) == 1
 
 
-@unmended
 @pytest.mark.parametrize(
     "name", ["11-id-twice-in-a-list", "12-nothing-configured-in-three-forms", "13-null-here-absent-there"]
 )
