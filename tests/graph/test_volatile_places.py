@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from graph.catalog import Collection, load_catalog
 from inventory.canonical import JsonObject
-from inventory.observation import Observer
+from inventory.exact_json import decode
+from inventory.observation import ObservationRules, Observer
 from tests.graph.catalog_judge import Shape, shape_of
 
 COLLECTIONS = load_catalog().collections
@@ -74,6 +75,13 @@ def test_a_pinned_version_is_content_and_the_version_of_the_object_is_not() -> N
     same = drivers.observe({**profile, "version": 2})
     other = drivers.observe({**profile, "driverInventories": [{"id": "b", "version": "2.0"}]})
     assert drivers.observe(profile).content_hash == same.content_hash != other.content_hash
+
+
+def test_a_sensitive_property_of_the_document_itself_is_hidden_there_alone() -> None:
+    rules = ObservationRules(type_key="a", sensitive=frozenset({"/displayName"}))
+    seen = Observer(rules).observe({"id": "a", "displayName": "hunter2", "part": {"displayName": "shown"}})
+    assert seen.display_name is None
+    assert decode(seen.document) == {"id": "a", "displayName": {"sensitive": True}, "part": {"displayName": "shown"}}
 
 
 def is_volatile(entry: Collection, path: tuple[str, ...]) -> bool:
