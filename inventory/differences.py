@@ -159,9 +159,8 @@ class _Comparison:
 
     def _members(self, name: str, array: list[JsonValue]) -> list[JsonValue]:
         """The members of a set, each once, in the order of their normal forms."""
-        normal = [(self._form.value(name, member), member) for member in array]
-        distinct = {encode(form): member for form, member in reversed(normal) if form is not None}
-        return [distinct[key] for key in sorted(distinct)]
+        normal = ((self._form.value(name, member), member) for member in array)
+        return self._form.distinct((form, member) for form, member in normal if form is not None)
 
 
 class _Pair(NamedTuple):

@@ -3,7 +3,7 @@
 It is hashed and compared, and never stored or shown. In it
 
 - a property that is null, an empty list, an empty object or an object of only such is absent, but where the catalog
-  says that null means *not shown*: there an empty list is a value;
+  says that null means *not shown*: there an empty list is a value. A detail that was asked for is there, be it empty;
 - moments are in UTC, with no zeros at the end of their fractions; ids made of GUIDs are in lower case; flags of an
   enumeration are in one order;
 - arrays that are sets are sorted and hold each member once.
@@ -18,6 +18,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
+from operator import itemgetter
 from typing import NamedTuple, cast
 
 from inventory.canonical import MIN_TELLING_ID_LENGTH, TYPE, JsonObject, JsonValue, is_mark
@@ -52,26 +53,39 @@ _WHOLE_FLOATS = 2.0**53
 class ArrayRules(NamedTuple):
     """What the catalog says of arrays, by property name at any depth.
 
-    In `null_not_shown` null says that Graph did not show the value, and an empty list says that there is none. `flags`
-    are enumerations of which a value may name several members.
+    In `null_not_shown` null says that Graph did not show the value, and an empty list that there is none. `flags` are
+    enumerations of which a value may name several members. Of `details`, which further requests ask for, none is
+    something else than not asked for.
     """
 
     ordered: frozenset[str] = frozenset()
     unordered: frozenset[str] = frozenset()
     null_not_shown: frozenset[str] = frozenset()
     flags: frozenset[str] = frozenset()
+    details: frozenset[str] = frozenset()
 
 
 class NormalForm:
     """Takes the documents of one collection into their normal form."""
 
-    def __init__(self, rules: ArrayRules = ArrayRules(), *, of_sorted: bool = False) -> None:  # noqa: B008 - frozen
+    def __init__(
+        self,
+        rules: ArrayRules = ArrayRules(),  # noqa: B008 - frozen
+        *,
+        of_sorted: bool = False,
+        counts: bool = False,
+    ) -> None:
         self._rules = rules
         self._of_sorted = of_sorted
+        self._counts = counts
 
     def of_sorted(self) -> "NormalForm":
         """The form in which a document of form 0 can be compared: only `ordered` arrays kept their order in it."""
-        return NormalForm(self._rules, of_sorted=True)
+        return NormalForm(self._rules, of_sorted=True, counts=self._counts)
+
+    def counting(self) -> "NormalForm":
+        """The form in which equal members of a set are several: of masked documents they may be different ones."""
+        return NormalForm(self._rules, of_sorted=self._of_sorted, counts=True)
 
     def hash(self, document: JsonObject) -> bytes:
         """The SHA-256 (32 bytes) of a document's normal form."""
@@ -102,10 +116,8 @@ class NormalForm:
     def _object(self, value: JsonObject) -> JsonObject:
         found: JsonObject = {}
         for name, child in value.items():
-            if child is None:
-                continue
-            normal = self.value(name, child)
-            if normal is not None:
+            normal = None if child is None else self.value(name, child)
+            if normal is not None or name in self._rules.details:
                 found[name] = normal
         return found
 
@@ -115,8 +127,16 @@ class NormalForm:
             return [] if name in self._rules.null_not_shown else None
         if self.is_sequence(name, value):
             return members
-        written = {encode(member): member for member in members if member is not None}
-        return [written[key] for key in sorted(written)]
+        return self.distinct((member, member) for member in members if member is not None)
+
+    def distinct(self, members: Iterable[tuple[JsonValue, JsonValue]]) -> list[JsonValue]:
+        """Members of a set, each given by its normal form, once, in the order of their normal forms."""
+        written = sorted(((encode(normal), member) for normal, member in members), key=itemgetter(0))
+        return [
+            member
+            for place, (key, member) in enumerate(written)
+            if self._counts or not place or key != written[place - 1][0]
+        ]
 
 
 def says_the_same(sorted_document: JsonObject, document: JsonObject, form: NormalForm) -> bool:

@@ -49,6 +49,7 @@ class ObservationRules(BaseModel):
     unordered: frozenset[str] = frozenset()
     null_not_shown: frozenset[str] = frozenset()
     flags: frozenset[str] = frozenset()
+    details: frozenset[str] = frozenset()
     meta: dict[str, tuple[str, ...]] = {}
     """Meta keys beyond the common ones (`MetaPaths`)."""
     has_details: bool = False
@@ -59,7 +60,7 @@ class ObservationRules(BaseModel):
     @property
     def form(self) -> NormalForm:
         """The normal form of the collection's documents."""
-        return NormalForm(ArrayRules(self.ordered, self.unordered, self.null_not_shown, self.flags))
+        return NormalForm(ArrayRules(self.ordered, self.unordered, self.null_not_shown, self.flags, self.details))
 
 
 class InvalidReason(StrEnum):

@@ -12,8 +12,8 @@ from inventory.records import DamagedRecord
 from inventory.user_errors import UnavailableError
 from storage.compression import decompress
 
-BODY = "body, coalesce(body_hash, content_hash) AS body_hash"
-"""The columns of `document` that a document is read from."""
+BODY = "body, coalesce(body_hash, content_hash) AS body_hash, body_hash IS NULL AS is_sorted"
+"""The columns of `document` that a document is read from. One of normal form 0 `is_sorted`."""
 
 
 class DamagedDocumentError(UnavailableError):

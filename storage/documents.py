@@ -78,6 +78,14 @@ SELECT {BODY} FROM item_version JOIN document USING (tenant_id, content_hash)
 WHERE (type_key, external_id, version_number) = (:type_key, :external_id, :version_number)
 """)
 
+_ARE_SORTED = text("""
+SELECT EXISTS (
+    SELECT FROM item_version JOIN document USING (tenant_id, content_hash)
+    WHERE (type_key, external_id) = (:type_key, :external_id) AND version_number = ANY (:version_numbers)
+        AND body_hash IS NULL
+)
+""")
+
 _COMPLETED = f"{completed('r')} AND r.finished_at <= :at"
 
 # Gone is what the latest complete listing of its collection did not show, and nothing has seen since. What was seen
@@ -171,6 +179,12 @@ async def find(session: AsyncSession, type_key: str, sought: str, most: int) -> 
 async def some_items(session: AsyncSession, type_key: str) -> list[NamedItem]:
     """Up to `NAMED_ITEMS` items of a collection, the last seen first."""
     return await fetch(session, _SOME, NamedItem, {"type_key": type_key, "most": NAMED_ITEMS})
+
+
+async def are_sorted(session: AsyncSession, type_key: str, external_id: str, version_numbers: Sequence[int]) -> bool:
+    """Whether the document of one of the versions is of normal form 0, so that only some orders can be compared."""
+    named = {"type_key": type_key, "external_id": external_id, "version_numbers": list(version_numbers)}
+    return bool((await session.execute(_ARE_SORTED, named)).scalar_one())
 
 
 async def document(session: AsyncSession, type_key: str, external_id: str, version_number: int) -> bytes | None:

@@ -73,7 +73,7 @@ WITH staged AS MATERIALIZED (
         document, document_size, list_hash, is_whole, read_references, rules_hash, staged_at,
         count(*) OVER (PARTITION BY type_key, external_id) AS times
     FROM staged_observation
-    WHERE run_id = :run_id AND fetch_token = ANY (:fetch_tokens)
+    WHERE run_id = :run_id AND fetch_token = ANY (:fetch_tokens) AND body_hash IS NOT NULL
     ORDER BY type_key, external_id, staged_at DESC
 ),
 """

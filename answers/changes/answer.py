@@ -257,6 +257,8 @@ def _compared(type_key: str, version: VersionFacts) -> list[Difference] | None:
         return None
     before, after = _object(version.document_before), _object(version.document)
     rules = comparability(type_key)
+    if version.is_sorted:
+        rules = rules._replace(form=rules.form.of_sorted())
     if version.details_complete and not version.before_complete:
         return changed_fields_of_listed(before, after, rules)
     return changed_fields(before, after, rules)

@@ -70,6 +70,8 @@ class VersionFacts(NamedTuple):
     before_last_observed_at: datetime | None
     document_before: bytes | None
     damaged: Sequence[DamagedRecord]
+    is_sorted: bool
+    """Whether one of the documents is of normal form 0, so that only some orders can be compared."""
 
 
 class AbsenceFacts(NamedTuple):
@@ -180,7 +182,8 @@ SELECT v.type_key, v.external_id, v.version_number, v.display_name, item.meta, v
                 = (v.type_key, v.external_id, v.content_hash)
             AND earlier.version_number < v.version_number
     ) AS returns_to_version,
-    d.body, d.body_hash, before.version_number AS before_number, before.display_name AS before_name,
+    d.body, d.body_hash, d.is_sorted OR before_document.is_sorted IS TRUE AS is_sorted,
+    before.version_number AS before_number, before.display_name AS before_name,
     before.details_complete AS before_complete,
     before.first_observed_at AS before_first_observed_at, before.last_observed_at AS before_last_observed_at,
     before_document.body AS body_before, before_document.body_hash AS hash_before

@@ -136,6 +136,7 @@ SELECT c.type_key, c.external_id, coalesce(c.display_name, c.name_before) AS dis
     CASE WHEN c.absent_from IS NULL THEN c.last_seen_at ELSE coverage.listed_from END AS last_seen_at,
     CASE WHEN c.absent_from IS NULL THEN 'observed' ELSE coalesce(absence.evidence, 'not_listed') END AS evidence,
     CASE WHEN c.absent_from IS NULL THEN before.body END AS body_before, before.body_hash AS hash_before,
+    before.is_sorted AS sorted_before, d.is_sorted AS sorted_now,
     CASE WHEN c.absent_from IS NULL THEN d.body END AS body_now, d.body_hash AS hash_now
 FROM candidate AS c JOIN collection_coverage AS coverage USING (type_key)
 LEFT JOIN LATERAL (
@@ -263,10 +264,11 @@ def _with_documents(row: Values, read: Documents) -> Values:
     before = read.of(body_before, row.pop("hash_before"), *item, row["pinned_version"])
     now = read.of(body_now, row.pop("hash_now"), *item, row["version"])
     whole_before, whole_now = row.pop("whole_before"), row.pop("whole_now")
+    sorted_before, sorted_now = row.pop("sorted_before"), row.pop("sorted_now")
     return {
         **row,
-        "before": _said(before, whole_before),
-        "after": _said(now, whole_now),
+        "before": _said(before, whole_before, sorted_before),
+        "after": _said(now, whole_now, sorted_now),
         "is_damaged": (body_before is not None and before is None) or (body_now is not None and now is None),
     }
 
@@ -288,7 +290,11 @@ async def versions_between(session: AsyncSession, candidate: Candidate, read: Do
         document = read.of(row.body, row.body_hash, candidate.type_key, candidate.external_id, row.version_number)
         if document is not None:
             found.append(
-                EarlierVersion(row.version_number, row.first_observed_at, DriftDocument(document, row.details_complete))
+                EarlierVersion(
+                    row.version_number,
+                    row.first_observed_at,
+                    DriftDocument(document, row.details_complete, row.is_sorted),
+                )
             )
     return found
 
@@ -342,5 +348,5 @@ async def decide(
     return (await session.execute(_DECIDE, values)).first() is not None
 
 
-def _said(document: bytes | None, is_whole: bool | None) -> DriftDocument | None:
-    return None if document is None else DriftDocument(document, is_whole is not False)
+def _said(document: bytes | None, is_whole: bool | None, is_sorted: bool | None) -> DriftDocument | None:
+    return None if document is None else DriftDocument(document, is_whole is not False, is_sorted is True)

@@ -74,6 +74,8 @@ class DriftDocument(NamedTuple):
 
     document: bytes
     is_whole: bool = True
+    is_sorted: bool = False
+    """Whether it is of normal form 0, so that only some orders can be compared."""
 
 
 class Deviation(NamedTuple):
@@ -105,7 +107,8 @@ def deviations(before: DriftDocument, after: DriftDocument, rules: DriftRules) -
             old.pop(name, None)
             new.pop(name, None)
     old, new = rules.canonicalizer.canonical_value(old), rules.canonicalizer.canonical_value(new)
-    found = exact_differences(old, new, rules.form)
+    form = rules.form.of_sorted() if before.is_sorted or after.is_sorted else rules.form
+    found = exact_differences(old, new, form)
     untold = {difference.path for difference in found if _is_untold(difference)}
     groups: dict[tuple[str, DifferenceKind, str], list[Difference]] = {}
     for difference in found:

@@ -81,6 +81,8 @@ async def compare(
     form, details = NormalForm(), frozenset[str]()
     if collection is not None:
         form, details = collection.form, collection.detail_properties
+    if await documents.are_sorted(session, type_key, external_id, [before.version, after.version]):
+        form = form.of_sorted()
     old, new = _object(document_before), _object(document_after)
     found = [
         DifferenceRecord(path=path, kind=kind, before=value_before, after=value_after, hidden=hidden)

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from inventory.normal_form import ArrayRules, NormalForm
+from inventory.normal_form import NormalForm
 from inventory.observation import ObservationRules
 from inventory.reference_extraction import ReadingRules
 from inventory.tenant_neutral import TenantNeutralRules
@@ -289,6 +289,7 @@ class Collection(BaseModel):
             unordered=self.unordered,
             null_not_shown=self.null_not_shown,
             flags=self.flags,
+            details=self.detail_properties,
             meta=dict(self.meta),
             has_details=bool(self.details),
             change_signs=self.change_signs,
@@ -297,7 +298,7 @@ class Collection(BaseModel):
     @property
     def form(self) -> NormalForm:
         """The normal form of the collection's documents."""
-        return NormalForm(ArrayRules(self.ordered, self.unordered, self.null_not_shown, self.flags))
+        return self.observation_rules().form
 
     @property
     def no_content(self) -> frozenset[str]:
@@ -310,7 +311,8 @@ class Collection(BaseModel):
             id_field=self.id_field,
             name_field=self.name_field,
             identity=self.identity | self.no_content,
-            form=self.form,
+            # Documents of normal form 0 have lost the other orders, and a tenant has such for as long as they last.
+            form=self.form.of_sorted(),
             references=self.references,
             details=self.detail_properties,
         )

@@ -24,7 +24,9 @@ SLOTS = runs.Slots(per_tenant=100, overall=100, lease=LEASE)
 
 
 def observation(type_key: str, external_id: str, **properties: Any) -> Observation:
-    return Observer(ObservationRules(type_key=type_key)).observe({"id": external_id, **properties})
+    collection = load_catalog().collections.get(type_key)
+    details = frozenset[str]() if collection is None else collection.detail_properties
+    return Observer(ObservationRules(type_key=type_key, details=details)).observe({"id": external_id, **properties})
 
 
 AUDITED_AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)

@@ -1,0 +1,103 @@
+"""The first run after an upgrade compares what release 0.3.0 stored under today's normal form, and tells no change."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from inventory.exact_json import decode
+from inventory.normal_form import FORM, NormalForm, says_the_same
+from inventory.outcomes import Counts, RunStatus
+from storage import merge as merging
+from storage import runs, staging
+from storage.database import Database
+from storage.database import database_url as sqlalchemy_url
+from storage.documents import document
+from storage.first_form import FirstFormItem
+from storage.versions import history
+from tests.storage.earlier_release import write_item
+from tests.storage.support import begin, observation
+
+TENANT = uuid4()
+SERVED: dict[str, Any] = {
+    "id": "1",
+    "displayName": "VPN",
+    "roleScopeTagIds": ["5", "0"],
+    "onDemandRules": [{"action": "disconnect"}, {"action": "connect"}],
+    "description": None,
+    "version": 3,
+}
+STORED = {**{name: value for name, value in SERVED.items() if name != "version"}, "description": []}
+
+
+async def same(items: Sequence[FirstFormItem]) -> list[bool]:
+    return [
+        item.stored is not None and says_the_same(_object(item.stored), _object(item.served), NormalForm())
+        for item in items
+    ]
+
+
+def _object(document: bytes) -> dict[str, Any]:
+    found: Any = decode(document)
+    return dict(found)
+
+
+@pytest.fixture
+async def stored(database: Database, database_url: str) -> Database:
+    """A database in which release 0.3.0 has left an item."""
+    engine = create_engine(sqlalchemy_url(database_url))
+    with engine.begin() as connection:
+        connection.execute(text("SELECT set_config('app.tenant_id', :tenant, true)"), {"tenant": str(TENANT)})
+        write_item(connection, TENANT, "a", STORED)
+    engine.dispose()
+    return database
+
+
+async def merged(database: Database, *documents: dict[str, Any]) -> merging.MergeResult:
+    run = await begin(database, TENANT, "a")
+    token = uuid4()
+    async with database.tenant(TENANT) as session:
+        rows = [observation("a", each["id"], **{k: v for k, v in each.items() if k != "id"}) for each in documents]
+        await staging.stage(session, run.run_id, token, rows)
+        result = await merging.merge(session, run.run_id, token, promised_rows=len(documents), same=same)
+        await runs.finish_run(session, run, runs.RunEnd(RunStatus.CANCELLED, Counts(), [], {}))
+    return result
+
+
+async def test_an_item_that_says_the_same_takes_the_new_hash_and_keeps_its_version(stored: Database) -> None:
+    first = await merged(stored, SERVED)
+    assert (first.created, first.changed, first.unchanged) == (0, 0, 1)
+    async with stored.tenant(TENANT) as session:
+        (version,) = await history(session, "a", "1")
+        assert _object(await document(session, "a", "1", 1) or b"{}")["roleScopeTagIds"] == ["0", "5"], "as it was"
+        form = (await session.execute(text("SELECT form FROM inventory_item"))).scalar_one()
+    assert (version.version, form) == (1, FORM)
+    again = await merged(stored, SERVED)
+    assert (again.changed, again.unchanged) == (0, 1)
+
+
+async def test_an_item_that_says_something_else_has_changed(stored: Database) -> None:
+    result = await merged(stored, {**SERVED, "displayName": "Another"})
+    assert (result.changed, result.unchanged) == (1, 0)
+    async with stored.tenant(TENANT) as session:
+        assert [version.version for version in await history(session, "a", "1")] == [2, 1]
+        assert (await session.execute(text("SELECT form FROM inventory_item"))).scalar_one() == FORM
+
+
+async def test_an_order_that_moves_after_the_upgrade_is_a_change(stored: Database) -> None:
+    await merged(stored, SERVED)
+    moved = {**SERVED, "onDemandRules": [*reversed(SERVED["onDemandRules"])]}
+    assert (await merged(stored, moved)).changed == 1
+
+
+async def test_rows_that_a_worker_of_the_release_before_has_staged_are_read_again(database: Database) -> None:
+    run = await begin(database, TENANT, "a")
+    token = uuid4()
+    of_an_older_worker: Any = observation("a", "1")
+    async with database.tenant(TENANT) as session:
+        await staging.stage(session, run.run_id, token, [of_an_older_worker._replace(body_hash=None)])
+    with pytest.raises(merging.StagedRowsLostError):
+        async with database.tenant(TENANT) as session:
+            await merging.merge(session, run.run_id, token, promised_rows=1)
