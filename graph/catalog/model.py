@@ -62,7 +62,7 @@ QualifiedName = Annotated[str, Field(pattern=r"^(#?[A-Za-z][A-Za-z0-9.]*/)?[A-Za
 """A property at any depth; with `parent/` only in the property `parent`, with `#type/` only in objects of the type."""
 
 
-Permission = Annotated[str, Field(pattern=r"^[A-Za-z-]+(\.[A-Za-z0-9-]+)*\.Read(Basic)?(\.[A-Za-z0-9]+)*$")]
+Permission = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.Read(Basic)?(\.[A-Za-z0-9]+)*$")]
 """An application permission to read."""
 
 

@@ -105,11 +105,14 @@ SINGLETONS_BESIDE_THE_TABLE = {"identityProtectionPolicy"}
 
 OPT_IN = {
     "auditEvents",
+    "configurationDrifts",
     "configurationPolicyTemplates",
     "configurationSettings",
+    "deletedConditionalAccessPolicies",
     "importedDeviceIdentities",
     "managedDeviceWindowsOSImages",
     "mobileAppCatalogPackages",
+    "officeClientConfigurations",
     "securityBaselineTemplates",
     "windowsAutopilotDeviceIdentities",
 }
@@ -123,6 +126,10 @@ def rows() -> dict[str, dict[str, str]]:
         return {
             row["type_key"]: row for row in csv.DictReader(lines) if not row["type_key"].startswith(KINDS_OF_AN_ENTRY)
         }
+
+
+IN_THE_TABLE = {key: entry for key, entry in COLLECTIONS.items() if CALLED_OTHERWISE.get(key, key) in rows()}
+"""Later entries are held against what Microsoft publishes alone: test_facts.py."""
 
 
 def row_of(entry: Collection) -> dict[str, str]:
@@ -142,9 +149,8 @@ def detail_paths(entry: Collection) -> set[str]:
 
 
 @needs_table
-def test_the_catalog_has_every_collection_of_the_table_and_no_other() -> None:
-    assert {CALLED_OTHERWISE.get(key, key) for key in COLLECTIONS} == set(rows())
-    assert len(rows()) == 190
+def test_the_catalog_has_every_collection_of_the_table() -> None:
+    assert {CALLED_OTHERWISE.get(key, key) for key in COLLECTIONS} >= set(rows())
 
 
 def test_released_type_keys_and_categories_stay() -> None:
@@ -154,7 +160,7 @@ def test_released_type_keys_and_categories_stay() -> None:
 
 
 @needs_table
-@of_each(COLLECTIONS)
+@of_each(IN_THE_TABLE)
 def test_an_entry_agrees_with_the_table_of_graphs_collections(entry: Collection) -> None:
     row = row_of(entry)
     path = entry.path.replace("{tenant_id}", "{orgId}").replace("{parent_id}", "{id}")
@@ -172,7 +178,7 @@ def test_an_entry_agrees_with_the_table_of_graphs_collections(entry: Collection)
 
 
 @needs_table
-@of_each(COLLECTIONS)
+@of_each(IN_THE_TABLE)
 def test_the_details_are_those_of_the_table(entry: Collection) -> None:
     row = row_of(entry)
     details, assignments = paths(row["detail_endpoint"]), paths(row["assignments_endpoint"])
@@ -269,7 +275,7 @@ def test_intune_is_read_from_beta() -> None:
 def test_conditional_access_is_read_one_request_at_a_time() -> None:
     assert ThrottleFamily.CONDITIONAL_ACCESS.wave_limit == 1
     slow = {key for key, one in COLLECTIONS.items() if one.throttle_family is ThrottleFamily.CONDITIONAL_ACCESS}
-    assert slow == {"conditionalAccessPolicies", "namedLocations"}
+    assert slow == {"conditionalAccessPolicies", "deletedConditionalAccessPolicies", "namedLocations"}
 
 
 def test_a_family_belongs_to_one_service() -> None:

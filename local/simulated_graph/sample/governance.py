@@ -267,7 +267,8 @@ def _forwarding_profile(draw: Draw) -> Document:
     }
 
 
-def _rule(draw: Draw, kind: str, action: str) -> Document:
+def network_rule(draw: Draw, kind: str, action: str) -> Document:
+    """A rule of a policy of Global Secure Access."""
     return {
         "@odata.type": f"#microsoft.graph.networkaccess.{kind}",
         "id": draw.id("rule"),
@@ -284,7 +285,7 @@ def _forwarding_policy(draw: Draw) -> Document:
         "description": "",
         "version": "1.0.0",
         "trafficForwardingType": draw.cycle(("m365", "internet")),
-        "policyRules": [_rule(draw, "m365ForwardingRule", "forward")],
+        "policyRules": [network_rule(draw, "m365ForwardingRule", "forward")],
     }
 
 
@@ -294,7 +295,7 @@ def _filtering_policy(draw: Draw) -> Document:
         "description": "",
         "version": "1.0.0",
         "action": draw.pick(("block", "allow")),
-        "policyRules": [_rule(draw, "fqdnFilteringRule", "block")],
+        "policyRules": [network_rule(draw, "fqdnFilteringRule", "block")],
     }
 
 

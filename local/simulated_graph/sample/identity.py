@@ -5,7 +5,8 @@ from local.simulated_graph.sample.directory import organization_details
 from local.simulated_graph.sample.draw import Draw, Sample
 
 
-def _conditional_access_policy(draw: Draw) -> Document:
+def conditional_access_policy(draw: Draw) -> Document:
+    """A Conditional Access policy."""
     return {
         "templateId": None,
         "displayName": draw.name(f"CA{draw.index:03d}"),
@@ -154,7 +155,7 @@ def _subscribed_sku(draw: Draw) -> Document:
 
 
 SAMPLES = {
-    "identity/conditionalAccess/policies": Sample(16, _conditional_access_policy),
+    "identity/conditionalAccess/policies": Sample(16, conditional_access_policy),
     "identity/conditionalAccess/namedLocations": Sample(5, _named_location),
     "policies/authenticationStrengthPolicies": Sample(4, _authentication_strength),
     "identity/conditionalAccess/authenticationContextClassReferences": Sample(3, _authentication_context),
