@@ -190,9 +190,13 @@ class Collection(BaseModel):
         return self._url(tenant_id, options)
 
     def _url(self, tenant_id: UUID | None, options: Iterable[tuple[str, str | int | None]]) -> str:
-        query = [f"{name}={quote(str(value), safe=_QUERY_SAFE)}" for name, value in options if value is not None]
         path = self.path if tenant_id is None else self.path.replace("{tenant_id}", str(tenant_id))
-        return path + ("?" + "&".join(query) if query else "")
+        return path + self._options(options)
+
+    @staticmethod
+    def _options(options: Iterable[tuple[str, str | int | None]]) -> str:
+        query = [f"{name}={quote(str(value), safe=_QUERY_SAFE)}" for name, value in options if value is not None]
+        return "?" + "&".join(query) if query else ""
 
     def is_own_listing(self, url: str) -> bool:
         """Whether a URL is of a listing of the collection itself, and not of the one that shows its parents."""
@@ -220,6 +224,10 @@ class Collection(BaseModel):
         reduced = (("$top", 1),) if self.page_size is not None else (("$select", self.id_field),)
         options = (("$filter", self.filter), *(() if self.singleton else reduced))
         return self._url(tenant_id, options)
+
+    def expansion_url(self, external_id: str) -> str:
+        """A request that tells of one object whether what the listing expands is readable."""
+        return f"{self.path}/{quote(external_id, safe='')}" + self._options((("$expand", self.expand),))
 
     @property
     def detail_properties(self) -> frozenset[str]:
