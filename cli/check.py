@@ -244,7 +244,7 @@ class _Asking:
         if collection.expand is not None and not collection.singleton:
             yield Probe(collection, collection.expansion_url(first_id), collection.permission, is_single=True)
         for detail in collection.details:
-            if (detail.permission is not None or "$expand=" in detail.path) and not detail.types:
+            if (detail.permission is not None or "$expand=" in detail.path) and not (detail.types or detail.only_where):
                 url = detail.path.replace("{id}", quote(first_id, safe=""))
                 yield Probe(collection, url, detail.permission or collection.permission, detail.single)
 

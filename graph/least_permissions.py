@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from graph.catalog import Collection
+from graph.catalog import ChildCall, Collection, DetailCall
 from graph.catalog.facts import permissions_of
 
 
@@ -43,7 +43,8 @@ def _needs(collection: Collection) -> Iterator[PermissionNeed]:
     yield _need(collection, collection.path, collection.permission)
     for detail in collection.details:
         permission = detail.permission or collection.permission
-        for call in (detail, *detail.children):
+        calls: tuple[DetailCall | ChildCall, ...] = (detail, *detail.children)
+        for call in calls:
             paths = [call.path.replace("{type}", kind.removeprefix("#")) for kind in detail.types or [""]]
             for path in paths:
                 yield _need(collection, path.partition("?")[0], permission)

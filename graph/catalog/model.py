@@ -1,7 +1,7 @@
 """One entry of the catalog, checked when it is loaded."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Self
@@ -104,6 +104,8 @@ class DetailCall(BaseModel):
     """Whether 404 says that there is none."""
     types: frozenset[str] = frozenset()
     """The `@odata.type`s of the items that have it; all where it is empty."""
+    only_where: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*(=.+)?$")] | None = None
+    """Which items have it: those whose list in this property is not empty, or holds this value (`tags=Value`)."""
     believe_list: frozenset[PropertyName] = frozenset()
     """Properties of the item that the list shows right and this answer does not."""
     counted_by: PropertyName | None = None
@@ -112,6 +114,14 @@ class DetailCall(BaseModel):
     permission: Permission | None = None
     """The least application permission of the call and its children; none where it is the list's."""
     children: tuple[ChildCall, ...] = ()
+
+    def is_of(self, item: Mapping[str, object]) -> bool:
+        """Whether an item, as its list shows it, has the detail."""
+        if self.types and item.get("@odata.type") not in self.types:
+            return False
+        name, _, value = (self.only_where or "").partition("=")
+        members = item.get(name) if name else None
+        return not name or (isinstance(members, list) and (value in members if value else bool(members)))
 
     @model_validator(mode="after")
     def _the_item_itself_is_single(self) -> Self:

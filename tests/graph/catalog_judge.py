@@ -168,7 +168,8 @@ class _Judged:
             missing = inner.expand(value) if name == "$expand" else inner.lacking(value.split(","))
             yield from (f"{what} {name} {each}" for each in missing)
         if isinstance(call, DetailCall):
-            for name in filter(None, (call.counted_by, *call.believe_list)):
+            where = (call.only_where or "").partition("=")[0]
+            for name in filter(None, (call.counted_by, where, *call.believe_list)):
                 yield from self._unless(shape.step(name) is not None, f"{what} {name}")
             for kind in call.types:
                 yield from self._unless(kind.removeprefix(_GRAPH) in shape.types, f"{what} type {kind}")

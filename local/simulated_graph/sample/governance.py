@@ -39,6 +39,8 @@ def _access_package(draw: Draw) -> Document:
         "resourceRoleScopes": [scope],
         "assignmentPolicies": [policy],
         "catalog": {"id": draw.id_of(f"{_ENTITLEMENT}/catalogs", 0), "displayName": "General"},
+        "incompatibleAccessPackages": [],
+        "incompatibleGroups": [{"@odata.type": "#microsoft.graph.group", "id": draw.id_of("groups", 1)}],
     }
 
 
@@ -50,6 +52,18 @@ def _catalog(draw: Draw) -> Document:
         "state": "published",
         "isExternallyVisible": draw.flag(),
         "accessPackages": [],
+        "customWorkflowExtensions": [
+            {
+                "@odata.type": "#microsoft.graph.accessPackageAssignmentRequestWorkflowExtension",
+                "id": draw.id("extension"),
+                "displayName": "Notify the service desk",
+                "endpointConfiguration": {
+                    "@odata.type": "#microsoft.graph.logicAppTriggerEndpointConfiguration",
+                    "logicAppWorkflowName": "sample",
+                    "url": f"https://logic.example/workflows?sig=sample-secret-{draw.id('signature')}",
+                },
+            }
+        ],
         "resources": [
             {
                 "id": draw.id("resource"),
