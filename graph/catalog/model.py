@@ -143,7 +143,10 @@ class Collection(BaseModel):
     title: str
     category: Annotated[str, Field(pattern=r"^[a-z]+(-[a-z0-9]+)*$")]
     path: Annotated[str, Field(pattern=r"^(/([A-Za-z0-9]+|\{tenant_id\}|\{parent_id\}))+$")]
-    """May hold `{tenant_id}`, which is also the id of the organization, and `{parent_id}` where it has a `parent`."""
+    """May hold `{tenant_id}`, which is also the id of the organization.
+
+    With a `parent`, either the path or the filter holds `{parent_id}`.
+    """
     api_version: ApiVersion
     throttle_family: ThrottleFamily
     permission: Permission
@@ -153,6 +156,8 @@ class Collection(BaseModel):
     singleton: bool = False
     parent: TypeKey | None = None
     """The type key of the collection to each of whose items one of these belongs."""
+    parent_filter: str | None = None
+    """Which items of the parent have one; all where there is none."""
     opt_in: bool = False
     """Left out of a selection of all: data or one of Microsoft's own catalogues, large and no configuration."""
     expand: str | None = None
@@ -214,17 +219,22 @@ class Collection(BaseModel):
 
     def child_url(self, parent_id: str) -> str:
         """The first page's URL of the listing under one parent."""
-        return self.first_url().replace("{parent_id}", quote(parent_id, safe=""))
+        of_parent = None if self.filter is None else self.filter.replace("{parent_id}", parent_id)
+        options = (("$expand", self.expand), ("$filter", of_parent), ("$top", self.page_size))
+        return self._url(None, options).replace("{parent_id}", quote(parent_id, safe=""))
 
     def parent_id_of(self, url: str) -> str | None:
         """The id of the parent whose listing a URL is of."""
-        template = re.escape(self.path).replace(re.escape("{parent_id}"), "([^/]+)")
-        found = re.search(template, urlsplit(url).path)
-        return None if found is None or self.parent is None else unquote(found[1])
+        if self.parent is None:
+            return None
+        in_path = "{parent_id}" in self.path
+        template, text = (self.path, urlsplit(url).path) if in_path else (self.filter or "", unquote(url))
+        found = re.search(re.escape(template).replace(re.escape("{parent_id}"), "([^/']+)"), text)
+        return None if found is None else unquote(found[1])
 
-    def ids_url(self) -> str:
-        """The first page's URL of a listing of the ids alone."""
-        return self._url(None, (("$select", self.id_field), ("$top", self.page_size)))
+    def ids_url(self, only: str | None = None) -> str:
+        """The first page's URL of a listing of the ids alone, of all items or of those of a filter."""
+        return self._url(None, (("$filter", only), ("$select", self.id_field), ("$top", self.page_size)))
 
     def probe_url(self, tenant_id: UUID) -> str:
         """A request that tells as cheaply as can be whether the collection is readable.

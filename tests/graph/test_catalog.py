@@ -201,6 +201,8 @@ def test_no_object_is_in_two_entries() -> None:
     for entry in COLLECTIONS.values():
         by_path.setdefault(entry.path, []).append(entry)
     shared = {path: entries for path, entries in by_path.items() if len(entries) > 1}
+    scopes = {str(one.filter).rpartition(" ")[2] for one in shared.pop("/policies/roleManagementPolicyAssignments")}
+    assert scopes == {"'DirectoryRole'", "'Group'"}
     assert list(shared) == ["/deviceManagement/deviceConfigurations"]
     (rest,) = [one for one in shared["/deviceManagement/deviceConfigurations"] if one.filter is None]
     filtered = {one.filter for one in shared["/deviceManagement/deviceConfigurations"]} - {None}
@@ -233,7 +235,8 @@ def test_data_and_catalogues_come_only_when_they_are_named() -> None:
 def test_an_entry_names_entries_that_there_are(entry: Collection) -> None:
     assert {key for keys in entry.references.values() for key in keys} <= COLLECTIONS.keys() | NOT_READ
     assert NOT_READ.isdisjoint(COLLECTIONS)
-    assert ("{parent_id}" in entry.path) == (entry.parent is not None)
+    assert f"{entry.path} {entry.filter}".count("{parent_id}") == (entry.parent is not None)
+    assert entry.parent_filter is None or entry.parent is not None
     if entry.parent is not None:
         assert COLLECTIONS[entry.parent].parent is None
 
@@ -362,3 +365,18 @@ def test_an_item_under_a_parent_is_asked_for_under_it() -> None:
     assert (entry.is_own_listing(listing), entry.is_own_listing(parents)) == (True, False)
     assert entry.item_url("one", "a/b") == f"{listing}/one?$select=id"
     assert COLLECTIONS["groups"].parent_id_of("/groups?$top=999") is None
+
+
+def test_a_listing_of_one_parent_may_be_a_filter() -> None:
+    entry = COLLECTIONS["groupRoleManagementPolicyAssignments"]
+    listing = entry.child_url("one")
+    assert unquote(listing) == (
+        "/policies/roleManagementPolicyAssignments"
+        "?$expand=policy($expand=rules)&$filter=scopeId eq 'one' and scopeType eq 'Group'"
+    )
+    following = f"https://graph.example/v1.0{listing}&$skiptoken=x"
+    assert [entry.parent_id_of(url) for url in (listing, following)] == ["one", "one"]
+    parents = load_catalog().first_url("groupRoleManagementPolicyAssignments", uuid4())
+    assert unquote(parents) == "/groups?$filter=isAssignableToRole eq true&$select=id&$top=999"
+    assert entry.parent_id_of(parents) is None
+    assert (entry.is_own_listing(listing), entry.is_own_listing(parents)) == (True, False)

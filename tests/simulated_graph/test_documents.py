@@ -31,7 +31,12 @@ NOT_SCALED = {
 
 def listing(endpoint: Endpoint, options: str = "") -> str:
     """The address of everything that the endpoint lists, with the filter that it may demand."""
-    filtered = "$filter=scopeId eq '/' and scopeType eq 'DirectoryRole'" if endpoint.needs_filter else ""
+    demanded = {
+        (): "",
+        ("groupId",): "$filter=groupId ne null",
+        ("scopeId", "scopeType"): "$filter=scopeId eq '/' and scopeType eq 'DirectoryRole'",
+    }
+    filtered = demanded[endpoint.needs_filter]
     query = "&".join(filter(None, (filtered, options)))
     return f"{endpoint.path}?{query}" if query else endpoint.path
 

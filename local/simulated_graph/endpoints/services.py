@@ -67,6 +67,10 @@ ENDPOINTS = (
             created="createdDateTime", modified="modifiedDateTime"),
     _listed("identityGovernance/roleManagementAlerts/alertConfigurations", "unifiedRoleManagementAlertConfiguration",
             versions=BETA, name="id", needs_filter=("scopeId", "scopeType")),
+    *(_listed(f"identityGovernance/privilegedAccess/group/{name}s", f"privilegedAccessGroup{entity}", name="id",
+              created="createdDateTime", modified="modifiedDateTime", needs_filter=("groupId",))
+      for name, entity in (("eligibilitySchedule", "EligibilitySchedule"),
+                           ("assignmentSchedule", "AssignmentSchedule"))),
     # Other tenants
     _listed("tenantRelationships/delegatedAdminRelationships", "delegatedAdminRelationship",
             (Navigation("accessAssignments"), Navigation("operations"), Navigation("requests")),

@@ -4,6 +4,9 @@ from local.simulated_graph.documents import Document
 from local.simulated_graph.sample.directory import organization_details
 from local.simulated_graph.sample.draw import Draw, Sample
 
+ROLE_ASSIGNABLE_GROUP = 2
+"""The number of the group that directory roles can be assigned to."""
+
 
 def conditional_access_policy(draw: Draw) -> Document:
     """A Conditional Access policy."""
@@ -114,6 +117,7 @@ def _group(draw: Draw) -> Document:
         "classification": None,
         "description": None,
         "displayName": draw.name("Group"),
+        "isAssignableToRole": draw.index == ROLE_ASSIGNABLE_GROUP,
         "groupTypes": ["DynamicMembership"] if dynamic else [],
         "mail": None,
         "mailEnabled": False,

@@ -6,7 +6,7 @@ from typing import Any
 from local.simulated_graph.documents import Document
 from local.simulated_graph.sample.draw import Draw, Sample
 from local.simulated_graph.sample.governance import network_rule
-from local.simulated_graph.sample.identity import conditional_access_policy
+from local.simulated_graph.sample.identity import ROLE_ASSIGNABLE_GROUP, conditional_access_policy
 
 _DIRECTORY_ROLES = "roleManagement/directory/roleDefinitions"
 _MONITORING = "admin/configurationManagement"
@@ -224,6 +224,19 @@ def _schedule(draw: Draw) -> Document:
         "appScopeId": None,
         "assignmentType": "Assigned",
         "memberType": "Direct",
+        "createdUsing": draw.id("request"),
+        "status": "Provisioned",
+        "scheduleInfo": {"startDateTime": draw.moment(), "recurrence": None, "expiration": {"type": "noExpiration"}},
+    }
+
+
+def _group_schedule(draw: Draw) -> Document:
+    return {
+        "groupId": draw.id_of("groups", ROLE_ASSIGNABLE_GROUP),
+        "principalId": draw.id_of("users", draw.index),
+        "accessId": draw.cycle(("member", "owner")),
+        "memberType": "direct",
+        "assignmentType": "assigned",
         "createdUsing": draw.id("request"),
         "status": "Provisioned",
         "scheduleInfo": {"startDateTime": draw.moment(), "recurrence": None, "expiration": {"type": "noExpiration"}},
@@ -468,6 +481,8 @@ SAMPLES = {
     f"{_ROLES}/entitlementManagement/roleDefinitions": Sample(2, _role("Entitlement management role")),
     f"{_ROLES}/entitlementManagement/roleAssignments": Sample(2, _assignment("entitlementManagement")),
     f"{_ROLES}/directory/roleAssignmentSchedules": Sample(3, _schedule),
+    "identityGovernance/privilegedAccess/group/eligibilitySchedules": Sample(2, _group_schedule),
+    "identityGovernance/privilegedAccess/group/assignmentSchedules": Sample(1, _group_schedule),
     "identityGovernance/roleManagementAlerts/alertConfigurations": Sample(3, _alert, fixed=True),
     "tenantRelationships/delegatedAdminRelationships": Sample(2, _relationship),
     "directory/tenantGovernance/governanceRelationships": Sample(1, _governance),
