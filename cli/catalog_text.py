@@ -48,6 +48,9 @@ def _what_is_left_out(entry: Collection) -> Iterator[str]:
 def _detail(detail: DetailCall) -> str:
     what = detail.property or "what the list does not show"
     of = f", for {', '.join(sorted(name.rpartition('.')[2] for name in detail.types))} alone" if detail.types else ""
+    if detail.only_where:
+        name, _, value = detail.only_where.partition("=")
+        of += f", where {name} {f'has {value}' if value else 'is not empty'}"
     sentence = f"For each item, {what} comes by GET {detail.path}{of}"
     if detail.optional:
         sentence += "; an item may have none"

@@ -160,7 +160,7 @@ async def _check(settings: Settings, tenant: TenantConfig, selection: Selection)
             one.collection.type_key: one for wave in ([first], *_waves(others)) for one in await asking.read(wave)
         }
         readable = [one.collection for one in checked.values() if one.readability is Readability.READABLE]
-        for wave in _waves([probe for one in readable for probe in asking.details(one)]):
+        for wave in _waves([probe for one in readable for probe in asking.below(one)]):
             for one in await asking.read(wave):
                 if one.readability is Readability.PERMISSION_MISSING:
                     checked[one.collection.type_key] = one
@@ -233,14 +233,20 @@ class _Asking:
         self._answered = False
         self._first_ids: dict[str, str] = {}
 
-    def details(self, collection: Collection) -> Iterator[Probe]:
-        """What asks for the details that need another permission than the listing, of the item listed first."""
+    def below(self, collection: Collection) -> Iterator[Probe]:
+        """What Graph may refuse though it shows the listing: expansions, and details with another permission.
+
+        They are asked for with the item that was listed first.
+        """
         first_id = self._first_ids.get(collection.type_key)
-        if first_id is not None and collection.parent is None:
-            for detail in collection.details:
-                if detail.permission is not None and not detail.types:
-                    url = detail.path.replace("{id}", quote(first_id, safe=""))
-                    yield Probe(collection, url, detail.permission, detail.single)
+        if first_id is None or collection.parent is not None:
+            return
+        if collection.expand is not None and not collection.singleton:
+            yield Probe(collection, collection.expansion_url(first_id), collection.permission, is_single=True)
+        for detail in collection.details:
+            if (detail.permission is not None or "$expand=" in detail.path) and not (detail.types or detail.only_where):
+                url = detail.path.replace("{id}", quote(first_id, safe=""))
+                yield Probe(collection, url, detail.permission or collection.permission, detail.single)
 
     async def read(self, wave: Sequence[Probe]) -> list[Checked]:
         """The answers to one wave; those of Graph's failures that pass are asked for again."""

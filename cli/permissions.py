@@ -1,6 +1,5 @@
 """`permissions`: what an app must be granted to read a selection."""
 
-from collections import defaultdict
 from typing import Annotated
 
 import orjson
@@ -10,6 +9,7 @@ from cli import output
 from cli.errors import errors_for_people
 from cli.options import AllOption, CategoryOption, JsonOption, TypeOption, selection_or_all
 from graph.catalog import load_catalog
+from graph.least_permissions import least_permissions
 from graph.permission_ids import permission_ids, required_resource_access
 from inventory.user_errors import UserError
 
@@ -25,7 +25,8 @@ def permissions(
 ) -> None:
     """The least set of application permissions that reads a selection, and which collections need each.
 
-    Without a selection, that of all. Every one of them is for reading only.
+    Without a selection, that of all. Every one of them is for reading only. A permission is left out where
+    others of the set read the same: a smaller selection may name permissions that the set of all does not need.
 
     Ids are those of the app roles of Microsoft Graph. docs/operating.md says where a manifest goes.
 
@@ -33,7 +34,8 @@ def permissions(
     """
     with errors_for_people():
         selection = selection_or_all(type_keys, categories, everything=everything)
-        needed = _needed(selection.type_keys)
+        collections = load_catalog().collections
+        needed = least_permissions(collections[key] for key in selection.type_keys)
         if manifest:
             if as_json:
                 raise UserError("--manifest is JSON already; leave --json out")
@@ -48,13 +50,3 @@ def permissions(
             ("permission", "id", "collections#", "needed for"),
             [(permission, ids[permission], len(keys), ", ".join(keys)) for permission, keys in needed.items()],
         )
-
-
-def _needed(type_keys: tuple[str, ...]) -> dict[str, list[str]]:
-    """The permissions, sorted, each with the collections that need it."""
-    collections = load_catalog().collections
-    needed: dict[str, list[str]] = defaultdict(list)
-    for key in type_keys:
-        for permission in collections[key].permissions:
-            needed[permission].append(key)
-    return dict(sorted(needed.items()))

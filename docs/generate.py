@@ -9,7 +9,7 @@ from typer.main import get_command
 
 from cli import stored_help
 from cli.app import app
-from docs import json_schemas
+from docs import coverage, json_schemas
 from graph.catalog import Collection, kinds_in, load_catalog
 from inventory.error_codes import EXPLANATIONS, SKIPPING_CODES
 
@@ -103,6 +103,7 @@ def _help_of(command: Any, parent: Any, name: str) -> Iterator[tuple[str, str]]:
 PAGES = {
     "../cli/help.json": command_help,
     "catalog.md": catalog,
+    "coverage.md": coverage.page,
     "error-codes.md": error_codes,
     **json_schemas.PAGES,
 }

@@ -16,6 +16,10 @@ MAX_PAGES = 1000
 """Pages of one answer, at which it is taken for a loop: the largest real policy has 13 of 25 settings."""
 
 
+_NOT_TO_MEND = frozenset({ErrorCode.GRAPH_DELEGATED_ONLY, ErrorCode.GRAPH_NOT_LICENSED})
+"""What Graph does not show to this tenant's app, whatever it is granted."""
+
+
 class OpenCall(NamedTuple):
     """A request that is still to be made.
 
@@ -54,7 +58,7 @@ class DetailReading:
             self.open = [
                 OpenCall(self._url(detail.path), call=number)
                 for number, detail in enumerate(collection.details)
-                if not detail.types or list_document.get(TYPE) in detail.types
+                if detail.is_of(list_document)
             ]
         else:
             self._restore(progress)
@@ -95,7 +99,7 @@ class DetailReading:
                 return None
         delegated_only = self._collection.delegated_only
         failure = classify(answer, permission=self._permission(call), delegated_only=delegated_only)
-        if failure is not None and failure.code is ErrorCode.GRAPH_DELEGATED_ONLY and call.page == 1:
+        if failure is not None and failure.code in _NOT_TO_MEND and call.page == 1:
             # Nothing that an operator could mend: the document lacks the property.
             self._replace(call)
             return None

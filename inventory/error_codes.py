@@ -151,3 +151,6 @@ SKIPPING_CODES: frozenset[ErrorCode] = frozenset(
     {ErrorCode.GRAPH_NOT_LICENSED, ErrorCode.GRAPH_NOT_FOUND, ErrorCode.GRAPH_DELEGATED_ONLY}
 )
 """Answers rather than errors: the tenant cannot have the collection, or no app can read it, so it is skipped."""
+
+OF_TENANT_CODES: frozenset[ErrorCode] = SKIPPING_CODES - {ErrorCode.GRAPH_NOT_FOUND}
+"""Answers about the tenant, wherever they come: one about a parent's listing holds for all of them."""

@@ -16,7 +16,7 @@ ASSIGNMENTS_UNKNOWN = "assignments unknown"
 
 ASSIGNMENTS = "assignments"
 
-EDITION = 1
+EDITION = 2
 """Counted up when documents are read differently by the same rules, so that all are read again."""
 
 

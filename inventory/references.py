@@ -42,8 +42,11 @@ _EVERYONE = {
 }
 """Intune's ids of everyone, in the place of a group's."""
 
-_PREFIX = re.compile(r"(?:email_|push_|managePermissionGrantsFor[A-Za-z]+\.)", re.IGNORECASE)
-"""What Graph writes before an id: how a template is sent, whose consent a policy is about."""
+_PREFIX = re.compile(r"(?:email_|push_|managePermissionGrantsFor[A-Za-z]+\.|/(?:administrativeUnits/)?)", re.IGNORECASE)
+"""What Graph writes before an id: how a template is sent, whose consent a policy is about, where a role holds.
+
+A role that holds in the whole tenant has a lone slash, which leaves no id.
+"""
 
 _AUDIENCES = {"allDevicesAssignmentTarget": ALL_DEVICES, "allLicensedUsersAssignmentTarget": ALL_USERS}
 

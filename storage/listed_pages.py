@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from inventory.error_codes import ErrorCode
+from inventory.error_codes import OF_TENANT_CODES, ErrorCode
 from inventory.listing import BEGINNING, PageLinks, is_listed_to_its_end, position_of
 
 BEGINNINGS = UUID(int=0)
@@ -131,10 +131,13 @@ async def seen(session: AsyncSession, run_id: UUID) -> ListingProgress | None:
     """What the pages of a run say of its collections; None where release 0.3.0 began it, which recorded none."""
     pages: dict[str, list[PageLinks]] = defaultdict(list)
     refusals: list[tuple[str, UUID]] = []
+    of_tenant: set[str] = set()
     first: set[tuple[str, UUID]] = set()
     for row in await session.execute(_PAGES, {"run_id": run_id}):
         if row.error_code is not None:
             refusals.append((row.type_key, row.position))
+            if row.error_code in OF_TENANT_CODES:
+                of_tenant.add(row.type_key)
             continue
         pages[row.type_key].append(PageLinks(row.position, row.opens, row.is_merged))
         if row.position == BEGINNING:
@@ -143,9 +146,8 @@ async def seen(session: AsyncSession, run_id: UUID) -> ListingProgress | None:
         return None
     listed = frozenset(type_key for type_key, read in pages.items() if is_listed_to_its_end(read))
     # That one parent is gone says nothing about the collection: only its first page does.
-    return ListingProgress(
-        listed, frozenset(type_key for type_key, position in refusals if (type_key, position) in first)
-    )
+    at_first = {type_key for type_key, position in refusals if (type_key, position) in first}
+    return ListingProgress(listed, frozenset(at_first | of_tenant))
 
 
 async def forget_pages(session: AsyncSession, run_id: UUID) -> None:

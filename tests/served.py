@@ -32,7 +32,7 @@ def whole(tenant: SimulatedTenant, collection: Collection, document: dict[str, A
     """The document with what its detail calls show."""
     result = dict(document)
     for detail in collection.details:
-        if detail.types and document.get("@odata.type") not in detail.types:
+        if not detail.is_of(document):
             continue
         external_id = str(document[collection.id_field])
         kind = str(document.get("@odata.type", "")).removeprefix("#")

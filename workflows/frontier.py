@@ -23,7 +23,7 @@ from activities.messages import (
     UpsertItemsResult,
 )
 from inventory.backoff import KnownFailure, believable
-from inventory.error_codes import SKIPPING_CODES, ErrorCode
+from inventory.error_codes import OF_TENANT_CODES, SKIPPING_CODES, ErrorCode
 from inventory.outcomes import CollectionResult, ContextValue, Outcome
 from workflows.collection_results import CollectionResults
 from workflows.cursor import Cursor, parts_of
@@ -210,7 +210,8 @@ class Frontier(WaveQueue, CollectionResults):
         result = self.results[type_key]
         result.error_code = code
         result.context.update(context)
-        if code in SKIPPING_CODES and result.pages == 0:
+        only_parents = type_key in self.listings and not result.items and code in OF_TENANT_CODES
+        if code in SKIPPING_CODES and (result.pages == 0 or only_parents):
             result.outcome = Outcome.SKIPPED
             return
         result.outcome = Outcome.INCOMPLETE if result.pages else Outcome.FAILED

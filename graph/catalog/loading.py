@@ -39,7 +39,7 @@ class Catalog:
         """The first URL to read of a collection: where it has a parent, the listing of the parents' ids."""
         collection = self.collections[type_key]
         if collection.parent is not None:
-            return self.collections[collection.parent].ids_url()
+            return self.collections[collection.parent].ids_url(collection.parent_filter)
         return collection.first_url(tenant_id)
 
     def reading_rules(self) -> dict[str, ReadingRules]:

@@ -1,7 +1,7 @@
 """One entry of the catalog, checked when it is loaded."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Self
@@ -64,7 +64,7 @@ QualifiedName = Annotated[str, Field(pattern=r"^((#?[A-Za-z][A-Za-z0-9.]*)?/)?[A
 `#type/` only in objects of the type."""
 
 
-Permission = Annotated[str, Field(pattern=r"^[A-Za-z-]+(\.[A-Za-z0-9-]+)*\.Read(Basic)?(\.[A-Za-z0-9]+)*$")]
+Permission = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.Read(Basic)?(\.[A-Za-z0-9]+)*$")]
 """An application permission to read."""
 
 
@@ -106,6 +106,8 @@ class DetailCall(BaseModel):
     """Whether 404 says that there is none."""
     types: frozenset[str] = frozenset()
     """The `@odata.type`s of the items that have it; all where it is empty."""
+    only_where: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*(=.+)?$")] | None = None
+    """Which items have it: those whose list in this property is not empty, or holds this value (`tags=Value`)."""
     believe_list: frozenset[PropertyName] = frozenset()
     """Properties of the item that the list shows right and this answer does not."""
     counted_by: PropertyName | None = None
@@ -114,6 +116,14 @@ class DetailCall(BaseModel):
     permission: Permission | None = None
     """The least application permission of the call and its children; none where it is the list's."""
     children: tuple[ChildCall, ...] = ()
+
+    def is_of(self, item: Mapping[str, object]) -> bool:
+        """Whether an item, as its list shows it, has the detail."""
+        if self.types and item.get("@odata.type") not in self.types:
+            return False
+        name, _, value = (self.only_where or "").partition("=")
+        members = item.get(name) if name else None
+        return not name or (isinstance(members, list) and (value in members if value else bool(members)))
 
     @model_validator(mode="after")
     def _the_item_itself_is_single(self) -> Self:
@@ -135,7 +145,10 @@ class Collection(BaseModel):
     title: str
     category: Annotated[str, Field(pattern=r"^[a-z]+(-[a-z0-9]+)*$")]
     path: Annotated[str, Field(pattern=r"^(/([A-Za-z0-9]+|\{tenant_id\}|\{parent_id\}))+$")]
-    """May hold `{tenant_id}`, which is also the id of the organization, and `{parent_id}` where it has a `parent`."""
+    """May hold `{tenant_id}`, which is also the id of the organization.
+
+    With a `parent`, either the path or the filter holds `{parent_id}`.
+    """
     api_version: ApiVersion
     throttle_family: ThrottleFamily
     permission: Permission
@@ -145,6 +158,8 @@ class Collection(BaseModel):
     singleton: bool = False
     parent: TypeKey | None = None
     """The type key of the collection to each of whose items one of these belongs."""
+    parent_filter: str | None = None
+    """Which items of the parent have one; all where there is none."""
     opt_in: bool = False
     """Left out of a selection of all: data or one of Microsoft's own catalogues, large and no configuration."""
     expand: str | None = None
@@ -199,9 +214,13 @@ class Collection(BaseModel):
         return self._url(tenant_id, options)
 
     def _url(self, tenant_id: UUID | None, options: Iterable[tuple[str, str | int | None]]) -> str:
-        query = [f"{name}={quote(str(value), safe=_QUERY_SAFE)}" for name, value in options if value is not None]
         path = self.path if tenant_id is None else self.path.replace("{tenant_id}", str(tenant_id))
-        return path + ("?" + "&".join(query) if query else "")
+        return path + self._options(options)
+
+    @staticmethod
+    def _options(options: Iterable[tuple[str, str | int | None]]) -> str:
+        query = [f"{name}={quote(str(value), safe=_QUERY_SAFE)}" for name, value in options if value is not None]
+        return "?" + "&".join(query) if query else ""
 
     def is_own_listing(self, url: str) -> bool:
         """Whether a URL is of a listing of the collection itself, and not of the one that shows its parents."""
@@ -209,17 +228,22 @@ class Collection(BaseModel):
 
     def child_url(self, parent_id: str) -> str:
         """The first page's URL of the listing under one parent."""
-        return self.first_url().replace("{parent_id}", quote(parent_id, safe=""))
+        of_parent = None if self.filter is None else self.filter.replace("{parent_id}", parent_id)
+        options = (("$expand", self.expand), ("$filter", of_parent), ("$top", self.page_size))
+        return self._url(None, options).replace("{parent_id}", quote(parent_id, safe=""))
 
     def parent_id_of(self, url: str) -> str | None:
         """The id of the parent whose listing a URL is of."""
-        template = re.escape(self.path).replace(re.escape("{parent_id}"), "([^/]+)")
-        found = re.search(template, urlsplit(url).path)
-        return None if found is None or self.parent is None else unquote(found[1])
+        if self.parent is None:
+            return None
+        in_path = "{parent_id}" in self.path
+        template, text = (self.path, urlsplit(url).path) if in_path else (self.filter or "", unquote(url))
+        found = re.search(re.escape(template).replace(re.escape("{parent_id}"), "([^/']+)"), text)
+        return None if found is None else unquote(found[1])
 
-    def ids_url(self) -> str:
-        """The first page's URL of a listing of the ids alone."""
-        return self._url(None, (("$select", self.id_field), ("$top", self.page_size)))
+    def ids_url(self, only: str | None = None) -> str:
+        """The first page's URL of a listing of the ids alone, of all items or of those of a filter."""
+        return self._url(None, (("$filter", only), ("$select", self.id_field), ("$top", self.page_size)))
 
     def probe_url(self, tenant_id: UUID) -> str:
         """A request that tells as cheaply as can be whether the collection is readable.
@@ -229,6 +253,10 @@ class Collection(BaseModel):
         reduced = (("$top", 1),) if self.page_size is not None else (("$select", self.id_field),)
         options = (("$filter", self.filter), *(() if self.singleton else reduced))
         return self._url(tenant_id, options)
+
+    def expansion_url(self, external_id: str) -> str:
+        """A request that tells of one object whether what the listing expands is readable."""
+        return f"{self.path}/{quote(external_id, safe='')}" + self._options((("$expand", self.expand),))
 
     @property
     def detail_properties(self) -> frozenset[str]:

@@ -13,6 +13,7 @@ _NEEDED = {
     "/identity/conditionalAccess": P1,
     "/identityGovernance/accessReviews": P2,
     "/identityGovernance/entitlementManagement": P2,
+    "/identityGovernance/roleManagementAlerts": P2,
     "/identityGovernance/lifecycleWorkflows": GOVERNANCE,
     "/identityGovernance/termsOfUse": P1,
     "/identityProtection": P2,
@@ -24,9 +25,11 @@ _NEEDED = {
     "/policies/ownerlessGroupPolicy": P1,
     "/policies/roleManagementPolicies": P2,
     "/policies/roleManagementPolicyAssignments": P2,
+    "/roleManagement/cloudPC": WINDOWS_365,
     "/roleManagement/directory/roleAssignmentScheduleInstances": P2,
     "/roleManagement/directory/roleAssignmentSchedules": P2,
     "/roleManagement/directory/roleEligibilitySchedules": P2,
+    "/roleManagement/entitlementManagement": P2,
 }
 """The licence of everything below a path (https://learn.microsoft.com/entra/fundamentals/licensing)."""
 

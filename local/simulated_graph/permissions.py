@@ -13,10 +13,13 @@ _UNMAPPED = {
     "/deviceManagement": "DeviceManagementConfiguration.Read.All",
     "/deviceManagement/depOnboardingSettings/{id}": "DeviceManagementServiceConfig.Read.All",
     "/deviceManagement/exchangeOnPremisesPolicies": "DeviceManagementServiceConfig.Read.All",
+    "/deviceManagement/endpointPrivilegeManagementProvisioningStatus": "DeviceManagementConfiguration.Read.All",
     "/identity/apiConnectors": "APIConnectors.Read.All",
+    "/identity/conditionalAccess/deletedItems/policies": "Policy.Read.All",
     "/identityGovernance/entitlementManagement/catalogs": "EntitlementManagement.Read.All",
     "/identityProtection/policy": "Policy.Read.IdentityProtection",
     "/networkAccess": "NetworkAccess.Read.All",
+    "/officeConfiguration": "DeviceManagementConfiguration.Read.All",
     "/policies/activityBasedTimeoutPolicies": "Policy.Read.All",
 }
 """Of paths that the map lacks, or has with a permission to write alone, that of neighbours or of Microsoft's page."""

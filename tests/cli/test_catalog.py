@@ -30,7 +30,7 @@ def test_filters_leave_what_they_name() -> None:
     assert keys("--category", "scripts", "--type", "groups") == {"groups"} | load_catalog().in_categories(["scripts"])
     assert keys("--permission", "devicemanagementrbac.read.all") == {"roleAssignments", "roleDefinitions"}
     assert keys("--opt-in") == set(COLLECTIONS) - load_catalog().everything()
-    assert keys("--opt-in", "--category", "audit", "--category", "scripts") == {"auditEvents"}
+    assert keys("--opt-in", "--category", "audit", "--category", "scripts") == {"auditEvents", "configurationDrifts"}
 
 
 def test_one_entry_as_json_says_all_that_the_catalog_knows() -> None:
@@ -144,8 +144,17 @@ def test_permissions_without_a_selection_are_those_of_all() -> None:
     needed = everything.objects()
     assert {key for one in needed for key in one["type_keys"]} == load_catalog().everything()
     assert [one["permission"] for one in needed] == sorted({one["permission"] for one in needed})
-    for one in needed:
-        assert all(one["permission"] in COLLECTIONS[key].permissions for key in one["type_keys"])
+    named = set().union(*(COLLECTIONS[key].permissions for key in load_catalog().everything()))
+    assert {one["permission"] for one in needed} < named
+
+
+def test_no_permission_is_printed_that_others_cover() -> None:
+    narrow = starter("permissions", "--type", "groups", "--json").objects()
+    assert [one["permission"] for one in narrow] == ["Group.ReadBasic.All"]
+    both = starter("permissions", "--type", "groups", "--type", "oauth2PermissionGrants", "--json").objects()
+    assert {one["permission"]: one["type_keys"] for one in both} == {
+        "Directory.Read.All": ["groups", "oauth2PermissionGrants"]
+    }
 
 
 def test_all_leaves_out_what_is_opt_in_until_it_is_named() -> None:

@@ -61,7 +61,9 @@ def check(graph: SimulatedGraph, environment: dict[str, str], tmp_path: Path) ->
     return run
 
 
-def test_a_readable_collection_costs_one_small_request(graph: SimulatedGraph, check: Check) -> None:
+def test_a_readable_collection_costs_a_small_request_and_one_for_what_it_expands(
+    graph: SimulatedGraph, check: Check
+) -> None:
     done = check("--category", "scripts", "--category", "conditional-access", "--type", "groups", "--json")
     listed = {one["type_key"]: one["readability"] for one in done.objects()}
     assert {key for key, answer in listed.items() if answer == "readable"} >= {
@@ -70,8 +72,9 @@ def test_a_readable_collection_costs_one_small_request(graph: SimulatedGraph, ch
         "namedLocations",
         "groups",
     }
-    asked = graph.requests(Kind.INNER)
-    assert len(asked) == len(listed)
+    inner = graph.requests(Kind.INNER)
+    asked, below = inner[: len(listed)], inner[len(listed) :]
+    assert len(below) == sum(COLLECTIONS[key].expand is not None for key in listed if listed[key] == "readable")
     assert {one.query for one in asked if one.path.endswith("/groups")} == {"$top=1"}
     for one in asked:
         assert "$expand" not in one.query
@@ -135,6 +138,16 @@ def test_a_detail_that_needs_another_permission_is_asked_for_too(graph: Simulate
     assert "grant, with admin consent: Domain-InternalFederation.Read.All" in told.stdout
     tenant.grant({*granted, "Domain-InternalFederation.Read.All"})
     assert check(*selection).code == 0, "most domains have no federation"
+
+
+def test_what_a_listing_expands_is_asked_for_too(graph: SimulatedGraph, check: Check) -> None:
+    graph.faults.add(Fault(FaultKind.FORBIDDEN, path="/microsoftTunnelSites/"))
+    done = check("--type", "microsoftTunnelSites", "--json")
+    assert [(one["readability"], one["permission"]) for one in done.objects()] == [
+        ("permission_missing", COLLECTIONS["microsoftTunnelSites"].permission)
+    ]
+    asked = [one.query for one in graph.requests(Kind.INNER) if one.path.rpartition("/")[0].endswith("TunnelSites")]
+    assert asked == ["$expand=microsoftTunnelConfiguration"]
 
 
 def test_people_read_what_to_grant(graph: SimulatedGraph, check: Check) -> None:

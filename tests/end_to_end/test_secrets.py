@@ -100,6 +100,18 @@ PLANTS: dict[str, Plant] = {
         "identity/customAuthenticationExtensions",
         lambda secret: {"endpointConfiguration": {"targetUrl": f"https://functions.example/api/claims?code={secret}"}},
     ),
+    "Logic App signature": Plant(
+        "identityGovernance/entitlementManagement/catalogs",
+        lambda secret: {
+            "customWorkflowExtensions": [
+                _typed(
+                    "accessPackageAssignmentRequestWorkflowExtension",
+                    id="one",
+                    endpointConfiguration={"url": f"https://logic.example/workflows?sig={secret}"},
+                )
+            ]
+        },
+    ),
     "client secret": Plant("identity/identityProviders", lambda secret: {"clientId": "a", "clientSecret": secret}),
     "application secret": Plant(
         "applications",

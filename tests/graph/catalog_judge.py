@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from graph.catalog import ChildCall, Collection, DetailCall
+from graph.catalog import ChildCall, Collection, DetailCall, load_catalog
 from graph.catalog.deviations import shown_unasked
 from graph.catalog.facts import Metadata, Place, metadata, permissions_of
 
@@ -173,7 +173,8 @@ class _Judged:
             missing = inner.expand(value) if name == "$expand" else inner.lacking(value.split(","))
             yield from (f"{what} {name} {each}" for each in missing)
         if isinstance(call, DetailCall):
-            for name in filter(None, (call.counted_by, *call.believe_list)):
+            where = (call.only_where or "").partition("=")[0]
+            for name in filter(None, (call.counted_by, where, *call.believe_list)):
                 yield from self._unless(shape.step(name) is not None, f"{what} {name}")
             for kind in call.types:
                 yield from self._unless(kind.removeprefix(_GRAPH) in shape.types, f"{what} type {kind}")
@@ -221,6 +222,11 @@ class _Judged:
                 yield from self._unless(not cast or name in self.facts.properties(kind), f"filter {name}")
             else:
                 yield from self._unless(shape.step(name) is not None, f"filter {name}")
+        if entry.parent is not None and entry.parent_filter is not None:
+            of_parent = self.facts.resolve(load_catalog().collections[entry.parent].path)
+            name = entry.parent_filter.partition(" ")[0]
+            known = of_parent is not None and name in self.facts.properties(of_parent.type_name)
+            yield from self._unless(known, f"parent filter {name}")
         for kind in ("volatile", "change_signs", "sensitive", "script_bodies", "ordered", "identity"):
             names = getattr(entry, kind) - default_names(kind)
             yield from self._anywhere(shape, sorted(names), kind)

@@ -104,11 +104,14 @@ SINGLETONS_BESIDE_THE_TABLE = {"identityProtectionPolicy"}
 
 OPT_IN = {
     "auditEvents",
+    "configurationDrifts",
     "configurationPolicyTemplates",
     "configurationSettings",
+    "deletedConditionalAccessPolicies",
     "importedDeviceIdentities",
     "managedDeviceWindowsOSImages",
     "mobileAppCatalogPackages",
+    "officeClientConfigurations",
     "securityBaselineTemplates",
     "windowsAutopilotDeviceIdentities",
 }
@@ -122,6 +125,10 @@ def rows() -> dict[str, dict[str, str]]:
         return {
             row["type_key"]: row for row in csv.DictReader(lines) if not row["type_key"].startswith(KINDS_OF_AN_ENTRY)
         }
+
+
+IN_THE_TABLE = {key: entry for key, entry in COLLECTIONS.items() if CALLED_OTHERWISE.get(key, key) in rows()}
+"""Later entries are held against what Microsoft publishes alone: test_facts.py."""
 
 
 def row_of(entry: Collection) -> dict[str, str]:
@@ -141,9 +148,8 @@ def detail_paths(entry: Collection) -> set[str]:
 
 
 @needs_table
-def test_the_catalog_has_every_collection_of_the_table_and_no_other() -> None:
-    assert {CALLED_OTHERWISE.get(key, key) for key in COLLECTIONS} == set(rows())
-    assert len(rows()) == 190
+def test_the_catalog_has_every_collection_of_the_table() -> None:
+    assert {CALLED_OTHERWISE.get(key, key) for key in COLLECTIONS} >= set(rows())
 
 
 def test_released_type_keys_and_categories_stay() -> None:
@@ -153,7 +159,7 @@ def test_released_type_keys_and_categories_stay() -> None:
 
 
 @needs_table
-@of_each(COLLECTIONS)
+@of_each(IN_THE_TABLE)
 def test_an_entry_agrees_with_the_table_of_graphs_collections(entry: Collection) -> None:
     row = row_of(entry)
     path = entry.path.replace("{tenant_id}", "{orgId}").replace("{parent_id}", "{id}")
@@ -171,7 +177,7 @@ def test_an_entry_agrees_with_the_table_of_graphs_collections(entry: Collection)
 
 
 @needs_table
-@of_each(COLLECTIONS)
+@of_each(IN_THE_TABLE)
 def test_the_details_are_those_of_the_table(entry: Collection) -> None:
     row = row_of(entry)
     details, assignments = paths(row["detail_endpoint"]), paths(row["assignments_endpoint"])
@@ -194,6 +200,8 @@ def test_no_object_is_in_two_entries() -> None:
     for entry in COLLECTIONS.values():
         by_path.setdefault(entry.path, []).append(entry)
     shared = {path: entries for path, entries in by_path.items() if len(entries) > 1}
+    scopes = {str(one.filter).rpartition(" ")[2] for one in shared.pop("/policies/roleManagementPolicyAssignments")}
+    assert scopes == {"'DirectoryRole'", "'Group'"}
     assert list(shared) == ["/deviceManagement/deviceConfigurations"]
     (rest,) = [one for one in shared["/deviceManagement/deviceConfigurations"] if one.filter is None]
     filtered = {one.filter for one in shared["/deviceManagement/deviceConfigurations"]} - {None}
@@ -226,7 +234,8 @@ def test_data_and_catalogues_come_only_when_they_are_named() -> None:
 def test_an_entry_names_entries_that_there_are(entry: Collection) -> None:
     assert {key for keys in entry.references.values() for key in keys} <= COLLECTIONS.keys() | NOT_READ
     assert NOT_READ.isdisjoint(COLLECTIONS)
-    assert ("{parent_id}" in entry.path) == (entry.parent is not None)
+    assert f"{entry.path} {entry.filter}".count("{parent_id}") == (entry.parent is not None)
+    assert entry.parent_filter is None or entry.parent is not None
     if entry.parent is not None:
         assert COLLECTIONS[entry.parent].parent is None
 
@@ -268,7 +277,7 @@ def test_intune_is_read_from_beta() -> None:
 def test_conditional_access_is_read_one_request_at_a_time() -> None:
     assert ThrottleFamily.CONDITIONAL_ACCESS.wave_limit == 1
     slow = {key for key, one in COLLECTIONS.items() if one.throttle_family is ThrottleFamily.CONDITIONAL_ACCESS}
-    assert slow == {"conditionalAccessPolicies", "namedLocations"}
+    assert slow == {"conditionalAccessPolicies", "deletedConditionalAccessPolicies", "namedLocations"}
 
 
 def test_a_family_belongs_to_one_service() -> None:
@@ -355,3 +364,18 @@ def test_an_item_under_a_parent_is_asked_for_under_it() -> None:
     assert (entry.is_own_listing(listing), entry.is_own_listing(parents)) == (True, False)
     assert entry.item_url("one", "a/b") == f"{listing}/one?$select=id"
     assert COLLECTIONS["groups"].parent_id_of("/groups?$top=999") is None
+
+
+def test_a_listing_of_one_parent_may_be_a_filter() -> None:
+    entry = COLLECTIONS["groupRoleManagementPolicyAssignments"]
+    listing = entry.child_url("one")
+    assert unquote(listing) == (
+        "/policies/roleManagementPolicyAssignments"
+        "?$expand=policy($expand=rules)&$filter=scopeId eq 'one' and scopeType eq 'Group'"
+    )
+    following = f"https://graph.example/v1.0{listing}&$skiptoken=x"
+    assert [entry.parent_id_of(url) for url in (listing, following)] == ["one", "one"]
+    parents = load_catalog().first_url("groupRoleManagementPolicyAssignments", uuid4())
+    assert unquote(parents) == "/groups?$filter=isAssignableToRole eq true&$select=id&$top=999"
+    assert entry.parent_id_of(parents) is None
+    assert (entry.is_own_listing(listing), entry.is_own_listing(parents)) == (True, False)

@@ -119,6 +119,34 @@ def test_calls_for_one_type_are_not_made_for_another() -> None:
     assert other.is_whole
 
 
+@pytest.mark.parametrize(
+    ("only_where", "listed", "asked"),
+    [
+        ("tags=Integrated", {"tags": ["Hidden", "Integrated"]}, True),
+        ("tags=Integrated", {"tags": ["Hidden"]}, False),
+        ("tags=Integrated", {"tags": None}, False),
+        ("scopes", {"scopes": [{"id": "one"}]}, True),
+        ("scopes", {"scopes": []}, False),
+        ("scopes", {}, False),
+    ],
+)
+def test_a_detail_is_read_only_where_the_list_says_that_there_is_one(
+    only_where: str, listed: dict[str, Any], asked: bool
+) -> None:
+    detail = SETTINGS.model_copy(update={"only_where": only_where})
+    assert bool(reading(collection(detail), **listed).open) is asked
+
+
+def test_a_detail_that_needs_a_licence_is_left_out_where_the_tenant_lacks_it() -> None:
+    item = reading(collection(SETTINGS, LOGO))
+    settings, logo = item.open
+    refused = GraphAnswer(403, {}, {"error": {"code": "Forbidden", "message": "not licensed for this feature"}})
+    assert item.take(settings, refused) is None
+    assert item.take(logo, ok({"value": "png"})) is None
+    assert item.is_whole
+    assert "settings" not in item.whole()
+
+
 def test_an_optional_answer_that_is_not_there_is_null() -> None:
     item = reading(collection(LOGO))
     assert item.take(item.open[0], GONE) is None

@@ -70,6 +70,7 @@ def test_a_rule_that_entries_share_holds_for_one_of_them() -> None:
          "reference notificationTemplateId"),
         ("roleManagementPolicyAssignments", {"name_field": "displayName"}, "property displayName"),
         ("roleManagementPolicies", {"filter": "scope eq '/'"}, "filter scope"),
+        ("groupEligibilitySchedules", {"parent_filter": "isAssignable eq true"}, "parent filter isAssignable"),
         ("windowsUpdateRings", {"filter": "isof('microsoft.graph.group')"}, "filter group"),
         ("deviceConfigurations", {"left_out_types": ["#microsoft.graph.group"]}, "left out #microsoft.graph.group"),
     ],

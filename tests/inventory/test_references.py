@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from graph.catalog import load_catalog
 from inventory import reference_extraction as reading
 from inventory.reference_extraction import ASSIGNMENTS_UNKNOWN, NOBODY, ReadingRules, read
-from inventory.references import ALL_DEVICES, ALL_USERS, Reference, ReferenceRole, references, translated
+from inventory.references import ALL_DEVICES, ALL_USERS, Reference, ReferenceRole, id_in, references, translated
 from tests.conftest import needs_graph_data
 from tests.real_documents import real_documents
 
@@ -130,6 +130,13 @@ def test_what_graph_writes_before_an_id_is_no_part_of_it() -> None:
         **document,
         "granted": ["ManagePermissionGrantsForSelf.Low"],
     }
+
+
+@pytest.mark.parametrize(
+    ("scope", "target_id"), [("/", None), ("/administrativeUnits/one", "one"), ("/one", "one"), ("one", "one")]
+)
+def test_a_role_holds_in_the_whole_tenant_or_in_a_unit(scope: str, target_id: str | None) -> None:
+    assert id_in(scope) == target_id
 
 
 def test_intunes_ids_of_everyone_are_audiences() -> None:

@@ -13,6 +13,9 @@ UNDOCUMENTED = {
     "deviceManagement/telecomExpenseManagementPartners",
     "identity/conditionalAccess/settings",
     "identityProtection/policy",
+    "networkAccess/settings/enrichedAuditLogs",
+    "officeConfiguration/clientConfigurations",
+    "security/rules/detectionRules",
 }
 """Served all the same: the reasons are the catalog's (graph/catalog/deviations.toml)."""
 

@@ -357,3 +357,27 @@ def test_an_unknown_collection_fails_alone() -> None:
     )
     assert begun.results["a"].outcome is None
     assert begun.counts.errors == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "items", "outcome"),
+    [
+        (ErrorCode.GRAPH_NOT_LICENSED, 0, Outcome.SKIPPED),
+        (ErrorCode.GRAPH_NOT_FOUND, 0, Outcome.INCOMPLETE),
+        (ErrorCode.GRAPH_NOT_LICENSED, 1, Outcome.INCOMPLETE),
+    ],
+)
+def test_a_collection_is_skipped_where_the_tenant_has_its_parents_alone(
+    code: ErrorCode, items: int, outcome: Outcome
+) -> None:
+    front = frontier("a")
+    (parents,) = front.take_wave(NOW)
+    front.fold_page(parents, PageResult(type_key="a", more_urls=["/a/1", "/a/2"]), NOW, Random(1))
+    front.begin_merging([parents])
+    (first,) = front.take_wave(NOW)
+    front.fold_page(first, PageResult(type_key="a", items=items), NOW, Random(1))
+    front.begin_merging([first])
+    (second,) = front.take_wave(NOW)
+    refused = PageResult(type_key="a", was_read=False, failure=CursorFailure(code=code, retryable=False))
+    front.fold_page(second, refused, NOW, Random(1))
+    assert front.results["a"].outcome is outcome

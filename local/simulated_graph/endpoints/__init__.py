@@ -13,6 +13,7 @@ from local.simulated_graph.endpoints import (
     enrollment,
     governance,
     identity,
+    services,
     tenant_administration,
 )
 from local.simulated_graph.endpoints.model import INTUNE_PAGE, Area, Endpoint, Navigation
@@ -38,6 +39,7 @@ _ENDPOINTS = (
     *identity.ENDPOINTS,
     *directory.ENDPOINTS,
     *governance.ENDPOINTS,
+    *services.ENDPOINTS,
 )
 
 ENDPOINTS: dict[str, Endpoint] = {endpoint.path: endpoint for endpoint in _ENDPOINTS}

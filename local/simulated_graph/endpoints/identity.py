@@ -68,7 +68,7 @@ ENDPOINTS = (
     _scoped("policies/roleManagementPolicies", "unifiedRoleManagementPolicy",
             (Navigation("rules", noted=True), Navigation("effectiveRules")), modified="lastModifiedDateTime"),
     _scoped("policies/roleManagementPolicyAssignments", "unifiedRoleManagementPolicyAssignment",
-            (Navigation("policy", single=True),), name="id"),
+            (Navigation("policy", single=True, children=(Navigation("rules"),)),), name="id"),
     _policy("policies/mobileDeviceManagementPolicies", "mobileDeviceManagementPolicy",
             (Navigation("includedGroups"),), versions=BETA),
     _policy("policies/mobileAppManagementPolicies", "mobileAppManagementPolicy",

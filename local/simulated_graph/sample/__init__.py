@@ -12,6 +12,7 @@ from local.simulated_graph.sample import (
     more_apps,
     more_configuration,
     policies,
+    services,
     tenant_administration,
 )
 from local.simulated_graph.sample.draw import Draw, Sample
@@ -27,6 +28,7 @@ _SAMPLES = (
     | policies.SAMPLES
     | directory.SAMPLES
     | governance.SAMPLES
+    | services.SAMPLES
 )
 
 

@@ -109,6 +109,20 @@ def _service_principal(draw: Draw) -> Document:
         "resourceId": draw.id(),
         "resourceDisplayName": "sample",
     }
+    job = {
+        "id": f"scim.{draw.id('job')}",
+        "templateId": "scim",
+        "schedule": {"interval": "PT40M", "state": "Active"},
+        "status": {"code": "Active", "lastExecution": None},
+        "synchronizationJobSettings": [],
+    }
+    scope = {"id": draw.id("scope"), "value": "Files.Read", "type": "User", "isEnabled": True}
+    classification = {
+        "id": draw.id("classification"),
+        "classification": "low",
+        "permissionId": scope["id"],
+        "permissionName": "Files.Read",
+    }
     return {
         "appId": draw.id("app"),
         "displayName": draw.name("Service principal"),
@@ -122,12 +136,15 @@ def _service_principal(draw: Draw) -> Document:
         "servicePrincipalNames": [draw.id("app")],
         "servicePrincipalType": "Application",
         "signInAudience": "AzureADMyOrg",
-        "tags": ["WindowsAzureActiveDirectoryIntegratedApp"],
+        "tags": ["WindowsAzureActiveDirectoryIntegratedApp"] if draw.index % 2 else [],
+        "oauth2PermissionScopes": [] if draw.index else [scope],
         "passwordCredentials": [],
         "keyCredentials": _key_credentials(draw) if draw.index % 2 else [],
         "appRoleAssignments": [assignment],
         "appRoleAssignedTo": [assigned],
         "owners": _owners(draw),
+        "synchronization": {"jobs": [job]},
+        "delegatedPermissionClassifications": [] if draw.index else [classification],
     }
 
 

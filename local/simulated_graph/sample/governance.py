@@ -39,6 +39,8 @@ def _access_package(draw: Draw) -> Document:
         "resourceRoleScopes": [scope],
         "assignmentPolicies": [policy],
         "catalog": {"id": draw.id_of(f"{_ENTITLEMENT}/catalogs", 0), "displayName": "General"},
+        "incompatibleAccessPackages": [],
+        "incompatibleGroups": [{"@odata.type": "#microsoft.graph.group", "id": draw.id_of("groups", 1)}],
     }
 
 
@@ -50,6 +52,18 @@ def _catalog(draw: Draw) -> Document:
         "state": "published",
         "isExternallyVisible": draw.flag(),
         "accessPackages": [],
+        "customWorkflowExtensions": [
+            {
+                "@odata.type": "#microsoft.graph.accessPackageAssignmentRequestWorkflowExtension",
+                "id": draw.id("extension"),
+                "displayName": "Notify the service desk",
+                "endpointConfiguration": {
+                    "@odata.type": "#microsoft.graph.logicAppTriggerEndpointConfiguration",
+                    "logicAppWorkflowName": "sample",
+                    "url": f"https://logic.example/workflows?sig=sample-secret-{draw.id('signature')}",
+                },
+            }
+        ],
         "resources": [
             {
                 "id": draw.id("resource"),
@@ -267,7 +281,8 @@ def _forwarding_profile(draw: Draw) -> Document:
     }
 
 
-def _rule(draw: Draw, kind: str, action: str) -> Document:
+def network_rule(draw: Draw, kind: str, action: str) -> Document:
+    """A rule of a policy of Global Secure Access."""
     return {
         "@odata.type": f"#microsoft.graph.networkaccess.{kind}",
         "id": draw.id("rule"),
@@ -284,7 +299,7 @@ def _forwarding_policy(draw: Draw) -> Document:
         "description": "",
         "version": "1.0.0",
         "trafficForwardingType": draw.cycle(("m365", "internet")),
-        "policyRules": [_rule(draw, "m365ForwardingRule", "forward")],
+        "policyRules": [network_rule(draw, "m365ForwardingRule", "forward")],
     }
 
 
@@ -294,7 +309,7 @@ def _filtering_policy(draw: Draw) -> Document:
         "description": "",
         "version": "1.0.0",
         "action": draw.pick(("block", "allow")),
-        "policyRules": [_rule(draw, "fqdnFilteringRule", "block")],
+        "policyRules": [network_rule(draw, "fqdnFilteringRule", "block")],
     }
 
 

@@ -4,8 +4,12 @@ from local.simulated_graph.documents import Document
 from local.simulated_graph.sample.directory import organization_details
 from local.simulated_graph.sample.draw import Draw, Sample
 
+ROLE_ASSIGNABLE_GROUP = 2
+"""The number of the group that directory roles can be assigned to."""
 
-def _conditional_access_policy(draw: Draw) -> Document:
+
+def conditional_access_policy(draw: Draw) -> Document:
+    """A Conditional Access policy."""
     return {
         "templateId": None,
         "displayName": draw.name(f"CA{draw.index:03d}"),
@@ -113,6 +117,7 @@ def _group(draw: Draw) -> Document:
         "classification": None,
         "description": None,
         "displayName": draw.name("Group"),
+        "isAssignableToRole": draw.index == ROLE_ASSIGNABLE_GROUP,
         "groupTypes": ["DynamicMembership"] if dynamic else [],
         "mail": None,
         "mailEnabled": False,
@@ -154,7 +159,7 @@ def _subscribed_sku(draw: Draw) -> Document:
 
 
 SAMPLES = {
-    "identity/conditionalAccess/policies": Sample(16, _conditional_access_policy),
+    "identity/conditionalAccess/policies": Sample(16, conditional_access_policy),
     "identity/conditionalAccess/namedLocations": Sample(5, _named_location),
     "policies/authenticationStrengthPolicies": Sample(4, _authentication_strength),
     "identity/conditionalAccess/authenticationContextClassReferences": Sample(3, _authentication_context),

@@ -6,6 +6,7 @@ from typing import Any
 
 from local.simulated_graph.documents import Document
 from local.simulated_graph.sample.draw import Draw, Sample
+from local.simulated_graph.sample.identity import ROLE_ASSIGNABLE_GROUP
 
 _EVERYONE = [{"targetType": "group", "id": "all_users", "isRegistrationRequired": False}]
 _METHODS = "policies/authenticationMethodsPolicy/authenticationMethodConfigurations"
@@ -131,8 +132,23 @@ def _feature_rollout(draw: Draw) -> Document:
 
 def _role_policy(draw: Draw) -> Document:
     in_directory = draw.index < _ROLE_POLICIES - 1
+    rules = _rules(draw)
+    return {
+        "id": f"DirectoryRole_{draw.tenant_id}_{draw.id()}",
+        "displayName": "DirectoryRole" if in_directory else "Group",
+        "description": "DirectoryRole",
+        "isOrganizationDefault": False,
+        "scopeId": "/" if in_directory else draw.id_of("groups", ROLE_ASSIGNABLE_GROUP),
+        "scopeType": "DirectoryRole" if in_directory else "Group",
+        "lastModifiedBy": {"displayName": None, "id": None},
+        "rules": rules,
+        "effectiveRules": rules,
+    }
+
+
+def _rules(draw: Draw) -> list[Document]:
     target = {"caller": "EndUser", "operations": ["all"], "level": "Assignment", "inheritableSettings": []}
-    rules = [
+    return [
         {
             "@odata.type": "#microsoft.graph.unifiedRoleManagementPolicyExpirationRule",
             "id": "Expiration_EndUser_Assignment",
@@ -147,17 +163,6 @@ def _role_policy(draw: Draw) -> Document:
             "target": target,
         },
     ]
-    return {
-        "id": f"DirectoryRole_{draw.tenant_id}_{draw.id()}",
-        "displayName": "DirectoryRole" if in_directory else "Group",
-        "description": "DirectoryRole",
-        "isOrganizationDefault": False,
-        "scopeId": "/" if in_directory else draw.id("group"),
-        "scopeType": "DirectoryRole" if in_directory else "Group",
-        "lastModifiedBy": {"displayName": None, "id": None},
-        "rules": rules,
-        "effectiveRules": rules,
-    }
 
 
 def _role_policy_assignment(draw: Draw) -> Document:
@@ -167,9 +172,10 @@ def _role_policy_assignment(draw: Draw) -> Document:
     return {
         "id": f"{policy}_{role}",
         "policyId": policy,
-        "roleDefinitionId": role,
-        "scopeId": "/" if in_directory else draw.id("group"),
+        "roleDefinitionId": role if in_directory else "member",
+        "scopeId": "/" if in_directory else draw.id_of("groups", ROLE_ASSIGNABLE_GROUP),
         "scopeType": "DirectoryRole" if in_directory else "Group",
+        "policy": {"id": policy, "displayName": "Group", "rules": _rules(draw)},
     }
 
 

@@ -1,0 +1,517 @@
+"""Sample documents: Microsoft 365's services, Windows Autopatch, other role systems and other tenants."""
+
+from collections.abc import Callable
+from typing import Any
+
+from local.simulated_graph.documents import Document
+from local.simulated_graph.sample.draw import Draw, Sample
+from local.simulated_graph.sample.governance import network_rule
+from local.simulated_graph.sample.identity import ROLE_ASSIGNABLE_GROUP, conditional_access_policy
+
+_DIRECTORY_ROLES = "roleManagement/directory/roleDefinitions"
+_MONITORING = "admin/configurationManagement"
+_ROLES = "roleManagement"
+_UPDATES = "admin/windows/updates"
+
+
+def _sharepoint(_: Draw) -> Document:
+    return {
+        "allowedDomainGuidsForSyncApp": [],
+        "deletedUserPersonalSiteRetentionPeriodInDays": 365,
+        "excludedFileExtensionsForSyncApp": [],
+        "idleSessionSignOut": {"isEnabled": True, "signOutAfterInSeconds": 3600, "warnAfterInSeconds": 3300},
+        "isLegacyAuthProtocolsEnabled": False,
+        "isResharingByExternalUsersEnabled": False,
+        "isUnmanagedSyncAppForTenantRestricted": True,
+        "sharingAllowedDomainList": ["partner.example"],
+        "sharingBlockedDomainList": [],
+        "sharingCapability": "externalUserSharingOnly",
+        "sharingDomainRestrictionMode": "allowList",
+        "tenantDefaultTimezone": "(UTC) Coordinated Universal Time",
+    }
+
+
+def _item_insights(draw: Draw) -> Document:
+    return {"id": "itemInsights", "isEnabledInOrganization": True, "disabledForGroup": draw.id_of("groups", 1)}
+
+
+def _installation(_: Draw) -> Document:
+    return {
+        "updateChannel": "current",
+        "appsForWindows": {"isMicrosoft365AppsEnabled": True, "isSkypeForBusinessEnabled": False},
+        "appsForMac": {"isMicrosoft365AppsEnabled": True, "isSkypeForBusinessEnabled": False},
+    }
+
+
+def _forms(_: Draw) -> Document:
+    return {
+        "settings": {
+            "isExternalSendFormEnabled": True,
+            "isExternalShareResultEnabled": False,
+            "isInOrgFormsPhishingScanEnabled": True,
+        }
+    }
+
+
+def _apps_and_services(_: Draw) -> Document:
+    return {"settings": {"isOfficeStoreEnabled": False, "isAppAndServicesTrialEnabled": False}}
+
+
+def _office_configuration(draw: Draw) -> Document:
+    return {
+        "@odata.type": "#microsoft.graph.windowsOfficeClientConfiguration",
+        "displayName": draw.name("Office policy"),
+        "description": "",
+        "priority": draw.index,
+        "assignments": [{"id": draw.id("assignment"), "target": {"groupId": draw.id_of("groups", draw.index)}}],
+    }
+
+
+def _teams_app(draw: Draw) -> Document:
+    definition = {
+        "id": draw.id("definition"),
+        "teamsAppId": draw.id(),
+        "displayName": draw.name("Teams app"),
+        "version": "1.0.0",
+        "publishingState": "published",
+        "authorization": {"requiredPermissionSet": {"resourceSpecificPermissions": []}},
+    }
+    return {
+        "displayName": definition["displayName"],
+        "distributionMethod": draw.cycle(("organization", "store")),
+        "externalId": draw.id("external"),
+        "appDefinitions": [definition],
+    }
+
+
+def _agent(draw: Draw) -> Document:
+    return {
+        "displayName": draw.name("Agent instance"),
+        "ownerIds": [draw.id_of("users", 0)],
+        "managedBy": None,
+        "originatingStore": "Copilot Studio",
+        "agentIdentityBlueprintId": draw.id("blueprint"),
+        "url": f"https://agents.example/{draw.index}",
+        "preferredTransport": "JSONRPC",
+        "signatures": [],
+    }
+
+
+def _label(draw: Draw) -> Document:
+    def label(name: str, number: int) -> Document:
+        return {
+            "id": draw.id(f"label {number}"),
+            "name": name,
+            "displayName": name,
+            "description": "",
+            "hasProtection": number > 0,
+            "isDefault": False,
+            "priority": 10 * draw.index + number,
+            "toolTip": "",
+        }
+
+    name = draw.cycle(("Public", "Internal", "Confidential"))
+    below = [label(f"{name} / Partners", 1)] if name == "Confidential" else []
+    return {**label(name, 0), "sublabels": below, "rights": {"id": draw.id("rights"), "value": "docedit"}}
+
+
+def _detection_rule(draw: Draw) -> Document:
+    return {
+        "displayName": draw.name("Detection"),
+        "isEnabled": draw.flag(),
+        "createdBy": "analyst@sample.example",
+        "queryCondition": {"queryText": "DeviceProcessEvents | take 1", "lastModifiedDateTime": draw.moment()},
+        "schedule": {"period": "1H", "nextRunDateTime": draw.moment()},
+        "lastRunDetails": {"lastRunDateTime": draw.moment(), "status": "completed"},
+        "detectionAction": {"alertTemplate": {"title": "Sample", "severity": "medium"}, "responseActions": []},
+    }
+
+
+def _audience_of(draw: Draw) -> Document:
+    return {"id": draw.id_of(f"{_UPDATES}/deploymentAudiences", draw.index % 2)}
+
+
+def _update_policy(draw: Draw) -> Document:
+    return {
+        "audience": _audience_of(draw),
+        "complianceChangeRules": [],
+        "deploymentSettings": {"schedule": None, "monitoring": None},
+        "complianceChanges": [
+            {
+                "@odata.type": "#microsoft.graph.windowsUpdates.contentApproval",
+                "id": draw.id("approval"),
+                "isRevoked": False,
+                "content": {"@odata.type": "#microsoft.graph.windowsUpdates.catalogContent"},
+            }
+        ],
+    }
+
+
+def _quality_policy(draw: Draw) -> Document:
+    ring = {"id": draw.id("ring"), "displayName": "Pilot", "deferralInDays": draw.number(0, 14), "isPaused": False}
+    return {
+        "@odata.type": "#microsoft.graph.windowsUpdates.qualityUpdatePolicy",
+        "displayName": draw.name("Autopatch policy"),
+        "description": "",
+        "approvalRules": [],
+        "rings": [{"@odata.type": "#microsoft.graph.windowsUpdates.qualityUpdateRing", **ring}],
+        "approvals": [],
+    }
+
+
+def _audience(draw: Draw) -> Document:
+    device = {"@odata.type": "#microsoft.graph.windowsUpdates.azureADDevice"}
+    return {
+        "members": [{**device, "id": draw.id("device one")}, {**device, "id": draw.id("device two")}],
+        "exclusions": [{**device, "id": draw.id("device three")}],
+    }
+
+
+def _deployment(draw: Draw) -> Document:
+    return {
+        "audience": _audience_of(draw),
+        "content": {"@odata.type": "#microsoft.graph.windowsUpdates.catalogContent"},
+        "settings": {"schedule": {"startDateTime": None}},
+        "state": {"effectiveValue": "offering", "requestedValue": "none", "reasons": []},
+    }
+
+
+def _role(subject: str) -> Callable[[Draw], Document]:
+    def make(draw: Draw) -> Document:
+        return {
+            "displayName": draw.name(subject),
+            "description": "",
+            "isBuiltIn": draw.index % 2 == 0,
+            "isEnabled": True,
+            "version": "1",
+            "rolePermissions": [{"allowedResourceActions": ["sample/read"], "condition": None}],
+        }
+
+    return make
+
+
+def _assignment(area: str) -> Callable[[Draw], Document]:
+    def make(draw: Draw) -> Document:
+        return {
+            "principalId": draw.id_of("groups", draw.index),
+            "roleDefinitionId": draw.id_of(f"{_ROLES}/{area}/roleDefinitions", draw.index),
+            "directoryScopeId": "/",
+            "appScopeId": None,
+        }
+
+    return make
+
+
+def _assignment_of_several(area: str) -> Callable[[Draw], Document]:
+    def make(draw: Draw) -> Document:
+        return {
+            "displayName": draw.name("Role assignment"),
+            "description": "",
+            "principalIds": [draw.id_of("groups", draw.index)],
+            "roleDefinitionId": draw.id_of(f"{_ROLES}/{area}/roleDefinitions", draw.index),
+            "directoryScopeIds": ["/"],
+            "appScopeIds": [],
+        }
+
+    return make
+
+
+def _schedule(draw: Draw) -> Document:
+    return {
+        "principalId": draw.id_of("groups", draw.index),
+        "roleDefinitionId": draw.id_of(_DIRECTORY_ROLES, draw.index % 3),
+        "directoryScopeId": "/",
+        "appScopeId": None,
+        "assignmentType": "Assigned",
+        "memberType": "Direct",
+        "createdUsing": draw.id("request"),
+        "status": "Provisioned",
+        "scheduleInfo": {"startDateTime": draw.moment(), "recurrence": None, "expiration": {"type": "noExpiration"}},
+    }
+
+
+def _group_schedule(draw: Draw) -> Document:
+    return {
+        "groupId": draw.id_of("groups", ROLE_ASSIGNABLE_GROUP),
+        "principalId": draw.id_of("users", draw.index),
+        "accessId": draw.cycle(("member", "owner")),
+        "memberType": "direct",
+        "assignmentType": "assigned",
+        "createdUsing": draw.id("request"),
+        "status": "Provisioned",
+        "scheduleInfo": {"startDateTime": draw.moment(), "recurrence": None, "expiration": {"type": "noExpiration"}},
+    }
+
+
+def _alert(draw: Draw) -> Document:
+    kinds: list[tuple[str, Document]] = [
+        ("tooManyGlobalAdminsAssignedToTenantAlertConfiguration", {"globalAdminCountThreshold": 3}),
+        ("staleSignInAlertConfiguration", {"duration": "P30D"}),
+        ("noMfaOnRoleActivationAlertConfiguration", {}),
+    ]
+    kind, properties = draw.cycle(kinds)
+    definition = f"DirectoryRole_{draw.tenant_id}_{kind.removesuffix('Configuration')}"
+    return {
+        "@odata.type": f"#microsoft.graph.{kind}",
+        "id": definition,
+        "alertDefinitionId": definition,
+        "scopeId": "/",
+        "scopeType": "DirectoryRole",
+        "isEnabled": True,
+        **properties,
+    }
+
+
+def _relationship(draw: Draw) -> Document:
+    role = {"roleDefinitionId": draw.id_of(_DIRECTORY_ROLES, 0)}
+    assignment = {
+        "id": draw.id("assignment"),
+        "status": "active",
+        "accessContainer": {"accessContainerId": draw.id_of("groups", 2), "accessContainerType": "securityGroup"},
+        "accessDetails": {"unifiedRoles": [role]},
+    }
+    return {
+        "displayName": draw.name("Relationship"),
+        "customer": {"tenantId": draw.id("customer"), "displayName": "Customer"},
+        "accessDetails": {"unifiedRoles": [role]},
+        "duration": "P730D",
+        "autoExtendDuration": "P180D",
+        "endDateTime": "2027-06-01T00:00:00Z",
+        "status": "active",
+        "accessAssignments": [assignment],
+        "operations": [],
+        "requests": [],
+    }
+
+
+def _governance(draw: Draw) -> Document:
+    return {
+        "governingTenantId": draw.tenant_id,
+        "governingTenantName": "Sample",
+        "governedTenantId": draw.id("governed"),
+        "governedTenantName": draw.name("Governed tenant"),
+        "createdType": "invitation",
+        "status": "active",
+        "policySnapshot": None,
+    }
+
+
+def _governance_template(draw: Draw) -> Document:
+    return {
+        "displayName": draw.name("Governance template"),
+        "description": "",
+        "governedTenantCanTerminate": True,
+        "delegatedAdministrationRoleAssignments": [],
+        "multiTenantApplicationsToProvision": [],
+        "version": "1",
+    }
+
+
+def _multitenant(draw: Draw) -> Document:
+    return {
+        "id": draw.tenant_id,
+        "displayName": "Sample group of companies",
+        "description": "",
+        "state": "active",
+        "createdDateTime": "2025-02-01T00:00:00Z",
+    }
+
+
+def _member(draw: Draw) -> Document:
+    return {
+        "tenantId": draw.tenant_id if draw.index == 0 else draw.id("member"),
+        "displayName": draw.name("Member tenant"),
+        "role": "owner" if draw.index == 0 else "member",
+        "state": "active",
+        "transitionDetails": None,
+    }
+
+
+def _capability(draw: Draw) -> Document:
+    kind = draw.cycle(("crossTenantCalendarSharingFreeBusySimple", "crossTenantMailTipsAll"))
+    return {
+        "@odata.type": f"#microsoft.graph.{kind}",
+        "name": kind,
+        "inboundAccess": {"isAllowed": draw.flag()},
+    }
+
+
+def _monitor(draw: Draw) -> Document:
+    return {
+        "displayName": draw.name("Monitor"),
+        "description": "",
+        "tenantId": draw.tenant_id,
+        "status": "active",
+        "mode": "monitorOnly",
+        "monitorRunFrequencyInHours": 6,
+        "inactivationReason": None,
+        "parameters": {},
+        "baseline": {"id": draw.id("baseline"), "displayName": "Baseline", "resources": []},
+    }
+
+
+def _drift(draw: Draw) -> Document:
+    return {
+        "monitorId": draw.id_of(f"{_MONITORING}/configurationMonitors", 0),
+        "tenantId": draw.tenant_id,
+        "resourceType": "microsoft.entra.conditionalaccesspolicy",
+        "baselineResourceDisplayName": draw.name("Drift"),
+        "resourceInstanceIdentifier": {"Id": draw.id("resource")},
+        "firstReportedDateTime": draw.moment(),
+        "status": "active",
+        "driftedProperties": [{"propertyName": "State", "desiredValue": "enabled", "currentValue": "disabled"}],
+    }
+
+
+def _authorities(draw: Draw) -> list[Document]:
+    return [
+        {
+            "id": draw.id("authority"),
+            "displayName": "CN=Sample CA",
+            "issuer": "CN=Sample CA",
+            "certificate": "c2FtcGxl",
+            "certificateAuthorityType": "root",
+            "thumbprint": draw.id("thumbprint").replace("-", "").upper(),
+            "expirationDateTime": "2035-01-01T00:00:00Z",
+        }
+    ]
+
+
+def _trust_store(draw: Draw) -> Document:
+    return {
+        "displayName": draw.name("Trust store"),
+        "status": "succeeded",
+        "statusDetails": None,
+        "deletedDateTime": None,
+        "certificateAuthorities": _authorities(draw),
+    }
+
+
+def _application_trust(draw: Draw) -> Document:
+    authority = {"id": draw.id("authority"), "isRootAuthority": True, "certificate": "c2FtcGxl", "issuer": "CN=Sample"}
+    return {
+        "displayName": draw.name("Application trust"),
+        "description": "",
+        "deletedDateTime": None,
+        "trustedCertificateAuthorities": [authority],
+    }
+
+
+def _events_flow(draw: Draw) -> Document:
+    return {
+        "@odata.type": "#microsoft.graph.externalUsersSelfServiceSignUpEventsFlow",
+        "displayName": draw.name("Sign-up flow"),
+        "description": "",
+        "conditions": {"applications": {"includeAllApplications": False}},
+    }
+
+
+def _deleted_policy(draw: Draw) -> Document:
+    return conditional_access_policy(draw) | {"deletedDateTime": draw.moment(), "state": "disabled"}
+
+
+def _network_policy(kind: str, action: str, subject: str) -> Callable[[Draw], Document]:
+    def make(draw: Draw) -> Document:
+        return {
+            "name": draw.name(subject),
+            "description": "",
+            "version": "1.0.0",
+            "settings": {"defaultAction": action},
+            "policyRules": [network_rule(draw, kind, action)],
+        }
+
+    return make
+
+
+def _authority(draw: Draw) -> Document:
+    return {
+        "name": draw.name("TLS certificate"),
+        "commonName": "Sample TLS",
+        "organizationName": "Sample",
+        "status": "active",
+        "certificate": "c2FtcGxl",
+        "chain": "c2FtcGxl",
+        "certificateSigningRequest": None,
+        "validity": {"startDateTime": "2025-01-01T00:00:00Z", "endDateTime": "2035-01-01T00:00:00Z"},
+    }
+
+
+def _intune(draw: Draw) -> Document:
+    return {
+        "id": draw.id(),
+        "intuneAccountId": draw.id("account"),
+        "subscriptionState": "active",
+        "subscriptions": "intune",
+        "maximumDepTokens": 2000,
+        "legacyPcManangementEnabled": False,
+        "unlicensedAdminstratorsEnabled": True,
+        "lastReportAggregationDateTime": "0001-01-01T00:00:00Z",
+        "settings": {"deviceComplianceCheckinThresholdDays": 30, "secureByDefault": True},
+        "managedDeviceCleanupSettings": {"deviceInactivityBeforeRetirementInDays": None},
+        "connectorStatus": [],
+    }
+
+
+def _one(**properties: Any) -> Sample:
+    return Sample(1, lambda _: dict(properties), fixed=True)
+
+
+SAMPLES = {
+    "admin/sharepoint/settings": Sample(1, _sharepoint, fixed=True),
+    "admin/people/itemInsights": Sample(1, _item_insights, fixed=True),
+    "admin/microsoft365Apps/installationOptions": Sample(1, _installation, fixed=True),
+    "admin/reportSettings": _one(displayConcealedNames=True),
+    "admin/forms": Sample(1, _forms, fixed=True),
+    "admin/appsAndServices": Sample(1, _apps_and_services, fixed=True),
+    "officeConfiguration/clientConfigurations": Sample(2, _office_configuration),
+    "appCatalogs/teamsApps": Sample(3, _teams_app),
+    "agentRegistry/agentInstances": Sample(2, _agent),
+    "security/dataSecurityAndGovernance/sensitivityLabels": Sample(3, _label),
+    "security/rules/detectionRules": Sample(2, _detection_rule),
+    f"{_UPDATES}/updatePolicies": Sample(2, _update_policy),
+    f"{_UPDATES}/policies": Sample(2, _quality_policy),
+    f"{_UPDATES}/deploymentAudiences": Sample(2, _audience),
+    f"{_UPDATES}/deployments": Sample(2, _deployment),
+    f"{_ROLES}/exchange/roleDefinitions": Sample(2, _role("Exchange role")),
+    f"{_ROLES}/exchange/roleAssignments": Sample(2, _assignment("exchange")),
+    f"{_ROLES}/defender/roleDefinitions": Sample(2, _role("Defender role")),
+    f"{_ROLES}/defender/roleAssignments": Sample(2, _assignment_of_several("defender")),
+    f"{_ROLES}/cloudPC/roleDefinitions": Sample(2, _role("Windows 365 role")),
+    f"{_ROLES}/cloudPC/roleAssignments": Sample(2, _assignment_of_several("cloudPC")),
+    f"{_ROLES}/entitlementManagement/roleDefinitions": Sample(2, _role("Entitlement management role")),
+    f"{_ROLES}/entitlementManagement/roleAssignments": Sample(2, _assignment("entitlementManagement")),
+    f"{_ROLES}/directory/roleAssignmentSchedules": Sample(3, _schedule),
+    "identityGovernance/privilegedAccess/group/eligibilitySchedules": Sample(2, _group_schedule),
+    "identityGovernance/privilegedAccess/group/assignmentSchedules": Sample(1, _group_schedule),
+    "identityGovernance/roleManagementAlerts/alertConfigurations": Sample(3, _alert, fixed=True),
+    "tenantRelationships/delegatedAdminRelationships": Sample(2, _relationship),
+    "directory/tenantGovernance/governanceRelationships": Sample(1, _governance),
+    "directory/tenantGovernance/governancePolicyTemplates": Sample(1, _governance_template),
+    "directory/tenantGovernance/settings": _one(canReceiveInvitations=False, isRelatedTenantsEnabled=False),
+    "tenantRelationships/multiTenantOrganization": Sample(1, _multitenant, fixed=True),
+    "tenantRelationships/multiTenantOrganization/tenants": Sample(2, _member),
+    "policies/crossTenantAccessPolicy/default/m365Capabilities": Sample(2, _capability, fixed=True),
+    f"{_MONITORING}/configurationMonitors": Sample(1, _monitor),
+    f"{_MONITORING}/configurationDrifts": Sample(2, _drift),
+    "directory/publicKeyInfrastructure/certificateBasedAuthConfigurations": Sample(1, _trust_store),
+    "directory/certificateAuthorities/certificateBasedApplicationConfigurations": Sample(1, _application_trust),
+    "identity/authenticationEventsFlows": Sample(1, _events_flow),
+    "identity/conditionalAccess/deletedItems/policies": Sample(2, _deleted_policy),
+    "networkAccess/settings/conditionalAccess": _one(signalingStatus="enabled"),
+    "networkAccess/settings/crossTenantAccess": _one(networkPacketTaggingStatus="disabled"),
+    "networkAccess/settings/enrichedAuditLogs": _one(exchange={"status": "enabled"}, sharepoint={"status": "disabled"}),
+    "networkAccess/tlsInspectionPolicies": Sample(
+        2, _network_policy("tlsInspectionRule", "bypass", "TLS inspection policy")
+    ),
+    "networkAccess/threatIntelligencePolicies": Sample(
+        1, _network_policy("threatIntelligenceRule", "block", "Threat intelligence policy")
+    ),
+    "networkAccess/cloudFirewallPolicies": Sample(
+        1, _network_policy("cloudFirewallRule", "block", "Cloud firewall policy")
+    ),
+    "networkAccess/tls/externalCertificateAuthorityCertificates": Sample(1, _authority),
+    "deviceManagement": Sample(1, _intune, fixed=True),
+    "deviceManagement/endpointPrivilegeManagementProvisioningStatus": _one(
+        licenseType="paid", onboardedToMicrosoftManagedPlatform=True
+    ),
+}

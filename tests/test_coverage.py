@@ -1,0 +1,54 @@
+"""The coverage page: each kind that others read is read, or is left out with a reason."""
+
+import csv
+import re
+
+import pytest
+
+from docs.coverage import covered_path, monitored, page, table
+from graph.catalog import load_catalog
+from tests.conftest import GRAPH_DATA
+
+CANDIDATES = GRAPH_DATA.parent / "reference" / "missing-collections.csv"
+
+
+def test_each_kind_that_microsoft_monitors_is_read_or_has_a_reason() -> None:
+    catalog = load_catalog().collections
+    for workload, kinds in monitored():
+        for kind in kinds:
+            assert set(kind.type_keys) <= catalog.keys(), kind.name
+            assert kind.type_keys or kind.reason, f"{workload}.{kind.name}"
+
+
+@pytest.mark.parametrize(("workload", "left_out"), [("intune", set()), ("entra", {"user"})])
+def test_all_monitored_kinds_of_graph_are_read(workload: str, left_out: set[str]) -> None:
+    kinds = dict(monitored())[workload]
+    assert {kind.name for kind in kinds if not kind.type_keys} == left_out
+
+
+def test_each_path_of_an_export_tool_is_read_or_has_a_reason() -> None:
+    for paths in table()["paths"].values():
+        unexplained = [one.name for one in map(covered_path, paths) if not one.type_keys and not one.reason]
+        assert unexplained == []
+
+
+def test_nothing_is_left_out_that_is_read() -> None:
+    assert [path for path in table()["left_out"] if covered_path(path).type_keys] == []
+    assert [path for path in table()["other_address"] if not covered_path(path).type_keys] == []
+
+
+@pytest.mark.skipif(not CANDIDATES.is_file(), reason="the table of missing collections is not here")
+def test_each_candidate_that_is_wanted_is_read_or_has_a_reason() -> None:
+    with CANDIDATES.open(newline="") as lines:
+        wanted = [
+            re.sub(r"\{[^}]*\}", "{id}", row["path_or_object"])
+            for row in csv.DictReader(lines)
+            if row["want"] in {"must", "should"} and row["kind"] != "outside Graph"
+        ]
+    assert wanted
+    assert [path for path in wanted if not covered_path(path).type_keys and not covered_path(path).reason] == []
+
+
+def test_the_page_counts_what_is_read() -> None:
+    assert f"The catalog has {len(load_catalog().collections)} collections" in page()
+    assert "| Microsoft's configuration monitoring: intune | 70 | 70 |" in page()
