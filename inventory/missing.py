@@ -44,7 +44,7 @@ class RunCoverage(NamedTuple):
 class ItemState(NamedTuple):
     """State, confidence and evidence of one item.
 
-    Evidence: `listed` · `confirmed` (a GET by id answered 404) · `not_listed` (the listing was read to its end
+    Evidence: `listed` · `confirmed` (a GET by id answered 404) · `not_listed` (a listing was read to its end
     without it) · `collection_<outcome>` with `:<error code>` where there is one.
     """
 
@@ -59,11 +59,13 @@ def item_state(
     collection: CollectionInRun | None,
     *,
     confirmed: bool = False,
+    unlisted_before: bool = False,
 ) -> ItemState:
     """The state of an item last seen at `last_seen_at`, relative to `run`.
 
-    `collection` is what `run` covered of the item's type, None where the run recorded nothing of it. `confirmed`
-    says that `run` asked for the item by id and was told that there is none.
+    `collection` is what `run` covered of the item's type, None where the run recorded nothing of it. `confirmed`: since
+    the item was last seen, a GET by id answered 404. `unlisted_before`: since then a complete listing omitted it.
+    Both hold until the item is seen again, so that evidence never weakens.
     """
     sure = (
         run.status is RunStatus.SUCCESS
@@ -74,15 +76,15 @@ def item_state(
     confidence = Confidence.HIGH if sure else Confidence.LOW
     if last_seen_at >= run.started_at:
         return ItemState(State.PRESENT, confidence, "listed")
-    return ItemState(State.MISSING, confidence, _evidence(collection, confirmed=confirmed))
+    return ItemState(State.MISSING, confidence, _evidence(collection, confirmed, unlisted_before))
 
 
-def _evidence(collection: CollectionInRun | None, *, confirmed: bool) -> str:
+def _evidence(collection: CollectionInRun | None, confirmed: bool, unlisted_before: bool) -> str:
     if confirmed:
         return "confirmed"
+    if unlisted_before or (collection is not None and collection.outcome is Outcome.COMPLETE):
+        return "not_listed"
     if collection is None:
         return f"collection_{Outcome.INCOMPLETE}"
-    if collection.outcome is Outcome.COMPLETE:
-        return "not_listed"
     suffix = f":{collection.error_code}" if collection.error_code else ""
     return f"collection_{collection.outcome}{suffix}"

@@ -153,6 +153,13 @@ SELECT type_key FROM inventory_item WHERE first_seen_at <= :at AND type_key NOT 
 ORDER BY 1
 """)
 
+_WAS_READ = text(f"""
+SELECT EXISTS (
+    SELECT FROM sync_run_collection AS c JOIN sync_run AS r USING (tenant_id, run_id)
+    WHERE {_COMPLETED} AND (CAST(:type_keys AS text[]) IS NULL OR c.type_key = ANY (CAST(:type_keys AS text[])))
+)
+""")
+
 _NOW = text("SELECT clock_timestamp()")
 
 
@@ -203,6 +210,13 @@ def _with_document(row: Values) -> Values:
 async def types_not_read(session: AsyncSession, at: datetime) -> list[str]:
     """The collections that the latest completed run by then did not read to their end, or that none has read."""
     return list((await session.execute(_NOT_READ, {"at": at})).scalars())
+
+
+async def was_read(session: AsyncSession, at: datetime, type_keys: Sequence[str] | None = None) -> bool:
+    """Whether a completed run had covered one of these collections, or any, by a moment."""
+    parameters = {"at": at, "type_keys": None if type_keys is None else list(type_keys)}
+    found: bool = (await session.execute(_WAS_READ, parameters)).scalar_one()
+    return found
 
 
 async def database_time(session: AsyncSession) -> datetime:

@@ -32,7 +32,9 @@ async def items(
     limit: int | None = None,
     after: tuple[str, str] = ("", ""),
 ) -> ItemList:
-    """The inventory; `selection` is a hash or its beginning, else the latest run's; `after` a type key and an id.
+    """The inventory; `selection` is a hash or its beginning, `after` a type key and an id.
+
+    Without a selection, the latest completed run that covers a collection decides for it.
 
     Raises `UnknownSelectionError`.
     """
@@ -95,9 +97,13 @@ async def _question(session: AsyncSession, selection: str | None) -> queries.Que
 def _basis(question: queries.Question | None) -> ItemsBasis | None:
     if question is None:
         return None
+    listed = [basis.run.started_at for basis in question.collections.values() if basis.is_listed]
     return ItemsBasis(
-        run_id=question.run_id,
-        status=question.run.status,
-        started_at=question.run.started_at,
-        selection_hash=question.selection.hash(),
+        run_id=question.latest.run_id,
+        status=question.latest.run.status,
+        started_at=question.latest.run.started_at,
+        selection_hash=None if question.selection is None else question.selection.hash(),
+        listed=len(listed),
+        listed_from=min(listed, default=None),
+        not_listed={key: basis.reason for key, basis in question.collections.items() if not basis.is_listed},
     )

@@ -128,4 +128,6 @@ def _title(basis: ItemsBasis | None) -> str:
     if basis is None:
         return "no run has completed yet, so items have no state"
     started = output.when(basis.started_at)
+    if basis.selection_hash is None:
+        return f"relative to the latest run of each collection, the last one {started} ({basis.status})"
     return f"relative to run {basis.run_id} ({basis.status}, {started}) of selection {basis.selection_hash[:12]}"

@@ -9,11 +9,19 @@ from inventory.outcomes import RunStatus
 
 
 class ItemsBasis(BaseModel):
-    """The completed run that the states of items are relative to."""
+    """The completed run that the states of items are relative to.
+
+    Without a selection (`selection_hash` is None) each collection has a run of its own, and this is the latest of them.
+    `listed` counts the collections that their run read to their end, `listed_from` is when the earliest of these runs
+    started (None if there is none), and `not_listed` has the others, with the reason.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     run_id: UUID
     status: RunStatus
     started_at: datetime
-    selection_hash: str
+    selection_hash: str | None
+    listed: int
+    listed_from: datetime | None
+    not_listed: dict[str, str]

@@ -267,12 +267,9 @@ async def _crossing_queries(
         return [item async for item in queries.items(session, None)]
 
     async def listed_missing() -> object:
-        asked = queries.Question(
-            theirs.selection,
-            theirs.run_id,
-            RunCoverage(RunStatus.SUCCESS, datetime.max.replace(tzinfo=UTC), has_errors=False),
-            {},
-        )
+        run = RunCoverage(RunStatus.SUCCESS, datetime.max.replace(tzinfo=UTC), has_errors=False)
+        basis = queries.CollectionBasis(theirs.run_id, run, None)
+        asked = queries.Question(None, dict.fromkeys(theirs.selection.type_keys, basis))
         return [item async for item in queries.missing_items(session, asked)]
 
     async def all_of(found: AsyncIterator[object]) -> object:

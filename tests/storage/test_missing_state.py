@@ -5,10 +5,11 @@ from uuid import uuid4
 from inventory.error_codes import ErrorCode
 from inventory.missing import Confidence, State
 from inventory.outcomes import Outcome, RunStatus
+from inventory.records import ItemRecord
 from inventory.selection import Selection
-from storage import queries
+from storage import confirmations, queries
 from storage.database import Database
-from tests.storage.support import begin, items, land, observation, sync
+from tests.storage.support import begin, end, items, land, observation, sync
 
 TENANT = uuid4()
 ONE, TWO = observation("a", "1"), observation("a", "2")
@@ -99,3 +100,55 @@ async def test_the_missing_query_lists_what_items_calls_missing(database: Databa
     assert listed == [item for item in stored.values() if item.state is State.MISSING]
     assert [item.external_id for item in listed] == ["1", "9"]
     assert [item.external_id for item in of_one_type] == ["9"]
+
+
+FAILED: dict[str, tuple[Outcome, ErrorCode | None]] = {"a": (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING)}
+
+
+async def test_without_a_selection_a_small_run_neither_empties_nor_blanks_an_answer(database: Database) -> None:
+    await sync(database, TENANT, [ONE, TWO, OTHER], "a", "b")
+    await sync(database, TENANT, [ONE, OTHER], "a", "b")
+    await sync(database, TENANT, [OTHER], "b")
+    stored = await items(database, TENANT)
+    assert {key: item.state for key, item in stored.items()} == {"1": "present", "2": "missing", "9": "present"}
+    assert (stored["2"].confidence, stored["2"].evidence) == ("high", "not_listed")
+    assert [item.external_id for item in await missing(database)] == ["2"]
+    async with database.tenant(TENANT, read_only=True) as session:
+        asked = await queries.question(session)
+        assert asked is not None
+        assert asked.collections["a"].run_id != asked.collections["b"].run_id == asked.latest.run_id
+
+
+async def test_without_a_selection_the_run_of_each_collection_gives_the_confidence(database: Database) -> None:
+    await sync(database, TENANT, [ONE, TWO, OTHER], "a", "b")
+    await sync(database, TENANT, [ONE], "a")
+    outcomes: dict[str, tuple[Outcome, ErrorCode | None]] = {"b": (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)}
+    await sync(database, TENANT, [], "b", status=RunStatus.FAILED, outcomes=outcomes)
+    told = {item.external_id: (item.confidence, item.evidence) for item in await missing(database)}
+    assert told == {"2": ("high", "not_listed"), "9": ("low", "collection_failed:graph_throttled")}
+
+
+async def test_evidence_does_not_weaken_until_the_item_is_seen_again(database: Database) -> None:
+    await sync(database, TENANT, [ONE, TWO], "a")
+    run = await begin(database, TENANT, "a")
+    async with database.tenant(TENANT) as session:
+        await confirmations.record_gone(session, run.run_id, [confirmations.UnlistedItem("a", "1")])
+    await end(database, TENANT, run)
+    for outcomes in (None, FAILED):
+        status = RunStatus.SUCCESS if outcomes is None else RunStatus.FAILED
+        await sync(database, TENANT, [], "a", status=status, outcomes=outcomes)
+        for asked in ((), ("a",)):
+            assert (await items(database, TENANT, *asked))["1"].evidence == "confirmed"
+        assert (await items(database, TENANT))["2"].evidence == "not_listed"
+    letter = (await items(database, TENANT, "a"))["2"].evidence
+    assert letter == "collection_failed:graph_permission_missing", "a selection is answered by its latest run alone"
+    await sync(database, TENANT, [ONE], "a")
+    await sync(database, TENANT, [], "a")
+    assert (await items(database, TENANT))["1"].evidence == "not_listed", "it was seen since the confirmation"
+
+
+async def missing(database: Database) -> list[ItemRecord]:
+    async with database.tenant(TENANT, read_only=True) as session:
+        asked = await queries.question(session)
+        assert asked is not None
+        return [item async for item in queries.missing_items(session, asked)]
