@@ -26,6 +26,15 @@ class Confidence(StrEnum):
     LOW = "low"
 
 
+class EvidenceKind(StrEnum):
+    """The evidence of an item that its run did not see, without the outcome and the error code."""
+
+    CONFIRMED = "confirmed"
+    NOT_LISTED = "not_listed"
+    NOT_READ = "not_read"
+    """`collection_…`: its collection was not read to its end, so nobody looked for it."""
+
+
 class CollectionInRun(NamedTuple):
     """How far one collection was read in the run that the state is derived from."""
 
@@ -67,16 +76,21 @@ def item_state(
     the item was last seen, a GET by id answered 404. `unlisted_before`: since then a complete listing omitted it.
     Both hold until the item is seen again, so that evidence never weakens.
     """
+    confidence = confidence_of(run, collection)
+    if last_seen_at >= run.started_at:
+        return ItemState(State.PRESENT, confidence, "listed")
+    return ItemState(State.MISSING, confidence, _evidence(collection, confirmed, unlisted_before))
+
+
+def confidence_of(run: RunCoverage, collection: CollectionInRun | None) -> Confidence:
+    """How sure the states of a collection's items are."""
     sure = (
         run.status is RunStatus.SUCCESS
         and not run.has_errors
         and collection is not None
         and collection.outcome is Outcome.COMPLETE
     )
-    confidence = Confidence.HIGH if sure else Confidence.LOW
-    if last_seen_at >= run.started_at:
-        return ItemState(State.PRESENT, confidence, "listed")
-    return ItemState(State.MISSING, confidence, _evidence(collection, confirmed, unlisted_before))
+    return Confidence.HIGH if sure else Confidence.LOW
 
 
 def _evidence(collection: CollectionInRun | None, confirmed: bool, unlisted_before: bool) -> str:

@@ -1,17 +1,19 @@
 """What the command line shows: run records, items with their state, missing items."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from inventory.missing import CollectionInRun, RunCoverage, State, item_state
+from inventory.missing import CollectionInRun, Confidence, EvidenceKind, RunCoverage, State, confidence_of, item_state
 from inventory.outcomes import Outcome
-from inventory.records import ItemRecord, RunRecord
+from inventory.records import ItemRecord, MissingRecord, RunRecord
 from inventory.selection import Selection
 from inventory.user_errors import UserError
+from storage.absences import IS_CONFIRMED
 from storage.completed_runs import completed
 from storage.counts import COUNT_NAMES
 from storage.rows import Shape, Values, fetch, fetch_one, fetch_stream
@@ -40,6 +42,16 @@ class CollectionBasis(NamedTuple):
         return self.collection is not None and self.collection.outcome is Outcome.COMPLETE
 
     @property
+    def is_skipped(self) -> bool:
+        """Whether the tenant cannot have the collection, by the run: an answer, and no error."""
+        return self.collection is not None and self.collection.outcome is Outcome.SKIPPED
+
+    @property
+    def confidence(self) -> Confidence:
+        """How sure the states of the collection's items are."""
+        return confidence_of(self.run, self.collection)
+
+    @property
     def reason(self) -> str:
         """Why the run does not tell all of the collection: `incomplete:graph_throttled`."""
         outcome, code = (Outcome.INCOMPLETE, None) if self.collection is None else self.collection
@@ -60,6 +72,15 @@ class Question(NamedTuple):
     def latest(self) -> CollectionBasis:
         """The latest of the runs."""
         return max(self.collections.values(), key=lambda basis: basis.run.started_at)
+
+
+class UnreadCollection(NamedTuple):
+    """A collection that its run did not read to its end, its unread items, and when a run last read it to its end."""
+
+    type_key: str
+    basis: CollectionBasis
+    items: int
+    listed_at: datetime | None
 
 
 class SelectionRun(NamedTuple):
@@ -184,16 +205,25 @@ _ITEM = text(f"""
 SELECT {_ITEM_COLUMNS} FROM inventory_item WHERE (type_key, external_id) = (:type_key, :external_id)
 """)
 
+# As `item_state` says it.
+_EVIDENCE = f"""CASE
+    WHEN {IS_CONFIRMED} THEN '{EvidenceKind.CONFIRMED}'
+    WHEN type_key = ANY (:listed) OR :whatever_selection AND absent_from IS NOT NULL THEN '{EvidenceKind.NOT_LISTED}'
+    ELSE '{EvidenceKind.NOT_READ}'
+END"""
+
 # When the run that decides for an item's collection started.
 _STARTED_AT = "(CAST(:started_at AS timestamptz[]))[array_position(CAST(:type_keys AS text[]), type_key)]"
 
 # What a complete listing did not show is marked, and found by the mark's index. Of a collection that was not listed to
 # its end all may be missing, so that a page of them is soon found.
 _MISSING = text(f"""
-SELECT * FROM (
+SELECT missing.*, absence.noticed_at AS first_missed_at, absence.run_id AS first_missed_run_id
+FROM (
     (
         SELECT {_ITEM_COLUMNS} FROM inventory_item
         WHERE absent_from IS NOT NULL AND type_key = ANY (:listed) AND last_seen_at < {_STARTED_AT}
+            AND {_EVIDENCE} = ANY (CAST(:evidence AS text[]))
             AND (type_key, external_id) > (:after_type_key, :after_external_id)
         ORDER BY type_key, external_id LIMIT :limit
     )
@@ -201,11 +231,21 @@ SELECT * FROM (
     (
         SELECT {_ITEM_COLUMNS} FROM inventory_item
         WHERE type_key = ANY (:not_listed) AND last_seen_at < {_STARTED_AT}
+            AND {_EVIDENCE} = ANY (CAST(:evidence AS text[]))
             AND (type_key, external_id) > (:after_type_key, :after_external_id)
         ORDER BY type_key, external_id LIMIT :limit
     )
-) AS missing
+) AS missing LEFT JOIN item_absence AS absence USING (tenant_id, type_key, external_id, absent_from)
 ORDER BY type_key, external_id LIMIT :limit
+""")
+
+_COUNT_NOT_READ = text(f"""
+SELECT c.type_key, c.listed_at, c.listed_run_id, (
+    SELECT count(*) FROM inventory_item
+    WHERE type_key = c.type_key AND last_seen_at < {_STARTED_AT}
+        AND NOT {IS_CONFIRMED} AND NOT (:whatever_selection AND absent_from IS NOT NULL)
+) AS items
+FROM collection_coverage AS c WHERE c.type_key = ANY (:type_keys) ORDER BY c.type_key
 """)
 
 
@@ -300,23 +340,58 @@ async def items(
 
 
 async def missing_items(
-    session: AsyncSession, asked: Question, type_keys: Sequence[str] | None = None, page: Page = EVERYTHING
-) -> AsyncIterator[ItemRecord]:
-    """The items that are missing relative to the question, by type key and id, streamed."""
-    wanted = {key: basis for key, basis in asked.collections.items() if type_keys is None or key in type_keys}
+    session: AsyncSession,
+    asked: Question,
+    type_keys: Sequence[str] | None = None,
+    page: Page = EVERYTHING,
+    *,
+    evidence: Collection[EvidenceKind] = tuple(EvidenceKind),
+    confidence: Confidence | None = None,
+) -> AsyncIterator[MissingRecord]:
+    """The items that are missing relative to the question, by type key and id, streamed.
+
+    `evidence` and `confidence` choose among them.
+    """
+    wanted = {
+        key: basis
+        for key, basis in asked.collections.items()
+        if (type_keys is None or key in type_keys) and confidence in (None, basis.confidence)
+    }
     parameters = {
         "listed": [key for key, basis in wanted.items() if basis.is_listed],
         "not_listed": [key for key, basis in wanted.items() if not basis.is_listed],
         "type_keys": list(wanted),
         "started_at": [basis.run.started_at for basis in wanted.values()],
+        "whatever_selection": asked.selection is None,
+        "evidence": list(evidence),
         **page.parameters(),
     }
     shape = _with_state(asked)
     async for record in fetch_stream(
-        session, _MISSING, ItemRecord, parameters, rows_at_a_time=ROWS_AT_A_TIME, shape=shape
+        session, _MISSING, MissingRecord, parameters, rows_at_a_time=ROWS_AT_A_TIME, shape=shape
     ):
         if record.state is State.MISSING:
             yield record
+
+
+async def collections_not_read(
+    session: AsyncSession, asked: Question, type_keys: Sequence[str] | None = None
+) -> list[UnreadCollection]:
+    """The collections that the question's runs did not read to their end, with the number of their unread items."""
+    unread = {
+        key: basis
+        for key, basis in asked.collections.items()
+        if not basis.is_listed and (type_keys is None or key in type_keys)
+    }
+    parameters = {
+        "type_keys": list(unread),
+        "started_at": [basis.run.started_at for basis in unread.values()],
+        "whatever_selection": asked.selection is None,
+    }
+    return [
+        UnreadCollection(row.type_key, unread[row.type_key], row.items, row.listed_at)
+        for row in await session.execute(_COUNT_NOT_READ, parameters)
+    ]
 
 
 async def items_first_seen_in(session: AsyncSession, asked: Question) -> list[ItemRecord]:

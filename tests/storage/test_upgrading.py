@@ -25,7 +25,8 @@ STAMP = "UPDATE alembic_version SET version_num = %s"
 PAGES = f"""
 CREATE TABLE listed_page (run_id uuid, fetch_token uuid, type_key text, position uuid, opens uuid[], error_code text,
     is_merged boolean);
-GRANT ALL ON listed_page TO {access.WORKER_ROLE}
+GRANT ALL ON listed_page TO {access.WORKER_ROLE};
+ALTER TABLE sync_run ADD COLUMN not_read bigint DEFAULT 0
 """
 AT_ONCE = LockRetries(timeout_ms=200, attempts=300, pause_seconds=0)
 
@@ -94,13 +95,13 @@ async def test_a_database_of_the_last_release_is_upgraded_with_its_data(empty_da
     before._access = access.Access(*ROLES)
     mine, theirs = uuid4(), uuid4()
     try:
-        # The release before wrote no pages; the code that fills its tables here does.
+        # The release before wrote no pages and no such count; the code that fills its tables here does.
         with engine.begin() as connection:
             connection.execute(text(PAGES))
         for tenant_id in (mine, theirs):
             await sync(before, tenant_id, [observation("a", "1")], "a")
         with engine.begin() as connection:
-            connection.execute(text("DROP TABLE listed_page"))
+            connection.execute(text("DROP TABLE listed_page; ALTER TABLE sync_run DROP COLUMN not_read"))
         engine.dispose()
         assert upgrade(empty_database_url) == (LAST_RELEASE, head(), ROLES)
         # One that was running goes on, one that starts works, too.
