@@ -74,7 +74,7 @@ class Question(NamedTuple):
         return max(self.collections.values(), key=lambda basis: basis.run.started_at)
 
 
-class UnreadCollection(NamedTuple):
+class UnreadCollectionBasis(NamedTuple):
     """A collection that its run did not read to its end, its unread items, and when a run last read it to its end."""
 
     type_key: str
@@ -376,7 +376,7 @@ async def missing_items(
 
 async def collections_not_read(
     session: AsyncSession, asked: Question, type_keys: Sequence[str] | None = None
-) -> list[UnreadCollection]:
+) -> list[UnreadCollectionBasis]:
     """The collections that the question's runs did not read to their end, with the number of their unread items."""
     unread = {
         key: basis
@@ -389,7 +389,7 @@ async def collections_not_read(
         "whatever_selection": asked.selection is None,
     }
     return [
-        UnreadCollection(row.type_key, unread[row.type_key], row.items, row.listed_at)
+        UnreadCollectionBasis(row.type_key, unread[row.type_key], row.items, row.listed_at)
         for row in await session.execute(_COUNT_NOT_READ, parameters)
     ]
 

@@ -75,7 +75,7 @@ def other(database_url: str, tmp_path: Path) -> CommandLine:
     return CommandLine(database_url, tmp_path, OTHER)
 
 
-REFUSED = (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING)
+REFUSED: tuple[Outcome, ErrorCode | None] = (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING)
 
 
 async def test_a_revoked_app_makes_nothing_missing(database: Database, other: CommandLine) -> None:
