@@ -392,7 +392,7 @@ async def measure_pages(sized: Sized, rounds: int) -> None:
             with _timed(figures, "runs of all tenants"):
                 await queries.recent_runs(session, RECENT_RUNS)
             with _timed(figures, "run"):
-                await queries.run_record(session, asked.run_id)
+                await queries.run_record(session, asked.latest.run_id)
     for label, seconds in figures.items():
         print(f"  {label:<24} {spread([one * 1e3 for one in seconds], 1)}")
 

@@ -180,7 +180,7 @@ async def _latest_run_id(settings: Settings, tenant_id: UUID, selection: Selecti
             asked = await queries.question(session, selection.hash())
         except queries.UnknownSelectionError:
             return None
-    return None if asked is None else asked.run_id
+    return None if asked is None else asked.latest.run_id
 
 
 async def _changes(settings: Settings, run: RunRecord, before: UUID | None) -> dict[str, list[ItemRecord]]:

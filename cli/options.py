@@ -73,7 +73,11 @@ AllOption = Annotated[
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Every collection, not only what was not read.")]
 SelectionOption = Annotated[
     str | None,
-    typer.Option("--selection", metavar="HASH", help="A selection hash, or its beginning; else the latest run's."),
+    typer.Option(
+        "--selection",
+        metavar="HASH",
+        help="A selection hash, or its beginning; else the latest run of each collection decides.",
+    ),
 ]
 
 

@@ -27,7 +27,7 @@ from answers.export.records import ExportRecord
 from answers.versions.records import DifferenceRecord, ShownRecord
 from cli.limits import Limits
 from inventory.portfolio import PortfolioRecord, TenantOutcomeRecord
-from inventory.records import ItemRecord, RunRecord, VersionRecord
+from inventory.records import ItemRecord, MissingRecord, RunRecord, VersionRecord
 
 
 class DocumentLine(ShownRecord):
@@ -53,6 +53,7 @@ RECORDS: dict[str, type[BaseModel]] = {
     "portfolio-run": PortfolioRecord,
     "portfolio-run-listed": PortfolioRunLine,
     "item": ItemRecord,
+    "missing-item": MissingRecord,
     "version": VersionRecord,
     "document": DocumentLine,
     "difference": DifferenceRecord,
@@ -93,7 +94,7 @@ PRINTED: dict[str, tuple[Line, ...]] = {
     "portfolio runs": (Line("each line", "portfolio-run-listed"),),
     "portfolio run": (Line("one line", "portfolio-run"),),
     "items": (Line("each line", "item"),),
-    "missing": (Line("each line", "item"),),
+    "missing": (Line("each line", "missing-item"),),
     "versions": (Line("each line", "version"),),
     "show": (Line("one line", "document"),),
     "diff": (Line("each line", "difference"),),

@@ -26,6 +26,15 @@ class Confidence(StrEnum):
     LOW = "low"
 
 
+class EvidenceKind(StrEnum):
+    """The evidence of an item that its run did not see, without the outcome and the error code."""
+
+    CONFIRMED = "confirmed"
+    NOT_LISTED = "not_listed"
+    NOT_READ = "not_read"
+    """`collection_…`: its collection was not read to its end, so nobody looked for it."""
+
+
 class CollectionInRun(NamedTuple):
     """How far one collection was read in the run that the state is derived from."""
 
@@ -44,7 +53,7 @@ class RunCoverage(NamedTuple):
 class ItemState(NamedTuple):
     """State, confidence and evidence of one item.
 
-    Evidence: `listed` · `confirmed` (a GET by id answered 404) · `not_listed` (the listing was read to its end
+    Evidence: `listed` · `confirmed` (a GET by id answered 404) · `not_listed` (a listing was read to its end
     without it) · `collection_<outcome>` with `:<error code>` where there is one.
     """
 
@@ -59,30 +68,37 @@ def item_state(
     collection: CollectionInRun | None,
     *,
     confirmed: bool = False,
+    unlisted_before: bool = False,
 ) -> ItemState:
     """The state of an item last seen at `last_seen_at`, relative to `run`.
 
-    `collection` is what `run` covered of the item's type, None where the run recorded nothing of it. `confirmed`
-    says that `run` asked for the item by id and was told that there is none.
+    `collection` is what `run` covered of the item's type, None where the run recorded nothing of it. `confirmed`: since
+    the item was last seen, a GET by id answered 404. `unlisted_before`: since then a complete listing omitted it.
+    Both hold until the item is seen again, so that evidence never weakens.
     """
+    confidence = confidence_of(run, collection)
+    if last_seen_at >= run.started_at:
+        return ItemState(State.PRESENT, confidence, "listed")
+    return ItemState(State.MISSING, confidence, _evidence(collection, confirmed, unlisted_before))
+
+
+def confidence_of(run: RunCoverage, collection: CollectionInRun | None) -> Confidence:
+    """How sure the states of a collection's items are."""
     sure = (
         run.status is RunStatus.SUCCESS
         and not run.has_errors
         and collection is not None
         and collection.outcome is Outcome.COMPLETE
     )
-    confidence = Confidence.HIGH if sure else Confidence.LOW
-    if last_seen_at >= run.started_at:
-        return ItemState(State.PRESENT, confidence, "listed")
-    return ItemState(State.MISSING, confidence, _evidence(collection, confirmed=confirmed))
+    return Confidence.HIGH if sure else Confidence.LOW
 
 
-def _evidence(collection: CollectionInRun | None, *, confirmed: bool) -> str:
+def _evidence(collection: CollectionInRun | None, confirmed: bool, unlisted_before: bool) -> str:
     if confirmed:
         return "confirmed"
+    if unlisted_before or (collection is not None and collection.outcome is Outcome.COMPLETE):
+        return "not_listed"
     if collection is None:
         return f"collection_{Outcome.INCOMPLETE}"
-    if collection.outcome is Outcome.COMPLETE:
-        return "not_listed"
     suffix = f":{collection.error_code}" if collection.error_code else ""
     return f"collection_{collection.outcome}{suffix}"

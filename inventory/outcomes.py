@@ -38,7 +38,12 @@ class Outcome(StrEnum):
 
 
 class Counts(BaseModel):
-    """What a run did, in numbers. All but `missing` add up while it runs; `missing` is counted at its end."""
+    """What a run did, in numbers.
+
+    `missing` and `not_read` are counted at its end, the others add up while it runs. Both are items that the run did
+    not see: `missing` those that their complete listing omits or a GET by id did not find, `not_read` the other items
+    of collections that were not read to their end.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -50,6 +55,7 @@ class Counts(BaseModel):
     changed: int = 0
     unchanged: int = 0
     missing: int = 0
+    not_read: int = 0
     invalid: int = 0
     errors: int = 0
 

@@ -63,6 +63,16 @@ class ItemRecord(BaseModel):
     evidence: str | None
 
 
+class MissingRecord(ItemRecord):
+    """A missing item, and when and by which run it was first missed.
+
+    Both are null where no complete listing has omitted it since it was last seen.
+    """
+
+    first_missed_at: datetime | None
+    first_missed_run_id: UUID | None
+
+
 class VersionChange(StrEnum):
     """What a version is, next to the one before it."""
 

@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+IS_CONFIRMED = "coalesce(missing_confirmed_at > last_seen_at, false)"
+"""Of an item: since it was last seen, a GET by id has answered 404."""
+
 # Rows are locked in key order, as merges lock them; what has been seen while the lock was waited for is left out.
 _MARK = text("""
 WITH unlisted AS MATERIALIZED (

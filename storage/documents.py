@@ -88,15 +88,24 @@ SELECT EXISTS (
 
 _COMPLETED = f"{completed('r')} AND r.finished_at <= :at"
 
-# Gone is what the latest complete listing of its collection did not show, and nothing has seen since. What was seen
-# after the moment tells no more when else it was seen: only its versions do, a GET by id that did not find it, and a
-# run that left nothing missing.
+# `listed`: the latest complete listing of each collection by then. An item that it did not show, and nothing has seen
+# since, was gone. Of an item that was seen after the moment, its absences tell whether that listing showed it.
+# `doubtful`: runs that left more missing than absences tell of, since absences were not recorded yet or it counted
+# collections that it had not listed. Of these, only versions and a GET by id tell when else an item was seen.
 ITEMS_THEN = f"""
 listed AS MATERIALIZED (
-    SELECT DISTINCT ON (c.type_key) c.type_key, r.started_at, r.missing
+    SELECT DISTINCT ON (c.type_key) c.type_key, r.run_id, r.started_at, r.finished_at, r.missing
     FROM sync_run_collection AS c JOIN sync_run AS r USING (tenant_id, run_id)
     WHERE {_COMPLETED} AND c.outcome = 'complete'
     ORDER BY c.type_key, r.started_at DESC
+),
+doubtful AS MATERIALIZED (
+    SELECT run_id FROM (SELECT DISTINCT run_id, started_at, finished_at, missing FROM listed WHERE missing > 0) AS r
+    WHERE missing > (
+        SELECT count(*) FROM item_absence AS absence JOIN sync_run_collection AS c USING (tenant_id, type_key)
+        WHERE c.run_id = r.run_id AND c.outcome = 'complete' AND absence.last_seen_at < r.started_at
+            AND absence.noticed_at <= r.finished_at AND coalesce(absence.came_back_at > r.finished_at, true)
+    )
 ),
 known AS (
     SELECT item.type_key, item.external_id, v.version_number, v.content_hash, v.details_complete,
@@ -104,7 +113,12 @@ known AS (
         v.version_number = item.version_number OR v.last_observed_at >= :at OR following = v.version_number + 1
             AS is_known,
         v.version_number IS NULL AND (item.version_number = 0 OR following = 1) AS is_unread,
-        listed.started_at, listed.missing, item.last_seen_at, item.missing_confirmed_at,
+        listed.run_id, listed.started_at, item.last_seen_at, item.missing_confirmed_at,
+        EXISTS (
+            SELECT FROM item_absence AS absence
+            WHERE (absence.type_key, absence.external_id) = (item.type_key, item.external_id)
+                AND absence.absent_from <= listed.started_at AND coalesce(absence.came_back_at > :at, true)
+        ) AS is_absent,
         CASE WHEN item.last_seen_at <= :at THEN item.last_seen_at
             ELSE greatest(item.first_seen_at, v.first_observed_at, v.seen_by_then)
         END AS known_seen_at
@@ -127,9 +141,10 @@ known AS (
 there AS (
     SELECT type_key, external_id, display_name, version_number, content_hash, details_complete,
         is_known IS TRUE AS is_known, is_known IS NOT TRUE AND NOT is_unread AS is_forgotten,
-        coalesce(last_seen_at > :at AND known_seen_at < started_at AND missing > 0, false) AS is_presumed
+        coalesce(last_seen_at > :at AND known_seen_at < started_at, false)
+            AND run_id IN (SELECT run_id FROM doubtful) AS is_presumed
     FROM known
-    WHERE started_at IS NULL OR known_seen_at >= started_at OR last_seen_at > :at AND (
+    WHERE started_at IS NULL OR known_seen_at >= started_at OR last_seen_at > :at AND NOT is_absent AND (
         missing_confirmed_at IS NULL OR missing_confirmed_at > :at OR missing_confirmed_at < known_seen_at
     )
 )
@@ -160,6 +175,13 @@ SELECT type_key FROM inventory_item WHERE first_seen_at <= :at AND type_key NOT 
     SELECT c.type_key FROM sync_run_collection AS c JOIN sync_run AS r USING (tenant_id, run_id) WHERE {_COMPLETED}
 )
 ORDER BY 1
+""")
+
+_WAS_READ = text(f"""
+SELECT EXISTS (
+    SELECT FROM sync_run_collection AS c JOIN sync_run AS r USING (tenant_id, run_id)
+    WHERE {_COMPLETED} AND (CAST(:type_keys AS text[]) IS NULL OR c.type_key = ANY (CAST(:type_keys AS text[])))
+)
 """)
 
 _NOW = text("SELECT clock_timestamp()")
@@ -218,6 +240,13 @@ def _with_document(row: Values) -> Values:
 async def types_not_read(session: AsyncSession, at: datetime) -> list[str]:
     """The collections that the latest completed run by then did not read to their end, or that none has read."""
     return list((await session.execute(_NOT_READ, {"at": at})).scalars())
+
+
+async def was_read(session: AsyncSession, at: datetime, type_keys: Sequence[str] | None = None) -> bool:
+    """Whether a completed run had covered one of these collections, or any, by a moment."""
+    parameters = {"at": at, "type_keys": None if type_keys is None else list(type_keys)}
+    found: bool = (await session.execute(_WAS_READ, parameters)).scalar_one()
+    return found
 
 
 async def database_time(session: AsyncSession) -> datetime:

@@ -1,17 +1,19 @@
 """What the command line shows: run records, items with their state, missing items."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from inventory.missing import CollectionInRun, RunCoverage, State, item_state
+from inventory.missing import CollectionInRun, Confidence, EvidenceKind, RunCoverage, State, confidence_of, item_state
 from inventory.outcomes import Outcome
-from inventory.records import ItemRecord, RunRecord
+from inventory.records import ItemRecord, MissingRecord, RunRecord
 from inventory.selection import Selection
 from inventory.user_errors import UserError
+from storage.absences import IS_CONFIRMED
 from storage.completed_runs import completed
 from storage.counts import COUNT_NAMES
 from storage.rows import Shape, Values, fetch, fetch_one, fetch_stream
@@ -27,18 +29,84 @@ class AmbiguousRunError(UserError):
     """It cannot be told which run is meant."""
 
 
+class CollectionBasis(NamedTuple):
+    """The completed run that decides for a collection. `collection` is None if that run recorded nothing of it."""
+
+    run_id: UUID
+    run: RunCoverage
+    collection: CollectionInRun | None
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether the run listed the collection to its end."""
+        return self.collection is not None and self.collection.outcome is Outcome.COMPLETE
+
+    @property
+    def is_skipped(self) -> bool:
+        """Whether the tenant cannot have the collection, by the run: an answer, and no error."""
+        return self.collection is not None and self.collection.outcome is Outcome.SKIPPED
+
+    @property
+    def confidence(self) -> Confidence:
+        """How sure the states of the collection's items are."""
+        return confidence_of(self.run, self.collection)
+
+    @property
+    def reason(self) -> str:
+        """Why the run does not tell all of the collection: `incomplete:graph_throttled`."""
+        outcome, code = (Outcome.INCOMPLETE, None) if self.collection is None else self.collection
+        return f"{outcome}:{code}" if code else str(outcome)
+
+
 class Question(NamedTuple):
-    """A selection put to the inventory: its latest completed run, and what that covered."""
+    """The collections that the inventory is asked for, each with the completed run that decides for it.
+
+    Of a selection that is its latest completed run, for all its collections. Without one (`selection` is None) it is,
+    for each collection, the latest completed run that covers it, so that a small run never empties an answer.
+    """
+
+    selection: Selection | None
+    collections: dict[str, CollectionBasis]
+
+    @property
+    def latest(self) -> CollectionBasis:
+        """The latest of the runs."""
+        return max(self.collections.values(), key=lambda basis: basis.run.started_at)
+
+
+class UnreadCollectionBasis(NamedTuple):
+    """A collection that its run did not read to its end, its unread items, and when a run last read it to its end."""
+
+    type_key: str
+    basis: CollectionBasis
+    items: int
+    listed_at: datetime | None
+
+
+class SelectionRun(NamedTuple):
+    """The latest completed run of a selection, and its coverage."""
 
     selection: Selection
     run_id: UUID
     run: RunCoverage
     collections: dict[str, CollectionInRun]
 
-    def is_listed(self, type_key: str) -> bool:
-        """Whether the run listed the collection to its end."""
-        covered = self.collections.get(type_key)
-        return covered is not None and covered.outcome is Outcome.COMPLETE
+    def question(self) -> Question:
+        """The selection as a question."""
+        keys = self.selection.type_keys
+        return Question(
+            self.selection,
+            {key: CollectionBasis(self.run_id, self.run, self.collections.get(key)) for key in keys},
+        )
+
+
+class CoveredCollection(NamedTuple):
+    """A collection and the latest completed run that covers it."""
+
+    type_key: str
+    run_id: UUID
+    run: RunCoverage
+    collection: CollectionInRun
 
 
 class Page(NamedTuple):
@@ -94,8 +162,7 @@ SELECT DISTINCT run_id FROM sync_run WHERE run_id BETWEEN :low AND :high ORDER B
 _RECORDED = text("SELECT tenant_id, run_id FROM sync_run WHERE run_id = ANY (:run_ids)")
 
 
-def _latest_completed(condition: str) -> TextClause:
-    return text(f"""
+_LATEST_COMPLETED_OF_SELECTION = text(f"""
 SELECT run_id, selection, status AS "run.status", started_at AS "run.started_at",
     cardinality(error_codes) > 0 AS "run.has_errors",
     (
@@ -105,18 +172,18 @@ SELECT run_id, selection, status AS "run.status", started_at AS "run.started_at"
         FROM sync_run_collection AS c WHERE c.run_id = sync_run.run_id
     ) AS collections
 FROM sync_run
-WHERE {completed()} AND {condition}
+WHERE {completed()} AND selection_hash = :selection_hash
 ORDER BY started_at DESC LIMIT 1
 """)
 
-
-_LATEST_COMPLETED = _latest_completed("true")
-
-_LATEST_COMPLETED_OF_SELECTION = _latest_completed("selection_hash = :selection_hash")
-
-_LATEST_COMPLETED_COVERING = _latest_completed(
-    "EXISTS (SELECT FROM sync_run_collection AS c WHERE c.run_id = sync_run.run_id AND c.type_key = :type_key)"
-)
+_LATEST_COMPLETED_BY_COLLECTION = text("""
+SELECT c.type_key, c.run_id, run.status AS "run.status", run.started_at AS "run.started_at",
+    cardinality(run.error_codes) > 0 AS "run.has_errors",
+    c.outcome AS "collection.outcome", c.error_code AS "collection.error_code"
+FROM collection_coverage AS c JOIN sync_run AS run USING (tenant_id, run_id)
+WHERE CAST(:type_keys AS text[]) IS NULL OR c.type_key = ANY (CAST(:type_keys AS text[]))
+ORDER BY c.type_key
+""")
 
 _SELECTION_HASHES = text("""
 SELECT DISTINCT selection_hash FROM sync_run WHERE starts_with(selection_hash, :prefix) ORDER BY 1 LIMIT 2
@@ -124,7 +191,7 @@ SELECT DISTINCT selection_hash FROM sync_run WHERE starts_with(selection_hash, :
 
 _ITEM_COLUMNS = """
     tenant_id, type_key, external_id, display_name, meta, encode(content_hash, 'hex') AS content_hash, first_seen_at,
-    last_seen_at, last_seen_run_id, missing_confirmed_run_id, details_complete
+    last_seen_at, last_seen_run_id, missing_confirmed_at, absent_from, details_complete
 """
 
 _ITEMS = text(f"""
@@ -138,25 +205,47 @@ _ITEM = text(f"""
 SELECT {_ITEM_COLUMNS} FROM inventory_item WHERE (type_key, external_id) = (:type_key, :external_id)
 """)
 
+# As `item_state` says it.
+_EVIDENCE = f"""CASE
+    WHEN {IS_CONFIRMED} THEN '{EvidenceKind.CONFIRMED}'
+    WHEN type_key = ANY (:listed) OR :whatever_selection AND absent_from IS NOT NULL THEN '{EvidenceKind.NOT_LISTED}'
+    ELSE '{EvidenceKind.NOT_READ}'
+END"""
+
+# When the run that decides for an item's collection started.
+_STARTED_AT = "(CAST(:started_at AS timestamptz[]))[array_position(CAST(:type_keys AS text[]), type_key)]"
+
 # What a complete listing did not show is marked, and found by the mark's index. Of a collection that was not listed to
 # its end all may be missing, so that a page of them is soon found.
 _MISSING = text(f"""
-SELECT * FROM (
+SELECT missing.*, absence.noticed_at AS first_missed_at, absence.run_id AS first_missed_run_id
+FROM (
     (
         SELECT {_ITEM_COLUMNS} FROM inventory_item
-        WHERE absent_from IS NOT NULL AND type_key = ANY (:listed) AND last_seen_at < :started_at
+        WHERE absent_from IS NOT NULL AND type_key = ANY (:listed) AND last_seen_at < {_STARTED_AT}
+            AND {_EVIDENCE} = ANY (CAST(:evidence AS text[]))
             AND (type_key, external_id) > (:after_type_key, :after_external_id)
         ORDER BY type_key, external_id LIMIT :limit
     )
     UNION ALL
     (
         SELECT {_ITEM_COLUMNS} FROM inventory_item
-        WHERE type_key = ANY (:not_listed) AND last_seen_at < :started_at
+        WHERE type_key = ANY (:not_listed) AND last_seen_at < {_STARTED_AT}
+            AND {_EVIDENCE} = ANY (CAST(:evidence AS text[]))
             AND (type_key, external_id) > (:after_type_key, :after_external_id)
         ORDER BY type_key, external_id LIMIT :limit
     )
-) AS missing
+) AS missing LEFT JOIN item_absence AS absence USING (tenant_id, type_key, external_id, absent_from)
 ORDER BY type_key, external_id LIMIT :limit
+""")
+
+_COUNT_NOT_READ = text(f"""
+SELECT c.type_key, c.listed_at, c.listed_run_id, (
+    SELECT count(*) FROM inventory_item
+    WHERE type_key = c.type_key AND last_seen_at < {_STARTED_AT}
+        AND NOT {IS_CONFIRMED} AND NOT (:whatever_selection AND absent_from IS NOT NULL)
+) AS items
+FROM collection_coverage AS c WHERE c.type_key = ANY (:type_keys) ORDER BY c.type_key
 """)
 
 
@@ -216,15 +305,24 @@ async def resolve_selection_hash(session: AsyncSession, prefix: str) -> str:
 
 
 async def question(session: AsyncSession, selection_hash: str | None = None) -> Question | None:
-    """The question of a selection, or of whatever was completed last; None before any completed run."""
+    """The question of a selection, or of all that completed runs covered; None before any completed run."""
     if selection_hash is None:
-        return await fetch_one(session, _LATEST_COMPLETED, Question)
-    return await fetch_one(session, _LATEST_COMPLETED_OF_SELECTION, Question, {"selection_hash": selection_hash})
+        return await _question_of_all(session)
+    found = await fetch_one(session, _LATEST_COMPLETED_OF_SELECTION, SelectionRun, {"selection_hash": selection_hash})
+    return None if found is None else found.question()
+
+
+async def _question_of_all(session: AsyncSession, type_keys: Sequence[str] | None = None) -> Question | None:
+    named = {"type_keys": None if type_keys is None else list(type_keys)}
+    found = await fetch(session, _LATEST_COMPLETED_BY_COLLECTION, CoveredCollection, named)
+    if not found:
+        return None
+    return Question(None, {one.type_key: CollectionBasis(one.run_id, one.run, one.collection) for one in found})
 
 
 async def item(session: AsyncSession, type_key: str, external_id: str) -> ItemRecord | None:
     """One item, with its state relative to the latest completed run that covers its collection."""
-    asked = await fetch_one(session, _LATEST_COMPLETED_COVERING, Question, {"type_key": type_key})
+    asked = await _question_of_all(session, [type_key])
     named = {"type_key": type_key, "external_id": external_id}
     return await fetch_one(session, _ITEM, ItemRecord, named, shape=_with_state(asked))
 
@@ -242,39 +340,73 @@ async def items(
 
 
 async def missing_items(
-    session: AsyncSession, asked: Question, type_keys: Sequence[str] | None = None, page: Page = EVERYTHING
-) -> AsyncIterator[ItemRecord]:
-    """The items that are missing relative to the question, by type key and id, streamed."""
-    covered = asked.selection.type_keys
-    wanted = covered if type_keys is None else [key for key in covered if key in set(type_keys)]
-    listed = [key for key in wanted if asked.is_listed(key)]
-    not_listed = [key for key in wanted if not asked.is_listed(key)]
+    session: AsyncSession,
+    asked: Question,
+    type_keys: Sequence[str] | None = None,
+    page: Page = EVERYTHING,
+    *,
+    evidence: Collection[EvidenceKind] = tuple(EvidenceKind),
+    confidence: Confidence | None = None,
+) -> AsyncIterator[MissingRecord]:
+    """The items that are missing relative to the question, by type key and id, streamed.
+
+    `evidence` and `confidence` choose among them.
+    """
+    wanted = {
+        key: basis
+        for key, basis in asked.collections.items()
+        if (type_keys is None or key in type_keys) and confidence in (None, basis.confidence)
+    }
     parameters = {
-        "listed": listed,
-        "not_listed": not_listed,
-        "started_at": asked.run.started_at,
+        "listed": [key for key, basis in wanted.items() if basis.is_listed],
+        "not_listed": [key for key, basis in wanted.items() if not basis.is_listed],
+        "type_keys": list(wanted),
+        "started_at": [basis.run.started_at for basis in wanted.values()],
+        "whatever_selection": asked.selection is None,
+        "evidence": list(evidence),
         **page.parameters(),
     }
     shape = _with_state(asked)
     async for record in fetch_stream(
-        session, _MISSING, ItemRecord, parameters, rows_at_a_time=ROWS_AT_A_TIME, shape=shape
+        session, _MISSING, MissingRecord, parameters, rows_at_a_time=ROWS_AT_A_TIME, shape=shape
     ):
         if record.state is State.MISSING:
             yield record
 
 
+async def collections_not_read(
+    session: AsyncSession, asked: Question, type_keys: Sequence[str] | None = None
+) -> list[UnreadCollectionBasis]:
+    """The collections that the question's runs did not read to their end, with the number of their unread items."""
+    unread = {
+        key: basis
+        for key, basis in asked.collections.items()
+        if not basis.is_listed and (type_keys is None or key in type_keys)
+    }
+    parameters = {
+        "type_keys": list(unread),
+        "started_at": [basis.run.started_at for basis in unread.values()],
+        "whatever_selection": asked.selection is None,
+    }
+    return [
+        UnreadCollectionBasis(row.type_key, unread[row.type_key], row.items, row.listed_at)
+        for row in await session.execute(_COUNT_NOT_READ, parameters)
+    ]
+
+
 async def items_first_seen_in(session: AsyncSession, asked: Question) -> list[ItemRecord]:
-    """The items that the question's run saw for the first time, by type key and id."""
-    parameters = {"type_keys": list(asked.selection.type_keys), "run_id": asked.run_id}
+    """The items that the question's latest run saw for the first time, by type key and id."""
+    parameters = {"type_keys": list(asked.collections), "run_id": asked.latest.run_id}
     return await fetch(session, _FIRST_SEEN_IN, ItemRecord, parameters, shape=_with_state(asked))
 
 
 async def items_changed_in(session: AsyncSession, asked: Question) -> list[ItemRecord]:
-    """The items that the question's run found changed, by type key and id."""
+    """The items that the question's latest run found changed, by type key and id."""
+    latest = asked.latest
     parameters = {
-        "type_keys": list(asked.selection.type_keys),
-        "run_id": asked.run_id,
-        "started_at": asked.run.started_at,
+        "type_keys": list(asked.collections),
+        "run_id": latest.run_id,
+        "started_at": latest.run.started_at,
     }
     return await fetch(session, _CHANGED_IN, ItemRecord, parameters, shape=_with_state(asked))
 
@@ -283,13 +415,19 @@ def _with_state(asked: Question | None) -> Shape:
     """Adds the state of an item relative to the question."""
 
     def shape(row: Values) -> Values:
-        confirmed_in, is_whole = row.pop("missing_confirmed_run_id"), row.pop("details_complete")
-        if not is_whole:
+        confirmed_at, absent_from = row.pop("missing_confirmed_at"), row.pop("absent_from")
+        if not row.pop("details_complete"):
             row["meta"] = {**row["meta"], "warnings": _warned(row["meta"])}
-        if asked is None or row["type_key"] not in asked.selection.type_keys:
+        basis = None if asked is None else asked.collections.get(row["type_key"])
+        if asked is None or basis is None:
             return {**row, "state": None, "confidence": None, "evidence": None}
-        collection = asked.collections.get(row["type_key"])
-        state = item_state(row["last_seen_at"], asked.run, collection, confirmed=confirmed_in == asked.run_id)
+        state = item_state(
+            row["last_seen_at"],
+            basis.run,
+            basis.collection,
+            confirmed=confirmed_at is not None and confirmed_at > row["last_seen_at"],
+            unlisted_before=asked.selection is None and absent_from is not None,
+        )
         return {**row, **state._asdict()}
 
     return shape

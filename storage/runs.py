@@ -14,7 +14,7 @@ from inventory.claims import Claims, Evidence, proven
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import COMPLETED_STATUSES, CollectionResult, Counts, Outcome, RunStatus
 from inventory.selection import Selection
-from storage.absences import mark_absent
+from storage.absences import IS_CONFIRMED, mark_absent
 from storage.counts import COUNT_NAMES
 from storage.coverage import record_coverage
 from storage.details import settle
@@ -85,8 +85,9 @@ WITH closed AS (
     UPDATE sync_run
     SET status = '{RunStatus.FAILED}', finished_at = clock_timestamp(), lease_expires_at = NULL,
         error_codes = ARRAY['{ErrorCode.RUN_ABANDONED}'], errors = 1,
-        missing = (
-            SELECT count(*) FROM inventory_item
+        (missing, not_read) = (
+            SELECT count(*) FILTER (WHERE {IS_CONFIRMED}), count(*) FILTER (WHERE NOT {IS_CONFIRMED})
+            FROM inventory_item
             WHERE type_key = ANY (ARRAY(SELECT jsonb_array_elements_text(selection -> 'type_keys')))
                 AND last_seen_at < started_at
         )
@@ -260,16 +261,18 @@ class ClosedRecord(NamedTuple):
     """The collections that this attempt recorded as complete; none where an earlier one had closed the record."""
 
 
-# What a complete listing did not show is marked; of the other collections all may be unseen.
-_COUNT_MISSING = text("""
+# What a complete listing did not show is marked; of the other collections all may be unseen, and only a GET by id tells
+# whether one of their items is gone.
+_COUNT_MISSING = text(f"""
 WITH run AS MATERIALIZED (SELECT started_at FROM sync_run WHERE run_id = :run_id)
-SELECT (
-    SELECT count(*) FROM inventory_item
+SELECT unlisted.items + unread.confirmed AS missing, unread.items - unread.confirmed AS not_read
+FROM (
+    SELECT count(*) AS items FROM inventory_item
     WHERE absent_from IS NOT NULL AND type_key = ANY (:listed) AND last_seen_at < (SELECT started_at FROM run)
-) + (
-    SELECT count(*) FROM inventory_item
+) AS unlisted CROSS JOIN (
+    SELECT count(*) AS items, count(*) FILTER (WHERE {IS_CONFIRMED}) AS confirmed FROM inventory_item
     WHERE type_key = ANY (:not_listed) AND last_seen_at < (SELECT started_at FROM run)
-)
+) AS unread
 """)
 
 _FINISH = text(f"""
@@ -342,9 +345,9 @@ async def finish_run(session: AsyncSession, run: RunIdentity, ending: RunEnd) ->
     await session.execute(_FINISH_COLLECTIONS, {"run_id": run.run_id, "results": orjson.dumps(results).decode()})
     listed = frozenset(key for key, result in claims.collections.items() if result.outcome is Outcome.COMPLETE)
     errors = ending.counts.errors + _refuted(ending.collections, claims.collections)
-    missing = await _take_in_coverage(session, run.run_id, claims, selection, listed)
+    unseen = await _take_in_coverage(session, run.run_id, claims, selection, listed)
     items = await _counted(session, run.run_id, ending)
-    counts = ending.counts.model_copy(update={**items, "errors": errors, "missing": missing})
+    counts = ending.counts.model_copy(update={**items, **unseen, "errors": errors})
     await session.execute(
         _FINISH,
         {
@@ -391,17 +394,17 @@ def _refuted(claimed: Mapping[str, CollectionResult], known: Mapping[str, Collec
 
 async def _take_in_coverage(
     session: AsyncSession, run_id: UUID, claims: Claims, selection: Selection, listed: Collection[str]
-) -> int:
-    """What the run has covered, and how many items it leaves missing; a cancelled run answers nothing."""
+) -> dict[str, int]:
+    """Takes in the run's coverage, and counts the items that it did not see; a cancelled run answers nothing."""
     if claims.status not in COMPLETED_STATUSES:
-        return 0
+        return {"missing": 0, "not_read": 0}
     cleanly = claims.status is RunStatus.SUCCESS and not claims.error_codes
     await record_coverage(session, run_id, cleanly=cleanly)
     await mark_absent(session, selection.type_keys)
     not_listed = [key for key in selection.type_keys if key not in listed]
     parameters = {"run_id": run_id, "listed": list(listed), "not_listed": not_listed}
-    missing: int = (await session.execute(_COUNT_MISSING, parameters)).scalar_one()
-    return missing
+    unseen = (await session.execute(_COUNT_MISSING, parameters)).one()
+    return {"missing": unseen.missing, "not_read": unseen.not_read}
 
 
 async def _queue_collections(session: AsyncSession, run_id: UUID, selection: Selection) -> None:

@@ -8,7 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.export.records import ForgottenRecord
 from inventory.records import DamagedRecord
+from inventory.user_errors import UserError
 from storage import documents
+
+
+class NothingKnownError(UserError):
+    """No run had read any of the collections by the moment, so an export could only remove files."""
+
 
 Keep = Callable[[str, str, str | None, bytes], None]
 """Takes a document: type key, id and name of its item, and canonical JSON."""
@@ -29,12 +35,20 @@ class ExportBasis(NamedTuple):
 async def export(
     session: AsyncSession, at: datetime | None, type_keys: frozenset[str] | None, keep: Keep
 ) -> ExportBasis:
-    """Passes each document of a moment, or of now, to `keep`. One document at a time is in memory."""
+    """Passes each document of a moment, or of now, to `keep`. One document at a time is in memory.
+
+    Raises `NothingKnownError`.
+    """
     moment = at or await documents.database_time(session)
+    wanted = None if type_keys is None else sorted(type_keys)
+    if not await documents.was_read(session, moment, wanted):
+        what = "these collections" if wanted else "this tenant"
+        when = "yet" if at is None else f"by {moment:%Y-%m-%d %H:%M:%SZ}"
+        raise NothingKnownError(f"no run had read {what} {when}, so nothing is exported and no file is removed")
     incomplete = presumed = unread = 0
     forgotten: list[ForgottenRecord] = []
     damaged: list[DamagedRecord] = []
-    async for item in documents.items_at(session, moment, None if type_keys is None else sorted(type_keys)):
+    async for item in documents.items_at(session, moment, wanted):
         if item.is_forgotten:
             forgotten.append(
                 ForgottenRecord(type_key=item.type_key, external_id=item.external_id, display_name=item.display_name)

@@ -1,14 +1,15 @@
 """A tenant's items with their states relative to a selection, and one item by its id or name."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from difflib import get_close_matches
 from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.ids import NAMED, named
-from answers.items.records import ItemsBasis
-from inventory.records import ItemRecord
+from answers.items.records import ItemsBasis, UnreadCollection
+from inventory.missing import Confidence, EvidenceKind
+from inventory.records import ItemRecord, MissingRecord
 from inventory.user_errors import UserError
 from storage import documents, queries
 
@@ -24,6 +25,14 @@ class ItemList(NamedTuple):
     items: AsyncIterator[ItemRecord]
 
 
+class MissingList(NamedTuple):
+    """Missing items by type key and id, and the collections that were not read to their end."""
+
+    basis: ItemsBasis
+    items: AsyncIterator[MissingRecord]
+    not_read: list[UnreadCollection]
+
+
 async def items(
     session: AsyncSession,
     selection: str | None = None,
@@ -32,12 +41,15 @@ async def items(
     limit: int | None = None,
     after: tuple[str, str] = ("", ""),
 ) -> ItemList:
-    """The inventory; `selection` is a hash or its beginning, else the latest run's; `after` a type key and an id.
+    """The inventory; `selection` is a hash or its beginning, `after` a type key and an id.
+
+    Without a selection, the latest completed run that covers a collection decides for it.
 
     Raises `UnknownSelectionError`.
     """
     question = await _question(session, selection)
-    return ItemList(_basis(question), queries.items(session, question, type_keys, queries.Page(limit, after)))
+    basis = None if question is None else _basis(question, type_keys)
+    return ItemList(basis, queries.items(session, question, type_keys, queries.Page(limit, after)))
 
 
 async def missing(
@@ -45,15 +57,33 @@ async def missing(
     selection: str | None = None,
     type_keys: Sequence[str] | None = None,
     *,
+    evidence: Collection[EvidenceKind] = tuple(EvidenceKind),
+    confidence: Confidence | None = None,
     limit: int | None = None,
     after: tuple[str, str] = ("", ""),
-) -> ItemList | None:
-    """The items that are missing relative to the selection; None before any completed run. Arguments as of `items`."""
+) -> MissingList | None:
+    """The items that are missing relative to the selection; None before any completed run. Arguments as of `items`.
+
+    `evidence` and `confidence` choose among the items. `not_read` is the same whatever they choose.
+    """
     question = await _question(session, selection)
     if question is None:
         return None
-    page = queries.Page(limit, after)
-    return ItemList(_basis(question), queries.missing_items(session, question, type_keys, page))
+    found = queries.missing_items(
+        session, question, type_keys, queries.Page(limit, after), evidence=evidence, confidence=confidence
+    )
+    unread = [
+        UnreadCollection(
+            type_key=one.type_key,
+            reason=one.basis.reason,
+            run_id=one.basis.run_id,
+            items=one.items,
+            listed_at=one.listed_at,
+        )
+        for one in await queries.collections_not_read(session, question, type_keys)
+        if one.items or not one.basis.is_skipped
+    ]
+    return MissingList(_basis(question, type_keys), found, unread)
 
 
 async def find_item(session: AsyncSession, type_key: str, sought: str) -> str:
@@ -92,12 +122,17 @@ async def _question(session: AsyncSession, selection: str | None) -> queries.Que
     return await queries.question(session, full_hash)
 
 
-def _basis(question: queries.Question | None) -> ItemsBasis | None:
-    if question is None:
-        return None
+def _basis(question: queries.Question, type_keys: Sequence[str] | None) -> ItemsBasis:
+    listed = [
+        basis.run.started_at
+        for key, basis in question.collections.items()
+        if basis.is_listed and (type_keys is None or key in type_keys)
+    ]
     return ItemsBasis(
-        run_id=question.run_id,
-        status=question.run.status,
-        started_at=question.run.started_at,
-        selection_hash=question.selection.hash(),
+        run_id=question.latest.run_id,
+        status=question.latest.run.status,
+        started_at=question.latest.run.started_at,
+        selection_hash=None if question.selection is None else question.selection.hash(),
+        listed=len(listed),
+        listed_from=min(listed, default=None),
     )

@@ -1,20 +1,26 @@
 """`items`, `missing`: what the database knows of a tenant."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from answers.items import answer
-from answers.items.records import ItemsBasis
+from answers.items.records import ItemsBasis, UnreadCollection
 from cli import output
 from cli.errors import UsageError, errors_for_people
 from cli.options import MOST, JsonOption, SelectionOption, TenantArgument, TypeOption, known_type_keys, tenant_id_of
 from cli.sessions import tenant_session
 from configuration import load_settings
 from graph.catalog import kind_of
-from inventory.records import ItemRecord
+from inventory.missing import Confidence, EvidenceKind
+from inventory.records import ItemRecord, MissingRecord
 from inventory.visible_text import visible
+
+LOOKED_FOR = [EvidenceKind.CONFIRMED, EvidenceKind.NOT_LISTED]
+
+NEVER_READ = "this tenant was never read: no run has completed"
 
 LimitOption = Annotated[
     int | None, typer.Option("--limit", min=1, max=MOST, help="How many at most.", show_default=False)
@@ -40,23 +46,70 @@ def items(
     Example: python starter.py items contoso --type conditionalAccessPolicies --json
     """
     with errors_for_people():
-        _show_items(tenant, type_keys, selection, limit, after, as_json=as_json, only_missing=False)
+        _show_items(tenant, type_keys, selection, limit, after, as_json=as_json)
 
 
 def missing(
     tenant: TenantArgument,
     type_keys: TypeOption = None,
     selection: SelectionOption = None,
+    confidence: Annotated[
+        Confidence | None, typer.Option("--confidence", help="Items of this confidence alone.", show_default=False)
+    ] = None,
+    evidence: Annotated[
+        list[EvidenceKind] | None,
+        typer.Option(
+            "--evidence",
+            help="Items of this evidence alone; may be repeated. Else all with --json, and for people what was looked"
+            " for.",
+            show_default=False,
+        ),
+    ] = None,
+    not_read: Annotated[
+        bool, typer.Option("--not-read", help="The items of collections that were not read, as --evidence not_read.")
+    ] = False,
     limit: LimitOption = None,
     after: AfterOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """What is missing from a tenant relative to a selection, with confidence and evidence.
+    """What was looked for in a tenant and not found: since when, by which run, with which confidence and evidence.
+
+    One line for each collection that could not be read follows, with the number of items of which nothing is known.
 
     Example: python starter.py missing contoso
     """
     with errors_for_people():
-        _show_items(tenant, type_keys, selection, limit, after, as_json=as_json, only_missing=True)
+        settings = load_settings()
+        tenant_id = tenant_id_of(settings, tenant)
+        wanted = known_type_keys(type_keys)
+        place = _place(after)
+        if not_read and evidence:
+            raise UsageError("--not-read is --evidence not_read: give one of them")
+        chosen = [EvidenceKind.NOT_READ] if not_read else evidence or (list(EvidenceKind) if as_json else LOOKED_FOR)
+
+        async def show() -> None:
+            async with tenant_session(settings, tenant_id) as session:
+                found = await answer.missing(
+                    session, selection, wanted, evidence=chosen, confidence=confidence, limit=limit, after=place
+                )
+                if found is None:
+                    output.stderr.print(f"{NEVER_READ}, so nothing can be called missing", style="yellow")
+                    return
+                if as_json:
+                    async for item in found.items:
+                        output.print_json(item)
+                    return
+                shown = [item async for item in found.items]
+                if shown:
+                    output.print_table(_MISSING_COLUMNS, map(_missing_row, shown), title=_title(found.basis))
+                    _say_more(shown, limit)
+                else:
+                    which = "nothing is missing" if chosen == LOOKED_FOR and confidence is None else "no such item"
+                    output.stdout.print(f"{which}: {_rests_on(found.basis)}")
+                for collection in found.not_read:
+                    output.stdout.print(_not_read(collection), style="yellow")
+
+        asyncio.run(show())
 
 
 def _place(after: str | None) -> tuple[str, str]:
@@ -77,35 +130,35 @@ def _show_items(
     after: str | None,
     *,
     as_json: bool,
-    only_missing: bool,
 ) -> None:
     settings = load_settings()
     tenant_id = tenant_id_of(settings, tenant)
     wanted = known_type_keys(type_keys)
     place = _place(after)
-    ask = answer.missing if only_missing else answer.items
 
     async def show() -> None:
         async with tenant_session(settings, tenant_id) as session:
-            found = await ask(session, selection, wanted, limit=limit, after=place)
-            if found is None:
-                output.stderr.print(
-                    "no run of this tenant has completed, so nothing can be called missing", style="dim"
-                )
-                return
+            found = await answer.items(session, selection, wanted, limit=limit, after=place)
             if as_json:
                 async for item in found.items:
                     output.print_json(item)
                 return
             shown = [item async for item in found.items]
-            output.print_table(_ITEM_COLUMNS, map(_item_row, shown), title=_title(found.basis))
-            if len(shown) == limit:
-                last = shown[-1]
-                output.stderr.print(
-                    f"there may be more: --after {last.type_key}/{visible(last.external_id)}", style="dim"
-                )
+            if shown:
+                output.print_table(_ITEM_COLUMNS, map(_item_row, shown), title=_title(found.basis))
+                _say_more(shown, limit)
+            elif found.basis is None:
+                output.stderr.print(f"{NEVER_READ}, so it has no items here", style="yellow")
+            else:
+                output.stdout.print(f"no items: {_rests_on(found.basis)}")
 
     asyncio.run(show())
+
+
+def _say_more(shown: Sequence[ItemRecord], limit: int | None) -> None:
+    if len(shown) == limit:
+        last = shown[-1]
+        output.stderr.print(f"there may be more: --after {last.type_key}/{visible(last.external_id)}", style="dim")
 
 
 _ITEM_COLUMNS = ("collection", "kind", "name", "id", "state", "confidence", "evidence", "last seen")
@@ -124,8 +177,44 @@ def _item_row(item: ItemRecord) -> tuple[object, ...]:
     )
 
 
+_MISSING_COLUMNS = (
+    "collection", "kind", "name", "id", "confidence", "evidence", "last seen", "first missed", "by run"
+)  # fmt: skip
+
+
+def _missing_row(item: MissingRecord) -> tuple[object, ...]:
+    return (
+        item.type_key,
+        kind_of(item.type_key, item.meta),
+        item.display_name,
+        item.external_id,
+        output.styled(item.confidence),
+        item.evidence,
+        output.when(item.last_seen_at),
+        output.when(item.first_missed_at),
+        item.first_missed_run_id,
+    )
+
+
+def _not_read(collection: UnreadCollection) -> str:
+    """A collection that could not be read, in a line."""
+    items = f"{collection.items} item{'' if collection.items == 1 else 's'}"
+    when = "never" if collection.listed_at is None else output.when(collection.listed_at)
+    return f"not read: {collection.type_key} ({collection.reason}), {items}; last read to its end: {when}"
+
+
+def _rests_on(basis: ItemsBasis) -> str:
+    """What an empty answer rests on."""
+    if basis.listed_from is None:
+        return "no collection was read to its end"
+    several = f"{basis.listed} collections" if basis.listed != 1 else "1 collection"
+    return f"{several} read to {'their' if basis.listed != 1 else 'its'} end since {output.when(basis.listed_from)}"
+
+
 def _title(basis: ItemsBasis | None) -> str:
     if basis is None:
         return "no run has completed yet, so items have no state"
     started = output.when(basis.started_at)
+    if basis.selection_hash is None:
+        return f"relative to the latest run of each collection, the last one {started} ({basis.status})"
     return f"relative to run {basis.run_id} ({basis.status}, {started}) of selection {basis.selection_hash[:12]}"

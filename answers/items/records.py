@@ -9,11 +9,34 @@ from inventory.outcomes import RunStatus
 
 
 class ItemsBasis(BaseModel):
-    """The completed run that the states of items are relative to."""
+    """The completed run that the states of items are relative to.
+
+    Without a selection (`selection_hash` is None) each collection has a run of its own, and this is the latest of them.
+    `listed` counts the collections that their run read to their end, `listed_from` is when the earliest of these runs
+    started (None if there is none).
+    """
 
     model_config = ConfigDict(frozen=True)
 
     run_id: UUID
     status: RunStatus
     started_at: datetime
-    selection_hash: str
+    selection_hash: str | None
+    listed: int
+    listed_from: datetime | None
+
+
+class UnreadCollection(BaseModel):
+    """A collection that its latest run did not read to its end.
+
+    `items` counts those of which nothing is known since: neither that they are there nor that they are gone.
+    `listed_at` is when a run last read it to its end, None if none has.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    type_key: str
+    reason: str
+    run_id: UUID
+    items: int
+    listed_at: datetime | None

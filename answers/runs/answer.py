@@ -12,6 +12,7 @@ from inventory.outcomes import CollectionResult, Counts, Outcome
 from inventory.records import CollectionRecord, RunRecord
 from inventory.user_errors import UserError
 from storage import queries
+from storage.documents import database_time
 
 
 class UnknownRunError(UserError):
@@ -19,7 +20,7 @@ class UnknownRunError(UserError):
 
 
 class UnknownMomentError(UserError):
-    """The text names neither a run nor a time."""
+    """The text names neither a run nor a time that is over."""
 
 
 async def recent_runs(session: AsyncSession, limit: int) -> list[RunRecord]:
@@ -85,9 +86,11 @@ async def ended_run(session: AsyncSession, run_id: UUID) -> tuple[RunRecord, dat
 
 
 async def moment_of(session: AsyncSession, value: str) -> datetime:
-    """The moment that RUN|TIME names: a time, or the end of a run. Raises `UserError`."""
+    """The moment that RUN|TIME names: a time that is over, or the end of a run. Raises `UserError`."""
     moment = time_of(value)
     if moment is not None:
+        if moment > await database_time(session):
+            raise UnknownMomentError(f"{value} is in the future; name a run or a time that is over")
         return moment
     if id_range(value) is None:
         raise UnknownMomentError(f"{value!r} is neither a run id nor a time such as 2025-03-01T00:00:00Z")

@@ -58,7 +58,19 @@ def runs(
         names = TenantNames.load(settings)
         short = _short_ids([record.run_id for record in records])
         output.print_table(
-            ("run", "tenant", "selection", "status", "queued", "took", "items#", "changed#", "missing#", "errors"),
+            (
+                "run",
+                "tenant",
+                "selection",
+                "status",
+                "queued",
+                "took",
+                "items#",
+                "changed#",
+                "missing#",
+                "not read#",
+                "errors",
+            ),
             [_run_row(record, short[record.run_id], names) for record in records],
         )
 
@@ -96,6 +108,7 @@ def _run_row(record: RunRecord, run_id: str, names: TenantNames) -> tuple[object
         record.counts.observed,
         record.counts.created + record.counts.changed,
         record.counts.missing,
+        record.counts.not_read,
         ", ".join(record.error_codes),
     )
 

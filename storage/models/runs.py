@@ -51,7 +51,10 @@ class SyncRun(Base):
         CheckConstraint("(lease_expires_at IS NULL) = (finished_at IS NOT NULL)", name="lease_iff_open"),
         CheckConstraint("status <> 'running' OR started_at IS NOT NULL", name="running_has_started"),
         CheckConstraint("selection_hash ~ '^[0-9a-f]{64}$'", name="selection_hash_is_sha256"),
-        CheckConstraint(" AND ".join(f"{name} >= 0" for name in COUNT_NAMES), name="counts_not_negative"),
+        CheckConstraint(
+            " AND ".join(f"{name} >= 0" for name in COUNT_NAMES if name != "not_read"), name="counts_not_negative"
+        ),
+        CheckConstraint("not_read >= 0", name="not_read_not_negative"),
         Index(
             "sync_run_one_open_per_selection",
             "tenant_id",
@@ -97,6 +100,10 @@ class SyncRun(Base):
     changed: Mapped[int] = mapped_column(server_default=text("0"))
     unchanged: Mapped[int] = mapped_column(server_default=text("0"))
     missing: Mapped[int] = mapped_column(server_default=text("0"))
+    not_read: Mapped[int] = mapped_column(
+        server_default=text("0"),
+        comment="items not seen, of collections that the run did not read to their end",
+    )
     invalid: Mapped[int] = mapped_column(server_default=text("0"))
     errors: Mapped[int] = mapped_column(server_default=text("0"))
 

@@ -70,7 +70,7 @@ async def inventory_equals_tenant(
         items = [item async for item in queries.items(session, asked)]
     if record is None or record.status is not RunStatus.SUCCESS or record.error_codes:
         return [f"the clean run did not succeed: {_in_short(record)}"]
-    if asked is None or asked.run_id != run_id:
+    if asked is None or asked.latest.run_id != run_id:
         return ["the clean run is not what missing is derived from"]
     stored = {(item.type_key, item.external_id): item for item in items if item.type_key in selection.type_keys}
     for key, content_hash in expected.items():

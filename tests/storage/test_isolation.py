@@ -269,13 +269,16 @@ async def _crossing_queries(
         return [item async for item in queries.items(session, None)]
 
     async def listed_missing() -> object:
-        asked = queries.Question(
-            theirs.selection,
-            theirs.run_id,
-            RunCoverage(RunStatus.SUCCESS, datetime.max.replace(tzinfo=UTC), has_errors=False),
-            {},
-        )
+        run = RunCoverage(RunStatus.SUCCESS, datetime.max.replace(tzinfo=UTC), has_errors=False)
+        basis = queries.CollectionBasis(theirs.run_id, run, None)
+        asked = queries.Question(None, dict.fromkeys(theirs.selection.type_keys, basis))
         return [item async for item in queries.missing_items(session, asked)]
+
+    async def not_read() -> object:
+        run = RunCoverage(RunStatus.SUCCESS, datetime.max.replace(tzinfo=UTC), has_errors=False)
+        basis = queries.CollectionBasis(theirs.run_id, run, None)
+        asked = queries.Question(None, dict.fromkeys(theirs.selection.type_keys, basis))
+        return await queries.collections_not_read(session, asked)
 
     async def all_of(found: AsyncIterator[object]) -> object:
         return [one async for one in found]
@@ -315,6 +318,8 @@ async def _crossing_queries(
         "some_items": lambda: documents.some_items(session, "a"),
         "document": lambda: documents.document(session, "a", "1", 1),
         "items_at": there_now,
+        "was_read": lambda: documents.was_read(session, datetime.max.replace(tzinfo=UTC), ["b"]),
+        "collections_not_read": not_read,
         "types_not_read": lambda: documents.types_not_read(session, datetime.max.replace(tzinfo=UTC)),
         "resolve_selection_hash": resolved,
         "expired_runs": lambda: runs.expired_runs(session, 100),

@@ -1,14 +1,18 @@
 """Missing, as the database and the rule together answer it."""
 
+from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from inventory.error_codes import ErrorCode
-from inventory.missing import Confidence, State
+from inventory.missing import Confidence, EvidenceKind, State
 from inventory.outcomes import Outcome, RunStatus
+from inventory.records import ItemRecord, MissingRecord
 from inventory.selection import Selection
-from storage import queries
+from storage import confirmations, queries
 from storage.database import Database
-from tests.storage.support import begin, items, land, observation, sync
+from tests.storage.support import begin, end, items, land, observation, sync
 
 TENANT = uuid4()
 ONE, TWO = observation("a", "1"), observation("a", "2")
@@ -96,6 +100,103 @@ async def test_the_missing_query_lists_what_items_calls_missing(database: Databa
         listed = [item async for item in queries.missing_items(session, asked)]
         of_one_type = [item async for item in queries.missing_items(session, asked, ["b"])]
     stored = await items(database, TENANT, "a", "b")
-    assert listed == [item for item in stored.values() if item.state is State.MISSING]
+    told = [ItemRecord(**item.model_dump(include=set(ItemRecord.model_fields))) for item in listed]
+    assert told == [item for item in stored.values() if item.state is State.MISSING]
     assert [item.external_id for item in listed] == ["1", "9"]
     assert [item.external_id for item in of_one_type] == ["9"]
+
+
+FAILED: dict[str, tuple[Outcome, ErrorCode | None]] = {"a": (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING)}
+
+
+async def test_without_a_selection_a_small_run_neither_empties_nor_blanks_an_answer(database: Database) -> None:
+    await sync(database, TENANT, [ONE, TWO, OTHER], "a", "b")
+    await sync(database, TENANT, [ONE, OTHER], "a", "b")
+    await sync(database, TENANT, [OTHER], "b")
+    stored = await items(database, TENANT)
+    assert {key: item.state for key, item in stored.items()} == {"1": "present", "2": "missing", "9": "present"}
+    assert (stored["2"].confidence, stored["2"].evidence) == ("high", "not_listed")
+    assert [item.external_id for item in await missing(database)] == ["2"]
+    async with database.tenant(TENANT, read_only=True) as session:
+        asked = await queries.question(session)
+        assert asked is not None
+        assert asked.collections["a"].run_id != asked.collections["b"].run_id == asked.latest.run_id
+
+
+async def test_without_a_selection_the_run_of_each_collection_gives_the_confidence(database: Database) -> None:
+    await sync(database, TENANT, [ONE, TWO, OTHER], "a", "b")
+    await sync(database, TENANT, [ONE], "a")
+    outcomes: dict[str, tuple[Outcome, ErrorCode | None]] = {"b": (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)}
+    await sync(database, TENANT, [], "b", status=RunStatus.FAILED, outcomes=outcomes)
+    told = {item.external_id: (item.confidence, item.evidence) for item in await missing(database)}
+    assert told == {"2": ("high", "not_listed"), "9": ("low", "collection_failed:graph_throttled")}
+
+
+async def test_evidence_does_not_weaken_until_the_item_is_seen_again(database: Database) -> None:
+    await sync(database, TENANT, [ONE, TWO], "a")
+    run = await begin(database, TENANT, "a")
+    async with database.tenant(TENANT) as session:
+        await confirmations.record_gone(session, run.run_id, [confirmations.UnlistedItem("a", "1")])
+    await end(database, TENANT, run)
+    for outcomes in (None, FAILED):
+        status = RunStatus.SUCCESS if outcomes is None else RunStatus.FAILED
+        await sync(database, TENANT, [], "a", status=status, outcomes=outcomes)
+        for asked in ((), ("a",)):
+            assert (await items(database, TENANT, *asked))["1"].evidence == "confirmed"
+        assert (await items(database, TENANT))["2"].evidence == "not_listed"
+    letter = (await items(database, TENANT, "a"))["2"].evidence
+    assert letter == "collection_failed:graph_permission_missing", "a selection is answered by its latest run alone"
+    await sync(database, TENANT, [ONE], "a")
+    await sync(database, TENANT, [], "a")
+    assert (await items(database, TENANT))["1"].evidence == "not_listed", "it was seen since the confirmation"
+
+
+async def missing(database: Database, *type_keys: str, **chosen: Any) -> list[MissingRecord]:
+    selection_hash = Selection(type_keys=type_keys).hash() if type_keys else None
+    async with database.tenant(TENANT, read_only=True) as session:
+        asked = await queries.question(session, selection_hash)
+        assert asked is not None
+        return [item async for item in queries.missing_items(session, asked, **chosen)]
+
+
+@pytest.mark.parametrize("selection", [(), ("a", "b")])
+async def test_evidence_and_confidence_choose_what_the_rule_says(
+    database: Database, selection: tuple[str, ...]
+) -> None:
+    """Confirmed, not listed and not read, of a collection that was read to its end and of one that was not."""
+    wave = [observation(type_key, number) for type_key in "ab" for number in "123"]
+    await sync(database, TENANT, wave, "a", "b")
+    unlisted = await begin(database, TENANT, "a", "b")
+    await land(database, TENANT, unlisted, [wave[0], *wave[3:5]])
+    await end(database, TENANT, unlisted)
+    run = await begin(database, TENANT, "a", "b")
+    async with database.tenant(TENANT) as session:
+        gone = [confirmations.UnlistedItem("a", "2"), confirmations.UnlistedItem("b", "2")]
+        await confirmations.record_gone(session, run.run_id, gone)
+    outcomes = {"a": (Outcome.COMPLETE, None), "b": FAILED["a"]}
+    await end(database, TENANT, run, RunStatus.PARTIAL, outcomes)
+    every = await missing(database, *selection)
+    assert len(every) == 6
+    kinds = {item: _kind(item) for item in ((one.type_key, one.external_id, one.evidence) for one in every)}
+    assert set(kinds.values()) == set(EvidenceKind)
+    for kind in EvidenceKind:
+        chosen = await missing(database, *selection, evidence=[kind])
+        assert chosen == [one for one in every if kinds[one.type_key, one.external_id, one.evidence] is kind]
+    for confidence in Confidence:
+        chosen = await missing(database, *selection, confidence=confidence)
+        assert chosen == [one for one in every if one.confidence is confidence]
+    first = {(one.type_key, one.external_id): one.first_missed_run_id for one in every}
+    assert first["a", "2"] == first["a", "3"] == first["b", "3"] == unlisted.run_id
+    assert first["a", "1"] == run.run_id
+    assert first["b", "1"] is None
+    async with database.tenant(TENANT, read_only=True) as session:
+        asked = await queries.question(session, Selection(type_keys=selection).hash() if selection else None)
+        assert asked is not None
+        (unread,) = await queries.collections_not_read(session, asked)
+    assert (unread.type_key, unread.basis.reason) == ("b", "failed:graph_permission_missing")
+    assert unread.items == list(kinds.values()).count(EvidenceKind.NOT_READ)
+
+
+def _kind(item: tuple[str, str, str | None]) -> EvidenceKind:
+    evidence = item[2] or ""
+    return EvidenceKind.NOT_READ if evidence.startswith("collection_") else EvidenceKind(evidence)

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
 from inventory.records import RunRecord
-from storage import queries, runs
+from storage import confirmations, queries, runs
 from storage.database import Database
 from tests.storage.support import SLOTS, begin, end, identity, land, listed, observation, record_wave, sync
 
@@ -139,6 +139,19 @@ async def test_missing_is_counted_when_the_run_ends(database: Database) -> None:
     assert (await _record(database, run)).counts.missing == 1
 
 
+async def test_what_was_not_read_is_not_counted_as_missing(database: Database) -> None:
+    wave = [observation("a", "1"), observation("a", "2"), observation("b", "3"), observation("b", "4")]
+    await sync(database, TENANT, wave, "a", "b")
+    run = await begin(database, TENANT, "a", "b")
+    await land(database, TENANT, run, wave[:1])
+    async with database.tenant(TENANT) as session:
+        await confirmations.record_gone(session, run.run_id, [confirmations.UnlistedItem("b", "4")])
+    refused = (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING)
+    await end(database, TENANT, run, RunStatus.PARTIAL, {"a": (Outcome.COMPLETE, None), "b": refused})
+    counts = (await _record(database, run)).counts
+    assert (counts.missing, counts.not_read) == (2, 1), "what a GET by id did not find is missing, read or not"
+
+
 async def test_renewing_keeps_the_slot_of_an_open_run_only(database: Database) -> None:
     run = await begin(database, TENANT, "a")
     async with database.tenant(TENANT) as session:
@@ -258,7 +271,7 @@ async def test_an_expired_run_is_named_and_closed_as_abandoned_once(database: Da
             assert await runs.close_abandoned(session, run.run_id) is closes
     record = await _record(database, dead)
     assert (record.status, record.error_codes) == (RunStatus.FAILED, [ErrorCode.RUN_ABANDONED])
-    assert (record.counts.missing, record.counts.errors) == (1, 1)
+    assert (record.counts.missing, record.counts.not_read, record.counts.errors) == (0, 1, 1)
     assert record.collections["a"].error_code is ErrorCode.RUN_ABANDONED
 
 

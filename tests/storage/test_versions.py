@@ -3,6 +3,8 @@
 from datetime import datetime, timedelta
 from uuid import uuid4
 
+from sqlalchemy import text
+
 from inventory.error_codes import ErrorCode
 from inventory.observation import Observation
 from inventory.outcomes import Outcome, RunStatus
@@ -182,13 +184,38 @@ async def test_items_of_a_collection_that_no_run_has_completed_are_there_and_it_
         assert await documents.types_not_read(session, now) == ["a"]
 
 
-async def test_an_item_that_went_and_came_back_unchanged_is_presumed(database: Database) -> None:
+async def test_a_complete_run_tells_what_it_listed_though_all_was_seen_again(database: Database) -> None:
     await sync(database, TENANT, [_one("A"), observation("a", "2", value="X")], "a")
     await sync(database, TENANT, [observation("a", "2", value="X")], "a")
     gone = await _now(database)
     assert list(await _at(database, gone)) == ["2"]
     await sync(database, TENANT, [_one("A"), observation("a", "2", value="X")], "a")
-    assert {key: item.is_presumed for key, item in (await _at(database, gone)).items()} == {"1": True, "2": True}
+    assert {key: item.is_presumed for key, item in (await _at(database, gone)).items()} == {"2": False}
+
+
+async def test_items_are_presumed_where_a_run_missed_more_than_absences_tell_of(database: Database) -> None:
+    """As of runs from before absences were recorded."""
+    await sync(database, TENANT, [_one("A"), observation("a", "2", value="X")], "a")
+    await sync(database, TENANT, [observation("a", "2", value="X")], "a")
+    then = await _now(database)
+    await sync(database, TENANT, [_one("A"), observation("a", "2", value="X")], "a")
+    async with database.tenant(TENANT) as session:
+        await session.execute(text("DELETE FROM item_absence"))
+    assert {key: item.is_presumed for key, item in (await _at(database, then)).items()} == {"1": True, "2": True}
+
+
+async def test_an_unread_collection_leaves_no_doubt_about_the_listed_one(database: Database) -> None:
+    wave = [_one("A"), observation("a", "2", value="X"), observation("b", "3"), observation("b", "4")]
+    outcomes: dict[str, tuple[Outcome, ErrorCode | None]] = {
+        "a": (Outcome.COMPLETE, None),
+        "b": (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED),
+    }
+    await sync(database, TENANT, wave, "a", "b")
+    await sync(database, TENANT, wave[1:2], "a", "b", status=RunStatus.PARTIAL, outcomes=outcomes)
+    then = await _now(database)
+    await sync(database, TENANT, wave, "a", "b")
+    found = await _at(database, then)
+    assert {key: item.is_presumed for key, item in found.items()} == {"2": False, "3": False, "4": False}
 
 
 async def test_nothing_is_presumed_where_the_run_left_nothing_missing(database: Database) -> None:

@@ -168,6 +168,7 @@ async def test_pages_come_to_the_whole(starter: CommandLine, limit: int) -> None
     ("arguments", "said"),
     [
         (["--since", "yesterday"], "'yesterday' is neither a run id nor a time"),
+        (["--since", "2999-01-01"], "2999-01-01 is in the future"),
         (["--since", str(UUID(int=5))], "this tenant has no run"),
         (["--run", str(UUID(int=5))], "this tenant has no run"),
         (["--run", str(UUID(int=5)), "--since", "2025-01-01"], "give one of them"),

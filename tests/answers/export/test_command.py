@@ -160,6 +160,27 @@ async def test_the_inventory_of_a_run_or_a_time(database: Database, starter: Com
     assert "neither a run id nor a time" in (await starter("export", str(folder), "--at", "yesterday")).stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--at", "2001-01-01"], "no run had read this tenant by 2001-01-01"),
+        (["--at", "2999-01-01"], "2999-01-01 is in the future"),
+        (["--type", "namedLocations"], "no run had read these collections yet"),
+        (["--type", "namedLocations", "--at", "2001-01-01"], "no run had read these collections by"),
+    ],
+)
+async def test_an_export_of_what_was_never_read_is_refused_and_removes_nothing(
+    database: Database, starter: CommandLine, folder: Path, arguments: list[str], said: str
+) -> None:
+    await sync(database, TENANT, [observation("groups", "1", displayName="Staff")], "groups")
+    await starter("export", str(folder))
+    before = _files(folder)
+    done = await starter("export", str(folder), *arguments)
+    assert (done.code, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert _files(folder) == before != {}
+
+
 async def test_a_forgotten_version_is_named_and_the_exit_code_says_so(
     database: Database, starter: CommandLine, folder: Path
 ) -> None:

@@ -5,6 +5,8 @@ from uuid import UUID
 
 import pytest
 
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import Outcome, RunStatus
 from storage.database import Database
 from tests.cli.looking import CommandLine
 from tests.storage.support import observation, sync
@@ -63,3 +65,75 @@ async def test_after_names_an_item(command: CommandLine, after: str) -> None:
     done = await command("items", "--after", after)
     assert done.code == 2
     assert "TYPE/ID" in done.stderr
+
+
+OTHER = UUID(int=8)
+
+
+@pytest.fixture
+def other(database_url: str, tmp_path: Path) -> CommandLine:
+    return CommandLine(database_url, tmp_path, OTHER)
+
+
+REFUSED: tuple[Outcome, ErrorCode | None] = (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING)
+
+
+async def test_a_revoked_app_makes_nothing_missing(database: Database, other: CommandLine) -> None:
+    wave = [observation(type_key, external_id) for type_key, external_id in KEYS]
+    await sync(database, OTHER, wave, "groups", "namedLocations")
+    await sync(database, OTHER, wave[1:], "groups", "namedLocations")
+    outcomes = dict.fromkeys(("groups", "namedLocations"), REFUSED)
+    await sync(database, OTHER, [], "groups", "namedLocations", status=RunStatus.FAILED, outcomes=outcomes)
+    done = await other("missing")
+    table, unread = done.stdout.split("not read: ", 1)
+    assert "not_listed" in table
+    assert " a " in table
+    assert "namedLocations" not in table
+    groups, locations = unread.splitlines()
+    assert groups.startswith("groups (failed:graph_permission_missing), 4 items; last read to its end: 20")
+    assert locations.startswith("not read: namedLocations (failed:graph_permission_missing), 5 items")
+
+    every = (await other("missing", "--json")).objects()
+    assert len(every) == len(KEYS)
+    assert [one["evidence"] for one in every if one["first_missed_at"]] == ["not_listed"]
+    assert len((await other("missing", "--json", "--not-read")).objects()) == len(KEYS) - 1
+    assert len((await other("missing", "--json", "--evidence", "not_listed")).objects()) == 1
+    assert (await other("missing", "--json", "--confidence", "high")).objects() == []
+    assert (await other("missing", "--not-read", "--evidence", "confirmed")).code == 2
+    assert "b/c" in (await other("missing", "--not-read")).stdout
+    (latest, *_) = (await other("runs", "--json")).objects()
+    assert (latest["counts"]["missing"], latest["counts"]["not_read"]) == (0, 10)
+
+
+async def test_a_sync_of_one_collection_leaves_the_answers_about_the_others(
+    database: Database, other: CommandLine
+) -> None:
+    wave = [observation(type_key, external_id) for type_key, external_id in KEYS]
+    await sync(database, OTHER, wave, "groups", "namedLocations")
+    await sync(database, OTHER, wave[:-1], "groups", "namedLocations")
+    items, missing = [(await other(command, "--json")).stdout for command in ("items", "missing")]
+    assert len(missing.splitlines()) == 1
+    await sync(database, OTHER, [], "roleDefinitions")
+    assert (await other("items", "--json")).stdout == items
+    assert (await other("missing", "--json")).stdout == missing
+    (selected, *_) = (await other("runs", "--json")).objects()
+    of_a_selection = (await other("items", "--json", "--selection", selected["selection_hash"])).objects()
+    assert {one["state"] for one in of_a_selection} == {None}
+
+
+async def test_an_empty_answer_says_what_it_rests_on(database: Database, other: CommandLine) -> None:
+    for command in ("items", "missing"):
+        done = await other(command)
+        assert (done.code, done.stdout) == (0, "")
+        assert "this tenant was never read: no run has completed" in done.stderr
+    await sync(database, OTHER, [], "groups", "namedLocations")
+    assert (await other("items")).stdout.startswith("no items: 2 collections read to their end since 20")
+    assert (await other("missing")).stdout.startswith("nothing is missing: 2 collections read to their end since 20")
+    of_one = await other("missing", "--type", "groups")
+    assert of_one.stdout.startswith("nothing is missing: 1 collection read to its end since 20")
+    never = await other("missing", "--type", "roleDefinitions")
+    assert never.stdout == "nothing is missing: no collection was read to its end\n"
+    await sync(database, OTHER, [], "groups", status=RunStatus.FAILED, outcomes={"groups": REFUSED})
+    refused = (await other("missing")).stdout.splitlines()
+    assert refused[0].startswith("nothing is missing: 1 collection read to its end since 20")
+    assert refused[1].startswith("not read: groups (failed:graph_permission_missing), 0 items; last read")
