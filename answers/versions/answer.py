@@ -6,9 +6,11 @@ from typing import NamedTuple, cast
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from answers.field_labels import FieldChange, field_change
+from answers.object_names import object_names
 from answers.versions.records import DifferenceRecord, ShownRecord
 from graph.catalog import kind_of, load_catalog
-from inventory.differences import differences
+from inventory.differences import Difference, differences
 from inventory.exact_json import JsonObject, decode
 from inventory.records import VersionRecord
 from inventory.user_errors import UserError
@@ -81,12 +83,27 @@ async def compare(
     if collection is not None:
         ordered, details = collection.ordered, collection.detail_properties
     old, new = _object(document_before), _object(document_after)
+    names = await object_names(session, [(type_key, old), (type_key, new)])
+    rules = {} if collection is None else collection.references
     found = [
-        DifferenceRecord(path=path, kind=kind, before=value_before, after=value_after, hidden=hidden)
-        for path, kind, value_before, value_after, hidden, _ in differences(old, new, ordered=ordered)
+        _record(difference, field_change(difference, rules, names))
+        for difference in differences(old, new, ordered=ordered)
     ]
     unread = sorted(details & (old.keys() ^ new.keys())) if before.details_complete and after.details_complete else []
     return ComparedVersions(before, after, found, unread)
+
+
+def _record(difference: Difference, named: FieldChange) -> DifferenceRecord:
+    return DifferenceRecord(
+        path=difference.path,
+        kind=difference.kind,
+        before=difference.before,
+        after=difference.after,
+        hidden=difference.hidden,
+        label=named.label,
+        before_named=named.before_named,
+        after_named=named.after_named,
+    )
 
 
 async def _kept(

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.text import Text
 
+from answers.field_text import field_text, told
 from answers.versions import answer
 from answers.versions.answer import ComparedVersions
 from answers.versions.records import DifferenceRecord, ShownRecord
@@ -188,11 +188,12 @@ def diff(
             output.stderr.print("version 1 is the first: there is nothing before it", style="dim")
             return
         _say_what_is_compared(compared)
-        for difference in compared.differences:
-            if as_json:
+        if as_json:
+            for difference in compared.differences:
                 output.print_json(_plain(difference))
-            else:
-                output.stdout.print(_line(difference))
+            return
+        for difference in told(compared.differences):
+            _print(difference)
 
 
 def _say_what_is_compared(compared: ComparedVersions) -> None:
@@ -226,21 +227,16 @@ _SIGNS = {
 }
 
 
-def _line(difference: DifferenceRecord) -> Text:
-    """One difference for people, on one line."""
+def _print(difference: DifferenceRecord) -> None:
+    """One difference for people; where its label is not its path, the path has a line of its own, with all ids."""
     sign, style = _SIGNS[difference.kind]
-    if difference.hidden:
-        said = f'"hidden" {difference.kind}'
-    elif difference.kind is DifferenceKind.ADDED:
-        said = output.short_value(difference.after)
-    elif difference.kind is DifferenceKind.REMOVED:
-        said = output.short_value(difference.before)
-    else:
-        said = f"{output.short_value(difference.before)} → {output.short_value(difference.after)}"
-    return Text.assemble((f"{sign} ", style), (visible(difference.path), "bold"), ": ", (said, style))
+    said = field_text(difference)
+    output.print_field(said, indent="", sign=(f"{sign} ", style), most=sys.maxsize)
+    if said.label != difference.path.removesuffix("[]"):
+        output.stdout.print(f"    {visible(difference.path)}", style="dim", markup=False)
 
 
 def _plain(difference: DifferenceRecord) -> dict[str, Any]:
     """One difference for machines, with every digit of its values."""
     before, after = (orjson.Fragment(encode(value)) for value in (difference.before, difference.after))
-    return {**dict(difference), "before": before, "after": after}
+    return {**dict(difference), "before": before, "after": after, "text": difference.text}
