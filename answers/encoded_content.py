@@ -25,6 +25,9 @@ _LEAST_BYTES_ELSEWHERE = 18
 _LEAST_BINARY_CHARACTERS = 64
 """Base64 that is no text is told from a word by its length."""
 
+_LONGEST_LINE = 80
+"""Characters of XML that stay on one line."""
+
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
 _BOMS = (
@@ -86,12 +89,21 @@ def _from_base64(value: str, *, is_named: bool) -> Content | None:
         text = _text(content, may_be_old=is_named)
         if text is not None:
             return Content(_laid_out(text[0]), text[1])
-    is_long = len(value) >= _LEAST_BINARY_CHARACTERS and not value.isalpha() and not value.islower()
-    return _binary(content) if is_long else None
+    is_long = len(value) >= _LEAST_BINARY_CHARACTERS
+    is_known = content.startswith((*(magic for magic, _ in _FORMATS), b"bplist"))
+    return _binary(content) if is_long and (is_named or is_known or _is_mixed(value)) else None
+
+
+def _is_mixed(value: str) -> bool:
+    """Whether a text has small and large letters and digits, as base64 of many bytes does and words do not."""
+    digits = sum(one.isdigit() for one in value)
+    return digits * 32 >= len(value) and value != value.lower() and value != value.upper()
 
 
 def _text(content: bytes, *, may_be_old: bool) -> tuple[str, str] | None:
     """The text of some bytes, and its encoding in words."""
+    if content.startswith(b"bplist"):
+        return None
     for mark, codec, words in _BOMS:
         if content.startswith(mark):
             return _decoded(content[len(mark) :], codec, words)
@@ -134,6 +146,7 @@ def _laid_out(text: str) -> str:
             return json.dumps(json.loads(stripped), indent=2, ensure_ascii=False)
         except (ValueError, RecursionError):
             return text
-    if stripped.startswith("<") and stripped.endswith(">") and "\n" not in stripped:
+    is_long = len(stripped) > _LONGEST_LINE and "\n" not in stripped
+    if is_long and stripped.startswith("<") and stripped.endswith(">"):
         return _TAG_END.sub(">\n<", stripped)
     return text

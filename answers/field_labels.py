@@ -7,10 +7,18 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from answers.field_text import field_text, segments
-from answers.object_names import APPS_BY_APP_ID, DEFINITIONS, TEMPLATES, ObjectNames, choice_name, with_setting_names
+from answers.named_ids import (
+    APP_ID_RULES,
+    DEFINITIONS,
+    TEMPLATES,
+    ObjectNames,
+    choice_name,
+    name_of,
+    with_setting_names,
+)
 from inventory.canonical import MIN_TELLING_ID_LENGTH, JsonValue
 from inventory.differences import Difference, DifferenceKind
-from inventory.references import NOT_READ, ReferenceRules, translated_at
+from inventory.references import ReferenceRules, translated_at
 
 _MEMBER = re.compile(r"\[[^\[\]]*\]")
 
@@ -25,14 +33,6 @@ _LISTS_OF_SETTINGS = ("settings[", "definitionValues[")
 
 _BY_WORD = frozenset({DEFINITIONS, TEMPLATES})
 """Type keys of names that stand for a whole member of a path: one's id may be the beginning of another's."""
-
-_APP_ID_RULES: ReferenceRules = {
-    "conditions.applications.includeApplications": (APPS_BY_APP_ID,),
-    "conditions.applications.excludeApplications": (APPS_BY_APP_ID,),
-}
-"""Where documents name applications by the id that is the same in every tenant."""
-
-_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 class FieldChange(BaseModel):
@@ -64,14 +64,8 @@ class FieldChange(BaseModel):
 def field_change(difference: Difference, rules: ReferenceRules, names: ObjectNames) -> FieldChange:
     """A difference with the names of what it refers to. `names` are by type key and id."""
 
-    def name_of(target_types: tuple[str, ...], external_id: str) -> str | None:
-        known = next((names[key, external_id] for key in target_types if (key, external_id) in names), None)
-        if known is None and target_types == ("users",) and "users" in NOT_READ and _GUID.fullmatch(external_id):
-            return f"user {external_id[:8]}… (people are not read)"
-        return known
-
     def named(value: JsonValue) -> JsonValue:
-        translated = translated_at(value, place, {**rules, **_APP_ID_RULES}, name_of)
+        translated = translated_at(value, place, {**rules, **APP_ID_RULES}, name_of(names))
         return choice_name(translated, names) if is_choice else with_setting_names(translated, names)
 
     before, after = _printable(difference.before), _printable(difference.after)
@@ -121,6 +115,8 @@ def _setting_words(path: str, names: ObjectNames) -> list[str]:
     words = []
     for segment in segments(path):
         name, bracket, rest = segment.partition("[")
+        if segment == "enabled" and path.startswith("definitionValues[") and len(words) == 1:
+            continue
         if name not in _SETTINGS:
             words.append(segment)
         elif bracket and rest != "]":

@@ -18,8 +18,10 @@ from answers.value_text import (
     is_assignment,
     is_definition_id,
     is_empty,
+    is_setting,
     presentation_text,
     short_id,
+    switch_text,
     value_lines,
 )
 from inventory.canonical import TYPE
@@ -158,8 +160,9 @@ def _one_sided(label: str, kind: str, value: JsonValue, place: Place, whole_id: 
     is_added = kind == DifferenceKind.ADDED
     if len(lines) == 1:
         said = _excerpts(lines[0], lines[0])[0]
-        if _is_setting(value):
-            said, whole_id = said.removeprefix(f"{label.rpartition(_PEOPLE_SEPARATOR)[2]}: "), ""
+        if is_setting(value):
+            last = label.rpartition(_PEOPLE_SEPARATOR)[2]
+            said, whole_id = said.removeprefix(f"{last}: ").removeprefix(f"{last}{_PEOPLE_SEPARATOR}"), ""
         return FieldText(label, kind, None if is_added else said, said if is_added else None, whole_id)
     content = content_of(value, place.name)
     if content is not None:
@@ -226,6 +229,8 @@ def text_diff(before: Sequence[str], after: Sequence[str]) -> Iterator[str]:
 
 
 def _lines(value: JsonValue, place: Place) -> list[str]:
+    if place.is_switch and isinstance(value, bool):
+        return [switch_text(value)]
     if isinstance(value, dict) and isinstance(value.get("presentation"), dict):
         return [presentation_text(value)]
     return value_lines(value, place)
@@ -247,10 +252,6 @@ def _excerpt(text: str, start: int) -> str:
         return text
     shown = f"{'…' if start else ''}{text[start:end]}{'…' if len(text) > end else ''}"
     return f"{shown} [{len(text):,} characters in all]"
-
-
-def _is_setting(value: JsonValue) -> bool:
-    return isinstance(value, dict) and ("settingInstance" in value or "settingDefinitionId" in value)
 
 
 def _label(field: ShownField) -> str:
@@ -279,7 +280,8 @@ def _place(path: str) -> Place:
         names.append(name)
         if bracket and name in ("settings", "children"):
             definition_id = rest.removesuffix("]")
-    return Place(names[-1] if names else "", definition_id, any(name in _CHOICES for name in names[-2:]))
+    is_choice = any(name in _CHOICES for name in names[-2:])
+    return Place(names[-1] if names else "", definition_id, is_choice, names == ["definitionValues", "enabled"])
 
 
 def segments(path: str) -> list[str]:

@@ -47,11 +47,15 @@ _OF_TARGETS = frozenset({TYPE, "groupId", "collectionId", _FILTER_ID, _FILTER_TY
 
 
 class Place(NamedTuple):
-    """Where a value stands: the property's name, and the setting's definition that it is a value of, if any."""
+    """Where a value stands: the property's name, and the setting's definition that it is a value of, if any.
+
+    `is_choice`: it is the choice of a setting; `is_switch`: it says whether a policy is enabled.
+    """
 
     name: str
     definition_id: str = ""
     is_choice: bool = False
+    is_switch: bool = False
 
 
 def is_empty(value: JsonValue) -> bool:
@@ -114,6 +118,11 @@ def is_assignment(value: JsonValue) -> bool:
     return isinstance(target, dict) and str(target.get(TYPE)).endswith("AssignmentTarget")
 
 
+def is_setting(value: JsonValue) -> bool:
+    """Whether an object is a setting of the settings catalog."""
+    return isinstance(value, dict) and ("settingInstance" in value or "settingDefinitionId" in value)
+
+
 def _scalar(value: JsonValue, place: Place) -> str:
     if place.is_choice:
         return said_choice(value, place.definition_id)
@@ -162,7 +171,7 @@ def _list_lines(value: list[JsonValue], place: Place) -> list[str]:
         whole = ", ".join(member[0] for member in members)
         if len(whole) <= LONGEST_LINE or len(members) == 1:
             return [whole]
-    if all(isinstance(member, dict) and "settingDefinitionId" in member for member in value):
+    if all(is_setting(member) for member in value):
         return [line for member in members for line in member]
     return [f"{'- ' if number == 0 else '  '}{line}" for member in members for number, line in enumerate(member)]
 
@@ -251,10 +260,15 @@ def _of_setting_value(value: JsonObject, place: Place) -> list[str]:
 
 def _definition_value(value: JsonObject) -> list[str]:
     """A policy of an administrative template: whether it is enabled, and what its presentations are set to."""
-    lines = ["enabled" if value["enabled"] else "disabled"]
+    lines = [switch_text(bool(value["enabled"]))]
     presented = value.get("presentationValues")
     members = [one for one in (presented if isinstance(presented, list) else ()) if isinstance(one, dict)]
     return [*lines, *(f"{_presentation_name(one)}: {presentation_text(one)}" for one in members)]
+
+
+def switch_text(is_enabled: bool) -> str:
+    """Whether a policy of an administrative template is enabled."""
+    return "enabled" if is_enabled else "disabled"
 
 
 def _presentation_name(value: JsonObject) -> str:

@@ -29,7 +29,8 @@ from answers.compare.rules import (
 )
 from answers.compare.sides import Side
 from answers.field_labels import field_change
-from answers.object_names import definition_ids, setting_names, template_names
+from answers.named_ids import definition_ids, template_names
+from answers.object_names import setting_names
 from graph.catalog import Collection as CatalogEntry
 from graph.catalog import kind_of
 from inventory.canonical import JsonObject

@@ -30,7 +30,8 @@ from answers.drift.rules import CurrentDecision, Decision, current_decision
 from answers.drift.scope import Scope, scope_of
 from answers.drift.severity import Severity
 from answers.field_labels import field_change
-from answers.object_names import names_of_apps, setting_names, template_names
+from answers.named_ids import template_names
+from answers.object_names import names_of_apps, setting_names
 from graph.catalog import load_catalog
 from inventory.canonical import JsonValue
 from inventory.differences import Difference, DifferenceKind

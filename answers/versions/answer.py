@@ -6,6 +6,7 @@ from typing import NamedTuple, cast
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from answers.document_text import document_lines
 from answers.field_labels import FieldChange, field_change
 from answers.object_names import object_names
 from answers.versions.records import DifferenceRecord, ShownRecord
@@ -54,6 +55,14 @@ async def unpin(session: AsyncSession, type_key: str, external_id: str, number: 
     """Removes a person's pin of a version. Raises `UnknownVersionError`."""
     if not await versions.unpin(session, type_key, external_id, number, pinned_by):
         raise UnknownVersionError(f"version {number} has no pin of {pinned_by}")
+
+
+async def readable(session: AsyncSession, type_key: str, document: bytes) -> list[str]:
+    """A document as people read it, line by line."""
+    said = _object(document)
+    collection = load_catalog().collections.get(type_key)
+    rules = {} if collection is None else collection.references
+    return list(document_lines(said, rules, await object_names(session, [(type_key, said)])))
 
 
 async def show(session: AsyncSession, type_key: str, external_id: str, number: int | None) -> tuple[ShownRecord, bytes]:

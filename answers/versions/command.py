@@ -120,9 +120,12 @@ def show(
     version: Annotated[
         int | None, typer.Option("--version", metavar="N", min=1, max=MOST, help="That version; else the current one.")
     ] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="The stored JSON: all ids, content encoded.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """The whole document of an item, as it is or as it was. What is sensitive is a mark in it.
+    """What an item says, as it is or as it was: names for ids, scripts and profiles as text, nothing that is empty.
+
+    What is sensitive is hidden; with --raw it is a mark in the document.
 
     Example: python starter.py show contoso deviceHealthScripts 1f0c4d2e-6a3b-4c55-9d0e-2b7a8c9d0e1f --version 2
     """
@@ -131,18 +134,23 @@ def show(
         tenant_id = tenant_id_of(settings, tenant)
         known_type_keys([type_key])
 
-        async def ask() -> tuple[ShownRecord, bytes]:
+        async def ask() -> tuple[ShownRecord, bytes, list[str]]:
             async with tenant_session(settings, tenant_id) as session:
-                return await answer.show(session, type_key, await find_item(session, type_key, item), version)
+                shown = await answer.show(session, type_key, await find_item(session, type_key, item), version)
+                is_machine = raw or as_json
+                return *shown, [] if is_machine else await answer.readable(session, type_key, shown[1])
 
-        record, document = asyncio.run(ask())
+        record, document, lines = asyncio.run(ask())
         if as_json:
             output.print_json({**record.model_dump(mode="json"), "document": orjson.Fragment(document)})
             return
         for line in _header(record):
             output.stderr.print(line, style="dim", markup=False)
-        text = encode(decode(document), indented=True).decode()
-        sys.stdout.write(f"{escaped_json(text)}\n")
+        if raw:
+            text = encode(decode(document), indented=True).decode()
+            sys.stdout.write(f"{escaped_json(text)}\n")
+        for line in lines:
+            output.stdout.print(line, markup=False)
 
 
 def _header(record: ShownRecord) -> list[str]:

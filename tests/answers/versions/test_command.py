@@ -117,13 +117,20 @@ async def test_show_prints_the_whole_document_with_every_digit(
     await sync(database, tenant_id, [_group(number=LONG_NUMBER, inner={"b": [], "a": "é"})], "groups")
     await sync(database, tenant_id, [_group(number=1)], "groups")
 
-    older = await starter("show", "groups", "1", "--version", "1")
+    older = await starter("show", "groups", "1", "--version", "1", "--raw")
     assert older.stdout == (
         '{\n  "displayName": "All staff",\n  "id": "1",\n  "inner": {\n    "a": "é",\n    "b": []\n  },\n'
         f'  "number": {LONG_NUMBER}\n}}\n'
     )
     assert "version 1 (not the current one)" in older.stderr
     assert "item: present, high confidence, listed; details: complete" in older.stderr
+    read = await starter("show", "groups", "1", "--version", "1")
+    assert read.stdout.splitlines() == [
+        'displayName: "All staff"',
+        'id: "1"',
+        'inner: a: "é"',
+        f"number: {LONG_NUMBER}",
+    ]
     machine = await starter("show", "groups", "1", "--version", "1", "--json")
     assert machine.stderr == ""
     assert f'"number":{LONG_NUMBER}' in machine.stdout

@@ -1,4 +1,4 @@
-"""The settings catalogue's definitions, as far as the inventory has them."""
+"""The current documents of some items of a collection."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -8,19 +8,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.bodies import Documents
 
-DEFINITIONS = "configurationSettings"
-"""The type key of the definitions."""
 
-
-class SettingDefinition(NamedTuple):
-    """A definition: its id, its name and its document as canonical JSON."""
+class CurrentDocument(NamedTuple):
+    """An item: its id, its name and its document as canonical JSON."""
 
     external_id: str
     display_name: str | None
     document: bytes
 
 
-_DEFINITIONS = text("""
+_DOCUMENTS = text("""
 SELECT wanted.external_id, item.display_name, item.version_number, v.content_hash, d.body
 FROM unnest(CAST(:external_ids AS text[])) AS wanted (external_id)
 CROSS JOIN LATERAL (
@@ -36,15 +33,15 @@ CROSS JOIN LATERAL (SELECT body FROM document AS one WHERE one.content_hash = v.
 """)
 
 
-async def setting_definitions(session: AsyncSession, ids: Iterable[str]) -> list[SettingDefinition]:
-    """The definitions with these ids; one that is unknown, or whose stored document is damaged, is left out."""
+async def current_documents(session: AsyncSession, type_key: str, ids: Iterable[str]) -> list[CurrentDocument]:
+    """The items with these ids; one that is unknown, or whose stored document is damaged, is left out."""
     wanted = sorted(set(ids))
     if not wanted:
         return []
     read = Documents()
     found = []
-    for row in await session.execute(_DEFINITIONS, {"type_key": DEFINITIONS, "external_ids": wanted}):
-        document = read.of(row.body, row.content_hash, DEFINITIONS, row.external_id, row.version_number)
+    for row in await session.execute(_DOCUMENTS, {"type_key": type_key, "external_ids": wanted}):
+        document = read.of(row.body, row.content_hash, type_key, row.external_id, row.version_number)
         if document is not None:
-            found.append(SettingDefinition(row.external_id, row.display_name, document))
+            found.append(CurrentDocument(row.external_id, row.display_name, document))
     return found
