@@ -15,7 +15,9 @@ def document_lines(document: JsonObject, rules: ReferenceRules, names: ObjectNam
     for name, value in named_document(document, rules, names).items():
         if is_empty(value) or "@odata." in name:
             continue
-        lines = list(_template_lines(value)) if name == _TEMPLATE_VALUES else value_lines(value, Place(name))
+        lines = (
+            list(_template_lines(value)) if name == _TEMPLATE_VALUES else value_lines(value, Place(name, is_brief=True))
+        )
         if len(lines) == 1:
             yield f"{name}: {lines[0]}"
         else:

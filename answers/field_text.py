@@ -122,8 +122,8 @@ class FieldText(NamedTuple):
 def told(fields: Sequence[FieldT] | None) -> list[FieldT]:
     """The fields that tell people something.
 
-    Not what is empty on the one side and absent on the other, nor the id of an assignment, nor the type of a value
-    where the value itself is another, too.
+    Not what is empty on the one side and absent on the other, nor the id of an assignment, nor what is another beside a
+    value that is: its type, and the same value as JSON in a text.
     """
     paths = {field.path for field in fields or ()}
     return [field for field in fields or () if field.hidden or _tells(field, paths)]
@@ -134,7 +134,7 @@ def _tells(field: ShownField, paths: set[str]) -> bool:
         return False
     if _ID_OF_AN_ASSIGNMENT.search(field.path):
         return False
-    above, _, name = field.path.rpartition(f".{TYPE}")
+    above, _, name = field.path.rpartition(".valueJson" if field.path.endswith(".valueJson") else f".{TYPE}")
     return bool(name) or not above or f"{above}.value" not in paths
 
 

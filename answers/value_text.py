@@ -49,13 +49,15 @@ _OF_TARGETS = frozenset({TYPE, "groupId", "collectionId", _FILTER_ID, _FILTER_TY
 class Place(NamedTuple):
     """Where a value stands: the property's name, and the setting's definition that it is a value of, if any.
 
-    `is_choice`: it is the choice of a setting; `is_switch`: it says whether a policy is enabled.
+    `is_choice`: it is the choice of a setting; `is_switch`: it says whether a policy is enabled; `is_brief`: settings
+    are said without their whole ids.
     """
 
     name: str
     definition_id: str = ""
     is_choice: bool = False
     is_switch: bool = False
+    is_brief: bool = False
 
 
 def is_empty(value: JsonValue) -> bool:
@@ -119,8 +121,11 @@ def is_assignment(value: JsonValue) -> bool:
 
 
 def is_setting(value: JsonValue) -> bool:
-    """Whether an object is a setting of the settings catalog."""
-    return isinstance(value, dict) and ("settingInstance" in value or "settingDefinitionId" in value)
+    """Whether an object is a setting of the settings catalog or of an intent."""
+    if not isinstance(value, dict):
+        return False
+    is_of_an_intent = "definitionId" in value and "valueJson" in value
+    return "settingInstance" in value or "settingDefinitionId" in value or is_of_an_intent
 
 
 def _scalar(value: JsonValue, place: Place) -> str:
@@ -137,9 +142,11 @@ def _object_lines(value: JsonObject, place: Place) -> list[str]:
     if is_assignment(value):
         return [_assignment(value)]
     if "settingInstance" in value and isinstance(value["settingInstance"], dict):
-        return [setting.line for setting in _settings(value["settingInstance"], ())]
+        return _setting_lines(value["settingInstance"], place)
     if isinstance(value.get("settingDefinitionId"), str):
-        return [setting.line for setting in _settings(value, ())]
+        return _setting_lines(value, place)
+    if isinstance(value.get("definitionId"), str) and "valueJson" in value:
+        return _intent_setting(value, place)
     if place.definition_id and ("value" in value or "children" in value):
         return _of_setting_value(value, place)
     if isinstance(value.get("definition"), dict) and "enabled" in value:
@@ -211,10 +218,23 @@ class _Setting(NamedTuple):
     value: str
     whole_id: str
 
-    @property
-    def line(self) -> str:
+    def line(self, *, is_brief: bool) -> str:
         words = " → ".join(short_id(name) for name in self.names)
-        return f"{words}: {self.value}{f' ({self.whole_id})' if self.whole_id else ''}"
+        whole_id = "" if is_brief or not self.whole_id else f" ({self.whole_id})"
+        return f"{words}: {self.value}{whole_id}"
+
+
+def _setting_lines(instance: JsonObject, place: Place) -> list[str]:
+    return [setting.line(is_brief=place.is_brief) for setting in _settings(instance, ())]
+
+
+def _intent_setting(value: JsonObject, place: Place) -> list[str]:
+    """A setting of an intent, whose value stands in it twice, the second time as JSON in a text."""
+    definition = str(value["definitionId"])
+    held = value["value"] if "value" in value else value["valueJson"]
+    first, *rest = value_lines(held, Place("value"))
+    whole_id = "" if place.is_brief or not is_definition_id(definition) else f" ({definition})"
+    return [f"{short_id(definition)}: {first}{whole_id}", *(f"  {line}" for line in rest)]
 
 
 def _settings(instance: JsonObject, above: tuple[str, ...]) -> Iterator[_Setting]:
@@ -254,7 +274,7 @@ def _of_setting_value(value: JsonObject, place: Place) -> list[str]:
     """A value without the setting that it is of, and the settings below it."""
     lines = value_lines(value["value"], place) if "value" in value else []
     for child in _children(value):
-        lines += [setting.line for setting in _settings(child, ())]
+        lines += _setting_lines(child, place)
     return lines or ["empty"]
 
 

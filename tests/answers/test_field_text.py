@@ -140,6 +140,18 @@ def test_a_group_of_settings_is_its_settings() -> None:
     ]
 
 
+def test_a_setting_of_an_intent_is_its_value_once() -> None:
+    definition = "deviceConfiguration--windows10EndpointProtectionConfiguration_bitLockerEncryptDevice"
+
+    def intent(value: Any, text: str) -> dict[str, Any]:
+        return {"settings": [{"id": "1", "definitionId": definition, "value": value, "valueJson": text}]}
+
+    assert said("intents", intent(True, "true"), intent(False, "false")) == [
+        f"bitLockerEncryptDevice: true → false ({definition})"
+    ]
+    assert said("intents", {"settings": []}, intent(True, "true")) == [f"bitLockerEncryptDevice: + true ({definition})"]
+
+
 def test_an_administrative_template_is_said_by_its_own_names() -> None:
     def template(*, enabled: bool, level: int) -> dict[str, Any]:
         presentation = {"id": CORPORATE, "label": "Level:"}
