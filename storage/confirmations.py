@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.meta import PARENT_ID
+from storage.rows import fetch
 
 
 class UnlistedItem(NamedTuple):
@@ -29,7 +30,7 @@ _UNLISTED = """
 _COUNT = text(f"SELECT type_key, count(*) AS items {_UNLISTED} GROUP BY type_key")
 
 _SOME = text(f"""
-SELECT type_key, external_id, coalesce(meta ->> '{PARENT_ID}', '') {_UNLISTED}
+SELECT type_key, external_id, coalesce(meta ->> '{PARENT_ID}', '') AS parent_id {_UNLISTED}
 ORDER BY type_key, external_id LIMIT :limit
 """)
 
@@ -69,8 +70,8 @@ async def some_unlisted(
     session: AsyncSession, run_id: UUID, type_keys: Sequence[str], limit: int
 ) -> list[UnlistedItem]:
     """The first `limit` of them, by type key and id."""
-    rows = await session.execute(_SOME, {"run_id": run_id, "type_keys": list(type_keys), "limit": limit})
-    return [UnlistedItem(*row) for row in rows]
+    named = {"run_id": run_id, "type_keys": list(type_keys), "limit": limit}
+    return await fetch(session, _SOME, UnlistedItem, named)
 
 
 async def record_found(session: AsyncSession, run_id: UUID, items: Sequence[UnlistedItem]) -> None:

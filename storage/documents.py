@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.records import DamagedRecord
 from storage.bodies import Documents, document_of
-from storage.streams import streamed
+from storage.completed_runs import completed
+from storage.rows import Values, fetch, fetch_stream
 
 NAMED_ITEMS = 2_000
 """So many items of a collection, at most, are looked through for names like a misspelt one."""
@@ -77,7 +78,7 @@ SELECT body, content_hash FROM item_version JOIN document USING (tenant_id, cont
 WHERE (type_key, external_id, version_number) = (:type_key, :external_id, :version_number)
 """)
 
-_COMPLETED = "r.status IN ('success', 'partial', 'failed') AND r.started_at IS NOT NULL AND r.finished_at <= :at"
+_COMPLETED = f"{completed('r')} AND r.finished_at <= :at"
 
 # Gone is what the latest complete listing of its collection did not show, and nothing has seen since. What was seen
 # after the moment tells no more when else it was seen: only its versions do, a GET by id that did not find it, and a
@@ -160,8 +161,7 @@ async def find(session: AsyncSession, type_key: str, sought: str, most: int) -> 
     for query in (_BY_ID, _BY_NAME, _BY_NAME_IN_ANY_CASE, _BY_BEGINNING):
         if query is _BY_BEGINNING and len(sought) < LEAST_CHARACTERS:
             continue
-        rows = await session.execute(query, {"type_key": type_key, "sought": sought, "most": most})
-        found = [NamedItem(*row) for row in rows]
+        found = await fetch(session, query, NamedItem, {"type_key": type_key, "sought": sought, "most": most})
         if found:
             return found
     return []
@@ -169,7 +169,7 @@ async def find(session: AsyncSession, type_key: str, sought: str, most: int) -> 
 
 async def some_items(session: AsyncSession, type_key: str) -> list[NamedItem]:
     """Up to `NAMED_ITEMS` items of a collection, the last seen first."""
-    return [NamedItem(*row) for row in await session.execute(_SOME, {"type_key": type_key, "most": NAMED_ITEMS})]
+    return await fetch(session, _SOME, NamedItem, {"type_key": type_key, "most": NAMED_ITEMS})
 
 
 async def document(session: AsyncSession, type_key: str, external_id: str, version_number: int) -> bytes | None:
@@ -188,19 +188,16 @@ async def items_at(
     not read a collection takes nothing away from it.
     """
     parameters = {"at": at, "type_keys": None if type_keys is None else list(type_keys)}
-    async for row in streamed(session, _AT, parameters, ROWS_AT_A_TIME):
-        read = Documents()
-        document = read.of(row.body, row.content_hash, row.type_key, row.external_id, row.version_number)
-        yield ItemAtMoment(
-            row.type_key,
-            row.external_id,
-            row.display_name,
-            row.details_complete,
-            row.is_forgotten,
-            row.is_presumed,
-            document,
-            read.damaged[0] if read.damaged else None,
-        )
+    async for item in fetch_stream(
+        session, _AT, ItemAtMoment, parameters, rows_at_a_time=ROWS_AT_A_TIME, shape=_with_document
+    ):
+        yield item
+
+
+def _with_document(row: Values) -> Values:
+    read, key = Documents(), (row["type_key"], row["external_id"])
+    document = read.of(row.pop("body"), row.pop("content_hash"), *key, row.pop("version_number"))
+    return {**row, "document": document, "damaged": read.damaged[0] if read.damaged else None}
 
 
 async def types_not_read(session: AsyncSession, at: datetime) -> list[str]:

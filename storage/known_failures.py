@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.backoff import MEMORY
 from inventory.error_codes import ErrorCode
+from storage.completed_runs import completed
 
 
 class LatestFailure(NamedTuple):
@@ -27,14 +28,14 @@ TELLING_CODES = sorted(
 
 # Whatever the selection, the latest run that covered the collection tells. Most collections are sorted out by their
 # coverage, and for the others the first run by the index of recent ones is mostly the one.
-_LATEST = text("""
+_LATEST = text(f"""
 SELECT coverage.type_key, latest.error_code, latest.cause, latest.runs
 FROM collection_coverage AS coverage CROSS JOIN LATERAL (
     SELECT c.outcome, c.error_code, c.context ->> 'detail_error_code' AS cause,
         coalesce(CAST(c.context ->> 'failing_runs' AS bigint), 1) AS runs
     FROM sync_run AS run JOIN sync_run_collection AS c USING (tenant_id, run_id)
     WHERE c.type_key = coverage.type_key AND run.queued_at > now() - CAST(:memory AS interval)
-        AND run.status IN ('success', 'partial', 'failed') AND run.started_at IS NOT NULL
+        AND {completed("run")}
         AND (c.error_code IS NULL OR c.error_code = ANY (CAST(:telling AS text[])))
     ORDER BY run.queued_at DESC LIMIT 1
 ) AS latest

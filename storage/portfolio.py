@@ -5,10 +5,10 @@ read in a `portfolio` session.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.error_codes import ErrorCode
@@ -16,6 +16,7 @@ from inventory.outcomes import RunStatus
 from inventory.portfolio import PortfolioCounts, PortfolioRecord, TenantChoice, TenantOutcomeRecord
 from inventory.selection import Selection
 from storage.counts import PORTFOLIO_COUNT_NAMES
+from storage.rows import fetch, fetch_one
 
 
 class PortfolioIdentity(NamedTuple):
@@ -76,7 +77,8 @@ WHERE portfolio_run_id = :id AND finished_at IS NULL
 
 _COLUMNS = f"""
     portfolio_run_id, workflow_id, schedule, selection_hash, selection, chosen, status, started_at, finished_at,
-    error_codes, cancel_requested_by, cancel_reason, {", ".join(PORTFOLIO_COUNT_NAMES)}
+    error_codes, cancel_requested_by, cancel_reason, '[]'::jsonb AS tenants,
+    {", ".join(f'{name} AS "counts.{name}"' for name in PORTFOLIO_COUNT_NAMES)}
 """
 
 _RECENT = text(f"SELECT {_COLUMNS} FROM portfolio_run ORDER BY started_at DESC, portfolio_run_id LIMIT :limit")
@@ -91,10 +93,12 @@ ORDER BY portfolio_run_id DESC LIMIT :most
 _RECORDED = text("SELECT portfolio_run_id FROM portfolio_run WHERE portfolio_run_id = ANY (:run_ids)")
 
 _OPEN_RUNS = text("""
-SELECT r.portfolio_run_id, r.workflow_id, r.tenants,
-    count(*) FILTER (WHERE t.status = 'success') AS success, count(*) FILTER (WHERE t.status = 'partial') AS partial,
-    count(*) FILTER (WHERE t.status = 'failed') AS failed, count(*) FILTER (WHERE t.status = 'cancelled') AS cancelled,
-    count(*) FILTER (WHERE t.joined) AS joined
+SELECT r.portfolio_run_id, r.workflow_id, r.tenants AS "counts.tenants",
+    count(*) FILTER (WHERE t.status = 'success') AS "counts.success",
+    count(*) FILTER (WHERE t.status = 'partial') AS "counts.partial",
+    count(*) FILTER (WHERE t.status = 'failed') AS "counts.failed",
+    count(*) FILTER (WHERE t.status = 'cancelled') AS "counts.cancelled",
+    count(*) FILTER (WHERE t.joined) AS "counts.joined"
 FROM portfolio_run AS r LEFT JOIN portfolio_run_tenant AS t USING (portfolio_run_id)
 WHERE r.finished_at IS NULL
 GROUP BY r.portfolio_run_id
@@ -172,14 +176,7 @@ class OpenPortfolio(NamedTuple):
 
 async def open_portfolios(session: AsyncSession, limit: int) -> list[OpenPortfolio]:
     """Up to `limit` open portfolio runs, drawn by lot; in a portfolio session."""
-    return [
-        OpenPortfolio(
-            row.portfolio_run_id,
-            row.workflow_id,
-            PortfolioCounts(**{name: getattr(row, name) for name in PORTFOLIO_COUNT_NAMES}),
-        )
-        for row in await session.execute(_OPEN_RUNS, {"limit": limit})
-    ]
+    return await fetch(session, _OPEN_RUNS, OpenPortfolio, {"limit": limit})
 
 
 async def ended_runs(
@@ -198,11 +195,11 @@ async def ended_runs(
 
 async def portfolio_record(session: AsyncSession, portfolio_run_id: UUID) -> PortfolioRecord | None:
     """One portfolio run with its tenants; in a portfolio session."""
-    row = (await session.execute(_RUN, {"id": portfolio_run_id})).first()
-    if row is None:
+    record = await fetch_one(session, _RUN, PortfolioRecord, {"id": portfolio_run_id})
+    if record is None:
         return None
-    tenants = await session.execute(_TENANTS, {"id": portfolio_run_id})
-    return _record(row, [TenantOutcomeRecord.model_validate(one._asdict()) for one in tenants])
+    tenants = await fetch(session, _TENANTS, TenantOutcomeRecord, {"id": portfolio_run_id})
+    return record.model_copy(update={"tenants": tenants})
 
 
 async def ids_between(session: AsyncSession, low: UUID, high: UUID, most: int) -> list[UUID]:
@@ -217,10 +214,4 @@ async def recorded_portfolio_runs(session: AsyncSession, run_ids: Sequence[UUID]
 
 async def recent_portfolio_runs(session: AsyncSession, limit: int) -> list[PortfolioRecord]:
     """The latest portfolio runs, newest first, without their tenants; in a portfolio session."""
-    return [_record(row, []) for row in await session.execute(_RECENT, {"limit": limit})]
-
-
-def _record(row: Row[Any], tenants: list[TenantOutcomeRecord]) -> PortfolioRecord:
-    values = row._asdict()
-    counts = PortfolioCounts(**{name: values.pop(name) for name in PORTFOLIO_COUNT_NAMES})
-    return PortfolioRecord(**values, counts=counts, tenants=tenants)
+    return await fetch(session, _RECENT, PortfolioRecord, {"limit": limit})

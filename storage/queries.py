@@ -4,17 +4,17 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from inventory.error_codes import ErrorCode
 from inventory.missing import CollectionInRun, RunCoverage, State, item_state
-from inventory.outcomes import Counts, Outcome, RunStatus
-from inventory.records import CollectionRecord, ItemRecord, RunRecord
+from inventory.outcomes import Outcome
+from inventory.records import ItemRecord, RunRecord
 from inventory.selection import Selection
 from inventory.user_errors import UserError
+from storage.completed_runs import completed
 from storage.counts import COUNT_NAMES
-from storage.streams import streamed
+from storage.rows import Shape, Values, fetch, fetch_one, fetch_stream
 
 ROWS_AT_A_TIME = 500
 
@@ -59,7 +59,8 @@ _LIVE_NAMES = ("observed", "created", "changed", "unchanged")
 """The counts of an open run that its merged waves tell; the others are recorded when it ends."""
 
 _COUNTS = ", ".join(
-    f"coalesce(live.{name}, run.{name}) AS {name}" if name in _LIVE_NAMES else name for name in COUNT_NAMES
+    f'coalesce(live.{name}, run.{name}) AS "counts.{name}"' if name in _LIVE_NAMES else f'{name} AS "counts.{name}"'
+    for name in COUNT_NAMES
 )
 
 _RUNS = f"""
@@ -67,9 +68,9 @@ SELECT
     run_id, tenant_id, selection_hash, selection, workflow_id, status, queued_at, started_at, finished_at,
     error_codes, {_COUNTS},
     (
-        SELECT coalesce(jsonb_object_agg(type_key, jsonb_build_object(
+        SELECT coalesce(json_object_agg(type_key, json_build_object(
             'outcome', outcome, 'pages', c.pages, 'items', items, 'error_code', error_code, 'context', context
-        )), '{{}}')
+        ) ORDER BY type_key COLLATE "C"), '{{}}')
         FROM sync_run_collection AS c
         WHERE (c.tenant_id, c.run_id) = (run.tenant_id, run.run_id)
     ) AS collections
@@ -92,38 +93,38 @@ SELECT DISTINCT run_id FROM sync_run WHERE run_id BETWEEN :low AND :high ORDER B
 
 _RECORDED = text("SELECT tenant_id, run_id FROM sync_run WHERE run_id = ANY (:run_ids)")
 
-_COMPLETED = "status IN ('success', 'partial', 'failed') AND started_at IS NOT NULL"
 
-_LATEST_COMPLETED = text(f"""
-SELECT run_id, selection, selection_hash, status, started_at, error_codes
-FROM sync_run WHERE {_COMPLETED}
-ORDER BY started_at DESC LIMIT 1
-""")
-
-_LATEST_COMPLETED_COVERING = text(f"""
-SELECT run_id, selection, selection_hash, status, started_at, error_codes
+def _latest_completed(condition: str) -> TextClause:
+    return text(f"""
+SELECT run_id, selection, status AS "run.status", started_at AS "run.started_at",
+    cardinality(error_codes) > 0 AS "run.has_errors",
+    (
+        SELECT coalesce(json_object_agg(
+            type_key, json_build_object('outcome', outcome, 'error_code', error_code)
+        ), '{{}}')
+        FROM sync_run_collection AS c WHERE c.run_id = sync_run.run_id
+    ) AS collections
 FROM sync_run
-WHERE {_COMPLETED} AND EXISTS (
-    SELECT FROM sync_run_collection AS c WHERE c.run_id = sync_run.run_id AND c.type_key = :type_key
+WHERE {completed()} AND {condition}
+ORDER BY started_at DESC LIMIT 1
+""")
+
+
+_LATEST_COMPLETED = _latest_completed("true")
+
+_LATEST_COMPLETED_OF_SELECTION = _latest_completed("selection_hash = :selection_hash")
+
+_LATEST_COMPLETED_COVERING = _latest_completed(
+    "EXISTS (SELECT FROM sync_run_collection AS c WHERE c.run_id = sync_run.run_id AND c.type_key = :type_key)"
 )
-ORDER BY started_at DESC LIMIT 1
-""")
-
-_LATEST_COMPLETED_OF_SELECTION = text(f"""
-SELECT run_id, selection, selection_hash, status, started_at, error_codes
-FROM sync_run WHERE selection_hash = :selection_hash AND {_COMPLETED}
-ORDER BY started_at DESC LIMIT 1
-""")
-
-_COVERAGE = text("SELECT type_key, outcome, error_code FROM sync_run_collection WHERE run_id = :run_id")
 
 _SELECTION_HASHES = text("""
 SELECT DISTINCT selection_hash FROM sync_run WHERE starts_with(selection_hash, :prefix) ORDER BY 1 LIMIT 2
 """)
 
 _ITEM_COLUMNS = """
-    tenant_id, type_key, external_id, display_name, meta, content_hash, first_seen_at, last_seen_at, last_seen_run_id,
-    missing_confirmed_run_id, details_complete
+    tenant_id, type_key, external_id, display_name, meta, encode(content_hash, 'hex') AS content_hash, first_seen_at,
+    last_seen_at, last_seen_run_id, missing_confirmed_run_id, details_complete
 """
 
 _ITEMS = text(f"""
@@ -179,16 +180,16 @@ async def run_record(session: AsyncSession, run_id: UUID) -> RunRecord | None:
     The counts of an open run are those of what it has merged so far. Raises `AmbiguousRunError` where several tenants
     have a run of this id, which no workflow of ours gives twice.
     """
-    rows = (await session.execute(_RUN, {"run_id": run_id})).all()
-    if len(rows) > 1:
-        tenants = ", ".join(str(row.tenant_id) for row in rows)
+    found = await fetch(session, _RUN, RunRecord, {"run_id": run_id})
+    if len(found) > 1:
+        tenants = ", ".join(str(run.tenant_id) for run in found)
         raise AmbiguousRunError(f"several tenants have a run {run_id}: {tenants}; list each one's by `runs TENANT`")
-    return _run_record(rows[0]) if rows else None
+    return found[0] if found else None
 
 
 async def recent_runs(session: AsyncSession, limit: int) -> list[RunRecord]:
     """The newest runs first; of all tenants in a portfolio session."""
-    return [_run_record(row) for row in await session.execute(_RECENT_RUNS, {"limit": limit})]
+    return await fetch(session, _RECENT_RUNS, RunRecord, {"limit": limit})
 
 
 async def run_ids_between(session: AsyncSession, low: UUID, high: UUID, most: int) -> list[UUID]:
@@ -217,33 +218,15 @@ async def resolve_selection_hash(session: AsyncSession, prefix: str) -> str:
 async def question(session: AsyncSession, selection_hash: str | None = None) -> Question | None:
     """The question of a selection, or of whatever was completed last; None before any completed run."""
     if selection_hash is None:
-        result = await session.execute(_LATEST_COMPLETED)
-    else:
-        result = await session.execute(_LATEST_COMPLETED_OF_SELECTION, {"selection_hash": selection_hash})
-    return await _question(session, result.one_or_none())
+        return await fetch_one(session, _LATEST_COMPLETED, Question)
+    return await fetch_one(session, _LATEST_COMPLETED_OF_SELECTION, Question, {"selection_hash": selection_hash})
 
 
 async def item(session: AsyncSession, type_key: str, external_id: str) -> ItemRecord | None:
     """One item, with its state relative to the latest completed run that covers its collection."""
-    latest = await session.execute(_LATEST_COMPLETED_COVERING, {"type_key": type_key})
-    asked = await _question(session, latest.one_or_none())
-    row = (await session.execute(_ITEM, {"type_key": type_key, "external_id": external_id})).one_or_none()
-    return None if row is None else _item_record(row, asked)
-
-
-async def _question(session: AsyncSession, run: Row[Any] | None) -> Question | None:
-    if run is None:
-        return None
-    coverage = await session.execute(_COVERAGE, {"run_id": run.run_id})
-    return Question(
-        selection=Selection.model_validate(run.selection),
-        run_id=run.run_id,
-        run=RunCoverage(RunStatus(run.status), run.started_at, bool(run.error_codes)),
-        collections={
-            row.type_key: CollectionInRun(Outcome(row.outcome), ErrorCode(row.error_code) if row.error_code else None)
-            for row in coverage
-        },
-    )
+    asked = await fetch_one(session, _LATEST_COMPLETED_COVERING, Question, {"type_key": type_key})
+    named = {"type_key": type_key, "external_id": external_id}
+    return await fetch_one(session, _ITEM, ItemRecord, named, shape=_with_state(asked))
 
 
 async def items(
@@ -251,8 +234,11 @@ async def items(
 ) -> AsyncIterator[ItemRecord]:
     """The tenant's items, by type key and id, streamed, each with its state relative to the question."""
     parameters = {"type_keys": None if type_keys is None else list(type_keys), **page.parameters()}
-    async for row in streamed(session, _ITEMS, parameters, ROWS_AT_A_TIME):
-        yield _item_record(row, asked)
+    shape = _with_state(asked)
+    async for record in fetch_stream(
+        session, _ITEMS, ItemRecord, parameters, rows_at_a_time=ROWS_AT_A_TIME, shape=shape
+    ):
+        yield record
 
 
 async def missing_items(
@@ -269,8 +255,10 @@ async def missing_items(
         "started_at": asked.run.started_at,
         **page.parameters(),
     }
-    async for row in streamed(session, _MISSING, parameters, ROWS_AT_A_TIME):
-        record = _item_record(row, asked)
+    shape = _with_state(asked)
+    async for record in fetch_stream(
+        session, _MISSING, ItemRecord, parameters, rows_at_a_time=ROWS_AT_A_TIME, shape=shape
+    ):
         if record.state is State.MISSING:
             yield record
 
@@ -278,7 +266,7 @@ async def missing_items(
 async def items_first_seen_in(session: AsyncSession, asked: Question) -> list[ItemRecord]:
     """The items that the question's run saw for the first time, by type key and id."""
     parameters = {"type_keys": list(asked.selection.type_keys), "run_id": asked.run_id}
-    return [_item_record(row, asked) for row in await session.execute(_FIRST_SEEN_IN, parameters)]
+    return await fetch(session, _FIRST_SEEN_IN, ItemRecord, parameters, shape=_with_state(asked))
 
 
 async def items_changed_in(session: AsyncSession, asked: Question) -> list[ItemRecord]:
@@ -288,54 +276,25 @@ async def items_changed_in(session: AsyncSession, asked: Question) -> list[ItemR
         "run_id": asked.run_id,
         "started_at": asked.run.started_at,
     }
-    return [_item_record(row, asked) for row in await session.execute(_CHANGED_IN, parameters)]
+    return await fetch(session, _CHANGED_IN, ItemRecord, parameters, shape=_with_state(asked))
 
 
-def _item_record(row: Row[Any], asked: Question | None) -> ItemRecord:
-    state = None
-    if asked is not None and row.type_key in asked.selection.type_keys:
-        state = item_state(
-            row.last_seen_at,
-            asked.run,
-            asked.collections.get(row.type_key),
-            confirmed=row.missing_confirmed_run_id == asked.run_id,
-        )
-    return ItemRecord(
-        tenant_id=row.tenant_id,
-        type_key=row.type_key,
-        external_id=row.external_id,
-        display_name=row.display_name,
-        meta=row.meta if row.details_complete else {**row.meta, "warnings": _warned(row.meta)},
-        content_hash=bytes(row.content_hash).hex(),
-        first_seen_at=row.first_seen_at,
-        last_seen_at=row.last_seen_at,
-        last_seen_run_id=row.last_seen_run_id,
-        state=state.state if state else None,
-        confidence=state.confidence if state else None,
-        evidence=state.evidence if state else None,
-    )
+def _with_state(asked: Question | None) -> Shape:
+    """Adds the state of an item relative to the question."""
+
+    def shape(row: Values) -> Values:
+        confirmed_in, is_whole = row.pop("missing_confirmed_run_id"), row.pop("details_complete")
+        if not is_whole:
+            row["meta"] = {**row["meta"], "warnings": _warned(row["meta"])}
+        if asked is None or row["type_key"] not in asked.selection.type_keys:
+            return {**row, "state": None, "confidence": None, "evidence": None}
+        collection = asked.collections.get(row["type_key"])
+        state = item_state(row["last_seen_at"], asked.run, collection, confirmed=confirmed_in == asked.run_id)
+        return {**row, **state._asdict()}
+
+    return shape
 
 
 def _warned(meta: dict[str, Any]) -> list[str]:
     """The warnings of an item whose current version lacks details."""
     return sorted([*meta.get("warnings", []), "details are incomplete"])
-
-
-def _run_record(row: Row[Any]) -> RunRecord:
-    return RunRecord(
-        run_id=row.run_id,
-        tenant_id=row.tenant_id,
-        selection_hash=row.selection_hash,
-        selection=Selection.model_validate(row.selection),
-        workflow_id=row.workflow_id,
-        status=RunStatus(row.status),
-        queued_at=row.queued_at,
-        started_at=row.started_at,
-        finished_at=row.finished_at,
-        counts=Counts(**{name: getattr(row, name) for name in COUNT_NAMES}),
-        error_codes=[ErrorCode(code) for code in row.error_codes],
-        collections={
-            type_key: CollectionRecord.model_validate(collection)
-            for type_key, collection in sorted(row.collections.items())
-        },
-    )

@@ -24,6 +24,7 @@ from inventory.reference_extraction import ReadingRules, read
 from inventory.references import Reference
 from storage.bodies import Documents
 from storage.database import Database
+from storage.rows import fetch
 
 ITEMS_AT_A_TIME = 500
 """So many documents are held in memory at once; they may have some megabytes each."""
@@ -184,7 +185,7 @@ async def read_some(
     found: list[dict[str, object]] = []
     left: set[ItemKey] = set()
     if ruled:
-        unread = [_Unread(*row) for row in await session.execute(_DOCUMENTS, _named(ruled))]
+        unread = await fetch(session, _DOCUMENTS, _Unread, _named(ruled))
         read = Documents()
         found = await asyncio.to_thread(_read_all, unread, rules, read)
         damaged.update(read.damaged)

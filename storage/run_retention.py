@@ -5,6 +5,8 @@ from datetime import timedelta
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from storage.completed_runs import completed
+
 # What was there at a moment is told by the latest run by then that read a collection, and by the latest that listed it
 # to its end (`storage.documents`). So a run goes only where for each of its collections the run before it found the
 # same, with as much missing: then that one tells the same of each moment of both. A run beside which another one read
@@ -15,10 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 # (`storage.recreated_items`).
 # A run that is under way will come between two that have ended: nothing that began after it is judged.
 # A run that never had a slot tells nothing, nor does one that was cancelled and saw nothing new.
-_FORGET_RUNS = text("""
+_FORGET_RUNS = text(f"""
 WITH completed AS MATERIALIZED (
     SELECT run_id, selection_hash, started_at, finished_at, missing FROM sync_run
-    WHERE status IN ('success', 'partial', 'failed') AND started_at IS NOT NULL
+    WHERE {completed()}
 ),
 read AS (
     SELECT run_id,

@@ -20,6 +20,7 @@ from storage.coverage import record_coverage
 from storage.details import settle
 from storage.listed_pages import forget_pages
 from storage.listed_pages import seen as seen_pages
+from storage.rows import fetch
 from storage.staging import discard_staged
 from storage.timeouts import SLOTS_IDLE_TIMEOUT_SECONDS
 
@@ -196,7 +197,7 @@ async def runs_ahead(session: AsyncSession, run_id: UUID, slots: Slots) -> int |
 
 async def expired_runs(session: AsyncSession, limit: int) -> list[OpenRun]:
     """Up to `limit` open runs of all tenants whose lease has expired, drawn by lot; in a portfolio session."""
-    return [OpenRun(*row) for row in await session.execute(_EXPIRED, {"limit": limit})]
+    return await fetch(session, _EXPIRED, OpenRun, {"limit": limit})
 
 
 async def close_abandoned(session: AsyncSession, run_id: UUID) -> bool:

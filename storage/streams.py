@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
-from sqlalchemy import Row, TextClause
+from sqlalchemy import TextClause
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncResult, AsyncSession
 
@@ -41,12 +41,3 @@ async def opened_stream(
     except (SQLAlchemyError, psycopg.Error, asyncio.CancelledError):
         await rows.close()
         raise
-
-
-async def streamed(
-    session: AsyncSession, statement: TextClause, parameters: Mapping[str, object], rows_at_a_time: int
-) -> AsyncIterator[Row[Any]]:
-    """The rows of `opened_stream`, one by one. Whoever asks for rows reads them to their end."""
-    async with opened_stream(session, statement, parameters, rows_at_a_time) as rows:
-        async for row in rows:
-            yield row

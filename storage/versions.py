@@ -1,19 +1,21 @@
 """Versions: what an item has said over time, which of them are pinned, and which are forgotten."""
 
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from inventory.records import PinRecord, VersionChange, VersionRecord
+from inventory.records import VersionChange, VersionRecord
+from storage.rows import Values, fetch
 
 # A version next to the one before it, where that is not forgotten; of the earlier versions of the same document the
 # latest. The current version was last observed when its item was.
 _HISTORY = text("""
-SELECT v.tenant_id, v.type_key, v.external_id, v.version_number, v.display_name, v.details_complete, v.content_hash,
-    v.first_observed_at, v.first_observed_run_id, d.size, item.recreates_external_id,
+SELECT v.tenant_id, v.type_key, v.external_id, v.version_number AS version, v.display_name, v.details_complete,
+    encode(v.content_hash, 'hex') AS content_hash, v.first_observed_at, v.first_observed_run_id, d.size AS size_bytes,
+    CASE WHEN v.version_number = 1 THEN item.recreates_external_id END AS recreates_external_id,
     v.version_number = item.version_number AS is_current,
     CASE WHEN v.version_number = item.version_number
         THEN coalesce(item.content_observed_at, item.last_seen_at) ELSE v.last_observed_at
@@ -28,7 +30,7 @@ SELECT v.tenant_id, v.type_key, v.external_id, v.version_number, v.display_name,
         WHERE (earlier.type_key, earlier.external_id, earlier.content_hash)
                 = (v.type_key, v.external_id, v.content_hash)
             AND earlier.version_number < v.version_number
-    ) AS returns_to,
+    ) AS returns_to_version,
     (
         SELECT coalesce(jsonb_agg(jsonb_build_object(
             'pinned_by', pinned_by, 'reason', reason, 'pinned_at', pinned_at
@@ -84,8 +86,9 @@ class ForgottenCounts(NamedTuple):
 
 async def history(session: AsyncSession, type_key: str, external_id: str) -> list[VersionRecord]:
     """The versions of an item that are kept, newest first."""
-    rows = await session.execute(_HISTORY, {"type_key": type_key, "external_id": external_id})
-    return [_version(row) for row in rows]
+    return await fetch(
+        session, _HISTORY, VersionRecord, {"type_key": type_key, "external_id": external_id}, shape=_with_change
+    )
 
 
 async def pin(
@@ -140,35 +143,16 @@ def _named(type_key: str, external_id: str, version_number: int, pinned_by: str)
     }
 
 
-def _version(row: Row[Any]) -> VersionRecord:
-    renamed = row.follows and row.name_before is not None and row.name_before != row.display_name
-    return VersionRecord(
-        tenant_id=row.tenant_id,
-        type_key=row.type_key,
-        external_id=row.external_id,
-        version=row.version_number,
-        is_current=row.is_current,
-        display_name=row.display_name,
-        change=_change(row),
-        renamed_from=row.name_before if renamed else None,
-        returns_to_version=row.returns_to,
-        recreates_external_id=row.recreates_external_id if row.version_number == 1 else None,
-        details_complete=row.details_complete,
-        first_observed_at=row.first_observed_at,
-        first_observed_run_id=row.first_observed_run_id,
-        last_observed_at=row.last_observed_at,
-        last_observed_run_id=row.last_observed_run_id,
-        content_hash=bytes(row.content_hash).hex(),
-        size_bytes=row.size,
-        pins=[PinRecord.model_validate(pin) for pin in row.pins],
-    )
-
-
-def _change(row: Row[Any]) -> VersionChange:
-    if row.version_number == 1:
-        return VersionChange.FIRST
-    if row.returns_to is not None:
-        return VersionChange.RETURNED
-    if row.follows and row.details_complete and not row.complete_before:
-        return VersionChange.COMPLETED
-    return VersionChange.CHANGED
+def _with_change(row: Values) -> Values:
+    """Adds what a version is, next to the one before it."""
+    follows, name_before, complete_before = (row.pop(name) for name in ("follows", "name_before", "complete_before"))
+    if row["version"] == 1:
+        change = VersionChange.FIRST
+    elif row["returns_to_version"] is not None:
+        change = VersionChange.RETURNED
+    elif follows and row["details_complete"] and not complete_before:
+        change = VersionChange.COMPLETED
+    else:
+        change = VersionChange.CHANGED
+    is_renamed = follows and name_before is not None and name_before != row["display_name"]
+    return {**row, "change": change, "renamed_from": name_before if is_renamed else None}

@@ -6,11 +6,12 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.records import DamagedRecord
 from storage.bodies import Documents
+from storage.rows import Values, fetch
 
 
 class EventKind(StrEnum):
@@ -53,6 +54,9 @@ class VersionFacts(NamedTuple):
     A document that is `damaged` is None.
     """
 
+    type_key: str
+    external_id: str
+    version_number: int
     display_name: str | None
     meta: dict[str, Any]
     details_complete: bool
@@ -69,8 +73,11 @@ class VersionFacts(NamedTuple):
 
 
 class AbsenceFacts(NamedTuple):
-    """An absence of an item: when it was last seen before it, and what its beginning rests on."""
+    """An absence of an item that began or ended `at`: when it was last seen before, what the beginning rests on."""
 
+    type_key: str
+    external_id: str
+    at: datetime
     display_name: str | None
     meta: dict[str, Any]
     last_seen_at: datetime
@@ -166,13 +173,13 @@ ORDER BY at, type_key, external_id, kind LIMIT :limit
 
 _VERSIONS = text("""
 SELECT v.type_key, v.external_id, v.version_number, v.display_name, item.meta, v.details_complete,
-    item.recreates_external_id,
+    CASE WHEN v.version_number = 1 THEN item.recreates_external_id END AS recreates_external_id,
     (
         SELECT max(version_number) FROM item_version AS earlier
         WHERE (earlier.type_key, earlier.external_id, earlier.content_hash)
                 = (v.type_key, v.external_id, v.content_hash)
             AND earlier.version_number < v.version_number
-    ) AS returns_to,
+    ) AS returns_to_version,
     d.body, v.content_hash, before.version_number AS before_number, before.display_name AS before_name,
     before.details_complete AS before_complete,
     before.first_observed_at AS before_first_observed_at, before.last_observed_at AS before_last_observed_at,
@@ -232,11 +239,7 @@ async def events(session: AsyncSession, window: Window, limit: int, after: Event
         "after_external_id": external_id,
         "after_kind": kind,
     }
-    rows = await session.execute(_EVENTS, parameters)
-    return [
-        Event(row.at, row.type_key, row.external_id, EventKind(row.kind), row.run_id, row.version_number)
-        for row in rows
-    ]
+    return await fetch(session, _EVENTS, Event, parameters)
 
 
 async def versions_of(session: AsyncSession, found: Sequence[Event]) -> dict[Event, VersionFacts]:
@@ -247,28 +250,15 @@ async def versions_of(session: AsyncSession, found: Sequence[Event]) -> dict[Eve
         "external_ids": [external_id for _, external_id, _ in wanted],
         "numbers": [number for _, _, number in wanted],
     }
-    rows = await session.execute(_VERSIONS, parameters) if wanted else ()
-    return {wanted[row.type_key, row.external_id, row.version_number]: _version_facts(row) for row in rows}
+    rows = await fetch(session, _VERSIONS, VersionFacts, parameters, shape=_with_documents) if wanted else ()
+    return {wanted[row.type_key, row.external_id, row.version_number]: row for row in rows}
 
 
-def _version_facts(row: Row[Any]) -> VersionFacts:
-    read = Documents()
-    item = row.type_key, row.external_id
-    return VersionFacts(
-        row.display_name,
-        row.meta,
-        row.details_complete,
-        row.recreates_external_id if row.version_number == 1 else None,
-        row.returns_to,
-        read.of(row.body, row.content_hash, *item, row.version_number),
-        row.before_number,
-        row.before_name,
-        row.before_complete,
-        row.before_first_observed_at,
-        row.before_last_observed_at,
-        read.of(row.body_before, row.hash_before, *item, row.before_number),
-        read.damaged,
-    )
+def _with_documents(row: Values) -> Values:
+    read, item = Documents(), (row["type_key"], row["external_id"])
+    document = read.of(row.pop("body"), row.pop("content_hash"), *item, row["version_number"])
+    before = read.of(row.pop("body_before"), row.pop("hash_before"), *item, row["before_number"])
+    return {**row, "document": document, "document_before": before, "damaged": read.damaged}
 
 
 async def absences_of(session: AsyncSession, found: Sequence[Event]) -> dict[Event, AbsenceFacts]:
@@ -279,10 +269,5 @@ async def absences_of(session: AsyncSession, found: Sequence[Event]) -> dict[Eve
         "external_ids": [external_id for _, external_id, _ in wanted],
         "moments": [at for _, _, at in wanted],
     }
-    rows = await session.execute(_ABSENCES, parameters) if wanted else ()
-    return {
-        wanted[row.type_key, row.external_id, row.at]: AbsenceFacts(
-            row.display_name, row.meta, row.last_seen_at, row.noticed_at, row.evidence, row.confidence
-        )
-        for row in rows
-    }
+    rows = await fetch(session, _ABSENCES, AbsenceFacts, parameters) if wanted else ()
+    return {wanted[row.type_key, row.external_id, row.at]: row for row in rows}

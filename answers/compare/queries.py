@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.bodies import Documents
+from storage.rows import Values, fetch
 
 
 class PresentItem(NamedTuple):
@@ -21,6 +22,7 @@ class PresentItem(NamedTuple):
 class WholeItem(NamedTuple):
     """The current document of an item, as canonical JSON; None where it is damaged."""
 
+    type_key: str
     external_id: str
     details_complete: bool
     document: bytes | None
@@ -47,7 +49,8 @@ ORDER BY external_id
 # Both are looked up row by row, whatever the planner believes of the tables' sizes: where it takes a collection that
 # has just been read for a small one, it reads all of the tenant's versions for each batch.
 _DOCUMENTS = text("""
-SELECT wanted.external_id, item.version_number, v.details_complete, v.content_hash, d.body
+SELECT CAST(:type_key AS text) AS type_key, wanted.external_id, item.version_number, v.details_complete, v.content_hash,
+    d.body
 FROM unnest(CAST(:external_ids AS text[])) AS wanted (external_id)
 CROSS JOIN LATERAL (
     SELECT version_number FROM inventory_item AS one
@@ -90,22 +93,16 @@ WHERE bearers > 1
 
 async def present_items(session: AsyncSession, type_key: str) -> list[PresentItem]:
     """The items of a collection that are not absent, by id, without their documents."""
-    return [PresentItem(*row) for row in await session.execute(_PRESENT, {"type_key": type_key})]
+    return await fetch(session, _PRESENT, PresentItem, {"type_key": type_key})
 
 
 async def whole_items(
     session: AsyncSession, type_key: str, external_ids: Collection[str], read: Documents
 ) -> dict[str, WholeItem]:
     """The documents of some items of a collection; an item of which none has been read is left out."""
-    rows = await session.execute(_DOCUMENTS, {"type_key": type_key, "external_ids": list(external_ids)})
-    return {
-        row.external_id: WholeItem(
-            row.external_id,
-            row.details_complete,
-            read.of(row.body, row.content_hash, type_key, row.external_id, row.version_number),
-        )
-        for row in rows
-    }
+    named = {"type_key": type_key, "external_ids": list(external_ids)}
+    found = await fetch(session, _DOCUMENTS, WholeItem, named, shape=lambda row: _with_document(row, read))
+    return {item.external_id: item for item in found}
 
 
 async def targets(
@@ -118,14 +115,17 @@ async def targets(
         "external_ids": [one for _, one in pairs],
         "with_documents": list(with_documents),
     }
-    found = []
-    for row in await session.execute(_TARGETS, parameters):
-        document = read.of(row.body, row.content_hash, row.type_key, row.external_id, row.version_number)
-        is_damaged = row.body is not None and document is None
-        found.append(
-            Target(row.type_key, row.external_id, row.display_name, row.meta, row.is_absent, document, is_damaged)
-        )
-    return found
+
+    def shape(row: Values) -> Values:
+        has_body, target = row["body"] is not None, _with_document(row, read)
+        return {**target, "is_damaged": has_body and target["document"] is None}
+
+    return await fetch(session, _TARGETS, Target, parameters, shape=shape)
+
+
+def _with_document(row: Values, read: Documents) -> Values:
+    body, content_hash, version = row.pop("body"), row.pop("content_hash"), row.pop("version_number")
+    return {**row, "document": read.of(body, content_hash, row["type_key"], row["external_id"], version)}
 
 
 async def shared_names(session: AsyncSession, type_key: str) -> list[tuple[str, dict[str, Any]]]:

@@ -2,16 +2,16 @@
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.dependencies.records import KnownObject
 from inventory.reference_extraction import ASSIGNMENTS_UNKNOWN, NOBODY
 from inventory.references import ALL_DEVICES, ALL_USERS, ReferenceRole
-from storage.streams import streamed
+from storage.rows import fetch, fetch_one, fetch_stream
 
 ROWS_AT_A_TIME = 500
 
@@ -103,14 +103,16 @@ LEFT JOIN LATERAL (
 """
 
 _ITEM_COLUMNS = """
-    r.tenant_id, r.type_key, r.external_id, r.version_number, item.display_name, item.last_seen_at,
-    item_gone.evidence AS absence_evidence, item_gone.confidence AS absence_confidence
+    r.tenant_id, r.external_id, r.version_number AS version, r.type_key AS "item.type_key",
+    item.display_name AS "item.display_name", item.last_seen_at AS "item.last_seen_at",
+    item_gone.evidence AS "item.absence_evidence", item_gone.confidence AS "item.absence_confidence"
 """
 
 _EDGE_COLUMNS = f"""
-    {_ITEM_COLUMNS}, item.content_changed_at, r.path, r.role, r.target_type_keys, r.target_id,
-    target.type_key AS target_type_key, target.display_name AS target_name, target.last_seen_at AS target_last_seen_at,
-    target_gone.evidence AS target_absence_evidence, target_gone.confidence AS target_absence_confidence
+    {_ITEM_COLUMNS}, item.content_changed_at AS referred_at, r.path, r.role, r.target_type_keys, r.target_id,
+    target.type_key AS "target.type_key", target.display_name AS "target.display_name",
+    target.last_seen_at AS "target.last_seen_at",
+    target_gone.evidence AS "target.absence_evidence", target_gone.confidence AS "target.absence_confidence"
 """
 
 _NAMED = "unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS named (type_key, external_id)"
@@ -197,7 +199,8 @@ WHERE r.target_id IN (:nobody, :unknown) AND r.target_type_keys = '{{}}' AND ite
 """)
 
 _REACHING = text(f"""
-SELECT {_ITEM_COLUMNS}, r.includes, r.excludes, r.audiences, coalesce(filters.filters, '[]') AS filters
+SELECT {_ITEM_COLUMNS}, r.includes, r.excludes,
+    coalesce(r.audiences, '{{}}') AS audiences, coalesce(filters.filters, '[]') AS filters
 FROM (
     SELECT tenant_id, type_key, external_id, max(version_number) AS version_number,
         bool_or(role = 'include' AND target_id = :group_id) AS includes,
@@ -227,25 +230,24 @@ _NO_AUDIENCE = [NOBODY, ASSIGNMENTS_UNKNOWN]
 
 async def seen(session: AsyncSession, item: ItemKey) -> KnownObject | None:
     """An item as the inventory has it; None where it was never seen."""
-    row = (await session.execute(_SEEN, {"type_key": item[0], "external_id": item[1]})).one_or_none()
-    return None if row is None else _seen(row)
+    return await fetch_one(session, _SEEN, KnownObject, {"type_key": item[0], "external_id": item[1]})
 
 
 async def of_items(session: AsyncSession, items: Sequence[ItemKey], most: int) -> list[Edge]:
     """What the items refer to, up to `most` references of each, by type key, id and place."""
     parameters = {**_named(items), "most": most, "no_audience": _NO_AUDIENCE}
-    return [_edge(row) for row in await session.execute(_OF_ITEMS, parameters)]
+    return await fetch(session, _OF_ITEMS, Edge, parameters)
 
 
 async def to_items(session: AsyncSession, items: Sequence[ItemKey], most: int) -> list[Edge]:
     """What refers to the items, up to `most` references to each, by type key, id and place."""
-    return [_edge(row) for row in await session.execute(_TO_ITEMS, {**_named(items), "most": most})]
+    return await fetch(session, _TO_ITEMS, Edge, {**_named(items), "most": most})
 
 
 async def all_references(session: AsyncSession) -> AsyncIterator[Edge]:
     """All references of the tenant, by type key, id and place, streamed."""
-    async for row in streamed(session, _ALL, {"no_audience": _NO_AUDIENCE}, ROWS_AT_A_TIME):
-        yield _edge(row)
+    async for edge in fetch_stream(session, _ALL, Edge, {"no_audience": _NO_AUDIENCE}, rows_at_a_time=ROWS_AT_A_TIME):
+        yield edge
 
 
 async def not_there(session: AsyncSession, type_keys: Sequence[str] | None) -> AsyncIterator[Edge]:
@@ -254,8 +256,8 @@ async def not_there(session: AsyncSession, type_keys: Sequence[str] | None) -> A
     `type_keys`: of these collections' items alone.
     """
     parameters = {"type_keys": None if type_keys is None else list(type_keys)}
-    async for row in streamed(session, _DANGLING, parameters, ROWS_AT_A_TIME):
-        yield _edge(row)
+    async for edge in fetch_stream(session, _DANGLING, Edge, parameters, rows_at_a_time=ROWS_AT_A_TIME):
+        yield edge
 
 
 async def unassigned(session: AsyncSession, type_keys: Sequence[str] | None) -> AsyncIterator[UnassignedItem]:
@@ -265,17 +267,8 @@ async def unassigned(session: AsyncSession, type_keys: Sequence[str] | None) -> 
         "unknown": ASSIGNMENTS_UNKNOWN,
         "type_keys": None if type_keys is None else list(type_keys),
     }
-    async for row in streamed(session, _UNASSIGNED, parameters, ROWS_AT_A_TIME):
-        yield UnassignedItem(
-            row.tenant_id,
-            row.external_id,
-            _seen(row),
-            row.version_number,
-            row.observed_at,
-            row.lags,
-            row.exclusions,
-            row.is_known,
-        )
+    async for item in fetch_stream(session, _UNASSIGNED, UnassignedItem, parameters, rows_at_a_time=ROWS_AT_A_TIME):
+        yield item
 
 
 async def reaching(session: AsyncSession, group_id: str, *, everyone: bool) -> AsyncIterator[AssignedItem]:
@@ -285,46 +278,9 @@ async def reaching(session: AsyncSession, group_id: str, *, everyone: bool) -> A
     """
     named = [group_id, *((ALL_DEVICES, ALL_USERS) if everyone else ())]
     parameters = {"group_id": group_id, "named": named}
-    async for row in streamed(session, _REACHING, parameters, ROWS_AT_A_TIME):
-        yield AssignedItem(
-            row.tenant_id,
-            row.external_id,
-            _seen(row),
-            row.version_number,
-            row.includes,
-            row.excludes,
-            row.audiences or [],
-            [(filter_id, name, ReferenceRole(role)) for filter_id, name, role in row.filters],
-        )
+    async for item in fetch_stream(session, _REACHING, AssignedItem, parameters, rows_at_a_time=ROWS_AT_A_TIME):
+        yield item
 
 
 def _named(items: Sequence[ItemKey]) -> dict[str, object]:
     return {"type_keys": [key for key, _ in items], "external_ids": [one for _, one in items]}
-
-
-def _seen(row: Row[Any]) -> KnownObject:
-    return KnownObject(row.type_key, row.display_name, row.last_seen_at, row.absence_evidence, row.absence_confidence)
-
-
-def _edge(row: Row[Any]) -> Edge:
-    target = None
-    if row.target_type_key is not None:
-        target = KnownObject(
-            row.target_type_key,
-            row.target_name,
-            row.target_last_seen_at,
-            row.target_absence_evidence,
-            row.target_absence_confidence,
-        )
-    return Edge(
-        row.tenant_id,
-        row.external_id,
-        _seen(row),
-        row.version_number,
-        row.content_changed_at,
-        row.path,
-        ReferenceRole(row.role),
-        tuple(row.target_type_keys),
-        row.target_id,
-        target,
-    )

@@ -3,18 +3,20 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.drift.records import BaselineCollectionRecord, BaselineRecord
 from answers.drift.rules import BaselineKind
 from inventory.coverage import Coverage
 from inventory.outcomes import Outcome
+from storage.completed_runs import completed
 from storage.details import HOLD_DOCUMENTS
 from storage.documents import ITEMS_THEN
+from storage.rows import Values, fetch
 
 
 class NewBaseline(NamedTuple):
@@ -53,11 +55,11 @@ _FORGET_COLLECTIONS = text("DELETE FROM baseline_collection WHERE baseline = :na
 _FORGET_GAPS = text("DELETE FROM baseline_gap WHERE baseline = :name")
 
 # Of a run what it selected itself; of a moment the latest run by then that selected each collection.
-_COVER = text("""
+_COVER = text(f"""
 INSERT INTO baseline_collection (baseline, type_key, outcome, error_code, run_id, read_at)
 SELECT DISTINCT ON (c.type_key) :name, c.type_key, c.outcome, c.error_code, r.run_id, r.finished_at
 FROM sync_run_collection AS c JOIN sync_run AS r USING (tenant_id, run_id)
-WHERE r.status IN ('success', 'partial', 'failed') AND r.started_at IS NOT NULL AND r.finished_at <= :at
+WHERE {completed("r")} AND r.finished_at <= :at
     AND (CAST(:run_id AS uuid) IS NULL OR r.run_id = CAST(:run_id AS uuid))
 ORDER BY c.type_key, r.started_at DESC
 """)
@@ -171,7 +173,16 @@ async def lock_baseline(session: AsyncSession, name: str) -> None:
 async def baselines(session: AsyncSession, name: str | None = None) -> list[BaselineRecord]:
     """The tenant's baselines by name; or the one of this name."""
     collections = await _collections(session, name)
-    return [_record(row, collections[row.name]) for row in await session.execute(_BASELINES, {"name": name})]
+
+    def with_coverage(row: Values) -> Values:
+        of_baseline = collections[row["name"]]
+        return {
+            **row,
+            "covered": [one.type_key for one in of_baseline if one.outcome is Outcome.COMPLETE],
+            "not_covered": [one for one in of_baseline if one.outcome is not Outcome.COMPLETE],
+        }
+
+    return await fetch(session, _BASELINES, BaselineRecord, {"name": name}, shape=with_coverage)
 
 
 async def baseline_collections(session: AsyncSession, name: str) -> dict[str, BaselineCollectionRecord]:
@@ -181,7 +192,7 @@ async def baseline_collections(session: AsyncSession, name: str) -> dict[str, Ba
 
 async def gaps(session: AsyncSession, name: str) -> list[Gap]:
     """The items of which a baseline does not know all."""
-    return [Gap(*row) for row in await session.execute(_GAPS, {"name": name})]
+    return await fetch(session, _GAPS, Gap, {"name": name})
 
 
 def pinned_by(name: str) -> str:
@@ -194,23 +205,3 @@ async def _collections(session: AsyncSession, name: str | None) -> dict[str, lis
     for row in (await session.execute(_COLLECTIONS, {"name": name})).mappings():
         found[row["baseline"]].append(BaselineCollectionRecord.model_validate(row))
     return found
-
-
-def _record(row: Row[Any], collections: Sequence[BaselineCollectionRecord]) -> BaselineRecord:
-    return BaselineRecord(
-        tenant_id=row.tenant_id,
-        name=row.name,
-        kind=BaselineKind(row.kind),
-        at=row.at,
-        run_id=row.run_id,
-        other_tenant_id=row.other_tenant_id,
-        set_by=row.set_by,
-        set_at=row.set_at,
-        reason=row.reason,
-        covered=[one.type_key for one in collections if one.outcome is Outcome.COMPLETE],
-        not_covered=[one for one in collections if one.outcome is not Outcome.COMPLETE],
-        pinned=row.pinned,
-        forgotten=row.forgotten,
-        unread=row.unread,
-        presumed=row.presumed,
-    )

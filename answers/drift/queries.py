@@ -5,14 +5,14 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.drift.baseline_queries import pinned_by
 from answers.drift.rules import Decision, DriftDocument, FindingKind
 from answers.drift.severity import Severity
 from storage.bodies import Documents
-from storage.streams import streamed
+from storage.rows import Values, fetch, fetch_stream
 
 ROWS_AT_A_TIME = 20
 """Documents may have some megabytes each."""
@@ -131,11 +131,12 @@ candidate AS (
     END
 )
 SELECT c.type_key, c.external_id, coalesce(c.display_name, c.name_before) AS display_name, c.meta,
-    coalesce(c.pinned_version, 0) AS pinned_version, c.version, c.absent_from, c.whole_before,
-    now.details_complete AS whole_now, c.since, c.last_seen_at, coverage.listed_from, absence.evidence,
-    came_back.at AS came_back_at,
-    CASE WHEN c.absent_from IS NULL THEN before.body END AS before, c.hash_before,
-    CASE WHEN c.absent_from IS NULL THEN d.body END AS now, now.content_hash AS hash_now
+    coalesce(c.pinned_version, 0) AS pinned_version, c.version, c.absent_from IS NOT NULL AS is_absent, c.whole_before,
+    now.details_complete AS whole_now, coalesce(c.absent_from, c.since) AS since, came_back.at AS came_back_at,
+    CASE WHEN c.absent_from IS NULL THEN c.last_seen_at ELSE coverage.listed_from END AS last_seen_at,
+    CASE WHEN c.absent_from IS NULL THEN 'observed' ELSE coalesce(absence.evidence, 'not_listed') END AS evidence,
+    CASE WHEN c.absent_from IS NULL THEN before.body END AS body_before, c.hash_before,
+    CASE WHEN c.absent_from IS NULL THEN d.body END AS body_now, now.content_hash AS hash_now
 FROM candidate AS c JOIN collection_coverage AS coverage USING (type_key)
 LEFT JOIN LATERAL (
     SELECT * FROM item_version AS one
@@ -211,8 +212,8 @@ ORDER BY type_key, external_id
 """)
 
 _FINDINGS = f"""
-SELECT f.*, ({_IS_READABLE}) AS is_readable,
-    d.decision, d.value_hash AS decided_on, d.decided_by, d.decided_at, d.reason, d.until
+SELECT f.baseline, {", ".join(f'f.{name} AS "finding.{name}"' for name in Finding._fields)}, f.period, f.resolved_at,
+    ({_IS_READABLE}) AS is_readable, {", ".join(f'd.{name} AS "decided.{name}"' for name in LatestDecision._fields)}
 FROM drift_finding AS f LEFT JOIN LATERAL (
     SELECT * FROM drift_decision AS one WHERE one.fingerprint = f.fingerprint ORDER BY number DESC LIMIT 1
 ) AS d ON true
@@ -221,7 +222,7 @@ FROM drift_finding AS f LEFT JOIN LATERAL (
 _OF_BASELINE = text(f"""{_FINDINGS}
 WHERE baseline = :baseline AND (CAST(:type_keys AS text[]) IS NULL OR type_key = ANY (CAST(:type_keys AS text[])))
 ORDER BY array_position(ARRAY['high', 'medium', 'low'], severity), type_key, display_name, external_id, path, kind,
-    fingerprint, period
+    f.fingerprint, period
 """)
 
 _BEGINNING = text(f"""{_FINDINGS}
@@ -244,27 +245,30 @@ async def candidates(
 ) -> AsyncIterator[Candidate]:
     """The items of these collections that are not as the baseline has them, by type key and id, streamed."""
     parameters = {"baseline": baseline, "pinned_by": pinned_by(baseline), "type_keys": list(type_keys)}
-    async for row in streamed(session, _CANDIDATES, parameters, ROWS_AT_A_TIME):
-        is_absent = row.absent_from is not None
-        item = row.type_key, row.external_id
-        before = _said(read.of(row.before, row.hash_before, *item, row.pinned_version), row.whole_before)
-        now = _said(read.of(row.now, row.hash_now, *item, row.version), row.whole_now)
-        yield Candidate(
-            row.type_key,
-            row.external_id,
-            row.display_name,
-            row.meta,
-            row.pinned_version,
-            row.version,
-            is_absent,
-            before,
-            now,
-            row.absent_from if is_absent else row.since,
-            row.came_back_at,
-            row.listed_from if is_absent else row.last_seen_at,
-            (row.evidence or "not_listed") if is_absent else "observed",
-            is_damaged=(row.before is not None and before is None) or (row.now is not None and now is None),
-        )
+    async for candidate in fetch_stream(
+        session,
+        _CANDIDATES,
+        Candidate,
+        parameters,
+        rows_at_a_time=ROWS_AT_A_TIME,
+        shape=lambda row: _with_documents(row, read),
+    ):
+        yield candidate
+
+
+def _with_documents(row: Values, read: Documents) -> Values:
+    """A candidate's values; of an absent item no document is read."""
+    item = row["type_key"], row["external_id"]
+    body_before, body_now = row.pop("body_before"), row.pop("body_now")
+    before = read.of(body_before, row.pop("hash_before"), *item, row["pinned_version"])
+    now = read.of(body_now, row.pop("hash_now"), *item, row["version"])
+    whole_before, whole_now = row.pop("whole_before"), row.pop("whole_now")
+    return {
+        **row,
+        "before": _said(before, whole_before),
+        "after": _said(now, whole_now),
+        "is_damaged": (body_before is not None and before is None) or (body_now is not None and now is None),
+    }
 
 
 async def versions_between(session: AsyncSession, candidate: Candidate, read: Documents) -> list[EarlierVersion]:
@@ -308,7 +312,7 @@ async def resolve_others(session: AsyncSession, baseline: str, type_keys: Sequen
 async def details_not_read(session: AsyncSession, baseline: str, type_keys: Sequence[str]) -> list[ItemWithoutDetails]:
     """The items of the baseline of which it is not known what they say now."""
     named = {"pinned_by": pinned_by(baseline), "type_keys": list(type_keys)}
-    return [ItemWithoutDetails(*row) for row in await session.execute(_DETAILS_NOT_READ, named)]
+    return await fetch(session, _DETAILS_NOT_READ, ItemWithoutDetails, named)
 
 
 async def findings_of(
@@ -316,12 +320,12 @@ async def findings_of(
 ) -> list[KnownFinding]:
     """All findings of a baseline, the most severe first; one for each period."""
     named = {"baseline": baseline, "type_keys": None if type_keys is None else list(type_keys)}
-    return [_known(row) for row in await session.execute(_OF_BASELINE, named)]
+    return await fetch(session, _OF_BASELINE, KnownFinding, named)
 
 
 async def findings_beginning(session: AsyncSession, prefix: str, most: int) -> list[KnownFinding]:
     """Up to `most` findings that are not resolved and whose fingerprint begins so."""
-    return [_known(row) for row in await session.execute(_BEGINNING, {"prefix": prefix, "most": most})]
+    return await fetch(session, _BEGINNING, KnownFinding, {"prefix": prefix, "most": most})
 
 
 async def decide(
@@ -340,28 +344,3 @@ async def decide(
 
 def _said(document: bytes | None, is_whole: bool | None) -> DriftDocument | None:
     return None if document is None else DriftDocument(document, is_whole is not False)
-
-
-def _known(row: Row[Any]) -> KnownFinding:
-    finding = Finding(
-        row.fingerprint,
-        row.type_key,
-        row.external_id,
-        row.display_name,
-        row.item_kind,
-        row.path,
-        FindingKind(row.kind),
-        row.before,
-        row.after,
-        row.hidden,
-        bytes(row.value_hash),
-        Severity(row.severity),
-        row.evidence,
-        row.first_seen_at,
-        row.last_seen_at,
-    )
-    decided = None
-    if row.decision is not None:
-        decision = Decision(row.decision)
-        decided = LatestDecision(decision, bytes(row.decided_on), row.decided_by, row.decided_at, row.reason, row.until)
-    return KnownFinding(row.baseline, finding, row.period, row.resolved_at, row.is_readable, decided)

@@ -279,7 +279,7 @@ async def test_a_run_ends_although_a_document_that_it_would_recognise_is_damaged
 def test_no_reader_of_bodies_goes_another_way() -> None:
     """`storage.bodies` alone makes a document of a stored body; `storage.details` reads what no version holds yet."""
     checkout = Path(__file__).resolve().parents[2]
-    packages = ("activities", "answers", "commands", "inventory", "reports", "storage")
+    packages = ("activities", "answers", "cli", "inventory", "storage", "workflows")
     found = {
         path.relative_to(checkout).as_posix()
         for package in packages

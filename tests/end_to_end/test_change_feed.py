@@ -229,6 +229,7 @@ async def replay(system: System, temporal: EmbeddedTemporal, *, seed: int, round
     return ended
 
 
+@pytest.mark.slow
 async def test_the_change_feed_is_the_list_of_edits(system: System, temporal: EmbeddedTemporal) -> None:
     ended = await replay(system, temporal, seed=1, rounds=4, edits=8)
     assert ended["success"] >= 5

@@ -106,7 +106,7 @@ def test_every_fault_has_its_ending() -> None:
     assert set(ENDINGS) == set(FaultKind)
 
 
-@pytest.mark.parametrize("stays", [False, True], ids=["passes", "stays"])
+@pytest.mark.parametrize("stays", [pytest.param(False, marks=pytest.mark.slow), True], ids=["passes", "stays"])
 def test_a_fault_ends_in_its_outcome_and_code(tmp_path: Path, stays: bool) -> None:
     # Of a fault that stays a slow machine has had enough after fewer attempts, and its run ends in the same way.
     patience = "8" if stays else GRAPH_PATIENCE_SECONDS

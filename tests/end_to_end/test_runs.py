@@ -243,6 +243,7 @@ async def test_a_cancelled_run_can_be_started_again_at_once(
         await database.close()
 
 
+@pytest.mark.slow
 def test_killing_the_worker_in_mid_run_loses_nothing_and_doubles_nothing(
     temporal: EmbeddedTemporal, database_url: str, tmp_path: Path
 ) -> None:

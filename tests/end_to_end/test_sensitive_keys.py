@@ -66,6 +66,7 @@ def restarted(system: System, worker: Fork, **settings: str) -> Fork:
     return system.start_worker()
 
 
+@pytest.mark.slow
 def test_another_key_tells_no_change_and_lets_nothing_be_read_wrongly(system: System) -> None:
     name = system.tenant.name
     worker = system.start_worker()

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from storage import queries
 from storage.database import Database, StorageUnavailableError
-from storage.streams import opened_stream, streamed
+from storage.streams import opened_stream
 from tests.patience import PATIENCE_SECONDS, until_async
 from tests.storage.support import observation, sync
 
@@ -64,8 +64,11 @@ async def _rows_until_cancelled(database: Database, database_url: str) -> int:
 
     async def read() -> None:
         nonlocal rows
-        async with database.tenant(TENANT, read_only=True) as session:
-            async for _ in streamed(session, slow, {}, 10):
+        async with (
+            database.tenant(TENANT, read_only=True) as session,
+            opened_stream(session, slow, {}, 10) as stream,
+        ):
+            async for _ in stream:
                 rows += 1
 
     reading = asyncio.create_task(read())

@@ -153,9 +153,8 @@ def waited(histories: list[WorkflowHistory]) -> timedelta:
     return sum((timer.ToTimedelta() for timer in timers), timedelta(0))
 
 
-@pytest.mark.parametrize(
-    "hours", [1, pytest.param(8, marks=[pytest.mark.slow, pytest.mark.timeout(900)])], ids=lambda hours: f"{hours}h"
-)
+@pytest.mark.parametrize("hours", [1, pytest.param(8, marks=pytest.mark.timeout(900))], ids=lambda hours: f"{hours}h")
+@pytest.mark.slow
 async def test_an_hour_in_the_queue_costs_little_history(
     skipping: WorkflowEnvironment, database_url: str, tmp_path: Path, hours: int
 ) -> None:

@@ -1,0 +1,6 @@
+"""Completed runs: those whose record says what is there and what is missing."""
+
+
+def completed(alias: str = "sync_run") -> str:
+    """The condition that a row of `sync_run`, by this alias, is a completed run: it began, and was not cancelled."""
+    return f"{alias}.status IN ('success', 'partial', 'failed') AND {alias}.started_at IS NOT NULL"

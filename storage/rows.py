@@ -1,0 +1,134 @@
+"""Rows of a statement as models, by the names of the columns."""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from sqlalchemy import Row, TextClause
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.streams import opened_stream
+
+ModelT = TypeVar("ModelT")
+
+Values = dict[str, Any]
+"""A row: its values by field name."""
+
+Shape = Callable[[Values], Values]
+"""Makes the values of a model's fields out of those of the columns."""
+
+
+class RowError(RuntimeError):
+    """A statement and its model do not fit. Names columns, never a value."""
+
+
+async def fetch(
+    session: AsyncSession,
+    statement: TextClause,
+    model: type[ModelT],
+    parameters: Mapping[str, object] | None = None,
+    *,
+    shape: Shape | None = None,
+) -> list[ModelT]:
+    """The rows of a statement as models.
+
+    Each column fills the field of its name. Columns `item.type_key` and `item.name` fill fields of the model in the
+    field `item`, which is None if all of them are null. With `shape` the fields are those that it returns.
+    Raises `RowError` if a column is missing or superfluous, or if a value does not fit its field.
+    """
+    result = await session.execute(statement, parameters)
+    read = _reader(statement, model, tuple(result.keys()), shape)
+    return [read(row) for row in result]
+
+
+async def fetch_one(
+    session: AsyncSession,
+    statement: TextClause,
+    model: type[ModelT],
+    parameters: Mapping[str, object] | None = None,
+    *,
+    shape: Shape | None = None,
+) -> ModelT | None:
+    """The one row of a statement, as `fetch` reads it; None if there is none."""
+    found = await fetch(session, statement, model, parameters, shape=shape)
+    if len(found) > 1:
+        raise RowError(f"{_name(statement)}: {len(found)} rows, and not one")
+    return found[0] if found else None
+
+
+async def fetch_stream(
+    session: AsyncSession,
+    statement: TextClause,
+    model: type[ModelT],
+    parameters: Mapping[str, object],
+    *,
+    rows_at_a_time: int,
+    shape: Shape | None = None,
+) -> AsyncIterator[ModelT]:
+    """The rows of a statement, as `fetch` reads them, so many held at a time. Read them to their end."""
+    async with opened_stream(session, statement, parameters, rows_at_a_time) as result:
+        read = _reader(statement, model, tuple(result.keys()), shape)
+        async for row in result:
+            yield read(row)
+
+
+def _reader(
+    statement: TextClause, model: type[ModelT], columns: Sequence[str], shape: Shape | None
+) -> Callable[[Row[Any]], ModelT]:
+    adapter, fields = _adapter(model)  # type: ignore[arg-type]  # mypy does not see that classes are hashable
+    values_of = _values(columns)
+
+    def read(row: Row[Any]) -> ModelT:
+        values = values_of(row)
+        if shape is not None:
+            values = shape(values)
+        if values.keys() != fields:
+            raise RowError(f"{_name(statement)}: {_misfit(values.keys(), fields)} of {model.__name__}")
+        try:
+            found: ModelT = adapter.validate_python(values, extra="forbid")
+        except ValidationError as error:
+            told = {".".join(map(str, one["loc"])): one["type"] for one in error.errors(include_input=False)}
+            raise RowError(f"{_name(statement)}: {model.__name__} {told}") from None
+        return found
+
+    return read
+
+
+@cache
+def _adapter(model: Any) -> tuple[TypeAdapter[Any], frozenset[str]]:
+    fields = model.model_fields if issubclass(model, BaseModel) else model._fields
+    return TypeAdapter(model), frozenset(fields)
+
+
+def _values(columns: Sequence[str]) -> Callable[[Row[Any]], Values]:
+    """How the values of a row are found: those of `item.name` in the values of `item`."""
+    parts = [column.partition(".") for column in columns]
+    plain = [(position, name) for position, (name, _, field) in enumerate(parts) if not field]
+    nested: dict[str, list[tuple[int, str]]] = {}
+    for position, (name, _, field) in enumerate(parts):
+        if field:
+            nested.setdefault(name, []).append((position, field))
+
+    def flat(row: Row[Any]) -> Values:
+        return dict(zip(columns, row, strict=True))
+
+    def deep(row: Row[Any]) -> Values:
+        values = {name: row[position] for position, name in plain}
+        for name, places in nested.items():
+            inner = {field: row[position] for position, field in places}
+            values[name] = inner if any(value is not None for value in inner.values()) else None
+        return values
+
+    return deep if nested else flat
+
+
+def _misfit(found: Iterable[str], fields: frozenset[str]) -> str:
+    names = set(found)
+    told = {"no column for": fields - names, "superfluous for": names - fields}
+    return ", ".join(f"{what} {', '.join(sorted(which))}" for what, which in told.items() if which)
+
+
+def _name(statement: TextClause) -> str:
+    """The beginning of a statement, to find it by."""
+    return " ".join(statement.text.split())[:60]
