@@ -112,7 +112,7 @@ def _label(path: str, names: ObjectNames) -> str:
 
 
 def _setting_words(path: str, names: ObjectNames) -> list[str]:
-    words = []
+    words: list[str] = []
     for segment in segments(path):
         name, bracket, rest = segment.partition("[")
         if segment == "enabled" and path.startswith("definitionValues[") and len(words) == 1:

@@ -90,7 +90,9 @@ def app_ids(document: JsonObject) -> Iterator[str]:
     applications = conditions.get("applications") if isinstance(conditions, dict) else None
     for name in ("includeApplications", "excludeApplications"):
         ids = applications.get(name) if isinstance(applications, dict) else None
-        yield from (one for one in (ids if isinstance(ids, list) else ()) if isinstance(one, str))
+        yield from (
+            one for one in (ids if isinstance(ids, list) else ()) if isinstance(one, str) and _GUID.fullmatch(one)
+        )
 
 
 def with_setting_names(value: JsonValue, names: ObjectNames) -> JsonValue:

@@ -29,8 +29,8 @@ from answers.compare.rules import (
 )
 from answers.compare.sides import Side
 from answers.field_labels import field_change
-from answers.named_ids import definition_ids, template_names
-from answers.object_names import setting_names
+from answers.named_ids import app_ids, definition_ids, template_names
+from answers.object_names import names_of_apps, setting_names
 from graph.catalog import Collection as CatalogEntry
 from graph.catalog import kind_of
 from inventory.canonical import JsonObject
@@ -60,8 +60,8 @@ class CollectionComparer:
         self._rules = Neutralizer(collection.independence_rules())
         self._names_tell = collection.name_field != collection.id_field
         self._damaged: tuple[set[str], set[str]] = (set(), set())
-        self._asked_settings: set[str] = set()
-        self._setting_names: dict[tuple[str, str], str] = {}
+        self._asked_names: set[str] = set()
+        self._names: dict[tuple[str, str], str] = {}
 
     async def items(self) -> AsyncIterator[ItemComparison]:
         """The result for each item."""
@@ -138,7 +138,7 @@ class CollectionComparer:
 
     def _field(self, difference: Difference, *, is_certain: bool) -> FieldRecord:
         # Ids of other objects are translated already.
-        named = field_change(difference, {}, self._setting_names)
+        named = field_change(difference, {}, self._names)
         return FieldRecord(
             path=difference.path,
             kind=difference.kind,
@@ -151,15 +151,19 @@ class CollectionComparer:
             after_named=named.after_named,
         )
 
-    async def _learn_settings(self, *found: dict[str, tuple[bool, JsonObject]]) -> None:
-        """Asks both sides for the names of the settings in these documents, and the documents for those in them."""
+    async def _learn_names(self, *found: dict[str, tuple[bool, JsonObject]]) -> None:
+        """Learns what these documents call their parts, and both sides their settings and applications."""
         documents = [document for some in found for _, document in some.values()]
-        ids = {one for document in documents for one in definition_ids(document.get("settings"))} - self._asked_settings
-        self._asked_settings |= ids
+        settings = {
+            one for document in documents for one in definition_ids(document.get("settings"))
+        } - self._asked_names
+        apps = {one for document in documents for one in app_ids(document)} - self._asked_names
+        self._asked_names |= settings | apps
         for document in documents:
-            self._setting_names |= template_names(document.get("definitionValues"))
+            self._names |= template_names(document.get("definitionValues"))
         for side in (self._there, self._here):
-            self._setting_names |= await setting_names(side.session, ids)
+            self._names |= await setting_names(side.session, settings)
+            self._names |= await names_of_apps(side.session, apps)
 
     def _ambiguous(self, group: AmbiguousGroup) -> ItemComparison:
         return self._item(Status.AMBIGUOUS, group.by, group.here, group.there)
@@ -215,7 +219,7 @@ class CollectionComparer:
         """Documents of both sides by id, independent of their tenants."""
         one = await self._whole(self._here, here, self._damaged[0])
         other = await self._whole(self._there, there, self._damaged[1])
-        await self._learn_settings(one, other)
+        await self._learn_names(one, other)
         ids_here = {target for _, document in one.values() for target in self._rules.targets(document)}
         ids_there = {target for _, document in other.values() for target in self._rules.targets(document)}
         # What Microsoft gave the id to, the other side may know.

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -33,11 +33,12 @@ from answers.field_labels import field_change
 from answers.named_ids import template_names
 from answers.object_names import names_of_apps, setting_names
 from graph.catalog import load_catalog
-from inventory.canonical import JsonValue
+from inventory.canonical import JsonObject, JsonValue
 from inventory.differences import Difference, DifferenceKind
 from inventory.exact_json import decode
 from inventory.records import DamagedRecord
 from inventory.user_errors import UserError
+from storage.current_documents import current_documents
 from storage.documents import database_time
 from storage.object_names import display_names
 
@@ -159,6 +160,7 @@ async def _names(session: AsyncSession, known: Sequence[KnownFinding]) -> dict[t
     wanted: set[tuple[str, str]] = set()
     apps: set[str] = set()
     settings: set[str] = set()
+    templates: dict[str, set[str]] = {}
     names: dict[tuple[str, str], str] = {}
     for finding in (found.finding for found in known):
         collection = load_catalog().collections.get(finding.type_key)
@@ -172,6 +174,10 @@ async def _names(session: AsyncSession, known: Sequence[KnownFinding]) -> dict[t
             settings.update(_SETTING.findall(text))
         elif finding.path.startswith("definitionValues["):
             names |= template_names([_value(finding.before), _value(finding.after)])
+            templates.setdefault(finding.type_key, set()).add(finding.external_id)
+    for type_key, items in templates.items():
+        for item in await current_documents(session, type_key, items):
+            names |= template_names(cast("JsonObject", decode(item.document)).get("definitionValues"))
     names |= await display_names(session, wanted)
     return names | await setting_names(session, settings) | await names_of_apps(session, apps)
 

@@ -190,7 +190,7 @@ def test_people_are_said_to_be_people_and_applications_go_by_name() -> None:
 
 
 def test_empty_against_absent_tells_nothing() -> None:
-    before = {"a": "", "b": None, "c": [], "d": {}, "e": False, "f": 0}
+    before: dict[str, Any] = {"a": "", "b": None, "c": [], "d": {}, "e": False, "f": 0}
     assert said("groups", before, {}) == ["e: - false", "f: - 0"]
     assert said("groups", {"a": None}, {"a": ""}) == []
     assert said("groups", {"a": None}, {"a": "x"}) == ['a: nothing → "x"']

@@ -115,3 +115,21 @@ async def test_an_export_has_readable_companions_where_they_are_asked_for(
     assert "settings: system_allowtelemetry: 1\n" in companions["Baseline"]
     assert (await export("--decoded"))[0] == [0, 4, 0]
     assert await export() == ([0, 2, 2], {})
+
+
+async def test_an_administrative_template_has_its_names_in_drift_though_the_values_have_none(
+    database: Database, starter: CommandLine, tenant_id: UUID
+) -> None:
+    templates = "groupPolicyConfigurations"
+
+    def configured(*, enabled: bool) -> Any:
+        policy = {"id": GROUP, "displayName": "Turn on protection"}
+        return observation(
+            templates, "t", displayName="T", definitionValues=[{"id": "1", "enabled": enabled, "definition": policy}]
+        )
+
+    await sync(database, tenant_id, [configured(enabled=True)], templates)
+    assert (await starter("baseline set", "then")).code == 0
+    await sync(database, tenant_id, [configured(enabled=False)], templates)
+    assert "Turn on protection  enabled → disabled" in (await starter("drift")).stdout
+    assert "definitionValues: Turn on protection: disabled\n" in (await starter("show", templates, "t")).stdout
