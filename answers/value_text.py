@@ -3,7 +3,7 @@
 - an assignment: `include group "Pilot" · required · filter "Corporate Windows" (include) · direct`
 - a setting of the settings catalog: `system_allowtelemetry: 1`, or by the catalogue's names `Allow Telemetry: Full`
 - encoded content: its encoding, and its text on lines of its own
-- another object: what it says, without types, empty properties and references to templates
+- another object: what it says, without types and empty properties
 
 A value takes names in the place of ids where they are known; an id that stays is whole.
 """
@@ -29,8 +29,6 @@ _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 _DEFINITION_ID = re.compile(r"[a-z0-9~.{}()-]+(_[a-z0-9~.{}()-]*){2,}|deviceConfiguration--\w+", re.IGNORECASE)
 """`device_vendor_msft_policy_config_system_allowtelemetry`; an intent's `deviceConfiguration--windows10…_x`."""
-
-_WRAPPERS = frozenset({"settingInstanceTemplateReference", "settingValueTemplateReference"})
 
 _OF_SETTING_VALUES = (
     "choiceSettingValue", "simpleSettingValue", "groupSettingValue", "choiceSettingCollectionValue",
@@ -151,11 +149,7 @@ def _object_lines(value: JsonObject, place: Place) -> list[str]:
         return _of_setting_value(value, place)
     if isinstance(value.get("definition"), dict) and "enabled" in value:
         return _definition_value(value)
-    told = {
-        name: child
-        for name, child in value.items()
-        if not is_empty(child) and name not in _WRAPPERS and "@odata." not in name
-    }
+    told = {name: child for name, child in value.items() if not is_empty(child) and "@odata." not in name}
     if not told:
         return [str(value[TYPE]).rpartition(".")[2]] if TYPE in value else ["empty"]
     lines: list[str] = []

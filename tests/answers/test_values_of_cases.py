@@ -235,3 +235,6 @@ async def test_what_weakens_is_more_severe_than_what_strengthens(
     assert finding["direction"] == ("weakens" if severity == "high" else "strengthens")
     high = (await situation.drift("--severity", "high", "--json")).splitlines()
     assert len(high) == (2 if severity == "high" else 1)
+    assert (await situation("baseline", "set", A_NAME, "golden", "--tenant", B_NAME)).code == 0
+    _, against = map(json.loads, (await situation.drift("--baseline", "golden", "--json")).splitlines())
+    assert (against["path"], against["severity"]) == ("state", severity), "the other tenant is as before"
