@@ -1,5 +1,6 @@
 """What people read of a field that differs."""
 
+import base64
 from typing import Any
 
 import pytest
@@ -200,6 +201,41 @@ def test_an_object_is_what_it_says_without_types_and_empty_properties() -> None:
     place = {"@odata.type": "#microsoft.graph.iPv4CidrRange", "cidrAddress": "203.0.113.1/32", "note": None}
     assert said("namedLocations", {"ipRanges": []}, {"ipRanges": [place]}) == [
         'ipRanges[203.0.113.1/32]: + cidrAddress: "203.0.113.1/32"'
+    ]
+
+
+def encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("type_key", "label", "around"),
+    [
+        ("deviceHealthScripts", "detectionScriptContent", lambda text: {"detectionScriptContent": text}),
+        ("deviceHealthScripts", "remediationScriptContent", lambda text: {"remediationScriptContent": text}),
+        ("mobileApps", "rules[#1].scriptContent", lambda text: {"rules": [{"type": "x", "scriptContent": text}]}),
+        ("deviceConfigurations", "payload", lambda text: {"payload": text}),
+        (
+            "deviceConfigurations",
+            "omaSettings[./Vendor/MSFT/X].value",
+            lambda text: {"omaSettings": [{"omaUri": "./Vendor/MSFT/X", "value": text}]},
+        ),
+    ],
+)
+def test_of_encoded_content_the_lines_that_differ_are_said(type_key: str, label: str, around: Any) -> None:
+    same = "<first/>\n<second/>\n<third/>\n<fourth/>\n"
+    before, after = (around(encoded(f"{same}<{last}/>\n")) for last in ("old", "new"))
+    assert said(type_key, before, after) == [
+        f"{label}: UTF-8\n@@ line 2 @@\n  <second/>\n  <third/>\n  <fourth/>\n- <old/>\n+ <new/>"
+    ]
+
+
+def test_the_json_of_a_custom_policy_is_compared_by_its_lines() -> None:
+    before, after = ({"rulesContent": encoded(f'{{"Rules":[{{"SettingName":"Tpm","Operand":{n}}}]}}')} for n in (1, 2))
+    (line,) = said("deviceCompliancePolicies", before, after)
+    assert [part.split() for part in line.splitlines() if part[:1] in "-+"] == [
+        ["-", '"Operand":', "1"],
+        ["+", '"Operand":', "2"],
     ]
 
 
