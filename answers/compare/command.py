@@ -245,7 +245,8 @@ def _print_item(item: ItemComparison, *, fields: bool) -> None:
     name = here if here == there or not there else f"{here} ↔ {there}" if here else there
     words = [str(item.status).replace("_", " ")]
     if item.status is Status.DIFFERENT:
-        words.append(f"in {len(item.fields)} fields")
+        differing = len(told(item.fields))
+        words.append(f"in {differing} field{'' if differing == 1 else 's'}")
     if item.uncertain:
         words.append(f"not certain: {', '.join(str(uncertainty).replace('_', ' ') for uncertainty in item.uncertain)}")
     output.stdout.print(
