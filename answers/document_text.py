@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from answers.named_ids import ObjectNames, named_document
-from answers.value_text import Place, is_empty, value_lines
+from answers.value_text import Place, is_annotation, is_empty, value_lines
 from inventory.exact_json import JsonObject, JsonValue
 from inventory.references import ReferenceRules
 
@@ -13,7 +13,7 @@ _TEMPLATE_VALUES = "definitionValues"
 def document_lines(document: JsonObject, rules: ReferenceRules, names: ObjectNames) -> Iterator[str]:
     """The lines of a document; what is empty and what only names types is left out."""
     for name, value in named_document(document, rules, names).items():
-        if is_empty(value) or "@odata." in name:
+        if is_empty(value) or is_annotation(name):
             continue
         lines = (
             list(_template_lines(value)) if name == _TEMPLATE_VALUES else value_lines(value, Place(name, is_brief=True))

@@ -60,7 +60,14 @@ class Place(NamedTuple):
 
 def is_empty(value: JsonValue) -> bool:
     """Whether a value says no more than an absent one."""
-    return value is None or value in ("", [], {})
+    if isinstance(value, dict):
+        return all(is_empty(child) for child in value.values())
+    return value is None or value in ("", [])
+
+
+def is_annotation(name: str) -> bool:
+    """Whether a property tells of others or of what can be done, and nothing of the object: OData's `@` and `#`."""
+    return "@odata." in name or name.startswith("#")
 
 
 def value_lines(value: JsonValue, place: Place) -> list[str]:
@@ -149,7 +156,7 @@ def _object_lines(value: JsonObject, place: Place) -> list[str]:
         return _of_setting_value(value, place)
     if isinstance(value.get("definition"), dict) and "enabled" in value:
         return _definition_value(value)
-    told = {name: child for name, child in value.items() if not is_empty(child) and "@odata." not in name}
+    told = {name: child for name, child in value.items() if not (is_empty(child) or is_annotation(name))}
     if not told:
         return [str(value[TYPE]).rpartition(".")[2]] if TYPE in value else ["empty"]
     lines: list[str] = []
@@ -200,7 +207,7 @@ def _assignment(value: JsonObject) -> str:
     rest = {name: child for name, child in value.items() if name not in _OF_ASSIGNMENTS}
     rest |= {name: child for name, child in target.items() if name not in _OF_TARGETS}
     for name, child in rest.items():
-        if not is_empty(child) and "@odata." not in name:
+        if not (is_empty(child) or is_annotation(name)):
             parts.append(f"{name}: {', '.join(value_lines(child, Place(name)))}")
     return " · ".join(parts)
 

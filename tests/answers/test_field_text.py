@@ -194,6 +194,7 @@ def test_empty_against_absent_tells_nothing() -> None:
     before: dict[str, Any] = {"a": "", "b": None, "c": [], "d": {}, "e": False, "f": 0}
     assert said("groups", before, {}) == ["e: - false", "f: - 0"]
     assert said("groups", {"a": None}, {"a": ""}) == []
+    assert said("groups", {"a": {"b": None, "c": []}}, {}) == []
     assert said("groups", {"a": None}, {"a": "x"}) == ['a: nothing → "x"']
 
 
