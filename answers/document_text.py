@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from answers.named_ids import ObjectNames, named_document
-from answers.value_text import Place, is_annotation, is_empty, value_lines
+from answers.value_text import Place, is_annotation, is_empty, labelled, value_lines
 from inventory.exact_json import JsonObject, JsonValue
 from inventory.references import ReferenceRules
 
@@ -18,11 +18,7 @@ def document_lines(document: JsonObject, rules: ReferenceRules, names: ObjectNam
         lines = (
             list(_template_lines(value)) if name == _TEMPLATE_VALUES else value_lines(value, Place(name, is_brief=True))
         )
-        if len(lines) == 1:
-            yield f"{name}: {lines[0]}"
-        else:
-            yield f"{name}:"
-            yield from (f"  {line}" for line in lines)
+        yield from labelled(name, lines)
 
 
 def _template_lines(values: JsonValue) -> Iterator[str]:

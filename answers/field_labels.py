@@ -25,7 +25,7 @@ _MEMBER = re.compile(r"\[[^\[\]]*\]")
 _SETTINGS = frozenset({
     "settings", "settingInstance", "children", "groupSettingCollectionValue", "choiceSettingCollectionValue",
     "simpleSettingCollectionValue", "choiceSettingValue", "simpleSettingValue", "groupSettingValue", "value",
-    "valueJson", "definitionValues", "presentationValues",
+    "valueJson", "definitionValues", "presentationValues", "values",
 })  # fmt: skip
 """What the path of a setting's value consists of, beside the definitions' ids."""
 

@@ -19,7 +19,7 @@ from answers.value_text import (
     is_definition_id,
     is_empty,
     is_setting,
-    presentation_text,
+    presentation_lines,
     short_id,
     switch_text,
     value_lines,
@@ -232,7 +232,7 @@ def _lines(value: JsonValue, place: Place) -> list[str]:
     if place.is_switch and isinstance(value, bool):
         return [switch_text(value)]
     if isinstance(value, dict) and isinstance(value.get("presentation"), dict):
-        return [presentation_text(value)]
+        return presentation_lines(value)
     return value_lines(value, place)
 
 

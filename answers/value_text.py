@@ -9,7 +9,7 @@ A value takes names in the place of ids where they are known; an id that stays i
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from answers.encoded_content import content_of
@@ -161,11 +161,7 @@ def _object_lines(value: JsonObject, place: Place) -> list[str]:
         return [str(value[TYPE]).rpartition(".")[2]] if TYPE in value else ["empty"]
     lines: list[str] = []
     for name, child in told.items():
-        inner = value_lines(child, Place(name))
-        if len(inner) == 1:
-            lines.append(f"{name}: {inner[0]}")
-        else:
-            lines += [f"{name}:", *(f"  {line}" for line in inner)]
+        lines += labelled(name, value_lines(child, Place(name)))
     is_flat = not any(line.startswith(" ") for line in lines)
     whole = ", ".join(lines)
     return [whole] if is_flat and len(whole) <= LONGEST_LINE else lines
@@ -216,26 +212,31 @@ class _Setting(NamedTuple):
     """One setting of a policy: those above it and itself, what it is set to, and the whole id of what has no name."""
 
     names: tuple[str, ...]
-    value: str
+    value: list[str]
     whole_id: str
 
-    def line(self, *, is_brief: bool) -> str:
+    def lines(self, *, is_brief: bool) -> list[str]:
+        """The setting and its value; a brief one without the whole id."""
         words = " → ".join(short_id(name) for name in self.names)
-        whole_id = "" if is_brief or not self.whole_id else f" ({self.whole_id})"
-        return f"{words}: {self.value}{whole_id}"
+        return labelled(words, self.value, "" if is_brief else self.whole_id)
+
+
+def labelled(label: str, lines: Sequence[str], whole_id: str = "") -> list[str]:
+    """A value with what it is the value of: on the same line where it has one line, else above."""
+    note = f" ({whole_id})" if whole_id else ""
+    return [f"{label}: {lines[0]}{note}"] if len(lines) == 1 else [f"{label}:{note}", *(f"  {line}" for line in lines)]
 
 
 def _setting_lines(instance: JsonObject, place: Place) -> list[str]:
-    return [setting.line(is_brief=place.is_brief) for setting in _settings(instance, ())]
+    return [line for setting in _settings(instance, ()) for line in setting.lines(is_brief=place.is_brief)]
 
 
 def _intent_setting(value: JsonObject, place: Place) -> list[str]:
     """A setting of an intent, whose value stands in it twice, the second time as JSON in a text."""
     definition = str(value["definitionId"])
     held = value["value"] if "value" in value else value["valueJson"]
-    first, *rest = value_lines(held, Place("value"))
-    whole_id = "" if place.is_brief or not is_definition_id(definition) else f" ({definition})"
-    return [f"{short_id(definition)}: {first}{whole_id}", *(f"  {line}" for line in rest)]
+    whole_id = "" if place.is_brief or not is_definition_id(definition) else definition
+    return labelled(short_id(definition), value_lines(held, Place("value")), whole_id)
 
 
 def _settings(instance: JsonObject, above: tuple[str, ...]) -> Iterator[_Setting]:
@@ -247,7 +248,7 @@ def _settings(instance: JsonObject, above: tuple[str, ...]) -> Iterator[_Setting
         held = instance.get(kind)
         values += [(kind, one) for one in (held if isinstance(held, list) else [held]) if isinstance(one, dict)]
     said = [
-        (kind, one["value"], _said_value(one["value"], Place("value", definition, kind in _CHOICES)))
+        (kind, one["value"], value_lines(one["value"], Place("value", definition, kind in _CHOICES)))
         for kind, one in values
         if "value" in one
     ]
@@ -255,7 +256,9 @@ def _settings(instance: JsonObject, above: tuple[str, ...]) -> Iterator[_Setting
     if said or not below:
         ids = [str(value) for kind, value, _ in said if kind in _CHOICES and is_definition_id(str(value))]
         whole = ", ".join(ids) or (definition if is_definition_id(definition) else "")
-        yield _Setting(names, ", ".join(words for _, _, words in said) or "empty", whole)
+        lines = [line for _, _, value in said for line in value]
+        is_short = all(len(value) == 1 for _, _, value in said) and len(", ".join(lines)) <= LONGEST_LINE
+        yield _Setting(names, [", ".join(lines) or "empty"] if is_short else lines, whole)
     for child in below:
         yield from _settings(child, names)
 
@@ -265,10 +268,6 @@ def _children(value: JsonObject) -> Iterator[JsonObject]:
     for child in children if isinstance(children, list) else ():
         if isinstance(child, dict) and "settingDefinitionId" in child:
             yield child
-
-
-def _said_value(value: JsonValue, place: Place) -> str:
-    return " ".join(value_lines(value, place))
 
 
 def _of_setting_value(value: JsonObject, place: Place) -> list[str]:
@@ -284,7 +283,7 @@ def _definition_value(value: JsonObject) -> list[str]:
     lines = [switch_text(bool(value["enabled"]))]
     presented = value.get("presentationValues")
     members = [one for one in (presented if isinstance(presented, list) else ()) if isinstance(one, dict)]
-    return [*lines, *(f"{_presentation_name(one)}: {presentation_text(one)}" for one in members)]
+    return [*lines, *(line for one in members for line in labelled(_presentation_name(one), presentation_lines(one)))]
 
 
 def switch_text(is_enabled: bool) -> str:
@@ -298,7 +297,7 @@ def _presentation_name(value: JsonObject) -> str:
     return str(label).rstrip(": ") if label else "value"
 
 
-def presentation_text(value: JsonObject) -> str:
+def presentation_lines(value: JsonObject) -> list[str]:
     """What a presentation of an administrative template is set to: a value, a list, or pairs of a list."""
     if "values" in value:
         members = value["values"] if isinstance(value["values"], list) else []
@@ -307,5 +306,6 @@ def presentation_text(value: JsonObject) -> str:
             for one in members
             if isinstance(one, dict)
         ]
-        return ", ".join(pairs) or "empty"
-    return " ".join(value_lines(value.get("value"), Place("value")))
+        whole = ", ".join(pairs) or "empty"
+        return [whole] if len(whole) <= LONGEST_LINE else pairs
+    return value_lines(value.get("value"), Place("value"))

@@ -127,6 +127,17 @@ def test_the_children_of_a_setting_are_lines_of_their_own() -> None:
     )
 
 
+def test_the_content_of_a_setting_is_below_it() -> None:
+    script = child("device_vendor_msft_script", encoded("Write-Host 1\nWrite-Host 2\n"))
+    (lines,) = said("configurationPolicies", policy(), policy({"settingInstance": script}))
+    assert lines.splitlines()[1:] == [
+        "+ msft_script: (device_vendor_msft_script)",
+        "+   UTF-8",
+        "+   | Write-Host 1",
+        "+   | Write-Host 2",
+    ]
+
+
 def test_a_group_of_settings_is_its_settings() -> None:
     group = {
         "settingInstance": {

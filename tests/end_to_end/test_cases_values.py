@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -150,7 +151,7 @@ def test_an_added_or_removed_setting_is_its_definition_and_its_whole_choice(
     assert setting["label"] == definition
 
 
-def test_an_added_assignment_is_said_by_names(situation: Situation) -> None:
+def test_an_added_assignment_is_said_by_names(situation: Situation, tmp_path: Path) -> None:
     situation.become(case(18))
     said = 'include group "Pilot" · filter "Company devices" (include) · direct'
     shown = people_read(situation)
@@ -158,6 +159,9 @@ def test_an_added_assignment_is_said_by_names(situation: Situation) -> None:
         (line,) = lines_about(shown[name], said)
         assert "@odata" not in line, name
         assert "_20000000" not in line, name
+    for page in (situation.changes, situation.drift):
+        page("--html", str(tmp_path / "page.html"))
+        assert said in unescape((tmp_path / "page.html").read_text())
     assert lines_about(shown["diff"], "20000000-0000-4000-8000-000000000018, include filter 30000000-0000-4000-8000")
     (field,) = json.loads(situation.changes("--json").splitlines()[0])["fields"]
     assert field["after"]["target"]["groupId"] == "20000000-0000-4000-8000-000000000018", "the whole object"
