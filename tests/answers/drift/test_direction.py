@@ -27,6 +27,10 @@ WEAKENED: list[tuple[str, FindingKind, str, Any, Any]] = [
     (COMPLIANCE, CHANGED, "osMinimumVersion", "10.0.22631.1", "10.0.9.1"),
     (COMPLIANCE, CHANGED, "passwordMinutesOfInactivityBeforeLock", 5, 15),
     (COMPLIANCE, CHANGED, "passwordMinutesOfInactivityBeforeLock", 5, None),
+    (COMPLIANCE, CHANGED, "passwordPreviousPasswordBlockCount", 5, None),
+    (COMPLIANCE, CHANGED, "passcodePreviousPasscodeBlockCount", 5, 1),
+    ("iosManagedAppProtections", CHANGED, "maximumPinRetries", 5, 10),
+    ("iosManagedAppProtections", CHANGED, "periodBeforePinResetRequired", True, False),
     (COMPLIANCE, CHANGED, "bitLockerEnabled", True, False),
     (COMPLIANCE, CHANGED, "bitLockerEnabled", True, None),
     (COMPLIANCE, CHANGED, "securityBlockJailbrokenDevices", True, False),
@@ -67,6 +71,20 @@ def test_a_removed_requirement_weakens_and_what_an_added_alternative_does_is_not
     assert direction_of(ACCESS, REMOVED, path, "mfa", None) is ProtectionEffect.WEAKENS
     assert direction_of(ACCESS, ADDED, path, None, "compliantDevice") is None
     assert severity_of(ACCESS, ADDED, path, None, "compliantDevice") is Severity.HIGH, "by its place, as before"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "disableAppEncryptionIfDeviceEncryptionIsEnabled",
+        "disableAppPinIfDevicePinIsSet",
+        "biometricAuthenticationBlocked",
+        "fingerprintBlocked",
+        "pinRequiredInsteadOfBiometric",
+    ],
+)
+def test_what_leads_either_way_has_no_direction(name: str) -> None:
+    assert direction_of("iosManagedAppProtections", CHANGED, name, False, True) is None
 
 
 def test_what_is_hidden_or_of_another_kind_has_no_direction() -> None:
