@@ -241,7 +241,7 @@ def _intent_setting(value: JsonObject, place: Place) -> list[str]:
 
 def _settings(instance: JsonObject, above: tuple[str, ...]) -> Iterator[_Setting]:
     """A setting, and those below it, each once."""
-    definition = str(instance["settingDefinitionId"])
+    definition = str(instance.get("settingDefinitionId") or "setting")
     names = (*above, definition)
     values: list[tuple[str, JsonObject]] = []
     for kind in _OF_SETTING_VALUES:

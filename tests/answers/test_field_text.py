@@ -4,7 +4,10 @@ import base64
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from answers.document_text import document_lines
 from answers.field_labels import FieldChange, field_change
 from answers.field_text import LONGEST_VALUE, field_text, told
 from answers.named_ids import DEFINITIONS, TEMPLATES
@@ -249,6 +252,30 @@ def test_the_json_of_a_custom_policy_is_compared_by_its_lines() -> None:
         ["-", '"Operand":', "1"],
         ["+", '"Operand":', "2"],
     ]
+
+
+NAMES_OF_SHAPES = [
+    "settingInstance", "settingDefinitionId", "choiceSettingValue", "simpleSettingValue", "groupSettingCollectionValue",
+    "children", "value", "values", "valueJson", "target", "@odata.type", "groupId", "source", "intent", "definition",
+    "enabled", "presentationValues", "presentation", "definitionId", "displayName", "scriptContent", "sensitive", "id",
+]  # fmt: skip
+SHAPES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+    | st.sampled_from(["#microsoft.graph.groupAssignmentTarget", TELEMETRY, f"{TELEMETRY}_1", PILOT, "IyDDpMO2w7w="]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES_OF_SHAPES), inner, max_size=6),
+    max_leaves=30,
+)  # fmt: skip
+
+
+@example([], [{"settingInstance": {}}], "settings")
+@example([], [{"settingInstance": {"settingDefinitionId": None, "choiceSettingValue": [None]}}], "settings")
+@given(SHAPES, SHAPES, st.sampled_from(["settings", "assignments", "definitionValues", "other"]))
+def test_whatever_graph_sends_something_is_said(before: Any, after: Any, name: str) -> None:
+    for type_key in ("configurationPolicies", "groupPolicyConfigurations", "conditionalAccessPolicies"):
+        for one, other in (({name: before}, {name: after}), ({name: [before]}, {name: [after]}), ({}, {name: after})):
+            for field in changed(type_key, one, other, CATALOGUE):
+                assert field.text or field.hidden
+        assert all(isinstance(line, str) for line in document_lines({name: after}, {}, CATALOGUE))
 
 
 def test_a_hidden_value_is_hidden_in_an_object_too() -> None:
