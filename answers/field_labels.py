@@ -55,7 +55,8 @@ class FieldChange(BaseModel):
     after_named: Any = None
     hidden: bool = False
 
-    @computed_field
+    @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
+    @property
     def text(self) -> str:
         """What people read of it."""
         return field_text(self).text()

@@ -129,7 +129,8 @@ class FieldRecord(BaseModel):
     before_named: Any = None
     after_named: Any = None
 
-    @computed_field
+    @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
+    @property
     def text(self) -> str:
         """What people read of the values: here, then there."""
         return field_text(self).text()

@@ -183,7 +183,8 @@ class DriftFindingRecord(BaseModel):
     decision: Decision
     decided: DecisionRecord | None
 
-    @computed_field
+    @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
+    @property
     def text(self) -> str:
         """What people read of the values; empty for the item as a whole."""
         return field_text(self).text() if self.path else ""

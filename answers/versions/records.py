@@ -52,7 +52,8 @@ class DifferenceRecord(BaseModel):
     before_named: Any = None
     after_named: Any = None
 
-    @computed_field
+    @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
+    @property
     def text(self) -> str:
         """What people read of it."""
         return field_text(self).text()
