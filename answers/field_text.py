@@ -143,7 +143,7 @@ def field_text(field: ShownField) -> FieldText:
     kind = str(field.kind)
     label = _label(field)
     if field.hidden:
-        return FieldText(label, kind, note=f"{HIDDEN}, {kind}")
+        return FieldText(label, kind, note=f"{HIDDEN}, {kind.replace('_', ' ')}")
     place = _place(field.path)
     before = field.before if field.before_named is None else field.before_named
     after = field.after if field.after_named is None else field.after_named
