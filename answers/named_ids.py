@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import cast
 
 from inventory.exact_json import JsonObject, JsonValue
-from inventory.references import NOT_READ, NameOf, ReferenceRules, translated
+from inventory.references import NOT_READ, NameOf, ReferenceRules, references, translated
 
 DEFINITIONS = "configurationSettings"
 """The type key of the settings catalogue's definitions."""
@@ -21,6 +21,7 @@ APPS_BY_APP_ID = "app id"
 APP_ID_RULES: ReferenceRules = {
     "conditions.applications.includeApplications": (APPS_BY_APP_ID,),
     "conditions.applications.excludeApplications": (APPS_BY_APP_ID,),
+    "requiredResourceAccess.resourceAppId": (APPS_BY_APP_ID,),
 }
 """Where documents name applications by the id that is the same in every tenant."""
 
@@ -85,14 +86,10 @@ def definition_ids(value: JsonValue) -> Iterator[str]:
 
 
 def app_ids(document: JsonObject) -> Iterator[str]:
-    """The app ids that a Conditional Access policy names."""
-    conditions = document.get("conditions")
-    applications = conditions.get("applications") if isinstance(conditions, dict) else None
-    for name in ("includeApplications", "excludeApplications"):
-        ids = applications.get(name) if isinstance(applications, dict) else None
-        yield from (
-            one for one in (ids if isinstance(ids, list) else ()) if isinstance(one, str) and _GUID.fullmatch(one)
-        )
+    """The app ids that a document names."""
+    for reference in references(document, APP_ID_RULES):
+        if reference.target_types == (APPS_BY_APP_ID,) and _GUID.fullmatch(reference.target_id):
+            yield reference.target_id
 
 
 def with_setting_names(value: JsonValue, names: ObjectNames) -> JsonValue:

@@ -30,7 +30,7 @@ from answers.drift.rules import CurrentDecision, Decision, current_decision
 from answers.drift.scope import Scope, scope_of
 from answers.drift.severity import Severity
 from answers.field_labels import field_change
-from answers.named_ids import template_names
+from answers.named_ids import APP_ID_RULES, template_names
 from answers.object_names import names_of_apps, setting_names
 from graph.catalog import load_catalog
 from inventory.canonical import JsonObject, JsonValue
@@ -47,6 +47,9 @@ _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _SETTING = re.compile(r"[A-Za-z0-9~.{}()-]+(?:_[A-Za-z0-9~.{}()-]*)+")
 """What may be the id of a setting's definition."""
+
+
+_PLACES_OF_APP_IDS = tuple({rule.rpartition(".")[0] for rule in APP_ID_RULES})
 
 
 class UnknownFindingError(UserError):
@@ -168,7 +171,7 @@ async def _names(session: AsyncSession, known: Sequence[KnownFinding]) -> dict[t
         text = " ".join(filter(None, (finding.path, finding.before, finding.after)))
         ids = _GUID.findall(text)
         wanted.update((target, external_id) for external_id in ids for target in targets)
-        if finding.path.startswith("conditions.applications."):
+        if finding.path.startswith(_PLACES_OF_APP_IDS):
             apps.update(ids)
         elif finding.path.startswith("settings["):
             settings.update(_SETTING.findall(text))

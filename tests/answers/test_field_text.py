@@ -198,6 +198,10 @@ def test_people_are_said_to_be_people_and_applications_go_by_name() -> None:
         'conditions.applications.includeApplications: + "Exchange Online"',
         "conditions.users.excludeUsers: + user 3f2a1c4d… (people are not read)",
     ]
+    wanted = [{"resourceAppId": APP, "resourceAccess": []}]
+    assert said("applications", {"requiredResourceAccess": []}, {"requiredResourceAccess": wanted}) == [
+        'requiredResourceAccess[#1]: + resourceAppId: "Exchange Online"'
+    ]
     assert said("conditionalAccessPolicies", access([], ["All"]), access([], ["Office365"])) == [
         'conditions.applications.includeApplications: + "Office365"',
         'conditions.applications.includeApplications: - "All"',
