@@ -1,12 +1,21 @@
 """Differences as people read them: names in the place of ids, and paths without what every path of their kind has."""
 
 import re
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field
 
+from answers.field_text import field_text, segments
+from answers.named_ids import (
+    APP_ID_RULES,
+    DEFINITIONS,
+    TEMPLATES,
+    ObjectNames,
+    choice_name,
+    name_of,
+    with_setting_names,
+)
 from inventory.canonical import MIN_TELLING_ID_LENGTH, JsonValue
 from inventory.differences import Difference, DifferenceKind
 from inventory.references import ReferenceRules, translated_at
@@ -16,8 +25,14 @@ _MEMBER = re.compile(r"\[[^\[\]]*\]")
 _SETTINGS = frozenset({
     "settings", "settingInstance", "children", "groupSettingCollectionValue", "choiceSettingCollectionValue",
     "simpleSettingCollectionValue", "choiceSettingValue", "simpleSettingValue", "groupSettingValue", "value",
+    "valueJson", "definitionValues", "presentationValues", "values",
 })  # fmt: skip
-"""What the path of a settings-catalog value consists of, beside the definitions' ids."""
+"""What the path of a setting's value consists of, beside the definitions' ids."""
+
+_LISTS_OF_SETTINGS = ("settings[", "definitionValues[")
+
+_BY_WORD = frozenset({DEFINITIONS, TEMPLATES})
+"""Type keys of names that stand for a whole member of a path: one's id may be the beginning of another's."""
 
 
 class FieldChange(BaseModel):
@@ -26,7 +41,7 @@ class FieldChange(BaseModel):
     `path` is what `diff` says, and stable. `label` says the same with names. `before` and `after` are values as the
     document has them, null where there is none; a number beyond 64 bits is a text. `before_named` and `after_named`
     have names in the place of ids, and are null where that is the same. Of a `hidden` value nothing is shown but that
-    it changed.
+    it changed. `text` is what people read of it: the values, or the lines of a text that differ.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -40,17 +55,24 @@ class FieldChange(BaseModel):
     after_named: Any = None
     hidden: bool = False
 
+    @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
+    @property
+    def text(self) -> str:
+        """What people read of it."""
+        return field_text(self).text()
 
-def field_change(difference: Difference, rules: ReferenceRules, names: Mapping[tuple[str, str], str]) -> FieldChange:
+
+def field_change(difference: Difference, rules: ReferenceRules, names: ObjectNames) -> FieldChange:
     """A difference with the names of what it refers to. `names` are by type key and id."""
 
-    def name_of(target_types: tuple[str, ...], external_id: str) -> str | None:
-        return next((names[key, external_id] for key in target_types if (key, external_id) in names), None)
+    def named(value: JsonValue) -> JsonValue:
+        translated = translated_at(value, place, {**rules, **APP_ID_RULES}, name_of(names))
+        return choice_name(translated, names) if is_choice else with_setting_names(translated, names)
 
     before, after = _printable(difference.before), _printable(difference.after)
     place = properties_of(difference.path)
-    before_named = translated_at(before, place, rules, name_of)
-    after_named = translated_at(after, place, rules, name_of)
+    is_choice = difference.path.endswith(".value") and isinstance(before, str | None) and isinstance(after, str | None)
+    before_named, after_named = named(before), named(after)
     return FieldChange(
         path=difference.path,
         label=_label(difference.path, names),
@@ -80,34 +102,25 @@ def properties_of(path: str) -> str:
     return path
 
 
-def _label(path: str, names: Mapping[tuple[str, str], str]) -> str:
+def _label(path: str, names: ObjectNames) -> str:
     """`settings[device_x].settingInstance.choiceSettingValue.value` is `device_x`; ids in brackets are names."""
-    for (_, external_id), name in names.items():
-        if len(external_id) >= MIN_TELLING_ID_LENGTH and external_id in path:
+    for (type_key, external_id), name in names.items():
+        if type_key not in _BY_WORD and len(external_id) >= MIN_TELLING_ID_LENGTH and external_id in path:
             path = path.replace(external_id, f'"{name}"')
-    if not path.startswith("settings["):
+    if not path.startswith(_LISTS_OF_SETTINGS):
         return path
-    return " → ".join(_setting_words(path)) or path
+    return " → ".join(_setting_words(path, names)) or path
 
 
-def _setting_words(path: str) -> list[str]:
-    words = []
-    for segment in _segments(path):
+def _setting_words(path: str, names: ObjectNames) -> list[str]:
+    words: list[str] = []
+    for segment in segments(path):
         name, bracket, rest = segment.partition("[")
+        if segment == "enabled" and path.startswith("definitionValues[") and len(words) == 1:
+            continue
         if name not in _SETTINGS:
             words.append(segment)
         elif bracket and rest != "]":
-            words.append(rest.removesuffix("]"))
+            member = rest.removesuffix("]")
+            words.append(next((names[key, member] for key in sorted(_BY_WORD) if (key, member) in names), member))
     return words
-
-
-def _segments(path: str) -> list[str]:
-    """A path's parts; a dot inside of brackets parts nothing."""
-    parts, depth = [""], 0
-    for character in path:
-        depth += (character == "[") - (character == "]" and depth > 0)
-        if character == "." and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return parts

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 from pydantic import BaseModel
@@ -12,7 +12,6 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from inventory.exact_json import JsonValue, encode
 from inventory.outcomes import RunStatus
 from inventory.visible_text import escaped_json, visible
 
@@ -52,8 +51,10 @@ def _one_line(one: Any) -> Any:
 stdout = SafeConsole()
 stderr = SafeConsole(to_stderr=True)
 
-MAX_SHOWN = 200
-"""Characters of a value that a line for people shows."""
+MAX_LINES = 60
+"""Lines of one field that a list of changes shows; `diff` shows all."""
+
+_SIGN_STYLES = {"-": "red", "+": "green", "@": "cyan"}
 
 STYLES = {
     "success": "green",
@@ -83,10 +84,28 @@ def styled(word: object) -> Text:
     return Text(str(word or ""), style=STYLES.get(str(word), ""))
 
 
-def short_value(value: JsonValue, most: int = MAX_SHOWN) -> str:
-    """A value of a document on one line, cut where it is long."""
-    shown = encode(value).decode()
-    return shown if len(shown) <= most else f"{shown[:most]}… ({len(shown)} characters; --json has all)"
+class SaidField(Protocol):
+    """A field that differs, as `answers.field_text` says it."""
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def lines(self) -> Sequence[str]: ...
+    def summary(self, between: str = ..., *, is_signed: bool = ...) -> str: ...
+
+
+def print_field(
+    field: SaidField, *, indent: str, between: str = " → ", sign: tuple[str, str] = ("", ""), most: int = MAX_LINES
+) -> None:
+    """A field that differs: its label and values on one line, and below it the lines of a text that differ."""
+    mark, style = sign
+    said = field.summary(between, is_signed=not mark)
+    label = (f"{visible(field.label)}: ", "bold")
+    stdout.print(Text.assemble(indent, (mark, style), label, (visible(said), style)))
+    for line in field.lines[:most]:
+        stdout.print(Text.assemble(indent, "  ", (visible(line), _SIGN_STYLES.get(line[:1], ""))))
+    if len(field.lines) > most:
+        stdout.print(f"{indent}  … {len(field.lines) - most:,} more lines; diff and --json have all", style="dim")
 
 
 def when(moment: datetime | None) -> str:

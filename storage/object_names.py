@@ -24,3 +24,19 @@ async def display_names(session: AsyncSession, wanted: Iterable[tuple[str, str]]
     parameters = {"type_keys": [key for key, _ in pairs], "external_ids": [one for _, one in pairs]}
     rows = await session.execute(_NAMES, parameters)
     return {(row.type_key, row.external_id): row.display_name for row in rows}
+
+
+_APP_NAMES = text("""
+SELECT meta ->> 'app_id' AS app_id, min(display_name) AS display_name FROM inventory_item
+WHERE type_key IN ('applications', 'servicePrincipals') AND meta ->> 'app_id' = ANY (:app_ids)
+    AND display_name IS NOT NULL
+GROUP BY 1
+""")
+
+
+async def app_names(session: AsyncSession, app_ids: Iterable[str]) -> dict[str, str]:
+    """The names of applications by the app id that their registration and their service principal share."""
+    wanted = sorted(set(app_ids))
+    if not wanted:
+        return {}
+    return {row.app_id: row.display_name for row in await session.execute(_APP_NAMES, {"app_ids": wanted})}

@@ -27,6 +27,7 @@ from answers.changes.records import ChangeKind, ChangeRecord, ChangesSummary, Un
 from answers.changes.rules import Comparability, changed_fields, changed_fields_of_listed
 from answers.field_labels import field_change
 from answers.log_collections import log_types
+from answers.object_names import object_names
 from answers.runs.answer import ended_run
 from answers.times import time_of
 from graph.catalog import kind_of, load_catalog
@@ -37,11 +38,10 @@ from inventory.exact_json import decode
 from inventory.missing import Confidence
 from inventory.normal_form import NormalForm
 from inventory.records import DamagedRecord
-from inventory.references import ReferenceRules, references
+from inventory.references import ReferenceRules
 from inventory.user_errors import UserError
 from storage.coverage import coverage
 from storage.documents import database_time
-from storage.object_names import display_names
 
 DEFAULT_DAYS = 7
 """A window without a beginning goes back so far."""
@@ -281,15 +281,13 @@ def comparability(type_key: str) -> Comparability:
 
 async def _names(session: AsyncSession, versions: Mapping[Event, VersionFacts]) -> dict[tuple[str, str], str]:
     """The names of all that the documents refer to."""
-    wanted = {
-        (target_type, reference.target_id)
+    documents = (
+        (event.type_key, _object(document))
         for event, version in versions.items()
         for document in (version.document, version.document_before)
         if document is not None
-        for reference in references(_object(document), _rules(event.type_key))
-        for target_type in reference.target_types
-    }
-    return await display_names(session, wanted)
+    )
+    return await object_names(session, documents)
 
 
 def _rules(type_key: str) -> ReferenceRules:

@@ -12,7 +12,7 @@ from answers.changes.answer import ChangeFeed, event_at, window_of
 from answers.changes.audit import Attribution, AuditStatus
 from answers.changes.page import changes_page
 from answers.changes.records import ChangeKind, ChangeRecord, ChangesSummary
-from answers.field_labels import FieldChange
+from answers.field_text import field_text, told
 from answers.runs.answer import find_run, moment_of
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
@@ -134,8 +134,8 @@ def _show(change: ChangeRecord) -> None:
         output.stdout.print(f"    not known: the stored document of version {named} is damaged", style="yellow")
     elif change.fields is None and change.kind in (ChangeKind.CHANGED, ChangeKind.RENAMED):
         output.stdout.print("    the version before it is forgotten", style="dim")
-    for field in change.fields or ():
-        output.stdout.print(Text.assemble("    ", (visible(field.label), "bold"), ": ", _said(field)))
+    for field in told(change.fields):
+        output.print_field(field_text(field), indent="    ")
     for by in _by_whom(change.audit):
         output.stdout.print(f"    {by}", style="dim", markup=False)
 
@@ -163,14 +163,6 @@ def _what(change: ChangeRecord) -> str:
             return f"changed back to version {change.returns_to_version}"
         case kind:
             return kind.replace("_", " ")
-
-
-def _said(field: FieldChange) -> str:
-    if field.hidden:
-        return f"hidden, {field.kind}"
-    before = output.short_value(field.before if field.before_named is None else field.before_named)
-    after = output.short_value(field.after if field.after_named is None else field.after_named)
-    return {"added": f"+ {after}", "removed": f"- {before}"}.get(field.kind, f"{before} → {after}")
 
 
 def _say(summary: ChangesSummary) -> None:

@@ -28,9 +28,13 @@ from answers.compare.rules import (
     verdict,
 )
 from answers.compare.sides import Side
+from answers.field_labels import field_change
+from answers.named_ids import app_ids, definition_ids, template_names
+from answers.object_names import names_of_apps, setting_names
 from graph.catalog import Collection as CatalogEntry
 from graph.catalog import kind_of
 from inventory.canonical import JsonObject
+from inventory.differences import Difference
 from inventory.exact_json import decode
 from inventory.tenant_neutral import (
     OWN_ID,
@@ -56,6 +60,8 @@ class CollectionComparer:
         self._rules = Neutralizer(collection.independence_rules())
         self._names_tell = collection.name_field != collection.id_field
         self._damaged: tuple[set[str], set[str]] = (set(), set())
+        self._asked_names: set[str] = set()
+        self._names: dict[tuple[str, str], str] = {}
 
     async def items(self) -> AsyncIterator[ItemComparison]:
         """The result for each item."""
@@ -122,13 +128,42 @@ class CollectionComparer:
             [pair.here],
             [pair.there],
             fields=[
-                FieldRecord(**difference._asdict(), is_certain=(difference.path, difference.kind) in found.certain)
+                self._field(difference, is_certain=(difference.path, difference.kind) in found.certain)
                 for difference in found.differences
             ],
             uncertain=sorted(found.uncertain),
             unresolved_here=[_unresolved(reference) for reference in (here.unresolved if here else ())],
             unresolved_there=[_unresolved(reference) for reference in (there.unresolved if there else ())],
         )
+
+    def _field(self, difference: Difference, *, is_certain: bool) -> FieldRecord:
+        # Ids of other objects are translated already.
+        named = field_change(difference, {}, self._names)
+        return FieldRecord(
+            path=difference.path,
+            kind=difference.kind,
+            before=difference.before,
+            after=difference.after,
+            hidden=difference.hidden,
+            is_certain=is_certain,
+            label=named.label,
+            before_named=named.before_named,
+            after_named=named.after_named,
+        )
+
+    async def _learn_names(self, *found: dict[str, tuple[bool, JsonObject]]) -> None:
+        """Learns what these documents call their parts, and both sides their settings and applications."""
+        documents = [document for some in found for _, document in some.values()]
+        settings = {
+            one for document in documents for one in definition_ids(document.get("settings"))
+        } - self._asked_names
+        apps = {one for document in documents for one in app_ids(document)} - self._asked_names
+        self._asked_names |= settings | apps
+        for document in documents:
+            self._names |= template_names(document.get("definitionValues"))
+        for side in (self._there, self._here):
+            self._names |= await setting_names(side.session, settings)
+            self._names |= await names_of_apps(side.session, apps)
 
     def _ambiguous(self, group: AmbiguousGroup) -> ItemComparison:
         return self._item(Status.AMBIGUOUS, group.by, group.here, group.there)
@@ -184,6 +219,7 @@ class CollectionComparer:
         """Documents of both sides by id, independent of their tenants."""
         one = await self._whole(self._here, here, self._damaged[0])
         other = await self._whole(self._there, there, self._damaged[1])
+        await self._learn_names(one, other)
         ids_here = {target for _, document in one.values() for target in self._rules.targets(document)}
         ids_there = {target for _, document in other.values() for target in self._rules.targets(document)}
         # What Microsoft gave the id to, the other side may know.

@@ -27,6 +27,7 @@ from answers.compare.records import (
     Status,
     TenantRecord,
 )
+from answers.field_text import field_text, told
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
@@ -244,20 +245,16 @@ def _print_item(item: ItemComparison, *, fields: bool) -> None:
     name = here if here == there or not there else f"{here} ↔ {there}" if here else there
     words = [str(item.status).replace("_", " ")]
     if item.status is Status.DIFFERENT:
-        words.append(f"in {len(item.fields)} fields")
+        differing = len(told(item.fields))
+        words.append(f"in {differing} field{'' if differing == 1 else 's'}")
     if item.uncertain:
         words.append(f"not certain: {', '.join(str(uncertainty).replace('_', ' ') for uncertainty in item.uncertain)}")
     output.stdout.print(
         Text.assemble((f"{'; '.join(words)}  ", style), f"{item.kind}: ", (name, "bold"), (f"  {item.type_key}", "dim"))
     )
     if fields:
-        for field in item.fields:
-            said = (
-                f"hidden, {field.kind}"
-                if field.hidden
-                else f"{output.short_value(field.before)} | {output.short_value(field.after)}"
-            )
-            output.stdout.print(Text.assemble("    ", (visible(field.path), "bold"), f": {said}"))
+        for field in told(item.fields):
+            output.print_field(field_text(field).of_two_sides(), indent="    ", between=" | ")
         for where, unresolved in (("here", item.unresolved_here), ("there", item.unresolved_there)):
             for reference in unresolved:
                 output.stdout.print(

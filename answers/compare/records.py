@@ -5,8 +5,9 @@ from enum import StrEnum
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field
 
+from answers.field_text import field_text
 from inventory.coverage import Coverage
 from inventory.differences import DifferenceKind
 from inventory.error_codes import ErrorCode
@@ -112,7 +113,8 @@ class FieldRecord(BaseModel):
 
     Both are null where the value is `hidden`. Ids of other objects are replaced by what they mean. `is_certain` is
     false where the field may say the same: it holds an id that could not be translated, or what was hidden without a
-    key.
+    key. `label` says the path with the names of settings, `before_named` and `after_named` the values where they differ
+    by that. `text` is what people read of the values.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -123,6 +125,15 @@ class FieldRecord(BaseModel):
     after: Any
     hidden: bool
     is_certain: bool = True
+    label: str = ""
+    before_named: Any = None
+    after_named: Any = None
+
+    @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
+    @property
+    def text(self) -> str:
+        """What people read of the values: here, then there."""
+        return field_text(self).text()
 
 
 class UnresolvedRecord(BaseModel):

@@ -111,7 +111,7 @@ def _findings(tenant_id: UUID, baseline: str, item: ItemComparison, seen_at: dat
             external_id=external_id,
             display_name=name,
             item_kind=item.kind,
-            severity=severity_of(item.type_key, deviation.kind, deviation.path),
+            severity=severity_of(item.type_key, deviation.kind, deviation.path, deviation.before, deviation.after),
             evidence=evidence,
             first_seen_at=seen_at,
             last_seen_at=seen_at,

@@ -15,6 +15,7 @@ from answers.drift.page import drift_page
 from answers.drift.records import DriftFindingRecord, DriftReport
 from answers.drift.rules import Decision, FindingKind
 from answers.drift.severity import Severity
+from answers.field_text import field_text
 from answers.times import time_of
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
@@ -31,9 +32,6 @@ drift = typer.Typer(
     subcommand_metavar="TENANT [OPTIONS] | COMMAND [ARGS]...",
     help="How a tenant deviates from its baselines. `drift TENANT` is `drift show TENANT`.",
 )
-
-MAX_SHOWN = 80
-"""Characters of a value that a table shows."""
 
 FINGERPRINT_SHOWN = 12
 LEAST_FINGERPRINT = 4
@@ -128,7 +126,7 @@ def _row(finding: DriftFindingRecord) -> tuple[object, ...]:
         output.styled(finding.severity),
         finding.type_key,
         visible(finding.display_name or finding.external_id),
-        visible(finding.label) or str(finding.kind).replace("_", " "),
+        visible(field_text(finding).label) or str(finding.kind).replace("_", " "),
         _change(finding),
         output.when(finding.first_seen_at),
         _decision(finding),
@@ -138,13 +136,7 @@ def _row(finding: DriftFindingRecord) -> tuple[object, ...]:
 def _change(finding: DriftFindingRecord) -> str:
     if finding.kind in (FindingKind.ITEM_ADDED, FindingKind.ITEM_MISSING):
         return "" if finding.kind is FindingKind.ITEM_ADDED else finding.evidence.replace("_", " ")
-    if finding.hidden:
-        return f"hidden, {finding.kind}"
-    before = output.short_value(finding.before if finding.before_named is None else finding.before_named, MAX_SHOWN)
-    after = output.short_value(finding.after if finding.after_named is None else finding.after_named, MAX_SHOWN)
-    if finding.kind is FindingKind.ADDED:
-        return f"+ {after}"
-    return f"- {before}" if finding.kind is FindingKind.REMOVED else f"{before} → {after}"
+    return field_text(finding).text_in_a_cell()
 
 
 def _decision(finding: DriftFindingRecord) -> str:

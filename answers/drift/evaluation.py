@@ -124,7 +124,7 @@ def _finding(candidate: Candidate, key: str, deviation: Deviation, since: dateti
         external_id=candidate.external_id,
         display_name=candidate.display_name,
         item_kind=kind_of(candidate.type_key, candidate.meta),
-        severity=severity_of(candidate.type_key, deviation.kind, deviation.path),
+        severity=severity_of(candidate.type_key, deviation.kind, deviation.path, deviation.before, deviation.after),
         evidence=candidate.evidence,
         first_seen_at=since,
         last_seen_at=candidate.last_seen_at,

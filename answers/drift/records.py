@@ -4,10 +4,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field
 
+from answers.drift.direction import ProtectionEffect
 from answers.drift.rules import BaselineKind, Decision, DecisionLapse, FindingKind
 from answers.drift.severity import Severity
+from answers.field_text import field_text
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome
 from inventory.records import DamagedRecord
@@ -145,7 +147,9 @@ class DriftFindingRecord(BaseModel):
 
     `path` is what `diff` says, empty for the item as a whole; `label` says the same with names. `before` is the value
     in the baseline, `after` the value now; `before_named` and `after_named` have names in the place of ids, and are
-    null where that is the same. Of a `hidden` value nothing is shown. `evidence`: `observed`, or of a missing item
+    null where that is the same. Of a `hidden` value nothing is shown. `text` is what people read of the values.
+    `direction` is whether the finding weakens or strengthens the tenant's protection, null where that is not known.
+    `evidence`: `observed`, or of a missing item
     `confirmed` or `not_listed`. `first_seen_at` is when the first version that deviates was first observed,
     `last_seen_at` when the item was last seen to deviate. `is_checked` is false where the latest runs cannot say
     whether it still does. `decision` is what holds now, `decided` the latest decision, whether it holds or not.
@@ -170,6 +174,7 @@ class DriftFindingRecord(BaseModel):
     after_named: Any
     hidden: bool
     severity: Severity
+    direction: ProtectionEffect | None = None
     evidence: str
     first_seen_at: datetime
     last_seen_at: datetime
@@ -177,6 +182,12 @@ class DriftFindingRecord(BaseModel):
     is_checked: bool
     decision: Decision
     decided: DecisionRecord | None
+
+    @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
+    @property
+    def text(self) -> str:
+        """What people read of the values; empty for the item as a whole."""
+        return field_text(self).text() if self.path else ""
 
     @property
     def is_open(self) -> bool:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from answers.drift.direction import ProtectionEffect, direction_of
 from answers.drift.rules import FindingKind
 from graph.catalog import load_catalog
+from inventory.canonical import JsonValue
 
 _LABEL = re.compile(r"\[(.*?)\](?=\.|\[|$)")
 
@@ -27,7 +29,7 @@ class SeverityRule(BaseModel):
     """One row of the table. Each list that is not empty has to have something that fits.
 
     `paths` are ways of properties without the members of lists: `conditions` fits it and all in it. `members` are how a
-    member on the way may begin: `exclusion group`.
+    member on the way may begin: `exclusion group`. `direction` is what the finding does to the tenant's protection.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,11 +41,20 @@ class SeverityRule(BaseModel):
     kinds: frozenset[FindingKind] = frozenset()
     paths: tuple[str, ...] = ()
     members: tuple[str, ...] = ()
+    direction: ProtectionEffect | None = None
 
-    def fits(self, type_key: str, category: str | None, kind: FindingKind, path: str) -> bool:
+    def fits(
+        self,
+        type_key: str,
+        category: str | None,
+        kind: FindingKind,
+        path: str,
+        direction: ProtectionEffect | None = None,
+    ) -> bool:
         """Whether the rule is about such a finding."""
         return (
-            (not self.categories or category in self.categories)
+            (self.direction is None or direction is self.direction)
+            and (not self.categories or category in self.categories)
             and (not self.types or type_key in self.types)
             and (not self.kinds or kind in self.kinds)
             and (not self.paths or any(is_within(path, place) for place in self.paths))
@@ -52,10 +63,16 @@ class SeverityRule(BaseModel):
 
 
 def severity(
-    rules: Iterable[SeverityRule], type_key: str, category: str | None, kind: FindingKind, path: str
+    rules: Iterable[SeverityRule],
+    type_key: str,
+    category: str | None,
+    kind: FindingKind,
+    path: str,
+    direction: ProtectionEffect | None = None,
 ) -> Severity:
     """The severity by the first rule that fits; medium where none does."""
-    return next((rule.severity for rule in rules if rule.fits(type_key, category, kind, path)), Severity.MEDIUM)
+    fitting = (rule.severity for rule in rules if rule.fits(type_key, category, kind, path, direction))
+    return next(fitting, Severity.MEDIUM)
 
 
 def is_within(path: str, place: str) -> bool:
@@ -64,10 +81,14 @@ def is_within(path: str, place: str) -> bool:
     return properties == place or properties.startswith(place + ".")
 
 
-def severity_of(type_key: str, kind: FindingKind, path: str) -> Severity:
-    """The severity of a finding, by the first rule of the table that fits."""
+def severity_of(
+    type_key: str, kind: FindingKind, path: str, before: JsonValue = None, after: JsonValue = None
+) -> Severity:
+    """The severity of a finding, by the first rule of the table that fits. A hidden value has no direction."""
     collection = load_catalog().collections.get(type_key)
-    return severity(severity_rules(), type_key, None if collection is None else collection.category, kind, path)
+    category = None if collection is None else collection.category
+    direction = direction_of(type_key, kind, path, before, after)
+    return severity(severity_rules(), type_key, category, kind, path, direction)
 
 
 @cache

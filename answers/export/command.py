@@ -9,7 +9,7 @@ import typer
 from answers.export import answer
 from answers.export.folder import ExportFolder
 from answers.export.records import ExportRecord
-from answers.export.rules import file_bytes, file_path
+from answers.export.rules import companion_bytes, companion_path, file_bytes, file_path
 from answers.runs.answer import moment_of
 from cli import output
 from cli.errors import ExitCode, errors_for_people
@@ -38,6 +38,12 @@ def export(
         bool,
         typer.Option("--force", help="Also into a folder that holds other files, and over files named like ours."),
     ] = False,
+    decoded: Annotated[
+        bool,
+        typer.Option(
+            "--decoded", help="Beside each document a text file of it: scripts, profiles and settings as text."
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write each item's whole document to a file of its own, and remove the files of items that are gone.
@@ -61,7 +67,7 @@ def export(
                     return await answer.export(session, moment, wanted, lambda *item: kept.add(KeptDocument(*item)))
 
             basis = asyncio.run(ask())
-            _write(files, kept, wanted)
+            _write(files, kept, wanted, decoded=decoded)
         record = ExportRecord(
             tenant_id=tenant_id,
             folder=str(folder),
@@ -82,12 +88,15 @@ def export(
             raise typer.Exit(ExitCode.PARTIAL)
 
 
-def _write(files: ExportFolder, kept: DocumentSpool, type_keys: frozenset[str] | None) -> None:
+def _write(files: ExportFolder, kept: DocumentSpool, type_keys: frozenset[str] | None, *, decoded: bool) -> None:
     """Writes the documents into the folder, and removes the files of items that are gone from these collections."""
     collections = load_catalog().collections
     for type_key, external_id, display_name, document in kept:
         category = collections[type_key].category if type_key in collections else None
-        files.put(file_path(category, type_key, display_name, external_id), file_bytes(document))
+        path = file_path(category, type_key, display_name, external_id)
+        files.put(path, file_bytes(document))
+        if decoded:
+            files.put(companion_path(path), companion_bytes(document))
     files.remove_others(type_keys)
     files.close()
 

@@ -1,6 +1,7 @@
 """An inventory as files: names and bytes that stay the same where nothing changed, on any system.
 
-`<category>/<type key>/<safe name>.<16 hexadecimal digits>.json`. The digits are of the item's id, so that two items of
+`<category>/<type key>/<safe name>.<16 hexadecimal digits>.json`, and with the ending `txt` its readable companion. The
+digits are of the item's id, so that two items of
 one name, or of names that differ by case only, have files of their own, and a rename keeps them.
 """
 
@@ -9,10 +10,12 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from uuid import UUID
 
-from inventory.exact_json import decode, encode
+from answers.document_text import document_lines
+from inventory.exact_json import JsonObject, decode, encode
+from inventory.visible_text import visible
 
 MANIFEST = ".tenant-inventory-export.json"
 MAX_NAME_BYTES = 100
@@ -30,7 +33,7 @@ _DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\
 """Windows takes these for devices, whatever follows the first dot."""
 
 _CONTROLS = frozenset({"Cc", "Cf", "Cs"})
-_OURS = re.compile(r"[a-z0-9-]+/[A-Za-z][A-Za-z0-9._]*/([^/]+)\.[0-9a-f]{16}\.json")
+_OURS = re.compile(r"[a-z0-9-]+/[A-Za-z][A-Za-z0-9._]*/([^/]+)\.[0-9a-f]{16}\.(?:json|txt)")
 
 
 class ManifestError(ValueError):
@@ -48,6 +51,17 @@ def file_path(category: str | None, type_key: str, display_name: str | None, ext
     """The path of an item's file in the folder, with forward slashes."""
     digits = hashlib.sha256(external_id.encode()).hexdigest()[:_ID_DIGITS]
     return f"{category or NO_CATEGORY}/{type_key}/{safe_name(display_name)}.{digits}.json"
+
+
+def companion_path(path: str) -> str:
+    """The path of the readable companion of a document's file."""
+    return f"{path.removesuffix('.json')}.txt"
+
+
+def companion_bytes(document: bytes) -> bytes:
+    """What the companion holds: the document as people read it, from nothing but the document, so with its ids."""
+    lines = document_lines(cast("JsonObject", decode(document)), {}, {})
+    return "".join(f"{visible(line)}\n" for line in lines).encode()
 
 
 def file_bytes(document: bytes) -> bytes:

@@ -6,9 +6,12 @@ from typing import NamedTuple, cast
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from answers.document_text import document_lines
+from answers.field_labels import FieldChange, field_change
+from answers.object_names import object_names
 from answers.versions.records import DifferenceRecord, ShownRecord
 from graph.catalog import kind_of, load_catalog
-from inventory.differences import differences
+from inventory.differences import Difference, differences
 from inventory.exact_json import JsonObject, decode
 from inventory.normal_form import NormalForm
 from inventory.records import VersionRecord
@@ -55,6 +58,14 @@ async def unpin(session: AsyncSession, type_key: str, external_id: str, number: 
         raise UnknownVersionError(f"version {number} has no pin of {pinned_by}")
 
 
+async def readable(session: AsyncSession, type_key: str, document: bytes) -> list[str]:
+    """A document as people read it, line by line."""
+    said = _object(document)
+    collection = load_catalog().collections.get(type_key)
+    rules = {} if collection is None else collection.references
+    return list(document_lines(said, rules, await object_names(session, [(type_key, said)])))
+
+
 async def show(session: AsyncSession, type_key: str, external_id: str, number: int | None) -> tuple[ShownRecord, bytes]:
     """A version, or the current one, and its document as canonical JSON. Raises `UnknownVersionError`."""
     version, document = await _kept(session, await history(session, type_key, external_id), number)
@@ -84,12 +95,27 @@ async def compare(
     if await documents.are_sorted(session, type_key, external_id, [before.version, after.version]):
         form = form.of_sorted()
     old, new = _object(document_before), _object(document_after)
+    names = await object_names(session, [(type_key, old), (type_key, new)])
+    rules = {} if collection is None else collection.references
     found = [
-        DifferenceRecord(path=path, kind=kind, before=value_before, after=value_after, hidden=hidden)
-        for path, kind, value_before, value_after, hidden, _ in differences(old, new, form)
+        _record(difference, field_change(difference, rules, names))
+        for difference in differences(old, new, form)
     ]
     unread = sorted(details & (old.keys() ^ new.keys())) if before.details_complete and after.details_complete else []
     return ComparedVersions(before, after, found, unread)
+
+
+def _record(difference: Difference, named: FieldChange) -> DifferenceRecord:
+    return DifferenceRecord(
+        path=difference.path,
+        kind=difference.kind,
+        before=difference.before,
+        after=difference.after,
+        hidden=difference.hidden,
+        label=named.label,
+        before_named=named.before_named,
+        after_named=named.after_named,
+    )
 
 
 async def _kept(

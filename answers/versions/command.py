@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.text import Text
 
+from answers.field_text import field_text, told
 from answers.versions import answer
 from answers.versions.answer import ComparedVersions
 from answers.versions.records import DifferenceRecord, ShownRecord
@@ -120,9 +120,12 @@ def show(
     version: Annotated[
         int | None, typer.Option("--version", metavar="N", min=1, max=MOST, help="That version; else the current one.")
     ] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="The stored JSON: all ids, content encoded.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """The whole document of an item, as it is or as it was. What is sensitive is a mark in it.
+    """What an item says, as it is or as it was: names for ids, scripts and profiles as text, nothing that is empty.
+
+    What is sensitive is hidden; with --raw it is a mark in the document.
 
     Example: python starter.py show contoso deviceHealthScripts 1f0c4d2e-6a3b-4c55-9d0e-2b7a8c9d0e1f --version 2
     """
@@ -131,18 +134,23 @@ def show(
         tenant_id = tenant_id_of(settings, tenant)
         known_type_keys([type_key])
 
-        async def ask() -> tuple[ShownRecord, bytes]:
+        async def ask() -> tuple[ShownRecord, bytes, list[str]]:
             async with tenant_session(settings, tenant_id) as session:
-                return await answer.show(session, type_key, await find_item(session, type_key, item), version)
+                shown = await answer.show(session, type_key, await find_item(session, type_key, item), version)
+                is_machine = raw or as_json
+                return *shown, [] if is_machine else await answer.readable(session, type_key, shown[1])
 
-        record, document = asyncio.run(ask())
+        record, document, lines = asyncio.run(ask())
         if as_json:
             output.print_json({**record.model_dump(mode="json"), "document": orjson.Fragment(document)})
             return
         for line in _header(record):
             output.stderr.print(line, style="dim", markup=False)
-        text = encode(decode(document), indented=True).decode()
-        sys.stdout.write(f"{escaped_json(text)}\n")
+        if raw:
+            text = encode(decode(document), indented=True).decode()
+            sys.stdout.write(f"{escaped_json(text)}\n")
+        for line in lines:
+            output.stdout.print(line, markup=False)
 
 
 def _header(record: ShownRecord) -> list[str]:
@@ -188,11 +196,12 @@ def diff(
             output.stderr.print("version 1 is the first: there is nothing before it", style="dim")
             return
         _say_what_is_compared(compared)
-        for difference in compared.differences:
-            if as_json:
+        if as_json:
+            for difference in compared.differences:
                 output.print_json(_plain(difference))
-            else:
-                output.stdout.print(_line(difference))
+            return
+        for difference in told(compared.differences):
+            _print(difference)
 
 
 def _say_what_is_compared(compared: ComparedVersions) -> None:
@@ -226,21 +235,16 @@ _SIGNS = {
 }
 
 
-def _line(difference: DifferenceRecord) -> Text:
-    """One difference for people, on one line."""
+def _print(difference: DifferenceRecord) -> None:
+    """One difference for people; where its label is not its path, the path has a line of its own, with all ids."""
     sign, style = _SIGNS[difference.kind]
-    if difference.hidden:
-        said = f'"hidden" {difference.kind}'
-    elif difference.kind is DifferenceKind.ADDED:
-        said = output.short_value(difference.after)
-    elif difference.kind is DifferenceKind.REMOVED:
-        said = output.short_value(difference.before)
-    else:
-        said = f"{output.short_value(difference.before)} → {output.short_value(difference.after)}"
-    return Text.assemble((f"{sign} ", style), (visible(difference.path), "bold"), ": ", (said, style))
+    said = field_text(difference)
+    output.print_field(said, indent="", sign=(f"{sign} ", style), most=sys.maxsize)
+    if said.label != difference.path.removesuffix("[]"):
+        output.stdout.print(f"    {visible(difference.path)}", style="dim", markup=False)
 
 
 def _plain(difference: DifferenceRecord) -> dict[str, Any]:
     """One difference for machines, with every digit of its values."""
     before, after = (orjson.Fragment(encode(value)) for value in (difference.before, difference.after))
-    return {**dict(difference), "before": before, "after": after}
+    return {**dict(difference), "before": before, "after": after, "text": difference.text}

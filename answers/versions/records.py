@@ -4,8 +4,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field
 
+from answers.field_text import field_text
 from inventory.differences import DifferenceKind
 from inventory.missing import Confidence, State
 
@@ -35,7 +36,9 @@ class ShownRecord(BaseModel):
 class DifferenceRecord(BaseModel):
     """One field that differs between two versions: `before` is null where it was added, `after` where it was removed.
 
-    Of a `hidden` value nothing is shown but that it changed. Numbers have all their digits.
+    Of a `hidden` value nothing is shown but that it changed. Numbers have all their digits. `label` says the path with
+    names; `before_named` and `after_named` have names in the place of ids, and are null where that is the same. `text`
+    is what people read of it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -45,3 +48,12 @@ class DifferenceRecord(BaseModel):
     before: Any
     after: Any
     hidden: bool
+    label: str = ""
+    before_named: Any = None
+    after_named: Any = None
+
+    @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
+    @property
+    def text(self) -> str:
+        """What people read of it."""
+        return field_text(self).text()

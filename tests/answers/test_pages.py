@@ -38,7 +38,8 @@ from answers.drift.records import BaselineRecord, DriftCounts, DriftFindingRecor
 from answers.drift.rules import BaselineKind, Decision, FindingKind
 from answers.drift.severity import Severity
 from answers.field_labels import FieldChange
-from answers.page_values import MAX_FIELDS, MAX_VALUE, left_out, rows
+from answers.field_text import LONGEST_VALUE
+from answers.page_values import MAX_FIELDS, left_out, rows
 from inventory.differences import DifferenceKind
 from inventory.missing import Confidence
 
@@ -255,29 +256,38 @@ def test_a_page_of_changes_says_who_did_it_or_that_the_log_has_nobody() -> None:
 
 def test_a_long_value_is_cut_and_its_length_said() -> None:
     page = changes("x" * 1_000_000)
-    assert len(page) < 20_000 + MAX_VALUE
-    assert "1,000,000 characters in all" in Read(page).text
+    assert len(page) < 20_000 + LONGEST_VALUE
+    assert "1,000,002 characters in all" in Read(page).text
+
+
+def test_of_a_text_of_many_lines_those_that_differ_are_shown() -> None:
+    script = "Write-Host 'the same'\n" * 1_000
+    field = FieldChange(
+        path="p", label="p", kind=DifferenceKind.CHANGED, before=f"{script}before", after=f"{script}after"
+    )
+    (row,) = rows([field])
+    same = "  Write-Host 'the same'"
+    assert row.lines == ("@@ line 998 @@", same, same, same, "- before", "+ after")
+    assert (row.before, row.after) == (None, None)
 
 
 def test_long_values_are_shown_where_they_differ() -> None:
-    script = "Write-Host 'the same'\n" * 1_000
+    script = "Write-Host 'the same'; " * 1_000
     field = FieldChange(
         path="p", label="p", kind=DifferenceKind.CHANGED, before=f"{script}before", after=f"{script}after"
     )
     (row,) = rows([field])
     assert row.before is not None
     assert row.after is not None
-    assert row.before.text.endswith("before")
-    assert row.after.text.endswith("after")
-    assert len(row.before.text) < MAX_VALUE
+    assert 'before"' in row.before
+    assert 'after"' in row.after
+    assert len(row.before) < LONGEST_VALUE
 
 
 @pytest.mark.parametrize(("before", "after"), [("5", 5), ("true", True), ("a\nb", ["a", "b"])])
 def test_values_that_read_the_same_are_told_apart(before: Any, after: Any) -> None:
     (row,) = rows([FieldChange(path="p", label="p", kind=DifferenceKind.CHANGED, before=before, after=after)])
-    assert row.before is not None
-    assert row.after is not None
-    assert row.before.text != row.after.text
+    assert row.before != row.after or {line[:1] for line in row.lines} >= {"-", "+"}
 
 
 def test_of_very_many_fields_the_number_of_the_others_is_said() -> None:

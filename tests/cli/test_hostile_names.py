@@ -99,7 +99,7 @@ def test_no_command_prints_what_steers_a_terminal(system: System, graph: Simulat
         assert_clean(as_json.stdout)
         assert_clean(as_json.stderr)
         assert as_json.objects() or as_json.code == 2
-    document = orjson.loads(system.starter("show", one, TYPE, item).stdout)
+    document = orjson.loads(system.starter("show", one, TYPE, item, "--raw").stdout)
     assert document["displayName"] == OTHER
     listed = system.starter("items", one, "--type", TYPE, "--json")
     assert OTHER in [orjson.loads(line)["display_name"] for line in listed.stdout.rstrip("\n").split("\n")]

@@ -39,7 +39,11 @@ def test_a_tenant_drifts_and_is_decided_upon(system: System) -> None:
     _, found = drift(system)
     assert set(found) == {(strict, "passwordMinimumLength"), (access["id"], "state"), (gone, "item_missing")}
     assert found[gone, "item_missing"].evidence == "confirmed"
-    assert {one.severity for one in found.values()} == {"high"}
+    assert {place: one.severity for place, one in found.items()} == {
+        (strict, "passwordMinimumLength"): "low",
+        (access["id"], "state"): "high" if access["state"] == "enabled" else "low",
+        (gone, "item_missing"): "high",
+    }, "a longer password strengthens"
 
     fingerprint = found[access["id"], "state"].fingerprint
     decided = system.starter("drift", "decide", name, fingerprint[:12], "--as", "expected", "--why", "a pilot")

@@ -26,7 +26,9 @@ from storage import confirmations as confirming
 from storage import documents, queries, references, runs, staging
 from storage import merge as merging
 from storage.access import PROBE, Access
+from storage.current_documents import current_documents
 from storage.database import Database
+from storage.object_names import app_names
 from storage.roles import ROLES, script
 from storage.schema import upgrade
 from tests.conftest import make_login, url_of
@@ -232,6 +234,15 @@ async def test_run_records_and_items_are_found_by_index(filled: Database, explai
         assert await queries.run_record(session, newest.run_id) == newest
     explained.assert_by_index()
     assert [node for node in explained.nodes if node.table == "sync_run_collection" and node.kind == "Seq Scan"] == []
+
+
+async def test_names_of_what_documents_refer_to_are_read_by_index(filled: Database, explained: Explained) -> None:
+    some = observation(7)
+    async with filled.tenant(MINE, read_only=True) as session:
+        (found,) = await current_documents(session, some.type_key, [some.external_id, "nobody"])
+        assert found.external_id == some.external_id
+        assert await app_names(session, ["00000002-0000-0ff1-ce00-000000000000"]) == {}
+    explained.assert_by_index()
 
 
 async def test_what_items_refer_to_is_read_by_index(filled: Database, explained: Explained) -> None:

@@ -68,7 +68,7 @@ async def test_two_tenants_as_json(run: Any) -> None:
 async def test_two_tenants_for_people(run: Any) -> None:
     done = await run("alpha", "beta", "--fields")
     assert done.code == 0
-    assert "different; in 1 fields" in done.stdout
+    assert "different; in 1 field  " in done.stdout
     assert "level: 1 | 2" in done.stdout
     assert "One" not in done.stdout, "what is the same is counted, and not listed"
     only = await run("alpha", "beta", "--only", "only_there")
@@ -135,3 +135,27 @@ async def test_tenants_of_which_nothing_was_read_are_not_called_equal(run: Any) 
 async def test_wrong_usage_is_told_in_one_line(run: Any, words: tuple[str, ...]) -> None:
     done = await run(*words)
     assert (done.code, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+
+
+async def test_settings_and_applications_are_compared_by_name(database: Database, run: Any) -> None:
+    setting, app = "device_vendor_msft_policy_config_system_allowtelemetry", "00000002-0000-0ff1-ce00-000000000000"
+    options = [{"itemId": f"{setting}_{number}", "displayName": name} for number, name in enumerate(("Off", "Basic"))]
+    named = observation("configurationSettings", setting, displayName="Allow Telemetry", options=options)
+    registered = observation("servicePrincipals", "sp", displayName="Exchange Online")
+    registered = registered._replace(meta={**registered.meta, "app_id": app})
+    await sync(database, B, [named, registered], "configurationSettings", "servicePrincipals")
+    for tenant, choice, apps in ((A, 0, ["All"]), (B, 1, ["All", app])):
+        chosen = {"settingDefinitionId": setting, "choiceSettingValue": {"value": f"{setting}_{choice}"}}
+        policy = observation("configurationPolicies", "p", displayName="P", settings=[{"settingInstance": chosen}])
+        access = observation(
+            "conditionalAccessPolicies",
+            "a",
+            displayName="Access",
+            conditions={"applications": {"includeApplications": apps}},
+        )
+        await sync(database, tenant, [policy, access], "configurationPolicies", "conditionalAccessPolicies")
+    done = await run(
+        "alpha", "beta", "--type", "configurationPolicies", "--type", "conditionalAccessPolicies", "--fields"
+    )
+    assert "    Allow Telemetry: Off | Basic\n" in done.stdout
+    assert '    conditions.applications.includeApplications: nothing | "Exchange Online"\n' in done.stdout

@@ -88,7 +88,7 @@ async def test_drift_is_shown_with_names_and_decided_upon(run: Commands, drifted
     assert set(findings) == {'assignments[group "Pilot"]', "level", "item_missing"}
     people = await asyncio.to_thread(run, "drift", TENANT)
     assert "1 → 2" in people.stdout
-    assert 'assignments[group "Pilot"]' in people.stdout
+    assert '+ include group "Pilot"' in people.stdout
     fingerprint = findings["level"].fingerprint
     decided = await asyncio.to_thread(
         run, "drift", "decide", TENANT, fingerprint[:12], "--as", "accepted", "--why", "pilot", "--json"

@@ -73,7 +73,10 @@ def test_a_rule_is_heard(rule: SeverityRule) -> None:
     """None stands behind others that fit all that it fits."""
     member = f"[{rule.members[0]} x]" if rule.members else ""
     found = {
-        next((one for one in severity_rules() if one.fits(key, known.category, kind, path + member)), None)
+        next(
+            (one for one in severity_rules() if one.fits(key, known.category, kind, path + member, rule.direction)),
+            None,
+        )
         for key, known in load_catalog().collections.items()
         if key in in_scope(rule)
         for kind in rule.kinds or FindingKind

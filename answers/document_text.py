@@ -1,0 +1,31 @@
+"""A whole document as people read it: a line a property, names in the place of ids, encoded content as text."""
+
+from collections.abc import Iterator
+
+from answers.named_ids import ObjectNames, named_document
+from answers.value_text import Place, is_annotation, is_empty, labelled, value_lines
+from inventory.exact_json import JsonObject, JsonValue
+from inventory.references import ReferenceRules
+
+_TEMPLATE_VALUES = "definitionValues"
+
+
+def document_lines(document: JsonObject, rules: ReferenceRules, names: ObjectNames) -> Iterator[str]:
+    """The lines of a document; what is empty and what only names types is left out."""
+    for name, value in named_document(document, rules, names).items():
+        if is_empty(value) or is_annotation(name):
+            continue
+        lines = (
+            list(_template_lines(value)) if name == _TEMPLATE_VALUES else value_lines(value, Place(name, is_brief=True))
+        )
+        yield from labelled(name, lines)
+
+
+def _template_lines(values: JsonValue) -> Iterator[str]:
+    """The policies of an administrative template, each with what it is set to."""
+    for one in values if isinstance(values, list) else ():
+        definition = one.get("definition") if isinstance(one, dict) else None
+        called = definition.get("displayName") if isinstance(definition, dict) else None
+        first, *rest = value_lines(one, Place(_TEMPLATE_VALUES))
+        yield f"{called}: {first}" if called else first
+        yield from (f"  {line}" for line in rest)

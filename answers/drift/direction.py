@@ -1,0 +1,129 @@
+"""Whether a drift finding weakens or strengthens a tenant's protection, by a table of rules: the first that fits."""
+
+import re
+import tomllib
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from answers.drift.rules import FindingKind
+from graph.catalog import load_catalog
+from inventory.canonical import JsonValue
+
+_MEMBER = re.compile(r"\[(.*?)\](?=\.|\[|$)")
+
+_VERSION = re.compile(r"\d+(\.\d+)+")
+
+
+class ProtectionEffect(StrEnum):
+    """What a finding does to the protection of the tenant."""
+
+    WEAKENS = "weakens"
+    STRENGTHENS = "strengthens"
+
+    @property
+    def opposite(self) -> "ProtectionEffect":
+        """The other one."""
+        return ProtectionEffect.STRENGTHENS if self is ProtectionEffect.WEAKENS else ProtectionEffect.WEAKENS
+
+
+class DirectionRule(BaseModel):
+    """One row of the table: where it holds, and what each way of a value means there.
+
+    `types`, `categories`, `paths` (whole ways of properties, without the members of lists), `name` (a regular
+    expression for the last property) and `members` (how a member on the way may begin) narrow where it holds. `scale`
+    lists values, the weakest first. A value or member is `added` where there was none, or `removed`; a number, a
+    version or a yes-or-no is `raised` or `lowered`. What a row does not say is not known.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    why: str
+    types: frozenset[str] = frozenset()
+    categories: frozenset[str] = frozenset()
+    paths: frozenset[str] = frozenset()
+    name: str = ""
+    members: tuple[str, ...] = ()
+    scale: tuple[str, ...] = ()
+    added: ProtectionEffect | None = None
+    removed: ProtectionEffect | None = None
+    raised: ProtectionEffect | None = None
+    lowered: ProtectionEffect | None = None
+
+    def fits(self, type_key: str, category: str | None, path: str) -> bool:
+        """Whether the row is about such a place."""
+        properties = properties_of(path)
+        return (
+            (not self.types or type_key in self.types)
+            and (not self.categories or category in self.categories)
+            and (not self.paths or properties in self.paths)
+            and (not self.name or re.search(self.name, properties.rpartition(".")[2]) is not None)
+            and (not self.members or any(label.startswith(self.members) for label in _MEMBER.findall(path)))
+        )
+
+    def direction(self, kind: FindingKind, before: JsonValue, after: JsonValue) -> ProtectionEffect | None:
+        """What the way from the one value to the other means."""
+        if isinstance(before, str) and isinstance(after, str) and {before, after} <= set(self.scale):
+            if before == after:
+                return None
+            return (
+                ProtectionEffect.STRENGTHENS
+                if self.scale.index(before) < self.scale.index(after)
+                else ProtectionEffect.WEAKENS
+            )
+        if isinstance(before, bool | None) and isinstance(after, bool | None):
+            # A yes-or-no that is not there says no.
+            way = bool(after) - bool(before)
+        elif kind is FindingKind.ADDED or _is_absent(before):
+            return self.added
+        elif kind is FindingKind.REMOVED or _is_absent(after):
+            return self.removed
+        else:
+            way = _order(before, after)
+        return None if way == 0 else self.raised if way > 0 else self.lowered
+
+
+def properties_of(path: str) -> str:
+    """The way of properties in a path, without the members of lists."""
+    return _MEMBER.sub("", path)
+
+
+def direction_of(
+    type_key: str, kind: FindingKind, path: str, before: JsonValue, after: JsonValue
+) -> ProtectionEffect | None:
+    """What a finding does, by the first row of the table that holds there; None where that is not known."""
+    if not path or kind not in (FindingKind.ADDED, FindingKind.REMOVED, FindingKind.CHANGED):
+        return None
+    collection = load_catalog().collections.get(type_key)
+    category = None if collection is None else collection.category
+    row = next((row for row in direction_rules() if row.fits(type_key, category, path)), None)
+    return None if row is None else row.direction(kind, before, after)
+
+
+@cache
+def direction_rules() -> tuple[DirectionRule, ...]:
+    """The table, in its order. Raises `ValueError` where a row is wrong: a fault of the release."""
+    table = tomllib.loads(Path(__file__).with_name("direction.toml").read_text(encoding="utf-8"))
+    return tuple(DirectionRule.model_validate(row) for row in table["row"])
+
+
+def _is_absent(value: JsonValue) -> bool:
+    return value is None or value in ("", [], {})
+
+
+def _order(before: JsonValue, after: JsonValue) -> int:
+    """Whether numbers or versions rise (1), fall (-1), or cannot be told (0)."""
+    old, new = _number(before), _number(after)
+    if old is None or new is None:
+        return 0
+    return (new > old) - (new < old)
+
+
+def _number(value: JsonValue) -> tuple[float, ...] | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        return tuple(float(part) for part in value.split(".")) if _VERSION.fullmatch(value) else None
+    return (float(value),) if isinstance(value, int | float) else None

@@ -1,0 +1,296 @@
+"""One field that differs, as people read it: the one way for the command line, JSON and the pages.
+
+A value of one line is said as it was and as it is. Of a value of several lines (a script, a profile, an object with
+much to say) the lines that differ are said, with those around them. Where only the encoding of a text is another, that
+is said, and no line of it.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from answers.encoded_content import Content, content_of
+from answers.value_text import (
+    HIDDEN,
+    NOTHING,
+    Place,
+    is_assignment,
+    is_definition_id,
+    is_empty,
+    is_setting,
+    presentation_lines,
+    short_id,
+    switch_text,
+    value_lines,
+)
+from inventory.canonical import TYPE
+from inventory.differences import DifferenceKind
+from inventory.exact_json import JsonValue, encode
+
+CONTEXT = 3
+"""Lines around those that differ."""
+
+LONGEST_VALUE = 400
+"""Characters of a value of one line; of two values, from shortly before they differ."""
+
+_LEAD = 80
+"""Characters before the first difference of two long values."""
+
+LINES_IN_A_CELL = 6
+"""Of a text, in the cell of a table."""
+
+_MOST_COMPARED = 4_000_000
+"""The product of two numbers of lines up to which lines are matched; beyond it takes too long."""
+
+_PEOPLE_SEPARATOR = " → "
+
+_ID_OF_AN_ASSIGNMENT = re.compile(r"[aA]ssignments\[[^\]]*\]\.(id|sourceId)$")
+
+_CHOICES = ("choiceSettingValue", "choiceSettingCollectionValue")
+
+
+class ShownField(Protocol):
+    """A record of one field that differs."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def kind(self) -> Any: ...
+    @property
+    def before(self) -> Any: ...
+    @property
+    def after(self) -> Any: ...
+    @property
+    def before_named(self) -> Any: ...
+    @property
+    def after_named(self) -> Any: ...
+    @property
+    def hidden(self) -> bool: ...
+
+
+FieldT = TypeVar("FieldT", bound=ShownField)
+
+
+class FieldText(NamedTuple):
+    """What is said of a field.
+
+    `before` and `after` are values of one line, None where there is none or where `lines` say it. A line begins with
+    `-`, `+` or a space as in a text diff. `note` is what belongs to both: encodings, or the whole id of a setting.
+    """
+
+    label: str
+    kind: str
+    before: str | None = None
+    after: str | None = None
+    note: str = ""
+    lines: tuple[str, ...] = ()
+
+    def summary(self, between: str = _PEOPLE_SEPARATOR, *, is_signed: bool = True) -> str:
+        """All but the label and the lines: `"a" → "b"`, `+ "b"`, `UTF-8 → UTF-16; the text is the same`.
+
+        One that is not signed leaves out the `+` or `-` of a value without a counterpart.
+        """
+        if self.before is not None and self.after is not None:
+            said = f"{self.before}{between}{self.after}"
+        elif self.after is not None:
+            said = f"{'+ ' if is_signed else ''}{self.after}"
+        else:
+            said = "" if self.before is None else f"{'- ' if is_signed else ''}{self.before}"
+        return f"{said} ({self.note})" if said and self.note else said or self.note
+
+    def of_two_sides(self) -> "FieldText":
+        """The same of two tenants: a side without a value has nothing."""
+        if (self.before is None) == (self.after is None):
+            return self
+        return self._replace(before=self.before or NOTHING, after=self.after or NOTHING)
+
+    def text(self) -> str:
+        """All but the label, as `--json` has it."""
+        return "\n".join(filter(None, (self.summary(), *self.lines)))
+
+    def text_in_a_cell(self) -> str:
+        """All but the label, on one line: of a text the first lines that differ."""
+        differing = [line for line in self.lines if line[:1] in ("-", "+")]
+        shown = [*filter(None, (self.summary(),)), *differing[:LINES_IN_A_CELL]]
+        left_out = len(differing) - LINES_IN_A_CELL
+        return "; ".join([*shown, *([f"{left_out:,} more lines"] if left_out > 0 else [])])
+
+
+def told(fields: Sequence[FieldT] | None) -> list[FieldT]:
+    """The fields that tell people something.
+
+    Not what is empty on the one side and absent on the other, nor the id of an assignment, nor what is another beside a
+    value that is: its type, and the same value as JSON in a text.
+    """
+    paths = {field.path for field in fields or ()}
+    return [field for field in fields or () if field.hidden or _tells(field, paths)]
+
+
+def _tells(field: ShownField, paths: set[str]) -> bool:
+    if is_empty(field.before) and is_empty(field.after):
+        return False
+    if _ID_OF_AN_ASSIGNMENT.search(field.path):
+        return False
+    above, _, name = field.path.rpartition(".valueJson" if field.path.endswith(".valueJson") else f".{TYPE}")
+    return bool(name) or not above or f"{above}.value" not in paths
+
+
+def field_text(field: ShownField) -> FieldText:
+    """What is said of a field that differs."""
+    kind = str(field.kind)
+    label = _label(field)
+    if field.hidden:
+        return FieldText(label, kind, note=f"{HIDDEN}, {kind.replace('_', ' ')}")
+    place = _place(field.path)
+    before = field.before if field.before_named is None else field.before_named
+    after = field.after if field.after_named is None else field.after_named
+    whole_id = _whole_id(field.label or field.path)
+    if kind == DifferenceKind.ADDED:
+        return _one_sided(label, kind, after, place, whole_id)
+    if kind == DifferenceKind.REMOVED:
+        return _one_sided(label, kind, before, place, whole_id)
+    return _changed(label, kind, before, after, place, whole_id)
+
+
+def _one_sided(label: str, kind: str, value: JsonValue, place: Place, whole_id: str) -> FieldText:
+    lines = _lines(value, place)
+    is_added = kind == DifferenceKind.ADDED
+    if len(lines) == 1:
+        said = _excerpts(lines[0], lines[0])[0]
+        if is_setting(value):
+            last = label.rpartition(_PEOPLE_SEPARATOR)[2]
+            said, whole_id = said.removeprefix(f"{last}: ").removeprefix(f"{last}{_PEOPLE_SEPARATOR}"), ""
+        return FieldText(label, kind, None if is_added else said, said if is_added else None, whole_id)
+    content = content_of(value, place.name)
+    if content is not None:
+        note, lines = content.encoding, (content.text or "").splitlines()
+    else:
+        note = ""
+    sign = "+" if is_added else "-"
+    return FieldText(label, kind, note=note or f"{len(lines)} lines {kind}", lines=tuple(f"{sign} {x}" for x in lines))
+
+
+def _changed(label: str, kind: str, before: JsonValue, after: JsonValue, place: Place, whole_id: str) -> FieldText:
+    old, new = content_of(before, place.name), content_of(after, place.name)
+    if old is not None and new is not None and old.text is not None and new.text is not None:
+        return _changed_text(label, kind, old, new)
+    old_lines, new_lines = _lines(before, place), _lines(after, place)
+    if len(old_lines) == len(new_lines) == 1:
+        said = (old_lines[0], new_lines[0])
+        if said[0] == said[1]:
+            said = (encode(before).decode(), encode(after).decode())
+        return FieldText(label, kind, *_excerpts(*said), whole_id)
+    return FieldText(label, kind, note=whole_id or "changed", lines=tuple(text_diff(old_lines, new_lines)))
+
+
+def _changed_text(label: str, kind: str, before: Content, after: Content) -> FieldText:
+    encodings = before.encoding
+    if before.encoding != after.encoding:
+        encodings = f"{before.encoding or 'plain text'} → {after.encoding or 'plain text'}"
+    old, new = (before.text or "").splitlines(), (after.text or "").splitlines()
+    if old == new:
+        same = "the text is the same" if before.text == after.text else "only the ends of lines differ"
+        if before.encoding == after.encoding and before.text == after.text:
+            same = "the text is the same, its layout is not"
+        return FieldText(label, kind, note="; ".join(filter(None, (encodings, same))))
+    return FieldText(label, kind, note=encodings or "text", lines=tuple(text_diff(old, new)))
+
+
+def text_diff(before: Sequence[str], after: Sequence[str]) -> Iterator[str]:
+    """The lines that differ, each with its sign, and `CONTEXT` lines around them; `@@` leads to a place further on."""
+    start = 0
+    most = min(len(before), len(after))
+    while start < most and before[start] == after[start]:
+        start += 1
+    end = 0
+    while end < most - start and before[-1 - end] == after[-1 - end]:
+        end += 1
+    first = max(0, start - CONTEXT)
+    last = max(0, end - CONTEXT)
+    old, new = before[first : len(before) - last], after[first : len(after) - last]
+    if first:
+        yield f"@@ line {first + 1} @@"
+    if len(old) * len(new) > _MOST_COMPARED:
+        yield from (f"- {line}" for line in before[start : len(before) - end])
+        yield from (f"+ {line}" for line in after[start : len(after) - end])
+        return
+    for number, group in enumerate(SequenceMatcher(None, old, new, autojunk=False).get_grouped_opcodes(CONTEXT)):
+        if number:
+            yield f"@@ line {first + group[0][3] + 1} @@"
+        for tag, low, high, new_low, new_high in group:
+            if tag == "equal":
+                yield from (f"  {line}" for line in old[low:high])
+            else:
+                yield from (f"- {line}" for line in old[low:high])
+                yield from (f"+ {line}" for line in new[new_low:new_high])
+
+
+def _lines(value: JsonValue, place: Place) -> list[str]:
+    if place.is_switch and isinstance(value, bool):
+        return [switch_text(value)]
+    if isinstance(value, dict) and isinstance(value.get("presentation"), dict):
+        return presentation_lines(value)
+    return value_lines(value, place)
+
+
+def _excerpts(before: str, after: str) -> tuple[str, str]:
+    """Two texts, cut where they are long to what tells them apart."""
+    if max(len(before), len(after)) <= LONGEST_VALUE:
+        return before, after
+    pairs = enumerate(zip(before, after, strict=False))
+    differs = next((place for place, (mine, other) in pairs if mine != other), min(len(before), len(after)))
+    start = 0 if before == after else max(0, differs - _LEAD)
+    return _excerpt(before, start), _excerpt(after, start)
+
+
+def _excerpt(text: str, start: int) -> str:
+    end = start + LONGEST_VALUE
+    if not start and len(text) <= end:
+        return text
+    shown = f"{'…' if start else ''}{text[start:end]}{'…' if len(text) > end else ''}"
+    return f"{shown} [{len(text):,} characters in all]"
+
+
+def _label(field: ShownField) -> str:
+    """The record's label, shorter: of a setting without a name the last parts of its id, and no list's brackets."""
+    label = field.label or field.path
+    value = field.before if field.after is None else field.after
+    if is_assignment(value) and label.endswith("]"):
+        return label.partition("[")[0]
+    if field.path.startswith("settings["):
+        return _PEOPLE_SEPARATOR.join(short_id(word) for word in label.split(_PEOPLE_SEPARATOR))
+    return label.removesuffix("[]")
+
+
+def _whole_id(label: str) -> str:
+    """The whole id of the setting that a label is about, where it has no name."""
+    words = [word for word in label.split(_PEOPLE_SEPARATOR) if is_definition_id(word)]
+    return words[-1] if words and short_id(words[-1]) != words[-1] else ""
+
+
+def _place(path: str) -> Place:
+    """Where a value stands, by the path to it."""
+    definition_id = ""
+    names: list[str] = []
+    for segment in segments(path):
+        name, bracket, rest = segment.partition("[")
+        names.append(name)
+        if bracket and name in ("settings", "children"):
+            definition_id = rest.removesuffix("]")
+    is_choice = any(name in _CHOICES for name in names[-2:])
+    return Place(names[-1] if names else "", definition_id, is_choice, names == ["definitionValues", "enabled"])
+
+
+def segments(path: str) -> list[str]:
+    """A path's parts. A dot inside of brackets parts nothing, nor does that of a name such as `@odata.type`."""
+    parts, depth = [""], 0
+    for character in path:
+        depth += (character == "[") - (character == "]" and depth > 0)
+        if character == "." and depth == 0 and not parts[-1].endswith("@odata"):
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts

@@ -1,0 +1,125 @@
+"""Names in the place of ids: what documents refer to, as people call it.
+
+Names are by type key and id. Beside items of the inventory: applications by their app id, settings and choices of the
+settings catalogue by their ids, and policies of administrative templates with their presentations, which documents name
+themselves.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import cast
+
+from inventory.exact_json import JsonObject, JsonValue
+from inventory.references import NOT_READ, NameOf, ReferenceRules, references, translated
+
+DEFINITIONS = "configurationSettings"
+"""The type key of the settings catalogue's definitions."""
+
+APPS_BY_APP_ID = "app id"
+"""In the place of a type key: applications, by the id that is the same in every tenant."""
+
+APP_ID_RULES: ReferenceRules = {
+    "conditions.applications.includeApplications": (APPS_BY_APP_ID,),
+    "conditions.applications.excludeApplications": (APPS_BY_APP_ID,),
+    "requiredResourceAccess.resourceAppId": (APPS_BY_APP_ID,),
+}
+"""Where documents name applications by the id that is the same in every tenant."""
+
+TEMPLATES = "administrative template"
+"""In the place of a type key: policies of administrative templates and their presentations, by their ids."""
+
+ObjectNames = Mapping[tuple[str, str], str]
+"""Names by type key and id. A choice of a setting goes by its id under the type key of the definitions."""
+
+_DEFINITION = "settingDefinitionId"
+
+_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+def name_of(names: ObjectNames) -> NameOf:
+    """What objects are called by these names. People, whom no collection reads, are said to be people."""
+
+    def name(target_types: tuple[str, ...], external_id: str) -> str | None:
+        known = next((names[key, external_id] for key in target_types if (key, external_id) in names), None)
+        if known is None and NOT_READ.issuperset(target_types) and "users" in target_types:
+            return f"user {external_id[:8]}… (people are not read)" if _GUID.fullmatch(external_id) else None
+        return known
+
+    return name
+
+
+def named_document(document: JsonObject, rules: ReferenceRules, names: ObjectNames) -> JsonObject:
+    """A document with names in the place of ids, as far as they are known."""
+    translated_document = translated(document, {**rules, **APP_ID_RULES}, name_of(names))
+    return cast("JsonObject", with_setting_names(translated_document, names))
+
+
+def template_names(values: JsonValue) -> dict[tuple[str, str], str]:
+    """The names that values of an administrative template give to their policies and presentations."""
+    names: dict[tuple[str, str], str] = {}
+    rest = [values]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, list):
+            rest += one
+        elif isinstance(one, dict):
+            for name, called in (("definition", "displayName"), ("presentation", "label")):
+                held = one.get(name)
+                if isinstance(held, dict) and isinstance(held.get("id"), str) and held.get(called):
+                    names[TEMPLATES, str(held["id"])] = str(held[called]).rstrip(": ")
+            rest.append(one.get("presentationValues"))
+    return names
+
+
+def definition_ids(value: JsonValue) -> Iterator[str]:
+    """The ids of the definitions of all settings in a value."""
+    rest = [value]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, dict):
+            found = one.get(_DEFINITION)
+            if isinstance(found, str):
+                yield found
+            rest += [child for child in one.values() if isinstance(child, (dict, list))]
+        elif isinstance(one, list):
+            rest += [child for child in one if isinstance(child, (dict, list))]
+
+
+def app_ids(document: JsonObject) -> Iterator[str]:
+    """The app ids that a document names."""
+    for reference in references(document, APP_ID_RULES):
+        if reference.target_types == (APPS_BY_APP_ID,) and _GUID.fullmatch(reference.target_id):
+            yield reference.target_id
+
+
+def with_setting_names(value: JsonValue, names: ObjectNames) -> JsonValue:
+    """A value with the names of settings and choices in the place of their ids, as far as they are known.
+
+    Of a choice without a name, whose setting has one, what its id has beyond the setting's stays.
+    """
+    if isinstance(value, list):
+        return [with_setting_names(member, names) for member in value]
+    if not isinstance(value, dict):
+        return value
+    renamed = {name: with_setting_names(child, names) for name, child in value.items()}
+    definition = value.get(_DEFINITION)
+    if isinstance(definition, str) and (DEFINITIONS, definition) in names:
+        renamed[_DEFINITION] = names[DEFINITIONS, definition]
+        for kind in ("choiceSettingValue", "choiceSettingCollectionValue"):
+            if kind in renamed:
+                renamed[kind] = _with_choice_name(renamed[kind], definition, names)
+    return renamed
+
+
+def choice_name(value: JsonValue, names: ObjectNames) -> JsonValue:
+    """The name of a choice in the place of its id, where it is known."""
+    return names.get((DEFINITIONS, value), value) if isinstance(value, str) else value
+
+
+def _with_choice_name(value: JsonValue, definition: str, names: ObjectNames) -> JsonValue:
+    if isinstance(value, list):
+        return [_with_choice_name(member, definition, names) for member in value]
+    if not isinstance(value, dict) or not isinstance(value.get("value"), str):
+        return value
+    chosen = str(value["value"])
+    return {**value, "value": names.get((DEFINITIONS, chosen), chosen.removeprefix(f"{definition}_"))}

@@ -1,0 +1,311 @@
+"""Values of documents as people say them.
+
+- an assignment: `include group "Pilot" · required · filter "Corporate Windows" (include) · direct`
+- a setting of the settings catalog: `system_allowtelemetry: 1`, or by the catalogue's names `Allow Telemetry: Full`
+- encoded content: its encoding, and its text on lines of its own
+- another object: what it says, without types and empty properties
+
+A value takes names in the place of ids where they are known; an id that stays is whole.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from answers.encoded_content import content_of
+from inventory.canonical import TYPE, is_mark
+from inventory.exact_json import JsonObject, JsonValue, encode
+
+HIDDEN = "hidden"
+"""What stands for a sensitive value."""
+
+NOTHING = "nothing"
+"""What is said of an absent value."""
+
+LONGEST_LINE = 100
+"""Characters of an object that is said on one line."""
+
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+_DEFINITION_ID = re.compile(r"[a-z0-9~.{}()-]+(_[a-z0-9~.{}()-]*){2,}|deviceConfiguration--\w+", re.IGNORECASE)
+"""`device_vendor_msft_policy_config_system_allowtelemetry`; an intent's `deviceConfiguration--windows10…_x`."""
+
+_OF_SETTING_VALUES = (
+    "choiceSettingValue", "simpleSettingValue", "groupSettingValue", "choiceSettingCollectionValue",
+    "simpleSettingCollectionValue", "groupSettingCollectionValue",
+)  # fmt: skip
+
+_CHOICES = frozenset({"choiceSettingValue", "choiceSettingCollectionValue"})
+
+_OF_ASSIGNMENTS = frozenset({"id", "source", "sourceId", "target", "intent", TYPE})
+
+_FILTER_ID = "deviceAndAppManagementAssignmentFilterId"
+_FILTER_TYPE = "deviceAndAppManagementAssignmentFilterType"
+_OF_TARGETS = frozenset({TYPE, "groupId", "collectionId", _FILTER_ID, _FILTER_TYPE})
+
+
+class Place(NamedTuple):
+    """Where a value stands: the property's name, and the setting's definition that it is a value of, if any.
+
+    `is_choice`: it is the choice of a setting; `is_switch`: it says whether a policy is enabled; `is_brief`: settings
+    are said without their whole ids.
+    """
+
+    name: str
+    definition_id: str = ""
+    is_choice: bool = False
+    is_switch: bool = False
+    is_brief: bool = False
+
+
+def is_empty(value: JsonValue) -> bool:
+    """Whether a value says no more than an absent one."""
+    if isinstance(value, dict):
+        return all(is_empty(child) for child in value.values())
+    return value is None or value in ("", [])
+
+
+def is_annotation(name: str) -> bool:
+    """Whether a property tells of others or of what can be done, and nothing of the object: OData's `@` and `#`."""
+    return "@odata." in name or name.startswith("#")
+
+
+def value_lines(value: JsonValue, place: Place) -> list[str]:
+    """A value as people say it: on one line, or on several where it has more to say."""
+    if is_mark(value):
+        return [HIDDEN]
+    content = content_of(value, place.name)
+    if content is not None:
+        encoding = [content.encoding] if content.encoding else []
+        return encoding if content.text is None else [*encoding, *(f"| {line}" for line in content.text.splitlines())]
+    if isinstance(value, dict):
+        return _object_lines(value, place)
+    if isinstance(value, list):
+        return _list_lines(value, place)
+    return [_scalar(value, place)]
+
+
+def short_id(definition_id: str) -> str:
+    """The last parts of a definition's id: `system_allowtelemetry`. Of anything else all of it."""
+    if not _DEFINITION_ID.fullmatch(definition_id):
+        return definition_id
+    if definition_id.startswith("deviceConfiguration--"):
+        return definition_id.rpartition("_")[2]
+    parts = definition_id.split("~")[-1].split("_") if "~" in definition_id else definition_id.split("_")
+    start = max(0, len(parts) - 2)
+    while start > 0 and len("".join(parts[start:])) < 8:
+        start -= 1
+    return "_".join(parts[start:])
+
+
+def is_definition_id(text: str) -> bool:
+    """Whether a text is the id of a setting's definition, or of a choice, and no name."""
+    return _DEFINITION_ID.fullmatch(text) is not None
+
+
+def said_choice(value: JsonValue, definition_id: str) -> str:
+    """What a setting is set to: the choice's name, or what its id has beyond the definition's."""
+    if not isinstance(value, str):
+        return encode(value).decode()
+    if definition_id and value.lower().startswith(f"{definition_id.lower()}_"):
+        return value[len(definition_id) + 1 :]
+    return value
+
+
+def named(text: JsonValue) -> str:
+    """A name in quotes; an id as it is, for want of a name."""
+    return str(text) if not isinstance(text, str) or _GUID.fullmatch(text) else f'"{text}"'
+
+
+def is_assignment(value: JsonValue) -> bool:
+    """Whether an object assigns its item to a target."""
+    if not isinstance(value, dict):
+        return False
+    target = value.get("target")
+    return isinstance(target, dict) and str(target.get(TYPE)).endswith("AssignmentTarget")
+
+
+def is_setting(value: JsonValue) -> bool:
+    """Whether an object is a setting of the settings catalog or of an intent."""
+    if not isinstance(value, dict):
+        return False
+    is_of_an_intent = "definitionId" in value and "valueJson" in value
+    return "settingInstance" in value or "settingDefinitionId" in value or is_of_an_intent
+
+
+def _scalar(value: JsonValue, place: Place) -> str:
+    if place.is_choice:
+        return said_choice(value, place.definition_id)
+    if place.name == TYPE and isinstance(value, str):
+        return value.rpartition(".")[2]
+    if isinstance(value, str) and value.endswith("(people are not read)"):
+        return value
+    return NOTHING if value is None else encode(value).decode()
+
+
+def _object_lines(value: JsonObject, place: Place) -> list[str]:
+    if is_assignment(value):
+        return [_assignment(value)]
+    if "settingInstance" in value and isinstance(value["settingInstance"], dict):
+        return _setting_lines(value["settingInstance"], place)
+    if isinstance(value.get("settingDefinitionId"), str):
+        return _setting_lines(value, place)
+    if isinstance(value.get("definitionId"), str) and "valueJson" in value:
+        return _intent_setting(value, place)
+    if place.definition_id and ("value" in value or "children" in value):
+        return _of_setting_value(value, place)
+    if isinstance(value.get("definition"), dict) and "enabled" in value:
+        return _definition_value(value)
+    told = {name: child for name, child in value.items() if not (is_empty(child) or is_annotation(name))}
+    if not told:
+        return [str(value[TYPE]).rpartition(".")[2]] if TYPE in value else ["empty"]
+    lines: list[str] = []
+    for name, child in told.items():
+        lines += labelled(name, value_lines(child, Place(name)))
+    is_flat = not any(line.startswith(" ") for line in lines)
+    whole = ", ".join(lines)
+    return [whole] if is_flat and len(whole) <= LONGEST_LINE else lines
+
+
+def _list_lines(value: list[JsonValue], place: Place) -> list[str]:
+    members = [value_lines(member, place) for member in value]
+    if not members:
+        return ["empty"]
+    if all(len(member) == 1 for member in members):
+        whole = ", ".join(member[0] for member in members)
+        if len(whole) <= LONGEST_LINE or len(members) == 1:
+            return [whole]
+    if all(is_setting(member) for member in value):
+        return [line for member in members for line in member]
+    return [f"{'- ' if number == 0 else '  '}{line}" for member in members for number, line in enumerate(member)]
+
+
+def _assignment(value: JsonObject) -> str:
+    target = value["target"]
+    if not isinstance(target, dict):
+        return encode(value).decode()
+    kind = str(target[TYPE]).rpartition(".")[2].removesuffix("AssignmentTarget")
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).lower().replace("licensed ", "")
+    verb = "exclude" if words.startswith("exclusion") else "include"
+    whom = [verb, words.removeprefix("exclusion ")]
+    whom += [named(target[name]) for name in ("groupId", "collectionId") if target.get(name)]
+    parts = [" ".join(whom)]
+    if value.get("intent"):
+        parts.append(str(value["intent"]))
+    mode = target.get(_FILTER_TYPE)
+    if target.get(_FILTER_ID) and mode not in (None, "none"):
+        parts.append(f"filter {named(target[_FILTER_ID])} ({mode})")
+    source = value.get("source")
+    if source == "policySets":
+        parts.append(f"through policy set {named(value.get('sourceId') or 'unknown')}")
+    elif source:
+        parts.append(str(source))
+    rest = {name: child for name, child in value.items() if name not in _OF_ASSIGNMENTS}
+    rest |= {name: child for name, child in target.items() if name not in _OF_TARGETS}
+    for name, child in rest.items():
+        if not (is_empty(child) or is_annotation(name)):
+            parts.append(f"{name}: {', '.join(value_lines(child, Place(name)))}")
+    return " · ".join(parts)
+
+
+class _Setting(NamedTuple):
+    """One setting of a policy: those above it and itself, what it is set to, and the whole id of what has no name."""
+
+    names: tuple[str, ...]
+    value: list[str]
+    whole_id: str
+
+    def lines(self, *, is_brief: bool) -> list[str]:
+        """The setting and its value; a brief one without the whole id."""
+        words = " → ".join(short_id(name) for name in self.names)
+        return labelled(words, self.value, "" if is_brief else self.whole_id)
+
+
+def labelled(label: str, lines: Sequence[str], whole_id: str = "") -> list[str]:
+    """A value with what it is the value of: on the same line where it has one line, else above."""
+    note = f" ({whole_id})" if whole_id else ""
+    return [f"{label}: {lines[0]}{note}"] if len(lines) == 1 else [f"{label}:{note}", *(f"  {line}" for line in lines)]
+
+
+def _setting_lines(instance: JsonObject, place: Place) -> list[str]:
+    return [line for setting in _settings(instance, ()) for line in setting.lines(is_brief=place.is_brief)]
+
+
+def _intent_setting(value: JsonObject, place: Place) -> list[str]:
+    """A setting of an intent, whose value stands in it twice, the second time as JSON in a text."""
+    definition = str(value["definitionId"])
+    held = value["value"] if "value" in value else value["valueJson"]
+    whole_id = "" if place.is_brief or not is_definition_id(definition) else definition
+    return labelled(short_id(definition), value_lines(held, Place("value")), whole_id)
+
+
+def _settings(instance: JsonObject, above: tuple[str, ...]) -> Iterator[_Setting]:
+    """A setting, and those below it, each once."""
+    definition = str(instance.get("settingDefinitionId") or "setting")
+    names = (*above, definition)
+    values: list[tuple[str, JsonObject]] = []
+    for kind in _OF_SETTING_VALUES:
+        held = instance.get(kind)
+        values += [(kind, one) for one in (held if isinstance(held, list) else [held]) if isinstance(one, dict)]
+    said = [
+        (kind, one["value"], value_lines(one["value"], Place("value", definition, kind in _CHOICES)))
+        for kind, one in values
+        if "value" in one
+    ]
+    below = [child for _, one in values for child in _children(one)]
+    if said or not below:
+        ids = [str(value) for kind, value, _ in said if kind in _CHOICES and is_definition_id(str(value))]
+        whole = ", ".join(ids) or (definition if is_definition_id(definition) else "")
+        lines = [line for _, _, value in said for line in value]
+        is_short = all(len(value) == 1 for _, _, value in said) and len(", ".join(lines)) <= LONGEST_LINE
+        yield _Setting(names, [", ".join(lines) or "empty"] if is_short else lines, whole)
+    for child in below:
+        yield from _settings(child, names)
+
+
+def _children(value: JsonObject) -> Iterator[JsonObject]:
+    children = value.get("children")
+    for child in children if isinstance(children, list) else ():
+        if isinstance(child, dict) and "settingDefinitionId" in child:
+            yield child
+
+
+def _of_setting_value(value: JsonObject, place: Place) -> list[str]:
+    """A value without the setting that it is of, and the settings below it."""
+    lines = value_lines(value["value"], place) if "value" in value else []
+    for child in _children(value):
+        lines += _setting_lines(child, place)
+    return lines or ["empty"]
+
+
+def _definition_value(value: JsonObject) -> list[str]:
+    """A policy of an administrative template: whether it is enabled, and what its presentations are set to."""
+    lines = [switch_text(bool(value["enabled"]))]
+    presented = value.get("presentationValues")
+    members = [one for one in (presented if isinstance(presented, list) else ()) if isinstance(one, dict)]
+    return [*lines, *(line for one in members for line in labelled(_presentation_name(one), presentation_lines(one)))]
+
+
+def switch_text(is_enabled: bool) -> str:
+    """Whether a policy of an administrative template is enabled."""
+    return "enabled" if is_enabled else "disabled"
+
+
+def _presentation_name(value: JsonObject) -> str:
+    presentation = value.get("presentation")
+    label = presentation.get("label") if isinstance(presentation, dict) else None
+    return str(label).rstrip(": ") if label else "value"
+
+
+def presentation_lines(value: JsonObject) -> list[str]:
+    """What a presentation of an administrative template is set to: a value, a list, or pairs of a list."""
+    if "values" in value:
+        members = value["values"] if isinstance(value["values"], list) else []
+        pairs = [
+            f"{one.get('name')} = {one.get('value')}" if one.get("value") else str(one.get("name"))
+            for one in members
+            if isinstance(one, dict)
+        ]
+        whole = ", ".join(pairs) or "empty"
+        return [whole] if len(whole) <= LONGEST_LINE else pairs
+    return value_lines(value.get("value"), Place("value"))

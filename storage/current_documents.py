@@ -1,0 +1,47 @@
+"""The current documents of some items of a collection."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.bodies import BODY, Documents
+
+
+class CurrentDocument(NamedTuple):
+    """An item: its id, its name and its document as canonical JSON."""
+
+    external_id: str
+    display_name: str | None
+    document: bytes
+
+
+_DOCUMENTS = text(f"""
+SELECT wanted.external_id, item.display_name, item.version_number, d.body_hash, d.body
+FROM unnest(CAST(:external_ids AS text[])) AS wanted (external_id)
+CROSS JOIN LATERAL (
+    SELECT display_name, version_number FROM inventory_item AS one
+    WHERE (one.type_key, one.external_id) = (:type_key, wanted.external_id) LIMIT 1
+) AS item
+CROSS JOIN LATERAL (
+    SELECT content_hash FROM item_version AS one
+    WHERE (one.type_key, one.external_id, one.version_number) = (:type_key, wanted.external_id, item.version_number)
+    LIMIT 1
+) AS v
+CROSS JOIN LATERAL (SELECT {BODY} FROM document AS one WHERE one.content_hash = v.content_hash LIMIT 1) AS d
+""")
+
+
+async def current_documents(session: AsyncSession, type_key: str, ids: Iterable[str]) -> list[CurrentDocument]:
+    """The items with these ids; one that is unknown, or whose stored document is damaged, is left out."""
+    wanted = sorted(set(ids))
+    if not wanted:
+        return []
+    read = Documents()
+    found = []
+    for row in await session.execute(_DOCUMENTS, {"type_key": type_key, "external_ids": wanted}):
+        document = read.of(row.body, row.body_hash, type_key, row.external_id, row.version_number)
+        if document is not None:
+            found.append(CurrentDocument(row.external_id, row.display_name, document))
+    return found

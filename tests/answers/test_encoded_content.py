@@ -1,0 +1,132 @@
+"""What documents hold encoded, as text."""
+
+import base64
+import plistlib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from answers.encoded_content import content_of
+from tests.conftest import needs_graph_data
+from tests.real_documents import real_documents
+
+SCRIPT = "# äöü\r\nWrite-Host 'naïve'\r\n"
+MARKS = {
+    "UTF-8": (b"", "utf-8"),
+    "UTF-8 with a byte order mark": (b"\xef\xbb\xbf", "utf-8"),
+    "UTF-16 (little-endian, with a byte order mark)": (b"\xff\xfe", "utf-16-le"),
+    "UTF-16 (big-endian, with a byte order mark)": (b"\xfe\xff", "utf-16-be"),
+    "UTF-16 (little-endian)": (b"", "utf-16-le"),
+    "UTF-32 (little-endian, with a byte order mark)": (b"\xff\xfe\0\0", "utf-32-le"),
+    "Windows-1252": (b"", "cp1252"),
+}
+PROFILE = '<?xml version="1.0"?><plist version="1.0"><dict><key>Allow</key><true/></dict></plist>'
+
+
+def encoded(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+@pytest.mark.parametrize("encoding", MARKS)
+@pytest.mark.parametrize("name", ["scriptContent", "detectionScriptContent", "remediationScriptContent"])
+def test_a_script_is_its_text_whatever_its_encoding(name: str, encoding: str) -> None:
+    mark, codec = MARKS[encoding]
+    found = content_of(encoded(mark + SCRIPT.encode(codec)), name)
+    assert found is not None
+    assert (found.text, found.encoding) == (SCRIPT, encoding)
+
+
+@given(st.text(st.characters(categories=["L", "N", "P", "Zs"]), min_size=20))
+def test_any_text_is_read_back(text: str) -> None:
+    found = content_of(encoded(b"\xef\xbb\xbf" + text.encode()), "anything")
+    assert found is not None
+    assert found.encoding == "UTF-8 with a byte order mark"
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        "administrators00",
+        "Administrator1234",
+        "requiredAndroidSafetyNetDeviceAttestation",
+        "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+        "device_vendor_msft",
+        "",
+        "a",
+        "enabled1",
+        "1f0c4d2e-6a3b-4c55-9d0e-2b7a8c9d0e1f",
+    ],
+)
+def test_words_and_ids_are_no_content(plain: str) -> None:
+    assert content_of(plain, "displayName") is None
+    assert content_of(plain, "value") is None
+
+
+def test_a_profile_on_one_line_is_laid_out_on_lines() -> None:
+    for value in (PROFILE, encoded(PROFILE.encode())):
+        found = content_of(value, "payload")
+        assert found is not None
+        assert found.text is not None
+        assert found.text.splitlines()[-4:] == ["<key>Allow</key>", "<true/>", "</dict>", "</plist>"]
+
+
+def test_a_signed_profile_and_a_binary_one_are_read() -> None:
+    signed = content_of(encoded(b"0\x82\x01\x00\x06" + PROFILE.encode() + b"\x00\xa0\x82"), "payload")
+    assert signed is not None
+    assert signed.encoding == "signed profile, UTF-8"
+    assert "<key>Allow</key>" in (signed.text or "")
+    binary = content_of(encoded(plistlib.dumps({"Allow": [True] * 9}, fmt=plistlib.FMT_BINARY)), "payload")
+    assert binary is not None
+    assert binary.encoding == "binary property list"
+    assert "<key>Allow</key>" in (binary.text or "")
+
+
+def test_what_claims_to_be_a_property_list_and_is_none_is_binary() -> None:
+    found = content_of(encoded(b"bplist00" + b"\xff" * 60), "payload")
+    assert found is not None
+    assert found.text is None
+    assert found.encoding.startswith("binary, 68 bytes, SHA-256 ")
+
+
+def test_an_image_is_its_kind_and_size() -> None:
+    found = content_of(encoded(b"\x89PNG\r\n\x1a\n" + bytes(range(256))), "value")
+    assert found is not None
+    assert found.text is None
+    assert found.encoding.startswith("PNG image, 264 bytes, SHA-256 ")
+
+
+@pytest.mark.parametrize("value", ['{"a":1,"b":[true]}', encoded(b'{"a":1,"b":[true]}')])
+def test_json_is_laid_out_on_lines(value: str) -> None:
+    found = content_of(value, "payloadJson")
+    assert found is not None
+    assert (found.text or "").splitlines() == ["{", '  "a": 1,', '  "b": [', "    true", "  ]", "}"]
+
+
+@pytest.mark.parametrize("value", ["{" * 100_000, "<" * 50_000 + ">", "[" * 60_000])
+def test_hostile_content_is_no_failure(value: str) -> None:
+    content_of(value, "payload")
+    content_of(encoded(value.encode()), "payload")
+
+
+@needs_graph_data
+def test_nothing_is_taken_for_content_in_real_documents_but_content() -> None:
+    found: dict[str, int] = {}
+
+    def walk(value: Any, name: str) -> None:
+        if isinstance(value, dict):
+            for key, child in value.items():
+                walk(child, key)
+        elif isinstance(value, list):
+            for child in value:
+                walk(child, name)
+        elif isinstance(value, str) and "\n" not in value and not value.lstrip().startswith(("<", "{", "[")):
+            content = content_of(value, name)
+            if content is not None:
+                found[name] = found.get(name, 0) + 1
+
+    for _, document in real_documents():
+        walk(document, "")
+    assert found.keys() <= {"detectionScriptContentBase64", "startMenuLayoutXml", "value"}, found
+    assert found

@@ -1,0 +1,135 @@
+"""Names from the inventory in the place of ids, in every answer: settings, choices, applications, groups."""
+
+import json
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from storage.database import Database
+from tests.cli.looking import CommandLine
+from tests.storage.support import observation, sync
+
+TELEMETRY = "device_vendor_msft_policy_config_system_allowtelemetry"
+POLICIES, DEFINITIONS, ACCESS = "configurationPolicies", "configurationSettings", "conditionalAccessPolicies"
+EXCHANGE, GROUP = "00000002-0000-0ff1-ce00-000000000000", "1f0c4d2e-6a3b-4c55-9d0e-2b7a8c9d0e1f"
+
+
+def definition() -> Any:
+    options = [{"itemId": f"{TELEMETRY}_{number}", "displayName": name} for number, name in enumerate(("Off", "Basic"))]
+    return observation(DEFINITIONS, TELEMETRY, displayName="Allow Telemetry", options=options)
+
+
+def policy(choice: int) -> Any:
+    value = {"value": f"{TELEMETRY}_{choice}", "children": []}
+    setting = {"settingInstance": {"settingDefinitionId": TELEMETRY, "choiceSettingValue": value}}
+    return observation(POLICIES, "p", name="Baseline", displayName="Baseline", settings=[setting])
+
+
+def access(*apps: str) -> Any:
+    users = {"excludeGroups": [GROUP]}
+    conditions = {"applications": {"includeApplications": list(apps)}, "users": users}
+    return observation(ACCESS, "a", displayName="Require MFA", conditions=conditions)
+
+
+def application() -> Any:
+    item = observation("servicePrincipals", "sp", displayName="Exchange Online", appId=EXCHANGE)
+    return item._replace(meta={**item.meta, "app_id": EXCHANGE})
+
+
+@pytest.fixture
+def tenant_id() -> UUID:
+    return uuid4()
+
+
+@pytest.fixture
+def starter(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tenant_id: UUID) -> CommandLine:
+    monkeypatch.chdir(tmp_path)
+    return CommandLine(database_url, tmp_path, tenant_id)
+
+
+async def test_a_setting_has_the_names_of_the_catalogue_in_all_answers(
+    database: Database, starter: CommandLine, tenant_id: UUID
+) -> None:
+    await sync(database, tenant_id, [definition()], DEFINITIONS)
+    await sync(database, tenant_id, [policy(1)], POLICIES)
+    assert (await starter("baseline set", "then")).code == 0
+    await sync(database, tenant_id, [policy(0)], POLICIES)
+    for words in (("changes", "--type", POLICIES), ("diff", POLICIES, "p")):
+        assert "Allow Telemetry: Basic → Off\n" in (await starter(*words)).stdout
+    drifted = (await starter("drift")).stdout
+    assert "Allow Telemetry  Basic → Off" in drifted
+    (change, _) = (await starter("changes", "--type", POLICIES, "--json")).objects()
+    (field,) = change["fields"]
+    assert (field["label"], field["before_named"], field["after_named"]) == ("Allow Telemetry", "Basic", "Off")
+    assert (field["before"], field["text"]) == (f"{TELEMETRY}_1", "Basic → Off")
+    assert "settings: Allow Telemetry: Off\n" in (await starter("show", POLICIES, "p")).stdout
+
+
+async def test_an_application_goes_by_its_name_though_its_app_id_is_no_items_id(
+    database: Database, starter: CommandLine, tenant_id: UUID
+) -> None:
+    group = observation("groups", GROUP, displayName="Break glass")
+    await sync(database, tenant_id, [application(), group], "servicePrincipals", "groups")
+    await sync(database, tenant_id, [access("All")], ACCESS)
+    await sync(database, tenant_id, [access("All", EXCHANGE)], ACCESS)
+    shown = (await starter("changes", "--type", ACCESS)).stdout
+    assert 'conditions.applications.includeApplications: + "Exchange Online"\n' in shown
+    read = (await starter("show", ACCESS, "a")).stdout
+    assert '"Exchange Online"' in read
+    assert '"Break glass"' in read
+    raw = json.loads((await starter("show", ACCESS, "a", "--raw")).stdout)
+    assert raw["conditions"]["users"]["excludeGroups"] == [GROUP]
+
+
+async def test_an_export_has_readable_companions_where_they_are_asked_for(
+    database: Database, starter: CommandLine, tenant_id: UUID, tmp_path: Path
+) -> None:
+    script = "IyDDpMO2w7wNCldyaXRlLUhvc3QgJHRleHQNCg=="
+    await sync(
+        database,
+        tenant_id,
+        [policy(1), observation("deviceManagementScripts", "s", displayName="Check", scriptContent=script)],
+        POLICIES,
+        "deviceManagementScripts",
+    )
+    folder = tmp_path / "out"
+
+    async def export(*options: str) -> tuple[list[int], dict[str, str]]:
+        (record,) = (await starter("export", str(folder), *options, "--json")).objects()
+        files = {path.name.split(".")[0]: path.read_text() for path in folder.rglob("*.txt")}
+        return [record[name] for name in ("written", "unchanged", "removed")], files
+
+    assert await export() == ([2, 0, 0], {})
+    counts, companions = await export("--decoded")
+    assert counts == [2, 2, 0]
+    assert companions["Check"].splitlines() == [
+        'displayName: "Check"',
+        'id: "s"',
+        "scriptContent:",
+        "  UTF-8",
+        "  | # äöü",
+        "  | Write-Host $text",
+    ]
+    assert "settings: system_allowtelemetry: 1\n" in companions["Baseline"]
+    assert (await export("--decoded"))[0] == [0, 4, 0]
+    assert await export() == ([0, 2, 2], {})
+
+
+async def test_an_administrative_template_has_its_names_in_drift_though_the_values_have_none(
+    database: Database, starter: CommandLine, tenant_id: UUID
+) -> None:
+    templates = "groupPolicyConfigurations"
+
+    def configured(*, enabled: bool) -> Any:
+        policy = {"id": GROUP, "displayName": "Turn on protection"}
+        return observation(
+            templates, "t", displayName="T", definitionValues=[{"id": "1", "enabled": enabled, "definition": policy}]
+        )
+
+    await sync(database, tenant_id, [configured(enabled=True)], templates)
+    assert (await starter("baseline set", "then")).code == 0
+    await sync(database, tenant_id, [configured(enabled=False)], templates)
+    assert "Turn on protection  enabled → disabled" in (await starter("drift")).stdout
+    assert "definitionValues: Turn on protection: disabled\n" in (await starter("show", templates, "t")).stdout

@@ -1,0 +1,211 @@
+"""What people read of values: the cases about readability and about severity by direction, on the real product."""
+
+import json
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from local.postgres import EmbeddedPostgres
+from local.temporal import EmbeddedTemporal
+from tests.end_to_end.cases import CASES, Case, Stage, Theatre, needs_cases, theatre
+
+pytestmark = needs_cases
+
+
+@pytest.fixture(scope="module")
+def shared_theatre(
+    postgres: EmbeddedPostgres,
+    migrated_template: str,
+    temporal: EmbeddedTemporal,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Theatre]:
+    with theatre(postgres, migrated_template, temporal, tmp_path_factory.mktemp("cases")) as shared:
+        yield shared
+
+
+class Situation:
+    """A tenant that was read before and after, with a baseline in between, and another one that was read before."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._case: Case | None = None
+
+    @property
+    def case(self) -> Case:
+        """The case that is played."""
+        assert self._case is not None
+        return self._case
+
+    def become(self, case: Case) -> None:
+        """Reads the documents of a case."""
+        self._case = case
+        _, after = self._stage.play(case, baseline=True)
+        assert after.counts.changed >= 1
+
+    def changes(self, *options: str) -> str:
+        return self._stage.command("changes", "--type", self.case.type_keys[0], *options).stdout
+
+    def diff(self, *options: str) -> str:
+        return self._stage.command("diff", self.case.type_keys[0], self.case.ids[0], *options).stdout
+
+    def drift(self, *options: str) -> str:
+        return self._stage.command("drift", "--type", self.case.type_keys[0], *options).stdout
+
+    def compare(self) -> str:
+        """The other tenant, as before, against this one, as after."""
+        names = self.read_another(), self._stage.tenant.name
+        return self._stage.system.starter("compare", *names, "--type", self.case.type_keys[0], "--fields").stdout
+
+    def read_another(self) -> str:
+        """Reads the other tenant as before; its name."""
+        self._stage.hold(self.case.before, self._stage.other)
+        types = [word for type_key in self.case.type_keys for word in ("--type", type_key)]
+        done = self._stage.system.starter("sync", self._stage.other.name, *types, "--json")
+        assert done.code == 0, done.stderr
+        return self._stage.other.name
+
+    def set_baseline(self, name: str, other: str) -> None:
+        """Makes another tenant a baseline."""
+        done = self._stage.command("baseline", "set", name, "--tenant", other)
+        assert done.code == 0, done.stderr
+
+
+@pytest.fixture
+def situation(shared_theatre: Theatre) -> Situation:
+    return Situation(shared_theatre.stage())
+
+
+def case(number: int) -> Case:
+    (path,) = CASES.glob(f"{number:02}-*.json")
+    return Case(path.stem)
+
+
+def lines_about(shown: str, words: str) -> list[str]:
+    """The lines of an answer that have these words, without those around them."""
+    return [line.strip() for line in shown.splitlines() if words in line]
+
+
+def people_read(situation: Situation) -> dict[str, str]:
+    """All answers for people."""
+    return {
+        "changes": situation.changes(),
+        "diff": situation.diff(),
+        "drift": situation.drift(),
+        "compare": situation.compare(),
+    }
+
+
+MARKED = "UTF-8 → UTF-8 with a byte order mark"
+WIDE = "UTF-16 (little-endian, with a byte order mark)"
+
+
+@pytest.mark.parametrize(("number", "encodings"), [(14, MARKED), (15, f"UTF-8 → {WIDE}")])
+def test_the_same_text_in_another_encoding_is_one_line(situation: Situation, number: int, encodings: str) -> None:
+    situation.become(case(number))
+    for name, shown in people_read(situation).items():
+        (line,) = lines_about(shown, "scriptContent")
+        assert f"{encodings}; the text is the same" in line, name
+        assert "Write-Host" not in shown
+        assert "IyDDpMO2" not in shown, "base64"
+        assert "//4jACAA" not in shown
+
+
+def test_of_a_script_the_lines_that_went_and_came_are_shown(situation: Situation, tmp_path: Path) -> None:
+    situation.become(case(16))
+    for name, shown in people_read(situation).items():
+        assert "- Write-Host $text" in shown, name
+        assert "+ Remove-Item $text" in shown, name
+        assert "//4jACAA" not in shown, name
+    shown = situation.changes()
+    assert lines_about(shown, "naïve") == ['$text = "naïve café"'], "what stays is no change"
+    page = tmp_path / "page.html"
+    situation.changes("--html", str(page))
+    html = page.read_text()
+    assert "Write-Host $text" in html
+    assert "Remove-Item $text" in html
+    assert "//4jACAA" not in html
+    fields = json.loads(situation.changes("--json").splitlines()[0])["fields"]
+    assert fields[0]["before"].startswith("//4jACAA"), "as Graph has it"
+    assert fields[0]["text"].splitlines()[-2:] == ["- Write-Host $text", "+ Remove-Item $text"]
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_an_added_or_removed_setting_is_its_definition_and_its_whole_choice(
+    situation: Situation, *, back: bool
+) -> None:
+    played = case(17)
+    if back:
+        played.before, played.after = played.after, played.before
+    situation.become(played)
+    definition = "device_vendor_example_policy_config_protection_blockatfirstseen"
+    for name, shown in people_read(situation).items():
+        (line,) = lines_about(shown, "protection_blockatfirstseen: ") or lines_about(shown, f"{definition}_0")
+        assert f"0 ({definition}_0)" in line, name
+        assert not lines_about(shown, "@odata.type"), name
+        assert not lines_about(shown, "TemplateReference"), name
+    fields = json.loads(situation.changes("--json").splitlines()[0])["fields"]
+    (setting,) = [field for field in fields if field["path"] == f"settings[{definition}]"]
+    assert setting["before" if back else "after"]["settingInstance"]["settingDefinitionId"] == definition
+    assert setting["label"] == definition
+
+
+def test_an_added_assignment_is_said_by_names(situation: Situation, tmp_path: Path) -> None:
+    situation.become(case(18))
+    said = 'include group "Pilot" · filter "Company devices" (include) · direct'
+    shown = people_read(situation)
+    for name in ("changes", "diff", "drift"):
+        (line,) = lines_about(shown[name], said)
+        assert "@odata" not in line, name
+        assert "_20000000" not in line, name
+    for page in (situation.changes, situation.drift):
+        page("--html", str(tmp_path / "page.html"))
+        assert said in unescape((tmp_path / "page.html").read_text())
+    assert lines_about(shown["diff"], "20000000-0000-4000-8000-000000000018, include filter 30000000-0000-4000-8000")
+    (field,) = json.loads(situation.changes("--json").splitlines()[0])["fields"]
+    assert field["after"]["target"]["groupId"] == "20000000-0000-4000-8000-000000000018", "the whole object"
+
+
+def test_a_text_that_becomes_a_number_is_told_and_its_type_is_one_word(situation: Situation) -> None:
+    situation.become(case(19))
+    for name, shown in people_read(situation).items():
+        assert "@odata → type" not in shown, name
+    assert lines_about(situation.changes(), "retentiondays") == [
+        'protection_retentiondays: "8" → 8 (device_vendor_example_policy_config_protection_retentiondays)'
+    ]
+    fields = json.loads(situation.changes("--json").splitlines()[0])["fields"]
+    definition = "device_vendor_example_policy_config_protection_retentiondays"
+    assert [field["label"] for field in fields] == [f"{definition} → @odata.type", definition]
+
+
+def test_of_two_exclusions_the_one_that_goes_has_its_intent(situation: Situation) -> None:
+    situation.become(case(20))
+    said = 'exclude group "Without the archiver" · available · direct'
+    shown = people_read(situation)
+    for name in ("changes", "diff", "drift", "compare"):
+        assert len(lines_about(shown[name], said)) == 1, name
+        assert "· required ·" not in shown[name], name
+
+
+def test_an_exclusion_that_moves_to_another_intent_has_both_and_no_id_of_an_assignment(
+    situation: Situation,
+) -> None:
+    situation.become(case(21))
+    for shown in (situation.changes(), situation.diff(), situation.compare()):
+        assert "required" in shown
+        assert "available" in shown
+        assert "_1_0" not in shown
+
+
+@pytest.mark.parametrize(("number", "severity"), [(23, "high"), (24, "low")])
+def test_what_weakens_is_more_severe_than_what_strengthens(situation: Situation, number: int, severity: str) -> None:
+    situation.become(case(number))
+    _, finding = map(json.loads, situation.drift("--json").splitlines())
+    assert (finding["path"], finding["severity"]) == ("state", severity)
+    assert finding["direction"] == ("weakens" if severity == "high" else "strengthens")
+    high = situation.drift("--severity", "high", "--json").splitlines()
+    assert len(high) == (2 if severity == "high" else 1)
+    situation.set_baseline("other", situation.read_another())
+    _, against = map(json.loads, situation.drift("--baseline", "other", "--json").splitlines())
+    assert (against["path"], against["severity"]) == ("state", severity), "the other tenant is as before"
