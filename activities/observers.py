@@ -116,7 +116,10 @@ class Observers:
         if type_key not in self._canonicalizers:
             rules = self._rules(type_key)
             self._canonicalizers[type_key] = Canonicalizer(
-                volatile=rules.volatile, sensitive=rules.sensitive, ordered=rules.ordered
+                volatile=rules.volatile,
+                sensitive=rules.sensitive,
+                ordered=rules.ordered,
+                by_nature=True,
             )
         return self._canonicalizers[type_key]
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from answers.compare.records import FieldRecord
-from answers.drift.records import DriftFindingRecord
+from answers.drift.records import EDITED, DriftFindingRecord
 from answers.field_labels import FieldChange
 from inventory import visible_text
 from inventory.differences import DifferenceKind
@@ -78,7 +78,10 @@ def _row(field: Field) -> FieldRow:
         before = before if field.before_named is None else field.before_named
         after = after if field.after_named is None else field.after_named
     sides = (None, None) if field.hidden else _sides(field.kind, before, after)
-    return FieldRow(name(label), "" if label == field.path else name(field.path), field.kind, field.hidden, *sides)
+    kind: str = field.kind
+    if isinstance(field, DriftFindingRecord) and field.evidence == EDITED:
+        kind = DifferenceKind.MAY_HAVE_CHANGED
+    return FieldRow(name(label), "" if label == field.path else name(field.path), kind, field.hidden, *sides)
 
 
 def _sides(kind: str, before: Any, after: Any) -> tuple[Value | None, Value | None]:

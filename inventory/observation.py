@@ -14,7 +14,9 @@ from inventory.canonical import (
     NotANumberError,
     TooDeepError,
     content_hash,
+    edit_of,
     encode,
+    stamped,
 )
 from inventory.data_keys import DataKey
 from inventory.meta import proposed_meta, whitelisted_meta
@@ -117,6 +119,7 @@ class Observer:
             sensitive=rules.sensitive,
             ordered=rules.ordered,
             data_key=data_key,
+            by_nature=True,
         )
         self._list_canonicalizer = (
             Canonicalizer(
@@ -124,6 +127,7 @@ class Observer:
                 sensitive=rules.sensitive,
                 ordered=rules.ordered,
                 data_key=data_key,
+                by_nature=True,
             )
             if rules.has_details
             else None
@@ -170,7 +174,7 @@ class Observer:
         display_name = self._display_name(shown)
         meta = whitelisted_meta(proposed_meta(shown, self._rules.meta), self._extra_keys)
         try:
-            canonical = self._canonicalizer.canonical_value(candidate)
+            canonical = stamped(self._canonicalizer.canonical_value(candidate), edit_of(candidate))
             document = encode(canonical)
             list_hash = self._list_hash(candidate)
         except TooDeepError:

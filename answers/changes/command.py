@@ -167,7 +167,7 @@ def _what(change: ChangeRecord) -> str:
 
 def _said(field: FieldChange) -> str:
     if field.hidden:
-        return f"hidden, {field.kind}"
+        return f"hidden, {field.kind.replace('_', ' ')}"
     before = output.short_value(field.before if field.before_named is None else field.before_named)
     after = output.short_value(field.after if field.after_named is None else field.after_named)
     return {"added": f"+ {after}", "removed": f"- {before}"}.get(field.kind, f"{before} → {after}")

@@ -253,7 +253,7 @@ def _print_item(item: ItemComparison, *, fields: bool) -> None:
     if fields:
         for field in item.fields:
             said = (
-                f"hidden, {field.kind}"
+                f"hidden, {field.kind.replace('_', ' ')}"
                 if field.hidden
                 else f"{output.short_value(field.before)} | {output.short_value(field.after)}"
             )

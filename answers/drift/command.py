@@ -139,7 +139,7 @@ def _change(finding: DriftFindingRecord) -> str:
     if finding.kind in (FindingKind.ITEM_ADDED, FindingKind.ITEM_MISSING):
         return "" if finding.kind is FindingKind.ITEM_ADDED else finding.evidence.replace("_", " ")
     if finding.hidden:
-        return f"hidden, {finding.kind}"
+        return f"hidden, {finding.change}"
     before = output.short_value(finding.before if finding.before_named is None else finding.before_named, MAX_SHOWN)
     after = output.short_value(finding.after if finding.after_named is None else finding.after_named, MAX_SHOWN)
     if finding.kind is FindingKind.ADDED:

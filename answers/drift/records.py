@@ -140,14 +140,19 @@ class DecisionRecord(BaseModel):
     fallen: DecisionLapse | None
 
 
+EDITED = "edited"
+"""The evidence of a finding whose value shows no change: its object was edited."""
+
+
 class DriftFindingRecord(BaseModel):
     """One thing that is not as in the baseline.
 
     `path` is what `diff` says, empty for the item as a whole; `label` says the same with names. `before` is the value
     in the baseline, `after` the value now; `before_named` and `after_named` have names in the place of ids, and are
-    null where that is the same. Of a `hidden` value nothing is shown. `evidence`: `observed`, or of a missing item
-    `confirmed` or `not_listed`. `first_seen_at` is when the first version that deviates was first observed,
-    `last_seen_at` when the item was last seen to deviate. `is_checked` is false where the latest runs cannot say
+    null where that is the same. Of a `hidden` value nothing is shown. `evidence`: `observed`, of a missing item
+    `confirmed` or `not_listed`, and `edited` where the object was edited and its hidden value may have changed.
+    `first_seen_at` is when the first version that deviates was first observed, `last_seen_at` when the item was last
+    seen to deviate. `is_checked` is false where the latest runs cannot say
     whether it still does. `decision` is what holds now, `decided` the latest decision, whether it holds or not.
     """
 
@@ -177,6 +182,11 @@ class DriftFindingRecord(BaseModel):
     is_checked: bool
     decision: Decision
     decided: DecisionRecord | None
+
+    @property
+    def change(self) -> str:
+        """What became of the field, in words."""
+        return "may have changed" if self.evidence == EDITED else str(self.kind)
 
     @property
     def is_open(self) -> bool:

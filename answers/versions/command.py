@@ -223,6 +223,7 @@ _SIGNS = {
     DifferenceKind.ADDED: ("+", "green"),
     DifferenceKind.REMOVED: ("-", "red"),
     DifferenceKind.CHANGED: ("~", "yellow"),
+    DifferenceKind.MAY_HAVE_CHANGED: ("?", "yellow"),
 }
 
 
@@ -230,7 +231,7 @@ def _line(difference: DifferenceRecord) -> Text:
     """One difference for people, on one line."""
     sign, style = _SIGNS[difference.kind]
     if difference.hidden:
-        said = f'"hidden" {difference.kind}'
+        said = f'"hidden" {difference.kind.replace("_", " ")}'
     elif difference.kind is DifferenceKind.ADDED:
         said = output.short_value(difference.after)
     elif difference.kind is DifferenceKind.REMOVED:
