@@ -121,8 +121,9 @@ class _Treatments(dict[str, _Treatment]):
 class Canonicalizer:
     """Turns documents of one collection into their canonical form.
 
-    `ordered` are property names, at any depth. `volatile` and `sensitive` hold `name` (at any depth), `parent/name`
-    (a property of the object that stands in the property `parent`, or of the objects in the list in it) and
+    `ordered` are property names, at any depth. `volatile` and `sensitive` hold `name` (at any depth), `/name` (of the
+    document itself), `parent/name` (a property of the object that stands in the property `parent`, or of the objects in
+    the list in it) and
     `#microsoft.graph.someType/name` (a property of the objects of this `@odata.type`). A volatile value is left out,
     also where it is sensitive. A sensitive value is replaced by its HMAC-SHA-256 under `data_key`, so that change
     shows and the value does not; without a key it is replaced by a constant. Of a list the members are replaced first,
@@ -146,11 +147,12 @@ class Canonicalizer:
             frozenset(name for name in volatile if "/" not in name),
             frozenset(name for name in sensitive if "/" not in name),
             ordered,
-            {place: special for place, special in places.items() if not place.startswith("#")},
+            {place: special for place, special in places.items() if place and not place.startswith("#")},
             is_secret_name if by_nature else None,
         )
+        self._within_document = places.get("", _NOTHING)
         self._by_type = {place: special for place, special in places.items() if place.startswith("#")}
-        self._hidden_names = frozenset(name for name in sensitive if "/" not in name)
+        self._hidden_names = frozenset(name.removeprefix("/") for name in sensitive if "/" not in name[1:])
         self._hidden_of_type = {
             kind: frozenset(name for name in special if f"{kind}/{name}" in sensitive)
             for kind, special in self._by_type.items()
@@ -173,7 +175,7 @@ class Canonicalizer:
 
     def canonical_value(self, document: JsonObject) -> JsonObject:
         """What `canonical` is the JSON of, but for the order of the keys. Raises as `canonical` does."""
-        return self._object(document, 1, _NOTHING)
+        return self._object(document, 1, self._within_document)
 
     def hidden_names(self, document: JsonObject) -> frozenset[str]:
         """The properties of the document itself whose values are sensitive, whether they are left out or replaced."""

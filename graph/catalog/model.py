@@ -58,8 +58,9 @@ ReferencePath = Annotated[
 
 TypeKey = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)?$")]
 
-QualifiedName = Annotated[str, Field(pattern=r"^(#?[A-Za-z][A-Za-z0-9.]*/)?[A-Za-z][A-Za-z0-9]*$")]
-"""A property at any depth; with `parent/` only in the property `parent`, with `#type/` only in objects of the type."""
+QualifiedName = Annotated[str, Field(pattern=r"^((#?[A-Za-z][A-Za-z0-9.]*)?/)?[A-Za-z][A-Za-z0-9]*$")]
+"""A property at any depth; with `/` only of the object itself, with `parent/` only in the property `parent`, with
+`#type/` only in objects of the type."""
 
 
 Permission = Annotated[str, Field(pattern=r"^[A-Za-z-]+(\.[A-Za-z0-9-]+)*\.Read(Basic)?(\.[A-Za-z0-9]+)*$")]
@@ -158,7 +159,7 @@ class Collection(BaseModel):
     name_field: PropertyName = "displayName"
     volatile: frozenset[QualifiedName] = frozenset()
     """What differs though the configuration is the same: it is no part of a version."""
-    change_signs: frozenset[PropertyName] = frozenset()
+    change_signs: frozenset[QualifiedName] = frozenset()
     """Volatile properties of a list that tell that an item's details may have changed."""
     sensitive: frozenset[QualifiedName] = frozenset()
     script_bodies: frozenset[QualifiedName] = frozenset()
@@ -285,7 +286,7 @@ class Collection(BaseModel):
     @property
     def no_content(self) -> frozenset[str]:
         """What says nothing about the configuration: what is volatile, and what counts the members of a detail."""
-        return self.volatile | {detail.counted_by for detail in self.details if detail.counted_by is not None}
+        return self.volatile | {f"/{detail.counted_by}" for detail in self.details if detail.counted_by is not None}
 
     def independence_rules(self) -> TenantNeutralRules:
         """What of an object of the collection belongs to its tenant alone."""

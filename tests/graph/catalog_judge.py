@@ -98,6 +98,11 @@ def shared_rules(collections: Mapping[str, Collection]) -> Iterator[tuple[str, s
             yield entries[0].category, rule, any(_Judged(entry).holds(rule) for entry in entries)
 
 
+def shape_of(entry: Collection) -> Shape | None:
+    """The shape of an entry's whole documents; None where its path is not published."""
+    return _Judged(entry).shape()
+
+
 def judge(entry: Collection) -> Checked:
     """Every path, navigation, property, type and permission of an entry, looked up."""
     judged = _Judged(entry)
@@ -112,10 +117,10 @@ class _Judged:
 
     def holds(self, rule: str) -> bool:
         """Whether the objects of the entry have what a rule for references names."""
-        shape = self._shape()
+        shape = self.shape()
         return shape is not None and not list(self._rule(shape, rule))
 
-    def _shape(self) -> Shape | None:
+    def shape(self) -> Shape | None:
         """The shape of an object with what the entry expands and calls for."""
         place = self.facts.resolve(_KEYS.sub("x", self.entry.path))
         if place is None:
@@ -240,8 +245,10 @@ class _Judged:
     def _anywhere(self, shape: Shape, names: Iterable[str], what: str) -> Iterator[str]:
         shapes = shape.everywhere()
         for written in names:
-            parent, _, name = written.rpartition("/")
-            if parent.startswith("#"):
+            parent, slash, name = written.rpartition("/")
+            if slash and not parent:
+                holders = [shape]
+            elif parent.startswith("#"):
                 kind = parent.removeprefix(_GRAPH)
                 known = any(kind in each.types for each in shapes)
                 holders = [Shape(self.facts, frozenset({kind}))] if known else []

@@ -96,7 +96,6 @@ VERSION_IS_CONFIGURATION = {
     "cloudPc.deviceImages",
     "mobileApps",
     "termsAndConditions",
-    "windowsDriverUpdateProfiles",
 }
 """Where `version` is chosen by an administrator, or names what is approved."""
 
@@ -313,13 +312,13 @@ def test_the_token_of_a_settings_catalog_secret_is_no_part_of_a_version() -> Non
 
 def test_what_differs_between_reads_is_no_sign_of_a_change() -> None:
     for entry in COLLECTIONS.values():
-        assert "secretReferenceValueId" in entry.volatile - entry.change_signs
+        assert "omaSettings/secretReferenceValueId" in entry.volatile - entry.change_signs
 
 
 def test_what_changes_by_itself_is_volatile_everywhere() -> None:
     for entry in COLLECTIONS.values():
         assert "lastModifiedDateTime" in entry.observation_rules().volatile
-        assert ("version" in entry.observation_rules().volatile) != (entry.type_key in VERSION_IS_CONFIGURATION)
+        assert ("/version" in entry.observation_rules().volatile) != (entry.type_key in VERSION_IS_CONFIGURATION)
 
 
 def test_a_version_that_an_administrator_chose_is_content() -> None:

@@ -1,0 +1,206 @@
+"""The situations of `../shared/cases`, each played before the real product: tenants that hold a case's documents.
+
+All cases of a process share one worker and one simulated Graph; each has two tenants of its own.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import orjson
+import pytest
+
+from answers.changes.records import ChangeRecord
+from answers.compare.records import ComparisonRecord, ItemComparison
+from answers.drift.records import DriftFindingRecord
+from answers.versions.records import DifferenceRecord
+from graph.catalog import load_catalog
+from inventory.records import RunRecord, VersionRecord
+from local.postgres import EmbeddedPostgres
+from local.simulated_graph import Answer, GraphRequest, SimulatedGraph, SimulatedTenant
+from local.temporal import EmbeddedTemporal
+from tests.conftest import copy_of
+from tests.end_to_end.system import SEEDS, Finished, System
+
+CASES = Path(__file__).resolve().parents[3] / "shared" / "cases"
+
+needs_cases = pytest.mark.skipif(not CASES.is_dir(), reason="the folder of cases is not here")
+
+Documents = dict[str, list[dict[str, Any]]]
+"""The documents of each collection, by type key."""
+
+
+class Case:
+    """One file: the documents before and after (the same where the case has one sync), and Graph's own answers."""
+
+    def __init__(self, name: str) -> None:
+        self.content: dict[str, Any] = orjson.loads((CASES / f"{name}.json").read_bytes())
+        named = self.content["collection"]
+        self.type_keys: list[str] = [named] if isinstance(named, str) else named
+        self.before = self._documents("documents_before")
+        self.after = self._documents("documents_after")
+
+    def _documents(self, key: str) -> Documents:
+        documents: Any = self.content.get(key, self.content.get("documents"))
+        return dict(documents) if isinstance(documents, dict) else {self.type_keys[0]: documents}
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of the first collection's items."""
+        return [str(one["id"]) for one in self.before[self.type_keys[0]]]
+
+    def answers(self, when: str) -> Iterator[tuple[re.Pattern[str], int, Any]]:
+        """The addresses that Graph answers otherwise than from the documents: each with its status and body."""
+        for answer in self.content.get("answers", ()):
+            if answer.get("when", when) == when:
+                address = str(answer["request"]).removeprefix("GET ")
+                pattern = re.escape(address.removesuffix("…")) + (".*" if address.endswith("…") else "")
+                yield re.compile(pattern), int(answer["status"]), answer["body"]
+
+
+class Stage:
+    """Two tenants that hold what a case says, and the commands that ask about them."""
+
+    def __init__(self, system: System, tenant: SimulatedTenant, other: SimulatedTenant) -> None:
+        self.system = system
+        self.tenant = tenant
+        self.other = other
+        self._answers: list[tuple[re.Pattern[str], int, Any]] = []
+
+    def hold(self, documents: Documents, tenant: SimulatedTenant | None = None) -> None:
+        """Makes the tenant hold these documents, and no others of their collections."""
+        tenant = tenant or self.tenant
+        for type_key, held in documents.items():
+            collection = load_catalog().collections[type_key]
+            path = collection.path.strip("/")
+            for document in tenant.documents(path, collection.api_version):
+                tenant.remove(path, document[collection.id_field])
+            for document in held:
+                tenant.add(path, document)
+
+    def answer(self, case: Case, when: str) -> None:
+        """Makes Graph give the case's own answers of this time, in the first tenant."""
+        self._answers = list(case.answers(when))
+
+    def intercept(self, request: GraphRequest) -> Answer | None:
+        """The case's own answer to a request, if it has one."""
+        for pattern, status, body in self._answers:
+            if pattern.fullmatch(unquote(request.address)):
+                return Answer(status, orjson.dumps(body))
+        return None
+
+    def sync(self, type_keys: Iterable[str], *options: str) -> RunRecord:
+        """Syncs the first tenant."""
+        done = self.command("sync", *_types(type_keys), *options, "--json")
+        assert done.stdout, done.stderr
+        return done.run()
+
+    def play(self, case: Case, *options: str, baseline: bool = False) -> tuple[RunRecord, RunRecord]:
+        """Syncs the case's documents of before and then of after; with `baseline` one is set in between."""
+        self.hold(case.before)
+        self.answer(case, "before")
+        before = self.sync(case.type_keys, *options)
+        if baseline:
+            done = self.command("baseline", "set", "golden", "--run", str(before.run_id), "--reason", "the case")
+            assert done.code == 0, done.stderr
+        self.hold(case.after)
+        self.answer(case, "after")
+        return before, self.sync(case.type_keys, *options)
+
+    def command(self, name: str, *arguments: str) -> Finished:
+        """Runs a command about the first tenant: its name comes after the command's, or its two words."""
+        if name == "baseline":
+            return self.system.starter(name, arguments[0], self.tenant.name, *arguments[1:])
+        return self.system.starter(name, self.tenant.name, *arguments)
+
+    def changes(self, *type_keys: str) -> list[ChangeRecord]:
+        """What `changes` tells since the first sync; what the first sync itself saw is none."""
+        done = self.command("changes", *_types(type_keys), "--json")
+        assert done.code == 0, done.stderr
+        return [ChangeRecord.model_validate(one) for one in done.objects() if "external_id" in one]
+
+    def versions(self, type_key: str, external_id: str) -> list[VersionRecord]:
+        """The versions of an item, newest first."""
+        done = self.command("versions", type_key, external_id, "--json")
+        assert done.code == 0, done.stderr
+        return [VersionRecord.model_validate(one) for one in done.objects()]
+
+    def show(self, type_key: str, external_id: str) -> dict[str, Any]:
+        """The document that `show` shows."""
+        done = self.command("show", type_key, external_id, "--json")
+        assert done.code == 0, done.stderr
+        shown: dict[str, Any] = done.objects()[0]["document"]
+        return shown
+
+    def diff(self, type_key: str, external_id: str) -> list[DifferenceRecord]:
+        """The differences of the last two versions."""
+        done = self.command("diff", type_key, external_id, "--json")
+        assert done.code == 0, done.stderr
+        return [DifferenceRecord.model_validate(one) for one in done.objects() if "path" in one]
+
+    def drift(self) -> list[DriftFindingRecord]:
+        """The findings against the baseline."""
+        done = self.command("drift", "--json")
+        assert done.code == 0, done.stderr
+        return [DriftFindingRecord.model_validate(one) for one in done.objects() if "fingerprint" in one]
+
+    def compare(self, case: Case) -> tuple[list[ItemComparison], ComparisonRecord]:
+        """The case before in the one tenant compared with the case after in the other, by its first collection."""
+        for tenant, documents in ((self.tenant, case.before), (self.other, case.after)):
+            self.hold(documents, tenant)
+            done = self.system.starter("sync", tenant.name, *_types(case.type_keys), "--json")
+            assert done.code == 0, done.stderr
+        names = self.tenant.name, self.other.name
+        done = self.system.starter("compare", *names, "--type", case.type_keys[0], "--json")
+        assert done.code == 0, done.stderr
+        *items, last = done.objects()
+        return [ItemComparison.model_validate(one) for one in items], ComparisonRecord.model_validate(last)
+
+
+class Theatre:
+    """One product for all cases of a process: a stage for each."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._tenants = iter(system.graph.tenants)
+        self._stages: dict[str, Stage] = {}
+        system.graph.before_answer = self._intercept
+
+    def stage(self) -> Stage:
+        """A stage with tenants that no case has had."""
+        stage = Stage(self._system, next(self._tenants), next(self._tenants))
+        self._stages[stage.tenant.id] = stage
+        return stage
+
+    def _intercept(self, request: GraphRequest) -> Answer | None:
+        stage = self._stages.get(request.tenant_id or "")
+        return None if stage is None else stage.intercept(request)
+
+
+@contextmanager
+def theatre(
+    postgres: EmbeddedPostgres,
+    template: str,
+    temporal: EmbeddedTemporal,
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    cases: int = 60,
+) -> Iterator[Theatre]:
+    """A theatre for so many cases, with a worker that runs; `environment` adds to its configuration."""
+    database_urls = copy_of(postgres, template)
+    with (
+        SimulatedGraph(tenants=2 * cases, items_per_collection=1, seed=next(SEEDS)) as graph,
+        System(graph, temporal, next(database_urls), folder) as system,
+    ):
+        system.environment.update(environment or {})
+        system.start_worker()
+        yield Theatre(system)
+    next(database_urls, None)
+
+
+def _types(type_keys: Iterable[str]) -> list[str]:
+    return [argument for key in type_keys for argument in ("--type", key)]

@@ -1,0 +1,101 @@
+"""What is volatile is named by its place: each other place of the same word, as Microsoft publishes it, is judged."""
+
+from collections.abc import Iterator
+
+from graph.catalog import Collection, load_catalog
+from inventory.canonical import JsonObject
+from inventory.observation import Observer
+from tests.graph.catalog_judge import Shape, shape_of
+
+COLLECTIONS = load_catalog().collections
+
+MEAN_THE_SAME_EVERYWHERE = {"lastModifiedDateTime", "modifiedDateTime"}
+
+CONTENT = {
+    ("mobileApps", "assignments.settings.version"): "pins the app's version",
+    ("policySets", "items.settings.version"): "pins the app's version",
+    ("windowsDriverUpdateProfiles", "driverInventories.version"): "the driver's version",
+}
+"""Places of words that are volatile elsewhere in the same collection, and what they say there."""
+
+READ_AS_IDS = frozenset(
+    {
+        "domainJoinConfiguration", "identityCertificate", "identityCertificateForClientAuthentication",
+        "networkAccessConfigurations", "rootCertificate", "rootCertificateForClientValidation",
+        "rootCertificateForServerValidation", "rootCertificatesForClientValidation",
+        "rootCertificatesForServerValidation", "secondaryIdentityCertificateForClientAuthentication",
+        "secondaryRootCertificateForClientValidation", "singleSignOnExtensionPkinitCertificate",
+        "smimeEncryptionCertificate", "smimeSigningCertificate",
+    }
+)  # fmt: skip
+"""Profiles that a profile binds, of which nothing but the id is read (`$select=id`)."""
+
+
+def test_a_property_is_volatile_at_any_depth_only_where_it_means_the_same() -> None:
+    for entry in COLLECTIONS.values():
+        at_any_depth = {name for name in entry.volatile if "/" not in name}
+        assert at_any_depth <= MEAN_THE_SAME_EVERYWHERE, entry.type_key
+
+
+def test_each_place_of_a_volatile_word_is_volatile_or_known_as_content() -> None:
+    looked_up, content = 0, set()
+    for key, entry in COLLECTIONS.items():
+        shape = shape_of(entry)
+        if shape is None:
+            continue
+        words = {name.rpartition("/")[2] for name in entry.volatile} - MEAN_THE_SAME_EVERYWHERE - {"value"}
+        for path in places(shape, words):
+            looked_up += 1
+            if not is_volatile(entry, path):
+                content.add((key, ".".join(path)))
+    assert content == CONTENT.keys()
+    assert looked_up > 200
+
+
+def test_an_installer_is_content_and_its_upload_is_not() -> None:
+    apps = Observer(COLLECTIONS["mobileApps"].observation_rules())
+    app: JsonObject = {
+        "id": "a",
+        "@odata.type": "#microsoft.graph.win32LobApp",
+        "size": 1,
+        "committedContentVersion": "1",
+    }
+    changes: JsonObject = {
+        "id": "a", "size": 2, "committedContentVersion": "2", "uploadState": 2, "publishingState": "processing",
+    }  # fmt: skip
+    hashes = {name: apps.observe({**app, name: value}).content_hash for name, value in changes.items()}
+    assert hashes["uploadState"] == hashes["publishingState"] == hashes["id"]
+    assert len({hashes["id"], hashes["size"], hashes["committedContentVersion"]}) == 3
+
+
+def test_a_pinned_version_is_content_and_the_version_of_the_object_is_not() -> None:
+    drivers = Observer(COLLECTIONS["windowsDriverUpdateProfiles"].observation_rules())
+    profile: JsonObject = {"id": "a", "version": 1, "driverInventories": [{"id": "b", "version": "1.0"}]}
+    same = drivers.observe({**profile, "version": 2})
+    other = drivers.observe({**profile, "driverInventories": [{"id": "b", "version": "2.0"}]})
+    assert drivers.observe(profile).content_hash == same.content_hash != other.content_hash
+
+
+def is_volatile(entry: Collection, path: tuple[str, ...]) -> bool:
+    parent = path[-2] if len(path) > 1 else ""
+    kept = {"mobileApps", "cloudPc.deviceImages", "termsAndConditions"}
+    return (
+        f"{parent}/{path[-1]}" in entry.volatile
+        or not READ_AS_IDS.isdisjoint(path[:-1])
+        or (path == ("version",) and entry.type_key in kept)
+    )
+
+
+def places(
+    shape: Shape, words: set[str], path: tuple[str, ...] = (), met: set[object] | None = None
+) -> Iterator[tuple[str, ...]]:
+    """Where a document may hold properties of these names, by the published types; each type is gone through once."""
+    met = set() if met is None else met
+    properties = {name: place for each in shape.types for name, place in shape.facts.properties(each).items()}
+    for word in sorted(words & properties.keys()):
+        yield (*path, word)
+    for name in sorted({name for name, place in properties.items() if place.type_name} | shape.added.keys()):
+        inner = shape.step(name)
+        if inner is not None and inner.types and (name, inner.types) not in met:
+            met.add((name, inner.types))
+            yield from places(inner, words, (*path, name), met)
