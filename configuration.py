@@ -93,6 +93,7 @@ class Settings(BaseSettings):
     sensitive_fields_key_previous: SecretStr | None = None
     sensitive_fields_comparable: bool = False
     hide_script_bodies: bool = False
+    show_payloads: bool = False
     detail_refresh_hours: Annotated[int, Field(ge=1, le=8760)] = 168
     runs_per_tenant: Annotated[int, Field(ge=1, le=1000)] = 2
     runs_overall: Annotated[int, Field(ge=1, le=100_000)] = 20

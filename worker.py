@@ -266,7 +266,10 @@ def activities(
     catalog = load_catalog()
     tenants = TenantsFile(settings.tenants_file)
     secrecy = SensitivityRules(
-        settings.wrapping_keys, settings.sensitive_fields_comparable, settings.hide_script_bodies
+        settings.wrapping_keys,
+        settings.sensitive_fields_comparable,
+        settings.hide_script_bodies,
+        settings.show_payloads,
     )
     observers = Observers(catalog, secrecy, database)
     fetching = FetchActivities(graph, database, catalog, tenants, observers)

@@ -30,6 +30,7 @@ class SensitivityRules(NamedTuple):
     keys: WrappingKeys | None = None
     is_comparable: bool = False
     hide_script_bodies: bool = False
+    show_payloads: bool = False
 
 
 class TenantObservers(NamedTuple):
@@ -135,7 +136,9 @@ class Observers:
 
     def _rules(self, type_key: str) -> ObservationRules:
         collection = self._catalog.collections[type_key]
-        return collection.observation_rules(hide_script_bodies=self._secrecy.hide_script_bodies)
+        return collection.observation_rules(
+            hide_script_bodies=self._secrecy.hide_script_bodies, show_payloads=self._secrecy.show_payloads
+        )
 
 
 def _tenant_is_gone() -> ApplicationError:

@@ -144,7 +144,7 @@ def is_placeholder(text: str) -> bool:
 
 
 _PAIRS = {
-    "value": ("key", "name", "definitionId"),
+    "value": ("key", "name", "definitionId", "omaUri"),
     "defaultValue": ("name",),
     "appConfigKeyValue": ("appConfigKey",),
     "simpleSettingValue": ("settingDefinitionId",),

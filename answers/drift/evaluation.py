@@ -165,6 +165,6 @@ def drift_rules(type_key: str) -> DriftRules:
     if collection is None:
         return DriftRules(Canonicalizer(), frozenset())
     canonicalizer = Canonicalizer(
-        volatile=collection.no_content, sensitive=collection.sensitive, ordered=collection.ordered
+        volatile=collection.no_content, sensitive=collection.sensitive - collection.payloads, ordered=collection.ordered
     )
     return DriftRules(canonicalizer, collection.ordered, collection.detail_properties)

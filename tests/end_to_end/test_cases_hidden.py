@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from secrets import token_hex
+from typing import Any
 
 import orjson
 import pytest
@@ -102,7 +103,7 @@ def test_a_secret_stands_nowhere(stage: Stage, name: str, path: str, secrets: tu
     stage.hold(case.before)
     first = stage.sync(case.type_keys)
     shown = stage.show(type_key, external_id)
-    held = shown
+    held: Any = shown
     for step in path.split("."):
         held = held[step]
     if path.endswith("configurations"):

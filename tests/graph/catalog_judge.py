@@ -221,7 +221,7 @@ class _Judged:
                 yield from self._unless(not cast or name in self.facts.properties(kind), f"filter {name}")
             else:
                 yield from self._unless(shape.step(name) is not None, f"filter {name}")
-        for kind in ("volatile", "change_signs", "sensitive", "script_bodies", "ordered", "identity"):
+        for kind in ("volatile", "change_signs", "sensitive", "script_bodies", "payloads", "ordered", "identity"):
             names = getattr(entry, kind) - default_names(kind)
             yield from self._anywhere(shape, sorted(names), kind)
 
