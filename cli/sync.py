@@ -56,10 +56,10 @@ def sync(
         settings = load_settings()
         selection = selection_of(type_keys, categories, everything=everything)
         configured = configured_tenant(settings, tenant)
-        warn_without_key(settings)
         record = asyncio.run(
             sync_tenant(settings, configured.id, configured.name, selection, deep=deep, wait=not no_wait, quiet=False)
         )
+        warn_without_key(settings)
         if as_json:
             output.print_json(record)
         elif record.status.ended:
