@@ -28,6 +28,14 @@ TEMPORAL_NAMES = (
 )
 """Read by `temporalio.envconfig`, as are all that begin with `TEMPORAL_TLS` and `TEMPORAL_GRPC_META`."""
 
+NO_KEY = "none"
+"""In the place of SENSITIVE_FIELDS_KEY: hide sensitive values, and see no change of them."""
+
+NO_KEY_WARNING = (
+    "SENSITIVE_FIELDS_KEY is none, so changes of hidden values are not seen; of edited objects it is only said that"
+    " they may have changed (docs/secrets.md)"
+)
+
 _PROXY = re.compile(r"https?://([^\s/?#@]*@)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?")
 
 
@@ -55,7 +63,7 @@ def _proxy(value: SecretStr | None) -> SecretStr | None:
 
 
 def _key(value: SecretStr | None) -> SecretStr | None:
-    if value is not None and key_bytes(value.get_secret_value()) is None:
+    if value is not None and value.get_secret_value() != NO_KEY and key_bytes(value.get_secret_value()) is None:
         raise ValueError(
             "must be 32 random bytes as hexadecimal or Base64 digits; make one with: openssl rand -hex 32."
             " One that is in use already stays as SENSITIVE_FIELDS_KEY_PREVIOUS (docs/secrets.md)"
@@ -85,6 +93,7 @@ class Settings(BaseSettings):
     sensitive_fields_key_previous: SecretStr | None = None
     sensitive_fields_comparable: bool = False
     hide_script_bodies: bool = False
+    show_payloads: bool = False
     detail_refresh_hours: Annotated[int, Field(ge=1, le=8760)] = 168
     runs_per_tenant: Annotated[int, Field(ge=1, le=1000)] = 2
     runs_overall: Annotated[int, Field(ge=1, le=100_000)] = 20
@@ -116,7 +125,7 @@ class Settings(BaseSettings):
     @property
     def wrapping_keys(self) -> WrappingKeys | None:
         """The keys that wrap tenants' data keys; None where sensitive values are only hidden."""
-        if self.sensitive_fields_key is None:
+        if self.sensitive_fields_key is None or self.sensitive_fields_key.get_secret_value() == NO_KEY:
             return None
         previous = self.sensitive_fields_key_previous
         return WrappingKeys(
@@ -172,13 +181,23 @@ def load_settings() -> Settings:
         raise ConfigurationError(_first_problem(error)) from None
     if settings.graph_ca_file is not None and not settings.graph_ca_file.is_file():
         raise ConfigurationError(f"GRAPH_CA_FILE: there is no file {settings.graph_ca_file}")
-    if settings.sensitive_fields_key is None and settings.sensitive_fields_key_previous is not None:
+    if settings.wrapping_keys is None and settings.sensitive_fields_key_previous is not None:
         raise ConfigurationError(
             "SENSITIVE_FIELDS_KEY_PREVIOUS needs SENSITIVE_FIELDS_KEY, which took its place; set it"
         )
     if (settings.worker_deployment_name is None) != (settings.worker_build_id is None):
         raise ConfigurationError("WORKER_DEPLOYMENT_NAME and WORKER_BUILD_ID go together; set both, or neither")
     return settings
+
+
+def check_key(settings: Settings) -> None:
+    """Raises `ConfigurationError` where nobody has said whether changes of hidden values shall show."""
+    if settings.sensitive_fields_key is None:
+        raise ConfigurationError(
+            "SENSITIVE_FIELDS_KEY is not set; make one with: openssl rand -hex 32, give it to all workers, and back it"
+            " up apart from the database. To hide sensitive values without seeing their changes, set it to: none"
+            " (docs/secrets.md)"
+        )
 
 
 def _first_problem(error: ValidationError) -> str:

@@ -33,7 +33,7 @@ from activities.run_records import RunLimits, RunRecordActivities
 from activities.sweep import SweepActivities
 from activities.tenants import TenantsFile
 from activities.upsert import UpsertActivities
-from configuration import ConfigurationError, Settings, load_settings
+from configuration import NO_KEY_WARNING, ConfigurationError, Settings, check_key, load_settings
 from connections import (
     UnreachableError,
     check_database,
@@ -266,7 +266,10 @@ def activities(
     catalog = load_catalog()
     tenants = TenantsFile(settings.tenants_file)
     secrecy = SensitivityRules(
-        settings.wrapping_keys, settings.sensitive_fields_comparable, settings.hide_script_bodies
+        settings.wrapping_keys,
+        settings.sensitive_fields_comparable,
+        settings.hide_script_bodies,
+        settings.show_payloads,
     )
     observers = Observers(catalog, secrecy, database)
     fetching = FetchActivities(graph, database, catalog, tenants, observers)
@@ -337,6 +340,9 @@ async def _main(*, check_only: bool) -> int:
         told = None if settings.graph_proxy_url else overlooked(os.environ)
         if told is not None:
             logging.getLogger(__name__).warning(told)
+        check_key(settings)
+        if settings.wrapping_keys is None:
+            logging.getLogger(__name__).warning(NO_KEY_WARNING)
         load_tenants(settings.tenants_file)
         spare_the_collector()
         stop = asyncio.Event()

@@ -34,6 +34,7 @@ class SensitivityRules(NamedTuple):
     keys: WrappingKeys | None = None
     is_comparable: bool = False
     hide_script_bodies: bool = False
+    show_payloads: bool = False
 
 
 class TenantObservers(NamedTuple):
@@ -120,7 +121,10 @@ class Observers:
         if type_key not in self._canonicalizers:
             rules = self._rules(type_key)
             self._canonicalizers[type_key] = Canonicalizer(
-                volatile=rules.volatile, sensitive=rules.sensitive, ordered=rules.ordered
+                volatile=rules.volatile,
+                sensitive=rules.sensitive,
+                ordered=rules.ordered,
+                by_nature=True,
             )
         return self._canonicalizers[type_key]
 
@@ -151,7 +155,9 @@ class Observers:
 
     def _rules(self, type_key: str) -> ObservationRules:
         collection = self._catalog.collections[type_key]
-        return collection.observation_rules(hide_script_bodies=self._secrecy.hide_script_bodies)
+        return collection.observation_rules(
+            hide_script_bodies=self._secrecy.hide_script_bodies, show_payloads=self._secrecy.show_payloads
+        )
 
 
 def _tenant_is_gone() -> ApplicationError:

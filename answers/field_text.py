@@ -143,7 +143,9 @@ def field_text(field: ShownField) -> FieldText:
     kind = str(field.kind)
     label = _label(field)
     if field.hidden:
-        return FieldText(label, kind, note=f"{HIDDEN}, {kind.replace('_', ' ')}")
+        # A finding whose object was edited says so by its evidence.
+        change = str(getattr(field, "change", kind)).replace("_", " ")
+        return FieldText(label, change.replace(" ", "_"), note=f"{HIDDEN}, {change}")
     place = _place(field.path)
     before = field.before if field.before_named is None else field.before_named
     after = field.after if field.after_named is None else field.after_named

@@ -93,6 +93,7 @@ class Machine:
             "GRAPH_CA_FILE": str(self.graph.ca_file),
             "TENANTS_FILE": str(state.tenants_file),
             "TENANT_INVENTORY_STATE": str(folder / "no-stack"),
+            "SENSITIVE_FIELDS_KEY": "none",
             **self._settings,
         }
         self._folder = folder

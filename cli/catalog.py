@@ -111,6 +111,7 @@ def _row(entry: Collection) -> dict[str, Any]:
         "left_out_where": entry.left_out_where,
         "sensitive": sorted(entry.sensitive),
         "script_bodies": sorted(entry.script_bodies),
+        "payloads": sorted(entry.payloads),
         "references": {path: list(keys) for path, keys in sorted(entry.references.items())},
         "kinds": kinds_in(entry.type_key),
         "note": entry.note,

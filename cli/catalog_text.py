@@ -66,6 +66,8 @@ def _documents(entry: Collection) -> Iterator[str]:
         yield f"Hidden by a keyed hash, so that only a change shows: {', '.join(sorted(entry.sensitive))}."
     if entry.script_bodies:
         yield f"Hidden where the configuration says so: {', '.join(sorted(entry.script_bodies))}."
+    if entry.payloads:
+        yield f"Stored where the configuration says so: {', '.join(sorted(entry.payloads))}."
     if entry.id_field != "id":
         yield f"An item is known by its {entry.id_field}."
     if entry.references:

@@ -18,6 +18,7 @@ from activities.messages import CursorFailure
 from activities.request_pace import Pace
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
+from cli.key_warning import warn_without_key
 from cli.options import (
     AllOption,
     CategoryOption,
@@ -131,6 +132,7 @@ def check(
         told = None if settings.graph_proxy_url else overlooked(os.environ)
         if told is not None:
             output.stderr.print(told, style="dim")
+        warn_without_key(settings)
         checked = asyncio.run(_check(settings, configured_tenant(settings, tenant), selection))
         if as_json:
             for one in checked:

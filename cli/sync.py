@@ -14,6 +14,7 @@ from answers.runs.report import print_run
 from cli import output, temporal
 from cli.errors import EXIT_CODE_OF_STATUS, UsageError, errors_for_people
 from cli.follow import Follower, leaving
+from cli.key_warning import warn_without_key
 from cli.options import (
     AllOption,
     CategoryOption,
@@ -58,6 +59,7 @@ def sync(
         record = asyncio.run(
             sync_tenant(settings, configured.id, configured.name, selection, deep=deep, wait=not no_wait, quiet=False)
         )
+        warn_without_key(settings)
         if as_json:
             output.print_json(record)
         elif record.status.ended:

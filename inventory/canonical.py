@@ -9,21 +9,26 @@ before anything is stored or hashed. What makes two documents the same is their 
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from decimal import Decimal
 from math import isfinite
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, cast
 
 from inventory.data_keys import DataKey
 from inventory.exact_json import JsonObject as JsonObject
 from inventory.exact_json import JsonValue as JsonValue
 from inventory.exact_json import encode as encode
+from inventory.secret_patterns import MIN_TEXT_LENGTH, has_secret, is_placeholder, is_secret_name, secret_members
 
 MAX_DEPTH = 200
 """Levels of nesting that a document may have. The deepest of 953 real documents has 22."""
 
 SENSITIVE_MARK = "sensitive"
+EDIT_STAMP = "edited"
+"""In a mark that shows no change: the edit of the object that the value was read after."""
+IN_TEXT = "in_text"
+"""In the mark of a text that is hidden for the secret that was found in it."""
 
 TYPE = "@odata.type"
 
@@ -36,8 +41,16 @@ _MAX_KNOWN_NAMES = 10_000
 _SCALARS = frozenset({str, bool, int, Decimal, type(None)})
 """The types of most values: one look tells them all, where asking for every other type would be most of the work."""
 
+_EDITS = ("version", "lastModifiedDateTime", "modifiedDateTime")
+_MARK_PROPERTIES = frozenset({SENSITIVE_MARK, EDIT_STAMP, IN_TEXT})
+_NO_CHANGE = b'"sensitive":true'
+_NO_NAMES: frozenset[str] = frozenset()
+_SETTING: Mapping[str, bool] = {"value": False}
+"""Of a setting whose definition is that of a secret the value is hidden."""
+_MASKED = re.compile(r"[*\u2022]{3,}")
+"""What Graph shows in the place of a value that it keeps to itself: `****` of an encrypted OMA-URI setting."""
 _MARK_DIGITS = re.compile(r"(?:([0-9a-f]{8}):)?[0-9a-f]{64}", re.ASCII)
-_MARK_IN_JSON = re.compile(rb'\{"sensitive":"(?:([0-9a-f]{8}):)?[0-9a-f]{64}"\}')
+_MARK_IN_JSON = re.compile(rb'"sensitive":"(?:([0-9a-f]{8}):)?[0-9a-f]{64}"\}')
 
 
 class TooDeepError(ValueError):
@@ -60,6 +73,8 @@ class _Treatment(NamedTuple):
     ordered: bool
     within: _Special
     """What is special in the objects that stand in it."""
+    secret: bool = False
+    """Whether texts in it are secrets by their name."""
 
 
 _NOTHING: _Special = {}
@@ -76,8 +91,10 @@ class _Treatments(dict[str, _Treatment]):
         sensitive: frozenset[str],
         ordered: frozenset[str],
         within: dict[str, _Special],
+        named: Callable[[str], bool] | None,
     ) -> None:
         super().__init__()
+        self._is_secret_name = named
         self._volatile = volatile
         self._sensitive = sensitive
         self._ordered = ordered
@@ -92,6 +109,7 @@ class _Treatments(dict[str, _Treatment]):
                 hidden=name in self._sensitive,
                 ordered=name in self._ordered,
                 within=self._within.get(name, _NOTHING),
+                secret=self._is_secret_name is not None and self._is_secret_name(name),
             )
             treatment = _PLAIN if decided == _PLAIN else decided
         if len(self) < _MAX_KNOWN_NAMES:
@@ -109,7 +127,7 @@ class Canonicalizer:
     also where it is sensitive. A sensitive value is replaced by its HMAC-SHA-256 under `data_key`, so that change
     shows and the value does not; without a key it is replaced by a constant. Of a list the members are replaced first,
     so that the mark of the whole can be had from theirs. Null stays null, and what is such a replacement already stays
-    as it is.
+    as it is. With `by_nature` also each text is hidden that is a secret by its name or shape (`secret_patterns`).
     """
 
     def __init__(
@@ -119,7 +137,9 @@ class Canonicalizer:
         sensitive: frozenset[str] = frozenset(),
         ordered: frozenset[str] = frozenset(),
         data_key: DataKey | None = None,
+        by_nature: bool = False,
     ) -> None:
+        self._by_nature = by_nature
         # What is volatile comes last, so that it holds where a name is both.
         places = _by_place([(name, False) for name in sensitive] + [(name, True) for name in volatile])
         self._treatments = _Treatments(
@@ -127,6 +147,7 @@ class Canonicalizer:
             frozenset(name for name in sensitive if "/" not in name),
             ordered,
             {place: special for place, special in places.items() if place and not place.startswith("#")},
+            is_secret_name if by_nature else None,
         )
         self._within_document = places.get("", _NOTHING)
         self._by_type = {place: special for place, special in places.items() if place.startswith("#")}
@@ -163,7 +184,15 @@ class Canonicalizer:
         """The properties of the document itself whose values are sensitive, whether they are left out or replaced."""
         kind = document.get(TYPE)
         of_type = self._hidden_of_type.get(kind) if isinstance(kind, str) else None
-        return frozenset(document.keys() & (self._hidden_names | of_type if of_type else self._hidden_names))
+        listed = document.keys() & (self._hidden_names | of_type if of_type else self._hidden_names)
+        if not self._by_nature:
+            return frozenset(listed)
+        named = secret_members(document)
+        return frozenset(listed).union(
+            name
+            for name, value in document.items()
+            if isinstance(value, str) and (name in named or self._treatments[name].secret or has_secret(value))
+        )
 
     def _object(self, value: JsonObject, depth: int, within: _Special) -> JsonObject:
         if depth > MAX_DEPTH:
@@ -171,6 +200,8 @@ class Canonicalizer:
         if self._by_type:
             within = self._within_type(value, within)
         treatments = self._treatments
+        by_nature = self._by_nature
+        named = secret_members(value) if by_nature else _NO_NAMES
         result: JsonObject = {}
         for name, child in value.items():
             treatment = treatments[name]
@@ -181,9 +212,18 @@ class Canonicalizer:
                     result[name] = self._hidden(child, depth, treatment)
                     continue
             if type(child) in _SCALARS:
-                result[name] = child
+                result[name] = (
+                    self._text(child, depth, treatment, named=treatment.secret or name in named)
+                    if by_nature
+                    and type(child) is str
+                    and (treatment.secret or name in named or (len(child) >= MIN_TEXT_LENGTH and has_secret(child)))
+                    else child
+                )
             elif isinstance(child, dict):
-                result[name] = self._object(child, depth + 1, treatment.within)
+                inner = treatment.within
+                if name in named and isinstance(said := child.get("value"), str) and not is_placeholder(said):
+                    inner = _joined(inner, _SETTING)
+                result[name] = self._object(child, depth + 1, inner)
             elif isinstance(child, list):
                 result[name] = self._list(child, depth, treatment)
             else:
@@ -199,6 +239,8 @@ class Canonicalizer:
                 members.append(self._object(member, depth + 2, treatment.within))
             elif isinstance(member, list):
                 members.append(self._list(member, depth + 1, treatment))
+            elif self._by_nature and isinstance(member, str) and (treatment.secret or has_secret(member)):
+                members.append(self._text(member, depth, treatment, named=treatment.secret))
             else:
                 members.append(_checked(member) if isinstance(member, float) else member)
         return members
@@ -209,6 +251,13 @@ class Canonicalizer:
         if not special:
             return within
         return _joined(within, special) if within else special
+
+    def _text(self, text: str, depth: int, treatment: _Treatment, *, named: bool) -> JsonValue:
+        """The mark of a text that is a secret by its name, or holds one. A variable's name is neither."""
+        if named:
+            return text if is_placeholder(text) else self._hidden(text, depth, treatment)
+        mark = self._hidden(text, depth, treatment)
+        return {**mark, IN_TEXT: True} if isinstance(mark, dict) else mark
 
     def _hidden(self, value: JsonValue, depth: int, treatment: _Treatment) -> JsonValue:
         if value is None or is_mark(value):
@@ -224,7 +273,7 @@ class Canonicalizer:
         else:
             plain = _checked(value) if isinstance(value, float) else value
         written = encode(plain)
-        if self._data_key is None:
+        if self._data_key is None or (isinstance(value, str) and _MASKED.fullmatch(value)):
             return {SENSITIVE_MARK: True}
         secret, key_id = self._data_key
         digits = hmac.new(secret, written, hashlib.sha256).hexdigest()
@@ -247,10 +296,56 @@ class Canonicalizer:
 
 def is_mark(value: JsonValue) -> bool:
     """Whether a value is what stands in the place of a sensitive one."""
-    if not isinstance(value, dict) or len(value) != 1:
+    if not isinstance(value, dict) or SENSITIVE_MARK not in value or not value.keys() <= _MARK_PROPERTIES:
         return False
-    digits = value.get(SENSITIVE_MARK)
+    digits = value[SENSITIVE_MARK]
     return digits is True or (isinstance(digits, str) and _MARK_DIGITS.fullmatch(digits) is not None)
+
+
+def shows_no_change(mark: JsonValue) -> bool:
+    """Whether a mark is the same whatever the value: it was hidden without a key, or Graph masked it."""
+    return isinstance(mark, dict) and mark.get(SENSITIVE_MARK) is True
+
+
+def edit_of(document: JsonObject) -> str | None:
+    """What moves with each edit of an object: its version, or else the time of its last edit. None of one without."""
+    for name in _EDITS:
+        value = document.get(name)
+        if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
+            return str(value)
+    return None
+
+
+def stamped(canonical: JsonObject, edit: str | None) -> JsonObject:
+    """The document with the edit in each mark that shows no change and has none, so that an edit is not unchanged."""
+    if edit is None or _NO_CHANGE not in encode(canonical):
+        return canonical
+    return {name: _stamped(value, edit) for name, value in canonical.items()}
+
+
+def without_edits(document: JsonObject) -> JsonObject:
+    """The document without the edits that its marks name."""
+    return {name: _without_edits(value) for name, value in document.items()}
+
+
+def _without_edits(value: JsonValue) -> JsonValue:
+    if is_mark(value):
+        return {name: child for name, child in cast("JsonObject", value).items() if name != EDIT_STAMP}
+    if isinstance(value, dict):
+        return without_edits(value)
+    if isinstance(value, list):
+        return [_without_edits(member) for member in value]
+    return value
+
+
+def _stamped(value: JsonValue, edit: str) -> JsonValue:
+    if is_mark(value):
+        return {EDIT_STAMP: edit, **cast("JsonObject", value)} if shows_no_change(value) else value
+    if isinstance(value, dict):
+        return {name: _stamped(child, edit) for name, child in value.items()}
+    if isinstance(value, list):
+        return [_stamped(member, edit) for member in value]
+    return value
 
 
 def are_under_two_keys(one: JsonValue, other: JsonValue) -> bool:

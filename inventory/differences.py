@@ -23,6 +23,8 @@ from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from inventory.canonical import (
+    EDIT_STAMP,
+    IN_TEXT,
     SENSITIVE_MARK,
     TYPE,
     JsonObject,
@@ -30,8 +32,10 @@ from inventory.canonical import (
     are_under_two_keys,
     encode,
     is_mark,
+    shows_no_change,
 )
 from inventory.normal_form import NormalForm
+from inventory.secret_patterns import has_secret
 
 IDENTITIES = (
     ("settingInstance", "settingDefinitionId"),
@@ -60,6 +64,8 @@ class DifferenceKind(StrEnum):
     ADDED = "added"
     REMOVED = "removed"
     CHANGED = "changed"
+    MAY_HAVE_CHANGED = "may_have_changed"
+    """A hidden value whose mark shows no change, in an object that was edited."""
 
 
 class Difference(NamedTuple):
@@ -130,9 +136,7 @@ class _Comparison:
             return
         if is_mark(before) or is_mark(after):
             if encode(before) != encode(after):
-                is_one_sided = is_mark(before) != is_mark(after) and before is not None and after is not None
-                untold = is_one_sided or are_under_two_keys(before, after)
-                yield Difference(path, DifferenceKind.CHANGED, before, after, hidden=True, untold=untold)
+                yield _of_marks(path, before, after)
         elif isinstance(before, dict) and isinstance(after, dict):
             yield from self.objects(path, before, after)
         elif isinstance(before, list) and isinstance(after, list):
@@ -317,6 +321,23 @@ def _order(path: str, pairs: Sequence[_Pair], labels: Sequence[str]) -> Iterator
         old = sorted((pair.old, said) for pair, said in zip(pairs, shown, strict=True) if pair.old is not None)
         new = sorted((pair.new, said) for pair, said in zip(pairs, shown, strict=True) if pair.new is not None)
         yield Difference(f"{path}[order]", DifferenceKind.CHANGED, [said for _, said in old], [said for _, said in new])
+
+
+def _of_marks(path: str, before: JsonValue, after: JsonValue) -> Difference:
+    """The difference of two values of which at least one is hidden."""
+    if is_mark(before) and is_mark(after):
+        if shows_no_change(before) and shows_no_change(after):
+            # A release before 0.5 noted no edit.
+            untold = not all(isinstance(mark, dict) and EDIT_STAMP in mark for mark in (before, after))
+            return Difference(path, DifferenceKind.MAY_HAVE_CHANGED, before, after, hidden=True, untold=untold)
+        untold = are_under_two_keys(before, after)
+        return Difference(path, DifferenceKind.CHANGED, before, after, hidden=True, untold=untold)
+    mark, plain = (before, after) if is_mark(before) else (after, before)
+    # A text that holds no secret is another than the one that was hidden for the secret in it.
+    is_another = isinstance(mark, dict) and IN_TEXT in mark and isinstance(plain, str) and not has_secret(plain)
+    return Difference(
+        path, DifferenceKind.CHANGED, before, after, hidden=True, untold=not (plain is None or is_another)
+    )
 
 
 def _removed(path: str, value: JsonValue) -> Difference:

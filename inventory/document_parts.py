@@ -9,7 +9,7 @@ secrets hidden, on its own: `canonical_part`. The whole is then the same as if a
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from inventory.canonical import TYPE, Canonicalizer, JsonObject, JsonValue
+from inventory.canonical import TYPE, Canonicalizer, JsonObject, JsonValue, edit_of, stamped
 
 
 class Part(NamedTuple):
@@ -64,7 +64,10 @@ def canonical_part(canonicalizer: Canonicalizer, part: Part, list_document: Json
     """
     known: JsonObject = {TYPE: list_document[TYPE]} if TYPE in list_document else {}
     if part.property is None:
-        item = canonicalizer.canonical_value(part.body | known) if isinstance(part.body, dict) else None
+        if not isinstance(part.body, dict):
+            return part._replace(body=None)
+        # What tells of an edit is volatile, so it is not there any more when the whole is observed.
+        item = stamped(canonicalizer.canonical_value(part.body | known), edit_of(part.body))
         return part._replace(body=item)
     if part.child_property is not None and part.property in canonicalizer.hidden_names({**known, part.property: None}):
         raise SensitiveParentError(part.property)

@@ -21,7 +21,7 @@ from decimal import Decimal
 from operator import itemgetter
 from typing import NamedTuple, cast
 
-from inventory.canonical import MIN_TELLING_ID_LENGTH, TYPE, JsonObject, JsonValue, is_mark
+from inventory.canonical import MIN_TELLING_ID_LENGTH, TYPE, JsonObject, JsonValue, is_mark, without_edits
 from inventory.exact_json import decode, encode
 
 FORM = 1
@@ -127,7 +127,7 @@ class NormalForm:
         return found
 
     def _array(self, name: str, value: list[JsonValue]) -> JsonValue:
-        members = [normal for member in value if (normal := self.value(name, member)) is not None]
+        members: list[JsonValue] = [normal for member in value if (normal := self.value(name, member)) is not None]
         if not members:
             return [] if name in self._rules.null_not_shown else None
         if self.is_sequence(name, members):
@@ -150,7 +150,9 @@ def says_the_same(sorted_document: JsonObject, document: JsonObject, form: Norma
     Both by today's rules: what form 0 left out everywhere and has content in some places counts in neither.
     """
     loose = form.of_sorted()
-    one, other = (loose.of(_without_names(each, NO_CONTENT_IN_FORM_0)) for each in (sorted_document, document))
+    one, other = (
+        loose.of(_without_names(without_edits(each), NO_CONTENT_IN_FORM_0)) for each in (sorted_document, document)
+    )
     return encode(one) == encode(other)
 
 
@@ -172,6 +174,8 @@ def likeness_hash(canonical: bytes, external_id: str, form: NormalForm, *, id_fi
     document = cast("JsonObject", decode(canonical))
     sought = encode(external_id)[1:-1] if len(external_id) >= MIN_TELLING_ID_LENGTH else None
     kept: JsonObject = {name: value for name, value in document.items() if name not in (id_field, "createdDateTime")}
+    # The object that was made again has edits of its own.
+    kept = without_edits(kept)
     if sought is not None and sought in encode(kept):
         # Only what holds the id is walked through: the rest of a policy with assignments is most of it.
         for name, value in kept.items():

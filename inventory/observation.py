@@ -14,7 +14,9 @@ from inventory.canonical import (
     JsonValue,
     NotANumberError,
     TooDeepError,
+    edit_of,
     encode,
+    stamped,
 )
 from inventory.data_keys import DataKey
 from inventory.meta import proposed_meta, whitelisted_meta
@@ -128,6 +130,7 @@ class Observer:
             sensitive=rules.sensitive,
             ordered=rules.ordered,
             data_key=data_key,
+            by_nature=True,
         )
         self._list_canonicalizer = (
             Canonicalizer(
@@ -135,6 +138,7 @@ class Observer:
                 sensitive=rules.sensitive,
                 ordered=rules.ordered,
                 data_key=data_key,
+                by_nature=True,
             )
             if rules.has_details
             else None
@@ -181,7 +185,7 @@ class Observer:
         display_name = self._display_name(shown)
         meta = whitelisted_meta(proposed_meta(shown, self._rules.meta), self._extra_keys)
         try:
-            canonical = self._canonicalizer.canonical_value(candidate)
+            canonical = stamped(self._canonicalizer.canonical_value(candidate), edit_of(candidate))
             document = encode(canonical)
             list_hash = self._list_hash(candidate)
         except TooDeepError:

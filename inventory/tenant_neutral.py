@@ -20,6 +20,7 @@ from inventory.canonical import (
     JsonValue,
     encode,
     is_mark,
+    without_edits,
 )
 from inventory.normal_form import NormalForm
 from inventory.references import ReferenceRules, id_in, path_of, references, translated
@@ -31,7 +32,7 @@ MASKED = "?"
 MAX_MEANING_LENGTH = 200
 """Characters of what an object means; of a longer text the beginning and a digest are kept."""
 
-_HIDDEN_WITHOUT_KEY = encode({SENSITIVE_MARK: True})
+_HIDDEN_WITHOUT_KEY = b'"sensitive":true'
 _NOT_SHOWN = (b"#microsoft.graph.deviceManagementConfigurationSecretSettingValue", b'"isEncrypted":true')
 """Where Graph shows a placeholder for a secret: secret settings, and `omaSettings`, whose value reads `****`."""
 
@@ -180,6 +181,9 @@ class Neutralizer:
         kept = {name: value for name, value in in_words.items() if name != self.rules.id_field}
         telling = {own: word for own, word in own_ids.items() if len(own) >= MIN_TELLING_ID_LENGTH}
         value = self._canonicalizer.canonical_value(_without(kept, telling))
+        if _HIDDEN_WITHOUT_KEY in encode(value):
+            # When an object was edited belongs to its tenant.
+            value = without_edits(value)
         canonical = encode(self.rules.form.of(value))
         uncertain = set()
         if not details_complete:

@@ -12,6 +12,7 @@ from answers.drift import queries
 from answers.drift.baseline_queries import lock_baseline
 from answers.drift.baselines import baseline_called
 from answers.drift.queries import Candidate, Finding
+from answers.drift.records import EDITED
 from answers.drift.rules import (
     Deviation,
     DriftRules,
@@ -139,6 +140,8 @@ def finding_of(deviation: Deviation, **about: Any) -> Finding:
         encode(value).decode() if is_shown and is_value else None
         for value, is_value in zip((deviation.before, deviation.after), is_there, strict=True)
     )
+    if not deviation.is_certain:
+        about["evidence"] = EDITED
     return Finding(
         path=deviation.path,
         kind=deviation.kind,
@@ -163,6 +166,6 @@ def drift_rules(type_key: str) -> DriftRules:
     if collection is None:
         return DriftRules(Canonicalizer(), NormalForm())
     canonicalizer = Canonicalizer(
-        volatile=collection.no_content, sensitive=collection.sensitive, ordered=collection.ordered
+        volatile=collection.no_content, sensitive=collection.sensitive - collection.payloads, ordered=collection.ordered
     )
     return DriftRules(canonicalizer, collection.form, collection.detail_properties)

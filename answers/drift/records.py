@@ -142,6 +142,10 @@ class DecisionRecord(BaseModel):
     fallen: DecisionLapse | None
 
 
+EDITED = "edited"
+"""The evidence of a finding whose value shows no change: its object was edited."""
+
+
 class DriftFindingRecord(BaseModel):
     """One thing that is not as in the baseline.
 
@@ -149,8 +153,8 @@ class DriftFindingRecord(BaseModel):
     in the baseline, `after` the value now; `before_named` and `after_named` have names in the place of ids, and are
     null where that is the same. Of a `hidden` value nothing is shown. `text` is what people read of the values.
     `direction` is whether the finding weakens or strengthens the tenant's protection, null where that is not known.
-    `evidence`: `observed`, or of a missing item
-    `confirmed` or `not_listed`. `first_seen_at` is when the first version that deviates was first observed,
+    `evidence`: `observed`, of a missing item `confirmed` or `not_listed`, and `edited` where the object was edited and
+    its hidden value may have changed. `first_seen_at` is when the first version that deviates was first observed,
     `last_seen_at` when the item was last seen to deviate. `is_checked` is false where the latest runs cannot say
     whether it still does. `decision` is what holds now, `decided` the latest decision, whether it holds or not.
     """
@@ -188,6 +192,11 @@ class DriftFindingRecord(BaseModel):
     def text(self) -> str:
         """What people read of the values; empty for the item as a whole."""
         return field_text(self).text() if self.path else ""
+
+    @property
+    def change(self) -> str:
+        """What became of the field, in words."""
+        return "may have changed" if self.evidence == EDITED else str(self.kind)
 
     @property
     def is_open(self) -> bool:

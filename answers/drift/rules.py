@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import NamedTuple, cast
 from uuid import UUID
 
-from inventory.canonical import SENSITIVE_MARK, Canonicalizer, JsonObject, JsonValue, encode
+from inventory.canonical import Canonicalizer, JsonObject, JsonValue, encode, shows_no_change
 from inventory.differences import Difference, DifferenceKind, exact_differences, is_number_of_a_setting
 from inventory.exact_json import decode
 from inventory.normal_form import NormalForm
@@ -82,7 +82,8 @@ class Deviation(NamedTuple):
     """One thing that is not as in the baseline.
 
     `before` and `after` may be shown. `member` tells members of a set apart, which have the same path. `value_hash` is
-    of both values, and tells hidden ones apart.
+    of both values, and tells hidden ones apart. It is not certain where a hidden value shows no change and its object
+    was edited.
     """
 
     path: str
@@ -92,14 +93,15 @@ class Deviation(NamedTuple):
     hidden: bool
     member: str
     value_hash: bytes
+    is_certain: bool = True
 
 
 def deviations(before: DriftDocument, after: DriftDocument, rules: DriftRules) -> list[Deviation]:
     """What of a document is not as it was, by the same rules for both; in the order of their paths.
 
-    A rule that is newer than one of the documents is no deviation, so a value of which only one side is hidden, or
-    hidden without a key, is left out; and where one of them lacks details, all that only the other has. A detail that
-    one of them lacks was not asked for by the release that read it.
+    A rule that is newer than one of the documents is no deviation, so a value of which only one side is hidden is left
+    out, and one whose mark shows no change where its object was not edited; and where one of them lacks details, all
+    that only the other has. A detail that one of them lacks was not asked for by the release that read it.
     """
     old, new = _document(before), _document(after)
     for name in rules.asked_for:
@@ -194,7 +196,9 @@ def _is_untold(difference: Difference) -> bool:
     """Whether nobody can say that a hidden value is another."""
     if not difference.hidden:
         return False
-    return difference.untold or {SENSITIVE_MARK: True} in (difference.before, difference.after)
+    if difference.kind is DifferenceKind.MAY_HAVE_CHANGED:
+        return difference.untold
+    return difference.untold or any(shows_no_change(value) for value in (difference.before, difference.after))
 
 
 def _is_of_both(difference: Difference, before: DriftDocument, after: DriftDocument) -> bool:
@@ -215,8 +219,9 @@ def _deviation(member: str, same: list[Difference]) -> Deviation:
     values: list[JsonValue] = sorted(([difference.before, difference.after] for difference in same), key=encode)
     shown = same[0].shown()
     value = values[0] if len(values) == 1 else values
-    kind = FindingKind(shown.kind)
-    return Deviation(shown.path, kind, shown.before, shown.after, shown.hidden, member, _hash(value))
+    is_certain = shown.kind is not DifferenceKind.MAY_HAVE_CHANGED
+    kind = FindingKind(shown.kind) if is_certain else FindingKind.CHANGED
+    return Deviation(shown.path, kind, shown.before, shown.after, shown.hidden, member, _hash(value), is_certain)
 
 
 def _hash(value: JsonValue) -> bytes:

@@ -97,10 +97,7 @@ async def compare(
     old, new = _object(document_before), _object(document_after)
     names = await object_names(session, [(type_key, old), (type_key, new)])
     rules = {} if collection is None else collection.references
-    found = [
-        _record(difference, field_change(difference, rules, names))
-        for difference in differences(old, new, form)
-    ]
+    found = [_record(difference, field_change(difference, rules, names)) for difference in differences(old, new, form)]
     unread = sorted(details & (old.keys() ^ new.keys())) if before.details_complete and after.details_complete else []
     return ComparedVersions(before, after, found, unread)
 

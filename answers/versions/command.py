@@ -232,6 +232,7 @@ _SIGNS = {
     DifferenceKind.ADDED: ("+", "green"),
     DifferenceKind.REMOVED: ("-", "red"),
     DifferenceKind.CHANGED: ("~", "yellow"),
+    DifferenceKind.MAY_HAVE_CHANGED: ("?", "yellow"),
 }
 
 

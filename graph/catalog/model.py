@@ -180,6 +180,8 @@ class Collection(BaseModel):
     sensitive: frozenset[QualifiedName] = frozenset()
     script_bodies: frozenset[QualifiedName] = frozenset()
     """Sensitive where the configuration says so."""
+    payloads: frozenset[QualifiedName] = frozenset()
+    """Those of `sensitive` that are configuration of other makers, and stored where the configuration says so."""
     ordered: frozenset[PropertyName] = frozenset()
     """Arrays of scalars, or of objects with an identity, whose order is content."""
     unordered: frozenset[PropertyName] = frozenset()
@@ -304,15 +306,16 @@ class Collection(BaseModel):
         path = self.path.replace("{parent_id}", quote(parent_id, safe=""))
         return f"{path}/{quote(external_id, safe='')}?$select={self.id_field}"
 
-    def observation_rules(self, *, hide_script_bodies: bool = False) -> ObservationRules:
+    def observation_rules(self, *, hide_script_bodies: bool = False, show_payloads: bool = False) -> ObservationRules:
         """How an object of the collection is read."""
+        hidden = self.sensitive - self.payloads if show_payloads else self.sensitive
         return ObservationRules(
             type_key=self.type_key,
             id_field=self.id_field,
             name_field=self.name_field,
             singleton=self.singleton,
             volatile=self.volatile,
-            sensitive=self.sensitive | (self.script_bodies if hide_script_bodies else frozenset()),
+            sensitive=hidden | (self.script_bodies if hide_script_bodies else frozenset()),
             ordered=self.ordered,
             unordered=self.unordered,
             null_not_shown=self.null_not_shown,

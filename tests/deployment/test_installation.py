@@ -74,6 +74,7 @@ def servers(folder: Path, graph: SimulatedGraph, temporal: EmbeddedTemporal, nam
         "GRAPH_BASE_URL": graph.base_url,
         "GRAPH_AUTHORITY_URL": graph.authority_url,
         "GRAPH_CA_FILE": str(graph.ca_file),
+        "SENSITIVE_FIELDS_KEY": "none",
     }
     return Servers(settings, state.tenants_file)
 

@@ -76,6 +76,7 @@ class System:
             "GRAPH_BASE_URL": graph.base_url,
             "GRAPH_AUTHORITY_URL": graph.authority_url,
             "GRAPH_CA_FILE": str(graph.ca_file),
+            "SENSITIVE_FIELDS_KEY": "none",
             "SWEEP_INTERVAL_SECONDS": "0",
             "GRAPH_PATIENCE_SECONDS": GRAPH_PATIENCE_SECONDS,
             "GRAPH_ATTEMPTS": GRAPH_ATTEMPTS,

@@ -69,7 +69,7 @@ async def test_a_start_adds_the_search_attributes_that_the_namespace_lacks(
     system: System, temporal: EmbeddedTemporal, command: list[str]
 ) -> None:
     namespace = await new_namespace(temporal)
-    done = system.starter(*command, TEMPORAL_NAMESPACE=namespace)
+    done = system.starter(*command, TEMPORAL_NAMESPACE=namespace, SENSITIVE_FIELDS_KEY="")
     assert (done.code, done.stderr) == (0, "")
     client = await Client.connect(temporal.address, namespace=namespace)
     assert await search_attributes_of(client) == {key.name for key in ALL}

@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 
 from graph.catalog import ApiVersion, Collection, ThrottleFamily, UnknownCategoryError, load_catalog
+from inventory.exact_json import JsonObject, JsonValue
 from inventory.observation import Observer
 from inventory.references import NOT_READ
 from tests.conftest import GRAPH_DATA
@@ -286,6 +287,24 @@ def test_a_family_belongs_to_one_service() -> None:
         directory = {ThrottleFamily.DIRECTORY, ThrottleFamily.CONDITIONAL_ACCESS}
         assert (entry.throttle_family not in directory) == is_intune, entry.type_key
         assert (entry.throttle_family is ThrottleFamily.APPS) == entry.path.startswith("/deviceAppManagement")
+
+
+def test_payloads_are_shown_where_that_is_asked_for_and_no_secret_is_in_them() -> None:
+    entry = COLLECTIONS["deviceConfigurations"]
+    assert all(each.payloads <= each.sensitive for each in COLLECTIONS.values())
+    settings: list[JsonValue] = [
+        {"omaUri": "./Vendor/Example/Mode", "value": "strict"},
+        {"omaUri": "./Vendor/Example/WifiPassword", "value": "hidden-1"},
+    ]
+    for payload, is_shown in (("PHBsaXN0Lz4=", True), ("<key>Password</key><string>hidden-2</string>", False)):
+        document: JsonObject = {
+            "@odata.type": "#microsoft.graph.macOSCustomConfiguration", "id": "i", "payload": payload,
+            "omaSettings": [*settings], "preSharedKey": "hidden-3",
+        }  # fmt: skip
+        shown = Observer(entry.observation_rules(show_payloads=True)).observe(document).document
+        assert (payload.encode() in shown, b"strict" in shown, b"hidden-" in shown) == (is_shown, True, False)
+        hidden = Observer(entry.observation_rules()).observe(document).document
+        assert (payload.encode() in hidden, b"strict" in hidden, b"hidden-" in hidden) == (False, False, False)
 
 
 def test_script_bodies_and_secrets_are_sensitive() -> None:

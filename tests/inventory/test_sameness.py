@@ -134,7 +134,7 @@ def test_scalars_and_objects_with_an_identity_are_sets(members: list[Any]) -> No
 
 
 def test_objects_without_an_identity_are_a_sequence_unless_the_catalog_says_otherwise() -> None:
-    rules = [{"action": "connect"}, {"action": "disconnect"}]
+    rules: list[Any] = [{"action": "connect"}, {"action": "disconnect"}]
     assert FORM.hash({"rules": rules}) != FORM.hash({"rules": rules[::-1]})
     assert FORM.hash({"rules": rules}) != FORM.hash({"rules": [*rules, rules[0]]})
     assert FORM.hash({"ranges": rules}) == FORM.hash({"ranges": rules[::-1]})

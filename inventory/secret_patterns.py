@@ -1,0 +1,154 @@
+"""Secrets told by their nature: by the name of a property or key, and by the shape of a value.
+
+The catalog names the places that are known. These rules hold at any depth of any collection, so that a secret in a new
+property, or in a text where nobody expects one, is hidden, too. A text in which a secret is found is hidden whole.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+NAME_ENDINGS = (
+    "password", "passwd", "passphrase", "passcode", "secret", "secrettext", "token", "tokenvalue",
+    "presharedkey", "sharedkey", "privatekey", "secretkey", "apikey", "accesskey", "accountkey", "workspacekey",
+    "productkey", "licensekey", "licencekey", "encryptionkey", "storagekey", "connectionstring", "connectstring",
+    "sasurl", "pkcs12value", "pfxblob", "onboardingblob", "offboardingblob",
+)  # fmt: skip
+"""How the names of secrets end, in lower case and without what joins words."""
+
+MIN_TEXT_LENGTH = 20
+"""Characters of the shortest text that is searched. Names, enumerations and most numbers are shorter."""
+
+_PIN = re.compile(r"(?:^|[a-z0-9_\- ])(?:Pin|PIN)$|^pin$")
+_JOINTS = str.maketrans("", "", "_- .")
+
+_WORD = r"(?:password|passwd|passphrase|pwd|secret|shared_?key|api_?key|access_?key|private_?key|auth_?token)"
+_WORDS = ("password", "passwd", "passphrase", "pwd", "secret", "key", "token")
+_NO_LITERAL = r"(?![$%{<*\[(])"
+"""A variable or placeholder stands where a literal could."""
+
+_SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
+    (hints, re.compile(shape, re.IGNORECASE))
+    for hints, shape in (
+        (("private key",), r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY"),
+        # JSON Web Tokens (RFC 7519).
+        (("eyj",), r"\b(?-i:eyJ)[\w-]{8,}\.(?-i:eyJ)[\w-]{8,}\.[\w-]{8,}"),
+        # Signatures and keys in addresses: Azure Storage, Logic Apps, Azure Functions.
+        (("sig=",), r"[?&;]sig=[^&\s\"'<>$]{8,}"),
+        (("code=",), r"/api/[^\s\"'<>]*[?&]code=[^&\s\"'<>$]{8,}"),
+        (
+            ("accountkey=", "sharedaccess"),
+            r"(?:AccountKey|SharedAccessKey|SharedAccessSignature)=[^;\s\"'<>$]{8,}",
+        ),
+        (("pwd=", "password="), r";\s*(?:password|pwd)=" + _NO_LITERAL + r"[^;\"'\s]{3,}"),
+        (("://",), r"://[^/\s:@\"'<>]+:" + _NO_LITERAL + r"[^/\s@\"'<>]{3,}@"),
+        # Tokens that say whose they are: GitHub, GitLab, Slack, Stripe, Entra ID's client secrets, webhooks.
+        (("gh", "github_pat_"), r"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{30,})"),
+        (("glpat-", "xox", "sk_live_"), r"\b(?:glpat-[\w-]{20}|xox[abprs]-[\w-]{10,}|sk_live_[A-Za-z0-9]{16,})"),
+        (("q~",), r"(?<![\w~.-])[\w~.-]{3}\dQ~[\w~.-]{31,34}(?![\w~.-])"),
+        (("webhook", "hooks."), r"(?:\.webhook\.office\.com/webhookb2|hooks\.slack\.com/services)/[^\s\"'<>$]{8,}"),
+        # Literals in scripts, JSON, XML and property lists.
+        (_WORDS, _WORD + r"[\"']?\s*[:=]\s*(?:\(\s*)?[\"']" + _NO_LITERAL + r"[^\"'\s]{4,}[\"']"),
+        (("securestring",), r"ConvertTo-SecureString\s+(?:-String\s+)?[\"'][^\"'$\n]{3,}[\"']"),
+        (("<key>",), r"<key>[^<]*(?:" + _WORD + r"|token)</key>\s*<(?:string|data)>\s*[^\s<]"),
+        ((*_WORDS, "keymaterial"), r"<(?:\w+:)?(?:keyMaterial|" + _WORD + r")(?:\s[^<>]*)?>\s*[^\s<$%{][^<]{2,}</"),
+        (("pidkey=",), r"PIDKEY=\"[^\"]"),
+    )
+)
+"""The shapes of secrets, each with texts of which one stands in lower case wherever the shape is."""
+
+_IDENTIFIER = re.compile(r"[#A-Za-z]?[A-Za-z0-9]*[_.\-][\w.{}:\-]*", re.ASCII)
+"""An id, a type, the name of a setting or a moment: most texts of a document."""
+_TOKEN = re.compile(r"gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{30}|glpat-[\w-]{20}|xox[abprs]-|sk_live_|eyJ[\w-]+\.eyJ")
+"""What of such texts is a secret."""
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/\r\n]{24,}={0,2}\s*", re.ASCII)
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+@lru_cache(maxsize=20_000)
+def is_secret_name(name: str) -> bool:
+    """Whether a property or key of this name holds a secret, if its value is a text."""
+    return name.lower().translate(_JOINTS).endswith(NAME_ENDINGS) or _PIN.search(name) is not None
+
+
+def has_secret(text: str) -> bool:
+    """Whether a secret stands in a text, also where the text is Base64 of another."""
+    if len(text) < MIN_TEXT_LENGTH:
+        return False
+    if _IDENTIFIER.fullmatch(text) is not None:
+        return _TOKEN.match(text) is not None
+    # Most texts come again with the next run. They are known by their hash: none is kept in memory.
+    key = hash(text)
+    known = _KNOWN.get(key)
+    if known is None:
+        known = _has_shape(text)
+        if not known and (inner := _decoded(text)) is not None:
+            known = _has_shape(inner)
+        if len(_KNOWN) >= _MAX_KNOWN:
+            _KNOWN.clear()
+        _KNOWN[key] = known
+    return known
+
+
+_KNOWN: dict[int, bool] = {}
+_MAX_KNOWN = 200_000
+
+
+def _has_shape(text: str) -> bool:
+    lower = text.lower()
+    for hints, shape in _SHAPES:
+        for hint in hints:
+            if hint in lower:
+                if shape.search(text) is not None:
+                    return True
+                break
+    return False
+
+
+def _decoded(text: str) -> str | None:
+    """The text that another is the Base64 of; None where it is of none."""
+    if _BASE64.fullmatch(text) is None:
+        return None
+    try:
+        decoded = base64.b64decode(text)
+    except (binascii.Error, ValueError):
+        return None
+    if decoded.startswith(_UTF16_MARKS):
+        return decoded.decode("utf-16", "replace")
+    # A byte in two is null in the UTF-16 of Latin letters.
+    return decoded.replace(b"\0", b"").decode("utf-8", "replace")
+
+
+def secret_members(value: Mapping[str, object]) -> frozenset[str]:
+    """The properties of an object that hold a secret, told by what another property calls it.
+
+    `{"key": "password", "value": "…"}`, or a text setting whose definition is that of a password.
+    """
+    if _PAIRS.keys().isdisjoint(value):
+        return _NONE
+    for value_name, names in _PAIRS.items():
+        if value_name in value:
+            for name in names:
+                said = value.get(name)
+                if isinstance(said, str) and is_secret_name(said):
+                    return frozenset({value_name})
+    return _NONE
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether a text is only the name of a variable, which the device fills in: `{{serialnumber}}`."""
+    return text.startswith("{{") and text.endswith("}}")
+
+
+_PAIRS = {
+    "value": ("key", "name", "definitionId", "omaUri"),
+    "defaultValue": ("name",),
+    "appConfigKeyValue": ("appConfigKey",),
+    "simpleSettingValue": ("settingDefinitionId",),
+}
+"""The properties that hold a value, each with those that may name it."""
+
+_NONE: frozenset[str] = frozenset()

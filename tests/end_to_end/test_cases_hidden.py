@@ -1,0 +1,142 @@
+"""The cases of `../shared/cases` about hidden values: an edit that is not shown, and secrets in new places."""
+
+import asyncio
+from collections.abc import Iterator
+from secrets import token_hex
+from typing import Any
+
+import orjson
+import pytest
+
+from connections import connect_temporal
+from inventory.records import RunRecord
+from local.postgres import EmbeddedPostgres
+from local.temporal import EmbeddedTemporal
+from tests.end_to_end.cases import Case, Stage, Theatre, needs_cases, theatre
+from tests.end_to_end.test_secrets import everything_stored, histories, shows
+
+pytestmark = needs_cases
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["keyed", "keyless"])
+def shared_theatre(
+    request: pytest.FixtureRequest,
+    postgres: EmbeddedPostgres,
+    migrated_template: str,
+    temporal: EmbeddedTemporal,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Theatre]:
+    key = {"SENSITIVE_FIELDS_KEY": token_hex() if request.param else "none", "LOG_LEVEL": "DEBUG"}
+    with theatre(postgres, migrated_template, temporal, tmp_path_factory.mktemp("hidden"), key, cases=12) as shared:
+        yield shared
+
+
+@pytest.fixture
+def stage(shared_theatre: Theatre) -> Stage:
+    return shared_theatre.stage()
+
+
+def is_keyed(stage: Stage) -> bool:
+    return stage.system.environment["SENSITIVE_FIELDS_KEY"] != "none"
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "moves"),
+    [
+        ("08-encrypted-value-edited", "omaSettings[./Device/Vendor/Example/Secret].value", False),
+        ("09-hidden-payload-edited-without-a-key", "payload", True),
+    ],
+)
+def test_a_hidden_value_whose_object_was_edited_may_have_changed(
+    stage: Stage, name: str, path: str, moves: bool
+) -> None:
+    case = Case(name)
+    type_key, (external_id,) = case.type_keys[0], case.ids
+    stage.play(case, baseline=True)
+    (change,) = [one for one in stage.changes(type_key) if one.kind == "changed"]
+    kind = "changed" if moves and is_keyed(stage) else "may_have_changed"
+    assert [(field.path, field.kind, field.hidden) for field in change.fields or ()] == [(path, kind, True)]
+    (finding,) = stage.drift()
+    assert (finding.path, finding.hidden, finding.evidence == "edited") == (path, True, kind == "may_have_changed")
+    (difference,) = stage.diff(type_key, external_id)
+    assert (difference.path, difference.kind, difference.hidden) == (path, kind, True)
+    for command in (("changes",), ("drift",)):
+        done = stage.command(*command)
+        assert f"hidden, {kind.replace('_', ' ')}" in " ".join(done.stdout.split()), done.stdout
+        for secret in ("****", "30000000-0000-4000-8000-000000000080_", "sensitive"):
+            assert secret not in done.stdout + done.stderr
+    # What moves without an edit is told by nobody.
+    (served,) = case.after[type_key]
+    for setting in served.get("omaSettings", ()):
+        setting["secretReferenceValueId"] = "another"
+    stage.hold({type_key: [served]})
+    assert stage.sync(case.type_keys).counts.changed == 0
+
+
+def test_08_a_version_alone_is_no_change_of_an_item_without_such_a_value(stage: Stage) -> None:
+    case = Case("08-encrypted-value-edited")
+    type_key = case.type_keys[0]
+    for documents in (case.before, case.after):
+        documents[type_key][0]["omaSettings"] = []
+    _, after = stage.play(case)
+    assert (after.counts.changed, [one for one in stage.changes(type_key) if one.kind == "changed"]) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "secrets"),
+    [
+        ("26-secret-in-imported-wifi-profile", "payload",
+         ("MADE-UP-WIFI-KEY", "PGtleU1hdGVyaWFsPk1BREUtVVAtV0lGSS1LRVk8L2tleU1hdGVyaWFsPg==")),
+        ("27-secret-workspace-key", "azureOperationalInsightsWorkspaceKey", ("MADE-UP-WORKSPACE-KEY",)),
+        ("28-secret-autopilot-device-account-password", "deviceAccountPassword", ("MADE-UP-DEVICE-PASSWORD",)),
+        ("29-secret-in-logic-app-url", "endpointConfiguration.url", ("MADE-UP-SIGNATURE",)),
+        ("30-secret-in-function-target-url", "endpointConfiguration.targetUrl", ("MADE-UP-FUNCTION-KEY",)),
+        ("31-secret-in-office-configuration", "officeConfigurationXml", ("MADE-UP-PRODUCT-KEY", "PENvbmZpZ3VyYXRp")),
+        ("32-secret-in-ios-sign-on-extension", "iosSingleSignOnExtension.configurations", ("MADE-UP-SSO-TOKEN-32",)),
+        ("33-secret-in-macos-sign-on-extension", "macOSSingleSignOnExtension.configurations",
+         ("MADE-UP-SSO-TOKEN-33",)),
+    ],
+)  # fmt: skip
+def test_a_secret_stands_nowhere(stage: Stage, name: str, path: str, secrets: tuple[str, ...]) -> None:
+    case = Case(name)
+    type_key, (external_id,) = case.type_keys[0], case.ids
+    stage.hold(case.before)
+    first = stage.sync(case.type_keys)
+    shown = stage.show(type_key, external_id)
+    held: Any = shown
+    for step in path.split("."):
+        held = held[step]
+    if path.endswith("configurations"):
+        assert [(one["key"], list(one["value"])) for one in held] == [
+            ("endpoint", list(held[0]["value"])),
+            ("token", list(held[1]["value"])),
+        ]
+        held = held[1]["value"]
+    assert "sensitive" in held
+    exported = stage.system.folder / f"{name}-{is_keyed(stage)}"
+    assert stage.command("export", str(exported)).code == 0
+    kept = [file.read_bytes() for file in exported.rglob("*") if file.is_file()]
+    kept += [stage.system.logs().encode(), repr(shown).encode(), asyncio.run(history(stage, first)).encode()]
+    kept += everything_stored(stage.system.environment["DATABASE_URL"])
+    assert any(external_id.encode() in text for text in kept)
+    for secret in secrets:
+        assert not any(shows(text, secret) for text in kept)
+
+    other = orjson.dumps(case.after[type_key][0])
+    for secret in secrets:
+        other = other.replace(secret.encode(), secret[::-1].replace("=", "A").encode())
+    stage.hold({type_key: [orjson.loads(other)]})
+    assert stage.sync(case.type_keys).counts.changed == int(is_keyed(stage))
+    told = [one.fields for one in stage.changes(type_key) if one.kind == "changed"]
+    if is_keyed(stage):
+        ((field,),) = told  # type: ignore[misc]
+        assert (field.path.startswith(path), field.hidden, field.kind) == (True, True, "changed")
+    else:
+        assert told == []
+
+
+async def history(stage: Stage, record: RunRecord) -> str:
+    """All text in the histories of a run."""
+    return await histories(
+        await connect_temporal({"target_host": stage.system.environment["TEMPORAL_ADDRESS"]}), record
+    )

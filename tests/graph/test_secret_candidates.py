@@ -1,0 +1,73 @@
+"""Each property whose name suggests a secret, of all that the catalog reads: it is hidden, or a reason says why not."""
+
+import csv
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from graph.catalog import load_catalog
+from inventory.observation import Observer
+
+CANDIDATES = Path(__file__).resolve().parents[3] / "shared" / "reference" / "secret-candidates.csv"
+JUDGED: list[dict[str, Any]] = tomllib.loads(Path(__file__).with_name("not_secret.toml").read_text())["judged"]
+PLANTED = "planted"
+
+
+class Candidate(NamedTuple):
+    """A property of a type, at a path in the documents of a collection."""
+
+    type_key: str
+    path: str
+    type: str
+
+    @property
+    def name(self) -> str:
+        """Its own name."""
+        return self.path.rpartition(".")[2]
+
+
+def candidates() -> Iterator[Candidate]:
+    with CANDIDATES.open(newline="") as rows:
+        for row in csv.DictReader(rows):
+            yield Candidate(row["type_key"], row["property"], row["type"].removeprefix("microsoft.graph."))
+
+
+def is_kept(candidate: Candidate) -> bool:
+    """Whether a value in this place stands in the document that is stored."""
+    collection = load_catalog().collections[candidate.type_key]
+    *way, name = candidate.path.split(".")
+    value: Any = {"@odata.type": f"#microsoft.graph.{candidate.type}", name: PLANTED}
+    for step in reversed(way):
+        value = {step: value}
+    rules = collection.observation_rules(hide_script_bodies=True)
+    return PLANTED.encode() in Observer(rules).observe({**value, collection.id_field: "an id"}).document
+
+
+def fits(candidate: Candidate, judged: dict[str, Any]) -> bool:
+    """Whether a reason is one for this property."""
+    by_name = candidate.name in judged.get("names", ()) or candidate.name.lower().endswith(
+        tuple(judged.get("name_endings", ()))
+    )
+    return (
+        (by_name or not {"names", "name_endings"} & judged.keys())
+        and candidate.type in judged.get("types", [candidate.type])
+        and candidate.type_key in judged.get("collections", [candidate.type_key])
+        and candidate.type not in judged.get("other_types_than", ())
+    )
+
+
+@pytest.mark.skipif(not CANDIDATES.is_file(), reason="the list of candidates is not here")
+def test_each_candidate_is_hidden_or_judged() -> None:
+    kept = [candidate for candidate in candidates() if is_kept(candidate)]
+    assert len(kept) > 100
+    assert [one for one in kept if not any(fits(one, judged) for judged in JUDGED)] == []
+    assert [each["reason"] for each in JUDGED if not any(fits(one, each) for one in kept)] == [], "needed no longer"
+
+
+def test_a_property_that_nobody_judged_is_told() -> None:
+    unknown = Candidate("deviceConfigurations", "newThing.content", "newThing")
+    assert is_kept(unknown)
+    assert not any(fits(unknown, judged) for judged in JUDGED)

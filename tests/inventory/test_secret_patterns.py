@@ -1,0 +1,178 @@
+"""Secrets that no list names: told by the names of properties and keys, and by the shapes of values."""
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import pytest
+
+from inventory.canonical import Canonicalizer, is_mark
+from inventory.data_keys import DataKey
+from inventory.differences import DifferenceKind, differences, exact_differences
+from inventory.observation import ObservationRules, Observer
+from inventory.secret_patterns import has_secret, is_secret_name
+from tests.conftest import needs_graph_data
+from tests.real_documents import real_documents
+
+KEYED = Canonicalizer(by_nature=True, data_key=DataKey(b"key", "0" * 8))
+KEYLESS = Canonicalizer(by_nature=True)
+
+TEXTS = {
+    "private key": "-----BEGIN RSA PRIVATE KEY-----\nplanted\n-----END RSA PRIVATE KEY-----",
+    "JSON web token": "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJwbGFudGVkIn0.cGxhbnRlZC1zaWduYXR1cmU",
+    "storage signature": "https://a.blob.core.windows.net/c/f.ps1?sv=2024-01-01&se=2030&sig=planted%2Bplanted%3D",
+    "logic app": "https://flow.example/workflows/1/triggers/manual/paths/invoke?sp=run&sig=planted-signature",
+    "function key": "https://functions.example/api/run?code=planted-function-key==",
+    "storage connection": "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=plantedplantedplanted==;",
+    "service bus connection": "Endpoint=sb://a.example/;SharedAccessKeyName=root;SharedAccessKey=plantedplanted=",
+    "database connection": "Server=db.example;Database=a;User Id=sa;Password=planted1;Encrypt=true",
+    "password in an address": "curl https://deploy:planted1@files.example/agent.msi",
+    "GitHub token": "ghp_" + "planted0" * 4 + "0000",
+    "GitLab token": "token: glpat-" + "planted0planted0pl00",
+    "Slack webhook": "https://hooks.slack.com/services/T000/B000/plantedplanted",
+    "Teams webhook": "https://tenant.webhook.office.com/webhookb2/planted-planted/IncomingWebhook/1",
+    "client secret of Entra ID": "secret abc8Q~" + "planted-planted-planted_planted.pl",
+    "literal in PowerShell": '$ErrorActionPreference = "Stop"\n$adminPassword = "planted1"\n',
+    "literal in a secure string": 'ConvertTo-SecureString "planted 1" -AsPlainText -Force',
+    "literal in JSON": '{"server": "a.example", "apiKey": "planted1"}',
+    "property list": "<dict><key>Password</key>\n<string>planted1</string></dict>",
+    "Wi-Fi profile": "<WLANProfile><sharedKey><keyMaterial>planted1</keyMaterial></sharedKey></WLANProfile>",
+    "office configuration": '<Configuration><Product ID="Suite" PIDKEY="planted1"/></Configuration>',
+}
+
+HARMLESS = {
+    "policy description": "Enforces that the password is at least 14 characters, and that no secret is stored.",
+    "settings-catalog choice": "device_vendor_msft_policy_config_devicelock_minimumpasswordlength_1",
+    "variable": '$password = "$env:PASSWORD"; $secret = "{{secret}}"',
+    "read from a vault": "$secret = Get-AutomationVariable -Name apiSecretName",
+    "masked": "Server=db.example;Password=********;",
+    "address": "https://learn.microsoft.com/en-us/entra/identity?tabs=password&view=graph-rest-1.0#reset-token",
+    "certificate": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
+    "Base64 of a picture": base64.b64encode(bytes(range(256)) * 8).decode(),
+    "two letters and a tilde": "C:\\PROGRA~1\\Example\\Q~\\file-with-a-long-name.txt",
+}
+
+ENCODINGS: dict[str, Callable[[str], str]] = {
+    "plain": lambda text: text,
+    "Base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "Base64 with a byte-order mark": lambda text: base64.b64encode(text.encode("utf-8-sig")).decode(),
+    "Base64 of UTF-16": lambda text: base64.b64encode(text.encode("utf-16")).decode(),
+    "Base64 of UTF-16 without a mark": lambda text: base64.b64encode(text.encode("utf-16-le")).decode(),
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("kind", TEXTS)
+def test_a_secret_in_a_text_is_hidden_wherever_the_text_stands(kind: str, encoding: str) -> None:
+    text = ENCODINGS[encoding](TEXTS[kind])
+    for place in ({"a": text}, {"a": [{"b": {"c": text}}]}, {"a": [text, "b"]}, {"a": f"{text}"}):
+        document: dict[str, Any] = {"id": "i", "displayName": "Policy", **place}
+        written = KEYED.canonical(document)
+        assert b'"in_text":true' in written
+        assert orjson.dumps(text)[1:-1] not in written
+        assert KEYED.canonical(orjson.loads(written)) == written
+
+
+@pytest.mark.parametrize("text", HARMLESS.values(), ids=HARMLESS)
+def test_a_text_without_a_secret_stays(text: str) -> None:
+    assert KEYED.canonical_value({"a": text, "b": base64.b64encode(text.encode()).decode()})["a"] == text
+    assert not has_secret(base64.b64encode(text.encode()).decode())
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["password", "adDomainPassword", "clientSecret", "azureOperationalInsightsWorkspaceKey", "preSharedKey",
+     "devicePin", "WiFi Password", "api_key", "storage-account-key", "enrollmentToken", "privateKey", "PIN",
+     "connectionString"],
+)  # fmt: skip
+def test_a_secret_is_told_by_its_name(name: str) -> None:
+    assert is_secret_name(name)
+    documents: list[dict[str, Any]] = [
+        {name: "x"}, {"a": [{name: "x"}]}, {"a": {"key": name, "value": "x"}}, {"a": {name: ["x"]}}
+    ]  # fmt: skip
+    for document in documents:
+        assert b'"x"' not in KEYED.canonical(document)
+        assert b'"x"' not in KEYLESS.canonical(document)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["passwordMinimumLength", "tokenName", "spin", "keyUsage", "secretReferenceValueId", "displayName", "pinned"],
+)
+def test_other_names_are_not_a_secrets(name: str) -> None:
+    assert not is_secret_name(name)
+    assert KEYED.canonical_value({name: "x"}) == {name: "x"}
+
+
+def test_a_name_hides_texts_alone() -> None:
+    document: dict[str, Any] = {"hasPassword": True, "passcode": None, "localAdminPassword": {"isEnabled": False}}
+    assert KEYED.canonical_value(document) == document
+
+
+def test_a_text_setting_of_a_secret_is_hidden_and_a_choice_is_not() -> None:
+    def setting(definition: str, value: object) -> dict[str, Any]:
+        return {"settings": [{"settingInstance": {"settingDefinitionId": definition, "simpleSettingValue": value}}]}
+
+    hidden = KEYED.canonical(setting("device_x_networkpassword", {"value": "planted1"}))
+    assert b"planted1" not in hidden
+    for kept in (setting("device_x_networkpassword", {"value": 5}), setting("device_x_networkname", {"value": "a"})):
+        assert KEYED.canonical_value(kept) == kept
+    placeholder = setting("com.apple.extensiblesso_registrationtoken", {"value": "{{DEVICEREGISTRATION}}"})
+    assert KEYED.canonical_value(placeholder) == placeholder
+
+
+@pytest.mark.parametrize("text", [TEXTS["GitHub token"], TEXTS["database connection"]])
+def test_a_name_that_holds_a_secret_is_no_name(text: str) -> None:
+    observation = Observer(ObservationRules(type_key="a", meta={"x": ("note",)})).observe(
+        {"id": "i", "displayName": text, "note": text}
+    )
+    assert observation.display_name is None
+    assert text not in repr(observation)
+
+
+def test_a_secret_that_comes_into_a_text_is_a_change_and_a_new_rule_is_none() -> None:
+    clean, secret = "Write-Output 'a longer script'", TEXTS["literal in PowerShell"]
+    before, after = KEYED.canonical_value({"body": clean}), KEYED.canonical_value({"body": secret})
+    for one, other in ((before, after), (after, before)):
+        (found,) = exact_differences(one, other)
+        assert (found.kind, found.hidden, found.untold) == (DifferenceKind.CHANGED, True, False)
+    (found,) = exact_differences({"body": secret}, after)
+    assert found.untold
+
+
+def test_an_edit_shows_where_a_mark_shows_no_change() -> None:
+    def observed(version: int | None, value: str, key: DataKey | None = None) -> dict[str, Any]:
+        rules = ObservationRules(
+            type_key="a", sensitive=frozenset({"omaSettings/value"}), volatile=frozenset({"version"})
+        )
+        document: dict[str, Any] = {"id": "i", "version": version, "omaSettings": [{"omaUri": "./A", "value": value}]}
+        read: dict[str, Any] = orjson.loads(Observer(rules, data_key=key).observe(document).document)
+        return read
+
+    key = DataKey(b"key", "0" * 8)
+    for one, other in (
+        (observed(1, "a"), observed(2, "b")),
+        (observed(1, "****", key), observed(2, "****", key)),
+    ):
+        (found,) = differences(one, other)
+        assert (found.path, found.kind, found.hidden) == (
+            "omaSettings[./A].value", DifferenceKind.MAY_HAVE_CHANGED, True,
+        )  # fmt: skip
+        assert (found.before, found.after) == (None, None)
+    assert observed(1, "a") == observed(1, "b")
+    assert observed(1, "same", key) == observed(2, "same", key)
+    (found,) = exact_differences(observed(None, "a"), observed(2, "a"))
+    assert found.untold
+    assert is_mark(observed(1, "a")["omaSettings"][0]["value"])
+
+
+@needs_graph_data
+def test_of_the_real_documents_little_is_hidden_by_nature() -> None:
+    hidden = [
+        (collection, document.get("name") or document.get("displayName"))
+        for collection, document in real_documents()
+        if KEYED.canonical(document) != Canonicalizer(data_key=DataKey(b"key")).canonical(document)
+    ]
+    assert {collection for collection, _ in hidden} <= {"deviceManagement/configurationPolicies"}
+    assert len(hidden) <= 3
