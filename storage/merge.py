@@ -191,16 +191,18 @@ new AS MATERIALIZED (
 ),
 referring AS (
     INSERT INTO item_reference (
-        type_key, external_id, position, version_number, path, role, target_type_keys, target_id
+        type_key, external_id, position, version_number, path, role, target_type_keys, target_id, intent, policy_set_id
     )
-    SELECT type_key, external_id, position, version_number, path, role, target_type_keys, target_id
+    SELECT type_key, external_id, position, version_number, path, role, target_type_keys, target_id,
+        coalesce(intent, ''), coalesce(policy_set_id, '')
     FROM new CROSS JOIN LATERAL json_to_recordset(read_references) AS one (
-        position int, path text, role text, target_type_keys text[], target_id text
+        position int, path text, role text, target_type_keys text[], target_id text, intent text, policy_set_id text
     )
     WHERE is_read
     ON CONFLICT (tenant_id, type_key, external_id, position) DO UPDATE SET
         version_number = excluded.version_number, path = excluded.path, role = excluded.role,
-        target_type_keys = excluded.target_type_keys, target_id = excluded.target_id
+        target_type_keys = excluded.target_type_keys, target_id = excluded.target_id, intent = excluded.intent,
+        policy_set_id = excluded.policy_set_id
 ),
 unread AS (
     INSERT INTO unread_item (type_key, external_id)

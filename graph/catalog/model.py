@@ -175,6 +175,8 @@ class Collection(BaseModel):
     details: tuple[DetailCall, ...] = ()
     references: dict[ReferencePath, Annotated[tuple[TypeKey, ...], BeforeValidator(_one_or_more)]] = {}
     """Where documents hold ids of other objects, and in which collections those are (`inventory.references`)."""
+    everyone: dict[PropertyName, str] = {}
+    """An object is for everyone, though it lists no assignment, where one of these properties matches its pattern."""
     identity: frozenset[QualifiedName] = frozenset()
     """What names an object or its parts in its tenant, or says where it came from: no part of what tenants share."""
     meaning: tuple[PropertyName, ...] = ()
@@ -251,7 +253,7 @@ class Collection(BaseModel):
     @property
     def reading_rules(self) -> ReadingRules:
         """How the references of an item are read."""
-        return ReadingRules(self.references, self.assignable)
+        return ReadingRules(self.references, self.assignable, self.everyone)
 
     @property
     def is_audited(self) -> bool:

@@ -89,7 +89,7 @@ class Stage:
         """The case's own answer to a request, if it has one."""
         for pattern, status, body in self._answers:
             if pattern.fullmatch(unquote(request.address)):
-                return Answer(status, orjson.dumps(body))
+                return Answer.of(status, body)
         return None
 
     def sync(self, type_keys: Iterable[str], *options: str) -> RunRecord:
