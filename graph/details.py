@@ -54,7 +54,7 @@ class DetailReading:
             self.open = [
                 OpenCall(self._url(detail.path), call=number)
                 for number, detail in enumerate(collection.details)
-                if not detail.types or list_document.get(TYPE) in detail.types
+                if (not detail.types or list_document.get(TYPE) in detail.types) and detail.is_needed(list_document)
             ]
         else:
             self._restore(progress)

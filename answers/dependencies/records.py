@@ -169,8 +169,8 @@ class ReachRecord(BaseModel):
     `reaches`: it includes the group and does not exclude it from the same intent; within an intent an exclusion wins.
     `through` says by what: `group`, `all devices`, `all users`; `assignments` say it with the intent of each.
     `excluded`: it excludes the group from some intent, or as a whole. `filters` are all filters that the item uses:
-    they may narrow what it reaches. Groups within groups are not read, so what a group gets from a group around it is not in
-    the answer.
+    they may narrow what it reaches. Groups within groups are not read, so what a group gets from a group around it is
+    not in the answer.
     """
 
     model_config = ConfigDict(frozen=True)

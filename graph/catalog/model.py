@@ -1,7 +1,7 @@
 """One entry of the catalog, checked when it is loaded."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Self
@@ -107,12 +107,19 @@ class DetailCall(BaseModel):
     """The `@odata.type`s of the items that have it; all where it is empty."""
     believe_list: frozenset[PropertyName] = frozenset()
     """Properties of the item that the list shows right and this answer does not."""
+    doubted_by: PropertyName | None = None
+    """The list's property that says whether there are members. Where the members that the list expands contradict it,
+    they are not believed, and the call is made; nowhere else."""
     counted_by: PropertyName | None = None
     """The list's property that tells how many members the collection has. Where they are not so many, some may have
     slipped between pages, and the collection is read once more."""
     permission: Permission | None = None
     """The least application permission of the call and its children; none where it is the list's."""
     children: tuple[ChildCall, ...] = ()
+
+    def is_needed(self, item: Mapping[str, object]) -> bool:
+        """Whether what the list shows of an item calls for it."""
+        return self.doubted_by is None or self.property not in item
 
     @model_validator(mode="after")
     def _the_item_itself_is_single(self) -> Self:
@@ -230,7 +237,9 @@ class Collection(BaseModel):
 
         It lacks one that an earlier release did not read, or that Graph opens to signed-in people only.
         """
-        return frozenset(call.property for call in self.details if call.property is not None)
+        return frozenset(
+            call.property for call in self.details if call.property is not None and call.doubted_by is None
+        )
 
     @property
     def permissions(self) -> frozenset[str]:
@@ -283,6 +292,11 @@ class Collection(BaseModel):
             meta=dict(self.meta),
             has_details=bool(self.details),
             change_signs=self.change_signs,
+            cross_checked={
+                call.property: call.doubted_by
+                for call in self.details
+                if call.property is not None and call.doubted_by is not None
+            },
         )
 
     @property

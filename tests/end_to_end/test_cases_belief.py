@@ -27,6 +27,33 @@ def stage(shared_theatre: Theatre) -> Stage:
     return shared_theatre.stage()
 
 
+def test_05_app_assigned_without_a_new_time(stage: Stage) -> None:
+    case = Case("05-app-assigned-without-a-new-time")
+    (type_key,) = case.type_keys
+    _, after = stage.play(case)
+    assert (after.status, after.counts.changed) == ("success", 1)
+    (change,) = stage.changes(type_key)
+    (field,) = change.fields or ()
+    assert (field.kind.value, field.path.startswith("assignments[")) == ("added", True)
+    assert not unassigned(stage, type_key)
+
+
+def test_10_expand_shows_no_assignments(stage: Stage) -> None:
+    case = Case("10-expand-shows-no-assignments")
+    type_key, (external_id,) = case.type_keys[0], case.ids
+    stage.hold(case.before)
+    stage.answer(case, "before")
+    run = stage.sync(case.type_keys)
+    assert run.status == "success"
+    assert not unassigned(stage, type_key)
+    (assignment,) = stage.show(type_key, external_id)["assignments"]
+    group_id = str(case.before["groups"][0]["id"])
+    assert assignment["target"]["groupId"] == group_id
+    (record,) = reaching(stage, group_id)
+    assert (record["reaches"], record["through"]) == (True, ["group"])
+    assert stage.sync(case.type_keys).counts.changed == 0
+
+
 def test_22_uninstall_reaches_an_excluded_group(stage: Stage) -> None:
     case = Case("22-uninstall-reaches-an-excluded-group")
     stage.hold(case.before)
@@ -69,6 +96,12 @@ def test_25_no_licence_said_by_the_code(stage: Stage) -> None:
     assert done.code == 0, done.stderr
     assert "grant" not in done.stdout
     assert done.stdout.count("needs Entra ID P2") == len(governance)
+
+
+def unassigned(stage: Stage, type_key: str) -> list[dict[str, object]]:
+    done = stage.command("unassigned", "--type", type_key, "--json")
+    assert done.code == 0, done.stderr
+    return [one for one in done.objects() if one["answer"] == "unassigned"]
 
 
 def reaching(stage: Stage, group_id: str) -> list[dict[str, object]]:
