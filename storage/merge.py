@@ -358,6 +358,15 @@ async def merge_whole(
     return changed
 
 
+async def merge_found(
+    session: AsyncSession, run_id: UUID, fetch_token: UUID, observations: Sequence[Observation]
+) -> None:
+    """Merges items that a GET by id has found: they count as unchanged, but for what the merge says has changed."""
+    await stage(session, run_id, fetch_token, observations)
+    merged = await merge(session, run_id, fetch_token, promised_rows=len(observations))
+    await record(session, run_id, fetch_token, {"changed": merged.changed})
+
+
 async def claim(session: AsyncSession, run_id: UUID, fetch_token: UUID) -> dict[str, Any] | None:
     """Claims a wave for this transaction; what was recorded for it, where another has taken it in already."""
     wave = {"run_id": run_id, "fetch_token": fetch_token}

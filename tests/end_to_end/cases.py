@@ -57,7 +57,9 @@ class Case:
         for answer in self.content.get("answers", ()):
             if answer.get("when", when) == when:
                 address = str(answer["request"]).removeprefix("GET ")
-                pattern = re.escape(address.removesuffix("…")) + (".*" if address.endswith("…") else "")
+                begun = address.removesuffix("…")
+                rest = ".*" if begun.endswith("/") or "?" in begun else r"(\?.*)?"
+                pattern = re.escape(begun) + (rest if address.endswith("…") else "")
                 yield re.compile(pattern), int(answer["status"]), answer["body"]
 
 

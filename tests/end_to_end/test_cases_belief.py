@@ -1,6 +1,7 @@
 """The cases of `../shared/cases` about lists that cannot be believed, licences and references: each with its answer."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -33,9 +34,26 @@ def test_05_app_assigned_without_a_new_time(stage: Stage) -> None:
     _, after = stage.play(case)
     assert (after.status, after.counts.changed) == ("success", 1)
     (change,) = stage.changes(type_key)
-    (field,) = change.fields or ()
+    assert change.fields is not None
+    (field,) = change.fields
     assert (field.kind.value, field.path.startswith("assignments[")) == ("added", True)
     assert not unassigned(stage, type_key)
+
+
+def test_07_catalogue_app_unassigned(stage: Stage) -> None:
+    case = Case("07-catalogue-app-unassigned")
+    type_key, (external_id,) = case.type_keys[0], case.ids
+    _, after = stage.play(case)
+    # The simulated Graph creates the group again, at another time: the second change.
+    assert (after.status, after.counts.observed, after.counts.changed) == ("success", 2, 2)
+    (change,) = stage.changes(type_key)
+    assert change.fields is not None
+    (field,) = change.fields
+    assert (field.kind.value, field.path.startswith("assignments[")) == ("removed", True)
+    assert not reaching(stage, str(case.after["groups"][0]["id"]))
+    assert [one["external_id"] for one in unassigned(stage, type_key)] == [external_id]
+    assert stage.show(type_key, external_id)["assignments"] == []
+    assert stage.sync(case.type_keys).counts.changed == 0
 
 
 def test_10_expand_shows_no_assignments(stage: Stage) -> None:
@@ -98,17 +116,17 @@ def test_25_no_licence_said_by_the_code(stage: Stage) -> None:
     assert done.stdout.count("needs Entra ID P2") == len(governance)
 
 
-def unassigned(stage: Stage, type_key: str) -> list[dict[str, object]]:
+def unassigned(stage: Stage, type_key: str) -> list[dict[str, Any]]:
     done = stage.command("unassigned", "--type", type_key, "--json")
     assert done.code == 0, done.stderr
     return [one for one in done.objects() if one["answer"] == "unassigned"]
 
 
-def reaching(stage: Stage, group_id: str) -> list[dict[str, object]]:
+def reaching(stage: Stage, group_id: str) -> list[dict[str, Any]]:
     done = stage.command("dependencies", "--reaches", group_id, "--json")
     assert done.code == 0, done.stderr
     return [one for one in done.objects() if one["answer"] == "reach"]
 
 
-def told(assignment: dict[str, object]) -> tuple[object, ...]:
+def told(assignment: dict[str, Any]) -> tuple[object, ...]:
     return tuple(assignment[name] for name in ("role", "through", "intent", "is_overridden"))
