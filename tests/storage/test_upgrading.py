@@ -25,8 +25,10 @@ STAMP = "UPDATE alembic_version SET version_num = %s"
 PAGES = f"""
 CREATE TABLE listed_page (run_id uuid, fetch_token uuid, type_key text, position uuid, opens uuid[], error_code text,
     is_merged boolean);
-GRANT ALL ON listed_page TO {access.WORKER_ROLE}
+GRANT ALL ON listed_page TO {access.WORKER_ROLE};
+ALTER TABLE item_reference ADD COLUMN intent text, ADD COLUMN policy_set_id text
 """
+NO_PAGES = "DROP TABLE listed_page; ALTER TABLE item_reference DROP COLUMN intent, DROP COLUMN policy_set_id"
 AT_ONCE = LockRetries(timeout_ms=200, attempts=300, pause_seconds=0)
 
 
@@ -100,7 +102,7 @@ async def test_a_database_of_the_last_release_is_upgraded_with_its_data(empty_da
         for tenant_id in (mine, theirs):
             await sync(before, tenant_id, [observation("a", "1")], "a")
         with engine.begin() as connection:
-            connection.execute(text("DROP TABLE listed_page"))
+            connection.execute(text(NO_PAGES))
         engine.dispose()
         assert upgrade(empty_database_url) == (LAST_RELEASE, head(), ROLES)
         # One that was running goes on, one that starts works, too.
