@@ -293,7 +293,7 @@ def activities(
         ),
     )
     upserting = UpsertActivities(database, observers)
-    confirming = ConfirmActivities(graph, database, catalog, tenants)
+    confirming = ConfirmActivities(graph, database, catalog, tenants, observers)
     sweeping = SweepActivities(database, client)
     given = RetentionInput.within(
         settings.version_retention_days, settings.version_retention_count, settings.run_retention_days

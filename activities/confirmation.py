@@ -3,24 +3,30 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
+from uuid import uuid4
 
 from temporalio import activity
 
 from activities.allowed_requests import AllowedRequests
 from activities.failures import told
 from activities.messages import ConfirmedShare, ConfirmMissing, ConfirmMissingResult, CursorFailure
+from activities.observers import Observers
 from activities.pages import cursor_failure
 from activities.request_pace import Pace
 from activities.run_records import LEASE
 from activities.tenants import TenantsFile
 from graph.catalog import Catalog
 from graph.client import Admission, GraphAnswer, GraphClient, GraphGet
+from graph.cpu_executor import crunch
 from graph.errors import GraphRequestError, ReadFailure, classify
 from graph.pages import is_found, is_gone
 from graph.tenants import TenantConfig
 from inventory.error_codes import ErrorCode
+from inventory.observation import Observation
 from storage import confirmations as confirming
-from storage import runs
+from storage import details, runs
+from storage import merge as merging
 from storage.confirmations import UnlistedItem
 from storage.database import Database
 
@@ -28,11 +34,14 @@ from storage.database import Database
 class ConfirmActivities:
     """Which items are to be asked for is read from the inventory, so no attempt asks for what another has settled."""
 
-    def __init__(self, graph: GraphClient, database: Database, catalog: Catalog, tenants: TenantsFile) -> None:
+    def __init__(
+        self, graph: GraphClient, database: Database, catalog: Catalog, tenants: TenantsFile, observers: Observers
+    ) -> None:
         self._graph = graph
         self._database = database
         self._catalog = catalog
         self._tenants = tenants
+        self._observers = observers
         self._pace = Pace(database)
         self._requested = AllowedRequests(database, catalog)
 
@@ -40,6 +49,7 @@ class ConfirmActivities:
     async def confirm_missing(self, request: ConfirmMissing) -> ConfirmMissingResult:
         """GETs the first unlisted items in one `$batch`: 200 makes an item seen, 404 confirms that it is missing.
 
+        Items that the listing omits by a rule are read anew in a second `$batch`.
         Collections that this worker's release does not know fail alone.
         """
         unknown = self._requested.unknown(request.type_keys, request.api_version)
@@ -69,7 +79,14 @@ class ConfirmActivities:
             failures = {item: self._failure(item, answer) for item, answer in answers.items()}
             known = [failure for failure in failures.values() if failure is not None]
             await self._pace.heed(request.tenant_id, family, known)
-            return await self._recorded(request, answers, failures)
+            omitted = [
+                item
+                for item, failure in failures.items()
+                if failure is None and _is_there(answers[item]) and self._omits(item)
+            ]
+            read_anew = await self._read_anew(tenant, request, omitted, admission) if omitted else {}
+            result = await self._recorded(request, answers, failures, read_anew)
+            return result.model_copy(update={"requests": result.requests + len(omitted)})
 
     async def _ask(
         self, tenant: TenantConfig, request: ConfirmMissing, items: Sequence[UnlistedItem], admission: Admission
@@ -83,6 +100,37 @@ class ConfirmActivities:
         except GraphRequestError as error:
             return dict.fromkeys(items, told(error, request.told_after))
         return {item: answers[get.key] for item, get in zip(items, gets, strict=True)}
+
+    def _omits(self, item: UnlistedItem) -> bool:
+        """Whether the item's listing may omit it by a rule; another item has slipped between two pages."""
+        return self._catalog.collections[item.type_key].omits_items and not item.parent_id
+
+    async def _read_anew(
+        self, tenant: TenantConfig, request: ConfirmMissing, items: Sequence[UnlistedItem], admission: Admission
+    ) -> dict[UnlistedItem, Observation]:
+        """What the items are now; without those that cannot be read."""
+        gets = [
+            GraphGet(str(number), self._catalog.collections[item.type_key].whole_item_url(item.external_id))
+            for number, item in enumerate(items)
+        ]
+        observers = await self._observers.of_tenant(request.tenant_id)
+        try:
+            answers = await self._graph.read_batch(tenant, request.api_version, gets, admission)
+        except GraphRequestError:
+            return {}
+
+        def observed() -> dict[UnlistedItem, Observation]:
+            read = {}
+            for item, get in zip(items, gets, strict=True):
+                answer = answers[get.key]
+                id_field = self._catalog.collections[item.type_key].id_field
+                if isinstance(answer, GraphAnswer) and is_found(answer, id_field, item.external_id):
+                    valid, _ = observers.observer(item.type_key).observe_page([answer.body])
+                    if valid:
+                        read[item] = valid[0]
+            return read
+
+        return await crunch(tenant.id, observed)
 
     def _failure(self, item: UnlistedItem, answer: GraphAnswer | ReadFailure) -> CursorFailure | None:
         """Why the answer settles nothing; None where it does."""
@@ -103,13 +151,23 @@ class ConfirmActivities:
         request: ConfirmMissing,
         answers: Mapping[UnlistedItem, GraphAnswer | ReadFailure],
         failures: Mapping[UnlistedItem, CursorFailure | None],
+        read_anew: Mapping[UnlistedItem, Observation],
     ) -> ConfirmMissingResult:
         settled = [item for item, failure in failures.items() if failure is None]
-        gone = [item for item in settled if _status(answers[item]) == 404]
-        found = [item for item in settled if _status(answers[item]) != 404]
+        gone = [item for item in settled if not _is_there(answers[item])]
+        found = [item for item in settled if _is_there(answers[item])]
         async with self._database.tenant(request.tenant_id) as session:
-            await confirming.record_found(session, request.run_id, found)
+            await confirming.record_found(session, request.run_id, [item for item in found if item not in read_anew])
             await confirming.record_gone(session, request.run_id, gone)
+            if read_anew:
+                await merging.merge_found(
+                    session,
+                    request.run_id,
+                    uuid4(),
+                    list(read_anew.values()),
+                    same=partial(self._observers.says_the_same, request.tenant_id),
+                )
+            pending = await details.count_pending(session, request.run_id, request.type_keys) if read_anew else {}
             left = await confirming.count_unlisted(session, request.run_id, request.type_keys)
             await runs.renew_lease(session, request.run_id, LEASE)
         found_of, gone_of = (Counter(item.type_key for item in items) for items in (found, gone))
@@ -120,6 +178,7 @@ class ConfirmActivities:
                     found=found_of[type_key],
                     gone=gone_of[type_key],
                     left=left.get(type_key, 0),
+                    pending=pending.get(type_key, 0),
                     failure=_most_patient(
                         [
                             failure
@@ -133,8 +192,8 @@ class ConfirmActivities:
         )
 
 
-def _status(answer: GraphAnswer | ReadFailure) -> int:
-    return answer.status if isinstance(answer, GraphAnswer) else 0
+def _is_there(answer: GraphAnswer | ReadFailure) -> bool:
+    return isinstance(answer, GraphAnswer) and answer.status != 404
 
 
 def _most_patient(failures: Sequence[CursorFailure]) -> CursorFailure | None:

@@ -58,7 +58,7 @@ class DetailReading:
             self.open = [
                 OpenCall(self._url(detail.path), call=number)
                 for number, detail in enumerate(collection.details)
-                if detail.is_of(list_document)
+                if detail.is_of(list_document) and detail.is_needed(list_document)
             ]
         else:
             self._restore(progress)

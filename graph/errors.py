@@ -12,19 +12,34 @@ Context = dict[str, str | int]
 
 _CODE = re.compile(r"^[A-Za-z0-9_.-]{1,64}$")
 _REQUEST_ID = re.compile(r"^[0-9A-Fa-f-]{8,64}$")
-_NOT_LICENSED = (
-    "request not applicable to target tenant",
-    "not licensed for this feature",
-    "doesn't have premium license",
-    "does not meet license requirement",
-    "needs an aad premium",
-    "applifecycle_2210",
-    "nolicense",
-    "aadpremiumlicenserequired",
+_LICENCE_CODES = re.compile(
+    r"licen[cs]e_?(required|needed|missing)|(no|missing|insufficient|invalid)_?(valid_?)?licen[cs]e"
+    r"|not_?licen[cs]ed|unlicen[cs]ed|nonpremiumtenant|tenantnot(onboarded|provisioned)|^applifecycle_2210$"
 )
-"""Parts of messages, in lower case, that tell a missing licence from another 400 or 403; never shown.
+"""Graph's codes, in lower case, for a tenant without the licence: the code decides alone, whatever the message says.
 
-The first is Intune's: https://github.com/microsoftgraph/msgraph-beta-sdk-go/issues/198
+`Authentication_RequestFromNonPremiumTenantOrB2CTenant`: https://github.com/MicrosoftDocs/azure-docs/pull/77948
+`NoLicense`: https://github.com/AzureAD/AzureAD-Governance-Assessment/issues/2
+"""
+
+_LICENCE = r"\b(licen[cs]e[sd]?|licensing|service plans?)\b"
+# Within one clause, and about no property, permission or scope that happens to be named so.
+_BETWEEN = r"((?!authori|permission|privilege|scope|access|propert|\bcheck\b)[^.!?;'\"]){0,80}"
+_SERVED = r"(set( up)?|onboarded|provisioned|enabled|registered|activated|licen[cs]ed)"
+_LICENCE_MESSAGES = re.compile(
+    rf"(\b(not|no|without|lacks?|missing|needs?|requires?|valid|must have)\b|n't\b){_BETWEEN}{_LICENCE}"
+    rf"|(?<!property )(?<!parameter ){_LICENCE}{_BETWEEN}(\b(not|required|needed|missing|expired|insufficient)\b|n't\b)"
+    rf"|\binsufficient licen[cs]e"
+    rf"|\b(tenant|organi[sz]ation|mdm authority)\b{_BETWEEN}"
+    rf"(\b(is|was) not|(is|was)n't|(not|n't) been)( yet| fully)* {_SERVED}\b"
+    r"|not applicable to target (tenant|domain)|not an azure ad b2c"
+)
+"""What messages say, in lower case, where a licence is missing or a service is not set up; never shown.
+
+Intune says `Request not applicable to target tenant` where it has no licence or no MDM authority:
+https://github.com/microsoftgraph/msgraph-beta-sdk-go/issues/198
+SharePoint says `Tenant does not have a SPO license`:
+https://github.com/microsoftgraph/microsoft-graph-docs-contrib/issues/7328
 """
 
 _APP_REFUSED = ("app-only", "app only", "application context", "application permission", "delegated")
@@ -123,7 +138,7 @@ def classify(answer: Answer, *, permission: str | None = None, delegated_only: b
         return ReadFailure(ErrorCode.GRAPH_THROTTLED, True, retry_after, context=context)
     if status in (408, 500, 502, 503, 504, 509):
         return ReadFailure(ErrorCode.GRAPH_UNAVAILABLE, True, retry_after, context=context)
-    if any(phrase in message for phrase in _NOT_LICENSED):
+    if _is_licence_missing(answer.body, message):
         return ReadFailure(ErrorCode.GRAPH_NOT_LICENSED, context=context)
     if delegated_only and (status in (401, 403) or any(phrase in message for phrase in _APP_REFUSED)):
         return ReadFailure(ErrorCode.GRAPH_DELEGATED_ONLY, context=context)
@@ -184,8 +199,17 @@ def _message(body: Any) -> str:
     """The message in lower case, for recognition only. Intune nests JSON in it as text, with the same words."""
     error = body.get("error") if isinstance(body, dict) else None
     message = error.get("message") if isinstance(error, dict) else None
-    code = error.get("code") if isinstance(error, dict) else None
-    return f"{code} {message}"[:4000].lower() if isinstance(message, str) else ""
+    return message[:4000].lower() if isinstance(message, str) else ""
+
+
+def _is_licence_missing(body: Any, message: str) -> bool:
+    """Whether an error says, by a code of its own or of its inner error or in words, that the tenant cannot have it."""
+    error = body.get("error") if isinstance(body, dict) else None
+    inner = (error.get("innerError"), error.get("innererror")) if isinstance(error, dict) else ()
+    codes = (one.get("code") for one in (error, *inner) if isinstance(one, dict))
+    return any(_LICENCE_CODES.search(code.lower()) for code in codes if isinstance(code, str)) or bool(
+        _LICENCE_MESSAGES.search(message)
+    )
 
 
 def _is_expired_page(graph_code: str | None, message: str) -> bool:

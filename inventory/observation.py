@@ -58,6 +58,8 @@ class ObservationRules(BaseModel):
     """Whether further calls complete what the list shows."""
     change_signs: frozenset[str] = frozenset()
     """Volatile properties of a list that tell that an item's details may have changed."""
+    cross_checked: dict[str, str] = {}
+    """Lists that are left out where the property named here, true or false, says otherwise of their being empty."""
 
     @property
     def form(self) -> NormalForm:
@@ -178,6 +180,7 @@ class Observer:
         """The observation of one Graph object."""
         if not isinstance(candidate, dict):
             raise _Invalid(InvalidReason.NOT_AN_OBJECT)
+        candidate = self._believed(candidate)
         external_id = self._external_id(candidate)
         # The name and the meta are copies of properties: what the document hides they do not show.
         hidden = self._canonicalizer.hidden_names(candidate)
@@ -217,6 +220,17 @@ class Observer:
         if self._list_canonicalizer is None:
             return None
         return sha256(self._list_canonicalizer.sorted_canonical(candidate)).digest()
+
+    def _believed(self, candidate: JsonObject) -> JsonObject:
+        """The object without the lists that contradict what it says of them elsewhere: they are not known."""
+        doubted = [
+            name
+            for name, sign in self._rules.cross_checked.items()
+            if isinstance(candidate.get(sign), bool)
+            and isinstance(candidate.get(name), list)
+            and bool(candidate[name]) is not candidate[sign]
+        ]
+        return {name: value for name, value in candidate.items() if name not in doubted} if doubted else candidate
 
     def _external_id(self, candidate: dict[str, JsonValue]) -> str:
         value = candidate.get(self._rules.id_field)

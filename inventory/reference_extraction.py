@@ -1,12 +1,23 @@
 """What is kept of a document's references: each id in it, and where it is assigned to nobody, that it is."""
 
+import re
+from collections.abc import Mapping
 from hashlib import sha256
+from types import MappingProxyType
 from typing import NamedTuple
 
 import orjson
 
 from inventory.canonical import JsonObject, JsonValue
-from inventory.references import Reference, ReferenceRole, ReferenceRules, is_exclusion, references
+from inventory.references import (
+    ALL_DEVICES,
+    ALL_USERS,
+    Reference,
+    ReferenceRole,
+    ReferenceRules,
+    is_exclusion,
+    references,
+)
 
 NOBODY = "nobody"
 """The audience of a document whose list of assignments includes nobody."""
@@ -21,10 +32,14 @@ EDITION = 2
 
 
 class ReadingRules(NamedTuple):
-    """How the documents of one collection are read. `assignable`: they list whom they are assigned to."""
+    """How the documents of one collection are read. `assignable`: they list whom they are assigned to.
+
+    An object is for everyone, whatever it lists, where one of the properties of `everyone` matches its pattern.
+    """
 
     references: ReferenceRules
     assignable: bool
+    everyone: Mapping[str, str] = MappingProxyType({})
 
     @property
     def find_nothing(self) -> bool:
@@ -36,7 +51,9 @@ class ReadingRules(NamedTuple):
         if self.find_nothing:
             return sha256(b"").digest()
         rules = {path: list(targets) for path, targets in self.references.items()}
-        return sha256(orjson.dumps([EDITION, rules, self.assignable], option=orjson.OPT_SORT_KEYS)).digest()
+        return sha256(
+            orjson.dumps([EDITION, rules, self.assignable, dict(self.everyone)], option=orjson.OPT_SORT_KEYS)
+        ).digest()
 
 
 class ReadReferences(NamedTuple):
@@ -49,8 +66,15 @@ class ReadReferences(NamedTuple):
 def read(document: JsonObject, rules: ReadingRules) -> list[Reference]:
     """The references of a document, with the audience that stands for nobody where that is so."""
     found = references(document, rules.references)
+    if any(_matches(document.get(name), pattern) for name, pattern in rules.everyone.items()):
+        everyone = [Reference(ASSIGNMENTS, ReferenceRole.INCLUDE, (), one) for one in (ALL_DEVICES, ALL_USERS)]
+        return [*found, *everyone]
     audience = _without_audience(document) if rules.assignable else None
     return found if audience is None else [*found, Reference(ASSIGNMENTS, ReferenceRole.INCLUDE, (), audience)]
+
+
+def _matches(value: JsonValue, pattern: str) -> bool:
+    return isinstance(value, str) and re.search(pattern, value) is not None
 
 
 def _without_audience(document: JsonObject) -> str | None:

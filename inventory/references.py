@@ -78,6 +78,20 @@ class Reference(NamedTuple):
     role: ReferenceRole
     target_types: tuple[str, ...]
     target_id: str
+    intent: str = ""
+    """Of an assignment that has one: what it is for, as in `required`. An exclusion holds within its intent."""
+    policy_set_id: str = ""
+    """The policy set by which an assignment came."""
+
+
+class _Assignment(NamedTuple):
+    """What an assignment says beside its target."""
+
+    intent: str = ""
+    policy_set_id: str = ""
+
+
+_NO_ASSIGNMENT = _Assignment()
 
 
 class _Place(NamedTuple):
@@ -168,21 +182,40 @@ def path_of(rule: str) -> str:
     return rule.partition("?")[0]
 
 
-def _reference(rule: str, holder: JsonObject, target_types: tuple[str, ...], target_id: str) -> Reference:
+def _reference(
+    rule: str, holder: JsonObject, target_types: tuple[str, ...], target_id: str, assignment: _Assignment
+) -> Reference:
     path = path_of(rule)
     audience = _EVERYONE.get(target_id)
     if audience is not None:
-        return Reference(path, _role(path, holder), (), audience)
-    return Reference(path, _role(path, holder), target_types, target_id)
+        target_types, target_id = (), audience
+    return Reference(path, _role(path, holder), target_types, target_id, *assignment)
 
 
 def _by_rule(start: JsonObject, rule: str, target_types: tuple[str, ...]) -> Iterator[Reference]:
     """What a rule finds from an object on."""
     place = _place(rule)
-    for holder, value in _at(start, place.names):
-        target_id = id_in(value)
-        if target_id is not None and place.holds(holder):
-            yield _reference(rule, holder, target_types, target_id)
+    for assignment, within, names in _assignments(start, place.names):
+        for holder, value in _at(within, names):
+            target_id = id_in(value)
+            if target_id is not None and place.holds(holder):
+                yield _reference(rule, holder, target_types, target_id, assignment)
+
+
+def _assignments(start: JsonObject, names: tuple[str, ...]) -> Iterator[tuple[_Assignment, JsonValue, tuple[str, ...]]]:
+    """Where to look for the rest of a path: in each assignment, if the path leads to their targets, else in all."""
+    if names[1:2] != ("target",):
+        yield _NO_ASSIGNMENT, start, names
+        return
+    for one in _members(start.get(names[0])):
+        if isinstance(one, dict):
+            yield _assignment(one), one, names[1:]
+
+
+def _assignment(one: JsonObject) -> _Assignment:
+    intent, source_id = one.get("intent"), one.get("sourceId")
+    is_of_policy_set = one.get("source") == "policySets" and isinstance(source_id, str)
+    return _Assignment(intent if isinstance(intent, str) else "", str(source_id) if is_of_policy_set else "")
 
 
 def _objects(value: JsonValue) -> Iterator[JsonObject]:
@@ -255,10 +288,11 @@ def _audiences(document: JsonObject) -> Iterator[Reference]:
     """Everyone, where an assignment or a condition names them."""
     for name, value in document.items():
         if isinstance(value, list) and name.lower().endswith("assignments"):
-            for _, kind in _at(value, ("target", TYPE)):
-                audience = _AUDIENCES.get(str(kind).rpartition(".")[2])
-                if audience is not None:
-                    yield Reference(f"{name}.target", ReferenceRole.INCLUDE, (), audience)
+            for assignment, within, names in _assignments(document, (name, "target", TYPE)):
+                for _, kind in _at(within, names):
+                    audience = _AUDIENCES.get(str(kind).rpartition(".")[2])
+                    if audience is not None:
+                        yield Reference(f"{name}.target", ReferenceRole.INCLUDE, (), audience, *assignment)
     for names in _OF_USERS:
         if names[0] in document and any(value in ("All", "all_users") for _, value in _at(document, names)):
             yield Reference(".".join(names), ReferenceRole.INCLUDE, (), ALL_USERS)

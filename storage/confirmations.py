@@ -46,7 +46,9 @@ WITH asked AS MATERIALIZED (
 
 _FOUND = text(f"""{_LOCKED}
 UPDATE inventory_item AS item
-SET last_seen_at = clock_timestamp(), last_seen_run_id = :run_id, absent_from = NULL
+SET last_seen_at = clock_timestamp(), last_seen_run_id = :run_id, absent_from = NULL,
+    content_observed_at = coalesce(item.content_observed_at, item.last_seen_at),
+    content_observed_run_id = coalesce(item.content_observed_run_id, item.last_seen_run_id)
 FROM asked
 WHERE (item.tenant_id, item.type_key, item.external_id) = (asked.tenant_id, asked.type_key, asked.external_id)
     AND item.last_seen_at < (SELECT started_at FROM sync_run WHERE run_id = :run_id)
@@ -75,7 +77,7 @@ async def some_unlisted(
 
 
 async def record_found(session: AsyncSession, run_id: UUID, items: Sequence[UnlistedItem]) -> None:
-    """Items that a GET by id has found: seen by the run, their content as last observed."""
+    """Items that a GET by id has found and that are not read anew: seen by the run, their content as of before."""
     await session.execute(_FOUND, _named(run_id, items))
 
 

@@ -194,16 +194,18 @@ new AS MATERIALIZED (
 ),
 referring AS (
     INSERT INTO item_reference (
-        type_key, external_id, position, version_number, path, role, target_type_keys, target_id
+        type_key, external_id, position, version_number, path, role, target_type_keys, target_id, intent, policy_set_id
     )
-    SELECT type_key, external_id, position, version_number, path, role, target_type_keys, target_id
+    SELECT type_key, external_id, position, version_number, path, role, target_type_keys, target_id,
+        coalesce(intent, ''), coalesce(policy_set_id, '')
     FROM new CROSS JOIN LATERAL json_to_recordset(read_references) AS one (
-        position int, path text, role text, target_type_keys text[], target_id text
+        position int, path text, role text, target_type_keys text[], target_id text, intent text, policy_set_id text
     )
     WHERE is_read
     ON CONFLICT (tenant_id, type_key, external_id, position) DO UPDATE SET
         version_number = excluded.version_number, path = excluded.path, role = excluded.role,
-        target_type_keys = excluded.target_type_keys, target_id = excluded.target_id
+        target_type_keys = excluded.target_type_keys, target_id = excluded.target_id, intent = excluded.intent,
+        policy_set_id = excluded.policy_set_id
 ),
 unread AS (
     INSERT INTO unread_item (type_key, external_id)
@@ -371,6 +373,23 @@ async def merge_whole(
     changed: int = (await session.execute(_MERGE_WHOLE, wave)).one().changed
     await session.execute(_DISCARD, wave)
     return changed
+
+
+async def merge_found(
+    session: AsyncSession,
+    run_id: UUID,
+    fetch_token: UUID,
+    observations: Sequence[Observation],
+    *,
+    same: SameItems | None = None,
+) -> None:
+    """Merges items that a GET by id has found: they count as unchanged, but for what the merge says has changed.
+
+    `same` judges items whose documents are of normal form 0.
+    """
+    await stage(session, run_id, fetch_token, observations)
+    merged = await merge(session, run_id, fetch_token, promised_rows=len(observations), same=same)
+    await record(session, run_id, fetch_token, {"changed": merged.changed})
 
 
 async def claim(session: AsyncSession, run_id: UUID, fetch_token: UUID) -> dict[str, Any] | None:

@@ -113,12 +113,12 @@ DELETE FROM item_reference WHERE ctid = ANY (ARRAY(
 # As JSON, since psycopg looks through each text of an array in Python: that took longer than all else.
 _KEEP = text("""
 INSERT INTO item_reference (
-    type_key, external_id, position, version_number, path, role, target_type_keys, target_id
+    type_key, external_id, position, version_number, path, role, target_type_keys, target_id, intent, policy_set_id
 )
-SELECT type_key, external_id, position, version_number, path, role, target_type_keys, target_id
+SELECT type_key, external_id, position, version_number, path, role, target_type_keys, target_id, intent, policy_set_id
 FROM json_to_recordset(CAST(:rows AS json)) AS kept (
     type_key text, external_id text, position int, version_number bigint, path text, role text, target_type_keys text[],
-    target_id text
+    target_id text, intent text, policy_set_id text
 )
 """)
 
@@ -300,6 +300,8 @@ def rows_of(found: Sequence[Reference]) -> list[dict[str, object]]:
             "role": reference.role,
             "target_type_keys": reference.target_types,
             "target_id": reference.target_id,
+            "intent": reference.intent,
+            "policy_set_id": reference.policy_set_id,
         }
         for position, reference in enumerate(found)
     ]

@@ -304,6 +304,8 @@ class Frontier(WaveQueue, CollectionResults):
             before = result.context.get("found_by_id", 0)
             result.context["found_by_id"] = one.found + (before if isinstance(before, int) else 0)
         self.unlisted[cursor.type_key] = one.left if one is not None else 0
+        if one is not None and one.pending:
+            self.pending[cursor.type_key] = one.pending
         if one is not None and one.failure is not None:
             self.fold_failure(cursor, one.failure, now, random)
         else:

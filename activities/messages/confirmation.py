@@ -25,6 +25,8 @@ class ConfirmedShare(Message):
     found: int = 0
     gone: int = 0
     left: int = 0
+    pending: int = 0
+    """How many items of the collection have details to be read, with those that were found."""
     failure: CursorFailure | None = None
     """Why a GET came to nothing: the one that asks for most patience."""
 

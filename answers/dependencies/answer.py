@@ -24,11 +24,12 @@ from answers.dependencies.records import (
     ReachRecord,
     UnassignedRecord,
 )
-from answers.dependencies.rules import ASSIGNMENTS_NOT_SHOWN
+from answers.dependencies.rules import ASSIGNMENTS_NOT_SHOWN, assignments_to
 from answers.dependencies.tenant_coverage import TenantCoverage
 from graph.catalog import Catalog, load_catalog
 from inventory.missing import Confidence
 from inventory.records import DamagedRecord
+from inventory.references import ReferenceRole
 from storage import references
 from storage.database import Database
 
@@ -148,6 +149,7 @@ async def dangling(
             referred_at=edge.referred_at,
             path=edge.path,
             role=edge.role,
+            intent=edge.intent or None,
             target=target,
         )
     for record in (*tenant.unread_targets(open_ones), *tenant.unreadable()):
@@ -189,19 +191,22 @@ async def reaching(
 ) -> AsyncIterator[ReachRecord | CannotSayRecord]:
     """Items that name a group in an assignment or a condition; at the end, the collections that were not read.
 
-    With `everyone` also those that are for all users or all devices. An exclusion wins over an inclusion: in Intune's
-    assignments and in Conditional Access.
+    With `everyone` also those that are for all users or all devices and do not name it. An exclusion wins over an
+    inclusion: in Conditional Access, and in Intune's assignments of the same intent.
     """
     async for found in queries.reaching(session, group_id, everyone=everyone):
-        through = [*(["group"] if found.includes else []), *found.audiences]
+        assignments = assignments_to(found.assignments)
+        includes = [one for one in assignments if one.role is ReferenceRole.INCLUDE]
+        through = sorted({one.through for one in includes}, key=lambda one: (one != "group", one))
         yield ReachRecord(
             tenant_id=found.tenant_id,
             group_id=group_id,
             item=tenant.item(found.item, found.external_id),
             version=found.version,
-            reaches=bool(through) and not found.excludes,
+            reaches=any(not one.is_overridden for one in includes),
             through=through,
-            excluded=found.excludes,
+            excluded=any(one.role is ReferenceRole.EXCLUDE for one in assignments),
+            assignments=assignments,
             filters=[
                 FilterRecord(external_id=filter_id, display_name=name, role=role)
                 for filter_id, name, role in found.filters

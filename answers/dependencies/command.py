@@ -18,6 +18,7 @@ from answers.dependencies import answer
 from answers.dependencies.graph import Graph, graph_of
 from answers.dependencies.graph_formats import dot, graphml, mermaid
 from answers.dependencies.records import (
+    AssignmentRecord,
     CannotSayRecord,
     DanglingRecord,
     DependencyRecord,
@@ -35,6 +36,7 @@ from cli.options import MOST, JsonOption, TenantArgument, TypeOption, complete_t
 from cli.sessions import find_item
 from configuration import load_settings
 from graph.catalog import load_catalog
+from inventory.references import ReferenceRole
 from inventory.visible_text import visible
 
 MAX_DEPTH = 5
@@ -79,10 +81,11 @@ def dependencies(
     ] = answer.MOST,
     reaches: Annotated[
         str | None,
-        typer.Option("--reaches", metavar="GROUP", help="What includes this group and does not exclude it."),
+        typer.Option("--reaches", metavar="GROUP", help="What includes this group, and what excludes it."),
     ] = None,
     everyone: Annotated[
-        bool, typer.Option("--everyone", help="With --reaches: also what is for all users or all devices.")
+        bool,
+        typer.Option("--everyone", help="With --reaches: also what is for all users or devices alone."),
     ] = False,
     everything: Annotated[bool, typer.Option("--all", help="All references of the tenant.")] = False,
     written_as: Annotated[GraphFormat, typer.Option("--format", help="How to write it.")] = GraphFormat.TABLE,
@@ -310,7 +313,7 @@ def _row(record: DependencyRecord) -> tuple[object, ...]:
         _type_of(record.item),
         _name(record.item),
         record.item.external_id,
-        record.role,
+        _role(record),
         record.path,
         _type_of(record.target),
         _name(record.target),
@@ -327,10 +330,21 @@ def _reach_row(record: ReachRecord) -> tuple[object, ...]:
         _type_of(record.item),
         _name(record.item),
         record.item.external_id,
-        ", ".join(record.through),
+        ", ".join(map(_assignment, record.assignments)),
         ", ".join(filters),
         _state(record.item),
     )
+
+
+def _role(record: DependencyRecord | DanglingRecord) -> str:
+    return str(record.role) if record.intent is None else f"{record.role} ({visible(record.intent)})"
+
+
+def _assignment(one: AssignmentRecord) -> str:
+    """`required: group`, `available: excludes the group`."""
+    intent = "" if one.intent is None else f"{visible(one.intent)}: "
+    way = one.through if one.role is ReferenceRole.INCLUDE else f"excludes the {one.through}"
+    return intent + way + ("" if one.policy_set_id is None else " by a policy set")
 
 
 def _dangling_row(record: DanglingRecord) -> tuple[object, ...]:
@@ -338,7 +352,7 @@ def _dangling_row(record: DanglingRecord) -> tuple[object, ...]:
         _type_of(record.item),
         _name(record.item),
         record.item.external_id,
-        record.role,
+        _role(record),
         record.path,
         _type_of(record.target),
         visible(record.target.external_id),

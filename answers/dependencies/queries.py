@@ -31,6 +31,7 @@ class Edge(NamedTuple):
     role: ReferenceRole
     target_type_keys: tuple[str, ...]
     target_id: str
+    intent: str
     target: KnownObject | None
 
     @property
@@ -61,15 +62,16 @@ class UnassignedItem(NamedTuple):
 
 
 class AssignedItem(NamedTuple):
-    """An item that names a group or everyone; `filters` are id, name and role of those that it uses."""
+    """An item that names a group or everyone; `filters` are id, name and role of those that it uses.
+
+    `assignments` are role, audience (None for the group), intent and policy set of each.
+    """
 
     tenant_id: UUID
     external_id: str
     item: KnownObject
     version: int
-    includes: bool
-    excludes: bool
-    audiences: list[str]
+    assignments: list[tuple[ReferenceRole, str | None, str, str]]
     filters: list[tuple[str, str | None, ReferenceRole]]
 
 
@@ -110,6 +112,7 @@ _ITEM_COLUMNS = """
 
 _EDGE_COLUMNS = f"""
     {_ITEM_COLUMNS}, item.content_changed_at AS referred_at, r.path, r.role, r.target_type_keys, r.target_id,
+    r.intent,
     target.type_key AS "target.type_key", target.display_name AS "target.display_name",
     target.last_seen_at AS "target.last_seen_at",
     target_gone.evidence AS "target.absence_evidence", target_gone.confidence AS "target.absence_confidence"
@@ -189,7 +192,7 @@ _UNASSIGNED = text(f"""
 SELECT {_ITEM_COLUMNS}, coalesce(item.content_observed_at, item.last_seen_at) AS observed_at,
     item.content_observed_at IS NOT NULL OR NOT item.details_complete AS lags, r.target_id = :nobody AS is_known,
     (
-        SELECT count(*) FROM item_reference AS one
+        SELECT count(DISTINCT one.target_id) FROM item_reference AS one
         WHERE (one.type_key, one.external_id) = (r.type_key, r.external_id)
             AND one.role = 'exclude' AND one.path = 'assignments.target.groupId'
     ) AS exclusions
@@ -199,17 +202,22 @@ WHERE r.target_id IN (:nobody, :unknown) AND r.target_type_keys = '{{}}' AND ite
 """)
 
 _REACHING = text(f"""
-SELECT {_ITEM_COLUMNS}, r.includes, r.excludes,
-    coalesce(r.audiences, '{{}}') AS audiences, coalesce(filters.filters, '[]') AS filters
+SELECT {_ITEM_COLUMNS}, r.assignments, coalesce(filters.filters, '[]') AS filters
 FROM (
-    SELECT tenant_id, type_key, external_id, max(version_number) AS version_number,
-        bool_or(role = 'include' AND target_id = :group_id) AS includes,
-        bool_or(role = 'exclude' AND target_id = :group_id) AS excludes,
-        array_agg(DISTINCT target_id) FILTER (WHERE target_type_keys = '{{}}') AS audiences
-    FROM item_reference
+    SELECT DISTINCT type_key, external_id FROM item_reference
     WHERE target_id = ANY (:named) AND role <> 'use'
         AND (target_type_keys = '{{}}') = (target_id <> :group_id)
         AND (target_id <> :group_id OR 'groups' = ANY (target_type_keys))
+) AS naming CROSS JOIN LATERAL (
+    SELECT tenant_id, type_key, external_id, max(version_number) AS version_number,
+        jsonb_agg(jsonb_build_array(role, nullif(target_id, :group_id), intent, policy_set_id) ORDER BY position)
+            AS assignments
+    FROM item_reference AS one
+    WHERE (one.type_key, one.external_id) = (naming.type_key, naming.external_id) AND role <> 'use'
+        AND (
+            target_type_keys = '{{}}' AND target_id = ANY (:audiences)
+            OR target_id = :group_id AND 'groups' = ANY (target_type_keys)
+        )
     GROUP BY tenant_id, type_key, external_id
 ) AS r {_ITEM}
 LEFT JOIN LATERAL (
@@ -274,10 +282,11 @@ async def unassigned(session: AsyncSession, type_keys: Sequence[str] | None) -> 
 async def reaching(session: AsyncSession, group_id: str, *, everyone: bool) -> AsyncIterator[AssignedItem]:
     """The items that are there and include or exclude a group, by type key and id, streamed.
 
-    With `everyone` also those that include all users or all devices.
+    With `everyone` also those that include all users or all devices and do not name the group.
     """
-    named = [group_id, *((ALL_DEVICES, ALL_USERS) if everyone else ())]
-    parameters = {"group_id": group_id, "named": named}
+    audiences = [ALL_DEVICES, ALL_USERS]
+    named = [group_id, *(audiences if everyone else ())]
+    parameters = {"group_id": group_id, "named": named, "audiences": audiences}
     async for item in fetch_stream(session, _REACHING, AssignedItem, parameters, rows_at_a_time=ROWS_AT_A_TIME):
         yield item
 

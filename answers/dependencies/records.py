@@ -82,7 +82,7 @@ class DependencyRecord(BaseModel):
     """One reference: `item` refers to `target`, as `version` of it says, first observed at `referred_at`.
 
     `distance` counts references from the item that was asked about: 1 is its own. `path` is where the reference stands
-    in the document, as the catalog's rule says.
+    in the document, as the catalog's rule says. `intent` is that of the assignment, if it has one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -96,6 +96,7 @@ class DependencyRecord(BaseModel):
     referred_at: datetime
     path: str
     role: ReferenceRole
+    intent: str | None = None
     target: ObjectRecord
 
 
@@ -111,6 +112,7 @@ class DanglingRecord(BaseModel):
     referred_at: datetime
     path: str
     role: ReferenceRole
+    intent: str | None = None
     target: ObjectRecord
 
 
@@ -145,12 +147,30 @@ class FilterRecord(BaseModel):
     role: ReferenceRole
 
 
+class AssignmentRecord(BaseModel):
+    """One way in which an item includes or excludes a group: by the `group` itself, `all devices` or `all users`.
+
+    `intent` is that of an app's assignment; `policy_set_id` the policy set by which the assignment came, null where it
+    is direct. `is_overridden`: the item excludes the group from the same intent, so the inclusion does not reach it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    role: ReferenceRole
+    through: str
+    intent: str | None
+    policy_set_id: str | None
+    is_overridden: bool
+
+
 class ReachRecord(BaseModel):
     """An item that names a group, or everyone, in an assignment or a condition.
 
-    `reaches`: it includes the group and does not exclude it; an exclusion wins. `through` says by what: `group`,
-    `all devices`, `all users`. `filters` are all filters that the item uses: they may narrow what it reaches. Groups
-    within groups are not read, so what a group gets from a group around it is not in the answer.
+    `reaches`: it includes the group and does not exclude it from the same intent; within an intent an exclusion wins.
+    `through` says by what: `group`, `all devices`, `all users`; `assignments` say it with the intent of each.
+    `excluded`: it excludes the group from some intent, or as a whole. `filters` are all filters that the item uses:
+    they may narrow what it reaches. Groups within groups are not read, so what a group gets from a group around it is
+    not in the answer.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -163,6 +183,7 @@ class ReachRecord(BaseModel):
     reaches: bool
     through: list[str]
     excluded: bool
+    assignments: list[AssignmentRecord] = []
     filters: list[FilterRecord]
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from answers.dependencies.records import KnownObject, ObjectState, Presence
+from answers.dependencies.records import AssignmentRecord, KnownObject, ObjectState, Presence
 from inventory.coverage import Coverage
 from inventory.missing import Confidence
 from inventory.outcomes import Outcome
+from inventory.references import ReferenceRole
 
 NEVER_READ = "never_read"
 NOT_IN_THE_CATALOG = "not_in_the_catalog"
@@ -55,6 +56,28 @@ def unseen_presence(
         return ObjectState(Presence.NEVER_SEEN, Confidence.LOW, "listing_is_older")
     is_sure = all(collection.is_current and collection.listed_cleanly for collection in covered)
     return ObjectState(Presence.NEVER_SEEN, _confidence(is_sure), "never_listed")
+
+
+def assignments_to(
+    assignments: Sequence[tuple[ReferenceRole, str | None, str, str]],
+) -> list[AssignmentRecord]:
+    """How an item includes and excludes a group: role, audience (None for the group), intent and policy set of each.
+
+    An exclusion wins over the inclusions of its own intent only.
+    https://learn.microsoft.com/mem/intune/apps/apps-inc-exl-assignments
+    """
+    excluded = {intent for role, _, intent, _ in assignments if role == ReferenceRole.EXCLUDE}
+    records = [
+        AssignmentRecord(
+            role=role,
+            through=audience or "group",
+            intent=intent or None,
+            policy_set_id=policy_set_id or None,
+            is_overridden=role == ReferenceRole.INCLUDE and intent in excluded,
+        )
+        for role, audience, intent, policy_set_id in assignments
+    ]
+    return list(dict.fromkeys(records))
 
 
 def _confidence(is_sure: bool) -> Confidence:

@@ -81,6 +81,7 @@ class TenantCoverage:
             referred_at=edge.referred_at,
             path=edge.path,
             role=edge.role,
+            intent=edge.intent or None,
             target=self.target(edge),
         )
 

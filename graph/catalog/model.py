@@ -110,6 +110,9 @@ class DetailCall(BaseModel):
     """Which items have it: those whose list in this property is not empty, or holds this value (`tags=Value`)."""
     believe_list: frozenset[PropertyName] = frozenset()
     """Properties of the item that the list shows right and this answer does not."""
+    doubted_by: PropertyName | None = None
+    """The list's property that says whether there are members. Where the members that the list expands contradict it,
+    they are not believed, and the call is made; nowhere else."""
     counted_by: PropertyName | None = None
     """The list's property that tells how many members the collection has. Where they are not so many, some may have
     slipped between pages, and the collection is read once more."""
@@ -124,6 +127,10 @@ class DetailCall(BaseModel):
         name, _, value = (self.only_where or "").partition("=")
         members = item.get(name) if name else None
         return not name or (isinstance(members, list) and (value in members if value else bool(members)))
+
+    def is_needed(self, item: Mapping[str, object]) -> bool:
+        """Whether what the list shows of an item calls for it."""
+        return self.doubted_by is None or self.property not in item
 
     @model_validator(mode="after")
     def _the_item_itself_is_single(self) -> Self:
@@ -200,6 +207,8 @@ class Collection(BaseModel):
     details: tuple[DetailCall, ...] = ()
     references: dict[ReferencePath, Annotated[tuple[TypeKey, ...], BeforeValidator(_one_or_more)]] = {}
     """Where documents hold ids of other objects, and in which collections those are (`inventory.references`)."""
+    everyone: dict[PropertyName, str] = {}
+    """An object is for everyone, though it lists no assignment, where one of these properties matches its pattern."""
     identity: frozenset[QualifiedName] = frozenset()
     """What names an object or its parts in its tenant, or says where it came from: no part of what tenants share."""
     meaning: tuple[PropertyName, ...] = ()
@@ -266,7 +275,9 @@ class Collection(BaseModel):
 
         It lacks one that an earlier release did not read, or that Graph opens to signed-in people only.
         """
-        return frozenset(call.property for call in self.details if call.property is not None)
+        return frozenset(
+            call.property for call in self.details if call.property is not None and call.doubted_by is None
+        )
 
     @property
     def permissions(self) -> frozenset[str]:
@@ -289,7 +300,7 @@ class Collection(BaseModel):
     @property
     def reading_rules(self) -> ReadingRules:
         """How the references of an item are read."""
-        return ReadingRules(self.references, self.assignable)
+        return ReadingRules(self.references, self.assignable, self.everyone)
 
     @property
     def is_audited(self) -> bool:
@@ -305,6 +316,16 @@ class Collection(BaseModel):
         """The URL of one object, reduced to its id, relative to the version root."""
         path = self.path.replace("{parent_id}", quote(parent_id, safe=""))
         return f"{path}/{quote(external_id, safe='')}?$select={self.id_field}"
+
+    @property
+    def omits_items(self) -> bool:
+        """Whether the listing leaves out objects that are there: an item can leave it and stay."""
+        return self.filter is not None or bool(self.left_out_types or self.left_out_where)
+
+    def whole_item_url(self, external_id: str) -> str:
+        """The URL of one object as its listing shows it, relative to the version root."""
+        options = "" if self.expand is None else f"?$expand={quote(self.expand, safe=_QUERY_SAFE)}"
+        return f"{self.path}/{quote(external_id, safe='')}{options}"
 
     def observation_rules(self, *, hide_script_bodies: bool = False, show_payloads: bool = False) -> ObservationRules:
         """How an object of the collection is read."""
@@ -324,6 +345,11 @@ class Collection(BaseModel):
             meta=dict(self.meta),
             has_details=bool(self.details),
             change_signs=self.change_signs,
+            cross_checked={
+                call.property: call.doubted_by
+                for call in self.details
+                if call.property is not None and call.doubted_by is not None
+            },
         )
 
     @property

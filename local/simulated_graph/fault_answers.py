@@ -125,6 +125,14 @@ _unavailable = _plain(503, "ServiceUnavailable", "The service is temporarily una
 _INSTEAD: dict[FaultKind, _Instead] = {
     FaultKind.BAD_REQUEST: _plain(400, "BadRequest", "The request is malformed."),
     FaultKind.NOT_APPLICABLE: _plain(400, "BadRequest", "Request not applicable to target tenant."),
+    FaultKind.NO_LICENCE: _plain(403, "NoLicense", "The operation was refused."),
+    FaultKind.PREMIUM_REQUIRED: _plain(400, "AadPremiumLicenseRequired", "The operation was refused."),
+    FaultKind.NON_PREMIUM_TENANT: _plain(
+        403,
+        "Authentication_RequestFromNonPremiumTenantOrB2CTenant",
+        "Neither tenant is B2C or tenant doesn't have premium license",
+    ),
+    FaultKind.NOT_SET_UP: _plain(403, "Forbidden", "The MDM authority is not set."),
     FaultKind.PAGE_EXPIRED: _plain(
         400,
         "Directory_ExpiredPageToken",

@@ -21,6 +21,10 @@ class FaultKind(StrEnum):
     # Instead of the answer, by status
     BAD_REQUEST = "bad_request"
     NOT_APPLICABLE = "not_applicable"
+    NO_LICENCE = "no_licence"
+    PREMIUM_REQUIRED = "premium_required"
+    NON_PREMIUM_TENANT = "non_premium_tenant"
+    NOT_SET_UP = "not_set_up"
     PAGE_EXPIRED = "page_expired"
     UNAUTHORIZED = "unauthorized"
     UNAUTHORIZED_EXPIRED = "unauthorized_expired"

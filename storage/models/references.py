@@ -36,6 +36,8 @@ class ItemReference(Base):
         comment="the collections that the target may belong to; none where it is an audience and no object"
     )
     target_id: Mapped[str]
+    intent: Mapped[str] = mapped_column(server_default="", comment="of an assignment that has one")
+    policy_set_id: Mapped[str] = mapped_column(server_default="", comment="the policy set that an assignment came by")
 
 
 class UnreadItem(Base):

@@ -88,7 +88,7 @@ async def older_worker(
         await ActivityEnvironment().run(records.begin_run, run)
         yield Older(
             FetchActivities(client, database, catalog, tenants, observers),
-            ConfirmActivities(client, database, catalog, tenants),
+            ConfirmActivities(client, database, catalog, tenants, observers),
             DetailActivities(client, database, catalog, tenants, observers),
             records,
             run,

@@ -57,7 +57,9 @@ class Case:
         for answer in self.content.get("answers", ()):
             if answer.get("when", when) == when:
                 address = str(answer["request"]).removeprefix("GET ")
-                pattern = re.escape(address.removesuffix("…")) + (".*" if address.endswith("…") else "")
+                begun = address.removesuffix("…")
+                rest = ".*" if begun.endswith("/") or "?" in begun else r"(\?.*)?"
+                pattern = re.escape(begun) + (rest if address.endswith("…") else "")
                 yield re.compile(pattern), int(answer["status"]), answer["body"]
 
 
@@ -89,7 +91,7 @@ class Stage:
         """The case's own answer to a request, if it has one."""
         for pattern, status, body in self._answers:
             if pattern.fullmatch(unquote(request.address)):
-                return Answer(status, orjson.dumps(body))
+                return Answer.of(status, body)
         return None
 
     def sync(self, type_keys: Iterable[str], *options: str) -> RunRecord:

@@ -136,6 +136,78 @@ def test_no_answer_breaks_classification(status: int, body: Any, headers: dict[s
         assert isinstance(value, int) or len(value) <= 64
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "message"),
+    [
+        (400, "AadPremiumLicenseRequired", None),
+        (403, "NoLicense", None),
+        (401, "Authentication_RequestFromNonPremiumTenantOrB2CTenant", "x"),
+        (403, "Authentication_RequestFromNonPremiumTenantOrB2CTenant", "x"),
+        (403, "TenantNotOnboarded", "x"),
+        (403, "InsufficientLicense", "x"),
+        (403, "Forbidden", "User is not authorized. Reason: Tenant does not meet license requirement!"),
+        (403, "Forbidden", "Tenant is not a B2C tenant and doesn't have premium license"),
+        (400, "BadRequest", "The tenant needs to have Microsoft Entra ID P2 or Microsoft Entra ID Governance license."),
+        (403, "AccessDenied", "The tenant requires an Entra ID P1 license to use this feature."),
+        (403, "UnknownError", "This tenant does not have a valid license for Windows 365."),
+        (400, "BadRequest", "Tenant does not have a SPO license."),
+        (400, "BadRequest", "The licence of the organization has expired."),
+        (400, "BadRequest", "MDM authority has not been set for this tenant."),
+        (403, "Forbidden", "The organization is not provisioned for this service."),
+        (403, "AADB2C", "The directory is not an Azure AD B2C directory."),
+        (400, "BadRequest", "Request not applicable to target domain."),
+        (403, "UnknownError", NESTED.replace("An error has occurred", "The tenant isn't licensed for this feature")),
+    ],
+)  # fmt: skip
+def test_a_missing_licence_is_told_by_code_or_by_meaning(status: int, code: str, message: str | None) -> None:
+    failure = classify(answer(status, code, message), permission="Thing.Read.All")
+    assert failure is not None
+    assert failure.code is ErrorCode.GRAPH_NOT_LICENSED
+    assert "permission" not in failure.context
+
+
+def test_a_missing_licence_is_told_by_the_code_of_the_inner_error() -> None:
+    body = {"error": {"code": "Forbidden", "message": "x", "innerError": {"code": "NoLicense"}}}
+    failure = classify(GraphAnswer(403, {}, body))
+    assert failure is not None
+    assert failure.code is ErrorCode.GRAPH_NOT_LICENSED
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message", "expected"),
+    [
+        (400, "BadRequest", "Could not find a property named 'licenses' on type 'x'.", ErrorCode.GRAPH_BAD_REQUEST),
+        (400, "BadRequest", "The property license is not supported.", ErrorCode.GRAPH_BAD_REQUEST),
+        (
+            403,
+            "Authentication_ApplicationHasNoDirectoryReadAccess",
+            "Failed to do premium license check from ADGraph, which is not allowed",
+            ErrorCode.GRAPH_PERMISSION_MISSING,
+        ),
+        (403, "Forbidden", "Not authorized to read licenses.", ErrorCode.GRAPH_PERMISSION_MISSING),
+        (
+            403,
+            "Forbidden",
+            "The application requires one of the permissions LicenseAssignment.Read.All, License.Read.All.",
+            ErrorCode.GRAPH_PERMISSION_MISSING,
+        ),
+        (
+            403,
+            "Authorization_RequestDenied",
+            "The tenant has not enabled the app.",
+            ErrorCode.GRAPH_PERMISSION_MISSING,
+        ),
+        (503, "NoLicense", "x", ErrorCode.GRAPH_UNAVAILABLE),
+    ],
+)
+def test_a_message_that_names_licences_is_not_always_about_a_missing_one(
+    status: int, code: str, message: str, expected: ErrorCode
+) -> None:
+    failure = classify(answer(status, code, message))
+    assert failure is not None
+    assert failure.code is expected
+
+
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 

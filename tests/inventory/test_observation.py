@@ -239,3 +239,19 @@ def test_what_is_not_stored_is_no_reference() -> None:
     assert [one.target_id for one in observed.references.references] == ["k"]
     assert observer.observe(document).references is None
     assert Observer(rules).observe(document, with_references=True).references is None
+
+
+def test_a_list_that_contradicts_its_sign_is_not_known() -> None:
+    rules = ObservationRules(
+        type_key="t", volatile=frozenset({"isAssigned"}), has_details=True, cross_checked={"assignments": "isAssigned"}
+    )
+    observer = Observer(rules)
+
+    def shown(**properties: Any) -> Any:
+        return orjson.loads(observer.observe({"id": "a", **properties}).document)
+
+    assert "assignments" not in shown(isAssigned=True, assignments=[])
+    assert "assignments" not in shown(isAssigned=False, assignments=[{"id": "x"}])
+    assert shown(isAssigned=True, assignments=[{"id": "x"}])["assignments"] == [{"id": "x"}]
+    assert shown(isAssigned=False, assignments=[])["assignments"] == []
+    assert shown(assignments=[])["assignments"] == []

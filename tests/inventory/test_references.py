@@ -25,6 +25,21 @@ def target(kind: str, **properties: Any) -> dict[str, Any]:
     return {"target": {"@odata.type": f"#microsoft.graph.{kind}AssignmentTarget", **properties}}
 
 
+def test_the_intent_and_the_policy_set_of_an_assignment_are_kept() -> None:
+    document: dict[str, Any] = {
+        "assignments": [
+            {"intent": "required", "source": "direct", "sourceId": "app", **target("group", groupId="g")},
+            {"intent": "uninstall", "source": "policySets", "sourceId": "set", **target("group", groupId="g")},
+            {"intent": "available", **target("allLicensedUsers")},
+        ]
+    }
+    assert [(one.target_id, one.intent, one.policy_set_id) for one in references(document, ASSIGNED)] == [
+        (ALL_USERS, "available", ""),
+        ("g", "required", ""),
+        ("g", "uninstall", "set"),
+    ]
+
+
 def test_assignments_include_and_exclude_groups_and_filters() -> None:
     document: dict[str, Any] = {
         "roleScopeTagIds": ["0", "5"],

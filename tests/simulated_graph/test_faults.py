@@ -43,6 +43,10 @@ def sign_in(graph: SimulatedGraph, tenant: SimulatedTenant, **form: str) -> http
 STATUSES = [
     (FaultKind.BAD_REQUEST, 400, "BadRequest"),
     (FaultKind.NOT_APPLICABLE, 400, "Request not applicable to target tenant."),
+    (FaultKind.NO_LICENCE, 403, "NoLicense"),
+    (FaultKind.PREMIUM_REQUIRED, 400, "AadPremiumLicenseRequired"),
+    (FaultKind.NON_PREMIUM_TENANT, 403, "doesn't have premium license"),
+    (FaultKind.NOT_SET_UP, 403, "The MDM authority is not set."),
     (FaultKind.UNAUTHORIZED, 401, "InvalidAuthenticationToken"),
     (FaultKind.UNAUTHORIZED_EXPIRED, 401, "the token is expired"),
     (FaultKind.FORBIDDEN, 403, "Authorization_RequestDenied"),

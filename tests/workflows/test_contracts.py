@@ -40,7 +40,7 @@ FIELDS = {
     " not_before of page part restarts size_bytes type_key url",
     "ConfirmMissing": "api_version graph_patience limit run_id tenant_id told_after type_keys",
     "ConfirmMissingResult": "collections paced requests",
-    "ConfirmedShare": "failure found gone left",
+    "ConfirmedShare": "failure found gone left pending",
     "CursorFailure": "code context restart retry_after retryable",
     "CursorRequest": "is_first_listing type_key url",
     "DetailProgress": "cause failed failure gone left moved read",

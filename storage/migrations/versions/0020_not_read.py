@@ -6,7 +6,7 @@ Runs that ended before this migration keep both numbers in `missing`.
 from storage.migrations.operations import execute
 
 revision = "0020"
-down_revision = "0018"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 

@@ -238,9 +238,9 @@ async def test_an_exclusion_wins_over_an_inclusion(database: Database) -> None:
     assert {key: (one.reaches, one.through, one.excluded) for key, one in found.items()} == {
         "included": (True, ["group"], False),
         "both": (False, ["group"], True),
-        "excluded": (False, [], True),
+        "excluded": (False, ["all devices"], True),
         "in": (True, ["group"], False),
-        "out": (False, [], True),
+        "out": (False, ["all users"], True),
     }
     assert [(one.display_name, one.role) for one in found["included"].filters] == [("Windows 11", "include")]
     found = await reach(database, "g", everyone=True)
@@ -251,6 +251,58 @@ async def test_an_exclusion_wins_over_an_inclusion(database: Database) -> None:
         "all": ["all users"],
     }
     assert found["excluded"].through == ["all devices"]
+
+
+def app(external_id: str, *assignments: dict[str, Any]) -> Observation:
+    return observation("mobileApps", external_id, displayName=external_id, assignments=list(assignments))
+
+
+def told(found: ReachRecord) -> list[tuple[str, str, str | None, bool]]:
+    return [(one.role, one.through, one.intent, one.is_overridden) for one in found.assignments]
+
+
+async def test_an_exclusion_counts_within_its_intent(database: Database) -> None:
+    for_all = {"intent": "required", **target("allLicensedUsers")}
+    out = {"intent": "required", **target("exclusionGroup", "g")}
+    away = {"intent": "uninstall", **target("group", "g")}
+    items = [app("uninstalled", for_all, out, away), app("spared", for_all, out), app("all", for_all)]
+    await synced(database, *items, types=(*ALL, "mobileApps"))
+    found = await reach(database, "g")
+    assert {key: one.reaches for key, one in found.items()} == {"uninstalled": True, "spared": False}
+    assert told(found["uninstalled"]) == [
+        ("include", "all users", "required", True),
+        ("exclude", "group", "required", False),
+        ("include", "group", "uninstall", False),
+    ]
+    assert (await reach(database, "g", everyone=True))["all"].reaches
+
+
+async def test_an_assignment_by_a_policy_set_is_told_from_a_direct_one(database: Database) -> None:
+    direct = {"source": "direct", "sourceId": "a", **target("group", "g")}
+    by_set = {"source": "policySets", "sourceId": "set", **target("group", "g")}
+    await synced(database, configuration("both", direct, by_set), configuration("set", by_set))
+    found = await reach(database, "g")
+    assert {key: {one.policy_set_id for one in record.assignments} for key, record in found.items()} == {
+        "both": {None, "set"},
+        "set": {"set"},
+    }
+    assert all(record.reaches for record in found.values())
+    assert not (await unassigned(database, CONFIGURATIONS))[0]
+
+
+async def test_defaults_that_are_for_everyone_are_assigned_to_everyone(database: Database) -> None:
+    enrollment = "deviceEnrollmentConfigurations"
+    items = [
+        observation(enrollment, "5a_DefaultLimit", assignments=[]),
+        observation(enrollment, "5b", assignments=[], deviceEnrollmentConfigurationType="defaultPlatformRestrictions"),
+        observation(enrollment, "5c_Limit", assignments=[], deviceEnrollmentConfigurationType="limit"),
+        observation("roleScopeTags", "0", assignments=[]),
+        observation("roleScopeTags", "1", assignments=[]),
+    ]
+    await synced(database, *items, types=(*ALL, enrollment, "roleScopeTags"))
+    found, _ = await unassigned(database, enrollment, "roleScopeTags")
+    assert set(found) == {"5c_Limit", "1"}
+    assert set(await reach(database, "g", everyone=True)) == {"5a_DefaultLimit", "5b", "0"}
 
 
 async def test_answers_are_of_one_tenant(database: Database) -> None:

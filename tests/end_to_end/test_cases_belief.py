@@ -1,0 +1,132 @@
+"""The cases of `../shared/cases` about lists that cannot be believed, licences and references: each with its answer."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from local.postgres import EmbeddedPostgres
+from local.temporal import EmbeddedTemporal
+from tests.end_to_end.cases import Case, Stage, Theatre, needs_cases, theatre
+
+pytestmark = needs_cases
+
+
+@pytest.fixture(scope="module")
+def shared_theatre(
+    postgres: EmbeddedPostgres,
+    migrated_template: str,
+    temporal: EmbeddedTemporal,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Theatre]:
+    with theatre(postgres, migrated_template, temporal, tmp_path_factory.mktemp("belief"), cases=8) as shared:
+        yield shared
+
+
+@pytest.fixture
+def stage(shared_theatre: Theatre) -> Stage:
+    return shared_theatre.stage()
+
+
+def test_05_app_assigned_without_a_new_time(stage: Stage) -> None:
+    case = Case("05-app-assigned-without-a-new-time")
+    (type_key,) = case.type_keys
+    _, after = stage.play(case)
+    assert (after.status, after.counts.changed) == ("success", 1)
+    (change,) = stage.changes(type_key)
+    assert change.fields is not None
+    (field,) = change.fields
+    assert (field.kind.value, field.path.startswith("assignments[")) == ("added", True)
+    assert not unassigned(stage, type_key)
+
+
+def test_07_catalogue_app_unassigned(stage: Stage) -> None:
+    case = Case("07-catalogue-app-unassigned")
+    type_key, (external_id,) = case.type_keys[0], case.ids
+    _, after = stage.play(case)
+    # The simulated Graph creates the group again, at another time: the second change.
+    assert (after.status, after.counts.observed, after.counts.changed) == ("success", 2, 2)
+    (change,) = stage.changes(type_key)
+    assert change.fields is not None
+    (field,) = change.fields
+    assert (field.kind.value, field.path.startswith("assignments[")) == ("removed", True)
+    assert not reaching(stage, str(case.after["groups"][0]["id"]))
+    assert [one["external_id"] for one in unassigned(stage, type_key)] == [external_id]
+    assert stage.show(type_key, external_id)["assignments"] == []
+    assert stage.sync(case.type_keys).counts.changed == 0
+
+
+def test_10_expand_shows_no_assignments(stage: Stage) -> None:
+    case = Case("10-expand-shows-no-assignments")
+    type_key, (external_id,) = case.type_keys[0], case.ids
+    stage.hold(case.before)
+    stage.answer(case, "before")
+    run = stage.sync(case.type_keys)
+    assert run.status == "success"
+    assert not unassigned(stage, type_key)
+    (assignment,) = stage.show(type_key, external_id)["assignments"]
+    group_id = str(case.before["groups"][0]["id"])
+    assert assignment["target"]["groupId"] == group_id
+    (record,) = reaching(stage, group_id)
+    assert (record["reaches"], record["through"]) == (True, ["group"])
+    assert stage.sync(case.type_keys).counts.changed == 0
+
+
+def test_22_uninstall_reaches_an_excluded_group(stage: Stage) -> None:
+    case = Case("22-uninstall-reaches-an-excluded-group")
+    stage.hold(case.before)
+    stage.sync(case.type_keys)
+    excluded, reached = (str(one["id"]) for one in case.before["groups"])
+    done = stage.command("dependencies", "--reaches", excluded)
+    assert done.code == 0, done.stderr
+    assert "1 items reach the group" in done.stdout
+    (record,) = reaching(stage, excluded)
+    assert record["reaches"] is True
+    assert {told(one) for one in record["assignments"]} == {
+        ("exclude", "group", "available", False),
+        ("exclude", "group", "required", False),
+        ("include", "all users", "available", True),
+        ("include", "group", "uninstall", False),
+    }
+    (record,) = reaching(stage, reached)
+    assert record["reaches"] is True
+    assert {told(one) for one in record["assignments"]} == {
+        ("include", "all users", "available", False),
+        ("include", "group", "required", False),
+    }
+
+
+def test_25_no_licence_said_by_the_code(stage: Stage) -> None:
+    case = Case("25-no-licence-said-by-the-code")
+    governance = [key for key in case.type_keys if key != "groups"]
+    before, after = stage.play(case)
+    for run in (before, after):
+        assert (run.status, run.counts.errors) == ("success", 0)
+        assert {key: (str(one.outcome), str(one.error_code)) for key, one in run.collections.items()} == {
+            **dict.fromkeys(governance, ("skipped", "graph_not_licensed")),
+            "groups": ("complete", "None"),
+        }
+    done = stage.command("missing", "--type", "groups", "--json")
+    (gone,) = (one for one in done.objects() if "external_id" in one)
+    assert (gone["display_name"], gone["confidence"], gone["evidence"]) == ("Goes", "high", "confirmed")
+    types = [argument for key in case.type_keys for argument in ("--type", key)]
+    done = stage.command("check", *types)
+    assert done.code == 0, done.stderr
+    assert "grant" not in done.stdout
+    assert done.stdout.count("needs Entra ID P2") == len(governance)
+
+
+def unassigned(stage: Stage, type_key: str) -> list[dict[str, Any]]:
+    done = stage.command("unassigned", "--type", type_key, "--json")
+    assert done.code == 0, done.stderr
+    return [one for one in done.objects() if one["answer"] == "unassigned"]
+
+
+def reaching(stage: Stage, group_id: str) -> list[dict[str, Any]]:
+    done = stage.command("dependencies", "--reaches", group_id, "--json")
+    assert done.code == 0, done.stderr
+    return [one for one in done.objects() if one["answer"] == "reach"]
+
+
+def told(assignment: dict[str, Any]) -> tuple[object, ...]:
+    return tuple(assignment[name] for name in ("role", "through", "intent", "is_overridden"))
