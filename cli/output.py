@@ -110,7 +110,9 @@ def print_field(
 
 def when(moment: datetime | None) -> str:
     """A moment in UTC, to the second."""
-    return "" if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return (
+        "" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z".rjust(len("2026-01-01 00:00:00Z"), "0")
+    )
 
 
 def lasting(duration: timedelta | None) -> str:

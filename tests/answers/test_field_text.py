@@ -125,8 +125,8 @@ def test_the_children_of_a_setting_are_lines_of_their_own() -> None:
     assert lines == (
         "system_allowtelemetry: 3 lines added\n"
         f"+ system_allowtelemetry: 1 ({TELEMETRY}_1)\n"
-        '+ system_allowtelemetry → other_words: "x" (device_other_words)\n'
-        "+ system_allowtelemetry → msft_inner: 5 (device_vendor_msft_inner)"
+        "+ system_allowtelemetry → msft_inner: 5 (device_vendor_msft_inner)\n"
+        '+ system_allowtelemetry → other_words: "x" (device_other_words)'
     )
 
 

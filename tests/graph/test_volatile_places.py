@@ -16,6 +16,12 @@ CONTENT = {
     ("mobileApps", "assignments.settings.version"): "pins the app's version",
     ("policySets", "items.settings.version"): "pins the app's version",
     ("windowsDriverUpdateProfiles", "driverInventories.version"): "the driver's version",
+    ("servicePrincipals", "owners.mailboxSettings.automaticRepliesSetting.status"): "owners are read as ids alone",
+    ("servicePrincipals", "owners.status"): "owners are read as ids alone",
+    ("servicePrincipals", "owners.transitionDetails.status"): "owners are read as ids alone",
+    ("teamsApps", "appDefinitions.publishingState"): "whether the app is submitted or published",
+    ("teamsApps", "appDefinitions.version"): "the app's version",
+    ("tenantGovernanceRelationships", "policySnapshot.version"): "of the policy that was agreed on",
 }
 """Places of words that are volatile elsewhere in the same collection, and what they say there."""
 

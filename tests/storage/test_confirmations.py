@@ -64,7 +64,7 @@ async def test_an_item_that_is_gone_is_confirmed_missing_and_not_asked_for_again
     await land(database, TENANT, later, [TWO])
     assert await _unlisted(database, later) == []
     await end(database, TENANT, later)
-    assert (await items(database, TENANT))["1"].evidence == "not_listed", "the later run did not ask"
+    assert (await items(database, TENANT))["1"].evidence == "confirmed", "the later run did not ask: it stays so"
 
 
 async def test_an_item_that_came_back_is_asked_for_when_it_goes_again(database: Database) -> None:
