@@ -110,9 +110,8 @@ def print_field(
 
 def when(moment: datetime | None) -> str:
     """A moment in UTC, to the second."""
-    return (
-        "" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z".rjust(len("2026-01-01 00:00:00Z"), "0")
-    )
+    # A year before 1000 has fewer digits.
+    return "" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z".zfill(20)
 
 
 def lasting(duration: timedelta | None) -> str:

@@ -21,7 +21,15 @@ from decimal import Decimal
 from operator import itemgetter
 from typing import NamedTuple, cast
 
-from inventory.canonical import MIN_TELLING_ID_LENGTH, TYPE, JsonObject, JsonValue, is_mark, without_edits
+from inventory.canonical import (
+    MIN_TELLING_ID_LENGTH,
+    SENSITIVE_MARK,
+    TYPE,
+    JsonObject,
+    JsonValue,
+    is_mark,
+    without_edits,
+)
 from inventory.exact_json import decode, encode
 
 FORM = 1
@@ -50,6 +58,7 @@ _GUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F
 _IDS = re.compile(rf"\{{?{_GUID}\}}?(?:[_:;,|]+(?:\{{?{_GUID}\}}?|[0-9]+))*")
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?")
 _TIME_OF_DAY = re.compile(r"(\d\d:\d\d:\d\d)\.(\d+)")
+_MARKS = frozenset("-.")
 _GUID_LENGTH = 36
 _MOMENT_LENGTH = 19
 _WHOLE_FLOATS = 2.0**53
@@ -105,7 +114,7 @@ class NormalForm:
         if isinstance(value, str):
             return _flags(value) if name in self._rules.flags else _text(value)
         if isinstance(value, dict):
-            return value if is_mark(value) else self._object(value) or None
+            return value if SENSITIVE_MARK in value and is_mark(value) else self._object(value) or None
         if isinstance(value, list):
             return self._array(name, value)
         return _number(value) if isinstance(value, float | Decimal) else value
@@ -120,17 +129,27 @@ class NormalForm:
 
     def _object(self, value: JsonObject) -> JsonObject:
         found: JsonObject = {}
+        rules = self._rules
         for name, child in value.items():
-            normal = None if child is None else self.value(name, child)
-            if normal is not None or name in self._rules.details:
-                found[name] = normal
+            # Most values are texts that are as they are, or no texts: one look tells them.
+            kind = type(child)
+            if kind is str:
+                found[name] = _text(child) if _may_be_spelt_otherwise(child) else child  # type: ignore[arg-type]
+                if name in rules.flags:
+                    found[name] = self.value(name, child)
+            elif kind is bool or kind is int:
+                found[name] = child
+            else:
+                normal = None if child is None else self.value(name, child)
+                if normal is not None or name in rules.details:
+                    found[name] = normal
         return found
 
     def _array(self, name: str, value: list[JsonValue]) -> JsonValue:
         members: list[JsonValue] = [normal for member in value if (normal := self.value(name, member)) is not None]
         if not members:
             return [] if name in self._rules.null_not_shown else None
-        if self.is_sequence(name, members):
+        if len(members) == 1 or self.is_sequence(name, members):
             return members
         return self.distinct((member, member) for member in members)
 
@@ -204,6 +223,11 @@ def _at(value: JsonValue, path: tuple[str, ...]) -> JsonValue:
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     return value
+
+
+def _may_be_spelt_otherwise(value: str) -> bool:
+    """Whether a text may be a moment, a time of day or ids: most are not, and this costs least."""
+    return value[8:9] in _MARKS or value[4:5] == "-" or value[:1] == "{"
 
 
 def _text(value: str) -> str:
