@@ -9,16 +9,18 @@ from temporalio.exceptions import ApplicationError
 
 from graph.catalog import Catalog
 from graph.cpu_executor import crunch
-from inventory.canonical import Canonicalizer
+from inventory.canonical import SENSITIVE_MARK, Canonicalizer
 from inventory.data_keys import DataKey, DataKeyError, DataKeyKind, WrappingKeys
 from inventory.error_codes import ErrorCode
-from inventory.exact_json import decode
+from inventory.exact_json import decode, encode
 from inventory.normal_form import likeness_hash, says_the_same
 from inventory.observation import ObservationRules, Observer
 from storage.data_keys import StoredDataKey, a_shared_data_key, keep_data_key, stored_data_key
 from storage.database import Database
 from storage.first_form import FirstFormItem
 from storage.recreated_items import StoredDocument
+
+_MARK = f'"{SENSITIVE_MARK}":'.encode()
 
 KNOWN_FOR_SECONDS = 300.0
 """How long a worker uses a tenant's key before it looks again: one that was taken out may come back with another."""
@@ -139,11 +141,10 @@ class Observers:
         collection = self._catalog.collections[item.type_key]
         stored: Any = decode(item.stored)
         served: Any = decode(item.served)
-        # A detail that the release before did not ask for is in no stored document.
-        unasked = collection.detail_properties - stored.keys()
-        served = {name: value for name, value in served.items() if name not in unasked}
-        canonicalizer = observers.canonicalizer(item.type_key)
-        return says_the_same(canonicalizer.canonical_value(stored), served, collection.form)
+        by_todays_rules = observers.canonicalizer(item.type_key).canonical_value(stored)
+        # What is stored in clear and hidden today gets a version that hides it.
+        is_hidden_anew = encode(by_todays_rules).count(_MARK) > encode(stored).count(_MARK)
+        return not is_hidden_anew and says_the_same(by_todays_rules, served, collection.form)
 
     def likenesses(self, documents: Sequence[StoredDocument]) -> list[bytes]:
         """What each document comes to without its item's identity."""

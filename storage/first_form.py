@@ -22,34 +22,35 @@ ITEMS_AT_A_TIME = 200
 
 
 class FirstFormItem(NamedTuple):
-    """An item with its stored document, None if that is damaged, and the one that Graph has served now."""
+    """An item with its stored document, None if that is damaged, and the one that Graph serves now, with its hash."""
 
     type_key: str
     external_id: str
     stored: bytes | None
     served: bytes
+    content_hash: bytes
 
 
 SameItems = Callable[[Sequence[FirstFormItem]], Awaitable[Sequence[bool]]]
 """Of each item, whether both documents say the same."""
 
 _SOME = text(f"""
-SELECT item.type_key, item.external_id, item.version_number, d.body, d.body_hash, s.document AS served
+SELECT item.type_key, item.external_id, item.version_number, d.body, d.body_hash, s.document AS served, s.content_hash
 FROM inventory_item AS item
 JOIN staged_observation AS s USING (type_key, external_id)
 JOIN item_version AS v USING (type_key, external_id, version_number)
 CROSS JOIN LATERAL (SELECT {BODY} FROM document AS one WHERE one.content_hash = v.content_hash LIMIT 1) AS d
-WHERE item.form < 1 AND item.version_number > 0 AND (item.type_key, item.external_id) > (:type_key, :external_id)
+WHERE item.form < 1 AND item.version_number > 0 AND item.details_complete
+    AND (item.type_key, item.external_id) > (:type_key, :external_id)
     AND s.run_id = :run_id AND s.fetch_token = ANY (:fetch_tokens) AND s.is_whole AND s.body_hash IS NOT NULL
 ORDER BY item.type_key, item.external_id LIMIT :most
 FOR UPDATE OF item
 """)
 
 _TAKE_OVER = text("""
-UPDATE inventory_item AS item SET content_hash = s.content_hash, form = :form
-FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS same (type_key, external_id)
-JOIN staged_observation AS s ON s.run_id = :run_id AND s.fetch_token = ANY (:fetch_tokens)
-    AND (s.type_key, s.external_id) = (same.type_key, same.external_id)
+UPDATE inventory_item AS item SET content_hash = same.content_hash, form = :form
+FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]), CAST(:content_hashes AS bytea[]))
+    AS same (type_key, external_id, content_hash)
 WHERE (item.type_key, item.external_id) = (same.type_key, same.external_id)
 """)
 
@@ -57,7 +58,7 @@ WHERE (item.type_key, item.external_id) = (same.type_key, same.external_id)
 async def take_over(session: AsyncSession, run_id: UUID, fetch_tokens: Sequence[UUID], same: SameItems) -> None:
     """Takes the items of form 0 over whose staged documents say what their versions say; others are left to the merge.
 
-    An item that several waves hold is left, too, where they say different things.
+    An item that several waves hold takes the hash of what says the same; what else they say is for the merge.
     """
     wave = {"run_id": run_id, "fetch_tokens": list(fetch_tokens)}
     place = {"type_key": "", "external_id": ""}
@@ -67,9 +68,11 @@ async def take_over(session: AsyncSession, run_id: UUID, fetch_tokens: Sequence[
         are_same = await same(found)
         taken = [item for item, is_same in zip(found, are_same, strict=True) if is_same]
         if taken:
-            type_keys, external_ids = [item.type_key for item in taken], [item.external_id for item in taken]
-            named = {"type_keys": type_keys, "external_ids": external_ids, "form": FORM}
-            await session.execute(_TAKE_OVER, {**wave, **named})
+            type_keys, external_ids, hashes = zip(
+                *((item.type_key, item.external_id, item.content_hash) for item in taken), strict=True
+            )
+            named = {"type_keys": list(type_keys), "external_ids": list(external_ids), "content_hashes": list(hashes)}
+            await session.execute(_TAKE_OVER, {**named, "form": FORM})
         if len(found) < ITEMS_AT_A_TIME:
             return
         place = {"type_key": found[-1].type_key, "external_id": found[-1].external_id}

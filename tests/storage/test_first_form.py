@@ -101,3 +101,17 @@ async def test_rows_that_a_worker_of_the_release_before_has_staged_are_read_agai
     with pytest.raises(merging.StagedRowsLostError):
         async with database.tenant(TENANT) as session:
             await merging.merge(session, run.run_id, token, promised_rows=1)
+
+
+async def test_of_two_waves_with_an_item_the_later_is_what_it_says_now(stored: Database) -> None:
+    run = await begin(stored, TENANT, "a")
+    first, second = uuid4(), uuid4()
+    async with stored.tenant(TENANT) as session:
+        for token, name in ((first, "VPN"), (second, "Another")):
+            served = {**SERVED, "displayName": name}
+            row = observation("a", "1", **{key: value for key, value in served.items() if key != "id"})
+            await staging.stage(session, run.run_id, token, [row])
+    async with stored.tenant(TENANT) as session:
+        result = await merging.merge(session, run.run_id, first, promised_rows=1, together_with={second: 1}, same=same)
+        assert result.changed == 1
+        assert [version.version for version in await history(session, "a", "1")] == [2, 1]

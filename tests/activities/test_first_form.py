@@ -1,0 +1,56 @@
+"""Whether a document that release 0.3.0 stored says what Graph serves now, by today's rules of its collection."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from activities.observers import Observers, SensitivityRules
+from graph.catalog import load_catalog
+from inventory.canonical import Canonicalizer
+from storage.database import Database
+from storage.first_form import FirstFormItem
+from tests.storage.support import begin
+
+TENANT = UUID(int=1)
+WIFI: dict[str, Any] = {
+    "@odata.type": "#microsoft.graph.windowsWifiConfiguration",
+    "id": "1",
+    "displayName": "Office",
+    "roleScopeTagIds": ["5", "0"],
+    "meteredConnectionLimit": None,
+}
+
+
+@pytest.fixture
+async def observers(database: Database) -> Observers:
+    await begin(database, TENANT, "deviceConfigurations")
+    return Observers(load_catalog(), SensitivityRules(), database)
+
+
+async def is_same(observers: Observers, stored: dict[str, Any], served: dict[str, Any]) -> bool:
+    rules = load_catalog().collections["deviceConfigurations"].observation_rules()
+    today = await observers.of_tenant(TENANT)
+    observed = today.observer("deviceConfigurations").observe(served)
+    before = Canonicalizer(ordered=rules.ordered).sorted_canonical(stored)
+    item = FirstFormItem("deviceConfigurations", "1", before, observed.document, observed.content_hash)
+    (same,) = await observers.says_the_same(TENANT, [item])
+    return same
+
+
+async def test_order_and_nulls_say_nothing(observers: Observers) -> None:
+    assert await is_same(observers, WIFI, {**WIFI, "roleScopeTagIds": ["0", "5"], "proxySetting": None})
+    assert not await is_same(observers, WIFI, {**WIFI, "roleScopeTagIds": ["0"]})
+
+
+async def test_a_secret_that_was_stored_in_clear_gets_a_version_that_hides_it(observers: Observers) -> None:
+    with_key = {**WIFI, "preSharedKey": "hunter2"}
+    assert not await is_same(observers, with_key, with_key)
+    hidden = {**WIFI, "preSharedKey": {"sensitive": True}}
+    assert await is_same(observers, hidden, with_key)
+
+
+async def test_a_detail_that_is_read_for_the_first_time_gets_a_version_that_has_it(observers: Observers) -> None:
+    details = load_catalog().collections["deviceConfigurations"].detail_properties
+    detail = min(details)
+    assert not await is_same(observers, WIFI, {**WIFI, detail: []})
