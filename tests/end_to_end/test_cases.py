@@ -1,30 +1,10 @@
 """Each case of `../shared/cases` with its right answer: a test of its file's name."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from local.postgres import EmbeddedPostgres
-from local.temporal import EmbeddedTemporal
-from tests.end_to_end.cases import Case, Documents, Stage, Theatre, needs_cases, theatre
+from tests.end_to_end.cases import Case, Documents, Stage, needs_cases
 
 pytestmark = needs_cases
-
-
-@pytest.fixture(scope="module")
-def shared_theatre(
-    postgres: EmbeddedPostgres,
-    migrated_template: str,
-    temporal: EmbeddedTemporal,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Theatre]:
-    with theatre(postgres, migrated_template, temporal, tmp_path_factory.mktemp("cases")) as shared:
-        yield shared
-
-
-@pytest.fixture
-def stage(shared_theatre: Theatre) -> Stage:
-    return shared_theatre.stage()
 
 
 def test_01_order_of_vpn_rules(stage: Stage) -> None:

@@ -1,31 +1,10 @@
 """The cases of `../shared/cases` about lists that cannot be believed, licences and references: each with its answer."""
 
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
-from local.postgres import EmbeddedPostgres
-from local.temporal import EmbeddedTemporal
-from tests.end_to_end.cases import Case, Stage, Theatre, needs_cases, theatre
+from tests.end_to_end.cases import Case, Stage, needs_cases
 
 pytestmark = needs_cases
-
-
-@pytest.fixture(scope="module")
-def shared_theatre(
-    postgres: EmbeddedPostgres,
-    migrated_template: str,
-    temporal: EmbeddedTemporal,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Theatre]:
-    with theatre(postgres, migrated_template, temporal, tmp_path_factory.mktemp("belief"), cases=8) as shared:
-        yield shared
-
-
-@pytest.fixture
-def stage(shared_theatre: Theatre) -> Stage:
-    return shared_theatre.stage()
 
 
 def test_05_app_assigned_without_a_new_time(stage: Stage) -> None:

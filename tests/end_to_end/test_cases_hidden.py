@@ -31,11 +31,6 @@ def shared_theatre(
         yield shared
 
 
-@pytest.fixture
-def stage(shared_theatre: Theatre) -> Stage:
-    return shared_theatre.stage()
-
-
 def is_keyed(stage: Stage) -> bool:
     return stage.system.environment["SENSITIVE_FIELDS_KEY"] != "none"
 

@@ -1,28 +1,14 @@
 """What people read of values: the cases about readability and about severity by direction, on the real product."""
 
 import json
-from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 
 import pytest
 
-from local.postgres import EmbeddedPostgres
-from local.temporal import EmbeddedTemporal
-from tests.end_to_end.cases import CASES, Case, Stage, Theatre, needs_cases, theatre
+from tests.end_to_end.cases import CASES, Case, Stage, Theatre, needs_cases
 
 pytestmark = needs_cases
-
-
-@pytest.fixture(scope="module")
-def shared_theatre(
-    postgres: EmbeddedPostgres,
-    migrated_template: str,
-    temporal: EmbeddedTemporal,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Theatre]:
-    with theatre(postgres, migrated_template, temporal, tmp_path_factory.mktemp("cases")) as shared:
-        yield shared
 
 
 class Situation:

@@ -1,0 +1,25 @@
+"""Fixtures of the modules that play the shared cases."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from local.postgres import EmbeddedPostgres
+from local.temporal import EmbeddedTemporal
+from tests.end_to_end.cases import Stage, Theatre, theatre
+
+
+@pytest.fixture(scope="module")
+def shared_theatre(
+    postgres: EmbeddedPostgres,
+    migrated_template: str,
+    temporal: EmbeddedTemporal,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Theatre]:
+    with theatre(postgres, migrated_template, temporal, tmp_path_factory.mktemp("cases")) as shared:
+        yield shared
+
+
+@pytest.fixture
+def stage(shared_theatre: Theatre) -> Stage:
+    return shared_theatre.stage()
