@@ -8,6 +8,7 @@ import asyncio
 from collections import Counter
 from datetime import datetime
 from random import Random
+from secrets import token_hex
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -178,7 +179,9 @@ def told(change: ChangeRecord, expected: Counter[Edit]) -> Edit:
 
 async def replay(system: System, temporal: EmbeddedTemporal, *, seed: int, rounds: int, edits: int) -> Counter[str]:
     """Plays a history; how its runs ended."""
-    system.environment |= {"GRAPH_PATIENCE_SECONDS": "3", "GRAPH_ATTEMPTS": "2"}
+    # With a key: without one, an edited object is told to hide what may have changed.
+    key = {"SENSITIVE_FIELDS_KEY": token_hex()}
+    system.environment |= {"GRAPH_PATIENCE_SECONDS": "3", "GRAPH_ATTEMPTS": "2", **key}
     await asyncio.to_thread(system.start_worker)
     random, tenant, graph = Random(seed), system.tenant, system.graph
     tenant_id, editor = UUID(tenant.id), Editor(system.tenant, Random(seed))
