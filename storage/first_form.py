@@ -1,8 +1,8 @@
 """Items whose current version is of normal form 0: the first run that reads one compares it under today's form.
 
 A document of form 0 was stored sorted, and its hash was that of what was stored. If it says what Graph serves now, the
-item takes the new hash, and nothing is told: its version stays as it is. An index of these items makes a merge that
-finds none cost nothing.
+item takes the new hash, and nothing is told: its version stays as it is. An index tells the collections that have such
+items: others cost one look.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -34,6 +34,16 @@ class FirstFormItem(NamedTuple):
 SameItems = Callable[[Sequence[FirstFormItem]], Awaitable[Sequence[bool]]]
 """Of each item, whether both documents say the same."""
 
+# The planner takes a wave for one row, and would look each of its items up. Most collections have none of form 0.
+_ARE_THERE = text("""
+SELECT EXISTS (
+    SELECT FROM inventory_item WHERE form < 1 AND type_key = ANY (ARRAY(
+        SELECT DISTINCT type_key FROM staged_observation
+        WHERE run_id = :run_id AND fetch_token = ANY (:fetch_tokens)
+    ))
+)
+""")
+
 _SOME = text(f"""
 SELECT item.type_key, item.external_id, item.version_number, d.body, d.body_hash, s.document AS served, s.content_hash
 FROM inventory_item AS item
@@ -61,6 +71,8 @@ async def take_over(session: AsyncSession, run_id: UUID, fetch_tokens: Sequence[
     An item that several waves hold takes the hash of what says the same; what else they say is for the merge.
     """
     wave = {"run_id": run_id, "fetch_tokens": list(fetch_tokens)}
+    if not (await session.execute(_ARE_THERE, wave)).scalar_one():
+        return
     place = {"type_key": "", "external_id": ""}
     while found := await fetch(
         session, _SOME, FirstFormItem, {**wave, **place, "most": ITEMS_AT_A_TIME}, shape=_with_documents
