@@ -27,6 +27,9 @@ DYNAMIC_CONFIGURATION = (
 SQLITE = ("journal_mode=wal", "synchronous=normal")
 """A killed server loses nothing; a third of the time that it otherwise spends in the system."""
 
+ATTEMPTS = 3
+"""How often a server on ports of its own choice is started."""
+
 
 class EmbeddedTemporal:
     """One dev server on 127.0.0.1, persisted in `folder`. A context manager."""
@@ -67,6 +70,20 @@ class EmbeddedTemporal:
 
     def start(self) -> None:
         """Starts the server and waits until it knows its search attributes. Raises `PartError`."""
+        chosen_here = self._port == 0 and self._ui_port == 0
+        for left in reversed(range(ATTEMPTS if chosen_here else 1)):
+            try:
+                self._start()
+            except PartError:
+                if not left:
+                    raise
+                # Another program may have taken a port that was free a moment ago.
+                self.stop()
+                self._port = self._ui_port = 0
+            else:
+                return
+
+    def _start(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._port = free_port(self._port)
         self._ui_port = free_port(self._ui_port)
