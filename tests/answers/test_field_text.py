@@ -33,7 +33,7 @@ def changed(
     type_key: str, before: dict[str, Any], after: dict[str, Any], names: dict[tuple[str, str], str]
 ) -> list[FieldChange]:
     rules = load_catalog().collections[type_key].references
-    return [field_change(one, rules, names) for one in differences(before, after)]
+    return [field_change(difference, rules, names) for difference in differences(before, after)]
 
 
 def said(

@@ -109,7 +109,7 @@ def test_23_conditional_access_no_longer_enforced(stage: Stage) -> None:
 def told_fields(stage: Stage, type_key: str) -> list[list[tuple[str, str]]]:
     """The fields of each change that `changes` tells of items that were there before, with what became of each."""
     changes = [one for one in stage.changes(type_key) if one.kind == "changed"]
-    return [sorted((field.path, field.kind.value) for field in one.fields or ()) for one in changes]
+    return [sorted((field.path, field.kind.value) for field in change.fields or ()) for change in changes]
 
 
 def reordered(documents: Documents, *names: str) -> Documents:

@@ -61,7 +61,7 @@ def test_22_uninstall_reaches_an_excluded_group(stage: Stage) -> None:
     assert "1 items reach the group" in done.stdout
     (record,) = reaching(stage, excluded)
     assert record["reaches"] is True
-    assert {told(one) for one in record["assignments"]} == {
+    assert {told(assignment) for assignment in record["assignments"]} == {
         ("exclude", "group", "available", False),
         ("exclude", "group", "required", False),
         ("include", "all users", "available", True),
@@ -69,7 +69,7 @@ def test_22_uninstall_reaches_an_excluded_group(stage: Stage) -> None:
     }
     (record,) = reaching(stage, reached)
     assert record["reaches"] is True
-    assert {told(one) for one in record["assignments"]} == {
+    assert {told(assignment) for assignment in record["assignments"]} == {
         ("include", "all users", "available", False),
         ("include", "group", "required", False),
     }
@@ -98,13 +98,13 @@ def test_25_no_licence_said_by_the_code(stage: Stage) -> None:
 def unassigned(stage: Stage, type_key: str) -> list[dict[str, Any]]:
     done = stage.command("unassigned", "--type", type_key, "--json")
     assert done.code == 0, done.stderr
-    return [one for one in done.objects() if one["answer"] == "unassigned"]
+    return [record for record in done.objects() if record["answer"] == "unassigned"]
 
 
 def reaching(stage: Stage, group_id: str) -> list[dict[str, Any]]:
     done = stage.command("dependencies", "--reaches", group_id, "--json")
     assert done.code == 0, done.stderr
-    return [one for one in done.objects() if one["answer"] == "reach"]
+    return [record for record in done.objects() if record["answer"] == "reach"]
 
 
 def told(assignment: dict[str, Any]) -> tuple[object, ...]:

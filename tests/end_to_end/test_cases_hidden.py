@@ -122,7 +122,7 @@ def test_a_secret_stands_nowhere(stage: Stage, name: str, path: str, secrets: tu
         other = other.replace(secret.encode(), secret[::-1].replace("=", "A").encode())
     stage.hold({type_key: [orjson.loads(other)]})
     assert stage.sync(case.type_keys).counts.changed == int(is_keyed(stage))
-    told = [one.fields for one in stage.changes(type_key) if one.kind == "changed"]
+    told = [change.fields for change in stage.changes(type_key) if change.kind == "changed"]
     if is_keyed(stage):
         ((field,),) = told  # type: ignore[misc]
         assert (field.path.startswith(path), field.hidden, field.kind) == (True, True, "changed")

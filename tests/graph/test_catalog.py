@@ -201,7 +201,7 @@ def test_no_object_is_in_two_entries() -> None:
     for entry in COLLECTIONS.values():
         by_path.setdefault(entry.path, []).append(entry)
     shared = {path: entries for path, entries in by_path.items() if len(entries) > 1}
-    scopes = {str(one.filter).rpartition(" ")[2] for one in shared.pop("/policies/roleManagementPolicyAssignments")}
+    scopes = {str(entry.filter).rpartition(" ")[2] for entry in shared.pop("/policies/roleManagementPolicyAssignments")}
     assert scopes == {"'DirectoryRole'", "'Group'"}
     assert list(shared) == ["/deviceManagement/deviceConfigurations"]
     (rest,) = [one for one in shared["/deviceManagement/deviceConfigurations"] if one.filter is None]

@@ -57,7 +57,7 @@ def identity(*type_keys: str, run_id: UUID | None = None) -> runs.RunIdentity:
 
 
 async def likenesses(documents: Sequence[StoredDocument]) -> list[bytes]:
-    return [likeness_hash(one.document, one.external_id, NormalForm()) for one in documents]
+    return [likeness_hash(stored.document, stored.external_id, NormalForm()) for stored in documents]
 
 
 async def begin(database: Database, tenant_id: UUID, *type_keys: str, slots: runs.Slots = SLOTS) -> runs.RunIdentity:
