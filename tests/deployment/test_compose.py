@@ -49,9 +49,9 @@ def test_the_services_are_these() -> None:
     assert "ports" not in SERVICES["worker"]
 
 
-def test_every_image_has_a_version_and_can_be_pinned_by_its_digest() -> None:
-    """As `deploy/pin-images` reads them; the product's own image is built here."""
-    replaceable = re.compile(r"\$\{([A-Z_]+_IMAGE):-([a-z/-]+:\d+\.\d+[a-z0-9.-]*)\}")
+def test_every_image_has_a_version_and_a_digest() -> None:
+    """As `deploy/pin-images` writes them; the product's own image is built here."""
+    replaceable = re.compile(r"\$\{([A-Z_]+_IMAGE):-([a-z/-]+:\d+\.\d+[a-z0-9.-]*@sha256:[0-9a-f]{64})\}")
     names: dict[str, set[str]] = {}
     for name, service in SERVICES.items():
         if "build" in service:

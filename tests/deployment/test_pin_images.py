@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from hashlib import sha256
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 
 from tests.forking import CHECKOUT
 
-IMAGES = dict(re.findall(r"\$\{(\w+_IMAGE):-([^}]+)\}", (CHECKOUT / "docker-compose.yml").read_text()))
+FILES = ("docker-compose.yml", "Dockerfile")
+IMAGE = re.compile(r"(?<=:-|E=)((?:[a-z-]+/)?[a-z-]+:\d[a-z0-9.-]+)@sha256:[0-9a-f]{64}")
 # As `docker buildx imagetools inspect` prints (https://docs.docker.com/reference/cli/docker/buildx/imagetools/inspect/).
 ANSWER = """\
 [ "$1 $2 $3 $#" = "buildx imagetools inspect 4" ] || exit 64
@@ -28,7 +30,7 @@ def pin(folder: Path, docker: str) -> "subprocess.CompletedProcess[str]":
     program.write_text(f"#!/bin/sh\n{docker}\n")
     program.chmod(0o755)
     return subprocess.run(
-        [CHECKOUT / "deploy" / "pin-images", folder / "images.lock.env"],
+        [CHECKOUT / "deploy" / "pin-images", folder],
         env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
@@ -36,14 +38,19 @@ def pin(folder: Path, docker: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_each_image_is_written_with_the_digest_that_docker_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pinned", [True, False])
+def test_each_image_is_written_with_the_digest_that_docker_named(tmp_path: Path, pinned: bool) -> None:
+    expected = {}
+    images = set()
+    for name in FILES:
+        written = (CHECKOUT / name).read_text()
+        images |= set(IMAGE.findall(written))
+        expected[name] = IMAGE.sub(lambda image: f"{image[1]}@sha256:{sha256(image[1].encode()).hexdigest()}", written)
+        (tmp_path / name).write_text(written if pinned else IMAGE.sub(r"\1", written))
+    assert len(images) == 5
     done = pin(tmp_path, ANSWER)
-    assert (done.returncode, done.stderr) == (0, "")
-    lines = (tmp_path / "images.lock.env").read_text().splitlines()
-    assert lines == [
-        f"{name}={image}@sha256:{sha256(image.encode()).hexdigest()}" for name, image in sorted(IMAGES.items())
-    ]
-    assert len(lines) == 5
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert {name: (tmp_path / name).read_text() for name in FILES} == expected
 
 
 @pytest.mark.parametrize(
@@ -56,9 +63,10 @@ def test_each_image_is_written_with_the_digest_that_docker_named(tmp_path: Path)
         f"echo 'Digest:    sha256:{'0' * 64}'; exit 1",
     ],
 )
-def test_anything_but_a_digest_is_refused_and_the_file_stays(tmp_path: Path, docker: str) -> None:
-    (tmp_path / "images.lock.env").write_text("what was there\n")
+def test_anything_but_a_digest_is_refused_and_the_files_stay(tmp_path: Path, docker: str) -> None:
+    for name in FILES:
+        shutil.copy(CHECKOUT / name, tmp_path / name)
     done = pin(tmp_path, docker)
     assert (done.returncode, done.stdout) == (1, "")
     assert re.fullmatch(r"error: docker (knows no|names no digest of) \S+:\S+.*\n", done.stderr)
-    assert (tmp_path / "images.lock.env").read_text() == "what was there\n"
+    assert all((tmp_path / name).read_text() == (CHECKOUT / name).read_text() for name in FILES)
