@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from uuid import uuid4
 
 from temporalio import activity
 
@@ -163,7 +162,6 @@ class ConfirmActivities:
                 await merging.merge_found(
                     session,
                     request.run_id,
-                    uuid4(),
                     list(read_anew.values()),
                     same=partial(self._observers.says_the_same, request.tenant_id),
                 )
