@@ -91,7 +91,10 @@ class ConfirmActivities:
         self, tenant: TenantConfig, request: ConfirmMissing, items: Sequence[UnlistedItem], admission: Admission
     ) -> dict[UnlistedItem, GraphAnswer | ReadFailure]:
         gets = [
-            GraphGet(str(number), self._catalog.collections[item.type_key].item_url(item.external_id, item.parent_id))
+            GraphGet(
+                str(number),
+                self._catalog.collections[item.type_key].item_url(item.graph_id or item.external_id, item.parent_id),
+            )
             for number, item in enumerate(items)
         ]
         try:
@@ -109,7 +112,9 @@ class ConfirmActivities:
     ) -> dict[UnlistedItem, Observation]:
         """What the items are now; without those that cannot be read."""
         gets = [
-            GraphGet(str(number), self._catalog.collections[item.type_key].whole_item_url(item.external_id))
+            GraphGet(
+                str(number), self._catalog.collections[item.type_key].whole_item_url(item.graph_id or item.external_id)
+            )
             for number, item in enumerate(items)
         ]
         observers = await self._observers.of_tenant(request.tenant_id)

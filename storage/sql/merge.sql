@@ -9,9 +9,10 @@
 -- `named`: how many repeated ids are named.
 
 WITH
--- An item that several waves hold is merged as the last of them shows it.
+-- An item that several waves hold is merged as the last of them shows it. A trigger has brought ids to the spelling by
+-- which items are known; `graph_id` is Graph's, if it is another.
 staged AS MATERIALIZED (
-    SELECT DISTINCT ON (type_key, external_id) type_key, external_id, display_name, meta, content_hash, body_hash,
+    SELECT DISTINCT ON (type_key, external_id) type_key, external_id, graph_id, display_name, meta, content_hash, body_hash,
         document, document_size, list_hash, is_whole, read_references, rules_hash, staged_at,
         count(*) OVER (PARTITION BY type_key, external_id) AS times
     FROM staged_observation
@@ -41,16 +42,17 @@ before AS MATERIALIZED (
 -- A version is new if it began with this observation, which the returned row shows.
 merged AS (
     INSERT INTO inventory_item AS item (
-        type_key, external_id, display_name, meta, content_hash, list_hash, version_number,
+        type_key, external_id, graph_id, display_name, meta, content_hash, list_hash, version_number,
         details_complete, details_read_at, form,
         first_seen_at, first_seen_run_id, content_changed_at, last_seen_at, last_seen_run_id
     )
-    SELECT type_key, external_id, display_name, meta, content_hash, list_hash, is_whole::int,
+    SELECT type_key, external_id, graph_id, display_name, meta, content_hash, list_hash, is_whole::int,
         is_whole, CASE WHEN is_whole AND list_hash IS NOT NULL THEN staged_at END, :form,
         staged_at, :run_id, staged_at, staged_at, :run_id
     FROM staged
     ORDER BY type_key, external_id
     ON CONFLICT (tenant_id, type_key, external_id) DO UPDATE SET
+        graph_id = excluded.graph_id,
         display_name = CASE WHEN :of_details THEN item.display_name ELSE excluded.display_name END,
         meta = CASE
             WHEN item.meta = excluded.meta THEN item.meta
