@@ -29,8 +29,8 @@ from tests.storage.support import observation, sync
 
 CALM, WORRIED, UNREAD = UUID(int=1), UUID(int=2), UUID(int=3)
 TYPES = ("conditionalAccessPolicies", "groups")
-REFUSED = (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING)
-SKIPPED = (Outcome.SKIPPED, ErrorCode.GRAPH_NOT_LICENSED)
+REFUSED: tuple[Outcome, ErrorCode | None] = (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING)
+SKIPPED: tuple[Outcome, ErrorCode | None] = (Outcome.SKIPPED, ErrorCode.GRAPH_NOT_LICENSED)
 
 
 async def states(database: Database, stale_after: timedelta = timedelta(hours=1)) -> dict[UUID, TenantStatus]:
@@ -43,7 +43,7 @@ async def test_each_tenant_is_told_by_the_runs_that_cover_its_collections(databa
     await sync(database, CALM, items, *TYPES)
     await sync(database, WORRIED, items, *TYPES)
     await sync(database, WORRIED, [observation("groups", "1")], "groups")
-    outcomes: dict[str, tuple[Outcome, ErrorCode | None]] = {
+    outcomes = {
         "namedLocations": REFUSED,
         "domains": REFUSED,
         "organization": SKIPPED,
