@@ -51,7 +51,7 @@ class ObservationRules(BaseModel):
     ordered: frozenset[str] = frozenset()
     unordered: frozenset[str] = frozenset()
     null_not_shown: frozenset[str] = frozenset()
-    flags: frozenset[str] = frozenset()
+    enumerations: frozenset[str] = frozenset()
     details: frozenset[str] = frozenset()
     meta: dict[str, tuple[str, ...]] = {}
     """Meta keys beyond the common ones (`MetaPaths`)."""
@@ -65,7 +65,9 @@ class ObservationRules(BaseModel):
     @property
     def form(self) -> NormalForm:
         """The normal form of the collection's documents."""
-        return NormalForm(ArrayRules(self.ordered, self.unordered, self.null_not_shown, self.flags, self.details))
+        return NormalForm(
+            ArrayRules(self.ordered, self.unordered, self.null_not_shown, self.enumerations, self.details)
+        )
 
 
 class InvalidReason(StrEnum):
