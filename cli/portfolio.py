@@ -33,7 +33,9 @@ from cli.queued_runs import LOOK_GAP_SECONDS, LOOKS, queued_portfolio_record, un
 from cli.sessions import opened_database
 from configuration import Settings, load_settings
 from connections import check_database, connect_temporal, connect_to_start, temporal_connect_config
+from graph.catalog import load_catalog
 from inventory.portfolio import PortfolioCounts, PortfolioRecord
+from inventory.selection import Selection
 from inventory.visible_text import visible
 from storage import portfolio as records
 from storage.database import Database
@@ -150,7 +152,9 @@ async def _start(client: Client, task_queue: str, portfolio_input: PortfolioInpu
             id=workflow_id,
             task_queue=task_queue,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            search_attributes=search_attributes.portfolio(portfolio_input.selection),
+            search_attributes=search_attributes.portfolio(
+                portfolio_input.selection, selection_name(portfolio_input.selection)
+            ),
             static_summary=summary(portfolio_input),
         )
     except WorkflowAlreadyStartedError as running:
@@ -163,7 +167,12 @@ async def _start(client: Client, task_queue: str, portfolio_input: PortfolioInpu
 
 def summary(portfolio_input: PortfolioInput) -> str:
     """What Temporal Web shows of a portfolio run beside its id."""
-    return f"sync {len(portfolio_input.selection.type_keys)} collections of {portfolio_input.chosen.in_words()}"
+    return f"{portfolio_input.chosen.in_words()}: {selection_name(portfolio_input.selection)}"
+
+
+def selection_name(selection: Selection) -> str:
+    """What people call a selection."""
+    return load_catalog().name_of(selection.type_keys)
 
 
 @portfolio.command("runs")

@@ -44,7 +44,7 @@ from cli.options import (
     chosen_tenants,
     selection_of,
 )
-from cli.portfolio import AtOnceOption, summary
+from cli.portfolio import AtOnceOption, selection_name, summary
 from configuration import load_settings
 from connections import connect_temporal, connect_to_start, temporal_connect_config
 from inventory.visible_text import visible
@@ -149,7 +149,9 @@ def _wanted_schedule(
             portfolio_input,
             id=portfolio_input.workflow_id,
             task_queue=task_queue,
-            typed_search_attributes=search_attributes.portfolio(portfolio_input.selection),
+            typed_search_attributes=search_attributes.portfolio(
+                portfolio_input.selection, selection_name(portfolio_input.selection)
+            ),
             static_summary=summary(portfolio_input),
         ),
         spec=spec,

@@ -120,6 +120,7 @@ class PortfolioState(BaseModel):
     counts: PortfolioCounts = PortfolioCounts()
     error_codes: list[ErrorCode] = []
     at_once: int = 1
+    selection_name: ShortText | None = None
 
 
 class PortfolioInput(StartInput):

@@ -34,7 +34,7 @@ from workflows.sweep import SweepWorkflow
 from workflows.sync import SyncWorkflow
 
 FIELDS = {
-    "BeginRunResult": "ahead opening plan policy unknown",
+    "BeginRunResult": "ahead opening plan policy selection_name tenant_name unknown",
     "CancelRequest": "reason requested_by run_id",
     "Cursor": "anchor attempts confirming detailing failed_with failures first_failed_at http_status left limit losses"
     " not_before of page part restarts size_bytes type_key url",
@@ -69,13 +69,13 @@ FIELDS = {
     "RetentionResult": "tenants",
     "FollowRuns": "runs",
     "FollowRunsResult": "outcomes",
-    "OpenPortfolioResult": "at_once tenant_ids",
+    "OpenPortfolioResult": "at_once selection_name tenant_ids",
     "PortfolioRunEnd": "cancel_reason cancel_requested_by counts error_codes status",
     "PortfolioInput": "at_once chosen deep schedule selection state",
     "PortfolioProgress": "counts running status",
     "PortfolioResult": "counts error_codes portfolio_run_id status",
     "PortfolioRun": "chosen portfolio_run_id schedule selection workflow_id",
-    "PortfolioState": "at_once counts error_codes following left unrecorded",
+    "PortfolioState": "at_once counts error_codes following left selection_name unrecorded",
     "QueuePlace": "ahead since unmoved_since",
     "RecordPortfolio": "ending outcomes run",
     "RecordPortfolioResult": "error_codes",
