@@ -4,18 +4,14 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import text
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.changes.audit import AUDIT_LOG, AuditEvent, window
+from storage.models.base import among, table
+from storage.models.items import AuditedObject, InventoryItem
 
-_EVENTS = text("""
-SELECT audited.object_id, audited.event_id, audited.activity_at AS at, event.meta
-FROM audited_object AS audited JOIN inventory_item AS event
-    ON (event.type_key, event.external_id) = (:audit_log, audited.event_id)
-WHERE audited.object_id = ANY (:external_ids) AND audited.activity_at BETWEEN :begin AND :end
-ORDER BY audited.object_id, audited.activity_at DESC, audited.event_id DESC
-""")
+_AUDITED, _EVENT = table(AuditedObject), table(InventoryItem)
 
 _FACTS = ("actor", "actor_id", "operation", "activity", "result")
 
@@ -28,11 +24,16 @@ async def audit_events(
     An object without any is left out. The clocks may differ by `CLOCK_DIFFERENCE`.
     """
     begin, end = window(after, until)
-    parameters = {"audit_log": AUDIT_LOG, "external_ids": sorted(set(external_ids)), "begin": begin, "end": end}
+    events = (
+        select(*_AUDITED.c["object_id", "event_id", "activity_at"], _EVENT.c.meta)
+        .join_from(_AUDITED, _EVENT, (_EVENT.c.type_key == AUDIT_LOG) & (_EVENT.c.external_id == _AUDITED.c.event_id))
+        .where(among(_AUDITED.c.object_id, sorted(set(external_ids))), _AUDITED.c.activity_at.between(begin, end))
+        .order_by(_AUDITED.c.object_id, _AUDITED.c.activity_at.desc(), _AUDITED.c.event_id.desc())
+    )
     found: defaultdict[str, list[AuditEvent]] = defaultdict(list)
-    for row in await session.execute(_EVENTS, parameters):
+    for row in await session.execute(events):
         facts = {name: _text(row.meta.get(name)) for name in _FACTS}
-        found[row.object_id].append(AuditEvent(event_id=row.event_id, at=row.at, **facts))
+        found[row.object_id].append(AuditEvent(event_id=row.event_id, at=row.activity_at, **facts))
     return dict(found)
 
 

@@ -154,9 +154,9 @@ WHERE r.target_id <> ALL (:no_audience) OR r.target_type_keys <> '{{}}'
 ORDER BY r.type_key, r.external_id, r.position
 """)
 
-# From each target on to the next one by the index, however many refer to it: there are far fewer targets than
-# references, and most of them are there.
 _DANGLING = text(f"""
+-- from each target on to the next one by the index, however many refer to it, since there are far fewer targets than
+-- references, and most of them are there
 WITH RECURSIVE targets AS (
     (
         SELECT target_id, target_type_keys FROM item_reference

@@ -1,17 +1,23 @@
 """What all tables share."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    ColumnElement,
     DateTime,
     LargeBinary,
+    Table,
     Text,
     Uuid,
+    and_,
+    any_,
+    literal,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -38,3 +44,18 @@ class Base(DeclarativeBase):
         str: Text,
         int: BigInteger,
     }
+
+
+def table(model: type[Base]) -> Table:
+    """The table of a model, for statements: nothing here is written or read as an object."""
+    return cast("Table", model.__table__)
+
+
+def among(column: ColumnElement[Any], values: Iterable[object]) -> ColumnElement[bool]:
+    """The condition that a column has one of the values: one statement, however many they are."""
+    return column == any_(literal(list(values), ARRAY(column.type)))
+
+
+def using(left: Table, right: Table, *names: str) -> ColumnElement[bool]:
+    """The condition of a join by the columns that two tables both have, as USING says it."""
+    return and_(*(left.c[name] == right.c[name] for name in names))
