@@ -17,6 +17,7 @@ from activities.messages import (
     InvalidItem,
     PageResult,
 )
+from activities.messages.pages import NAMED_INVALID
 from activities.observers import Observers, TenantObservers
 from activities.request_pace import Pace
 from activities.run_records import LEASE
@@ -35,9 +36,6 @@ from inventory.observation import MAX_ID_LENGTH, Observation
 from storage import listed_pages, runs, staging
 from storage.database import Database
 from storage.listed_pages import ReadPage
-
-NAMED_INVALID = 10
-"""How many bad objects one page names; it counts all of them."""
 
 
 class _Read(NamedTuple):

@@ -12,7 +12,6 @@ from uuid import UUID
 
 import typer
 from rich.text import Text
-from sqlalchemy import text
 
 from activities.messages import CursorFailure
 from activities.request_pace import Pace
@@ -41,6 +40,7 @@ from inventory.error_codes import EXPLANATIONS, ErrorCode
 from inventory.selection import Selection
 from inventory.user_errors import UnavailableError
 from storage.database import Database
+from storage.runs import is_recorded
 
 ATTEMPTS = 3
 """How often a collection is asked for that Graph throttles or that is not to be reached."""
@@ -191,11 +191,11 @@ async def _sign_in(graph: GraphClient, tenant: TenantConfig) -> None:
 @asynccontextmanager
 async def _pace(settings: Settings, tenant: TenantConfig) -> AsyncIterator[Pace | None]:
     """The turns that the tenant's runs keep; None where the database does not answer, or has no run of the tenant."""
-    database = Database(settings.database_url.get_secret_value(), pool_size=1, application_name="tenant-inventory")
+    database = Database(settings.database_url.get_secret_value(), pool_size=1)
     try:
         try:
             async with asyncio.timeout(DATABASE_SECONDS), database.tenant(tenant.id, read_only=True) as session:
-                known = (await session.execute(text("SELECT 1 FROM tenant"))).first() is not None
+                known = await is_recorded(session)
         except (TimeoutError, UnavailableError):
             known = False
             output.stderr.print(

@@ -41,6 +41,7 @@ from cli.portfolio import (
     chosen_tenants,
     summary,
 )
+from cli.typed_text import NAME
 from configuration import load_settings
 from connections import connect_temporal, connect_to_start, temporal_connect_config
 from inventory.visible_text import visible
@@ -52,7 +53,6 @@ schedule = typer.Typer(no_args_is_help=True, help="Portfolio runs at given times
 
 SHORTEST = timedelta(minutes=1)
 LONGEST = timedelta(days=366)
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _CALENDAR = re.compile(r"(?:(?P<days>[a-z,-]+) +)?(?P<hour>\d{1,2}):(?P<minute>\d{2})")
 

@@ -19,12 +19,9 @@ _PENDING = table(PendingItem)
 HOLD_DOCUMENTS = text("SELECT pg_advisory_xact_lock_shared(document_lock())")
 """Keeps retention from taking a document away that this transaction is about to refer to."""
 
-SHARDS = 16
-"""Into how many parts, at most, the pending items of one collection can be divided."""
-
 
 class Share(NamedTuple):
-    """A part of the pending items of one collection: `part` (from 0) of `of`, a divisor of `SHARDS`."""
+    """A part of the pending items of one collection: `part` (from 0) of `of`, a divisor of `bounds.SHARDS`."""
 
     type_key: str
     part: int = 0

@@ -7,8 +7,9 @@ from typing import NamedTuple
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from inventory.bounds import ID_BEGINNING
 from inventory.records import DamagedRecord
-from storage.bodies import BODY, Documents, document_of
+from storage.bodies import BODY, DOCUMENTS_AT_A_TIME, Documents, document_of
 from storage.completed_runs import completed
 from storage.models.base import among, table
 from storage.models.items import Document, InventoryItem, ItemVersion
@@ -18,9 +19,6 @@ _ITEM, _VERSION, _DOCUMENT = table(InventoryItem), table(ItemVersion), table(Doc
 
 NAMED_ITEMS = 2_000
 """So many items of a collection, at most, are looked through for names like a misspelt one."""
-
-ROWS_AT_A_TIME = 20
-"""Documents may have some megabytes each."""
 
 
 class NamedItem(NamedTuple):
@@ -46,9 +44,6 @@ class ItemAtMoment(NamedTuple):
     document: bytes | None
     damaged: DamagedRecord | None = None
 
-
-LEAST_CHARACTERS = 4
-"""Of an id, that may stand for it where no other item of the collection begins so."""
 
 _OF_VERSION = text(f"""
 SELECT {BODY} FROM item_version JOIN document USING (tenant_id, content_hash)
@@ -165,7 +160,7 @@ async def find(session: AsyncSession, type_key: str, sought: str, most: int) -> 
         _ITEM.c.display_name == sought,
         func.lower(_ITEM.c.display_name) == func.lower(sought),
     ]
-    if len(sought) >= LEAST_CHARACTERS:
+    if len(sought) >= ID_BEGINNING:
         ways.append(func.starts_with(_ITEM.c.external_id, sought))
     for way in ways:
         found = await fetch(session, of_collection.where(way).order_by(_ITEM.c.external_id).limit(most), NamedItem)
@@ -212,7 +207,7 @@ async def items_at(
     """
     parameters = {"at": at, "type_keys": None if type_keys is None else list(type_keys)}
     async for item in fetch_stream(
-        session, _AT, ItemAtMoment, parameters, rows_at_a_time=ROWS_AT_A_TIME, shape=_with_document
+        session, _AT, ItemAtMoment, parameters, rows_at_a_time=DOCUMENTS_AT_A_TIME, shape=_with_document
     ):
         yield item
 

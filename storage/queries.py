@@ -22,8 +22,6 @@ from storage.rows import Shape, Values, fetch, fetch_one, fetch_stream
 
 _RUN, _COVERAGE = table(SyncRun), table(CollectionCoverage)
 
-ROWS_AT_A_TIME = 500
-
 
 class UnknownSelectionError(UserError):
     """No run of the tenant has such a selection hash, or several begin like it."""
@@ -330,9 +328,7 @@ async def items(
     """The tenant's items, by type key and id, streamed, each with its state relative to the question."""
     parameters = {"type_keys": None if type_keys is None else list(type_keys), **page.parameters()}
     shape = _with_state(asked)
-    async for record in fetch_stream(
-        session, _ITEMS, ItemRecord, parameters, rows_at_a_time=ROWS_AT_A_TIME, shape=shape
-    ):
+    async for record in fetch_stream(session, _ITEMS, ItemRecord, parameters, shape=shape):
         yield record
 
 
@@ -364,9 +360,7 @@ async def missing_items(
         **page.parameters(),
     }
     shape = _with_state(asked)
-    async for record in fetch_stream(
-        session, _MISSING, MissingRecord, parameters, rows_at_a_time=ROWS_AT_A_TIME, shape=shape
-    ):
+    async for record in fetch_stream(session, _MISSING, MissingRecord, parameters, shape=shape):
         if record.state is State.MISSING:
             yield record
 

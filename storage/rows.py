@@ -12,6 +12,9 @@ from storage.streams import opened_stream
 
 ModelT = TypeVar("ModelT")
 
+ROWS_AT_A_TIME = 500
+"""So many rows of a streamed answer are held where they are small."""
+
 Values = dict[str, Any]
 """A row: its values by field name."""
 
@@ -63,7 +66,7 @@ async def fetch_stream(
     model: type[ModelT],
     parameters: Mapping[str, object],
     *,
-    rows_at_a_time: int,
+    rows_at_a_time: int = ROWS_AT_A_TIME,
     shape: Shape | None = None,
 ) -> AsyncIterator[ModelT]:
     """The rows of a statement, as `fetch` reads them, so many held at a time. Read them to their end."""

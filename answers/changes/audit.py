@@ -1,11 +1,12 @@
 """Who changed what: the events of Intune's audit log that explain what the inventory observed of an object."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+from answers.times import EARLIEST
 from inventory.coverage import Coverage
 
 AUDIT_LOG = "auditEvents"
@@ -71,7 +72,7 @@ class Attribution(BaseModel):
 
 def window(after: datetime | None, until: datetime) -> tuple[datetime, datetime]:
     """From when to when, by Graph's clock, what was observed between `after` and `until` may have happened."""
-    begin = _BEGINNING if after is None else after - CLOCK_DIFFERENCE
+    begin = EARLIEST if after is None else after - CLOCK_DIFFERENCE
     return begin, until + CLOCK_DIFFERENCE
 
 
@@ -113,6 +114,3 @@ def _explains(event: AuditEvent, action: AuditAction) -> bool:
     if action is AuditAction.CHANGED:
         return operation not in {"", _READING, *_OPERATIONS.values()}
     return operation == _OPERATIONS[action]
-
-
-_BEGINNING = datetime.min.replace(tzinfo=UTC)

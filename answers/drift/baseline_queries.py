@@ -23,6 +23,7 @@ from storage.models.items import InventoryItem, ItemVersionPin
 from storage.rows import Values, fetch
 
 _BASELINE, _COLLECTION, _GAP = table(Baseline), table(BaselineCollection), table(BaselineGap)
+_PINNED_BY = "baseline "
 _ITEM, _PIN = table(InventoryItem), table(ItemVersionPin)
 
 
@@ -84,9 +85,9 @@ FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]), CAST(:rea
     AS one (type_key, external_id, why)
 """)
 
-_BASELINES = text("""
+_BASELINES = text(f"""
 SELECT tenant_id, name, kind, at, run_id, other_tenant_id, set_by, set_at, reason,
-    (SELECT count(*) FROM item_version_pin WHERE pinned_by = 'baseline ' || b.name) AS pinned,
+    (SELECT count(*) FROM item_version_pin WHERE pinned_by = '{_PINNED_BY}' || b.name) AS pinned,
     gaps.forgotten, gaps.unread, gaps.presumed
 FROM baseline AS b CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE why = 'forgotten') AS forgotten, count(*) FILTER (WHERE why = 'unread') AS unread,
@@ -197,7 +198,7 @@ async def gaps(session: AsyncSession, name: str) -> list[Gap]:
 
 def pinned_by(name: str) -> str:
     """Who pins the versions of a baseline."""
-    return f"baseline {name}"
+    return f"{_PINNED_BY}{name}"
 
 
 async def _collections(session: AsyncSession, name: str | None) -> dict[str, list[BaselineCollectionRecord]]:

@@ -12,15 +12,12 @@ from answers.drift.baseline_queries import pinned_by
 from answers.drift.rules import Decision, DriftDocument, FindingKind
 from answers.drift.severity import Severity
 from answers.drift.tables import DriftFinding
-from storage.bodies import BODY, Documents
+from storage.bodies import BODY, DOCUMENTS_AT_A_TIME, Documents
 from storage.models.base import among, table, using
 from storage.models.items import InventoryItem, ItemVersionPin
 from storage.rows import Values, fetch, fetch_stream
 
 _FINDING, _PIN, _ITEM = table(DriftFinding), table(ItemVersionPin), table(InventoryItem)
-
-ROWS_AT_A_TIME = 20
-"""Documents may have some megabytes each."""
 
 
 class Candidate(NamedTuple):
@@ -247,7 +244,7 @@ async def candidates(
         _CANDIDATES,
         Candidate,
         parameters,
-        rows_at_a_time=ROWS_AT_A_TIME,
+        rows_at_a_time=DOCUMENTS_AT_A_TIME,
         shape=lambda row: _with_documents(row, read),
     ):
         yield candidate
