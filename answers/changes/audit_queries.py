@@ -1,4 +1,4 @@
-"""What the stored audit log says of some objects."""
+"""What the stored audit logs say of some objects."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.changes.audit import AUDIT_LOG, AuditEvent, window
+from answers.changes.audit import AUDIT_LOGS, AuditEvent, window
 from storage.models.base import among, table
 from storage.models.items import AuditedObject, InventoryItem
 
@@ -18,22 +18,24 @@ _FACTS = ("actor", "actor_id", "operation", "activity", "result")
 
 async def audit_events(
     session: AsyncSession, external_ids: Iterable[str], after: datetime | None, until: datetime
-) -> dict[str, list[AuditEvent]]:
-    """The events, newest first, that may explain what was observed of objects between two moments, by object id.
+) -> dict[tuple[str, str], list[AuditEvent]]:
+    """The events, newest first, that may explain what was observed of objects between two moments.
 
-    An object without any is left out. The clocks may differ by `CLOCK_DIFFERENCE`.
+    They come by the type key of their log and the id of the object; an object without any is left out. One log may name
+    an object of another, such as the group of an assignment. The clocks may differ by `CLOCK_DIFFERENCE`.
     """
     begin, end = window(after, until)
+    in_a_log = among(_EVENT.c.type_key, AUDIT_LOGS) & (_EVENT.c.external_id == _AUDITED.c.event_id)
     events = (
-        select(*_AUDITED.c["object_id", "event_id", "activity_at"], _EVENT.c.meta)
-        .join_from(_AUDITED, _EVENT, (_EVENT.c.type_key == AUDIT_LOG) & (_EVENT.c.external_id == _AUDITED.c.event_id))
+        select(*_AUDITED.c["object_id", "event_id", "activity_at"], _EVENT.c.type_key, _EVENT.c.meta)
+        .join_from(_AUDITED, _EVENT, in_a_log)
         .where(among(_AUDITED.c.object_id, sorted(set(external_ids))), _AUDITED.c.activity_at.between(begin, end))
         .order_by(_AUDITED.c.object_id, _AUDITED.c.activity_at.desc(), _AUDITED.c.event_id.desc())
     )
-    found: defaultdict[str, list[AuditEvent]] = defaultdict(list)
+    found: defaultdict[tuple[str, str], list[AuditEvent]] = defaultdict(list)
     for row in await session.execute(events):
         facts = {name: _text(row.meta.get(name)) for name in _FACTS}
-        found[row.object_id].append(AuditEvent(event_id=row.event_id, at=row.activity_at, **facts))
+        found[row.type_key, row.object_id].append(AuditEvent(event_id=row.event_id, at=row.activity_at, **facts))
     return dict(found)
 
 
