@@ -6,7 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 import orjson
-from sqlalchemy import and_, delete, exists, select, text, update
+from sqlalchemy import and_, bindparam, delete, exists, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.error_codes import OF_TENANT_CODES, ErrorCode
@@ -55,6 +55,13 @@ SELECT DISTINCT link.type_key, link.position
 FROM unnest(CAST(:type_keys AS text[]), CAST(:positions AS uuid[])) AS link (type_key, position)
 JOIN listed_page AS p ON p.run_id = :run_id AND p.type_key = link.type_key AND link.position = ANY (p.opens)
 """)
+
+
+_MERGED = (
+    update(_PAGE)
+    .where(_PAGE.c.run_id == bindparam("of_run"), among(_PAGE.c.fetch_token, "of_waves"), ~_PAGE.c.is_merged)
+    .values(is_merged=True)
+)
 
 
 async def open_listings(session: AsyncSession, run_id: UUID, first_urls: Mapping[str, str]) -> None:
@@ -115,11 +122,7 @@ async def are_unrecorded(session: AsyncSession, run_id: UUID) -> bool:
 
 async def mark_merged(session: AsyncSession, run_id: UUID, fetch_tokens: Sequence[UUID]) -> None:
     """What the pages of these waves hold is in the inventory."""
-    await session.execute(
-        update(_PAGE)
-        .where(_PAGE.c.run_id == run_id, among(_PAGE.c.fetch_token, fetch_tokens), ~_PAGE.c.is_merged)
-        .values(is_merged=True)
-    )
+    await session.execute(_MERGED, {"of_run": run_id, "of_waves": list(fetch_tokens)})
 
 
 async def seen(session: AsyncSession, run_id: UUID) -> ListingProgress | None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Text, cast, func, select, text, update
+from sqlalchemy import Interval, Text, bindparam, cast, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -132,6 +132,14 @@ _SLOT_TURN = text(
 )
 
 
+_RENEW = (
+    update(_RUN)
+    .where(_RUN.c.run_id == bindparam("of_run"), _RUN.c.finished_at.is_(None))
+    .values(lease_expires_at=func.clock_timestamp() + bindparam("lease", type_=Interval))
+    .returning(_RUN.c.run_id)
+)
+
+
 async def is_recorded(session: AsyncSession) -> bool:
     """Whether the database knows the session's tenant."""
     return (await session.execute(select(_TENANT.c.tenant_id).limit(1))).first() is not None
@@ -224,13 +232,7 @@ async def _ensure_tenant(session: AsyncSession, name: str | None) -> None:
 
 async def renew_lease(session: AsyncSession, run_id: UUID, lease: timedelta) -> bool:
     """Keeps the run's slot for `lease` from now; False where the run has ended meanwhile."""
-    renewed = (
-        update(_RUN)
-        .where(_RUN.c.run_id == run_id, _RUN.c.finished_at.is_(None))
-        .values(lease_expires_at=func.clock_timestamp() + lease)
-        .returning(_RUN.c.run_id)
-    )
-    return (await session.execute(renewed)).first() is not None
+    return (await session.execute(_RENEW, {"of_run": run_id, "lease": lease})).first() is not None
 
 
 class RunEnd(NamedTuple):

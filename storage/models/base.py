@@ -17,6 +17,7 @@ from sqlalchemy import (
     Uuid,
     and_,
     any_,
+    bindparam,
     literal,
     text,
 )
@@ -51,9 +52,13 @@ def table(model: type[Base]) -> Table:
     return cast("Table", model.__table__)
 
 
-def among(column: ColumnElement[Any], values: Iterable[object]) -> ColumnElement[bool]:
-    """The condition that a column has one of the values: one statement, however many they are."""
-    return column == any_(literal(list(values), ARRAY(column.type)))
+def among(column: ColumnElement[Any], values: Iterable[object] | str) -> ColumnElement[bool]:
+    """The condition that a column has one of the values, or of those of the parameter of this name.
+
+    One statement, and with it one plan, however many values there are.
+    """
+    array = ARRAY(column.type)
+    return column == any_(bindparam(values, type_=array) if isinstance(values, str) else literal(list(values), array))
 
 
 def using(left: Table, right: Table, *names: str) -> ColumnElement[bool]:
