@@ -9,7 +9,8 @@ from temporalio.exceptions import ApplicationError
 
 from activities.allowed_requests import AllowedRequests
 from activities.failures import told
-from activities.messages import (
+from activities.messages.pages import (
+    NAMED_INVALID,
     CursorFailure,
     CursorRequest,
     FetchPages,
@@ -17,7 +18,6 @@ from activities.messages import (
     InvalidItem,
     PageResult,
 )
-from activities.messages.pages import NAMED_INVALID
 from activities.observers import Observers, TenantObservers
 from activities.request_pace import Pace
 from activities.run_records import LEASE

@@ -13,7 +13,7 @@ from uuid import UUID
 import typer
 from rich.text import Text
 
-from activities.messages import CursorFailure
+from activities.messages.pages import CursorFailure
 from activities.request_pace import Pace
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import typer
 
-from activities.messages import ForgottenOfTenant
+from activities.messages.retention import ForgottenOfTenant
 from activities.retention import BATCH, RUNS
 from cli import output
 from cli.errors import UsageError, errors_for_people

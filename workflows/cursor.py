@@ -5,7 +5,8 @@ from random import Random
 
 from pydantic import BaseModel, ConfigDict
 
-from activities.messages import CursorFailure, RunPolicy
+from activities.messages.pages import CursorFailure
+from activities.messages.runs import RunPolicy
 from inventory.backoff import KnownFailure, RetryLimits, backoff, believable
 from inventory.bounds import SHARDS
 from inventory.error_codes import ErrorCode

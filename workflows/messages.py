@@ -7,7 +7,9 @@ from uuid import UUID
 from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationError, model_validator
 from temporalio.exceptions import ApplicationError
 
-from activities.messages import ForgottenOfTenant, Message, RunToFollow, ShortText, TenantOutcome
+from activities.messages.base import Message, ShortText
+from activities.messages.portfolio import RunToFollow, TenantOutcome
+from activities.messages.retention import ForgottenOfTenant
 from inventory.bounds import RETENTION_DAYS, RETENTION_VERSIONS, SHOWN_CHARACTERS, TENANTS_AT_ONCE
 from inventory.error_codes import ErrorCode
 from inventory.observation import MAX_ID_LENGTH
