@@ -27,6 +27,7 @@ from cli.options import (
     configured_tenant,
     selection_or_all,
 )
+from cli.sessions import opened_database
 from configuration import Settings, load_settings
 from graph.catalog import Collection, load_catalog
 from graph.client import GraphAnswer, GraphClient, GraphGet
@@ -39,7 +40,6 @@ from inventory.backoff import believable
 from inventory.error_codes import EXPLANATIONS, ErrorCode
 from inventory.selection import Selection
 from inventory.user_errors import UnavailableError
-from storage.database import Database
 from storage.runs import is_recorded
 
 ATTEMPTS = 3
@@ -191,8 +191,7 @@ async def _sign_in(graph: GraphClient, tenant: TenantConfig) -> None:
 @asynccontextmanager
 async def _pace(settings: Settings, tenant: TenantConfig) -> AsyncIterator[Pace | None]:
     """The turns that the tenant's runs keep; None where the database does not answer, or has no run of the tenant."""
-    database = Database(settings.database_url.get_secret_value(), pool_size=1)
-    try:
+    async with opened_database(settings) as database:
         try:
             async with asyncio.timeout(DATABASE_SECONDS), database.tenant(tenant.id, read_only=True) as session:
                 known = await is_recorded(session)
@@ -203,8 +202,6 @@ async def _pace(settings: Settings, tenant: TenantConfig) -> AsyncIterator[Pace 
                 style="dim",
             )
         yield Pace(database) if known else None
-    finally:
-        await database.close()
 
 
 async def _patience(wait: timedelta, who: str) -> None:

@@ -37,7 +37,6 @@ from inventory.bounds import NAMED, TENANTS_AT_ONCE
 from inventory.portfolio import PortfolioCounts, PortfolioRecord
 from inventory.visible_text import visible
 from storage import portfolio as records
-from storage.database import Database
 from workflows import search_attributes
 from workflows.messages import PortfolioInput, PortfolioProgress, PortfolioResult
 from workflows.portfolio import PortfolioWorkflow
@@ -102,8 +101,7 @@ def portfolio_sync(
 
 async def _sync(settings: Settings, portfolio_input: PortfolioInput, *, wait: bool) -> PortfolioRecord:
     client = await connect_to_start(temporal_connect_config())
-    database = Database(settings.database_url.get_secret_value(), pool_size=1)
-    try:
+    async with opened_database(settings) as database:
         await check_database(database)
         run_id, handle, joined = await _start(client, settings.temporal_task_queue, portfolio_input)
         if joined:
@@ -116,8 +114,6 @@ async def _sync(settings: Settings, portfolio_input: PortfolioInput, *, wait: bo
             return record
         queued = queued_portfolio_record(run_id, handle.id, portfolio_input, temporal.now())
         return await refused(queued, f"portfolio run {run_id}", handle) if wait else queued
-    finally:
-        await database.close()
 
 
 async def _follow(client: Client, settings: Settings, handle: Handle, run_id: UUID) -> None:

@@ -11,6 +11,7 @@ from activities.retention import BATCH, RUNS
 from cli import output
 from cli.errors import UsageError, errors_for_people
 from cli.options import JsonOption, OptionalTenantArgument, TenantNames, tenant_id_of
+from cli.sessions import opened_database
 from configuration import Settings, load_settings
 from connections import check_database
 from inventory.bounds import RETENTION_DAYS, RETENTION_VERSIONS
@@ -78,14 +79,11 @@ def retention(
 
 async def _forget(settings: Settings, tenant_id: UUID | None, limits: RetentionInput) -> list[ForgottenOfTenant]:
     """In batches that are committed one by one, as `RetentionWorkflow` does it."""
-    database = Database(settings.database_url.get_secret_value(), pool_size=1)
-    try:
+    async with opened_database(settings) as database:
         await check_database(database)
         async with database.portfolio() as session:
             known = await versions.tenants(session)
         return [await _forget_of_tenant(database, one, limits) for one in (known if tenant_id is None else [tenant_id])]
-    finally:
-        await database.close()
 
 
 async def _forget_of_tenant(database: Database, tenant_id: UUID, limits: RetentionInput) -> ForgottenOfTenant:
