@@ -32,7 +32,8 @@ from graph.tenants import TenantConfig
 from inventory.canonical import JsonValue
 from inventory.error_codes import SKIPPING_CODES, ErrorCode
 from inventory.meta import PARENT_ID
-from inventory.observation import MAX_ID_LENGTH, Observation
+from inventory.observation import Observation
+from inventory.references import MAX_ID_LENGTH
 from storage import listed_pages, runs, staging
 from storage.database import Database
 from storage.listed_pages import ReadPage

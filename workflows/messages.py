@@ -12,9 +12,9 @@ from activities.messages.portfolio import RunToFollow, TenantOutcome
 from activities.messages.retention import ForgottenOfTenant
 from inventory.bounds import RETENTION_DAYS, RETENTION_VERSIONS, SHOWN_CHARACTERS, TENANTS_AT_ONCE
 from inventory.error_codes import ErrorCode
-from inventory.observation import MAX_ID_LENGTH
 from inventory.outcomes import CollectionResult, Counts, RunStatus
 from inventory.portfolio import PortfolioCounts, RequestedTenants, TenantChoice, portfolio_hash
+from inventory.references import MAX_ID_LENGTH
 from inventory.selection import RequestedSelection, Selection
 from workflows.frontier import Frontier
 from workflows.queue_place import QueuePlace
