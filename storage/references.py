@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ColumnElement, Row, Table, select, text
+from sqlalchemy import Row, Select, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -31,6 +31,7 @@ from storage.models.references import ItemReference, UnreadItem
 from storage.rows import fetch
 
 _ITEM, _REFERENCE, _UNREAD = table(InventoryItem), table(ItemReference), table(UnreadItem)
+_KEY = ("type_key", "external_id")
 
 ITEMS_AT_A_TIME = 500
 """So many documents are held in memory at once; they may have some megabytes each."""
@@ -141,18 +142,17 @@ async def follow_rules(session: AsyncSession, rules: Mapping[str, ReadingRules])
     changed = (await session.execute(_FOLLOW_RULES, {"type_keys": list(rules), "hashes": hashes})).scalars().all()
     again = [key for key in changed if not rules[key].find_nothing]
     if again:
-        await _leave_all(session, _ITEM, again, _ITEM.c.version_number > 0)
+        has_document = _ITEM.c.version_number > 0
+        await _leave_all(session, select(*_ITEM.c[_KEY]).where(among(_ITEM.c.type_key, again), has_document))
     nothing = [key for key in changed if rules[key].find_nothing]
     if nothing:
-        await _leave_all(session, _REFERENCE, nothing)
+        found = select(*_REFERENCE.c[_KEY]).distinct().where(among(_REFERENCE.c.type_key, nothing))
+        await _leave_all(session, found)
 
 
-async def _leave_all(
-    session: AsyncSession, rows: Table, type_keys: Sequence[str], *conditions: ColumnElement[bool]
-) -> None:
-    """Leaves all items of these collections that a table has rows of to be read."""
-    keys = select(*rows.c["type_key", "external_id"]).distinct().where(among(rows.c.type_key, type_keys), *conditions)
-    await session.execute(insert(_UNREAD).from_select(["type_key", "external_id"], keys).on_conflict_do_nothing())
+async def _leave_all(session: AsyncSession, keys: Select[Any]) -> None:
+    """Leaves the items of these keys to be read."""
+    await session.execute(insert(_UNREAD).from_select(_KEY, keys).on_conflict_do_nothing())
 
 
 async def count_unread(
