@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.holders import SYNC_WORKFLOW, Kind
-from activities.messages import (
+from activities.messages.portfolio import (
     FollowRuns,
     FollowRunsResult,
     OpenPortfolioResult,

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities.failures import UNEXPECTED_ATTEMPTS, log_unexpected
-from activities.messages import (
+from activities.messages.runs import (
     BeginRunResult,
     FinishRun,
     FinishRunResult,

@@ -19,7 +19,7 @@ from temporalio.exceptions import (
 
 with workflow.unsafe.imports_passed_through():
     from activities import definitions
-    from activities.messages import (
+    from activities.messages.portfolio import (
         FollowRuns,
         PortfolioRun,
         PortfolioRunEnd,

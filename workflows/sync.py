@@ -11,20 +11,11 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError,
 
 with workflow.unsafe.imports_passed_through():
     from activities import definitions
-    from activities.messages import (
-        ConfirmMissing,
-        CursorFailure,
-        CursorRequest,
-        FetchDetails,
-        FetchDetailsResult,
-        FetchPages,
-        FetchPagesResult,
-        FinishRun,
-        PromisedWave,
-        RenewLease,
-        Run,
-        UpsertItems,
-    )
+    from activities.messages.confirmation import ConfirmMissing
+    from activities.messages.details import FetchDetails, FetchDetailsResult
+    from activities.messages.merges import PromisedWave, UpsertItems
+    from activities.messages.pages import CursorFailure, CursorRequest, FetchPages, FetchPagesResult
+    from activities.messages.runs import FinishRun, RenewLease, Run
     from inventory.error_codes import ErrorCode
     from inventory.outcomes import RunStatus, error_codes, run_status
     from workflows import policies, search_attributes

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
-from activities.messages import BeginRunResult
+from activities.messages.runs import BeginRunResult
 from connections import connect_temporal
 from graph.catalog import load_catalog
 from inventory.error_codes import ErrorCode

@@ -1,7 +1,9 @@
 """What a running workflow relies on: the registered names, the fields that cross Temporal, histories that replay."""
 
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -15,7 +17,7 @@ from temporalio.worker import Replayer
 import activities.messages
 import workflows.messages
 from activities import definitions
-from activities.messages import Message
+from activities.messages.base import Message
 from configuration import Settings
 from graph.client import GraphClient
 from inventory.backoff import KnownFailure
@@ -107,7 +109,9 @@ def test_the_fields_that_cross_temporal_are_these() -> None:
         "PortfolioState": PortfolioState,
         "QueuePlace": QueuePlace,
     }
-    for module in (activities.messages, workflows.messages):
+    folder = activities.messages.__path__
+    of_activities = [import_module(f"activities.messages.{found.name}") for found in iter_modules(folder)]
+    for module in (*of_activities, workflows.messages):
         crossing |= {
             name: model
             for name, model in vars(module).items()
