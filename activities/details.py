@@ -165,8 +165,9 @@ class DetailActivities:
         try:
             document: Any = decode(one.list_document)
             # What is no object raises `TypeError`.
-            graph_id = str(document.get(collection.id_field) or one.external_id)
-            reading = DetailReading(collection, canonicalizer, graph_id, {**document}, one.progress)
+            listed = {**document}
+            graph_id = str(listed.get(collection.id_field) or one.external_id)
+            reading = DetailReading(collection, canonicalizer, graph_id, listed, one.progress)
             return _Item(one, reading, observer)
         except (ValueError, LookupError, TypeError, RecursionError):
             item = _Item(one, DetailReading(collection, canonicalizer, one.external_id, {}), observer)
