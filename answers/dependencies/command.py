@@ -36,6 +36,7 @@ from cli.options import MOST, JsonOption, TenantArgument, TypeOption, complete_t
 from cli.sessions import find_item
 from configuration import load_settings
 from graph.catalog import load_catalog
+from inventory.item_ids import item_key
 from inventory.references import ReferenceRole
 from inventory.visible_text import visible
 
@@ -275,7 +276,7 @@ async def _id_of(session: AsyncSession, type_key: str, sought: str) -> str:
         UUID(sought)
     except ValueError:
         return await find_item(session, type_key, sought)
-    return sought
+    return item_key(sought)
 
 
 def _print_json(records: Iterable[BaseModel]) -> None:
