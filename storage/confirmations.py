@@ -23,6 +23,8 @@ class UnlistedItem(NamedTuple):
     external_id: str
     parent_id: str = ""
     """Of the item under which it stands, if it does."""
+    graph_id: str | None = None
+    """Its id as Graph last spelled it, where that is not `external_id`."""
 
 
 _LOCKED = """
@@ -69,7 +71,8 @@ async def some_unlisted(
 ) -> list[UnlistedItem]:
     """The first `limit` of them, by type key and id."""
     parent_id = func.coalesce(_ITEM.c.meta[PARENT_ID].astext, "").label("parent_id")
-    wanted = select(_ITEM.c.type_key, _ITEM.c.external_id, parent_id).where(*_unlisted(run_id, type_keys))
+    columns = (_ITEM.c.type_key, _ITEM.c.external_id, parent_id, _ITEM.c.graph_id)
+    wanted = select(*columns).where(*_unlisted(run_id, type_keys))
     first = wanted.order_by(_ITEM.c.type_key, _ITEM.c.external_id).limit(limit)
     return await fetch(session, first, UnlistedItem)
 

@@ -8,6 +8,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.bounds import ID_BEGINNING
+from inventory.item_ids import item_key, may_begin_guid
 from inventory.records import DamagedRecord
 from storage.bodies import BODY, DOCUMENTS_AT_A_TIME, Documents, document_of
 from storage.completed_runs import completed
@@ -153,15 +154,20 @@ SELECT EXISTS (
 
 
 async def find(session: AsyncSession, type_key: str, sought: str, most: int) -> list[NamedItem]:
-    """The item of this id; else up to `most` of this name; else of this name in any case; else whose id begins so."""
+    """The item of this id; else up to `most` of this name; else of this name in any case; else whose id begins so.
+
+    GUIDs are found in any case.
+    """
     of_collection = select(_ITEM.c.external_id, _ITEM.c.display_name).where(_ITEM.c.type_key == type_key)
     ways = [
-        _ITEM.c.external_id == sought,
+        _ITEM.c.external_id == item_key(sought),
         _ITEM.c.display_name == sought,
         func.lower(_ITEM.c.display_name) == func.lower(sought),
     ]
     if len(sought) >= ID_BEGINNING:
         ways.append(func.starts_with(_ITEM.c.external_id, sought))
+        if may_begin_guid(sought):
+            ways.append(func.starts_with(_ITEM.c.external_id, sought.lower()))
     for way in ways:
         found = await fetch(session, of_collection.where(way).order_by(_ITEM.c.external_id).limit(most), NamedItem)
         if found:

@@ -174,7 +174,7 @@ ORDER BY started_at DESC LIMIT 1
 # In text, for `_MISSING` is a statement to be seen whole, and the others select the same.
 _ITEM_COLUMNS = """
     tenant_id, type_key, external_id, display_name, meta, encode(content_hash, 'hex') AS content_hash, first_seen_at,
-    last_seen_at, last_seen_run_id, missing_confirmed_at, absent_from, details_complete
+    last_seen_at, last_seen_run_id, missing_confirmed_at, absent_from, details_complete, graph_id
 """
 
 _ITEMS = text(f"""
