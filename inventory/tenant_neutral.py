@@ -26,6 +26,7 @@ from inventory.normal_form import NormalForm
 from inventory.references import ReferenceRules, id_in, path_of, references, translated
 
 OWN_ID = "(own id)"
+OWN_KEY = "(own key)"
 TENANT_ID = "(tenant id)"
 MASKED = "?"
 
@@ -105,7 +106,8 @@ class UnresolvedReference(NamedTuple):
 class TenantNeutralRules(NamedTuple):
     """What of a collection's documents names an object in its tenant; `identity` as `volatile` of a canonicalizer.
 
-    `details` are the properties that details give to every whole document, be they empty.
+    `details` are the properties that details give to every whole document, be they empty. `own_keys` are properties
+    that name the object in its tenant as its id does.
     """
 
     id_field: str
@@ -114,6 +116,7 @@ class TenantNeutralRules(NamedTuple):
     form: NormalForm
     references: ReferenceRules
     details: frozenset[str] = frozenset()
+    own_keys: frozenset[str] = frozenset()
 
 
 class NeutralDocument(NamedTuple):
@@ -179,7 +182,8 @@ class Neutralizer:
 
         in_words = translated(document, self.rules.references, said)
         kept = {name: value for name, value in in_words.items() if name != self.rules.id_field}
-        telling = {own: word for own, word in own_ids.items() if len(own) >= MIN_TELLING_ID_LENGTH}
+        own_keys = {value: OWN_KEY for name in self.rules.own_keys if isinstance(value := document.get(name), str)}
+        telling = {own: word for own, word in {**own_keys, **own_ids}.items() if len(own) >= MIN_TELLING_ID_LENGTH}
         value = self._canonicalizer.canonical_value(_without(kept, telling))
         if _HIDDEN_WITHOUT_KEY in encode(value):
             # When an object was edited belongs to its tenant.

@@ -59,6 +59,10 @@ ReferencePath = Annotated[
 
 TypeKey = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)?$")]
 
+TargetType = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)?(\([a-z][A-Za-z]*\))?$")]
+"""The type key of what an id belongs to; with an alternate key in parentheses if the id is that: `groups`,
+`servicePrincipals(appId)`."""
+
 QualifiedName = Annotated[str, Field(pattern=r"^((#?[A-Za-z][A-Za-z0-9.]*)?/)?[A-Za-z][A-Za-z0-9]*$")]
 """A property at any depth; with `/` only of the object itself, with `parent/` only in the property `parent`, with
 `#type/` only in objects of the type."""
@@ -205,7 +209,9 @@ class Collection(BaseModel):
     readable_by_id: bool = True
     """Whether `{path}/{id}` answers 404 for an object that is gone, and 200 for one that is not."""
     details: tuple[DetailCall, ...] = ()
-    references: dict[ReferencePath, Annotated[tuple[TypeKey, ...], BeforeValidator(_one_or_more)]] = {}
+    alternate_keys: frozenset[PropertyName] = frozenset()
+    """Properties by which other documents name an object, beside its id; the same in every tenant, as `appId` is."""
+    references: dict[ReferencePath, Annotated[tuple[TargetType, ...], BeforeValidator(_one_or_more)]] = {}
     """Where documents hold ids of other objects, and in which collections those are (`inventory.references`)."""
     everyone: dict[PropertyName, str] = {}
     """An object is for everyone, though it lists no assignment, where one of these properties matches its pattern."""
@@ -300,7 +306,7 @@ class Collection(BaseModel):
     @property
     def reading_rules(self) -> ReadingRules:
         """How the references of an item are read."""
-        return ReadingRules(self.references, self.assignable, self.everyone)
+        return ReadingRules(self.references, self.assignable, self.everyone, self.alternate_keys)
 
     @property
     def is_audited(self) -> bool:
@@ -372,6 +378,7 @@ class Collection(BaseModel):
             form=self.form.of_sorted(),
             references=self.references,
             details=self.detail_properties,
+            own_keys=frozenset(name for name in self.alternate_keys if f"/{name}" in self.identity),
         )
 
 

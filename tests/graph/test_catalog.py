@@ -8,7 +8,7 @@ import pytest
 from graph.catalog import ApiVersion, Collection, ThrottleFamily, UnknownCategoryError, load_catalog
 from inventory.exact_json import JsonObject, JsonValue
 from inventory.observation import Observer
-from inventory.references import NOT_READ
+from inventory.references import NOT_READ, collection_of, is_by_alternate_key
 from tests.conftest import GRAPH_DATA
 from tests.each import of_each
 
@@ -233,7 +233,11 @@ def test_data_and_catalogues_come_only_when_they_are_named() -> None:
 
 @of_each(COLLECTIONS)
 def test_an_entry_names_entries_that_there_are(entry: Collection) -> None:
-    assert {key for keys in entry.references.values() for key in keys} <= COLLECTIONS.keys() | NOT_READ
+    targets = {target for targets in entry.references.values() for target in targets}
+    assert set(map(collection_of, targets)) <= COLLECTIONS.keys() | NOT_READ
+    for target in filter(is_by_alternate_key, targets):
+        read = COLLECTIONS.get(collection_of(target))
+        assert read is None or target.partition("(")[2].removesuffix(")") in read.alternate_keys
     assert NOT_READ.isdisjoint(COLLECTIONS)
     assert f"{entry.path} {entry.filter}".count("{parent_id}") == (entry.parent is not None)
     assert entry.parent_filter is None or entry.parent is not None

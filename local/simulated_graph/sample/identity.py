@@ -25,7 +25,11 @@ def conditional_access_policy(draw: Draw) -> Document:
             "clientAppTypes": ["all"],
             "platforms": None,
             "locations": None,
-            "applications": {"includeApplications": ["All"], "excludeApplications": [], "includeUserActions": []},
+            "applications": {
+                "includeApplications": ["All"] if draw.index % 3 else [draw.app_id(1), "Office365"],
+                "excludeApplications": [],
+                "includeUserActions": [],
+            },
             "users": {
                 "includeUsers": [],
                 "excludeUsers": [],
