@@ -174,6 +174,8 @@ class Collection(BaseModel):
     opt_in: bool = False
     """Left out of a selection of all: data or one of Microsoft's own catalogues, large and no configuration."""
     expand: str | None = None
+    select: tuple[PropertyName, ...] = ()
+    """Sent as `$select` where a default list leaves out properties that are wanted; then all that are wanted."""
     page_size: Annotated[int | None, Field(ge=1, le=1000)] = None
     """Sent as `$top`; left out where Graph pages by itself or where `$top` would cut the list."""
     filter: str | None = None
@@ -227,8 +229,11 @@ class Collection(BaseModel):
 
     def first_url(self, tenant_id: UUID | None = None) -> str:
         """The first page's URL, relative to the version root; without a tenant its id stays a placeholder."""
-        options = (("$expand", self.expand), ("$filter", self.filter), ("$top", self.page_size))
-        return self._url(tenant_id, options)
+        return self._url(tenant_id, self._list_options(self.filter))
+
+    def _list_options(self, only: str | None) -> tuple[tuple[str, str | int | None], ...]:
+        selected = ",".join(self.select) or None
+        return ("$select", selected), ("$expand", self.expand), ("$filter", only), ("$top", self.page_size)
 
     def _url(self, tenant_id: UUID | None, options: Iterable[tuple[str, str | int | None]]) -> str:
         path = self.path if tenant_id is None else self.path.replace("{tenant_id}", str(tenant_id))
@@ -246,8 +251,7 @@ class Collection(BaseModel):
     def child_url(self, parent_id: str) -> str:
         """The first page's URL of the listing under one parent."""
         of_parent = None if self.filter is None else self.filter.replace("{parent_id}", parent_id)
-        options = (("$expand", self.expand), ("$filter", of_parent), ("$top", self.page_size))
-        return self._url(None, options).replace("{parent_id}", quote(parent_id, safe=""))
+        return self._url(None, self._list_options(of_parent)).replace("{parent_id}", quote(parent_id, safe=""))
 
     def parent_id_of(self, url: str) -> str | None:
         """The id of the parent whose listing a URL is of."""
@@ -330,8 +334,8 @@ class Collection(BaseModel):
 
     def whole_item_url(self, external_id: str) -> str:
         """The URL of one object as its listing shows it, relative to the version root."""
-        options = "" if self.expand is None else f"?$expand={quote(self.expand, safe=_QUERY_SAFE)}"
-        return f"{self.path}/{quote(external_id, safe='')}{options}"
+        shown = self._options((("$select", ",".join(self.select) or None), ("$expand", self.expand)))
+        return f"{self.path}/{quote(external_id, safe='')}{shown}"
 
     def observation_rules(self, *, hide_script_bodies: bool = False, show_payloads: bool = False) -> ObservationRules:
         """How an object of the collection is read."""

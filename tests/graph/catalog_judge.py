@@ -205,6 +205,7 @@ class _Judged:
         """The names of properties: some in one place, some at any depth."""
         entry = self.entry
         own = (*entry.left_out_where, *entry.meaning)
+        yield from (f"select {name}" for name in shape.lacking(entry.select))
         # A singleton goes by its type key and its title where it has no id and no name.
         named = {entry.id_field, entry.name_field} - ({"id", "displayName"} if entry.singleton else set())
         for name in (*sorted(named), *own):

@@ -260,7 +260,12 @@ def test_a_first_url_is_what_the_entry_says(entry: Collection) -> None:
     path, _, query = entry.first_url(tenant_id).partition("?")
     assert path == entry.path.replace("{tenant_id}", str(tenant_id))
     options = dict(option.split("=", 1) for option in query.split("&")) if query else {}
-    expected = {"$expand": entry.expand, "$filter": entry.filter, "$top": entry.page_size}
+    expected = {
+        "$select": ",".join(entry.select) or None,
+        "$expand": entry.expand,
+        "$filter": entry.filter,
+        "$top": entry.page_size,
+    }
     assert {name: unquote(value) for name, value in options.items()} == {
         name: str(value) for name, value in expected.items() if value is not None
     }
