@@ -97,7 +97,7 @@ class IdTranslations:
             says = {name: document[name] for name in _says(target.type_key) if document.get(name) is not None}
             if says:
                 return meaning_text(target.display_name, kind, says), None
-        text = meaning_text(target.display_name, kind if kinds_in(target.type_key) else None)
+        text = meaning_text(target.display_name, kind if kind in kinds_in(target.type_key) else None)
         if text is None:
             return None, UnresolvedReason.UNNAMED
         if target.type_key not in self._listed:

@@ -14,7 +14,8 @@ from inventory.user_errors import UserError
 _SHARED_TABLES = frozenset({"references"})
 """Tables at the top of a file that all of its entries have, beside what each adds."""
 
-_NO_ENTRIES = frozenset({"defaults.toml", "deviations.toml", "kinds.toml", "permission_ids.toml"})
+NO_ENTRIES = frozenset({"defaults.toml", "deviations.toml", "kinds.toml", "permission_ids.toml"})
+"""Files beside the entries."""
 
 
 class UnknownCategoryError(UserError):
@@ -69,7 +70,7 @@ def load_catalog() -> Catalog:
     return Catalog(
         _entry(type_key, entry, shared, defaults)
         for path in sorted(folder.glob("*.toml"))
-        if path.name not in _NO_ENTRIES
+        if path.name not in NO_ENTRIES
         for shared, type_key, entry in _entries(path)
     )
 

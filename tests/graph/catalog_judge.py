@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from graph.catalog import ChildCall, Collection, DetailCall, load_catalog
 from graph.catalog.deviations import shown_unasked
 from graph.catalog.facts import Metadata, Place, metadata, permissions_of
+from graph.catalog.loading import NO_ENTRIES
 
 CATALOG = Path(__file__).resolve().parents[2] / "graph" / "catalog"
 
@@ -282,7 +283,11 @@ def default_names(kind: str) -> frozenset[str]:
 
 @cache
 def _files() -> list[dict[str, Any]]:
-    return [tomllib.loads(file.read_text(encoding="utf-8")) for file in sorted(CATALOG.glob("*.toml"))]
+    return [
+        tomllib.loads(file.read_text(encoding="utf-8"))
+        for file in sorted(CATALOG.glob("*.toml"))
+        if file.name not in NO_ENTRIES
+    ]
 
 
 @cache
