@@ -1,7 +1,7 @@
 """How the objects of each collection are read: the catalog's rules, and each tenant's key for what is sensitive."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -57,10 +57,18 @@ class TenantObservers(NamedTuple):
 class Observers:
     """One observer and one canonicalizer a collection, made when they are first asked for."""
 
-    def __init__(self, catalog: Catalog, secrecy: SensitivityRules, database: Database) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        secrecy: SensitivityRules,
+        database: Database,
+        *,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._catalog = catalog
         self._secrecy = secrecy
         self._database = database
+        self._now = now
         self._observers: dict[str, Observer] = {}
         self._canonicalizers: dict[str, Canonicalizer] = {}
         self._known: dict[UUID, tuple[float, DataKey | None]] = {}
@@ -71,9 +79,9 @@ class Observers:
         Raises `DataKeyError`.
         """
         read_at, data_key = self._known.get(tenant_id, (0.0, None))
-        if tenant_id not in self._known or time.monotonic() - read_at > KNOWN_FOR_SECONDS:
+        if tenant_id not in self._known or self._now() - read_at > KNOWN_FOR_SECONDS:
             data_key = await self._data_key(tenant_id)
-            self._known[tenant_id] = time.monotonic(), data_key
+            self._known[tenant_id] = self._now(), data_key
         return TenantObservers(self, data_key)
 
     async def _data_key(self, tenant_id: UUID) -> DataKey | None:

@@ -39,6 +39,20 @@ async def test_workers_that_make_a_key_at_once_have_the_same(database: Database)
     assert theirs.key_id != mine[0].key_id
 
 
+async def test_a_worker_looks_at_a_known_key_again_after_five_minutes(database: Database) -> None:
+    await recorded(database)
+    seconds = [0.0]
+    observers = Observers(load_catalog(), SensitivityRules(), database, now=lambda: seconds[0])
+    assert (await observers.of_tenant(ONE)).data_key is None
+    # A worker of a later start has a key, and the tenant is read with it from here on.
+    await key(database, ONE, SensitivityRules(WrappingKeys(OLD)))
+    seconds[0] = 300
+    assert (await observers.of_tenant(ONE)).data_key is None
+    seconds[0] = 301
+    with pytest.raises(DataKeyError, match="was read with one"):
+        await observers.of_tenant(ONE)
+
+
 async def test_another_key_before_it_opens_what_it_wrapped(database: Database) -> None:
     await recorded(database)
     mine = await key(database, ONE, SensitivityRules(WrappingKeys(OLD)))

@@ -1,5 +1,6 @@
 """Following, leaving and coming back to runs, with real workers: frozen, absent, and there again."""
 
+import asyncio
 import os
 import re
 import signal
@@ -11,10 +12,18 @@ from typing import IO
 
 import pytest
 
+from connections import connect_temporal
+from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
+from inventory.portfolio import PortfolioRecord, TenantChoice
 from inventory.records import RunRecord
+from inventory.selection import Selection
 from local.simulated_graph import Fault, FaultKind, SimulatedGraph
+from local.temporal import EmbeddedTemporal
 from tests.end_to_end.system import System
+from workflows import search_attributes
+from workflows.messages import PortfolioInput
+from workflows.portfolio import PortfolioWorkflow
 
 GROUPS = ("--type", "groups")
 PATIENCE_SECONDS = 100
@@ -115,6 +124,33 @@ def test_a_portfolio_run_that_was_left_can_be_followed(system: System) -> None:
         stdout, stderr = follow.communicate(timeout=PATIENCE_SECONDS)
         assert follow.returncode == 0, stderr
     assert "1 tenants: 1 success" in stdout
+
+
+@pytest.mark.slow
+def test_a_portfolio_run_that_a_worker_refuses_is_followed_to_its_end(
+    system: System, temporal: EmbeddedTemporal
+) -> None:
+    async def start_under_another_id() -> str:
+        client = await connect_temporal({"target_host": temporal.address})
+        portfolio = PortfolioInput(selection=Selection(type_keys=("groups",)), chosen=TenantChoice(everyone=True))
+        handle = await client.start_workflow(
+            PortfolioWorkflow.run,
+            portfolio,
+            id="portfolio/somebody",
+            task_queue=system.environment["TEMPORAL_TASK_QUEUE"],
+            search_attributes=search_attributes.portfolio(portfolio.selection),
+        )
+        return str(handle.first_execution_run_id)
+
+    run_id = asyncio.run(start_under_another_id())
+    with started(system, "portfolio", "run", run_id, "--follow", "--json") as follow:
+        line_with(follow.stderr, "no worker is polling")
+        system.start_worker()
+        stdout, stderr = follow.communicate(timeout=PATIENCE_SECONDS)
+    assert follow.returncode == 4, stderr
+    assert "Traceback" not in stderr
+    record = PortfolioRecord.model_validate_json(stdout)
+    assert (record.status, record.error_codes) == (RunStatus.FAILED, [ErrorCode.WORKFLOW_ID_HELD])
 
 
 def test_a_running_run_shows_its_counts(system: System, graph: SimulatedGraph) -> None:

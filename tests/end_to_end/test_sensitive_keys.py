@@ -1,5 +1,6 @@
 """The operator's key is rotated, and tenants are read under keys of their own: what commands say of their secrets."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,6 +109,31 @@ def test_a_key_that_opens_nothing_is_named_tenant_by_tenant(system: System) -> N
     assert [line.split(":")[0] for line in done.stderr.splitlines()] == sorted(
         str(tenant.id) for tenant in system.graph.tenants
     )
+
+
+@pytest.mark.slow
+def test_a_key_that_another_program_writes_meanwhile_is_kept_and_named(system: System, database_url: str) -> None:
+    system.start_worker()
+    read_all(system)
+    second = max(tenant.id for tenant in system.graph.tenants)
+    system.environment |= {"SENSITIVE_FIELDS_KEY": NEW, "SENSITIVE_FIELDS_KEY_PREVIOUS": OLD}
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE tenant SET data_key = data_key || '\\x00' WHERE tenant_id = %s", [second])
+        rotating = system.popen("database", "rotate-key", "--json")
+        with psycopg.connect(database_url, autocommit=True) as looking:
+            while not looking.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone():
+                assert rotating.poll() is None, rotating.communicate()
+        connection.commit()
+        mine = connection.execute("SELECT data_key FROM tenant WHERE tenant_id = %s", [second]).fetchone()
+    stdout, stderr = rotating.communicate(timeout=PATIENCE_SECONDS)
+    assert rotating.returncode == 1, stderr
+    assert json.loads(stdout) == {
+        "wrapped_anew": 1,
+        "kept": 0,
+        "failed": {second: "another program has written this key meanwhile; run the command again"},
+    }
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT data_key FROM tenant WHERE tenant_id = %s", [second]).fetchone() == mine
 
 
 def test_equal_secrets_of_two_tenants_do_not_look_alike(system: System) -> None:
