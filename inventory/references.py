@@ -23,10 +23,11 @@ ReferenceRules: TypeAlias = Mapping[str, tuple[str, ...]]
 NameOf: TypeAlias = Callable[[tuple[str, ...], str], str | None]
 """What an id of one of the target types is called; None where that is not known."""
 
-NOT_READ = frozenset({"users", "enrollmentNotificationTemplates", "applicationsOfOtherTenants"})
+NOT_READ = frozenset({"users", "enrollmentNotificationTemplates", "applicationsOfOtherTenants", "directoryRoles"})
 """Where an id may belong to that no entry of the catalog reads.
 
-People, templates that Graph does not list, and app registrations that are in other tenants.
+People, templates that Graph does not list, app registrations in other tenants, and roles by the ids that they got when
+they were activated.
 """
 
 MAX_ID_LENGTH = 512
@@ -52,10 +53,14 @@ _PREFIX = re.compile(r"(?:email_|push_|managePermissionGrantsFor[A-Za-z]+\.)", r
 """What Graph writes before an id: how a template is sent, whose consent a policy is about."""
 
 _PATH = re.compile(
-    r"(?:/(?:v1\.0|beta))?/(?:(?:(?:administrativeUnits|AccessPackageCatalog)/)?([^/?]+)|(?:groups|users)/([^/?]+)(?:/.*)?)",
+    r"(?:/(?:v1\.0|beta))?/(?:"
+    r"(?!(?:groups|users|servicePrincipals|applications|devices|roleManagement)$)"
+    r"(?:(?:administrativeUnits|AccessPackageCatalog)/)?([^/?]+)"
+    r"|(?:groups|users)/([^/?]+)(?:/.*)?)",
     re.IGNORECASE,
 )
 """A path that names one object: where a role holds (`/administrativeUnits/{id}`), who reviews (`/groups/{id}/members`).
+A collection (`/groups`) is none.
 
 A role that holds in the whole tenant has a lone slash, which names none.
 """

@@ -106,8 +106,8 @@ class UnresolvedReference(NamedTuple):
 class TenantNeutralRules(NamedTuple):
     """What of a collection's documents names an object in its tenant; `identity` as `volatile` of a canonicalizer.
 
-    `details` are the properties that details give to every whole document, be they empty. `own_keys` are properties
-    that name the object in its tenant as its id does.
+    `details` are the properties that details give to every whole document, be they empty. `alternate_keys` name the
+    object as its id does.
     """
 
     id_field: str
@@ -116,7 +116,7 @@ class TenantNeutralRules(NamedTuple):
     form: NormalForm
     references: ReferenceRules
     details: frozenset[str] = frozenset()
-    own_keys: frozenset[str] = frozenset()
+    alternate_keys: frozenset[str] = frozenset()
 
 
 class NeutralDocument(NamedTuple):
@@ -182,7 +182,7 @@ class Neutralizer:
 
         in_words = translated(document, self.rules.references, said)
         kept = {name: value for name, value in in_words.items() if name != self.rules.id_field}
-        own_keys = {value: OWN_KEY for name in self.rules.own_keys if isinstance(value := document.get(name), str)}
+        own_keys = self._own_keys(document, {target_id: said.text for (_, target_id), said in translations.items()})
         telling = {own: word for own, word in {**own_keys, **own_ids}.items() if len(own) >= MIN_TELLING_ID_LENGTH}
         value = self._canonicalizer.canonical_value(_without(kept, telling))
         if _HIDDEN_WITHOUT_KEY in encode(value):
@@ -198,6 +198,19 @@ class Neutralizer:
             uncertain.add(Uncertainty.HIDDEN_WITHOUT_KEY)
         details = self.rules.details & document.keys()
         return NeutralDocument(value, canonical, tuple(sorted(unresolved)), frozenset(uncertain), details)
+
+    def _own_keys(self, document: JsonObject, translations: Mapping[str, str | None]) -> dict[str, str]:
+        """The words for the document's alternate keys, which its other texts repeat: addresses of an app have its id.
+
+        A key that is the tenant's own stands for itself alone; another means what it is translated to, if to anything.
+        """
+        words: dict[str, str] = {}
+        for name in self.rules.alternate_keys:
+            key = document.get(name)
+            if isinstance(key, str):
+                word = OWN_KEY if f"/{name}" in self.rules.identity else translations.get(key)
+                words |= {} if word is None else {key: word}
+        return words
 
     def likeness(self, one: NeutralDocument) -> bytes | None:
         """A digest that documents have in common which are the same but for their names; None for an uncertain one."""

@@ -110,7 +110,10 @@ merged AS (
     FROM staged
     ORDER BY type_key, external_id
     ON CONFLICT (tenant_id, type_key, external_id) DO UPDATE SET
-        display_name = excluded.display_name,
+        display_name = CASE
+            WHEN excluded.display_name = excluded.external_id THEN item.display_name
+            ELSE excluded.display_name
+        END,
         meta = CASE
             WHEN item.meta = excluded.meta THEN item.meta
             WHEN excluded.version_number = 0 AND item.details_complete

@@ -47,6 +47,10 @@ class Catalog:
         """How references are read, by type key; also of collections in which there are none."""
         return {key: collection.reading_rules for key, collection in self.collections.items()}
 
+    def titles(self) -> dict[str, tuple[str, ...]]:
+        """The references that items without a name are called after, by type key."""
+        return {key: collection.titled_by for key, collection in self.collections.items() if collection.titled_by}
+
     def categories(self) -> list[str]:
         """The names of the categories, sorted."""
         return sorted({collection.category for collection in self.collections.values()})

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from inventory.normal_form import NormalForm
 from inventory.observation import ObservationRules
 from inventory.reference_extraction import ReadingRules
+from inventory.references import path_of
 from inventory.tenant_neutral import TenantNeutralRules
 
 
@@ -229,6 +230,8 @@ class Collection(BaseModel):
     """Properties by which other documents name an object, beside its id; the same in every tenant, as `appId` is."""
     references: dict[ReferencePath, Annotated[tuple[TargetType, ...], BeforeValidator(_one_or_more)]] = {}
     """Where documents hold ids of other objects, and in which collections those are (`inventory.references`)."""
+    titled_by: tuple[ReferencePath, ...] = ()
+    """An item without a name is called after the objects that these references are to, in this order."""
     everyone: dict[PropertyName, str] = {}
     """An object is for everyone, though it lists no assignment, where one of these properties matches its pattern."""
     identity: frozenset[QualifiedName] = frozenset()
@@ -391,6 +394,11 @@ class Collection(BaseModel):
         """What says nothing about the configuration: what is volatile, and what counts the members of a detail."""
         return self.volatile | {f"/{detail.counted_by}" for detail in self.details if detail.counted_by is not None}
 
+    def _is_identity(self, path: str) -> bool:
+        """Whether what stands at a path belongs to the tenant alone, so that it has no meaning in another."""
+        *above, name = path.split(".")
+        return {name, f"/{name}" if not above else f"{above[-1]}/{name}"} & self.identity != frozenset()
+
     def independence_rules(self) -> TenantNeutralRules:
         """What of an object of the collection belongs to its tenant alone."""
         return TenantNeutralRules(
@@ -399,9 +407,9 @@ class Collection(BaseModel):
             identity=self.identity | self.no_content,
             # Documents of normal form 0 have lost the other orders, and a tenant has such for as long as they last.
             form=self.form.of_sorted(),
-            references=self.references,
+            references={rule: types for rule, types in self.references.items() if not self._is_identity(path_of(rule))},
             details=self.detail_properties,
-            own_keys=frozenset(name for name in self.alternate_keys if f"/{name}" in self.identity),
+            alternate_keys=self.alternate_keys,
         )
 
 

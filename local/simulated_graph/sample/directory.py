@@ -19,7 +19,7 @@ def _administrative_unit(draw: Draw) -> Document:
             {
                 "id": draw.id("scoped role"),
                 "administrativeUnitId": draw.id(),
-                "roleId": draw.id_of("roleManagement/directory/roleDefinitions", 0),
+                "roleId": draw.id_of("directoryRoles", 0),
                 "roleMemberInfo": {"id": draw.id_of("groups", 0), "displayName": "sample"},
             }
         ],
@@ -258,7 +258,7 @@ def _role_instance(draw: Draw) -> Document:
         "assignmentType": "Assigned",
         "memberType": "Direct",
         "roleAssignmentOriginId": draw.id("origin"),
-        "roleAssignmentScheduleId": draw.id("schedule"),
+        "roleAssignmentScheduleId": draw.id_of(f"{_ROLES}/roleAssignmentSchedules", draw.index),
     }
 
 

@@ -188,7 +188,7 @@ def _flow_attribute(draw: Draw) -> Document:
 
 def _user_flow(prefix: str, draw: Draw) -> Document:
     return {
-        "id": f"{prefix}_{draw.id()[:8]}",
+        "id": f"{prefix}_flow{draw.index + 1}",
         "userFlowType": "signUpOrSignIn",
         "userFlowTypeVersion": 1,
         "apiConnectorConfiguration": {},
