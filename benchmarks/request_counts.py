@@ -1,4 +1,4 @@
-"""How many requests a first and an unchanged sync make.
+"""How many requests a first and an unchanged sync make, and how long they take.
 
     python -m benchmarks.request_counts
 
@@ -35,7 +35,8 @@ def _count(title: str, selection: Selection, graph: SimulatedGraph) -> None:
                 before = len(graph.requests(Kind.INNER, tenant.id))
                 record = await machine.sync(tenant, selection)
                 requests = len(graph.requests(Kind.INNER, tenant.id)) - before
-                print(f"{title}, {sync}: {requests} requests ({record.status})", flush=True)
+                took = (record.finished_at - record.started_at).total_seconds()
+                print(f"{title}, {sync}: {requests} requests, {took:.1f} seconds ({record.status})", flush=True)
 
         played(play)
 

@@ -210,9 +210,15 @@ def _lifecycle_policy(draw: Draw) -> Document:
     }
 
 
+RESTRICTED_GUEST = "2af84b1e-32c8-42b7-82bc-daa82404023b"
+_GUEST_ROLE = 5
+
+
 def _directory_role(draw: Draw) -> Document:
+    is_guest = draw.index == _GUEST_ROLE
     return {
-        "displayName": draw.name("Directory role"),
+        **({"id": RESTRICTED_GUEST} if is_guest else {}),
+        "displayName": "Restricted Guest User" if is_guest else draw.name("Directory role"),
         "description": "",
         "isBuiltIn": draw.index % 3 != 2,
         "isEnabled": True,

@@ -200,7 +200,11 @@ def _user_flow(prefix: str, draw: Draw) -> Document:
                 "requiresVerification": False,
                 "userInputType": "textBox",
                 "userAttributeValues": [],
-                "userAttribute": {"id": "city", "displayName": "City", "dataType": "string"},
+                "userAttribute": {
+                    "id": draw.id_of("identity/userFlowAttributes", 0),
+                    "displayName": "City",
+                    "dataType": "string",
+                },
             }
         ],
         "languages": [{"id": "en", "displayName": "English", "isEnabled": True}],
