@@ -72,7 +72,13 @@ def test_one_entry_as_json_says_all_that_the_catalog_knows() -> None:
         ("managedAppPolicies", ["left out, since other collections hold them: androidManagedAppProtection, "]),
         ("domains", ["an item may have none"]),
         ("groupPolicyConfigurations", ["for each of its members, presentationValues by GET"]),
-        ("depEnrollmentProfiles", ["one listing for each item of depOnboardingSettings", "Kinds: Automated enrollment profile, iOS automated"]),
+        (
+            "depEnrollmentProfiles",
+            [
+                "one listing for each item of depOnboardingSettings",
+                "Kinds: Automated enrollment profile, iOS automated",
+            ],
+        ),
         ("crossTenantAccessPolicy.partners", ["known by its tenantId"]),
         (
             "deviceConfigurations",

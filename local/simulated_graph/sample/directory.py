@@ -220,7 +220,7 @@ def _directory_role(draw: Draw) -> Document:
         **({"id": RESTRICTED_GUEST} if is_guest else {}),
         "displayName": "Restricted Guest User" if is_guest else draw.name("Directory role"),
         "description": "",
-        "isBuiltIn": draw.index % 3 != 2,
+        "isBuiltIn": is_guest or draw.index % 3 != 2,
         "isEnabled": True,
         "isPrivileged": draw.flag(),
         "resourceScopes": ["/"],
