@@ -4,10 +4,10 @@ Names are by type key and id. Beside items of the inventory: settings and choice
 ids, and policies of administrative templates with their presentations, which documents name themselves.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import cast
 
+from answers.ids import GUID
 from inventory.exact_json import JsonObject, JsonValue
 from inventory.references import NOT_READ, NameOf, ReferenceRules, collection_of, translated
 
@@ -22,8 +22,6 @@ ObjectNames = Mapping[tuple[str, str], str]
 
 _DEFINITION = "settingDefinitionId"
 
-_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-
 
 def name_of(names: ObjectNames) -> NameOf:
     """What objects are called by these names. People, whom no collection reads, are said to be people."""
@@ -32,7 +30,7 @@ def name_of(names: ObjectNames) -> NameOf:
         keys = [(collection_of(target_type), external_id) for target_type in target_types]
         known = next((names[key] for key in keys if key in names), None)
         if known is None and NOT_READ.issuperset(target_types) and "users" in target_types:
-            return f"user {external_id[:8]}… (people are not read)" if _GUID.fullmatch(external_id) else None
+            return f"user {external_id[:8]}… (people are not read)" if GUID.fullmatch(external_id) else None
         return known
 
     return name

@@ -22,9 +22,7 @@ from inventory.data_keys import DataKey
 from inventory.meta import proposed_meta, whitelisted_meta
 from inventory.normal_form import ArrayRules, NormalForm
 from inventory.reference_extraction import ReadingRules, ReadReferences, read
-
-MAX_ID_LENGTH = 512
-"""Characters of a Graph id; an index row of PostgreSQL holds no more than 2,704 bytes."""
+from inventory.references import MAX_ID_LENGTH
 
 MAX_NAME_LENGTH = 4096
 MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
