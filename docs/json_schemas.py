@@ -27,7 +27,7 @@ from answers.export.records import ExportRecord
 from answers.versions.records import DifferenceRecord, ShownRecord
 from cli.limits import Limits
 from inventory.portfolio import PortfolioRecord, TenantOutcomeRecord
-from inventory.records import ItemRecord, MissingRecord, RunRecord, VersionRecord
+from inventory.records import ItemRecord, MissingRecord, RunRecord, SyncRecord, VersionRecord
 
 
 class DocumentLine(ShownRecord):
@@ -50,6 +50,7 @@ class PortfolioRunLine(PortfolioRecord):
 
 RECORDS: dict[str, type[BaseModel]] = {
     "run": RunRecord,
+    "sync": SyncRecord,
     "portfolio-run": PortfolioRecord,
     "portfolio-run-listed": PortfolioRunLine,
     "item": ItemRecord,
@@ -87,7 +88,7 @@ class Line(NamedTuple):
 
 PRINTED: dict[str, tuple[Line, ...]] = {
     "demo": (Line("each tenant", "run"),),
-    "sync": (Line("one line", "run"),),
+    "sync": (Line("one line", "sync"),),
     "runs": (Line("each line", "run"),),
     "run": (Line("one line", "run"),),
     "portfolio sync": (Line("one line", "portfolio-run"),),

@@ -1,6 +1,7 @@
 """Reading one item's details: which calls are still open, and what their answers have brought so far."""
 
 import hashlib
+from collections.abc import Container
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -8,7 +9,7 @@ from graph.catalog import ChildCall, Collection, DetailCall
 from graph.errors import Answer, ReadFailure, classify
 from graph.pages import MalformedPageError, is_found, is_gone, read_page
 from inventory.canonical import TYPE, Canonicalizer, JsonObject, NotANumberError, TooDeepError
-from inventory.document_parts import Part, SensitiveParentError, assemble, canonical_part
+from inventory.document_parts import Part, Place, SensitiveParentError, assemble, canonical_part, with_last_read
 from inventory.error_codes import ErrorCode
 from inventory.exact_json import decode, encode
 
@@ -36,6 +37,16 @@ class OpenCall(NamedTuple):
     restarted: bool = False
 
 
+class UnreadCall(NamedTuple):
+    """A call that Graph does not answer: it is given up, and the rest of the item is read."""
+
+    call: OpenCall
+    code: ErrorCode
+    http_status: int | None = None
+    member_name: str | None = None
+    """What the member is called that the answer would belong to."""
+
+
 class DetailReading:
     """The details of one item. What has been read is canonical, with its secrets hidden."""
 
@@ -52,6 +63,9 @@ class DetailReading:
         self._external_id = external_id
         self._list_document = list_document
         self._parts: list[Part] = []
+        self._is_there = False
+        self.unread: list[UnreadCall] = []
+        """The calls that were given up."""
         self.gone = False
         """Whether Graph says that there is no such item any more."""
         if progress is None:
@@ -64,21 +78,58 @@ class DetailReading:
             self._restore(progress)
 
     @property
-    def is_whole(self) -> bool:
-        """Whether nothing is left to be read."""
+    def is_at_end(self) -> bool:
+        """Whether nothing is left to be read: what could not be read is given up."""
         return not self.open and not self.gone
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything has been read."""
+        return self.is_at_end and not self.unread
 
     def whole(self) -> JsonObject:
         """The item's whole document, in canonical form."""
         return assemble(self._list_document, self._parts)
 
+    def partial(self, last: JsonObject, lacked: Container[Place]) -> tuple[JsonObject, list[Place]]:
+        """The item's document with what its last version says where calls were given up; the places that it lacks.
+
+        `lacked` are the places that the last version lacks.
+        """
+        unread = self.unread_places
+        parts = [part for part in self._parts if not any(_is_within(part, place) for place in unread)]
+        believed = {name for detail in self._collection.details for name in detail.believe_list}
+        shown = frozenset(believed | {part.property for part in parts if part.property is not None})
+        return with_last_read(assemble(self._list_document, parts), last, unread, shown=shown, lacked=lacked)
+
+    @property
+    def unread_places(self) -> list[Place]:
+        """Where in the document the answers would go to the calls that were given up."""
+        return [self._place(given_up.call) for given_up in self.unread]
+
+    def give_up(self, call: OpenCall, code: ErrorCode, http_status: int | None = None) -> None:
+        """Takes a call for one that Graph does not answer, and with it those for members of its answer."""
+        if call.call is None:
+            # Its list has shown the item, and nothing says that it is gone.
+            self._replace(call)
+            return
+        place = self._place(call)
+        self.open = [one for one in self.open if one.call is None or not _contains(place, self._place(one))]
+        self.unread = [one for one in self.unread if not _contains(place, self._place(one.call))]
+        self.unread.append(UnreadCall(call, code, http_status, self._member_name(place)))
+
     def progress(self) -> bytes:
-        """What another process needs to go on from here."""
+        """What another process needs to go on from here.
+
+        Calls that were given up are the last of the open ones: a worker that knows none makes them again.
+        """
         parts = [
             [part.property, part.body, part.single, part.page, part.child_property, part.child_id]
             for part in self._parts
         ]
-        state: Any = {"open": [list(call) for call in self.open], "parts": parts}
+        given_up = [[one.code, one.http_status, one.member_name] for one in self.unread]
+        calls = [*self.open, *(one.call for one in self.unread)]
+        state: Any = {"open": [list(call) for call in calls], "parts": parts, "given_up": given_up}
         return encode(state)
 
     def take(self, call: OpenCall, answer: Answer) -> ReadFailure | None:
@@ -87,7 +138,7 @@ class DetailReading:
         A link to the next page is not checked here: it is that of the call that takes its place in `open`.
         """
         if call.call is None:
-            return self._take_whether_there(answer)
+            return self._take_whether_there(call, answer)
         detail = self._call(call)
         if answer.status == 404 and is_gone(answer):
             if detail.optional:
@@ -95,7 +146,9 @@ class DetailReading:
                 self._parts.append(self._part(call, None))
                 return None
             if self._collection.confirmable:
-                self._replace(call, OpenCall(self._collection.item_url(self._external_id)))
+                self.give_up(call, ErrorCode.GRAPH_NOT_FOUND, answer.status)
+                if not self._is_there and all(one.call is not None for one in self.open):
+                    self.open.append(OpenCall(self._collection.item_url(self._external_id)))
                 return None
         delegated_only = self._collection.delegated_only
         failure = classify(answer, permission=self._permission(call), delegated_only=delegated_only)
@@ -136,12 +189,14 @@ class DetailReading:
         [members] = assemble({}, [part for part in self._parts if _belongs(part, self._part(call, None))]).values()
         return isinstance(members, list) and len(members) != expected
 
-    def _take_whether_there(self, answer: Answer) -> ReadFailure | None:
+    def _take_whether_there(self, call: OpenCall, answer: Answer) -> ReadFailure | None:
         if is_gone(answer):
             self.open, self.gone = [], True
             return None
         if is_found(answer, self._collection.id_field, self._external_id):
-            return ReadFailure(ErrorCode.GRAPH_NOT_FOUND, context={"http_status": 404})
+            self._is_there = True
+            self._replace(call)
+            return None
         failure = classify(answer, permission=self._collection.permission)
         context = {"http_status": answer.status}
         return failure or ReadFailure(ErrorCode.GRAPH_MALFORMED_RESPONSE, retryable=True, context=context)
@@ -197,6 +252,26 @@ class DetailReading:
         filled = path.replace("{type}", quote(kind, safe="")).replace("{id}", quote(self._external_id, safe=""))
         return filled if child_id is None else filled.replace("{child_id}", quote(child_id, safe=""))
 
+    def _place(self, call: OpenCall) -> Place:
+        detail = self._collection.details[call.call or 0]
+        child = None if call.child is None else detail.children[call.child]
+        return Place(detail.property, None if child is None else child.property, call.child_id)
+
+    def _member_name(self, place: Place) -> str | None:
+        if place.child_id is None:
+            return None
+        members = assemble({}, [part for part in self._parts if part.property == place.property]).get(
+            place.property or ""
+        )
+        for member in members if isinstance(members, list) else ():
+            if isinstance(member, dict) and member.get("id") == place.child_id:
+                definition = member.get("definition")
+                for named in (definition, member):
+                    name = named.get("displayName") if isinstance(named, dict) else None
+                    if isinstance(name, str) and name:
+                        return name
+        return None
+
     def _part(self, call: OpenCall, body: Any) -> Part:
         detail = self._collection.details[call.call or 0]
         child = None if call.child is None else detail.children[call.child]
@@ -212,9 +287,26 @@ class DetailReading:
 
     def _restore(self, progress: bytes) -> None:
         state: Any = decode(progress)
-        self.open = [OpenCall(*one) for one in state["open"]]
+        calls = [OpenCall(*one) for one in state["open"]]
+        given_up = state.get("given_up", ())
+        self.open = calls[: len(calls) - len(given_up)]
+        self.unread = [
+            UnreadCall(call, ErrorCode(code), status, name)
+            for call, (code, status, name) in zip(calls[len(self.open) :], given_up, strict=True)
+        ]
         believed = {detail.property: detail.believe_list for detail in self._collection.details}
         self._parts = [Part(*one)._replace(believe_list=believed.get(one[0], frozenset())) for one in state["parts"]]
+
+
+def _contains(place: Place, other: Place) -> bool:
+    """Whether an answer at `other` would be within one at `place`."""
+    return other == place or (
+        place.property is not None and place.child_property is None and other.property == place.property
+    )
+
+
+def _is_within(part: Part, place: Place) -> bool:
+    return _contains(place, Place(part.property, part.child_property, part.child_id))
 
 
 class _LoopError(MalformedPageError):

@@ -22,6 +22,7 @@ from inventory.data_keys import DataKey
 from inventory.meta import proposed_meta, whitelisted_meta
 from inventory.normal_form import ArrayRules, NormalForm
 from inventory.reference_extraction import ReadingRules, ReadReferences, read
+from inventory.stale import StalePart
 
 MAX_ID_LENGTH = 512
 """Characters of a Graph id; an index row of PostgreSQL holds no more than 2,704 bytes."""
@@ -88,7 +89,8 @@ class Observation(NamedTuple):
     The `content_hash` (32 bytes) is that of its normal form: two that are equal say the same.
     The `list_hash` (32 bytes) is that of the list's document with its `change_signs`: as long as it stays, the details
     need not be read again. Only collections that have details have it.
-    The `references` are there where they were asked for.
+    The `references` are there where they were asked for. `stale_parts` could not be read: the document says there what
+    was read before, if anything.
     """
 
     type_key: str
@@ -101,6 +103,7 @@ class Observation(NamedTuple):
     document: bytes
     list_hash: bytes | None = None
     references: ReadReferences | None = None
+    stale_parts: Sequence[StalePart] = ()
 
 
 class InvalidObject(NamedTuple):
@@ -155,9 +158,9 @@ class Observer:
         return other
 
     def observe_page(
-        self, objects: Sequence[JsonValue], *, with_references: bool = False
+        self, objects: Sequence[JsonValue], *, with_references: bool = False, edit: str | None = None
     ) -> tuple[list[Observation], list[InvalidObject]]:
-        """The observations of one page, in its order, and its bad objects.
+        """The observations of one page, in its order, and its bad objects. `edit` is that of objects that tell none.
 
         An id that repeats on the page is observed once, as it was first listed; the repetition is a bad object.
         """
@@ -166,7 +169,7 @@ class Observer:
         seen: set[str] = set()
         for position, candidate in enumerate(objects):
             try:
-                observation = self.observe(candidate, with_references=with_references)
+                observation = self.observe(candidate, with_references=with_references, edit=edit)
                 if observation.external_id in seen:
                     raise _Invalid(InvalidReason.DUPLICATE_ID)
             except _Invalid as bad:
@@ -176,8 +179,8 @@ class Observer:
                 observations.append(observation)
         return observations, invalid
 
-    def observe(self, candidate: JsonValue, *, with_references: bool = False) -> Observation:
-        """The observation of one Graph object."""
+    def observe(self, candidate: JsonValue, *, with_references: bool = False, edit: str | None = None) -> Observation:
+        """The observation of one Graph object; `edit` is its latest one where it tells none."""
         if not isinstance(candidate, dict):
             raise _Invalid(InvalidReason.NOT_AN_OBJECT)
         candidate = self._believed(candidate)
@@ -188,7 +191,7 @@ class Observer:
         display_name = self._display_name(shown)
         meta = whitelisted_meta(proposed_meta(shown, self._rules.meta), self._extra_keys)
         try:
-            canonical = stamped(self._canonicalizer.canonical_value(candidate), edit_of(candidate))
+            canonical = stamped(self._canonicalizer.canonical_value(candidate), edit_of(candidate) or edit)
             document = encode(canonical)
             list_hash = self._list_hash(candidate)
         except TooDeepError:

@@ -11,6 +11,7 @@ from inventory.error_codes import ErrorCode
 from inventory.missing import Confidence, State
 from inventory.outcomes import ContextValue, Counts, Outcome, RunStatus
 from inventory.selection import Selection
+from inventory.stale import Staleness
 
 
 class CollectionRecord(BaseModel):
@@ -44,8 +45,22 @@ class RunRecord(BaseModel):
     collections: dict[str, CollectionRecord]
 
 
+class SyncRecord(RunRecord):
+    """What `sync` prints of its run.
+
+    `compares_hidden_values` is false where SENSITIVE_FIELDS_KEY is `none`, so that changes of hidden values are not
+    seen; null where the key is set for workers alone.
+    """
+
+    compares_hidden_values: bool | None = None
+
+
 class ItemRecord(BaseModel):
-    """One item as last observed; the last three fields are null where no completed run of the selection covers it."""
+    """One item as last observed.
+
+    `state`, `confidence` and `evidence` are null where no completed run of the selection covers it. `stale` is null
+    where all of its details are current.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -61,6 +76,7 @@ class ItemRecord(BaseModel):
     state: State | None
     confidence: Confidence | None
     evidence: str | None
+    stale: Staleness | None = None
 
 
 class MissingRecord(ItemRecord):
@@ -98,7 +114,8 @@ class VersionRecord(BaseModel):
     """One version of an item.
 
     `last_observed_at` is null where release 0.2.0 did not record it. `renamed_from` is null where the name is the same
-    or the version before it is forgotten.
+    or the version before it is forgotten. `stale` tells of details that could not be read: of the current version now,
+    of an earlier one when it was first observed.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -121,6 +138,7 @@ class VersionRecord(BaseModel):
     content_hash: str
     size_bytes: int
     pins: list[PinRecord]
+    stale: Staleness | None = None
 
 
 class DamagedRecord(BaseModel):

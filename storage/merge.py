@@ -59,6 +59,7 @@ _RECORD = text(
 # its place on the page (HOT). What was new is read off the returned row: its version began with this observation.
 # What a list shows of an item with details (version 0 here) makes it seen and makes no version.
 # An item that several waves hold is merged as the last of them shows it.
+# What has stale parts is whole but for these: the version says there what was read before, and lacks what never was.
 # A reader that holds an item's row of `unread_item` is waited for (DO UPDATE): it may have read the version before.
 # References that came with the observation are taken for an item's first version, which no reader can be at, where they
 # were read by the rules that its collection follows. Whoever changes these rules waits (FOR SHARE), and looks for what
@@ -70,7 +71,7 @@ _RECORD = text(
 _STAGED = """
 WITH staged AS MATERIALIZED (
     SELECT DISTINCT ON (type_key, external_id) type_key, external_id, display_name, meta, content_hash, body_hash,
-        document, document_size, list_hash, is_whole, read_references, rules_hash, staged_at,
+        document, document_size, list_hash, is_whole, stale_parts, read_references, rules_hash, staged_at,
         count(*) OVER (PARTITION BY type_key, external_id) AS times
     FROM staged_observation
     WHERE run_id = :run_id AND fetch_token = ANY (:fetch_tokens) AND body_hash IS NOT NULL
@@ -82,7 +83,8 @@ WITH staged AS MATERIALIZED (
 _STAGED_WHOLE = """
 WITH staged AS MATERIALIZED (
     SELECT s.type_key, s.external_id, item.display_name, item.meta || s.meta AS meta, s.content_hash, s.body_hash,
-        s.document, s.document_size, s.list_hash, s.is_whole, s.read_references, s.rules_hash, s.staged_at, 1 AS times
+        s.document, s.document_size, s.list_hash, s.is_whole, s.stale_parts, s.read_references, s.rules_hash,
+        s.staged_at, 1 AS times
     FROM staged_observation AS s JOIN inventory_item AS item USING (type_key, external_id)
     WHERE s.run_id = :run_id AND s.fetch_token = ANY (:fetch_tokens)
 ),
@@ -101,11 +103,12 @@ before AS MATERIALIZED (
 merged AS (
     INSERT INTO inventory_item AS item (
         type_key, external_id, display_name, meta, content_hash, list_hash, version_number,
-        details_complete, details_read_at, form,
+        details_complete, details_read_at, stale_parts, form,
         first_seen_at, first_seen_run_id, content_changed_at, last_seen_at, last_seen_run_id
     )
     SELECT type_key, external_id, display_name, meta, content_hash, list_hash, is_whole::int,
-        is_whole, CASE WHEN is_whole AND list_hash IS NOT NULL THEN staged_at END, {FORM},
+        is_whole AND stale_parts IS NULL,
+        CASE WHEN is_whole AND list_hash IS NOT NULL AND stale_parts IS NULL THEN staged_at END, stale_parts, {FORM},
         staged_at, :run_id, staged_at, staged_at, :run_id
     FROM staged
     ORDER BY type_key, external_id
@@ -123,11 +126,17 @@ merged AS (
         END,
         form = CASE WHEN excluded.version_number = 1 OR item.version_number = 0 THEN excluded.form ELSE item.form END,
         list_hash = CASE WHEN excluded.version_number = 1 THEN excluded.list_hash ELSE item.list_hash END,
-        details_complete = excluded.version_number = 1
-            OR item.details_complete AND item.list_hash IS NOT DISTINCT FROM excluded.list_hash,
+        details_complete = excluded.details_complete OR excluded.version_number = 0
+            AND item.details_complete AND item.list_hash IS NOT DISTINCT FROM excluded.list_hash,
         details_read_at = CASE
-            WHEN excluded.version_number = 1 THEN excluded.details_read_at
+            WHEN excluded.version_number = 1 AND excluded.stale_parts IS NULL THEN excluded.details_read_at
             ELSE item.details_read_at
+        END,
+        stale_parts = CASE WHEN excluded.version_number = 1 THEN excluded.stale_parts ELSE item.stale_parts END,
+        stale_since = CASE
+            WHEN excluded.version_number = 0 THEN item.stale_since
+            WHEN excluded.stale_parts IS NOT NULL
+                THEN coalesce(item.stale_since, item.content_observed_at, item.details_read_at, item.first_seen_at)
         END,
         content_observed_at = CASE
             WHEN excluded.version_number = 1 THEN NULL
@@ -151,7 +160,7 @@ merged AS (
         last_seen_at = excluded.last_seen_at,
         last_seen_run_id = excluded.last_seen_run_id
     WHERE item.last_seen_at < excluded.last_seen_at
-    RETURNING type_key, external_id, content_hash, version_number, last_seen_at, display_name,
+    RETURNING type_key, external_id, content_hash, version_number, last_seen_at, display_name, stale_parts,
         first_seen_at = last_seen_at AS is_created,
         version_number > 0 AND content_changed_at = last_seen_at AS is_new_version
 ),
@@ -174,9 +183,11 @@ documents AS (
 ),
 versions AS (
     INSERT INTO item_version (
-        type_key, external_id, version_number, content_hash, display_name, first_observed_at, first_observed_run_id
+        type_key, external_id, version_number, content_hash, display_name, details_complete, stale_parts,
+        first_observed_at, first_observed_run_id
     )
-    SELECT type_key, external_id, version_number, content_hash, display_name, last_seen_at, :run_id
+    SELECT type_key, external_id, version_number, content_hash, display_name,
+        NOT coalesce(stale_parts @? '$[*] ? (@.read_at == null)', false), stale_parts, last_seen_at, :run_id
     FROM merged
     WHERE is_new_version
 ),

@@ -29,6 +29,7 @@ _COLUMNS = {
     "is_whole": "bool",
     "read_references": "json",
     "rules_hash": "bytea",
+    "stale_parts": "jsonb",
 }
 
 # Binary, since the text format writes every byte of a document in two.
@@ -69,6 +70,7 @@ async def stage(
                     observation.list_hash,
                     are_whole or observation.list_hash is None,
                     *_read(observation.references),
+                    _stale(observation),
                 )
             )
 
@@ -78,6 +80,13 @@ def _read(read: ReadReferences | None) -> tuple[Json | None, bytes | None]:
     if read is None:
         return None, None
     return Json(rows_of(read.references), orjson.dumps), read.rules_hash
+
+
+def _stale(observation: Observation) -> Jsonb | None:
+    """What of the item could not be read; None where everything was."""
+    if not observation.stale_parts:
+        return None
+    return Jsonb([part.model_dump(mode="json") for part in observation.stale_parts], orjson.dumps)
 
 
 async def discard_staged(session: AsyncSession, run_id: UUID) -> None:

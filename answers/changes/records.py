@@ -10,6 +10,7 @@ from answers.changes.audit import Attribution, AuditAction, AuditStatus
 from answers.field_labels import FieldChange
 from inventory.missing import Confidence
 from inventory.records import DamagedRecord
+from inventory.stale import StaleItem, Staleness
 
 
 class ChangeKind(StrEnum):
@@ -43,7 +44,8 @@ class ChangeRecord(BaseModel):
     `confirmed` or `not_listed`. `created_at` is what Graph says of an item that appeared. `fields` is null where the
     document before it is forgotten or one of the two is among the `damaged_versions`, whose stored documents are not
     what their hashes say; `was_incomplete` says that the one before lacked details, so that only what it held is
-    compared. `audit` says who did it, as far as Intune's audit log was read.
+    compared. `audit` says who did it, as far as Intune's audit log was read. `stale` names details that could not be
+    read when the change was noticed: whether they changed is not known.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -68,6 +70,7 @@ class ChangeRecord(BaseModel):
     was_incomplete: bool = False
     fields: list[FieldChange] | None = None
     audit: Attribution = Attribution(status=AuditStatus.NOT_AUDITED)
+    stale: Staleness | None = None
 
 
 class UnlistedCollection(BaseModel):
@@ -89,7 +92,7 @@ class ChangesSummary(BaseModel):
     `listed` counts the collections that their latest run listed to their end. `goes_on_after` names the last change
     where there are more than were asked for. `audit` counts what the audit log says of the changes;
     `audit_log_read_from` is when the latest whole reading of it began, null where there is none. Of `damaged` versions
-    it cannot be said what is different.
+    it cannot be said what is different. `stale` items may have changed in details that cannot be read now.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -105,3 +108,4 @@ class ChangesSummary(BaseModel):
     audit: dict[AuditStatus, int]
     audit_log_read_from: datetime | None
     damaged: list[DamagedRecord] = []
+    stale: list[StaleItem] = []

@@ -267,7 +267,13 @@ async def _report(
 
 async def _left_out_items(session: AsyncSession, name: str, type_keys: Sequence[str]) -> AsyncIterator[LeftOutItem]:
     for item in await queries.details_not_read(session, name, type_keys):
-        yield LeftOutItem(**item._asdict(), reason="details_not_read")
+        yield LeftOutItem(
+            type_key=item.type_key,
+            external_id=item.external_id,
+            display_name=item.display_name,
+            reason="details_not_read" if item.lags else "stale",
+            stale=item.stale,
+        )
     for gap in await gaps(session, name):
         if gap.type_key in type_keys:
             yield LeftOutItem(

@@ -11,8 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from answers.drift.baseline_queries import pinned_by
 from answers.drift.rules import Decision, DriftDocument, FindingKind
 from answers.drift.severity import Severity
+from inventory.stale import Staleness
 from storage.bodies import BODY, Documents
 from storage.rows import Values, fetch, fetch_stream
+from storage.stale import OF_ITEM
 
 ROWS_AT_A_TIME = 20
 """Documents may have some megabytes each."""
@@ -92,11 +94,16 @@ class KnownFinding(NamedTuple):
 
 
 class ItemWithoutDetails(NamedTuple):
-    """An item whose list shows something new, and whose details have not been read since."""
+    """An item whose details could not be read.
+
+    `lags`: its list shows something new, and no version of it has been made since.
+    """
 
     type_key: str
     external_id: str
     display_name: str | None
+    lags: bool
+    stale: Staleness | None
 
 
 # One pass over the items tells which are not as they were, by the numbers of their versions; only of those the hashes
@@ -193,7 +200,11 @@ WHERE (f.display_name, f.item_kind, f.before, f.after, f.hidden, f.value_hash, f
 _IS_READABLE = """
 f.path = '' OR NOT EXISTS (
     SELECT FROM inventory_item AS item WHERE (item.type_key, item.external_id) = (f.type_key, f.external_id)
-        AND item.absent_from IS NULL AND item.content_observed_at IS NOT NULL
+        AND item.absent_from IS NULL AND (item.content_observed_at IS NOT NULL OR EXISTS (
+            SELECT FROM jsonb_array_elements(item.stale_parts) AS part
+            WHERE starts_with(f.path, coalesce(part ->> 'detail', ''))
+                AND strpos(f.path, coalesce('.' || (part ->> 'member_detail'), '')) > 0
+        ))
 )
 """
 
@@ -204,11 +215,11 @@ WHERE baseline = :baseline AND resolved_at IS NULL AND type_key = ANY (:type_key
     AND ({_IS_READABLE})
 """)
 
-_DETAILS_NOT_READ = text("""
-SELECT type_key, external_id, item.display_name
+_DETAILS_NOT_READ = text(f"""
+SELECT type_key, external_id, item.display_name, item.content_observed_at IS NOT NULL AS lags, {OF_ITEM}
 FROM item_version_pin AS pin JOIN inventory_item AS item USING (tenant_id, type_key, external_id)
 WHERE pinned_by = :pinned_by AND type_key = ANY (:type_keys)
-    AND absent_from IS NULL AND content_observed_at IS NOT NULL
+    AND absent_from IS NULL AND (content_observed_at IS NOT NULL OR stale_since IS NOT NULL)
 ORDER BY type_key, external_id
 """)
 

@@ -13,6 +13,7 @@ from answers.field_text import field_text
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome
 from inventory.records import DamagedRecord
+from inventory.stale import Staleness
 
 
 class BaselineCollectionRecord(BaseModel):
@@ -87,8 +88,9 @@ class LeftOutItem(BaseModel):
     """An item that was not held against the baseline, or not wholly, and why.
 
     `details_not_read`: its list shows something new, and its details could not be read; its findings stay as they
-    were. `forgotten`, `unread`, `presumed`: what the baseline does not know of it. `ambiguous`, `undecided`: it cannot
-    be told which item of the other tenant it is, or whether the two say the same.
+    were. `stale`: some of its details could not be read, and only the others were held against the baseline; `stale`
+    names them. `forgotten`, `unread`, `presumed`: what the baseline does not know of it. `ambiguous`, `undecided`: it
+    cannot be told which item of the other tenant it is, or whether the two say the same.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -97,6 +99,7 @@ class LeftOutItem(BaseModel):
     external_id: str
     display_name: str | None
     reason: str
+    stale: Staleness | None = None
 
 
 class DriftCounts(BaseModel):

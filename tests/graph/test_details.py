@@ -182,9 +182,10 @@ def test_an_item_that_vanished_after_its_list_is_asked_for_before_it_is_given_up
 def test_an_item_that_is_there_while_its_detail_is_not_is_incomplete() -> None:
     item = reading(collection(SETTINGS))
     assert item.take(item.open[0], GONE) is None
-    failure = item.take(item.open[0], ok({"id": "ONE"}))
-    assert failure is not None
-    assert (failure.code, failure.retryable) == (ErrorCode.GRAPH_NOT_FOUND, False)
+    assert item.take(item.open[0], ok({"id": "ONE"})) is None
+    assert (item.is_at_end, item.is_whole) == (True, False)
+    [given_up] = item.unread
+    assert (given_up.code, given_up.http_status) == (ErrorCode.GRAPH_NOT_FOUND, 404)
 
 
 def test_an_expired_page_token_begins_the_listing_anew_once() -> None:
