@@ -192,7 +192,8 @@ class DetailActivities:
         try:
             document: Any = decode(one.list_document)
             # What is no object raises `TypeError`.
-            reading = DetailReading(collection, canonicalizer, one.external_id, {**document}, one.progress)
+            graph_id = str(document.get(collection.id_field) or one.external_id)
+            reading = DetailReading(collection, canonicalizer, graph_id, {**document}, one.progress)
             return _Item(one, reading, observer)
         except (ValueError, LookupError, TypeError, RecursionError):
             item = _Item(one, DetailReading(collection, canonicalizer, one.external_id, {}), observer)

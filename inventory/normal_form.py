@@ -31,6 +31,7 @@ from inventory.canonical import (
     without_edits,
 )
 from inventory.exact_json import decode, encode
+from inventory.item_ids import item_key
 
 FORM = 1
 """The number of this form. Documents of form 0 were stored sorted, and hashed as they were stored."""
@@ -54,8 +55,6 @@ IDENTITIES = (
 )
 """Paths to what makes an object one of its kind wherever it stands in an array."""
 
-_GUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
-_IDS = re.compile(rf"\{{?{_GUID}\}}?(?:[_:;,|]+(?:\{{?{_GUID}\}}?|[0-9]+))*")
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?")
 _TIME_OF_DAY = re.compile(r"(\d\d:\d\d:\d\d)\.(\d+)")
 _MARKS = frozenset("-.")
@@ -191,6 +190,9 @@ def likeness_hash(canonical: bytes, external_id: str, form: NormalForm, *, id_fi
     creation are left out, and the id is taken out of all strings: an assignment's id is `{policy id}_{group id}`.
     """
     document = cast("JsonObject", decode(canonical))
+    # As the document spells it.
+    own = document.get(id_field)
+    external_id = own if isinstance(own, str) and item_key(own) == external_id else external_id
     sought = encode(external_id)[1:-1] if len(external_id) >= MIN_TELLING_ID_LENGTH else None
     kept: JsonObject = {name: value for name, value in document.items() if name not in (id_field, "createdDateTime")}
     # The object that was made again has edits of its own.
@@ -227,12 +229,12 @@ def _at(value: JsonValue, path: tuple[str, ...]) -> JsonValue:
 
 def _may_be_spelt_otherwise(value: str) -> bool:
     """Whether a text may be a moment, a time of day or ids: most are not, and this costs least."""
-    return value[8:9] in _MARKS or value[4:5] == "-" or value[:1] == "{"
+    return value[8:9] in _MARKS or value[4:5] == "-" or value[:1] == "{" or value[1:2] == "_"
 
 
 def _text(value: str) -> str:
-    if len(value) >= _GUID_LENGTH and ("-" in value[8:10]) and _IDS.fullmatch(value):
-        return value.lower()
+    if len(value) >= _GUID_LENGTH and ("-" in value[8:11]) and (key := item_key(value)) != value:
+        return key
     if len(value) >= _MOMENT_LENGTH and value[10] == "T" and (moment := _MOMENT.fullmatch(value)):
         return _moment(value, *moment.groups())
     if value[8:9] == "." and (time := _TIME_OF_DAY.fullmatch(value)):

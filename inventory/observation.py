@@ -19,6 +19,7 @@ from inventory.canonical import (
     stamped,
 )
 from inventory.data_keys import DataKey
+from inventory.item_ids import item_key
 from inventory.meta import proposed_meta, whitelisted_meta
 from inventory.normal_form import ArrayRules, NormalForm
 from inventory.reference_extraction import ReadingRules, ReadReferences, read
@@ -162,7 +163,8 @@ class Observer:
     ) -> tuple[list[Observation], list[InvalidObject]]:
         """The observations of one page, in its order, and its bad objects. `edit` is that of objects that tell none.
 
-        An id that repeats on the page is observed once, as it was first listed; the repetition is a bad object.
+        An id that repeats on the page is observed once, as it was first listed; the repetition is a bad object. GUIDs
+        in upper and lower case are one id.
         """
         observations: list[Observation] = []
         invalid: list[InvalidObject] = []
@@ -170,12 +172,12 @@ class Observer:
         for position, candidate in enumerate(objects):
             try:
                 observation = self.observe(candidate, with_references=with_references, edit=edit)
-                if observation.external_id in seen:
+                if (key := item_key(observation.external_id)) in seen:
                     raise _Invalid(InvalidReason.DUPLICATE_ID)
             except _Invalid as bad:
                 invalid.append(InvalidObject(position, self._printable_id(candidate), bad.reason))
             else:
-                seen.add(observation.external_id)
+                seen.add(key)
                 observations.append(observation)
         return observations, invalid
 

@@ -77,6 +77,8 @@ class ItemRecord(BaseModel):
     confidence: Confidence | None
     evidence: str | None
     stale: Staleness | None = None
+    graph_id: str | None = None
+    """The id as Graph last spelled it, where that is not `external_id`."""
 
 
 class MissingRecord(ItemRecord):

@@ -22,6 +22,7 @@ from inventory.canonical import (
     is_mark,
     without_edits,
 )
+from inventory.item_ids import item_key
 from inventory.normal_form import NormalForm
 from inventory.references import ReferenceRules, id_in, path_of, references, translated
 from inventory.stale import Staleness
@@ -185,6 +186,9 @@ class Neutralizer:
         in_words = translated(document, self.rules.references, said)
         kept = {name: value for name, value in in_words.items() if name != self.rules.id_field}
         telling = {own: word for own, word in own_ids.items() if len(own) >= MIN_TELLING_ID_LENGTH}
+        spelled = document.get(self.rules.id_field)
+        if isinstance(spelled, str) and (key := item_key(spelled)) in telling:
+            telling[spelled] = telling[key]
         value = self._canonicalizer.canonical_value(_without(kept, telling))
         if _HIDDEN_WITHOUT_KEY in encode(value):
             # When an object was edited belongs to its tenant.

@@ -18,6 +18,8 @@ class UnlistedItem(NamedTuple):
     external_id: str
     parent_id: str = ""
     """Of the item under which it stands, if it does."""
+    graph_id: str | None = None
+    """Its id as Graph last spelled it, where that is not `external_id`."""
 
 
 # An item that a GET has not found since it was last seen was missing before the run: it is not asked for again.
@@ -30,7 +32,7 @@ _UNLISTED = """
 _COUNT = text(f"SELECT type_key, count(*) AS items {_UNLISTED} GROUP BY type_key")
 
 _SOME = text(f"""
-SELECT type_key, external_id, coalesce(meta ->> '{PARENT_ID}', '') AS parent_id {_UNLISTED}
+SELECT type_key, external_id, coalesce(meta ->> '{PARENT_ID}', '') AS parent_id, graph_id {_UNLISTED}
 ORDER BY type_key, external_id LIMIT :limit
 """)
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from inventory.item_ids import item_key, may_begin_guid
 from inventory.records import DamagedRecord
 from inventory.stale import Staleness
 from storage.bodies import BODY, Documents, document_of
@@ -197,11 +198,17 @@ _NOW = text("SELECT clock_timestamp()")
 
 
 async def find(session: AsyncSession, type_key: str, sought: str, most: int) -> list[NamedItem]:
-    """The item of this id; else up to `most` of this name; else of this name in any case; else whose id begins so."""
-    for query in (_BY_ID, _BY_NAME, _BY_NAME_IN_ANY_CASE, _BY_BEGINNING):
-        if query is _BY_BEGINNING and len(sought) < LEAST_CHARACTERS:
-            continue
-        found = await fetch(session, query, NamedItem, {"type_key": type_key, "sought": sought, "most": most})
+    """The item of this id; else up to `most` of this name; else of this name in any case; else whose id begins so.
+
+    GUIDs are found in any case.
+    """
+    queries = [(_BY_ID, item_key(sought)), (_BY_NAME, sought), (_BY_NAME_IN_ANY_CASE, sought)]
+    if len(sought) >= LEAST_CHARACTERS:
+        queries += [(_BY_BEGINNING, sought)]
+        if may_begin_guid(sought):
+            queries += [(_BY_BEGINNING, sought.lower())]
+    for query, words in queries:
+        found = await fetch(session, query, NamedItem, {"type_key": type_key, "sought": words, "most": most})
         if found:
             return found
     return []

@@ -191,7 +191,7 @@ SELECT DISTINCT selection_hash FROM sync_run WHERE starts_with(selection_hash, :
 
 _ITEM_COLUMNS = """
     tenant_id, type_key, external_id, display_name, meta, encode(content_hash, 'hex') AS content_hash, first_seen_at,
-    last_seen_at, last_seen_run_id, missing_confirmed_at, absent_from, details_complete,
+    last_seen_at, last_seen_run_id, missing_confirmed_at, absent_from, details_complete, graph_id,
     stale_since AS "stale.since", stale_parts AS "stale.parts"
 """
 

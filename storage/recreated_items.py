@@ -37,7 +37,7 @@ Likenesses: TypeAlias = Callable[[Sequence[StoredDocument]], Awaitable[Sequence[
 # likeness, an item's own id is no part of its name.
 _CANDIDATES = text("""
 WITH gone AS MATERIALIZED (
-    SELECT type_key, external_id, version_number, display_name, last_seen_at, absent_from,
+    SELECT type_key, external_id, graph_id, version_number, display_name, last_seen_at, absent_from,
         NULL::timestamptz AS seen_from,
         absent_from = (SELECT started_at FROM sync_run WHERE run_id = :run_id) AS is_of_this_run
     FROM inventory_item
@@ -45,14 +45,14 @@ WITH gone AS MATERIALIZED (
         AND last_seen_at < (SELECT started_at FROM sync_run WHERE run_id = :run_id)
 ),
 appeared AS (
-    SELECT type_key, external_id, version_number, display_name, last_seen_at, absent_from,
+    SELECT type_key, external_id, graph_id, version_number, display_name, last_seen_at, absent_from,
         NULL::timestamptz, true
     FROM inventory_item
     WHERE type_key = ANY (:type_keys) AND first_seen_run_id = :run_id AND recreates_external_id IS NULL
         AND version_number > 0 AND EXISTS (SELECT FROM gone)
     UNION ALL
-    SELECT item.type_key, item.external_id, item.version_number, item.display_name, item.last_seen_at, item.absent_from,
-        run.started_at, false
+    SELECT item.type_key, item.external_id, item.graph_id, item.version_number, item.display_name, item.last_seen_at,
+        item.absent_from, run.started_at, false
     FROM item_version AS v CROSS JOIN LATERAL (
         SELECT * FROM inventory_item AS one
         WHERE (one.type_key, one.external_id) = (v.type_key, v.external_id) LIMIT 1
@@ -63,7 +63,8 @@ appeared AS (
 ),
 named AS (
     SELECT *, CASE
-        WHEN length(external_id) < :telling THEN display_name ELSE replace(display_name, external_id, '')
+        WHEN length(external_id) < :telling THEN display_name
+        ELSE replace(display_name, coalesce(graph_id, external_id), '')
     END AS name
     FROM (SELECT *, true AS is_gone FROM gone UNION ALL SELECT *, false FROM appeared) AS both_of_them
 ),

@@ -170,6 +170,7 @@ class StagedItem(Base):
     stale_parts: Mapped[list[dict[str, Any]] | None] = mapped_column(
         JSONB, comment="the details that could not be read; null where all were"
     )
+    graph_id: Mapped[str | None] = mapped_column(comment="the id as Graph spells it, where that is not external_id")
 
 
 class PendingItem(Base):

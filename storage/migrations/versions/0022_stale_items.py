@@ -6,7 +6,7 @@ A worker of an earlier release stages no stale parts: what it merges is whole, a
 from storage.migrations.operations import create_index, execute
 
 revision = "0022"
-down_revision = "0020"
+down_revision = "0021"
 branch_labels = None
 depends_on = None
 
