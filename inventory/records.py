@@ -45,7 +45,10 @@ class RunRecord(BaseModel):
 
 
 class ItemRecord(BaseModel):
-    """One item as last observed; the last three fields are null where no completed run of the selection covers it."""
+    """One item as last observed; its state is null where no completed run of the selection covers it.
+
+    `details_read_at` is when the details were last read that its list does not show; null where it has none.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -61,6 +64,7 @@ class ItemRecord(BaseModel):
     state: State | None
     confidence: Confidence | None
     evidence: str | None
+    details_read_at: datetime | None = None
 
 
 class MissingRecord(ItemRecord):

@@ -1,7 +1,7 @@
 """Merging: staged observations of one wave or several into items, versions and documents, in one statement."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -228,21 +228,26 @@ superseded AS (
 """
 
 # Details are read again once they are older than a part of the refresh period, from one half to the whole, that
-# differs from item to item: so the items that were first read together take turns.
+# differs from item to item: so the items that were first read together take turns. `least` passes nulls over.
 _MERGE = text(f"""{_STAGED}{_MERGED},
 pending AS (
     INSERT INTO pending_item AS pending (
         run_id, type_key, external_id, shard, list_hash, list_document, list_document_size, list_body_hash
     )
     SELECT :run_id, type_key, external_id, hashtext(external_id) & 15, list_hash, document, document_size, body_hash
-    FROM seen
+    FROM seen LEFT JOIN unnest(
+        CAST(:refresh_keys AS text[]), CAST(:refresh_periods AS interval[]), CAST(:refresh_bounds AS timestamptz[])
+    ) AS refresh (type_key, period, read_before) USING (type_key)
     WHERE NOT is_whole AND (
         complete_before IS NOT TRUE
         OR list_hash_before IS DISTINCT FROM list_hash
         OR details_read_at IS NULL
         OR :deep AND details_read_at < (SELECT started_at FROM sync_run WHERE run_id = :run_id)
-        OR details_read_at < clock_timestamp()
-            - CAST(:detail_refresh AS interval) * (0.5 + (hashtext(external_id) >> 16 & 65535) / 131072.0)
+        OR details_read_at < least(
+            refresh.read_before,
+            clock_timestamp() - coalesce(refresh.period, CAST(:detail_refresh AS interval))
+                * (0.5 + (hashtext(external_id) >> 16 & 65535) / 131072.0)
+        )
     )
     ORDER BY type_key, external_id
     ON CONFLICT (tenant_id, run_id, type_key, external_id) DO UPDATE SET
@@ -300,6 +305,7 @@ async def merge(
     together_with: Mapping[UUID, int] = MappingProxyType({}),
     restarted: Sequence[str] = (),
     detail_refresh: timedelta | None = None,
+    refreshes: Mapping[str, tuple[timedelta, datetime | None]] = MappingProxyType({}),
     deep: bool = False,
     same: SameItems | None = None,
 ) -> MergeResult:
@@ -309,7 +315,9 @@ async def merge(
     together. Those of which rows are gone are named and not merged.
     `restarted` names collections whose listing began anew in this run, where an item that comes again is no repetition.
     Items whose details are to be read are left as pending: those whose list document is new, those whose details are
-    older than `detail_refresh`, and with `deep` all. `same` judges items whose documents are of normal form 0.
+    older than `detail_refresh`, and with `deep` all. `refreshes` has the collections whose details are due at another
+    age, each with the moment before which they were read (`detail_ages.read_before`). `same` judges items whose
+    documents are of normal form 0.
     Raises `StagedRowsLostError` where rows of all of them are gone; nothing is merged then.
     """
     earlier = await claim(session, run_id, fetch_token)
@@ -325,6 +333,9 @@ async def merge(
         "restarted": list(restarted),
         "named": NAMED_DUPLICATES,
         "detail_refresh": detail_refresh,
+        "refresh_keys": list(refreshes),
+        "refresh_periods": [period for period, _ in refreshes.values()],
+        "refresh_bounds": [bound for _, bound in refreshes.values()],
         "deep": deep,
     }
     if same is not None:

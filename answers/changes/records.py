@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from answers.changes.audit import Attribution, AuditAction, AuditStatus
 from answers.field_labels import FieldChange
+from answers.old_details import OldDetailsRecord
 from inventory.missing import Confidence
 from inventory.records import DamagedRecord
 
@@ -89,7 +90,7 @@ class ChangesSummary(BaseModel):
     `listed` counts the collections that their latest run listed to their end. `goes_on_after` names the last change
     where there are more than were asked for. `audit` counts what the audit log says of the changes;
     `audit_log_read_from` is when the latest whole reading of it began, null where there is none. Of `damaged` versions
-    it cannot be said what is different.
+    it cannot be said what is different. `old_details` names collections whose changes may still come, too.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -105,3 +106,4 @@ class ChangesSummary(BaseModel):
     audit: dict[AuditStatus, int]
     audit_log_read_from: datetime | None
     damaged: list[DamagedRecord] = []
+    old_details: list[OldDetailsRecord] = []

@@ -205,6 +205,8 @@ class Collection(BaseModel):
     readable_by_id: bool = True
     """Whether `{path}/{id}` answers 404 for an object that is gone, and 200 for one that is not."""
     details: tuple[DetailCall, ...] = ()
+    refresh_hours: Annotated[int | None, Field(ge=1, le=168)] = None
+    """Details that change without a sign in the list are read again within this time; none if the list always tells."""
     references: dict[ReferencePath, Annotated[tuple[TypeKey, ...], BeforeValidator(_one_or_more)]] = {}
     """Where documents hold ids of other objects, and in which collections those are (`inventory.references`)."""
     everyone: dict[PropertyName, str] = {}
@@ -278,6 +280,13 @@ class Collection(BaseModel):
         return frozenset(
             call.property for call in self.details if call.property is not None and call.doubted_by is None
         )
+
+    def may_be_old(self, path: str) -> bool:
+        """Whether what stands at a path of an item may have changed though the list shows nothing new of the item."""
+        if self.refresh_hours is None:
+            return False
+        name = path.partition(".")[0].partition("[")[0]
+        return name in self.detail_properties or not self.detail_properties
 
     @property
     def permissions(self) -> frozenset[str]:

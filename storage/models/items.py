@@ -102,6 +102,9 @@ class InventoryItem(Base):
     form: Mapped[int] = mapped_column(
         SmallInteger, server_default=text("0"), comment="number of the normal form that content_hash is of"
     )
+    found_by_id_run_id: Mapped[UUID | None] = mapped_column(
+        comment="the latest run whose GET by id found it though its listing did not show it"
+    )
 
 
 class ItemAbsence(Base):
