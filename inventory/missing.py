@@ -58,8 +58,9 @@ class RunCoverage(NamedTuple):
 class ItemState(NamedTuple):
     """State, confidence and evidence of one item.
 
-    Evidence: `listed` · `found_by_id` (a GET by id found it, and its listing did not show it) · `confirmed` (a GET by id answered 404) · `not_listed` (a listing was read to its end
-    without it) · `collection_<outcome>` with `:<error code>` where there is one.
+    Evidence: `listed` · `found_by_id` (a GET by id found it, and its listing did not show it) · `confirmed` (a GET by
+    id answered 404) · `not_listed` (a listing was read to its end without it) · `collection_<outcome>` with
+    `:<error code>` where there is one.
     """
 
     state: State
@@ -78,9 +79,10 @@ def item_state(
 ) -> ItemState:
     """The state of an item last seen at `last_seen_at`, relative to `run`.
 
-    `collection` is what `run` covered of the item's type, None where the run recorded nothing of it. `confirmed`: since
-    the item was last seen, a GET by id answered 404. `found_by_id`: what last saw it was a GET. `unlisted_before`: since then a complete listing omitted it.
-    Both hold until the item is seen again, so that evidence never weakens.
+    `collection` is what `run` covered of the item's type, None where the run recorded nothing of it. `found_by_id`:
+    what last saw the item was a GET by id. `confirmed`: since the item was last seen, a GET by id answered 404.
+    `unlisted_before`: since then a complete listing omitted it. The last two hold until the item is seen again, so that
+    evidence never weakens.
     """
     confidence = confidence_of(run, collection)
     if last_seen_at >= run.started_at:

@@ -396,10 +396,10 @@ async def merge_found(
 ) -> None:
     """Merges items that a GET by id has found: they count as unchanged, but for what the merge says has changed.
 
-    `same` judges items whose documents are of normal form 0.
+    Their details are to be read, too. `same` judges items whose documents are of normal form 0.
     """
     await stage(session, run_id, fetch_token, observations)
-    merged = await merge(session, run_id, fetch_token, promised_rows=len(observations), same=same)
+    merged = await merge(session, run_id, fetch_token, promised_rows=len(observations), deep=True, same=same)
     await record(session, run_id, fetch_token, {"changed": merged.changed})
 
 

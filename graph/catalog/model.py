@@ -326,15 +326,11 @@ class Collection(BaseModel):
         path = self.path.replace("{parent_id}", quote(parent_id, safe=""))
         return f"{path}/{quote(external_id, safe='')}?$select={self.id_field}"
 
-    @property
-    def omits_items(self) -> bool:
-        """Whether the listing leaves out objects that are there: an item can leave it and stay."""
-        return self.filter is not None or bool(self.left_out_types or self.left_out_where)
-
-    def whole_item_url(self, external_id: str) -> str:
+    def whole_item_url(self, external_id: str, parent_id: str = "") -> str:
         """The URL of one object as its listing shows it, relative to the version root."""
+        path = self.path.replace("{parent_id}", quote(parent_id, safe=""))
         options = "" if self.expand is None else f"?$expand={quote(self.expand, safe=_QUERY_SAFE)}"
-        return f"{self.path}/{quote(external_id, safe='')}{options}"
+        return f"{path}/{quote(external_id, safe='')}{options}"
 
     def observation_rules(self, *, hide_script_bodies: bool = False, show_payloads: bool = False) -> ObservationRules:
         """How an object of the collection is read."""

@@ -124,7 +124,7 @@ class _Reading:
         missing = [name for name in self.endpoint.needs_filter if name not in (self.query.filter or "")]
         if missing:
             raise QueryError(f"The filter on '{missing[0]}' is required.")
-        items = self.content.items(self.endpoint)
+        items = self.content.listed(self.endpoint)
         check_expanded(self.endpoint.navigations, self.query, self.endpoint.entity)
         check_selected(items, self.endpoint, self.query)
         if self.version == "v1.0":
