@@ -197,7 +197,7 @@ class RunRecordActivities:
             throttle_family=collection.throttle_family,
             wave_limit=collection.throttle_family.wave_limit,
             confirmable=collection.confirmable,
-            detailed=bool(collection.details),
+            detailed=collection.may_lack_details,
             is_first_listing=type_key not in listed,
             interval=collection.throttle_family.interval,
             refresh=DetailRefresh(period=self._period(collection), read_before=oldest.get(type_key))

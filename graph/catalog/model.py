@@ -289,6 +289,11 @@ class Collection(BaseModel):
         return name in self.detail_properties or not self.detail_properties
 
     @property
+    def may_lack_details(self) -> bool:
+        """Whether an item may need more than its listing: it has details, or what the listing expands may be cut."""
+        return bool(self.details) or self.expand is not None
+
+    @property
     def permissions(self) -> frozenset[str]:
         """The permissions that together read the list and every detail."""
         return frozenset({self.permission, *(call.permission for call in self.details if call.permission is not None)})
@@ -350,6 +355,7 @@ class Collection(BaseModel):
             meta=dict(self.meta),
             has_details=bool(self.details),
             change_signs=self.change_signs,
+            expand=self.expand,
             cross_checked={
                 call.property: call.doubted_by
                 for call in self.details

@@ -47,6 +47,7 @@ class Content:
         self._scale = items_per_collection
         self._collections: dict[str, list[Item]] = {}
         self._unlisted: set[tuple[str, str]] = set()
+        self._expanded_size: int | None = None
         self._edits = 0
         self._state = 0
         self._lock = RLock()
@@ -68,6 +69,17 @@ class Content:
             if endpoint.cast_of is None:
                 return list(items)
             return [item for item in items if _type(item) == endpoint.odata_type]
+
+    @property
+    def expanded_size(self) -> int | None:
+        """How many of any navigation `$expand` shows; None for as many as each navigation says."""
+        return self._expanded_size
+
+    def cut_expansions(self, size: int | None) -> None:
+        """Have `$expand` show no more than so many of any navigation."""
+        with self._lock:
+            self._expanded_size = size
+            self._state += 1
 
     def listed(self, endpoint: Endpoint) -> list[Item]:
         """What the endpoint lists, in order."""

@@ -112,6 +112,10 @@ class SimulatedTenant:
         """Leave an object out of its listings, though a GET by its id finds it; with `is_listed` take that back."""
         self._content.unlist(path, key, is_listed=is_listed)
 
+    def cut_expansions(self, size: int | None) -> None:
+        """Have `$expand` show so many of any navigation, with a link to the rest; None for as many as Graph shows."""
+        self._content.cut_expansions(size)
+
     def reassign(self, path: str, key: str, group_ids: Sequence[str]) -> None:
         """Assign an object to these groups and nobody else."""
         self._content.reassign(path, key, group_ids)
