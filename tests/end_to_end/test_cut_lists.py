@@ -86,3 +86,11 @@ def test_a_link_to_the_rest_that_leads_elsewhere_is_not_followed(stage: Stage) -
     context = record.collections["deviceConfigurations"].context
     assert (context["detail_error_code"], context["details_incomplete"]) == ("graph_untrusted_link", 1)
     assert stage.system.graph.violations() == []
+
+
+def test_more_than_twenty_relations_of_a_directory_object_are_read(stage: Stage) -> None:
+    key = str(stage.tenant.documents("applications")[0]["id"])
+    owners = {str(number) for number in range(25)}
+    stage.tenant.change("applications", key, {"owners": [{"id": one} for one in owners]})
+    assert stage.sync(["applications"]).status == "success"
+    assert {one["id"] for one in stage.show("applications", key)["owners"]} == owners
