@@ -7,8 +7,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import text
 
-from answers.changes.audit import AUDIT_LOG
-from graph.catalog import load_catalog
+from graph.catalog import AUDIT_EVENTS, load_catalog
 from inventory.canonical import JsonObject
 from inventory.error_codes import ErrorCode
 from inventory.normal_form import NormalForm, likeness_hash
@@ -45,7 +44,7 @@ def audit_event(event_id: str, *object_ids: str, at: datetime = AUDITED_AT, **pr
         "actor": {"userPrincipalName": "ada@contoso.example", "userId": "u1", "ipAddress": "192.0.2.7"},
         "resources": [{"resourceId": object_id, "displayName": "Policy"} for object_id in object_ids],
     }
-    return Observer(load_catalog().collections[AUDIT_LOG].observation_rules()).observe({**event, **properties})
+    return Observer(load_catalog().collections[AUDIT_EVENTS].observation_rules()).observe({**event, **properties})
 
 
 def listed(type_key: str, external_id: str, **properties: Any) -> Observation:
