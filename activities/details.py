@@ -144,7 +144,7 @@ class DetailActivities:
         if earlier is not None:
             return FetchDetailsResult.model_validate(earlier)
         observers = await self._observers.of_tenant(request.tenant_id)
-        items, asked = await crunch(tenant.id, self._opened, pending, request.limit, observers)
+        items, asked = await crunch(tenant.id, self._opened, tenant, request, pending, observers)
         for item in items:
             if item.given_up is not None and item.given_up.code is ErrorCode.STORAGE_DAMAGED:
                 activity.logger.warning(
@@ -170,9 +170,14 @@ class DetailActivities:
             return await self._recorded(request, shares, items, _by_share(asked, failures), len(asked))
 
     def _opened(
-        self, pending: Sequence[PendingDetails], limit: int, observers: TenantObservers
+        self,
+        tenant: TenantConfig,
+        request: FetchDetails,
+        pending: Sequence[PendingDetails],
+        observers: TenantObservers,
     ) -> tuple[list[_Item], list[_Asked]]:
-        """The first items, with the first calls that they still need: at most `limit` of these."""
+        """The first items, with the first calls that they still need: at most as many as the request's limit."""
+        limit = request.limit
         items: list[_Item] = []
         asked: list[_Asked] = []
         for one in pending:
@@ -180,6 +185,9 @@ class DetailActivities:
                 break
             item = self._item(one, observers)
             items.append(item)
+            while (untrusted := self._untrusted(tenant, request, item)) is not None:
+                call, failure = untrusted
+                item.reading.give_up(call, failure.code)
             if item.given_up is None:
                 asked += [_Asked(item, call) for call in item.reading.open[: limit - len(asked)]]
                 self._complete(item)

@@ -8,8 +8,27 @@ from urllib.parse import quote
 from graph.catalog import ChildCall, Collection, DetailCall
 from graph.errors import Answer, ReadFailure, classify
 from graph.pages import MalformedPageError, is_found, is_gone, read_page
-from inventory.canonical import TYPE, Canonicalizer, JsonObject, NotANumberError, TooDeepError
-from inventory.document_parts import Part, Place, SensitiveParentError, assemble, canonical_part, with_last_read
+from inventory.canonical import TYPE, Canonicalizer, JsonObject, JsonValue, NotANumberError, TooDeepError
+from inventory.cut_lists import (
+    Expansion,
+    Path,
+    cut_lists,
+    expanded_in,
+    expansion,
+    expansion_by,
+    owner_of,
+    without_links,
+)
+from inventory.document_parts import (
+    Part,
+    Place,
+    SensitiveParentError,
+    assemble,
+    canonical_members,
+    canonical_part,
+    places_of_new,
+    with_last_read,
+)
 from inventory.error_codes import ErrorCode
 from inventory.exact_json import decode, encode
 
@@ -26,6 +45,8 @@ class OpenCall(NamedTuple):
 
     `call` is the number of the entry's detail call, `child` that of its child call. Without a call it asks whether
     the item is still there. `anchor` is the hash of an earlier link, renewed at every power of two of pages.
+    `path` is where a list stands that Graph has cut, and whose rest is asked for: in the list's document, or with a
+    call in the page `of_page` of its answer.
     """
 
     url: str
@@ -35,6 +56,13 @@ class OpenCall(NamedTuple):
     page: int = 1
     anchor: str | None = None
     restarted: bool = False
+    path: Path | None = None
+    of_page: int = 1
+
+    @property
+    def asks_whether_there(self) -> bool:
+        """Whether it asks for nothing but the item."""
+        return self.call is None and self.path is None
 
 
 class UnreadCall(NamedTuple):
@@ -66,14 +94,22 @@ class DetailReading:
         self._is_there = False
         self.unread: list[UnreadCall] = []
         """The calls that were given up."""
+        self._is_extended = False
+        """Whether the list's document has got members that the list had cut."""
         self.gone = False
         """Whether Graph says that there is no such item any more."""
+        cut = cut_lists(list_document, expansion(collection.expand))
+        without_links(list_document, cut)
         if progress is None:
-            self.open = [
-                OpenCall(self._url(detail.path), call=number)
+            calls = {
+                number: detail
                 for number, detail in enumerate(collection.details)
                 if detail.is_of(list_document) and detail.is_needed(list_document)
-            ]
+            }
+            self.open = [OpenCall(self._url(detail.path), call=number) for number, detail in calls.items()]
+            # What a call answers as a whole need not be read twice.
+            answered = {name for detail in calls.values() for name in (detail.property, *expansion_by(detail.path))}
+            self.open += [OpenCall(link, page=2, path=path) for path, link in cut if path[0] not in answered]
         else:
             self._restore(progress)
 
@@ -109,12 +145,12 @@ class DetailReading:
 
     def give_up(self, call: OpenCall, code: ErrorCode, http_status: int | None = None) -> None:
         """Takes a call for one that Graph does not answer, and with it those for members of its answer."""
-        if call.call is None:
+        if call.asks_whether_there:
             # Its list has shown the item, and nothing says that it is gone.
             self._replace(call)
             return
         place = self._place(call)
-        self.open = [one for one in self.open if one.call is None or not _contains(place, self._place(one))]
+        self.open = [one for one in self.open if one.asks_whether_there or not _contains(place, self._place(one))]
         self.unread = [one for one in self.unread if not _contains(place, self._place(one.call))]
         self.unread.append(UnreadCall(call, code, http_status, self._member_name(place)))
 
@@ -130,6 +166,8 @@ class DetailReading:
         given_up = [[one.code, one.http_status, one.member_name] for one in self.unread]
         calls = [*self.open, *(one.call for one in self.unread)]
         state: Any = {"open": [list(call) for call in calls], "parts": parts, "given_up": given_up}
+        if self._is_extended:
+            state["list"] = self._list_document
         return encode(state)
 
     def take(self, call: OpenCall, answer: Answer) -> ReadFailure | None:
@@ -137,6 +175,8 @@ class DetailReading:
 
         A link to the next page is not checked here: it is that of the call that takes its place in `open`.
         """
+        if call.path is not None:
+            return self._take_rest(call, call.path, answer)
         if call.call is None:
             return self._take_whether_there(call, answer)
         detail = self._call(call)
@@ -146,9 +186,7 @@ class DetailReading:
                 self._parts.append(self._part(call, None))
                 return None
             if self._collection.confirmable:
-                self.give_up(call, ErrorCode.GRAPH_NOT_FOUND, answer.status)
-                if not self._is_there and all(one.call is not None for one in self.open):
-                    self.open.append(OpenCall(self._collection.item_url(self._external_id)))
+                self._ask_whether_there(call, answer)
                 return None
         delegated_only = self._collection.delegated_only
         failure = classify(answer, permission=self._permission(call), delegated_only=delegated_only)
@@ -168,15 +206,79 @@ class DetailReading:
                 failure = ReadFailure(ErrorCode.GRAPH_MALFORMED_RESPONSE, context={"http_status": answer.status})
         return failure
 
+    def _ask_whether_there(self, call: OpenCall, answer: Answer) -> None:
+        """Gives a call up that found nothing: the item may be gone, too."""
+        self.give_up(call, ErrorCode.GRAPH_NOT_FOUND, answer.status)
+        if not self._is_there and not any(one.asks_whether_there for one in self.open):
+            self.open.append(OpenCall(self._collection.item_url(self._external_id)))
+
+    def _take_rest(self, call: OpenCall, path: Path, answer: Answer) -> ReadFailure | None:
+        """Takes in a further page of a list that stands in what has been read already."""
+        if is_gone(answer) and self._collection.confirmable:
+            self._ask_whether_there(call, answer)
+            return None
+        permission = self._collection.permission if call.call is None else self._permission(call)
+        failure = classify(answer, permission=permission)
+        if failure is not None and failure.restart and call.call is not None and not call.restarted:
+            self._restart(call)
+            return None
+        if failure is not None:
+            # The next run lists the item anew, and asks by a link that has not expired.
+            return failure._replace(retryable=failure.retryable and not failure.restart)
+        try:
+            page = read_page(answer)
+            owner, name = owner_of(self._holder(call), path)
+            members = None if owner is None else owner.get(name)
+            if not isinstance(members, list):
+                raise MalformedPageError(answer)
+            names = [*self._names(call), *(step for step in path if isinstance(step, str))]
+            further = canonical_members(self._canonicalizer, names, page.items, self._list_document)
+            encode(further)
+            following = [] if page.next_link is None else [self._next(call, page.next_link)]
+        except MalformedPageError as error:
+            return error.failure
+        except (TooDeepError, NotANumberError, UnicodeEncodeError):
+            return ReadFailure(ErrorCode.GRAPH_MALFORMED_RESPONSE, context={"http_status": answer.status})
+        new = places_of_new(members, further)
+        within = expanded_in(self._expansion(call), path)
+        rest = [
+            call._replace(url=link, page=2, anchor=None, path=(*path, len(members) + new.index(place), *below))
+            for (place, *below), link in cut_lists(page.items, within)
+            if isinstance(place, int) and place in new
+        ]
+        members += [further[place] for place in new]
+        self._is_extended |= call.call is None
+        self._replace(call, *following, *rest)
+        return None
+
+    def _expansion(self, call: OpenCall) -> Expansion:
+        """What is expanded in the answer in which a list stands."""
+        return expansion(self._collection.expand) if call.call is None else expansion_by(self._call(call).path)
+
+    def _holder(self, call: OpenCall) -> JsonValue:
+        """In what the list stands whose rest a call asks for."""
+        if call.call is None:
+            return self._list_document
+        sought = self._part(call, None)._replace(page=call.of_page)
+        bodies = [part.body for part in self._parts if _is_page(part, sought)]
+        return bodies[-1] if bodies else None
+
+    def _names(self, call: OpenCall) -> list[str]:
+        """The properties in which an answer stands in the document."""
+        part = None if call.call is None else self._part(call, None)
+        return [] if part is None else [name for name in (part.property, part.child_property) if name is not None]
+
     def _take_page(self, call: OpenCall, answer: Answer, *, single: bool) -> None:
         page = read_page(answer, singleton=single)
         body: Any = page.items[0] if single else page.items
         part = canonical_part(self._canonicalizer, self._part(call, body), self._list_document)
+        cut = cut_lists(body, self._expansion(call))
         # It is written down later, when it is too late to say that it cannot be.
         encode(part.body)
         following = [self._next(call, page.next_link)] if page.next_link is not None else []
         self._parts.append(part)
-        self._replace(call, *following, *self._children(call, part))
+        rest = [call._replace(url=link, page=2, anchor=None, path=path, of_page=call.page) for path, link in cut]
+        self._replace(call, *following, *self._children(call, part), *rest)
         if not following and not call.restarted and self._is_miscounted(call):
             self._restart(call)
 
@@ -253,6 +355,8 @@ class DetailReading:
         return filled if child_id is None else filled.replace("{child_id}", quote(child_id, safe=""))
 
     def _place(self, call: OpenCall) -> Place:
+        if call.call is None:
+            return Place(str((call.path or ("",))[0]))
         detail = self._collection.details[call.call or 0]
         child = None if call.child is None else detail.children[call.child]
         return Place(detail.property, None if child is None else child.property, call.child_id)
@@ -287,13 +391,15 @@ class DetailReading:
 
     def _restore(self, progress: bytes) -> None:
         state: Any = decode(progress)
-        calls = [OpenCall(*one) for one in state["open"]]
+        calls = [_open_call(one) for one in state["open"]]
         given_up = state.get("given_up", ())
         self.open = calls[: len(calls) - len(given_up)]
         self.unread = [
             UnreadCall(call, ErrorCode(code), status, name)
             for call, (code, status, name) in zip(calls[len(self.open) :], given_up, strict=True)
         ]
+        if "list" in state:
+            self._list_document, self._is_extended = state["list"], True
         believed = {detail.property: detail.believe_list for detail in self._collection.details}
         self._parts = [Part(*one)._replace(believe_list=believed.get(one[0], frozenset())) for one in state["parts"]]
 
@@ -307,6 +413,21 @@ def _contains(place: Place, other: Place) -> bool:
 
 def _is_within(part: Part, place: Place) -> bool:
     return _contains(place, Place(part.property, part.child_property, part.child_id))
+
+
+def _open_call(noted: list[Any]) -> OpenCall:
+    call = OpenCall(*noted)
+    return call if call.path is None else call._replace(path=tuple(call.path))
+
+
+def _is_page(part: Part, sought: Part) -> bool:
+    """Whether a part is that page of that answer."""
+    return (part.property, part.child_property, part.child_id, part.page) == (
+        sought.property,
+        sought.child_property,
+        sought.child_id,
+        sought.page,
+    )
 
 
 class _LoopError(MalformedPageError):

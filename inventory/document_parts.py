@@ -86,6 +86,14 @@ def canonical_part(canonicalizer: Canonicalizer, part: Part, list_document: Json
     return part._replace(body=[_canonical_at(canonicalizer, known, path, member) for member in _members(part)])
 
 
+def canonical_members(
+    canonicalizer: Canonicalizer, names: Sequence[str], members: Sequence[JsonValue], list_document: JsonObject
+) -> list[JsonValue]:
+    """Further members of the list that stands in these properties, one in the other, each in canonical form."""
+    known: JsonObject = {TYPE: list_document[TYPE]} if TYPE in list_document else {}
+    return [_canonical_at(canonicalizer, known, names, member) for member in members]
+
+
 def with_last_read(
     document: JsonObject, last: JsonObject, unread: Sequence[Place], *, shown: frozenset[str], lacked: Container[Place]
 ) -> tuple[JsonObject, list[Place]]:
@@ -161,14 +169,25 @@ def _distinct(pages: Sequence[Part]) -> list[JsonValue]:
     members: list[JsonValue] = []
     seen: set[str] = set()
     for page in pages:
-        ids = [member.get("id") if isinstance(member, dict) else None for member in _members(page)]
-        members += [
-            member
-            for member, one in zip(_members(page), ids, strict=True)
-            if not isinstance(one, str) or one not in seen
-        ]
-        seen |= {one for one in ids if isinstance(one, str)}
+        members += [member for member in _members(page) if _id(member) not in seen]
+        seen |= _ids(page.body)
     return members
+
+
+def places_of_new(members: list[JsonValue], further: Sequence[JsonValue]) -> list[int]:
+    """Where among further members those stand whose ids none of the first ones has."""
+    seen = _ids(members)
+    return [place for place, member in enumerate(further) if _id(member) not in seen]
+
+
+def _ids(members: JsonValue) -> set[str]:
+    ids = map(_id, members) if isinstance(members, list) else ()
+    return {one for one in ids if one is not None}
+
+
+def _id(member: JsonValue) -> str | None:
+    one = member.get("id") if isinstance(member, dict) else None
+    return one if isinstance(one, str) else None
 
 
 def _members(page: Part) -> list[JsonValue]:

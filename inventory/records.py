@@ -56,10 +56,10 @@ class SyncRecord(RunRecord):
 
 
 class ItemRecord(BaseModel):
-    """One item as last observed.
+    """One item as last observed; its state is null where no completed run of the selection covers it.
 
-    `state`, `confidence` and `evidence` are null where no completed run of the selection covers it. `stale` is null
-    where all of its details are current.
+    `details_read_at` is when the details were last read that its list does not show; null where it has none. `stale` is
+    null where all of its details are current.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -76,6 +76,7 @@ class ItemRecord(BaseModel):
     state: State | None
     confidence: Confidence | None
     evidence: str | None
+    details_read_at: datetime | None = None
     stale: Staleness | None = None
     graph_id: str | None = None
     """The id as Graph last spelled it, where that is not `external_id`."""

@@ -1,6 +1,7 @@
 """Staging: the observations of one fetch attempt, copied in under their fetch token until the merge takes them."""
 
 from collections.abc import Iterable
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -67,12 +68,19 @@ async def stage(
                     observation.body_hash,
                     compress(observation.document),
                     len(observation.document),
-                    observation.list_hash,
+                    _list_hash(observation, run_id),
                     are_whole or observation.list_hash is None,
                     *_read(observation.references),
                     _stale(observation),
                 )
             )
+
+
+def _list_hash(observation: Observation, run_id: UUID) -> bytes | None:
+    """Of a document whose lists are cut another one in each run, so that each reads the rest of them."""
+    if observation.list_hash is None or not observation.is_cut:
+        return observation.list_hash
+    return sha256(observation.list_hash + run_id.bytes).digest()
 
 
 def _read(read: ReadReferences | None) -> tuple[Json | None, bytes | None]:

@@ -7,7 +7,7 @@ running workflow may still send yesterday's.
 from activities.messages.base import MOST_CHARACTERS, Message, ShortText, WorkflowId
 from activities.messages.confirmation import ConfirmedShare, ConfirmMissing, ConfirmMissingResult
 from activities.messages.details import DetailProgress, DetailShare, FetchDetails, FetchDetailsResult
-from activities.messages.merges import PromisedWave, UpsertItems, UpsertItemsResult
+from activities.messages.merges import DetailRefresh, PromisedWave, UpsertItems, UpsertItemsResult
 from activities.messages.pages import (
     CursorFailure,
     CursorRequest,
@@ -56,6 +56,7 @@ __all__ = [
     "CursorFailure",
     "CursorRequest",
     "DetailProgress",
+    "DetailRefresh",
     "DetailShare",
     "FetchDetails",
     "FetchDetailsResult",

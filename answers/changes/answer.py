@@ -28,6 +28,7 @@ from answers.changes.rules import Comparability, changed_fields, changed_fields_
 from answers.field_labels import field_change
 from answers.log_collections import log_types
 from answers.object_names import object_names
+from answers.old_details import old_details
 from answers.runs.answer import ended_run
 from answers.times import time_of
 from graph.catalog import AUDIT_EVENTS, kind_of, load_catalog
@@ -160,6 +161,7 @@ class ChangeFeed:
             },
             damaged=list(self._damaged),
             stale=await stale_items(self._session, window.type_keys, window.left_out),
+            old_details=await old_details(self._session, [collection.type_key for collection in known]),
         )
 
 

@@ -181,6 +181,8 @@ def _say(summary: ChangesSummary) -> None:
     if summary.not_read:
         named = ", ".join(f"{collection.type_key} ({collection.reason})" for collection in summary.not_read)
         output.stderr.print(f"not read to the end, so their changes may still come: {named}", style="yellow")
+    for old in summary.old_details:
+        output.stderr.print(old.in_words(summary.until), style="yellow", markup=False)
     for log, reading in summary.audit_logs.items():
         if not reading.not_read:
             continue

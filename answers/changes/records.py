@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from answers.changes.audit import Attribution, AuditAction, AuditStatus
 from answers.field_labels import FieldChange
+from answers.old_details import OldDetailsRecord
 from inventory.missing import Confidence
 from inventory.records import DamagedRecord
 from inventory.stale import StaleItem, Staleness
@@ -104,7 +105,8 @@ class ChangesSummary(BaseModel):
     `listed` counts the collections that their latest run listed to their end. `goes_on_after` names the last change
     where there are more than were asked for. `audit` counts what the audit log says of the changes;
     `audit_logs` says of each log how far it was read, `audit_log_read_from` is that of Intune's. Of `damaged` versions
-    it cannot be said what is different. `stale` items may have changed in details that cannot be read now.
+    it cannot be said what is different. `old_details` names collections whose changes may still come, too. `stale`
+    items may have changed in details that cannot be read now.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -121,4 +123,5 @@ class ChangesSummary(BaseModel):
     audit_log_read_from: datetime | None
     audit_logs: dict[str, AuditLogCoverage] = {}
     damaged: list[DamagedRecord] = []
+    old_details: list[OldDetailsRecord] = []
     stale: list[StaleItem] = []

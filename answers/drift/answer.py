@@ -32,6 +32,7 @@ from answers.drift.severity import Severity
 from answers.field_labels import field_change
 from answers.named_ids import APP_ID_RULES, template_names
 from answers.object_names import names_of_apps, setting_names
+from answers.old_details import may_be_old, old_details
 from graph.catalog import load_catalog
 from inventory.canonical import JsonObject, JsonValue
 from inventory.differences import Difference, DifferenceKind
@@ -39,6 +40,7 @@ from inventory.exact_json import decode
 from inventory.records import DamagedRecord
 from inventory.user_errors import UserError
 from storage.current_documents import current_documents
+from storage.detail_ages import with_old_details
 from storage.documents import database_time
 from storage.object_names import display_names
 
@@ -113,10 +115,17 @@ async def drift(
     unknown |= {
         (version.type_key, version.external_id) for version in damaged if version.tenant_id in (None, tenant_id)
     }
+    rest_on_details = {
+        (found.finding.type_key, found.finding.external_id)
+        for found in known
+        if may_be_old(found.finding.type_key, found.finding.path)
+    }
+    old = await with_old_details(session, rest_on_details)
     records = []
     for found in known:
         item = found.finding.type_key, found.finding.external_id
-        is_current = found.finding.type_key in checked and item not in unknown
+        is_old = item in old and may_be_old(found.finding.type_key, found.finding.path)
+        is_current = found.finding.type_key in checked and item not in unknown and not is_old
         records.append(_record(tenant_id, found, names, now, is_current=is_current))
     report = await _report(session, tenant_id, baseline, scope, now, records)
     return Drift(report.model_copy(update={"damaged": list(damaged)}), records)
@@ -261,6 +270,7 @@ async def _report(
         open_by_severity={severity: severities[severity] for severity in Severity},
         compared=scope.compared,
         left_out=scope.left_out,
+        old_details=await old_details(session, scope.type_keys),
         left_out_items=[item async for item in _left_out_items(session, baseline.name, scope.type_keys)],
     )
 

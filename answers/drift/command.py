@@ -112,6 +112,8 @@ def _print(report: DriftReport, findings: Sequence[DriftFindingRecord]) -> None:
             style="yellow",
             markup=False,
         )
+    for old in report.old_details:
+        output.stderr.print(old.in_words(report.evaluated_at), style="yellow", markup=False)
     for damaged in report.damaged:
         output.stderr.print(visible(damaged.in_words), style="yellow", markup=False)
     for item in report.left_out_items:

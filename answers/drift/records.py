@@ -10,6 +10,7 @@ from answers.drift.direction import ProtectionEffect
 from answers.drift.rules import BaselineKind, Decision, DecisionLapse, FindingKind
 from answers.drift.severity import Severity
 from answers.field_text import field_text
+from answers.old_details import OldDetailsRecord
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome
 from inventory.records import DamagedRecord
@@ -116,7 +117,8 @@ class DriftCounts(BaseModel):
 class DriftReport(BaseModel):
     """What a tenant's drift from a baseline rests on: what was compared, what was left out and why.
 
-    `damaged` versions could not be compared; findings about their items stay as they were.
+    `damaged` versions could not be compared; findings about their items stay as they were. `old_details` names
+    collections that may deviate since their details were read; findings in these details are not checked.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -130,6 +132,7 @@ class DriftReport(BaseModel):
     left_out: list[LeftOutCollection]
     left_out_items: list[LeftOutItem]
     damaged: list[DamagedRecord] = []
+    old_details: list[OldDetailsRecord] = []
 
 
 class DecisionRecord(BaseModel):

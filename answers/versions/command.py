@@ -171,6 +171,8 @@ def _header(record: ShownRecord) -> list[str]:
     last = output.when(record.last_observed_at) or "a moment that was not recorded"
     state = f"{record.state}, {record.confidence} confidence, {record.evidence}" if record.state else "no state yet"
     details = "complete" if record.details_complete else "incomplete: some could not be read"
+    if record.details_read_at is not None:
+        details += f", last read {output.when(record.details_read_at)}"
     return [
         visible(f"{record.kind}: {record.display_name or 'without a name'} ({record.type_key} {record.external_id})"),
         f"version {record.version} ({current}), observed from {output.when(record.first_observed_at)} to {last}",

@@ -35,6 +35,7 @@ class ShownRecord(BaseModel):
     evidence: str | None
     content_hash: str
     size_bytes: int
+    details_read_at: datetime | None = None
     stale: Staleness | None = None
 
 

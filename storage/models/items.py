@@ -115,6 +115,9 @@ class InventoryItem(Base):
     graph_id: Mapped[str | None] = mapped_column(
         comment="the id as Graph last spelled it, where that is not external_id"
     )
+    found_by_id_run_id: Mapped[UUID | None] = mapped_column(
+        comment="the latest run whose GET by id found it though its listing did not show it"
+    )
 
 
 class ItemAbsence(Base):

@@ -1,11 +1,14 @@
 -- Merges staged rows into items, versions, documents and references, and answers what that changed.
 -- Variables: run_id uuid, fetch_tokens uuid[], form smallint, of_details boolean, restarted text[], deep boolean,
---   detail_refresh interval, named integer
+--   detail_refresh interval, refresh_keys text[], refresh_periods interval[], refresh_bounds timestamptz[],
+--   named integer
 --
 -- `of_details`: the rows hold the details of items that this run has listed.
 -- `form`: the number of the normal form that content hashes are of.
 -- `restarted`: collections whose listing began anew in this run; an item that comes again there is no repetition.
 -- `deep`, `detail_refresh`: read all details again, or those older than this.
+-- `refresh_keys`: collections whose details are due at another age, each with its period and the moment before which
+--   they were read.
 -- `named`: how many repeated ids are named.
 
 WITH
@@ -201,20 +204,25 @@ unread AS (
 
 -- Items whose details are to be read.
 -- Details are read again once they are older than a part of the refresh period, from one half to the whole, that
--- differs from item to item: items that were first read together take turns.
+-- differs from item to item: items that were first read together take turns. `least` passes nulls over.
 pending AS (
     INSERT INTO pending_item AS pending (
         run_id, type_key, external_id, shard, list_hash, list_document, list_document_size, list_body_hash
     )
     SELECT :run_id, type_key, external_id, hashtext(external_id) & 15, list_hash, document, document_size, body_hash
-    FROM seen
+    FROM seen LEFT JOIN unnest(
+        CAST(:refresh_keys AS text[]), CAST(:refresh_periods AS interval[]), CAST(:refresh_bounds AS timestamptz[])
+    ) AS refresh (type_key, period, read_before) USING (type_key)
     WHERE NOT is_whole AND (
         complete_before IS NOT TRUE
         OR list_hash_before IS DISTINCT FROM list_hash
         OR details_read_at IS NULL
         OR :deep AND details_read_at < (SELECT started_at FROM sync_run WHERE run_id = :run_id)
-        OR details_read_at < clock_timestamp()
-            - CAST(:detail_refresh AS interval) * (0.5 + (hashtext(external_id) >> 16 & 65535) / 131072.0)
+        OR details_read_at < least(
+            refresh.read_before,
+            clock_timestamp() - coalesce(refresh.period, CAST(:detail_refresh AS interval))
+                * (0.5 + (hashtext(external_id) >> 16 & 65535) / 131072.0)
+        )
     )
     ORDER BY type_key, external_id
     ON CONFLICT (tenant_id, run_id, type_key, external_id) DO UPDATE SET
