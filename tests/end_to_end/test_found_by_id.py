@@ -14,6 +14,7 @@ APPS, CONFIGURATIONS, SCRIPTS = (
     "deviceManagement/deviceManagementScripts",
 )
 LOCATIONS, GROUP = "identity/conditionalAccess/namedLocations", "10000000-0000-4000-8000-0000000000aa"
+OTHER_GROUP = "10000000-0000-4000-8000-0000000000bb"
 TOKENS = "deviceManagement/depOnboardingSettings"
 
 
@@ -57,6 +58,10 @@ def test_the_details_of_an_object_that_only_its_id_finds_are_read_anew(stage: St
     assert stage.sync(["mobileApps"]).counts.changed == 1
     assert [one["target"]["groupId"] for one in stage.show("mobileApps", key)["assignments"]] == [GROUP]
     assert state(stage, "mobileApps", key) == ("present", "high", "found_by_id")
+    # Nothing that the app itself shows is another now.
+    stage.tenant.reassign(APPS, key, [OTHER_GROUP])
+    assert stage.sync(["mobileApps"]).counts.changed == 1
+    assert [one["target"]["groupId"] for one in stage.show("mobileApps", key)["assignments"]] == [OTHER_GROUP]
 
 
 def test_a_script_that_only_its_id_finds_is_no_change(stage: Stage) -> None:

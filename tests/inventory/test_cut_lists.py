@@ -4,7 +4,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inventory.canonical import JsonObject, JsonValue
-from inventory.cut_lists import CutList, cut_lists, cut_properties, expansion, owner_of, with_links, without_links
+from inventory.cut_lists import (
+    CutList,
+    Expansion,
+    cut_lists,
+    cut_properties,
+    expansion,
+    owner_of,
+    with_links,
+    without_links,
+)
 from inventory.observation import ObservationRules, Observer
 
 LINK = "https://graph.example/beta/things/one/members?$skiptoken=a"
@@ -47,18 +56,20 @@ _trees: st.SearchStrategy[JsonValue] = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_names, inner, max_size=3),
     max_leaves=12,
 )
-_expansions = st.recursive(st.just({}), lambda inner: st.dictionaries(_names, inner, max_size=2), max_leaves=6)
+_expansions: st.SearchStrategy[Expansion] = st.recursive(
+    st.just({}), lambda inner: st.dictionaries(_names, inner, max_size=2), max_leaves=6
+)
 
 
 @given(document=st.dictionaries(_names, _trees), expanded=_expansions, data=st.data())
 def test_the_links_of_any_document_are_put_back_and_taken_out_again(
-    document: JsonObject, expanded: dict[str, object], data: st.DataObject
+    document: JsonObject, expanded: Expansion, data: st.DataObject
 ) -> None:
     plain = Observer(ObservationRules(type_key="a")).observe({**document, "id": "1"})
-    lists = cut_lists(_linked_everywhere(document), expanded)  # type: ignore[arg-type]  # made by hypothesis
+    lists = cut_lists(_linked_everywhere(document), expanded)
     chosen = [one for one in lists if data.draw(st.booleans())]
     with_links(document, chosen)
-    assert cut_lists(document, expanded) == chosen  # type: ignore[arg-type]
+    assert cut_lists(document, expanded) == chosen
     without_links(document, chosen)
     assert Observer(ObservationRules(type_key="a")).observe({**document, "id": "1"}) == plain
 
