@@ -9,7 +9,8 @@ from temporalio import activity
 
 from activities.allowed_requests import AllowedRequests
 from activities.failures import told
-from activities.messages import ConfirmedShare, ConfirmMissing, ConfirmMissingResult, CursorFailure
+from activities.messages.confirmation import ConfirmedShare, ConfirmMissing, ConfirmMissingResult
+from activities.messages.pages import CursorFailure
 from activities.observers import Observers
 from activities.pages import cursor_failure
 from activities.request_pace import Pace

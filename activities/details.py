@@ -14,12 +14,8 @@ from temporalio.exceptions import ApplicationError
 
 from activities.allowed_requests import AllowedRequests
 from activities.failures import told
-from activities.messages import (
-    CursorFailure,
-    DetailProgress,
-    FetchDetails,
-    FetchDetailsResult,
-)
+from activities.messages.details import DetailProgress, FetchDetails, FetchDetailsResult
+from activities.messages.pages import CursorFailure
 from activities.observers import Observers, TenantObservers
 from activities.pages import cursor_failure
 from activities.request_pace import Pace

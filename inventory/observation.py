@@ -24,10 +24,8 @@ from inventory.item_ids import item_key
 from inventory.meta import proposed_meta, whitelisted_meta
 from inventory.normal_form import ArrayRules, NormalForm
 from inventory.reference_extraction import ReadingRules, ReadReferences, read
+from inventory.references import MAX_ID_LENGTH
 from inventory.stale import StalePart
-
-MAX_ID_LENGTH = 512
-"""Characters of a Graph id; an index row of PostgreSQL holds no more than 2,704 bytes."""
 
 MAX_NAME_LENGTH = 4096
 MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
@@ -53,7 +51,7 @@ class ObservationRules(BaseModel):
     ordered: frozenset[str] = frozenset()
     unordered: frozenset[str] = frozenset()
     null_not_shown: frozenset[str] = frozenset()
-    flags: frozenset[str] = frozenset()
+    enumerations: frozenset[str] = frozenset()
     details: frozenset[str] = frozenset()
     meta: dict[str, tuple[str, ...]] = {}
     """Meta keys beyond the common ones (`MetaPaths`)."""
@@ -69,7 +67,9 @@ class ObservationRules(BaseModel):
     @property
     def form(self) -> NormalForm:
         """The normal form of the collection's documents."""
-        return NormalForm(ArrayRules(self.ordered, self.unordered, self.null_not_shown, self.flags, self.details))
+        return NormalForm(
+            ArrayRules(self.ordered, self.unordered, self.null_not_shown, self.enumerations, self.details)
+        )
 
 
 class InvalidReason(StrEnum):

@@ -26,7 +26,7 @@ NOT_READ = frozenset({"users", "enrollmentNotificationTemplates"})
 """Where an id may belong to that no entry of the catalog reads: people, and templates that Graph does not list."""
 
 MAX_ID_LENGTH = 512
-"""No id of an item is longer."""
+"""Characters of a Graph id; an index row of PostgreSQL holds no more than 2,704 bytes."""
 
 ALL_DEVICES = "all devices"
 ALL_USERS = "all users"
@@ -56,9 +56,9 @@ _OF_USERS = (("conditions", "users", "includeUsers"), ("includeTargets", "id"))
 
 _EXCLUSION_TARGET = "exclusionGroupAssignmentTarget"
 
-_FILTER_ID = "deviceAndAppManagementAssignmentFilterId"
+FILTER_ID = "deviceAndAppManagementAssignmentFilterId"
 
-_FILTER_TYPE = "deviceAndAppManagementAssignmentFilterType"
+FILTER_TYPE = "deviceAndAppManagementAssignmentFilterType"
 
 
 class ReferenceRole(StrEnum):
@@ -271,10 +271,16 @@ def _rewritten(
     return {**value, name: _rewritten(value[name], place, tuple(rest), renamed)}
 
 
+def audience_words(target: JsonObject) -> str:
+    """The kind of an assignment's target: `group`, `exclusion group`, `all licensed users`."""
+    kind = str(target[TYPE]).rpartition(".")[2].removesuffix("AssignmentTarget")
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).lower()
+
+
 def _role(path: str, holder: JsonObject) -> ReferenceRole:
     last = path.rpartition(".")[2]
-    if last == _FILTER_ID:
-        return ReferenceRole.EXCLUDE if holder.get(_FILTER_TYPE) == "exclude" else ReferenceRole.INCLUDE
+    if last == FILTER_ID:
+        return ReferenceRole.EXCLUDE if holder.get(FILTER_TYPE) == "exclude" else ReferenceRole.INCLUDE
     if str(holder.get(TYPE)).endswith("AssignmentTarget"):
         return ReferenceRole.EXCLUDE if is_exclusion(holder) else ReferenceRole.INCLUDE
     for name in reversed(path.split(".")):

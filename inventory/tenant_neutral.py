@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from inventory.canonical import (
+    HIDDEN_WITHOUT_KEY,
     MIN_TELLING_ID_LENGTH,
     SENSITIVE_MARK,
     TYPE,
@@ -34,7 +35,6 @@ MASKED = "?"
 MAX_MEANING_LENGTH = 200
 """Characters of what an object means; of a longer text the beginning and a digest are kept."""
 
-_HIDDEN_WITHOUT_KEY = b'"sensitive":true'
 _NOT_SHOWN = (b"#microsoft.graph.deviceManagementConfigurationSecretSettingValue", b'"isEncrypted":true')
 """Where Graph shows a placeholder for a secret: secret settings, and `omaSettings`, whose value reads `****`."""
 
@@ -190,7 +190,7 @@ class Neutralizer:
         if isinstance(spelled, str) and (key := item_key(spelled)) in telling:
             telling[spelled] = telling[key]
         value = self._canonicalizer.canonical_value(_without(kept, telling))
-        if _HIDDEN_WITHOUT_KEY in encode(value):
+        if HIDDEN_WITHOUT_KEY in encode(value):
             # When an object was edited belongs to its tenant.
             value = without_edits(value)
         canonical = encode(self.rules.form.of(value))
@@ -201,7 +201,7 @@ class Neutralizer:
             uncertain.add(Uncertainty.STALE)
         if any(placeholder in canonical for placeholder in _NOT_SHOWN):
             uncertain.add(Uncertainty.SECRET_NOT_SHOWN)
-        if _HIDDEN_WITHOUT_KEY in canonical:
+        if HIDDEN_WITHOUT_KEY in canonical:
             uncertain.add(Uncertainty.HIDDEN_WITHOUT_KEY)
         details = self.rules.details & document.keys()
         return NeutralDocument(value, canonical, tuple(sorted(unresolved)), frozenset(uncertain), details, stale)

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.ids import NAMED, named
+from answers.ids import named
 from answers.items.records import ItemsBasis, UnreadCollection
+from inventory.bounds import NAMED
 from inventory.missing import Confidence, EvidenceKind
 from inventory.records import ItemRecord, MissingRecord
 from inventory.user_errors import UserError
