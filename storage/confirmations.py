@@ -79,7 +79,7 @@ async def some_unlisted(
 ) -> list[UnlistedItem]:
     """The first `limit` of them, by type key and id."""
     parent_id = func.coalesce(_ITEM.c.meta[PARENT_ID].astext, "").label("parent_id")
-    columns = _ITEM.c.type_key, _ITEM.c.external_id, parent_id, _ITEM.c.graph_id
+    columns = (_ITEM.c.type_key, _ITEM.c.external_id, parent_id, _ITEM.c.graph_id)
     wanted = select(*columns).where(*_unlisted(run_id, type_keys))
     first = wanted.order_by(_ITEM.c.type_key, _ITEM.c.external_id).limit(limit)
     return await fetch(session, first, UnlistedItem)
