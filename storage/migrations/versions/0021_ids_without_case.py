@@ -39,10 +39,12 @@ CREATE OR REPLACE FUNCTION item_key(external_id text) RETURNS text LANGUAGE sql 
     END
 $$;
 CREATE OR REPLACE FUNCTION key_staged_item() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    key text := item_key(NEW.external_id);
 BEGIN
-    IF NEW.external_id <> item_key(NEW.external_id) THEN
+    IF NEW.external_id <> key THEN
         NEW.graph_id := NEW.external_id;
-        NEW.external_id := item_key(NEW.external_id);
+        NEW.external_id := key;
     END IF;
     RETURN NEW;
 END $$;
