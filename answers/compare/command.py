@@ -36,11 +36,11 @@ from cli.options import (
     JsonOption,
     TenantNames,
     TypeOption,
+    chosen_tenants,
     complete_tenant_name,
     selection_of,
     tenant_id_of,
 )
-from cli.portfolio import chosen_tenants
 from cli.sessions import opened_database, say_what_is_damaged
 from cli.spool import printed_afterwards
 from configuration import Settings, load_settings
