@@ -23,9 +23,9 @@ def document_lines(document: JsonObject, rules: ReferenceRules, names: ObjectNam
 
 def _template_lines(values: JsonValue) -> Iterator[str]:
     """The policies of an administrative template, each with what it is set to."""
-    for one in values if isinstance(values, list) else ():
-        definition = one.get("definition") if isinstance(one, dict) else None
+    for value in values if isinstance(values, list) else ():
+        definition = value.get("definition") if isinstance(value, dict) else None
         called = definition.get("displayName") if isinstance(definition, dict) else None
-        first, *rest = value_lines(one, Place(_TEMPLATE_VALUES))
+        first, *rest = value_lines(value, Place(_TEMPLATE_VALUES))
         yield f"{called}: {first}" if called else first
         yield from (f"  {line}" for line in rest)

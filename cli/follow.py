@@ -178,13 +178,13 @@ class Follower(Generic[ProgressT]):
         description = await handle.describe()
         raw: Any = description.raw_description
         task = raw.pending_workflow_task if raw.HasField("pending_workflow_task") else None
-        queued = [one for one in raw.pending_activities if _waits_for_worker(one)]
+        queued = [activity for activity in raw.pending_activities if _waits_for_worker(activity)]
         if (task is not None or queued) and (nobody := await self._nobody(description)):
             self._tell(nobody)
             return
-        for one in raw.pending_activities:
-            if one.attempt > 1 and one.last_failure.message:
-                self._tell(f"{one.activity_type.name} is retried: {one.last_failure.message}")
+        for activity in raw.pending_activities:
+            if activity.attempt > 1 and activity.last_failure.message:
+                self._tell(f"{activity.activity_type.name} is retried: {activity.last_failure.message}")
         if task is None:
             self._stuck = None
             return

@@ -30,7 +30,9 @@ async def served(tenant: SimulatedTenant, selection: Selection) -> dict[Item, st
 
 def _listed(tenant: SimulatedTenant, type_keys: Iterable[str]) -> set[Item]:
     catalog = load_catalog().collections
-    return {(key, str(one[catalog[key].id_field])) for key in type_keys for one in listed(tenant, catalog[key])}
+    return {
+        (key, str(document[catalog[key].id_field])) for key in type_keys for document in listed(tenant, catalog[key])
+    }
 
 
 async def listed_now(tenant: SimulatedTenant, selection: Selection) -> set[Item]:

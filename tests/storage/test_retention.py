@@ -96,7 +96,7 @@ async def forget_all(
         forgotten.append(batch)
         batches, after = batches + 1, batch.after
         if after is None:
-            return sum(one.versions for one in forgotten), sum(one.documents for one in forgotten)
+            return sum(tenant.versions for tenant in forgotten), sum(tenant.documents for tenant in forgotten)
     raise AssertionError("retention goes round in circles")
 
 
