@@ -38,7 +38,7 @@ _LASTING_STATUSES = frozenset(
         RPCStatusCode.UNIMPLEMENTED,
     }
 )
-"""What Temporal refuses for what was asked. All other statuses are those of a server that is busy, away or locked."""
+"""Statuses with which Temporal refuses a wrong request. Other statuses mean a busy, absent or locked server."""
 
 _began: ContextVar[float] = ContextVar("_began")
 """When this attempt entered `classified`, by the monotonic clock."""

@@ -17,13 +17,13 @@ _CONTENT_NAMES = re.compile(r"(content|payload|json|script|xml|base64|layout|tem
 """Names of properties whose values are content, however short."""
 
 _LEAST_BYTES = 8
-"""A shorter text in base64 is not told from a word."""
+"""A shorter text in base64 looks like a word."""
 
 _LEAST_BYTES_ELSEWHERE = 18
-"""Of a property with another name: fewer bytes of a word may read as text by accident."""
+"""Least bytes in a property with another name: fewer bytes of a word may read as text by accident."""
 
 _LEAST_BINARY_CHARACTERS = 64
-"""Base64 that is no text is told from a word by its length."""
+"""Its length distinguishes base64 of binary content from a word."""
 
 _LONGEST_LINE = 80
 """Characters of XML that stay on one line."""

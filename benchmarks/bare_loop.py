@@ -73,7 +73,7 @@ async def load(http: httpx.AsyncClient, collection: Collection, tenant: TenantCo
 
 
 async def measure(collections: list[Collection], database_url: str) -> dict[str, float]:
-    """Loads all of them, and says what that took."""
+    """Loads all of them, and prints the time."""
     context = ssl_context(Path(os.environ["GRAPH_CA_FILE"]))
     tenant = TenantConfig(
         id=UUID(os.environ["TENANT_ID"]),

@@ -60,7 +60,7 @@ SELECTION = Selection(type_keys=ITEM_TYPES)
 SYNCED = Selection(
     type_keys=("administrativeUnits", "claimsMappingPolicies", "featureRolloutPolicies", "homeRealmDiscoveryPolicies")
 )
-"""What the worker syncs: collections without details, of which a filled inventory has nothing."""
+"""The worker's collections: without details, and empty in a filled inventory."""
 
 ITEMS_OF_A_SYNCED_COLLECTION = 5_000
 SLOTS = runs.Slots(per_tenant=10, overall=10, lease=timedelta(hours=1))

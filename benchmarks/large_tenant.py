@@ -55,7 +55,7 @@ DIFFERENT = 200
 """Generated documents of a collection; the others repeat them under other ids and names."""
 
 PROPERTIES = 52
-"""Of a generated document, beside those that each has: as many as make about 2 KB."""
+"""Further properties of a generated document: as many as make about 2 KB."""
 
 ITEMS = {"generated": 200_000, "real": 20_000}
 DOCUMENTS = CHECKOUT.parent / "shared" / "graph-data"

@@ -38,7 +38,7 @@ class Unpacking:
     """Unpacks one body piece by piece. Whoever takes a piece decides whether there may be more."""
 
     def __init__(self, codings: Sequence[str]) -> None:
-        """`codings` are those of Content-Encoding. Raises `UnreadableBodyError`: gzip was asked for, once."""
+        """`codings` are those of Content-Encoding. Raises `UnreadableBodyError`: the request accepts gzip, once."""
         named = [coding.strip().lower() for coding in codings]
         if named not in ([], ["identity"], ["gzip"]):
             raise UnreadableBodyError("the answer is in a coding that was not asked for")

@@ -9,7 +9,7 @@ from graph.catalog.facts import permissions_of
 
 
 class PermissionNeed(NamedTuple):
-    """One path that a collection reads, and the permissions of which each reads it."""
+    """One path that a collection reads, and the permissions; each of them suffices."""
 
     type_key: str
     named: str

@@ -107,7 +107,7 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
         "Check DATABASE_URL and the database, then run again.",
     ),
     ErrorCode.STORAGE_DAMAGED: Explanation(
-        "What the run had stored of an item is not what it reads back. The details of the other items are read.",
+        "A stored row of an item is damaged. The details of the other items are read.",
         "Run again: the item is read anew. If it comes again, check the disks of the database.",
     ),
     ErrorCode.CONFIGURATION_INVALID: Explanation(
@@ -135,10 +135,10 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
     ),
     ErrorCode.RUN_ABANDONED: Explanation(
         "The run died without a word: its workflow was terminated, or its lease expired with no worker left.",
-        "Run again. What the run had landed is kept.",
+        "Run again. Items that the run had stored are kept.",
     ),
     ErrorCode.CANCELLED: Explanation(
-        "The run was cancelled. What it had landed is kept.",
+        "The run was cancelled. Items that it had stored are kept.",
         "Run again when wanted.",
     ),
     ErrorCode.UNEXPECTED_ERROR: Explanation(

@@ -1,4 +1,4 @@
-"""The app registration of one tenant: its client id, and what it may prove itself with."""
+"""The app registration of one tenant: its client id and its credentials."""
 
 import base64
 import hmac

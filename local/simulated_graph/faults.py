@@ -111,7 +111,7 @@ class Fault:
         object.__setattr__(self, "kind", FaultKind(self.kind))
         for name, expected in _TYPES.items():
             if not isinstance(getattr(self, name), expected):
-                raise TypeError(f"{name} is not what it should be: {getattr(self, name)!r}")
+                raise TypeError(f"{name} has a wrong value: {getattr(self, name)!r}")
         if not 0 <= self.probability <= 1:
             raise ValueError("probability is from 0 to 1")
         if (self.count or 0) < 0 or self.skip < 0 or self.seconds < 0:

@@ -59,7 +59,7 @@ class Grants:
 
 
 def refusal(request: GraphRequest) -> Answer:
-    """How Graph refuses an app, in the words of the service that was asked."""
+    """How Graph refuses an app, in the words of the requested service."""
     if request.path.split("/")[2] in {"deviceManagement", "deviceAppManagement"}:
         return not_authorized(request)
     return error(request, 403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")

@@ -101,7 +101,7 @@ def _roll_out(system: System) -> None:
 
 
 def _decide(system: System) -> None:
-    """What is said of two findings."""
+    """The text about two findings."""
     mine = system.tenant.name
     findings = [record for record in system.starter("drift", mine, "--json").objects() if "fingerprint" in record]
     for one, decision, reason in zip(

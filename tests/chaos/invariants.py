@@ -41,7 +41,7 @@ async def listed_now(tenant: SimulatedTenant, selection: Selection) -> set[Item]
 
 
 async def falsely_missing(database: Database, tenant: SimulatedTenant, selection: Selection) -> list[str]:
-    """Items that exist and are said to be missing with high confidence."""
+    """Items that exist and that the record calls missing with high confidence."""
     before = await listed_now(tenant, selection)
     async with database.tenant(UUID(tenant.id), read_only=True) as session:
         asked = await queries.question(session, selection.hash())

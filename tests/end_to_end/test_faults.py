@@ -94,7 +94,7 @@ ENDINGS: dict[FaultKind, tuple[Ending, Ending]] = {
     FaultKind.SLOW_FIRST_BYTE: (FINE, FINE),
     FaultKind.SLOW_DRIP: (FINE, FINE),
 }
-"""Of a run that is the first to meet the fault. A 401 that stays in a claims challenge is one that no token cures."""
+"""Endings of the first run that meets the fault. No token cures a 401 that keeps its claims challenge."""
 
 AIMED = frozenset(kind for kind in FaultKind if not kind.startswith(("batch_", "token_", "reset_", "slow_")))
 

@@ -52,7 +52,7 @@ def started(system: System, *arguments: str) -> Iterator["subprocess.Popen[str]"
 
 
 def interrupted(process: "subprocess.Popen[str]", words: str) -> str:
-    """Presses Ctrl-C once the words are there; what it says then."""
+    """Presses Ctrl-C once the words are there; returns the output after it."""
     line_with(process.stderr, words)
     os.kill(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=PATIENCE_SECONDS)

@@ -26,7 +26,7 @@ OF_A_LATER_RELEASE = Selection(type_keys=("assignmentFilters", "groups", "ofALat
 
 
 async def refused(client: Client, task_queue: str, tenant_id: UUID) -> str | None:
-    """The code that a run of the tenant fails with, started by whoever reaches the namespace."""
+    """The code that a run of the tenant fails with, started by any caller in the namespace."""
     selection = Selection(type_keys=("groups",))
     with pytest.raises(WorkflowFailureError) as failed:
         await client.execute_workflow(

@@ -30,7 +30,7 @@ def policy(external_id: str = "p", **properties: Any) -> Observation:
 
 
 def referring(external_id: str = "p", **properties: Any) -> Observation:
-    """A policy with what it refers to, as the first listing of its collection reads it."""
+    """A policy with its references, as the first listing of its collection reads it."""
     observer = Observer(ObservationRules(type_key="policies"), reading=RULES["policies"])
     return observer.observe({"id": external_id, **properties}, with_references=True)
 

@@ -25,7 +25,7 @@ Key = tuple[str, int]
 
 
 class Version(NamedTuple):
-    """A version of the model: how old it is (by days and an hour), what it says, whether it is pinned."""
+    """A version of the model: its age (by days and an hour), its content, whether it is pinned."""
 
     age_days: int
     says: str
