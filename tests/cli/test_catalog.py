@@ -73,7 +73,7 @@ def test_one_entry_as_json_says_all_that_the_catalog_knows() -> None:
         ("domains", ["an item may have none"]),
         ("groupPolicyConfigurations", ["for each of its members, presentationValues by GET"]),
         ("depEnrollmentProfiles", ["one listing for each item of depOnboardingSettings", "Kinds: iOS automated"]),
-        ("crossTenantAccessPolicy.partners", ["known by its tenantId"]),
+        ("crossTenantAccessPolicy.partners", ["Its tenantId identifies an item"]),
         (
             "deviceConfigurations",
             ["Hidden by a keyed hash, so that only a change shows: #microsoft.graph.androidOmaCp"],
