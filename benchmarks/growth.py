@@ -53,7 +53,7 @@ WAVE = 1_000
 PAGE = queries.Page(limit=100)
 RECENT_RUNS = 20
 MISSING_EVERY = 4_999
-"""Of so many items one is missing: no multiple of the number of collections, so that each misses some."""
+"""One item in this many is missing: no multiple of the number of collections, so that each misses some."""
 
 ITEM_TYPES = FIRST_RELEASE
 SELECTION = Selection(type_keys=ITEM_TYPES)
@@ -138,7 +138,7 @@ ORDER BY sum(length + fpi_length) DESC
 
 
 class Sized(NamedTuple):
-    """A database whose tenant has so many items. `editions`: how often a wave has been changed, by its first item."""
+    """A database whose tenant has `size` items. `editions`: how often a wave has been changed, by its first item."""
 
     size: int
     url: str

@@ -18,7 +18,7 @@ MOST_VALUES = 4_000_000
 """Values of one answer, where 128 MiB of real ones have some 3 million."""
 
 MOST_NUMBERS = 200_000
-"""Numbers that are read digit by digit, each of which takes two microseconds."""
+"""The maximum of numbers parsed digit by digit; each takes two microseconds."""
 
 CUT_DEPTH = 400
 """Deeper than any document that is taken, shallower than what every reader takes."""

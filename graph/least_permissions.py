@@ -1,4 +1,4 @@
-"""The fewest permissions that read some collections, by Microsoft's map of which permission reads which path."""
+"""The fewest permissions that read some collections, by Microsoft's map of permissions and paths."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator

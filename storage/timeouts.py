@@ -25,7 +25,7 @@ LOCK_TIMEOUT_SECONDS = 180
 """Longer than `IDLE_TIMEOUT_SECONDS`, so that a session that waits behind a frozen process gets its lock."""
 
 PEER_TIMEOUT_SECONDS = 60
-"""After so long without an acknowledgement the other machine is gone; also a reader that takes no more rows."""
+"""Time without an acknowledgement until the other machine counts as gone; also a reader that takes no more rows."""
 
 _KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 """Seconds of silence before the first probe, between two, and how many: a minute in all."""

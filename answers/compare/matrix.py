@@ -128,7 +128,7 @@ class Matrix:
                 cell = _cell(tenant_id, item, cannot_have=cannot_have)
                 cells.update((item_name.external_id, cell) for item_name in item.here)
                 counts[cell.status] += len(item.here)
-                # Of several that one cannot tell apart, so many are more than the golden tenant has.
+                # The number of indistinguishable items beyond the golden tenant's.
                 counts[_EXTRA] += max(0, len(item.there) - len(item.here))
             compared.referenced |= {collection.type_key: collection for collection in referenced(self._golden, other)}
             compared.damaged |= dict.fromkeys(other.damaged)

@@ -221,7 +221,7 @@ class Faults:
             return dict(sorted(self._injected.items()))
 
     def covering(self, request: GraphRequest) -> list[ActiveFault]:
-        """The rules about such a request. Each is to be asked with `fires` once it is clear that it can happen."""
+        """The rules about such a request. Call `fires` of each once it is clear that it can happen."""
         return [each for each in self.active() if each.fault.covers(request)]
 
     def fires(self, fault_id: int) -> bool:

@@ -66,7 +66,7 @@ def refusal(request: GraphRequest) -> Answer:
 
 
 def readers(path: str) -> frozenset[str]:
-    """The application permissions of which each reads the path; none where it is open to signed-in people only."""
+    """Application permissions that each suffice to read the path; empty if only signed-in people may."""
     if path.startswith(_MOVED):
         return frozenset({"DeviceManagementScripts.Read.All"})
     while path:
