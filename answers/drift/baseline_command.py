@@ -2,7 +2,6 @@
 
 import asyncio
 import getpass
-import re
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -17,11 +16,10 @@ from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.options import JsonOption, TenantArgument, TenantNames, complete_tenant_name, tenant_id_of
 from cli.sessions import tenant_session, without_collisions
+from cli.typed_text import NAME
 from configuration import load_settings
 
 baseline = typer.Typer(no_args_is_help=True, help="What a tenant's drift is measured against.")
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The baseline's name.", show_default=False)]
 

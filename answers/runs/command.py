@@ -11,7 +11,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.holders import SYNC_WORKFLOW, Kind, held
-from answers.ids import NAMED, IdRange, run_id_range, the_one
+from answers.ids import IdRange, run_id_range, the_one
 from answers.runs import answer
 from answers.runs.report import print_run
 from cli import output
@@ -24,6 +24,7 @@ from cli.sessions import opened_database
 from cli.temporal import goes_on, handle_of, now, refuse_other_holder
 from configuration import ConfigurationError, Settings, load_settings
 from connections import UnreachableError, connect_temporal, temporal_connect_config
+from inventory.bounds import NAMED
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
 from inventory.portfolio import PortfolioRecord
