@@ -219,7 +219,7 @@ async def test_few_events_a_tenant(system: System, temporal: EmbeddedTemporal) -
     attributes = {pair.key.name: pair.value for pair in description.typed_search_attributes}
     assert (attributes["SelectionHash"], attributes["RunStatus"]) == (record.selection_hash, "success")
     assert attributes["Selection"] == "assignmentFilters, groups"
-    (child, *_) = [one async for one in client.list_workflows('WorkflowType = "SyncWorkflow"')]
+    (child, *_) = [workflow async for workflow in client.list_workflows('WorkflowType = "SyncWorkflow"')]
     assert {pair.key.name: pair.value for pair in child.typed_search_attributes}["TenantName"] in {
         tenant.name for tenant in system.graph.tenants
     }
