@@ -26,6 +26,7 @@ from inventory.canonical import (
 from inventory.item_ids import item_key
 from inventory.normal_form import NormalForm
 from inventory.references import ReferenceRules, id_in, path_of, references, translated
+from inventory.stale import Staleness
 
 OWN_ID = "(own id)"
 OWN_KEY = "(own key)"
@@ -73,6 +74,8 @@ class Uncertainty(StrEnum):
     """They hold values that were hidden under different keys, so that no two of them look alike."""
     HIDDEN_ON_ONE_SIDE = "hidden_on_one_side"
     """A value is hidden on one side and stands as it is on the other."""
+    STALE = "stale"
+    """Details of one could not be read lately: they were compared as they were read before, if ever."""
     NO_DOCUMENT = "no_document"
     """No document of one has been read yet."""
     DAMAGED_DOCUMENT = "damaged_document"
@@ -131,6 +134,7 @@ class NeutralDocument(NamedTuple):
     unresolved: tuple[UnresolvedReference, ...] = ()
     uncertain: frozenset[Uncertainty] = frozenset()
     details: frozenset[str] = frozenset()
+    stale: Staleness | None = None
 
     @property
     def is_certain(self) -> bool:
@@ -157,6 +161,7 @@ class Neutralizer:
         translate: Translate,
         *,
         details_complete: bool = True,
+        stale: Staleness | None = None,
     ) -> NeutralDocument:
         """A canonical document, with what `own_ids` has in the place of its own and its tenant's id."""
         found = [reference for reference in references(document, self.rules.references) if reference.target_types]
@@ -196,12 +201,14 @@ class Neutralizer:
         uncertain = set()
         if not details_complete:
             uncertain.add(Uncertainty.DETAILS_INCOMPLETE)
+        if stale is not None:
+            uncertain.add(Uncertainty.STALE)
         if any(placeholder in canonical for placeholder in _NOT_SHOWN):
             uncertain.add(Uncertainty.SECRET_NOT_SHOWN)
         if HIDDEN_WITHOUT_KEY in canonical:
             uncertain.add(Uncertainty.HIDDEN_WITHOUT_KEY)
         details = self.rules.details & document.keys()
-        return NeutralDocument(value, canonical, tuple(sorted(unresolved)), frozenset(uncertain), details)
+        return NeutralDocument(value, canonical, tuple(sorted(unresolved)), frozenset(uncertain), details, stale)
 
     def _own_keys(self, document: JsonObject, translations: Mapping[str, str | None]) -> dict[str, str]:
         """The words for the document's alternate keys, which its other texts repeat: addresses of an app have its id.

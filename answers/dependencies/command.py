@@ -400,6 +400,11 @@ def _say_what_is_open(records: Sequence[CannotSayRecord], words: str) -> None:
     """On stderr, by reason: the collections that the answer leaves open."""
     by_reason: dict[str, list[str]] = {}
     for record in records:
+        if record.read_at is not None:
+            items = "1 item" if record.references == 1 else f"{record.references} items"
+            read = f"{record.type_key}: rests on details of {items} read from {output.when(record.read_at)} on"
+            output.stderr.print(read, style="yellow", markup=False)
+            continue
         counted = f" ({record.references})" if record.references is not None else ""
         by_reason.setdefault(record.reason, []).append(f"{record.type_key}{counted}")
     for reason, named in sorted(by_reason.items()):

@@ -228,6 +228,8 @@ class Collection(BaseModel):
     readable_by_id: bool = True
     """Whether `{path}/{id}` answers 404 for an object that is gone, and 200 for one that is not."""
     details: tuple[DetailCall, ...] = ()
+    refresh_hours: Annotated[int | None, Field(ge=1, le=168)] = None
+    """Details that change without a sign in the list are read again within this time; none if the list always tells."""
     alternate_keys: frozenset[PropertyName] = frozenset()
     """Properties by which other documents name an object, beside its id; the same in every tenant, as `appId` is."""
     references: dict[ReferencePath, Annotated[tuple[TargetType, ...], BeforeValidator(_one_or_more)]] = {}
@@ -310,6 +312,18 @@ class Collection(BaseModel):
             call.property for call in self.details if call.property is not None and call.doubted_by is None
         )
 
+    def may_be_old(self, path: str) -> bool:
+        """Whether what stands at a path of an item may have changed though the list shows nothing new of the item."""
+        if self.refresh_hours is None:
+            return False
+        name = path.partition(".")[0].partition("[")[0]
+        return name in self.detail_properties or not self.detail_properties
+
+    @property
+    def may_lack_details(self) -> bool:
+        """Whether an item may need more than its listing: it has details, or what the listing expands may be cut."""
+        return bool(self.details) or self.expand is not None
+
     @property
     def permissions(self) -> frozenset[str]:
         """The permissions that together read the list and every detail."""
@@ -351,15 +365,11 @@ class Collection(BaseModel):
         path = self.path.replace("{parent_id}", quote(parent_id, safe=""))
         return f"{path}/{quote(external_id, safe='')}?$select={self.id_field}"
 
-    @property
-    def omits_items(self) -> bool:
-        """Whether the listing leaves out objects that are there: an item can leave it and stay."""
-        return self.filter is not None or bool(self.left_out_types or self.left_out_where)
-
-    def whole_item_url(self, external_id: str) -> str:
+    def whole_item_url(self, external_id: str, parent_id: str = "") -> str:
         """The URL of one object as its listing shows it, relative to the version root."""
+        path = self.path.replace("{parent_id}", quote(parent_id, safe=""))
         shown = self._options((("$select", ",".join(self.select) or None), ("$expand", self.expand)))
-        return f"{self.path}/{quote(external_id, safe='')}{shown}"
+        return f"{path}/{quote(external_id, safe='')}{shown}"
 
     def observation_rules(self, *, hide_script_bodies: bool = False, show_payloads: bool = False) -> ObservationRules:
         """How an object of the collection is read."""
@@ -379,6 +389,7 @@ class Collection(BaseModel):
             meta=dict(self.meta),
             has_details=bool(self.details),
             change_signs=self.change_signs,
+            expand=self.expand,
             cross_checked={
                 call.property: call.doubted_by
                 for call in self.details
