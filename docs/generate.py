@@ -60,7 +60,7 @@ def catalog() -> str:
 
 
 def _catalog_row(entry: Collection) -> str:
-    details = [path for one in entry.details for path in (one.path, *(child.path for child in one.children))]
+    details = [path for detail in entry.details for path in (detail.path, *(child.path for child in detail.children))]
     shortened = [f"`{path.removeprefix(entry.path).replace('|', '/')}`" for path in details]
     kinds = kinds_in(entry.type_key)
     notes = [
@@ -97,8 +97,8 @@ def _help_of(command: Any, parent: Any, name: str) -> Iterator[tuple[str, str]]:
     )
     yield name, command.get_help(context) + "\n"
     if hasattr(command, "list_commands"):
-        for one in command.list_commands(context):
-            yield from _help_of(command.get_command(context, one), context, f"{name} {one}".strip())
+        for subcommand in command.list_commands(context):
+            yield from _help_of(command.get_command(context, subcommand), context, f"{name} {subcommand}".strip())
 
 
 PAGES = {

@@ -104,7 +104,9 @@ def is_set(place: Place) -> bool:
     members = place.value
     if not isinstance(members, list) or place.name == "stages":
         return False
-    identified = (not isinstance(one, dict | list) or (isinstance(one, dict) and "id" in one) for one in members)
+    identified = (
+        not isinstance(member, dict | list) or (isinstance(member, dict) and "id" in member) for member in members
+    )
     return place.name == "ranges" or all(identified)
 
 
@@ -229,11 +231,11 @@ def test_what_comes_or_goes_shows(document: dict[str, Any], data: st.DataObject)
 @given(document=documents, data=st.data())
 def test_the_order_of_a_sequence_shows(document: dict[str, Any], data: st.DataObject) -> None:
     found = [
-        (n, one)
+        (n, start)
         for n, place in enumerate(places(document))
         if isinstance(place.value, list) and not is_set(place)
-        for one in range(len(place.value) - 1)
-        if None not in (normals := [FORM.value("x", member) for member in place.value[one : one + 2]])
+        for start in range(len(place.value) - 1)
+        if None not in (normals := [FORM.value("x", member) for member in place.value[start : start + 2]])
         and normals[0] != normals[1]
     ]
     assume(found)
