@@ -24,7 +24,7 @@ def graph() -> Iterator[SimulatedGraph]:
 @pytest.fixture
 def system(graph: SimulatedGraph, temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Iterator[System]:
     with System(graph, temporal, database_url, tmp_path) as running:
-        running.environment |= {"GRAPH_ATTEMPTS": "2", "GRAPH_PATIENCE_SECONDS": "3"}
+        running.environment["GRAPH_ATTEMPTS"] = "2"
         running.start_worker()
         yield running
 
