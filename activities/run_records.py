@@ -35,6 +35,7 @@ from storage.detail_ages import read_before
 from storage.known_failures import LatestFailure, latest_failures
 from storage.listed_pages import open_listings
 from storage.recreated_items import StoredDocument, link_recreated
+from storage.titles import give_titles
 
 LEASE = timedelta(minutes=10)
 """Renewed by every fetch, every merge and every three minutes of waiting; past it a run counts as abandoned."""
@@ -170,10 +171,12 @@ class RunRecordActivities:
             log_unexpected(error)
 
     async def _catch_up(self, tenant_id: UUID) -> None:
-        """Reads references. The record is closed: what cannot be read now is left to the next run, or to who asks."""
+        """Reads references and gives titles. The record is closed: what cannot be read is left to the next run."""
         try:
             # One reader, since a worker's pool has one connection for each activity.
             _log(await references.catch_up(self._database, tenant_id, self._rules, within=READING, readers=1))
+            async with self._database.tenant(tenant_id) as session:
+                await give_titles(session, self._catalog.titles())
         except StorageUnavailableError as error:
             activity.logger.warning("the references of new versions were not read: %s", error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the run has ended

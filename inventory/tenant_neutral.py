@@ -29,6 +29,7 @@ from inventory.references import ReferenceRules, id_in, path_of, references, tra
 from inventory.stale import Staleness
 
 OWN_ID = "(own id)"
+OWN_KEY = "(own key)"
 TENANT_ID = "(tenant id)"
 MASKED = "?"
 
@@ -109,7 +110,8 @@ class UnresolvedReference(NamedTuple):
 class TenantNeutralRules(NamedTuple):
     """What of a collection's documents names an object in its tenant; `identity` as `volatile` of a canonicalizer.
 
-    `details` are the properties that details give to every whole document, be they empty.
+    `details` are the properties that details give to every whole document, be they empty. `alternate_keys` name the
+    object as its id does.
     """
 
     id_field: str
@@ -118,6 +120,7 @@ class TenantNeutralRules(NamedTuple):
     form: NormalForm
     references: ReferenceRules
     details: frozenset[str] = frozenset()
+    alternate_keys: frozenset[str] = frozenset()
 
 
 class NeutralDocument(NamedTuple):
@@ -185,7 +188,8 @@ class Neutralizer:
 
         in_words = translated(document, self.rules.references, said)
         kept = {name: value for name, value in in_words.items() if name != self.rules.id_field}
-        telling = {own: word for own, word in own_ids.items() if len(own) >= MIN_TELLING_ID_LENGTH}
+        own_keys = self._own_keys(document, {target_id: said.text for (_, target_id), said in translations.items()})
+        telling = {own: word for own, word in {**own_keys, **own_ids}.items() if len(own) >= MIN_TELLING_ID_LENGTH}
         spelled = document.get(self.rules.id_field)
         if isinstance(spelled, str) and (key := item_key(spelled)) in telling:
             telling[spelled] = telling[key]
@@ -205,6 +209,19 @@ class Neutralizer:
             uncertain.add(Uncertainty.HIDDEN_WITHOUT_KEY)
         details = self.rules.details & document.keys()
         return NeutralDocument(value, canonical, tuple(sorted(unresolved)), frozenset(uncertain), details, stale)
+
+    def _own_keys(self, document: JsonObject, translations: Mapping[str, str | None]) -> dict[str, str]:
+        """The words for the document's alternate keys, which its other texts repeat: addresses of an app have its id.
+
+        A key that is the tenant's own stands for itself alone; another means what it is translated to, if to anything.
+        """
+        words: dict[str, str] = {}
+        for name in self.rules.alternate_keys:
+            key = document.get(name)
+            if isinstance(key, str):
+                word = OWN_KEY if f"/{name}" in self.rules.identity else translations.get(item_key(key))
+                words |= {} if word is None else {key: word}
+        return words
 
     def likeness(self, one: NeutralDocument) -> bytes | None:
         """A digest that documents have in common which are the same but for their names; None for an uncertain one."""

@@ -29,13 +29,14 @@ from answers.compare.rules import (
 )
 from answers.compare.sides import Side
 from answers.field_labels import field_change
-from answers.named_ids import app_ids, definition_ids, template_names
-from answers.object_names import names_of_apps, setting_names
+from answers.named_ids import definition_ids, template_names
+from answers.object_names import setting_names
 from graph.catalog import Collection as CatalogEntry
 from graph.catalog import kind_of
 from inventory.canonical import JsonObject
 from inventory.differences import Difference
 from inventory.exact_json import decode
+from inventory.references import collection_of
 from inventory.stale import Staleness
 from inventory.tenant_neutral import (
     OWN_ID,
@@ -163,18 +164,16 @@ class CollectionComparer:
         )
 
     async def _learn_names(self, *found: dict[str, _Found]) -> None:
-        """Learns what these documents call their parts, and both sides their settings and applications."""
+        """Learns what these documents call their parts, and both sides their settings."""
         documents = [document for some in found for _, document, _ in some.values()]
         settings = {
             one for document in documents for one in definition_ids(document.get("settings"))
         } - self._asked_names
-        apps = {one for document in documents for one in app_ids(document)} - self._asked_names
-        self._asked_names |= settings | apps
+        self._asked_names |= settings
         for document in documents:
             self._names |= template_names(document.get("definitionValues"))
         for side in (self._there, self._here):
             self._names |= await setting_names(side.session, settings)
-            self._names |= await names_of_apps(side.session, apps)
 
     def _ambiguous(self, group: AmbiguousGroup) -> ItemComparison:
         return self._item(Status.AMBIGUOUS, group.by, group.here, group.there)
@@ -284,7 +283,7 @@ def _names(entries: Iterable[Entry]) -> list[ItemName]:
 def _unresolved(reference: UnresolvedReference) -> UnresolvedRecord:
     return UnresolvedRecord(
         path=reference.path,
-        target_types=list(reference.target_types),
+        target_types=[collection_of(each) for each in reference.target_types],
         target_id=reference.target_id,
         reason=reference.reason,
     )

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.stale import Staleness
 from storage.bodies import BODY, Documents
+from storage.item_lookup import named_item
 from storage.models.base import table
 from storage.models.items import InventoryItem
 from storage.rows import Values, fetch
@@ -70,13 +71,12 @@ SELECT wanted.type_key, wanted.external_id, display_name, meta, absent_from IS N
     item.version_number, body, body_hash
 FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS wanted (type_key, external_id)
 CROSS JOIN LATERAL (
-    SELECT * FROM inventory_item AS one
-    WHERE (one.type_key, one.external_id) = (wanted.type_key, wanted.external_id) LIMIT 1
+    {named_item("wanted.type_key", "wanted.external_id")}
 ) AS item
 LEFT JOIN LATERAL (
     SELECT content_hash FROM item_version AS one
     WHERE (one.type_key, one.external_id, one.version_number)
-            = (wanted.type_key, wanted.external_id, item.version_number)
+            = (item.type_key, item.external_id, item.version_number)
         AND item.type_key = ANY (:with_documents)
     LIMIT 1
 ) AS v ON true

@@ -30,7 +30,7 @@ from answers.old_details import may_be_old
 from graph.catalog import Catalog, load_catalog
 from inventory.missing import Confidence
 from inventory.records import DamagedRecord
-from inventory.references import ReferenceRole
+from inventory.references import ReferenceRole, collection_of
 from storage import references
 from storage.database import Database
 
@@ -226,5 +226,5 @@ def referring_to(catalog: Catalog, type_key: str) -> set[str]:
     return {
         key
         for key, collection in catalog.collections.items()
-        if any(type_key in targets for targets in collection.references.values())
+        if any(type_key == collection_of(each) for targets in collection.references.values() for each in targets)
     }

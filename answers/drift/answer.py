@@ -30,8 +30,8 @@ from answers.drift.rules import CurrentDecision, Decision, current_decision
 from answers.drift.scope import Scope, scope_of
 from answers.drift.severity import Severity
 from answers.field_labels import field_change
-from answers.named_ids import APP_ID_RULES, template_names
-from answers.object_names import names_of_apps, setting_names
+from answers.named_ids import template_names
+from answers.object_names import setting_names
 from answers.old_details import may_be_old, old_details
 from answers.times import utc_text
 from graph.catalog import load_catalog
@@ -39,6 +39,7 @@ from inventory.canonical import JsonObject, JsonValue
 from inventory.differences import Difference, DifferenceKind
 from inventory.exact_json import decode
 from inventory.records import DamagedRecord
+from inventory.references import collection_of
 from inventory.user_errors import UserError
 from storage.current_documents import current_documents
 from storage.detail_ages import with_old_details
@@ -50,9 +51,6 @@ _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _SETTING = re.compile(r"[A-Za-z0-9~.{}()-]+(?:_[A-Za-z0-9~.{}()-]*)+")
 """What may be the id of a setting's definition."""
-
-
-_PLACES_OF_APP_IDS = tuple({rule.rpartition(".")[0] for rule in APP_ID_RULES})
 
 
 class UnknownFindingError(UserError):
@@ -171,19 +169,18 @@ async def _finding(session: AsyncSession, beginning: str) -> KnownFinding:
 async def _names(session: AsyncSession, known: Sequence[KnownFinding]) -> dict[tuple[str, str], str]:
     """The names of what the findings' values and paths refer to."""
     wanted: set[tuple[str, str]] = set()
-    apps: set[str] = set()
     settings: set[str] = set()
     templates: dict[str, set[str]] = {}
     names: dict[tuple[str, str], str] = {}
     for finding in (found.finding for found in known):
         collection = load_catalog().collections.get(finding.type_key)
-        targets = {key for keys in collection.references.values() for key in keys} if collection else set()
+        targets = (
+            {collection_of(key) for keys in collection.references.values() for key in keys} if collection else set()
+        )
         text = " ".join(filter(None, (finding.path, finding.before, finding.after)))
         ids = _GUID.findall(text)
         wanted.update((target, external_id) for external_id in ids for target in targets)
-        if finding.path.startswith(_PLACES_OF_APP_IDS):
-            apps.update(ids)
-        elif finding.path.startswith("settings["):
+        if finding.path.startswith("settings["):
             settings.update(_SETTING.findall(text))
         elif finding.path.startswith("definitionValues["):
             names |= template_names([_value(finding.before), _value(finding.after)])
@@ -192,7 +189,7 @@ async def _names(session: AsyncSession, known: Sequence[KnownFinding]) -> dict[t
         for item in await current_documents(session, type_key, items):
             names |= template_names(cast("JsonObject", decode(item.document)).get("definitionValues"))
     names |= await display_names(session, wanted)
-    return names | await setting_names(session, settings) | await names_of_apps(session, apps)
+    return names | await setting_names(session, settings)
 
 
 def _record(

@@ -50,6 +50,8 @@ def show(item: Item, endpoint: Endpoint, query: Query, place: Place, *, listed: 
         document = {**document, "assignments": []}
     if endpoint.cast_of is not None:
         document = {key: value for key, value in document.items() if key != "@odata.type"}
+    if not query.select and not endpoint.only_selected.isdisjoint(document):
+        document = {key: value for key, value in document.items() if key not in endpoint.only_selected}
     # A typed view's relations are never inline in the collection that holds its documents either.
     hidden = relations_of(endpoint.source).difference(each.name for each in endpoint.navigations)
     if not hidden.isdisjoint(document):

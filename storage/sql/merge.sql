@@ -58,7 +58,10 @@ merged AS (
     ORDER BY type_key, external_id
     ON CONFLICT (tenant_id, type_key, external_id) DO UPDATE SET
         graph_id = excluded.graph_id,
-        display_name = CASE WHEN :of_details THEN item.display_name ELSE excluded.display_name END,
+        display_name = CASE
+            WHEN :of_details OR excluded.display_name IN (excluded.external_id, excluded.graph_id) THEN item.display_name
+            ELSE excluded.display_name
+        END,
         meta = CASE
             WHEN item.meta = excluded.meta THEN item.meta
             WHEN :of_details OR excluded.version_number = 0 AND item.details_complete

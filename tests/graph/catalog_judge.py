@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from graph.catalog import ChildCall, Collection, DetailCall, load_catalog
 from graph.catalog.deviations import shown_unasked
 from graph.catalog.facts import Metadata, Place, metadata, permissions_of
+from graph.catalog.loading import NO_ENTRIES
 
 CATALOG = Path(__file__).resolve().parents[2] / "graph" / "catalog"
 
@@ -211,6 +212,7 @@ class _Judged:
         """The names of properties: some in one place, some at any depth."""
         entry = self.entry
         own = (*entry.left_out_where, *entry.meaning)
+        yield from (f"select {name}" for name in shape.lacking(entry.select))
         # A singleton goes by its type key and its title where it has no id and no name.
         named = {entry.id_field, entry.name_field} - ({"id", "displayName"} if entry.singleton else set())
         for name in (*sorted(named), *own):
@@ -287,7 +289,11 @@ def default_names(kind: str) -> frozenset[str]:
 
 @cache
 def _files() -> list[dict[str, Any]]:
-    return [tomllib.loads(file.read_text(encoding="utf-8")) for file in sorted(CATALOG.glob("*.toml"))]
+    return [
+        tomllib.loads(file.read_text(encoding="utf-8"))
+        for file in sorted(CATALOG.glob("*.toml"))
+        if file.name not in NO_ENTRIES
+    ]
 
 
 @cache

@@ -8,7 +8,7 @@ import pytest
 from graph.catalog import ApiVersion, Collection, ThrottleFamily, UnknownCategoryError, load_catalog
 from inventory.exact_json import JsonObject, JsonValue
 from inventory.observation import Observer
-from inventory.references import NOT_READ
+from inventory.references import NOT_READ, collection_of, is_by_alternate_key
 from local.simulated_graph.endpoints import located
 from tests.conftest import GRAPH_DATA
 from tests.each import of_each
@@ -252,7 +252,11 @@ def test_a_selection_has_the_name_that_people_give_it(type_keys: set[str], name:
 
 @of_each(COLLECTIONS)
 def test_an_entry_names_entries_that_there_are(entry: Collection) -> None:
-    assert {key for keys in entry.references.values() for key in keys} <= COLLECTIONS.keys() | NOT_READ
+    targets = {target for targets in entry.references.values() for target in targets}
+    assert set(map(collection_of, targets)) <= COLLECTIONS.keys() | NOT_READ
+    for target in filter(is_by_alternate_key, targets):
+        read = COLLECTIONS.get(collection_of(target))
+        assert read is None or target.partition("(")[2].removesuffix(")") in read.alternate_keys
     assert NOT_READ.isdisjoint(COLLECTIONS)
     assert f"{entry.path} {entry.filter}".count("{parent_id}") == (entry.parent is not None)
     assert entry.parent_filter is None or entry.parent is not None
@@ -301,7 +305,12 @@ def test_a_first_url_is_what_the_entry_says(entry: Collection) -> None:
     path, _, query = entry.first_url(tenant_id).partition("?")
     assert path == entry.path.replace("{tenant_id}", str(tenant_id))
     options = dict(option.split("=", 1) for option in query.split("&")) if query else {}
-    expected = {"$expand": entry.expand, "$filter": entry.filter, "$top": entry.page_size}
+    expected = {
+        "$select": ",".join(entry.select) or None,
+        "$expand": entry.expand,
+        "$filter": entry.filter,
+        "$top": entry.page_size,
+    }
     assert {name: unquote(value) for name, value in options.items()} == {
         name: str(value) for name, value in expected.items() if value is not None
     }

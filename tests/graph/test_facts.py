@@ -49,6 +49,7 @@ def test_a_rule_that_entries_share_holds_for_one_of_them() -> None:
          "path"),
         ("authorizationPolicy", {"api_version": "beta"}, "path"),
         ("groups", {"singleton": True}, "path"),
+        ("groups", {"select": ["id", "displayName", "assignedLicences"]}, "select assignedLicences"),
         ("groups", {"permission": "Policy.Read.All"}, "permission"),
         ("groups", {"delegated_only": True}, "delegated_only"),
         ("ownerlessGroupPolicy", {"delegated_only": False}, "delegated_only"),

@@ -59,7 +59,7 @@ def test_an_item_that_cannot_be_read_itself_has_the_plain_values_of_its_list(
 
 def test_an_item_whose_last_version_lacked_the_place_lacks_it_still() -> None:
     place = DetailPlace("settings")
-    last = {"id": "1", "settings": "of its list"}
+    last: dict[str, Any] = {"id": "1", "settings": "of its list"}
     assert with_last_read({"id": "1"}, last, [place], shown=frozenset(), lacked={place}) == ({"id": "1"}, [place])
 
 

@@ -54,7 +54,8 @@ class Endpoint:
     `$count`. `growing_context` chains the types of a page in `assignments@odata.context`. `hides_assignments_of` is the
     template family (its beginning) whose `$expand=assignments` by id is empty. `functions` need a permission to write,
     so that a reader is refused them. `needs_filter` lists properties without whose `$filter` a list is refused.
-    `undocumented` is served though Microsoft publishes no such path.
+    `only_selected` are the properties that `$select` alone shows. `undocumented` is served though Microsoft publishes
+    no such path.
     """
 
     path: str
@@ -80,6 +81,7 @@ class Endpoint:
     hides_assignments_of: str | None = None
     functions: tuple[str, ...] = ()
     needs_filter: tuple[str, ...] = ()
+    only_selected: frozenset[str] = frozenset()
     undocumented: bool = False
 
     @property

@@ -331,6 +331,43 @@ async def test_answers_are_of_one_tenant(database: Database) -> None:
         assert [one async for one in answers.everything(session, coverage)] == []
 
 
+PRINCIPALS = "servicePrincipals"
+APP_IDS = [f"11111111-0000-4000-8000-00000000000{number}" for number in range(3)]
+
+
+def principal(external_id: str, app_id: str) -> Observation:
+    return observation(PRINCIPALS, external_id, displayName=f"App {external_id}", appId=app_id)
+
+
+async def test_an_application_is_found_by_its_app_id(database: Database) -> None:
+    conditions = {"applications": {"includeApplications": APP_IDS[:2], "excludeApplications": ["Office365"]}}
+    access = observation(ACCESS, "p", displayName="Access", conditions=conditions)
+    types = (ACCESS, PRINCIPALS)
+    await synced(database, access, principal("mail", APP_IDS[0]), types=types)
+    await synced(database, access, principal("mail", APP_IDS[0]), types=types)
+
+    needs = (await around(database, ACCESS, "p")).dependencies
+    assert {(one.target.external_id, one.target.type_keys[0], one.target.presence) for one in needs} == {
+        ("mail", PRINCIPALS, Presence.PRESENT),
+        (APP_IDS[1], PRINCIPALS, Presence.NEVER_SEEN),
+    }
+    needed = (await around(database, PRINCIPALS, "mail")).dependencies
+    assert [(one.direction, one.item.external_id) for one in needed] == [(Direction.NEEDED_BY, "p")]
+    (missing,), _ = await dangling(database)
+    assert (missing.target.external_id, missing.item.external_id) == (APP_IDS[1], "p")
+
+
+async def test_of_two_with_one_app_id_the_present_one_is_meant(database: Database) -> None:
+    access = observation(ACCESS, "p", conditions={"applications": {"includeApplications": APP_IDS[:1]}})
+    types = (ACCESS, PRINCIPALS)
+    await synced(database, access, principal("a first", APP_IDS[0]), types=types)
+    await synced(database, access, principal("made again", APP_IDS[0]), types=types)
+    (need,) = (await around(database, ACCESS, "p")).dependencies
+    assert (need.target.external_id, need.target.presence) == ("made again", Presence.PRESENT)
+    assert (await dangling(database))[0] == []
+    assert [one.item.external_id for one in (await around(database, PRINCIPALS, "made again")).dependencies] == ["p"]
+
+
 APP = "mobileApps"
 
 
