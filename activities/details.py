@@ -28,7 +28,7 @@ from graph.details import DetailReading, OpenCall
 from graph.errors import AnswerTooLargeError, GraphRequestError, ReadFailure
 from graph.links import UntrustedLinkError
 from graph.tenants import TenantConfig
-from inventory.document_parts import Place
+from inventory.document_parts import DetailPlace
 from inventory.error_codes import ErrorCode
 from inventory.exact_json import JsonObject, decode
 from inventory.meta import edit_in
@@ -280,11 +280,11 @@ class DetailActivities:
         if item.last is None or (item.last.version_number > 0 and item.last.document is None):
             return
         said: Any = {} if item.last.document is None else decode(item.last.document)
-        lacked = {Place(*part.place) for part in item.last.lacked}
+        lacked = {DetailPlace(*part.place) for part in item.last.lacked}
         if item.last.document is None:
             lacked.update(item.reading.unread_places)
         document, lacking = item.reading.partial(said, lacked)
-        before = {Place(*part.place): part.read_at for part in item.last.stale}
+        before = {DetailPlace(*part.place): part.read_at for part in item.last.stale}
         item.stale = [
             StalePart(
                 detail=place.property,

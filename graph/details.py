@@ -20,8 +20,8 @@ from inventory.cut_lists import (
     without_links,
 )
 from inventory.document_parts import (
+    DetailPlace,
     Part,
-    Place,
     SensitiveParentError,
     assemble,
     canonical_members,
@@ -127,7 +127,7 @@ class DetailReading:
         """The item's whole document, in canonical form."""
         return assemble(self._list_document, self._parts)
 
-    def partial(self, last: JsonObject, lacked: Container[Place]) -> tuple[JsonObject, list[Place]]:
+    def partial(self, last: JsonObject, lacked: Container[DetailPlace]) -> tuple[JsonObject, list[DetailPlace]]:
         """The item's document with what its last version says where calls were given up; the places that it lacks.
 
         `lacked` are the places that the last version lacks.
@@ -139,7 +139,7 @@ class DetailReading:
         return with_last_read(assemble(self._list_document, parts), last, unread, shown=shown, lacked=lacked)
 
     @property
-    def unread_places(self) -> list[Place]:
+    def unread_places(self) -> list[DetailPlace]:
         """Where in the document the answers would go to the calls that were given up."""
         return [self._place(given_up.call) for given_up in self.unread]
 
@@ -354,14 +354,14 @@ class DetailReading:
         filled = path.replace("{type}", quote(kind, safe="")).replace("{id}", quote(self._external_id, safe=""))
         return filled if child_id is None else filled.replace("{child_id}", quote(child_id, safe=""))
 
-    def _place(self, call: OpenCall) -> Place:
+    def _place(self, call: OpenCall) -> DetailPlace:
         if call.call is None:
-            return Place(str((call.path or ("",))[0]))
+            return DetailPlace(str((call.path or ("",))[0]))
         detail = self._collection.details[call.call or 0]
         child = None if call.child is None else detail.children[call.child]
-        return Place(detail.property, None if child is None else child.property, call.child_id)
+        return DetailPlace(detail.property, None if child is None else child.property, call.child_id)
 
-    def _member_name(self, place: Place) -> str | None:
+    def _member_name(self, place: DetailPlace) -> str | None:
         if place.child_id is None:
             return None
         members = assemble({}, [part for part in self._parts if part.property == place.property]).get(
@@ -404,15 +404,15 @@ class DetailReading:
         self._parts = [Part(*one)._replace(believe_list=believed.get(one[0], frozenset())) for one in state["parts"]]
 
 
-def _contains(place: Place, other: Place) -> bool:
+def _contains(place: DetailPlace, other: DetailPlace) -> bool:
     """Whether an answer at `other` would be within one at `place`."""
     return other == place or (
         place.property is not None and place.child_property is None and other.property == place.property
     )
 
 
-def _is_within(part: Part, place: Place) -> bool:
-    return _contains(place, Place(part.property, part.child_property, part.child_id))
+def _is_within(part: Part, place: DetailPlace) -> bool:
+    return _contains(place, DetailPlace(part.property, part.child_property, part.child_id))
 
 
 def _open_call(noted: list[Any]) -> OpenCall:

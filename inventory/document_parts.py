@@ -30,7 +30,7 @@ class Part(NamedTuple):
     """Properties of the item that only the list shows right."""
 
 
-class Place(NamedTuple):
+class DetailPlace(NamedTuple):
     """Where an answer goes: a property of the document, or of one member of that property; all None for the item."""
 
     property: str | None
@@ -95,8 +95,13 @@ def canonical_members(
 
 
 def with_last_read(
-    document: JsonObject, last: JsonObject, unread: Sequence[Place], *, shown: frozenset[str], lacked: Container[Place]
-) -> tuple[JsonObject, list[Place]]:
+    document: JsonObject,
+    last: JsonObject,
+    unread: Sequence[DetailPlace],
+    *,
+    shown: frozenset[str],
+    lacked: Container[DetailPlace],
+) -> tuple[JsonObject, list[DetailPlace]]:
     """A document with what an earlier one says in the places that could not be read; the places that both lack.
 
     `lacked` are the places that the earlier one lacks, be they there. Where the item itself could not be read, the
@@ -128,7 +133,7 @@ def with_last_read(
     return document, lacking
 
 
-def without_places(document: JsonObject, places: Sequence[Place]) -> JsonObject:
+def without_places(document: JsonObject, places: Sequence[DetailPlace]) -> JsonObject:
     """The document without what stands in these places."""
     names = {place.property for place in places if place.child_property is None}
     document = {name: value for name, value in document.items() if name not in names}
@@ -144,20 +149,20 @@ def without_places(document: JsonObject, places: Sequence[Place]) -> JsonObject:
     return document
 
 
-def _member(document: JsonObject, place: Place) -> JsonObject:
+def _member(document: JsonObject, place: DetailPlace) -> JsonObject:
     members = document.get(place.property or "")
     found = (member for member in (members if isinstance(members, list) else []) if isinstance(member, dict))
     return next((member for member in found if member.get("id") == place.child_id), {})
 
 
-def _answers(parts: Sequence[Part]) -> dict[Place, JsonValue]:
+def _answers(parts: Sequence[Part]) -> dict[DetailPlace, JsonValue]:
     """The whole answer for each place."""
-    pages: dict[Place, dict[int, Part]] = {}
+    pages: dict[DetailPlace, dict[int, Part]] = {}
     for part in parts:
         if part.property is not None:
-            place = Place(part.property, part.child_property, part.child_id)
+            place = DetailPlace(part.property, part.child_property, part.child_id)
             pages.setdefault(place, {})[part.page] = part
-    answers: dict[Place, JsonValue] = {}
+    answers: dict[DetailPlace, JsonValue] = {}
     for place, by_number in pages.items():
         in_order = [by_number[number] for number in sorted(by_number)]
         answers[place] = in_order[-1].body if in_order[-1].single else _distinct(in_order)
@@ -194,7 +199,7 @@ def _members(page: Part) -> list[JsonValue]:
     return page.body if isinstance(page.body, list) else []
 
 
-def _with_child(member: JsonValue, place: Place, value: JsonValue) -> JsonValue:
+def _with_child(member: JsonValue, place: DetailPlace, value: JsonValue) -> JsonValue:
     if place.child_property is None or not isinstance(member, dict) or member.get("id") != place.child_id:
         return member
     return {**member, place.child_property: value}

@@ -35,7 +35,7 @@ from graph.catalog import AUDIT_EVENTS, kind_of, load_catalog
 from inventory.canonical import Canonicalizer, JsonObject
 from inventory.coverage import Coverage
 from inventory.differences import Difference
-from inventory.document_parts import Place, without_places
+from inventory.document_parts import DetailPlace, without_places
 from inventory.exact_json import decode
 from inventory.missing import Confidence
 from inventory.normal_form import NormalForm
@@ -277,7 +277,7 @@ def _compared(type_key: str, version: VersionFacts) -> list[Difference] | None:
     rules = comparability(type_key)
     if version.is_sorted:
         rules = rules._replace(form=rules.form.of_sorted())
-    lacked = [Place(*part.place) for part in lacking(version.lacked_before or ())]
+    lacked = [DetailPlace(*part.place) for part in lacking(version.lacked_before or ())]
     if lacked and all(place.property is not None for place in lacked):
         return changed_fields(without_places(before, lacked), without_places(after, lacked), rules)
     if version.details_complete and not version.before_complete:

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory.document_parts import Place, with_last_read, without_places
+from inventory.document_parts import DetailPlace, with_last_read, without_places
 from inventory.error_codes import ErrorCode
 from inventory.stale import Staleness, StalePart
 
@@ -19,18 +19,20 @@ members = st.lists(
     unique_by=lambda member: member["id"],
 )
 documents = st.fixed_dictionaries({"id": st.just("1"), "displayName": leaves}, optional=dict.fromkeys(NAMES, members))
-places = st.builds(Place, st.sampled_from(NAMES)) | st.builds(
-    Place, st.sampled_from(NAMES), st.just("presented"), st.sampled_from("abc")
+places = st.builds(DetailPlace, st.sampled_from(NAMES)) | st.builds(
+    DetailPlace, st.sampled_from(NAMES), st.just("presented"), st.sampled_from("abc")
 )
 
 
-def carried(document: dict[str, Any], last: dict[str, Any], unread: list[Place]) -> tuple[dict[str, Any], list[Place]]:
+def carried(
+    document: dict[str, Any], last: dict[str, Any], unread: list[DetailPlace]
+) -> tuple[dict[str, Any], list[DetailPlace]]:
     return with_last_read(document, last, unread, shown=frozenset(NAMES), lacked=set())
 
 
 @given(documents, st.lists(places, max_size=3))
 def test_what_cannot_be_read_of_an_unchanged_item_changes_nothing(
-    document: dict[str, Any], unread: list[Place]
+    document: dict[str, Any], unread: list[DetailPlace]
 ) -> None:
     found, lacking = carried(without_places(document, unread), document, unread)
     assert found == document
@@ -38,7 +40,9 @@ def test_what_cannot_be_read_of_an_unchanged_item_changes_nothing(
 
 
 @given(documents, documents, st.lists(places, max_size=3))
-def test_whatever_can_be_read_is_as_it_is_now(now: dict[str, Any], last: dict[str, Any], unread: list[Place]) -> None:
+def test_whatever_can_be_read_is_as_it_is_now(
+    now: dict[str, Any], last: dict[str, Any], unread: list[DetailPlace]
+) -> None:
     found, _ = carried(without_places(now, unread), last, unread)
     assert without_places(found, unread) == without_places(now, unread)
 
@@ -48,13 +52,13 @@ def test_an_item_that_cannot_be_read_itself_has_the_plain_values_of_its_list(
     now: dict[str, Any], last: dict[str, Any]
 ) -> None:
     listed = {"id": now["id"], "displayName": now["displayName"], "settings": None}
-    found, lacking = with_last_read(listed, last, [Place(None)], shown=frozenset(), lacked=set())
+    found, lacking = with_last_read(listed, last, [DetailPlace(None)], shown=frozenset(), lacked=set())
     assert found == {**last, "displayName": now["displayName"]}
     assert lacking == []
 
 
 def test_an_item_whose_last_version_lacked_the_place_lacks_it_still() -> None:
-    place = Place("settings")
+    place = DetailPlace("settings")
     last: dict[str, Any] = {"id": "1", "settings": "of its list"}
     assert with_last_read({"id": "1"}, last, [place], shown=frozenset(), lacked={place}) == ({"id": "1"}, [place])
 
