@@ -11,6 +11,8 @@ from activities.retention import BATCH, RUNS
 from cli import output
 from cli.errors import UsageError, errors_for_people
 from cli.options import MOST, JsonOption, OptionalTenantArgument, TenantNames, tenant_id_of
+from cli.output_options import prints_tables
+from cli.table import Column, Shape, print_table
 from configuration import Settings, load_settings
 from connections import check_database
 from storage import run_retention as forgetting
@@ -22,6 +24,7 @@ MOST_DAYS = 36_500
 """As of the settings of the same names."""
 
 
+@prints_tables
 def retention(
     tenant: OptionalTenantArgument = None,
     days: Annotated[
@@ -68,10 +71,13 @@ def retention(
                 output.print_json(one)
             return
         names = TenantNames.load(settings)
-        output.print_table(
-            ("tenant", "versions forgotten#", "documents forgotten#", "runs forgotten#"),
-            [(names.of(one.tenant_id), one.versions, one.documents, one.runs) for one in forgotten],
+        columns = (
+            Column("tenant", "tenant_id", lambda one: names.of(one.tenant_id)),
+            Column("versions forgotten", "versions", shape=Shape.NUMBER, is_kept=True),
+            Column("documents forgotten", "documents", shape=Shape.NUMBER, is_kept=True),
+            Column("runs forgotten", "runs", shape=Shape.NUMBER, is_kept=True),
         )
+        print_table(columns, forgotten, record=ForgottenOfTenant)
 
 
 async def _forget(settings: Settings, tenant_id: UUID | None, limits: RetentionInput) -> list[ForgottenOfTenant]:

@@ -27,7 +27,9 @@ from cli.options import (
     selection_of,
     tenant_id_of,
 )
+from cli.output_options import output_options, prints_tables
 from cli.sessions import say_what_is_damaged, tenant_session
+from cli.table import Table
 from configuration import load_settings
 from inventory.visible_text import visible
 
@@ -41,6 +43,7 @@ _STYLES = {
 }
 
 
+@prints_tables
 def changes(
     tenant: TenantArgument,
     since: Annotated[
@@ -83,7 +86,7 @@ def changes(
         place = None if after is None else event_at(after)
 
         kept: list[ChangeRecord] = []
-        show_one = output.print_json if as_json else _show if html is None else _keeping(kept)
+        show_one = output.print_json if as_json else _shown() if html is None else _keeping(kept)
 
         async def ask() -> ChangesSummary:
             async with tenant_session(settings, tenant_id) as session:
@@ -105,6 +108,11 @@ def changes(
             _say(summary)
         if summary.damaged:
             raise typer.Exit(ExitCode.PARTIAL)
+
+
+def _shown() -> Callable[[ChangeRecord], None]:
+    """Prints a change for people, or as a row of CSV."""
+    return Table(ChangeRecord, ()).add if output_options().as_csv else _show
 
 
 def _keeping(kept: list[ChangeRecord]) -> Callable[[ChangeRecord], None]:

@@ -3,7 +3,6 @@
 import asyncio
 import getpass
 import re
-from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -16,7 +15,9 @@ from answers.times import time_of
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.options import JsonOption, TenantArgument, TenantNames, complete_tenant_name, tenant_id_of
+from cli.output_options import prints_tables, prints_times
 from cli.sessions import tenant_session, without_collisions
+from cli.table import SHORTEST_RUN_ID, Column, Shape, print_table
 from configuration import load_settings
 
 baseline = typer.Typer(no_args_is_help=True, help="What a tenant's drift is measured against.")
@@ -27,6 +28,7 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The baseline'
 
 
 @baseline.command("set")
+@prints_times
 def set_baseline(
     tenant: TenantArgument,
     name: NameArgument,
@@ -93,6 +95,7 @@ def set_baseline(
 
 
 @baseline.command("list")
+@prints_tables
 def list_baselines(tenant: TenantArgument, as_json: JsonOption = False) -> None:
     """The baselines of a tenant: what each is of, who set it and why, and what it covers.
 
@@ -112,10 +115,7 @@ def list_baselines(tenant: TenantArgument, as_json: JsonOption = False) -> None:
                 output.print_json(record)
             return
         names = TenantNames.load(settings)
-        output.print_table(
-            ("baseline", "of", "set by", "set at", "why", "covered#", "not covered#", "pinned#", "not known#"),
-            [_row(record, names) for record in records],
-        )
+        print_table(_columns(names), records, record=BaselineRecord)
 
 
 @baseline.command("drop")
@@ -139,17 +139,17 @@ def drop_baseline(tenant: TenantArgument, name: NameArgument, as_json: JsonOptio
             output.stdout.print(f"baseline {name} dropped", markup=False)
 
 
-def _row(record: BaselineRecord, names: TenantNames) -> Sequence[object]:
+def _columns(names: TenantNames) -> tuple[Column, ...]:
     return (
-        record.name,
-        _of(record, names),
-        record.set_by,
-        output.when(record.set_at),
-        record.reason,
-        len(record.covered),
-        len(record.not_covered),
-        record.pinned,
-        record.forgotten + record.unread + record.presumed,
+        Column("baseline", "name"),
+        Column("of", "at", lambda record: _of(record, names), is_kept=True),
+        Column("set by", "set_by"),
+        Column("set", "set_at", lambda record: output.ago(record.set_at)),
+        Column("covered", "covered", lambda record: len(record.covered), Shape.NUMBER),
+        Column("not covered", "not_covered", lambda record: len(record.not_covered), Shape.NUMBER),
+        Column("pinned", "pinned", shape=Shape.NUMBER),
+        Column("not known", "unknown", lambda one: one.forgotten + one.unread + one.presumed, Shape.NUMBER),
+        Column("why", "reason", shape=Shape.BELOW),
     )
 
 
@@ -157,7 +157,7 @@ def _of(record: BaselineRecord, names: TenantNames) -> str:
     if record.kind is BaselineKind.TENANT and record.other_tenant_id is not None:
         return f"tenant {names.of(record.other_tenant_id)}"
     moment: str = output.when(record.at)
-    return moment if record.run_id is None else f"{moment}, run {record.run_id}"
+    return moment if record.run_id is None else f"{moment}, run {str(record.run_id)[:SHORTEST_RUN_ID]}"
 
 
 def _say_what_is_not_known(record: BaselineRecord) -> None:
