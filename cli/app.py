@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, str] = {
     "cancel": "cli.sync",
     "runs": "answers.runs.command",
     "run": "answers.runs.command",
+    "status": "answers.status.command",
     "items": "answers.items.command",
     "missing": "answers.items.command",
     "limits": "cli.limits",

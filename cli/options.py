@@ -10,6 +10,7 @@ from cli.errors import UsageError
 from configuration import Settings, load_settings
 from graph.catalog import load_catalog
 from graph.tenants import TenantConfig, Tenants, load_tenants
+from inventory.portfolio import MOST_TENANTS, TenantChoice
 from inventory.selection import Selection, select
 
 MOST = 1_000_000
@@ -62,6 +63,17 @@ CategoryOption = Annotated[
         "--category", metavar="NAME", help="All collections of a category; may be repeated.", autocompletion=_categories
     ),
 ]
+SomeTenantsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tenant", metavar="NAME", help="A tenant's id or name; may be repeated.", autocompletion=complete_tenant_name
+    ),
+]
+TagOption = Annotated[
+    list[str] | None,
+    typer.Option("--tag", metavar="TAG", help="All tenants with this tag in the tenants file; may be repeated."),
+]
+AllTenantsOption = Annotated[bool, typer.Option("--all-tenants", help="All tenants of the tenants file.")]
 AllOption = Annotated[
     bool,
     typer.Option(
@@ -107,6 +119,31 @@ def known_type_keys(type_keys: Sequence[str] | None) -> tuple[str, ...] | None:
 def configured_tenant(settings: Settings, tenant: str) -> TenantConfig:
     """The tenants file's entry of an id or name. Raises `UnknownTenantError`, `TenantsFileError`."""
     return load_tenants(settings.tenants_file).find(tenant)
+
+
+def chosen_tenants(
+    settings: Settings, tenants: Sequence[str] | None, tags: Sequence[str] | None, *, everyone: bool
+) -> TenantChoice:
+    """The tenants that the options name. Raises `UsageError` where they name none, or both all and some."""
+    if not (tenants or tags or everyone):
+        raise UsageError("say which tenants: --tenant NAME, --tag TAG or --all-tenants")
+    if everyone and (tenants or tags):
+        raise UsageError("--all-tenants goes with neither --tenant nor --tag")
+    configured = load_tenants(settings.tenants_file)
+    known = {tag for held in configured.tags().values() for tag in held}
+    for tag in tags or ():
+        if tag not in known:
+            raise UsageError(
+                f"no tenant has the tag {tag!r}; the tenants file has: {', '.join(sorted(known)) or 'none'}"
+            )
+    ids = tuple(configured.find(tenant).id for tenant in tenants or ())
+    choice = TenantChoice(everyone=everyone, tenant_ids=ids, tags=tuple(tags or ()))
+    count = len(choice.resolve(configured.tags()))
+    if not count:
+        raise UsageError("the tenants file has no tenants")
+    if count > MOST_TENANTS:
+        raise UsageError(f"{count} tenants are more than one portfolio run takes ({MOST_TENANTS}); divide them by tags")
+    return choice
 
 
 class TenantNames:

@@ -1,7 +1,6 @@
 """`portfolio`: one selection over many tenants: starting, joining, following, cancelling, and the records."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -18,12 +17,15 @@ from cli.errors import EXIT_CODE_OF_STATUS, UsageError, errors_for_people
 from cli.follow import Follower, leaving
 from cli.options import (
     AllOption,
+    AllTenantsOption,
     CategoryOption,
     DeepOption,
     JsonOption,
+    SomeTenantsOption,
+    TagOption,
     TenantNames,
     TypeOption,
-    complete_tenant_name,
+    chosen_tenants,
     selection_of,
 )
 from cli.output_options import prints_tables
@@ -33,9 +35,8 @@ from cli.sessions import opened_database
 from cli.table import Column, Shape, print_table
 from configuration import Settings, load_settings
 from connections import check_database, connect_temporal, connect_to_start, temporal_connect_config
-from graph.tenants import load_tenants
 from inventory.plurals import counted
-from inventory.portfolio import MOST_TENANTS, PortfolioCounts, PortfolioRecord, TenantChoice, TenantOutcomeRecord
+from inventory.portfolio import PortfolioCounts, PortfolioRecord, TenantOutcomeRecord
 from inventory.visible_text import visible
 from storage import portfolio as records
 from storage.database import Database
@@ -45,17 +46,6 @@ from workflows.portfolio import PortfolioWorkflow
 
 portfolio = typer.Typer(no_args_is_help=True, help="One selection over many tenants.")
 
-SomeTenantsOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--tenant", metavar="NAME", help="A tenant's id or name; may be repeated.", autocompletion=complete_tenant_name
-    ),
-]
-TagOption = Annotated[
-    list[str] | None,
-    typer.Option("--tag", metavar="TAG", help="All tenants with this tag in the tenants file; may be repeated."),
-]
-AllTenantsOption = Annotated[bool, typer.Option("--all-tenants", help="All tenants of the tenants file.")]
 AtOnceOption = Annotated[
     int | None,
     typer.Option(
@@ -71,31 +61,6 @@ PortfolioRunArgument = Annotated[
 ]
 
 Handle = WorkflowHandle[PortfolioWorkflow, PortfolioResult]
-
-
-def chosen_tenants(
-    settings: Settings, tenants: Sequence[str] | None, tags: Sequence[str] | None, *, everyone: bool
-) -> TenantChoice:
-    """The tenants that the options name. Raises `UsageError` where they name none, or both all and some."""
-    if not (tenants or tags or everyone):
-        raise UsageError("say which tenants: --tenant NAME, --tag TAG or --all-tenants")
-    if everyone and (tenants or tags):
-        raise UsageError("--all-tenants goes with neither --tenant nor --tag")
-    configured = load_tenants(settings.tenants_file)
-    known = {tag for held in configured.tags().values() for tag in held}
-    for tag in tags or ():
-        if tag not in known:
-            raise UsageError(
-                f"no tenant has the tag {tag!r}; the tenants file has: {', '.join(sorted(known)) or 'none'}"
-            )
-    ids = tuple(configured.find(tenant).id for tenant in tenants or ())
-    choice = TenantChoice(everyone=everyone, tenant_ids=ids, tags=tuple(tags or ()))
-    count = len(choice.resolve(configured.tags()))
-    if not count:
-        raise UsageError("the tenants file has no tenants")
-    if count > MOST_TENANTS:
-        raise UsageError(f"{count} tenants are more than one portfolio run takes ({MOST_TENANTS}); divide them by tags")
-    return choice
 
 
 @portfolio.command("sync")

@@ -32,16 +32,20 @@ from activities.holders import PORTFOLIO_WORKFLOW, Kind, held
 from cli import output
 from cli.durations import duration_of, in_short
 from cli.errors import UsageError, errors_for_people
-from cli.options import AllOption, CategoryOption, DeepOption, JsonOption, TypeOption, selection_of
-from cli.output_options import prints_tables
-from cli.portfolio import (
+from cli.options import (
+    AllOption,
     AllTenantsOption,
-    AtOnceOption,
+    CategoryOption,
+    DeepOption,
+    JsonOption,
     SomeTenantsOption,
     TagOption,
+    TypeOption,
     chosen_tenants,
-    summary,
+    selection_of,
 )
+from cli.output_options import prints_tables
+from cli.portfolio import AtOnceOption, summary
 from cli.table import Column, Shape, print_table
 from configuration import load_settings
 from connections import connect_temporal, connect_to_start, temporal_connect_config

@@ -24,6 +24,7 @@ from answers.dependencies.records import (
 )
 from answers.drift.records import BaselineRecord, DriftFindingRecord, DriftReport
 from answers.export.records import ExportRecord
+from answers.status.records import TenantStatus
 from answers.versions.records import DifferenceRecord, ShownRecord
 from cli.limits import Limits
 from inventory.portfolio import PortfolioRecord, TenantOutcomeRecord
@@ -50,6 +51,7 @@ class PortfolioRunLine(PortfolioRecord):
 
 RECORDS: dict[str, type[BaseModel]] = {
     "run": RunRecord,
+    "tenant-status": TenantStatus,
     "portfolio-run": PortfolioRecord,
     "portfolio-run-listed": PortfolioRunLine,
     "item": ItemRecord,
@@ -90,6 +92,7 @@ PRINTED: dict[str, tuple[Line, ...]] = {
     "sync": (Line("one line", "run"),),
     "runs": (Line("each line", "run"),),
     "run": (Line("one line", "run"),),
+    "status": (Line("each line", "tenant-status"),),
     "portfolio sync": (Line("one line", "portfolio-run"),),
     "portfolio runs": (Line("each line", "portfolio-run-listed"),),
     "portfolio run": (Line("one line", "portfolio-run"),),

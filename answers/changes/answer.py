@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.changes.audit import AUDIT_LOG, AuditStatus
+from answers.changes.audit import AUDIT_LOGS, AuditStatus
 from answers.changes.audit_answer import UnattributedChange, attributed
 from answers.changes.queries import (
     AbsenceFacts,
@@ -23,14 +23,14 @@ from answers.changes.queries import (
     events,
     versions_of,
 )
-from answers.changes.records import ChangeKind, ChangeRecord, ChangesSummary, UnlistedCollection
+from answers.changes.records import AuditLogCoverage, ChangeKind, ChangeRecord, ChangesSummary, UnlistedCollection
 from answers.changes.rules import Comparability, changed_fields, changed_fields_of_listed
 from answers.field_labels import field_change
 from answers.log_collections import log_types
 from answers.object_names import object_names
 from answers.runs.answer import ended_run
 from answers.times import time_of
-from graph.catalog import kind_of, load_catalog
+from graph.catalog import AUDIT_EVENTS, kind_of, load_catalog
 from inventory.canonical import Canonicalizer, JsonObject
 from inventory.coverage import Coverage
 from inventory.differences import Difference
@@ -106,6 +106,7 @@ class ChangeFeed:
         self._limit = limit
         self._counts: Counter[ChangeKind] = Counter()
         self._audit: Counter[AuditStatus] = Counter()
+        self._without_log: Counter[str] = Counter()
         self._damaged: dict[DamagedRecord, None] = {}
         self._goes_on_after: str | None = None
 
@@ -120,6 +121,8 @@ class ChangeFeed:
                 last = event
                 self._counts[change.kind] += 1
                 self._audit[change.audit.status] += 1
+                if change.audit.status is AuditStatus.NOT_READ and change.audit.log is not None:
+                    self._without_log[change.audit.log] += 1
                 for version in change.damaged_versions:
                     damaged = DamagedRecord(type_key=change.type_key, external_id=change.external_id, version=version)
                     self._damaged[damaged] = None
@@ -129,7 +132,7 @@ class ChangeFeed:
         """What the changes rest on."""
         window = self._window
         covered = await coverage(self._session, window.type_keys)
-        log = covered.get(AUDIT_LOG) or (await coverage(self._session, [AUDIT_LOG])).get(AUDIT_LOG)
+        logs = {**covered, **await coverage(self._session, AUDIT_LOGS)}
         known = [collection for key, collection in covered.items() if key not in window.left_out]
         return ChangesSummary(
             tenant_id=self._tenant_id,
@@ -147,9 +150,17 @@ class ChangeFeed:
             ],
             goes_on_after=self._goes_on_after,
             audit=dict(self._audit),
-            audit_log_read_from=None if log is None else log.listed_from,
+            audit_log_read_from=_listed_from(logs, AUDIT_EVENTS),
+            audit_logs={
+                key: AuditLogCoverage(read_from=_listed_from(logs, key), not_read=self._without_log[key])
+                for key in AUDIT_LOGS
+            },
             damaged=list(self._damaged),
         )
+
+
+def _listed_from(logs: Mapping[str, Coverage], key: str) -> datetime | None:
+    return logs[key].listed_from if key in logs else None
 
 
 async def changes(
@@ -159,17 +170,17 @@ async def changes(
 
     An event that is no change is passed over: a version that only adds details, or that a new release reads otherwise.
     """
-    log = (await coverage(session, [AUDIT_LOG])).get(AUDIT_LOG)
+    logs = await coverage(session, AUDIT_LOGS)
     page = await events(session, window, EVENTS_AT_A_TIME, after)
     while page:
         for some in _batches(page, DOCUMENTS_AT_A_TIME):
-            for event, change in await _changes_of(session, tenant_id, some, log):
+            for event, change in await _changes_of(session, tenant_id, some, logs):
                 yield event, change
         page = await events(session, window, EVENTS_AT_A_TIME, page[-1])
 
 
 async def _changes_of(
-    session: AsyncSession, tenant_id: UUID, found: Sequence[Event], log: Coverage | None
+    session: AsyncSession, tenant_id: UUID, found: Sequence[Event], logs: Mapping[str, Coverage]
 ) -> list[tuple[Event, ChangeRecord]]:
     versions = await versions_of(session, [event for event in found if event.kind is EventKind.VERSION])
     absences = await absences_of(session, [event for event in found if event.kind is not EventKind.VERSION])
@@ -183,7 +194,7 @@ async def _changes_of(
                 noticed[event] = UnattributedChange(record, _unlisted_since(event, versions[event]))
         elif event in absences:
             noticed[event] = UnattributedChange(_of_absence(tenant_id, event, absences[event]), None)
-    return list(zip(noticed, await attributed(session, list(noticed.values()), log), strict=True))
+    return list(zip(noticed, await attributed(session, list(noticed.values()), logs), strict=True))
 
 
 def _unlisted_since(event: Event, version: VersionFacts) -> datetime | None:

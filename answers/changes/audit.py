@@ -1,4 +1,4 @@
-"""Who changed what: the events of Intune's audit log that explain what the inventory observed of an object."""
+"""Who changed what: the audit events that explain what the inventory observed of an object."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -6,10 +6,11 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+from graph.catalog import AUDIT_EVENTS, DIRECTORY_AUDITS
 from inventory.coverage import Coverage
 
-AUDIT_LOG = "auditEvents"
-"""The type key of the collection that is the log."""
+AUDIT_LOGS = {AUDIT_EVENTS: "Intune", DIRECTORY_AUDITS: "Entra"}
+"""Whose audit log a collection is, by its type key."""
 
 CLOCK_DIFFERENCE = timedelta(minutes=5)
 """How far Graph's clock, which dates events, and the database's, which dates observations, may be apart: as far as
@@ -28,7 +29,11 @@ class AuditAction(StrEnum):
     GONE = "gone"
 
 
-_OPERATIONS = {AuditAction.APPEARED: "create", AuditAction.GONE: "delete"}
+_OPERATIONS = {
+    AuditAction.APPEARED: frozenset({"create", "add", "restore", "recover"}),
+    AuditAction.GONE: frozenset({"delete"}),
+}
+_OTHER_THAN_A_CHANGE = frozenset({"", _READING}).union(*_OPERATIONS.values())
 
 
 class AuditEvent(BaseModel):
@@ -52,15 +57,19 @@ class AuditStatus(StrEnum):
     NOT_FOUND = "not_in_audit_log"
     NOT_READ = "audit_log_not_read"
     NOT_AUDITED = "not_audited"
-    """The object is none of Intune's, whose audit log this is."""
+    """No audit log that is read names the object by its id."""
 
 
 class Attribution(BaseModel):
-    """Who made an observed change. `events` are those that explain it, newest first: none unless they are `found`."""
+    """Who made an observed change. `events` are those that explain it, newest first: none unless they are `found`.
+
+    `log` is the type key of the audit log that would know.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     status: AuditStatus
+    log: str | None = None
     events: tuple[AuditEvent, ...] = ()
 
     @property
@@ -80,39 +89,39 @@ def attribution(
     action: AuditAction,
     after: datetime | None,
     until: datetime,
-    log: Coverage | None,
+    covered: Coverage | None,
     *,
-    is_audited: bool = True,
+    log: str | None,
 ) -> Attribution:
     """Which of an object's audit events explain what was observed of it.
 
-    `after` is when it was last seen as it was before (None: never), `until` when the change was observed. `log` is how
-    far the audit log has been read, and `is_audited` whether the object is of a kind that it records. That an event is
-    not in the log says only a listing that began after the change was observed; until then it may still come.
+    `after` is when it was last seen as it was before (None: never), `until` when the change was observed. `log` is
+    the audit log that records such objects, None where none does, and `covered` how far it has been read. That an event
+    is not in the log says only a listing that began after the change was observed; until then it may still come.
     """
-    if not is_audited:
+    if log is None:
         return Attribution(status=AuditStatus.NOT_AUDITED)
     begin, end = window(after, until)
     explaining = [event for event in events if begin <= event.at <= end and _explains(event, action)]
     if explaining:
         newest_first = sorted(explaining, key=lambda event: (event.at, event.event_id), reverse=True)
-        return Attribution(status=AuditStatus.FOUND, events=tuple(newest_first))
-    was_read = log is not None and log.listed_from is not None and log.listed_from >= until
-    return Attribution(status=AuditStatus.NOT_FOUND if was_read else AuditStatus.NOT_READ)
+        return Attribution(status=AuditStatus.FOUND, log=log, events=tuple(newest_first))
+    was_read = covered is not None and covered.listed_from is not None and covered.listed_from >= until
+    return Attribution(status=AuditStatus.NOT_FOUND if was_read else AuditStatus.NOT_READ, log=log)
 
 
 def _explains(event: AuditEvent, action: AuditAction) -> bool:
     """Whether the event succeeded, and its operation is one that brings this about.
 
-    Graph's operations are an open set (Patch, Action, Assign, SetReference …): what neither makes an object nor takes
-    it away nor only reads it, changes it.
+    Graph's operations are an open set (Patch, Action, Assign, Update, SetReference …): what neither makes an object nor
+    takes it away nor only reads it, changes it.
     """
     operation = (event.operation or "").lower()
     if (event.result or "").lower() != _SUCCESS:
         return False
     if action is AuditAction.CHANGED:
-        return operation not in {"", _READING, *_OPERATIONS.values()}
-    return operation == _OPERATIONS[action]
+        return operation not in _OTHER_THAN_A_CHANGE
+    return operation in _OPERATIONS[action]
 
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)

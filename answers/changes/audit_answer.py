@@ -1,6 +1,6 @@
-"""Who made the changes that runs have noticed, by Intune's audit log as far as it was read."""
+"""Who made the changes that runs have noticed, by Intune's and Entra's audit logs as far as they were read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -12,6 +12,9 @@ from answers.changes.records import ChangeRecord
 from graph.catalog import load_catalog
 from inventory.coverage import Coverage
 
+EventsByObject = Mapping[tuple[str, str], Sequence[AuditEvent]]
+"""Audit events by the type key of their log and the id of an object that they name."""
+
 
 class UnattributedChange(NamedTuple):
     """A change, and since when it may have been there before anything that a list shows told of it."""
@@ -20,21 +23,21 @@ class UnattributedChange(NamedTuple):
     unlisted_since: datetime | None
 
 
-def is_audited(type_key: str) -> bool:
-    """Whether the audit log has the changes of a collection; one that left the catalog is not looked for."""
+def audit_log_of(type_key: str) -> str | None:
+    """The type key of the audit log that has the changes of a collection, if one has."""
     collection = load_catalog().collections.get(type_key)
-    return collection is not None and collection.is_audited
+    return None if collection is None else collection.audit_log
 
 
 async def attributed(
-    session: AsyncSession, found: Sequence[UnattributedChange], log: Coverage | None
+    session: AsyncSession, found: Sequence[UnattributedChange], covered: Mapping[str, Coverage]
 ) -> list[ChangeRecord]:
-    """The changes, each with who made it. `log` is how far the audit log has been read."""
-    events = await _events(session, [noticed for noticed in found if is_audited(noticed.change.type_key)])
-    return [_attributed(noticed, events.get(noticed.change.external_id, ()), log) for noticed in found]
+    """The changes, each with who made it. `covered` is how far each audit log has been read."""
+    events = await _events(session, [noticed for noticed in found if audit_log_of(noticed.change.type_key)])
+    return [_attributed(noticed, events, covered) for noticed in found]
 
 
-async def _events(session: AsyncSession, found: Sequence[UnattributedChange]) -> dict[str, list[AuditEvent]]:
+async def _events(session: AsyncSession, found: Sequence[UnattributedChange]) -> EventsByObject:
     """All events that may explain any of the changes: one question for a batch."""
     if not found:
         return {}
@@ -45,12 +48,18 @@ async def _events(session: AsyncSession, found: Sequence[UnattributedChange]) ->
     return await audit_events(session, {noticed.change.external_id for noticed in found}, after, until)
 
 
-def _attributed(noticed: UnattributedChange, events: Sequence[AuditEvent], log: Coverage | None) -> ChangeRecord:
+def _attributed(
+    noticed: UnattributedChange,
+    events: EventsByObject,
+    covered: Mapping[str, Coverage],
+) -> ChangeRecord:
     """By the events since the item was last seen as it was, else by those since its details may have been otherwise."""
     change = noticed.change
+    log = audit_log_of(change.type_key)
+    of_item = events.get((log, change.external_id), ()) if log else ()
     for after in (change.seen_before_at, noticed.unlisted_since or change.seen_before_at):
         audit = attribution(
-            events, change.kind.audit_action, after, change.noticed_at, log, is_audited=is_audited(change.type_key)
+            of_item, change.kind.audit_action, after, change.noticed_at, covered.get(log) if log else None, log=log
         )
         if audit.status is AuditStatus.FOUND:
             break

@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from answers.changes.answer import ChangeFeed, event_at, window_of
-from answers.changes.audit import Attribution, AuditStatus
+from answers.changes.audit import AUDIT_LOGS, Attribution, AuditStatus
 from answers.changes.page import changes_page
 from answers.changes.records import ChangeKind, ChangeRecord, ChangesSummary
 from answers.field_text import field_text, told
@@ -71,7 +71,8 @@ def changes(
 
     A collection that was not read to its end has no changes yet; the summary names it. A version whose stored document
     is damaged is named, too, and the exit code is 3. Where auditEvents were synced, a
-    change of Intune says who made it. With --json the summary is the last line.
+    change of Intune says who made it, and where directoryAudits were synced, a change of Entra. With --json the summary
+    is the last line.
 
     Example: python starter.py changes contoso --since 2025-03-01T00:00:00Z --type conditionalAccessPolicies
     """
@@ -184,10 +185,12 @@ def _say(summary: ChangesSummary) -> None:
     if summary.not_read:
         named = ", ".join(f"{collection.type_key} ({collection.reason})" for collection in summary.not_read)
         output.stderr.print(f"not read to the end, so their changes may still come: {named}", style="yellow")
-    if summary.audit.get(AuditStatus.NOT_READ):
+    for log, reading in summary.audit_logs.items():
+        if not reading.not_read:
+            continue
         was_read = "not read"
-        if summary.audit_log_read_from is not None:
-            was_read = f"read at {output.when(summary.audit_log_read_from)}, too early for some of these changes"
-        output.stderr.print(f"the audit log was {was_read}: --type auditEvents in a sync", style="yellow")
+        if reading.read_from is not None:
+            was_read = f"read at {output.when(reading.read_from)}, too early for some of these changes"
+        output.stderr.print(f"{AUDIT_LOGS[log]}'s audit log was {was_read}: --type {log} in a sync", style="yellow")
     if summary.goes_on_after is not None:
         output.stderr.print(f"there are more: --after {summary.goes_on_after}", style="dim", markup=False)

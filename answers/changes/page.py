@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from answers.changes.audit import AUDIT_LOGS
 from answers.changes.records import ChangeRecord, ChangesSummary
 from answers.pages import Titles, grouped, page
 
@@ -13,7 +14,7 @@ def changes_page(tenant: str, summary: ChangesSummary, changes: Sequence[ChangeR
         (run_id, of_run, grouped(sorted(of_run, key=_place), lambda one: one.type_key))
         for run_id, of_run in grouped(changes, lambda one: one.run_id)
     ]
-    return page("changes/page.html", tenant=tenant, summary=summary, runs=runs, titles=titles)
+    return page("changes/page.html", tenant=tenant, summary=summary, runs=runs, titles=titles, log_names=AUDIT_LOGS)
 
 
 def _place(change: ChangeRecord) -> tuple[str, datetime]:

@@ -43,7 +43,7 @@ class ChangeRecord(BaseModel):
     `confirmed` or `not_listed`. `created_at` is what Graph says of an item that appeared. `fields` is null where the
     document before it is forgotten or one of the two is among the `damaged_versions`, whose stored documents are not
     what their hashes say; `was_incomplete` says that the one before lacked details, so that only what it held is
-    compared. `audit` says who did it, as far as Intune's audit log was read.
+    compared. `audit` says who did it, as far as Intune's and Entra's audit logs were read.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -83,12 +83,24 @@ class UnlistedCollection(BaseModel):
     listed_at: datetime | None
 
 
+class AuditLogCoverage(BaseModel):
+    """How far an audit log was read: the start of its latest whole reading, null where there is none.
+
+    `not_read` counts the changes listed whose events it may still bring.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    read_from: datetime | None
+    not_read: int
+
+
 class ChangesSummary(BaseModel):
     """What a list of changes rests on: the window of moments, how many of each kind, and what was not read.
 
     `listed` counts the collections that their latest run listed to their end. `goes_on_after` names the last change
     where there are more than were asked for. `audit` counts what the audit log says of the changes;
-    `audit_log_read_from` is when the latest whole reading of it began, null where there is none. Of `damaged` versions
+    `audit_logs` says of each log how far it was read, `audit_log_read_from` is that of Intune's. Of `damaged` versions
     it cannot be said what is different.
     """
 
@@ -104,4 +116,5 @@ class ChangesSummary(BaseModel):
     goes_on_after: str | None = None
     audit: dict[AuditStatus, int]
     audit_log_read_from: datetime | None
+    audit_logs: dict[str, AuditLogCoverage] = {}
     damaged: list[DamagedRecord] = []

@@ -38,12 +38,12 @@ from cli.options import (
     JsonOption,
     TenantNames,
     TypeOption,
+    chosen_tenants,
     complete_tenant_name,
     selection_of,
     tenant_id_of,
 )
 from cli.output_options import output_options, prints_tables
-from cli.portfolio import chosen_tenants
 from cli.sessions import opened_database, say_what_is_damaged
 from cli.spool import printed_afterwards
 from cli.table import Column, Shape, Table, collection_column, print_table

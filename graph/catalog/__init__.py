@@ -2,9 +2,19 @@
 
 from graph.catalog.kinds import kind_of, kinds_in
 from graph.catalog.loading import Catalog, UnknownCategoryError, load_catalog
-from graph.catalog.model import ApiVersion, ChildCall, Collection, DetailCall, ThrottleFamily
+from graph.catalog.model import (
+    AUDIT_EVENTS,
+    DIRECTORY_AUDITS,
+    ApiVersion,
+    ChildCall,
+    Collection,
+    DetailCall,
+    ThrottleFamily,
+)
 
 __all__ = [
+    "AUDIT_EVENTS",
+    "DIRECTORY_AUDITS",
     "ApiVersion",
     "Catalog",
     "ChildCall",

@@ -31,17 +31,24 @@ class ThrottleFamily(StrEnum):
     APPS = "apps"
     CONDITIONAL_ACCESS = "conditional-access"
     DIRECTORY = "directory"
+    REPORTS = "reports"
 
     @property
     def wave_limit(self) -> int:
-        """How many of its pages one wave may hold: Conditional Access allows one request a second."""
+        """How many of its pages one wave may hold: one where Graph counts single requests."""
         return 1 if self.interval is not None else 20
 
     @property
     def interval(self) -> timedelta | None:
         """The least time between two requests of one tenant; None where Graph counts in windows of many requests."""
-        return timedelta(seconds=1) if self is ThrottleFamily.CONDITIONAL_ACCESS else None
+        return _INTERVALS.get(self)
 
+
+_INTERVALS = {
+    ThrottleFamily.CONDITIONAL_ACCESS: timedelta(seconds=1),
+    # 5 requests in 10 seconds: https://learn.microsoft.com/graph/throttling-limits#identity-and-access-reports-service-limits
+    ThrottleFamily.REPORTS: timedelta(seconds=2),
+}
 
 PropertyName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
 
@@ -70,6 +77,13 @@ Permission = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.Re
 
 def _one_or_more(value: object) -> object:
     return (value,) if isinstance(value, str) else value
+
+
+AUDIT_EVENTS: TypeKey = "auditEvents"
+"""Intune's audit log."""
+
+DIRECTORY_AUDITS: TypeKey = "directoryAudits"
+"""Entra's audit log."""
 
 
 class ChildCall(BaseModel):
@@ -215,6 +229,8 @@ class Collection(BaseModel):
     """The properties that say what an id of an object here means in any tenant; its name and kind where it has none."""
     shared_ids: str | None = None
     """A pattern of the ids that Microsoft gave, which are the same in every tenant."""
+    in_directory_audits: bool = False
+    """Whether Entra's audit log records changes of its items under their ids."""
     licence_hint: str | None = None
     note: str | None = None
     """Why the entry differs from what one would expect."""
@@ -303,14 +319,17 @@ class Collection(BaseModel):
         return ReadingRules(self.references, self.assignable, self.everyone)
 
     @property
-    def is_audited(self) -> bool:
-        """Whether Intune's audit log records changes of its items under their ids.
+    def audit_log(self) -> TypeKey | None:
+        """The type key of the audit log that records changes of its items under their ids; None where none does.
 
-        Entra and Windows 365 keep logs of their own, a log has none, and a singleton's id is no object's.
+        Windows 365 keeps a log of its own, a log has none, and a singleton's id is no object's. Entra's log names some
+        objects by other ids, such as a role assignment by its member: `in_directory_audits` marks the others.
         """
+        if self.in_directory_audits:
+            return DIRECTORY_AUDITS
         has_another = self.path.startswith("/deviceManagement/virtualEndpoint/") or self.category == "audit"
         of_intune = self.path.startswith(("/deviceManagement/", "/deviceAppManagement/"))
-        return of_intune and not has_another and not self.singleton
+        return AUDIT_EVENTS if of_intune and not has_another and not self.singleton else None
 
     def item_url(self, external_id: str, parent_id: str = "") -> str:
         """The URL of one object, reduced to its id, relative to the version root."""

@@ -25,6 +25,7 @@ REAL_BUDGETS: Mapping[str, Budget] = {
     "apps": Budget(1000, 20),
     "conditional-access": Budget(1, 1, retry_after=False),
     "directory": Budget(8000, 10),
+    "reports": Budget(5, 10),
 }
 """Every family, with the budget that Graph gives it."""
 
@@ -36,6 +37,7 @@ _FAMILIES = (
     ("deviceAppManagement", "apps"),
     ("identity/conditionalAccess/policies", "conditional-access"),
     ("identity/conditionalAccess/namedLocations", "conditional-access"),
+    ("auditLogs", "reports"),
 )
 
 

@@ -30,7 +30,11 @@ def test_filters_leave_what_they_name() -> None:
     assert keys("--category", "scripts", "--type", "groups") == {"groups"} | load_catalog().in_categories(["scripts"])
     assert keys("--permission", "devicemanagementrbac.read.all") == {"roleAssignments", "roleDefinitions"}
     assert keys("--opt-in") == set(COLLECTIONS) - load_catalog().everything()
-    assert keys("--opt-in", "--category", "audit", "--category", "scripts") == {"auditEvents", "configurationDrifts"}
+    assert keys("--opt-in", "--category", "audit", "--category", "scripts") == {
+        "auditEvents",
+        "configurationDrifts",
+        "directoryAudits",
+    }
 
 
 def test_one_entry_as_json_says_all_that_the_catalog_knows() -> None:

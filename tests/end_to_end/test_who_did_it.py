@@ -1,9 +1,11 @@
 """A change with who made it, as a user gets it: from an edit in the tenant to the line of the command."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from tests.end_to_end.system import System
 
+POLICIES = "identity/conditionalAccess/policies"
 PATH = "deviceManagement/deviceCompliancePolicies"
 SELECTION = ("--type", "deviceCompliancePolicies", "--type", "auditEvents")
 
@@ -18,7 +20,7 @@ def test_a_change_is_told_with_who_made_it(system: System) -> None:
         "deviceManagement/auditEvents",
         {
             "activityType": "patchDeviceCompliancePolicy",
-            "activityDateTime": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+            "activityDateTime": now(),
             "activityOperationType": "Patch",
             "activityResult": "Success",
             "actor": {"userPrincipalName": "ada@contoso.example"},
@@ -33,9 +35,60 @@ def test_a_change_is_told_with_who_made_it(system: System) -> None:
     assert set(audit) == {edited, unknown}
     (event,) = audit[edited]["events"]
     assert (event["actor"], event["operation"]) == ("ada@contoso.example", "Patch")
-    assert audit[unknown] == {"status": "not_in_audit_log", "events": []}
+    assert audit[unknown] == {"status": "not_in_audit_log", "log": "auditEvents", "events": []}
     assert last["summary"]["audit"] == {"found": 1, "not_in_audit_log": 1}
 
     shown = system.starter("changes", system.tenant.name)
     assert shown.stdout.count("by ada@contoso.example at ") == 1
     assert shown.stdout.count("not in the audit log") == 1
+
+
+def test_a_change_of_entra_is_told_with_who_made_it(system: System) -> None:
+    system.start_worker()
+    types = ("--type", "conditionalAccessPolicies", "--type", "groups")
+    policy, group = (system.tenant.documents(path)[0]["id"] for path in (POLICIES, "groups"))
+    system.sync(*types)
+    system.tenant.rename(POLICIES, policy, "Require a second factor")
+    system.tenant.rename("groups", group, "Pilot")
+    noticed = system.sync(*types)
+    first = system.starter("changes", system.tenant.name)
+    assert "Entra's audit log was not read: --type directoryAudits in a sync" in first.stderr
+    assert "Intune" not in first.stderr, "no change is Intune's"
+
+    system.tenant.add("auditLogs/directoryAudits", directory_audit(policy, "Update conditional access policy"))
+    # Intune's log names the group as that of an assignment, which is no change of the group.
+    system.tenant.add(
+        "deviceManagement/auditEvents",
+        {
+            "activityType": "assign",
+            "activityDateTime": now(),
+            "activityOperationType": "Assign",
+            "activityResult": "Success",
+            "resources": [{"resourceId": group}],
+        },
+    )
+    system.sync("--type", "auditEvents", "--type", "directoryAudits")
+    *lines, last = system.starter("changes", system.tenant.name, "--run", str(noticed.run_id), "--json").objects()
+    audit = {one["external_id"]: one["audit"] for one in lines}
+    (event,) = audit[policy]["events"]
+    assert (event["actor"], event["operation"]) == ("grace@contoso.example", "Update")
+    assert audit[group] == {"status": "not_in_audit_log", "log": "directoryAudits", "events": []}
+    assert last["summary"]["audit_logs"]["directoryAudits"]["not_read"] == 0
+    shown = system.starter("changes", system.tenant.name)
+    assert shown.stdout.count("by grace@contoso.example at ") == 1
+    assert "audit log was" not in shown.stderr
+
+
+def directory_audit(object_id: str, activity: str) -> dict[str, Any]:
+    return {
+        "activityDisplayName": activity,
+        "activityDateTime": now(),
+        "operationType": "Update",
+        "result": "success",
+        "initiatedBy": {"app": None, "user": {"id": "u1", "userPrincipalName": "grace@contoso.example"}},
+        "targetResources": [{"id": object_id, "type": "Policy", "modifiedProperties": []}],
+    }
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")

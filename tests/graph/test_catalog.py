@@ -109,6 +109,7 @@ OPT_IN = {
     "configurationPolicyTemplates",
     "configurationSettings",
     "deletedConditionalAccessPolicies",
+    "directoryAudits",
     "importedDeviceIdentities",
     "managedDeviceWindowsOSImages",
     "mobileAppCatalogPackages",
@@ -284,7 +285,8 @@ def test_conditional_access_is_read_one_request_at_a_time() -> None:
 def test_a_family_belongs_to_one_service() -> None:
     for entry in COLLECTIONS.values():
         is_intune = entry.path.startswith(("/deviceManagement", "/deviceAppManagement"))
-        directory = {ThrottleFamily.DIRECTORY, ThrottleFamily.CONDITIONAL_ACCESS}
+        directory = {ThrottleFamily.DIRECTORY, ThrottleFamily.CONDITIONAL_ACCESS, ThrottleFamily.REPORTS}
+        assert (entry.throttle_family is ThrottleFamily.REPORTS) == entry.path.startswith("/auditLogs")
         assert (entry.throttle_family not in directory) == is_intune, entry.type_key
         assert (entry.throttle_family is ThrottleFamily.APPS) == entry.path.startswith("/deviceAppManagement")
 

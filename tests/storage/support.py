@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from answers.changes.audit import AUDIT_LOG
-from graph.catalog import load_catalog
+from graph.catalog import AUDIT_EVENTS, load_catalog
 from inventory.canonical import JsonObject
 from inventory.error_codes import ErrorCode
 from inventory.normal_form import NormalForm, likeness_hash
@@ -43,7 +42,7 @@ def audit_event(event_id: str, *object_ids: str, at: datetime = AUDITED_AT, **pr
         "actor": {"userPrincipalName": "ada@contoso.example", "userId": "u1", "ipAddress": "192.0.2.7"},
         "resources": [{"resourceId": object_id, "displayName": "Policy"} for object_id in object_ids],
     }
-    return Observer(load_catalog().collections[AUDIT_LOG].observation_rules()).observe({**event, **properties})
+    return Observer(load_catalog().collections[AUDIT_EVENTS].observation_rules()).observe({**event, **properties})
 
 
 def listed(type_key: str, external_id: str, **properties: Any) -> Observation:

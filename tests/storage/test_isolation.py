@@ -15,13 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 import answers.drift.tables  # noqa: F401 - completes the metadata
 from answers.changes import audit_queries as auditing
-from answers.changes.audit import AUDIT_LOG
 from answers.dependencies import queries as dependencies
 from answers.drift import baseline_queries as baselines
 from answers.drift import queries as drift
 from answers.drift.baselines import set_moment
 from answers.drift.evaluation import evaluate
 from answers.drift.rules import Decision
+from graph.catalog import AUDIT_EVENTS
 from inventory.error_codes import ErrorCode
 from inventory.missing import RunCoverage
 from inventory.outcomes import Counts, Outcome, RunStatus
@@ -154,7 +154,7 @@ async def their_rows(database: Database) -> runs.RunIdentity:
         await evaluate(session, THEIRS, "golden")
         for fingerprint in await drift.open_fingerprints(session, "golden"):
             await drift.decide(session, fingerprint, Decision.ACCEPTED, "the test", "a reason", None)
-    await sync(database, THEIRS, [audit_event("e", "1")], AUDIT_LOG)
+    await sync(database, THEIRS, [audit_event("e", "1")], AUDIT_EVENTS)
     run = await begin(database, THEIRS, "a")
     await land(database, THEIRS, run, [observation("a", "1", displayName="secret"), listed("a", "3")])
     async with database.tenant(THEIRS) as session:

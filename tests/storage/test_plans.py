@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from answers.changes import audit_queries as auditing
 from answers.changes import queries as changes
 from answers.dependencies import queries as dependencies
+from answers.status.queries import tenant_states
 from benchmarks.growth import ITEM_TYPES, SLOTS, fill, observation
 from inventory.observation import Observation
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
@@ -223,6 +224,14 @@ async def test_the_audit_events_of_objects_are_found_by_index(filled: Database, 
     assert len(found) == len(ids)
     assert "audited_object_pkey" in {node.by for node in explained.nodes}
     explained.assert_by_index()
+
+
+async def test_what_is_missing_in_all_tenants_is_counted_off_its_index(filled: Database, explained: Explained) -> None:
+    async with filled.portfolio() as session:
+        found = await tenant_states(session, [MINE, THEIRS], ["auditEvents"])
+    assert {tenant.tenant_id for tenant in found} == {MINE, THEIRS}
+    explained.assert_by_index()
+    assert "inventory_item_absent" in {node.by for node in explained.nodes}
 
 
 async def test_run_records_and_items_are_found_by_index(filled: Database, explained: Explained) -> None:

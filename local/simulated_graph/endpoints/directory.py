@@ -2,11 +2,12 @@
 
 from functools import partial
 
-from local.simulated_graph.endpoints.model import DIRECTORY_PAGE, V1, Navigation, directory
+from local.simulated_graph.endpoints.model import DIRECTORY_PAGE, V1, Endpoint, Navigation, directory
 
 _short = partial(directory, created="", paged=False)
 
 ENDPOINTS = (
+    Endpoint("auditLogs/directoryAudits", "directoryAudit", name="activityDisplayName", created="", modified=""),
     directory("groups", "group", (Navigation("members", DIRECTORY_PAGE),)),
     directory("directory/administrativeUnits", "administrativeUnit",
               (Navigation("members", DIRECTORY_PAGE), Navigation("scopedRoleMembers", DIRECTORY_PAGE)),

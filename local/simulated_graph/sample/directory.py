@@ -315,7 +315,42 @@ def organization_details(draw: Draw) -> dict[str, Any]:
 
 _ROLES = "roleManagement/directory"
 
+
+def _directory_audit(draw: Draw) -> Document:
+    return {
+        "category": "GroupManagement",
+        "correlationId": draw.id("correlation"),
+        "result": "success",
+        "resultReason": "",
+        "activityDisplayName": "Update group",
+        "activityDateTime": draw.moment(),
+        "loggedByService": "Core Directory",
+        "operationType": "Update",
+        "initiatedBy": {
+            "app": None,
+            "user": {
+                "id": draw.id("admin"),
+                "displayName": None,
+                "userPrincipalName": "admin@sample.example",
+                "ipAddress": None,
+            },
+        },
+        "targetResources": [
+            {
+                "id": draw.id("resource"),
+                "displayName": None,
+                "type": "Group",
+                "userPrincipalName": None,
+                "groupType": "azureAD",
+                "modifiedProperties": [{"displayName": "Description", "oldValue": '["a"]', "newValue": '["b"]'}],
+            }
+        ],
+        "additionalDetails": [{"key": "User-Agent", "value": "sample"}],
+    }
+
+
 SAMPLES = {
+    "auditLogs/directoryAudits": Sample(8, _directory_audit),
     "directory/administrativeUnits": Sample(3, _administrative_unit),
     "applications": Sample(6, _application),
     "servicePrincipals": Sample(6, _service_principal),

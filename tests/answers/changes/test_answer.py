@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import text
 
 from answers.changes.answer import ChangeFeed, changes
-from answers.changes.audit import AUDIT_LOG, AuditStatus
+from answers.changes.audit import AuditStatus
 from answers.changes.queries import Event, Window
 from answers.changes.records import ChangeKind, ChangeRecord, ChangesSummary
 from answers.log_collections import log_types
+from graph.catalog import AUDIT_EVENTS
 from inventory.error_codes import ErrorCode
 from inventory.missing import Confidence
 from inventory.observation import Observation, ObservationRules, Observer
@@ -334,7 +335,7 @@ async def test_a_change_names_all_events_of_its_time_that_explain_it_latest_firs
         audit_event("of another", "2", at=at),
         audit_event("long ago", "1", at=at - timedelta(days=1)),
     ]
-    await sync(database, TENANT, [policy("1", extra=1), *events], A, AUDIT_LOG)
+    await sync(database, TENANT, [policy("1", extra=1), *events], A, AUDIT_EVENTS)
     (change,) = await feed.news(type_keys=[A])
     assert _who(change) == (AuditStatus.FOUND, ["second", "first"])
     assert [(event.actor, event.operation) for event in change.audit.events] == [
@@ -352,7 +353,7 @@ async def test_what_appears_was_created_and_what_is_missing_was_deleted(database
         for operation in ("Create", "Patch", "Delete")
         for external_id in ("1", "2")
     ]
-    await sync(database, TENANT, [policy("2", extra=1), policy("3"), *events], A, AUDIT_LOG)
+    await sync(database, TENANT, [policy("2", extra=1), policy("3"), *events], A, AUDIT_EVENTS)
     told = {change.kind: _who(change) for change in await feed.news(type_keys=[A])}
     assert told == {
         ChangeKind.APPEARED: (AuditStatus.FOUND, ["Create 2"]),
@@ -371,33 +372,33 @@ async def test_not_in_the_audit_log_is_said_once_the_log_was_read_after_the_chan
     await sync(database, TENANT, [policy("1", extra=1)], A)
     assert await audit() is AuditStatus.NOT_READ, "it never was"
     refused: dict[str, tuple[Outcome, ErrorCode | None]] = {
-        AUDIT_LOG: (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING)
+        AUDIT_EVENTS: (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING)
     }
-    await sync(database, TENANT, [], AUDIT_LOG, status=RunStatus.FAILED, outcomes=refused)
+    await sync(database, TENANT, [], AUDIT_EVENTS, status=RunStatus.FAILED, outcomes=refused)
     assert await audit() is AuditStatus.NOT_READ, "the tenant does not grant it"
-    await sync(database, TENANT, [], AUDIT_LOG)
+    await sync(database, TENANT, [], AUDIT_EVENTS)
     assert await audit() is AuditStatus.NOT_FOUND
 
 
 async def test_a_log_that_was_read_by_the_run_that_noticed_a_change_may_have_been_read_before_it(
     database: Database, feed: Feed
 ) -> None:
-    await sync(database, TENANT, [policy("1")], A, AUDIT_LOG)
+    await sync(database, TENANT, [policy("1")], A, AUDIT_EVENTS)
     await feed.news()
-    await sync(database, TENANT, [policy("1", extra=1)], A, AUDIT_LOG)
+    await sync(database, TENANT, [policy("1", extra=1)], A, AUDIT_EVENTS)
     (change,) = await feed.news()
     assert _who(change) == (AuditStatus.NOT_READ, [])
 
 
-async def test_who_changed_what_entra_has_is_not_asked_of_the_log_of_intune(database: Database, feed: Feed) -> None:
+async def test_the_log_of_intune_does_not_tell_who_changed_what_entra_has(database: Database, feed: Feed) -> None:
     types = (B, "cloudPc.provisioningPolicies", "leftTheCatalog")
     await sync(database, TENANT, [observation(key, "1") for key in types], *types)
     await feed.news()
     event = audit_event("assigned to it", "1", at=await _now(database))
-    await sync(database, TENANT, [*(observation(key, "1", extra=1) for key in types), event], *types, AUDIT_LOG)
-    await sync(database, TENANT, [event], AUDIT_LOG)
-    told = [_who(change) for change in await feed.news(left_out=[AUDIT_LOG])]
-    assert told == [(AuditStatus.NOT_AUDITED, [])] * len(types)
+    await sync(database, TENANT, [*(observation(key, "1", extra=1) for key in types), event], *types, AUDIT_EVENTS)
+    await sync(database, TENANT, [event], AUDIT_EVENTS)
+    told = [_who(change) for change in await feed.news(left_out=[AUDIT_EVENTS])]
+    assert told == [(AuditStatus.NOT_READ, []), *[(AuditStatus.NOT_AUDITED, [])] * 2]
 
 
 @pytest.mark.parametrize(
@@ -414,7 +415,7 @@ async def test_details_that_lists_did_not_tell_of_may_have_been_changed_before_a
     await feed.news()
     event = audit_event("assigned", "1", at=await _now(database), activityOperationType="Assign")
     await sync(database, TENANT, [item], type_key)
-    await sync(database, TENANT, [observation(type_key, "1", payload="second"), event], type_key, AUDIT_LOG)
+    await sync(database, TENANT, [observation(type_key, "1", payload="second"), event], type_key, AUDIT_EVENTS)
     (change,) = await feed.news(type_keys=[type_key])
     assert change.audit.status is status
 
@@ -422,8 +423,8 @@ async def test_details_that_lists_did_not_tell_of_may_have_been_changed_before_a
 async def test_the_summary_says_whether_the_audit_log_was_read(database: Database) -> None:
     await sync(database, TENANT, [policy("1")], A)
     assert (await _summary(database)).audit_log_read_from is None
-    await sync(database, TENANT, [], AUDIT_LOG)
+    await sync(database, TENANT, [], AUDIT_EVENTS)
     async with database.tenant(TENANT, read_only=True) as session:
-        read_from = (await coverage(session))[AUDIT_LOG].listed_from
+        read_from = (await coverage(session))[AUDIT_EVENTS].listed_from
     assert read_from is not None
     assert (await _summary(database)).audit_log_read_from == read_from

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from answers.changes.audit import CLOCK_DIFFERENCE, Attribution, AuditAction, AuditEvent, AuditStatus, attribution
+from graph.catalog import AUDIT_EVENTS
 from inventory.coverage import Coverage
 from inventory.outcomes import Outcome
 
@@ -43,22 +44,24 @@ READ = log(NOON + HOUR)
 @pytest.mark.parametrize(
     ("action", "explained_by"),
     [
-        (AuditAction.APPEARED, {"Create", "create"}),
+        (AuditAction.APPEARED, {"Create", "create", "Add"}),
         (AuditAction.GONE, {"Delete"}),
-        (AuditAction.CHANGED, {"Patch", "Action", "Assign", "SetReference", "RemoveReference"}),
+        (AuditAction.CHANGED, {"Patch", "Action", "Assign", "SetReference", "RemoveReference", "Update"}),
     ],
 )
 def test_an_event_explains_what_its_operation_brings_about(action: AuditAction, explained_by: set[str]) -> None:
-    operations = ["Create", "create", "Delete", "Patch", "Action", "Assign", "SetReference", "RemoveReference", "Get"]
-    found = {one for one in operations if attribution([event(one)], action, NOON, NOON, READ).events}
+    changing = {"Patch", "Action", "Assign", "SetReference", "RemoveReference", "Update"}
+    operations = {"Create", "create", "Add", "Delete", "Get", *changing}
+    found = {one for one in operations if attribution([event(one)], action, NOON, NOON, READ, log=AUDIT_EVENTS).events}
     assert found == explained_by
-    assert not attribution([event(None), event("")], action, NOON, NOON, READ).events
+    assert not attribution([event(None), event("")], action, NOON, NOON, READ, log=AUDIT_EVENTS).events
 
 
 @pytest.mark.parametrize("result", ["Failure", "ClientError", "", None])
 def test_what_was_tried_in_vain_explains_nothing(result: str | None) -> None:
-    assert attribution([event("Patch", result=result)], AuditAction.CHANGED, NOON, NOON, READ) == Attribution(
-        status=AuditStatus.NOT_FOUND
+    events = [event("Patch", result=result)]
+    assert attribution(events, AuditAction.CHANGED, NOON, NOON, READ, log=AUDIT_EVENTS) == Attribution(
+        status=AuditStatus.NOT_FOUND, log=AUDIT_EVENTS
     )
 
 
@@ -75,14 +78,14 @@ def test_what_was_tried_in_vain_explains_nothing(result: str | None) -> None:
 def test_not_in_the_log_takes_a_listing_that_began_after_the_change_was_observed(
     covered: Coverage | None, status: AuditStatus
 ) -> None:
-    assert attribution([], AuditAction.CHANGED, NOON - HOUR, NOON, covered).status is status
-    known = attribution([event("Patch")], AuditAction.CHANGED, NOON - HOUR, NOON, covered)
+    assert attribution([], AuditAction.CHANGED, NOON - HOUR, NOON, covered, log=AUDIT_EVENTS).status is status
+    known = attribution([event("Patch")], AuditAction.CHANGED, NOON - HOUR, NOON, covered, log=AUDIT_EVENTS)
     assert known.status is AuditStatus.FOUND, "an event that was read explains, whatever has not been read"
 
 
 def test_an_object_of_another_log_is_not_said_to_be_missing_from_this_one() -> None:
     for events in ([], [event("Delete")]):
-        asked = attribution(events, AuditAction.GONE, NOON, NOON, READ, is_audited=False)
+        asked = attribution(events, AuditAction.GONE, NOON, NOON, READ, log=None)
         assert asked == Attribution(status=AuditStatus.NOT_AUDITED), "an event that names it is about something else"
 
 
@@ -100,7 +103,7 @@ def test_all_events_of_the_time_and_no_others_are_named_newest_first(
         for number, (minute, operation, succeeded) in enumerate(drawn)
     ]
     asked = (None if after is None else NOON + timedelta(minutes=after), NOON + timedelta(minutes=until))
-    answer = attribution(events, action, *asked, READ)
+    answer = attribution(events, action, *asked, READ, log=AUDIT_EVENTS)
 
     slack = CLOCK_DIFFERENCE // timedelta(minutes=1)
     operation = {AuditAction.APPEARED: "Create", AuditAction.GONE: "Delete", AuditAction.CHANGED: "Patch"}[action]

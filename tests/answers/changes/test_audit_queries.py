@@ -6,8 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from answers.changes.audit import AUDIT_LOG, CLOCK_DIFFERENCE
+from answers.changes.audit import CLOCK_DIFFERENCE
 from answers.changes.audit_queries import audit_events
+from graph.catalog import AUDIT_EVENTS
 from storage.database import Database
 from tests.storage.support import AUDITED_AT, audit_event, observation, sync
 
@@ -19,18 +20,18 @@ async def found(
 ) -> dict[str, list[str]]:
     async with database.tenant(TENANT, read_only=True) as session:
         events = await audit_events(session, ids, after, until)
-    return {object_id: [event.event_id for event in of_object] for object_id, of_object in events.items()}
+    return {object_id: [event.event_id for event in of_object] for (_, object_id), of_object in events.items()}
 
 
 async def test_an_event_is_found_by_each_object_that_it_names(database: Database) -> None:
-    await sync(database, TENANT, [audit_event("e", "1", "2"), audit_event("f", "3")], AUDIT_LOG)
+    await sync(database, TENANT, [audit_event("e", "1", "2"), audit_event("f", "3")], AUDIT_EVENTS)
     assert await found(database, "1", "2", "4") == {"1": ["e"], "2": ["e"]}
 
 
 async def test_an_event_says_who_did_what_with_which_result(database: Database) -> None:
-    await sync(database, TENANT, [audit_event("e", "1", activityDateTime="2026-03-02T09:30:00.1234567Z")], AUDIT_LOG)
+    await sync(database, TENANT, [audit_event("e", "1", activityDateTime="2026-03-02T09:30:00.1234567Z")], AUDIT_EVENTS)
     async with database.tenant(TENANT, read_only=True) as session:
-        (event,) = (await audit_events(session, ["1"], None, AUDITED_AT))["1"]
+        (event,) = (await audit_events(session, ["1"], None, AUDITED_AT))[AUDIT_EVENTS, "1"]
     assert event.model_dump() == {
         "event_id": "e",
         "at": AUDITED_AT + timedelta(microseconds=123457),
@@ -55,15 +56,15 @@ async def test_an_event_says_who_did_what_with_which_result(database: Database) 
 async def test_the_actor_may_be_an_application_or_not_be_said(
     database: Database, actor: Any, name: str | None, actor_id: str | None
 ) -> None:
-    await sync(database, TENANT, [audit_event("e", "1", actor=actor)], AUDIT_LOG)
+    await sync(database, TENANT, [audit_event("e", "1", actor=actor)], AUDIT_EVENTS)
     async with database.tenant(TENANT, read_only=True) as session:
-        (event,) = (await audit_events(session, ["1"], None, AUDITED_AT))["1"]
+        (event,) = (await audit_events(session, ["1"], None, AUDITED_AT))[AUDIT_EVENTS, "1"]
     assert (event.actor, event.actor_id) == (name, actor_id)
 
 
 async def test_events_are_of_the_time_that_is_asked_about_as_far_as_clocks_tell(database: Database) -> None:
     hours = [AUDITED_AT + timedelta(hours=hour) for hour in range(4)]
-    await sync(database, TENANT, [audit_event(str(n), "1", at=at) for n, at in enumerate(hours)], AUDIT_LOG)
+    await sync(database, TENANT, [audit_event(str(n), "1", at=at) for n, at in enumerate(hours)], AUDIT_EVENTS)
     assert await found(database, "1", until=hours[3]) == {"1": ["3", "2", "1", "0"]}, "newest first"
     assert await found(database, "1", after=hours[1], until=hours[2]) == {"1": ["2", "1"]}
     just_within = {"after": hours[1] + CLOCK_DIFFERENCE, "until": hours[2] - CLOCK_DIFFERENCE}
@@ -91,7 +92,7 @@ async def test_an_event_that_cannot_be_joined_is_stored_all_the_same(
     database: Database, properties: dict[str, Any]
 ) -> None:
     merged = await sync(
-        database, TENANT, [audit_event("e", "1", **properties), audit_event("f", "1")], AUDIT_LOG, "groups"
+        database, TENANT, [audit_event("e", "1", **properties), audit_event("f", "1")], AUDIT_EVENTS, "groups"
     )
     assert merged.created == 2
     assert await found(database, "1") == {"1": ["f"]}
@@ -101,12 +102,12 @@ async def test_events_that_an_earlier_release_has_stored_are_found_once_they_are
     database: Database,
 ) -> None:
     event = audit_event("e", "1")
-    await sync(database, TENANT, [event._replace(meta={})], AUDIT_LOG)
+    await sync(database, TENANT, [event._replace(meta={})], AUDIT_EVENTS)
     assert await found(database, "1") == {}
-    merged = await sync(database, TENANT, [event], AUDIT_LOG)
+    merged = await sync(database, TENANT, [event], AUDIT_EVENTS)
     assert merged.unchanged == 1
     assert await found(database, "1") == {"1": ["e"]}
-    await sync(database, TENANT, [event], AUDIT_LOG)
+    await sync(database, TENANT, [event], AUDIT_EVENTS)
     assert await found(database, "1") == {"1": ["e"]}
 
 

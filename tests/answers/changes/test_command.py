@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from answers.changes.audit import AUDIT_LOG
+from graph.catalog import AUDIT_EVENTS
 from storage import runs
 from storage.database import Database
 from storage.documents import database_time
@@ -100,12 +100,12 @@ async def test_people_read_what_became_of_what_field_by_field(starter: CommandLi
 
 async def test_people_read_who_did_it(starter: CommandLine, database: Database, tenant_id: UUID) -> None:
     unread = await starter("changes")
-    said = "the audit log was not read: --type auditEvents in a sync"
-    assert unread.stderr.count(said) == 1
+    for owner, log in (("Intune", "auditEvents"), ("Entra", "directoryAudits")):
+        assert unread.stderr.count(f"{owner}'s audit log was not read: --type {log} in a sync") == 1
     assert "not in the audit log" not in unread.stdout
-    await sync(database, tenant_id, [], AUDIT_LOG)
+    await sync(database, tenant_id, [], AUDIT_EVENTS)
     read = await starter("changes")
-    assert "audit log was" not in read.stderr
+    assert "Intune's audit log was" not in read.stderr
     below = {head: lines for head, *lines in blocks(read.stdout)}
 
     def of(words: str) -> list[str]:

@@ -1,0 +1,1 @@
+"""`status`: which tenants need somebody, on one screen."""

@@ -1,0 +1,110 @@
+"""`status`: which tenants need somebody, on one screen."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from answers.status.answer import status as answer
+from answers.status.records import Attention, TenantStatus
+from answers.status.rules import STALE_AFTER
+from cli import output
+from cli.errors import errors_for_people
+from cli.options import JsonOption, SomeTenantsOption, TagOption, TenantNames, chosen_tenants
+from cli.output_options import prints_tables
+from cli.sessions import opened_database
+from cli.table import Column, Shape, print_table
+from configuration import load_settings
+from graph.tenants import load_tenants
+from inventory.error_codes import EXPLANATIONS, ErrorCode
+from inventory.plurals import counted
+
+NAMED = 3
+"""How many tenants of one reason are named."""
+
+_STYLES = {
+    Attention.NEVER_READ: "red",
+    Attention.RUN_FAILED: "red",
+    Attention.NOT_READ: "red",
+    Attention.STALE: "yellow",
+    Attention.HIGH_DRIFT: "yellow",
+    Attention.MISSING: "yellow",
+}
+
+
+@prints_tables
+def status(
+    tenants: SomeTenantsOption = None,
+    tags: TagOption = None,
+    stale_after: Annotated[
+        int, typer.Option("--stale-after", metavar="HOURS", min=1, max=24 * 366, help="How old a reading may be.")
+    ] = int(STALE_AFTER.total_seconds() // 3600),
+    as_json: JsonOption = False,
+) -> None:
+    """Which tenants need somebody: how old, what is not read, what is missing, what drifts; the most urgent first.
+
+    All tenants of the tenants file, or those that --tenant and --tag name. With --json each line is a tenant.
+
+    Example: python starter.py status --tag emea --stale-after 6
+    """
+    with errors_for_people():
+        settings = load_settings()
+        choice = chosen_tenants(settings, tenants, tags, everyone=not (tenants or tags))
+        tenant_ids = choice.resolve(load_tenants(settings.tenants_file).tags())
+
+        async def ask() -> list[TenantStatus]:
+            async with opened_database(settings) as database, database.portfolio() as session:
+                return await answer(session, tenant_ids, timedelta(hours=stale_after))
+
+        found = asyncio.run(ask())
+        if as_json:
+            for tenant in found:
+                output.print_json(tenant)
+        else:
+            _print(found, TenantNames.load(settings))
+
+
+def _print(found: Sequence[TenantStatus], names: TenantNames) -> None:
+    columns = (
+        Column("tenant", "tenant_id", lambda tenant: names.of(tenant.tenant_id)),
+        Column("oldest reading", "oldest", lambda tenant: output.ago(tenant.oldest) or "never", is_kept=True),
+        Column("read", "read", lambda tenant: f"{tenant.read} of {tenant.collections}", Shape.NUMBER, is_kept=True),
+        Column("missing", "missing", shape=Shape.NUMBER, is_kept=True),
+        Column("high drift", "high_drift", shape=Shape.NUMBER, is_kept=True),
+        Column("look at", "attention", _look_at, is_kept=True),
+    )
+    print_table(columns, found, record=TenantStatus)
+    quiet = sum(not tenant.attention for tenant in found)
+    output.stderr.print(f"{quiet} of {counted(len(found), 'tenant')} need nobody", style="dim")
+    for reason, by_tenant in _not_read(found).items():
+        _print_reason(reason, by_tenant, names)
+
+
+def _look_at(tenant: TenantStatus) -> Text:
+    if not tenant.attention:
+        return Text("")
+    words = ", ".join(reason.replace("_", " ") for reason in tenant.attention)
+    return Text(words, style=_STYLES[tenant.attention[0]])
+
+
+def _not_read(found: Sequence[TenantStatus]) -> dict[str, list[tuple[TenantStatus, int]]]:
+    """The tenants and their collections that were not read, by reason: the most frequent first."""
+    by_reason: dict[str, list[tuple[TenantStatus, int]]] = defaultdict(list)
+    for tenant in found:
+        for reason in tenant.not_read:
+            by_reason[reason.reason].append((tenant, reason.collections))
+    return dict(sorted(by_reason.items(), key=lambda one: -sum(collections for _, collections in one[1])))
+
+
+def _print_reason(reason: str, by_tenant: Sequence[tuple[TenantStatus, int]], names: TenantNames) -> None:
+    collections = sum(count for _, count in by_tenant)
+    named = ", ".join(names.of(tenant.tenant_id) for tenant, _ in by_tenant[:NAMED])
+    more = f" and {len(by_tenant) - NAMED} more" if len(by_tenant) > NAMED else ""
+    output.stderr.print(f"{reason}: {counted(collections, 'collection')} of {named}{more}", style="yellow")
+    code = reason.partition(":")[2]
+    if code in set(ErrorCode):
+        output.stderr.print(f"  {EXPLANATIONS[ErrorCode(code)].remedy}", style="dim")

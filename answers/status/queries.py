@@ -1,0 +1,82 @@
+"""The state of every tenant at once, in a portfolio session."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.status.records import TenantStatus
+from storage.completed_runs import completed
+from storage.rows import Values, fetch
+
+# `covered`: the collections of each tenant, by the latest completed run that covers each.
+# `unread`: of those, how many were not read to their end, by reason.
+# `absent`: items that a complete listing does not show, off the partial index of such items.
+# `drift`: open findings of high severity whose latest decision, if there is one, no longer holds.
+# The latest completed run is looked up tenant by tenant off the index of runs by tenant.
+_STATUS = text(f"""
+WITH covered AS (
+    SELECT tenant_id, count(*) AS collections,
+        count(*) FILTER (WHERE outcome = 'complete') AS read,
+        min(listed_from) FILTER (WHERE outcome = 'complete') AS oldest
+    FROM collection_coverage
+    WHERE outcome <> 'skipped' AND type_key <> ALL (:logs)
+    GROUP BY tenant_id
+),
+unread AS (
+    SELECT tenant_id, json_agg(json_build_object('reason', reason, 'collections', collections)
+        ORDER BY collections DESC, reason) AS not_read
+    FROM (
+        SELECT tenant_id, concat_ws(':', outcome, error_code) AS reason, count(*) AS collections
+        FROM collection_coverage
+        WHERE outcome NOT IN ('complete', 'skipped') AND type_key <> ALL (:logs)
+        GROUP BY tenant_id, reason
+    ) AS by_reason
+    GROUP BY tenant_id
+),
+absent AS (
+    SELECT tenant_id, count(*) AS missing
+    FROM inventory_item
+    WHERE absent_from IS NOT NULL AND type_key <> ALL (:logs)
+    GROUP BY tenant_id
+),
+drift AS (
+    SELECT finding.tenant_id, count(*) AS high_drift
+    FROM drift_finding AS finding
+    WHERE finding.resolved_at IS NULL AND finding.severity = 'high'
+        AND NOT coalesce((
+            SELECT decision <> 'open' AND value_hash = finding.value_hash AND coalesce(until > clock_timestamp(), true)
+            FROM drift_decision AS decided
+            WHERE (decided.tenant_id, decided.fingerprint) = (finding.tenant_id, finding.fingerprint)
+            ORDER BY number DESC LIMIT 1
+        ), false)
+    GROUP BY finding.tenant_id
+)
+SELECT tenant.tenant_id, latest.run_id, latest.status AS run_status, latest.started_at AS run_started_at,
+    covered.oldest, coalesce(covered.collections, 0) AS collections, coalesce(covered.read, 0) AS read,
+    coalesce(unread.not_read, '[]') AS not_read, coalesce(absent.missing, 0) AS missing,
+    coalesce(drift.high_drift, 0) AS high_drift
+FROM unnest(CAST(:tenant_ids AS uuid[])) AS tenant (tenant_id)
+    LEFT JOIN LATERAL (
+        SELECT run_id, status, started_at FROM sync_run
+        WHERE sync_run.tenant_id = tenant.tenant_id AND {completed()}
+        ORDER BY queued_at DESC LIMIT 1
+    ) AS latest ON true
+    LEFT JOIN covered USING (tenant_id)
+    LEFT JOIN unread USING (tenant_id)
+    LEFT JOIN absent USING (tenant_id)
+    LEFT JOIN drift USING (tenant_id)
+""")
+
+
+async def tenant_states(
+    session: AsyncSession, tenant_ids: Collection[UUID], logs: Collection[str]
+) -> list[TenantStatus]:
+    """The state of each of the tenants; without `attention`. `logs` are the type keys to leave out."""
+    parameters = {"tenant_ids": list(tenant_ids), "logs": list(logs)}
+    return await fetch(session, _STATUS, TenantStatus, parameters, shape=_unjudged)
+
+
+def _unjudged(values: Values) -> Values:
+    return {**values, "attention": []}

@@ -1,0 +1,59 @@
+"""What `status` says of a tenant, as JSON. Fixed contracts; field names never change."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from inventory.outcomes import RunStatus
+
+
+class Attention(StrEnum):
+    """Why somebody should look at a tenant, the most urgent first."""
+
+    NEVER_READ = "never_read"
+    """No run has completed."""
+    RUN_FAILED = "run_failed"
+    """Its latest run failed."""
+    NOT_READ = "not_read"
+    """Collections were not read to their end by the latest run that covers them."""
+    STALE = "stale"
+    """A collection that was read to its end is older than was asked for."""
+    HIGH_DRIFT = "high_drift"
+    """Findings of high severity are open, by the latest evaluation of its baselines."""
+    MISSING = "missing"
+    """Items are missing."""
+
+
+class NotReadReason(BaseModel):
+    """How many collections were not read to their end for one reason: `failed:graph_permission_missing`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    reason: str
+    collections: int
+
+
+class TenantStatus(BaseModel):
+    """One tenant. Each collection counts by the latest completed run that covers it; logs are left out.
+
+    `collections` counts those that the tenant can have, `read` those that were read to their end, and `oldest` is when
+    the earliest of these readings began (null where there is none). `missing` counts items, `high_drift` open findings
+    that nobody has decided about. The `run_` fields are of the latest completed run. `attention` is empty where nobody
+    has to look.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    tenant_id: UUID
+    run_id: UUID | None
+    run_status: RunStatus | None
+    run_started_at: datetime | None
+    oldest: datetime | None
+    collections: int
+    read: int
+    not_read: list[NotReadReason]
+    missing: int
+    high_drift: int
+    attention: list[Attention]

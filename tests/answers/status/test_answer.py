@@ -1,0 +1,148 @@
+"""The state of all tenants at once, on a database alone, and the screen that shows it."""
+
+import asyncio
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from answers.drift import queries as drift_queries
+from answers.drift.answer import drift
+from answers.drift.baselines import set_moment
+from answers.drift.evaluation import evaluate
+from answers.drift.rules import Decision
+from answers.drift.severity import Severity
+from answers.status.answer import status
+from answers.status.records import Attention, NotReadReason, TenantStatus
+from answers.status.rules import attention, most_urgent_first
+from cli.app import app
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import Outcome, RunStatus
+from storage.database import Database
+from storage.documents import database_time
+from tests.storage.support import observation, sync
+
+CALM, WORRIED, UNREAD = UUID(int=1), UUID(int=2), UUID(int=3)
+TYPES = ("conditionalAccessPolicies", "groups")
+REFUSED: tuple[Outcome, ErrorCode | None] = (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING)
+SKIPPED: tuple[Outcome, ErrorCode | None] = (Outcome.SKIPPED, ErrorCode.GRAPH_NOT_LICENSED)
+
+
+async def states(database: Database, stale_after: timedelta = timedelta(hours=1)) -> dict[UUID, TenantStatus]:
+    async with database.portfolio() as session:
+        return {one.tenant_id: one for one in await status(session, [CALM, WORRIED, UNREAD], stale_after)}
+
+
+async def test_each_tenant_is_told_by_the_runs_that_cover_its_collections(database: Database) -> None:
+    items = [observation(key, external_id) for key in TYPES for external_id in ("1", "2")]
+    await sync(database, CALM, items, *TYPES)
+    await sync(database, WORRIED, items, *TYPES)
+    await sync(database, WORRIED, [observation("groups", "1")], "groups")
+    outcomes = {
+        "namedLocations": REFUSED,
+        "domains": REFUSED,
+        "organization": SKIPPED,
+    }
+    await sync(database, WORRIED, [], *outcomes, status=RunStatus.FAILED, outcomes=outcomes)
+    # An event that expires is nothing missing.
+    await sync(database, CALM, [observation("auditEvents", "1")], "auditEvents")
+    await sync(database, CALM, [], "auditEvents")
+
+    found = await states(database)
+    assert list(found) == [UNREAD, WORRIED, CALM], "the most urgent first"
+    assert found[UNREAD].attention == [Attention.NEVER_READ]
+    worried = found[WORRIED]
+    assert (worried.collections, worried.read, worried.missing, worried.run_status) == (4, 2, 1, RunStatus.FAILED)
+    assert worried.not_read == [NotReadReason(reason="failed:graph_permission_missing", collections=2)]
+    assert worried.attention == [Attention.RUN_FAILED, Attention.NOT_READ, Attention.MISSING]
+    calm = found[CALM]
+    assert (calm.collections, calm.read, calm.missing, calm.not_read, calm.attention) == (2, 2, 0, [], [])
+
+
+async def test_a_reading_that_is_old_is_stale(database: Database) -> None:
+    await sync(database, CALM, [observation("groups", "1")], "groups")
+    await sync(database, CALM, [], "namedLocations")
+    async with database.tenant(CALM, read_only=True) as session:
+        now = await database_time(session)
+    (fresh, *_) = [one for one in (await states(database)).values() if one.tenant_id == CALM]
+    assert fresh.oldest is not None
+    age = now - fresh.oldest
+    assert attention(fresh, now, age) == []
+    assert attention(fresh, now, age - timedelta(microseconds=1)) == [Attention.STALE]
+
+
+async def test_a_high_finding_counts_until_somebody_decides(database: Database) -> None:
+    await sync(database, CALM, [observation(TYPES[0], "1", state="enabled")], TYPES[0])
+    async with database.tenant(CALM) as session:
+        await set_moment(session, "golden", None, "ada", "as approved")
+    await sync(database, CALM, [observation(TYPES[0], "1", state="disabled", displayName="x")], TYPES[0])
+    async with database.tenant(CALM) as session:
+        await evaluate(session, CALM, "golden")
+        high = [one for one in (await drift(session, CALM, "golden")).findings if one.severity is Severity.HIGH]
+    assert len(high) == 1
+    assert (await states(database))[CALM].high_drift == 1
+
+    async def decide(decision: Decision, until: datetime | None = None) -> int:
+        async with database.tenant(CALM) as session:
+            await drift_queries.decide(session, high[0].fingerprint, decision, "ada", "as agreed", until)
+        return (await states(database))[CALM].high_drift
+
+    async with database.tenant(CALM, read_only=True) as session:
+        now = await database_time(session)
+    assert await decide(Decision.ACCEPTED) == 0
+    assert await decide(Decision.OPEN) == 1
+    assert await decide(Decision.ACCEPTED, now + timedelta(days=1)) == 0
+    assert await decide(Decision.ACCEPTED, now - timedelta(days=1)) == 1
+
+
+@given(st.lists(st.lists(st.sampled_from(Attention), unique=True).map(sorted), max_size=8))
+def test_a_tenant_that_needs_nobody_never_stands_before_one_that_needs_somebody(drawn: list[list[Attention]]) -> None:
+    tenants = [state(reasons=sorted(reasons, key=list(Attention).index)) for reasons in drawn]
+    needs = [bool(tenant.attention) for tenant in most_urgent_first(tenants)]
+    assert needs == sorted(needs, reverse=True)
+    firsts = [list(Attention).index(one.attention[0]) for one in most_urgent_first(tenants) if one.attention]
+    assert firsts == sorted(firsts)
+
+
+def state(reasons: list[Attention]) -> TenantStatus:
+    return TenantStatus(
+        tenant_id=uuid4(), run_id=None, run_status=None, run_started_at=None, oldest=None, collections=0, read=0,
+        not_read=[], missing=0, high_drift=0, attention=reasons,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def environment(database_url: str, tmp_path: Path) -> dict[str, str]:
+    tenants = tmp_path / "tenants.toml"
+    named = {CALM: "Calm", WORRIED: "Worried", UNREAD: "Never read"}
+    tenants.write_text(
+        "\n".join(
+            f'[[tenant]]\nname = {orjson.dumps(name).decode()}\nid = "{tenant_id}"\nclient_id = "{tenant_id}"\n'
+            f'client_secret_env = "NONE"\ntags = ["{name[0].lower()}"]\n'
+            for tenant_id, name in named.items()
+        )
+    )
+    return {"DATABASE_URL": database_url, "TENANTS_FILE": str(tenants), "COLUMNS": "80"}
+
+
+async def test_one_screen_tells_a_person_where_to_look(database: Database, environment: dict[str, str]) -> None:
+    await sync(database, CALM, [observation("groups", "1")], "groups")
+    await sync(database, WORRIED, [], "groups", status=RunStatus.FAILED, outcomes={"groups": REFUSED})
+    done = await asyncio.to_thread(CliRunner().invoke, app, ["status"], env=environment)
+    assert done.exit_code == 0, done.stderr
+    head, *rows = done.stdout.splitlines()
+    assert head.split("  ")[0] == "tenant"
+    assert [row.split("  ")[0] for row in rows] == ["Never read", "Worried", "Calm"]
+    assert "1 of 1" in rows[2]
+    assert "run failed, not read" in rows[1]
+    assert "1 of 3 tenants need nobody" in done.stderr
+    assert "failed:graph_permission_missing: 1 collections of Worried" in done.stderr
+
+    some = await asyncio.to_thread(CliRunner().invoke, app, ["status", "--tag", "c", "--json"], env=environment)
+    (only,) = map(TenantStatus.model_validate_json, some.stdout.splitlines())
+    assert (only.tenant_id, only.attention) == (CALM, [])
