@@ -54,6 +54,9 @@ NOT_WALKED = {
 OTHER_FIELDS = {"limits", "run", "portfolio run", "missing", "portfolio runs"}
 """Commands whose JSON is one object, of which the table shows a part; and those whose JSON lists more."""
 
+PASSING = re.compile(r"(\d+|\d+-\d+-\d+|\d+:\d+:.*|just|now|ago|seconds?|minutes?)?")
+"""Words of times, which are others a moment later."""
+
 ROOM = 6
 """Columns that indentation takes from a word."""
 
@@ -68,6 +71,7 @@ def calls(one: str, other: str, run: str, portfolio: str) -> dict[str, list[list
         "run": [[run], [run, "--verbose"]],
         "items": [[one], [one, "--ids"], [one, "--columns", "name,id,content_hash,last_seen_at"]],
         "missing": [[one]],
+        "status": [[]],
         "limits": [[]],
         "retention": [[one, "--count", "1"]],
         "versions": [[one, TYPE, NAMES[1]]],
@@ -146,11 +150,7 @@ def test_every_command_is_walked_or_has_no_table() -> None:
 def words_of(text: str) -> set[str]:
     """The words of an answer, without signs at their ends, and without times, which pass meanwhile."""
     words = {word.strip(",:;.()") for word in text.split()}
-    return {
-        word
-        for word in words
-        if not re.fullmatch(r"(\d+|\d+-\d+-\d+|\d+:\d+:.*|just|now|ago|seconds?|minutes?)?", word)
-    }
+    return {word for word in words if not PASSING.fullmatch(word)}
 
 
 def assert_fits(answer: Answer, wide: Answer, width: int, words: list[str]) -> None:
