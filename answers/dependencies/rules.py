@@ -14,6 +14,10 @@ NOT_IN_THE_CATALOG = "not_in_the_catalog"
 ASSIGNMENTS_NOT_SHOWN = "assignments_not_shown"
 DAMAGED = "damaged"
 
+NEVER_ASSIGNED = frozenset({"deviceComplianceScripts"})
+"""Collections whose items nobody assigns, though Graph lists assignments of them: a compliance policy names its script
+(https://learn.microsoft.com/mem/intune/protect/compliance-custom-script)."""
+
 
 def not_listed_reason(type_key: str, coverage: Mapping[str, Coverage], known: frozenset[str]) -> str | None:
     """Why a collection has never been listed to its end; None where it has.
