@@ -34,7 +34,7 @@ from answers.dependencies.session import read_session
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.options import MOST, JsonOption, TenantArgument, TypeOption, complete_type_key, known_type_keys, tenant_id_of
-from cli.output_options import prints_tables
+from cli.output_options import output_options, prints_tables
 from cli.sessions import find_item
 from cli.table import Column, Shape, collection_column, collection_title, print_table
 from configuration import load_settings
@@ -49,7 +49,7 @@ UNREAD_SHOWN = 6
 """So many collections a line for people names."""
 
 
-CUT = "left out: of an item with more than {:,} references those beyond; --limit draws more"
+CUT = "left out: of an item with more than {} those beyond; --limit draws more"
 """What a picture says that does not show all."""
 
 
@@ -146,8 +146,9 @@ def _check(
         raise UsageError("--everyone belongs to --reaches GROUP")
     if options.written_as is GraphFormat.TABLE and options.file is not None:
         raise UsageError("--output takes a graph: give --format mermaid, dot or graphml")
-    if options.written_as is not GraphFormat.TABLE and (options.as_json or reaches is not None):
-        raise UsageError("--format writes a graph of references: give it without --json and --reaches")
+    is_data = options.as_json or output_options().as_csv
+    if options.written_as is not GraphFormat.TABLE and (is_data or reaches is not None):
+        raise UsageError("--format writes a graph of references: give it without --json, --csv and --reaches")
 
 
 async def _show_neighbourhood(
@@ -165,7 +166,7 @@ async def _show_neighbourhood(
             rows = [row for row in found.dependencies if row.direction is direction]
             print_table(_columns(direction), rows, record=DependencyRecord, title=_heading(direction, start, rows))
     else:
-        left_out = [CUT.format(limit)] if found.is_cut else []
+        left_out = [CUT.format(counted(limit, "reference"))] if found.is_cut else []
         left_out += _what_is_open(found.cannot_say, "what else needs it may be in")
         _write(graph_of(found.dependencies, start, left_out), options)
     if found.is_cut:

@@ -124,6 +124,7 @@ async def test_unassigned_names_what_only_excludes(starter: CommandLine) -> None
         (("groups", "x", "--output", "y"), "--output takes a graph"),
         (("--reaches", "x", "--format", "dot"), "--format writes a graph"),
         (("--all", "--json", "--format", "dot"), "--format writes a graph"),
+        (("--all", "--csv", "--format", "dot"), "--format writes a graph"),
         (("nothing", "x"), "nothing"),
         (("groups", "nobody"), "groups has no item 'nobody'"),
         (("--all", "--format", "dot", "--output", "no/such/folder"), "cannot write no/such/folder"),
@@ -141,3 +142,14 @@ async def test_an_id_that_was_never_seen_may_be_asked_about(starter: CommandLine
     done = await starter("dependencies", "groups", str(uuid4()), "--format", "dot")
     assert done.code == 0, done.stderr
     assert "never seen" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["mermaid", "dot", "graphml"])
+async def test_a_picture_says_what_it_leaves_out(starter: CommandLine, name: str) -> None:
+    cut = (await starter("dependencies", "groups", GROUP_ID, "--limit", "1", "--format", name)).stdout
+    assert "left out" in cut
+    assert "more than 1 reference" in cut
+    whole = (await starter("dependencies", "groups", GROUP_ID, "--format", name)).stdout
+    assert "more than" not in whole
+    assert "what else needs it may be in" in whole, "collections that were never read"
+    assert "left" not in (await starter("dependencies", "--all", "--format", name)).stdout
