@@ -153,7 +153,9 @@ def print_field(
     for line in field.lines[:most]:
         stdout.print(Text.assemble(indent, "  ", (visible(line), _SIGN_STYLES.get(line[:1], ""))))
     if len(field.lines) > most:
-        stdout.print(f"{indent}  … {len(field.lines) - most:,} more lines; diff and --json have all", style="dim")
+        stdout.print(
+            f"{indent}  … {counted(len(field.lines) - most, 'more line')}; diff and --json have all", style="dim"
+        )
 
 
 def known_width(console: Console) -> int | None:

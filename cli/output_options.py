@@ -105,6 +105,13 @@ def _with(command: CommandT, options: dict[str, Any]) -> CommandT:
     return cast("CommandT", wrapped)
 
 
+def refuse_columns_without_csv() -> None:
+    """For a command that prints no table for people. Raises `UsageError`."""
+    options = output_options()
+    if (options.columns or options.sort) and not options.as_csv:
+        raise UsageError("this command prints no table: give --columns and --sort with --csv")
+
+
 def _chosen(given: dict[str, Any], *, as_json: bool) -> OutputOptions:
     """Raises `UsageError` where JSON is asked for, and an option of tables."""
     if as_json and (wrong := [name for name in ("as_csv", "columns", "sort", "ids") if given.get(name)]):

@@ -167,7 +167,9 @@ async def _start(client: Client, task_queue: str, portfolio_input: PortfolioInpu
 
 def summary(portfolio_input: PortfolioInput) -> str:
     """What Temporal Web shows of a portfolio run beside its id."""
-    return f"sync {len(portfolio_input.selection.type_keys)} collections of {portfolio_input.chosen.in_words()}"
+    return (
+        f"sync {counted(len(portfolio_input.selection.type_keys), 'collection')} of {portfolio_input.chosen.in_words()}"
+    )
 
 
 @portfolio.command("runs")

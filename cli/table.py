@@ -7,6 +7,7 @@ once what is the same in each row, and shortens ids. What still finds no room is
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from enum import Enum, auto
 from functools import partial
@@ -105,22 +106,26 @@ class Table:
     """Collects records, and prints them as a table, or as CSV with `--csv`.
 
     `record` is the type of the records, or names their fields where they are mappings; else the columns name them.
+    A summary stands above the table that was asked for: it is no CSV, and `--columns` and `--sort` are not of it.
     """
 
-    def __init__(self, record: type[BaseModel] | Sequence[str] | None, columns: Sequence[Column]) -> None:
+    def __init__(
+        self, record: type[BaseModel] | Sequence[str] | None, columns: Sequence[Column], *, is_summary: bool = False
+    ) -> None:
         self._columns = list(columns)
         if record is None:
             self._fields = [column.field for column in columns]
         else:
             self._fields = fields_of(record) if isinstance(record, type) else list(record)
         self._records: list[Record] = []
-        self._options = output_options()
+        self._options = replace(output_options(), columns=(), sort=()) if is_summary else output_options()
+        self._is_summary = is_summary
         self._chosen = [self._named(name) for name in self._options.columns]
         self._order = [(self._named(name.removeprefix("-")), name.startswith("-")) for name in self._options.sort]
 
     def add(self, record: Record) -> None:
         """Adds a row. CSV that keeps its order is printed at once."""
-        if self._options.as_csv and not self._order:
+        if self._options.as_csv and not (self._order or self._is_summary):
             self._print_csv([record])
         else:
             self._records.append(record)
@@ -130,7 +135,8 @@ class Table:
         for column, descending in reversed(self._order):
             self._records.sort(key=partial(_sort_key, column), reverse=descending)
         if self._options.as_csv:
-            self._print_csv(self._records)
+            if not self._is_summary:
+                self._print_csv(self._records)
         else:
             if title is not None:
                 output.stdout.print(title, style="table.title")
@@ -171,9 +177,10 @@ def print_table(
     record: type[BaseModel] | Sequence[str] | None = None,
     title: str | None = None,
     is_ordered: bool = False,
+    is_summary: bool = False,
 ) -> None:
     """Prints a table, or CSV with `--csv`, as `Table` does."""
-    table = Table(record, columns)
+    table = Table(record, columns, is_summary=is_summary)
     for one in records:
         table.add(one)
     table.print(title, is_ordered=is_ordered)
@@ -206,6 +213,11 @@ def short_ids(ids: Iterable[str]) -> dict[str, str]:
         is_short = length >= len(one) or len(one) <= LONGEST_WHOLE_ID
         shortened[one] = one if is_short else one[:length].rstrip("-")
     return shortened
+
+
+def shown_id(external_id: str) -> str:
+    """An id in prose: short, or whole with `--ids`."""
+    return external_id if output_options().ids else short_ids([external_id])[external_id]
 
 
 def _common(one: str, other: str) -> int:

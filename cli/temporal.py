@@ -14,6 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.holders import SYNC_WORKFLOW, Kind, held
 from cli.errors import UsageError
+from inventory.plurals import counted
 from inventory.selection import Selection
 from inventory.visible_text import visible
 from workflows import search_attributes
@@ -46,7 +47,7 @@ async def start_sync(
             task_queue=task_queue,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             search_attributes=search_attributes.queued(tenant_id, selection),
-            static_summary=f"sync {len(selection.type_keys)} collections of {visible(tenant_name)}",
+            static_summary=f"sync {counted(len(selection.type_keys), 'collection')} of {visible(tenant_name)}",
         )
     except WorkflowAlreadyStartedError as running:
         await refuse_other_holder(client, workflow_id, running.run_id, Kind(SYNC_WORKFLOW, task_queue))

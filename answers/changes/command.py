@@ -27,10 +27,11 @@ from cli.options import (
     selection_of,
     tenant_id_of,
 )
-from cli.output_options import output_options, prints_tables
+from cli.output_options import output_options, prints_tables, refuse_columns_without_csv
 from cli.sessions import say_what_is_damaged, tenant_session
-from cli.table import Table
+from cli.table import Table, shown_id
 from configuration import load_settings
+from inventory.plurals import counted
 from inventory.visible_text import visible
 
 _STYLES = {
@@ -82,6 +83,7 @@ def changes(
         if since is not None and run is not None:
             raise UsageError("--since names a beginning and --run one run: give one of them")
         check_html(html, as_json=as_json)
+        refuse_columns_without_csv()
         named = bool(type_keys or categories)
         wanted = selection_of(type_keys, categories, everything=False).type_keys if named else None
         place = None if after is None else event_at(after)
@@ -135,7 +137,7 @@ def _show(change: ChangeRecord) -> None:
             (_what(change), style),
             f"  {change.item_kind}: ",
             (visible(change.display_name or "without a name"), "bold"),
-            (f"  {change.type_key} {visible(change.external_id)}", "dim"),
+            (f"  {change.type_key} {visible(shown_id(change.external_id))}", "dim"),
         )
     )
     if change.damaged_versions:
@@ -179,7 +181,7 @@ def _say(summary: ChangesSummary) -> None:
     counts = ", ".join(f"{number} {kind.replace('_', ' ')}" for kind, number in sorted(summary.changes.items()))
     window = f"{output.when(summary.since)} to {output.when(summary.until)}"
     output.stderr.print(
-        f"{counts or 'no changes'}; {window}; {summary.listed} collections read to their end", style="dim"
+        f"{counts or 'no changes'}; {window}; {counted(summary.listed, 'collection')} read to the end", style="dim"
     )
     say_what_is_damaged(summary.damaged)
     if summary.not_read:

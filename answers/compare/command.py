@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -46,7 +47,7 @@ from cli.options import (
 from cli.output_options import output_options, prints_tables
 from cli.sessions import opened_database, say_what_is_damaged
 from cli.spool import printed_afterwards
-from cli.table import Column, Shape, Table, collection_column, print_table
+from cli.table import Column, Shape, Table, collection_column, collection_title, print_table
 from configuration import Settings, load_settings
 from graph.tenants import load_tenants
 from inventory.plurals import counted
@@ -186,7 +187,7 @@ async def _pair(
 ) -> bool:
     """Prints a comparison of two; whether all that was asked for was covered."""
     shown: list[ItemComparison] = []
-    rows = Table(ItemComparison, ())
+    rows = Table(ItemComparison, _ITEM_COLUMNS)
     names = TenantNames.load(settings)
     with printed_afterwards():
         async with _sessions(settings) as session_of, session_of(here) as one, session_of(there) as other:
@@ -212,8 +213,7 @@ async def _pair(
             rows.print()
         else:
             _print_counts(record)
-        for item in sorted(shown, key=lambda item: (item.type_key, _name(item).casefold())):
-            _print_item(item, fields=options.fields)
+            _print_items(shown, fields=options.fields)
         for left_out in record.collections:
             if not left_out.is_compared:
                 output.stderr.print(
@@ -236,6 +236,7 @@ def _print_counts(record: ComparisonRecord) -> None:
         rows,
         record=CollectionComparison,
         title=f"here: {record.here.name}, there: {record.there.name}, as of {output.when(record.asked_at)}",
+        is_summary=True,
     )
     alike = [collection.counts.same for collection in compared if not _differs(collection.counts)]
     items, others = counted(sum(alike), "item"), counted(len(alike), "other collection")
@@ -269,29 +270,60 @@ def _name(item: ItemComparison) -> str:
     return here if here == there or not there else f"{here} ↔ {there}" if here else there
 
 
-def _print_item(item: ItemComparison, *, fields: bool) -> None:
-    style = _STYLES[item.status]
-    name = _name(item)
-    words = [str(item.status).replace("_", " ")]
+def _print_items(items: Sequence[ItemComparison], *, fields: bool) -> None:
+    """The items by collection and name; with `fields` each with those that differ."""
+    if not fields:
+        print_table(_ITEM_COLUMNS, items, record=ItemComparison)
+        return
+    ordered = sorted(items, key=lambda item: (collection_title(item.type_key).casefold(), _name(item).casefold()))
+    for type_key, members in groupby(ordered, key=lambda item: item.type_key):
+        output.stdout.print(collection_title(type_key), style="bold cyan")
+        for item in members:
+            _print_item(item)
+
+
+def _status(item: ItemComparison) -> Text:
+    words = str(item.status).replace("_", " ")
     if item.status is Status.DIFFERENT:
-        differing = len(told(item.fields))
-        words.append(f"in {counted(differing, 'field')}")
+        words += f" in {counted(len(told(item.fields)), 'field')}"
+    return Text(words, style=_STYLES[item.status])
+
+
+def _uncertain(item: ItemComparison) -> str:
+    return ", ".join(str(one).replace("_", " ") for one in item.uncertain)
+
+
+def _kind(item: ItemComparison) -> str:
+    """The kind, where it says more than the heading does."""
+    return "" if collection_title(item.type_key).startswith(f"{item.kind} (") else item.kind
+
+
+_ITEM_COLUMNS = (
+    collection_column(),
+    Column("name", "here", _name),
+    Column("kind", "kind", _kind),
+    Column("what", "status", _status, is_kept=True),
+    Column("not certain", "uncertain", _uncertain),
+)
+
+
+def _print_item(item: ItemComparison) -> None:
+    """One item, and the fields that differ."""
+    words = _status(item)
     if item.uncertain:
-        words.append(f"not certain: {', '.join(str(uncertainty).replace('_', ' ') for uncertainty in item.uncertain)}")
-    output.stdout.print(
-        Text.assemble((f"{'; '.join(words)}  ", style), f"{item.kind}: ", (name, "bold"), (f"  {item.type_key}", "dim"))
-    )
-    if fields:
-        for field in told(item.fields):
-            output.print_field(field_text(field).of_two_sides(), indent="    ", between=" | ")
-        for where, unresolved in (("here", item.unresolved_here), ("there", item.unresolved_there)):
-            for reference in unresolved:
-                output.stdout.print(
-                    f"    {where} not translated: {visible(reference.path)}: {visible(reference.target_id)}"
-                    f" ({' or '.join(reference.target_types)}: {str(reference.reason).replace('_', ' ')})",
-                    style="dim",
-                    markup=False,
-                )
+        words.append(f"; not certain: {_uncertain(item)}")
+    kind = f"{item.kind}: " if _kind(item) else ""
+    output.stdout.print(Text.assemble("  ", words, f"  {kind}", (_name(item), "bold")))
+    for field in told(item.fields):
+        output.print_field(field_text(field).of_two_sides(), indent="    ", between=" | ")
+    for where, unresolved in (("here", item.unresolved_here), ("there", item.unresolved_there)):
+        for reference in unresolved:
+            output.stdout.print(
+                f"    {where} not translated: {visible(reference.path)}: {visible(reference.target_id)}"
+                f" ({' or '.join(reference.target_types)}: {str(reference.reason).replace('_', ' ')})",
+                style="dim",
+                markup=False,
+            )
 
 
 async def _matrix(
@@ -356,13 +388,13 @@ def _say_if_empty(*, is_empty: bool) -> None:
 
 def _print_matrix(record: MatrixRecord, rows: Sequence[MatrixRow]) -> None:
     names = _occurring((*CellStatus, "extra"), [tenant.counts for tenant in record.tenants])
-    if not output_options().as_csv:
-        print_table(
-            (Column("tenant", "name"), *map(_counts_column, names)),
-            record.tenants,
-            record=MatrixTenant,
-            title=f"golden: {record.golden.name}, as of {output.when(record.asked_at)}",
-        )
+    print_table(
+        (Column("tenant", "name"), *map(_counts_column, names)),
+        record.tenants,
+        record=MatrixTenant,
+        title=f"golden: {record.golden.name}, as of {output.when(record.asked_at)}",
+        is_summary=True,
+    )
     columns = (
         collection_column(),
         Column("item", "display_name", lambda row: row.display_name or row.external_id),

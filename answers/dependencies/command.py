@@ -299,7 +299,8 @@ def _write(graph: Graph, options: _OutputOptions) -> None:
         for line in _WRITERS[options.written_as](graph):
             out.write(line + "\n")
     if options.file is not None:
-        output.stderr.print(f"{len(graph.nodes)} objects, {len(graph.links)} references: {options.file}", style="dim")
+        drawn = f"{counted(len(graph.nodes), 'object')}, {counted(len(graph.links), 'reference')}"
+        output.stderr.print(f"{drawn}: {options.file}", style="dim")
 
 
 @contextmanager

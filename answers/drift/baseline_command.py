@@ -19,6 +19,7 @@ from cli.output_options import prints_tables, prints_times
 from cli.sessions import tenant_session, without_collisions
 from cli.table import SHORTEST_RUN_ID, Column, Shape, print_table
 from configuration import load_settings
+from inventory.plurals import counted
 
 baseline = typer.Typer(no_args_is_help=True, help="What a tenant's drift is measured against.")
 
@@ -85,8 +86,8 @@ def set_baseline(
             output.stdout.print(f"baseline {name}: the inventory of {other}, as it is", markup=False)
         else:
             output.stdout.print(
-                f"baseline {name} of {output.when(record.at)}: {record.pinned} versions pinned,"
-                f" {len(record.covered)} collections covered",
+                f"baseline {name} of {output.when(record.at)}: {counted(record.pinned, 'version')} pinned,"
+                f" {counted(len(record.covered), 'collection')} covered",
                 markup=False,
             )
         _say_what_is_not_known(record)
@@ -170,8 +171,8 @@ def _say_what_is_not_known(record: BaselineRecord) -> None:
         why = f"{collection.outcome}:{collection.error_code}" if collection.error_code else str(collection.outcome)
         say(f"not covered: {collection.type_key} ({why})")
     if record.forgotten:
-        say(f"{record.forgotten} items were there, and their versions of then are forgotten: nothing is said of them")
+        say(f"versions of that time are forgotten, so nothing is said of {counted(record.forgotten, 'item')}")
     if record.unread:
-        say(f"{record.unread} items had been seen, and no document of theirs read: nothing is said of them")
+        say(f"no document had been read, so nothing is said of {counted(record.unread, 'item')}")
     if record.presumed:
-        say(f"{record.presumed} items were seen before and after; should they be gone, that is no drift")
+        say(f"seen before and after, so no drift if missing: {counted(record.presumed, 'item')}")

@@ -15,7 +15,7 @@ from answers.versions.records import DifferenceRecord, ShownRecord
 from cli import output
 from cli.errors import UsageError, errors_for_people
 from cli.options import MOST, JsonOption, TenantArgument, complete_type_key, known_type_keys, tenant_id_of
-from cli.output_options import output_options, prints_tables, prints_times
+from cli.output_options import output_options, prints_tables, prints_times, refuse_columns_without_csv
 from cli.sessions import find_item, tenant_session, without_collisions
 from cli.table import Column, Shape, print_table
 from configuration import load_settings
@@ -198,6 +198,7 @@ def diff(
         settings = load_settings()
         tenant_id = tenant_id_of(settings, tenant)
         known_type_keys([type_key])
+        refuse_columns_without_csv()
 
         async def ask() -> ComparedVersions | None:
             async with tenant_session(settings, tenant_id) as session:

@@ -144,6 +144,13 @@ def test_an_empty_csv_has_its_header(capsys: pytest.CaptureFixture[str]) -> None
     assert printed(capsys, things=(), as_csv=True) == csv_line(fields_of(Thing))
 
 
+def test_a_summary_is_no_csv_and_its_columns_are_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    for options in (OutputOptions(as_csv=True), OutputOptions(columns=("elsewhere",), sort=("elsewhere",))):
+        with using(options):
+            print_table(COLUMNS, THINGS, record=Thing, is_summary=True)
+        assert bool(capsys.readouterr().out) is not options.as_csv
+
+
 def test_prose_goes_to_stderr_beside_csv(capsys: pytest.CaptureFixture[str]) -> None:
     with using(OutputOptions(as_csv=True)):
         output.stdout.print("3 collections")
