@@ -15,6 +15,7 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from inventory.bounds import RETENTION_DAYS, RETENTION_VERSIONS, TENANTS_AT_ONCE
 from inventory.data_keys import WrappingKeys, key_bytes
 from inventory.user_errors import UserError
 
@@ -97,14 +98,14 @@ class Settings(BaseSettings):
     detail_refresh_hours: Annotated[int, Field(ge=1, le=8760)] = 168
     runs_per_tenant: Annotated[int, Field(ge=1, le=1000)] = 2
     runs_overall: Annotated[int, Field(ge=1, le=100_000)] = 20
-    portfolio_tenants_at_once: Annotated[int, Field(ge=1, le=1000)] = 10
+    portfolio_tenants_at_once: Annotated[int, Field(ge=1, le=TENANTS_AT_ONCE)] = 10
     run_queue_patience_seconds: Annotated[int, Field(ge=0, le=604_800)] = 3600
     graph_patience_seconds: Annotated[int, Field(ge=1, le=604_800)] = 3600
     graph_attempts: Annotated[int, Field(ge=1, le=10_000)] = 20
     sweep_interval_seconds: Annotated[int, Field(ge=0, le=86_400)] = 300
-    version_retention_days: Annotated[int, Field(ge=0, le=36_500)] = 0
-    version_retention_count: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    run_retention_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+    version_retention_days: Annotated[int, Field(ge=0, le=RETENTION_DAYS)] = 0
+    version_retention_count: Annotated[int, Field(ge=0, le=RETENTION_VERSIONS)] = 0
+    run_retention_days: Annotated[int, Field(ge=0, le=RETENTION_DAYS)] = 0
     retention_interval_hours: Annotated[int, Field(ge=1, le=8760)] = 24
     waves_in_flight: Annotated[int, Field(ge=1, le=64)] = 8
     worker_activities: Annotated[int, Field(ge=1, le=1000)] = 20

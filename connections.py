@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import select
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
@@ -34,6 +34,8 @@ from activities.holders import RETENTION_WORKFLOW, SWEEP_WORKFLOW, Kind, held
 from configuration import ConfigurationError, environment
 from inventory.user_errors import UnavailableError
 from storage.database import Database, StorageNotReadyError, StorageUnavailableError
+from storage.models.base import table
+from storage.models.runs import SyncRun
 from temporal_errors import connection_failure, no_answer, refusal, refusal_in, search_attributes_by_hand
 from temporal_runtime import quiet_runtime
 from workflows.messages import RetentionInput
@@ -178,7 +180,7 @@ async def check_database(database: Database) -> None:
     """
     try:
         async with database.portfolio() as session:
-            await session.execute(text("SELECT 1 FROM sync_run LIMIT 1"))
+            await session.execute(select(table(SyncRun).c.run_id).limit(1))
     except (StorageUnavailableError, StorageNotReadyError) as error:
         raise UnreachableError(str(error)) from None
 

@@ -10,10 +10,8 @@ from types import MappingProxyType
 
 from temporalio.service import RPCError, RPCStatusCode
 
+from inventory.bounds import SHOWN_CHARACTERS
 from workflows.search_attributes import ALL, type_name
-
-MOST_SHOWN = 200
-"""Characters of the server's own message."""
 
 _NO_ANSWER = (
     "does not answer in time; check that it is up and not overloaded, and TEMPORAL_TLS: a server that expects TLS may"
@@ -129,4 +127,4 @@ def _in_words(status: RPCStatusCode, message: str, address: str, namespace: str)
 def _one_line(message: str) -> str:
     words = "".join(character if character.isprintable() else " " for character in message).split()
     line = " ".join(words)
-    return line if len(line) <= MOST_SHOWN else f"{line[:MOST_SHOWN]}…"
+    return line if len(line) <= SHOWN_CHARACTERS else f"{line[:SHOWN_CHARACTERS]}…"

@@ -24,7 +24,7 @@ from temporalio.worker import ResourceBasedSlotConfig, Worker, WorkerDeploymentC
 from activities.confirmation import ConfirmActivities
 from activities.details import DetailActivities
 from activities.interceptor import ActivityInterceptor
-from activities.messages import RunPolicy
+from activities.messages.runs import RunPolicy
 from activities.observers import Observers, SensitivityRules
 from activities.pages import FetchActivities
 from activities.portfolio import PortfolioActivities

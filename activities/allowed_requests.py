@@ -6,7 +6,7 @@ Whoever reaches the Temporal namespace can send messages, and a worker's token r
 from collections.abc import Iterable
 from uuid import UUID
 
-from activities.messages import CursorFailure, CursorRequest
+from activities.messages.pages import CursorFailure, CursorRequest
 from graph.catalog import Catalog
 from inventory.error_codes import ErrorCode
 from storage import listed_pages

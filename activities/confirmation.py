@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from uuid import uuid4
 
 from temporalio import activity
 
 from activities.allowed_requests import AllowedRequests
 from activities.failures import told
-from activities.messages import ConfirmedShare, ConfirmMissing, ConfirmMissingResult, CursorFailure
+from activities.messages.confirmation import ConfirmedShare, ConfirmMissing, ConfirmMissingResult
+from activities.messages.pages import CursorFailure
 from activities.observers import Observers
 from activities.pages import cursor_failure
 from activities.request_pace import Pace
@@ -92,7 +92,10 @@ class ConfirmActivities:
         self, tenant: TenantConfig, request: ConfirmMissing, items: Sequence[UnlistedItem], admission: Admission
     ) -> dict[UnlistedItem, GraphAnswer | ReadFailure]:
         gets = [
-            GraphGet(str(number), self._catalog.collections[item.type_key].item_url(item.external_id, item.parent_id))
+            GraphGet(
+                str(number),
+                self._catalog.collections[item.type_key].item_url(item.graph_id or item.external_id, item.parent_id),
+            )
             for number, item in enumerate(items)
         ]
         try:
@@ -110,7 +113,9 @@ class ConfirmActivities:
     ) -> dict[UnlistedItem, Observation]:
         """What the items are now; without those that cannot be read."""
         gets = [
-            GraphGet(str(number), self._catalog.collections[item.type_key].whole_item_url(item.external_id))
+            GraphGet(
+                str(number), self._catalog.collections[item.type_key].whole_item_url(item.graph_id or item.external_id)
+            )
             for number, item in enumerate(items)
         ]
         observers = await self._observers.of_tenant(request.tenant_id)
@@ -163,7 +168,6 @@ class ConfirmActivities:
                 await merging.merge_found(
                     session,
                     request.run_id,
-                    uuid4(),
                     list(read_anew.values()),
                     same=partial(self._observers.says_the_same, request.tenant_id),
                 )

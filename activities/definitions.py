@@ -6,34 +6,27 @@ name in a class of this package does the work; a test holds its signature agains
 
 from temporalio import activity
 
-from activities.messages import (
-    BeginRunResult,
-    ConfirmMissing,
-    ConfirmMissingResult,
-    FetchDetails,
-    FetchDetailsResult,
-    FetchPages,
-    FetchPagesResult,
-    FinishRun,
-    FinishRunResult,
+from activities.messages.confirmation import ConfirmMissing, ConfirmMissingResult
+from activities.messages.details import FetchDetails, FetchDetailsResult
+from activities.messages.merges import UpsertItems, UpsertItemsResult
+from activities.messages.pages import FetchPages, FetchPagesResult
+from activities.messages.portfolio import (
     FollowRuns,
     FollowRunsResult,
+    OpenPortfolioResult,
+    PortfolioRun,
+    RecordPortfolio,
+    RecordPortfolioResult,
+)
+from activities.messages.retention import (
     ForgetRuns,
     ForgetRunsResult,
     ForgetVersions,
     ForgetVersionsResult,
     InventoriedTenants,
-    OpenPortfolioResult,
-    PortfolioRun,
-    RecordPortfolio,
-    RecordPortfolioResult,
-    RenewLease,
-    RenewLeaseResult,
-    Run,
-    SweepResult,
-    UpsertItems,
-    UpsertItemsResult,
 )
+from activities.messages.runs import BeginRunResult, FinishRun, FinishRunResult, RenewLease, RenewLeaseResult, Run
+from activities.messages.sweep import SweepResult
 
 
 @activity.defn

@@ -13,12 +13,8 @@ from temporalio.exceptions import ApplicationError
 
 from activities.allowed_requests import AllowedRequests
 from activities.failures import told
-from activities.messages import (
-    CursorFailure,
-    DetailProgress,
-    FetchDetails,
-    FetchDetailsResult,
-)
+from activities.messages.details import DetailProgress, FetchDetails, FetchDetailsResult
+from activities.messages.pages import CursorFailure
 from activities.observers import Observers, TenantObservers
 from activities.pages import cursor_failure
 from activities.request_pace import Pace
@@ -169,7 +165,8 @@ class DetailActivities:
         try:
             document: Any = decode(one.list_document)
             # What is no object raises `TypeError`.
-            reading = DetailReading(collection, canonicalizer, one.external_id, {**document}, one.progress)
+            graph_id = str(document.get(collection.id_field) or one.external_id)
+            reading = DetailReading(collection, canonicalizer, graph_id, {**document}, one.progress)
             return _Item(one, reading, observer)
         except (ValueError, LookupError, TypeError, RecursionError):
             item = _Item(one, DetailReading(collection, canonicalizer, one.external_id, {}), observer)

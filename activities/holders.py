@@ -8,14 +8,13 @@ from typing import NamedTuple
 
 from temporalio.client import Schedule, ScheduleActionStartWorkflow, WorkflowExecution
 
+from inventory.bounds import SHOWN_CHARACTERS
+
 SYNC_WORKFLOW = "SyncWorkflow"
 PORTFOLIO_WORKFLOW = "PortfolioWorkflow"
 SWEEP_WORKFLOW = "SweepWorkflow"
 RETENTION_WORKFLOW = "RetentionWorkflow"
 """The types of workflows, as Temporal knows them."""
-
-MOST_SHOWN = 200
-"""Characters of a name that somebody else has chosen."""
 
 
 class Kind(NamedTuple):
@@ -39,7 +38,7 @@ class Kind(NamedTuple):
 
     def in_words(self) -> str:
         """Type and task queue, shortened and without controls."""
-        return f"{self.workflow_type[:MOST_SHOWN]!r} on task queue {self.task_queue[:MOST_SHOWN]!r}"
+        return f"{self.workflow_type[:SHOWN_CHARACTERS]!r} on task queue {self.task_queue[:SHOWN_CHARACTERS]!r}"
 
 
 def held(what: str, namespace: str, holder: Kind | None, wanted: Kind) -> str:

@@ -9,7 +9,8 @@ from temporalio.exceptions import ApplicationError
 
 from activities.allowed_requests import AllowedRequests
 from activities.failures import told
-from activities.messages import (
+from activities.messages.pages import (
+    NAMED_INVALID,
     CursorFailure,
     CursorRequest,
     FetchPages,
@@ -31,13 +32,11 @@ from graph.tenants import TenantConfig
 from inventory.canonical import JsonValue
 from inventory.error_codes import SKIPPING_CODES, ErrorCode
 from inventory.meta import PARENT_ID
-from inventory.observation import MAX_ID_LENGTH, Observation
+from inventory.observation import Observation
+from inventory.references import MAX_ID_LENGTH
 from storage import listed_pages, runs, staging
 from storage.database import Database
 from storage.listed_pages import ReadPage
-
-NAMED_INVALID = 10
-"""How many bad objects one page names; it counts all of them."""
 
 
 class _Read(NamedTuple):

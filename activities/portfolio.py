@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.holders import SYNC_WORKFLOW, Kind
-from activities.messages import (
+from activities.messages.portfolio import (
     FollowRuns,
     FollowRunsResult,
     OpenPortfolioResult,
@@ -20,6 +20,7 @@ from activities.messages import (
     TenantOutcome,
 )
 from activities.tenants import TenantsFile
+from graph.catalog import load_catalog
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
 from inventory.portfolio import MOST_TENANTS
@@ -55,7 +56,8 @@ class PortfolioActivities:
             )
         async with self._database.no_tenant() as session:
             await portfolio.expect_tenants(session, run.portfolio_run_id, len(chosen))
-        return OpenPortfolioResult(tenant_ids=chosen, at_once=self._at_once)
+        name = load_catalog().name_of(run.selection.type_keys)
+        return OpenPortfolioResult(tenant_ids=chosen, at_once=self._at_once, selection_name=name)
 
     @activity.defn
     async def follow_runs(self, request: FollowRuns) -> FollowRunsResult:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from activities.messages import CursorFailure
+from activities.messages.pages import CursorFailure
 from graph.catalog import ThrottleFamily
 from inventory.backoff import believable
 from inventory.error_codes import ErrorCode

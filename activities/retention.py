@@ -5,7 +5,7 @@ from typing import NamedTuple, TypeVar
 
 from temporalio import activity
 
-from activities.messages import (
+from activities.messages.retention import (
     ForgetRuns,
     ForgetRunsResult,
     ForgetVersions,

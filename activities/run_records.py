@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities.failures import UNEXPECTED_ATTEMPTS, log_unexpected
-from activities.messages import (
+from activities.messages.runs import (
     BeginRunResult,
     FinishRun,
     FinishRunResult,
@@ -74,7 +74,8 @@ class RunRecordActivities:
 
         A tenant that neither the tenants file nor the database knows is refused before anything is written.
         """
-        identity = _identity(run, await self._known_name(run.tenant_id))
+        tenant_name = await self._known_name(run.tenant_id)
+        identity = _identity(run, tenant_name)
         async with self._database.tenant(run.tenant_id) as session:
             opening = await runs.open_run(session, identity, self._slots)
             is_running = opening.state is runs.OpeningState.RUNNING
@@ -97,6 +98,8 @@ class RunRecordActivities:
             plan=plan,
             policy=self._policy,
             unknown=[type_key for type_key in run.selection.type_keys if type_key not in known],
+            tenant_name=tenant_name,
+            selection_name=self._catalog.name_of(run.selection.type_keys),
         )
 
     async def _known_name(self, tenant_id: UUID) -> str | None:

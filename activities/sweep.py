@@ -10,7 +10,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.holders import PORTFOLIO_WORKFLOW, SYNC_WORKFLOW
-from activities.messages import SweepResult
+from activities.messages.sweep import SweepResult
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
 from storage import portfolio, runs

@@ -4,7 +4,7 @@ from functools import partial
 
 from temporalio import activity
 
-from activities.messages import UpsertItems, UpsertItemsResult
+from activities.messages.merges import UpsertItems, UpsertItemsResult
 from activities.observers import Observers
 from activities.run_records import LEASE
 from storage import confirmations as confirming

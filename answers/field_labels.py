@@ -55,6 +55,11 @@ class FieldChange(BaseModel):
     after_named: Any = None
     hidden: bool = False
 
+    @property
+    def difference(self) -> DifferenceKind:
+        """What became of the field."""
+        return self.kind
+
     @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
     @property
     def text(self) -> str:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from answers.encoded_content import Content, content_of
 from answers.value_text import (
+    CHOICES,
     HIDDEN,
     NOTHING,
     Place,
@@ -48,8 +49,6 @@ _PEOPLE_SEPARATOR = " → "
 
 _ID_OF_AN_ASSIGNMENT = re.compile(r"[aA]ssignments\[[^\]]*\]\.(id|sourceId)$")
 
-_CHOICES = ("choiceSettingValue", "choiceSettingCollectionValue")
-
 
 class ShownField(Protocol):
     """A record of one field that differs."""
@@ -59,7 +58,7 @@ class ShownField(Protocol):
     @property
     def label(self) -> str: ...
     @property
-    def kind(self) -> Any: ...
+    def difference(self) -> DifferenceKind: ...
     @property
     def before(self) -> Any: ...
     @property
@@ -141,12 +140,10 @@ def _tells(field: ShownField, paths: set[str]) -> bool:
 
 def field_text(field: ShownField) -> FieldText:
     """What is said of a field that differs."""
-    kind = str(field.kind)
+    kind = str(field.difference)
     label = _label(field)
     if field.hidden:
-        # A finding whose object was edited says so by its evidence.
-        change = str(getattr(field, "change", kind)).replace("_", " ")
-        return FieldText(label, change.replace(" ", "_"), note=f"{HIDDEN}, {change}")
+        return FieldText(label, kind, note=f"{HIDDEN}, {kind.replace('_', ' ')}")
     place = _place(field.path)
     before = field.before if field.before_named is None else field.before_named
     after = field.after if field.after_named is None else field.after_named
@@ -285,7 +282,7 @@ def _place(path: str) -> Place:
         names.append(name)
         if bracket and name in ("settings", "children"):
             definition_id = rest.removesuffix("]")
-    is_choice = any(name in _CHOICES for name in names[-2:])
+    is_choice = any(name in CHOICES for name in names[-2:])
     return Place(names[-1] if names else "", definition_id, is_choice, names == ["definitionValues", "enabled"])
 
 

@@ -1,17 +1,15 @@
 """Ids as people type them: whole, or enough of the beginning that only one can be meant."""
 
+import re
 from collections.abc import Sequence
 from itertools import takewhile
 from typing import NamedTuple
 from uuid import UUID
 
+from inventory.bounds import ID_BEGINNING, NAMED
 from inventory.user_errors import UserError
 
-LEAST_CHARACTERS = 4
-"""A shorter beginning names nothing: it is a slip of the hand more often than an id."""
-
-NAMED = 20
-"""How many ids an error names."""
+GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 class UnknownIdError(UserError):
@@ -39,7 +37,7 @@ class IdRange(NamedTuple):
 def id_range(value: str) -> IdRange | None:
     """The ids that begin with `value`, in upper or lower case; None where none does or it is too short."""
     beginning = value.strip().lower()
-    if len(beginning) < LEAST_CHARACTERS:
+    if len(beginning) < ID_BEGINNING:
         return None
     digits = beginning.replace("-", "")
     try:
@@ -54,7 +52,7 @@ def run_id_range(value: str, runs: str = "runs") -> IdRange:
     found = id_range(value)
     if found is None:
         raise UnknownIdError(
-            f"{value!r} is neither a run id nor {LEAST_CHARACTERS} or more characters of its beginning;"
+            f"{value!r} is neither a run id nor {ID_BEGINNING} or more characters of its beginning;"
             f" python starter.py {runs} lists them"
         )
     return found

@@ -5,10 +5,10 @@ settings catalogue by their ids, and policies of administrative templates with t
 themselves.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import cast
 
+from answers.ids import GUID
 from inventory.exact_json import JsonObject, JsonValue
 from inventory.references import NOT_READ, NameOf, ReferenceRules, references, translated
 
@@ -33,8 +33,6 @@ ObjectNames = Mapping[tuple[str, str], str]
 
 _DEFINITION = "settingDefinitionId"
 
-_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-
 
 def name_of(names: ObjectNames) -> NameOf:
     """What objects are called by these names. People, whom no collection reads, are said to be people."""
@@ -42,7 +40,7 @@ def name_of(names: ObjectNames) -> NameOf:
     def name(target_types: tuple[str, ...], external_id: str) -> str | None:
         known = next((names[key, external_id] for key in target_types if (key, external_id) in names), None)
         if known is None and NOT_READ.issuperset(target_types) and "users" in target_types:
-            return f"user {external_id[:8]}… (people are not read)" if _GUID.fullmatch(external_id) else None
+            return f"user {external_id[:8]}… (people are not read)" if GUID.fullmatch(external_id) else None
         return known
 
     return name
@@ -88,7 +86,7 @@ def definition_ids(value: JsonValue) -> Iterator[str]:
 def app_ids(document: JsonObject) -> Iterator[str]:
     """The app ids that a document names."""
     for reference in references(document, APP_ID_RULES):
-        if reference.target_types == (APPS_BY_APP_ID,) and _GUID.fullmatch(reference.target_id):
+        if reference.target_types == (APPS_BY_APP_ID,) and GUID.fullmatch(reference.target_id):
             yield reference.target_id
 
 

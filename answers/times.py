@@ -1,9 +1,14 @@
-"""Times as people type them."""
+"""Times as people type and read them."""
 
 from datetime import UTC, datetime
 
 EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 LATEST = datetime(9999, 12, 30, tzinfo=UTC)
+
+
+def utc_text(moment: datetime) -> str:
+    """A moment in a message: `2026-01-02 03:04:05Z`."""
+    return f"{moment:%Y-%m-%d %H:%M:%SZ}"
 
 
 def time_of(value: str) -> datetime | None:

@@ -13,8 +13,10 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from answers.encoded_content import content_of
+from answers.ids import GUID
 from inventory.canonical import TYPE, is_mark
 from inventory.exact_json import JsonObject, JsonValue, encode
+from inventory.references import FILTER_ID, FILTER_TYPE, audience_words
 
 HIDDEN = "hidden"
 """What stands for a sensitive value."""
@@ -25,8 +27,6 @@ NOTHING = "nothing"
 LONGEST_LINE = 100
 """Characters of an object that is said on one line."""
 
-_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-
 _DEFINITION_ID = re.compile(r"[a-z0-9~.{}()-]+(_[a-z0-9~.{}()-]*){2,}|deviceConfiguration--\w+", re.IGNORECASE)
 """`device_vendor_msft_policy_config_system_allowtelemetry`; an intent's `deviceConfiguration--windows10…_x`."""
 
@@ -35,13 +35,11 @@ _OF_SETTING_VALUES = (
     "simpleSettingCollectionValue", "groupSettingCollectionValue",
 )  # fmt: skip
 
-_CHOICES = frozenset({"choiceSettingValue", "choiceSettingCollectionValue"})
+CHOICES = frozenset({"choiceSettingValue", "choiceSettingCollectionValue"})
 
 _OF_ASSIGNMENTS = frozenset({"id", "source", "sourceId", "target", "intent", TYPE})
 
-_FILTER_ID = "deviceAndAppManagementAssignmentFilterId"
-_FILTER_TYPE = "deviceAndAppManagementAssignmentFilterType"
-_OF_TARGETS = frozenset({TYPE, "groupId", "collectionId", _FILTER_ID, _FILTER_TYPE})
+_OF_TARGETS = frozenset({TYPE, "groupId", "collectionId", FILTER_ID, FILTER_TYPE})
 
 
 class Place(NamedTuple):
@@ -114,7 +112,7 @@ def said_choice(value: JsonValue, definition_id: str) -> str:
 
 def named(text: JsonValue) -> str:
     """A name in quotes; an id as it is, for want of a name."""
-    return str(text) if not isinstance(text, str) or _GUID.fullmatch(text) else f'"{text}"'
+    return str(text) if not isinstance(text, str) or GUID.fullmatch(text) else f'"{text}"'
 
 
 def is_assignment(value: JsonValue) -> bool:
@@ -184,17 +182,16 @@ def _assignment(value: JsonObject) -> str:
     target = value["target"]
     if not isinstance(target, dict):
         return encode(value).decode()
-    kind = str(target[TYPE]).rpartition(".")[2].removesuffix("AssignmentTarget")
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).lower().replace("licensed ", "")
+    words = audience_words(target).replace("licensed ", "")
     verb = "exclude" if words.startswith("exclusion") else "include"
     whom = [verb, words.removeprefix("exclusion ")]
     whom += [named(target[name]) for name in ("groupId", "collectionId") if target.get(name)]
     parts = [" ".join(whom)]
     if value.get("intent"):
         parts.append(str(value["intent"]))
-    mode = target.get(_FILTER_TYPE)
-    if target.get(_FILTER_ID) and mode not in (None, "none"):
-        parts.append(f"filter {named(target[_FILTER_ID])} ({mode})")
+    mode = target.get(FILTER_TYPE)
+    if target.get(FILTER_ID) and mode not in (None, "none"):
+        parts.append(f"filter {named(target[FILTER_ID])} ({mode})")
     source = value.get("source")
     if source == "policySets":
         parts.append(f"through policy set {named(value.get('sourceId') or 'unknown')}")
@@ -248,13 +245,13 @@ def _settings(instance: JsonObject, above: tuple[str, ...]) -> Iterator[_Setting
         held = instance.get(kind)
         values += [(kind, one) for one in (held if isinstance(held, list) else [held]) if isinstance(one, dict)]
     said = [
-        (kind, one["value"], value_lines(one["value"], Place("value", definition, kind in _CHOICES)))
+        (kind, one["value"], value_lines(one["value"], Place("value", definition, kind in CHOICES)))
         for kind, one in values
         if "value" in one
     ]
     below = [child for _, one in values for child in _children(one)]
     if said or not below:
-        ids = [str(value) for kind, value, _ in said if kind in _CHOICES and is_definition_id(str(value))]
+        ids = [str(value) for kind, value, _ in said if kind in CHOICES and is_definition_id(str(value))]
         whole = ", ".join(ids) or (definition if is_definition_id(definition) else "")
         lines = [line for _, _, value in said for line in value]
         is_short = all(len(value) == 1 for _, _, value in said) and len(", ".join(lines)) <= LONGEST_LINE

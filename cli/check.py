@@ -12,9 +12,8 @@ from uuid import UUID
 
 import typer
 from rich.text import Text
-from sqlalchemy import text
 
-from activities.messages import CursorFailure
+from activities.messages.pages import CursorFailure
 from activities.request_pace import Pace
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
@@ -29,6 +28,7 @@ from cli.options import (
     selection_or_all,
 )
 from cli.output_options import prints_tables
+from cli.sessions import opened_database
 from cli.table import Column, Shape, print_table
 from configuration import Settings, load_settings
 from graph.catalog import Collection, load_catalog
@@ -43,7 +43,7 @@ from inventory.error_codes import EXPLANATIONS, ErrorCode
 from inventory.plurals import counted
 from inventory.selection import Selection
 from inventory.user_errors import UnavailableError
-from storage.database import Database
+from storage.runs import is_recorded
 
 ATTEMPTS = 3
 """How often a collection is asked for that Graph throttles or that is not to be reached."""
@@ -195,11 +195,10 @@ async def _sign_in(graph: GraphClient, tenant: TenantConfig) -> None:
 @asynccontextmanager
 async def _pace(settings: Settings, tenant: TenantConfig) -> AsyncIterator[Pace | None]:
     """The turns that the tenant's runs keep; None where the database does not answer, or has no run of the tenant."""
-    database = Database(settings.database_url.get_secret_value(), pool_size=1, application_name="tenant-inventory")
-    try:
+    async with opened_database(settings) as database:
         try:
             async with asyncio.timeout(DATABASE_SECONDS), database.tenant(tenant.id, read_only=True) as session:
-                known = (await session.execute(text("SELECT 1 FROM tenant"))).first() is not None
+                known = await is_recorded(session)
         except (TimeoutError, UnavailableError):
             known = False
             output.stderr.print(
@@ -207,8 +206,6 @@ async def _pace(settings: Settings, tenant: TenantConfig) -> AsyncIterator[Pace 
                 style="dim",
             )
         yield Pace(database) if known else None
-    finally:
-        await database.close()
 
 
 async def _patience(wait: timedelta, who: str) -> None:

@@ -10,7 +10,7 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from activities.holders import PORTFOLIO_WORKFLOW, Kind
-from answers.ids import NAMED, run_id_range, the_one
+from answers.ids import run_id_range, the_one
 from answers.runs.command import refused
 from cli import output, temporal
 from cli.errors import EXIT_CODE_OF_STATUS, UsageError, errors_for_people
@@ -35,13 +35,15 @@ from cli.sessions import opened_database
 from cli.table import Column, Shape, print_table
 from configuration import Settings, load_settings
 from connections import check_database, connect_temporal, connect_to_start, temporal_connect_config
+from graph.catalog import load_catalog
+from inventory.bounds import NAMED, TENANTS_AT_ONCE
 from inventory.plurals import counted
 from inventory.portfolio import PortfolioCounts, PortfolioRecord, TenantOutcomeRecord
+from inventory.selection import Selection
 from inventory.visible_text import visible
 from storage import portfolio as records
-from storage.database import Database
 from workflows import search_attributes
-from workflows.messages import MOST_AT_ONCE, PortfolioInput, PortfolioProgress, PortfolioResult
+from workflows.messages import PortfolioInput, PortfolioProgress, PortfolioResult
 from workflows.portfolio import PortfolioWorkflow
 
 portfolio = typer.Typer(no_args_is_help=True, help="One selection over many tenants.")
@@ -51,7 +53,7 @@ AtOnceOption = Annotated[
     typer.Option(
         "--at-once",
         min=1,
-        max=MOST_AT_ONCE,
+        max=TENANTS_AT_ONCE,
         help="How many tenants at a time; else as the worker is configured.",
         show_default=False,
     ),
@@ -105,8 +107,7 @@ def portfolio_sync(
 
 async def _sync(settings: Settings, portfolio_input: PortfolioInput, *, wait: bool) -> PortfolioRecord:
     client = await connect_to_start(temporal_connect_config())
-    database = Database(settings.database_url.get_secret_value(), pool_size=1, application_name="tenant-inventory")
-    try:
+    async with opened_database(settings) as database:
         await check_database(database)
         run_id, handle, joined = await _start(client, settings.temporal_task_queue, portfolio_input)
         if joined:
@@ -119,8 +120,6 @@ async def _sync(settings: Settings, portfolio_input: PortfolioInput, *, wait: bo
             return record
         queued = queued_portfolio_record(run_id, handle.id, portfolio_input, temporal.now())
         return await refused(queued, f"portfolio run {run_id}", handle) if wait else queued
-    finally:
-        await database.close()
 
 
 async def _follow(client: Client, settings: Settings, handle: Handle, run_id: UUID) -> None:
@@ -154,7 +153,9 @@ async def _start(client: Client, task_queue: str, portfolio_input: PortfolioInpu
             id=workflow_id,
             task_queue=task_queue,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            search_attributes=search_attributes.portfolio(portfolio_input.selection),
+            search_attributes=search_attributes.portfolio(
+                portfolio_input.selection, selection_name(portfolio_input.selection)
+            ),
             static_summary=summary(portfolio_input),
         )
     except WorkflowAlreadyStartedError as running:
@@ -167,9 +168,12 @@ async def _start(client: Client, task_queue: str, portfolio_input: PortfolioInpu
 
 def summary(portfolio_input: PortfolioInput) -> str:
     """What Temporal Web shows of a portfolio run beside its id."""
-    return (
-        f"sync {counted(len(portfolio_input.selection.type_keys), 'collection')} of {portfolio_input.chosen.in_words()}"
-    )
+    return f"{portfolio_input.chosen.in_words()}: {selection_name(portfolio_input.selection)}"
+
+
+def selection_name(selection: Selection) -> str:
+    """What people call a selection."""
+    return load_catalog().name_of(selection.type_keys)
 
 
 @portfolio.command("runs")

@@ -10,6 +10,7 @@ from temporalio.client import Client, WorkflowExecution
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
+from activities.holders import PORTFOLIO_WORKFLOW, SYNC_WORKFLOW
 from answers.ids import IdRange
 from configuration import ConfigurationError
 from connections import UnreachableError, connect_temporal, temporal_connect_config
@@ -48,7 +49,7 @@ async def unrecorded_runs(
 
     None where Temporal does not tell.
     """
-    query = _query("SyncWorkflow", task_queue, ids)
+    query = _query(SYNC_WORKFLOW, task_queue, ids)
     if tenant_id is not None:
         query += f" AND TenantId = '{tenant_id}'"
     queued = await _queued(query, SyncInput, most)
@@ -67,7 +68,7 @@ async def unrecorded_portfolio_runs(
     database: Database, task_queue: str, ids: IdRange | None = None, *, most: int = 20
 ) -> list[PortfolioRecord] | None:
     """The queued portfolio runs without a record, newest first; None where Temporal does not tell."""
-    queued = await _queued(_query("PortfolioWorkflow", task_queue, ids), PortfolioInput, most)
+    queued = await _queued(_query(PORTFOLIO_WORKFLOW, task_queue, ids), PortfolioInput, most)
     if queued is None:
         return None
     async with database.portfolio() as session:

@@ -6,22 +6,21 @@ from uuid import UUID
 
 import typer
 
-from activities.messages import ForgottenOfTenant
+from activities.messages.retention import ForgottenOfTenant
 from activities.retention import BATCH, RUNS
 from cli import output
 from cli.errors import UsageError, errors_for_people
-from cli.options import MOST, JsonOption, OptionalTenantArgument, TenantNames, tenant_id_of
+from cli.options import JsonOption, OptionalTenantArgument, TenantNames, tenant_id_of
 from cli.output_options import prints_tables
+from cli.sessions import opened_database
 from cli.table import Column, Shape, print_table
 from configuration import Settings, load_settings
 from connections import check_database
+from inventory.bounds import RETENTION_DAYS, RETENTION_VERSIONS
 from storage import run_retention as forgetting
 from storage import versions
 from storage.database import Database
 from workflows.messages import RetentionInput
-
-MOST_DAYS = 36_500
-"""As of the settings of the same names."""
 
 
 @prints_tables
@@ -31,19 +30,23 @@ def retention(
         int | None,
         typer.Option(
             min=0,
-            max=MOST_DAYS,
+            max=RETENTION_DAYS,
             help="Forget versions that another has followed for so many days; 0 for ever. Else as configured.",
         ),
     ] = None,
     count: Annotated[
         int | None,
-        typer.Option(min=0, max=MOST, help="Keep so many versions of an item, the current one among them; 0 for all."),
+        typer.Option(
+            min=0,
+            max=RETENTION_VERSIONS,
+            help="Keep so many versions of an item, the current one among them; 0 for all.",
+        ),
     ] = None,
     run_days: Annotated[
         int | None,
         typer.Option(
             min=0,
-            max=MOST_DAYS,
+            max=RETENTION_DAYS,
             help="Forget runs that ended so many days ago and that no answer rests on; 0 for none.",
         ),
     ] = None,
@@ -82,14 +85,11 @@ def retention(
 
 async def _forget(settings: Settings, tenant_id: UUID | None, limits: RetentionInput) -> list[ForgottenOfTenant]:
     """In batches that are committed one by one, as `RetentionWorkflow` does it."""
-    database = Database(settings.database_url.get_secret_value(), pool_size=1, application_name="tenant-inventory")
-    try:
+    async with opened_database(settings) as database:
         await check_database(database)
         async with database.portfolio() as session:
             known = await versions.tenants(session)
         return [await _forget_of_tenant(database, one, limits) for one in (known if tenant_id is None else [tenant_id])]
-    finally:
-        await database.close()
 
 
 async def _forget_of_tenant(database: Database, tenant_id: UUID, limits: RetentionInput) -> ForgottenOfTenant:

@@ -45,8 +45,9 @@ from cli.options import (
     selection_of,
 )
 from cli.output_options import prints_tables
-from cli.portfolio import AtOnceOption, summary
+from cli.portfolio import AtOnceOption, selection_name, summary
 from cli.table import Column, Shape, print_table
+from cli.typed_text import NAME
 from configuration import load_settings
 from connections import connect_temporal, connect_to_start, temporal_connect_config
 from inventory.visible_text import visible
@@ -58,7 +59,6 @@ schedule = typer.Typer(no_args_is_help=True, help="Portfolio runs at given times
 
 SHORTEST = timedelta(minutes=1)
 LONGEST = timedelta(days=366)
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _CALENDAR = re.compile(r"(?:(?P<days>[a-z,-]+) +)?(?P<hour>\d{1,2}):(?P<minute>\d{2})")
 
@@ -151,7 +151,9 @@ def _wanted_schedule(
             portfolio_input,
             id=portfolio_input.workflow_id,
             task_queue=task_queue,
-            typed_search_attributes=search_attributes.portfolio(portfolio_input.selection),
+            typed_search_attributes=search_attributes.portfolio(
+                portfolio_input.selection, selection_name(portfolio_input.selection)
+            ),
             static_summary=summary(portfolio_input),
         ),
         spec=spec,

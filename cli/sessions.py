@@ -19,9 +19,7 @@ from storage.database import Database, StorageCollisionError
 @asynccontextmanager
 async def opened_database(settings: Settings, *, pool_size: int = 1) -> AsyncIterator[Database]:
     """The configured database; its connections are closed at the end."""
-    database = Database(
-        settings.database_url.get_secret_value(), pool_size=pool_size, application_name="tenant-inventory"
-    )
+    database = Database(settings.database_url.get_secret_value(), pool_size=pool_size)
     try:
         yield database
     finally:

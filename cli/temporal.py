@@ -14,7 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.holders import SYNC_WORKFLOW, Kind, held
 from cli.errors import UsageError
-from inventory.plurals import counted
+from graph.catalog import load_catalog
 from inventory.selection import Selection
 from inventory.visible_text import visible
 from workflows import search_attributes
@@ -39,6 +39,7 @@ async def start_sync(
     Raises `UsageError` where something else holds the workflow id.
     """
     workflow_id = sync_workflow_id(tenant_id, selection)
+    selection_name = load_catalog().name_of(selection.type_keys)
     try:
         handle = await client.start_workflow(
             SyncWorkflow.run,
@@ -46,8 +47,10 @@ async def start_sync(
             id=workflow_id,
             task_queue=task_queue,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            search_attributes=search_attributes.queued(tenant_id, selection),
-            static_summary=f"sync {counted(len(selection.type_keys), 'collection')} of {visible(tenant_name)}",
+            search_attributes=search_attributes.queued(
+                tenant_id, selection, tenant_name=tenant_name, selection_name=selection_name
+            ),
+            static_summary=f"{visible(tenant_name)}: {selection_name}",
         )
     except WorkflowAlreadyStartedError as running:
         await refuse_other_holder(client, workflow_id, running.run_id, Kind(SYNC_WORKFLOW, task_queue))

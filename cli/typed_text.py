@@ -1,10 +1,14 @@
 """What a person may type as text: no control characters, and no more than a name, an id or a reason needs."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 from unicodedata import category
 
 from cli.errors import ExitCode, fail
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""What a person may call a baseline or a schedule."""
 
 MOST_CHARACTERS = 2_000
 """Of a name, an id, a reason or a note: PostgreSQL indexes no longer value, and nobody reads one."""

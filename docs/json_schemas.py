@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from activities.messages import ForgottenOfTenant
+from activities.messages.retention import ForgottenOfTenant
 from answers.assignments.records import ItemAssignment
 from answers.changes.records import ChangeRecord, ChangesSummary
 from answers.compare.records import ComparisonRecord, ItemComparison, MatrixRecord, MatrixRow

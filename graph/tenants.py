@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from inventory.bounds import ID_BEGINNING, NAMED
 from inventory.portfolio import Tag
 from inventory.user_errors import UserError
 
@@ -99,10 +100,6 @@ class TenantConfig(BaseModel):
         return self
 
 
-LEAST_CHARACTERS = 4
-"""Of a tenant's id, that may stand for it where no other id begins so."""
-
-
 class Tenants:
     """The tenants of one file, in its order."""
 
@@ -132,17 +129,17 @@ class Tenants:
         except ValueError:
             tenant = self._by_name.get(id_or_name.casefold()) or self._beginning(id_or_name.lower())
         if tenant is None:
-            known = ", ".join(sorted(tenant.name for tenant in self._tenants)[:20]) or "none"
+            known = ", ".join(sorted(tenant.name for tenant in self._tenants)[:NAMED]) or "none"
             raise UnknownTenantError(f"unknown tenant {id_or_name!r}; the tenants file knows: {known}")
         return tenant
 
     def _beginning(self, beginning: str) -> TenantConfig | None:
         """The one tenant whose id begins so; None where none does, or the beginning is too short to mean one."""
-        if len(beginning) < LEAST_CHARACTERS:
+        if len(beginning) < ID_BEGINNING:
             return None
         found = [tenant for tenant in self._tenants if str(tenant.id).startswith(beginning)]
         if len(found) > 1:
-            ids = ", ".join(f"{tenant.id} ({tenant.name})" for tenant in found[:20])
+            ids = ", ".join(f"{tenant.id} ({tenant.name})" for tenant in found[:NAMED])
             raise UnknownTenantError(f"several tenants' ids begin with {beginning!r}; write more of the id: {ids}")
         return found[0] if found else None
 

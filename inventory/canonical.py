@@ -43,7 +43,9 @@ _SCALARS = frozenset({str, bool, int, Decimal, type(None)})
 
 _EDITS = ("version", "lastModifiedDateTime", "modifiedDateTime")
 _MARK_PROPERTIES = frozenset({SENSITIVE_MARK, EDIT_STAMP, IN_TEXT})
-_NO_CHANGE = b'"sensitive":true'
+HIDDEN_WITHOUT_KEY = b'"sensitive":true'
+"""What the JSON of a mark without a key holds: it shows no change."""
+
 _NO_NAMES: frozenset[str] = frozenset()
 _SETTING: Mapping[str, bool] = {"value": False}
 """Of a setting whose definition is that of a secret the value is hidden."""
@@ -318,7 +320,7 @@ def edit_of(document: JsonObject) -> str | None:
 
 def stamped(canonical: JsonObject, edit: str | None) -> JsonObject:
     """The document with the edit in each mark that shows no change and has none, so that an edit is not unchanged."""
-    if edit is None or _NO_CHANGE not in encode(canonical):
+    if edit is None or HIDDEN_WITHOUT_KEY not in encode(canonical):
         return canonical
     return {name: _stamped(value, edit) for name, value in canonical.items()}
 

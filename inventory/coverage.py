@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome
 
+NEVER_READ = "never_read"
+"""The reason in the place of `Coverage.reason` where no completed run has selected the collection."""
+
 
 class Coverage(BaseModel):
     """One collection of a tenant: what the latest completed run came to, and when one last listed it to its end.

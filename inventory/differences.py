@@ -35,6 +35,7 @@ from inventory.canonical import (
     shows_no_change,
 )
 from inventory.normal_form import NormalForm
+from inventory.references import FILTER_ID, FILTER_TYPE, audience_words
 from inventory.secret_patterns import has_secret
 
 IDENTITIES = (
@@ -287,14 +288,14 @@ def _anonymous(members: _Places) -> list[int]:
 
 def _addressed(target: JsonObject) -> str:
     """Whom an assignment addresses: `group 1f0c…`, `exclusion group 77a1…`, `all devices`."""
-    kind = str(target[TYPE]).rpartition(".")[2].removesuffix("AssignmentTarget")
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).lower()
-    return " ".join([words, *(str(target[name]) for name in ("groupId", "collectionId") if target.get(name))])
+    return " ".join(
+        [audience_words(target), *(str(target[name]) for name in ("groupId", "collectionId") if target.get(name))]
+    )
 
 
 def _filter(target: JsonObject) -> str:
-    kind = target.get("deviceAndAppManagementAssignmentFilterType")
-    external_id = target.get("deviceAndAppManagementAssignmentFilterId")
+    kind = target.get(FILTER_TYPE)
+    external_id = target.get(FILTER_ID)
     return f", {kind} filter {external_id}" if external_id and kind not in (None, "none") else ""
 
 

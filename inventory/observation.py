@@ -19,12 +19,11 @@ from inventory.canonical import (
     stamped,
 )
 from inventory.data_keys import DataKey
+from inventory.item_ids import item_key
 from inventory.meta import proposed_meta, whitelisted_meta
 from inventory.normal_form import ArrayRules, NormalForm
 from inventory.reference_extraction import ReadingRules, ReadReferences, read
-
-MAX_ID_LENGTH = 512
-"""Characters of a Graph id; an index row of PostgreSQL holds no more than 2,704 bytes."""
+from inventory.references import MAX_ID_LENGTH
 
 MAX_NAME_LENGTH = 4096
 MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
@@ -50,7 +49,7 @@ class ObservationRules(BaseModel):
     ordered: frozenset[str] = frozenset()
     unordered: frozenset[str] = frozenset()
     null_not_shown: frozenset[str] = frozenset()
-    flags: frozenset[str] = frozenset()
+    enumerations: frozenset[str] = frozenset()
     details: frozenset[str] = frozenset()
     meta: dict[str, tuple[str, ...]] = {}
     """Meta keys beyond the common ones (`MetaPaths`)."""
@@ -64,7 +63,9 @@ class ObservationRules(BaseModel):
     @property
     def form(self) -> NormalForm:
         """The normal form of the collection's documents."""
-        return NormalForm(ArrayRules(self.ordered, self.unordered, self.null_not_shown, self.flags, self.details))
+        return NormalForm(
+            ArrayRules(self.ordered, self.unordered, self.null_not_shown, self.enumerations, self.details)
+        )
 
 
 class InvalidReason(StrEnum):
@@ -159,7 +160,8 @@ class Observer:
     ) -> tuple[list[Observation], list[InvalidObject]]:
         """The observations of one page, in its order, and its bad objects.
 
-        An id that repeats on the page is observed once, as it was first listed; the repetition is a bad object.
+        An id that repeats on the page is observed once, as it was first listed; the repetition is a bad object. GUIDs
+        in upper and lower case are one id.
         """
         observations: list[Observation] = []
         invalid: list[InvalidObject] = []
@@ -167,12 +169,12 @@ class Observer:
         for position, candidate in enumerate(objects):
             try:
                 observation = self.observe(candidate, with_references=with_references)
-                if observation.external_id in seen:
+                if (key := item_key(observation.external_id)) in seen:
                     raise _Invalid(InvalidReason.DUPLICATE_ID)
             except _Invalid as bad:
                 invalid.append(InvalidObject(position, self._printable_id(candidate), bad.reason))
             else:
-                seen.add(observation.external_id)
+                seen.add(key)
                 observations.append(observation)
         return observations, invalid
 

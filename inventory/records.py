@@ -61,6 +61,8 @@ class ItemRecord(BaseModel):
     state: State | None
     confidence: Confidence | None
     evidence: str | None
+    graph_id: str | None = None
+    """The id as Graph last spelled it, where that is not `external_id`."""
 
 
 class MissingRecord(ItemRecord):

@@ -14,6 +14,7 @@ from functools import cache, partial
 from typing import NamedTuple, TypeAlias, cast
 
 from inventory.canonical import TYPE, JsonObject, JsonValue
+from inventory.item_ids import item_key
 
 ReferenceRules: TypeAlias = Mapping[str, tuple[str, ...]]
 """Where ids stand, to the type keys of the collections that they belong to."""
@@ -25,7 +26,7 @@ NOT_READ = frozenset({"users", "enrollmentNotificationTemplates"})
 """Where an id may belong to that no entry of the catalog reads: people, and templates that Graph does not list."""
 
 MAX_ID_LENGTH = 512
-"""No id of an item is longer."""
+"""Characters of a Graph id; an index row of PostgreSQL holds no more than 2,704 bytes."""
 
 ALL_DEVICES = "all devices"
 ALL_USERS = "all users"
@@ -55,9 +56,9 @@ _OF_USERS = (("conditions", "users", "includeUsers"), ("includeTargets", "id"))
 
 _EXCLUSION_TARGET = "exclusionGroupAssignmentTarget"
 
-_FILTER_ID = "deviceAndAppManagementAssignmentFilterId"
+FILTER_ID = "deviceAndAppManagementAssignmentFilterId"
 
-_FILTER_TYPE = "deviceAndAppManagementAssignmentFilterType"
+FILTER_TYPE = "deviceAndAppManagementAssignmentFilterType"
 
 
 class ReferenceRole(StrEnum):
@@ -71,7 +72,7 @@ class ReferenceRole(StrEnum):
 class Reference(NamedTuple):
     """One id in a document. `target_types` are the collections that it may belong to.
 
-    An audience that is no object (`ALL_DEVICES`, `ALL_USERS`) has no target types.
+    An audience that is no object (`ALL_DEVICES`, `ALL_USERS`) has no target types. Ids are keys (`item_ids.item_key`).
     """
 
     path: str
@@ -173,7 +174,7 @@ def translated_at(value: JsonValue, path: str, rules: ReferenceRules, name_of: N
 
 def _renamed(name_of: NameOf, target_types: tuple[str, ...], value: JsonValue) -> JsonValue:
     target_id = id_in(value)
-    name = None if target_id is None else name_of(target_types, target_id)
+    name = None if target_id is None else name_of(target_types, item_key(target_id))
     return value if name is None else str(value).removesuffix(str(target_id)) + name
 
 
@@ -186,10 +187,10 @@ def _reference(
     rule: str, holder: JsonObject, target_types: tuple[str, ...], target_id: str, assignment: _Assignment
 ) -> Reference:
     path = path_of(rule)
-    audience = _EVERYONE.get(target_id)
+    audience = _EVERYONE.get(item_key(target_id))
     if audience is not None:
         target_types, target_id = (), audience
-    return Reference(path, _role(path, holder), target_types, target_id, *assignment)
+    return Reference(path, _role(path, holder), target_types, item_key(target_id), *assignment)
 
 
 def _by_rule(start: JsonObject, rule: str, target_types: tuple[str, ...]) -> Iterator[Reference]:
@@ -270,10 +271,16 @@ def _rewritten(
     return {**value, name: _rewritten(value[name], place, tuple(rest), renamed)}
 
 
+def audience_words(target: JsonObject) -> str:
+    """The kind of an assignment's target: `group`, `exclusion group`, `all licensed users`."""
+    kind = str(target[TYPE]).rpartition(".")[2].removesuffix("AssignmentTarget")
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).lower()
+
+
 def _role(path: str, holder: JsonObject) -> ReferenceRole:
     last = path.rpartition(".")[2]
-    if last == _FILTER_ID:
-        return ReferenceRole.EXCLUDE if holder.get(_FILTER_TYPE) == "exclude" else ReferenceRole.INCLUDE
+    if last == FILTER_ID:
+        return ReferenceRole.EXCLUDE if holder.get(FILTER_TYPE) == "exclude" else ReferenceRole.INCLUDE
     if str(holder.get(TYPE)).endswith("AssignmentTarget"):
         return ReferenceRole.EXCLUDE if is_exclusion(holder) else ReferenceRole.INCLUDE
     for name in reversed(path.split(".")):

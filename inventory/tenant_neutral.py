@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from inventory.canonical import (
+    HIDDEN_WITHOUT_KEY,
     MIN_TELLING_ID_LENGTH,
     SENSITIVE_MARK,
     TYPE,
@@ -22,6 +23,7 @@ from inventory.canonical import (
     is_mark,
     without_edits,
 )
+from inventory.item_ids import item_key
 from inventory.normal_form import NormalForm
 from inventory.references import ReferenceRules, id_in, path_of, references, translated
 
@@ -32,7 +34,6 @@ MASKED = "?"
 MAX_MEANING_LENGTH = 200
 """Characters of what an object means; of a longer text the beginning and a digest are kept."""
 
-_HIDDEN_WITHOUT_KEY = b'"sensitive":true'
 _NOT_SHOWN = (b"#microsoft.graph.deviceManagementConfigurationSecretSettingValue", b'"isEncrypted":true')
 """Where Graph shows a placeholder for a secret: secret settings, and `omaSettings`, whose value reads `****`."""
 
@@ -180,8 +181,11 @@ class Neutralizer:
         in_words = translated(document, self.rules.references, said)
         kept = {name: value for name, value in in_words.items() if name != self.rules.id_field}
         telling = {own: word for own, word in own_ids.items() if len(own) >= MIN_TELLING_ID_LENGTH}
+        spelled = document.get(self.rules.id_field)
+        if isinstance(spelled, str) and (key := item_key(spelled)) in telling:
+            telling[spelled] = telling[key]
         value = self._canonicalizer.canonical_value(_without(kept, telling))
-        if _HIDDEN_WITHOUT_KEY in encode(value):
+        if HIDDEN_WITHOUT_KEY in encode(value):
             # When an object was edited belongs to its tenant.
             value = without_edits(value)
         canonical = encode(self.rules.form.of(value))
@@ -190,7 +194,7 @@ class Neutralizer:
             uncertain.add(Uncertainty.DETAILS_INCOMPLETE)
         if any(placeholder in canonical for placeholder in _NOT_SHOWN):
             uncertain.add(Uncertainty.SECRET_NOT_SHOWN)
-        if _HIDDEN_WITHOUT_KEY in canonical:
+        if HIDDEN_WITHOUT_KEY in canonical:
             uncertain.add(Uncertainty.HIDDEN_WITHOUT_KEY)
         details = self.rules.details & document.keys()
         return NeutralDocument(value, canonical, tuple(sorted(unresolved)), frozenset(uncertain), details)

@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 IS_CONFIRMED = "coalesce(missing_confirmed_at > last_seen_at, false)"
 """Of an item: since it was last seen, a GET by id has answered 404."""
 
-# Rows are locked in key order, as merges lock them; what has been seen while the lock was waited for is left out.
 _MARK = text("""
+-- locked in key order, as merges lock rows; what was seen while the lock was waited for is left out
 WITH unlisted AS MATERIALIZED (
     SELECT item.tenant_id, item.type_key, item.external_id, item.last_seen_at,
         coverage.listed_from, coverage.listed_run_id, coverage.listed_cleanly,
@@ -24,6 +24,7 @@ WITH unlisted AS MATERIALIZED (
     ORDER BY item.type_key, item.external_id
     FOR UPDATE OF item
 ),
+-- the mark on the item, in the statement that records the absence: one is never there without the other
 marked AS (
     UPDATE inventory_item AS item SET absent_from = unlisted.listed_from FROM unlisted
     WHERE (item.tenant_id, item.type_key, item.external_id)

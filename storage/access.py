@@ -26,6 +26,7 @@ SETTABLE = "CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 
 """The privilege to take a role on, as `pg_has_role` names it: PostgreSQL 15 knows no `SET`."""
 
 PROBE = text(f"""
+-- who owns the tables, and whether the two roles were given anything of them
 WITH tables AS (
     SELECT relowner, EXISTS (
         SELECT FROM aclexplode(relacl) AS granted JOIN pg_roles AS r ON r.oid = granted.grantee
@@ -33,6 +34,7 @@ WITH tables AS (
     ) AS has_roles
     FROM pg_class WHERE oid = to_regclass('sync_run')
 ),
+-- the roles that transactions take on here, and what the login and row-level security make of them
 needed AS (
     SELECT r.rolname, r.rolsuper OR r.rolbypassrls AS is_unbound,
         pg_has_role(session_user, r.oid, {SETTABLE}) AS is_settable

@@ -4,11 +4,16 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import ColumnElement, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.meta import PARENT_ID
+from storage.models.base import among, table
+from storage.models.items import InventoryItem
+from storage.models.runs import SyncRun
 from storage.rows import fetch
+
+_ITEM, _RUN = table(InventoryItem), table(SyncRun)
 
 
 class UnlistedItem(NamedTuple):
@@ -18,23 +23,12 @@ class UnlistedItem(NamedTuple):
     external_id: str
     parent_id: str = ""
     """Of the item under which it stands, if it does."""
+    graph_id: str | None = None
+    """Its id as Graph last spelled it, where that is not `external_id`."""
 
-
-# An item that a GET has not found since it was last seen was missing before the run: it is not asked for again.
-_UNLISTED = """
-    FROM inventory_item
-    WHERE type_key = ANY (:type_keys) AND last_seen_at < (SELECT started_at FROM sync_run WHERE run_id = :run_id)
-        AND (missing_confirmed_at IS NULL OR missing_confirmed_at < last_seen_at)
-"""
-
-_COUNT = text(f"SELECT type_key, count(*) AS items {_UNLISTED} GROUP BY type_key")
-
-_SOME = text(f"""
-SELECT type_key, external_id, coalesce(meta ->> '{PARENT_ID}', '') AS parent_id {_UNLISTED}
-ORDER BY type_key, external_id LIMIT :limit
-""")
 
 _LOCKED = """
+-- locked in key order, as merges lock rows
 WITH asked AS MATERIALIZED (
     SELECT tenant_id, type_key, external_id
     FROM inventory_item JOIN unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]))
@@ -64,16 +58,37 @@ WHERE (item.tenant_id, item.type_key, item.external_id) = (asked.tenant_id, aske
 
 async def count_unlisted(session: AsyncSession, run_id: UUID, type_keys: Sequence[str]) -> dict[str, int]:
     """How many items of each type were present before the run and have not been seen by it; none are left out."""
-    rows = await session.execute(_COUNT, {"run_id": run_id, "type_keys": list(type_keys)})
-    return {row.type_key: row.items for row in rows}
+    counted = (
+        select(_ITEM.c.type_key, func.count().label("items"))
+        .where(*_unlisted(run_id, type_keys))
+        .group_by(_ITEM.c.type_key)
+    )
+    return {row.type_key: row.items for row in await session.execute(counted)}
 
 
 async def some_unlisted(
     session: AsyncSession, run_id: UUID, type_keys: Sequence[str], limit: int
 ) -> list[UnlistedItem]:
     """The first `limit` of them, by type key and id."""
-    named = {"run_id": run_id, "type_keys": list(type_keys), "limit": limit}
-    return await fetch(session, _SOME, UnlistedItem, named)
+    parent_id = func.coalesce(_ITEM.c.meta[PARENT_ID].astext, "").label("parent_id")
+    columns = (_ITEM.c.type_key, _ITEM.c.external_id, parent_id, _ITEM.c.graph_id)
+    wanted = select(*columns).where(*_unlisted(run_id, type_keys))
+    first = wanted.order_by(_ITEM.c.type_key, _ITEM.c.external_id).limit(limit)
+    return await fetch(session, first, UnlistedItem)
+
+
+def _unlisted(run_id: UUID, type_keys: Sequence[str]) -> tuple[ColumnElement[bool], ...]:
+    """The conditions that an item of these collections was present before the run, which has not seen it.
+
+    An item that a GET has not found since it was last seen was missing before the run: it is not asked for again.
+    """
+    started_at = select(_RUN.c.started_at).where(_RUN.c.run_id == run_id).scalar_subquery()
+    confirmed_at = _ITEM.c.missing_confirmed_at
+    return (
+        among(_ITEM.c.type_key, type_keys),
+        _ITEM.c.last_seen_at < started_at,
+        or_(confirmed_at.is_(None), confirmed_at < _ITEM.c.last_seen_at),
+    )
 
 
 async def record_found(session: AsyncSession, run_id: UUID, items: Sequence[UnlistedItem]) -> None:

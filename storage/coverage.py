@@ -3,10 +3,15 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.coverage import Coverage
+from storage.models.base import among, table
+from storage.models.runs import CollectionCoverage
+from storage.rows import fetch
+
+_COVERAGE = table(CollectionCoverage)
 
 # A run that ends late does not hide what one that started after it has found.
 _RECORD = text("""
@@ -39,17 +44,6 @@ ON CONFLICT (tenant_id, type_key) DO UPDATE SET
     )
 """)
 
-_COVERAGE = text("""
-SELECT type_key, run_id, run_started_at, outcome, error_code,
-    first_listed_at, listed_run_id, listed_from, listed_at, listed_cleanly
-FROM collection_coverage
-WHERE CAST(:type_keys AS text[]) IS NULL OR type_key = ANY (CAST(:type_keys AS text[]))
-ORDER BY type_key
-""")
-
-
-_LISTED_ONCE = text("SELECT type_key FROM collection_coverage WHERE first_listed_at IS NOT NULL")
-
 
 async def record_coverage(session: AsyncSession, run_id: UUID, *, cleanly: bool) -> None:
     """Takes in what became of the collections of a completed run. `cleanly`: it is a success without an error."""
@@ -58,11 +52,13 @@ async def record_coverage(session: AsyncSession, run_id: UUID, *, cleanly: bool)
 
 async def coverage(session: AsyncSession, type_keys: Iterable[str] | None = None) -> dict[str, Coverage]:
     """How far each collection has been read, by type key; what no completed run has selected is not in it."""
-    named = None if type_keys is None else sorted(type_keys)
-    rows = (await session.execute(_COVERAGE, {"type_keys": named})).mappings()
-    return {row["type_key"]: Coverage.model_validate(row) for row in rows}
+    wanted = select(*(_COVERAGE.c[name] for name in Coverage.model_fields)).order_by(_COVERAGE.c.type_key)
+    if type_keys is not None:
+        wanted = wanted.where(among(_COVERAGE.c.type_key, sorted(type_keys)))
+    return {one.type_key: one for one in await fetch(session, wanted, Coverage)}
 
 
 async def listed_once(session: AsyncSession) -> frozenset[str]:
     """The collections that some run has listed to their end."""
-    return frozenset((await session.execute(_LISTED_ONCE)).scalars())
+    wanted = select(_COVERAGE.c.type_key).where(_COVERAGE.c.first_listed_at.is_not(None))
+    return frozenset((await session.execute(wanted)).scalars())

@@ -3,10 +3,15 @@
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.data_keys import DataKeyKind
+from storage.models.base import table
+from storage.models.runs import Tenant
+from storage.rows import fetch, fetch_one
+
+_TENANT = table(Tenant)
 
 
 class StoredDataKey(NamedTuple):
@@ -20,43 +25,33 @@ class StoredDataKey(NamedTuple):
     kind: DataKeyKind | None
 
 
-_STORED = "SELECT tenant_id, data_key, data_key_kind FROM tenant"
-
-_OF_TENANT = text(_STORED)
-_OF_ALL = text(f"{_STORED} ORDER BY tenant_id")
-_SHARED = text(f"{_STORED} WHERE data_key_kind = '{DataKeyKind.SHARED}' AND data_key IS NOT NULL LIMIT 1")
-
-_KEEP = text("""
-UPDATE tenant SET data_key = :wrapped, data_key_kind = :kind
-WHERE data_key IS NOT DISTINCT FROM CAST(:instead_of AS bytea)
-RETURNING tenant_id
-""")
+_STORED = select(_TENANT.c.tenant_id, _TENANT.c.data_key.label("wrapped"), _TENANT.c.data_key_kind.label("kind"))
 
 
 async def stored_data_key(session: AsyncSession) -> StoredDataKey | None:
     """The key of the transaction's tenant; None where there is no such tenant (any more)."""
-    row = (await session.execute(_OF_TENANT)).one_or_none()
-    return None if row is None else _stored(row.tenant_id, row.data_key, row.data_key_kind)
+    return await fetch_one(session, _STORED, StoredDataKey)
 
 
 async def all_data_keys(session: AsyncSession) -> list[StoredDataKey]:
     """The keys of all tenants, for a transaction over all of them."""
-    return [_stored(row.tenant_id, row.data_key, row.data_key_kind) for row in await session.execute(_OF_ALL)]
+    return await fetch(session, _STORED.order_by(_TENANT.c.tenant_id), StoredDataKey)
 
 
 async def a_shared_data_key(session: AsyncSession) -> StoredDataKey | None:
     """Any tenant's shared key, for a transaction over all tenants."""
-    row = (await session.execute(_SHARED)).one_or_none()
-    return None if row is None else _stored(row.tenant_id, row.data_key, row.data_key_kind)
+    shared = _STORED.where(_TENANT.c.data_key_kind == DataKeyKind.SHARED, _TENANT.c.data_key.is_not(None))
+    return await fetch_one(session, shared.limit(1), StoredDataKey)
 
 
 async def keep_data_key(
     session: AsyncSession, wrapped: bytes, kind: DataKeyKind, *, instead_of: bytes | None = None
 ) -> bool:
     """Keeps a key of the transaction's tenant, and says so, unless another than `instead_of` lies there meanwhile."""
-    kept = await session.execute(_KEEP, {"wrapped": wrapped, "kind": kind, "instead_of": instead_of})
-    return kept.one_or_none() is not None
-
-
-def _stored(tenant_id: UUID, wrapped: bytes | None, kind: str | None) -> StoredDataKey:
-    return StoredDataKey(tenant_id, wrapped, None if kind is None else DataKeyKind(kind))
+    kept = (
+        update(_TENANT)
+        .where(_TENANT.c.data_key.is_not_distinct_from(instead_of))
+        .values(data_key=wrapped, data_key_kind=kind)
+        .returning(_TENANT.c.tenant_id)
+    )
+    return (await session.execute(kept)).one_or_none() is not None

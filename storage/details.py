@@ -5,22 +5,23 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from zstandard import ZstdError
 
 from inventory.error_codes import ErrorCode
 from storage.compression import compress, decompress
+from storage.models.base import among, table
+from storage.models.runs import PendingItem
+
+_PENDING = table(PendingItem)
 
 HOLD_DOCUMENTS = text("SELECT pg_advisory_xact_lock_shared(document_lock())")
 """Keeps retention from taking a document away that this transaction is about to refer to."""
 
-SHARDS = 16
-"""Into how many parts, at most, the pending items of one collection can be divided."""
-
 
 class Share(NamedTuple):
-    """A part of the pending items of one collection: `part` (from 0) of `of`, a divisor of `SHARDS`."""
+    """A part of the pending items of one collection: `part` (from 0) of `of`, a divisor of `bounds.SHARDS`."""
 
     type_key: str
     part: int = 0
@@ -48,12 +49,6 @@ class RemainingDetails(NamedTuple):
     items: int
     failed: int
 
-
-_COUNT = text("""
-SELECT type_key, count(*) AS items FROM pending_item
-WHERE run_id = :run_id AND type_key = ANY (:type_keys) AND failure IS NULL
-GROUP BY type_key
-""")
 
 _SHARES = """
 unnest(CAST(:type_keys AS text[]), CAST(:parts AS int[]), CAST(:ofs AS int[])) AS share (type_key, part, of)
@@ -91,13 +86,14 @@ WHERE run_id = :run_id
     AND (pending_item.type_key, pending_item.external_id) = (named.type_key, named.external_id)
 """)
 
-# What the list shows becomes the first version of an item that has none. An item with a version keeps it: the new one
-# would lack what that one has. One whose row is damaged waits for the next run.
 _SETTLE = text(f"""
+-- the run ends, so nothing is pending any more
 WITH pending AS (
     DELETE FROM pending_item WHERE run_id = :run_id
     RETURNING type_key, external_id, list_document, list_document_size, list_body_hash, failure
 ),
+-- what the list shows becomes the first version of an item that has none; an item with a version keeps it, for the new
+-- one would lack what that one has; one whose row is damaged waits for the next run; locked in key order, as merges do
 unread AS MATERIALIZED (
     SELECT item.type_key, item.external_id, item.content_hash, item.display_name, item.last_seen_at, list_document,
         list_document_size, list_body_hash
@@ -106,6 +102,7 @@ unread AS MATERIALIZED (
     ORDER BY type_key, external_id
     FOR UPDATE OF item
 ),
+-- the version, in four tables
 documents AS (
     INSERT INTO document (content_hash, body, size, body_hash)
     SELECT DISTINCT ON (content_hash) content_hash, list_document, list_document_size, list_body_hash FROM unread
@@ -135,8 +132,12 @@ SELECT type_key, count(*) AS items FROM pending GROUP BY type_key
 
 async def count_pending(session: AsyncSession, run_id: UUID, type_keys: Sequence[str]) -> dict[str, int]:
     """How many items of each type are still to be read; none are left out."""
-    rows = await session.execute(_COUNT, {"run_id": run_id, "type_keys": list(type_keys)})
-    return {row.type_key: row.items for row in rows}
+    counted = (
+        select(_PENDING.c.type_key, func.count().label("items"))
+        .where(_PENDING.c.run_id == run_id, among(_PENDING.c.type_key, type_keys), _PENDING.c.failure.is_(None))
+        .group_by(_PENDING.c.type_key)
+    )
+    return {row.type_key: row.items for row in await session.execute(counted)}
 
 
 async def some_pending(

@@ -4,19 +4,22 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from inventory.bounds import ID_BEGINNING
+from inventory.item_ids import item_key, may_begin_guid
 from inventory.records import DamagedRecord
-from storage.bodies import BODY, Documents, document_of
+from storage.bodies import BODY, DOCUMENTS_AT_A_TIME, Documents, document_of
 from storage.completed_runs import completed
+from storage.models.base import among, table
+from storage.models.items import Document, InventoryItem, ItemVersion
 from storage.rows import Values, fetch, fetch_stream
+
+_ITEM, _VERSION, _DOCUMENT = table(InventoryItem), table(ItemVersion), table(Document)
 
 NAMED_ITEMS = 2_000
 """So many items of a collection, at most, are looked through for names like a misspelt one."""
-
-ROWS_AT_A_TIME = 20
-"""Documents may have some megabytes each."""
 
 
 class NamedItem(NamedTuple):
@@ -43,62 +46,24 @@ class ItemAtMoment(NamedTuple):
     damaged: DamagedRecord | None = None
 
 
-_BY_ID = text("""
-SELECT external_id, display_name FROM inventory_item WHERE (type_key, external_id) = (:type_key, :sought)
-""")
-
-_BY_NAME = text("""
-SELECT external_id, display_name FROM inventory_item
-WHERE type_key = :type_key AND display_name = :sought
-ORDER BY external_id LIMIT :most
-""")
-
-_BY_NAME_IN_ANY_CASE = text("""
-SELECT external_id, display_name FROM inventory_item
-WHERE type_key = :type_key AND lower(display_name) = lower(:sought)
-ORDER BY external_id LIMIT :most
-""")
-
-_BY_BEGINNING = text("""
-SELECT external_id, display_name FROM inventory_item
-WHERE type_key = :type_key AND starts_with(external_id, :sought)
-ORDER BY external_id LIMIT :most
-""")
-
-LEAST_CHARACTERS = 4
-"""Of an id, that may stand for it where no other item of the collection begins so."""
-
-_SOME = text("""
-SELECT external_id, display_name FROM inventory_item
-WHERE type_key = :type_key ORDER BY last_seen_at DESC LIMIT :most
-""")
-
-_DOCUMENT = text(f"""
+_OF_VERSION = text(f"""
 SELECT {BODY} FROM item_version JOIN document USING (tenant_id, content_hash)
 WHERE (type_key, external_id, version_number) = (:type_key, :external_id, :version_number)
 """)
 
-_ARE_SORTED = text("""
-SELECT EXISTS (
-    SELECT FROM item_version JOIN document USING (tenant_id, content_hash)
-    WHERE (type_key, external_id) = (:type_key, :external_id) AND version_number = ANY (:version_numbers)
-        AND body_hash IS NULL
-)
-""")
-
 _COMPLETED = f"{completed('r')} AND r.finished_at <= :at"
 
-# `listed`: the latest complete listing of each collection by then. An item that it did not show, and nothing has seen
-# since, was gone. Of an item that was seen after the moment, its absences tell whether that listing showed it.
-# `doubtful`: runs that left more missing than absences tell of, since absences were not recorded yet or it counted
-# collections that it had not listed. Of these, only versions and a GET by id tell when else an item was seen.
 ITEMS_THEN = f"""
+-- the latest complete listing of each collection by then; an item that it did not show, and nothing has seen since, was
+-- gone; of an item that was seen after the moment, its absences tell whether that listing showed it
 listed AS MATERIALIZED (
     SELECT DISTINCT ON (c.type_key) c.type_key, r.run_id, r.started_at, r.finished_at, r.missing
     FROM sync_run_collection AS c JOIN sync_run AS r USING (tenant_id, run_id)
     WHERE {_COMPLETED} AND c.outcome = 'complete'
     ORDER BY c.type_key, r.started_at DESC
 ),
+-- runs that left more missing than absences tell of, since absences were not recorded yet or they counted collections
+-- that they had not listed; of these, only versions and a GET by id tell when else an item was seen
 doubtful AS MATERIALIZED (
     SELECT run_id FROM (SELECT DISTINCT run_id, started_at, finished_at, missing FROM listed WHERE missing > 0) AS r
     WHERE missing > (
@@ -107,6 +72,8 @@ doubtful AS MATERIALIZED (
             AND absence.noticed_at <= r.finished_at AND coalesce(absence.came_back_at > r.finished_at, true)
     )
 ),
+-- each item that had been seen by then, with its version of then and the last moment by then at which it is known to
+-- have been there
 known AS (
     SELECT item.type_key, item.external_id, v.version_number, v.content_hash, v.details_complete,
         coalesce(v.display_name, item.display_name) AS display_name,
@@ -138,6 +105,7 @@ known AS (
     WHERE item.first_seen_at <= :at
         AND (CAST(:type_keys AS text[]) IS NULL OR item.type_key = ANY (CAST(:type_keys AS text[])))
 ),
+-- those of them that were there, and how well that and their version are known
 there AS (
     SELECT type_key, external_id, display_name, version_number, content_hash, details_complete,
         is_known IS TRUE AS is_known, is_known IS NOT TRUE AND NOT is_unread AS is_forgotten,
@@ -184,15 +152,24 @@ SELECT EXISTS (
 )
 """)
 
-_NOW = text("SELECT clock_timestamp()")
-
 
 async def find(session: AsyncSession, type_key: str, sought: str, most: int) -> list[NamedItem]:
-    """The item of this id; else up to `most` of this name; else of this name in any case; else whose id begins so."""
-    for query in (_BY_ID, _BY_NAME, _BY_NAME_IN_ANY_CASE, _BY_BEGINNING):
-        if query is _BY_BEGINNING and len(sought) < LEAST_CHARACTERS:
-            continue
-        found = await fetch(session, query, NamedItem, {"type_key": type_key, "sought": sought, "most": most})
+    """The item of this id; else up to `most` of this name; else of this name in any case; else whose id begins so.
+
+    GUIDs are found in any case.
+    """
+    of_collection = select(_ITEM.c.external_id, _ITEM.c.display_name).where(_ITEM.c.type_key == type_key)
+    ways = [
+        _ITEM.c.external_id == item_key(sought),
+        _ITEM.c.display_name == sought,
+        func.lower(_ITEM.c.display_name) == func.lower(sought),
+    ]
+    if len(sought) >= ID_BEGINNING:
+        ways.append(func.starts_with(_ITEM.c.external_id, sought))
+        if may_begin_guid(sought):
+            ways.append(func.starts_with(_ITEM.c.external_id, sought.lower()))
+    for way in ways:
+        found = await fetch(session, of_collection.where(way).order_by(_ITEM.c.external_id).limit(most), NamedItem)
         if found:
             return found
     return []
@@ -200,19 +177,29 @@ async def find(session: AsyncSession, type_key: str, sought: str, most: int) -> 
 
 async def some_items(session: AsyncSession, type_key: str) -> list[NamedItem]:
     """Up to `NAMED_ITEMS` items of a collection, the last seen first."""
-    return await fetch(session, _SOME, NamedItem, {"type_key": type_key, "most": NAMED_ITEMS})
+    of_collection = select(_ITEM.c.external_id, _ITEM.c.display_name).where(_ITEM.c.type_key == type_key)
+    return await fetch(session, of_collection.order_by(_ITEM.c.last_seen_at.desc()).limit(NAMED_ITEMS), NamedItem)
 
 
 async def are_sorted(session: AsyncSession, type_key: str, external_id: str, version_numbers: Sequence[int]) -> bool:
     """Whether the document of one of the versions is of normal form 0, so that only some orders can be compared."""
-    named = {"type_key": type_key, "external_id": external_id, "version_numbers": list(version_numbers)}
-    return bool((await session.execute(_ARE_SORTED, named)).scalar_one())
+    sorted_ones = (
+        select(_VERSION.c.version_number)
+        .select_from(_VERSION.join(_DOCUMENT))
+        .where(
+            _VERSION.c.type_key == type_key,
+            _VERSION.c.external_id == external_id,
+            among(_VERSION.c.version_number, version_numbers),
+            _DOCUMENT.c.body_hash.is_(None),
+        )
+    )
+    return (await session.execute(sorted_ones.limit(1))).first() is not None
 
 
 async def document(session: AsyncSession, type_key: str, external_id: str, version_number: int) -> bytes | None:
     """The canonical JSON of a version; None where there is none, or no more. Raises `DamagedDocumentError`."""
     named = {"type_key": type_key, "external_id": external_id, "version_number": version_number}
-    row = (await session.execute(_DOCUMENT, named)).one_or_none()
+    row = (await session.execute(_OF_VERSION, named)).one_or_none()
     return None if row is None else document_of(row.body, row.body_hash, type_key, external_id, version_number)
 
 
@@ -226,7 +213,7 @@ async def items_at(
     """
     parameters = {"at": at, "type_keys": None if type_keys is None else list(type_keys)}
     async for item in fetch_stream(
-        session, _AT, ItemAtMoment, parameters, rows_at_a_time=ROWS_AT_A_TIME, shape=_with_document
+        session, _AT, ItemAtMoment, parameters, rows_at_a_time=DOCUMENTS_AT_A_TIME, shape=_with_document
     ):
         yield item
 
@@ -251,5 +238,5 @@ async def was_read(session: AsyncSession, at: datetime, type_keys: Sequence[str]
 
 async def database_time(session: AsyncSession) -> datetime:
     """Now, by the only clock that is compared."""
-    now: datetime = (await session.execute(_NOW)).scalar_one()
+    now: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
     return now

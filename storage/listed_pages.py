@@ -6,11 +6,15 @@ from typing import NamedTuple
 from uuid import UUID
 
 import orjson
-from sqlalchemy import text
+from sqlalchemy import and_, bindparam, delete, exists, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.error_codes import OF_TENANT_CODES, ErrorCode
 from inventory.listing import BEGINNING, PageLinks, is_listed_to_its_end, position_of
+from storage.models.base import among, table
+from storage.models.runs import ListedPage, SyncRun
+
+_PAGE, _RUN = table(ListedPage), table(SyncRun)
 
 BEGINNINGS = UUID(int=0)
 """In the place of a fetch token: the rows that open the first page of each collection."""
@@ -46,25 +50,18 @@ FROM jsonb_to_recordset(CAST(:pages AS jsonb)) AS page (
 ON CONFLICT (tenant_id, run_id, type_key, fetch_token) DO UPDATE SET opens = excluded.opens
 """)
 
-_ARE_UNRECORDED = text("""
-SELECT EXISTS (SELECT FROM sync_run WHERE run_id = :run_id AND started_at IS NOT NULL)
-    AND NOT EXISTS (SELECT FROM listed_page WHERE run_id = :run_id AND fetch_token = :beginnings)
-""")
-
 _OPENED = text("""
 SELECT DISTINCT link.type_key, link.position
 FROM unnest(CAST(:type_keys AS text[]), CAST(:positions AS uuid[])) AS link (type_key, position)
 JOIN listed_page AS p ON p.run_id = :run_id AND p.type_key = link.type_key AND link.position = ANY (p.opens)
 """)
 
-_MERGED = text("""
-UPDATE listed_page SET is_merged = true
-WHERE run_id = :run_id AND fetch_token = ANY (:fetch_tokens) AND NOT is_merged
-""")
 
-_PAGES = text("SELECT type_key, position, opens, error_code, is_merged FROM listed_page WHERE run_id = :run_id")
-
-_FORGET = text("DELETE FROM listed_page WHERE run_id = :run_id")
+_MERGED = (
+    update(_PAGE)
+    .where(_PAGE.c.run_id == bindparam("of_run"), among(_PAGE.c.fetch_token, "of_waves"), ~_PAGE.c.is_merged)
+    .values(is_merged=True)
+)
 
 
 async def open_listings(session: AsyncSession, run_id: UUID, first_urls: Mapping[str, str]) -> None:
@@ -118,13 +115,14 @@ async def opened(session: AsyncSession, run_id: UUID, links: Collection[tuple[st
 
 async def are_unrecorded(session: AsyncSession, run_id: UUID) -> bool:
     """Whether release 0.3.0 began the run, so that its pages are not known."""
-    values = {"run_id": run_id, "beginnings": BEGINNINGS}
-    return bool((await session.execute(_ARE_UNRECORDED, values)).scalar_one())
+    has_begun = exists().where(_RUN.c.run_id == run_id, _RUN.c.started_at.is_not(None))
+    is_recorded = exists().where(_PAGE.c.run_id == run_id, _PAGE.c.fetch_token == BEGINNINGS)
+    return bool((await session.execute(select(and_(has_begun, ~is_recorded)))).scalar_one())
 
 
 async def mark_merged(session: AsyncSession, run_id: UUID, fetch_tokens: Sequence[UUID]) -> None:
     """What the pages of these waves hold is in the inventory."""
-    await session.execute(_MERGED, {"run_id": run_id, "fetch_tokens": list(fetch_tokens)})
+    await session.execute(_MERGED, {"of_run": run_id, "of_waves": list(fetch_tokens)})
 
 
 async def seen(session: AsyncSession, run_id: UUID) -> ListingProgress | None:
@@ -133,7 +131,10 @@ async def seen(session: AsyncSession, run_id: UUID) -> ListingProgress | None:
     refusals: list[tuple[str, UUID]] = []
     of_tenant: set[str] = set()
     first: set[tuple[str, UUID]] = set()
-    for row in await session.execute(_PAGES, {"run_id": run_id}):
+    wanted = select(*_PAGE.c["type_key", "position", "opens", "error_code", "is_merged"]).where(
+        _PAGE.c.run_id == run_id
+    )
+    for row in await session.execute(wanted):
         if row.error_code is not None:
             refusals.append((row.type_key, row.position))
             if row.error_code in OF_TENANT_CODES:
@@ -152,4 +153,4 @@ async def seen(session: AsyncSession, run_id: UUID) -> ListingProgress | None:
 
 async def forget_pages(session: AsyncSession, run_id: UUID) -> None:
     """The run has ended: its record says what its pages came to."""
-    await session.execute(_FORGET, {"run_id": run_id})
+    await session.execute(delete(_PAGE).where(_PAGE.c.run_id == run_id))

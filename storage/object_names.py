@@ -27,8 +27,8 @@ async def display_names(session: AsyncSession, wanted: Iterable[tuple[str, str]]
 
 
 _APP_NAMES = text("""
-SELECT meta ->> 'app_id' AS app_id, min(display_name) AS display_name FROM inventory_item
-WHERE type_key IN ('applications', 'servicePrincipals') AND meta ->> 'app_id' = ANY (:app_ids)
+SELECT item_key(meta ->> 'app_id') AS app_id, min(display_name) AS display_name FROM inventory_item
+WHERE type_key IN ('applications', 'servicePrincipals') AND item_key(meta ->> 'app_id') = ANY (:app_ids)
     AND display_name IS NOT NULL
 GROUP BY 1
 """)

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import ColumnElement, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.error_codes import ErrorCode
@@ -16,7 +17,12 @@ from inventory.outcomes import RunStatus
 from inventory.portfolio import PortfolioCounts, PortfolioRecord, TenantChoice, TenantOutcomeRecord
 from inventory.selection import Selection
 from storage.counts import PORTFOLIO_COUNT_NAMES
+from storage.models.base import among, table
+from storage.models.portfolio import PortfolioRunRow, PortfolioRunTenant
+from storage.models.runs import SyncRun
 from storage.rows import fetch, fetch_one
+
+_PORTFOLIO, _OF_TENANT, _RUN = table(PortfolioRunRow), table(PortfolioRunTenant), table(SyncRun)
 
 
 class PortfolioIdentity(NamedTuple):
@@ -48,14 +54,6 @@ class PortfolioEnd(NamedTuple):
     cancel_reason: str | None = None
 
 
-_OPEN = text("""
-INSERT INTO portfolio_run (portfolio_run_id, workflow_id, schedule, selection_hash, selection, chosen)
-VALUES (:portfolio_run_id, :workflow_id, :schedule, :selection_hash, CAST(:selection AS jsonb), CAST(:chosen AS jsonb))
-ON CONFLICT (portfolio_run_id) DO NOTHING
-""")
-
-_EXPECT = text("UPDATE portfolio_run SET tenants = :tenants WHERE portfolio_run_id = :id AND finished_at IS NULL")
-
 _RECORD_TENANT = text("""
 INSERT INTO portfolio_run_tenant (portfolio_run_id, run_id, status, joined, error_codes, started_at, finished_at)
 SELECT :id, CAST(:run_id AS uuid), :status, :joined, coalesce(r.error_codes, CAST(:error_codes AS text[])),
@@ -67,30 +65,11 @@ SET run_id = excluded.run_id, status = excluded.status, joined = excluded.joined
 RETURNING error_codes
 """)
 
-_CLOSE = text(f"""
-UPDATE portfolio_run
-SET status = :status, finished_at = clock_timestamp(), error_codes = :error_codes,
-    cancel_requested_by = :cancel_requested_by, cancel_reason = :cancel_reason,
-    {", ".join(f"{name} = :{name}" for name in PORTFOLIO_COUNT_NAMES)}
-WHERE portfolio_run_id = :id AND finished_at IS NULL
-""")
-
-_COLUMNS = f"""
-    portfolio_run_id, workflow_id, schedule, selection_hash, selection, chosen, status, started_at, finished_at,
-    error_codes, cancel_requested_by, cancel_reason, '[]'::jsonb AS tenants,
-    {", ".join(f'{name} AS "counts.{name}"' for name in PORTFOLIO_COUNT_NAMES)}
-"""
-
-_RECENT = text(f"SELECT {_COLUMNS} FROM portfolio_run ORDER BY started_at DESC, portfolio_run_id LIMIT :limit")
-
-_RUN = text(f"SELECT {_COLUMNS} FROM portfolio_run WHERE portfolio_run_id = :id")
-
-_IDS = text("""
-SELECT portfolio_run_id FROM portfolio_run WHERE portfolio_run_id BETWEEN :low AND :high
-ORDER BY portfolio_run_id DESC LIMIT :most
-""")
-
-_RECORDED = text("SELECT portfolio_run_id FROM portfolio_run WHERE portfolio_run_id = ANY (:run_ids)")
+_RECORDS = select(
+    *(_PORTFOLIO.c[name] for name in PortfolioRecord.model_fields if name not in ("counts", "tenants")),
+    *(_PORTFOLIO.c[name].label(f"counts.{name}") for name in PORTFOLIO_COUNT_NAMES),
+)
+"""Portfolio runs without their tenants."""
 
 _OPEN_RUNS = text("""
 SELECT r.portfolio_run_id, r.workflow_id, r.tenants AS "counts.tenants",
@@ -105,35 +84,30 @@ GROUP BY r.portfolio_run_id
 ORDER BY random() LIMIT :limit
 """)
 
-_TENANTS = text("""
-SELECT tenant_id, run_id, status, joined, error_codes, started_at, finished_at
-FROM portfolio_run_tenant WHERE portfolio_run_id = :id ORDER BY tenant_id
-""")
-
-_ENDED_RUNS = text("""
-SELECT tenant_id, run_id, status, error_codes FROM sync_run
-WHERE run_id = ANY (:run_ids) AND finished_at IS NOT NULL
-""")
-
 
 async def open_portfolio(session: AsyncSession, run: PortfolioIdentity) -> None:
     """Records the portfolio run as `running`, once; in a session of no tenant."""
     await session.execute(
-        _OPEN,
-        {
-            "portfolio_run_id": run.portfolio_run_id,
-            "workflow_id": run.workflow_id,
-            "schedule": run.schedule,
-            "selection_hash": run.selection.hash(),
-            "selection": run.selection.canonical_json().decode(),
-            "chosen": run.chosen.model_dump_json(),
-        },
+        insert(_PORTFOLIO)
+        .values(
+            portfolio_run_id=run.portfolio_run_id,
+            workflow_id=run.workflow_id,
+            schedule=run.schedule,
+            selection_hash=run.selection.hash(),
+            selection=run.selection.model_dump(mode="json"),
+            chosen=run.chosen.model_dump(mode="json"),
+        )
+        .on_conflict_do_nothing(index_elements=[_PORTFOLIO.c.portfolio_run_id])
     )
 
 
 async def expect_tenants(session: AsyncSession, portfolio_run_id: UUID, tenants: int) -> None:
     """Records how many tenants an open portfolio run covers; in a session of no tenant."""
-    await session.execute(_EXPECT, {"id": portfolio_run_id, "tenants": tenants})
+    await session.execute(update(_PORTFOLIO).where(*_is_open(portfolio_run_id)).values(tenants=tenants))
+
+
+def _is_open(portfolio_run_id: UUID) -> tuple[ColumnElement[bool], ...]:
+    return _PORTFOLIO.c.portfolio_run_id == portfolio_run_id, _PORTFOLIO.c.finished_at.is_(None)
 
 
 async def record_tenant(session: AsyncSession, portfolio_run_id: UUID, outcome: TenantRunOutcome) -> list[ErrorCode]:
@@ -154,15 +128,16 @@ async def record_tenant(session: AsyncSession, portfolio_run_id: UUID, outcome: 
 async def close_portfolio(session: AsyncSession, portfolio_run_id: UUID, ending: PortfolioEnd) -> None:
     """Closes the record, once: one that has been closed stays as it is. In a session of no tenant."""
     await session.execute(
-        _CLOSE,
-        {
-            "id": portfolio_run_id,
-            "status": ending.status,
-            "error_codes": list(ending.error_codes),
-            "cancel_requested_by": ending.cancel_requested_by,
-            "cancel_reason": ending.cancel_reason,
+        update(_PORTFOLIO)
+        .where(*_is_open(portfolio_run_id))
+        .values(
+            status=ending.status,
+            finished_at=func.clock_timestamp(),
+            error_codes=list(ending.error_codes),
+            cancel_requested_by=ending.cancel_requested_by,
+            cancel_reason=ending.cancel_reason,
             **ending.counts.model_dump(),
-        },
+        )
     )
 
 
@@ -186,7 +161,8 @@ async def ended_runs(
 
     Each by tenant and run id: two tenants may have a run of one id, if somebody has made them so.
     """
-    rows = await session.execute(_ENDED_RUNS, {"run_ids": list(run_ids)})
+    ended = select(*_RUN.c["tenant_id", "run_id", "status", "error_codes"])
+    rows = await session.execute(ended.where(among(_RUN.c.run_id, run_ids), _RUN.c.finished_at.is_not(None)))
     return {
         (row.tenant_id, row.run_id): (RunStatus(row.status), [ErrorCode(code) for code in row.error_codes])
         for row in rows
@@ -195,23 +171,29 @@ async def ended_runs(
 
 async def portfolio_record(session: AsyncSession, portfolio_run_id: UUID) -> PortfolioRecord | None:
     """One portfolio run with its tenants; in a portfolio session."""
-    record = await fetch_one(session, _RUN, PortfolioRecord, {"id": portfolio_run_id})
-    if record is None:
-        return None
-    tenants = await fetch(session, _TENANTS, TenantOutcomeRecord, {"id": portfolio_run_id})
-    return record.model_copy(update={"tenants": tenants})
+    of_tenants = (
+        select(*_OF_TENANT.c["tenant_id", "run_id", "status", "joined", "error_codes", "started_at", "finished_at"])
+        .where(_OF_TENANT.c.portfolio_run_id == portfolio_run_id)
+        .order_by(_OF_TENANT.c.tenant_id)
+    )
+    tenants = await fetch(session, of_tenants, TenantOutcomeRecord)
+    record = _RECORDS.where(_PORTFOLIO.c.portfolio_run_id == portfolio_run_id)
+    return await fetch_one(session, record, PortfolioRecord, shape=lambda row: {**row, "tenants": tenants})
 
 
 async def ids_between(session: AsyncSession, low: UUID, high: UUID, most: int) -> list[UUID]:
     """Up to `most` ids of portfolio runs from `low` to `high`, the latest first; in a portfolio session."""
-    return list((await session.execute(_IDS, {"low": low, "high": high, "most": most})).scalars())
+    ids = select(_PORTFOLIO.c.portfolio_run_id).where(_PORTFOLIO.c.portfolio_run_id.between(low, high))
+    return list((await session.execute(ids.order_by(_PORTFOLIO.c.portfolio_run_id.desc()).limit(most))).scalars())
 
 
 async def recorded_portfolio_runs(session: AsyncSession, run_ids: Sequence[UUID]) -> set[UUID]:
     """Those of the portfolio runs that have a record; in a portfolio session."""
-    return set((await session.execute(_RECORDED, {"run_ids": list(run_ids)})).scalars())
+    recorded = select(_PORTFOLIO.c.portfolio_run_id).where(among(_PORTFOLIO.c.portfolio_run_id, run_ids))
+    return set((await session.execute(recorded)).scalars())
 
 
 async def recent_portfolio_runs(session: AsyncSession, limit: int) -> list[PortfolioRecord]:
     """The latest portfolio runs, newest first, without their tenants; in a portfolio session."""
-    return await fetch(session, _RECENT, PortfolioRecord, {"limit": limit})
+    newest = _RECORDS.order_by(_PORTFOLIO.c.started_at.desc(), _PORTFOLIO.c.portfolio_run_id).limit(limit)
+    return await fetch(session, newest, PortfolioRecord, shape=lambda row: {**row, "tenants": []})

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.missing import CollectionInRun, Confidence, EvidenceKind, RunCoverage, State, confidence_of, item_state
@@ -16,9 +16,11 @@ from inventory.user_errors import UserError
 from storage.absences import IS_CONFIRMED
 from storage.completed_runs import completed
 from storage.counts import COUNT_NAMES
+from storage.models.base import among, table, using
+from storage.models.runs import CollectionCoverage, SyncRun
 from storage.rows import Shape, Values, fetch, fetch_one, fetch_stream
 
-ROWS_AT_A_TIME = 500
+_RUN, _COVERAGE = table(SyncRun), table(CollectionCoverage)
 
 
 class UnknownSelectionError(UserError):
@@ -151,16 +153,9 @@ FROM sync_run AS run LEFT JOIN LATERAL (
 ) AS live ON true
 """
 
-_RUN = text(f"{_RUNS} WHERE run_id = :run_id")
+_ONE_RUN = text(f"{_RUNS} WHERE run_id = :run_id")
 
 _RECENT_RUNS = text(f"{_RUNS} ORDER BY queued_at DESC, run_id LIMIT :limit")
-
-_RUN_IDS = text("""
-SELECT DISTINCT run_id FROM sync_run WHERE run_id BETWEEN :low AND :high ORDER BY run_id DESC LIMIT :most
-""")
-
-_RECORDED = text("SELECT tenant_id, run_id FROM sync_run WHERE run_id = ANY (:run_ids)")
-
 
 _LATEST_COMPLETED_OF_SELECTION = text(f"""
 SELECT run_id, selection, status AS "run.status", started_at AS "run.started_at",
@@ -176,22 +171,10 @@ WHERE {completed()} AND selection_hash = :selection_hash
 ORDER BY started_at DESC LIMIT 1
 """)
 
-_LATEST_COMPLETED_BY_COLLECTION = text("""
-SELECT c.type_key, c.run_id, run.status AS "run.status", run.started_at AS "run.started_at",
-    cardinality(run.error_codes) > 0 AS "run.has_errors",
-    c.outcome AS "collection.outcome", c.error_code AS "collection.error_code"
-FROM collection_coverage AS c JOIN sync_run AS run USING (tenant_id, run_id)
-WHERE CAST(:type_keys AS text[]) IS NULL OR c.type_key = ANY (CAST(:type_keys AS text[]))
-ORDER BY c.type_key
-""")
-
-_SELECTION_HASHES = text("""
-SELECT DISTINCT selection_hash FROM sync_run WHERE starts_with(selection_hash, :prefix) ORDER BY 1 LIMIT 2
-""")
-
+# In text, for `_MISSING` is a statement to be seen whole, and the others select the same.
 _ITEM_COLUMNS = """
     tenant_id, type_key, external_id, display_name, meta, encode(content_hash, 'hex') AS content_hash, first_seen_at,
-    last_seen_at, last_seen_run_id, missing_confirmed_at, absent_from, details_complete
+    last_seen_at, last_seen_run_id, missing_confirmed_at, absent_from, details_complete, graph_id
 """
 
 _ITEMS = text(f"""
@@ -269,7 +252,7 @@ async def run_record(session: AsyncSession, run_id: UUID) -> RunRecord | None:
     The counts of an open run are those of what it has merged so far. Raises `AmbiguousRunError` where several tenants
     have a run of this id, which no workflow of ours gives twice.
     """
-    found = await fetch(session, _RUN, RunRecord, {"run_id": run_id})
+    found = await fetch(session, _ONE_RUN, RunRecord, {"run_id": run_id})
     if len(found) > 1:
         tenants = ", ".join(str(run.tenant_id) for run in found)
         raise AmbiguousRunError(f"several tenants have a run {run_id}: {tenants}; list each one's by `runs TENANT`")
@@ -283,17 +266,20 @@ async def recent_runs(session: AsyncSession, limit: int) -> list[RunRecord]:
 
 async def run_ids_between(session: AsyncSession, low: UUID, high: UUID, most: int) -> list[UUID]:
     """Up to `most` run ids from `low` to `high`, the latest first; of all tenants in a portfolio session."""
-    return list((await session.execute(_RUN_IDS, {"low": low, "high": high, "most": most})).scalars())
+    ids = select(_RUN.c.run_id).distinct().where(_RUN.c.run_id.between(low, high))
+    return list((await session.execute(ids.order_by(_RUN.c.run_id.desc()).limit(most))).scalars())
 
 
 async def recorded_runs(session: AsyncSession, run_ids: Sequence[UUID]) -> set[tuple[UUID, UUID]]:
     """Those of the runs that have a record, each by tenant and run id; of all tenants in a portfolio session."""
-    return {(row.tenant_id, row.run_id) for row in await session.execute(_RECORDED, {"run_ids": list(run_ids)})}
+    recorded = select(_RUN.c.tenant_id, _RUN.c.run_id).where(among(_RUN.c.run_id, run_ids))
+    return {(row.tenant_id, row.run_id) for row in await session.execute(recorded)}
 
 
 async def resolve_selection_hash(session: AsyncSession, prefix: str) -> str:
     """The one selection hash of the tenant's runs that begins with `prefix`. Raises `UnknownSelectionError`."""
-    hashes = list((await session.execute(_SELECTION_HASHES, {"prefix": prefix.lower()})).scalars())
+    found = select(_RUN.c.selection_hash).distinct().where(func.starts_with(_RUN.c.selection_hash, prefix.lower()))
+    hashes = (await session.execute(found.order_by(_RUN.c.selection_hash).limit(2))).scalars().all()
     if len(hashes) == 1:
         return str(hashes[0])
     if hashes:
@@ -313,8 +299,18 @@ async def question(session: AsyncSession, selection_hash: str | None = None) -> 
 
 
 async def _question_of_all(session: AsyncSession, type_keys: Sequence[str] | None = None) -> Question | None:
-    named = {"type_keys": None if type_keys is None else list(type_keys)}
-    found = await fetch(session, _LATEST_COMPLETED_BY_COLLECTION, CoveredCollection, named)
+    latest = select(
+        _COVERAGE.c.type_key,
+        _COVERAGE.c.run_id,
+        _RUN.c.status.label("run.status"),
+        _RUN.c.started_at.label("run.started_at"),
+        (func.cardinality(_RUN.c.error_codes) > 0).label("run.has_errors"),
+        _COVERAGE.c.outcome.label("collection.outcome"),
+        _COVERAGE.c.error_code.label("collection.error_code"),
+    ).join_from(_COVERAGE, _RUN, using(_COVERAGE, _RUN, "tenant_id", "run_id"))
+    if type_keys is not None:
+        latest = latest.where(among(_COVERAGE.c.type_key, type_keys))
+    found = await fetch(session, latest.order_by(_COVERAGE.c.type_key), CoveredCollection)
     if not found:
         return None
     return Question(None, {one.type_key: CollectionBasis(one.run_id, one.run, one.collection) for one in found})
@@ -333,9 +329,7 @@ async def items(
     """The tenant's items, by type key and id, streamed, each with its state relative to the question."""
     parameters = {"type_keys": None if type_keys is None else list(type_keys), **page.parameters()}
     shape = _with_state(asked)
-    async for record in fetch_stream(
-        session, _ITEMS, ItemRecord, parameters, rows_at_a_time=ROWS_AT_A_TIME, shape=shape
-    ):
+    async for record in fetch_stream(session, _ITEMS, ItemRecord, parameters, shape=shape):
         yield record
 
 
@@ -367,9 +361,7 @@ async def missing_items(
         **page.parameters(),
     }
     shape = _with_state(asked)
-    async for record in fetch_stream(
-        session, _MISSING, MissingRecord, parameters, rows_at_a_time=ROWS_AT_A_TIME, shape=shape
-    ):
+    async for record in fetch_stream(session, _MISSING, MissingRecord, parameters, shape=shape):
         if record.state is State.MISSING:
             yield record
 

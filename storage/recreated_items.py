@@ -29,30 +29,27 @@ Likenesses: TypeAlias = Callable[[Sequence[StoredDocument]], Awaitable[Sequence[
 """What each document comes to without the item's identity (`inventory.normal_form.likeness_hash`)."""
 
 # What is gone and what has appeared under the same name, each name's together, and of what is gone the newest first.
-# What has appeared is what this run saw first; and beside what this run noticed to be gone, what runs saw first that
-# started after that was last seen: they could not tell that it was gone, since they did not list its collection to its
-# end.
-# They are brought together by one sort and not by a join, for which the planner knows too little of a run under way: it
-# would look through a collection again for every new item. Where nothing is gone, nothing is sorted. As in the
-# likeness, an item's own id is no part of its name.
 _CANDIDATES = text("""
+-- what complete listings do not show
 WITH gone AS MATERIALIZED (
-    SELECT type_key, external_id, version_number, display_name, last_seen_at, absent_from,
+    SELECT type_key, external_id, graph_id, version_number, display_name, last_seen_at, absent_from,
         NULL::timestamptz AS seen_from,
         absent_from = (SELECT started_at FROM sync_run WHERE run_id = :run_id) AS is_of_this_run
     FROM inventory_item
     WHERE type_key = ANY (:type_keys) AND absent_from IS NOT NULL AND version_number > 0
         AND last_seen_at < (SELECT started_at FROM sync_run WHERE run_id = :run_id)
 ),
+-- what this run saw first; and beside what this run noticed to be gone, what runs saw first that started after that was
+-- last seen, and could not tell that it was gone, since they did not list its collection to its end
 appeared AS (
-    SELECT type_key, external_id, version_number, display_name, last_seen_at, absent_from,
+    SELECT type_key, external_id, graph_id, version_number, display_name, last_seen_at, absent_from,
         NULL::timestamptz, true
     FROM inventory_item
     WHERE type_key = ANY (:type_keys) AND first_seen_run_id = :run_id AND recreates_external_id IS NULL
         AND version_number > 0 AND EXISTS (SELECT FROM gone)
     UNION ALL
-    SELECT item.type_key, item.external_id, item.version_number, item.display_name, item.last_seen_at, item.absent_from,
-        run.started_at, false
+    SELECT item.type_key, item.external_id, item.graph_id, item.version_number, item.display_name, item.last_seen_at,
+        item.absent_from, run.started_at, false
     FROM item_version AS v CROSS JOIN LATERAL (
         SELECT * FROM inventory_item AS one
         WHERE (one.type_key, one.external_id) = (v.type_key, v.external_id) LIMIT 1
@@ -61,12 +58,16 @@ appeared AS (
         AND v.type_key = ANY (:type_keys) AND item.first_seen_run_id <> :run_id
         AND item.recreates_external_id IS NULL AND item.absent_from IS NULL
 ),
+-- as in the likeness, an item's own id is no part of its name
 named AS (
     SELECT *, CASE
-        WHEN length(external_id) < :telling THEN display_name ELSE replace(display_name, external_id, '')
+        WHEN length(external_id) < :telling THEN display_name
+        ELSE replace(display_name, coalesce(graph_id, external_id), '')
     END AS name
     FROM (SELECT *, true AS is_gone FROM gone UNION ALL SELECT *, false FROM appeared) AS both_of_them
 ),
+-- brought together by one sort and not by a join, for which the planner knows too little of a run under way, so that it
+-- would look through a collection again for every new item; where nothing is gone, nothing is sorted
 namesakes AS (
     SELECT *, bool_or(is_gone) OVER of_a_name AND NOT bool_and(is_gone) OVER of_a_name AS are_both
     FROM named WINDOW of_a_name AS (PARTITION BY type_key, name)

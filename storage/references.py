@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Row, text
+from sqlalchemy import Row, Select, select, text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.canonical import JsonObject
@@ -24,7 +25,13 @@ from inventory.reference_extraction import ReadingRules, read
 from inventory.references import Reference
 from storage.bodies import BODY, Documents
 from storage.database import Database
+from storage.models.base import among, table
+from storage.models.items import InventoryItem
+from storage.models.references import ItemReference, UnreadItem
 from storage.rows import fetch
+
+_ITEM, _REFERENCE, _UNREAD = table(InventoryItem), table(ItemReference), table(UnreadItem)
+_KEY = ("type_key", "external_id")
 
 ITEMS_AT_A_TIME = 500
 """So many documents are held in memory at once; they may have some megabytes each."""
@@ -46,22 +53,6 @@ ORDER BY type_key
 ON CONFLICT (tenant_id, type_key) DO UPDATE SET rules_hash = excluded.rules_hash
 WHERE known.rules_hash <> excluded.rules_hash
 RETURNING type_key
-""")
-
-# A statement of its own, so that it sees the items of merges that the one before it has waited for: these had read them
-# by the rules of before.
-_READ_AGAIN = text("""
-INSERT INTO unread_item (type_key, external_id)
-SELECT type_key, external_id FROM inventory_item
-WHERE type_key = ANY (CAST(:type_keys AS text[])) AND version_number > 0
-ON CONFLICT DO NOTHING
-""")
-
-# Where there is nothing to be found any more, only what has been found before is to be taken away.
-_FIND_NOTHING = text("""
-INSERT INTO unread_item (type_key, external_id)
-SELECT DISTINCT type_key, external_id FROM item_reference WHERE type_key = ANY (CAST(:type_keys AS text[]))
-ON CONFLICT DO NOTHING
 """)
 
 # Collections of a later release, which this one has no rules for, are left to that. With `= ANY`, PostgreSQL before 17
@@ -142,15 +133,26 @@ class _Unread(NamedTuple):
 
 
 async def follow_rules(session: AsyncSession, rules: Mapping[str, ReadingRules]) -> None:
-    """Sees to it that what was read by other rules is read again."""
+    """Sees to it that what was read by other rules is read again.
+
+    Statements of their own, so that they see the items of merges that the one before them has waited for: these had
+    read them by the rules of before. Where there is nothing to find any more, only what was found before is taken away.
+    """
     hashes = [one.hash() for one in rules.values()]
     changed = (await session.execute(_FOLLOW_RULES, {"type_keys": list(rules), "hashes": hashes})).scalars().all()
-    for statement, type_keys in (
-        (_READ_AGAIN, [key for key in changed if not rules[key].find_nothing]),
-        (_FIND_NOTHING, [key for key in changed if rules[key].find_nothing]),
-    ):
-        if type_keys:
-            await session.execute(statement, {"type_keys": type_keys})
+    again = [key for key in changed if not rules[key].find_nothing]
+    if again:
+        has_document = _ITEM.c.version_number > 0
+        await _leave_all(session, select(*_ITEM.c[_KEY]).where(among(_ITEM.c.type_key, again), has_document))
+    nothing = [key for key in changed if rules[key].find_nothing]
+    if nothing:
+        found = select(*_REFERENCE.c[_KEY]).distinct().where(among(_REFERENCE.c.type_key, nothing))
+        await _leave_all(session, found)
+
+
+async def _leave_all(session: AsyncSession, keys: Select[Any]) -> None:
+    """Leaves the items of these keys to be read."""
+    await session.execute(insert(_UNREAD).from_select(_KEY, keys).on_conflict_do_nothing())
 
 
 async def count_unread(

@@ -7,8 +7,13 @@ https://learn.microsoft.com/graph/throttling-limits
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import text
+from sqlalchemy import Interval, bindparam, func, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.models.base import table
+from storage.models.runs import RequestPace
+
+_PACE = table(RequestPace)
 
 HOLD = timedelta(seconds=30)
 """How long a turn lasts unless it is kept. It ends with its answer, and is kept until then, however long that takes; a
@@ -40,17 +45,16 @@ SELECT greatest(
 FROM request_pace WHERE throttle_family = :family
 """)
 
-_KEEP = text("""
-UPDATE request_pace SET held_until = clock_timestamp() + :hold
-WHERE throttle_family = :family AND held_until = :held_until
-RETURNING held_until
-""")
+_OF_TURN = update(_PACE).where(_PACE.c.throttle_family == bindparam("family"), _PACE.c.held_until == bindparam("turn"))
 
-_RELEASE = text("""
-UPDATE request_pace
-SET not_before = greatest(not_before, clock_timestamp() + :interval), held_until = clock_timestamp()
-WHERE throttle_family = :family AND held_until = :held_until
-""")
+_KEEP = _OF_TURN.values(held_until=func.clock_timestamp() + bindparam("hold", type_=Interval)).returning(
+    _PACE.c.held_until
+)
+
+_RELEASE = _OF_TURN.values(
+    not_before=func.greatest(_PACE.c.not_before, func.clock_timestamp() + bindparam("interval", type_=Interval)),
+    held_until=func.clock_timestamp(),
+)
 
 _PAUSE = text("""
 INSERT INTO request_pace AS pace (throttle_family, not_before) VALUES (:family, clock_timestamp() + :pause)
@@ -72,13 +76,14 @@ async def take_turn(session: AsyncSession, family: str, interval: timedelta | No
 
 async def keep_turn(session: AsyncSession, family: str, held_until: datetime) -> datetime | None:
     """Makes a turn last `HOLD` from now; its new name, or None if it has run out and is somebody else's."""
-    kept = await session.execute(_KEEP, {"family": family, "hold": HOLD, "held_until": held_until})
-    return kept.scalar_one_or_none()
+    kept = await session.execute(_KEEP, {"family": family, "hold": HOLD, "turn": held_until})
+    kept_until: datetime | None = kept.scalar_one_or_none()
+    return kept_until
 
 
 async def release_turn(session: AsyncSession, family: str, interval: timedelta, held_until: datetime) -> None:
     """Ends a turn: the next one may be had `interval` from now. A turn that has run out is nobody's to end."""
-    await session.execute(_RELEASE, {"family": family, "interval": interval, "held_until": held_until})
+    await session.execute(_RELEASE, {"family": family, "interval": interval, "turn": held_until})
 
 
 async def pause(session: AsyncSession, family: str, length: timedelta) -> None:

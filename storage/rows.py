@@ -5,12 +5,15 @@ from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from sqlalchemy import Row, TextClause
+from sqlalchemy import Executable, Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.streams import opened_stream
 
 ModelT = TypeVar("ModelT")
+
+ROWS_AT_A_TIME = 500
+"""So many rows of a streamed answer are held where they are small."""
 
 Values = dict[str, Any]
 """A row: its values by field name."""
@@ -25,7 +28,7 @@ class RowError(RuntimeError):
 
 async def fetch(
     session: AsyncSession,
-    statement: TextClause,
+    statement: Executable,
     model: type[ModelT],
     parameters: Mapping[str, object] | None = None,
     *,
@@ -44,7 +47,7 @@ async def fetch(
 
 async def fetch_one(
     session: AsyncSession,
-    statement: TextClause,
+    statement: Executable,
     model: type[ModelT],
     parameters: Mapping[str, object] | None = None,
     *,
@@ -59,11 +62,11 @@ async def fetch_one(
 
 async def fetch_stream(
     session: AsyncSession,
-    statement: TextClause,
+    statement: Executable,
     model: type[ModelT],
     parameters: Mapping[str, object],
     *,
-    rows_at_a_time: int,
+    rows_at_a_time: int = ROWS_AT_A_TIME,
     shape: Shape | None = None,
 ) -> AsyncIterator[ModelT]:
     """The rows of a statement, as `fetch` reads them, so many held at a time. Read them to their end."""
@@ -74,7 +77,7 @@ async def fetch_stream(
 
 
 def _reader(
-    statement: TextClause, model: type[ModelT], columns: Sequence[str], shape: Shape | None
+    statement: Executable, model: type[ModelT], columns: Sequence[str], shape: Shape | None
 ) -> Callable[[Row[Any]], ModelT]:
     adapter, fields = _adapter(model)  # type: ignore[arg-type]  # mypy does not see that classes are hashable
     values_of = _values(columns)
@@ -129,6 +132,6 @@ def _misfit(found: Iterable[str], fields: frozenset[str]) -> str:
     return ", ".join(f"{what} {', '.join(sorted(which))}" for what, which in told.items() if which)
 
 
-def _name(statement: TextClause) -> str:
+def _name(statement: Executable) -> str:
     """The beginning of a statement, to find it by."""
-    return " ".join(statement.text.split())[:60]
+    return " ".join(str(statement).split())[:60]

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 import orjson
-from sqlalchemy import text
+from sqlalchemy import Interval, Text, bindparam, cast, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.claims import Claims, Evidence, proven
@@ -20,9 +21,13 @@ from storage.coverage import record_coverage
 from storage.details import settle
 from storage.listed_pages import forget_pages
 from storage.listed_pages import seen as seen_pages
+from storage.models.base import table
+from storage.models.runs import SyncRun, Tenant
 from storage.rows import fetch
 from storage.staging import discard_staged
 from storage.timeouts import SLOTS_IDLE_TIMEOUT_SECONDS
+
+_RUN, _TENANT = table(SyncRun), table(Tenant)
 
 SLOTS_LOCK = 0x736C6F7473
 """Advisory lock under which slots are counted and given."""
@@ -71,16 +76,8 @@ class OpenRun(NamedTuple):
     workflow_id: str
 
 
-_TENANT = text(
-    "INSERT INTO tenant AS t (name) VALUES (:name)"
-    " ON CONFLICT (tenant_id) DO UPDATE SET name = excluded.name WHERE t.name <> excluded.name"
-)
-
-_UNNAMED_TENANT = text("INSERT INTO tenant (name) VALUES (CAST(current_tenant() AS text)) ON CONFLICT DO NOTHING")
-
-_IS_RECORDED = text("SELECT EXISTS (SELECT FROM tenant)")
-
 _CLOSE_ABANDONED = f"""
+-- the run, unless it has ended or renewed its lease meanwhile
 WITH closed AS (
     UPDATE sync_run
     SET status = '{RunStatus.FAILED}', finished_at = clock_timestamp(), lease_expires_at = NULL,
@@ -94,6 +91,7 @@ WITH closed AS (
     WHERE {{which}} AND finished_at IS NULL AND lease_expires_at <= clock_timestamp()
     RETURNING run_id
 ),
+-- what belongs to it, in the same statement: only a run that this one closes loses its waves, pages and staged rows
 collections AS (
     UPDATE sync_run_collection SET error_code = '{ErrorCode.RUN_ABANDONED}'
     WHERE run_id IN (SELECT run_id FROM closed)
@@ -116,25 +114,11 @@ _CLOSE_ABANDONED_PREDECESSOR = text(
 
 _CLOSE_ABANDONED_RUN = text(_CLOSE_ABANDONED.format(which="run_id = :run_id"))
 
-_EXPIRED = text("""
-SELECT tenant_id, run_id, workflow_id FROM sync_run
-WHERE finished_at IS NULL AND lease_expires_at <= clock_timestamp()
-ORDER BY random() LIMIT :limit
-""")
-
-_QUEUE = text("""
-INSERT INTO sync_run (run_id, workflow_id, selection_hash, selection, lease_expires_at)
-VALUES (:run_id, :workflow_id, :selection_hash, CAST(:selection AS jsonb), clock_timestamp() + :lease)
-ON CONFLICT DO NOTHING
-""")
-
 _QUEUE_COLLECTIONS = text("""
 INSERT INTO sync_run_collection (run_id, type_key)
 SELECT :run_id, type_key FROM unnest(CAST(:type_keys AS text[])) AS type_key
 ON CONFLICT DO NOTHING
 """)
-
-_STATUS = text("SELECT status FROM sync_run WHERE run_id = :run_id FOR UPDATE")
 
 # Whoever holds it holds up the runs of all tenants.
 _LOCK_SLOTS = text(f"""
@@ -147,23 +131,18 @@ _SLOT_TURN = text(
     " FROM slot_turn(CAST(:run_id AS uuid), CAST(:per_tenant AS bigint), CAST(:overall AS bigint))"
 )
 
-_START = text(f"""
-UPDATE sync_run
-SET status = '{RunStatus.RUNNING}', started_at = clock_timestamp(), lease_expires_at = clock_timestamp() + :lease
-WHERE run_id = :run_id
-""")
 
-_RENEW = text("""
-UPDATE sync_run SET lease_expires_at = clock_timestamp() + :lease
-WHERE run_id = :run_id AND finished_at IS NULL
-RETURNING started_at
-""")
+_RENEW = (
+    update(_RUN)
+    .where(_RUN.c.run_id == bindparam("of_run"), _RUN.c.finished_at.is_(None))
+    .values(lease_expires_at=func.clock_timestamp() + bindparam("lease", type_=Interval))
+    .returning(_RUN.c.run_id)
+)
 
 
 async def is_recorded(session: AsyncSession) -> bool:
     """Whether the database knows the session's tenant."""
-    recorded: bool = (await session.execute(_IS_RECORDED)).scalar_one()
-    return recorded
+    return (await session.execute(select(_TENANT.c.tenant_id).limit(1))).first() is not None
 
 
 async def open_run(session: AsyncSession, run: RunIdentity, slots: Slots) -> RunStart:
@@ -185,7 +164,9 @@ async def open_run(session: AsyncSession, run: RunIdentity, slots: Slots) -> Run
     ahead = await runs_ahead(session, run.run_id, slots)
     if ahead is not None:
         return RunStart(OpeningState.WAITING_FOR_SLOT, ahead)
-    await session.execute(_START, {"run_id": run.run_id, "lease": slots.lease})
+    now = func.clock_timestamp()
+    started = {"status": RunStatus.RUNNING, "started_at": now, "lease_expires_at": now + slots.lease}
+    await session.execute(update(_RUN).where(_RUN.c.run_id == run.run_id).values(started))
     return RunStart(OpeningState.RUNNING)
 
 
@@ -198,7 +179,13 @@ async def runs_ahead(session: AsyncSession, run_id: UUID, slots: Slots) -> int |
 
 async def expired_runs(session: AsyncSession, limit: int) -> list[OpenRun]:
     """Up to `limit` open runs of all tenants whose lease has expired, drawn by lot; in a portfolio session."""
-    return await fetch(session, _EXPIRED, OpenRun, {"limit": limit})
+    expired = (
+        select(_RUN.c.tenant_id, _RUN.c.run_id, _RUN.c.workflow_id)
+        .where(_RUN.c.finished_at.is_(None), _RUN.c.lease_expires_at <= func.clock_timestamp())
+        .order_by(func.random())
+        .limit(limit)
+    )
+    return await fetch(session, expired, OpenRun)
 
 
 async def close_abandoned(session: AsyncSession, run_id: UUID) -> bool:
@@ -218,10 +205,13 @@ async def _ensure_run(session: AsyncSession, run: RunIdentity, lease: timedelta)
     """The status of the run's row, which is made if need be; None while another run of its selection is open."""
     identity = _identity(run)
     await _ensure_tenant(session, run.tenant_name)
-    for abandoned in await session.execute(_CLOSE_ABANDONED_PREDECESSOR, identity):
+    predecessor = {"run_id": run.run_id, "selection_hash": identity["selection_hash"]}
+    for abandoned in await session.execute(_CLOSE_ABANDONED_PREDECESSOR, predecessor):
         await _settle_abandoned(session, abandoned.run_id)
-    await session.execute(_QUEUE, {**identity, "lease": lease})
-    status = (await session.execute(_STATUS, {"run_id": run.run_id})).scalar_one_or_none()
+    queued = insert(_RUN).values(**identity, lease_expires_at=func.clock_timestamp() + lease).inline()
+    await session.execute(queued.on_conflict_do_nothing())
+    recorded = select(_RUN.c.status).where(_RUN.c.run_id == run.run_id).with_for_update()
+    status = (await session.execute(recorded)).scalar_one_or_none()
     if status is None:
         return None
     await _queue_collections(session, run.run_id, run.selection)
@@ -229,15 +219,20 @@ async def _ensure_run(session: AsyncSession, run: RunIdentity, lease: timedelta)
 
 
 async def _ensure_tenant(session: AsyncSession, name: str | None) -> None:
+    new = insert(_TENANT).inline()
     if name is None:
-        await session.execute(_UNNAMED_TENANT)
+        await session.execute(new.values(name=cast(func.current_tenant(), Text)).on_conflict_do_nothing())
     else:
-        await session.execute(_TENANT, {"name": name})
+        await session.execute(
+            new.values(name=name).on_conflict_do_update(
+                index_elements=[_TENANT.c.tenant_id], set_={"name": name}, where=_TENANT.c.name != name
+            )
+        )
 
 
 async def renew_lease(session: AsyncSession, run_id: UUID, lease: timedelta) -> bool:
     """Keeps the run's slot for `lease` from now; False where the run has ended meanwhile."""
-    return (await session.execute(_RENEW, {"run_id": run_id, "lease": lease})).first() is not None
+    return (await session.execute(_RENEW, {"of_run": run_id, "lease": lease})).first() is not None
 
 
 class RunEnd(NamedTuple):
@@ -264,6 +259,7 @@ class ClosedRecord(NamedTuple):
 # What a complete listing did not show is marked; of the other collections all may be unseen, and only a GET by id tells
 # whether one of their items is gone.
 _COUNT_MISSING = text(f"""
+-- read once, whatever the planner thinks
 WITH run AS MATERIALIZED (SELECT started_at FROM sync_run WHERE run_id = :run_id)
 SELECT unlisted.items + unread.confirmed AS missing, unread.items - unread.confirmed AS not_read
 FROM (
@@ -273,14 +269,6 @@ FROM (
     SELECT count(*) AS items, count(*) FILTER (WHERE {IS_CONFIRMED}) AS confirmed FROM inventory_item
     WHERE type_key = ANY (:not_listed) AND last_seen_at < (SELECT started_at FROM run)
 ) AS unread
-""")
-
-_FINISH = text(f"""
-UPDATE sync_run
-SET status = :status, finished_at = clock_timestamp(), lease_expires_at = NULL, error_codes = :error_codes,
-    cancel_requested_by = :cancel_requested_by, cancel_reason = :cancel_reason,
-    {", ".join(f"{name} = :{name}" for name in COUNT_NAMES)}
-WHERE run_id = :run_id
 """)
 
 _FINISH_COLLECTIONS = text("""
@@ -293,22 +281,11 @@ WHERE c.run_id = :run_id AND c.type_key = r.type_key
 
 # A wave of details tells only what it changed of items that a wave of pages had counted as unchanged.
 _FORGET_WAVES = text("""
+-- the waves go in the statement that adds up what they recorded
 WITH forgotten AS (DELETE FROM merged_wave WHERE run_id = :run_id RETURNING result)
 SELECT coalesce(sum(created), 0)::bigint AS created, coalesce(sum(changed), 0)::bigint AS changed,
     coalesce(sum(coalesce(unchanged, -changed)), 0)::bigint AS unchanged
 FROM forgotten CROSS JOIN LATERAL jsonb_to_record(result) AS one (created bigint, changed bigint, unchanged bigint)
-""")
-
-
-_RECORD_ENDED = text("""
-INSERT INTO sync_run (run_id, workflow_id, selection_hash, selection, status, finished_at)
-VALUES (:run_id, :workflow_id, :selection_hash, CAST(:selection AS jsonb), :status, clock_timestamp())
-ON CONFLICT (tenant_id, run_id) DO NOTHING
-RETURNING run_id
-""")
-
-_RECORDED = text(f"""
-SELECT status, selection, error_codes, {", ".join(COUNT_NAMES)} FROM sync_run WHERE run_id = :run_id FOR UPDATE
 """)
 
 
@@ -319,9 +296,12 @@ async def finish_run(session: AsyncSession, run: RunIdentity, ending: RunEnd) ->
     """
     await _ensure_tenant(session, run.tenant_name)
     selection = run.selection
-    ended = {**_identity(run), "status": ending.status}
-    if (await session.execute(_RECORD_ENDED, ended)).first() is None:
-        recorded = (await session.execute(_RECORDED, {"run_id": run.run_id})).one()
+    ended = insert(_RUN).values(**_identity(run), status=ending.status, finished_at=func.clock_timestamp())
+    new = ended.on_conflict_do_nothing(index_elements=[_RUN.c.tenant_id, _RUN.c.run_id]).returning(_RUN.c.run_id)
+    if (await session.execute(new)).first() is None:
+        columns = _RUN.c["status", "selection", "error_codes", *COUNT_NAMES]
+        known = select(*columns).where(_RUN.c.run_id == run.run_id).with_for_update()
+        recorded = (await session.execute(known)).one()
         if RunStatus(recorded.status).ended:
             counts = Counts(**{name: getattr(recorded, name) for name in COUNT_NAMES})
             codes = [ErrorCode(code) for code in recorded.error_codes]
@@ -349,15 +329,17 @@ async def finish_run(session: AsyncSession, run: RunIdentity, ending: RunEnd) ->
     items = await _counted(session, run.run_id, ending)
     counts = ending.counts.model_copy(update={**items, **unseen, "errors": errors})
     await session.execute(
-        _FINISH,
-        {
-            "run_id": run.run_id,
-            "status": claims.status,
-            "error_codes": list(claims.error_codes),
-            "cancel_requested_by": ending.cancel_requested_by,
-            "cancel_reason": ending.cancel_reason,
+        update(_RUN)
+        .where(_RUN.c.run_id == run.run_id)
+        .values(
+            status=claims.status,
+            finished_at=func.clock_timestamp(),
+            lease_expires_at=None,
+            error_codes=list(claims.error_codes),
+            cancel_requested_by=ending.cancel_requested_by,
+            cancel_reason=ending.cancel_reason,
             **counts.model_dump(),
-        },
+        )
     )
     await forget_pages(session, run.run_id)
     await discard_staged(session, run.run_id)
@@ -416,5 +398,5 @@ def _identity(run: RunIdentity) -> dict[str, object]:
         "run_id": run.run_id,
         "workflow_id": run.workflow_id,
         "selection_hash": run.selection.hash(),
-        "selection": run.selection.canonical_json().decode(),
+        "selection": run.selection.model_dump(mode="json"),
     }

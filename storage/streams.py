@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
-from sqlalchemy import TextClause
+from sqlalchemy import Executable
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncResult, AsyncSession
 
@@ -28,7 +28,7 @@ logging.getLogger("sqlalchemy.pool.impl.AsyncAdaptedQueuePool").addFilter(LostCu
 
 @asynccontextmanager
 async def opened_stream(
-    session: AsyncSession, statement: TextClause, parameters: Mapping[str, object], rows_at_a_time: int
+    session: AsyncSession, statement: Executable, parameters: Mapping[str, object], rows_at_a_time: int
 ) -> AsyncIterator[AsyncResult[Any]]:
     """The rows of a statement, so many held at a time, within the session's transaction.
 

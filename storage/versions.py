@@ -4,11 +4,16 @@ from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import delete, exists, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.records import VersionChange, VersionRecord
+from storage.models.base import table
+from storage.models.items import InventoryItem, ItemVersionPin
+from storage.models.runs import Tenant
 from storage.rows import Values, fetch
+
+_PINNED, _ITEM, _TENANT = table(ItemVersionPin), table(InventoryItem), table(Tenant)
 
 # A version next to the one before it, where that is not forgotten; of the earlier versions of the same document the
 # latest. The current version was last observed when its item was.
@@ -55,23 +60,11 @@ ON CONFLICT (tenant_id, type_key, external_id, version_number, pinned_by) DO UPD
 RETURNING version_number
 """)
 
-_UNPIN = text("""
-DELETE FROM item_version_pin
-WHERE (type_key, external_id, version_number, pinned_by) = (:type_key, :external_id, :version_number, :pinned_by)
-RETURNING version_number
-""")
-
 _FORGET = text("""
 SELECT versions, documents, last_type_key, last_external_id FROM forget_versions(
     CAST(clock_timestamp() - CAST(:older_than AS interval) AS timestamptz), CAST(:kept AS bigint),
     CAST(:most AS bigint), CAST(:after_type_key AS text), CAST(:after_external_id AS text)
 )
-""")
-
-_TENANTS = text("""
-SELECT tenant_id FROM tenant
-WHERE EXISTS (SELECT FROM inventory_item AS item WHERE item.tenant_id = tenant.tenant_id)
-ORDER BY tenant_id
 """)
 
 
@@ -95,13 +88,23 @@ async def pin(
     session: AsyncSession, type_key: str, external_id: str, version_number: int, pinned_by: str, reason: str | None
 ) -> bool:
     """Keeps a version from being forgotten; False where there is no such version."""
-    named = _named(type_key, external_id, version_number, pinned_by)
-    return (await session.execute(_PIN, {**named, "reason": reason})).first() is not None
+    named = {"type_key": type_key, "external_id": external_id, "version_number": version_number}
+    return (await session.execute(_PIN, {**named, "pinned_by": pinned_by, "reason": reason})).first() is not None
 
 
 async def unpin(session: AsyncSession, type_key: str, external_id: str, version_number: int, pinned_by: str) -> bool:
     """Takes a pin away; False where there is none by this name."""
-    return (await session.execute(_UNPIN, _named(type_key, external_id, version_number, pinned_by))).first() is not None
+    taken = (
+        delete(_PINNED)
+        .where(
+            _PINNED.c.type_key == type_key,
+            _PINNED.c.external_id == external_id,
+            _PINNED.c.version_number == version_number,
+            _PINNED.c.pinned_by == pinned_by,
+        )
+        .returning(_PINNED.c.version_number)
+    )
+    return (await session.execute(taken)).first() is not None
 
 
 async def forget(
@@ -131,16 +134,8 @@ async def forget(
 
 async def tenants(session: AsyncSession) -> list[UUID]:
     """The tenants that have an inventory; asked across tenants."""
-    return list((await session.execute(_TENANTS)).scalars())
-
-
-def _named(type_key: str, external_id: str, version_number: int, pinned_by: str) -> dict[str, object]:
-    return {
-        "type_key": type_key,
-        "external_id": external_id,
-        "version_number": version_number,
-        "pinned_by": pinned_by,
-    }
+    with_items = select(_TENANT.c.tenant_id).where(exists().where(_ITEM.c.tenant_id == _TENANT.c.tenant_id))
+    return list((await session.execute(with_items.order_by(_TENANT.c.tenant_id))).scalars())
 
 
 def _with_change(row: Values) -> Values:

@@ -104,3 +104,13 @@ def test_what_a_worker_does_asks_no_clock_that_an_operator_may_set() -> None:
                 if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                     asked = f"{node.value.id}.{node.attr}"
                     assert asked not in {"datetime.now", "datetime.utcnow", "time.time"}, f"{path.name}: {asked}"
+
+
+def test_no_private_name_of_a_library_is_imported() -> None:
+    """A release of the library may take it away without a word. Our own are private to their module."""
+    for package in sorted(OURS):
+        folder = CHECKOUT / package
+        for path in folder.rglob("*.py") if folder.is_dir() else [folder.with_suffix(".py")]:
+            for name in imported(path):
+                private = [part for part in name.split(".") if part.startswith("_") and not part.startswith("__")]
+                assert not private, f"{path.relative_to(CHECKOUT)}: {name}"

@@ -4,13 +4,10 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from activities.messages import InvalidItem
+from activities.messages.pages import NAMED_INVALID, InvalidItem
 from inventory.backoff import REMEMBERED_CODES
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, ContextValue, Counts
-
-NAMED_INVALID = 10
-"""How many bad objects a collection's context names; the counts hold all of them."""
 
 FAILURE_CONTEXT = ("http_status", "graph_error_code", "request_id", "permission", "attempts")
 """What the context says of one failure."""

@@ -5,12 +5,11 @@ from random import Random
 
 from pydantic import BaseModel, ConfigDict
 
-from activities.messages import CursorFailure, RunPolicy
+from activities.messages.pages import CursorFailure
+from activities.messages.runs import RunPolicy
 from inventory.backoff import KnownFailure, RetryLimits, backoff, believable
+from inventory.bounds import SHARDS
 from inventory.error_codes import ErrorCode
-
-MAX_PARTS = 16
-"""Into how many parts the items of a collection are divided at most, so that several waves read their details."""
 
 ITEMS_OF_A_PART = 40
 """How many items make a part of its own."""
@@ -107,6 +106,6 @@ class Cursor(BaseModel):
 def parts_of(pending: int, waves_in_flight: int) -> int:
     """Into how many parts so many items are divided: waves of a few items are not worth it."""
     parts = 1
-    while parts * 2 <= min(MAX_PARTS, waves_in_flight) and pending > parts * ITEMS_OF_A_PART:
+    while parts * 2 <= min(SHARDS, waves_in_flight) and pending > parts * ITEMS_OF_A_PART:
         parts *= 2
     return parts

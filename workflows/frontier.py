@@ -10,18 +10,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from random import Random
 
-from activities.messages import (
-    ConfirmMissingResult,
-    CursorFailure,
-    DetailProgress,
-    DetailShare,
-    FetchDetailsResult,
-    InvalidItem,
-    PageResult,
-    PlannedCollection,
-    RunPolicy,
-    UpsertItemsResult,
-)
+from activities.messages.confirmation import ConfirmMissingResult
+from activities.messages.details import DetailProgress, DetailShare, FetchDetailsResult
+from activities.messages.merges import UpsertItemsResult
+from activities.messages.pages import CursorFailure, InvalidItem, PageResult
+from activities.messages.runs import PlannedCollection, RunPolicy
 from inventory.backoff import KnownFailure, believable
 from inventory.error_codes import OF_TENANT_CODES, SKIPPING_CODES, ErrorCode
 from inventory.outcomes import CollectionResult, ContextValue, Outcome

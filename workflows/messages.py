@@ -7,17 +7,17 @@ from uuid import UUID
 from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationError, model_validator
 from temporalio.exceptions import ApplicationError
 
-from activities.messages import ForgottenOfTenant, Message, RunToFollow, ShortText, TenantOutcome
+from activities.messages.base import Message, ShortText
+from activities.messages.portfolio import RunToFollow, TenantOutcome
+from activities.messages.retention import ForgottenOfTenant
+from inventory.bounds import RETENTION_DAYS, RETENTION_VERSIONS, SHOWN_CHARACTERS, TENANTS_AT_ONCE
 from inventory.error_codes import ErrorCode
-from inventory.observation import MAX_ID_LENGTH
 from inventory.outcomes import CollectionResult, Counts, RunStatus
 from inventory.portfolio import PortfolioCounts, RequestedTenants, TenantChoice, portfolio_hash
+from inventory.references import MAX_ID_LENGTH
 from inventory.selection import RequestedSelection, Selection
 from workflows.frontier import Frontier
 from workflows.queue_place import QueuePlace
-
-MOST_SHOWN = 200
-"""Characters of what is wrong with an input: it may quote the input."""
 
 
 class StartInput(Message):
@@ -33,9 +33,9 @@ class StartInput(Message):
             return validated(given)
         except ValidationError as error:
             problem = error.errors(include_input=False, include_url=False)[0]
-            where = ".".join(str(part) for part in problem["loc"])[:MOST_SHOWN]
+            where = ".".join(str(part) for part in problem["loc"])[:SHOWN_CHARACTERS]
             raise ApplicationError(
-                f"{cls.__name__}: {where}: {problem['msg'][:MOST_SHOWN]}",
+                f"{cls.__name__}: {where}: {problem['msg'][:SHOWN_CHARACTERS]}",
                 type=ErrorCode.UNEXPECTED_ERROR,
                 non_retryable=True,
             ) from None
@@ -104,10 +104,6 @@ def portfolio_workflow_id(selection: Selection, chosen: TenantChoice) -> str:
     return f"portfolio/{portfolio_hash(selection, chosen)}"
 
 
-MOST_AT_ONCE = 1000
-"""Tenants that a portfolio run may sync at a time."""
-
-
 class PortfolioState(BaseModel):
     """How far a portfolio run has come: all that it carries where it continues as new."""
 
@@ -120,6 +116,7 @@ class PortfolioState(BaseModel):
     counts: PortfolioCounts = PortfolioCounts()
     error_codes: list[ErrorCode] = []
     at_once: int = 1
+    selection_name: ShortText | None = None
 
 
 class PortfolioInput(StartInput):
@@ -132,7 +129,7 @@ class PortfolioInput(StartInput):
     selection: RequestedSelection
     chosen: RequestedTenants
     deep: bool = False
-    at_once: Annotated[int, Field(ge=1, le=MOST_AT_ONCE)] | None = None
+    at_once: Annotated[int, Field(ge=1, le=TENANTS_AT_ONCE)] | None = None
     schedule: ShortText | None = None
     state: PortfolioState | None = None
 
@@ -159,11 +156,8 @@ class PortfolioResult(Message):
     error_codes: list[ErrorCode]
 
 
-Age = Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=36_500))]
-"""Up to the largest VERSION_RETENTION_DAYS. PostgreSQL cannot go back much further."""
-
-MOST_KEPT = 1_000_000
-"""The largest VERSION_RETENTION_COUNT."""
+Age = Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=RETENTION_DAYS))]
+"""Up to the largest VERSION_RETENTION_DAYS."""
 
 KeyPart = Annotated[str, Field(max_length=MAX_ID_LENGTH)]
 """A type key or an id."""
@@ -178,7 +172,7 @@ class RetentionInput(StartInput):
     tenant_id: UUID | None = None
     older_than: Age | None = None
     """Since when another version has followed."""
-    kept: Annotated[int, Field(ge=1, le=MOST_KEPT)] | None = None
+    kept: Annotated[int, Field(ge=1, le=RETENTION_VERSIONS)] | None = None
     """How many versions of an item stay, the current one among them."""
     runs_older_than: Age | None = None
     """Since when a run has ended."""

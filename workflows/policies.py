@@ -69,7 +69,7 @@ def fetch_limits(graph_patience: timedelta) -> ActivityLimits:
 
 
 QUEUE_POLL = timedelta(seconds=10)
-"""How often a queued run asks for a slot, with jitter."""
+"""How often a queued run of release 0.3.0 asks for a slot, with jitter; a later one keeps its place."""
 
 LEASE_RENEWAL = timedelta(minutes=3)
 """How often a run that only waits renews its lease; well within `activities.run_records.LEASE`."""

@@ -19,7 +19,7 @@ from temporalio.exceptions import (
 
 with workflow.unsafe.imports_passed_through():
     from activities import definitions
-    from activities.messages import (
+    from activities.messages.portfolio import (
         FollowRuns,
         PortfolioRun,
         PortfolioRunEnd,
@@ -132,6 +132,7 @@ class PortfolioWorkflow(CancellableWorkflow):
         opened = await self._activity(definitions.open_portfolio, self._run, policies.DATABASE, "choose tenants")
         self._state.left = opened.tenant_ids
         self._state.counts.tenants = len(opened.tenant_ids)
+        self._state.selection_name = opened.selection_name
         self._state.at_once = self._input.at_once or opened.at_once
         self._opened = True
         self._set_status(RunStatus.RUNNING)
@@ -158,7 +159,7 @@ class PortfolioWorkflow(CancellableWorkflow):
                 parent_close_policy=workflow.ParentClosePolicy.ABANDON,
                 cancellation_type=workflow.ChildWorkflowCancellationType.ABANDON,
                 search_attributes=search_attributes.queued(tenant_id, selection),
-                static_summary=f"sync {len(selection.type_keys)} collections, for {self._run.workflow_id}",
+                static_summary=f"{self._state.selection_name or 'sync'}, for {self._run.workflow_id}",
                 priority=Priority(fairness_key=str(tenant_id)),
             )
         except WorkflowAlreadyStartedError:

@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities import definitions
-    from activities.messages import BeginRunResult, RenewLease, Run
+    from activities.messages.runs import BeginRunResult, RenewLease, Run
     from inventory.error_codes import ErrorCode
     from inventory.outcomes import RunStatus
     from workflows import policies

@@ -1,15 +1,21 @@
 """The story of a run as Temporal Web shows it under "current details": Markdown, counts and codes only."""
 
-from inventory.outcomes import CollectionResult, Outcome, RunStatus
+from collections import Counter
+
+from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
 from workflows.frontier import Frontier
+
+_NOT_READ = (Outcome.FAILED, Outcome.INCOMPLETE)
 
 
 def details(status: RunStatus, waiting_for: str | None, frontier: Frontier) -> str:
-    """One line on the run, then one table row a collection, those still being read first."""
+    """What is not complete, what is missing and the counts; then one table row a collection, the worst first."""
     counts = frontier.counts
     lines = [
         f"**{status}**" + (f" ({waiting_for.replace('_', ' ')})" if waiting_for else ""),
         "",
+        *_not_complete(frontier),
+        *_missing(counts),
         (
             f"{counts.observed} observed · {counts.created} created · {counts.changed} changed ·"
             f" {counts.unchanged} unchanged · {counts.invalid} invalid · {counts.errors} errors ·"
@@ -18,9 +24,33 @@ def details(status: RunStatus, waiting_for: str | None, frontier: Frontier) -> s
     ]
     if frontier.results:
         lines += ["", "| collection | outcome | pages | items | error |", "|---|---|---|---|---|"]
-        rows = sorted(frontier.results.items(), key=lambda row: (row[1].outcome is not None, row[0]))
+        rows = sorted(frontier.results.items(), key=lambda row: (_rank(row[1]), row[0]))
         lines += [_row(type_key, result) for type_key, result in rows]
     return "\n".join(lines)
+
+
+def _missing(counts: Counts) -> list[str]:
+    if not counts.missing and not counts.not_read:
+        return []
+    return [f"**{counts.missing} missing**, {counts.not_read} not read", ""]
+
+
+def _not_complete(frontier: Frontier) -> list[str]:
+    """One line that counts the collections that were not read to their end, by error code."""
+    codes = Counter(
+        str(result.error_code or result.outcome) for result in frontier.results.values() if result.outcome in _NOT_READ
+    )
+    if not codes:
+        return []
+    named = ", ".join(f"{code} {count}" for code, count in sorted(codes.items(), key=lambda one: (-one[1], one[0])))
+    return [f"**not complete: {codes.total()} of {len(frontier.results)}** ({named})", ""]
+
+
+def _rank(result: CollectionResult) -> int:
+    """Collections that were not read to their end come first, then those being read."""
+    if result.outcome in _NOT_READ:
+        return 0
+    return 1 if result.outcome is None else 2
 
 
 def _row(type_key: str, result: CollectionResult) -> str:

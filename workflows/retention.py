@@ -7,7 +7,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities import definitions
-    from activities.messages import (
+    from activities.messages.retention import (
         ForgetRuns,
         ForgetRunsResult,
         ForgetVersions,

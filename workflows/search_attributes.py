@@ -6,16 +6,18 @@ The Temporal namespace must have them; `worker.py` registers them.
 from typing import Any
 from uuid import UUID
 
-from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.common import SearchAttributeKey, SearchAttributePair, SearchAttributeUpdate, TypedSearchAttributes
 
 from inventory.outcomes import RunStatus
 from inventory.selection import Selection
 
 TENANT_ID = SearchAttributeKey.for_keyword("TenantId")
+TENANT_NAME = SearchAttributeKey.for_keyword("TenantName")
+SELECTION = SearchAttributeKey.for_keyword("Selection")
 SELECTION_HASH = SearchAttributeKey.for_keyword("SelectionHash")
 RUN_STATUS = SearchAttributeKey.for_keyword("RunStatus")
 ERROR_CODES = SearchAttributeKey.for_keyword_list("ErrorCodes")
-ALL: tuple[SearchAttributeKey[Any], ...] = (TENANT_ID, SELECTION_HASH, RUN_STATUS, ERROR_CODES)
+ALL: tuple[SearchAttributeKey[Any], ...] = (TENANT_ID, TENANT_NAME, SELECTION, SELECTION_HASH, RUN_STATUS, ERROR_CODES)
 
 
 def type_name(key: SearchAttributeKey[Any]) -> str:
@@ -23,21 +25,32 @@ def type_name(key: SearchAttributeKey[Any]) -> str:
     return key.indexed_value_type.name.title().replace("_", "")
 
 
-def queued(tenant_id: UUID, selection: Selection) -> TypedSearchAttributes:
-    """Those that a run is started with."""
+def queued(
+    tenant_id: UUID, selection: Selection, *, tenant_name: str | None = None, selection_name: str | None = None
+) -> TypedSearchAttributes:
+    """Those that a run is started with; a name that the starter does not know is left to the run."""
     return TypedSearchAttributes(
         [
             SearchAttributePair(TENANT_ID, str(tenant_id)),
+            *([] if tenant_name is None else [SearchAttributePair(TENANT_NAME, tenant_name)]),
+            *([] if selection_name is None else [SearchAttributePair(SELECTION, selection_name)]),
             SearchAttributePair(SELECTION_HASH, selection.hash()),
             SearchAttributePair(RUN_STATUS, RunStatus.QUEUED),
         ]
     )
 
 
-def portfolio(selection: Selection) -> TypedSearchAttributes:
+def names(tenant_name: str | None, selection_name: str | None) -> list[SearchAttributeUpdate[str]]:
+    """What a run that began sets of its names. Workers before 0.4 do not tell them."""
+    pairs = ((TENANT_NAME, tenant_name), (SELECTION, selection_name))
+    return [key.value_set(name) for key, name in pairs if name is not None]
+
+
+def portfolio(selection: Selection, selection_name: str) -> TypedSearchAttributes:
     """Those that a portfolio run is started with."""
     return TypedSearchAttributes(
         [
+            SearchAttributePair(SELECTION, selection_name),
             SearchAttributePair(SELECTION_HASH, selection.hash()),
             SearchAttributePair(RUN_STATUS, RunStatus.QUEUED),
         ]

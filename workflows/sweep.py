@@ -4,7 +4,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities import definitions
-    from activities.messages import SweepResult
+    from activities.messages.sweep import SweepResult
     from workflows import policies
 
 SWEEP_ID = "sweep"

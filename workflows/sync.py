@@ -6,24 +6,16 @@ from datetime import datetime
 from typing import NamedTuple
 
 from temporalio import workflow
+from temporalio.common import SearchAttributeUpdate
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities import definitions
-    from activities.messages import (
-        ConfirmMissing,
-        CursorFailure,
-        CursorRequest,
-        FetchDetails,
-        FetchDetailsResult,
-        FetchPages,
-        FetchPagesResult,
-        FinishRun,
-        PromisedWave,
-        RenewLease,
-        Run,
-        UpsertItems,
-    )
+    from activities.messages.confirmation import ConfirmMissing
+    from activities.messages.details import FetchDetails, FetchDetailsResult
+    from activities.messages.merges import PromisedWave, UpsertItems
+    from activities.messages.pages import CursorFailure, CursorRequest, FetchPages, FetchPagesResult
+    from activities.messages.runs import FinishRun, RenewLease, Run
     from inventory.error_codes import ErrorCode
     from inventory.outcomes import RunStatus, error_codes, run_status
     from workflows import policies, search_attributes
@@ -68,6 +60,7 @@ class SyncWorkflow(CancellableWorkflow):
         self._queue = Queue(self._run, sync.place, self._activity, self._wait_in_queue)
         self._status = RunStatus.RUNNING if self._opened else RunStatus.QUEUED
         self._waiting_for: str | None = None
+        self._names: Sequence[SearchAttributeUpdate[str]] = ()
         self._fetches: list[asyncio.Task[None]] = []
         self._listing: list[asyncio.Task[None]] = []
         """Those of the fetches that read pages."""
@@ -140,6 +133,7 @@ class SyncWorkflow(CancellableWorkflow):
         self._frontier = Frontier.of(begun.plan, begun.policy, begun.unknown)
         self._opened = True
         self._waiting_for = None
+        self._names = search_attributes.names(begun.tenant_name, begun.selection_name)
         self._set_status(RunStatus.RUNNING)
 
     def _wait_in_queue(self, waiting_for: str) -> None:
@@ -423,6 +417,7 @@ class SyncWorkflow(CancellableWorkflow):
         workflow.upsert_search_attributes(
             [
                 search_attributes.TENANT_ID.value_set(str(self._run.tenant_id)),
+                *self._names,
                 search_attributes.SELECTION_HASH.value_set(self._run.selection.hash()),
                 search_attributes.RUN_STATUS.value_set(status),
                 search_attributes.ERROR_CODES.value_set(list(codes)),

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from activities.messages import PlannedCollection, RunPolicy
+from activities.messages.runs import PlannedCollection, RunPolicy
 from workflows.cursor import Cursor
 from workflows.policies import WAVE_BYTES
 from workflows.wait_summaries import Wait, wait_summary

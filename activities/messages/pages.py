@@ -40,6 +40,10 @@ class CursorFailure(Message):
     context: dict[str, ContextValue] = {}
 
 
+NAMED_INVALID = 10
+"""How many bad objects a page names, and a collection's context; the counts hold all of them."""
+
+
 class InvalidItem(Message):
     """One bad object: what is wrong, where it stood on its page, and its id where it has a usable one."""
 

@@ -27,6 +27,7 @@ class OpenPortfolioResult(Message):
 
     tenant_ids: list[UUID]
     at_once: int
+    selection_name: ShortText | None = None
 
 
 class RunToFollow(Message):

@@ -66,7 +66,7 @@ class PlannedCollection(Message):
 
 
 class BeginRunResult(Message):
-    """What opening the run came to; `plan` and `unknown` come once it is `running`.
+    """What opening the run came to; `plan`, `unknown` and the names come once it is `running`.
 
     `ahead`: how many runs were queued before this one. `policy` comes with every answer: it says how long to queue.
     `unknown`: selected type keys that the worker does not know.
@@ -77,6 +77,8 @@ class BeginRunResult(Message):
     plan: list[PlannedCollection] = []
     policy: RunPolicy = RunPolicy()
     unknown: list[str] = []
+    tenant_name: ShortText | None = None
+    selection_name: ShortText | None = None
 
 
 class RenewLease(Message):

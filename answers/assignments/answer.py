@@ -27,6 +27,7 @@ from answers.assignments.rules import (
 from answers.dependencies.records import CannotSayRecord
 from answers.named_ids import ObjectNames
 from graph.catalog import Catalog
+from inventory.coverage import NEVER_READ
 from inventory.exact_json import JsonObject, decode
 from inventory.outcomes import Outcome
 from inventory.references import ReferenceRole
@@ -77,7 +78,7 @@ async def assignments(
         for key in wanted:
             one = covered.get(key)
             if one is None or (one.listed_at is None and one.outcome is not Outcome.SKIPPED):
-                reason = "never_read" if one is None else one.reason
+                reason = NEVER_READ if one is None else one.reason
                 yield CannotSayRecord(tenant_id=tenant_id, type_key=key, reason=reason, references=None)
 
 

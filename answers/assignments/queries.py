@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.documents import LEAST_CHARACTERS
+from inventory.bounds import ID_BEGINNING
 from storage.rows import fetch
 
 
@@ -35,7 +35,7 @@ WHERE type_key = 'groups' AND external_id = ANY (:external_ids) AND absent_from 
 
 async def items(session: AsyncSession, type_keys: Sequence[str], sought: str | None) -> list[AssignableItem]:
     """The items of these collections that are there; with `sought` those of this id, its beginning, or this name."""
-    is_beginning = sought is not None and len(sought) >= LEAST_CHARACTERS
+    is_beginning = sought is not None and len(sought) >= ID_BEGINNING
     parameters = {"type_keys": list(type_keys), "sought": sought, "is_beginning": is_beginning}
     return await fetch(session, _ITEMS, AssignableItem, parameters)
 

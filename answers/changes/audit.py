@@ -1,11 +1,12 @@
 """Who changed what: the audit events that explain what the inventory observed of an object."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+from answers.times import EARLIEST
 from graph.catalog import AUDIT_EVENTS, DIRECTORY_AUDITS
 from inventory.coverage import Coverage
 
@@ -80,7 +81,7 @@ class Attribution(BaseModel):
 
 def window(after: datetime | None, until: datetime) -> tuple[datetime, datetime]:
     """From when to when, by Graph's clock, what was observed between `after` and `until` may have happened."""
-    begin = _BEGINNING if after is None else after - CLOCK_DIFFERENCE
+    begin = EARLIEST if after is None else after - CLOCK_DIFFERENCE
     return begin, until + CLOCK_DIFFERENCE
 
 
@@ -122,6 +123,3 @@ def _explains(event: AuditEvent, action: AuditAction) -> bool:
     if action is AuditAction.CHANGED:
         return operation not in _OTHER_THAN_A_CHANGE
     return operation in _OPERATIONS[action]
-
-
-_BEGINNING = datetime.min.replace(tzinfo=UTC)

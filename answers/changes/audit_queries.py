@@ -4,18 +4,14 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import text
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.changes.audit import AUDIT_LOGS, AuditEvent, window
+from storage.models.base import among, table
+from storage.models.items import AuditedObject, InventoryItem
 
-_EVENTS = text("""
-SELECT audited.object_id, event.type_key AS log, audited.event_id, audited.activity_at AS at, event.meta
-FROM audited_object AS audited JOIN inventory_item AS event
-    ON event.type_key = ANY (:audit_logs) AND event.external_id = audited.event_id
-WHERE audited.object_id = ANY (:external_ids) AND audited.activity_at BETWEEN :begin AND :end
-ORDER BY audited.object_id, audited.activity_at DESC, audited.event_id DESC
-""")
+_AUDITED, _EVENT = table(AuditedObject), table(InventoryItem)
 
 _FACTS = ("actor", "actor_id", "operation", "activity", "result")
 
@@ -29,11 +25,17 @@ async def audit_events(
     an object of another, such as the group of an assignment. The clocks may differ by `CLOCK_DIFFERENCE`.
     """
     begin, end = window(after, until)
-    parameters = {"audit_logs": list(AUDIT_LOGS), "external_ids": sorted(set(external_ids)), "begin": begin, "end": end}
+    in_a_log = among(_EVENT.c.type_key, AUDIT_LOGS) & (_EVENT.c.external_id == _AUDITED.c.event_id)
+    events = (
+        select(*_AUDITED.c["object_id", "event_id", "activity_at"], _EVENT.c.type_key, _EVENT.c.meta)
+        .join_from(_AUDITED, _EVENT, in_a_log)
+        .where(among(_AUDITED.c.object_id, sorted(set(external_ids))), _AUDITED.c.activity_at.between(begin, end))
+        .order_by(_AUDITED.c.object_id, _AUDITED.c.activity_at.desc(), _AUDITED.c.event_id.desc())
+    )
     found: defaultdict[tuple[str, str], list[AuditEvent]] = defaultdict(list)
-    for row in await session.execute(_EVENTS, parameters):
+    for row in await session.execute(events):
         facts = {name: _text(row.meta.get(name)) for name in _FACTS}
-        found[row.log, row.object_id].append(AuditEvent(event_id=row.event_id, at=row.at, **facts))
+        found[row.type_key, row.object_id].append(AuditEvent(event_id=row.event_id, at=row.activity_at, **facts))
     return dict(found)
 
 

@@ -93,6 +93,7 @@ class AbsenceFacts(NamedTuple):
 # under another id is told once, as the new one: in the run that noticed the absence of the old one, which may have seen
 # the new one before, and then there was no telling that it was none.
 _EVENTS = text("""
+-- the parameters with their types, once for the four reads
 WITH wanted AS (
     SELECT CAST(:since AS timestamptz) AS since, CAST(:until AS timestamptz) AS until,
         CAST(:type_keys AS text[]) AS type_keys, CAST(:left_out AS text[]) AS left_out, CAST(:run_id AS uuid) AS run_id,

@@ -3,11 +3,15 @@
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.bodies import BODY, Documents
+from storage.models.base import table
+from storage.models.items import InventoryItem
 from storage.rows import Values, fetch
+
+_ITEM = table(InventoryItem)
 
 
 class PresentItem(NamedTuple):
@@ -39,12 +43,6 @@ class Target(NamedTuple):
     document: bytes | None
     is_damaged: bool
 
-
-_PRESENT = text("""
-SELECT external_id, display_name, meta, version_number > 0 AS has_document FROM inventory_item
-WHERE type_key = :type_key AND absent_from IS NULL
-ORDER BY external_id
-""")
 
 # Both are looked up row by row, whatever the planner believes of the tables' sizes: where it takes a collection that
 # has just been read for a small one, it reads all of the tenant's versions for each batch.
@@ -93,7 +91,12 @@ WHERE bearers > 1
 
 async def present_items(session: AsyncSession, type_key: str) -> list[PresentItem]:
     """The items of a collection that are not absent, by id, without their documents."""
-    return await fetch(session, _PRESENT, PresentItem, {"type_key": type_key})
+    present = (
+        select(*_ITEM.c["external_id", "display_name", "meta"], (_ITEM.c.version_number > 0).label("has_document"))
+        .where(_ITEM.c.type_key == type_key, _ITEM.c.absent_from.is_(None))
+        .order_by(_ITEM.c.external_id)
+    )
+    return await fetch(session, present, PresentItem)
 
 
 async def whole_items(

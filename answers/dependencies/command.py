@@ -29,7 +29,7 @@ from answers.dependencies.records import (
     ReachRecord,
     UnassignedRecord,
 )
-from answers.dependencies.rules import DAMAGED, NEVER_READ
+from answers.dependencies.rules import DAMAGED
 from answers.dependencies.session import read_session
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
@@ -39,6 +39,7 @@ from cli.sessions import find_item
 from cli.table import Column, Shape, collection_column, collection_title, print_table
 from configuration import load_settings
 from graph.catalog import load_catalog
+from inventory.coverage import NEVER_READ
 from inventory.plurals import counted
 from inventory.references import ReferenceRole
 from inventory.visible_text import visible

@@ -13,8 +13,6 @@ from inventory.reference_extraction import ASSIGNMENTS_UNKNOWN, NOBODY
 from inventory.references import ALL_DEVICES, ALL_USERS, ReferenceRole
 from storage.rows import fetch, fetch_one, fetch_stream
 
-ROWS_AT_A_TIME = 500
-
 ItemKey = tuple[str, str]
 """Type key and id."""
 
@@ -154,9 +152,9 @@ WHERE r.target_id <> ALL (:no_audience) OR r.target_type_keys <> '{{}}'
 ORDER BY r.type_key, r.external_id, r.position
 """)
 
-# From each target on to the next one by the index, however many refer to it: there are far fewer targets than
-# references, and most of them are there.
 _DANGLING = text(f"""
+-- from each target on to the next one by the index, however many refer to it, since there are far fewer targets than
+-- references, and most of them are there
 WITH RECURSIVE targets AS (
     (
         SELECT target_id, target_type_keys FROM item_reference
@@ -256,7 +254,7 @@ async def to_items(session: AsyncSession, items: Sequence[ItemKey], most: int) -
 
 async def all_references(session: AsyncSession) -> AsyncIterator[Edge]:
     """All references of the tenant, by type key, id and place, streamed."""
-    async for edge in fetch_stream(session, _ALL, Edge, {"no_audience": _NO_AUDIENCE}, rows_at_a_time=ROWS_AT_A_TIME):
+    async for edge in fetch_stream(session, _ALL, Edge, {"no_audience": _NO_AUDIENCE}):
         yield edge
 
 
@@ -266,7 +264,7 @@ async def not_there(session: AsyncSession, type_keys: Sequence[str] | None) -> A
     `type_keys`: of these collections' items alone.
     """
     parameters = {"type_keys": None if type_keys is None else list(type_keys)}
-    async for edge in fetch_stream(session, _DANGLING, Edge, parameters, rows_at_a_time=ROWS_AT_A_TIME):
+    async for edge in fetch_stream(session, _DANGLING, Edge, parameters):
         yield edge
 
 
@@ -277,7 +275,7 @@ async def unassigned(session: AsyncSession, type_keys: Sequence[str] | None) -> 
         "unknown": ASSIGNMENTS_UNKNOWN,
         "type_keys": None if type_keys is None else list(type_keys),
     }
-    async for item in fetch_stream(session, _UNASSIGNED, UnassignedItem, parameters, rows_at_a_time=ROWS_AT_A_TIME):
+    async for item in fetch_stream(session, _UNASSIGNED, UnassignedItem, parameters):
         yield item
 
 
@@ -289,7 +287,7 @@ async def reaching(session: AsyncSession, group_id: str, *, everyone: bool) -> A
     audiences = [ALL_DEVICES, ALL_USERS]
     named = [group_id, *(audiences if everyone else ())]
     parameters = {"group_id": group_id, "named": named, "audiences": audiences}
-    async for item in fetch_stream(session, _REACHING, AssignedItem, parameters, rows_at_a_time=ROWS_AT_A_TIME):
+    async for item in fetch_stream(session, _REACHING, AssignedItem, parameters):
         yield item
 
 

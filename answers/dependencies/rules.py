@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from answers.dependencies.records import AssignmentRecord, KnownObject, ObjectState, Presence
-from inventory.coverage import Coverage
+from inventory.coverage import NEVER_READ, Coverage
 from inventory.missing import Confidence
 from inventory.outcomes import Outcome
 from inventory.references import ReferenceRole
 
-NEVER_READ = "never_read"
 NOT_IN_THE_CATALOG = "not_in_the_catalog"
 ASSIGNMENTS_NOT_SHOWN = "assignments_not_shown"
 DAMAGED = "damaged"

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,12 +17,11 @@ from answers.dependencies.records import (
     Presence,
 )
 from answers.dependencies.rules import DAMAGED, item_presence, not_listed_reason, unseen_presence
+from answers.times import EARLIEST
 from graph.catalog import Catalog
 from inventory.coverage import Coverage
 from inventory.records import DamagedRecord
 from storage.coverage import coverage as coverage_of
-
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 class TenantCoverage:
@@ -67,7 +65,7 @@ class TenantCoverage:
     def never_seen(self, type_key: str, external_id: str) -> ObjectRecord:
         """What somebody asks about and no listing has shown so far."""
         began = self.collections[type_key].listed_from if type_key in self.collections else None
-        state = unseen_presence([type_key], began or _LONG_AGO, self.collections, self._known)
+        state = unseen_presence([type_key], began or EARLIEST, self.collections, self._known)
         return _record([type_key], external_id, None, state)
 
     def dependency(self, edge: Edge, direction: Direction, distance: int) -> DependencyRecord:

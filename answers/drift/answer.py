@@ -32,6 +32,7 @@ from answers.drift.severity import Severity
 from answers.field_labels import field_change
 from answers.named_ids import APP_ID_RULES, template_names
 from answers.object_names import names_of_apps, setting_names
+from answers.times import utc_text
 from graph.catalog import load_catalog
 from inventory.canonical import JsonObject, JsonValue
 from inventory.differences import Difference, DifferenceKind
@@ -136,7 +137,7 @@ async def decide(
     Raises `UnknownFindingError`, and `DecisionOverError` where `until` is not in the future.
     """
     if until is not None and until <= await database_time(session):
-        raise DecisionOverError(f"a decision that ends at {until:%Y-%m-%d %H:%M:%SZ} is over already")
+        raise DecisionOverError(f"a decision that ends at {utc_text(until)} is over already")
     known = await _finding(session, beginning)
     fingerprint = known.finding.fingerprint
     await queries.decide(session, fingerprint, decision, decided_by, reason, until)

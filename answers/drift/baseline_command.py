@@ -2,7 +2,6 @@
 
 import asyncio
 import getpass
-import re
 from typing import Annotated
 
 import typer
@@ -18,12 +17,11 @@ from cli.options import JsonOption, TenantArgument, TenantNames, complete_tenant
 from cli.output_options import prints_tables, prints_times
 from cli.sessions import tenant_session, without_collisions
 from cli.table import SHORTEST_RUN_ID, Column, Shape, print_table
+from cli.typed_text import NAME
 from configuration import load_settings
 from inventory.plurals import counted
 
 baseline = typer.Typer(no_args_is_help=True, help="What a tenant's drift is measured against.")
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The baseline's name.", show_default=False)]
 

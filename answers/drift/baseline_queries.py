@@ -6,17 +6,25 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import delete, select, text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.drift.records import BaselineCollectionRecord, BaselineRecord
 from answers.drift.rules import BaselineKind
+from answers.drift.tables import Baseline, BaselineCollection, BaselineGap
 from inventory.coverage import Coverage
 from inventory.outcomes import Outcome
 from storage.completed_runs import completed
 from storage.details import HOLD_DOCUMENTS
 from storage.documents import ITEMS_THEN
+from storage.models.base import table, using
+from storage.models.items import InventoryItem, ItemVersionPin
 from storage.rows import Values, fetch
+
+_BASELINE, _COLLECTION, _GAP = table(Baseline), table(BaselineCollection), table(BaselineGap)
+_PINNED_BY = "baseline "
+_ITEM, _PIN = table(InventoryItem), table(ItemVersionPin)
 
 
 class NewBaseline(NamedTuple):
@@ -40,20 +48,6 @@ class Gap(NamedTuple):
     why: str
 
 
-_SET = text("""
-INSERT INTO baseline (name, kind, at, run_id, other_tenant_id, set_by, reason)
-VALUES (:name, :kind, :at, :run_id, :other_tenant_id, :set_by, :reason)
-ON CONFLICT (tenant_id, name) DO UPDATE SET kind = excluded.kind, at = excluded.at, run_id = excluded.run_id,
-    other_tenant_id = excluded.other_tenant_id, set_by = excluded.set_by, set_at = excluded.set_at,
-    reason = excluded.reason
-""")
-
-_UNPIN = text("DELETE FROM item_version_pin WHERE pinned_by = :pinned_by")
-
-_FORGET_COLLECTIONS = text("DELETE FROM baseline_collection WHERE baseline = :name")
-
-_FORGET_GAPS = text("DELETE FROM baseline_gap WHERE baseline = :name")
-
 # Of a run what it selected itself; of a moment the latest run by then that selected each collection.
 _COVER = text(f"""
 INSERT INTO baseline_collection (baseline, type_key, outcome, error_code, run_id, read_at)
@@ -64,8 +58,9 @@ WHERE {completed("r")} AND r.finished_at <= :at
 ORDER BY c.type_key, r.started_at DESC
 """)
 
-_PIN = text(f"""
+_PIN_AND_NOTE_GAPS = text(f"""
 WITH {ITEMS_THEN},
+-- the versions that are known, in the statement that notes why the others are not pinned: both are of one moment
 pinned AS (
     INSERT INTO item_version_pin (type_key, external_id, version_number, pinned_by, reason)
     SELECT type_key, external_id, version_number, :pinned_by, :reason FROM there WHERE is_known
@@ -90,21 +85,9 @@ FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]), CAST(:rea
     AS one (type_key, external_id, why)
 """)
 
-_COVERED = text("SELECT type_key FROM baseline_collection WHERE baseline = :name AND outcome = 'complete'")
-
-_DROP = text("DELETE FROM baseline WHERE name = :name RETURNING name")
-
-_LOCK = text("SELECT name FROM baseline WHERE name = :name FOR UPDATE")
-
-_COLLECTIONS = text("""
-SELECT baseline, type_key, outcome, error_code, run_id, read_at FROM baseline_collection
-WHERE CAST(:name AS text) IS NULL OR baseline = :name
-ORDER BY type_key
-""")
-
-_BASELINES = text("""
+_BASELINES = text(f"""
 SELECT tenant_id, name, kind, at, run_id, other_tenant_id, set_by, set_at, reason,
-    (SELECT count(*) FROM item_version_pin WHERE pinned_by = 'baseline ' || b.name) AS pinned,
+    (SELECT count(*) FROM item_version_pin WHERE pinned_by = '{_PINNED_BY}' || b.name) AS pinned,
     gaps.forgotten, gaps.unread, gaps.presumed
 FROM baseline AS b CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE why = 'forgotten') AS forgotten, count(*) FILTER (WHERE why = 'unread') AS unread,
@@ -115,31 +98,42 @@ WHERE CAST(:name AS text) IS NULL OR name = :name
 ORDER BY name
 """)
 
-_GAPS = text("""
-SELECT type_key, external_id, display_name, why
-FROM baseline_gap JOIN inventory_item USING (tenant_id, type_key, external_id)
-WHERE baseline = :name ORDER BY type_key, external_id
-""")
-
 
 async def set_baseline(session: AsyncSession, new: NewBaseline) -> None:
     """Sets a baseline, or another in the place of the one of this name, and pins the versions that it needs."""
-    names = {"name": new.name, "pinned_by": pinned_by(new.name)}
     await session.execute(HOLD_DOCUMENTS)
-    await session.execute(_SET, {**new._asdict(), "kind": str(new.kind)})
-    await session.execute(_UNPIN, names)
-    await session.execute(_FORGET_COLLECTIONS, names)
-    await session.execute(_FORGET_GAPS, names)
+    row = insert(_BASELINE).values(new._asdict()).inline()
+    replaced = {name: row.excluded[name] for name in (*new._fields, "set_at") if name != "name"}
+    key = [_BASELINE.c.tenant_id, _BASELINE.c.name]
+    await session.execute(row.on_conflict_do_update(index_elements=key, set_=replaced))
+    await _unpin(session, new.name)
+    await _forget_collections(session, new.name)
+    await _forget_gaps(session, new.name)
     if new.kind is BaselineKind.TENANT:
         return
-    await session.execute(_COVER, {**names, "at": new.at, "run_id": new.run_id})
-    covered = list((await session.execute(_COVERED, names)).scalars())
-    await session.execute(_PIN, {**names, "at": new.at, "reason": new.reason, "type_keys": covered})
+    names = {"name": new.name, "at": new.at}
+    await session.execute(_COVER, {**names, "run_id": new.run_id})
+    complete = (_COLLECTION.c.baseline == new.name, _COLLECTION.c.outcome == Outcome.COMPLETE)
+    covered = (await session.execute(select(_COLLECTION.c.type_key).where(*complete))).scalars().all()
+    pins = {"pinned_by": pinned_by(new.name), "reason": new.reason, "type_keys": covered}
+    await session.execute(_PIN_AND_NOTE_GAPS, {**names, **pins})
+
+
+async def _unpin(session: AsyncSession, name: str) -> None:
+    await session.execute(delete(_PIN).where(_PIN.c.pinned_by == pinned_by(name)))
+
+
+async def _forget_collections(session: AsyncSession, name: str) -> None:
+    await session.execute(delete(_COLLECTION).where(_COLLECTION.c.baseline == name))
+
+
+async def _forget_gaps(session: AsyncSession, name: str) -> None:
+    await session.execute(delete(_GAP).where(_GAP.c.baseline == name))
 
 
 async def cover_by_tenant(session: AsyncSession, name: str, coverage: Sequence[Coverage]) -> None:
     """Notes how far the collections of the tenant that is the baseline have been read by now."""
-    await session.execute(_FORGET_COLLECTIONS, {"name": name})
+    await _forget_collections(session, name)
     values = {
         "name": name,
         "type_keys": [one.type_key for one in coverage],
@@ -153,7 +147,7 @@ async def cover_by_tenant(session: AsyncSession, name: str, coverage: Sequence[C
 
 async def note_gaps(session: AsyncSession, name: str, gaps: Sequence[tuple[str, str, str]]) -> None:
     """Notes the items, each by type key, id and reason, that cannot be compared with the baseline."""
-    await session.execute(_FORGET_GAPS, {"name": name})
+    await _forget_gaps(session, name)
     type_keys, external_ids, reasons = ([one[place] for one in gaps] for place in range(3))
     values = {"name": name, "type_keys": type_keys, "external_ids": external_ids, "reasons": reasons}
     await session.execute(_NOTE_GAPS, values)
@@ -161,13 +155,14 @@ async def note_gaps(session: AsyncSession, name: str, gaps: Sequence[tuple[str, 
 
 async def drop_baseline(session: AsyncSession, name: str) -> bool:
     """Takes a baseline away with its findings and pins; False where there is none of this name. Decisions stay."""
-    await session.execute(_UNPIN, {"pinned_by": pinned_by(name)})
-    return (await session.execute(_DROP, {"name": name})).first() is not None
+    await _unpin(session, name)
+    dropped = delete(_BASELINE).where(_BASELINE.c.name == name).returning(_BASELINE.c.name)
+    return (await session.execute(dropped)).first() is not None
 
 
 async def lock_baseline(session: AsyncSession, name: str) -> None:
     """Makes evaluations of one baseline wait for each other."""
-    await session.execute(_LOCK, {"name": name})
+    await session.execute(select(_BASELINE.c.name).where(_BASELINE.c.name == name).with_for_update())
 
 
 async def baselines(session: AsyncSession, name: str | None = None) -> list[BaselineRecord]:
@@ -192,16 +187,25 @@ async def baseline_collections(session: AsyncSession, name: str) -> dict[str, Ba
 
 async def gaps(session: AsyncSession, name: str) -> list[Gap]:
     """The items of which a baseline does not know all."""
-    return await fetch(session, _GAPS, Gap, {"name": name})
+    found = (
+        select(*_GAP.c["type_key", "external_id"], _ITEM.c.display_name, _GAP.c.why)
+        .join_from(_GAP, _ITEM, using(_GAP, _ITEM, "tenant_id", "type_key", "external_id"))
+        .where(_GAP.c.baseline == name)
+        .order_by(_GAP.c.type_key, _GAP.c.external_id)
+    )
+    return await fetch(session, found, Gap)
 
 
 def pinned_by(name: str) -> str:
     """Who pins the versions of a baseline."""
-    return f"baseline {name}"
+    return f"{_PINNED_BY}{name}"
 
 
 async def _collections(session: AsyncSession, name: str | None) -> dict[str, list[BaselineCollectionRecord]]:
     found: dict[str, list[BaselineCollectionRecord]] = defaultdict(list)
-    for row in (await session.execute(_COLLECTIONS, {"name": name})).mappings():
+    wanted = select(*_COLLECTION.c["baseline", *BaselineCollectionRecord.model_fields]).order_by(_COLLECTION.c.type_key)
+    if name is not None:
+        wanted = wanted.where(_COLLECTION.c.baseline == name)
+    for row in (await session.execute(wanted)).mappings():
         found[row["baseline"]].append(BaselineCollectionRecord.model_validate(row))
     return found

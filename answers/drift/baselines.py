@@ -9,6 +9,7 @@ from answers.drift import baseline_queries
 from answers.drift.baseline_queries import NewBaseline, set_baseline
 from answers.drift.records import BaselineRecord
 from answers.drift.rules import BaselineKind
+from answers.times import utc_text
 from inventory.outcomes import COMPLETED_STATUSES
 from inventory.user_errors import UserError
 from storage import queries
@@ -61,7 +62,7 @@ async def _set(session: AsyncSession, new: NewBaseline) -> BaselineRecord:
     await set_baseline(session, new)
     (record,) = await baseline_queries.baselines(session, new.name)
     if not record.covered and not record.not_covered:
-        raise NoBaselineError(f"no run of this tenant had completed by {new.at:%Y-%m-%d %H:%M:%SZ}")
+        raise NoBaselineError(f"no run of this tenant had completed by {utc_text(new.at)}")
     return record
 
 

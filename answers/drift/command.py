@@ -26,6 +26,7 @@ from cli.sessions import tenant_session, without_collisions
 from cli.table import Column, Shape, collection_title, print_table
 from cli.tenant_or_command import TenantOrCommand
 from configuration import load_settings
+from inventory.bounds import ID_BEGINNING
 from inventory.plurals import counted
 from inventory.visible_text import visible
 
@@ -37,7 +38,6 @@ drift = typer.Typer(
 )
 
 FINGERPRINT_SHOWN = 12
-LEAST_FINGERPRINT = 4
 """Digits of a fingerprint that a finding may be called by, if no other begins so."""
 
 
@@ -197,8 +197,8 @@ def decide(
     Example: python starter.py drift decide contoso 1f0c4d2e --as accepted --why "pilot" --until 2026-06-30
     """
     with errors_for_people():
-        if len(fingerprint) < LEAST_FINGERPRINT:
-            raise UsageError(f"{fingerprint!r} is too short; give {LEAST_FINGERPRINT} digits of the fingerprint")
+        if len(fingerprint) < ID_BEGINNING:
+            raise UsageError(f"{fingerprint!r} is too short; give {ID_BEGINNING} digits of the fingerprint")
         if not why.strip():
             raise UsageError("--why says nothing; a decision without a reason helps nobody")
         settings = load_settings()

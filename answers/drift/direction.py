@@ -12,7 +12,7 @@ from answers.drift.rules import FindingKind
 from graph.catalog import load_catalog
 from inventory.canonical import JsonValue
 
-_MEMBER = re.compile(r"\[(.*?)\](?=\.|\[|$)")
+MEMBER = re.compile(r"\[(.*?)\](?=\.|\[|$)")
 
 _VERSION = re.compile(r"\d+(\.\d+)+")
 
@@ -22,11 +22,6 @@ class ProtectionEffect(StrEnum):
 
     WEAKENS = "weakens"
     STRENGTHENS = "strengthens"
-
-    @property
-    def opposite(self) -> "ProtectionEffect":
-        """The other one."""
-        return ProtectionEffect.STRENGTHENS if self is ProtectionEffect.WEAKENS else ProtectionEffect.WEAKENS
 
 
 class DirectionRule(BaseModel):
@@ -60,7 +55,7 @@ class DirectionRule(BaseModel):
             and (not self.categories or category in self.categories)
             and (not self.paths or properties in self.paths)
             and (not self.name or re.search(self.name, properties.rpartition(".")[2]) is not None)
-            and (not self.members or any(label.startswith(self.members) for label in _MEMBER.findall(path)))
+            and (not self.members or any(label.startswith(self.members) for label in MEMBER.findall(path)))
         )
 
     def direction(self, kind: FindingKind, before: JsonValue, after: JsonValue) -> ProtectionEffect | None:
@@ -87,7 +82,7 @@ class DirectionRule(BaseModel):
 
 def properties_of(path: str) -> str:
     """The way of properties in a path, without the members of lists."""
-    return _MEMBER.sub("", path)
+    return MEMBER.sub("", path)
 
 
 def direction_of(

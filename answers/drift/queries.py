@@ -5,17 +5,19 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.drift.baseline_queries import pinned_by
 from answers.drift.rules import Decision, DriftDocument, FindingKind
 from answers.drift.severity import Severity
-from storage.bodies import BODY, Documents
+from answers.drift.tables import DriftFinding
+from storage.bodies import BODY, DOCUMENTS_AT_A_TIME, Documents
+from storage.models.base import among, table, using
+from storage.models.items import InventoryItem, ItemVersionPin
 from storage.rows import Values, fetch, fetch_stream
 
-ROWS_AT_A_TIME = 20
-"""Documents may have some megabytes each."""
+_FINDING, _PIN, _ITEM = table(DriftFinding), table(ItemVersionPin), table(InventoryItem)
 
 
 class Candidate(NamedTuple):
@@ -99,9 +101,9 @@ class ItemWithoutDetails(NamedTuple):
     display_name: str | None
 
 
-# One pass over the items tells which are not as they were, by the numbers of their versions; only of those the hashes
-# and documents are read. An item whose details could not be read since its list showed something new is left as it was.
 _CANDIDATES = text(f"""
+-- one pass over the items tells which are not as they were, by the numbers of their versions; an item whose details
+-- could not be read since its list showed something new is left as it was
 WITH moved AS MATERIALIZED (
     SELECT item.type_key, item.external_id, pin.version_number AS pinned_version, item.display_name, item.meta,
         item.version_number AS version, item.content_hash AS hash_now, item.absent_from, item.last_seen_at,
@@ -114,6 +116,7 @@ WITH moved AS MATERIALIZED (
         ELSE pin.version_number <> item.version_number AND item.content_observed_at IS NULL
     END
 ),
+-- only of these hashes are compared, and only of what differs documents are read
 candidate AS (
     SELECT moved.*, pinned.content_hash AS hash_before, pinned.details_complete AS whole_before,
         pinned.display_name AS name_before
@@ -163,8 +166,6 @@ WHERE (type_key, external_id) = (:type_key, :external_id) AND version_number > :
 ORDER BY version_number DESC
 """)
 
-_OPEN = text("SELECT fingerprint FROM drift_finding WHERE baseline = :baseline AND resolved_at IS NULL")
-
 _RECORD = text("""
 INSERT INTO drift_finding AS f (
     fingerprint, period, baseline, type_key, external_id, display_name, item_kind, path, kind, before, after, hidden,
@@ -202,14 +203,6 @@ UPDATE drift_finding AS f SET resolved_at = clock_timestamp()
 WHERE baseline = :baseline AND resolved_at IS NULL AND type_key = ANY (:type_keys)
     AND NOT EXISTS (SELECT FROM unnest(CAST(:found AS text[])) AS one WHERE one = fingerprint)
     AND ({_IS_READABLE})
-""")
-
-_DETAILS_NOT_READ = text("""
-SELECT type_key, external_id, item.display_name
-FROM item_version_pin AS pin JOIN inventory_item AS item USING (tenant_id, type_key, external_id)
-WHERE pinned_by = :pinned_by AND type_key = ANY (:type_keys)
-    AND absent_from IS NULL AND content_observed_at IS NOT NULL
-ORDER BY type_key, external_id
 """)
 
 _FINDINGS = f"""
@@ -251,7 +244,7 @@ async def candidates(
         _CANDIDATES,
         Candidate,
         parameters,
-        rows_at_a_time=ROWS_AT_A_TIME,
+        rows_at_a_time=DOCUMENTS_AT_A_TIME,
         shape=lambda row: _with_documents(row, read),
     ):
         yield candidate
@@ -301,7 +294,8 @@ async def versions_between(session: AsyncSession, candidate: Candidate, read: Do
 
 async def open_fingerprints(session: AsyncSession, baseline: str) -> set[str]:
     """The findings of a baseline that are not resolved."""
-    return set((await session.execute(_OPEN, {"baseline": baseline})).scalars())
+    unresolved = (_FINDING.c.baseline == baseline, _FINDING.c.resolved_at.is_(None))
+    return set((await session.execute(select(_FINDING.c.fingerprint).where(*unresolved))).scalars())
 
 
 async def record_findings(session: AsyncSession, baseline: str, findings: Sequence[Finding]) -> None:
@@ -317,8 +311,18 @@ async def resolve_others(session: AsyncSession, baseline: str, type_keys: Sequen
 
 async def details_not_read(session: AsyncSession, baseline: str, type_keys: Sequence[str]) -> list[ItemWithoutDetails]:
     """The items of the baseline of which it is not known what they say now."""
-    named = {"pinned_by": pinned_by(baseline), "type_keys": list(type_keys)}
-    return await fetch(session, _DETAILS_NOT_READ, ItemWithoutDetails, named)
+    pinned = (
+        select(*_ITEM.c["type_key", "external_id", "display_name"])
+        .join_from(_PIN, _ITEM, using(_PIN, _ITEM, "tenant_id", "type_key", "external_id"))
+        .where(
+            _PIN.c.pinned_by == pinned_by(baseline),
+            among(_PIN.c.type_key, type_keys),
+            _ITEM.c.absent_from.is_(None),
+            _ITEM.c.content_observed_at.is_not(None),
+        )
+        .order_by(_ITEM.c.type_key, _ITEM.c.external_id)
+    )
+    return await fetch(session, pinned, ItemWithoutDetails)
 
 
 async def findings_of(

@@ -10,6 +10,7 @@ from answers.drift.direction import ProtectionEffect
 from answers.drift.rules import BaselineKind, Decision, DecisionLapse, FindingKind
 from answers.drift.severity import Severity
 from answers.field_text import field_text
+from inventory.differences import DifferenceKind
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome
 from inventory.records import DamagedRecord
@@ -142,6 +143,14 @@ class DecisionRecord(BaseModel):
     fallen: DecisionLapse | None
 
 
+_DIFFERENCES = {
+    FindingKind.ADDED: DifferenceKind.ADDED,
+    FindingKind.REMOVED: DifferenceKind.REMOVED,
+    FindingKind.CHANGED: DifferenceKind.CHANGED,
+    FindingKind.ITEM_ADDED: DifferenceKind.ADDED,
+    FindingKind.ITEM_MISSING: DifferenceKind.REMOVED,
+}
+
 EDITED = "edited"
 """The evidence of a finding whose value shows no change: its object was edited."""
 
@@ -194,9 +203,9 @@ class DriftFindingRecord(BaseModel):
         return field_text(self).text() if self.path else ""
 
     @property
-    def change(self) -> str:
-        """What became of the field, in words."""
-        return "may have changed" if self.evidence == EDITED else str(self.kind)
+    def difference(self) -> DifferenceKind:
+        """What became of the field. Of an item as a whole it is added or removed."""
+        return DifferenceKind.MAY_HAVE_CHANGED if self.evidence == EDITED else _DIFFERENCES[self.kind]
 
     @property
     def is_open(self) -> bool:

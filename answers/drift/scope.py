@@ -10,11 +10,9 @@ from answers.drift.baseline_queries import baseline_collections
 from answers.drift.records import BaselineRecord, ComparedCollection, LeftOutCollection
 from answers.log_collections import log_types
 from graph.catalog import load_catalog
-from inventory.coverage import Coverage
+from inventory.coverage import NEVER_READ, Coverage
 from inventory.outcomes import Outcome
 from storage.coverage import coverage
-
-NEVER_READ = "never_read"
 
 
 class Scope(NamedTuple):

@@ -1,6 +1,5 @@
 """How much a drift finding matters, by rules that are a table: the first that fits."""
 
-import re
 import tomllib
 from collections.abc import Iterable
 from enum import StrEnum
@@ -9,12 +8,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from answers.drift.direction import ProtectionEffect, direction_of
+from answers.drift.direction import MEMBER, ProtectionEffect, direction_of, properties_of
 from answers.drift.rules import FindingKind
 from graph.catalog import load_catalog
 from inventory.canonical import JsonValue
-
-_LABEL = re.compile(r"\[(.*?)\](?=\.|\[|$)")
 
 
 class Severity(StrEnum):
@@ -58,7 +55,7 @@ class SeverityRule(BaseModel):
             and (not self.types or type_key in self.types)
             and (not self.kinds or kind in self.kinds)
             and (not self.paths or any(is_within(path, place) for place in self.paths))
-            and (not self.members or any(label.startswith(self.members) for label in _LABEL.findall(path)))
+            and (not self.members or any(label.startswith(self.members) for label in MEMBER.findall(path)))
         )
 
 
@@ -77,7 +74,7 @@ def severity(
 
 def is_within(path: str, place: str) -> bool:
     """Whether the properties of a path lead to a place or into it."""
-    properties = _LABEL.sub("", path)
+    properties = properties_of(path)
     return properties == place or properties.startswith(place + ".")
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.export.records import ForgottenRecord
+from answers.times import utc_text
 from inventory.records import DamagedRecord
 from inventory.user_errors import UserError
 from storage import documents
@@ -43,7 +44,7 @@ async def export(
     wanted = None if type_keys is None else sorted(type_keys)
     if not await documents.was_read(session, moment, wanted):
         what = "these collections" if wanted else "this tenant"
-        when = "yet" if at is None else f"by {moment:%Y-%m-%d %H:%M:%SZ}"
+        when = "yet" if at is None else f"by {utc_text(moment)}"
         raise NothingKnownError(f"no run had read {what} {when}, so nothing is exported and no file is removed")
     incomplete = presumed = unread = 0
     forgotten: list[ForgottenRecord] = []

@@ -6,8 +6,9 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.ids import NAMED, IdRange, id_range, run_id_range, the_one
+from answers.ids import IdRange, id_range, run_id_range, the_one
 from answers.times import time_of
+from inventory.bounds import NAMED
 from inventory.outcomes import CollectionResult, Counts, Outcome
 from inventory.records import CollectionRecord, RunRecord
 from inventory.user_errors import UserError

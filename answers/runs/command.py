@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.holders import SYNC_WORKFLOW, Kind, held
-from answers.ids import NAMED, IdRange, run_id_range, the_one
+from answers.ids import IdRange, run_id_range, the_one
 from answers.runs import answer
 from answers.runs.report import print_run
 from cli import output
@@ -25,6 +25,8 @@ from cli.table import Column, Shape, print_table
 from cli.temporal import goes_on, handle_of, now, refuse_other_holder
 from configuration import ConfigurationError, Settings, load_settings
 from connections import UnreachableError, connect_temporal, temporal_connect_config
+from graph.catalog import load_catalog
+from inventory.bounds import NAMED
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
 from inventory.portfolio import PortfolioRecord
@@ -84,9 +86,13 @@ def _columns(names: TenantNames) -> tuple[Column, ...]:
         Column("missing", "counts.missing", shape=Shape.NUMBER),
         Column("not read", "counts.not_read", shape=Shape.NUMBER),
         Column("took", "took", _took, yields=True),
-        Column("selection", "selection_hash", shape=Shape.ID, yields=True),
+        Column("selection", "selection_hash", _selection, yields=True),
         Column("errors", "error_codes", shape=Shape.BELOW),
     )
+
+
+def _selection(record: RunRecord) -> str:
+    return load_catalog().name_of(record.selection.type_keys)
 
 
 def _took(record: RunRecord) -> str:

@@ -52,6 +52,11 @@ class DifferenceRecord(BaseModel):
     before_named: Any = None
     after_named: Any = None
 
+    @property
+    def difference(self) -> DifferenceKind:
+        """What became of the field."""
+        return self.kind
+
     @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
     @property
     def text(self) -> str:

@@ -1,6 +1,7 @@
 """Reads the catalog's entries from this folder."""
 
 import tomllib
+from collections.abc import Collection as CollectionOf
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,10 @@ _SHARED_TABLES = frozenset({"references"})
 """Tables at the top of a file that all of its entries have, beside what each adds."""
 
 _NO_ENTRIES = frozenset({"defaults.toml", "deviations.toml", "kinds.toml", "permission_ids.toml"})
+
+
+MOST_NAMED = 3
+"""Categories or collections that the name of a selection lists."""
 
 
 class UnknownCategoryError(UserError):
@@ -45,6 +50,18 @@ class Catalog:
     def reading_rules(self) -> dict[str, ReadingRules]:
         """How references are read, by type key; also of collections in which there are none."""
         return {key: collection.reading_rules for key, collection in self.collections.items()}
+
+    def name_of(self, type_keys: CollectionOf[str]) -> str:
+        """What people call a selection of these: `everything`, its categories, its few collections, or how many."""
+        wanted = set(type_keys)
+        if wanted == self.everything():
+            return "everything"
+        whole = [name for name in self.categories() if self.in_categories([name]) <= wanted]
+        if whole and self.in_categories(whole) == wanted and len(whole) <= MOST_NAMED:
+            return ", ".join(whole)
+        if len(wanted) <= MOST_NAMED:
+            return ", ".join(sorted(wanted))
+        return f"{len(wanted)} collections"
 
     def categories(self) -> list[str]:
         """The names of the categories, sorted."""

@@ -4,12 +4,14 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Self
 from urllib.parse import quote, unquote, urlsplit
 from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from graph.catalog.facts.enumerations import enumerations
 from inventory.normal_form import NormalForm
 from inventory.observation import ObservationRules
 from inventory.reference_extraction import ReadingRules
@@ -210,7 +212,7 @@ class Collection(BaseModel):
     null_not_shown: frozenset[PropertyName] = frozenset()
     """Where null means that Graph does not show the value, and an empty list that there is none."""
     flags: frozenset[PropertyName] = frozenset()
-    """Enumerations of which a value may name several members, in any order."""
+    """Enumerations, beside those that are one in every published type: `graph.catalog.facts.enumerations`."""
     meta: dict[
         Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")],
         Annotated[tuple[PropertyPath, ...], BeforeValidator(_one_or_more)],
@@ -359,7 +361,7 @@ class Collection(BaseModel):
             ordered=self.ordered,
             unordered=self.unordered,
             null_not_shown=self.null_not_shown,
-            flags=self.flags,
+            enumerations=self.flags | enumerations(),
             details=self.detail_properties,
             meta=dict(self.meta),
             has_details=bool(self.details),
@@ -371,7 +373,7 @@ class Collection(BaseModel):
             },
         )
 
-    @property
+    @cached_property
     def form(self) -> NormalForm:
         """The normal form of the collection's documents."""
         return self.observation_rules().form

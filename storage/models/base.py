@@ -1,17 +1,24 @@
 """What all tables share."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    ColumnElement,
     DateTime,
     LargeBinary,
+    Table,
     Text,
     Uuid,
+    and_,
+    any_,
+    bindparam,
+    literal,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -38,3 +45,22 @@ class Base(DeclarativeBase):
         str: Text,
         int: BigInteger,
     }
+
+
+def table(model: type[Base]) -> Table:
+    """The table of a model, for statements: nothing here is written or read as an object."""
+    return cast("Table", model.__table__)
+
+
+def among(column: ColumnElement[Any], values: Iterable[object] | str) -> ColumnElement[bool]:
+    """The condition that a column has one of the values, or of those of the parameter of this name.
+
+    One statement, and with it one plan, however many values there are.
+    """
+    array = ARRAY(column.type)
+    return column == any_(bindparam(values, type_=array) if isinstance(values, str) else literal(list(values), array))
+
+
+def using(left: Table, right: Table, *names: str) -> ColumnElement[bool]:
+    """The condition of a join by the columns that two tables both have, as USING says it."""
+    return and_(*(left.c[name] == right.c[name] for name in names))

@@ -71,7 +71,9 @@ class InventoryItem(Base):
         ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT
     )
     type_key: Mapped[str] = mapped_column(primary_key=True)
-    external_id: Mapped[str] = mapped_column(primary_key=True, comment="the Graph id; a name is never an identity")
+    external_id: Mapped[str] = mapped_column(
+        primary_key=True, comment="the Graph id, in lower case if it is made of GUIDs; a name is never an identity"
+    )
     display_name: Mapped[str | None]
     meta: Mapped[dict[str, Any]] = mapped_column(comment="whitelisted keys only")
     content_hash: Mapped[bytes]
@@ -101,6 +103,9 @@ class InventoryItem(Base):
     )
     form: Mapped[int] = mapped_column(
         SmallInteger, server_default=text("0"), comment="number of the normal form that content_hash is of"
+    )
+    graph_id: Mapped[str | None] = mapped_column(
+        comment="the id as Graph last spelled it, where that is not external_id"
     )
 
 

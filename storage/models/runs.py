@@ -161,6 +161,7 @@ class StagedItem(Base):
     body_hash: Mapped[bytes | None] = mapped_column(
         comment="SHA-256 of the document before compression; null from workers of 0.3.0"
     )
+    graph_id: Mapped[str | None] = mapped_column(comment="the id as Graph spells it, where that is not external_id")
 
 
 class PendingItem(Base):

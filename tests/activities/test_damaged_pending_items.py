@@ -7,7 +7,9 @@ import pytest
 from sqlalchemy import text
 from temporalio.testing import ActivityEnvironment
 
-from activities.messages import CursorRequest, DetailShare, FetchDetails, FetchPages, FinishRun, Run
+from activities.messages.details import DetailShare, FetchDetails
+from activities.messages.pages import CursorRequest, FetchPages
+from activities.messages.runs import FinishRun, Run
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
 from local.simulated_graph import SimulatedGraph

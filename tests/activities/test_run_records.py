@@ -12,7 +12,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities import run_records
-from activities.messages import FinishRun, PortfolioRun, RecordPortfolio, Run, RunPolicy, TenantOutcome
+from activities.messages.portfolio import PortfolioRun, RecordPortfolio, TenantOutcome
+from activities.messages.runs import FinishRun, Run, RunPolicy
 from activities.observers import Observers, SensitivityRules
 from activities.portfolio import PortfolioActivities
 from activities.run_records import RunLimits, RunRecordActivities

@@ -12,7 +12,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities import sweep as sweeping
 from activities.holders import SYNC_WORKFLOW
-from activities.messages import SweepResult
+from activities.messages.sweep import SweepResult
 from activities.sweep import SweepActivities
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus

@@ -12,16 +12,10 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.confirmation import ConfirmActivities
 from activities.details import DetailActivities
-from activities.messages import (
-    ConfirmMissing,
-    CursorRequest,
-    DetailShare,
-    FetchDetails,
-    FetchPages,
-    FinishRun,
-    Run,
-    RunPolicy,
-)
+from activities.messages.confirmation import ConfirmMissing
+from activities.messages.details import DetailShare, FetchDetails
+from activities.messages.pages import CursorRequest, FetchPages
+from activities.messages.runs import FinishRun, Run, RunPolicy
 from activities.observers import Observers, SensitivityRules
 from activities.pages import FetchActivities
 from activities.run_records import RunLimits, RunRecordActivities

@@ -8,6 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from answers.document_text import document_lines
+from answers.drift.records import EDITED, DriftFindingRecord
+from answers.drift.rules import FindingKind
 from answers.field_labels import FieldChange, field_change
 from answers.field_text import LONGEST_VALUE, field_text, told
 from answers.named_ids import DEFINITIONS, TEMPLATES
@@ -302,3 +304,18 @@ def test_of_a_large_text_little_is_compared_and_all_is_told() -> None:
     before, after = "\n".join(["first", *lines, "last"]), "\n".join(["first", *other, "last"])
     (line,) = said("groups", {"a": before}, {"a": after})
     assert line.count("\n- ") == line.count("\n+ ") == 20_000
+
+
+@pytest.mark.parametrize(
+    ("kind", "evidence", "said"),
+    [
+        (FindingKind.CHANGED, "observed", "hidden, changed"),
+        (FindingKind.CHANGED, EDITED, "hidden, may have changed"),
+        (FindingKind.ADDED, "observed", "hidden, added"),
+        (FindingKind.REMOVED, "observed", "hidden, removed"),
+    ],
+)
+def test_a_finding_says_what_became_of_its_hidden_value(kind: FindingKind, evidence: str, said: str) -> None:
+    hidden: dict[str, Any] = {"hidden": True, "before": None, "after": None, "before_named": None, "after_named": None}
+    finding = DriftFindingRecord.model_construct(kind=kind, evidence=evidence, path="key", label="Key", **hidden)
+    assert (finding.text, finding.model_dump(include={"kind"})) == (said, {"kind": kind})

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from temporalio.client import ScheduleOverlapPolicy
 from temporalio.service import RPCError
 
-from activities.messages import SweepResult
+from activities.messages.sweep import SweepResult
 from configuration import Settings
 from connections import connect_temporal, schedule_sweep
 from inventory.missing import State

@@ -138,7 +138,7 @@ def test_a_portfolio_run_that_a_worker_refuses_is_followed_to_its_end(
             portfolio,
             id="portfolio/somebody",
             task_queue=system.environment["TEMPORAL_TASK_QUEUE"],
-            search_attributes=search_attributes.portfolio(portfolio.selection),
+            search_attributes=search_attributes.portfolio(portfolio.selection, "groups"),
         )
         return str(handle.first_execution_run_id)
 

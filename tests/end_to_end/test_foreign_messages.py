@@ -8,19 +8,9 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Row, text
 
-from activities.messages import (
-    BeginRunResult,
-    CursorRequest,
-    FetchPages,
-    FetchPagesResult,
-    FinishRun,
-    FinishRunResult,
-    ForgetRuns,
-    ForgetRunsResult,
-    ForgetVersions,
-    ForgetVersionsResult,
-    Run,
-)
+from activities.messages.pages import CursorRequest, FetchPages, FetchPagesResult
+from activities.messages.retention import ForgetRuns, ForgetRunsResult, ForgetVersions, ForgetVersionsResult
+from activities.messages.runs import BeginRunResult, FinishRun, FinishRunResult, Run
 from connections import connect_temporal
 from graph.catalog import load_catalog
 from inventory.error_codes import ErrorCode

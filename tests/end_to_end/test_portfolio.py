@@ -218,6 +218,14 @@ async def test_few_events_a_tenant(system: System, temporal: EmbeddedTemporal) -
     assert description.status is WorkflowExecutionStatus.COMPLETED
     attributes = {pair.key.name: pair.value for pair in description.typed_search_attributes}
     assert (attributes["SelectionHash"], attributes["RunStatus"]) == (record.selection_hash, "success")
+    assert attributes["Selection"] == "assignmentFilters, groups"
+    (child, *_) = [one async for one in client.list_workflows('WorkflowType = "SyncWorkflow"')]
+    assert {pair.key.name: pair.value for pair in child.typed_search_attributes}["TenantName"] in {
+        tenant.name for tenant in system.graph.tenants
+    }
+    assert (await (await client.get_workflow_handle(child.id).describe()).static_summary() or "").startswith(
+        f"assignmentFilters, groups, for {record.workflow_id}"
+    )
     events = (await handle.fetch_history()).events
     opened_and_closed = 20
     assert len(events) <= opened_and_closed + TENANTS * EVENTS_A_TENANT

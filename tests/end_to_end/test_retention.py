@@ -9,7 +9,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.client import ScheduleActionStartWorkflow, ScheduleOverlapPolicy
 from temporalio.service import RPCError
 
-from activities.messages import ForgottenOfTenant
+from activities.messages.retention import ForgottenOfTenant
 from connections import connect_temporal, schedule_retention
 from local.temporal import EmbeddedTemporal
 from tests.end_to_end.system import System

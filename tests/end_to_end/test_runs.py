@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
-from activities.messages import BeginRunResult
+from activities.messages.runs import BeginRunResult
 from connections import connect_temporal
 from graph.catalog import load_catalog
 from inventory.error_codes import ErrorCode
@@ -306,6 +306,8 @@ async def test_temporal_tells_the_story_and_holds_no_document(system: System, te
     assert description.status is WorkflowExecutionStatus.COMPLETED
     attributes = {pair.key.name: pair.value for pair in description.typed_search_attributes}
     assert attributes["TenantId"] == str(record.tenant_id)
+    assert (attributes["TenantName"], attributes["Selection"]) == (system.tenant.name, "everything")
+    assert await description.static_summary() == f"{system.tenant.name}: everything"
     assert attributes["SelectionHash"] == record.selection_hash
     assert attributes["RunStatus"] == "success"
     assert record.workflow_id == sync_workflow_id(record.tenant_id, record.selection)

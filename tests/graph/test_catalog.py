@@ -232,6 +232,23 @@ def test_data_and_catalogues_come_only_when_they_are_named() -> None:
     assert ordinary.isdisjoint(COLLECTIONS[key].category for key in OPT_IN)
 
 
+@pytest.mark.parametrize(
+    ("type_keys", "name"),
+    [
+        (load_catalog().everything(), "everything"),
+        (load_catalog().everything() - {"groups"}, f"{len(load_catalog().everything()) - 1} collections"),
+        (load_catalog().in_categories(["conditional-access"]), "conditional-access"),
+        (load_catalog().in_categories(["scripts", "conditional-access"]), "conditional-access, scripts"),
+        ({"groups", "auditEvents"}, "auditEvents, groups"),
+        ({"groups", "auditEvents", "domains", "organization"}, "4 collections"),
+        ({"ofALaterRelease"}, "ofALaterRelease"),
+        (set(COLLECTIONS), f"{len(COLLECTIONS)} collections"),
+    ],
+)
+def test_a_selection_has_the_name_that_people_give_it(type_keys: set[str], name: str) -> None:
+    assert load_catalog().name_of(type_keys) == name
+
+
 @of_each(COLLECTIONS)
 def test_an_entry_names_entries_that_there_are(entry: Collection) -> None:
     assert {key for keys in entry.references.values() for key in keys} <= COLLECTIONS.keys() | NOT_READ

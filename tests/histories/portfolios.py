@@ -8,12 +8,11 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError
 
-from activities.messages import (
-    FetchPages,
+from activities.messages.pages import FetchPages, PageResult
+from activities.messages.portfolio import (
     FollowRuns,
     FollowRunsResult,
     OpenPortfolioResult,
-    PageResult,
     PortfolioRun,
     RecordPortfolio,
     RecordPortfolioResult,

@@ -20,7 +20,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities.messages import CursorFailure, FetchPages, UpsertItems
+from activities.messages.merges import UpsertItems
+from activities.messages.pages import CursorFailure, FetchPages
 from inventory.error_codes import ErrorCode
 from inventory.portfolio import TenantChoice
 from inventory.selection import Selection

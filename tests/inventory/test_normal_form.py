@@ -24,7 +24,7 @@ FORM = NormalForm(
         ordered=frozenset({"stages"}),
         unordered=frozenset({"ranges"}),
         null_not_shown=frozenset({"assignments"}),
-        flags=frozenset({"kinds"}),
+        enumerations=frozenset({"kinds"}),
     )
 )
 
@@ -155,6 +155,15 @@ def flags_in_another_order(document: Any, draw: Callable[[st.SearchStrategy[Any]
     return True
 
 
+def members_in_another_case(document: Any, draw: Callable[[st.SearchStrategy[Any]], Any]) -> bool:
+    found = [place for place in places(document) if place.name == "kinds" and isinstance(place.value, str)]
+    if not found:
+        return False
+    place = draw(st.sampled_from(found))
+    place.put(place.value.swapcase())
+    return True
+
+
 def keys_in_another_order(document: Any, draw: Callable[[st.SearchStrategy[Any]], Any]) -> bool:
     holder = draw(st.sampled_from(objects(document)))
     pairs = draw(st.permutations(list(holder.items())))
@@ -163,7 +172,15 @@ def keys_in_another_order(document: Any, draw: Callable[[st.SearchStrategy[Any]]
     return True
 
 
-SAMENESSES = [with_nothing, without_nothing, respelled, shuffled, flags_in_another_order, keys_in_another_order]
+SAMENESSES = [
+    with_nothing,
+    without_nothing,
+    respelled,
+    shuffled,
+    flags_in_another_order,
+    members_in_another_case,
+    keys_in_another_order,
+]
 
 
 @given(documents)

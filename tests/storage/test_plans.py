@@ -10,8 +10,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from sqlalchemy import TextClause, make_url, text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Connection, Engine, event, make_url
 
 from answers.changes import audit_queries as auditing
 from answers.changes import queries as changes
@@ -93,11 +92,17 @@ class Explained:
         self.nodes: list[Node] = []
         self.waves_looped_over: list[str] = []
 
-    async def add(self, session: AsyncSession, statement: TextClause, parameters: Any, *, cursor: bool = False) -> None:
-        """Explains a statement; `cursor`: as what a cursor reads, of which the first rows are to come soon."""
-        declared = "DECLARE listing CURSOR FOR " if cursor else ""
-        explain = text(f"EXPLAIN (FORMAT JSON) {declared}{statement.text}")
-        rest = [plan["Plan"] for plan in (await _execute(session, explain, parameters)).scalar_one()]
+    def add(
+        self, connection: Connection, _cursor: Any, statement: str, parameters: Any, context: Any, _many: bool
+    ) -> None:
+        """Explains a statement that is about to be executed; one that is streamed as what a cursor reads."""
+        if context.invoked_statement is PROBE or "set_config" in statement:
+            return
+        declared = "DECLARE listing CURSOR FOR " if context.execution_options.get("stream_results") else ""
+        cursor = connection.connection.cursor()
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {declared}{statement}", parameters)
+        [(plans,)] = cursor.fetchall()
+        rest = [plan["Plan"] for plan in plans]
         while rest:
             plan = rest.pop()
             parts = plan.get("Plans", [])
@@ -105,32 +110,18 @@ class Explained:
             if plan["Node Type"] == "Nested Loop" and parts[-1].get("CTE Name") in WAVES:
                 self.waves_looped_over.append(parts[-1]["CTE Name"])
             names = (plan.get("Relation Name"), plan.get("Index Name"))
-            self.nodes.append(Node(plan["Node Type"], *names, " ".join(statement.text.split())))
+            self.nodes.append(Node(plan["Node Type"], *names, " ".join(statement.split())))
 
     def assert_by_index(self) -> None:
         assert [node for node in self.nodes if node.table in GROWING and node.kind == "Seq Scan"] == []
 
 
-_execute = AsyncSession.execute
-_stream = AsyncSession.stream
-
-
 @pytest.fixture
-def explained(monkeypatch: pytest.MonkeyPatch) -> Explained:
+def explained() -> Iterator[Explained]:
     found = Explained()
-
-    async def execute(session: AsyncSession, statement: Any, parameters: Any = None, **options: Any) -> Any:
-        if statement is not PROBE and "set_config" not in statement.text:
-            await found.add(session, statement, parameters or {})
-        return await _execute(session, statement, parameters, **options)
-
-    async def stream(session: AsyncSession, statement: Any, parameters: Any = None, **options: Any) -> Any:
-        await found.add(session, statement, parameters or {}, cursor=True)
-        return await _stream(session, statement, parameters, **options)
-
-    monkeypatch.setattr(AsyncSession, "execute", execute)
-    monkeypatch.setattr(AsyncSession, "stream", stream)
-    return found
+    event.listen(Engine, "before_cursor_execute", found.add)
+    yield found
+    event.remove(Engine, "before_cursor_execute", found.add)
 
 
 @pytest.fixture(scope="module")

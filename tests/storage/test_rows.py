@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 from pydantic import BaseModel
-from sqlalchemy import text
+from sqlalchemy import literal, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.database import Database
@@ -76,6 +76,14 @@ async def test_a_statement_that_does_not_fit_its_model_is_named_and_no_value_is(
     assert str(raised.value).startswith("SELECT ")
     assert SECRET not in str(raised.value).split(": ", 1)[1]
     assert raised.value.__cause__ is None
+
+
+async def test_a_statement_that_was_built_with_values_is_named_without_them(session: AsyncSession) -> None:
+    statement = select(literal("Ada").label("name"), literal(SECRET).label("age"))
+    with pytest.raises(RowError, match="superfluous for age of Person") as raised:
+        await fetch(session, statement, Person)
+    assert str(raised.value).startswith("SELECT ")
+    assert SECRET not in str(raised.value)
 
 
 async def test_a_shape_makes_fields_of_columns(session: AsyncSession) -> None:

@@ -11,27 +11,19 @@ from uuid import uuid4
 
 from temporalio import activity
 
-from activities.messages import (
+from activities.messages.confirmation import ConfirmedShare, ConfirmMissing, ConfirmMissingResult
+from activities.messages.details import DetailProgress, FetchDetails, FetchDetailsResult
+from activities.messages.merges import UpsertItems, UpsertItemsResult
+from activities.messages.pages import CursorFailure, FetchPages, FetchPagesResult, PageResult
+from activities.messages.runs import (
     BeginRunResult,
-    ConfirmedShare,
-    ConfirmMissing,
-    ConfirmMissingResult,
-    CursorFailure,
-    DetailProgress,
-    FetchDetails,
-    FetchDetailsResult,
-    FetchPages,
-    FetchPagesResult,
     FinishRun,
     FinishRunResult,
-    PageResult,
     PlannedCollection,
     RenewLease,
     RenewLeaseResult,
     Run,
     RunPolicy,
-    UpsertItems,
-    UpsertItemsResult,
 )
 from inventory.backoff import KnownFailure
 

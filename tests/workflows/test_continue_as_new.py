@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
-from activities.messages import CursorFailure, RunPolicy
+from activities.messages.pages import CursorFailure
+from activities.messages.runs import RunPolicy
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
 from tests.workflows.scripted import Script

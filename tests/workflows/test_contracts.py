@@ -1,7 +1,9 @@
 """What a running workflow relies on: the registered names, the fields that cross Temporal, histories that replay."""
 
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -15,7 +17,7 @@ from temporalio.worker import Replayer
 import activities.messages
 import workflows.messages
 from activities import definitions
-from activities.messages import Message
+from activities.messages.base import Message
 from configuration import Settings
 from graph.client import GraphClient
 from inventory.backoff import KnownFailure
@@ -34,7 +36,7 @@ from workflows.sweep import SweepWorkflow
 from workflows.sync import SyncWorkflow
 
 FIELDS = {
-    "BeginRunResult": "ahead opening plan policy unknown",
+    "BeginRunResult": "ahead opening plan policy selection_name tenant_name unknown",
     "CancelRequest": "reason requested_by run_id",
     "Cursor": "anchor attempts confirming detailing failed_with failures first_failed_at http_status left limit losses"
     " not_before of page part restarts size_bytes type_key url",
@@ -69,13 +71,13 @@ FIELDS = {
     "RetentionResult": "tenants",
     "FollowRuns": "runs",
     "FollowRunsResult": "outcomes",
-    "OpenPortfolioResult": "at_once tenant_ids",
+    "OpenPortfolioResult": "at_once selection_name tenant_ids",
     "PortfolioRunEnd": "cancel_reason cancel_requested_by counts error_codes status",
     "PortfolioInput": "at_once chosen deep schedule selection state",
     "PortfolioProgress": "counts running status",
     "PortfolioResult": "counts error_codes portfolio_run_id status",
     "PortfolioRun": "chosen portfolio_run_id schedule selection workflow_id",
-    "PortfolioState": "at_once counts error_codes following left unrecorded",
+    "PortfolioState": "at_once counts error_codes following left selection_name unrecorded",
     "QueuePlace": "ahead since unmoved_since",
     "RecordPortfolio": "ending outcomes run",
     "RecordPortfolioResult": "error_codes",
@@ -107,7 +109,9 @@ def test_the_fields_that_cross_temporal_are_these() -> None:
         "PortfolioState": PortfolioState,
         "QueuePlace": QueuePlace,
     }
-    for module in (activities.messages, workflows.messages):
+    folder = activities.messages.__path__
+    of_activities = [import_module(f"activities.messages.{found.name}") for found in iter_modules(folder)]
+    for module in (*of_activities, workflows.messages):
         crossing |= {
             name: model
             for name, model in vars(module).items()

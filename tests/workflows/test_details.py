@@ -11,7 +11,9 @@ from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities.messages import CursorFailure, RunPolicy, UpsertItems
+from activities.messages.merges import UpsertItems
+from activities.messages.pages import CursorFailure
+from activities.messages.runs import RunPolicy
 from inventory.backoff import KnownFailure
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus

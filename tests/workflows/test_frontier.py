@@ -11,14 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.messages import (
-    CursorFailure,
-    DetailProgress,
-    FetchDetailsResult,
-    PageResult,
-    PlannedCollection,
-    RunPolicy,
-)
+from activities.messages.details import DetailProgress, FetchDetailsResult
+from activities.messages.pages import CursorFailure, PageResult
+from activities.messages.runs import PlannedCollection, RunPolicy
 from inventory.backoff import KnownFailure
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome

@@ -17,12 +17,11 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
 
-from activities.messages import (
-    FetchPages,
+from activities.messages.pages import FetchPages, PageResult
+from activities.messages.portfolio import (
     FollowRuns,
     FollowRunsResult,
     OpenPortfolioResult,
-    PageResult,
     PortfolioRun,
     RecordPortfolio,
     RecordPortfolioResult,

@@ -19,7 +19,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
 
 from activities.interceptor import ActivityInterceptor
-from activities.messages import BeginRunResult
+from activities.messages.runs import BeginRunResult
 from configuration import Settings
 from graph.catalog import load_catalog
 from graph.client import GraphClient

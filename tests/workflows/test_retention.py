@@ -14,7 +14,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
 
-from activities.messages import (
+from activities.messages.retention import (
     ForgetRuns,
     ForgetRunsResult,
     ForgetVersions,

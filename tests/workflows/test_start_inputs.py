@@ -9,7 +9,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities.messages import PortfolioRun, Run
+from activities.messages.portfolio import PortfolioRun
+from activities.messages.runs import Run
 from inventory.portfolio import MOST_TENANTS, TenantChoice
 from inventory.selection import MOST_BYTES, MOST_TYPE_KEYS, Selection
 from tests.patience import PATIENCE

@@ -14,7 +14,9 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities.messages import CursorFailure, FetchPages, FinishRun, RunPolicy, UpsertItems
+from activities.messages.merges import UpsertItems
+from activities.messages.pages import CursorFailure, FetchPages
+from activities.messages.runs import FinishRun, RunPolicy
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
 from inventory.selection import Selection

@@ -9,7 +9,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.details import _attempts
 from activities.failures import told
-from activities.messages import DetailShare, FetchDetails
+from activities.messages.details import DetailShare, FetchDetails
 from graph.errors import BatchRefusedError, GraphRequestError, ReadFailure
 from inventory.backoff import KnownFailure
 from inventory.error_codes import ErrorCode

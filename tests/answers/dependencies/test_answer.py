@@ -125,6 +125,22 @@ async def test_an_item_needs_what_it_names_and_is_needed_by_what_names_it(databa
     assert CONFIGURATIONS not in {one.type_key for one in needed.cannot_say}
 
 
+async def test_a_reference_resolves_in_any_case_of_the_ids(database: Database) -> None:
+    group_id, filter_id = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9", "1a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
+    items = [
+        group(group_id.upper()),
+        observation(FILTERS, filter_id, displayName="Windows 11"),
+        configuration("c", target("group", group_id, filtered_by=filter_id.upper())),
+        configuration("d", target("exclusionGroup", group_id.upper())),
+    ]
+    await synced(database, *items)
+    found = await around(database, CONFIGURATIONS, "c")
+    assert {state(one.target) for one in found.dependencies} == {(Presence.PRESENT, Confidence.HIGH, "listed")}
+    needed = await around(database, GROUPS, group_id)
+    assert [one.item.external_id for one in needed.dependencies] == ["c", "d"]
+    assert (await dangling(database))[0] == []
+
+
 async def test_depth_follows_references_and_comes_to_an_end_in_a_circle(database: Database) -> None:
     apps = [
         observation("mobileApps", one, relationships=[{"targetId": other, "targetType": "child"}], assignments=[])

@@ -1,0 +1,44 @@
+"""What Temporal Web shows of a run: first what a person has to look at."""
+
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
+from workflows.frontier import Frontier
+from workflows.report import details
+
+
+def failed(code: ErrorCode) -> CollectionResult:
+    return CollectionResult(outcome=Outcome.FAILED, error_code=code)
+
+
+COMPLETE = CollectionResult(outcome=Outcome.COMPLETE, pages=1, items=5)
+
+
+def test_a_partial_run_opens_with_what_is_not_complete_and_what_is_missing() -> None:
+    denied, cut = ErrorCode.GRAPH_PERMISSION_MISSING, ErrorCode.GRAPH_THROTTLED
+    results = {
+        "a": COMPLETE,
+        "b": failed(denied),
+        "c": CollectionResult(),
+        "d": CollectionResult(outcome=Outcome.INCOMPLETE, pages=1, items=1, error_code=cut),
+        "e": failed(denied),
+        "f": CollectionResult(outcome=Outcome.SKIPPED, error_code=ErrorCode.GRAPH_NOT_LICENSED),
+    }
+    frontier = Frontier(counts=Counts(observed=10, missing=2, not_read=3), results=results)
+    lines = [line for line in details(RunStatus.PARTIAL, None, frontier).splitlines() if line]
+    assert lines[:3] == [
+        "**partial**",
+        "**not complete: 3 of 6** (graph_permission_missing 2, graph_throttled 1)",
+        "**2 missing**, 3 not read",
+    ]
+    rows = [line.split(" | ")[0] for line in lines if line.startswith("| ")]
+    assert rows == ["| collection", "| b", "| d", "| e", "| c", "| a", "| f"]
+
+
+def test_a_clean_run_has_nothing_to_look_at() -> None:
+    shown = details(RunStatus.SUCCESS, None, Frontier(counts=Counts(observed=5), results={"a": COMPLETE}))
+    assert "not complete" not in shown
+    assert "missing" not in shown
+
+
+def test_a_run_says_what_it_waits_for() -> None:
+    assert details(RunStatus.QUEUED, "waiting_for_slot", Frontier()).startswith("**queued** (waiting for slot)")
