@@ -28,10 +28,13 @@ class SafeConsole(Console):
         """As `Console` does, but a text is one line: a line end in a name begins no other line.
 
         A line that is wider than the terminal goes on below, indented. With `--csv` nothing but CSV is on stdout, so
-        all else goes to stderr.
+        all else goes to stderr. Notes on a terminal go to the pager with the answer.
         """
         if not self.stderr and output_options().as_csv:
             stderr.print(*objects, **options)
+            return
+        if self.stderr and output_options().is_paged and sys.stderr.isatty():
+            stdout.print(*objects, **options)
             return
         lines = [_one_line(one) for one in objects]
         width = known_width(self)

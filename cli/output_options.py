@@ -23,7 +23,8 @@ class OutputOptions:
     """What one command was told about its output.
 
     `columns` and `sort` are names of columns; one to sort by begins with `-` where the order is descending.
-    `csv_header` is the header that has been printed: an answer of several tables has one.
+    `csv_header` is the header that has been printed: an answer of several tables has one. `is_paged`: the answer goes
+    to a pager, and so do notes on stderr, in their order.
     """
 
     utc: bool = False
@@ -32,6 +33,7 @@ class OutputOptions:
     columns: tuple[str, ...] = ()
     sort: tuple[str, ...] = ()
     csv_header: list[str] = field(default_factory=list)
+    is_paged: bool = False
 
 
 _OPTIONS: ContextVar[OutputOptions] = ContextVar("output options", default=OutputOptions())  # noqa: B039 - never written
@@ -85,8 +87,10 @@ def _with(command: CommandT, options: dict[str, Any]) -> CommandT:
     def wrapped(**given: Any) -> None:
         with errors_for_people():
             chosen = _chosen({name: given.pop(name, None) for name in options}, as_json=bool(given.get("as_json")))
-            is_for_people = not (given.get("as_json") or chosen.as_csv) and sys.stdout.isatty()
-            with using(chosen), paged() if is_for_people else nullcontext():
+            is_data = given.get("as_json") or chosen.as_csv
+            is_watched = given.get("follow") or "no_wait" in given  # progress is shown as it happens
+            chosen.is_paged = not (is_data or is_watched) and sys.stdout.isatty()
+            with using(chosen), paged() if chosen.is_paged else nullcontext():
                 command(**given)
 
     signature = inspect.signature(command)

@@ -157,6 +157,16 @@ def test_prose_goes_to_stderr_beside_csv(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr() == ("", "3 collections\n")
 
 
+def test_notes_go_to_the_pager_in_their_order(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with using(OutputOptions(is_paged=True)):
+        output.stdout.print("the answer")
+        output.stderr.print("what it lacks")
+    assert capsys.readouterr() == ("the answer\nwhat it lacks\n", "")
+
+
 @pytest.mark.parametrize("start", FORMULA_STARTS)
 def test_no_text_is_a_formula(start: str) -> None:
     (row,) = csv.reader([csv_line([f"{start}1+1", -5, "fine"])])

@@ -132,6 +132,7 @@ def prepared(system: System, graph: SimulatedGraph) -> dict[str, list[list[str]]
     assert system.starter("baseline", "set", one.name, "agreed").code in (0, 3)
     schedule = ["schedule", "set", "hourly", "--all-tenants", "--every", "1h", *selection]
     assert system.starter(*schedule).code == 0
+    assert system.starter("schedule", "pause", "hourly").code == 0, "no run of it comes between two answers"
     for name in NAMES[:3]:
         one.change(PATH, ids[name], {"description": f"{name} " * 20})
     one.remove(PATH, ids[NAMES[3]])
