@@ -36,7 +36,7 @@ class SafeConsole(Console):
         if self.stderr and output_options().is_paged and sys.stderr.isatty():
             stdout.print(*objects, **options)
             return
-        lines = [_one_line(one) for one in objects]
+        lines = [one_line(one) for one in objects]
         width = known_width(self)
         if width is not None and all(isinstance(line, (str, Text)) for line in lines):
             style = options.pop("style", None) or ""
@@ -79,7 +79,8 @@ class SafeConsole(Console):
             yield segment if segment.control else Segment(visible(segment.text, keep="\n"), segment.style)
 
 
-def _one_line(one: Any) -> Any:
+def one_line(one: Any) -> Any:
+    """A text without line ends and other characters that are not seen; anything else as it is."""
     if isinstance(one, str):
         return visible(one)
     if isinstance(one, Text):

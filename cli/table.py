@@ -238,7 +238,8 @@ class _Layout:
     def __init__(self, columns: Sequence[Column], records: Sequence[Record], *, is_chosen: bool, is_flat: bool) -> None:
         headings = [] if is_flat else [column for column in columns if column.shape is Shape.HEADING]
         self._heading = headings[0] if headings else None
-        self._columns = [column for column in columns if column is not self._heading]
+        shown = [column for column in columns if column is not self._heading]
+        self._columns = [column._replace(heading=visible(column.heading)) for column in shown]
         self._rows = [self._row(record) for record in records]
         self._indent = 0 if self._heading is None else INDENT
         self._width = max(NARROWEST, output.table_width()) - self._indent
@@ -376,7 +377,7 @@ def _cell(column: Column, record: Record, values: Mapping[str, Any], *, is_flat:
         column.text(record) if column.text is not None and not (is_heading and is_flat) else values.get(column.field)
     )
     if isinstance(value, Text):
-        return value
+        return output.one_line(value)
     match value:
         case None:
             said = ""
