@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, computed_field
 
 from answers.field_text import field_text, segments
 from answers.named_ids import (
-    APP_ID_RULES,
     DEFINITIONS,
     TEMPLATES,
     ObjectNames,
@@ -71,7 +70,7 @@ def field_change(difference: Difference, rules: ReferenceRules, names: ObjectNam
     """A difference with the names of what it refers to. `names` are by type key and id."""
 
     def named(value: JsonValue) -> JsonValue:
-        translated = translated_at(value, place, {**rules, **APP_ID_RULES}, name_of(names))
+        translated = translated_at(value, place, rules, name_of(names))
         return choice_name(translated, names) if is_choice else with_setting_names(translated, names)
 
     before, after = _printable(difference.before), _printable(difference.after)

@@ -1,8 +1,7 @@
 """Names in the place of ids: what documents refer to, as people call it.
 
-Names are by type key and id. Beside items of the inventory: applications by their app id, settings and choices of the
-settings catalogue by their ids, and policies of administrative templates with their presentations, which documents name
-themselves.
+Names are by type key and id. Beside items of the inventory: settings and choices of the settings catalogue by their
+ids, and policies of administrative templates with their presentations, which documents name themselves.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,20 +9,10 @@ from typing import cast
 
 from answers.ids import GUID
 from inventory.exact_json import JsonObject, JsonValue
-from inventory.references import NOT_READ, NameOf, ReferenceRules, references, translated
+from inventory.references import NOT_READ, NameOf, ReferenceRules, collection_of, translated
 
 DEFINITIONS = "configurationSettings"
 """The type key of the settings catalogue's definitions."""
-
-APPS_BY_APP_ID = "app id"
-"""In the place of a type key: applications, by the id that is the same in every tenant."""
-
-APP_ID_RULES: ReferenceRules = {
-    "conditions.applications.includeApplications": (APPS_BY_APP_ID,),
-    "conditions.applications.excludeApplications": (APPS_BY_APP_ID,),
-    "requiredResourceAccess.resourceAppId": (APPS_BY_APP_ID,),
-}
-"""Where documents name applications by the id that is the same in every tenant."""
 
 TEMPLATES = "administrative template"
 """In the place of a type key: policies of administrative templates and their presentations, by their ids."""
@@ -38,7 +27,8 @@ def name_of(names: ObjectNames) -> NameOf:
     """What objects are called by these names. People, whom no collection reads, are said to be people."""
 
     def name(target_types: tuple[str, ...], external_id: str) -> str | None:
-        known = next((names[key, external_id] for key in target_types if (key, external_id) in names), None)
+        keys = [(collection_of(target_type), external_id) for target_type in target_types]
+        known = next((names[key] for key in keys if key in names), None)
         if known is None and NOT_READ.issuperset(target_types) and "users" in target_types:
             return f"user {external_id[:8]}… (people are not read)" if GUID.fullmatch(external_id) else None
         return known
@@ -48,8 +38,7 @@ def name_of(names: ObjectNames) -> NameOf:
 
 def named_document(document: JsonObject, rules: ReferenceRules, names: ObjectNames) -> JsonObject:
     """A document with names in the place of ids, as far as they are known."""
-    translated_document = translated(document, {**rules, **APP_ID_RULES}, name_of(names))
-    return cast("JsonObject", with_setting_names(translated_document, names))
+    return cast("JsonObject", with_setting_names(translated(document, rules, name_of(names)), names))
 
 
 def template_names(values: JsonValue) -> dict[tuple[str, str], str]:
@@ -81,13 +70,6 @@ def definition_ids(value: JsonValue) -> Iterator[str]:
             rest += [child for child in one.values() if isinstance(child, (dict, list))]
         elif isinstance(one, list):
             rest += [child for child in one if isinstance(child, (dict, list))]
-
-
-def app_ids(document: JsonObject) -> Iterator[str]:
-    """The app ids that a document names."""
-    for reference in references(document, APP_ID_RULES):
-        if reference.target_types == (APPS_BY_APP_ID,) and GUID.fullmatch(reference.target_id):
-            yield reference.target_id
 
 
 def with_setting_names(value: JsonValue, names: ObjectNames) -> JsonValue:

@@ -5,12 +5,12 @@ from typing import cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.named_ids import APPS_BY_APP_ID, DEFINITIONS, app_ids, definition_ids, template_names
+from answers.named_ids import DEFINITIONS, definition_ids, template_names
 from graph.catalog import load_catalog
 from inventory.exact_json import JsonObject, decode
-from inventory.references import references
+from inventory.references import collection_of, references
 from storage.current_documents import current_documents
-from storage.object_names import app_names, display_names
+from storage.object_names import display_names
 
 
 async def object_names(
@@ -19,26 +19,17 @@ async def object_names(
     """The names of all that these documents, each with its type key, refer to."""
     wanted: set[tuple[str, str]] = set()
     settings: set[str] = set()
-    apps: set[str] = set()
     names: dict[tuple[str, str], str] = {}
     for type_key, document in documents:
         collection = load_catalog().collections.get(type_key)
         for reference in references(document, {} if collection is None else collection.references):
-            wanted.update((target_type, reference.target_id) for target_type in reference.target_types)
+            wanted.update((collection_of(each), reference.target_id) for each in reference.target_types)
         if "settings" in document:
             settings.update(definition_ids(document["settings"]))
         if "definitionValues" in document:
             names.update(template_names(document["definitionValues"]))
-        apps.update(app_ids(document))
     names |= await display_names(session, wanted)
-    names |= await setting_names(session, settings)
-    return names | await names_of_apps(session, apps)
-
-
-async def names_of_apps(session: AsyncSession, ids: Iterable[str]) -> dict[tuple[str, str], str]:
-    """The names of applications by their app ids, as far as the inventory has them."""
-    found = await app_names(session, ids)
-    return {(APPS_BY_APP_ID, app_id): name for app_id, name in found.items()}
+    return names | await setting_names(session, settings)
 
 
 async def setting_names(session: AsyncSession, ids: Iterable[str]) -> dict[tuple[str, str], str]:

@@ -1,4 +1,4 @@
-"""How many requests a first and an unchanged sync make.
+"""How many requests a first and an unchanged sync make, and how long they take.
 
     python -m benchmarks.request_counts
 
@@ -6,6 +6,7 @@ Of the whole catalog in a tenant of the demo, and of forty collections of fifty 
 """
 
 import argparse
+from time import perf_counter
 
 from benchmarks.machine import FIRST_RELEASE, Machine, played
 from graph.catalog import load_catalog
@@ -32,10 +33,11 @@ def _count(title: str, selection: Selection, graph: SimulatedGraph) -> None:
 
         async def play() -> None:
             for sync in ("first", "unchanged"):
-                before = len(graph.requests(Kind.INNER, tenant.id))
+                before, began = len(graph.requests(Kind.INNER, tenant.id)), perf_counter()
                 record = await machine.sync(tenant, selection)
                 requests = len(graph.requests(Kind.INNER, tenant.id)) - before
-                print(f"{title}, {sync}: {requests} requests ({record.status})", flush=True)
+                took = perf_counter() - began
+                print(f"{title}, {sync}: {requests} requests, {took:.1f} seconds ({record.status})", flush=True)
 
         played(play)
 

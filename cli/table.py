@@ -377,7 +377,8 @@ def _cell(column: Column, record: Record, values: Mapping[str, Any], *, is_flat:
         column.text(record) if column.text is not None and not (is_heading and is_flat) else values.get(column.field)
     )
     if isinstance(value, Text):
-        return output.one_line(value)
+        clean: Text = output.one_line(value)
+        return clean
     match value:
         case None:
             said = ""

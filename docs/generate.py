@@ -68,6 +68,7 @@ def _catalog_row(entry: Collection) -> str:
         f"Needs a licence for {entry.licence_hint}." if entry.licence_hint else None,
         "Opened to signed-in people only: skipped where Graph refuses an app." if entry.delegated_only else None,
         entry.note,
+        f"Details are read again within {entry.refresh_hours} hours." if entry.refresh_hours else None,
         f"{len(kinds)} kinds." if len(kinds) > 1 else None,
     ]
     cells = (

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import orjson
 
 from inventory.canonical import JsonObject, JsonValue
+from inventory.item_ids import item_key
 from inventory.references import (
     ALL_DEVICES,
     ALL_USERS,
@@ -31,28 +32,34 @@ EDITION = 2
 """Counted up when documents are read differently by the same rules, so that all are read again."""
 
 
+_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
 class ReadingRules(NamedTuple):
     """How the documents of one collection are read. `assignable`: they list whom they are assigned to.
 
-    An object is for everyone, whatever it lists, where one of the properties of `everyone` matches its pattern.
+    An object is for everyone, whatever it lists, where one of the properties of `everyone` matches its pattern. Other
+    documents may name it by one of its `alternate_keys`.
     """
 
     references: ReferenceRules
     assignable: bool
     everyone: Mapping[str, str] = MappingProxyType({})
+    alternate_keys: frozenset[str] = frozenset()
 
     @property
     def find_nothing(self) -> bool:
         """Whether no document can have a reference by these rules."""
-        return not self.references and not self.assignable
+        return not self.references and not self.assignable and not self.alternate_keys
 
     def hash(self) -> bytes:
         """What tells these rules from others; the same in every edition where they find nothing."""
         if self.find_nothing:
             return sha256(b"").digest()
         rules = {path: list(targets) for path, targets in self.references.items()}
+        keys = [sorted(self.alternate_keys)] if self.alternate_keys else []
         return sha256(
-            orjson.dumps([EDITION, rules, self.assignable, dict(self.everyone)], option=orjson.OPT_SORT_KEYS)
+            orjson.dumps([EDITION, rules, self.assignable, dict(self.everyone), *keys], option=orjson.OPT_SORT_KEYS)
         ).digest()
 
 
@@ -64,8 +71,15 @@ class ReadReferences(NamedTuple):
 
 
 def read(document: JsonObject, rules: ReadingRules) -> list[Reference]:
-    """The references of a document, with the audience that stands for nobody where that is so."""
+    """The references of a document, with its alternate keys, and the audience for nobody where that is so.
+
+    An alternate key is a use of no collection; it is a GUID, as no audience is.
+    """
     found = references(document, rules.references)
+    for name in sorted(rules.alternate_keys):
+        value = document.get(name)
+        if isinstance(value, str) and _GUID.fullmatch(value):
+            found.append(Reference(name, ReferenceRole.USE, (), item_key(value)))
     if any(_matches(document.get(name), pattern) for name, pattern in rules.everyone.items()):
         everyone = [Reference(ASSIGNMENTS, ReferenceRole.INCLUDE, (), one) for one in (ALL_DEVICES, ALL_USERS)]
         return [*found, *everyone]

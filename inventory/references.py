@@ -5,6 +5,8 @@ A rule says where ids stand, and in which collections:
 - `assignments.target.groupId` → `groups`: a dotted path of properties, through lists;
 - `relationships.targetId?targetType=child` → `mobileApps`: only in objects that say so beside it;
 - `#microsoft.graph.someValue/value` → `reusablePolicySettings`: in the objects of a type, at any depth.
+
+A target `servicePrincipals(appId)` is named by an alternate key: a property that is the same in every tenant.
 """
 
 import re
@@ -22,8 +24,12 @@ ReferenceRules: TypeAlias = Mapping[str, tuple[str, ...]]
 NameOf: TypeAlias = Callable[[tuple[str, ...], str], str | None]
 """What an id of one of the target types is called; None where that is not known."""
 
-NOT_READ = frozenset({"users", "enrollmentNotificationTemplates"})
-"""Where an id may belong to that no entry of the catalog reads: people, and templates that Graph does not list."""
+NOT_READ = frozenset({"users", "enrollmentNotificationTemplates", "applicationsOfOtherTenants", "directoryRoles"})
+"""Where an id may belong to that no entry of the catalog reads.
+
+People, templates that Graph does not list, app registrations in other tenants, and roles by the ids that they got when
+they were activated.
+"""
 
 MAX_ID_LENGTH = 512
 """Characters of a Graph id; an index row of PostgreSQL holds no more than 2,704 bytes."""
@@ -33,6 +39,7 @@ ALL_USERS = "all users"
 
 WORDS = frozenset({
     "All", "None", "AllTrusted", "GuestsOrExternalUsers", "ServicePrincipalsInMyOrganization", "all_users",
+    "all", "any", "none", "AllUsers", "AllApplications", "Office365", "MicrosoftAdminPortals",
     "00000000-0000-0000-0000-000000000000",
 })  # fmt: skip
 """What Graph writes where an id could stand, and is none."""
@@ -43,10 +50,20 @@ _EVERYONE = {
 }
 """Intune's ids of everyone, in the place of a group's."""
 
-_PREFIX = re.compile(r"(?:email_|push_|managePermissionGrantsFor[A-Za-z]+\.|/(?:administrativeUnits/)?)", re.IGNORECASE)
-"""What Graph writes before an id: how a template is sent, whose consent a policy is about, where a role holds.
+_PREFIX = re.compile(r"(?:email_|push_|managePermissionGrantsFor[A-Za-z]+\.)", re.IGNORECASE)
+"""What Graph writes before an id: how a template is sent, whose consent a policy is about."""
 
-A role that holds in the whole tenant has a lone slash, which leaves no id.
+_PATH = re.compile(
+    r"(?:/(?:v1\.0|beta))?/(?:"
+    r"(?!(?:groups|users|servicePrincipals|applications|devices|roleManagement)$)"
+    r"(?:(?:administrativeUnits|AccessPackageCatalog)/)?([^/?]+)"
+    r"|(?:groups|users)/([^/?]+)(?:/.*)?)",
+    re.IGNORECASE,
+)
+"""A path that names one object: where a role holds (`/administrativeUnits/{id}`), who reviews (`/groups/{id}/members`).
+A collection (`/groups`) is none.
+
+A role that holds in the whole tenant has a lone slash, which names none.
 """
 
 _AUDIENCES = {"allDevicesAssignmentTarget": ALL_DEVICES, "allLicensedUsersAssignmentTarget": ALL_USERS}
@@ -139,9 +156,23 @@ def id_in(value: JsonValue) -> str | None:
     """The id that a value holds, without what Graph writes before it; None where it holds none."""
     if not isinstance(value, str) or not 0 < len(value) <= MAX_ID_LENGTH or value in WORDS or not value.isprintable():
         return None
-    prefix = _PREFIX.match(value)
-    found = value if prefix is None else value[prefix.end() :]
+    if value.startswith(("/", "./")):
+        path = _PATH.fullmatch(value)
+        found = "" if path is None else path[1] or path[2]
+    else:
+        prefix = _PREFIX.match(value)
+        found = value if prefix is None else value[prefix.end() :]
     return None if not found or found in WORDS else found
+
+
+def collection_of(target_type: str) -> str:
+    """The collection of a target type, without the alternate key by which its objects are named."""
+    return target_type.partition("(")[0]
+
+
+def is_by_alternate_key(target_type: str) -> bool:
+    """Whether objects are named by an alternate key, which is the same in every tenant."""
+    return "(" in target_type
 
 
 def is_exclusion(target: JsonObject) -> bool:
@@ -175,7 +206,8 @@ def translated_at(value: JsonValue, path: str, rules: ReferenceRules, name_of: N
 def _renamed(name_of: NameOf, target_types: tuple[str, ...], value: JsonValue) -> JsonValue:
     target_id = id_in(value)
     name = None if target_id is None else name_of(target_types, item_key(target_id))
-    return value if name is None else str(value).removesuffix(str(target_id)) + name
+    before, _, after = str(value).rpartition(str(target_id))
+    return value if name is None else before + name + after
 
 
 def path_of(rule: str) -> str:

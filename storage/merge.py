@@ -1,7 +1,7 @@
 """Merging: staged observations of one wave or several into items, versions and documents, in one statement."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
@@ -75,6 +75,7 @@ async def merge(
     together_with: Mapping[UUID, int] = MappingProxyType({}),
     restarted: Sequence[str] = (),
     detail_refresh: timedelta | None = None,
+    refreshes: Mapping[str, tuple[timedelta, datetime | None]] = MappingProxyType({}),
     deep: bool = False,
     same: SameItems | None = None,
 ) -> MergeResult:
@@ -84,7 +85,9 @@ async def merge(
     together. Those of which rows are gone are named and not merged.
     `restarted` names collections whose listing began anew in this run, where an item that comes again is no repetition.
     Items whose details are to be read are left as pending: those whose list document is new, those whose details are
-    older than `detail_refresh`, and with `deep` all. `same` judges items whose documents are of normal form 0.
+    older than `detail_refresh`, and with `deep` all. `refreshes` has the collections whose details are due at another
+    age, each with the moment before which they were read (`detail_ages.read_before`). `same` judges items whose
+    documents are of normal form 0.
     Raises `StagedRowsLostError` where rows of all of them are gone; nothing is merged then.
     """
     earlier = await claim(session, run_id, fetch_token)
@@ -96,7 +99,14 @@ async def merge(
     lost = await _lost(session, run_id, promised) if together_with else []
     tokens = [token for token in promised if token not in lost]
     row = await _merge_staged(
-        session, run_id, tokens, same, restarted=restarted, detail_refresh=detail_refresh, deep=deep
+        session,
+        run_id,
+        tokens,
+        same,
+        restarted=restarted,
+        detail_refresh=detail_refresh,
+        refreshes=refreshes,
+        deep=deep,
     )
     if not tokens or row.staged != sum(promised[token] for token in tokens):
         raise StagedRowsLostError(f"{row.staged} of {sum(promised.values())} staged rows are there")
@@ -143,12 +153,12 @@ async def merge_found(
 ) -> None:
     """Merges items that a GET by id has found: they count as unchanged, but for what the merge says has changed.
 
-    `same` judges items whose documents are of normal form 0.
+    Their details are to be read, too. `same` judges items whose documents are of normal form 0.
     """
     fetch_token = uuid4()
     await claim(session, run_id, fetch_token)
     await stage(session, run_id, fetch_token, observations)
-    merged = await _merge_staged(session, run_id, [fetch_token], same)
+    merged = await _merge_staged(session, run_id, [fetch_token], same, deep=True)
     await record(session, run_id, fetch_token, {"changed": merged.changed})
 
 
@@ -161,6 +171,7 @@ async def _merge_staged(
     of_details: bool = False,
     restarted: Sequence[str] = (),
     detail_refresh: timedelta | None = None,
+    refreshes: Mapping[str, tuple[timedelta, datetime | None]] = MappingProxyType({}),
     deep: bool = False,
 ) -> Row[Any]:
     """Executes the statement, and discards the staged rows."""
@@ -171,6 +182,9 @@ async def _merge_staged(
         "restarted": list(restarted),
         "named": NAMED_DUPLICATES,
         "detail_refresh": detail_refresh,
+        "refresh_keys": list(refreshes),
+        "refresh_periods": [period for period, _ in refreshes.values()],
+        "refresh_bounds": [bound for _, bound in refreshes.values()],
         "deep": deep,
     }
     if same is not None:

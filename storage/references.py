@@ -22,7 +22,7 @@ from inventory.canonical import JsonObject
 from inventory.exact_json import decode
 from inventory.records import DamagedRecord
 from inventory.reference_extraction import ReadingRules, read
-from inventory.references import Reference
+from inventory.references import Reference, collection_of
 from storage.bodies import BODY, Documents
 from storage.database import Database
 from storage.models.base import among, table
@@ -300,7 +300,7 @@ def rows_of(found: Sequence[Reference]) -> list[dict[str, object]]:
             "position": position,
             "path": reference.path,
             "role": reference.role,
-            "target_type_keys": reference.target_types,
+            "target_type_keys": [collection_of(each) for each in reference.target_types],
             "target_id": reference.target_id,
             "intent": reference.intent,
             "policy_set_id": reference.policy_set_id,

@@ -47,6 +47,7 @@ from cli.options import (
 from cli.output_options import output_options, prints_tables
 from cli.sessions import opened_database, say_what_is_damaged
 from cli.spool import printed_afterwards
+from cli.stale_lines import stale_words
 from cli.table import Column, Shape, Table, collection_column, collection_title, print_table
 from configuration import Settings, load_settings
 from graph.tenants import load_tenants
@@ -314,6 +315,9 @@ def _print_item(item: ItemComparison) -> None:
         words.append(f"; not certain: {_uncertain(item)}")
     kind = f"{item.kind}: " if _kind(item) else ""
     output.stdout.print(Text.assemble("  ", words, f"  {kind}", (_name(item), "bold")))
+    for where, stale in (("here", item.stale_here), ("there", item.stale_there)):
+        if stale is not None:
+            output.stdout.print(f"    {where} {stale_words(stale)}", style="yellow", markup=False)
     for field in told(item.fields):
         output.print_field(field_text(field).of_two_sides(), indent="    ", between=" | ")
     for where, unresolved in (("here", item.unresolved_here), ("there", item.unresolved_there)):

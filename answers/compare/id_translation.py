@@ -12,6 +12,7 @@ from graph.catalog import kind_of, kinds_in, load_catalog
 from inventory.canonical import JsonObject
 from inventory.coverage import Coverage
 from inventory.exact_json import decode
+from inventory.references import NOT_READ, collection_of, is_by_alternate_key
 from inventory.tenant_neutral import IdTranslation, Translate, UnresolvedReason, meaning_text
 from storage.bodies import Documents
 
@@ -31,26 +32,32 @@ class IdTranslations:
     @property
     def asked_types(self) -> set[str]:
         """The collections whose objects were asked for."""
-        return {type_key for type_key, _ in self._known}
+        return {collection_of(target_type) for target_type, _ in self._known}
 
     async def learn(self, session: AsyncSession, ids: TargetIds) -> None:
         """Asks for the ids that are not known yet."""
-        wanted = {(key, target_id) for target_types, target_id in ids for key in target_types} - self._known.keys()
-        if not wanted:
+        named = {(key, target_id) for target_types, target_id in ids for key in target_types} - self._known.keys()
+        if not named:
             return
+        wanted = {(collection_of(target_type), target_id) for target_type, target_id in named}
         telling = {key for key, _ in wanted if _says(key)}
-        found = await queries.targets(session, wanted, telling, self._read)
-        for type_key in {target.type_key for target in found} - self._shared_names.keys():
+        found = {
+            (target.type_key, target.external_id): target
+            for target in await queries.targets(session, wanted, telling, self._read)
+        }
+        for type_key in {type_key for type_key, _ in found} - self._shared_names.keys():
             names = await queries.shared_names(session, type_key)
             bearers = [(name, kind_of(type_key, meta)) for name, meta in names]
             self._shared_names[type_key] = {bearer for bearer in bearers if bearers.count(bearer) > 1}
-        for type_key, external_id in wanted:
-            reason = UnresolvedReason.UNKNOWN if type_key in self._listed else UnresolvedReason.NOT_READ
-            self._known[type_key, external_id] = IdTranslation(None, reason, is_shared(type_key, external_id))
-        for target in found:
-            text, why_unknown = self._translation(target)
-            shared = is_shared(target.type_key, target.external_id)
-            self._known[target.type_key, target.external_id] = IdTranslation(text, why_unknown, shared)
+        for target_type, target_id in named:
+            type_key = collection_of(target_type)
+            target = found.get((type_key, target_id))
+            # What no collection reads, and has an alternate key, goes by that in every tenant.
+            is_settled = type_key in self._listed or (type_key in NOT_READ and is_by_alternate_key(target_type))
+            why_unsaid = UnresolvedReason.UNKNOWN if is_settled else UnresolvedReason.NOT_READ
+            text, why_unknown = (None, why_unsaid) if target is None else self._translation(target)
+            shared = is_shared(target_type, target_id)
+            self._known[target_type, target_id] = IdTranslation(text, why_unknown, shared)
 
     def of(self, target_types: tuple[str, ...], target_id: str) -> IdTranslation:
         """What an id means. An id that may belong to several collections is looked for in all of them."""
@@ -58,16 +65,23 @@ class IdTranslations:
         known = [translation for translation in translations if translation.text is not None]
         if known:
             return known[0]
-        return min(translations, key=lambda translation: _TELLING.index(translation.reason or UnresolvedReason.UNKNOWN))
+        told = min(translations, key=lambda translation: _TELLING.index(translation.reason or UnresolvedReason.UNKNOWN))
+        return told._replace(is_shared=any(translation.is_shared for translation in translations))
 
     def beside(self, other: "IdTranslations") -> Translate:
-        """These translations, with those of the other tenant for the ids that Microsoft gave."""
+        """These translations, with those of the other tenant for ids that are the same in every tenant.
+
+        An alternate key stands for itself if the tenant has no object with it and the other does not know it.
+        """
 
         def translate(target_types: tuple[str, ...], target_id: str) -> IdTranslation:
             own = self.of(target_types, target_id)
             if own.is_shared and own.reason in (UnresolvedReason.UNKNOWN, UnresolvedReason.NOT_READ):
                 told = other.of(target_types, target_id)
-                return own if told.text is None else told
+                if told.text is not None:
+                    return told
+                if own.reason is UnresolvedReason.UNKNOWN and all(map(is_by_alternate_key, target_types)):
+                    return IdTranslation(target_id)
             return own
 
         return translate
@@ -83,7 +97,7 @@ class IdTranslations:
             says = {name: document[name] for name in _says(target.type_key) if document.get(name) is not None}
             if says:
                 return meaning_text(target.display_name, kind, says), None
-        text = meaning_text(target.display_name, kind if kinds_in(target.type_key) else None)
+        text = meaning_text(target.display_name, kind if kind in kinds_in(target.type_key) else None)
         if text is None:
             return None, UnresolvedReason.UNNAMED
         if target.type_key not in self._listed:
@@ -104,11 +118,13 @@ _TELLING = (
 """Of several reasons the first one is said."""
 
 
-def is_shared(type_key: str, external_id: str) -> bool:
-    """Whether Microsoft gave the id, so that it is the same in every tenant."""
-    collection = load_catalog().collections.get(type_key)
+def is_shared(target_type: str, target_id: str) -> bool:
+    """Whether the id is the same in every tenant: Microsoft gave it, or it is an alternate key."""
+    if is_by_alternate_key(target_type):
+        return True
+    collection = load_catalog().collections.get(target_type)
     pattern = None if collection is None else collection.shared_ids
-    return pattern is not None and re.search(pattern, external_id) is not None
+    return pattern is not None and re.search(pattern, target_id) is not None
 
 
 def _says(type_key: str) -> tuple[str, ...]:

@@ -163,6 +163,15 @@ def _cell(tenant_id: UUID, item: ItemComparison, *, cannot_have: bool) -> Matrix
         tenant_id=tenant_id,
         status=status,
         **item.model_dump(
-            include={"matched_by", "there", "fields", "uncertain", "unresolved_here", "unresolved_there"}
+            include={
+                "matched_by",
+                "there",
+                "fields",
+                "uncertain",
+                "unresolved_here",
+                "unresolved_there",
+                "stale_here",
+                "stale_there",
+            }
         ),
     )

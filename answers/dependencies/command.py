@@ -400,10 +400,14 @@ def _reason(record: CannotSayRecord) -> str:
 def _what_is_open(records: Sequence[CannotSayRecord], words: str) -> list[str]:
     """By reason, a line that names the collections that the answer leaves open."""
     by_reason: dict[str, list[str]] = {}
+    lines = []
     for record in records:
+        if record.read_at is not None:
+            items = counted(record.references or 0, "item")
+            lines.append(f"{record.type_key}: rests on details of {items} read from {output.when(record.read_at)} on")
+            continue
         number = f" ({record.references:,})" if record.references is not None else ""
         by_reason.setdefault(_reason(record), []).append(f"{record.type_key}{number}")
-    lines = []
     for reason, named in sorted(by_reason.items()):
         more = f" and {len(named) - UNREAD_SHOWN} more" if named[UNREAD_SHOWN:] else ""
         lines.append(f"{words} {', '.join(named[:UNREAD_SHOWN])}{more}: {reason}")

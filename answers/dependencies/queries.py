@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from answers.dependencies.records import KnownObject
 from inventory.reference_extraction import ASSIGNMENTS_UNKNOWN, NOBODY
 from inventory.references import ALL_DEVICES, ALL_USERS, ReferenceRole
+from storage.item_lookup import named_item, own_names
 from storage.rows import fetch, fetch_one, fetch_stream
 
 ItemKey = tuple[str, str]
@@ -87,11 +88,10 @@ LEFT JOIN LATERAL (
 """
 
 # What it refers to: of several that have the id, one that is there.
-_TARGET = """
+_TARGET = f"""
 LEFT JOIN LATERAL (
     SELECT one.* FROM unnest(r.target_type_keys) AS named (type_key) CROSS JOIN LATERAL (
-        SELECT * FROM inventory_item AS one
-        WHERE (one.type_key, one.external_id) = (named.type_key, r.target_id) LIMIT 1
+        {named_item("named.type_key", "r.target_id")}
     ) AS one
     ORDER BY one.absent_from DESC NULLS FIRST, one.type_key LIMIT 1
 ) AS target ON true
@@ -105,21 +105,25 @@ LEFT JOIN LATERAL (
 _ITEM_COLUMNS = """
     r.tenant_id, r.external_id, r.version_number AS version, r.type_key AS "item.type_key",
     item.display_name AS "item.display_name", item.last_seen_at AS "item.last_seen_at",
+    item.details_read_at AS "item.details_read_at",
+    item.found_by_id_run_id = item.last_seen_run_id AS "item.found_by_id",
     item_gone.evidence AS "item.absence_evidence", item_gone.confidence AS "item.absence_confidence"
 """
 
 _EDGE_COLUMNS = f"""
-    {_ITEM_COLUMNS}, item.content_changed_at AS referred_at, r.path, r.role, r.target_type_keys, r.target_id,
-    r.intent,
+    {_ITEM_COLUMNS}, item.content_changed_at AS referred_at, r.path, r.role, r.target_type_keys,
+    coalesce(target.external_id, r.target_id) AS target_id, r.intent,
     target.type_key AS "target.type_key", target.display_name AS "target.display_name",
-    target.last_seen_at AS "target.last_seen_at",
+    target.last_seen_at AS "target.last_seen_at", target.details_read_at AS "target.details_read_at",
+    target.found_by_id_run_id = target.last_seen_run_id AS "target.found_by_id",
     target_gone.evidence AS "target.absence_evidence", target_gone.confidence AS "target.absence_confidence"
 """
 
 _NAMED = "unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS named (type_key, external_id)"
 
 _SEEN = text(f"""
-SELECT r.type_key, item.display_name, item.last_seen_at,
+SELECT r.type_key, item.display_name, item.last_seen_at, item.details_read_at,
+    item.found_by_id_run_id = item.last_seen_run_id AS found_by_id,
     item_gone.evidence AS absence_evidence, item_gone.confidence AS absence_confidence
 FROM (VALUES (CAST(:type_key AS text), CAST(:external_id AS text))) AS r (type_key, external_id) {_ITEM}
 """)
@@ -131,7 +135,7 @@ FROM {_NAMED} CROSS JOIN LATERAL (
     WHERE (one.type_key, one.external_id) = (named.type_key, named.external_id)
     ORDER BY position LIMIT :most
 ) AS r {_ITEM} {_TARGET}
-WHERE r.target_id <> ALL (:no_audience) OR r.target_type_keys <> '{{}}'
+WHERE r.target_id = ANY (:audiences) OR r.target_type_keys <> '{{}}'
 ORDER BY r.type_key, r.external_id, r.position
 """)
 
@@ -139,7 +143,8 @@ _TO_ITEMS = text(f"""
 SELECT {_EDGE_COLUMNS}
 FROM {_NAMED} CROSS JOIN LATERAL (
     SELECT * FROM item_reference AS one
-    WHERE one.target_id = named.external_id AND named.type_key = ANY (one.target_type_keys)
+    WHERE one.target_id = ANY (ARRAY({own_names("named.type_key", "named.external_id")}))
+        AND named.type_key = ANY (one.target_type_keys)
     ORDER BY one.type_key, one.external_id, one.position LIMIT :most
 ) AS r {_ITEM} {_TARGET}
 ORDER BY r.type_key, r.external_id, r.position
@@ -148,7 +153,7 @@ ORDER BY r.type_key, r.external_id, r.position
 _ALL = text(f"""
 SELECT {_EDGE_COLUMNS}
 FROM item_reference AS r {_ITEM} {_TARGET}
-WHERE r.target_id <> ALL (:no_audience) OR r.target_type_keys <> '{{}}'
+WHERE r.target_id = ANY (:audiences) OR r.target_type_keys <> '{{}}'
 ORDER BY r.type_key, r.external_id, r.position
 """)
 
@@ -172,9 +177,8 @@ SELECT {_EDGE_COLUMNS}
 FROM targets
 LEFT JOIN LATERAL (
     SELECT true AS is_there FROM unnest(targets.target_type_keys) AS named (type_key) CROSS JOIN LATERAL (
-        SELECT 1 FROM inventory_item AS one
-        WHERE (one.type_key, one.external_id) = (named.type_key, targets.target_id) AND one.absent_from IS NULL LIMIT 1
-    ) AS one LIMIT 1
+        {named_item("named.type_key", "targets.target_id")}
+    ) AS one WHERE one.absent_from IS NULL LIMIT 1
 ) AS there ON true
 CROSS JOIN LATERAL (
     SELECT * FROM item_reference AS one
@@ -233,7 +237,7 @@ WHERE item.absent_from IS NULL
 ORDER BY r.type_key, r.external_id
 """)
 
-_NO_AUDIENCE = [NOBODY, ASSIGNMENTS_UNKNOWN]
+_AUDIENCES = [ALL_DEVICES, ALL_USERS]
 
 
 async def seen(session: AsyncSession, item: ItemKey) -> KnownObject | None:
@@ -243,7 +247,7 @@ async def seen(session: AsyncSession, item: ItemKey) -> KnownObject | None:
 
 async def of_items(session: AsyncSession, items: Sequence[ItemKey], most: int) -> list[Edge]:
     """What the items refer to, up to `most` references of each, by type key, id and place."""
-    parameters = {**_named(items), "most": most, "no_audience": _NO_AUDIENCE}
+    parameters = {**_named(items), "most": most, "audiences": _AUDIENCES}
     return await fetch(session, _OF_ITEMS, Edge, parameters)
 
 
@@ -254,7 +258,7 @@ async def to_items(session: AsyncSession, items: Sequence[ItemKey], most: int) -
 
 async def all_references(session: AsyncSession) -> AsyncIterator[Edge]:
     """All references of the tenant, by type key, id and place, streamed."""
-    async for edge in fetch_stream(session, _ALL, Edge, {"no_audience": _NO_AUDIENCE}):
+    async for edge in fetch_stream(session, _ALL, Edge, {"audiences": _AUDIENCES}):
         yield edge
 
 
@@ -284,9 +288,8 @@ async def reaching(session: AsyncSession, group_id: str, *, everyone: bool) -> A
 
     With `everyone` also those that include all users or all devices and do not name the group.
     """
-    audiences = [ALL_DEVICES, ALL_USERS]
-    named = [group_id, *(audiences if everyone else ())]
-    parameters = {"group_id": group_id, "named": named, "audiences": audiences}
+    named = [group_id, *(_AUDIENCES if everyone else ())]
+    parameters = {"group_id": group_id, "named": named, "audiences": _AUDIENCES}
     async for item in fetch_stream(session, _REACHING, AssignedItem, parameters):
         yield item
 

@@ -30,16 +30,19 @@ from answers.drift.rules import CurrentDecision, Decision, current_decision
 from answers.drift.scope import Scope, scope_of
 from answers.drift.severity import Severity
 from answers.field_labels import field_change
-from answers.named_ids import APP_ID_RULES, template_names
-from answers.object_names import names_of_apps, setting_names
+from answers.named_ids import template_names
+from answers.object_names import setting_names
+from answers.old_details import may_be_old, old_details
 from answers.times import utc_text
 from graph.catalog import load_catalog
 from inventory.canonical import JsonObject, JsonValue
 from inventory.differences import Difference, DifferenceKind
 from inventory.exact_json import decode
 from inventory.records import DamagedRecord
+from inventory.references import collection_of
 from inventory.user_errors import UserError
 from storage.current_documents import current_documents
+from storage.detail_ages import with_old_details
 from storage.documents import database_time
 from storage.object_names import display_names
 
@@ -48,9 +51,6 @@ _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _SETTING = re.compile(r"[A-Za-z0-9~.{}()-]+(?:_[A-Za-z0-9~.{}()-]*)+")
 """What may be the id of a setting's definition."""
-
-
-_PLACES_OF_APP_IDS = tuple({rule.rpartition(".")[0] for rule in APP_ID_RULES})
 
 
 class UnknownFindingError(UserError):
@@ -114,10 +114,17 @@ async def drift(
     unknown |= {
         (version.type_key, version.external_id) for version in damaged if version.tenant_id in (None, tenant_id)
     }
+    rest_on_details = {
+        (found.finding.type_key, found.finding.external_id)
+        for found in known
+        if may_be_old(found.finding.type_key, found.finding.path)
+    }
+    old = await with_old_details(session, rest_on_details)
     records = []
     for found in known:
         item = found.finding.type_key, found.finding.external_id
-        is_current = found.finding.type_key in checked and item not in unknown
+        is_old = item in old and may_be_old(found.finding.type_key, found.finding.path)
+        is_current = found.finding.type_key in checked and item not in unknown and not is_old
         records.append(_record(tenant_id, found, names, now, is_current=is_current))
     report = await _report(session, tenant_id, baseline, scope, now, records)
     return Drift(report.model_copy(update={"damaged": list(damaged)}), records)
@@ -162,19 +169,18 @@ async def _finding(session: AsyncSession, beginning: str) -> KnownFinding:
 async def _names(session: AsyncSession, known: Sequence[KnownFinding]) -> dict[tuple[str, str], str]:
     """The names of what the findings' values and paths refer to."""
     wanted: set[tuple[str, str]] = set()
-    apps: set[str] = set()
     settings: set[str] = set()
     templates: dict[str, set[str]] = {}
     names: dict[tuple[str, str], str] = {}
     for finding in (found.finding for found in known):
         collection = load_catalog().collections.get(finding.type_key)
-        targets = {key for keys in collection.references.values() for key in keys} if collection else set()
+        targets = (
+            {collection_of(key) for keys in collection.references.values() for key in keys} if collection else set()
+        )
         text = " ".join(filter(None, (finding.path, finding.before, finding.after)))
         ids = _GUID.findall(text)
         wanted.update((target, external_id) for external_id in ids for target in targets)
-        if finding.path.startswith(_PLACES_OF_APP_IDS):
-            apps.update(ids)
-        elif finding.path.startswith("settings["):
+        if finding.path.startswith("settings["):
             settings.update(_SETTING.findall(text))
         elif finding.path.startswith("definitionValues["):
             names |= template_names([_value(finding.before), _value(finding.after)])
@@ -183,7 +189,7 @@ async def _names(session: AsyncSession, known: Sequence[KnownFinding]) -> dict[t
         for item in await current_documents(session, type_key, items):
             names |= template_names(cast("JsonObject", decode(item.document)).get("definitionValues"))
     names |= await display_names(session, wanted)
-    return names | await setting_names(session, settings) | await names_of_apps(session, apps)
+    return names | await setting_names(session, settings)
 
 
 def _record(
@@ -262,13 +268,20 @@ async def _report(
         open_by_severity={severity: severities[severity] for severity in Severity},
         compared=scope.compared,
         left_out=scope.left_out,
+        old_details=await old_details(session, scope.type_keys),
         left_out_items=[item async for item in _left_out_items(session, baseline.name, scope.type_keys)],
     )
 
 
 async def _left_out_items(session: AsyncSession, name: str, type_keys: Sequence[str]) -> AsyncIterator[LeftOutItem]:
     for item in await queries.details_not_read(session, name, type_keys):
-        yield LeftOutItem(**item._asdict(), reason="details_not_read")
+        yield LeftOutItem(
+            type_key=item.type_key,
+            external_id=item.external_id,
+            display_name=item.display_name,
+            reason="details_not_read" if item.lags else "stale",
+            stale=item.stale,
+        )
     for gap in await gaps(session, name):
         if gap.type_key in type_keys:
             yield LeftOutItem(

@@ -13,12 +13,14 @@ from cli.errors import UsageError, errors_for_people
 from cli.options import MOST, JsonOption, SelectionOption, TenantArgument, TypeOption, known_type_keys, tenant_id_of
 from cli.output_options import output_options, prints_tables
 from cli.sessions import tenant_session
+from cli.stale_lines import say_stale
 from cli.table import Column, Shape, Table, collection_column
 from configuration import load_settings
 from graph.catalog import kind_of, load_catalog
 from inventory.missing import Confidence, EvidenceKind, State
 from inventory.plurals import counted
 from inventory.records import ItemRecord, MissingRecord
+from inventory.stale import StaleItem
 from inventory.visible_text import visible
 
 LOOKED_FOR = [EvidenceKind.CONFIRMED, EvidenceKind.NOT_LISTED]
@@ -148,7 +150,9 @@ def _show_items(
                 async for item in found.items:
                     output.print_json(item)
                 return
-            if await _print(Table(ItemRecord, _ITEM_COLUMNS), found.items, limit, _title(found.basis)):
+            table, stale = Table(ItemRecord, _ITEM_COLUMNS), list[ItemRecord]()
+            if await _print(table, found.items, limit, _title(found.basis), stale):
+                say_stale([StaleItem.model_validate(one, from_attributes=True) for one in stale])
                 return
             if found.basis is None:
                 output.stderr.print(f"{NEVER_READ}, so it has no items here", style="yellow")
@@ -158,12 +162,20 @@ def _show_items(
     asyncio.run(show())
 
 
-async def _print(table: Table, items: AsyncIterator[ItemRecord], limit: int | None, title: str) -> int:
-    """Prints the items, and whether there may be more; how many there were."""
+async def _print(
+    table: Table,
+    items: AsyncIterator[ItemRecord],
+    limit: int | None,
+    title: str,
+    stale: list[ItemRecord] | None = None,
+) -> int:
+    """Prints the items, and whether there may be more; how many there were. `stale` takes in those that are."""
     shown, last = 0, None
     async for last in items:
         table.add(last)
         shown += 1
+        if stale is not None and last.stale:
+            stale.append(last)
     table.print(title if shown else None)
     if last is not None and shown == limit:
         output.stderr.print(f"there may be more: --after {last.type_key}/{visible(last.external_id)}", style="dim")

@@ -85,6 +85,7 @@ def _columns(names: TenantNames) -> tuple[Column, ...]:
         Column("changed", "counts.changed", shape=Shape.NUMBER),
         Column("missing", "counts.missing", shape=Shape.NUMBER),
         Column("not read", "counts.not_read", shape=Shape.NUMBER),
+        Column("stale", "counts.stale", shape=Shape.NUMBER),
         Column("took", "took", _took, yields=True),
         Column("selection", "selection_hash", _selection, yields=True),
         Column("errors", "error_codes", shape=Shape.BELOW),

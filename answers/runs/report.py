@@ -81,7 +81,7 @@ def _print_totals(run: RunRecord) -> None:
     _say(f"{counted(number, 'collection')}: {', '.join(parts) or 'none read yet'}")
     _say(
         f"{counted(counts.observed, 'item')}: {counts.created} created, {counts.changed} changed,"
-        f" {counts.unchanged} unchanged; {counts.missing} missing, {counts.not_read} not read,"
+        f" {counts.unchanged} unchanged; {counts.missing} missing, {counts.not_read} not read, {counts.stale} stale,"
         f" {counts.invalid} invalid, {counted(counts.errors, 'error')}"
     )
     pages = f"{counted(counts.pages, 'page')} in {counted(counts.requests, 'request')}"

@@ -28,6 +28,11 @@ def kinds_in(type_key: str) -> list[str]:
     return sorted({kind for kinds in _kinds().get(type_key, {}).values() for kind in kinds.values()})
 
 
+def named_types(type_key: str) -> list[str]:
+    """The `@odata.type`s of a collection's items that have names, without their namespace."""
+    return sorted(_kinds().get(type_key, {}).get("odata_type", {}))
+
+
 @cache
 def _kinds() -> dict[str, dict[str, dict[str, str]]]:
     """Type key to meta key to value to kind; meta keys in the order in which they are heard."""

@@ -15,7 +15,8 @@ from inventory.user_errors import UserError
 _SHARED_TABLES = frozenset({"references"})
 """Tables at the top of a file that all of its entries have, beside what each adds."""
 
-_NO_ENTRIES = frozenset({"defaults.toml", "deviations.toml", "kinds.toml", "permission_ids.toml"})
+NO_ENTRIES = frozenset({"defaults.toml", "deviations.toml", "kinds.toml", "permission_ids.toml"})
+"""Files beside the entries."""
 
 
 MOST_NAMED = 3
@@ -50,6 +51,10 @@ class Catalog:
     def reading_rules(self) -> dict[str, ReadingRules]:
         """How references are read, by type key; also of collections in which there are none."""
         return {key: collection.reading_rules for key, collection in self.collections.items()}
+
+    def titles(self) -> dict[str, tuple[str, ...]]:
+        """The references that items without a name are called after, by type key."""
+        return {key: collection.titled_by for key, collection in self.collections.items() if collection.titled_by}
 
     def name_of(self, type_keys: CollectionOf[str]) -> str:
         """What people call a selection of these: `everything`, its categories, its few collections, or how many."""
@@ -86,7 +91,7 @@ def load_catalog() -> Catalog:
     return Catalog(
         _entry(type_key, entry, shared, defaults)
         for path in sorted(folder.glob("*.toml"))
-        if path.name not in _NO_ENTRIES
+        if path.name not in NO_ENTRIES
         for shared, type_key, entry in _entries(path)
     )
 

@@ -15,6 +15,7 @@ from graph.catalog.facts.enumerations import enumerations
 from inventory.normal_form import NormalForm
 from inventory.observation import ObservationRules
 from inventory.reference_extraction import ReadingRules
+from inventory.references import path_of
 from inventory.tenant_neutral import TenantNeutralRules
 
 
@@ -67,6 +68,10 @@ ReferencePath = Annotated[
 """Where ids stand: see `inventory.references`."""
 
 TypeKey = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)?$")]
+
+TargetType = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)?(\([a-z][A-Za-z]*\))?$")]
+"""The type key of what an id belongs to; with an alternate key in parentheses if the id is that: `groups`,
+`servicePrincipals(appId)`."""
 
 QualifiedName = Annotated[str, Field(pattern=r"^((#?[A-Za-z][A-Za-z0-9.]*)?/)?[A-Za-z][A-Za-z0-9]*$")]
 """A property at any depth; with `/` only of the object itself, with `parent/` only in the property `parent`, with
@@ -186,6 +191,8 @@ class Collection(BaseModel):
     opt_in: bool = False
     """Left out of a selection of all: data or one of Microsoft's own catalogues, large and no configuration."""
     expand: str | None = None
+    select: tuple[PropertyName, ...] = ()
+    """Sent as `$select` where a default list leaves out properties that are wanted; then all that are wanted."""
     page_size: Annotated[int | None, Field(ge=1, le=1000)] = None
     """Sent as `$top`; left out where Graph pages by itself or where `$top` would cut the list."""
     filter: str | None = None
@@ -221,8 +228,14 @@ class Collection(BaseModel):
     readable_by_id: bool = True
     """Whether `{path}/{id}` answers 404 for an object that is gone, and 200 for one that is not."""
     details: tuple[DetailCall, ...] = ()
-    references: dict[ReferencePath, Annotated[tuple[TypeKey, ...], BeforeValidator(_one_or_more)]] = {}
+    refresh_hours: Annotated[int | None, Field(ge=1, le=168)] = None
+    """Details that change without a sign in the list are read again within this time; none if the list always tells."""
+    alternate_keys: frozenset[PropertyName] = frozenset()
+    """Properties by which other documents name an object, beside its id; the same in every tenant, as `appId` is."""
+    references: dict[ReferencePath, Annotated[tuple[TargetType, ...], BeforeValidator(_one_or_more)]] = {}
     """Where documents hold ids of other objects, and in which collections those are (`inventory.references`)."""
+    titled_by: tuple[ReferencePath, ...] = ()
+    """An item without a name is called after the objects that these references are to, in this order."""
     everyone: dict[PropertyName, str] = {}
     """An object is for everyone, though it lists no assignment, where one of these properties matches its pattern."""
     identity: frozenset[QualifiedName] = frozenset()
@@ -239,8 +252,11 @@ class Collection(BaseModel):
 
     def first_url(self, tenant_id: UUID | None = None) -> str:
         """The first page's URL, relative to the version root; without a tenant its id stays a placeholder."""
-        options = (("$expand", self.expand), ("$filter", self.filter), ("$top", self.page_size))
-        return self._url(tenant_id, options)
+        return self._url(tenant_id, self._list_options(self.filter))
+
+    def _list_options(self, only: str | None) -> tuple[tuple[str, str | int | None], ...]:
+        selected = ",".join(self.select) or None
+        return ("$select", selected), ("$expand", self.expand), ("$filter", only), ("$top", self.page_size)
 
     def _url(self, tenant_id: UUID | None, options: Iterable[tuple[str, str | int | None]]) -> str:
         path = self.path if tenant_id is None else self.path.replace("{tenant_id}", str(tenant_id))
@@ -258,8 +274,7 @@ class Collection(BaseModel):
     def child_url(self, parent_id: str) -> str:
         """The first page's URL of the listing under one parent."""
         of_parent = None if self.filter is None else self.filter.replace("{parent_id}", parent_id)
-        options = (("$expand", self.expand), ("$filter", of_parent), ("$top", self.page_size))
-        return self._url(None, options).replace("{parent_id}", quote(parent_id, safe=""))
+        return self._url(None, self._list_options(of_parent)).replace("{parent_id}", quote(parent_id, safe=""))
 
     def parent_id_of(self, url: str) -> str | None:
         """The id of the parent whose listing a URL is of."""
@@ -297,6 +312,18 @@ class Collection(BaseModel):
             call.property for call in self.details if call.property is not None and call.doubted_by is None
         )
 
+    def may_be_old(self, path: str) -> bool:
+        """Whether what stands at a path of an item may have changed though the list shows nothing new of the item."""
+        if self.refresh_hours is None:
+            return False
+        name = path.partition(".")[0].partition("[")[0]
+        return name in self.detail_properties or not self.detail_properties
+
+    @property
+    def may_lack_details(self) -> bool:
+        """Whether an item may need more than its listing: it has details, or what the listing expands may be cut."""
+        return bool(self.details) or self.expand is not None
+
     @property
     def permissions(self) -> frozenset[str]:
         """The permissions that together read the list and every detail."""
@@ -318,7 +345,7 @@ class Collection(BaseModel):
     @property
     def reading_rules(self) -> ReadingRules:
         """How the references of an item are read."""
-        return ReadingRules(self.references, self.assignable, self.everyone)
+        return ReadingRules(self.references, self.assignable, self.everyone, self.alternate_keys)
 
     @property
     def audit_log(self) -> TypeKey | None:
@@ -338,15 +365,11 @@ class Collection(BaseModel):
         path = self.path.replace("{parent_id}", quote(parent_id, safe=""))
         return f"{path}/{quote(external_id, safe='')}?$select={self.id_field}"
 
-    @property
-    def omits_items(self) -> bool:
-        """Whether the listing leaves out objects that are there: an item can leave it and stay."""
-        return self.filter is not None or bool(self.left_out_types or self.left_out_where)
-
-    def whole_item_url(self, external_id: str) -> str:
+    def whole_item_url(self, external_id: str, parent_id: str = "") -> str:
         """The URL of one object as its listing shows it, relative to the version root."""
-        options = "" if self.expand is None else f"?$expand={quote(self.expand, safe=_QUERY_SAFE)}"
-        return f"{self.path}/{quote(external_id, safe='')}{options}"
+        path = self.path.replace("{parent_id}", quote(parent_id, safe=""))
+        shown = self._options((("$select", ",".join(self.select) or None), ("$expand", self.expand)))
+        return f"{path}/{quote(external_id, safe='')}{shown}"
 
     def observation_rules(self, *, hide_script_bodies: bool = False, show_payloads: bool = False) -> ObservationRules:
         """How an object of the collection is read."""
@@ -366,6 +389,7 @@ class Collection(BaseModel):
             meta=dict(self.meta),
             has_details=bool(self.details),
             change_signs=self.change_signs,
+            expand=self.expand,
             cross_checked={
                 call.property: call.doubted_by
                 for call in self.details
@@ -383,6 +407,11 @@ class Collection(BaseModel):
         """What says nothing about the configuration: what is volatile, and what counts the members of a detail."""
         return self.volatile | {f"/{detail.counted_by}" for detail in self.details if detail.counted_by is not None}
 
+    def _is_identity(self, path: str) -> bool:
+        """Whether what stands at a path belongs to the tenant alone, so that it has no meaning in another."""
+        *above, name = path.split(".")
+        return {name, f"/{name}" if not above else f"{above[-1]}/{name}"} & self.identity != frozenset()
+
     def independence_rules(self) -> TenantNeutralRules:
         """What of an object of the collection belongs to its tenant alone."""
         return TenantNeutralRules(
@@ -391,8 +420,9 @@ class Collection(BaseModel):
             identity=self.identity | self.no_content,
             # Documents of normal form 0 have lost the other orders, and a tenant has such for as long as they last.
             form=self.form.of_sorted(),
-            references=self.references,
+            references={rule: types for rule, types in self.references.items() if not self._is_identity(path_of(rule))},
             details=self.detail_properties,
+            alternate_keys=self.alternate_keys,
         )
 
 

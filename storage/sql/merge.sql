@@ -1,11 +1,14 @@
 -- Merges staged rows into items, versions, documents and references, and answers what that changed.
 -- Variables: run_id uuid, fetch_tokens uuid[], form smallint, of_details boolean, restarted text[], deep boolean,
---   detail_refresh interval, named integer
+--   detail_refresh interval, refresh_keys text[], refresh_periods interval[], refresh_bounds timestamptz[],
+--   named integer
 --
 -- `of_details`: the rows hold the details of items that this run has listed.
 -- `form`: the number of the normal form that content hashes are of.
 -- `restarted`: collections whose listing began anew in this run; an item that comes again there is no repetition.
 -- `deep`, `detail_refresh`: read all details again, or those older than this.
+-- `refresh_keys`: collections whose details are due at another age, each with its period and the moment before which
+--   they were read.
 -- `named`: how many repeated ids are named.
 
 WITH
@@ -13,7 +16,7 @@ WITH
 -- which items are known; `graph_id` is Graph's, if it is another.
 staged AS MATERIALIZED (
     SELECT DISTINCT ON (type_key, external_id) type_key, external_id, graph_id, display_name, meta, content_hash, body_hash,
-        document, document_size, list_hash, is_whole, read_references, rules_hash, staged_at,
+        document, document_size, list_hash, is_whole, stale_parts, read_references, rules_hash, staged_at,
         count(*) OVER (PARTITION BY type_key, external_id) AS times
     FROM staged_observation
     WHERE run_id = :run_id AND fetch_token = ANY (:fetch_tokens) AND body_hash IS NOT NULL
@@ -39,21 +42,26 @@ before AS MATERIALIZED (
 -- `excluded.version_number` is 1 for a whole document and 0 for what a list shows of an item with details: that makes
 -- the item seen, and makes no version.
 -- With `of_details` the name and the meta stay those of the list, and the meta gains what only the details tell.
+-- What has `stale_parts` is whole but for these: its document says there what was read of them before, if anything.
 -- A version is new if it began with this observation, which the returned row shows.
 merged AS (
     INSERT INTO inventory_item AS item (
         type_key, external_id, graph_id, display_name, meta, content_hash, list_hash, version_number,
-        details_complete, details_read_at, form,
+        details_complete, details_read_at, stale_parts, form,
         first_seen_at, first_seen_run_id, content_changed_at, last_seen_at, last_seen_run_id
     )
     SELECT type_key, external_id, graph_id, display_name, meta, content_hash, list_hash, is_whole::int,
-        is_whole, CASE WHEN is_whole AND list_hash IS NOT NULL THEN staged_at END, :form,
+        is_whole AND stale_parts IS NULL,
+        CASE WHEN is_whole AND list_hash IS NOT NULL AND stale_parts IS NULL THEN staged_at END, stale_parts, :form,
         staged_at, :run_id, staged_at, staged_at, :run_id
     FROM staged
     ORDER BY type_key, external_id
     ON CONFLICT (tenant_id, type_key, external_id) DO UPDATE SET
         graph_id = excluded.graph_id,
-        display_name = CASE WHEN :of_details THEN item.display_name ELSE excluded.display_name END,
+        display_name = CASE
+            WHEN :of_details OR excluded.display_name IN (excluded.external_id, excluded.graph_id) THEN item.display_name
+            ELSE excluded.display_name
+        END,
         meta = CASE
             WHEN item.meta = excluded.meta THEN item.meta
             WHEN :of_details OR excluded.version_number = 0 AND item.details_complete
@@ -66,11 +74,17 @@ merged AS (
         END,
         form = CASE WHEN excluded.version_number = 1 OR item.version_number = 0 THEN excluded.form ELSE item.form END,
         list_hash = CASE WHEN excluded.version_number = 1 THEN excluded.list_hash ELSE item.list_hash END,
-        details_complete = excluded.version_number = 1
-            OR item.details_complete AND item.list_hash IS NOT DISTINCT FROM excluded.list_hash,
+        details_complete = excluded.details_complete OR excluded.version_number = 0
+            AND item.details_complete AND item.list_hash IS NOT DISTINCT FROM excluded.list_hash,
         details_read_at = CASE
-            WHEN excluded.version_number = 1 THEN excluded.details_read_at
+            WHEN excluded.version_number = 1 AND excluded.stale_parts IS NULL THEN excluded.details_read_at
             ELSE item.details_read_at
+        END,
+        stale_parts = CASE WHEN excluded.version_number = 1 THEN excluded.stale_parts ELSE item.stale_parts END,
+        stale_since = CASE
+            WHEN excluded.version_number = 0 THEN item.stale_since
+            WHEN excluded.stale_parts IS NOT NULL
+                THEN coalesce(item.stale_since, item.content_observed_at, item.details_read_at, item.first_seen_at)
         END,
         content_observed_at = CASE
             WHEN excluded.version_number = 1 THEN NULL
@@ -94,7 +108,7 @@ merged AS (
         last_seen_at = excluded.last_seen_at,
         last_seen_run_id = excluded.last_seen_run_id
     WHERE item.last_seen_at < excluded.last_seen_at
-    RETURNING type_key, external_id, content_hash, version_number, last_seen_at, display_name,
+    RETURNING type_key, external_id, content_hash, version_number, last_seen_at, display_name, stale_parts,
         first_seen_at = last_seen_at AS is_created,
         version_number > 0 AND content_changed_at = last_seen_at AS is_new_version
 ),
@@ -122,11 +136,14 @@ documents AS (
     ON CONFLICT (tenant_id, content_hash) DO NOTHING
 ),
 
+-- A version lacks details that have never been read.
 versions AS (
     INSERT INTO item_version (
-        type_key, external_id, version_number, content_hash, display_name, first_observed_at, first_observed_run_id
+        type_key, external_id, version_number, content_hash, display_name, details_complete, stale_parts,
+        first_observed_at, first_observed_run_id
     )
-    SELECT type_key, external_id, version_number, content_hash, display_name, last_seen_at, :run_id
+    SELECT type_key, external_id, version_number, content_hash, display_name,
+        NOT coalesce(stale_parts @? '$[*] ? (@.read_at == null)', false), stale_parts, last_seen_at, :run_id
     FROM merged
     WHERE is_new_version
 ),
@@ -190,20 +207,25 @@ unread AS (
 
 -- Items whose details are to be read.
 -- Details are read again once they are older than a part of the refresh period, from one half to the whole, that
--- differs from item to item: items that were first read together take turns.
+-- differs from item to item: items that were first read together take turns. `least` passes nulls over.
 pending AS (
     INSERT INTO pending_item AS pending (
         run_id, type_key, external_id, shard, list_hash, list_document, list_document_size, list_body_hash
     )
     SELECT :run_id, type_key, external_id, hashtext(external_id) & 15, list_hash, document, document_size, body_hash
-    FROM seen
+    FROM seen LEFT JOIN unnest(
+        CAST(:refresh_keys AS text[]), CAST(:refresh_periods AS interval[]), CAST(:refresh_bounds AS timestamptz[])
+    ) AS refresh (type_key, period, read_before) USING (type_key)
     WHERE NOT is_whole AND (
         complete_before IS NOT TRUE
         OR list_hash_before IS DISTINCT FROM list_hash
         OR details_read_at IS NULL
         OR :deep AND details_read_at < (SELECT started_at FROM sync_run WHERE run_id = :run_id)
-        OR details_read_at < clock_timestamp()
-            - CAST(:detail_refresh AS interval) * (0.5 + (hashtext(external_id) >> 16 & 65535) / 131072.0)
+        OR details_read_at < least(
+            refresh.read_before,
+            clock_timestamp() - coalesce(refresh.period, CAST(:detail_refresh AS interval))
+                * (0.5 + (hashtext(external_id) >> 16 & 65535) / 131072.0)
+        )
     )
     ORDER BY type_key, external_id
     ON CONFLICT (tenant_id, run_id, type_key, external_id) DO UPDATE SET

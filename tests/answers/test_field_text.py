@@ -22,7 +22,7 @@ TELEMETRY = "device_vendor_msft_policy_config_system_allowtelemetry"
 NAMES = {
     ("groups", PILOT): "Pilot",
     ("assignmentFilters", CORPORATE): "Corporate Windows",
-    ("app id", APP): "Exchange Online",
+    ("servicePrincipals", APP): "Exchange Online",
 }
 CATALOGUE = {
     (DEFINITIONS, TELEMETRY): "Allow Telemetry",

@@ -8,7 +8,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from graph.catalog import load_catalog
 from storage.database import Database
+from storage.references import catch_up
 from tests.cli.looking import CommandLine
 from tests.storage.support import observation, sync
 
@@ -35,8 +37,7 @@ def access(*apps: str) -> Any:
 
 
 def application() -> Any:
-    item = observation("servicePrincipals", "sp", displayName="Exchange Online", appId=EXCHANGE)
-    return item._replace(meta={**item.meta, "app_id": EXCHANGE})
+    return observation("servicePrincipals", "sp", displayName="Exchange Online", appId=EXCHANGE)
 
 
 @pytest.fixture
@@ -73,6 +74,7 @@ async def test_an_application_goes_by_its_name_though_its_app_id_is_no_items_id(
 ) -> None:
     group = observation("groups", GROUP, displayName="Break glass")
     await sync(database, tenant_id, [application(), group], "servicePrincipals", "groups")
+    await catch_up(database, tenant_id, load_catalog().reading_rules())
     await sync(database, tenant_id, [access("All")], ACCESS)
     await sync(database, tenant_id, [access("All", EXCHANGE)], ACCESS)
     shown = (await starter("changes", "--type", ACCESS)).stdout

@@ -72,7 +72,13 @@ def test_one_entry_as_json_says_all_that_the_catalog_knows() -> None:
         ("managedAppPolicies", ["left out, since other collections hold them: androidManagedAppProtection, "]),
         ("domains", ["an item may have none"]),
         ("groupPolicyConfigurations", ["for each of its members, presentationValues by GET"]),
-        ("depEnrollmentProfiles", ["one listing for each item of depOnboardingSettings", "Kinds: iOS automated"]),
+        (
+            "depEnrollmentProfiles",
+            [
+                "one listing for each item of depOnboardingSettings",
+                "Kinds: Automated enrollment profile, iOS automated",
+            ],
+        ),
         ("crossTenantAccessPolicy.partners", ["known by its tenantId"]),
         (
             "deviceConfigurations",
@@ -123,7 +129,8 @@ def test_permissions_of_a_selection_are_the_least_and_say_what_for() -> None:
             "id": "c7a5be92-2b3d-4540-8a67-c96dcaae8b43",
             "type_keys": sorted(load_catalog().in_categories(["scripts"])),
         },
-        {"permission": "Group.ReadBasic.All", "id": "07d67222-3a10-4d3b-9ddc-b8aa43198a00", "type_keys": ["groups"]},
+        {"permission": "GroupMember.Read.All", "id": "98830695-27a2-44f7-8c18-0c3ebc9698f6", "type_keys": ["groups"]},
+        {"permission": "GroupSettings.Read.All", "id": "f3c4f514-c65a-43f5-bfce-1735872258dd", "type_keys": ["groups"]},
     ]
 
 
@@ -154,7 +161,7 @@ def test_permissions_without_a_selection_are_those_of_all() -> None:
 
 def test_no_permission_is_printed_that_others_cover() -> None:
     narrow = starter("permissions", "--type", "groups", "--json").objects()
-    assert [one["permission"] for one in narrow] == ["Group.ReadBasic.All"]
+    assert [one["permission"] for one in narrow] == ["GroupMember.Read.All", "GroupSettings.Read.All"]
     both = starter("permissions", "--type", "groups", "--type", "oauth2PermissionGrants", "--json").objects()
     assert {one["permission"]: one["type_keys"] for one in both} == {
         "Directory.Read.All": ["groups", "oauth2PermissionGrants"]

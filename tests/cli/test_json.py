@@ -40,6 +40,7 @@ COUNT_FIELDS = [
     "unchanged",
     "missing",
     "not_read",
+    "stale",
     "invalid",
     "errors",
 ]
@@ -56,6 +57,7 @@ ITEM_FIELDS = [
     "state",
     "confidence",
     "evidence",
+    "stale",
 ]
 
 CATALOG_FIELDS = ["type_key", "title", "category", "endpoint", "permission"]

@@ -75,6 +75,7 @@ def listing_of(entry: Collection) -> frozenset[str]:
     [
         "DeviceManagementScripts.Read.All",
         pytest.param("Domain-InternalFederation.Read.All", marks=pytest.mark.slow),
+        pytest.param("GroupMember.Read.All", marks=pytest.mark.slow),
         pytest.param("DeviceManagementApps.Read.All", marks=pytest.mark.slow),
     ],
 )
@@ -98,3 +99,23 @@ def test_without_one_permission_exactly_what_needs_it_fails_and_names_it(system:
     checked = system.starter("check", system.tenant.name, "--all", "--json").objects()
     missing = {probe["type_key"] for probe in checked if probe["readability"] == "permission_missing"}
     assert missing == lists | details
+
+
+@pytest.mark.slow
+def test_check_names_what_needs_each_permission_that_is_taken_away(system: System) -> None:
+    everything = printed(system)
+    assert len(everything) > 50
+    for taken in sorted(everything):
+        granted = everything - {taken}
+        system.tenant.grant(granted)
+        needed = {key for key, entry in COLLECTIONS.items() if not entry.delegated_only and refused(entry, granted)}
+        assert needed, taken
+        checked = system.starter("check", system.tenant.name, "--all", "--json").objects()
+        missing = [probe for probe in checked if probe["readability"] == "permission_missing"]
+        assert {probe["type_key"] for probe in missing} == needed, taken
+
+
+def refused(entry: Collection, granted: set[str]) -> bool:
+    """Whether the permission map opens the list or a detail of an entry to none of these."""
+    requests = [listing_of(entry), *(readers(call.path.partition("?")[0]) for call in entry.details)]
+    return any(not granted & opened for opened in requests)

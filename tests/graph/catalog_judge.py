@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from graph.catalog import ChildCall, Collection, DetailCall, load_catalog
 from graph.catalog.deviations import shown_unasked
 from graph.catalog.facts import Metadata, Place, metadata, permissions_of
+from graph.catalog.loading import NO_ENTRIES
 
 CATALOG = Path(__file__).resolve().parents[2] / "graph" / "catalog"
 
@@ -62,12 +63,18 @@ class Shape:
         return next((each[name] for each in map(self.facts.navigations, sorted(self.types)) if name in each), None)
 
     def expand(self, text: str) -> Iterator[str]:
-        """Add what `$expand` puts in; yields the names that no type has."""
+        """Add what `$expand` puts in; yields the names that no type has, and those that Graph cuts at twenty.
+
+        It gives no link to the rest of what a directory object is related to, so that has to be a call.
+        https://learn.microsoft.com/graph/query-parameters#expand-parameter
+        """
         for name, nested in _expansions(text):
             place = self.navigated(name)
             if place is None:
                 yield name
                 continue
+            if place.is_collection and any("directoryObject" in self.facts.line(each) for each in self.types):
+                yield f"{name} of a directory object"
             inner = self.added[name] = Shape.of(self.facts, place.type_name)
             if nested.startswith("$expand="):
                 yield from inner.expand(nested.removeprefix("$expand="))
@@ -205,6 +212,7 @@ class _Judged:
         """The names of properties: some in one place, some at any depth."""
         entry = self.entry
         own = (*entry.left_out_where, *entry.meaning)
+        yield from (f"select {name}" for name in shape.lacking(entry.select))
         # A singleton goes by its type key and its title where it has no id and no name.
         named = {entry.id_field, entry.name_field} - ({"id", "displayName"} if entry.singleton else set())
         for name in (*sorted(named), *own):
@@ -281,7 +289,11 @@ def default_names(kind: str) -> frozenset[str]:
 
 @cache
 def _files() -> list[dict[str, Any]]:
-    return [tomllib.loads(file.read_text(encoding="utf-8")) for file in sorted(CATALOG.glob("*.toml"))]
+    return [
+        tomllib.loads(file.read_text(encoding="utf-8"))
+        for file in sorted(CATALOG.glob("*.toml"))
+        if file.name not in NO_ENTRIES
+    ]
 
 
 @cache

@@ -8,7 +8,8 @@ import pytest
 from graph.catalog import ApiVersion, Collection, ThrottleFamily, UnknownCategoryError, load_catalog
 from inventory.exact_json import JsonObject, JsonValue
 from inventory.observation import Observer
-from inventory.references import NOT_READ
+from inventory.references import NOT_READ, collection_of, is_by_alternate_key
+from local.simulated_graph.endpoints import located
 from tests.conftest import GRAPH_DATA
 from tests.each import of_each
 
@@ -251,7 +252,11 @@ def test_a_selection_has_the_name_that_people_give_it(type_keys: set[str], name:
 
 @of_each(COLLECTIONS)
 def test_an_entry_names_entries_that_there_are(entry: Collection) -> None:
-    assert {key for keys in entry.references.values() for key in keys} <= COLLECTIONS.keys() | NOT_READ
+    targets = {target for targets in entry.references.values() for target in targets}
+    assert set(map(collection_of, targets)) <= COLLECTIONS.keys() | NOT_READ
+    for target in filter(is_by_alternate_key, targets):
+        read = COLLECTIONS.get(collection_of(target))
+        assert read is None or target.partition("(")[2].removesuffix(")") in read.alternate_keys
     assert NOT_READ.isdisjoint(COLLECTIONS)
     assert f"{entry.path} {entry.filter}".count("{parent_id}") == (entry.parent is not None)
     assert entry.parent_filter is None or entry.parent is not None
@@ -268,13 +273,44 @@ def test_what_is_expanded_in_a_list_survives_a_get_that_does_not_expand_it(entry
             assert expanded - by_id <= detail.believe_list
 
 
+NOTED = {"deviceConfigurations": "an edit of what a profile uses is one of the profile"}
+
+
+@of_each(COLLECTIONS)
+def test_details_that_change_without_a_sign_in_the_list_have_a_period(entry: Collection) -> None:
+    silent = {
+        detail.property
+        for detail in entry.details
+        if detail.property is not None
+        and detail.property not in (entry.expand or "").split(",")
+        and not detail.doubted_by
+        and not _is_noted(detail.path)
+    }
+    assert not silent or entry.refresh_hours is not None or entry.type_key in NOTED
+    assert entry.details or entry.refresh_hours is None
+
+
+def _is_noted(path: str) -> bool:
+    """Whether the time of an item in the simulated Graph follows a change of its detail."""
+    found = located(path.partition("?")[0].replace("/{type}", "").strip("/"))
+    assert found is not None
+    endpoint, (_, name, *_) = found
+    navigation = endpoint.navigation(name)
+    return navigation is not None and navigation.noted and bool(endpoint.modified)
+
+
 @of_each(COLLECTIONS)
 def test_a_first_url_is_what_the_entry_says(entry: Collection) -> None:
     tenant_id = uuid4()
     path, _, query = entry.first_url(tenant_id).partition("?")
     assert path == entry.path.replace("{tenant_id}", str(tenant_id))
     options = dict(option.split("=", 1) for option in query.split("&")) if query else {}
-    expected = {"$expand": entry.expand, "$filter": entry.filter, "$top": entry.page_size}
+    expected = {
+        "$select": ",".join(entry.select) or None,
+        "$expand": entry.expand,
+        "$filter": entry.filter,
+        "$top": entry.page_size,
+    }
     assert {name: unquote(value) for name, value in options.items()} == {
         name: str(value) for name, value in expected.items() if value is not None
     }

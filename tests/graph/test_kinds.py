@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from graph.catalog import kind_of, kinds, kinds_in, load_catalog
+from graph.catalog import Collection, kind_of, kinds, kinds_in, load_catalog
+from graph.catalog.facts import metadata
 from inventory.meta import COMMON_KEYS
 from inventory.observation import Observer
 from tests.conftest import GRAPH_DATA, needs_graph_data
@@ -107,3 +108,51 @@ def test_the_kinds_are_of_collections_and_meta_that_there_are() -> None:
         assert tables.keys() <= {*COMMON_KEYS, *CATALOG[type_key].meta}, type_key
         assert set(kinds_in(type_key)) == {kind for kinds in tables.values() for kind in kinds.values()}
     assert kinds_in("groups") == []
+
+
+ABSTRACT = frozenset({
+    "androidCertificateProfileBase", "androidDeviceOwnerCertificateProfileBase", "androidForWorkCertificateProfileBase",
+    "androidForWorkEasEmailProfileBase", "androidWorkProfileCertificateProfileBase",
+    "androidWorkProfileEasEmailProfileBase", "aospDeviceOwnerCertificateProfileBase",
+    "appleDeviceFeaturesConfigurationBase", "appleExpeditedCheckinConfigurationBase", "appleVpnConfiguration",
+    "depEnrollmentBaseProfile", "easEmailProfileConfigurationBase", "iosCertificateProfile",
+    "iosCertificateProfileBase", "macOSCertificateProfileBase", "managedApp", "managedAppConfiguration",
+    "managedAppProtection", "managedMobileLobApp", "mobileLobApp", "samlOrWsFedProvider",
+    "targetedManagedAppProtection", "vpnConfiguration",
+    "windows10CertificateProfileBase", "windows10XCertificateProfile", "windows81CertificateProfileBase",
+    "windowsCertificateProfileBase", "windowsInformationProtection", "windowsPhone81CertificateProfileBase",
+    "windowsVpnConfiguration",
+})  # fmt: skip
+"""Types that others derive from, and of which no object is: Graph's metadata calls them abstract."""
+
+NO_ITEMS = {"whatIfAnalysisResult": "what a call to try policies answers"}
+"""Types of which the collection lists no object, and why."""
+
+
+def derived_types(entry: Collection) -> set[str]:
+    """The published types that items of an entry may have beside the declared one."""
+    facts = metadata(entry.api_version)
+    place = facts.resolve(re.sub(r"\{\w+\}", "x", entry.path))
+    if place is None:
+        return set()
+    found = set(facts.family(place.type_name)) - {place.type_name}
+    only = re.search(r"isof\('microsoft\.graph\.(\w+)'\)", entry.filter or "")
+    if only is not None:
+        found &= facts.family(only[1])
+    return found - {kind.removeprefix(GRAPH) for kind in entry.left_out_types}
+
+
+@of_each(CATALOG)
+def test_every_published_type_of_an_entry_has_a_name(entry: Collection) -> None:
+    named = set(kinds.named_types(entry.type_key))
+    published = derived_types(entry) - ABSTRACT - NO_ITEMS.keys()
+    # A singleton is of one type, which its title says.
+    assert published <= named or entry.singleton, sorted(published - named)
+    for kind in published & named:
+        assert kind_of(entry.type_key, {"odata_type": f"{GRAPH}{kind}"}) != entry.title
+
+
+def test_the_published_types_with_names_are_counted() -> None:
+    named = sum(len(derived_types(entry) - ABSTRACT) for entry in CATALOG.values() if not entry.singleton)
+    assert named >= 250
+    assert all(any(kind in derived_types(entry) for entry in CATALOG.values()) for kind in (*ABSTRACT, *NO_ITEMS))

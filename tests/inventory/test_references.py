@@ -148,10 +148,40 @@ def test_what_graph_writes_before_an_id_is_no_part_of_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scope", "target_id"), [("/", None), ("/administrativeUnits/one", "one"), ("/one", "one"), ("one", "one")]
-)
+    ("scope", "target_id"),
+    [
+        ("/", None), ("/administrativeUnits/one", "one"), ("/AccessPackageCatalog/one", "one"), ("/one", "one"),
+        ("one", "one"),
+    ],
+)  # fmt: skip
 def test_a_role_holds_in_the_whole_tenant_or_in_a_unit(scope: str, target_id: str | None) -> None:
     assert id_in(scope) == target_id
+
+
+@pytest.mark.parametrize(
+    ("query", "target_id"),
+    [
+        ("/groups/one/transitiveMembers/microsoft.graph.user", "one"), ("/v1.0/groups/one", "one"),
+        ("/beta/users/one", "one"), ("/groups?$filter=(groupTypes/any(c:c+eq+'Unified'))", None), ("./manager", None),
+        ("/directory/roles/one", None), ("/groups", None), ("/v1.0/users", None),
+    ],
+)  # fmt: skip
+def test_a_query_names_whom_it_is_about(query: str, target_id: str | None) -> None:
+    document: dict[str, Any] = {"reviewers": [{"query": query}]}
+    rules = {"reviewers.query": ("groups", "users")}
+    assert [one.target_id for one in references(document, rules)] == ([target_id] if target_id else [])
+    renamed = query.replace("one", "Board") if target_id else query
+    assert translated(document, rules, lambda *_: "Board") == {"reviewers": [{"query": renamed}]}
+
+
+APP_ID = "11111111-0000-4000-8000-00000000000a"
+
+
+@pytest.mark.parametrize(("app_id", "told"), [(APP_ID, [APP_ID]), (ALL_USERS, []), (NOBODY, []), (7, []), (None, [])])
+def test_a_document_tells_its_alternate_keys_if_they_are_guids(app_id: Any, told: list[str]) -> None:
+    rules = ReadingRules({}, assignable=False, alternate_keys=frozenset({"appId"}))
+    assert read({"appId": app_id}, rules) == [Reference("appId", ReferenceRole.USE, (), one) for one in told]
+    assert not rules.find_nothing
 
 
 def test_intunes_ids_of_everyone_are_audiences() -> None:
@@ -197,9 +227,10 @@ def test_rules_are_told_from_others_by_their_hash() -> None:
             ReadingRules(ASSIGNED, assignable=False),
             ReadingRules({**ASSIGNED, "x": ("groups",)}, assignable=True),
             ReadingRules({**ASSIGNED, "x": ("groups", "users")}, assignable=True),
+            ReadingRules(ASSIGNED, assignable=True, alternate_keys=frozenset({"appId"})),
         )
     }
-    assert len(hashes) == 4
+    assert len(hashes) == 5
     assert ReadingRules(dict(reversed(ASSIGNED.items())), assignable=True).hash() == ASSIGNABLE.hash()
 
 
@@ -214,7 +245,7 @@ def test_a_new_edition_has_nothing_read_again_where_nothing_can_be_found(monkeyp
 def test_the_catalog_has_rules_for_every_collection_also_where_they_find_nothing() -> None:
     rules = load_catalog().reading_rules()
     assert set(rules) == set(load_catalog().collections)
-    assert rules["groups"].find_nothing
+    assert rules["attributeSets"].find_nothing
     assert not rules["deviceConfigurations"].find_nothing
 
 

@@ -138,8 +138,8 @@ def test_two_demos_show_what_changed_and_ordinary_commands_find_a_kept_stack(sta
     assert "Legacy Wi-Fi, to be retired" in compared.stdout
     of_items = starter(state, "compare", "Contoso", "Fabrikam", "--json").stdout.splitlines()[:-1]
     statuses = Counter(orjson.loads(line)["status"] for line in of_items)
-    # Owners are users, and nothing is read of people: such items cannot be told apart, nor be the same.
-    assert statuses["undecided"] < 0.05 * statuses.total()
+    # Hidden values, secrets that Graph does not show and activated roles cannot be told apart, nor be the same.
+    assert statuses["undecided"] < 0.03 * statuses.total()
     assert statuses["same"] > 0.9 * (statuses.total() - statuses["undecided"]), "tenants share most of what can be told"
 
     third = starter(state, "demo", *ANY_PORTS, "--json")

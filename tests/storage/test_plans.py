@@ -28,7 +28,7 @@ from storage import merge as merging
 from storage.access import PROBE, Access
 from storage.current_documents import current_documents
 from storage.database import Database
-from storage.object_names import app_names
+from storage.object_names import display_names
 from storage.roles import ROLES, script
 from storage.schema import upgrade
 from tests.conftest import make_login, url_of
@@ -241,7 +241,7 @@ async def test_names_of_what_documents_refer_to_are_read_by_index(filled: Databa
     async with filled.tenant(MINE, read_only=True) as session:
         (found,) = await current_documents(session, some.type_key, [some.external_id, "nobody"])
         assert found.external_id == some.external_id
-        assert await app_names(session, ["00000002-0000-0ff1-ce00-000000000000"]) == {}
+        assert await display_names(session, [("servicePrincipals", "00000002-0000-0ff1-ce00-000000000000")]) == {}
     explained.assert_by_index()
 
 

@@ -46,10 +46,10 @@ _DATA_OF_GROUPS = re.compile(
 
 
 def main() -> None:
-    """Read the files that the arguments name and write the data beside this module."""
+    """Read the files that the arguments name and write the data beside this module; what none names stays."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--v1", type=Path, required=True, help="v1.0-Prod.csdl")
-    beta = parser.add_mutually_exclusive_group(required=True)
+    parser.add_argument("--v1", type=Path, help="v1.0-Prod.csdl")
+    beta = parser.add_mutually_exclusive_group()
     beta.add_argument("--beta", type=Path, help="beta-Prod.csdl")
     beta.add_argument(
         "--beta-sdk",
@@ -58,17 +58,25 @@ def main() -> None:
         metavar=("MODELS", "PATHS", "ENTITIES"),
         help="extract of the beta SDK's classes and paths, and beta-entity-types.json",
     )
-    parser.add_argument("--permissions", type=Path, required=True, help="permissions.json")
+    parser.add_argument("--permissions", type=Path, help="permissions.json")
     parser.add_argument(
-        "--source", action="append", nargs=3, metavar=("WHAT", "URL", "DATE"), required=True, help="kept in the data"
+        "--source",
+        action="append",
+        nargs=3,
+        metavar=("WHAT", "URL", "DATE"),
+        required=True,
+        help="kept in the data, in the place of the source so called",
     )
     given = parser.parse_args()
-    data = {
-        "sources": [{"what": what, "url": url, "date": date} for what, url, date in given.source],
-        "v1.0": subset(*csdl(given.v1)),
-        "beta": subset(*(csdl(given.beta) if given.beta else beta_sdk(*given.beta_sdk))),
-        "permissions": permissions(json.loads(given.permissions.read_text(encoding="utf-8"))),
-    }
+    data: dict[str, Any] = json.loads(gzip.decompress(_DATA.read_bytes()))
+    named = {what: {"what": what, "url": url, "date": date} for what, url, date in given.source}
+    data["sources"] = [named.pop(each["what"], each) for each in data["sources"]] + list(named.values())
+    if given.v1:
+        data["v1.0"] = subset(*csdl(given.v1))
+    if given.beta or given.beta_sdk:
+        data["beta"] = subset(*(csdl(given.beta) if given.beta else beta_sdk(*given.beta_sdk)))
+    if given.permissions:
+        data["permissions"] = permissions(json.loads(given.permissions.read_text(encoding="utf-8")))
     text = json.dumps(data, separators=(",", ":"), sort_keys=True)
     _DATA.write_bytes(gzip.compress(text.encode(), mtime=0))
     print(f"{_DATA}: {_DATA.stat().st_size} bytes")

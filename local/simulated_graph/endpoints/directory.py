@@ -2,13 +2,18 @@
 
 from functools import partial
 
+from graph.catalog.facts import metadata
 from local.simulated_graph.endpoints.model import DIRECTORY_PAGE, V1, Endpoint, Navigation, directory
+
+_GROUP_PROPERTIES = frozenset(name for version in ("v1.0", "beta") for name in metadata(version).properties("group"))
 
 _short = partial(directory, created="", paged=False)
 
 ENDPOINTS = (
     Endpoint("auditLogs/directoryAudits", "directoryAudit", name="activityDisplayName", created="", modified=""),
-    directory("groups", "group", (Navigation("members", DIRECTORY_PAGE),)),
+    directory("groups", "group",
+              (Navigation("members", DIRECTORY_PAGE), Navigation("owners", DIRECTORY_PAGE), Navigation("settings")),
+              base_properties=_GROUP_PROPERTIES, only_selected=frozenset({"assignedLicenses"})),
     directory("directory/administrativeUnits", "administrativeUnit",
               (Navigation("members", DIRECTORY_PAGE), Navigation("scopedRoleMembers", DIRECTORY_PAGE)),
               created=""),

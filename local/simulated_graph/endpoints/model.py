@@ -28,6 +28,7 @@ class Navigation:
 
     One that is not `expandable` has its own path alone. `noted` is whether its owner's modified time follows a change
     of it: a policy's does for its settings, not for its assignments or for objects that merely belong to it.
+    `expanded_size` is how many of it `$expand` shows, with a link to the rest beside them; None for all.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Navigation:
     children: tuple["Navigation", ...] = ()
     expandable: bool = True
     noted: bool = False
+    expanded_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ class Endpoint:
     `$count`. `growing_context` chains the types of a page in `assignments@odata.context`. `hides_assignments_of` is the
     template family (its beginning) whose `$expand=assignments` by id is empty. `functions` need a permission to write,
     so that a reader is refused them. `needs_filter` lists properties without whose `$filter` a list is refused.
-    `undocumented` is served though Microsoft publishes no such path.
+    `only_selected` are the properties that `$select` alone shows. `undocumented` is served though Microsoft publishes
+    no such path.
     """
 
     path: str
@@ -78,6 +81,7 @@ class Endpoint:
     hides_assignments_of: str | None = None
     functions: tuple[str, ...] = ()
     needs_filter: tuple[str, ...] = ()
+    only_selected: frozenset[str] = frozenset()
     undocumented: bool = False
 
     @property

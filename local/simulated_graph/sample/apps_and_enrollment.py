@@ -222,7 +222,7 @@ def _apple_token(draw: Draw) -> Document:
     profile = {
         "@odata.type": "#microsoft.graph.depIOSEnrollmentProfile",
         "id": f"{draw.id()}_{draw.id('profile')}",
-        "displayName": "iOS default",
+        "displayName": f"iOS default {draw.index + 1}",
         "description": "",
         "requiresUserAuthentication": True,
         "supervisedModeEnabled": True,
@@ -233,7 +233,7 @@ def _apple_token(draw: Draw) -> Document:
             **profile,
             "@odata.type": f"#microsoft.graph.{kind}",
             "id": f"{draw.id()}_{draw.id(kind)}",
-            "displayName": f"{kind} default",
+            "displayName": f"{kind} default {draw.index + 1}",
         }
         for kind in ("depMacOSEnrollmentProfile", "depTvOSEnrollmentProfile", "depVisionOSEnrollmentProfile")
         if draw.index > 0

@@ -19,7 +19,7 @@ def _administrative_unit(draw: Draw) -> Document:
             {
                 "id": draw.id("scoped role"),
                 "administrativeUnitId": draw.id(),
-                "roleId": draw.id_of("roleManagement/directory/roleDefinitions", 0),
+                "roleId": draw.id_of("directoryRoles", 0),
                 "roleMemberInfo": {"id": draw.id_of("groups", 0), "displayName": "sample"},
             }
         ],
@@ -60,6 +60,10 @@ def _owners(draw: Draw) -> list[Document]:
     return [{"@odata.type": "#microsoft.graph.user", "id": draw.id_of("users", 0), "displayName": "sample"}]
 
 
+MICROSOFT_GRAPH = "00000003-0000-0000-c000-000000000000"
+_MICROSOFT = "f8cdef31-a31e-4b4a-93e4-5f571e91255a"
+
+
 def _application(draw: Draw) -> Document:
     federated = {
         "id": draw.id("federated"),
@@ -70,18 +74,18 @@ def _application(draw: Draw) -> Document:
         "audiences": ["api://AzureADTokenExchange"],
     }
     return {
-        "appId": draw.id("app"),
+        "appId": draw.app_id(draw.index),
         "displayName": draw.name("Application"),
         "deletedDateTime": None,
         "description": None,
-        "identifierUris": [],
+        "identifierUris": [f"api://{draw.app_id(draw.index)}"],
         "publisherDomain": "sample.example",
         "signInAudience": "AzureADMyOrg",
         "tags": [],
         "api": {"oauth2PermissionScopes": [], "preAuthorizedApplications": []},
         "appRoles": [],
         "web": {"redirectUris": ["https://app.example/signin"], "implicitGrantSettings": {}},
-        "requiredResourceAccess": [{"resourceAppId": "00000003-0000-0000-c000-000000000000", "resourceAccess": []}],
+        "requiredResourceAccess": [{"resourceAppId": MICROSOFT_GRAPH, "resourceAccess": []}],
         "passwordCredentials": _password_credentials(draw) if draw.index % 2 == 0 else [],
         "keyCredentials": _key_credentials(draw) if draw.index % 3 == 0 else [],
         "federatedIdentityCredentials": [federated] if draw.index % 2 else [],
@@ -123,19 +127,22 @@ def _service_principal(draw: Draw) -> Document:
         "permissionId": scope["id"],
         "permissionName": "Files.Read",
     }
+    # The first one is Microsoft Graph, and each of the others that of the app registration with its number.
+    is_own = draw.index > 0
+    app_id = draw.app_id(draw.index) if is_own else MICROSOFT_GRAPH
     return {
-        "appId": draw.id("app"),
-        "displayName": draw.name("Service principal"),
+        "appId": app_id,
+        "displayName": draw.name("Service principal") if is_own else "Microsoft Graph",
         "accountEnabled": True,
-        "appDisplayName": "Sample",
-        "appOwnerOrganizationId": draw.tenant_id,
+        "appDisplayName": "Sample" if is_own else "Microsoft Graph",
+        "appOwnerOrganizationId": draw.tenant_id if is_own else _MICROSOFT,
         "appRoleAssignmentRequired": draw.flag(),
         "appRoles": [],
         "deletedDateTime": None,
         "preferredSingleSignOnMode": draw.cycle((None, "saml")),
-        "servicePrincipalNames": [draw.id("app")],
+        "servicePrincipalNames": [app_id],
         "servicePrincipalType": "Application",
-        "signInAudience": "AzureADMyOrg",
+        "signInAudience": "AzureADMyOrg" if is_own else "AzureADMultipleOrgs",
         "tags": ["WindowsAzureActiveDirectoryIntegratedApp"] if draw.index % 2 else [],
         "oauth2PermissionScopes": [] if draw.index else [scope],
         "passwordCredentials": [],
@@ -203,11 +210,17 @@ def _lifecycle_policy(draw: Draw) -> Document:
     }
 
 
+RESTRICTED_GUEST = "2af84b1e-32c8-42b7-82bc-daa82404023b"
+_GUEST_ROLE = 5
+
+
 def _directory_role(draw: Draw) -> Document:
+    is_guest = draw.index == _GUEST_ROLE
     return {
-        "displayName": draw.name("Directory role"),
+        **({"id": RESTRICTED_GUEST} if is_guest else {}),
+        "displayName": "Restricted Guest User" if is_guest else draw.name("Directory role"),
         "description": "",
-        "isBuiltIn": draw.index % 3 != 2,
+        "isBuiltIn": is_guest or draw.index % 3 != 2,
         "isEnabled": True,
         "isPrivileged": draw.flag(),
         "resourceScopes": ["/"],
@@ -251,7 +264,7 @@ def _role_instance(draw: Draw) -> Document:
         "assignmentType": "Assigned",
         "memberType": "Direct",
         "roleAssignmentOriginId": draw.id("origin"),
-        "roleAssignmentScheduleId": draw.id("schedule"),
+        "roleAssignmentScheduleId": draw.id_of(f"{_ROLES}/roleAssignmentSchedules", draw.index),
     }
 
 

@@ -34,6 +34,10 @@ class Draw:
         """The id of another document of this tenant."""
         return made_id(f"{self.tenant_id}/{path}/{index}")
 
+    def app_id(self, index: int) -> str:
+        """The app id of the tenant's app registration number `index`, which its service principal shares."""
+        return made_id(f"{self.tenant_id}/applications/{index}/app")
+
     def pick(self, choices: Sequence[T]) -> T:
         """One of `choices`, at random."""
         return self._random.choice(choices)

@@ -188,7 +188,7 @@ def _flow_attribute(draw: Draw) -> Document:
 
 def _user_flow(prefix: str, draw: Draw) -> Document:
     return {
-        "id": f"{prefix}_{draw.id()[:8]}",
+        "id": f"{prefix}_flow{draw.index + 1}",
         "userFlowType": "signUpOrSignIn",
         "userFlowTypeVersion": 1,
         "apiConnectorConfiguration": {},
@@ -200,7 +200,11 @@ def _user_flow(prefix: str, draw: Draw) -> Document:
                 "requiresVerification": False,
                 "userInputType": "textBox",
                 "userAttributeValues": [],
-                "userAttribute": {"id": "city", "displayName": "City", "dataType": "string"},
+                "userAttribute": {
+                    "id": draw.id_of("identity/userFlowAttributes", 0),
+                    "displayName": "City",
+                    "dataType": "string",
+                },
             }
         ],
         "languages": [{"id": "en", "displayName": "English", "isEnabled": True}],

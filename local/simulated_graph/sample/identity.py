@@ -25,7 +25,11 @@ def conditional_access_policy(draw: Draw) -> Document:
             "clientAppTypes": ["all"],
             "platforms": None,
             "locations": None,
-            "applications": {"includeApplications": ["All"], "excludeApplications": [], "includeUserActions": []},
+            "applications": {
+                "includeApplications": ["All"] if draw.index % 3 else [draw.app_id(1), "Office365"],
+                "excludeApplications": [],
+                "includeUserActions": [],
+            },
             "users": {
                 "includeUsers": [],
                 "excludeUsers": [],
@@ -110,15 +114,27 @@ def _security_defaults(_: Draw) -> Document:
     }
 
 
+LICENCES = (
+    "06ebc4ee-1bb5-47dd-8120-11324bc54e06",
+    "061f9ace-7d42-4136-88ac-31dc755f143f",
+    "84a661c4-e949-4bd2-a560-ed7766fcaf2b",
+)
+"""Microsoft 365 E5, Intune, Entra ID P2.
+
+https://learn.microsoft.com/entra/identity/users/licensing-service-plan-reference
+"""
+
+
 def _group(draw: Draw) -> Document:
-    dynamic = draw.index % 4 == 3
+    dynamic, is_team = draw.index % 4 == 3, draw.index % 8 == 5
+    setting = {"id": draw.id("setting"), "displayName": "Group.Unified.Guest", "templateId": draw.id("template")}
     return {
         "deletedDateTime": None,
         "classification": None,
         "description": None,
         "displayName": draw.name("Group"),
         "isAssignableToRole": draw.index == ROLE_ASSIGNABLE_GROUP,
-        "groupTypes": ["DynamicMembership"] if dynamic else [],
+        "groupTypes": ["DynamicMembership"] if dynamic else ["Unified"] if is_team else [],
         "mail": None,
         "mailEnabled": False,
         "mailNickname": draw.id("nickname")[:10],
@@ -128,6 +144,9 @@ def _group(draw: Draw) -> Document:
         "securityEnabled": True,
         "securityIdentifier": f"S-1-12-1-{draw.number(10**8, 10**9)}-{draw.number(10**8, 10**9)}",
         "visibility": None,
+        "assignedLicenses": [{"skuId": LICENCES[0], "disabledPlans": []}] if draw.index % 10 == 2 else [],
+        "owners": [{"@odata.type": "#microsoft.graph.user", "id": draw.id_of("users", 0)}] if draw.index % 3 else [],
+        "settings": [{**setting, "values": [{"name": "AllowToAddGuests", "value": "false"}]}] if is_team else [],
     }
 
 
@@ -144,7 +163,7 @@ def _organization(draw: Draw) -> Document:
 
 
 def _subscribed_sku(draw: Draw) -> Document:
-    sku = draw.id("sku")
+    sku = draw.cycle(LICENCES)
     return {
         "id": f"{draw.tenant_id}_{sku}",
         "accountName": "sample",

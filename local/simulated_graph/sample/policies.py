@@ -195,7 +195,8 @@ def _mobility(draw: Draw) -> Document:
 
 def _b2b_management(draw: Draw) -> Document:
     allowed: Document = {"B2BManagementPolicy": {"InvitationsAllowedAndBlockedDomainsPolicy": {"AllowedDomains": []}}}
-    return _definition("B2B", allowed)(draw) | {"isOrganizationDefault": True}
+    policy = _definition("B2B", allowed)(draw) | {"isOrganizationDefault": True}
+    return {name: value for name, value in policy.items() if name != "appliesTo"}
 
 
 def _methods_policy(draw: Draw) -> Document:

@@ -193,7 +193,7 @@ def _role(subject: str) -> Callable[[Draw], Document]:
 def _assignment(area: str) -> Callable[[Draw], Document]:
     def make(draw: Draw) -> Document:
         return {
-            "principalId": draw.id_of("groups", draw.index),
+            "principalId": f"/RoleGroups/{draw.index}" if area == "exchange" else draw.id_of("groups", draw.index),
             "roleDefinitionId": draw.id_of(f"{_ROLES}/{area}/roleDefinitions", draw.index),
             "directoryScopeId": "/",
             "appScopeId": None,

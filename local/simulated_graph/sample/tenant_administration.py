@@ -63,7 +63,7 @@ def _management_partner(draw: Draw) -> Document:
         "displayName": draw.name("Management partner"),
         "partnerState": "enabled",
         "partnerAppType": "singleTenantApp",
-        "singleTenantAppId": draw.id("app"),
+        "singleTenantAppId": draw.app_id(2),
         "isConfigured": True,
         "lastHeartbeatDateTime": draw.moment(),
     }

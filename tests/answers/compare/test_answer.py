@@ -28,9 +28,10 @@ from inventory.observation import Observation, Observer
 from inventory.outcomes import Outcome, RunStatus
 from inventory.tenant_neutral import Uncertainty
 from storage.database import Database
+from storage.references import catch_up
 from tests.conftest import needs_graph_data
 from tests.real_documents import real_documents
-from tests.storage.support import sync
+from tests.storage.support import observation, sync
 
 HERE, THERE, THIRD, FOURTH = UUID(int=21), UUID(int=22), UUID(int=23), UUID(int=24)
 POLICIES, GROUPS, FILTERS = "deviceCompliancePolicies", "groups", "assignmentFilters"
@@ -390,3 +391,57 @@ async def test_a_log_is_compared_only_where_it_is_named(database: Database) -> N
     items, record = await compared(database)
     assert ({item.type_key for item in items}, [one.type_key for one in record.collections]) == ({POLICIES}, [POLICIES])
     assert {item.type_key for item in (await compared(database, ["auditEvents"]))[0]} == {"auditEvents"}
+
+
+ACCESS, PRINCIPALS, REGISTRATIONS = "conditionalAccessPolicies", "servicePrincipals", "applications"
+APP_IDS = [f"11111111-0000-4000-8000-00000000000{number}" for number in range(4)]
+
+
+def access(*apps: str) -> Observation:
+    return observation(
+        ACCESS, "p", displayName="Access", conditions={"applications": {"includeApplications": list(apps)}}
+    )
+
+
+def principal(app_id: str, name: str) -> Observation:
+    return observation(PRINCIPALS, f"of {app_id}", displayName=name, appId=app_id)
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "status"),
+    [
+        (APP_IDS[0], APP_IDS[1], Status.SAME),  # registered in each tenant under the same name
+        (APP_IDS[2], APP_IDS[2], Status.SAME),  # Microsoft's, which one tenant does not have yet
+        (APP_IDS[3], APP_IDS[3], Status.SAME),  # Microsoft's, which no tenant has
+        (APP_IDS[2], APP_IDS[3], Status.DIFFERENT),
+        (APP_IDS[0], APP_IDS[2], Status.DIFFERENT),
+    ],
+)
+async def test_an_app_id_means_its_application_or_itself(
+    database: Database, here: str, there: str, status: Status
+) -> None:
+    types = (ACCESS, PRINCIPALS)
+    held = {HERE: [principal(APP_IDS[0], "Payroll"), principal(APP_IDS[2], "Mail")]}
+    held[THERE] = [principal(APP_IDS[1], "Payroll")]
+    for tenant, app_id in ((HERE, here), (THERE, there)):
+        await sync(database, tenant, [access(app_id), *held[tenant]], *types)
+        await catch_up(database, tenant, load_catalog().reading_rules())
+    for turned in (False, True):
+        items, _ = await compared(database, [ACCESS], turned=turned)
+        assert [item.status for item in items] == [status]
+
+
+async def test_a_registration_has_an_app_id_of_its_own_in_each_tenant(database: Database) -> None:
+    for tenant, app_id in ((HERE, APP_IDS[0]), (THERE, APP_IDS[1])):
+        key = {"keyId": app_id[::-1], "displayName": "deployment"}
+        registered = observation(
+            REGISTRATIONS,
+            f"of {app_id}",
+            displayName="Payroll",
+            appId=app_id,
+            identifierUris=[f"api://{app_id}"],
+            passwordCredentials=[key],
+        )
+        await sync(database, tenant, [registered], REGISTRATIONS)
+    items, _ = await compared(database, [REGISTRATIONS])
+    assert [item.status for item in items] == [Status.SAME]

@@ -10,9 +10,11 @@ from typer.testing import CliRunner
 
 from answers.compare.records import ComparisonRecord, ItemComparison, MatrixRecord, MatrixRow
 from cli.app import app
+from graph.catalog import load_catalog
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
 from storage.database import Database
+from storage.references import catch_up
 from tests.cli.looking import Ended
 from tests.storage.support import observation, sync
 
@@ -141,9 +143,9 @@ async def test_settings_and_applications_are_compared_by_name(database: Database
     setting, app = "device_vendor_msft_policy_config_system_allowtelemetry", "00000002-0000-0ff1-ce00-000000000000"
     options = [{"itemId": f"{setting}_{number}", "displayName": name} for number, name in enumerate(("Off", "Basic"))]
     named = observation("configurationSettings", setting, displayName="Allow Telemetry", options=options)
-    registered = observation("servicePrincipals", "sp", displayName="Exchange Online")
-    registered = registered._replace(meta={**registered.meta, "app_id": app})
+    registered = observation("servicePrincipals", "sp", displayName="Exchange Online", appId=app)
     await sync(database, B, [named, registered], "configurationSettings", "servicePrincipals")
+    await catch_up(database, B, load_catalog().reading_rules())
     for tenant, choice, apps in ((A, 0, ["All"]), (B, 1, ["All", app])):
         chosen = {"settingDefinitionId": setting, "choiceSettingValue": {"value": f"{setting}_{choice}"}}
         policy = observation("configurationPolicies", "p", displayName="P", settings=[{"settingInstance": chosen}])

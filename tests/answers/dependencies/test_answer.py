@@ -1,5 +1,6 @@
 """Dependencies, dangling references, unassigned items and what reaches a group, on a database."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -22,7 +23,7 @@ from inventory.observation import Observation
 from inventory.outcomes import Outcome, RunStatus
 from storage import references
 from storage.database import Database
-from tests.storage.support import observation, sync
+from tests.storage.support import age_details, observation, sync
 
 TENANT = uuid4()
 CATALOG = load_catalog()
@@ -342,3 +343,84 @@ async def test_answers_are_of_one_tenant(database: Database) -> None:
         coverage = await TenantCoverage.of(session, CATALOG, other)
         assert (await answers.neighbourhood(session, coverage, CATALOG, (GROUPS, "g"))).dependencies == []
         assert [one async for one in answers.everything(session, coverage)] == []
+
+
+PRINCIPALS = "servicePrincipals"
+APP_IDS = [f"11111111-0000-4000-8000-00000000000{number}" for number in range(3)]
+
+
+def principal(external_id: str, app_id: str) -> Observation:
+    return observation(PRINCIPALS, external_id, displayName=f"App {external_id}", appId=app_id)
+
+
+async def test_an_application_is_found_by_its_app_id(database: Database) -> None:
+    conditions = {"applications": {"includeApplications": APP_IDS[:2], "excludeApplications": ["Office365"]}}
+    access = observation(ACCESS, "p", displayName="Access", conditions=conditions)
+    types = (ACCESS, PRINCIPALS)
+    await synced(database, access, principal("mail", APP_IDS[0]), types=types)
+    await synced(database, access, principal("mail", APP_IDS[0]), types=types)
+
+    needs = (await around(database, ACCESS, "p")).dependencies
+    assert {(one.target.external_id, one.target.type_keys[0], one.target.presence) for one in needs} == {
+        ("mail", PRINCIPALS, Presence.PRESENT),
+        (APP_IDS[1], PRINCIPALS, Presence.NEVER_SEEN),
+    }
+    needed = (await around(database, PRINCIPALS, "mail")).dependencies
+    assert [(one.direction, one.item.external_id) for one in needed] == [(Direction.NEEDED_BY, "p")]
+    (missing,), _ = await dangling(database)
+    assert (missing.target.external_id, missing.item.external_id) == (APP_IDS[1], "p")
+
+
+async def test_of_two_with_one_app_id_the_present_one_is_meant(database: Database) -> None:
+    access = observation(ACCESS, "p", conditions={"applications": {"includeApplications": APP_IDS[:1]}})
+    types = (ACCESS, PRINCIPALS)
+    await synced(database, access, principal("a first", APP_IDS[0]), types=types)
+    await synced(database, access, principal("made again", APP_IDS[0]), types=types)
+    (need,) = (await around(database, ACCESS, "p")).dependencies
+    assert (need.target.external_id, need.target.presence) == ("made again", Presence.PRESENT)
+    assert (await dangling(database))[0] == []
+    assert [one.item.external_id for one in (await around(database, PRINCIPALS, "made again")).dependencies] == ["p"]
+
+
+APP = "mobileApps"
+
+
+def listed_app(*assignments: dict[str, Any]) -> Observation:
+    return observation(APP, "a", displayName="App", assignments=list(assignments), relationships=[])
+
+
+async def test_what_rests_on_old_details_is_never_sure(database: Database) -> None:
+    await synced(database, listed_app(), group("g"), types=(APP, GROUPS))
+    (one,) = (await unassigned(database, APP))[0].values()
+    assert (one.confidence, one.details_read_at) == (Confidence.HIGH, None)
+    await age_details(database, TENANT, timedelta(days=3), APP)
+    found, cannot_say = await unassigned(database, APP)
+    assert found["a"].confidence is Confidence.LOW
+    assert found["a"].details_read_at is not None
+    assert [(one.type_key, one.reason, one.references) for one in cannot_say] == [(APP, "old_details", 1)]
+    assert cannot_say[0].read_at == found["a"].details_read_at
+
+
+async def test_a_reference_in_old_details_says_so_and_one_that_the_list_shows_does_not(database: Database) -> None:
+    await synced(
+        database,
+        listed_app(target("group", "g")),
+        configuration("c", target("group", "g")),
+        group("g"),
+        types=(APP, *ALL),
+    )
+    await age_details(database, TENANT, timedelta(days=3), APP, CONFIGURATIONS)
+    needed = await around(database, GROUPS, "g")
+    assert {one.item.external_id: state(one.item) for one in needed.dependencies} == {
+        "a": (Presence.PRESENT, Confidence.LOW, "old_details"),
+        "c": (Presence.PRESENT, Confidence.HIGH, "listed"),
+    }
+    assert [one.type_key for one in needed.cannot_say if one.reason == "old_details"] == [APP]
+    assert state((await reach(database, "g"))["a"].item) == (Presence.PRESENT, Confidence.LOW, "old_details")
+
+
+async def test_details_that_the_latest_run_has_read_are_not_old(database: Database) -> None:
+    await synced(database, listed_app(), types=(APP,))
+    await age_details(database, TENANT, timedelta(0), APP)
+    found, cannot_say = await unassigned(database, APP)
+    assert (found["a"].confidence, cannot_say) == (Confidence.HIGH, [])

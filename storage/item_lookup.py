@@ -1,0 +1,30 @@
+"""How an item is found by what a document calls it: by its id, or by an alternate key that it has told of itself."""
+
+
+def named_item(type_key: str, name: str) -> str:
+    """A query of the one item of a type key, given as SQL, that has a name: an id or an alternate key.
+
+    An item's alternate keys are references of no collection. Of several items with one key, the present one is meant:
+    a service principal that was made again has the app id of the earlier one.
+    """
+    return f"""
+        (SELECT one.* FROM inventory_item AS one WHERE (one.type_key, one.external_id) = ({type_key}, {name}) LIMIT 1)
+        UNION ALL
+        (
+            SELECT one.* FROM item_reference AS own CROSS JOIN LATERAL (
+                SELECT * FROM inventory_item AS one
+                WHERE (one.type_key, one.external_id) = (own.type_key, own.external_id) LIMIT 1
+            ) AS one
+            WHERE own.target_id = {name} AND own.target_type_keys = '{{}}' AND own.type_key = {type_key}
+                AND own.role = 'use'
+            ORDER BY one.absent_from DESC NULLS FIRST LIMIT 1
+        )
+        LIMIT 1"""
+
+
+def own_names(type_key: str, external_id: str) -> str:
+    """A query of all names by which documents may refer to an item: its id and its alternate keys."""
+    return f"""
+        SELECT {external_id} UNION ALL SELECT own.target_id FROM item_reference AS own
+        WHERE (own.type_key, own.external_id) = ({type_key}, {external_id}) AND own.target_type_keys = '{{}}'
+            AND own.role = 'use'"""

@@ -1,0 +1,56 @@
+"""Arrays whose order means nothing, held against Microsoft's metadata."""
+
+import pytest
+
+from graph.catalog import Collection, load_catalog
+from graph.catalog.facts import metadata
+from inventory.exact_json import JsonObject
+from inventory.observation import Observer
+from tests.graph.catalog_judge import shape_of
+
+COLLECTIONS = load_catalog().collections
+
+
+def arrays_of_objects(entry: Collection) -> dict[str, bool]:
+    """The names of the arrays of objects in an entry's documents, and whether these objects have an id."""
+    shape, facts = shape_of(entry), metadata(entry.api_version)
+    found: dict[str, bool] = {}
+    for each in shape.everywhere() if shape else ():
+        for kind in each.types:
+            for name, place in facts.properties(kind).items():
+                if place.is_collection and place.type_name:
+                    found[name] = found.get(name, False) or "id" in facts.properties(place.type_name)
+    return found
+
+
+def test_only_arrays_of_objects_without_an_id_are_called_unordered() -> None:
+    published: dict[str, bool] = {}
+    for entry in COLLECTIONS.values():
+        for name, has_id in arrays_of_objects(entry).items():
+            published[name] = published.get(name, False) or has_id
+    unordered = {name for entry in COLLECTIONS.values() for name in entry.unordered}
+    assert {name for name in unordered if published.get(name) is not False} == set()
+
+
+@pytest.mark.parametrize(
+    ("type_key", "document"),
+    [
+        ("applications", {"requiredResourceAccess": [{"resourceAppId": "a"}, {"resourceAppId": "b"}]}),
+        ("applications", {"passwordCredentials": [{"keyId": "a"}, {"keyId": "b"}]}),
+        ("servicePrincipals", {"keyCredentials": [{"keyId": "a"}, {"keyId": "b"}]}),
+        ("groups", {"assignedLicenses": [{"skuId": "a"}, {"skuId": "b"}]}),
+        ("organization", {"assignedPlans": [{"servicePlanId": "a"}, {"servicePlanId": "b"}]}),
+        ("roleManagementPolicies", {"rules": [{"setting": {"primaryApprovers": [{"userId": "a"}, {"userId": "b"}]}}]}),
+        ("accessReviewDefinitions", {"reviewers": [{"query": "/users/a"}, {"query": "/users/b"}]}),
+    ],
+)
+def test_what_is_a_set_says_the_same_in_another_order(type_key: str, document: JsonObject) -> None:
+    observer = Observer(COLLECTIONS[type_key].observation_rules())
+
+    def turned(value: object) -> object:
+        if isinstance(value, list):
+            return [turned(one) for one in reversed(value)]
+        return {name: turned(one) for name, one in value.items()} if isinstance(value, dict) else value
+
+    first, second = (observer.observe({"id": "x", **each}) for each in (document, turned(document)))  # type: ignore[dict-item]
+    assert first.content_hash == second.content_hash
