@@ -28,6 +28,7 @@ from answers.value_text import (
 from inventory.canonical import TYPE
 from inventory.differences import DifferenceKind
 from inventory.exact_json import JsonValue, encode
+from inventory.plurals import counted
 
 CONTEXT = 3
 """Lines around those that differ."""
@@ -115,7 +116,7 @@ class FieldText(NamedTuple):
         differing = [line for line in self.lines if line[:1] in ("-", "+")]
         shown = [*filter(None, (self.summary(),)), *differing[:LINES_IN_A_CELL]]
         left_out = len(differing) - LINES_IN_A_CELL
-        return "; ".join([*shown, *([f"{left_out:,} more lines"] if left_out > 0 else [])])
+        return "; ".join([*shown, *([counted(left_out, "more line")] if left_out > 0 else [])])
 
 
 def told(fields: Sequence[FieldT] | None) -> list[FieldT]:
@@ -169,7 +170,9 @@ def _one_sided(label: str, kind: str, value: JsonValue, place: Place, whole_id: 
     else:
         note = ""
     sign = "+" if is_added else "-"
-    return FieldText(label, kind, note=note or f"{len(lines)} lines {kind}", lines=tuple(f"{sign} {x}" for x in lines))
+    return FieldText(
+        label, kind, note=note or f"{counted(len(lines), 'line')} {kind}", lines=tuple(f"{sign} {x}" for x in lines)
+    )
 
 
 def _changed(label: str, kind: str, before: JsonValue, after: JsonValue, place: Place, whole_id: str) -> FieldText:

@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, str] = {
     "changes": "answers.changes.command",
     "compare": "answers.compare.command",
     "dependencies": "answers.dependencies.command",
+    "assignments": "answers.assignments.command",
     "dangling": "answers.dependencies.command",
     "unassigned": "answers.dependencies.command",
     "baseline": "answers.drift.baseline_command",

@@ -8,9 +8,12 @@ from cli import output
 from cli.catalog_text import sentences
 from cli.errors import UsageError, errors_for_people
 from cli.options import CategoryOption, JsonOption, TypeOption, complete_type_key, selection_of
+from cli.output_options import prints_tables
+from cli.table import Column, Shape, print_table
 from graph.catalog import Collection, kinds_in, load_catalog
 
 
+@prints_tables
 def catalog(
     type_key: Annotated[
         str | None,
@@ -48,19 +51,18 @@ def catalog(
                     output.stdout.print()
                 _explain(entry)
         else:
-            output.print_table(
-                ("type key", "category", "endpoint", "permission", "opt-in"),
-                [
-                    (
-                        one.type_key,
-                        one.category,
-                        f"/{one.api_version}{one.path}",
-                        one.permission,
-                        "opt-in" if one.opt_in else "",
-                    )
-                    for one in entries
-                ],
-            )
+            rows = [_row(entry) for entry in entries]
+            print_table(_COLUMNS, rows, record=tuple(rows[0]) if rows else None)
+
+
+_COLUMNS = (
+    Column("category", "category", lambda row: row["category"], Shape.HEADING),
+    Column("type key", "type_key"),
+    Column("title", "title"),
+    Column("permission", "permission"),
+    Column("endpoint", "endpoint", lambda row: row["endpoint"].partition("?")[0]),
+    Column("", "opt_in", lambda row: "opt-in" if row["opt_in"] else "", is_kept=True),
+)
 
 
 def _entries(

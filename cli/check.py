@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 from uuid import UUID
 
@@ -27,7 +27,9 @@ from cli.options import (
     configured_tenant,
     selection_or_all,
 )
+from cli.output_options import prints_tables
 from cli.sessions import opened_database
+from cli.table import Column, Shape, print_table
 from configuration import Settings, load_settings
 from graph.catalog import Collection, load_catalog
 from graph.client import GraphAnswer, GraphClient, GraphGet
@@ -38,6 +40,7 @@ from graph.proxy import overlooked
 from graph.tenants import TenantConfig
 from inventory.backoff import believable
 from inventory.error_codes import EXPLANATIONS, ErrorCode
+from inventory.plurals import counted
 from inventory.selection import Selection
 from inventory.user_errors import UnavailableError
 from storage.runs import is_recorded
@@ -112,6 +115,7 @@ class Checked(NamedTuple):
         return str(named or self.collection.permission)
 
 
+@prints_tables
 def check(
     tenant: TenantArgument,
     type_keys: TypeOption = None,
@@ -347,6 +351,10 @@ def _checked(collection: Collection, failure: ReadFailure | None) -> Checked:
     return Checked(collection, readability, failure)
 
 
+FIELDS = ("type_key", "category", "readability", "permission", "licence_hint", "error_code", "context")
+"""Of a row of CSV: those of `--json`."""
+
+
 def _row(one: Checked) -> dict[str, object]:
     return {
         "type_key": one.collection.type_key,
@@ -360,27 +368,27 @@ def _row(one: Checked) -> dict[str, object]:
 
 
 def _print(checked: Sequence[Checked]) -> None:
-    output.print_table(
-        ("collection", "category", "answer", "what to do"),
-        [
-            (
-                one.collection.type_key,
-                one.collection.category,
-                Text(one.readability.replace("_", " "), style=_STYLES[one.readability]),
-                _remedy(one),
-            )
-            for one in checked
-        ],
+    remedies = {one.collection.type_key: _remedy(one) for one in checked}
+    columns = (
+        Column("category", "category", lambda row: row["category"], Shape.HEADING),
+        Column("collection", "type_key"),
+        Column("answer", "readability", _answer, is_kept=True),
+        Column("what to do", "remedy", lambda row: remedies[row["type_key"]]),
     )
+    print_table(columns, [_row(one) for one in checked], record=FIELDS)
     counts = [
         f"{number} {readability.replace('_', ' ')}"
         for readability in Readability
         if (number := sum(one.readability is readability for one in checked))
     ]
-    output.stdout.print(f"{len(checked)} collections: {', '.join(counts)}")
+    output.stdout.print(f"{counted(len(checked), 'collection')}: {', '.join(counts)}")
     missing = sorted({probe.permission for probe in checked if probe.readability is Readability.PERMISSION_MISSING})
     if missing:
         output.stdout.print(f"grant, with admin consent: {', '.join(missing)}", style="yellow")
+
+
+def _answer(row: Mapping[str, Any]) -> Text:
+    return Text(row["readability"].replace("_", " "), style=_STYLES[row["readability"]])
 
 
 def _remedy(one: Checked) -> str:

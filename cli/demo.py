@@ -22,6 +22,7 @@ from cli.errors import EXIT_CODE_OF_STATUS, ExitCode, errors_for_people, fail
 from cli.options import JsonOption
 from cli.sessions import tenant_session
 from cli.sync import sync_tenant
+from cli.table import Column, Shape, print_table
 from configuration import Settings, load_settings, state_folder
 from graph.catalog import load_catalog
 from graph.tenants import TenantConfig, load_tenants
@@ -205,10 +206,7 @@ def _wait_for_enter() -> None:
 
 
 def _report(results: list[dict[str, Any]], info: StackInfo, state: State, generation: int) -> None:
-    output.print_table(
-        ("tenant", "status", "took", "items#", "created#", "changed#", "unchanged#", "missing#"),
-        [_summary(result["tenant"], result["run"]) for result in results],
-    )
+    print_table(_COLUMNS, [_summary(result["tenant"], result["run"]) for result in results])
     for result in results:
         for kind in KINDS:
             for item in result[kind]:
@@ -262,19 +260,21 @@ def _short(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def _summary(tenant: str, run: RunRecord) -> tuple[object, ...]:
-    counts = run.counts
+_COUNTS = ("created", "changed", "unchanged", "missing")
+
+_COLUMNS = (
+    Column("tenant", "tenant"),
+    Column("status", "status", lambda row: output.styled(row["status"]), is_kept=True),
+    Column("took", "took", is_kept=True),
+    Column("items", "observed", shape=Shape.NUMBER, is_kept=True),
+    *(Column(name, name, shape=Shape.NUMBER, is_kept=True) for name in _COUNTS),
+)
+
+
+def _summary(tenant: str, run: RunRecord) -> dict[str, object]:
     took = run.finished_at - run.started_at if run.finished_at and run.started_at else None
-    return (
-        tenant,
-        output.styled(run.status),
-        output.lasting(took),
-        counts.observed,
-        counts.created,
-        counts.changed,
-        counts.unchanged,
-        counts.missing,
-    )
+    counts = run.counts.model_dump()
+    return {"tenant": tenant, "status": run.status, "took": output.lasting(took), **counts}
 
 
 def _print_change(tenant: str, kind: str, item: ItemRecord) -> None:

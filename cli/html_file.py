@@ -10,6 +10,7 @@ import typer
 from answers.pages import MOST
 from cli import output
 from cli.errors import UsageError
+from cli.output_options import output_options
 from graph.catalog import load_catalog
 
 HtmlOption = Annotated[
@@ -22,8 +23,8 @@ def check_html(path: Path | None, *, as_json: bool) -> None:
     """Refuses a file that cannot be written, before any question is answered. Raises `UsageError`."""
     if path is None:
         return
-    if as_json:
-        raise UsageError("--html writes a page and --json prints lines: give one of them")
+    if as_json or output_options().as_csv:
+        raise UsageError("--html writes a page, --json and --csv print records: give one of them")
     if path.is_dir():
         raise UsageError(f"--html: {path} is a folder; name a file")
     if path.exists() and not path.is_file():

@@ -12,6 +12,8 @@ from pydantic import BaseModel
 from cli import output
 from cli.errors import errors_for_people
 from cli.options import JsonOption
+from cli.output_options import prints_tables
+from cli.table import Column, Shape, print_table
 from cli.task_queue import Rate, Rates, read_rates, same_rate, set_rates
 from configuration import Settings, load_settings
 from connections import connect_temporal, temporal_connect_config
@@ -46,6 +48,7 @@ class Limits(BaseModel):
     worker_database_connections: int
 
 
+@prints_tables
 def limits(
     apply: Annotated[
         bool,
@@ -110,6 +113,18 @@ def _rate_limit(configured: float | None, before: Rate, after: Rate) -> RateLimi
     )
 
 
+_FIELDS = ("limit", "setting", "configured", "temporal", "set_by", "set_at")
+
+_COLUMNS = (
+    Column("limit", "limit"),
+    Column("configured", "configured", shape=Shape.NUMBER, is_kept=True),
+    Column("in Temporal", "temporal", shape=Shape.NUMBER),
+    Column("set by", "set_by"),
+    Column("set at", "set_at"),
+    Column("setting", "setting", yields=True),
+)
+
+
 def _print(state: Limits) -> None:
     rates = (
         ("activities a second, of all tenants", "ACTIVITIES_PER_SECOND", state.activities_per_second),
@@ -120,7 +135,7 @@ def _print(state: Limits) -> None:
         ),
     )
     known = [
-        (what, name, _number(rate.configured), _number(rate.temporal), rate.set_by, output.when(rate.set_at))
+        (what, name, _number(rate.configured), _number(rate.temporal), rate.set_by, rate.set_at)
         for what, name, rate in rates
     ]
     counts = (
@@ -130,10 +145,8 @@ def _print(state: Limits) -> None:
         ("activities at once, of one worker", "WORKER_ACTIVITIES", state.worker_activities),
         ("database connections, of one worker", "WORKER_DATABASE_CONNECTIONS", state.worker_database_connections),
     )
-    output.print_table(
-        ("limit", "setting", "configured#", "in Temporal#", "set by", "set at"),
-        [*known, *[(what, name, count, "–", "", "") for what, name, count in counts]],
-    )
+    rows = [*known, *((what, name, str(count), "", None, None) for what, name, count in counts)]
+    print_table(_COLUMNS, [dict(zip(_FIELDS, row, strict=True)) for row in rows])
     if state.applied:
         for _, name, rate in rates:
             output.stdout.print(f"{name}: {_number(rate.before)} before, {_number(rate.temporal)} now")

@@ -1,5 +1,6 @@
 """How commands print: tables for people, JSON for machines, nothing else on stdout."""
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -7,12 +8,13 @@ from typing import Any, Protocol
 
 import orjson
 from pydantic import BaseModel
-from rich.console import Console, ConsoleOptions
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
-from rich.table import Table
 from rich.text import Text
 
+from cli.output_options import output_options
 from inventory.outcomes import RunStatus
+from inventory.plurals import counted
 from inventory.visible_text import escaped_json, visible
 
 
@@ -23,8 +25,48 @@ class SafeConsole(Console):
         super().__init__(stderr=to_stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """As `Console` does, but a text is one line: a line end in a name begins no other line."""
-        super().print(*map(_one_line, objects), **options)
+        """As `Console` does, but a text is one line: a line end in a name begins no other line.
+
+        A line that is wider than the terminal goes on below, indented. With `--csv` nothing but CSV is on stdout, so
+        all else goes to stderr. Notes on a terminal go to the pager with the answer.
+        """
+        if not self.stderr and output_options().as_csv:
+            stderr.print(*objects, **options)
+            return
+        if self.stderr and output_options().is_paged and sys.stderr.isatty():
+            stdout.print(*objects, **options)
+            return
+        lines = [one_line(one) for one in objects]
+        width = known_width(self)
+        if width is not None and all(isinstance(line, (str, Text)) for line in lines):
+            style = options.pop("style", None) or ""
+            whole = Text(" ").join(line if isinstance(line, Text) else Text(line) for line in lines)
+            whole.stylize_before(style)
+            for line in self._wrapped(whole, width):
+                super().print(line, **options)
+            return
+        super().print(*lines, **options)
+
+    def _wrapped(self, text: Text, width: int) -> Iterable[Text]:
+        """The text in lines of this width; all but the first are indented by two more than it is."""
+        if text.cell_len <= width:
+            return [text]
+        indent = min(len(text.plain) - len(text.plain.lstrip(" ")), width // 2)
+        first, *others = text[indent:].wrap(self, max(1, width - indent - 2), overflow="fold")
+        wrapped = [Text(" " * indent) + first, *(Text(" " * (indent + 2)) + line for line in others)]
+        for line in wrapped:
+            line.rstrip()
+        return wrapped
+
+    def print_grid(self, grid: RenderableType, width: int) -> None:
+        """Prints a table that has been laid out for this width."""
+        if not self.stderr and output_options().as_csv:
+            stderr.print_grid(grid, width)
+            return
+        for segments in self.render_lines(grid, self.options.update(width=width), pad=False):
+            line = Text.assemble(*((segment.text, segment.style or "") for segment in segments))
+            line.rstrip()
+            super().print(line, soft_wrap=True)
 
     def print_lines(self, text: str, **options: Any) -> None:
         """Prints a text of several lines. Whoever puts names into it cleans them first."""
@@ -37,7 +79,8 @@ class SafeConsole(Console):
             yield segment if segment.control else Segment(visible(segment.text, keep="\n"), segment.style)
 
 
-def _one_line(one: Any) -> Any:
+def one_line(one: Any) -> Any:
+    """A text without line ends and other characters that are not seen; anything else as it is."""
     if isinstance(one, str):
         return visible(one)
     if isinstance(one, Text):
@@ -50,6 +93,15 @@ def _one_line(one: Any) -> Any:
 
 stdout = SafeConsole()
 stderr = SafeConsole(to_stderr=True)
+
+NAMELESS = "without a name"
+
+UNBOUNDED = 10_000
+"""Columns of a table that nobody has to fit on a screen."""
+
+LONGEST_AGO = timedelta(days=31)
+
+_UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 
 MAX_LINES = 60
 """Lines of one field that a list of changes shows; `diff` shows all."""
@@ -105,13 +157,45 @@ def print_field(
     for line in field.lines[:most]:
         stdout.print(Text.assemble(indent, "  ", (visible(line), _SIGN_STYLES.get(line[:1], ""))))
     if len(field.lines) > most:
-        stdout.print(f"{indent}  … {len(field.lines) - most:,} more lines; diff and --json have all", style="dim")
+        stdout.print(
+            f"{indent}  … {counted(len(field.lines) - most, 'more line')}; diff and --json have all", style="dim"
+        )
+
+
+def known_width(console: Console) -> int | None:
+    """The columns that the reader has: those of COLUMNS, else of the terminal; None in a pipe or a file."""
+    if (columns := os.environ.get("COLUMNS", "")).isdecimal() and int(columns):
+        return int(columns)
+    return console.width if console.is_terminal else None
+
+
+def table_width() -> int:
+    """The columns that a table may have. In a pipe it is as wide as it needs to be."""
+    return known_width(stdout) or UNBOUNDED
 
 
 def when(moment: datetime | None) -> str:
-    """A moment in UTC, to the second."""
-    # A year before 1000 has fewer digits.
-    return "" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z".zfill(20)
+    """A moment to the second, in local time or with `--utc` in UTC, in a form that `--since` takes."""
+    if moment is None:
+        return ""
+    zone = UTC if output_options().utc else None
+    return moment.astimezone(zone).isoformat(" ", "seconds").replace("+00:00", "Z")
+
+
+def ago(moment: datetime | None, now: datetime | None = None) -> str:
+    """How long ago a moment was, as people say it; beyond a month its day."""
+    if moment is None:
+        return ""
+    passed = (now or datetime.now(UTC)) - moment
+    is_over = passed >= timedelta(0)
+    seconds = abs(passed).total_seconds()
+    if seconds < 60:
+        return "just now" if is_over else "in a moment"
+    if seconds >= LONGEST_AGO.total_seconds():
+        return when(moment)[:10]
+    unit, size = next((unit, size) for unit, size in _UNITS if seconds >= size)
+    said = counted(int(seconds // size), unit)
+    return f"{said} ago" if is_over else f"in {said}"
 
 
 def lasting(duration: timedelta | None) -> str:
@@ -123,29 +207,6 @@ def lasting(duration: timedelta | None) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"
-
-
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
-    """A table on stdout; columns whose names end in `#` are numbers. Piped, it is as wide as it needs to be."""
-    table = Table(
-        title=None if title is None else Text(visible(title), style="table.title"),
-        title_justify="left",
-        header_style="bold",
-        box=None,
-        pad_edge=False,
-    )
-    for column in map(visible, columns):
-        table.add_column(column.rstrip("#"), justify="right" if column.endswith("#") else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(visible(_in_words(cell))) for cell in row))
-    if not stdout.is_terminal:
-        SafeConsole(width=10_000).print(table)
-        return
-    stdout.print(table)
-
-
-def _in_words(cell: object) -> str:
-    return "" if cell is None else str(cell)
 
 
 def status_word(status: RunStatus) -> Text:

@@ -8,12 +8,15 @@ import typer
 from cli import output
 from cli.errors import errors_for_people
 from cli.options import AllOption, CategoryOption, JsonOption, TypeOption, selection_or_all
+from cli.output_options import prints_tables
+from cli.table import Column, Shape, print_table
 from graph.catalog import load_catalog
 from graph.least_permissions import least_permissions
 from graph.permission_ids import permission_ids, required_resource_access
 from inventory.user_errors import UserError
 
 
+@prints_tables
 def permissions(
     type_keys: TypeOption = None,
     categories: CategoryOption = None,
@@ -42,11 +45,17 @@ def permissions(
             print(orjson.dumps(required_resource_access(needed), option=orjson.OPT_INDENT_2).decode())
             return
         ids = permission_ids()
+        rows = [{"permission": name, "id": str(ids[name]), "type_keys": keys} for name, keys in needed.items()]
         if as_json:
-            for permission, keys in needed.items():
-                output.print_json({"permission": permission, "id": str(ids[permission]), "type_keys": keys})
+            for row in rows:
+                output.print_json(row)
             return
-        output.print_table(
-            ("permission", "id", "collections#", "needed for"),
-            [(permission, ids[permission], len(keys), ", ".join(keys)) for permission, keys in needed.items()],
-        )
+        print_table(_COLUMNS, rows, record=("permission", "id", "type_keys"))
+
+
+_COLUMNS = (
+    Column("permission", "permission"),
+    Column("id", "id", is_kept=True),
+    Column("collections", "count", lambda row: len(row["type_keys"]), Shape.NUMBER),
+    Column("needed for", "type_keys", shape=Shape.BELOW),
+)

@@ -28,14 +28,17 @@ from cli.options import (
     chosen_tenants,
     selection_of,
 )
+from cli.output_options import prints_tables
 from cli.progress import PortfolioView
 from cli.queued_runs import LOOK_GAP_SECONDS, LOOKS, queued_portfolio_record, unrecorded_portfolio_runs
 from cli.sessions import opened_database
+from cli.table import Column, Shape, print_table
 from configuration import Settings, load_settings
 from connections import check_database, connect_temporal, connect_to_start, temporal_connect_config
 from graph.catalog import load_catalog
 from inventory.bounds import NAMED, TENANTS_AT_ONCE
-from inventory.portfolio import PortfolioCounts, PortfolioRecord
+from inventory.plurals import counted
+from inventory.portfolio import PortfolioCounts, PortfolioRecord, TenantOutcomeRecord
 from inventory.selection import Selection
 from inventory.visible_text import visible
 from storage import portfolio as records
@@ -63,6 +66,7 @@ Handle = WorkflowHandle[PortfolioWorkflow, PortfolioResult]
 
 
 @portfolio.command("sync")
+@prints_tables
 def portfolio_sync(
     tenants: SomeTenantsOption = None,
     tags: TagOption = None,
@@ -173,6 +177,7 @@ def selection_name(selection: Selection) -> str:
 
 
 @portfolio.command("runs")
+@prints_tables
 def portfolio_runs(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 20,
     as_json: JsonOption = False,
@@ -187,23 +192,20 @@ def portfolio_runs(
             for record in found:
                 output.print_json(record.model_dump(mode="json", exclude={"tenants"}))
             return
-        output.print_table(
-            ("portfolio run", "tenants", "selection", "schedule", "status", "started", "took", "outcomes", "errors"),
-            [
-                (
-                    record.portfolio_run_id,
-                    record.chosen.in_words(),
-                    record.selection_hash[:12],
-                    record.schedule,
-                    output.status_word(record.status),
-                    output.when(record.started_at),
-                    output.lasting(record.finished_at - record.started_at if record.finished_at else None),
-                    _outcomes(record.counts),
-                    ", ".join(record.error_codes),
-                )
-                for record in found
-            ],
-        )
+        print_table(_RUN_COLUMNS, found, record=PortfolioRecord)
+
+
+_RUN_COLUMNS = (
+    Column("portfolio run", "portfolio_run_id", shape=Shape.ID),
+    Column("tenants", "chosen", lambda record: record.chosen.in_words(), is_kept=True),
+    Column("schedule", "schedule"),
+    Column("status", "status", lambda record: output.status_word(record.status), is_kept=True),
+    Column("started", "started_at", lambda record: output.ago(record.started_at), is_kept=True),
+    Column("outcomes", "counts", lambda record: _outcomes(record.counts)),
+    Column("took", "took", lambda one: output.lasting(one.finished_at - one.started_at if one.finished_at else None)),
+    Column("selection", "selection_hash", shape=Shape.ID, yields=True),
+    Column("errors", "error_codes", shape=Shape.BELOW),
+)
 
 
 async def _recent(settings: Settings, limit: int) -> list[PortfolioRecord]:
@@ -222,6 +224,7 @@ async def _recent(settings: Settings, limit: int) -> list[PortfolioRecord]:
 
 
 @portfolio.command("run")
+@prints_tables
 def portfolio_run(
     run_id: PortfolioRunArgument,
     follow: Annotated[bool, typer.Option("--follow", help="Follow the portfolio run to its end.")] = False,
@@ -333,21 +336,22 @@ def _print(record: PortfolioRecord, names: TenantNames) -> None:
     if record.cancel_requested_by:
         reason = f": {visible(record.cancel_reason)}" if record.cancel_reason else ""
         output.stdout.print(f"cancel asked for by {visible(record.cancel_requested_by)}, as the request says{reason}")
-    output.print_table(
-        ("tenant", "status", "joined", "took", "run", "errors"),
-        [
-            (
-                names.of(one.tenant_id),
-                output.styled(one.status),
-                "joined" if one.joined else "",
-                output.lasting(one.finished_at - one.started_at if one.finished_at and one.started_at else None),
-                one.run_id,
-                ", ".join(one.error_codes),
-            )
-            for one in sorted(record.tenants, key=lambda one: (one.status == "success", names.of(one.tenant_id)))
-        ],
+    columns = (
+        Column("tenant", "tenant_id", lambda one: names.of(one.tenant_id)),
+        Column("status", "status", lambda one: output.styled(one.status), is_kept=True),
+        Column("", "joined", lambda one: "joined" if one.joined else ""),
+        Column("took", "took", _took),
+        Column("run", "run_id", shape=Shape.ID),
+        Column("errors", "error_codes", shape=Shape.BELOW),
     )
-    output.stdout.print(f"{record.counts.tenants} tenants: {_outcomes(record.counts) or 'none has ended'}")
+    tenants = sorted(record.tenants, key=lambda one: (one.status == "success", names.of(one.tenant_id)))
+    print_table(columns, tenants, record=TenantOutcomeRecord)
+    ended = _outcomes(record.counts) or "none has ended"
+    output.stdout.print(f"{counted(record.counts.tenants, 'tenant')}: {ended}")
+
+
+def _took(one: TenantOutcomeRecord) -> str:
+    return output.lasting(one.finished_at - one.started_at if one.finished_at and one.started_at else None)
 
 
 def _outcomes(counts: PortfolioCounts) -> str:

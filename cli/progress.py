@@ -8,6 +8,7 @@ from rich.table import Column
 
 from cli.output import stderr
 from inventory.outcomes import Outcome, RunStatus
+from inventory.plurals import counted
 from inventory.visible_text import visible
 from workflows.messages import PortfolioProgress, SyncProgress
 
@@ -74,10 +75,10 @@ class RunView(_View):
         ended = [result for result in results if result.outcome is not None]
         items = sum(result.items for result in results)
         unread = sum(collection.outcome in (Outcome.FAILED, Outcome.INCOMPLETE) for collection in ended)
-        more = f"{items} items" + (f", {unread} not read" if unread else "")
+        more = counted(items, "item") + (f", {unread} not read" if unread else "")
         line = f"{self._title}: {status}"
         if progress.status is not RunStatus.QUEUED:
-            line += f", {len(ended)} of {len(results)} collections, {more}"
+            line += f", {len(ended)} of {counted(len(results), 'collection')}, {more}"
         self._show(len(ended), len(results), more, line)
 
 
@@ -98,7 +99,7 @@ class PortfolioView(_View):
             if (number := getattr(counts, name))
         )
         running = f"{len(progress.running)} running"
-        line = f"portfolio: {counts.ended} of {counts.tenants} tenants, {running}" + (
+        line = f"portfolio: {counts.ended} of {counted(counts.tenants, 'tenant')}, {running}" + (
             f": {outcomes}" if outcomes else ""
         )
         self._show(counts.ended, counts.tenants, ", ".join(filter(None, (running, outcomes))), line)

@@ -11,7 +11,9 @@ from activities.retention import BATCH, RUNS
 from cli import output
 from cli.errors import UsageError, errors_for_people
 from cli.options import JsonOption, OptionalTenantArgument, TenantNames, tenant_id_of
+from cli.output_options import prints_tables
 from cli.sessions import opened_database
+from cli.table import Column, Shape, print_table
 from configuration import Settings, load_settings
 from connections import check_database
 from inventory.bounds import RETENTION_DAYS, RETENTION_VERSIONS
@@ -21,6 +23,7 @@ from storage.database import Database
 from workflows.messages import RetentionInput
 
 
+@prints_tables
 def retention(
     tenant: OptionalTenantArgument = None,
     days: Annotated[
@@ -71,10 +74,13 @@ def retention(
                 output.print_json(one)
             return
         names = TenantNames.load(settings)
-        output.print_table(
-            ("tenant", "versions forgotten#", "documents forgotten#", "runs forgotten#"),
-            [(names.of(one.tenant_id), one.versions, one.documents, one.runs) for one in forgotten],
+        columns = (
+            Column("tenant", "tenant_id", lambda one: names.of(one.tenant_id)),
+            Column("versions forgotten", "versions", shape=Shape.NUMBER, is_kept=True),
+            Column("documents forgotten", "documents", shape=Shape.NUMBER, is_kept=True),
+            Column("runs forgotten", "runs", shape=Shape.NUMBER, is_kept=True),
         )
+        print_table(columns, forgotten, record=ForgottenOfTenant)
 
 
 async def _forget(settings: Settings, tenant_id: UUID | None, limits: RetentionInput) -> list[ForgottenOfTenant]:

@@ -44,7 +44,9 @@ from cli.options import (
     chosen_tenants,
     selection_of,
 )
+from cli.output_options import prints_tables
 from cli.portfolio import AtOnceOption, selection_name, summary
+from cli.table import Column, Shape, print_table
 from cli.typed_text import NAME
 from configuration import load_settings
 from connections import connect_temporal, connect_to_start, temporal_connect_config
@@ -189,6 +191,7 @@ def _refuse_other(client: Client, there: ScheduleDescription) -> None:
 
 
 @schedule.command("list")
+@prints_tables
 def list_schedules(as_json: JsonOption = False) -> None:
     """The schedules: when, the next and the last time, what was skipped (the last run was still under way) and what
     was missed (Temporal was down for longer than the catch-up window).
@@ -210,23 +213,20 @@ def list_schedules(as_json: JsonOption = False) -> None:
             for row in found:
                 output.print_json(row._asdict())
             return
-        output.print_table(
-            ("name", "tenants", "when", "next", "last", "started#", "skipped#", "missed#", "note"),
-            [
-                (
-                    row.name,
-                    row.tenants,
-                    row.when,
-                    "paused" if row.paused else output.when(row.next_at),
-                    output.when(row.last_at),
-                    row.actions,
-                    row.skipped_overlap,
-                    row.missed_catch_up,
-                    row.note,
-                )
-                for row in found
-            ],
-        )
+        print_table(_COLUMNS, [row._asdict() for row in found], record=ScheduleRow._fields)
+
+
+_COLUMNS = (
+    Column("name", "name"),
+    Column("tenants", "tenants", is_kept=True),
+    Column("when", "when", is_kept=True),
+    Column("next", "next_at", lambda row: "paused" if row["paused"] else output.ago(row["next_at"]), is_kept=True),
+    Column("last", "last_at", lambda row: output.ago(row["last_at"])),
+    Column("started", "actions", shape=Shape.NUMBER),
+    Column("skipped", "skipped_overlap", shape=Shape.NUMBER),
+    Column("missed", "missed_catch_up", shape=Shape.NUMBER),
+    Column("note", "note", shape=Shape.BELOW),
+)
 
 
 async def _described(client: Client, schedule_id: str) -> ScheduleDescription | None:

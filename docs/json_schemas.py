@@ -13,6 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from activities.messages.retention import ForgottenOfTenant
+from answers.assignments.records import ItemAssignment
 from answers.changes.records import ChangeRecord, ChangesSummary
 from answers.compare.records import ComparisonRecord, ItemComparison, MatrixRecord, MatrixRow
 from answers.dependencies.records import (
@@ -63,6 +64,7 @@ RECORDS: dict[str, type[BaseModel]] = {
     "export": ExportRecord,
     "change": ChangeRecord,
     "changes-summary": ChangesSummaryLine,
+    "assignment": ItemAssignment,
     "dependency": DependencyRecord,
     "reach": ReachRecord,
     "dangling": DanglingRecord,
@@ -104,6 +106,10 @@ PRINTED: dict[str, tuple[Line, ...]] = {
     "diff": (Line("each line", "difference"),),
     "export": (Line("one line", "export"),),
     "changes": (Line("each change", "change"), Line("the last", "changes-summary")),
+    "assignments": (
+        Line("each assignment, and each item without any", "assignment"),
+        Line("at the end, each collection that leaves something open", "cannot-say"),
+    ),
     "dependencies": (
         Line("each reference", "dependency"),
         Line("with `--reaches`, each item", "reach"),

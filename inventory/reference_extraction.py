@@ -88,7 +88,8 @@ def read(document: JsonObject, rules: ReadingRules) -> list[Reference]:
 
 
 def _matches(value: JsonValue, pattern: str) -> bool:
-    return isinstance(value, str) and re.search(pattern, value) is not None
+    said = str(value).lower() if isinstance(value, bool) else value
+    return isinstance(said, str) and re.search(pattern, said) is not None
 
 
 def _without_audience(document: JsonObject) -> str | None:

@@ -1,5 +1,6 @@
 """What tests share: one PostgreSQL and one Temporal a process; a database, a task queue, a simulated Graph a test."""
 
+import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -26,6 +27,10 @@ settings.load_profile("patient")
 # A shell starts what runs in its background with Ctrl-C ignored, and every process of a test would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Readline, which pytest loads, exports the size of a terminal that need not be there.
+for name in ("COLUMNS", "LINES"):
+    os.environ.pop(name, None)
 
 GRAPH_DATA = Path(__file__).resolve().parents[2] / "shared" / "graph-data"
 

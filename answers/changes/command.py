@@ -27,9 +27,12 @@ from cli.options import (
     selection_of,
     tenant_id_of,
 )
+from cli.output_options import output_options, prints_tables, refuse_columns_without_csv
 from cli.sessions import say_what_is_damaged, tenant_session
 from cli.stale_lines import say_stale, stale_words
+from cli.table import Table, shown_id
 from configuration import load_settings
+from inventory.plurals import counted
 from inventory.visible_text import visible
 
 _STYLES = {
@@ -42,6 +45,7 @@ _STYLES = {
 }
 
 
+@prints_tables
 def changes(
     tenant: TenantArgument,
     since: Annotated[
@@ -80,12 +84,13 @@ def changes(
         if since is not None and run is not None:
             raise UsageError("--since names a beginning and --run one run: give one of them")
         check_html(html, as_json=as_json)
+        refuse_columns_without_csv()
         named = bool(type_keys or categories)
         wanted = selection_of(type_keys, categories, everything=False).type_keys if named else None
         place = None if after is None else event_at(after)
 
         kept: list[ChangeRecord] = []
-        show_one = output.print_json if as_json else _show if html is None else _keeping(kept)
+        show_one = output.print_json if as_json else _shown() if html is None else _keeping(kept)
 
         async def ask() -> ChangesSummary:
             async with tenant_session(settings, tenant_id) as session:
@@ -109,6 +114,11 @@ def changes(
             raise typer.Exit(ExitCode.PARTIAL)
 
 
+def _shown() -> Callable[[ChangeRecord], None]:
+    """Prints a change for people, or as a row of CSV."""
+    return Table(ChangeRecord, ()).add if output_options().as_csv else _show
+
+
 def _keeping(kept: list[ChangeRecord]) -> Callable[[ChangeRecord], None]:
     """Keeps changes for a page, as many as one holds."""
 
@@ -128,7 +138,7 @@ def _show(change: ChangeRecord) -> None:
             (_what(change), style),
             f"  {change.item_kind}: ",
             (visible(change.display_name or "without a name"), "bold"),
-            (f"  {change.type_key} {visible(change.external_id)}", "dim"),
+            (f"  {change.type_key} {visible(shown_id(change.external_id))}", "dim"),
         )
     )
     if change.damaged_versions:
@@ -174,7 +184,7 @@ def _say(summary: ChangesSummary) -> None:
     counts = ", ".join(f"{number} {kind.replace('_', ' ')}" for kind, number in sorted(summary.changes.items()))
     window = f"{output.when(summary.since)} to {output.when(summary.until)}"
     output.stderr.print(
-        f"{counts or 'no changes'}; {window}; {summary.listed} collections read to their end", style="dim"
+        f"{counts or 'no changes'}; {window}; {counted(summary.listed, 'collection')} read to the end", style="dim"
     )
     say_what_is_damaged(summary.damaged)
     say_stale(summary.stale)

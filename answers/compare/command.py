@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -19,11 +20,13 @@ from answers.compare.matrix import Matrix
 from answers.compare.page import comparison_page, matrix_page
 from answers.compare.records import (
     CellStatus,
+    CollectionComparison,
     ComparisonCounts,
     ComparisonRecord,
     ItemComparison,
     MatrixRecord,
     MatrixRow,
+    MatrixTenant,
     Status,
     TenantRecord,
 )
@@ -41,11 +44,14 @@ from cli.options import (
     selection_of,
     tenant_id_of,
 )
+from cli.output_options import output_options, prints_tables
 from cli.sessions import opened_database, say_what_is_damaged
 from cli.spool import printed_afterwards
 from cli.stale_lines import stale_words
+from cli.table import Column, Shape, Table, collection_column, collection_title, print_table
 from configuration import Settings, load_settings
 from graph.tenants import load_tenants
+from inventory.plurals import counted
 from inventory.visible_text import visible
 
 GoldenOption = Annotated[
@@ -75,6 +81,7 @@ _STYLES = {
 }
 
 
+@prints_tables
 def compare(
     tenants: Annotated[
         list[str] | None,
@@ -181,6 +188,7 @@ async def _pair(
 ) -> bool:
     """Prints a comparison of two; whether all that was asked for was covered."""
     shown: list[ItemComparison] = []
+    rows = Table(ItemComparison, _ITEM_COLUMNS)
     names = TenantNames.load(settings)
     with printed_afterwards():
         async with _sessions(settings) as session_of, session_of(here) as one, session_of(there) as other:
@@ -191,6 +199,8 @@ async def _pair(
                     continue
                 if options.as_json:
                     output.print_json(item)
+                elif output_options().as_csv:
+                    rows.add(item)
                 elif options.only or item.status is not Status.SAME:
                     shown.append(item)
             record = comparison.record()
@@ -200,9 +210,11 @@ async def _pair(
         check_count(len(shown))
         write_html(options.html, comparison_page(record, shown))
     else:
-        _print_counts(record)
-        for item in shown:
-            _print_item(item, fields=options.fields)
+        if output_options().as_csv:
+            rows.print()
+        else:
+            _print_counts(record)
+            _print_items(shown, fields=options.fields)
         for left_out in record.collections:
             if not left_out.is_compared:
                 output.stderr.print(
@@ -220,13 +232,26 @@ def _print_counts(record: ComparisonRecord) -> None:
     compared = [collection for collection in record.collections if collection.is_compared]
     rows = [collection for collection in compared if _differs(collection.counts)]
     names = _occurring(Status, [collection.counts for collection in rows])
-    output.print_table(
-        ("collection", *(f"{name.replace('_', ' ')}#" for name in names)),
-        [(collection.type_key, *(getattr(collection.counts, name) or "" for name in names)) for collection in rows],
+    print_table(
+        (Column("collection", "title"), *map(_counts_column, names)),
+        rows,
+        record=CollectionComparison,
         title=f"here: {record.here.name}, there: {record.there.name}, as of {output.when(record.asked_at)}",
+        is_summary=True,
     )
     alike = [collection.counts.same for collection in compared if not _differs(collection.counts)]
-    output.stdout.print(f"{sum(alike)} items of {len(alike)} other collections are the same", style="dim")
+    items, others = counted(sum(alike), "item"), counted(len(alike), "other collection")
+    output.stdout.print(f"{items} of {others} {'is' if sum(alike) == 1 else 'are'} the same", style="dim")
+
+
+def _counts_column(name: str) -> Column:
+    return Column(
+        name.replace("_", " "),
+        f"counts.{name}",
+        lambda one: getattr(one.counts, name) or None,
+        Shape.NUMBER,
+        is_kept=True,
+    )
 
 
 def _differs(counts: ComparisonCounts) -> bool:
@@ -238,35 +263,71 @@ def _occurring(statuses: Iterable[str], counts: Sequence[BaseModel]) -> list[str
     return [str(status) for status in statuses if any(getattr(count, str(status)) for count in counts)]
 
 
-def _print_item(item: ItemComparison, *, fields: bool) -> None:
-    style = _STYLES[item.status]
+def _name(item: ItemComparison) -> str:
+    """The name on both sides, or both names."""
     here, there = (
         " / ".join(visible(end.display_name or end.external_id) for end in ends) for ends in (item.here, item.there)
     )
-    name = here if here == there or not there else f"{here} ↔ {there}" if here else there
-    words = [str(item.status).replace("_", " ")]
+    return here if here == there or not there else f"{here} ↔ {there}" if here else there
+
+
+def _print_items(items: Sequence[ItemComparison], *, fields: bool) -> None:
+    """The items by collection and name; with `fields` each with those that differ."""
+    if not fields:
+        print_table(_ITEM_COLUMNS, items, record=ItemComparison)
+        return
+    ordered = sorted(items, key=lambda item: (collection_title(item.type_key).casefold(), _name(item).casefold()))
+    for type_key, members in groupby(ordered, key=lambda item: item.type_key):
+        output.stdout.print(collection_title(type_key), style="bold cyan")
+        for item in members:
+            _print_item(item)
+
+
+def _status(item: ItemComparison) -> Text:
+    words = str(item.status).replace("_", " ")
     if item.status is Status.DIFFERENT:
-        differing = len(told(item.fields))
-        words.append(f"in {differing} field{'' if differing == 1 else 's'}")
+        words += f" in {counted(len(told(item.fields)), 'field')}"
+    return Text(words, style=_STYLES[item.status])
+
+
+def _uncertain(item: ItemComparison) -> str:
+    return ", ".join(str(one).replace("_", " ") for one in item.uncertain)
+
+
+def _kind(item: ItemComparison) -> str:
+    """The kind, where it says more than the heading does."""
+    return "" if collection_title(item.type_key).startswith(f"{item.kind} (") else item.kind
+
+
+_ITEM_COLUMNS = (
+    collection_column(),
+    Column("name", "here", _name),
+    Column("kind", "kind", _kind),
+    Column("what", "status", _status, is_kept=True),
+    Column("not certain", "uncertain", _uncertain),
+)
+
+
+def _print_item(item: ItemComparison) -> None:
+    """One item, and the fields that differ."""
+    words = _status(item)
     if item.uncertain:
-        words.append(f"not certain: {', '.join(str(uncertainty).replace('_', ' ') for uncertainty in item.uncertain)}")
-    output.stdout.print(
-        Text.assemble((f"{'; '.join(words)}  ", style), f"{item.kind}: ", (name, "bold"), (f"  {item.type_key}", "dim"))
-    )
+        words.append(f"; not certain: {_uncertain(item)}")
+    kind = f"{item.kind}: " if _kind(item) else ""
+    output.stdout.print(Text.assemble("  ", words, f"  {kind}", (_name(item), "bold")))
     for where, stale in (("here", item.stale_here), ("there", item.stale_there)):
         if stale is not None:
             output.stdout.print(f"    {where} {stale_words(stale)}", style="yellow", markup=False)
-    if fields:
-        for field in told(item.fields):
-            output.print_field(field_text(field).of_two_sides(), indent="    ", between=" | ")
-        for where, unresolved in (("here", item.unresolved_here), ("there", item.unresolved_there)):
-            for reference in unresolved:
-                output.stdout.print(
-                    f"    {where} not translated: {visible(reference.path)}: {visible(reference.target_id)}"
-                    f" ({' or '.join(reference.target_types)}: {str(reference.reason).replace('_', ' ')})",
-                    style="dim",
-                    markup=False,
-                )
+    for field in told(item.fields):
+        output.print_field(field_text(field).of_two_sides(), indent="    ", between=" | ")
+    for where, unresolved in (("here", item.unresolved_here), ("there", item.unresolved_there)):
+        for reference in unresolved:
+            output.stdout.print(
+                f"    {where} not translated: {visible(reference.path)}: {visible(reference.target_id)}"
+                f" ({' or '.join(reference.target_types)}: {str(reference.reason).replace('_', ' ')})",
+                style="dim",
+                markup=False,
+            )
 
 
 async def _matrix(
@@ -279,6 +340,7 @@ async def _matrix(
     """Prints a golden tenant against others; whether all that was asked for was covered."""
     shown: list[MatrixRow] = []
     names = TenantNames.load(settings)
+    shows_all = bool(options.only) or output_options().as_csv
     wanted = {str(cell) for status in options.only or () for cell in _CELLS_OF.get(status, (status,))}
     with printed_afterwards():
         async with _sessions(settings) as session_of, session_of(golden) as session:
@@ -293,7 +355,7 @@ async def _matrix(
                     continue
                 if options.as_json:
                     output.print_json(row)
-                elif options.only or any(cell.status is not CellStatus.SAME for cell in row.cells):
+                elif shows_all or any(cell.status is not CellStatus.SAME for cell in row.cells):
                     shown.append(row)
             record = matrix.record()
     if options.as_json:
@@ -310,6 +372,19 @@ async def _matrix(
     return record.is_complete
 
 
+def _cell_column(tenant: str, number: int) -> Column:
+    """What a tenant has of each item of the golden one."""
+
+    def text(row: MatrixRow) -> Text:
+        cell = row.cells[number]
+        words = str(cell.status).replace("_", " ")
+        if cell.status is CellStatus.DIFFERENT:
+            words = f"{words} ({len(cell.fields)})"
+        return Text(words, style=_STYLES[cell.status])
+
+    return Column(tenant, f"cells.{number}", text, is_kept=True)
+
+
 def _say_if_empty(*, is_empty: bool) -> None:
     if is_empty:
         output.stderr.print("no run of these tenants has completed, so there is nothing to compare", style="yellow")
@@ -317,30 +392,19 @@ def _say_if_empty(*, is_empty: bool) -> None:
 
 def _print_matrix(record: MatrixRecord, rows: Sequence[MatrixRow]) -> None:
     names = _occurring((*CellStatus, "extra"), [tenant.counts for tenant in record.tenants])
-    output.print_table(
-        ("tenant", *(f"{name.replace('_', ' ')}#" for name in names)),
-        [(tenant.name, *(getattr(tenant.counts, name) or "" for name in names)) for tenant in record.tenants],
+    print_table(
+        (Column("tenant", "name"), *map(_counts_column, names)),
+        record.tenants,
+        record=MatrixTenant,
         title=f"golden: {record.golden.name}, as of {output.when(record.asked_at)}",
+        is_summary=True,
     )
-    output.print_table(
-        ("collection", "item", *(tenant.name for tenant in record.tenants)),
-        [
-            (
-                row.type_key,
-                visible(row.display_name or row.external_id),
-                *(
-                    Text(
-                        f"different ({len(cell.fields)})"
-                        if cell.status is CellStatus.DIFFERENT
-                        else str(cell.status).replace("_", " "),
-                        style=_STYLES[cell.status],
-                    )
-                    for cell in row.cells
-                ),
-            )
-            for row in rows
-        ],
+    columns = (
+        collection_column(),
+        Column("item", "display_name", lambda row: row.display_name or row.external_id),
+        *(_cell_column(tenant.name, number) for number, tenant in enumerate(record.tenants)),
     )
+    print_table(columns, rows, record=MatrixRow)
     for tenant in record.tenants:
         left_out = [collection for collection in tenant.collections if not collection.is_compared]
         if left_out:

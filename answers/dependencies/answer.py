@@ -24,7 +24,7 @@ from answers.dependencies.records import (
     ReachRecord,
     UnassignedRecord,
 )
-from answers.dependencies.rules import ASSIGNMENTS_NOT_SHOWN, are_old, assignments_to
+from answers.dependencies.rules import ASSIGNMENTS_NOT_SHOWN, NEVER_ASSIGNED, are_old, assignments_to
 from answers.dependencies.tenant_coverage import TenantCoverage
 from answers.old_details import may_be_old
 from graph.catalog import Catalog, load_catalog
@@ -161,9 +161,14 @@ async def dangling(
 async def unassigned(
     session: AsyncSession, tenant: TenantCoverage, catalog: Catalog, type_keys: Sequence[str] | None = None
 ) -> AsyncIterator[UnassignedRecord | CannotSayRecord]:
-    """Items that are assigned to nobody; at the end, by collection, what cannot be said."""
+    """Items that are assigned to nobody; at the end, by collection, what cannot be said.
+
+    Without `type_keys` not those of collections whose items nobody assigns.
+    """
     unknown: Counter[str] = Counter()
     async for found in queries.unassigned(session, type_keys):
+        if type_keys is None and found.item.type_key in NEVER_ASSIGNED:
+            continue
         if not found.is_known:
             unknown[found.item.type_key] += 1
             continue
@@ -186,7 +191,7 @@ async def unassigned(
     for key, times in sorted(unknown.items()):
         yield tenant.cannot_say(key, ASSIGNMENTS_NOT_SHOWN, times)
     assignable = {key for key, collection in catalog.collections.items() if collection.assignable}
-    unread = tenant.unread(assignable if type_keys is None else assignable & set(type_keys))
+    unread = tenant.unread(assignable - NEVER_ASSIGNED if type_keys is None else assignable & set(type_keys))
     for record in (*unread, *tenant.unreadable()):
         yield record
 

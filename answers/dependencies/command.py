@@ -23,6 +23,7 @@ from answers.dependencies.records import (
     DanglingRecord,
     DependencyRecord,
     Direction,
+    FilterRecord,
     ObjectRecord,
     Presence,
     ReachRecord,
@@ -33,10 +34,14 @@ from answers.dependencies.session import read_session
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.options import MOST, JsonOption, TenantArgument, TypeOption, complete_type_key, known_type_keys, tenant_id_of
+from cli.output_options import output_options, prints_tables
 from cli.sessions import find_item
+from cli.table import Column, Shape, collection_column, collection_title, print_table
 from configuration import load_settings
 from graph.catalog import load_catalog
+from inventory.coverage import NEVER_READ
 from inventory.item_ids import item_key
+from inventory.plurals import counted
 from inventory.references import ReferenceRole
 from inventory.visible_text import visible
 
@@ -44,6 +49,10 @@ MAX_DEPTH = 5
 
 UNREAD_SHOWN = 6
 """So many collections a line for people names."""
+
+
+CUT = "left out: of an item with more than {} those beyond; --limit draws more"
+"""What a picture says that does not show all."""
 
 
 class GraphFormat(StrEnum):
@@ -62,6 +71,7 @@ _WRITERS = {
 }
 
 
+@prints_tables
 def dependencies(
     tenant: TenantArgument,
     type_key: Annotated[
@@ -138,8 +148,9 @@ def _check(
         raise UsageError("--everyone belongs to --reaches GROUP")
     if options.written_as is GraphFormat.TABLE and options.file is not None:
         raise UsageError("--output takes a graph: give --format mermaid, dot or graphml")
-    if options.written_as is not GraphFormat.TABLE and (options.as_json or reaches is not None):
-        raise UsageError("--format writes a graph of references: give it without --json and --reaches")
+    is_data = options.as_json or output_options().as_csv
+    if options.written_as is not GraphFormat.TABLE and (is_data or reaches is not None):
+        raise UsageError("--format writes a graph of references: give it without --json, --csv and --reaches")
 
 
 async def _show_neighbourhood(
@@ -155,9 +166,11 @@ async def _show_neighbourhood(
     elif options.written_as is GraphFormat.TABLE:
         for direction in Direction:
             rows = [row for row in found.dependencies if row.direction is direction]
-            output.print_table(_COLUMNS, map(_row, rows), title=_heading(direction, start, rows))
+            print_table(_columns(direction), rows, record=DependencyRecord, title=_heading(direction, start, rows))
     else:
-        _write(graph_of(found.dependencies, start), options)
+        left_out = [CUT.format(counted(limit, "reference"))] if found.is_cut else []
+        left_out += _what_is_open(found.cannot_say, "what else needs it may be in")
+        _write(graph_of(found.dependencies, start, left_out), options)
     if found.is_cut:
         output.stderr.print("there is more of some items: --limit N shows more of each", style="dim")
     _say_what_is_open(found.cannot_say, "what else needs it may be in")
@@ -176,9 +189,9 @@ async def _show_all(tenant_id: UUID, options: _OutputOptions) -> None:
             if isinstance(record, CannotSayRecord):
                 cannot_say.append(record)
     if not options.as_json and options.written_as is GraphFormat.TABLE:
-        output.print_table(_COLUMNS, map(_row, rows), title=f"{len(rows)} references")
+        print_table(_ALL_COLUMNS, rows, record=DependencyRecord, title=counted(len(rows), "reference"))
     elif not options.as_json:
-        _write(graph_of(rows), options)
+        _write(graph_of(rows, left_out=_what_is_open(cannot_say, "not drawn: references of items in")), options)
     _end(cannot_say)
 
 
@@ -187,16 +200,19 @@ async def _show_reach(tenant_id: UUID, sought: str, *, everyone: bool, as_json: 
         group_id = await _id_of(session, answer.GROUPS, sought)
         reaching = answer.reaching(session, coverage, load_catalog(), group_id, everyone=everyone)
         found = [record async for record in reaching]
+        group = await answer.item_record(session, coverage, (answer.GROUPS, group_id))
     if as_json:
         _print_json(found)
     else:
         rows = [record for record in found if isinstance(record, ReachRecord)]
-        rows.sort(key=lambda record: not record.reaches)
         reached = sum(record.reaches for record in rows)
-        output.print_table(
-            ("reaches", "collection", "name", "id", "through", "filters", "state"),
-            map(_reach_row, rows),
-            title=f"{reached} items reach the group, {len(rows) - reached} exclude it",
+        excluding = len(rows) - reached
+        print_table(
+            _REACH_COLUMNS,
+            rows,
+            record=ReachRecord,
+            title=f'{counted(reached, "item reaches", "items reach")} group "{_name(group)}",'
+            f" {counted(excluding, 'excludes', 'exclude')} it",
         )
     output.stderr.print(
         "groups within groups are not read: what the group gets from one around it is not in the answer", style="dim"
@@ -206,6 +222,7 @@ async def _show_reach(tenant_id: UUID, sought: str, *, everyone: bool, as_json: 
     _end(cannot_say)
 
 
+@prints_tables
 def dangling(tenant: TenantArgument, type_keys: TypeOption = None, as_json: JsonOption = False) -> None:
     """References to what is not in the tenant, with how sure that is. Where a collection was not read, it says so.
 
@@ -226,15 +243,13 @@ def dangling(tenant: TenantArgument, type_keys: TypeOption = None, as_json: Json
             _print_json(found)
         else:
             rows = [record for record in found if isinstance(record, DanglingRecord)]
-            output.print_table(
-                ("collection", "name", "id", "role", "path", "target", "target id", "state", "confidence", "evidence"),
-                map(_dangling_row, rows),
-                title=f"{len(rows)} dangling references",
-            )
+            title = counted(len(rows), "dangling reference")
+            print_table(_DANGLING_COLUMNS, rows, record=DanglingRecord, title=title)
             _say_what_is_open(cannot_say, "it cannot be said of targets in")
         _end(cannot_say)
 
 
+@prints_tables
 def unassigned(tenant: TenantArgument, type_keys: TypeOption = None, as_json: JsonOption = False) -> None:
     """Items that are assigned to nobody, also those that only exclude. Where that is not known, it says so.
 
@@ -255,11 +270,8 @@ def unassigned(tenant: TenantArgument, type_keys: TypeOption = None, as_json: Js
             _print_json(found)
         else:
             rows = [record for record in found if isinstance(record, UnassignedRecord)]
-            output.print_table(
-                ("collection", "name", "id", "version#", "confidence", "evidence", "as of"),
-                map(_unassigned_row, rows),
-                title=f"{len(rows)} items are assigned to nobody",
-            )
+            title = f"{counted(len(rows), 'item is', 'items are')} assigned to nobody"
+            print_table(_UNASSIGNED_COLUMNS, rows, record=UnassignedRecord, title=title)
             _say_what_is_open(cannot_say, "more may be in")
         _end(cannot_say)
 
@@ -289,7 +301,8 @@ def _write(graph: Graph, options: _OutputOptions) -> None:
         for line in _WRITERS[options.written_as](graph):
             out.write(line + "\n")
     if options.file is not None:
-        output.stderr.print(f"{len(graph.nodes)} objects, {len(graph.links)} references: {options.file}", style="dim")
+        drawn = f"{counted(len(graph.nodes), 'object')}, {counted(len(graph.links), 'reference')}"
+        output.stderr.print(f"{drawn}: {options.file}", style="dim")
 
 
 @contextmanager
@@ -305,36 +318,36 @@ def _opened(file: Path | None) -> Iterator[TextIO]:
         yield out
 
 
-_COLUMNS = ("item", "name", "id", "role", "path", "target", "target name", "target id", "state", "confidence")
+def _titles(type_keys: Sequence[str]) -> str:
+    """The collections that an object may be in; of everyone that there is none."""
+    return " or ".join(map(collection_title, type_keys)) or "Everyone"
 
 
-def _row(record: DependencyRecord) -> tuple[object, ...]:
-    other = record.target if record.direction is Direction.NEEDS else record.item
+def _columns(direction: Direction) -> tuple[Column, ...]:
+    """What an item needs, or what needs it: the other ends, by collection."""
+    far, near = ("target", "item") if direction is Direction.NEEDS else ("item", "target")
+
+    def end(record: DependencyRecord, which: str) -> ObjectRecord:
+        return record.target if which == "target" else record.item
+
     return (
-        _type_of(record.item),
-        _name(record.item),
-        record.item.external_id,
-        _role(record),
-        record.path,
-        _type_of(record.target),
-        _name(record.target),
-        visible(record.target.external_id),
-        _state(other),
-        output.styled(other.confidence),
+        Column("collection", f"{far}.type_keys", lambda record: _titles(end(record, far).type_keys), Shape.HEADING),
+        Column("name", f"{far}.display_name", lambda record: _name(end(record, far))),
+        Column("id", f"{far}.external_id", shape=Shape.ID, is_kept=True),
+        Column("role", "role", _role),
+        Column("state", f"{far}.presence", lambda record: _state(end(record, far))),
+        Column("confidence", f"{far}.confidence", lambda record: output.styled(end(record, far).confidence)),
+        Column("through", near, lambda record: _name(end(record, near)) if record.distance > 1 else None),
+        Column("path", "path", yields=True),
     )
 
 
-def _reach_row(record: ReachRecord) -> tuple[object, ...]:
-    filters = (f"{filter_.role} {visible(filter_.display_name or filter_.external_id)}" for filter_ in record.filters)
-    return (
-        Text("yes", style="green") if record.reaches else Text("no, excluded", style="yellow"),
-        _type_of(record.item),
-        _name(record.item),
-        record.item.external_id,
-        ", ".join(map(_assignment, record.assignments)),
-        ", ".join(filters),
-        _state(record.item),
-    )
+def _reaches(record: ReachRecord) -> Text:
+    return Text("yes", style="green") if record.reaches else Text("no, excluded", style="yellow")
+
+
+def _filter(used: FilterRecord) -> str:
+    return f'{used.role} "{used.display_name}"' if used.display_name else f"{used.role} {used.external_id}"
 
 
 def _role(record: DependencyRecord | DanglingRecord) -> str:
@@ -342,52 +355,31 @@ def _role(record: DependencyRecord | DanglingRecord) -> str:
 
 
 def _assignment(one: AssignmentRecord) -> str:
-    """`required: group`, `available: excludes the group`."""
+    """`required: group`, `available: excludes the group`, `group through policy set "Pilot"`."""
     intent = "" if one.intent is None else f"{visible(one.intent)}: "
     way = one.through if one.role is ReferenceRole.INCLUDE else f"excludes the {one.through}"
-    return intent + way + ("" if one.policy_set_id is None else " by a policy set")
+    if one.policy_set_id is None:
+        return intent + way
+    name = one.policy_set_id if one.policy_set_name is None else f'"{visible(one.policy_set_name)}"'
+    return f"{intent}{way} through policy set {name}"
 
 
-def _dangling_row(record: DanglingRecord) -> tuple[object, ...]:
-    return (
-        _type_of(record.item),
-        _name(record.item),
-        record.item.external_id,
-        _role(record),
-        record.path,
-        _type_of(record.target),
-        visible(record.target.external_id),
-        _state(record.target),
-        output.styled(record.target.confidence),
-        record.target.evidence,
-    )
-
-
-def _unassigned_row(record: UnassignedRecord) -> tuple[object, ...]:
-    return (
-        record.type_key,
-        visible(record.display_name or ""),
-        record.external_id,
-        record.version,
-        output.styled(record.confidence),
-        record.evidence if not record.exclusions else f"{record.evidence} ({record.exclusions})",
-        output.when(record.observed_at),
-    )
+def _why(record: UnassignedRecord) -> str:
+    if record.exclusions:
+        return f"only excludes {counted(record.exclusions, 'group')}"
+    return record.evidence.replace("_", " ")
 
 
 def _heading(direction: Direction, start: ObjectRecord, rows: Sequence[DependencyRecord]) -> str:
-    name = _name(start) or start.external_id
+    name = _name(start)
     if direction is Direction.NEEDS:
-        return f"{name} needs {len(rows)}" if rows else f"{name} needs nothing"
-    return f"{name} is needed by {len(rows)}" if rows else f"{name} is needed by nothing that was read"
+        return f"{name} needs {counted(len(rows), 'object')}" if rows else f"{name} needs nothing"
+    return f"{name} is needed by {counted(len(rows), 'item')}" if rows else f"{name} is needed by nothing that was read"
 
 
 def _name(end: ObjectRecord) -> str:
-    return visible(end.display_name or "")
-
-
-def _type_of(end: ObjectRecord) -> str:
-    return " or ".join(end.type_keys)
+    """The name, for a deleted object the last one that is known; else the id."""
+    return visible(end.display_name or end.external_id)
 
 
 _STYLES = {Presence.ABSENT: "red", Presence.NEVER_SEEN: "red", Presence.NOT_READ: "yellow", Presence.PRESENT: "green"}
@@ -397,19 +389,77 @@ def _state(end: ObjectRecord) -> Text:
     return Text(str(end.presence).replace("_", " "), style=_STYLES.get(end.presence, ""))
 
 
-def _say_what_is_open(records: Sequence[CannotSayRecord], words: str) -> None:
-    """On stderr, by reason: the collections that the answer leaves open."""
+def _reason(record: CannotSayRecord) -> str:
+    """Why a collection leaves something open."""
+    if record.reason == NEVER_READ:
+        collection = load_catalog().collections.get(record.type_key)
+        is_opt_in = collection is not None and collection.opt_in
+        return "opt-in, so never read without --type" if is_opt_in else "never read"
+    return record.reason.replace("_", " ").replace(":", ": ")
+
+
+def _what_is_open(records: Sequence[CannotSayRecord], words: str) -> list[str]:
+    """By reason, a line that names the collections that the answer leaves open."""
     by_reason: dict[str, list[str]] = {}
+    lines = []
     for record in records:
         if record.read_at is not None:
-            items = "1 item" if record.references == 1 else f"{record.references} items"
-            read = f"{record.type_key}: rests on details of {items} read from {output.when(record.read_at)} on"
-            output.stderr.print(read, style="yellow", markup=False)
+            items = counted(record.references or 0, "item")
+            lines.append(f"{record.type_key}: rests on details of {items} read from {output.when(record.read_at)} on")
             continue
-        counted = f" ({record.references})" if record.references is not None else ""
-        by_reason.setdefault(record.reason, []).append(f"{record.type_key}{counted}")
+        number = f" ({record.references:,})" if record.references is not None else ""
+        by_reason.setdefault(_reason(record), []).append(f"{record.type_key}{number}")
     for reason, named in sorted(by_reason.items()):
-        shown = ", ".join(named[:UNREAD_SHOWN]) + (
-            f" and {len(named) - UNREAD_SHOWN} more" if named[UNREAD_SHOWN:] else ""
-        )
-        output.stderr.print(f"{words} {shown}: {reason.replace('_', ' ')}", style="yellow", markup=False)
+        more = f" and {len(named) - UNREAD_SHOWN} more" if named[UNREAD_SHOWN:] else ""
+        lines.append(f"{words} {', '.join(named[:UNREAD_SHOWN])}{more}: {reason}")
+    return lines
+
+
+def _say_what_is_open(records: Sequence[CannotSayRecord], words: str) -> None:
+    """Says it on stderr."""
+    for line in _what_is_open(records, words):
+        output.stderr.print(line, style="yellow", markup=False)
+
+
+_ALL_COLUMNS = (
+    Column("collection", "item.type_keys", lambda record: _titles(record.item.type_keys), Shape.HEADING),
+    Column("name", "item.display_name", lambda record: _name(record.item)),
+    Column("id", "item.external_id", shape=Shape.ID, is_kept=True),
+    Column("role", "role", _role),
+    Column("target", "target.display_name", lambda record: _name(record.target), is_kept=True),
+    Column("in", "target.type_keys", lambda record: " or ".join(record.target.type_keys)),
+    Column("state", "target.presence", lambda record: _state(record.target)),
+    Column("confidence", "target.confidence", lambda record: output.styled(record.target.confidence)),
+    Column("target id", "target.external_id", shape=Shape.ID, yields=True),
+    Column("path", "path", yields=True),
+)
+
+_DANGLING_COLUMNS = (
+    *_ALL_COLUMNS[:2],
+    _ALL_COLUMNS[4]._replace(heading="refers to"),
+    _ALL_COLUMNS[5],
+    *_ALL_COLUMNS[6:8],
+    Column("evidence", "target.evidence"),
+    *_ALL_COLUMNS[3:1:-1],
+    *_ALL_COLUMNS[8:],
+)
+
+_REACH_COLUMNS = (
+    Column("collection", "item.type_keys", lambda record: _titles(record.item.type_keys), Shape.HEADING),
+    Column("name", "item.display_name", lambda record: _name(record.item)),
+    Column("reaches", "reaches", _reaches, is_kept=True),
+    Column("through", "through", lambda record: "; ".join(map(_assignment, record.assignments)), is_kept=True),
+    Column("filters", "filters", lambda record: ", ".join(map(_filter, record.filters))),
+    Column("id", "item.external_id", shape=Shape.ID),
+    Column("state", "item.presence", lambda record: _state(record.item)),
+)
+
+_UNASSIGNED_COLUMNS = (
+    collection_column(),
+    Column("name", "display_name", lambda record: record.display_name or output.NAMELESS),
+    Column("id", "external_id", shape=Shape.ID, is_kept=True),
+    Column("confidence", "confidence", lambda record: output.styled(record.confidence)),
+    Column("why", "evidence", _why),
+    Column("as of", "observed_at", lambda record: output.ago(record.observed_at)),
+    Column("version", "version", shape=Shape.NUMBER),
+)

@@ -1,6 +1,6 @@
 """References as a graph: what is drawn, and what other tools read."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from answers.dependencies.records import DependencyRecord, ObjectRecord, Presence
@@ -32,13 +32,16 @@ class Link(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """Nodes by their keys, in the order of the answer, and each link once."""
+    """Nodes by their keys, in the order of the answer, and each link once. `left_out` says what is not drawn."""
 
     nodes: dict[str, Node]
     links: list[Link]
+    left_out: Sequence[str] = ()
 
 
-def graph_of(dependencies: Iterable[DependencyRecord], start: ObjectRecord | None = None) -> Graph:
+def graph_of(
+    dependencies: Iterable[DependencyRecord], start: ObjectRecord | None = None, left_out: Sequence[str] = ()
+) -> Graph:
     """The graph of an answer; `start` is the item that was asked about, which need not have any references."""
     nodes: dict[str, Node] = {}
     links: dict[Link, None] = {}
@@ -48,7 +51,7 @@ def graph_of(dependencies: Iterable[DependencyRecord], start: ObjectRecord | Non
         for end in (dependency.item, dependency.target):
             nodes.setdefault(_key(end), _node(end))
         links[Link(_key(dependency.item), _key(dependency.target), dependency.role, dependency.path)] = None
-    return Graph(nodes, list(links))
+    return Graph(nodes, list(links), left_out)
 
 
 def _key(end: ObjectRecord) -> str:

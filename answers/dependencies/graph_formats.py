@@ -30,6 +30,8 @@ def mermaid(graph: Graph) -> Iterator[str]:
         yield f'    {ids[key]}["{lines}"]{_class_of(node)}'
     for link in graph.links:
         yield f"    {ids[link.source]} {_ARROWS[link.role]}|{link.role}| {ids[link.target]}"
+    for number, words in enumerate(graph.left_out):
+        yield f'    left_out_{number}["{_mermaid_text(words)}"]:::unknown'
     yield "    classDef gone stroke:#b42318,stroke-dasharray:4"
     yield "    classDef unknown stroke:#98a2b3,stroke-dasharray:2"
 
@@ -49,6 +51,8 @@ def dot(graph: Graph) -> Iterator[str]:
         style = ", style=dashed" if link.role is ReferenceRole.EXCLUDE else ""
         tooltip = _dot_text(link.path)
         yield f'    {ids[link.source]} -> {ids[link.target]} [label="{link.role}", tooltip="{tooltip}"{style}];'
+    for number, words in enumerate(graph.left_out):
+        yield f'    left_out_{number} [shape=note, style=dashed, label="{_dot_text(words)}"];'
     yield "}"
 
 
@@ -59,6 +63,8 @@ def graphml(graph: Graph) -> Iterator[str]:
         for name in names:
             ElementTree.SubElement(root, "key", {"id": name, "for": owner, "attr.name": name, "attr.type": "string"})
     body = ElementTree.SubElement(root, "graph", edgedefault="directed")
+    if graph.left_out:
+        ElementTree.SubElement(body, "desc").text = "\n".join(graph.left_out)
     for key, node in graph.nodes.items():
         _add_data(ElementTree.SubElement(body, "node", id=key), node, _NODE_DATA)
     for link in graph.links:

@@ -63,14 +63,14 @@ class UnassignedItem(NamedTuple):
 class AssignedItem(NamedTuple):
     """An item that names a group or everyone; `filters` are id, name and role of those that it uses.
 
-    `assignments` are role, audience (None for the group), intent and policy set of each.
+    `assignments` are role, audience (None for the group), intent, and the policy set's id and name of each.
     """
 
     tenant_id: UUID
     external_id: str
     item: KnownObject
     version: int
-    assignments: list[tuple[ReferenceRole, str | None, str, str]]
+    assignments: list[tuple[ReferenceRole, str | None, str, str, str | None]]
     filters: list[tuple[str, str | None, ReferenceRole]]
 
 
@@ -212,8 +212,10 @@ FROM (
         AND (target_id <> :group_id OR 'groups' = ANY (target_type_keys))
 ) AS naming CROSS JOIN LATERAL (
     SELECT tenant_id, type_key, external_id, max(version_number) AS version_number,
-        jsonb_agg(jsonb_build_array(role, nullif(target_id, :group_id), intent, policy_set_id) ORDER BY position)
-            AS assignments
+        jsonb_agg(jsonb_build_array(role, nullif(target_id, :group_id), intent, policy_set_id, (
+            SELECT display_name FROM inventory_item AS named
+            WHERE (named.type_key, named.external_id) = ('policySets', one.policy_set_id) LIMIT 1
+        )) ORDER BY position) AS assignments
     FROM item_reference AS one
     WHERE (one.type_key, one.external_id) = (naming.type_key, naming.external_id) AND role <> 'use'
         AND (

@@ -160,7 +160,8 @@ class AssignmentRecord(BaseModel):
     """One way in which an item includes or excludes a group: by the `group` itself, `all devices` or `all users`.
 
     `intent` is that of an app's assignment; `policy_set_id` the policy set by which the assignment came, null where it
-    is direct. `is_overridden`: the item excludes the group from the same intent, so the inclusion does not reach it.
+    is direct; `policy_set_name` is what that is called, null where it is not known. `is_overridden`: the item excludes
+    the group from the same intent, so the inclusion does not reach it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -169,6 +170,7 @@ class AssignmentRecord(BaseModel):
     through: str
     intent: str | None
     policy_set_id: str | None
+    policy_set_name: str | None = None
     is_overridden: bool
 
 

@@ -14,6 +14,10 @@ NOT_IN_THE_CATALOG = "not_in_the_catalog"
 ASSIGNMENTS_NOT_SHOWN = "assignments_not_shown"
 DAMAGED = "damaged"
 
+NEVER_ASSIGNED = frozenset({"deviceComplianceScripts"})
+"""Collections whose items nobody assigns, though Graph lists assignments of them: a compliance policy names its script
+(https://learn.microsoft.com/mem/intune/protect/compliance-custom-script)."""
+
 
 def not_listed_reason(type_key: str, coverage: Mapping[str, Coverage], known: frozenset[str]) -> str | None:
     """Why a collection has never been listed to its end; None where it has.
@@ -70,23 +74,27 @@ def unseen_presence(
 
 
 def assignments_to(
-    assignments: Sequence[tuple[ReferenceRole, str | None, str, str]],
+    assignments: Sequence[tuple[ReferenceRole, str | None, str, str, str | None]],
 ) -> list[AssignmentRecord]:
-    """How an item includes and excludes a group: role, audience (None for the group), intent and policy set of each.
+    """How an item includes and excludes a group.
+
+    Role, audience (None for the group), intent, and the policy set's id and name of each.
+
 
     An exclusion wins over the inclusions of its own intent only.
     https://learn.microsoft.com/mem/intune/apps/apps-inc-exl-assignments
     """
-    excluded = {intent for role, _, intent, _ in assignments if role == ReferenceRole.EXCLUDE}
+    excluded = {intent for role, _, intent, _, _ in assignments if role == ReferenceRole.EXCLUDE}
     records = [
         AssignmentRecord(
             role=role,
             through=audience or "group",
             intent=intent or None,
             policy_set_id=policy_set_id or None,
+            policy_set_name=policy_set_name,
             is_overridden=role == ReferenceRole.INCLUDE and intent in excluded,
         )
-        for role, audience, intent, policy_set_id in assignments
+        for role, audience, intent, policy_set_id, policy_set_name in assignments
     ]
     return list(dict.fromkeys(records))
 

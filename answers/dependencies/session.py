@@ -13,6 +13,7 @@ from cli.sessions import opened_database, say_what_is_damaged
 from cli.spool import printed_afterwards
 from configuration import Settings
 from graph.catalog import load_catalog
+from inventory.plurals import counted
 
 
 @asynccontextmanager
@@ -25,7 +26,7 @@ async def read_session(settings: Settings, tenant_id: UUID) -> AsyncIterator[tup
     async with opened_database(settings, pool_size=READERS) as database:
         with output.stderr.status("reading references …") as status:
             damaged = await read_references(
-                database, tenant_id, lambda items: status.update(f"reading references … {items} items")
+                database, tenant_id, lambda items: status.update(f"reading references … {counted(items, 'item')}")
             )
         say_what_is_damaged(damaged)
         with printed_afterwards():

@@ -2,7 +2,6 @@
 
 import asyncio
 import getpass
-from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -15,9 +14,12 @@ from answers.times import time_of
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.options import JsonOption, TenantArgument, TenantNames, complete_tenant_name, tenant_id_of
+from cli.output_options import prints_tables, prints_times
 from cli.sessions import tenant_session, without_collisions
+from cli.table import SHORTEST_RUN_ID, Column, Shape, print_table
 from cli.typed_text import NAME
 from configuration import load_settings
+from inventory.plurals import counted
 
 baseline = typer.Typer(no_args_is_help=True, help="What a tenant's drift is measured against.")
 
@@ -25,6 +27,7 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The baseline'
 
 
 @baseline.command("set")
+@prints_times
 def set_baseline(
     tenant: TenantArgument,
     name: NameArgument,
@@ -81,8 +84,8 @@ def set_baseline(
             output.stdout.print(f"baseline {name}: the inventory of {other}, as it is", markup=False)
         else:
             output.stdout.print(
-                f"baseline {name} of {output.when(record.at)}: {record.pinned} versions pinned,"
-                f" {len(record.covered)} collections covered",
+                f"baseline {name} of {output.when(record.at)}: {counted(record.pinned, 'version')} pinned,"
+                f" {counted(len(record.covered), 'collection')} covered",
                 markup=False,
             )
         _say_what_is_not_known(record)
@@ -91,6 +94,7 @@ def set_baseline(
 
 
 @baseline.command("list")
+@prints_tables
 def list_baselines(tenant: TenantArgument, as_json: JsonOption = False) -> None:
     """The baselines of a tenant: what each is of, who set it and why, and what it covers.
 
@@ -110,10 +114,7 @@ def list_baselines(tenant: TenantArgument, as_json: JsonOption = False) -> None:
                 output.print_json(record)
             return
         names = TenantNames.load(settings)
-        output.print_table(
-            ("baseline", "of", "set by", "set at", "why", "covered#", "not covered#", "pinned#", "not known#"),
-            [_row(record, names) for record in records],
-        )
+        print_table(_columns(names), records, record=BaselineRecord)
 
 
 @baseline.command("drop")
@@ -137,17 +138,17 @@ def drop_baseline(tenant: TenantArgument, name: NameArgument, as_json: JsonOptio
             output.stdout.print(f"baseline {name} dropped", markup=False)
 
 
-def _row(record: BaselineRecord, names: TenantNames) -> Sequence[object]:
+def _columns(names: TenantNames) -> tuple[Column, ...]:
     return (
-        record.name,
-        _of(record, names),
-        record.set_by,
-        output.when(record.set_at),
-        record.reason,
-        len(record.covered),
-        len(record.not_covered),
-        record.pinned,
-        record.forgotten + record.unread + record.presumed,
+        Column("baseline", "name"),
+        Column("of", "at", lambda record: _of(record, names), is_kept=True),
+        Column("set by", "set_by"),
+        Column("set", "set_at", lambda record: output.ago(record.set_at)),
+        Column("covered", "covered", lambda record: len(record.covered), Shape.NUMBER),
+        Column("not covered", "not_covered", lambda record: len(record.not_covered), Shape.NUMBER),
+        Column("pinned", "pinned", shape=Shape.NUMBER),
+        Column("not known", "unknown", lambda one: one.forgotten + one.unread + one.presumed, Shape.NUMBER),
+        Column("why", "reason", shape=Shape.BELOW),
     )
 
 
@@ -155,7 +156,7 @@ def _of(record: BaselineRecord, names: TenantNames) -> str:
     if record.kind is BaselineKind.TENANT and record.other_tenant_id is not None:
         return f"tenant {names.of(record.other_tenant_id)}"
     moment: str = output.when(record.at)
-    return moment if record.run_id is None else f"{moment}, run {record.run_id}"
+    return moment if record.run_id is None else f"{moment}, run {str(record.run_id)[:SHORTEST_RUN_ID]}"
 
 
 def _say_what_is_not_known(record: BaselineRecord) -> None:
@@ -168,8 +169,8 @@ def _say_what_is_not_known(record: BaselineRecord) -> None:
         why = f"{collection.outcome}:{collection.error_code}" if collection.error_code else str(collection.outcome)
         say(f"not covered: {collection.type_key} ({why})")
     if record.forgotten:
-        say(f"{record.forgotten} items were there, and their versions of then are forgotten: nothing is said of them")
+        say(f"versions of that time are forgotten, so nothing is said of {counted(record.forgotten, 'item')}")
     if record.unread:
-        say(f"{record.unread} items had been seen, and no document of theirs read: nothing is said of them")
+        say(f"no document had been read, so nothing is said of {counted(record.unread, 'item')}")
     if record.presumed:
-        say(f"{record.presumed} items were seen before and after; should they be gone, that is no drift")
+        say(f"seen before and after, so no drift if missing: {counted(record.presumed, 'item')}")

@@ -21,11 +21,14 @@ from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
 from cli.options import JsonOption, TenantArgument, TenantNames, TypeOption, known_type_keys, tenant_id_of
+from cli.output_options import prints_tables, prints_times
 from cli.sessions import tenant_session, without_collisions
 from cli.stale_lines import stale_words
+from cli.table import Column, Shape, collection_title, print_table
 from cli.tenant_or_command import TenantOrCommand
 from configuration import load_settings
 from inventory.bounds import ID_BEGINNING
+from inventory.plurals import counted
 from inventory.visible_text import visible
 
 drift = typer.Typer(
@@ -40,6 +43,7 @@ FINGERPRINT_SHOWN = 12
 
 
 @drift.command("show")
+@prints_tables
 def show_drift(
     tenant: TenantArgument,
     baseline: Annotated[
@@ -99,13 +103,16 @@ def _is_asked_for(finding: DriftFindingRecord, severities: Sequence[Severity] | 
 
 def _print(report: DriftReport, findings: Sequence[DriftFindingRecord]) -> None:
     counts, baseline = report.counts, report.baseline
-    output.print_table(
-        ("finding", "severity", "collection", "item", "field", "before → after", "since", "decision"),
-        [_row(finding) for finding in findings],
+    print_table(
+        _COLUMNS,
+        sorted(findings, key=_rank),
+        record=DriftFindingRecord,
         title=f"drift from baseline {baseline.name} of {output.when(baseline.at)}: {counts.open} open,"
         f" {counts.accepted} accepted, {counts.expected} expected here, {counts.resolved} resolved",
+        is_ordered=True,
     )
-    output.stderr.print(f"{len(report.compared)} collections were read to their end then and now", style="dim")
+    compared = counted(len(report.compared), "collection was", "collections were")
+    output.stderr.print(f"{compared} read to the end then and now", style="dim")
     for collection in report.left_out:
         output.stderr.print(
             f"left out: {collection.type_key} (baseline: {collection.in_baseline}; now: {collection.now})",
@@ -122,17 +129,19 @@ def _print(report: DriftReport, findings: Sequence[DriftFindingRecord]) -> None:
         output.stderr.print(f"not known: {item.type_key} {item.external_id}{name}: {why}", style="yellow", markup=False)
 
 
-def _row(finding: DriftFindingRecord) -> tuple[object, ...]:
-    return (
-        finding.fingerprint[:FINGERPRINT_SHOWN],
-        output.styled(finding.severity),
-        finding.type_key,
-        visible(finding.display_name or finding.external_id),
-        visible(field_text(finding).label) or str(finding.kind).replace("_", " "),
-        _change(finding),
-        output.when(finding.first_seen_at),
-        _decision(finding),
-    )
+_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
+
+
+def _rank(finding: DriftFindingRecord) -> tuple[int, str, str]:
+    return _RANKS[finding.severity], finding.type_key, _name(finding).casefold()
+
+
+def _name(finding: DriftFindingRecord) -> str:
+    return visible(finding.display_name or finding.external_id)
+
+
+def _field(finding: DriftFindingRecord) -> str:
+    return visible(field_text(finding).label) or str(finding.kind).replace("_", " ")
 
 
 def _change(finding: DriftFindingRecord) -> str:
@@ -157,7 +166,19 @@ def _decision(finding: DriftFindingRecord) -> str:
     return visible("; ".join(words))
 
 
+_COLUMNS = (
+    Column("collection", "type_key", lambda one: f"{one.severity}: {collection_title(one.type_key)}", Shape.HEADING),
+    Column("item", "display_name", _name),
+    Column("field", "label", _field, is_kept=True),
+    Column("finding", "fingerprint", shape=Shape.ID, is_kept=True),
+    Column("since", "first_seen_at", lambda finding: output.ago(finding.first_seen_at)),
+    Column("", "text", _change, Shape.BELOW),
+    Column("decision", "decision", _decision),
+)
+
+
 @drift.command("decide")
+@prints_times
 def decide(
     tenant: TenantArgument,
     fingerprint: Annotated[

@@ -19,6 +19,7 @@ from cli.spool import DocumentSpool, KeptDocument
 from cli.stale_lines import say_stale
 from configuration import load_settings
 from graph.catalog import load_catalog
+from inventory.plurals import counted
 from inventory.visible_text import visible
 
 
@@ -114,11 +115,11 @@ def _say_what_is_not_known(record: ExportRecord) -> None:
     for damaged in record.damaged:
         say(visible(f"{damaged.in_words}; no file"))
     if record.incomplete:
-        say(f"{record.incomplete} documents lack details that could not be read")
+        say(f"{counted(record.incomplete, 'document lacks', 'documents lack')} details that could not be read")
     say_stale(record.stale)
     if record.presumed:
-        say(f"{record.presumed} items were seen before and after, and whether they were there then is not recorded")
+        say(f"seen before and after, not recorded whether present then: {counted(record.presumed, 'item')}")
     if record.unread:
-        say(f"{record.unread} items had been seen, and no document of theirs read; no file")
+        say(f"seen, but no document read, so no file: {counted(record.unread, 'item')}")
     if record.types_not_read:
         say(f"not read to the end, so nothing of theirs is taken for gone: {', '.join(record.types_not_read)}")

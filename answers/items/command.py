@@ -1,7 +1,7 @@
 """`items`, `missing`: what the database knows of a tenant."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 import typer
@@ -11,11 +11,14 @@ from answers.items.records import ItemsBasis, UnreadCollection
 from cli import output
 from cli.errors import UsageError, errors_for_people
 from cli.options import MOST, JsonOption, SelectionOption, TenantArgument, TypeOption, known_type_keys, tenant_id_of
+from cli.output_options import output_options, prints_tables
 from cli.sessions import tenant_session
 from cli.stale_lines import say_stale
+from cli.table import Column, Shape, Table, collection_column
 from configuration import load_settings
-from graph.catalog import kind_of
-from inventory.missing import Confidence, EvidenceKind
+from graph.catalog import kind_of, load_catalog
+from inventory.missing import Confidence, EvidenceKind, State
+from inventory.plurals import counted
 from inventory.records import ItemRecord, MissingRecord
 from inventory.stale import StaleItem
 from inventory.visible_text import visible
@@ -35,6 +38,7 @@ AfterOption = Annotated[
 ]
 
 
+@prints_tables
 def items(
     tenant: TenantArgument,
     type_keys: TypeOption = None,
@@ -51,6 +55,7 @@ def items(
         _show_items(tenant, type_keys, selection, limit, after, as_json=as_json)
 
 
+@prints_tables
 def missing(
     tenant: TenantArgument,
     type_keys: TypeOption = None,
@@ -87,7 +92,11 @@ def missing(
         place = _place(after)
         if not_read and evidence:
             raise UsageError("--not-read is --evidence not_read: give one of them")
-        chosen = [EvidenceKind.NOT_READ] if not_read else evidence or (list(EvidenceKind) if as_json else LOOKED_FOR)
+        chosen = (
+            [EvidenceKind.NOT_READ]
+            if not_read
+            else evidence or (list(EvidenceKind) if as_json or output_options().as_csv else LOOKED_FOR)
+        )
 
         async def show() -> None:
             async with tenant_session(settings, tenant_id) as session:
@@ -101,11 +110,7 @@ def missing(
                     async for item in found.items:
                         output.print_json(item)
                     return
-                shown = [item async for item in found.items]
-                if shown:
-                    output.print_table(_MISSING_COLUMNS, map(_missing_row, shown), title=_title(found.basis))
-                    _say_more(shown, limit)
-                else:
+                if not await _print(Table(MissingRecord, _MISSING_COLUMNS), found.items, limit, _title(found.basis)):
                     which = "nothing is missing" if chosen == LOOKED_FOR and confidence is None else "no such item"
                     output.stdout.print(f"{which}: {_rests_on(found.basis)}")
                 for collection in found.not_read:
@@ -145,12 +150,11 @@ def _show_items(
                 async for item in found.items:
                     output.print_json(item)
                 return
-            shown = [item async for item in found.items]
-            if shown:
-                output.print_table(_ITEM_COLUMNS, map(_item_row, shown), title=_title(found.basis))
-                _say_more(shown, limit)
-                say_stale([StaleItem.model_validate(one, from_attributes=True) for one in shown if one.stale])
-            elif found.basis is None:
+            table, stale = Table(ItemRecord, _ITEM_COLUMNS), list[ItemRecord]()
+            if await _print(table, found.items, limit, _title(found.basis), stale):
+                say_stale([StaleItem.model_validate(one, from_attributes=True) for one in stale])
+                return
+            if found.basis is None:
                 output.stderr.print(f"{NEVER_READ}, so it has no items here", style="yellow")
             else:
                 output.stdout.print(f"no items: {_rests_on(found.basis)}")
@@ -158,51 +162,65 @@ def _show_items(
     asyncio.run(show())
 
 
-def _say_more(shown: Sequence[ItemRecord], limit: int | None) -> None:
-    if len(shown) == limit:
-        last = shown[-1]
+async def _print(
+    table: Table,
+    items: AsyncIterator[ItemRecord],
+    limit: int | None,
+    title: str,
+    stale: list[ItemRecord] | None = None,
+) -> int:
+    """Prints the items, and whether there may be more; how many there were. `stale` takes in those that are."""
+    shown, last = 0, None
+    async for last in items:
+        table.add(last)
+        shown += 1
+        if stale is not None and last.stale:
+            stale.append(last)
+    table.print(title if shown else None)
+    if last is not None and shown == limit:
         output.stderr.print(f"there may be more: --after {last.type_key}/{visible(last.external_id)}", style="dim")
+    return shown
 
 
-_ITEM_COLUMNS = ("collection", "kind", "name", "id", "state", "confidence", "evidence", "last seen")
+def _name(item: ItemRecord) -> str:
+    return item.display_name or output.NAMELESS
 
 
-def _item_row(item: ItemRecord) -> tuple[object, ...]:
-    return (
-        item.type_key,
-        kind_of(item.type_key, item.meta),
-        item.display_name,
-        item.external_id,
-        output.styled(item.state),
-        output.styled(item.confidence),
-        item.evidence,
-        output.when(item.last_seen_at),
-    )
+def _kind(item: ItemRecord) -> str:
+    """The kind, where it says more than the heading does."""
+    kind = kind_of(item.type_key, item.meta)
+    collection = load_catalog().collections.get(item.type_key)
+    return "" if collection is not None and kind == collection.title else kind
 
+
+_ITEM_COLUMNS = (
+    collection_column(),
+    Column("name", "display_name", _name),
+    Column("kind", "kind", _kind),
+    Column("id", "external_id", shape=Shape.ID, is_kept=True),
+    Column("state", "state", lambda item: output.styled(item.state)),
+    Column("confidence", "confidence", lambda item: output.styled(item.confidence)),
+    Column("evidence", "evidence", lambda item: None if item.state is State.PRESENT else item.evidence),
+    Column("last seen", "last_seen_at", lambda item: output.ago(item.last_seen_at)),
+)
 
 _MISSING_COLUMNS = (
-    "collection", "kind", "name", "id", "confidence", "evidence", "last seen", "first missed", "by run"
-)  # fmt: skip
-
-
-def _missing_row(item: MissingRecord) -> tuple[object, ...]:
-    return (
-        item.type_key,
-        kind_of(item.type_key, item.meta),
-        item.display_name,
-        item.external_id,
-        output.styled(item.confidence),
-        item.evidence,
-        output.when(item.last_seen_at),
-        output.when(item.first_missed_at),
-        item.first_missed_run_id,
-    )
+    collection_column(),
+    Column("name", "display_name", _name),
+    Column("kind", "kind", _kind),
+    Column("id", "external_id", shape=Shape.ID, is_kept=True),
+    Column("confidence", "confidence", lambda item: output.styled(item.confidence)),
+    Column("evidence", "evidence"),
+    Column("last seen", "last_seen_at", lambda item: output.ago(item.last_seen_at)),
+    Column("first missed", "first_missed_at", lambda item: output.ago(item.first_missed_at)),
+    Column("by run", "first_missed_run_id", shape=Shape.ID),
+)
 
 
 def _not_read(collection: UnreadCollection) -> str:
     """A collection that could not be read, in a line."""
-    items = f"{collection.items} item{'' if collection.items == 1 else 's'}"
-    when = "never" if collection.listed_at is None else output.when(collection.listed_at)
+    items = counted(collection.items, "item")
+    when = "never" if collection.listed_at is None else output.ago(collection.listed_at)
     return f"not read: {collection.type_key} ({collection.reason}), {items}; last read to its end: {when}"
 
 
@@ -210,8 +228,8 @@ def _rests_on(basis: ItemsBasis) -> str:
     """What an empty answer rests on."""
     if basis.listed_from is None:
         return "no collection was read to its end"
-    several = f"{basis.listed} collections" if basis.listed != 1 else "1 collection"
-    return f"{several} read to {'their' if basis.listed != 1 else 'its'} end since {output.when(basis.listed_from)}"
+    its = "its" if basis.listed == 1 else "their"
+    return f"{counted(basis.listed, 'collection')} read to {its} end since {output.when(basis.listed_from)}"
 
 
 def _title(basis: ItemsBasis | None) -> str:

@@ -1,7 +1,6 @@
 """`runs` and `run`: run records, also of runs that are queued or running."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Annotated, TypeVar
 from uuid import UUID
 
@@ -18,12 +17,15 @@ from cli import output
 from cli.errors import EXIT_CODE_OF_STATUS, UsageError, errors_for_people
 from cli.follow import ANSWER_SECONDS, Follower, Handle, leaving
 from cli.options import JsonOption, OptionalTenantArgument, TenantNames, VerboseOption, tenant_id_of
+from cli.output_options import prints_tables
 from cli.progress import RunView
 from cli.queued_runs import LOOK_GAP_SECONDS, LOOKS, unrecorded_runs
 from cli.sessions import opened_database
+from cli.table import Column, Shape, print_table
 from cli.temporal import goes_on, handle_of, now, refuse_other_holder
 from configuration import ConfigurationError, Settings, load_settings
 from connections import UnreachableError, connect_temporal, temporal_connect_config
+from graph.catalog import load_catalog
 from inventory.bounds import NAMED
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
@@ -35,10 +37,8 @@ from workflows.messages import SyncProgress
 
 RecordT = TypeVar("RecordT", RunRecord, PortfolioRecord)
 
-SHORT_ID = 13
-"""Characters of a run id that tables show at least: its time in milliseconds."""
 
-
+@prints_tables
 def runs(
     tenant: OptionalTenantArgument = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 20,
@@ -57,24 +57,7 @@ def runs(
                 output.print_json(record)
             return
         names = TenantNames.load(settings)
-        short = _short_ids([record.run_id for record in records])
-        output.print_table(
-            (
-                "run",
-                "tenant",
-                "selection",
-                "status",
-                "queued",
-                "took",
-                "items#",
-                "changed#",
-                "missing#",
-                "not read#",
-                "stale#",
-                "errors",
-            ),
-            [_run_row(record, short[record.run_id], names) for record in records],
-        )
+        print_table(_columns(names), records, record=RunRecord)
 
 
 async def _recent(settings: Settings, tenant_id: UUID | None, limit: int) -> list[RunRecord]:
@@ -91,31 +74,34 @@ async def _recent(settings: Settings, tenant_id: UUID | None, limit: int) -> lis
     return answer.newest_runs(recorded, queued or (), limit)
 
 
-def _short_ids(ids: Sequence[UUID]) -> dict[UUID, str]:
-    """The beginning of each id, as long as it takes to tell them apart."""
-    words = [str(run_id) for run_id in ids]
-    length = next(size for size in range(SHORT_ID, 37) if len({word[:size] for word in words}) == len(set(words)))
-    return {run_id: str(run_id)[:length] for run_id in ids}
-
-
-def _run_row(record: RunRecord, run_id: str, names: TenantNames) -> tuple[object, ...]:
-    took = record.finished_at - record.started_at if record.finished_at and record.started_at else None
+def _columns(names: TenantNames) -> tuple[Column, ...]:
     return (
-        run_id,
-        names.of(record.tenant_id),
-        record.selection_hash[:12],
-        output.status_word(record.status),
-        output.when(record.queued_at),
-        output.lasting(took),
-        record.counts.observed,
-        record.counts.created + record.counts.changed,
-        record.counts.missing,
-        record.counts.not_read,
-        record.counts.stale,
-        ", ".join(record.error_codes),
+        Column("run", "run_id", shape=Shape.ID),
+        Column("tenant", "tenant_id", lambda record: names.of(record.tenant_id), is_kept=True),
+        Column("status", "status", lambda record: output.status_word(record.status), is_kept=True),
+        Column("queued", "queued_at", lambda record: output.ago(record.queued_at), is_kept=True),
+        Column("items", "counts.observed", shape=Shape.NUMBER),
+        Column("new", "counts.created", shape=Shape.NUMBER),
+        Column("changed", "counts.changed", shape=Shape.NUMBER),
+        Column("missing", "counts.missing", shape=Shape.NUMBER),
+        Column("not read", "counts.not_read", shape=Shape.NUMBER),
+        Column("stale", "counts.stale", shape=Shape.NUMBER),
+        Column("took", "took", _took, yields=True),
+        Column("selection", "selection_hash", _selection, yields=True),
+        Column("errors", "error_codes", shape=Shape.BELOW),
     )
 
 
+def _selection(record: RunRecord) -> str:
+    return load_catalog().name_of(record.selection.type_keys)
+
+
+def _took(record: RunRecord) -> str:
+    """How long a run lasted."""
+    return output.lasting(record.finished_at - record.started_at if record.finished_at and record.started_at else None)
+
+
+@prints_tables
 def run(
     run_id: Annotated[str, typer.Argument(metavar="ID", help="The run's id, or its beginning.", show_default=False)],
     follow: Annotated[bool, typer.Option("--follow", help="Follow the run to its end.")] = False,

@@ -8,8 +8,11 @@ from typing import Any
 from rich.text import Text
 
 from cli import output
+from cli.output_options import output_options
+from cli.table import Column, Shape, print_table
 from inventory.error_codes import EXPLANATIONS, ErrorCode
 from inventory.outcomes import Outcome
+from inventory.plurals import counted
 from inventory.records import CollectionRecord, RunRecord
 from inventory.visible_text import visible
 
@@ -34,7 +37,7 @@ def print_run(run: RunRecord, tenant_name: str, *, verbose: bool = False) -> Non
             f"  took {output.lasting(took) or '…'}",
         )
     )
-    if verbose:
+    if verbose or output_options().as_csv:
         _print_collections(run.collections)
     unread = {
         key: collection
@@ -75,13 +78,14 @@ def _print_totals(run: RunRecord) -> None:
     parts = [f"{outcomes[outcome]} {outcome}" for outcome in Outcome if outcomes[outcome]]
     parts += [f"{open_now} not yet read"] if open_now else []
     number = len(run.selection.type_keys)
-    _say(f"{number} collection{'s' if number != 1 else ''}: {', '.join(parts) or 'none read yet'}")
+    _say(f"{counted(number, 'collection')}: {', '.join(parts) or 'none read yet'}")
     _say(
-        f"{counts.observed} items: {counts.created} created, {counts.changed} changed, {counts.unchanged} unchanged;"
-        f" {counts.missing} missing, {counts.not_read} not read, {counts.stale} stale, {counts.invalid} invalid,"
-        f" {counts.errors} errors"
+        f"{counted(counts.observed, 'item')}: {counts.created} created, {counts.changed} changed,"
+        f" {counts.unchanged} unchanged; {counts.missing} missing, {counts.not_read} not read, {counts.stale} stale,"
+        f" {counts.invalid} invalid, {counted(counts.errors, 'error')}"
     )
-    _say(f"{counts.pages} pages in {counts.requests} requests, {counts.throttled} throttled", style="dim")
+    pages = f"{counted(counts.pages, 'page')} in {counted(counts.requests, 'request')}"
+    _say(f"{pages}, {counts.throttled} throttled", style="dim")
 
 
 def _is_open(collection: CollectionRecord) -> bool:
@@ -90,20 +94,23 @@ def _is_open(collection: CollectionRecord) -> bool:
 
 
 def _print_collections(collections: Mapping[str, CollectionRecord]) -> None:
-    output.print_table(
-        ("collection", "outcome", "pages#", "items#", "error", "context"),
+    print_table(
+        _COLUMNS,
         [
-            (
-                key,
-                output.styled(collection.outcome),
-                collection.pages,
-                collection.items,
-                collection.error_code,
-                _context(collection.context),
-            )
+            {"type_key": key, **collection.model_dump(mode="json")}
             for key, collection in sorted(collections.items(), key=lambda row: (_rank(row[1].outcome), row[0]))
         ],
     )
+
+
+_COLUMNS = (
+    Column("collection", "type_key"),
+    Column("outcome", "outcome", lambda row: output.styled(row["outcome"])),
+    Column("pages", "pages", shape=Shape.NUMBER),
+    Column("items", "items", shape=Shape.NUMBER),
+    Column("error", "error_code"),
+    Column("context", "context", lambda row: _context(row["context"]), Shape.BELOW),
+)
 
 
 def _rank(outcome: Outcome) -> int:

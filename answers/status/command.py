@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -15,10 +15,13 @@ from answers.status.rules import STALE_AFTER
 from cli import output
 from cli.errors import errors_for_people
 from cli.options import JsonOption, SomeTenantsOption, TagOption, TenantNames, chosen_tenants
+from cli.output_options import prints_tables
 from cli.sessions import opened_database
+from cli.table import Column, Shape, print_table
 from configuration import load_settings
 from graph.tenants import load_tenants
 from inventory.error_codes import EXPLANATIONS, ErrorCode
+from inventory.plurals import counted
 
 NAMED = 3
 """How many tenants of one reason are named."""
@@ -33,6 +36,7 @@ _STYLES = {
 }
 
 
+@prints_tables
 def status(
     tenants: SomeTenantsOption = None,
     tags: TagOption = None,
@@ -65,23 +69,17 @@ def status(
 
 
 def _print(found: Sequence[TenantStatus], names: TenantNames) -> None:
-    now = datetime.now(UTC)
-    output.print_table(
-        ("tenant", "oldest reading", "read#", "missing#", "high drift#", "look at"),
-        [
-            (
-                names.of(tenant.tenant_id),
-                "never" if tenant.oldest is None else f"{output.lasting(now - tenant.oldest)} ago",
-                f"{tenant.read} of {tenant.collections}",
-                tenant.missing,
-                tenant.high_drift,
-                _look_at(tenant),
-            )
-            for tenant in found
-        ],
+    columns = (
+        Column("tenant", "tenant_id", lambda tenant: names.of(tenant.tenant_id)),
+        Column("oldest reading", "oldest", lambda tenant: output.ago(tenant.oldest) or "never", is_kept=True),
+        Column("read", "read", lambda tenant: f"{tenant.read} of {tenant.collections}", Shape.NUMBER, is_kept=True),
+        Column("missing", "missing", shape=Shape.NUMBER, is_kept=True),
+        Column("high drift", "high_drift", shape=Shape.NUMBER, is_kept=True),
+        Column("look at", "attention", _look_at, is_kept=True),
     )
+    print_table(columns, found, record=TenantStatus)
     quiet = sum(not tenant.attention for tenant in found)
-    output.stderr.print(f"{quiet} of {len(found)} tenants need nobody", style="dim")
+    output.stderr.print(f"{quiet} of {counted(len(found), 'tenant')} need nobody", style="dim")
     for reason, by_tenant in _not_read(found).items():
         _print_reason(reason, by_tenant, names)
 
@@ -106,7 +104,7 @@ def _print_reason(reason: str, by_tenant: Sequence[tuple[TenantStatus, int]], na
     collections = sum(count for _, count in by_tenant)
     named = ", ".join(names.of(tenant.tenant_id) for tenant, _ in by_tenant[:NAMED])
     more = f" and {len(by_tenant) - NAMED} more" if len(by_tenant) > NAMED else ""
-    output.stderr.print(f"{reason}: {collections} collections of {named}{more}", style="yellow")
+    output.stderr.print(f"{reason}: {counted(collections, 'collection')} of {named}{more}", style="yellow")
     code = reason.partition(":")[2]
     if code in set(ErrorCode):
         output.stderr.print(f"  {EXPLANATIONS[ErrorCode(code)].remedy}", style="dim")

@@ -15,8 +15,10 @@ from answers.versions.records import DifferenceRecord, ShownRecord
 from cli import output
 from cli.errors import UsageError, errors_for_people
 from cli.options import MOST, JsonOption, TenantArgument, complete_type_key, known_type_keys, tenant_id_of
+from cli.output_options import output_options, prints_tables, prints_times, refuse_columns_without_csv
 from cli.sessions import find_item, tenant_session, without_collisions
 from cli.stale_lines import stale_words
+from cli.table import Column, Shape, print_table
 from configuration import load_settings
 from inventory.differences import DifferenceKind
 from inventory.exact_json import decode, encode
@@ -35,6 +37,7 @@ ItemArgument = Annotated[
 ]
 
 
+@prints_tables
 def show_versions(
     tenant: TenantArgument,
     type_key: TypeArgument,
@@ -74,9 +77,10 @@ def show_versions(
             for record in records:
                 output.print_json(record)
             return
-        output.print_table(
-            ("version#", "what", "name then", "first observed", "last observed", "bytes#", "details", "pinned by"),
-            [_version_row(record) for record in records],
+        print_table(
+            _COLUMNS,
+            records,
+            record=VersionRecord,
             title=f"versions of {type_key} {records[0].external_id}" if records else "no document has been read yet",
         )
         for record in records:
@@ -92,19 +96,12 @@ def say_version_stale(version: VersionRecord) -> None:
         output.stderr.print(words, style="yellow", markup=False)
 
 
-def _version_row(record: VersionRecord) -> tuple[object, ...]:
-    return (
-        record.version,
-        _what(record),
-        record.display_name,
-        f"{output.when(record.first_observed_at)} in {record.first_observed_run_id}",
-        f"{output.when(record.last_observed_at)} in {record.last_observed_run_id}"
-        if record.last_observed_at
-        else "not recorded",
-        record.size_bytes,
-        "complete" if record.details_complete else "incomplete",
-        "; ".join(pin.pinned_by + (f" ({pin.reason})" if pin.reason else "") for pin in record.pins),
-    )
+def _pins(record: VersionRecord) -> str:
+    return "; ".join(pin.pinned_by + (f" ({pin.reason})" if pin.reason else "") for pin in record.pins)
+
+
+def _details(record: VersionRecord) -> str:
+    return "" if record.details_complete else "incomplete"
 
 
 def _what(record: VersionRecord) -> str:
@@ -125,6 +122,20 @@ def _what(record: VersionRecord) -> str:
     return ", ".join(parts)
 
 
+_COLUMNS = (
+    Column("version", "version", shape=Shape.NUMBER),
+    Column("what", "change", _what, is_kept=True),
+    Column("name then", "display_name"),
+    Column("first observed", "first_observed_at", is_kept=True),
+    Column("in run", "first_observed_run_id", shape=Shape.ID),
+    Column("last observed", "last_observed_at", lambda one: output.ago(one.last_observed_at) or "not recorded"),
+    Column("bytes", "size_bytes", shape=Shape.NUMBER),
+    Column("details", "details_complete", _details),
+    Column("pinned by", "pins", _pins),
+)
+
+
+@prints_times
 def show(
     tenant: TenantArgument,
     type_key: TypeArgument,
@@ -181,6 +192,7 @@ def _header(record: ShownRecord) -> list[str]:
     ]
 
 
+@prints_tables
 def diff(
     tenant: TenantArgument,
     type_key: TypeArgument,
@@ -201,6 +213,7 @@ def diff(
         settings = load_settings()
         tenant_id = tenant_id_of(settings, tenant)
         known_type_keys([type_key])
+        refuse_columns_without_csv()
 
         async def ask() -> ComparedVersions | None:
             async with tenant_session(settings, tenant_id) as session:
@@ -214,6 +227,9 @@ def diff(
         if as_json:
             for difference in compared.differences:
                 output.print_json(_plain(difference))
+            return
+        if output_options().as_csv:
+            print_table((), compared.differences, record=DifferenceRecord)
             return
         for difference in told(compared.differences):
             _print(difference)

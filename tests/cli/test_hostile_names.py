@@ -9,7 +9,8 @@ import orjson
 import pytest
 from rich.text import Text
 
-from cli.output import SafeConsole, print_table
+from cli.output import SafeConsole
+from cli.table import Column, print_table
 from local.simulated_graph import SimulatedGraph
 from tests.end_to_end.system import System
 
@@ -40,8 +41,9 @@ def test_what_is_printed_is_one_line(capsys: pytest.CaptureFixture[str], make: C
 
 
 def test_a_table_has_one_line_for_each_row(capsys: pytest.CaptureFixture[str]) -> None:
-    cells = (NAME, Text("Policy \x1b[2J\u202e"))
-    print_table((NAME, "other"), [cells, cells], title=NAME)
+    cell = Text("Policy \x1b[2J\u202e")
+    rows = [{"name": NAME, "other": Text("another")}, {"name": NAME, "other": cell}]
+    print_table([Column(NAME, "name"), Column("other", "other", lambda row: row["other"])], rows, title=NAME)
     printed = capsys.readouterr().out
     assert printed.count("\n") == 4, "with its title and its heading"
     assert_clean(printed)

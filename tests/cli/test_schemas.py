@@ -65,6 +65,7 @@ CALLS: list[tuple[str, tuple[str, ...], set[str]]] = [
     ("export", ("exported",), {"export"}),
     ("changes", (), {"change", "changes-summary"}),
     ("changes", ("--limit", "1"), {"change", "changes-summary"}),
+    ("assignments", (), {"assignment", "cannot-say"}),
     ("dependencies", (GROUPS, GROUP_ID), {"dependency", "cannot-say"}),
     ("dependencies", ("--all",), {"dependency"}),
     ("dependencies", ("--reaches", GROUP_ID), {"reach", "cannot-say"}),

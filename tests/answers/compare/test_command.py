@@ -70,7 +70,7 @@ async def test_two_tenants_as_json(run: Any) -> None:
 async def test_two_tenants_for_people(run: Any) -> None:
     done = await run("alpha", "beta", "--fields")
     assert done.code == 0
-    assert "different; in 1 field  " in done.stdout
+    assert "different in 1 field  " in done.stdout
     assert "level: 1 | 2" in done.stdout
     assert "One" not in done.stdout, "what is the same is counted, and not listed"
     only = await run("alpha", "beta", "--only", "only_there")

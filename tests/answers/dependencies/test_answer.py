@@ -307,6 +307,20 @@ async def test_an_assignment_by_a_policy_set_is_told_from_a_direct_one(database:
     assert not (await unassigned(database, CONFIGURATIONS))[0]
 
 
+async def test_what_nobody_assigns_is_left_out_unless_it_is_asked_for(database: Database) -> None:
+    scripts, branding = "deviceComplianceScripts", "intuneBrandingProfiles"
+    items = [
+        observation(scripts, "s", displayName="Discovery", assignments=[]),
+        observation(branding, "default", isDefaultProfile=True, assignments=[]),
+        observation(branding, "other", isDefaultProfile=False, assignments=[]),
+    ]
+    await synced(database, *items, types=(scripts, branding))
+    found, open_ones = await unassigned(database)
+    assert set(found) == {"other"}
+    assert scripts not in {one.type_key for one in open_ones}
+    assert set((await unassigned(database, scripts))[0]) == {"s"}
+
+
 async def test_defaults_that_are_for_everyone_are_assigned_to_everyone(database: Database) -> None:
     enrollment = "deviceEnrollmentConfigurations"
     items = [

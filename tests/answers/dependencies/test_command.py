@@ -89,7 +89,7 @@ async def test_the_whole_tenant_is_exported(starter: CommandLine, tmp_path: Path
 
 async def test_what_reaches_a_group_says_that_nesting_is_not_read(starter: CommandLine) -> None:
     done = await starter("dependencies", "--reaches", f"Group {GROUP_ID}")
-    assert "1 items reach the group, 1 exclude it" in done.stdout
+    assert f'1 item reaches group "Group {GROUP_ID}", 1 excludes it' in done.stdout
     assert "groups within groups are not read" in done.stderr
     records = (await starter("dependencies", "--reaches", GROUP_ID, "--json")).objects()
     reach = {one["item"]["external_id"]: one["reaches"] for one in records if one["answer"] == "reach"}
@@ -101,7 +101,7 @@ async def test_dangling_says_how_sure_it_is(starter: CommandLine) -> None:
     assert (record["answer"], record["item"]["external_id"]) == ("dangling", "p")
     assert (record["target"]["external_id"], record["target"]["confidence"]) == ("gone", "high")
     done = await starter("dangling")
-    assert "1 dangling references" in done.stdout
+    assert "1 dangling reference\n" in done.stdout
     assert "never_listed" in done.stdout
     assert (await starter("dangling", "--type", CONFIGURATIONS, "--json")).objects() == []
 
@@ -111,7 +111,7 @@ async def test_unassigned_names_what_only_excludes(starter: CommandLine) -> None
     assert [(one["external_id"], one["evidence"], one["exclusions"]) for one in records] == [
         ("d", "only_exclusions", 1)
     ]
-    assert "only_exclusions (1)" in (await starter("unassigned", "--type", CONFIGURATIONS)).stdout
+    assert "only excludes 1 group" in (await starter("unassigned", "--type", CONFIGURATIONS)).stdout
 
 
 @pytest.mark.parametrize(
@@ -124,6 +124,7 @@ async def test_unassigned_names_what_only_excludes(starter: CommandLine) -> None
         (("groups", "x", "--output", "y"), "--output takes a graph"),
         (("--reaches", "x", "--format", "dot"), "--format writes a graph"),
         (("--all", "--json", "--format", "dot"), "--format writes a graph"),
+        (("--all", "--csv", "--format", "dot"), "--format writes a graph"),
         (("nothing", "x"), "nothing"),
         (("groups", "nobody"), "groups has no item 'nobody'"),
         (("--all", "--format", "dot", "--output", "no/such/folder"), "cannot write no/such/folder"),
@@ -141,3 +142,14 @@ async def test_an_id_that_was_never_seen_may_be_asked_about(starter: CommandLine
     done = await starter("dependencies", "groups", str(uuid4()), "--format", "dot")
     assert done.code == 0, done.stderr
     assert "never seen" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["mermaid", "dot", "graphml"])
+async def test_a_picture_says_what_it_leaves_out(starter: CommandLine, name: str) -> None:
+    cut = (await starter("dependencies", "groups", GROUP_ID, "--limit", "1", "--format", name)).stdout
+    assert "left out" in cut
+    assert "more than 1 reference" in cut
+    whole = (await starter("dependencies", "groups", GROUP_ID, "--format", name)).stdout
+    assert "more than" not in whole
+    assert "what else needs it may be in" in whole, "collections that were never read"
+    assert "left" not in (await starter("dependencies", "--all", "--format", name)).stdout

@@ -90,7 +90,7 @@ async def test_a_revoked_app_makes_nothing_missing(database: Database, other: Co
     assert " a " in table
     assert "namedLocations" not in table
     groups, locations = unread.splitlines()
-    assert groups.startswith("groups (failed:graph_permission_missing), 4 items; last read to its end: 20")
+    assert groups.startswith("groups (failed:graph_permission_missing), 4 items; last read to its end: just now")
     assert locations.startswith("not read: namedLocations (failed:graph_permission_missing), 5 items")
 
     every = (await other("missing", "--json")).objects()

@@ -129,7 +129,7 @@ def environment(database_url: str, tmp_path: Path) -> dict[str, str]:
             for tenant_id, name in named.items()
         )
     )
-    return {"DATABASE_URL": database_url, "TENANTS_FILE": str(tenants), "COLUMNS": "80"}
+    return {"DATABASE_URL": database_url, "TENANTS_FILE": str(tenants)}
 
 
 async def test_one_screen_tells_a_person_where_to_look(database: Database, environment: dict[str, str]) -> None:
@@ -143,7 +143,7 @@ async def test_one_screen_tells_a_person_where_to_look(database: Database, envir
     assert "1 of 1" in rows[2]
     assert "run failed, not read" in rows[1]
     assert "1 of 3 tenants need nobody" in done.stderr
-    assert "failed:graph_permission_missing: 1 collections of Worried" in done.stderr
+    assert "failed:graph_permission_missing: 1 collection of Worried" in done.stderr
 
     some = await asyncio.to_thread(CliRunner().invoke, app, ["status", "--tag", "c", "--json"], env=environment)
     (only,) = map(TenantStatus.model_validate_json, some.stdout.splitlines())

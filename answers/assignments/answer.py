@@ -1,0 +1,132 @@
+"""Who gets what: the assignments of all items, or of one, as their current versions say them.
+
+An item of a collection that was not read to its end is told as it was last seen; the collection is named.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from itertools import groupby
+from typing import cast
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.assignments import queries
+from answers.assignments.queries import AssignableItem
+from answers.assignments.records import ItemAssignment
+from answers.assignments.rules import (
+    EVERYONE,
+    FILTERS,
+    GROUPS,
+    NOBODY,
+    POLICY_SETS,
+    AssignmentParts,
+    assignments_of,
+    is_for_everyone,
+)
+from answers.dependencies.records import CannotSayRecord
+from answers.named_ids import ObjectNames
+from graph.catalog import Catalog
+from inventory.coverage import NEVER_READ
+from inventory.exact_json import JsonObject, decode
+from inventory.outcomes import Outcome
+from inventory.references import ReferenceRole
+from inventory.user_errors import UserError
+from storage.coverage import coverage
+from storage.current_documents import current_documents
+from storage.object_names import display_names
+
+AT_ONCE = 200
+"""Documents that are read together."""
+
+ASSIGNMENTS_NOT_SHOWN = "assignments_not_shown"
+
+
+class UnknownItemError(UserError):
+    """Nothing that can be assigned has this id or name."""
+
+
+async def assignments(
+    session: AsyncSession,
+    tenant_id: UUID,
+    catalog: Catalog,
+    sought: str | None = None,
+    type_keys: Sequence[str] | None = None,
+) -> AsyncIterator[ItemAssignment | CannotSayRecord]:
+    """The assignments, by collection and name; at the end, by collection, what cannot be said.
+
+    `sought`: of the items of this id, its beginning, or this name. Raises `UnknownItemError`.
+    """
+    assignable = [key for key, one in sorted(catalog.collections.items()) if one.assignable]
+    wanted = [key for key in assignable if type_keys is None or key in type_keys]
+    found = await queries.items(session, wanted, sought)
+    if sought is not None and not found:
+        raise UnknownItemError(f"nothing that can be assigned has the id or name {sought!r} in this tenant's inventory")
+    unknown: Counter[str] = Counter()
+    for type_key, members in groupby(found, key=lambda item: item.type_key):
+        items = list(members)
+        for start in range(0, len(items), AT_ONCE):
+            async for record in _of_items(session, tenant_id, catalog, type_key, items[start : start + AT_ONCE]):
+                if isinstance(record, ItemAssignment):
+                    yield record
+                else:
+                    unknown[type_key] += 1
+    for key, times in sorted(unknown.items()):
+        yield CannotSayRecord(tenant_id=tenant_id, type_key=key, reason=ASSIGNMENTS_NOT_SHOWN, references=times)
+    if sought is None:
+        covered = await coverage(session)
+        for key in wanted:
+            one = covered.get(key)
+            if one is None or (one.listed_at is None and one.outcome is not Outcome.SKIPPED):
+                reason = NEVER_READ if one is None else one.reason
+                yield CannotSayRecord(tenant_id=tenant_id, type_key=key, reason=reason, references=None)
+
+
+async def _of_items(
+    session: AsyncSession, tenant_id: UUID, catalog: Catalog, type_key: str, items: Sequence[AssignableItem]
+) -> AsyncIterator[ItemAssignment | None]:
+    """The assignments of some items of a collection; None for an item of which they are not known."""
+    rules = catalog.collections[type_key].reading_rules
+    found = await current_documents(session, type_key, [item.external_id for item in items])
+    documents = {one.external_id: cast("JsonObject", decode(one.document)) for one in found}
+    listed = {external_id: assignments_of(document) for external_id, document in documents.items()}
+    wanted = {pair for parts in listed.values() for one in parts or () for pair in one.wanted_names()}
+    names = await display_names(session, wanted)
+    absent = await queries.absent_groups(session, [external_id for key, external_id in wanted if key == GROUPS])
+    for item in items:
+        parts = listed.get(item.external_id)
+        if item.external_id in documents and is_for_everyone(documents[item.external_id], rules):
+            yield _unlisted(tenant_id, item, EVERYONE, ReferenceRole.INCLUDE)
+        elif parts is None:
+            yield None
+        elif not parts:
+            yield _unlisted(tenant_id, item, NOBODY, None)
+        else:
+            for one in parts:
+                yield _record(tenant_id, item, one, names, absent)
+
+
+def _unlisted(tenant_id: UUID, item: AssignableItem, words: str, role: ReferenceRole | None) -> ItemAssignment:
+    target = None if role is None else words
+    return ItemAssignment(tenant_id=tenant_id, **item._asdict(), role=role, target=target, text=words)
+
+
+def _record(
+    tenant_id: UUID, item: AssignableItem, one: AssignmentParts, names: ObjectNames, absent: set[str]
+) -> ItemAssignment:
+    return ItemAssignment(
+        tenant_id=tenant_id,
+        **item._asdict(),
+        role=one.role,
+        target=one.target,
+        target_id=one.group_id,
+        target_name=names.get((GROUPS, one.group_id or "")),
+        target_is_absent=one.group_id in absent,
+        intent=one.intent,
+        filter_id=one.filter_id,
+        filter_name=names.get((FILTERS, one.filter_id or "")),
+        filter_mode=one.filter_mode,
+        policy_set_id=one.policy_set_id,
+        policy_set_name=names.get((POLICY_SETS, one.policy_set_id or "")),
+        text=one.text(names),
+    )

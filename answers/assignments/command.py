@@ -1,0 +1,95 @@
+"""`assignments`: who gets what."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from answers.assignments import answer
+from answers.assignments.records import ItemAssignment
+from answers.assignments.rules import NOBODY
+from answers.dependencies.records import CannotSayRecord
+from cli import output
+from cli.errors import errors_for_people
+from cli.options import JsonOption, TenantArgument, TypeOption, known_type_keys, tenant_id_of
+from cli.output_options import prints_tables
+from cli.sessions import tenant_session
+from cli.table import Column, Shape, Table, collection_column
+from configuration import load_settings
+from graph.catalog import load_catalog
+from inventory.plurals import counted
+
+
+@prints_tables
+def assignments(
+    tenant: TenantArgument,
+    item: Annotated[
+        str | None,
+        typer.Argument(metavar="[ITEM]", help="An item's name, Graph id, or the id's beginning.", show_default=False),
+    ] = None,
+    type_keys: TypeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Who gets what: each assignment in names, with its intent, its filter, and the policy set that it came through.
+
+    A deleted group goes by its last known name. With --json the last lines name what cannot be said.
+
+    Example: python starter.py assignments contoso "Windows baseline"
+    """
+    with errors_for_people():
+        settings = load_settings()
+        tenant_id = tenant_id_of(settings, tenant)
+        wanted = known_type_keys(type_keys)
+        table = Table(ItemAssignment, _COLUMNS)
+        cannot_say: list[CannotSayRecord] = []
+        shown: set[tuple[str, str]] = set()
+
+        async def ask() -> None:
+            async with tenant_session(settings, tenant_id) as session:
+                async for record in answer.assignments(session, tenant_id, load_catalog(), item, wanted):
+                    if as_json:
+                        output.print_json(record)
+                    elif isinstance(record, ItemAssignment):
+                        shown.add((record.type_key, record.external_id))
+                        table.add(record)
+                    else:
+                        cannot_say.append(record)
+
+        asyncio.run(ask())
+        if as_json:
+            return
+        table.print(f"assignments of {counted(len(shown), 'item')}")
+        for open_one in cannot_say:
+            number = "" if open_one.references is None else f" of {counted(open_one.references, 'item')}"
+            reason = open_one.reason.replace("_", " ").replace(":", ": ")
+            output.stderr.print(f"not known{number}: {open_one.type_key} ({reason})", style="yellow")
+
+
+def _target(record: ItemAssignment) -> str:
+    if record.target_id is None:
+        return record.target or NOBODY
+    name = record.target_id if record.target_name is None else f'"{record.target_name}"'
+    return f"{name} (deleted)" if record.target_is_absent else name
+
+
+def _filter(record: ItemAssignment) -> str:
+    if record.filter_id is None:
+        return ""
+    name = record.filter_id if record.filter_name is None else f'"{record.filter_name}"'
+    return f"{record.filter_mode} {name}"
+
+
+def _policy_set(record: ItemAssignment) -> str:
+    return f'"{record.policy_set_name}"' if record.policy_set_name is not None else record.policy_set_id or ""
+
+
+_COLUMNS = (
+    collection_column(),
+    Column("name", "display_name", lambda record: record.display_name or output.NAMELESS),
+    Column("role", "role", is_kept=True),
+    Column("whom", "target_name", _target, is_kept=True),
+    Column("intent", "intent"),
+    Column("filter", "filter_name", _filter),
+    Column("through policy set", "policy_set_name", _policy_set),
+    Column("id", "external_id", shape=Shape.ID, yields=True),
+)

@@ -1,0 +1,46 @@
+"""The items that can be assigned, and which groups are no longer there."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from inventory.bounds import ID_BEGINNING
+from storage.rows import fetch
+
+
+class AssignableItem(NamedTuple):
+    """An item that is there."""
+
+    type_key: str
+    external_id: str
+    display_name: str | None
+
+
+_ITEMS = text("""
+SELECT type_key, external_id, display_name FROM inventory_item
+WHERE type_key = ANY (:type_keys) AND absent_from IS NULL AND (
+    CAST(:sought AS text) IS NULL OR external_id = :sought OR lower(display_name) = lower(:sought)
+    OR :is_beginning AND starts_with(external_id, :sought)
+)
+ORDER BY type_key, lower(display_name), external_id
+""")
+
+_ABSENT = text("""
+SELECT external_id FROM inventory_item
+WHERE type_key = 'groups' AND external_id = ANY (:external_ids) AND absent_from IS NOT NULL
+""")
+
+
+async def items(session: AsyncSession, type_keys: Sequence[str], sought: str | None) -> list[AssignableItem]:
+    """The items of these collections that are there; with `sought` those of this id, its beginning, or this name."""
+    is_beginning = sought is not None and len(sought) >= ID_BEGINNING
+    parameters = {"type_keys": list(type_keys), "sought": sought, "is_beginning": is_beginning}
+    return await fetch(session, _ITEMS, AssignableItem, parameters)
+
+
+async def absent_groups(session: AsyncSession, ids: Iterable[str]) -> set[str]:
+    """Those of the groups that the latest complete listing does not show."""
+    found = await session.execute(_ABSENT, {"external_ids": sorted(set(ids))})
+    return set(found.scalars())

@@ -1,0 +1,93 @@
+"""What one assignment of a document says."""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from answers.named_ids import ObjectNames
+from answers.value_text import Place, value_lines
+from inventory.canonical import TYPE, JsonObject, JsonValue
+from inventory.reference_extraction import ASSIGNMENTS, ReadingRules, read
+from inventory.references import ALL_DEVICES, ReferenceRole, is_exclusion, references
+
+GROUPS, FILTERS, POLICY_SETS = "groups", "assignmentFilters", "policySets"
+
+EVERYONE = "everyone"
+NOBODY = "assigned to nobody"
+
+_FILTER_ID = "deviceAndAppManagementAssignmentFilterId"
+_FILTER_MODE = "deviceAndAppManagementAssignmentFilterType"
+
+
+class AssignmentParts(NamedTuple):
+    """An assignment with the ids of what it names, and the object that says it."""
+
+    role: ReferenceRole
+    target: str
+    group_id: str | None
+    intent: str | None
+    filter_id: str | None
+    filter_mode: str | None
+    policy_set_id: str | None
+    source: JsonObject
+
+    def wanted_names(self) -> Iterator[tuple[str, str]]:
+        """Type key and id of what it names."""
+        for key, one in ((GROUPS, self.group_id), (FILTERS, self.filter_id), (POLICY_SETS, self.policy_set_id)):
+            if one is not None:
+                yield key, one
+
+    def text(self, names: ObjectNames) -> str:
+        """All of it in words, with names in the place of ids."""
+        target = _object(self.source.get("target"))
+        named_target = {
+            **target,
+            **_named(target, "groupId", GROUPS, names),
+            **_named(target, _FILTER_ID, FILTERS, names),
+        }
+        named = {**self.source, "target": named_target, **_named(self.source, "sourceId", POLICY_SETS, names)}
+        return " ".join(value_lines(named, Place(ASSIGNMENTS)))
+
+
+def assignments_of(document: JsonObject) -> list[AssignmentParts] | None:
+    """The assignments that a document lists; None where it should list them and does not."""
+    listed = document.get(ASSIGNMENTS)
+    if not isinstance(listed, list):
+        return None
+    return [_parts(one) for one in listed if isinstance(one, dict) and isinstance(one.get("target"), dict)]
+
+
+def is_for_everyone(document: JsonObject, rules: ReadingRules) -> bool:
+    """Whether Microsoft makes the object hold for everyone, whatever it lists."""
+    return any(one.path == ASSIGNMENTS and one.target_id == ALL_DEVICES for one in read(document, rules))
+
+
+def _parts(one: JsonObject) -> AssignmentParts:
+    target = _object(one["target"])
+    rules = {"assignments.target.groupId": (GROUPS,)}
+    found = next(iter(references({ASSIGNMENTS: [one]}, rules)), None)
+    group_id = found.target_id if found is not None and found.target_types else None
+    kind = str(target.get(TYPE)).rpartition(".")[2].removesuffix("AssignmentTarget")
+    audience = kind if found is None else found.target_id
+    mode = target.get(_FILTER_MODE)
+    filter_id = target.get(_FILTER_ID)
+    is_filtered = isinstance(filter_id, str) and filter_id and mode not in (None, "none")
+    intent = one.get("intent")
+    return AssignmentParts(
+        role=ReferenceRole.EXCLUDE if is_exclusion(target) else ReferenceRole.INCLUDE,
+        target="group" if group_id is not None else audience,
+        group_id=group_id,
+        intent=intent if isinstance(intent, str) and intent else None,
+        filter_id=str(filter_id) if is_filtered else None,
+        filter_mode=str(mode) if is_filtered else None,
+        policy_set_id=(found.policy_set_id or None) if found is not None else None,
+        source=one,
+    )
+
+
+def _object(value: JsonValue) -> JsonObject:
+    return value if isinstance(value, dict) else {}
+
+
+def _named(holder: Mapping[str, JsonValue], field: str, type_key: str, names: ObjectNames) -> JsonObject:
+    value = holder.get(field)
+    return {field: names[type_key, value]} if isinstance(value, str) and (type_key, value) in names else {}

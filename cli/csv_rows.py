@@ -1,0 +1,74 @@
+"""CSV of the records that `--json` prints (RFC 4180): their fields, with objects within them as `object.field`.
+
+A list, or an object whose fields are not fixed, is JSON in its cell. Times are those of JSON. A text that a spreadsheet
+would take for a formula begins with an apostrophe (docs/decisions/0032-csv.md).
+"""
+
+import csv
+import io
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Union, get_args, get_origin
+
+import orjson
+from pydantic import BaseModel
+
+from inventory.visible_text import visible
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet begins to compute at (https://owasp.org/www-community/attacks/CSV_Injection)."""
+
+
+def fields_of(record: type[BaseModel], above: str = "") -> list[str]:
+    """The columns of a record."""
+    names = []
+    for name, field in record.model_fields.items():
+        nested = _model_in(field.annotation)
+        names += [f"{above}{name}"] if nested is None else fields_of(nested, f"{above}{name}.")
+    return names + [f"{above}{name}" for name in record.model_computed_fields]
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model that a field holds, or may hold."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        found = [model for one in get_args(annotation) if (model := _model_in(one)) is not None]
+        return found[0] if len(found) == 1 else None
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+def flat(record: BaseModel | Mapping[str, Any], mode: str = "json") -> dict[str, Any]:
+    """The values of a record by the names of its columns."""
+    if isinstance(record, BaseModel):
+        values = record.model_dump(mode=mode)
+        return dict(_flat(values, fields_of(type(record))))
+    return dict(record)
+
+
+def _flat(values: Mapping[str, Any], names: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    for name in names:
+        value: Any = values
+        for part in name.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        yield name, value
+
+
+def csv_line(values: Sequence[Any]) -> str:
+    """One line of CSV."""
+    line = io.StringIO()
+    csv.writer(line).writerow([_cell(value) for value in values])
+    return line.getvalue()
+
+
+def _cell(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return str(value)
+        case str():
+            text = visible(value)
+            return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+        case _:
+            return visible(orjson.dumps(value, default=str).decode())

@@ -1,0 +1,134 @@
+"""How an answer is shown: the options of all commands that print times or tables, and what a command was given.
+
+A command gets the options by a decorator and need not pass them on: what prints looks them up.
+"""
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Annotated, Any, TypeVar, cast
+
+import typer
+
+from cli.errors import UsageError, errors_for_people
+from cli.pager import paged
+
+
+@dataclass
+class OutputOptions:
+    """What one command was told about its output.
+
+    `columns` and `sort` are names of columns; one to sort by begins with `-` where the order is descending.
+    `csv_header` is the header that has been printed: an answer of several tables has one. `is_paged`: the answer goes
+    to a pager, and so do notes on stderr, in their order.
+    """
+
+    utc: bool = False
+    as_csv: bool = False
+    ids: bool = False
+    columns: tuple[str, ...] = ()
+    sort: tuple[str, ...] = ()
+    csv_header: list[str] = field(default_factory=list)
+    is_paged: bool = False
+
+
+_OPTIONS: ContextVar[OutputOptions] = ContextVar("output options", default=OutputOptions())  # noqa: B039 - never written
+
+
+def output_options() -> OutputOptions:
+    """Those of the command that runs."""
+    return _OPTIONS.get()
+
+
+@contextmanager
+def using(options: OutputOptions) -> Iterator[None]:
+    """The options hold while the body runs."""
+    token = _OPTIONS.set(options)
+    try:
+        yield
+    finally:
+        _OPTIONS.reset(token)
+
+
+_UTC = Annotated[bool, typer.Option("--utc", help="Times in UTC; else in local time. JSON and CSV are always UTC.")]
+_CSV = Annotated[bool, typer.Option("--csv", help="Print CSV, and nothing else, on stdout: the fields of --json.")]
+_IDS = Annotated[bool, typer.Option("--ids", help="Whole ids; else as much of each as tells them apart.")]
+_COLUMNS = Annotated[
+    str | None,
+    typer.Option("--columns", metavar="NAME,…", help="These columns alone, in this order.", show_default=False),
+]
+_SORT = Annotated[
+    str | None,
+    typer.Option("--sort", metavar="NAME,…", help="Sort by these columns; -NAME: descending.", show_default=False),
+]
+
+_OF_TIMES = {"utc": _UTC}
+_OF_TABLES = {"as_csv": _CSV, "columns": _COLUMNS, "sort": _SORT, "ids": _IDS, **_OF_TIMES}
+
+CommandT = TypeVar("CommandT", bound=Callable[..., None])
+
+
+def prints_times(command: CommandT) -> CommandT:
+    """Gives a command `--utc`, and its answer to a pager on a terminal."""
+    return _with(command, _OF_TIMES)
+
+
+def prints_tables(command: CommandT) -> CommandT:
+    """Gives a command `--csv`, `--columns`, `--sort`, `--ids` and `--utc`, and its answer to a pager on a terminal."""
+    return _with(command, _OF_TABLES)
+
+
+def _with(command: CommandT, options: dict[str, Any]) -> CommandT:
+    @wraps(command)
+    def wrapped(**given: Any) -> None:
+        with errors_for_people():
+            chosen = _chosen({name: given.pop(name, None) for name in options}, as_json=bool(given.get("as_json")))
+            is_data = given.get("as_json") or chosen.as_csv
+            is_watched = given.get("follow") or "no_wait" in given  # progress is shown as it happens
+            chosen.is_paged = not (is_data or is_watched) and sys.stdout.isatty()
+            with using(chosen), paged() if chosen.is_paged else nullcontext():
+                command(**given)
+
+    signature = inspect.signature(command)
+    added = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            annotation=kind,
+            default=None if name in ("columns", "sort") else False,
+        )
+        for name, kind in options.items()
+    ]
+    own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in signature.parameters.values()]
+    wrapped.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {**command.__annotations__, **options}
+    return cast("CommandT", wrapped)
+
+
+def refuse_columns_without_csv() -> None:
+    """For a command that prints no table for people. Raises `UsageError`."""
+    options = output_options()
+    if (options.columns or options.sort) and not options.as_csv:
+        raise UsageError("this command prints no table: give --columns and --sort with --csv")
+
+
+def _chosen(given: dict[str, Any], *, as_json: bool) -> OutputOptions:
+    """Raises `UsageError` where JSON is asked for, and an option of tables."""
+    if as_json and (wrong := [name for name in ("as_csv", "columns", "sort", "ids") if given.get(name)]):
+        name = f"--{wrong[0].removeprefix('as_')}"
+        raise UsageError(f"{name} belongs to tables and --json prints every field: give one of them")
+    return OutputOptions(
+        utc=bool(given.get("utc")),
+        as_csv=bool(given.get("as_csv")),
+        ids=bool(given.get("ids")),
+        columns=_names(given.get("columns")),
+        sort=_names(given.get("sort")),
+    )
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(name for part in (text or "").split(",") if (name := part.strip()))

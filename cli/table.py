@@ -1,0 +1,404 @@
+"""Tables for people, and the same records as CSV.
+
+A table fits its width without cutting a word: it has a heading for each collection, drops columns that are empty, says
+once what is the same in each row, and shortens ids. What still finds no room is said below its row.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from enum import Enum, auto
+from functools import partial
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+from rich.cells import cell_len
+from rich.padding import Padding
+from rich.table import Table as Grid
+from rich.text import Text
+
+from cli import output
+from cli.csv_rows import csv_line, fields_of, flat
+from cli.errors import UsageError
+from cli.output_options import output_options
+from graph.catalog import load_catalog
+from inventory.visible_text import visible
+
+GAP = 2
+"""Spaces between columns."""
+
+SHORTEST_ID = 8
+"""Characters of an id at least."""
+
+LONGEST_WHOLE_ID = 20
+"""Characters of an id that is not shortened."""
+
+SHORTEST_RUN_ID = 13
+"""Characters of the id of a run at least: its time in milliseconds."""
+
+_BY_TIME = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+UNWRAPPED = 15
+"""Columns of a table's column that is not wrapped between words, where there is room."""
+
+USUAL = 0.9
+"""The share of a column's cells that find room in it where the table is narrow."""
+
+INDENT = 2
+"""Spaces before the rows below a heading."""
+
+NARROWEST = 40
+"""Columns of a table at least, however narrow the terminal is."""
+
+LONGEST_CONSTANT = 40
+"""Characters of a value that is said once for all rows."""
+
+Record = BaseModel | Mapping[str, Any]
+
+
+class Shape(Enum):
+    """How a column is laid out."""
+
+    TEXT = auto()
+    NUMBER = auto()
+    ID = auto()
+    """Shortened to what tells the ids of the table apart."""
+    HEADING = auto()
+    """The heading of the rows that have it in common."""
+    BELOW = auto()
+    """On a line of its own below the row."""
+
+
+class Column(NamedTuple):
+    """A column: its heading, the field of the record that it shows, and how people read it if not as it is.
+
+    `field` is also its name for `--columns` and `--sort`. `is_kept`: beside the others, also where all rows have the
+    same. `yields`: the first to stand below where there is little room.
+    """
+
+    heading: str
+    field: str
+    text: Callable[[Any], object] | None = None
+    shape: Shape = Shape.TEXT
+    is_kept: bool = False
+    yields: bool = False
+
+
+def collection_title(type_key: str) -> str:
+    """A collection as the heading of its rows: its title, and the type key that commands take."""
+    collection = load_catalog().collections.get(type_key)
+    return type_key if collection is None or collection.title == type_key else f"{collection.title} ({type_key})"
+
+
+def collection_column(field: str = "type_key") -> Column:
+    """The heading of rows by their collection, whose type key is this field of the record."""
+
+    def title(record: Any) -> str:
+        return collection_title(str(flat(record).get(field)))
+
+    return Column("collection", field, title, Shape.HEADING)
+
+
+class Table:
+    """Collects records, and prints them as a table, or as CSV with `--csv`.
+
+    `record` is the type of the records, or names their fields where they are mappings; else the columns name them.
+    A summary stands above the table that was asked for: it is no CSV, and `--columns` and `--sort` are not of it.
+    """
+
+    def __init__(
+        self, record: type[BaseModel] | Sequence[str] | None, columns: Sequence[Column], *, is_summary: bool = False
+    ) -> None:
+        self._columns = list(columns)
+        if record is None:
+            self._fields = [column.field for column in columns]
+        else:
+            self._fields = fields_of(record) if isinstance(record, type) else list(record)
+        self._records: list[Record] = []
+        self._options = replace(output_options(), columns=(), sort=()) if is_summary else output_options()
+        self._is_summary = is_summary
+        self._chosen = [self._named(name) for name in self._options.columns]
+        self._order = [(self._named(name.removeprefix("-")), name.startswith("-")) for name in self._options.sort]
+
+    def add(self, record: Record) -> None:
+        """Adds a row. CSV that keeps its order is printed at once."""
+        if self._options.as_csv and not (self._order or self._is_summary):
+            self._print_csv([record])
+        else:
+            self._records.append(record)
+
+    def print(self, title: str | None = None, *, is_ordered: bool = False) -> None:
+        """Prints the table; with a heading column by it and then by the first column, unless it is ordered already."""
+        for column, descending in reversed(self._order):
+            self._records.sort(key=partial(_sort_key, column), reverse=descending)
+        if self._options.as_csv:
+            if not self._is_summary:
+                self._print_csv(self._records)
+        else:
+            if title is not None:
+                output.stdout.print(title, style="table.title")
+            if self._records:
+                is_flat = bool(self._chosen or self._order)
+                layout = _Layout(
+                    self._chosen or self._columns, self._records, is_chosen=bool(self._chosen), is_flat=is_flat
+                )
+                layout.print(is_ordered=is_ordered or is_flat)
+
+    def _named(self, name: str) -> Column:
+        """The column of a name, which is its heading or a field of the record. Raises `UsageError`."""
+        wanted = name.casefold()
+        for column in self._columns:
+            if wanted in (column.heading.casefold(), column.field.casefold()):
+                return column
+        for field in self._fields:
+            if wanted == field.casefold():
+                return Column(field, field)
+        raise UsageError(f"there is no column {name!r}; there are: {', '.join(self._fields)}")
+
+    def _print_csv(self, records: Iterable[Record]) -> None:
+        fields = [column.field for column in self._chosen] or self._fields
+        derived = [(column.field, column.text) for column in self._chosen if column.field not in self._fields]
+        header = self._options.csv_header
+        if not header:
+            header += fields
+            sys.stdout.write(csv_line(header))
+        for record in records:
+            values = flat(record) | {field: str(text(record) or "") for field, text in derived if text is not None}
+            sys.stdout.write(csv_line([values.get(field) for field in fields]))
+
+
+def print_table(
+    columns: Sequence[Column],
+    records: Iterable[Any],
+    *,
+    record: type[BaseModel] | Sequence[str] | None = None,
+    title: str | None = None,
+    is_ordered: bool = False,
+    is_summary: bool = False,
+) -> None:
+    """Prints a table, or CSV with `--csv`, as `Table` does."""
+    table = Table(record, columns, is_summary=is_summary)
+    for one in records:
+        table.add(one)
+    table.print(title, is_ordered=is_ordered)
+
+
+def _sort_key(column: Column, record: Record) -> tuple[int, Any]:
+    """A key by which values of one column compare: absent ones first, numbers by size, the rest as text."""
+    values = flat(record, "python")
+    value = values.get(column.field)
+    if column.field not in values and column.text is not None:
+        value = column.text(record)
+    if value is None:
+        return 0, ""
+    if isinstance(value, (int, float)):
+        return 1, value
+    if isinstance(value, datetime):
+        return 2, value
+    return 3, str(value).casefold()
+
+
+def short_ids(ids: Iterable[str]) -> dict[str, str]:
+    """The beginning of each id: eight characters, and as many more as tell it apart from the others."""
+    known = sorted(set(ids))
+    shortened = {}
+    for number, one in enumerate(known):
+        beside = known[max(0, number - 1) : number] + known[number + 1 : number + 2]
+        least = SHORTEST_RUN_ID if _BY_TIME.fullmatch(one) else SHORTEST_ID
+        length = max([least, *(_common(one, other) + 1 for other in beside)])
+        # A GUID is not cut at its hyphen.
+        is_short = length >= len(one) or len(one) <= LONGEST_WHOLE_ID
+        shortened[one] = one if is_short else one[:length].rstrip("-")
+    return shortened
+
+
+def shown_id(external_id: str) -> str:
+    """An id in prose: short, or whole with `--ids`."""
+    return external_id if output_options().ids else short_ids([external_id])[external_id]
+
+
+def _common(one: str, other: str) -> int:
+    pairs = zip(one, other, strict=False)
+    return next((place for place, (mine, theirs) in enumerate(pairs) if mine != theirs), min(len(one), len(other)))
+
+
+class _Row(NamedTuple):
+    """The cells of a record, and the heading that it stands under."""
+
+    heading: str
+    cells: list[Text]
+
+
+class _Layout:
+    """The rows of a table, and where each column finds room."""
+
+    def __init__(self, columns: Sequence[Column], records: Sequence[Record], *, is_chosen: bool, is_flat: bool) -> None:
+        headings = [] if is_flat else [column for column in columns if column.shape is Shape.HEADING]
+        self._heading = headings[0] if headings else None
+        shown = [column for column in columns if column is not self._heading]
+        self._columns = [column._replace(heading=visible(column.heading)) for column in shown]
+        self._rows = [self._row(record) for record in records]
+        self._indent = 0 if self._heading is None else INDENT
+        self._width = max(NARROWEST, output.table_width()) - self._indent
+        if not output_options().ids:
+            self._shorten_ids()
+        self._constants: list[tuple[str, Text]] = []
+        if not is_chosen:
+            self._drop()
+
+    def _row(self, record: Record) -> _Row:
+        values = flat(record, "python")
+        heading = "" if self._heading is None else _cell(self._heading, record, values).plain
+        return _Row(heading, [_cell(column, record, values, is_flat=True) for column in self._columns])
+
+    def _shorten_ids(self) -> None:
+        for number, column in enumerate(self._columns):
+            if column.shape is Shape.ID:
+                short = short_ids(row.cells[number].plain for row in self._rows)
+                for row in self._rows:
+                    row.cells[number] = Text(short[row.cells[number].plain], row.cells[number].style)
+
+    def _drop(self) -> None:
+        """Takes out columns that are empty, and those in which all rows have the same."""
+        for number in reversed(range(1, len(self._columns))):
+            found = {row.cells[number].plain for row in self._rows}
+            is_constant = len(self._rows) > 1 and len(found) == 1 and cell_len(*found) <= LONGEST_CONSTANT
+            if found != {""} and (self._columns[number].is_kept or not is_constant):
+                continue
+            column = self._columns.pop(number)
+            cells = [row.cells.pop(number) for row in self._rows]
+            if cells and cells[0].plain:
+                self._constants.insert(0, (column.heading, cells[0]))
+
+    def print(self, *, is_ordered: bool) -> None:
+        """Prints the rows, by heading and then by the first column unless they are ordered already."""
+        if self._constants:
+            same = [Text.assemble(f"{name} ", value) for name, value in self._constants]
+            output.stdout.print(Text.assemble("each row: ", Text(", ").join(same), style="dim"))
+        rows = self._rows
+        if not is_ordered and self._heading is not None:
+            rows = sorted(rows, key=lambda row: (row.heading.casefold(), row.cells[0].plain.casefold()))
+        widths = self._widths()
+        self._print_beside([[Text(self._columns[number].heading, "bold") for number in widths]], widths)
+        for heading, members in groupby(rows, key=lambda row: row.heading):
+            if heading:
+                output.stdout.print(Text(heading, "bold cyan"))
+            waiting: list[list[Text]] = []
+            for row in members:
+                name, *others = row.cells
+                below = [
+                    number for number, cell in enumerate(row.cells) if number and _is_too_wide(cell, widths.get(number))
+                ]
+                if _is_too_wide(name, widths[0]):
+                    self._print_beside(waiting, widths)
+                    output.stdout.print(Text.assemble(" " * self._indent, name))
+                    waiting, name = [], Text()
+                cells = [name, *others]
+                line = [Text() if number in below else cells[number] for number in widths]
+                if any(line):
+                    waiting.append(line)
+                if below:
+                    self._print_beside(waiting, widths)
+                    waiting = []
+                self._print_below({number: row.cells[number] for number in below})
+            self._print_beside(waiting, widths)
+
+    def _widths(self) -> dict[int, int]:
+        """The width of each column that stands beside the others, by its number; what is too wide stands below.
+
+        Where not all columns find room, few long words give way to the rest: theirs are the cells that stand below.
+        """
+        natural, whole, words, usual = {}, {}, {}, {}
+        for number, column in enumerate(self._columns):
+            cells = [row.cells[number] for row in self._rows]
+            lengths = sorted(map(_longest_word, cells))
+            heading = _longest_word(Text(column.heading))
+            natural[number] = max(cell_len(column.heading), *(cell.cell_len for cell in cells))
+            words[number] = max(heading, lengths[-1])
+            usual[number] = max(heading, lengths[int((len(lengths) - 1) * USUAL)])
+            whole[number] = natural[number] if natural[number] <= UNWRAPPED else words[number]
+        name = min(natural[0], self._width * 2 // 5)
+        beside = [number for number in natural if number == 0 or self._columns[number].shape is not Shape.BELOW]
+        whole[0] = name
+        yielding = [number for number in beside if self._columns[number].yields]
+        while yielding and self._needed(whole[number] for number in beside) > self._width:
+            beside.remove(yielding.pop())
+        for least in (whole, words, usual):
+            least[0] = name
+            if self._needed(least[number] for number in beside) <= self._width:
+                break
+        while len(beside) > 1 and self._needed(least[number] for number in beside) > self._width:
+            beside.remove(max(beside[1:], key=lambda number: (not self._columns[number].is_kept, least[number])))
+        widths = {number: max(least[number], min(natural[number], self._width)) for number in beside}
+        while (excess := self._needed(widths.values()) - self._width) > 0:
+            wide = sorted((width, number) for number, width in widths.items() if width > least[number])
+            width, widest = wide[-1]
+            lower = max(least[widest], wide[-2][0] if len(wide) > 1 else 0)
+            widths[widest] -= max(1, min(excess, width - lower))
+        return widths
+
+    def _print_below(self, cells: Mapping[int, Text]) -> None:
+        """Says what found no room in a row: short cells on one line, long ones each on its own."""
+        indent = " " * (self._indent + INDENT)
+        short: list[Text] = []
+        for number, cell in cells.items():
+            heading = self._columns[number].heading
+            said = Text.assemble((f"{heading}: " if heading else "", "dim"), cell)
+            if self._columns[number].shape is Shape.BELOW or said.cell_len > self._width // 2:
+                output.stdout.print(Text.assemble(indent, said))
+            else:
+                short.append(said)
+        if short:
+            output.stdout.print(Text.assemble(indent, Text(", ").join(short)))
+
+    def _needed(self, widths: Iterable[int]) -> int:
+        """The columns of a line of cells of these widths."""
+        return sum(width + GAP for width in widths) - GAP
+
+    def _print_beside(self, rows: Sequence[Sequence[Text]], widths: Mapping[int, int]) -> None:
+        if not rows:
+            return
+        grid = Grid(box=None, show_header=False, pad_edge=False, padding=(0, GAP, 0, 0))
+        for number, width in widths.items():
+            is_number = self._columns[number].shape is Shape.NUMBER
+            grid.add_column(width=width, justify="right" if is_number else "left", overflow="fold")
+        for row in rows:
+            grid.add_row(*row)
+        output.stdout.print_grid(Padding(grid, (0, 0, 0, self._indent)), self._indent + self._width)
+
+
+def _cell(column: Column, record: Record, values: Mapping[str, Any], *, is_flat: bool = False) -> Text:
+    """What people read of a record in a column."""
+    is_heading = column.shape is Shape.HEADING
+    value = (
+        column.text(record) if column.text is not None and not (is_heading and is_flat) else values.get(column.field)
+    )
+    if isinstance(value, Text):
+        clean: Text = output.one_line(value)
+        return clean
+    match value:
+        case None:
+            said = ""
+        case datetime():
+            said = output.when(value)
+        case bool():
+            said = "yes" if value else ""
+        case list() | tuple():
+            said = ", ".join(map(str, value))
+        case int() if column.shape is Shape.NUMBER:
+            said = f"{value:,}"
+        case _:
+            said = str(value)
+    return Text(visible(said))
+
+
+def _is_too_wide(cell: Text, width: int | None) -> bool:
+    """Whether a cell would be cut within a word, or has no column."""
+    return _longest_word(cell) > (width or 0)
+
+
+def _longest_word(cell: Text) -> int:
+    return max(map(cell_len, cell.plain.split()), default=0)

@@ -1,0 +1,97 @@
+"""`assignments`: who gets what, in names, as people and machines see it."""
+
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from storage.database import Database
+from tests.answers.dependencies.test_answer import CONFIGURATIONS, FILTERS, GROUPS, configuration, group, target
+from tests.cli.looking import CommandLine
+from tests.storage.support import observation, sync
+
+TENANT = UUID(int=91)
+APPS, SETS, TAGS = "mobileApps", "policySets", "roleScopeTags"
+TYPES = (CONFIGURATIONS, GROUPS, FILTERS, APPS, SETS, TAGS)
+
+
+@pytest.fixture
+async def starter(database: Database, database_url: str, tmp_path: Path) -> CommandLine:
+    """A tenant of which a group went after the items had been assigned to it."""
+    by_set = {**target("group", "g"), "intent": "required", "source": "policySets", "sourceId": "set"}
+    items = [
+        group("g"),
+        observation(FILTERS, "f", displayName="Windows 11"),
+        observation(SETS, "set", displayName="Office", assignments=[]),
+        observation(APPS, "a", displayName="Viewer", assignments=[by_set, target("allDevices")]),
+        observation(TAGS, "0", displayName="Default", assignments=[]),
+        configuration("c", target("group", "g", filtered_by="f"), target("exclusionGroup", "gone")),
+        configuration("nobody"),
+        observation(CONFIGURATIONS, "unknown", displayName="Unknown"),
+    ]
+    await sync(database, TENANT, [*items, group("gone")], *TYPES)
+    await sync(database, TENANT, items, *TYPES)
+    return CommandLine(database_url, tmp_path, TENANT)
+
+
+async def told(starter: CommandLine, *arguments: str) -> tuple[dict[str, list[str]], list[Any]]:
+    """The texts of the assignments by item, and what cannot be said."""
+    done = await starter("assignments", *arguments, "--json")
+    assert done.code == 0, done.stderr
+    texts: dict[str, list[str]] = {}
+    for one in done.objects():
+        if one.get("record") == "assignment":
+            texts.setdefault(one["external_id"], []).append(one["text"])
+    return texts, [one for one in done.objects() if one.get("answer") == "cannot_say"]
+
+
+async def test_each_assignment_is_told_in_names(starter: CommandLine) -> None:
+    texts, _ = await told(starter)
+    assert texts == {
+        "a": ['include group "Group g" · required · through policy set "Office"', "include all devices"],
+        "0": ["everyone"],
+        "c": ['include group "Group g" · filter "Windows 11" (include)', 'exclude group "Group gone"'],
+        "nobody": ["assigned to nobody"],
+        "set": ["assigned to nobody"],
+    }
+
+
+async def test_a_deleted_group_goes_by_its_last_known_name_in_tables_too(starter: CommandLine) -> None:
+    done = await starter("assignments", "Profile c")
+    assert 'exclude  "Group gone" (deleted)' in done.stdout
+    assert 'include  "Group g"' in done.stdout
+    assert 'include "Windows 11"' in done.stdout
+    assert "Viewer" not in done.stdout
+
+
+async def test_the_policy_set_and_the_intent_have_their_columns(starter: CommandLine) -> None:
+    (line,) = [line for line in (await starter("assignments", "Viewer")).stdout.splitlines() if "Group g" in line]
+    assert "required" in line
+    assert '"Office"' in line
+
+
+async def test_what_is_not_known_is_named(starter: CommandLine, database: Database) -> None:
+    _, open_ones = await told(starter)
+    reasons = {(one["type_key"], one["reason"], one["references"]) for one in open_ones}
+    assert (CONFIGURATIONS, "assignments_not_shown", 1) in reasons
+    assert ("intents", "never_read", None) in reasons
+    done = await starter("assignments")
+    assert f"not known of 1 item: {CONFIGURATIONS} (assignments not shown)" in done.stderr
+
+
+async def test_an_item_that_is_not_there_is_refused(starter: CommandLine) -> None:
+    done = await starter("assignments", "Nothing of the kind")
+    assert done.code == 2
+    assert "nothing that can be assigned has the id or name 'Nothing of the kind'" in done.stderr
+
+
+async def test_reaching_names_the_policy_set(starter: CommandLine) -> None:
+    done = await starter("dependencies", "--reaches", "Group g")
+    assert 'required: group through policy set "Office"' in done.stdout
+    assert '2 items reach group "Group g", 0 exclude it' in done.stdout
+
+
+async def test_dangling_names_a_deleted_group(starter: CommandLine) -> None:
+    done = await starter("dangling", "--type", CONFIGURATIONS)
+    assert "Group gone" in done.stdout

@@ -1,0 +1,249 @@
+"""Tables and CSV: one function for all commands."""
+
+import csv
+import os
+import pty
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from cli import output
+from cli.csv_rows import FORMULA_STARTS, csv_line, fields_of
+from cli.errors import UsageError
+from cli.output_options import OutputOptions, using
+from cli.table import Column, Shape, print_table, short_ids
+from inventory.plurals import counted
+from tests.forking import CHECKOUT
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+class Counts(BaseModel):
+    """A record within a record."""
+
+    read: int
+
+
+class Thing(BaseModel):
+    """What the tables here list."""
+
+    type_key: str = "groups"
+    name: str
+    external_id: str = "0454d6d1-b133-5117-b6bf-8841f046723c"
+    state: str = "present"
+    seen_at: datetime | None = NOW
+    counts: Counts = Counts(read=1)
+    codes: list[str] = []
+
+
+COLUMNS = (
+    Column("collection", "type_key", lambda thing: f"The {thing.type_key}", Shape.HEADING),
+    Column("name", "name"),
+    Column("id", "external_id", shape=Shape.ID, is_kept=True),
+    Column("state", "state"),
+    Column("read", "counts.read", shape=Shape.NUMBER),
+    Column("codes", "codes"),
+)
+
+THINGS = (
+    Thing(type_key="groups", name="b", external_id="0454d6d1-b133-5117-b6bf-8841f046723c"),
+    Thing(
+        type_key="apps", name="a long name", external_id="0454d6d1-c133-5117-b6bf-8841f046723c", counts=Counts(read=9)
+    ),
+    Thing(type_key="groups", name="A", external_id="short"),
+)
+
+
+def printed(
+    capsys: pytest.CaptureFixture[str],
+    things: Sequence[Thing] = THINGS,
+    columns: Sequence[Column] = COLUMNS,
+    **options: Any,
+) -> str:
+    with using(OutputOptions(**options)):
+        print_table(columns, things, record=Thing, title="Things")
+    return capsys.readouterr().out
+
+
+@pytest.fixture(autouse=True)
+def width(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+def test_a_table_has_headings_and_says_once_what_is_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    assert printed(capsys).splitlines() == [
+        "Things",
+        "each row: state present",
+        "  name         id          read",
+        "The apps",
+        "  a long name  0454d6d1-c     9",
+        "The groups",
+        "  A            short          1",
+        "  b            0454d6d1-b     1",
+    ]
+
+
+def test_chosen_columns_come_as_they_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with using(OutputOptions(columns=("state", "NAME", "collection"), sort=("-read", "name"), ids=True)):
+        print_table(COLUMNS, THINGS, record=Thing)
+    shown = capsys.readouterr().out
+    assert shown.splitlines() == [
+        "state    name         collection",
+        "present  a long name  apps",
+        "present  A            groups",
+        "present  b            groups",
+    ]
+
+
+def test_a_column_that_is_not_there_is_refused_with_the_names(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UsageError, match="no column 'nme'; there are: type_key, name, external_id"):
+        printed(capsys, things=(), columns=COLUMNS, sort=("nme",))
+
+
+def test_a_word_without_room_stands_on_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    long = "n" * 60
+    evidence = "collection_failed:" + "e" * 40
+    shown = printed(capsys, [Thing(name=long, state=evidence), *THINGS])
+    assert f"  {long}\n" in shown
+    assert f"    state: {evidence}\n" in shown
+
+
+def test_whole_ids_on_request(capsys: pytest.CaptureFixture[str]) -> None:
+    assert THINGS[0].external_id in printed(capsys, ids=True)
+    assert THINGS[0].external_id not in printed(capsys)
+
+
+@given(st.sets(st.uuids().map(str) | st.text("ab-", min_size=1, max_size=30), min_size=1, max_size=30))
+def test_short_ids_tell_ids_apart_and_are_beginnings(ids: set[str]) -> None:
+    shortened = short_ids(ids)
+    assert all(one.startswith(short) for one, short in shortened.items())
+    assert len(set(shortened.values())) == len(ids)
+
+
+def test_csv_has_each_field_of_the_record_whatever_the_table_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(capsys, as_csv=True)
+    header, *rows = csv.reader(text.splitlines())
+    assert header == fields_of(Thing)
+    assert header[-2:] == ["counts.read", "codes"]
+    assert rows[0] == ["groups", "b", THINGS[0].external_id, "present", "2026-03-01T12:00:00Z", "1", "[]"]
+    assert [row[1] for row in rows] == ["b", "a long name", "A"]
+    assert text.endswith("\r\n")
+    assert "Things" not in text
+
+
+def test_an_empty_csv_has_its_header(capsys: pytest.CaptureFixture[str]) -> None:
+    assert printed(capsys, things=(), as_csv=True) == csv_line(fields_of(Thing))
+
+
+def test_a_summary_is_no_csv_and_its_columns_are_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    for options in (OutputOptions(as_csv=True), OutputOptions(columns=("elsewhere",), sort=("elsewhere",))):
+        with using(options):
+            print_table(COLUMNS, THINGS, record=Thing, is_summary=True)
+        assert bool(capsys.readouterr().out) is not options.as_csv
+
+
+def test_prose_goes_to_stderr_beside_csv(capsys: pytest.CaptureFixture[str]) -> None:
+    with using(OutputOptions(as_csv=True)):
+        output.stdout.print("3 collections")
+    assert capsys.readouterr() == ("", "3 collections\n")
+
+
+def test_notes_go_to_the_pager_in_their_order(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with using(OutputOptions(is_paged=True)):
+        output.stdout.print("the answer")
+        output.stderr.print("what it lacks")
+    assert capsys.readouterr() == ("the answer\nwhat it lacks\n", "")
+
+
+@pytest.mark.parametrize("start", FORMULA_STARTS)
+def test_no_text_is_a_formula(start: str) -> None:
+    (row,) = csv.reader([csv_line([f"{start}1+1", -5, "fine"])])
+    assert row[0].startswith("'") or not row[0].startswith(FORMULA_STARTS)
+    assert row[1:] == ["-5", "fine"]
+
+
+@given(st.lists(st.text(), min_size=1))
+def test_csv_is_read_back(cells: list[str]) -> None:
+    (row,) = csv.reader([csv_line(cells)])
+    assert len(row) == len(cells)
+    assert not any(cell.startswith(FORMULA_STARTS) for cell in row)
+
+
+@pytest.mark.parametrize(
+    ("passed", "said"),
+    [
+        (timedelta(seconds=3), "just now"),
+        (timedelta(seconds=60), "1 minute ago"),
+        (timedelta(minutes=119), "1 hour ago"),
+        (timedelta(hours=47), "1 day ago"),
+        (timedelta(days=30), "30 days ago"),
+        (timedelta(days=40), "2026-01-20"),
+        (timedelta(minutes=-5), "in 5 minutes"),
+        (timedelta(seconds=-5), "in a moment"),
+    ],
+)
+def test_how_long_ago(passed: timedelta, said: str) -> None:
+    assert output.ago(NOW - passed, NOW) == said
+
+
+def test_times_are_local_or_utc_and_say_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time_of_process()
+    try:
+        assert output.when(NOW) == "2026-03-01 07:00:00-05:00"
+        assert datetime.fromisoformat(output.when(NOW)) == NOW
+        with using(OutputOptions(utc=True)):
+            assert output.when(NOW) == "2026-03-01 12:00:00Z"
+            assert output.when(datetime(987, 1, 2, tzinfo=UTC)) == "0987-01-02 00:00:00Z"
+    finally:
+        monkeypatch.undo()
+        time_of_process()
+
+
+def time_of_process() -> None:
+    time.tzset()
+
+
+def test_plurals() -> None:
+    assert [counted(number, "item") for number in (0, 1, 2, 1234)] == ["0 items", "1 item", "2 items", "1,234 items"]
+    assert counted(2, "item is", "items are") == "2 items are"
+
+
+LINES = "".join(f"line {number}\n" for number in range(200))
+
+
+@pytest.mark.parametrize(
+    ("pager", "text", "is_paged"),
+    [
+        ("sed s/line/paged/", LINES, True),
+        ("sed s/line/paged/", "line 1\n", False),
+        ("", LINES, False),
+        ("nowhere-at-all", LINES, False),
+    ],
+)
+def test_a_pager_shows_what_is_longer_than_the_screen(pager: str, text: str, is_paged: bool) -> None:
+    """On a terminal, in a process of its own: what a person would see."""
+    program = "import sys; from cli.pager import paged\nwith paged(): sys.stdout.write(sys.argv[1])"
+    master, terminal = pty.openpty()
+    environment = {**os.environ, "PAGER": pager, "LINES": "24", "PYTHONPATH": str(CHECKOUT)}
+    process = subprocess.Popen([sys.executable, "-c", program, text], stdout=terminal, stdin=terminal, env=environment)
+    os.close(terminal)
+    shown = b""
+    with suppress(OSError):  # Linux says so where the other end is closed
+        while chunk := os.read(master, 65536):
+            shown += chunk
+    os.close(master)
+    assert process.wait() == 0
+    assert shown.decode().replace("\r\n", "\n") == (text.replace("line", "paged") if is_paged else text)

@@ -1,0 +1,200 @@
+"""All commands at 80, 100 and 160 columns: no line is wider, and no cell is cut within a word that has room."""
+
+import csv
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import orjson
+import typer
+from rich.cells import cell_len
+from typer.testing import CliRunner
+
+from cli.app import app
+from cli.csv_rows import FORMULA_STARTS
+from local.simulated_graph import SimulatedGraph
+from tests.end_to_end.system import System
+
+WIDTHS = (80, 100, 160)
+
+TYPE = "deviceConfigurations"
+GROUPS = "groups"
+PATH = "deviceManagement/deviceConfigurations"
+KIND = "#microsoft.graph.windows10EndpointProtectionConfiguration"
+
+NAMES = (
+    "Short",
+    "Windows 11 baseline for shared devices in all schools of the northern and the southern districts, edition 2026",
+    "DE-WIN-Sec-Baseline-Defender-Antivirus-Exclusions-v3.12-Production",
+    "x" * 200,
+    "日本語の設定プロファイル" * 6,
+    "Ärzte ohne Grenzen · Gerätekonfiguration",
+    '=HYPERLINK("https://example.com")',
+)
+
+LONG_ID = "T_" + "0123456789abcdef" * 12
+"""Graph has ids that are no GUIDs, of up to some hundred characters."""
+
+PILOT = "7f6d1a3e-5b0c-4b9e-8a57-2f0c5f5f4c11"
+
+NOT_WALKED = {
+    "demo": "it starts servers of its own, and has no options of tables",
+    "database upgrade": "no table", "database roles": "no table", "database rotate-key": "no table",
+    "sync": "no table: the record of the run is that of `run`",
+    "cancel": "no table",
+    "portfolio sync": "its table is that of `portfolio run`", "portfolio cancel": "no table",
+    "schedule set": "no table", "schedule pause": "no table", "schedule resume": "no table",
+    "schedule trigger": "no table", "schedule delete": "no table",
+    "baseline set": "no table", "baseline drop": "no table", "drift decide": "no table",
+    "export": "it writes files",
+}  # fmt: skip
+"""Commands that are not walked, and why."""
+
+
+OTHER_FIELDS = {"limits", "run", "portfolio run", "missing", "portfolio runs"}
+"""Commands whose JSON is one object, of which the table shows a part; and those whose JSON lists more."""
+
+PASSING = re.compile(r"(\d+|\d+-\d+-\d+|\d+:\d+:.*|just|now|ago|seconds?|minutes?)?")
+"""Words of times, which are others a moment later."""
+
+ROOM = 6
+"""Columns that indentation takes from a word."""
+
+
+def calls(one: str, other: str, run: str, portfolio: str) -> dict[str, list[list[str]]]:
+    """The command lines that are tried, by command."""
+    return {
+        "catalog": [[], ["--opt-in"], ["conditionalAccessPolicies"]],
+        "permissions": [[]],
+        "check": [[one, "--type", TYPE, "--type", GROUPS]],
+        "runs": [[], [one]],
+        "run": [[run], [run, "--verbose"]],
+        "items": [[one], [one, "--ids"], [one, "--columns", "name,id,content_hash,last_seen_at"]],
+        "missing": [[one]],
+        "status": [[]],
+        "limits": [[]],
+        "retention": [[one, "--count", "1"]],
+        "versions": [[one, TYPE, NAMES[1]]],
+        "show": [[one, TYPE, NAMES[1]]],
+        "diff": [[one, TYPE, NAMES[1]]],
+        "changes": [[one, "--since", "2020-01-01"]],
+        "compare": [[one, other], [one, other, "--fields"], ["--golden", one, other]],
+        "dependencies": [[one, GROUPS, "Pilot"], [one, "--all"], [one, "--reaches", "Pilot", "--everyone"]],
+        "assignments": [[one], [one, NAMES[1]]],
+        "dangling": [[one]],
+        "unassigned": [[one]],
+        "baseline list": [[one]],
+        "drift show": [[one, "--all"], [one, "--all", "--ids"]],
+        "portfolio runs": [[]],
+        "portfolio run": [[portfolio]],
+        "schedule list": [[]],
+    }
+
+
+def commands(command: Any, *path: str) -> Iterator[str]:
+    """The names of all commands."""
+    names = command.list_commands(None) if hasattr(command, "list_commands") else ()
+    if not names:
+        yield " ".join(path)
+    for name in names:
+        yield from commands(command.get_command(None, name), *path, name)
+
+
+class Answer(NamedTuple):
+    """What a command printed."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+def ask(system: System, words: list[str], width: int | None = None) -> Answer:
+    """Runs a command in a window of this width, or in a pipe. There are many: each in this process."""
+    environment = {**system.environment, "COLUMNS": str(width or "")}
+    done = CliRunner().invoke(app, words, env=environment)
+    assert done.exit_code in (0, 3), (words, done.stderr, done.exception)
+    return Answer(done.exit_code, done.stdout, done.stderr)
+
+
+def prepared(system: System, graph: SimulatedGraph) -> dict[str, list[list[str]]]:
+    """Two tenants with names and ids of all lengths, of which things went; the command lines to try."""
+    one, other = graph.tenants
+    for tenant in graph.tenants:
+        tenant.add("groups", {"id": PILOT, "displayName": "Pilot"})
+        for name in NAMES:
+            key = tenant.add(PATH, {"@odata.type": KIND, "displayName": name, "description": "first"})
+            tenant.reassign(PATH, key, [PILOT])
+        tenant.add(PATH, {"@odata.type": KIND, "displayName": "Long id", "id": LONG_ID})
+    ids = {item["displayName"]: item["id"] for item in one.documents(PATH)}
+    system.start_worker()
+    selection = ["--type", TYPE, "--type", GROUPS, "--type", "assignmentFilters"]
+    assert system.starter("portfolio", "sync", "--all-tenants", *selection).code == 0
+    assert system.starter("baseline", "set", one.name, "agreed").code in (0, 3)
+    schedule = ["schedule", "set", "hourly", "--all-tenants", "--every", "1h", *selection]
+    assert system.starter(*schedule).code == 0
+    assert system.starter("schedule", "pause", "hourly").code == 0, "no run of it comes between two answers"
+    for name in NAMES[:3]:
+        one.change(PATH, ids[name], {"description": f"{name} " * 20})
+    one.remove(PATH, ids[NAMES[3]])
+    one.remove("groups", PILOT)
+    assert system.starter("sync", one.name, *selection).code == 0
+    (run,) = system.starter("runs", one.name, "--limit", "1", "--json").objects()
+    (portfolio,) = system.starter("portfolio", "runs", "--json").objects()
+    return calls(one.name, other.name, run["run_id"], portfolio["portfolio_run_id"])
+
+
+def test_every_command_is_walked_or_has_no_table() -> None:
+    walked = set(calls("", "", "", ""))
+    assert set(commands(typer.main.get_command(app))) == walked | set(NOT_WALKED)
+    assert not walked & set(NOT_WALKED)
+
+
+def words_of(text: str) -> set[str]:
+    """The words of an answer, without signs at their ends, and without times, which pass meanwhile."""
+    words = {word.strip(",:;.()") for word in text.split()}
+    return {word for word in words if not PASSING.fullmatch(word)}
+
+
+def assert_fits(answer: Answer, wide: Answer, width: int, words: list[str]) -> None:
+    for line in (*answer.stdout.splitlines(), *answer.stderr.splitlines()):
+        assert cell_len(line) <= width, (words, line)
+    known = words_of(wide.stdout)
+    too_long = [word for word in known if cell_len(word) > width - ROOM]
+    for word in words_of(answer.stdout) - known:
+        assert any(word in one for one in too_long), f"{words} at {width}: {word!r} is a piece of a word"
+
+
+def test_every_line_fits_and_no_word_is_cut(system: System, graph: SimulatedGraph) -> None:
+    for command, arguments in prepared(system, graph).items():
+        for given in arguments:
+            words = [*command.split(), *given]
+            wide = ask(system, words)
+            assert wide.stdout, words
+            for width in WIDTHS:
+                assert_fits(ask(system, words, width), wide, width, words)
+
+
+def test_csv_has_the_fields_of_json_and_no_formula(system: System, graph: SimulatedGraph) -> None:
+    group = typer.main.get_command(app)
+    for command, (given, *_) in prepared(system, graph).items():
+        words = command.split()
+        if not has_csv(group, words):
+            continue
+        header, *rows = csv.reader(ask(system, [*words, *given, "--csv"]).stdout.splitlines(keepends=True))
+        assert all(len(row) == len(header) for row in rows)
+        assert not [cell for row in rows for cell in row if cell.startswith(FORMULA_STARTS) and not is_number(cell)]
+        if command in OTHER_FIELDS:
+            continue
+        records = [orjson.loads(line) for line in ask(system, [*words, *given, "--json"]).stdout.splitlines()]
+        fitting = [one for one in records if {name.partition(".")[0] for name in header} == one.keys()]
+        assert len(fitting) == len(rows) > 0, (command, header)
+
+
+def has_csv(command: Any, words: list[str]) -> bool:
+    for word in words:
+        command = command.get_command(None, word)
+    return any("--csv" in parameter.opts for parameter in command.params)
+
+
+def is_number(text: str) -> bool:
+    return re.fullmatch(r"-?\d+(\.\d+)?", text) is not None
