@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from uuid import uuid4
 
 from temporalio import activity
 
@@ -17,13 +16,14 @@ from activities.pages import cursor_failure
 from activities.request_pace import Pace
 from activities.run_records import LEASE
 from activities.tenants import TenantsFile
-from graph.catalog import Catalog
+from graph.catalog import Catalog, ThrottleFamily
 from graph.client import Admission, GraphAnswer, GraphClient, GraphGet
 from graph.cpu_executor import crunch
 from graph.errors import GraphRequestError, ReadFailure, classify
 from graph.pages import is_found, is_gone
 from graph.tenants import TenantConfig
 from inventory.error_codes import ErrorCode
+from inventory.meta import PARENT_ID
 from inventory.observation import Observation
 from storage import confirmations as confirming
 from storage import details, runs
@@ -50,7 +50,7 @@ class ConfirmActivities:
     async def confirm_missing(self, request: ConfirmMissing) -> ConfirmMissingResult:
         """GETs the first unlisted items in one `$batch`: 200 makes an item seen, 404 confirms that it is missing.
 
-        Items that the listing omits by a rule are read anew in a second `$batch`.
+        Items that are there are read anew in a second `$batch`, or where a turn allows one request, by the first.
         Collections that this worker's release does not know fail alone.
         """
         unknown = self._requested.unknown(request.type_keys, request.api_version)
@@ -80,55 +80,65 @@ class ConfirmActivities:
             failures = {item: self._failure(item, answer) for item, answer in answers.items()}
             known = [failure for failure in failures.values() if failure is not None]
             await self._pace.heed(request.tenant_id, family, known)
-            omitted = [
-                item
-                for item, failure in failures.items()
-                if failure is None and _is_there(answers[item]) and self._omits(item)
-            ]
-            read_anew = await self._read_anew(tenant, request, omitted, admission) if omitted else {}
+            found = {item: answers[item] for item, failure in failures.items() if failure is None}
+            found = {item: answer for item, answer in found.items() if _is_there(answer)}
+            again = 0
+            if found and not _in_turn(family):
+                again = len(found)
+                found = await self._ask_again(tenant, request, list(found), admission)
+            read_anew = await self._read_anew(tenant, found) if found else {}
             result = await self._recorded(request, answers, failures, read_anew)
-            return result.model_copy(update={"requests": result.requests + len(omitted)})
+            return result.model_copy(update={"requests": result.requests + again})
 
     async def _ask(
         self, tenant: TenantConfig, request: ConfirmMissing, items: Sequence[UnlistedItem], admission: Admission
     ) -> dict[UnlistedItem, GraphAnswer | ReadFailure]:
-        gets = [
-            GraphGet(str(number), self._catalog.collections[item.type_key].item_url(item.external_id, item.parent_id))
-            for number, item in enumerate(items)
-        ]
+        """Whether the items are there, by the least that Graph can be asked for."""
+        gets = [GraphGet(str(number), self._url(item)) for number, item in enumerate(items)]
         try:
             answers = await self._graph.read_batch(tenant, request.api_version, gets, admission)
         except GraphRequestError as error:
             return dict.fromkeys(items, told(error, request.told_after))
         return {item: answers[get.key] for item, get in zip(items, gets, strict=True)}
 
-    def _omits(self, item: UnlistedItem) -> bool:
-        """Whether the item's listing may omit it by a rule; another item has slipped between two pages."""
-        return self._catalog.collections[item.type_key].omits_items and not item.parent_id
+    def _url(self, item: UnlistedItem) -> str:
+        collection = self._catalog.collections[item.type_key]
+        as_listed = _in_turn(collection.throttle_family)
+        return (collection.whole_item_url if as_listed else collection.item_url)(
+            item.graph_id or item.external_id, item.parent_id
+        )
 
-    async def _read_anew(
+    async def _ask_again(
         self, tenant: TenantConfig, request: ConfirmMissing, items: Sequence[UnlistedItem], admission: Admission
-    ) -> dict[UnlistedItem, Observation]:
-        """What the items are now; without those that cannot be read."""
-        gets = [
-            GraphGet(str(number), self._catalog.collections[item.type_key].whole_item_url(item.external_id))
-            for number, item in enumerate(items)
-        ]
-        observers = await self._observers.of_tenant(request.tenant_id)
+    ) -> dict[UnlistedItem, GraphAnswer | ReadFailure]:
+        """What the items that are there say now; nothing where Graph does not answer."""
+        urls = {
+            item: self._catalog.collections[item.type_key].whole_item_url(
+                item.graph_id or item.external_id, item.parent_id
+            )
+            for item in items
+        }
+        gets = [GraphGet(str(number), url) for number, url in enumerate(urls.values())]
         try:
             answers = await self._graph.read_batch(tenant, request.api_version, gets, admission)
         except GraphRequestError:
             return {}
+        return {item: answers[get.key] for item, get in zip(items, gets, strict=True)}
+
+    async def _read_anew(
+        self, tenant: TenantConfig, answers: Mapping[UnlistedItem, GraphAnswer | ReadFailure]
+    ) -> dict[UnlistedItem, Observation]:
+        """The items as if they had been listed; without those that cannot be read."""
+        observers = await self._observers.of_tenant(tenant.id)
 
         def observed() -> dict[UnlistedItem, Observation]:
             read = {}
-            for item, get in zip(items, gets, strict=True):
-                answer = answers[get.key]
+            for item, answer in answers.items():
                 id_field = self._catalog.collections[item.type_key].id_field
                 if isinstance(answer, GraphAnswer) and is_found(answer, id_field, item.external_id):
                     valid, _ = observers.observer(item.type_key).observe_page([answer.body])
                     if valid:
-                        read[item] = valid[0]
+                        read[item] = _as_listed(valid[0], item)
             return read
 
         return await crunch(tenant.id, observed)
@@ -164,10 +174,10 @@ class ConfirmActivities:
                 await merging.merge_found(
                     session,
                     request.run_id,
-                    uuid4(),
                     list(read_anew.values()),
                     same=partial(self._observers.says_the_same, request.tenant_id),
                 )
+            await confirming.mark_found_by_id(session, request.run_id, found)
             pending = await details.count_pending(session, request.run_id, request.type_keys) if read_anew else {}
             left = await confirming.count_unlisted(session, request.run_id, request.type_keys)
             await runs.renew_lease(session, request.run_id, LEASE)
@@ -191,6 +201,17 @@ class ConfirmActivities:
                 for type_key in request.type_keys
             },
         )
+
+
+def _in_turn(family: ThrottleFamily) -> bool:
+    """Whether the family's requests are made one at a time."""
+    return family.interval is not None
+
+
+def _as_listed(observation: Observation, item: UnlistedItem) -> Observation:
+    """The observation under the id that the list spells, and under its parent."""
+    meta = {**observation.meta, PARENT_ID: item.parent_id} if item.parent_id else observation.meta
+    return observation._replace(external_id=item.external_id, meta=meta)
 
 
 def _is_there(answer: GraphAnswer | ReadFailure) -> bool:

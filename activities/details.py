@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 from uuid import uuid5
 
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -27,14 +28,17 @@ from graph.details import DetailReading, OpenCall
 from graph.errors import AnswerTooLargeError, GraphRequestError, ReadFailure
 from graph.links import UntrustedLinkError
 from graph.tenants import TenantConfig
+from inventory.document_parts import DetailPlace
 from inventory.error_codes import ErrorCode
-from inventory.exact_json import decode
+from inventory.exact_json import JsonObject, decode
+from inventory.meta import edit_in
 from inventory.observation import Observation, Observer
 from inventory.outcomes import ContextValue
+from inventory.stale import StalePart
 from storage import details, runs
 from storage import merge as merging
 from storage.database import Database
-from storage.details import PendingDetails, Share
+from storage.details import LastVersion, PendingDetails, Share
 
 BATCHES_SECONDS = 15
 """After so long no further batch is begun: an activity stays well within its timeout."""
@@ -57,6 +61,23 @@ class _Item:
         """Whether Graph has failed it, for now, by no throttling."""
         self.given_up: CursorFailure | None = None
         self.observation: Observation | None = None
+        self.stale: list[StalePart] = []
+        """The parts of the observation that could not be read."""
+        self.last: LastVersion | None = None
+        """What it said last, where some of its calls were given up."""
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether all has been read but for calls that were given up."""
+        return self.reading.is_at_end and bool(self.reading.unread) and self.given_up is None
+
+    @property
+    def cause(self) -> CursorFailure | None:
+        """Why it is not whole, for good."""
+        if self.given_up is not None or not self.reading.unread:
+            return self.given_up
+        first = self.reading.unread[0]
+        return CursorFailure(code=first.code, retryable=False, context=_context(first.http_status))
 
 
 class _Asked(NamedTuple):
@@ -119,13 +140,14 @@ class DetailActivities:
         if earlier is not None:
             return FetchDetailsResult.model_validate(earlier)
         observers = await self._observers.of_tenant(request.tenant_id)
-        items, asked = await crunch(tenant.id, self._opened, pending, request.limit, observers)
+        items, asked = await crunch(tenant.id, self._opened, tenant, request, pending, observers)
         for item in items:
             if item.given_up is not None and item.given_up.code is ErrorCode.STORAGE_DAMAGED:
                 activity.logger.warning(
                     "damaged: what is pending of %s %s", item.pending.type_key, item.pending.external_id
                 )
         if not asked:
+            await self._complete_partial(request, items)
             return await self._recorded(request, shares, items, {})
         family = self._catalog.collections[asked[0].item.pending.type_key].throttle_family
         async with self._graph.admission() as admission:
@@ -139,13 +161,19 @@ class DetailActivities:
                         return FetchDetailsResult(requests=len(asked), too_large=True)
                     answers = [ReadFailure(error.code)]
             failures = await crunch(tenant.id, self._take_in, tenant, request, asked, answers)
+            await self._complete_partial(request, items)
             await self._pace.heed(request.tenant_id, family, [failure for _, failure in failures])
             return await self._recorded(request, shares, items, _by_share(asked, failures), len(asked))
 
     def _opened(
-        self, pending: Sequence[PendingDetails], limit: int, observers: TenantObservers
+        self,
+        tenant: TenantConfig,
+        request: FetchDetails,
+        pending: Sequence[PendingDetails],
+        observers: TenantObservers,
     ) -> tuple[list[_Item], list[_Asked]]:
-        """The first items, with the first calls that they still need: at most `limit` of these."""
+        """The first items, with the first calls that they still need: at most as many as the request's limit."""
+        limit = request.limit
         items: list[_Item] = []
         asked: list[_Asked] = []
         for one in pending:
@@ -153,6 +181,9 @@ class DetailActivities:
                 break
             item = self._item(one, observers)
             items.append(item)
+            while (untrusted := self._untrusted(tenant, request, item)) is not None:
+                call, failure = untrusted
+                item.reading.give_up(call, failure.code)
             if item.given_up is None:
                 asked += [_Asked(item, call) for call in item.reading.open[: limit - len(asked)]]
                 self._complete(item)
@@ -165,7 +196,9 @@ class DetailActivities:
         try:
             document: Any = decode(one.list_document)
             # What is no object raises `TypeError`.
-            reading = DetailReading(collection, canonicalizer, one.external_id, {**document}, one.progress)
+            listed = {**document}
+            graph_id = str(listed.get(collection.id_field) or one.external_id)
+            reading = DetailReading(collection, canonicalizer, graph_id, listed, one.progress)
             return _Item(one, reading, observer)
         except (ValueError, LookupError, TypeError, RecursionError):
             item = _Item(one, DetailReading(collection, canonicalizer, one.external_id, {}), observer)
@@ -196,42 +229,90 @@ class DetailActivities:
         for one, answer in zip(asked, answers, strict=True):
             item = one.item
             failure = answer if isinstance(answer, ReadFailure) else item.reading.take(one.call, answer)
-            failure = failure or self._untrusted(tenant, request, item)
+            call = one.call
+            if failure is None and (untrusted := self._untrusted(tenant, request, item)) is not None:
+                call, failure = untrusted
             if failure is None:
                 item.moved = True
                 continue
             failed = cursor_failure(failure._replace(restart=False))
             failures.append((item.pending.type_key, failed))
-            if not failure.retryable:
-                item.given_up = item.given_up or failed
-            elif failure.code is not ErrorCode.GRAPH_THROTTLED:
+            if failure.retryable and failure.code is not ErrorCode.GRAPH_THROTTLED:
                 item.failed = True
-                if item.pending.attempts + 1 >= _attempts(request, item.pending.type_key, failure.code):
-                    item.given_up = failed
+            is_last = item.failed and (
+                item.pending.attempts + 1 >= _attempts(request, item.pending.type_key, failure.code)
+            )
+            if is_last or not failure.retryable:
+                status = failed.context.get("http_status")
+                item.reading.give_up(call, failed.code, status if isinstance(status, int) else None)
         for item in {id(one.item): one.item for one in asked}.values():
             self._complete(item)
         return failures
 
-    def _untrusted(self, tenant: TenantConfig, request: FetchDetails, item: _Item) -> ReadFailure | None:
-        """A failure where an answer's nextLink may not be followed."""
-        try:
-            for call in item.reading.open:
+    def _untrusted(
+        self, tenant: TenantConfig, request: FetchDetails, item: _Item
+    ) -> tuple[OpenCall, ReadFailure] | None:
+        """The call that an answer's nextLink asks for and that may not be made, if there is one."""
+        for call in item.reading.open:
+            try:
                 if call.page > 1:
                     self._graph.check_link(tenant, request.api_version, call.url)
-        except UntrustedLinkError as error:
-            return ReadFailure(error.code)
+            except UntrustedLinkError as error:
+                return call, ReadFailure(error.code)
         return None
+
+    async def _complete_partial(self, request: FetchDetails, items: Sequence[_Item]) -> None:
+        """Makes the observations of items of which calls were given up, with what their last versions say there."""
+        stale = [item for item in items if item.is_partial and item.observation is None]
+        if not stale:
+            return
+        async with self._database.tenant(request.tenant_id, read_only=True) as session:
+            last = await details.last_versions(session, [item.pending for item in stale])
+        for item in stale:
+            item.last = last.get((item.pending.type_key, item.pending.external_id))
+        await crunch(request.tenant_id, self._complete_with_last, stale)
+
+    def _complete_with_last(self, items: Sequence[_Item]) -> None:
+        for item in items:
+            self._complete_stale(item)
+
+    def _complete_stale(self, item: _Item) -> None:
+        if item.last is None or (item.last.version_number > 0 and item.last.document is None):
+            return
+        said: Any = {} if item.last.document is None else decode(item.last.document)
+        lacked = {DetailPlace(*part.place) for part in item.last.lacked}
+        if item.last.document is None:
+            lacked.update(item.reading.unread_places)
+        document, lacking = item.reading.partial(said, lacked)
+        before = {DetailPlace(*part.place): part.read_at for part in item.last.stale}
+        item.stale = [
+            StalePart(
+                detail=place.property,
+                member_detail=place.child_property,
+                member_id=place.child_id,
+                member_name=unread.member_name,
+                error_code=unread.code,
+                http_status=unread.http_status,
+                read_at=None if place in lacking else before.get(place) or item.last.as_of,
+            )
+            for place, unread in zip(item.reading.unread_places, item.reading.unread, strict=True)
+        ]
+        self._observe(item, document)
 
     def _complete(self, item: _Item) -> None:
         """Makes the observation of an item that is whole."""
-        if not item.reading.is_whole or item.given_up is not None:
-            return
-        observations, invalid = item.observer.observe_page([item.reading.whole()], with_references=True)
+        if item.reading.is_whole and item.given_up is None:
+            self._observe(item, item.reading.whole())
+
+    def _observe(self, item: _Item, document: JsonObject) -> None:
+        observations, invalid = item.observer.observe_page(
+            [document], with_references=True, edit=edit_in(item.pending.meta)
+        )
         if invalid:
             context: dict[str, ContextValue] = {"invalid": invalid[0].reason}
             item.given_up = CursorFailure(code=ErrorCode.GRAPH_MALFORMED_RESPONSE, retryable=False, context=context)
             return
-        item.observation = observations[0]._replace(list_hash=item.pending.list_hash)
+        item.observation = observations[0]._replace(list_hash=item.pending.list_hash, stale_parts=item.stale)
 
     async def _recorded(
         self,
@@ -241,17 +322,22 @@ class DetailActivities:
         failures: Mapping[str, CursorFailure],
         requests: int = 0,
     ) -> FetchDetailsResult:
-        """Merges what is whole, keeps how far the rest is, and records the wave, all in one transaction."""
-        whole = [item for item in items if item.observation is not None]
+        """Merges what is at its end, keeps how far the rest is, and records the wave, all in one transaction.
+
+        An item with stale parts stays pending as failed: so it counts as one whose details could not be read.
+        """
+        whole = [item for item in items if item.observation is not None and not item.stale]
+        stale = [item for item in items if item.observation is not None and item.stale]
         gone = [item for item in items if item.reading.gone]
-        rest = [item for item in items if item.observation is None and not item.reading.gone]
+        rest = [item for item in items if item not in whole and not item.reading.gone]
         # Written before a connection is held for it.
         noted = await crunch(request.tenant_id, lambda: [_noted(item) for item in rest])
         async with self._database.tenant(request.tenant_id) as session:
             earlier = await merging.claim(session, request.run_id, request.wave_token)
             if earlier is not None:
                 return FetchDetailsResult.model_validate(earlier)
-            observations = [item.observation for item in whole if item.observation is not None]
+            stale = await self._unmoved(session, stale)
+            observations = [item.observation for item in (*whole, *stale) if item.observation is not None]
             changed = 0
             if observations:
                 changed = await merging.merge_whole(
@@ -262,13 +348,15 @@ class DetailActivities:
                     same=partial(self._observers.says_the_same, request.tenant_id),
                 )
             await details.drop(session, request.run_id, [item.pending for item in (*whole, *gone)])
-            await details.note(session, request.run_id, noted, [_failure_of(item) for item in rest])
+            merged = {id(item) for item in stale}
+            failures_of = [_failure_of(item, is_merged=id(item) in merged) for item in rest]
+            await details.note(session, request.run_id, noted, failures_of)
             left = await details.left(session, request.run_id, shares)
             if not await runs.renew_lease(session, request.run_id, LEASE):
                 raise ApplicationError("the run has ended", type=ErrorCode.RUN_ABANDONED, non_retryable=True)
             read_of, gone_of = (Counter(item.pending.type_key for item in some) for some in (whole, gone))
             moved = {item.pending.type_key for item in items if item.moved}
-            causes = {item.pending.type_key: item.given_up for item in rest if item.given_up is not None}
+            causes = {item.pending.type_key: item.cause for item in rest if item.cause is not None}
             result = FetchDetailsResult(
                 requests=requests,
                 changed=changed,
@@ -287,6 +375,18 @@ class DetailActivities:
             )
             await merging.record(session, request.run_id, request.wave_token, result.model_dump(mode="json"))
         return result
+
+    async def _unmoved(self, session: AsyncSession, items: Sequence[_Item]) -> list[_Item]:
+        """The items whose versions are still those that their stale parts are from; the others are completed anew."""
+        if not items:
+            return []
+        now = await details.lock_versions(session, [item.pending for item in items])
+        return [
+            item
+            for item in items
+            if item.last is not None
+            and now.get((item.pending.type_key, item.pending.external_id)) == item.last.version_number
+        ]
 
 
 def _attempts(request: FetchDetails, type_key: str, code: ErrorCode) -> int:
@@ -348,9 +448,19 @@ def _by_share(asked: Sequence[_Asked], failures: Sequence[tuple[str, CursorFailu
 
 def _noted(item: _Item) -> PendingDetails:
     """How far an item is."""
-    progress = item.reading.progress() if item.moved else item.pending.progress
+    progress = item.reading.progress() if item.moved or item.reading.unread else item.pending.progress
     return item.pending._replace(progress=progress, attempts=item.pending.attempts + item.failed)
 
 
-def _failure_of(item: _Item) -> dict[str, Any] | None:
-    return None if item.given_up is None else {"code": item.given_up.code, **item.given_up.context}
+def _failure_of(item: _Item, *, is_merged: bool) -> dict[str, Any] | None:
+    """Why an item is not read any more in this run; None for one that still is."""
+    cause = item.cause
+    is_over = is_merged or item.given_up is not None or (item.is_partial and item.observation is None)
+    if cause is None or not is_over:
+        return None
+    parts = {"parts": [part.model_dump(mode="json") for part in item.stale]} if item.stale else {}
+    return {"code": cause.code, **cause.context, **parts}
+
+
+def _context(http_status: int | None) -> dict[str, ContextValue]:
+    return {} if http_status is None else {"http_status": http_status}

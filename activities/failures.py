@@ -38,7 +38,7 @@ _LASTING_STATUSES = frozenset(
         RPCStatusCode.UNIMPLEMENTED,
     }
 )
-"""What Temporal refuses for what was asked. All other statuses are those of a server that is busy, away or locked."""
+"""Statuses with which Temporal refuses a wrong request. Other statuses mean a busy, absent or locked server."""
 
 _began: ContextVar[float] = ContextVar("_began")
 """When this attempt entered `classified`, by the monotonic clock."""
@@ -90,7 +90,7 @@ async def classified(
 def told(error: GraphRequestError, told_after: timedelta | None) -> ReadFailure:
     """The failure of a whole `$batch` as that of each request in it.
 
-    Raises the error again where the activity is to be retried, or where no request could succeed.
+    Raises the error again if Temporal should retry the activity, or if no request could succeed.
     """
     if isinstance(error, BatchRefusedError):
         return error.failure

@@ -139,7 +139,7 @@ class Observers:
         return self._canonicalizers[type_key]
 
     async def says_the_same(self, tenant_id: UUID, items: Sequence[FirstFormItem]) -> list[bool]:
-        """Of each item, whether its stored document of form 0 says what Graph has served now, by today's rules."""
+        """Whether each item's stored document of form 0 equals the one that Graph served now, by today's rules."""
         observers = await self.of_tenant(tenant_id)
         return await crunch(tenant_id, lambda: [self._is_same(observers, item) for item in items])
 

@@ -193,7 +193,7 @@ class FetchActivities:
         )
         parent_id = collection.parent_id_of(cursor.url)
         if parent_id is not None:
-            observations = [one._replace(meta={**one.meta, PARENT_ID: parent_id}) for one in observations]
+            observations = [entry._replace(meta={**entry.meta, PARENT_ID: parent_id}) for entry in observations]
         return _Read(
             PageResult(
                 type_key=cursor.type_key,
@@ -220,7 +220,9 @@ def _links(next_link: str | None) -> list[str]:
 def _ids(parents: Sequence[JsonValue]) -> list[str]:
     """The usable ids among the parents of a page."""
     ids = [parent.get("id") for parent in parents if isinstance(parent, dict)]
-    return [one for one in ids if isinstance(one, str) and 0 < len(one) <= MAX_ID_LENGTH]
+    return [
+        external_id for external_id in ids if isinstance(external_id, str) and 0 < len(external_id) <= MAX_ID_LENGTH
+    ]
 
 
 def cursor_failure(failure: ReadFailure) -> CursorFailure:

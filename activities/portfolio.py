@@ -103,14 +103,16 @@ class PortfolioActivities:
             # It may have broken before it could be opened.
             await portfolio.open_portfolio(session, _identity(request.run))
         codes: set[ErrorCode] = set()
-        for one in request.outcomes:
-            outcome = portfolio.TenantRunOutcome(one.run_id, one.status, one.joined, one.error_codes)
-            is_named = await self._tenants.name(one.tenant_id) is not None
-            async with self._database.tenant(one.tenant_id) as session:
+        for tenant_outcome in request.outcomes:
+            outcome = portfolio.TenantRunOutcome(
+                tenant_outcome.run_id, tenant_outcome.status, tenant_outcome.joined, tenant_outcome.error_codes
+            )
+            is_named = await self._tenants.name(tenant_outcome.tenant_id) is not None
+            async with self._database.tenant(tenant_outcome.tenant_id) as session:
                 if is_named or await is_recorded(session):
                     codes |= set(await portfolio.record_tenant(session, run_id, outcome))
                 else:
-                    codes |= set(one.error_codes)
+                    codes |= set(tenant_outcome.error_codes)
         if (ending := request.ending) is not None:
             values = portfolio.PortfolioEnd(
                 ending.status,

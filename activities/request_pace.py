@@ -63,7 +63,7 @@ class Pace:
     async def heed(self, tenant_id: UUID, family: str, failures: list[CursorFailure]) -> None:
         """Pauses the family for the longest Retry-After among the failures."""
         asked = [believable(failure.retry_after) for failure in failures if failure.code is ErrorCode.GRAPH_THROTTLED]
-        longest = max((one for one in asked if one is not None), default=timedelta(0))
+        longest = max((wait for wait in asked if wait is not None), default=timedelta(0))
         if longest > timedelta(0):
             async with self._database.tenant(tenant_id) as session:
                 await pacing.pause(session, family, longest)

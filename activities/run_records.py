@@ -1,7 +1,7 @@
 """The activities that open, keep and close a run's record."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 from uuid import UUID
@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities.failures import UNEXPECTED_ATTEMPTS, log_unexpected
+from activities.messages.merges import DetailRefresh
 from activities.messages.runs import (
     BeginRunResult,
     FinishRun,
@@ -23,12 +24,14 @@ from activities.messages.runs import (
 from activities.observers import Observers
 from activities.tenants import TenantsFile
 from graph.catalog import Catalog
+from graph.catalog import Collection as CatalogCollection
 from graph.cpu_executor import crunch
 from inventory.backoff import RetryLimits, known_failure
 from inventory.records import DamagedRecord
 from storage import references, runs
 from storage.coverage import listed_once
 from storage.database import Database, StorageUnavailableError
+from storage.detail_ages import read_before
 from storage.known_failures import LatestFailure, latest_failures
 from storage.listed_pages import open_listings
 from storage.recreated_items import StoredDocument, link_recreated
@@ -86,10 +89,12 @@ class RunRecordActivities:
                 await open_listings(session, run.run_id, first_urls)
             listed = await listed_once(session) if is_running else set()
             failed = await latest_failures(session, run.selection.type_keys) if is_running else {}
+            detailed = [type_key for type_key in known if self._catalog.collections[type_key].details]
+            oldest = await read_before(session, detailed) if is_running else {}
         if not is_running:
             # A queued run asks more than once, and each answer stays in its history.
             return BeginRunResult(opening=opening.state, ahead=opening.ahead, policy=self._policy)
-        plan = [self._planned(run.tenant_id, type_key, listed, failed) for type_key in known]
+        plan = [self._planned(run.tenant_id, type_key, listed, failed, oldest) for type_key in known]
         if any(one.is_first_listing for one in plan):
             # What is read while items are listed is taken where it was read by these rules.
             async with self._database.tenant(run.tenant_id) as session:
@@ -181,7 +186,12 @@ class RunRecordActivities:
         return await crunch(tenant_id, self._observers.likenesses, documents)
 
     def _planned(
-        self, tenant_id: UUID, type_key: str, listed: Collection[str], failed: Mapping[str, LatestFailure]
+        self,
+        tenant_id: UUID,
+        type_key: str,
+        listed: Collection[str],
+        failed: Mapping[str, LatestFailure],
+        oldest: Mapping[str, datetime],
     ) -> PlannedCollection:
         collection = self._catalog.collections[type_key]
         full = RetryLimits(self._policy.cursor_attempts, self._policy.graph_patience)
@@ -193,11 +203,20 @@ class RunRecordActivities:
             throttle_family=collection.throttle_family,
             wave_limit=collection.throttle_family.wave_limit,
             confirmable=collection.confirmable,
-            detailed=bool(collection.details),
+            detailed=collection.may_lack_details,
             is_first_listing=type_key not in listed,
             interval=collection.throttle_family.interval,
+            refresh=DetailRefresh(period=self._period(collection), read_before=oldest.get(type_key))
+            if collection.details
+            else None,
             known_failure=None if latest is None else known_failure(*latest, full),
         )
+
+    def _period(self, collection: CatalogCollection) -> timedelta:
+        """Within which time all details of a collection are read again, though its list shows nothing new."""
+        if collection.refresh_hours is None:
+            return self._policy.detail_refresh
+        return min(self._policy.detail_refresh, timedelta(hours=collection.refresh_hours))
 
 
 def _log(damaged: Sequence[DamagedRecord]) -> None:

@@ -15,7 +15,7 @@ from graph.tenants import TenantConfig, Tenants, TenantsFileError, load_tenants
 from inventory.error_codes import ErrorCode
 
 UNNAMED_PATIENCE = timedelta(minutes=2)
-"""A file that is being saved may lack a tenant for a moment; whoever takes a tenant out does not wait long for it."""
+"""A file that is being saved may lack a tenant for a moment; the removal of a tenant takes effect soon."""
 
 SETTLING_SECONDS = 2
 """A file that has just changed may still be being written: until it has settled, a tenant's absence means nothing."""
@@ -23,7 +23,7 @@ SETTLING_SECONDS = 2
 _LOG = logging.getLogger(__name__)
 
 _Stamp = tuple[int, int, int] | None
-"""Of a file: when it was changed, its size, and which file it is; None where there is none."""
+"""A file's modification time, size and inode; None if there is no file."""
 
 
 class UnnamedTenantError(GraphRequestError):

@@ -11,7 +11,7 @@ _TEMPLATE_VALUES = "definitionValues"
 
 
 def document_lines(document: JsonObject, rules: ReferenceRules, names: ObjectNames) -> Iterator[str]:
-    """The lines of a document; what is empty and what only names types is left out."""
+    """The lines of a document, without empty values and names of types."""
     for name, value in named_document(document, rules, names).items():
         if is_empty(value) or is_annotation(name):
             continue
@@ -22,10 +22,10 @@ def document_lines(document: JsonObject, rules: ReferenceRules, names: ObjectNam
 
 
 def _template_lines(values: JsonValue) -> Iterator[str]:
-    """The policies of an administrative template, each with what it is set to."""
-    for one in values if isinstance(values, list) else ():
-        definition = one.get("definition") if isinstance(one, dict) else None
+    """The policies of an administrative template, each with its setting."""
+    for value in values if isinstance(values, list) else ():
+        definition = value.get("definition") if isinstance(value, dict) else None
         called = definition.get("displayName") if isinstance(definition, dict) else None
-        first, *rest = value_lines(one, Place(_TEMPLATE_VALUES))
+        first, *rest = value_lines(value, Place(_TEMPLATE_VALUES))
         yield f"{called}: {first}" if called else first
         yield from (f"  {line}" for line in rest)

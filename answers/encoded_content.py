@@ -17,13 +17,13 @@ _CONTENT_NAMES = re.compile(r"(content|payload|json|script|xml|base64|layout|tem
 """Names of properties whose values are content, however short."""
 
 _LEAST_BYTES = 8
-"""A shorter text in base64 is not told from a word."""
+"""A shorter text in base64 looks like a word."""
 
 _LEAST_BYTES_ELSEWHERE = 18
-"""Of a property with another name: fewer bytes of a word may read as text by accident."""
+"""Least bytes in a property with another name: fewer bytes of a word may read as text by accident."""
 
 _LEAST_BINARY_CHARACTERS = 64
-"""Base64 that is no text is told from a word by its length."""
+"""Its length distinguishes base64 of binary content from a word."""
 
 _LONGEST_LINE = 80
 """Characters of XML that stay on one line."""
@@ -96,7 +96,7 @@ def _from_base64(value: str, *, is_named: bool) -> Content | None:
 
 def _is_mixed(value: str) -> bool:
     """Whether a text has small and large letters and digits, as base64 of many bytes does and words do not."""
-    digits = sum(one.isdigit() for one in value)
+    digits = sum(character.isdigit() for character in value)
     return digits * 32 >= len(value) and value != value.lower() and value != value.upper()
 
 
@@ -118,7 +118,7 @@ def _decoded(content: bytes, codec: str, words: str) -> tuple[str, str] | None:
         text = content.decode(codec)
     except UnicodeDecodeError:
         return None
-    is_text = all(one.isprintable() or one in "\r\n\t\f\u00a0\u3000\ufeff" for one in text)
+    is_text = all(character.isprintable() or character in "\r\n\t\f\u00a0\u3000\ufeff" for character in text)
     return (text, words) if is_text else None
 
 

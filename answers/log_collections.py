@@ -1,4 +1,4 @@
-"""Logs: collections that are no configuration. Answers leave them out unless they are asked for by name."""
+"""Logs: collections that are no configuration. Answers omit them unless a caller names them."""
 
 from graph.catalog import load_catalog
 

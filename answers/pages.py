@@ -1,4 +1,4 @@
-"""The pages. What they show comes from tenants and is hostile: the templates escape all of it."""
+"""The pages. Tenants' texts are hostile: the templates escape all of them."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ Titles = Mapping[str, str]
 
 
 def grouped(records: Iterable[T], key: Callable[[T], Any]) -> list[tuple[Any, list[T]]]:
-    """The records by what they have in common, in the order of the first of each; they need not be neighbours."""
+    """The records by their common value, in the order of each value's first record; they need not be neighbours."""
     groups: dict[Any, list[T]] = {}
     for record in records:
         groups.setdefault(key(record), []).append(record)

@@ -243,7 +243,7 @@ def _settings(instance: JsonObject, above: tuple[str, ...]) -> Iterator[_Setting
     values: list[tuple[str, JsonObject]] = []
     for kind in _OF_SETTING_VALUES:
         held = instance.get(kind)
-        values += [(kind, one) for one in (held if isinstance(held, list) else [held]) if isinstance(one, dict)]
+        values += [(kind, part) for part in (held if isinstance(held, list) else [held]) if isinstance(part, dict)]
     said = [
         (kind, one["value"], value_lines(one["value"], Place("value", definition, kind in CHOICES)))
         for kind, one in values
@@ -279,8 +279,15 @@ def _definition_value(value: JsonObject) -> list[str]:
     """A policy of an administrative template: whether it is enabled, and what its presentations are set to."""
     lines = [switch_text(bool(value["enabled"]))]
     presented = value.get("presentationValues")
-    members = [one for one in (presented if isinstance(presented, list) else ()) if isinstance(one, dict)]
-    return [*lines, *(line for one in members for line in labelled(_presentation_name(one), presentation_lines(one)))]
+    members = [
+        presentation
+        for presentation in (presented if isinstance(presented, list) else ())
+        if isinstance(presentation, dict)
+    ]
+    return [
+        *lines,
+        *(line for member in members for line in labelled(_presentation_name(member), presentation_lines(member))),
+    ]
 
 
 def switch_text(is_enabled: bool) -> str:
@@ -299,9 +306,9 @@ def presentation_lines(value: JsonObject) -> list[str]:
     if "values" in value:
         members = value["values"] if isinstance(value["values"], list) else []
         pairs = [
-            f"{one.get('name')} = {one.get('value')}" if one.get("value") else str(one.get("name"))
-            for one in members
-            if isinstance(one, dict)
+            f"{member.get('name')} = {member.get('value')}" if member.get("value") else str(member.get("name"))
+            for member in members
+            if isinstance(member, dict)
         ]
         whole = ", ".join(pairs) or "empty"
         return [whole] if len(whole) <= LONGEST_LINE else pairs

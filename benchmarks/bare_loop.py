@@ -73,7 +73,7 @@ async def load(http: httpx.AsyncClient, collection: Collection, tenant: TenantCo
 
 
 async def measure(collections: list[Collection], database_url: str) -> dict[str, float]:
-    """Loads all of them, and says what that took."""
+    """Loads all of them, and prints the time."""
     context = ssl_context(Path(os.environ["GRAPH_CA_FILE"]))
     tenant = TenantConfig(
         id=UUID(os.environ["TENANT_ID"]),
@@ -95,12 +95,12 @@ async def measure(collections: list[Collection], database_url: str) -> dict[str,
             "Prefer": "include-unknown-enum-members",
         },
     ) as http:
-        loaded = await asyncio.gather(*(load(http, one, tenant, database_url) for one in collections))
+        loaded = await asyncio.gather(*(load(http, collection, tenant, database_url) for collection in collections))
     return {
         "seconds": time.perf_counter() - began,
-        "items": sum(one.items for one in loaded),
-        "pages": sum(one.pages for one in loaded),
-        "document_bytes": sum(one.document_bytes for one in loaded),
+        "items": sum(collection_load.items for collection_load in loaded),
+        "pages": sum(collection_load.pages for collection_load in loaded),
+        "document_bytes": sum(collection_load.document_bytes for collection_load in loaded),
     }
 
 

@@ -52,13 +52,13 @@ def observed(groups: Observer, policies: Observer, tenant: int, number: int) -> 
             "id": policy_id,
             "displayName": f"Policy {number}",
             "edition": tenant if number % EDITED_EVERY == 0 else 0,
-            **{f"setting{one}": one % 3 for one in range(SETTINGS)},
+            **{f"setting{position}": position % 3 for position in range(SETTINGS)},
             "assignments": [
                 {
-                    "id": f"{policy_id}_{one}",
-                    "target": {"@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": one},
+                    "id": f"{policy_id}_{group_id}",
+                    "target": {"@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": group_id},
                 }
-                for one in assigned
+                for group_id in assigned
             ],
         }
     )

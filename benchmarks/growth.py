@@ -53,14 +53,14 @@ WAVE = 1_000
 PAGE = queries.Page(limit=100)
 RECENT_RUNS = 20
 MISSING_EVERY = 4_999
-"""Of so many items one is missing: no multiple of the number of collections, so that each misses some."""
+"""One item in this many is missing: no multiple of the number of collections, so that each misses some."""
 
 ITEM_TYPES = FIRST_RELEASE
 SELECTION = Selection(type_keys=ITEM_TYPES)
 SYNCED = Selection(
     type_keys=("administrativeUnits", "claimsMappingPolicies", "featureRolloutPolicies", "homeRealmDiscoveryPolicies")
 )
-"""What the worker syncs: collections without details, of which a filled inventory has nothing."""
+"""The worker's collections: without details, and empty in a filled inventory."""
 
 ITEMS_OF_A_SYNCED_COLLECTION = 5_000
 SLOTS = runs.Slots(per_tenant=10, overall=10, lease=timedelta(hours=1))
@@ -138,7 +138,7 @@ ORDER BY sum(length + fpi_length) DESC
 
 
 class Sized(NamedTuple):
-    """A database whose tenant has so many items. `editions`: how often a wave has been changed, by its first item."""
+    """A database whose tenant has `size` items. `editions`: how often a wave has been changed, by its first item."""
 
     size: int
     url: str
@@ -218,14 +218,31 @@ def fill(url: str, size: int, tenant_id: UUID = TENANT, observed: Callable[[int]
             _copy(
                 cursor,
                 _COPY_DOCUMENTS,
-                ((tenant_id, one.content_hash, compress(one.document), len(one.document)) for one in filled),
+                (
+                    (
+                        tenant_id,
+                        observed_item.content_hash,
+                        compress(observed_item.document),
+                        len(observed_item.document),
+                    )
+                    for observed_item in filled
+                ),
             )
             _copy(
                 cursor,
                 _COPY_VERSIONS,
                 (
-                    (tenant_id, one.type_key, one.external_id, 1, one.content_hash, one.display_name, earlier, run_id)
-                    for one in filled
+                    (
+                        tenant_id,
+                        observed_item.type_key,
+                        observed_item.external_id,
+                        1,
+                        observed_item.content_hash,
+                        observed_item.display_name,
+                        earlier,
+                        run_id,
+                    )
+                    for observed_item in filled
                 ),
             )
 
@@ -341,19 +358,19 @@ async def measure_wal(sized: Sized, waves: int) -> None:
             await run_of(sized.database, observed)
             log = {"before": before, "after": _log_end(connection)}
             records = [Records(*row) for row in connection.execute(_WAL_BY_TABLE, log)]
-            images = sum(one.images for one in records)
-            total = images + sum(one.length for one in records)
-            updates = {one.kind: one.records for one in records if one.table == "inventory_item"}
+            images = sum(record.images for record in records)
+            total = images + sum(record.length for record in records)
+            updates = {record.kind: record.records for record in records if record.table == "inventory_item"}
             in_place, moved = updates.get("Heap HOT_UPDATE", 0), updates.get("Heap UPDATE", 0)
             print(
                 f"  {label}: {total / items:,.0f}, of which page images {images / items:,.0f};"
                 f" {in_place / max(in_place + moved, 1):.0%} of the updates HOT"
             )
-            for one in records[:8]:
+            for record in records[:8]:
                 print(
-                    f"    {(one.length + one.images) / items:7.1f}  {one.table} {one.kind}"
-                    f" ({one.records / items:.3f} an item, {one.length / one.records:.0f} bytes each,"
-                    f" images {one.images / items:.1f})"
+                    f"    {(record.length + record.images) / items:7.1f}  {record.table} {record.kind}"
+                    f" ({record.records / items:.3f} an item, {record.length / record.records:.0f} bytes each,"
+                    f" images {record.images / items:.1f})"
                 )
 
 
@@ -394,7 +411,7 @@ async def measure_pages(sized: Sized, rounds: int) -> None:
             with _timed(figures, "run"):
                 await queries.run_record(session, asked.latest.run_id)
     for label, seconds in figures.items():
-        print(f"  {label:<24} {spread([one * 1e3 for one in seconds], 1)}")
+        print(f"  {label:<24} {spread([second * 1e3 for second in seconds], 1)}")
 
 
 @contextmanager

@@ -55,7 +55,7 @@ DIFFERENT = 200
 """Generated documents of a collection; the others repeat them under other ids and names."""
 
 PROPERTIES = 52
-"""Of a generated document, beside those that each has: as many as make about 2 KB."""
+"""Further properties of a generated document: as many as make about 2 KB."""
 
 ITEMS = {"generated": 200_000, "real": 20_000}
 DOCUMENTS = CHECKOUT.parent / "shared" / "graph-data"
@@ -95,7 +95,7 @@ class Side(NamedTuple):
 def collections(type_keys: Sequence[str]) -> list[Collection]:
     """Entries of the catalog that are listed whole."""
     chosen = [load_catalog().collections[type_key] for type_key in type_keys]
-    if any(one.details for one in chosen):
+    if any(collection.details for collection in chosen):
         raise ValueError("a collection with details: the product would ask more than the others")
     return chosen
 
@@ -164,11 +164,14 @@ class Round:
         return sides
 
     async def _bare_loop(self) -> Side:
-        type_keys = [one.type_key for one in self._chosen]
+        type_keys = [collection.type_key for collection in self._chosen]
         return await self._played([sys.executable, "-m", "benchmarks.bare_loop", *type_keys], {})
 
     async def _dlt(self, python: Path, folder: str, *options: str) -> Side:
-        resources = [f"{one.type_key}={one.api_version}{one.first_url(UUID(self._tenant.id))}" for one in self._chosen]
+        resources = [
+            f"{collection.type_key}={collection.api_version}{collection.first_url(UUID(self._tenant.id))}"
+            for collection in self._chosen
+        ]
         # Without -P the modules beside the script would go before those of dlt's environment.
         program = [str(python), "-P", str(CHECKOUT / "benchmarks" / "dlt_source.py"), *options, *resources]
         environment = {
@@ -216,7 +219,7 @@ class Round:
         self._checkpoint()
         taken = self._machine.processor_seconds()
         began = time.perf_counter()
-        selection = Selection(type_keys=tuple(one.type_key for one in self._chosen))
+        selection = Selection(type_keys=tuple(collection.type_key for collection in self._chosen))
         record = await self._machine.sync(self._tenant, selection)
         seconds = time.perf_counter() - began
         counts = record.counts

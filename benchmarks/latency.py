@@ -31,8 +31,8 @@ def longest_chain(asked: Sequence[RecordedRequest], type_keys: Iterable[str], la
     for collection in (load_catalog().collections[key] for key in type_keys):
         family = collection.throttle_family
         chain = collection.type_key if family.interval is None else family
-        chains[chain] += sum(one.path.endswith(collection.path) for one in asked)
-        if collection.details and any(f"{collection.path}/" in one.path for one in asked):
+        chains[chain] += sum(request.path.endswith(collection.path) for request in asked)
+        if collection.details and any(f"{collection.path}/" in request.path for request in asked):
             chains[chain] += 1 + any(call.children for call in collection.details)
         intervals[chain] = family.interval or timedelta(0)
     return max(

@@ -80,8 +80,13 @@ class Machine:
         state = State(folder)
         state.write_tenants(
             [
-                {"id": str(one.id), "name": one.name, "client_id": one.client_id, "client_secret": one.client_secret}
-                for one in self.graph.tenants
+                {
+                    "id": str(tenant.id),
+                    "name": tenant.name,
+                    "client_id": tenant.client_id,
+                    "client_secret": tenant.client_secret,
+                }
+                for tenant in self.graph.tenants
             ]
         )
         self._environment = {

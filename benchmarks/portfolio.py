@@ -77,15 +77,16 @@ async def measure(machine: Machine, tenants: Sequence[SimulatedTenant], at_once:
 
 def report(title: str, rounds: Sequence[Round]) -> None:
     """Prints the figures of all rounds."""
-    print(f"  {title}: {spread([one.tenants_a_second for one in rounds])} tenants a second")
+    print(f"  {title}: {spread([result.tenants_a_second for result in rounds])} tenants a second")
     print(
-        f"    a tenant: activities {spread([one.activities for one in rounds], 0)},"
-        f" actions {spread([one.actions for one in rounds], 0)}, events {spread([one.events for one in rounds], 0)},"
-        f" requests {spread([one.requests for one in rounds], 1)}",
+        f"    a tenant: activities {spread([result.activities for result in rounds], 0)},"
+        f" actions {spread([result.actions for result in rounds], 0)},"
+        f" events {spread([result.events for result in rounds], 0)},"
+        f" requests {spread([result.requests for result in rounds], 1)}",
         flush=True,
     )
     taken = (
-        f"{part} {spread([one.processor_milliseconds[part] for one in rounds], 0)}"
+        f"{part} {spread([result.processor_milliseconds[part] for result in rounds], 0)}"
         for part in rounds[0].processor_milliseconds
     )
     print(f"    milliseconds of a processor: {', '.join(taken)}", flush=True)

@@ -126,7 +126,7 @@ async def _measure_all(address: str, cases: list[Case]) -> None:
 def main() -> None:
     """Prints one line a case."""
     for partitions in sorted({case.partitions for case in CASES}):
-        settings = tuple(one for one in temporal.DYNAMIC_CONFIGURATION if "Partitions" not in one) + tuple(
+        settings = tuple(setting for setting in temporal.DYNAMIC_CONFIGURATION if "Partitions" not in setting) + tuple(
             f"matching.numTaskqueue{kind}Partitions={partitions}" for kind in ("Read", "Write")
         )
         with (

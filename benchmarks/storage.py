@@ -47,13 +47,13 @@ def observations(folder: Path, edit: str = "") -> list[Observation]:
             continue
         changed = [{**document, **({"description": edit} if edit else {})} for document in documents]
         observer = Observer(collection.observation_rules())
-        found += [one._replace(list_hash=None) for one in observer.observe_page(changed)[0]]
+        found += [observed._replace(list_hash=None) for observed in observer.observe_page(changed)[0]]
     return found
 
 
 async def sync(database: Database, items: Sequence[Observation]) -> None:
     """One run that sees these items."""
-    types = tuple(sorted({one.type_key for one in items}))
+    types = tuple(sorted({item.type_key for item in items}))
     run = runs.RunIdentity(uuid4(), "sync/benchmark", Selection(type_keys=types), "Contoso")
     async with database.tenant(TENANT) as session:
         await runs.open_run(session, run, runs.Slots(10, 10, timedelta(hours=1)))
@@ -80,10 +80,10 @@ def ratios(bodies: Iterable[bytes]) -> str:
 async def measure(url: str, folder: Path) -> None:
     """Prints the figures."""
     items = observations(folder)
-    lengths = [len(one.document) for one in items]
+    lengths = [len(item.document) for item in items]
     print(f"{len(items)} documents, {sum(lengths):,} bytes of canonical JSON")
     print(f"median {statistics.median(lengths):,.0f}, mean {statistics.mean(lengths):,.0f}, largest {max(lengths):,}")
-    print(ratios(one.document for one in items))
+    print(ratios(item.document for item in items))
     database = Database(url, pool_size=1)
     before: dict[str, tuple[int, int, int]] = {}
     for label, seen in (("first sync", items), ("every item changed once", observations(folder, "changed"))):

@@ -69,7 +69,7 @@ def _documents(entry: Collection) -> Iterator[str]:
     if entry.payloads:
         yield f"Stored where the configuration says so: {', '.join(sorted(entry.payloads))}."
     if entry.id_field != "id":
-        yield f"An item is known by its {entry.id_field}."
+        yield f"Its {entry.id_field} identifies an item."
     if entry.references:
         named = [f"{' or '.join(keys)} ({path})" for path, keys in sorted(entry.references.items())]
         yield f"It names objects of other collections: {', '.join(named)}."

@@ -17,7 +17,7 @@ from activities.messages.pages import CursorFailure
 from activities.request_pace import Pace
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
-from cli.key_warning import warn_without_key
+from cli.key_warning import compares_hidden_values, warn_without_key
 from cli.options import (
     AllOption,
     CategoryOption,
@@ -136,7 +136,7 @@ def check(
         checked = asyncio.run(_check(settings, configured_tenant(settings, tenant), selection))
         if as_json:
             for one in checked:
-                output.print_json(_row(one))
+                output.print_json({**_row(one), "compares_hidden_values": compares_hidden_values(settings)})
         else:
             _print(checked)
         if any(one.readability in _TO_MEND for one in checked):

@@ -65,7 +65,7 @@ def _set_up(upgraded: UpgradeResult) -> str:
         return f"{found}\ngive workers and commands a login of their own, which owns nothing: {_WORKER_LOGIN}"
     return (
         f"{found}; for two, run what `database roles` prints, and start again from an empty database\n"
-        "without them, whoever has this login, or has it run SQL, reads and changes all tenants and the schema"
+        "without them, anybody with this login, or who has it run SQL, reads and changes all tenants and the schema"
     )
 
 
@@ -97,7 +97,7 @@ def print_roles(
 def rotate_key(as_json: JsonOption = False) -> None:
     """Wrap every tenant's data key by SENSITIVE_FIELDS_KEY, so that SENSITIVE_FIELDS_KEY_PREVIOUS can go.
 
-    First give both to all workers and restart them. No stored document changes, and no change is told.
+    First give both to all workers and restart them. No stored document changes, and no answer reports a change.
 
     Example: python starter.py database rotate-key
     """

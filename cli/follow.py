@@ -55,9 +55,9 @@ CHECKED = Pace(least=2, share=0.1, most=5)
 """Looks at what holds the workflow up; they are not billed."""
 
 ANSWER_SECONDS = 4.0
-"""How long a worker may take to answer a query, or to take up a task, before that is said.
+"""How long a worker may take to answer a query, or to take up a task, before a line reports it.
 
-With the longest gap before it on a terminal, or the first gaps elsewhere, a frozen worker is said within ten seconds.
+After the longest gap on a terminal, or the first gaps elsewhere, a line reports a frozen worker within ten seconds.
 """
 
 TEMPORAL_GAP_SECONDS = 5.0
@@ -178,13 +178,13 @@ class Follower(Generic[ProgressT]):
         description = await handle.describe()
         raw: Any = description.raw_description
         task = raw.pending_workflow_task if raw.HasField("pending_workflow_task") else None
-        queued = [one for one in raw.pending_activities if _waits_for_worker(one)]
+        queued = [activity for activity in raw.pending_activities if _waits_for_worker(activity)]
         if (task is not None or queued) and (nobody := await self._nobody(description)):
             self._tell(nobody)
             return
-        for one in raw.pending_activities:
-            if one.attempt > 1 and one.last_failure.message:
-                self._tell(f"{one.activity_type.name} is retried: {one.last_failure.message}")
+        for activity in raw.pending_activities:
+            if activity.attempt > 1 and activity.last_failure.message:
+                self._tell(f"{activity.activity_type.name} is retried: {activity.last_failure.message}")
         if task is None:
             self._stuck = None
             return
@@ -200,7 +200,7 @@ class Follower(Generic[ProgressT]):
             description = await handle.describe()
             self._tell(await self._nobody(description) or self._silence())
         except RPCError:
-            return  # Temporal itself does not answer; whoever waits for the result says so.
+            return  # Temporal itself does not answer; the wait for the result reports it.
 
     async def _nobody(self, description: WorkflowExecutionDescription) -> str | None:
         """Why no worker takes the workflow; None where one polls that should."""

@@ -19,7 +19,7 @@ HtmlOption = Annotated[
 
 
 def check_html(path: Path | None, *, as_json: bool) -> None:
-    """Refuses what cannot be written to, before anything is asked. Raises `UsageError`."""
+    """Refuses a file that cannot be written, before any question is answered. Raises `UsageError`."""
     if path is None:
         return
     if as_json:

@@ -1,4 +1,4 @@
-"""What commands share: arguments, options, and what they stand for."""
+"""Arguments and options that commands share, and their meaning."""
 
 from collections.abc import Sequence
 from typing import Annotated

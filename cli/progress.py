@@ -71,9 +71,9 @@ class RunView(_View):
             self._status = status
             self.say(f"{self._title}: {status}")
         results = progress.collections.values()
-        ended = [one for one in results if one.outcome is not None]
-        items = sum(one.items for one in results)
-        unread = sum(one.outcome in (Outcome.FAILED, Outcome.INCOMPLETE) for one in ended)
+        ended = [result for result in results if result.outcome is not None]
+        items = sum(result.items for result in results)
+        unread = sum(collection.outcome in (Outcome.FAILED, Outcome.INCOMPLETE) for collection in ended)
         more = f"{items} items" + (f", {unread} not read" if unread else "")
         line = f"{self._title}: {status}"
         if progress.status is not RunStatus.QUEUED:

@@ -40,7 +40,7 @@ class _Kept(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        """Of the stream."""
+        """The stream's encoding."""
         return self._shown.encoding
 
     def isatty(self) -> bool:
@@ -48,7 +48,7 @@ class _Kept(io.TextIOBase):
         return self._shown.isatty()
 
     def fileno(self) -> int:
-        """Of the stream."""
+        """The stream's file descriptor."""
         return self._shown.fileno()
 
     def writable(self) -> bool:

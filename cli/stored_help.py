@@ -42,7 +42,7 @@ def stored_help(arguments: Sequence[str], program: str) -> StoredHelp | None:
 
 
 def _is_group(known: dict[str, str], words: Sequence[str]) -> bool:
-    """Whether the words name commands, of which one is to follow."""
+    """Whether the words name a group whose command must follow."""
     beginning = " ".join([*words, ""]) if words else ""
     return any(name.startswith(beginning) and name != "" for name in known) and " ".join(words) in known
 

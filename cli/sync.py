@@ -14,7 +14,7 @@ from answers.runs.report import print_run
 from cli import output, temporal
 from cli.errors import EXIT_CODE_OF_STATUS, UsageError, errors_for_people
 from cli.follow import Follower, leaving
-from cli.key_warning import warn_without_key
+from cli.key_warning import compares_hidden_values, warn_without_key
 from cli.options import (
     AllOption,
     CategoryOption,
@@ -32,7 +32,7 @@ from cli.queued_runs import queued_record
 from cli.sessions import opened_database
 from configuration import Settings, load_settings
 from connections import check_database, connect_temporal, connect_to_start, temporal_connect_config
-from inventory.records import RunRecord
+from inventory.records import RunRecord, SyncRecord
 from inventory.selection import Selection
 from storage import queries
 from workflows.messages import SyncProgress, sync_workflow_id
@@ -61,7 +61,8 @@ def sync(
         )
         warn_without_key(settings)
         if as_json:
-            output.print_json(record)
+            compared = compares_hidden_values(settings)
+            output.print_json(SyncRecord(**dict(record), compares_hidden_values=compared))
         elif record.status.ended:
             print_run(record, configured.name, verbose=verbose)
         else:

@@ -60,7 +60,7 @@ async def start_sync(
 
 
 def handle_of(client: Client, workflow_id: str, run_id: UUID) -> WorkflowHandle[Any, Any]:
-    """The handle of a run or portfolio run: its result is that of this run, never that of a later one."""
+    """The handle of a run or portfolio run: its result belongs to this run, never to a later one."""
     return WorkflowHandle(client, workflow_id, result_run_id=str(run_id), first_execution_run_id=str(run_id))
 
 
@@ -85,7 +85,7 @@ def _refuse_other(client: Client, description: WorkflowExecutionDescription, wan
 
 
 def goes_on(run_id: UUID, tenant_name: str) -> str:
-    """What a person is told who stops following a run: how to come back to it, and how to end it."""
+    """The message for a person who stops following a run: how to return to it, and how to end it."""
     return (
         f"run {run_id} goes on\n"
         f"  follow it: python starter.py run {run_id} --follow\n"

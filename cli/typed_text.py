@@ -18,8 +18,8 @@ def look_through(command: Any) -> None:
     """Has each text that is given to a command, or to one below it, looked through before the command begins."""
     for parameter in command.params:
         parameter.callback = _looked_through
-    for one in getattr(command, "commands", {}).values():
-        look_through(one)
+    for subcommand in getattr(command, "commands", {}).values():
+        look_through(subcommand)
 
 
 def _looked_through(ctx: Any, parameter: Any, value: Any) -> Any:
@@ -36,7 +36,7 @@ def _looked_through(ctx: Any, parameter: Any, value: Any) -> Any:
 def _texts(value: Any) -> Iterable[str]:
     if isinstance(value, str):
         return [value]
-    return [one for one in value if isinstance(one, str)] if isinstance(value, list | tuple) else []
+    return [character for character in value if isinstance(character, str)] if isinstance(value, list | tuple) else []
 
 
 def problem_with(text: str) -> str | None:

@@ -28,7 +28,7 @@ def nobody_takes(task_queue: str, queue: DescribeTaskQueueResponse, run: Workflo
         name, build_id = pinned = _version(run.deployment_version)
         if pinned not in polling:
             return (
-                f"the run stays on version {build_id} of deployment {name}, of which no worker is polling; start one:"
+                f"the run stays on version {build_id} of deployment {name}, whose workers do not poll; start one:"
                 f" WORKER_DEPLOYMENT_NAME={name} WORKER_BUILD_ID={build_id} python worker.py"
             )
         return None

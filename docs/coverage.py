@@ -80,10 +80,13 @@ def page() -> str:
         "",
         "| list | entries | read here |",
         "|---|---|---|",
-        *(f"| {name} | {len(kinds)} | {sum(bool(one.type_keys) for one in kinds)} |" for name, kinds in lists.items()),
+        *(
+            f"| {name} | {len(kinds)} | {sum(bool(kind.type_keys) for kind in kinds)} |"
+            for name, kinds in lists.items()
+        ),
         "",
         "Sources: "
-        + ", ".join(f"[{one['name']}]({one['url']}) ({one['date']})" for one in data["sources"].values())
+        + ", ".join(f"[{source['name']}]({source['url']}) ({source['date']})" for source in data["sources"].values())
         + ".",
         "",
         "## Left out",
@@ -96,7 +99,7 @@ def page() -> str:
     ]
     for name, kinds in lists.items():
         lines += ["", f"## {name}", "", "| theirs | read here as |", "|---|---|"]
-        lines += [f"| `{one.name}` | {_read_as(one)} |" for one in kinds]
+        lines += [f"| `{kind.name}` | {_read_as(kind)} |" for kind in kinds]
     return "\n".join(lines) + "\n"
 
 

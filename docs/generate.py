@@ -60,7 +60,7 @@ def catalog() -> str:
 
 
 def _catalog_row(entry: Collection) -> str:
-    details = [path for one in entry.details for path in (one.path, *(child.path for child in one.children))]
+    details = [path for detail in entry.details for path in (detail.path, *(child.path for child in detail.children))]
     shortened = [f"`{path.removeprefix(entry.path).replace('|', '/')}`" for path in details]
     kinds = kinds_in(entry.type_key)
     notes = [
@@ -68,6 +68,7 @@ def _catalog_row(entry: Collection) -> str:
         f"Needs a licence for {entry.licence_hint}." if entry.licence_hint else None,
         "Opened to signed-in people only: skipped where Graph refuses an app." if entry.delegated_only else None,
         entry.note,
+        f"Details are read again within {entry.refresh_hours} hours." if entry.refresh_hours else None,
         f"{len(kinds)} kinds." if len(kinds) > 1 else None,
     ]
     cells = (
@@ -96,8 +97,8 @@ def _help_of(command: Any, parent: Any, name: str) -> Iterator[tuple[str, str]]:
     )
     yield name, command.get_help(context) + "\n"
     if hasattr(command, "list_commands"):
-        for one in command.list_commands(context):
-            yield from _help_of(command.get_command(context, one), context, f"{name} {one}".strip())
+        for subcommand in command.list_commands(context):
+            yield from _help_of(command.get_command(context, subcommand), context, f"{name} {subcommand}".strip())
 
 
 PAGES = {

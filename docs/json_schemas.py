@@ -28,7 +28,7 @@ from answers.status.records import TenantStatus
 from answers.versions.records import DifferenceRecord, ShownRecord
 from cli.limits import Limits
 from inventory.portfolio import PortfolioRecord, TenantOutcomeRecord
-from inventory.records import ItemRecord, MissingRecord, RunRecord, VersionRecord
+from inventory.records import ItemRecord, MissingRecord, RunRecord, SyncRecord, VersionRecord
 
 
 class DocumentLine(ShownRecord):
@@ -51,6 +51,7 @@ class PortfolioRunLine(PortfolioRecord):
 
 RECORDS: dict[str, type[BaseModel]] = {
     "run": RunRecord,
+    "sync": SyncRecord,
     "tenant-status": TenantStatus,
     "portfolio-run": PortfolioRecord,
     "portfolio-run-listed": PortfolioRunLine,
@@ -89,7 +90,7 @@ class Line(NamedTuple):
 
 PRINTED: dict[str, tuple[Line, ...]] = {
     "demo": (Line("each tenant", "run"),),
-    "sync": (Line("one line", "run"),),
+    "sync": (Line("one line", "sync"),),
     "runs": (Line("each line", "run"),),
     "run": (Line("one line", "run"),),
     "status": (Line("each line", "tenant-status"),),

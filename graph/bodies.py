@@ -18,7 +18,7 @@ MOST_VALUES = 4_000_000
 """Values of one answer, where 128 MiB of real ones have some 3 million."""
 
 MOST_NUMBERS = 200_000
-"""Numbers that are read digit by digit, each of which takes two microseconds."""
+"""The maximum of numbers parsed digit by digit; each takes two microseconds."""
 
 CUT_DEPTH = 400
 """Deeper than any document that is taken, shallower than what every reader takes."""
@@ -38,7 +38,7 @@ class Unpacking:
     """Unpacks one body piece by piece. Whoever takes a piece decides whether there may be more."""
 
     def __init__(self, codings: Sequence[str]) -> None:
-        """`codings` are those of Content-Encoding. Raises `UnreadableBodyError`: gzip was asked for, once."""
+        """`codings` are those of Content-Encoding. Raises `UnreadableBodyError`: the request accepts gzip, once."""
         named = [coding.strip().lower() for coding in codings]
         if named not in ([], ["identity"], ["gzip"]):
             raise UnreadableBodyError("the answer is in a coding that was not asked for")

@@ -72,7 +72,7 @@ class GraphAnswer(NamedTuple):
 
 
 class Admission:
-    """One answer's place in memory, of which a process has one for large answers."""
+    """One answer's place in memory; a process has one for large answers."""
 
     def __init__(self, lock: asyncio.Lock) -> None:
         self._lock = lock

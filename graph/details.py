@@ -1,14 +1,34 @@
 """Reading one item's details: which calls are still open, and what their answers have brought so far."""
 
 import hashlib
+from collections.abc import Container
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from graph.catalog import ChildCall, Collection, DetailCall
 from graph.errors import Answer, ReadFailure, classify
 from graph.pages import MalformedPageError, is_found, is_gone, read_page
-from inventory.canonical import TYPE, Canonicalizer, JsonObject, NotANumberError, TooDeepError
-from inventory.document_parts import Part, SensitiveParentError, assemble, canonical_part
+from inventory.canonical import TYPE, Canonicalizer, JsonObject, JsonValue, NotANumberError, TooDeepError
+from inventory.cut_lists import (
+    Expansion,
+    Path,
+    cut_lists,
+    expanded_in,
+    expansion,
+    expansion_by,
+    owner_of,
+    without_links,
+)
+from inventory.document_parts import (
+    DetailPlace,
+    Part,
+    SensitiveParentError,
+    assemble,
+    canonical_members,
+    canonical_part,
+    places_of_new,
+    with_last_read,
+)
 from inventory.error_codes import ErrorCode
 from inventory.exact_json import decode, encode
 
@@ -25,6 +45,8 @@ class OpenCall(NamedTuple):
 
     `call` is the number of the entry's detail call, `child` that of its child call. Without a call it asks whether
     the item is still there. `anchor` is the hash of an earlier link, renewed at every power of two of pages.
+    `path` is where a list stands that Graph has cut, and whose rest is asked for: in the list's document, or with a
+    call in the page `of_page` of its answer.
     """
 
     url: str
@@ -34,6 +56,23 @@ class OpenCall(NamedTuple):
     page: int = 1
     anchor: str | None = None
     restarted: bool = False
+    path: Path | None = None
+    of_page: int = 1
+
+    @property
+    def asks_whether_there(self) -> bool:
+        """Whether it asks for nothing but the item."""
+        return self.call is None and self.path is None
+
+
+class UnreadCall(NamedTuple):
+    """A call that Graph does not answer: it is given up, and the rest of the item is read."""
+
+    call: OpenCall
+    code: ErrorCode
+    http_status: int | None = None
+    member_name: str | None = None
+    """What the member is called that the answer would belong to."""
 
 
 class DetailReading:
@@ -52,33 +91,83 @@ class DetailReading:
         self._external_id = external_id
         self._list_document = list_document
         self._parts: list[Part] = []
+        self._is_there = False
+        self.unread: list[UnreadCall] = []
+        """The calls that were given up."""
+        self._is_extended = False
+        """Whether the list's document has got members that the list had cut."""
         self.gone = False
         """Whether Graph says that there is no such item any more."""
+        cut = cut_lists(list_document, expansion(collection.expand))
+        without_links(list_document, cut)
         if progress is None:
-            self.open = [
-                OpenCall(self._url(detail.path), call=number)
+            calls = {
+                number: detail
                 for number, detail in enumerate(collection.details)
                 if detail.is_of(list_document) and detail.is_needed(list_document)
-            ]
+            }
+            self.open = [OpenCall(self._url(detail.path), call=number) for number, detail in calls.items()]
+            # What a call answers as a whole need not be read twice.
+            answered = {name for detail in calls.values() for name in (detail.property, *expansion_by(detail.path))}
+            self.open += [OpenCall(link, page=2, path=path) for path, link in cut if path[0] not in answered]
         else:
             self._restore(progress)
 
     @property
-    def is_whole(self) -> bool:
-        """Whether nothing is left to be read."""
+    def is_at_end(self) -> bool:
+        """Whether nothing is left to be read: what could not be read is given up."""
         return not self.open and not self.gone
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything has been read."""
+        return self.is_at_end and not self.unread
 
     def whole(self) -> JsonObject:
         """The item's whole document, in canonical form."""
         return assemble(self._list_document, self._parts)
 
+    def partial(self, last: JsonObject, lacked: Container[DetailPlace]) -> tuple[JsonObject, list[DetailPlace]]:
+        """The item's document with what its last version says where calls were given up; the places that it lacks.
+
+        `lacked` are the places that the last version lacks.
+        """
+        unread = self.unread_places
+        parts = [part for part in self._parts if not any(_is_within(part, place) for place in unread)]
+        believed = {name for detail in self._collection.details for name in detail.believe_list}
+        shown = frozenset(believed | {part.property for part in parts if part.property is not None})
+        return with_last_read(assemble(self._list_document, parts), last, unread, shown=shown, lacked=lacked)
+
+    @property
+    def unread_places(self) -> list[DetailPlace]:
+        """Where in the document the answers would go to the calls that were given up."""
+        return [self._place(given_up.call) for given_up in self.unread]
+
+    def give_up(self, call: OpenCall, code: ErrorCode, http_status: int | None = None) -> None:
+        """Takes a call for one that Graph does not answer, and with it those for members of its answer."""
+        if call.asks_whether_there:
+            # Its list has shown the item, and nothing says that it is gone.
+            self._replace(call)
+            return
+        place = self._place(call)
+        self.open = [one for one in self.open if one.asks_whether_there or not _contains(place, self._place(one))]
+        self.unread = [one for one in self.unread if not _contains(place, self._place(one.call))]
+        self.unread.append(UnreadCall(call, code, http_status, self._member_name(place)))
+
     def progress(self) -> bytes:
-        """What another process needs to go on from here."""
+        """What another process needs to go on from here.
+
+        Calls that were given up are the last of the open ones: a worker that knows none makes them again.
+        """
         parts = [
             [part.property, part.body, part.single, part.page, part.child_property, part.child_id]
             for part in self._parts
         ]
-        state: Any = {"open": [list(call) for call in self.open], "parts": parts}
+        given_up = [[one.code, one.http_status, one.member_name] for one in self.unread]
+        calls = [*self.open, *(one.call for one in self.unread)]
+        state: Any = {"open": [list(call) for call in calls], "parts": parts, "given_up": given_up}
+        if self._is_extended:
+            state["list"] = self._list_document
         return encode(state)
 
     def take(self, call: OpenCall, answer: Answer) -> ReadFailure | None:
@@ -86,8 +175,10 @@ class DetailReading:
 
         A link to the next page is not checked here: it is that of the call that takes its place in `open`.
         """
+        if call.path is not None:
+            return self._take_rest(call, call.path, answer)
         if call.call is None:
-            return self._take_whether_there(answer)
+            return self._take_whether_there(call, answer)
         detail = self._call(call)
         if answer.status == 404 and is_gone(answer):
             if detail.optional:
@@ -95,7 +186,7 @@ class DetailReading:
                 self._parts.append(self._part(call, None))
                 return None
             if self._collection.confirmable:
-                self._replace(call, OpenCall(self._collection.item_url(self._external_id)))
+                self._ask_whether_there(call, answer)
                 return None
         delegated_only = self._collection.delegated_only
         failure = classify(answer, permission=self._permission(call), delegated_only=delegated_only)
@@ -115,15 +206,79 @@ class DetailReading:
                 failure = ReadFailure(ErrorCode.GRAPH_MALFORMED_RESPONSE, context={"http_status": answer.status})
         return failure
 
+    def _ask_whether_there(self, call: OpenCall, answer: Answer) -> None:
+        """Gives a call up that found nothing: the item may be gone, too."""
+        self.give_up(call, ErrorCode.GRAPH_NOT_FOUND, answer.status)
+        if not self._is_there and not any(one.asks_whether_there for one in self.open):
+            self.open.append(OpenCall(self._collection.item_url(self._external_id)))
+
+    def _take_rest(self, call: OpenCall, path: Path, answer: Answer) -> ReadFailure | None:
+        """Takes in a further page of a list that stands in what has been read already."""
+        if is_gone(answer) and self._collection.confirmable:
+            self._ask_whether_there(call, answer)
+            return None
+        permission = self._collection.permission if call.call is None else self._permission(call)
+        failure = classify(answer, permission=permission)
+        if failure is not None and failure.restart and call.call is not None and not call.restarted:
+            self._restart(call)
+            return None
+        if failure is not None:
+            # The next run lists the item anew, and asks by a link that has not expired.
+            return failure._replace(retryable=failure.retryable and not failure.restart)
+        try:
+            page = read_page(answer)
+            owner, name = owner_of(self._holder(call), path)
+            members = None if owner is None else owner.get(name)
+            if not isinstance(members, list):
+                raise MalformedPageError(answer)
+            names = [*self._names(call), *(step for step in path if isinstance(step, str))]
+            further = canonical_members(self._canonicalizer, names, page.items, self._list_document)
+            encode(further)
+            following = [] if page.next_link is None else [self._next(call, page.next_link)]
+        except MalformedPageError as error:
+            return error.failure
+        except (TooDeepError, NotANumberError, UnicodeEncodeError):
+            return ReadFailure(ErrorCode.GRAPH_MALFORMED_RESPONSE, context={"http_status": answer.status})
+        new = places_of_new(members, further)
+        within = expanded_in(self._expansion(call), path)
+        rest = [
+            call._replace(url=link, page=2, anchor=None, path=(*path, len(members) + new.index(place), *below))
+            for (place, *below), link in cut_lists(page.items, within)
+            if isinstance(place, int) and place in new
+        ]
+        members += [further[place] for place in new]
+        self._is_extended |= call.call is None
+        self._replace(call, *following, *rest)
+        return None
+
+    def _expansion(self, call: OpenCall) -> Expansion:
+        """What is expanded in the answer in which a list stands."""
+        return expansion(self._collection.expand) if call.call is None else expansion_by(self._call(call).path)
+
+    def _holder(self, call: OpenCall) -> JsonValue:
+        """In what the list stands whose rest a call asks for."""
+        if call.call is None:
+            return self._list_document
+        sought = self._part(call, None)._replace(page=call.of_page)
+        bodies = [part.body for part in self._parts if _is_page(part, sought)]
+        return bodies[-1] if bodies else None
+
+    def _names(self, call: OpenCall) -> list[str]:
+        """The properties in which an answer stands in the document."""
+        part = None if call.call is None else self._part(call, None)
+        return [] if part is None else [name for name in (part.property, part.child_property) if name is not None]
+
     def _take_page(self, call: OpenCall, answer: Answer, *, single: bool) -> None:
         page = read_page(answer, singleton=single)
         body: Any = page.items[0] if single else page.items
         part = canonical_part(self._canonicalizer, self._part(call, body), self._list_document)
+        cut = cut_lists(body, self._expansion(call))
         # It is written down later, when it is too late to say that it cannot be.
         encode(part.body)
         following = [self._next(call, page.next_link)] if page.next_link is not None else []
         self._parts.append(part)
-        self._replace(call, *following, *self._children(call, part))
+        rest = [call._replace(url=link, page=2, anchor=None, path=path, of_page=call.page) for path, link in cut]
+        self._replace(call, *following, *self._children(call, part), *rest)
         if not following and not call.restarted and self._is_miscounted(call):
             self._restart(call)
 
@@ -136,12 +291,14 @@ class DetailReading:
         [members] = assemble({}, [part for part in self._parts if _belongs(part, self._part(call, None))]).values()
         return isinstance(members, list) and len(members) != expected
 
-    def _take_whether_there(self, answer: Answer) -> ReadFailure | None:
+    def _take_whether_there(self, call: OpenCall, answer: Answer) -> ReadFailure | None:
         if is_gone(answer):
             self.open, self.gone = [], True
             return None
         if is_found(answer, self._collection.id_field, self._external_id):
-            return ReadFailure(ErrorCode.GRAPH_NOT_FOUND, context={"http_status": 404})
+            self._is_there = True
+            self._replace(call)
+            return None
         failure = classify(answer, permission=self._collection.permission)
         context = {"http_status": answer.status}
         return failure or ReadFailure(ErrorCode.GRAPH_MALFORMED_RESPONSE, retryable=True, context=context)
@@ -197,6 +354,28 @@ class DetailReading:
         filled = path.replace("{type}", quote(kind, safe="")).replace("{id}", quote(self._external_id, safe=""))
         return filled if child_id is None else filled.replace("{child_id}", quote(child_id, safe=""))
 
+    def _place(self, call: OpenCall) -> DetailPlace:
+        if call.call is None:
+            return DetailPlace(str((call.path or ("",))[0]))
+        detail = self._collection.details[call.call or 0]
+        child = None if call.child is None else detail.children[call.child]
+        return DetailPlace(detail.property, None if child is None else child.property, call.child_id)
+
+    def _member_name(self, place: DetailPlace) -> str | None:
+        if place.child_id is None:
+            return None
+        members = assemble({}, [part for part in self._parts if part.property == place.property]).get(
+            place.property or ""
+        )
+        for member in members if isinstance(members, list) else ():
+            if isinstance(member, dict) and member.get("id") == place.child_id:
+                definition = member.get("definition")
+                for named in (definition, member):
+                    name = named.get("displayName") if isinstance(named, dict) else None
+                    if isinstance(name, str) and name:
+                        return name
+        return None
+
     def _part(self, call: OpenCall, body: Any) -> Part:
         detail = self._collection.details[call.call or 0]
         child = None if call.child is None else detail.children[call.child]
@@ -212,9 +391,43 @@ class DetailReading:
 
     def _restore(self, progress: bytes) -> None:
         state: Any = decode(progress)
-        self.open = [OpenCall(*one) for one in state["open"]]
+        calls = [_open_call(one) for one in state["open"]]
+        given_up = state.get("given_up", ())
+        self.open = calls[: len(calls) - len(given_up)]
+        self.unread = [
+            UnreadCall(call, ErrorCode(code), status, name)
+            for call, (code, status, name) in zip(calls[len(self.open) :], given_up, strict=True)
+        ]
+        if "list" in state:
+            self._list_document, self._is_extended = state["list"], True
         believed = {detail.property: detail.believe_list for detail in self._collection.details}
         self._parts = [Part(*one)._replace(believe_list=believed.get(one[0], frozenset())) for one in state["parts"]]
+
+
+def _contains(place: DetailPlace, other: DetailPlace) -> bool:
+    """Whether an answer at `other` would be within one at `place`."""
+    return other == place or (
+        place.property is not None and place.child_property is None and other.property == place.property
+    )
+
+
+def _is_within(part: Part, place: DetailPlace) -> bool:
+    return _contains(place, DetailPlace(part.property, part.child_property, part.child_id))
+
+
+def _open_call(noted: list[Any]) -> OpenCall:
+    call = OpenCall(*noted)
+    return call if call.path is None else call._replace(path=tuple(call.path))
+
+
+def _is_page(part: Part, sought: Part) -> bool:
+    """Whether a part is that page of that answer."""
+    return (part.property, part.child_property, part.child_id, part.page) == (
+        sought.property,
+        sought.child_property,
+        sought.child_id,
+        sought.page,
+    )
 
 
 class _LoopError(MalformedPageError):

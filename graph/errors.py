@@ -206,7 +206,7 @@ def _is_licence_missing(body: Any, message: str) -> bool:
     """Whether an error says, by a code of its own or of its inner error or in words, that the tenant cannot have it."""
     error = body.get("error") if isinstance(body, dict) else None
     inner = (error.get("innerError"), error.get("innererror")) if isinstance(error, dict) else ()
-    codes = (one.get("code") for one in (error, *inner) if isinstance(one, dict))
+    codes = (level.get("code") for level in (error, *inner) if isinstance(level, dict))
     return any(_LICENCE_CODES.search(code.lower()) for code in codes if isinstance(code, str)) or bool(
         _LICENCE_MESSAGES.search(message)
     )

@@ -1,4 +1,4 @@
-"""The fewest permissions that read some collections, by Microsoft's map of which permission reads which path."""
+"""The fewest permissions that read some collections, by Microsoft's map of permissions and paths."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ from graph.catalog.facts import permissions_of
 
 
 class PermissionNeed(NamedTuple):
-    """One path that a collection reads, and the permissions of which each reads it."""
+    """One path that a collection reads, and the permissions; each of them suffices."""
 
     type_key: str
     named: str

@@ -16,7 +16,7 @@ class Page(NamedTuple):
 
 
 class MalformedPageError(ValueError):
-    """A success that is not a page. What stands in between may be at fault for a moment: it is tried again, briefly."""
+    """A success that is not a page. A proxy may be at fault for a moment, so the request is retried briefly."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__("the answer is not a page of a listing")

@@ -28,7 +28,7 @@ RECENT_SECONDS = 600
 
 
 class Grant(NamedTuple):
-    """A token, and how long it lasts from when it was asked for."""
+    """A token, and its lifetime from the request on."""
 
     token: str
     lifetime: timedelta
@@ -41,7 +41,7 @@ class _Held(NamedTuple):
     ends_at: float
 
     def answers(self, claims: str | None, refused: str | None) -> bool:
-        """Whether it is another token than the refused one, with the claims that are asked for."""
+        """Whether it differs from the refused token and has the requested claims."""
         return self.token != refused and claims in (None, self.claims) and time.monotonic() < self.ends_at
 
 

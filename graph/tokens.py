@@ -110,7 +110,7 @@ class TokenSource:
                 # MSAL says so where the discovery document is not had or not understood.
                 raise _discovery_error(error) from None
             except (AttributeError, KeyError, TypeError):
-                # MSAL does not look whether an answer has what it takes from it.
+                # MSAL does not check that an answer has the fields that it reads.
                 raise AuthFailedError("the authority's answer was not understood", retryable=False) from None
         token = answer.get("access_token") if isinstance(answer, dict) else None
         if not isinstance(token, str) or not (token.isascii() and token.isprintable()):

@@ -1,4 +1,4 @@
-"""How long to leave Graph alone, and how often and how long to ask for what it does not give.
+"""How long to wait before a request to Graph, and how often and how long to retry one that fails.
 
 Between two attempts: Retry-After to the moment, else exponential backoff with full jitter.
 """
@@ -18,7 +18,7 @@ RETRY_AFTER_MAXIMUM = timedelta(hours=1)
 """What is longer is taken for a mistake of Graph's: Graph has asked for 300 s and more, never for days."""
 
 MALFORMED_ATTEMPTS = 3
-"""How often a page is asked for whose answer is a success and no page: a cut connection passes, a proxy does not."""
+"""Requests of a page whose answer is a success and no page: a cut connection passes, a proxy does not."""
 
 REMEMBERED_CODES = frozenset(
     {
@@ -38,7 +38,7 @@ MEMORY = timedelta(days=7)
 
 
 class RetryLimits(NamedTuple):
-    """How many times one page is asked for, and how long after its first failure it may be asked for again."""
+    """The number of requests for one page, and the time for retries after its first failure."""
 
     attempts: int
     within: timedelta
@@ -49,7 +49,7 @@ class RetryLimits(NamedTuple):
 
 
 BRIEF = RetryLimits(3, timedelta(minutes=1))
-"""For a failure that is known. Three attempts, so that one failure of another cause is no reason to give up."""
+"""The limits of a known failure. Three attempts, so that one failure of another cause is no reason to give up."""
 
 
 class KnownFailure(BaseModel):

@@ -8,7 +8,7 @@ from inventory.outcomes import CollectionResult, Outcome, RunStatus, error_codes
 
 
 class Claims(NamedTuple):
-    """How a run is said to have ended."""
+    """A run's end, as its workflow claims it."""
 
     status: RunStatus
     error_codes: list[ErrorCode]

@@ -6,7 +6,7 @@ secrets hidden, on its own: `canonical_part`. The whole is then the same as if a
 `canonical(assemble(list, parts)) == canonical(assemble(canonical list, canonical parts))`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 from inventory.canonical import TYPE, Canonicalizer, JsonObject, JsonValue, edit_of, stamped
@@ -30,6 +30,14 @@ class Part(NamedTuple):
     """Properties of the item that only the list shows right."""
 
 
+class DetailPlace(NamedTuple):
+    """Where an answer goes: a property of the document, or of one member of that property; all None for the item."""
+
+    property: str | None
+    child_property: str | None = None
+    child_id: str | None = None
+
+
 class SensitiveParentError(ValueError):
     """An answer belongs to a member of a property that is sensitive as a whole, so no member could be told."""
 
@@ -45,14 +53,14 @@ def assemble(list_document: JsonObject, parts: Sequence[Part]) -> JsonObject:
         if part.property is None and isinstance(part.body, dict):
             believed = part.believe_list | ({TYPE} & document.keys())
             document |= {name: value for name, value in part.body.items() if name not in believed}
-    answers = _answers(parts)
-    for place, value in answers.items():
+    answers = [(place.property, place, value) for place, value in _answers(parts).items() if place.property is not None]
+    for name, place, value in answers:
         if place.child_property is None:
-            document[place.property] = value
-    for place, value in answers.items():
-        members = document.get(place.property)
+            document[name] = value
+    for name, place, value in answers:
+        members = document.get(name)
         if place.child_property is not None and isinstance(members, list):
-            document[place.property] = [_with_child(member, place, value) for member in members]
+            document[name] = [_with_child(member, place, value) for member in members]
     return document
 
 
@@ -78,20 +86,83 @@ def canonical_part(canonicalizer: Canonicalizer, part: Part, list_document: Json
     return part._replace(body=[_canonical_at(canonicalizer, known, path, member) for member in _members(part)])
 
 
-class _Place(NamedTuple):
-    property: str
-    child_property: str | None
-    child_id: str | None
+def canonical_members(
+    canonicalizer: Canonicalizer, names: Sequence[str], members: Sequence[JsonValue], list_document: JsonObject
+) -> list[JsonValue]:
+    """Further members of the list that stands in these properties, one in the other, each in canonical form."""
+    known: JsonObject = {TYPE: list_document[TYPE]} if TYPE in list_document else {}
+    return [_canonical_at(canonicalizer, known, names, member) for member in members]
 
 
-def _answers(parts: Sequence[Part]) -> dict[_Place, JsonValue]:
+def with_last_read(
+    document: JsonObject,
+    last: JsonObject,
+    unread: Sequence[DetailPlace],
+    *,
+    shown: frozenset[str],
+    lacked: Container[DetailPlace],
+) -> tuple[JsonObject, list[DetailPlace]]:
+    """A document with what an earlier one says in the places that could not be read; the places that both lack.
+
+    `lacked` are the places that the earlier one lacks, be they there. Where the item itself could not be read, the
+    document has its plain values and the properties `shown`.
+    """
+    lacking = [place for place in unread if place in lacked]
+    carried = [place for place in unread if place not in lacked]
+    if any(place.property is None for place in carried):
+        document = last | {
+            name: value for name, value in document.items() if name in shown or isinstance(value, str | int | float)
+        }
+    for place in carried:
+        if place.property is None:
+            continue
+        if place.child_property is None:
+            if place.property in last:
+                document = {**document, place.property: last[place.property]}
+            else:
+                lacking.append(place)
+            continue
+        before = _member(last, place)
+        if place.child_property not in before:
+            lacking.append(place)
+            continue
+        members = document.get(place.property)
+        if isinstance(members, list):
+            value = before[place.child_property]
+            document = {**document, place.property: [_with_child(member, place, value) for member in members]}
+    return document, lacking
+
+
+def without_places(document: JsonObject, places: Sequence[DetailPlace]) -> JsonObject:
+    """The document without what stands in these places."""
+    names = {place.property for place in places if place.child_property is None}
+    document = {name: value for name, value in document.items() if name not in names}
+    for place in places:
+        members = None if place.property is None else document.get(place.property)
+        if place.child_property is not None and isinstance(members, list) and place.property is not None:
+            document[place.property] = [
+                {name: value for name, value in member.items() if name != place.child_property}
+                if isinstance(member, dict) and member.get("id") == place.child_id
+                else member
+                for member in members
+            ]
+    return document
+
+
+def _member(document: JsonObject, place: DetailPlace) -> JsonObject:
+    members = document.get(place.property or "")
+    found = (member for member in (members if isinstance(members, list) else []) if isinstance(member, dict))
+    return next((member for member in found if member.get("id") == place.child_id), {})
+
+
+def _answers(parts: Sequence[Part]) -> dict[DetailPlace, JsonValue]:
     """The whole answer for each place."""
-    pages: dict[_Place, dict[int, Part]] = {}
+    pages: dict[DetailPlace, dict[int, Part]] = {}
     for part in parts:
         if part.property is not None:
-            place = _Place(part.property, part.child_property, part.child_id)
+            place = DetailPlace(part.property, part.child_property, part.child_id)
             pages.setdefault(place, {})[part.page] = part
-    answers: dict[_Place, JsonValue] = {}
+    answers: dict[DetailPlace, JsonValue] = {}
     for place, by_number in pages.items():
         in_order = [by_number[number] for number in sorted(by_number)]
         answers[place] = in_order[-1].body if in_order[-1].single else _distinct(in_order)
@@ -103,21 +174,32 @@ def _distinct(pages: Sequence[Part]) -> list[JsonValue]:
     members: list[JsonValue] = []
     seen: set[str] = set()
     for page in pages:
-        ids = [member.get("id") if isinstance(member, dict) else None for member in _members(page)]
-        members += [
-            member
-            for member, one in zip(_members(page), ids, strict=True)
-            if not isinstance(one, str) or one not in seen
-        ]
-        seen |= {one for one in ids if isinstance(one, str)}
+        members += [member for member in _members(page) if _id(member) not in seen]
+        seen |= _ids(page.body)
     return members
+
+
+def places_of_new(members: list[JsonValue], further: Sequence[JsonValue]) -> list[int]:
+    """Where among further members those stand whose ids none of the first ones has."""
+    seen = _ids(members)
+    return [place for place, member in enumerate(further) if _id(member) not in seen]
+
+
+def _ids(members: JsonValue) -> set[str]:
+    ids = map(_id, members) if isinstance(members, list) else ()
+    return {one for one in ids if one is not None}
+
+
+def _id(member: JsonValue) -> str | None:
+    one = member.get("id") if isinstance(member, dict) else None
+    return one if isinstance(one, str) else None
 
 
 def _members(page: Part) -> list[JsonValue]:
     return page.body if isinstance(page.body, list) else []
 
 
-def _with_child(member: JsonValue, place: _Place, value: JsonValue) -> JsonValue:
+def _with_child(member: JsonValue, place: DetailPlace, value: JsonValue) -> JsonValue:
     if place.child_property is None or not isinstance(member, dict) or member.get("id") != place.child_id:
         return member
     return {**member, place.child_property: value}

@@ -87,32 +87,32 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
     ErrorCode.GRAPH_UNTRUSTED_LINK: Explanation(
         "A link led away from the Graph host, or Graph did not give it to this run. It was not followed and no token"
         " was sent.",
-        "Check what stands between the worker and Graph, such as a proxy that rewrites answers, and who else may start"
-        " workflows in the Temporal namespace.",
+        "Check for a proxy that rewrites answers between the worker and Graph, and who else may start workflows in the"
+        " Temporal namespace.",
     ),
     ErrorCode.GRAPH_MALFORMED_RESPONSE: Explanation(
         "The answer was not JSON, had no `value` list, was truncated, or was too large.",
-        "Check what stands between the worker and Graph; if nothing does, run again.",
+        "Check for a proxy between the worker and Graph; without one, run again.",
     ),
     ErrorCode.AUTH_FAILED: Explanation(
-        "No token could be had: wrong or expired credential, unknown tenant, or unreachable authority.",
+        "The worker got no token: wrong or expired credential, unknown tenant, or unreachable authority.",
         "Check the tenant's entry in the tenants file and its secret or certificate.",
     ),
     ErrorCode.DETAIL_INCOMPLETE: Explanation(
         "The list was read to its end, but details of some items were not.",
-        "Run again; the details that are missing are read again.",
+        "Run again; the run reads the missing details again.",
     ),
     ErrorCode.STORAGE_UNAVAILABLE: Explanation(
         "PostgreSQL stayed unreachable.",
         "Check DATABASE_URL and the database, then run again.",
     ),
     ErrorCode.STORAGE_DAMAGED: Explanation(
-        "What the run had stored of an item is not what it reads back. The details of the other items are read.",
+        "A stored row of an item is damaged. The details of the other items are read.",
         "Run again: the item is read anew. If it comes again, check the disks of the database.",
     ),
     ErrorCode.CONFIGURATION_INVALID: Explanation(
         "A worker cannot read the tenants file, or a secret or certificate that it names, and has no last valid one.",
-        "Mend what the context and the worker's log name. Nothing has to be restarted; the next run reads it again.",
+        "Correct the file that the context and the worker's log name. The next run reads it again, without a restart.",
     ),
     ErrorCode.UNKNOWN_COLLECTION: Explanation(
         "The worker's release does not know the collection's type key, or reads it from another version of Graph. The"
@@ -120,12 +120,12 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
         "Upgrade the workers, or take the type key out of the selection.",
     ),
     ErrorCode.LISTING_UNPROVEN: Explanation(
-        "The run was reported as having read the collection, and the pages that the database has do not show it.",
+        "The workflow reported a complete listing, but the pages in the database do not show it.",
         "Run again. If it comes again, see who else may start workflows in the Temporal namespace, and whether workers"
         " of an earlier release are running.",
     ),
     ErrorCode.CONCURRENCY_LIMIT: Explanation(
-        "No run slot came free while it was worth waiting.",
+        "No run slot became free within `RUN_QUEUE_PATIENCE_SECONDS`.",
         "Run again later, or raise the limits on runs per tenant and overall.",
     ),
     ErrorCode.WORKFLOW_ID_HELD: Explanation(
@@ -134,15 +134,15 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
         " own.",
     ),
     ErrorCode.RUN_ABANDONED: Explanation(
-        "The run died without a word: its workflow was terminated, or its lease expired with no worker left.",
-        "Run again. What the run had landed is kept.",
+        "The run did not close its record: its workflow was terminated, or its lease expired with no worker left.",
+        "Run again. Items that the run had stored are kept.",
     ),
     ErrorCode.CANCELLED: Explanation(
-        "The run was cancelled. What it had landed is kept.",
+        "The run was cancelled. Items that it had stored are kept.",
         "Run again when wanted.",
     ),
     ErrorCode.UNEXPECTED_ERROR: Explanation(
-        "Something failed that the product does not know. A log line of the worker names the exception type.",
+        "A failure without a code of its own. A log line of the worker names the exception type.",
         "Report it with the worker's log line.",
     ),
 }

@@ -24,7 +24,7 @@ _INTEGER_DIGITS = 18
 """So many digits always fit into 64 bits."""
 
 _SHAPES = bytes.maketrans(b"123456789.E[:\n\r\t ]}", b"0000000000e,,,,,,,,")
-"""Of a text only this is looked at: where its numbers begin and end, and how long they are."""
+"""Keeps the places and lengths of a text's numbers, and nothing else."""
 
 _LONG = (b"," + b"0" * 16, b",-" + b"0" * 16)
 """A number of 15 digits is what a double always holds; the point counts as one."""

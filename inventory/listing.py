@@ -17,11 +17,11 @@ class PageLinks(NamedTuple):
     opens: Sequence[UUID]
     """The positions of the pages that it links to: the next one, and those of each parent that it shows."""
     is_merged: bool
-    """Whether what it holds is in the inventory; true of a page without items."""
+    """Whether its items are in the inventory; true of a page without items."""
 
 
 def position_of(url: str) -> UUID:
-    """A URL as pages are told apart by: the beginning of its SHA-256."""
+    """The key of a page: the beginning of its URL's SHA-256."""
     return UUID(bytes=hashlib.sha256(url.encode()).digest()[:16])
 
 

@@ -22,7 +22,7 @@ class OneLine(logging.Formatter):
         return _indented(super().formatException(ei))
 
     def formatStack(self, stack_info: str) -> str:  # noqa: N802 - the base class names it so
-        """Called for a stack that was asked for."""
+        """Called for a requested stack."""
         return _indented(super().formatStack(stack_info))
 
 

@@ -7,7 +7,7 @@ fails a sync.
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
 
-from inventory.canonical import JsonObject, JsonValue
+from inventory.canonical import JsonObject, JsonValue, edit_of
 
 MAX_TEXT_LENGTH = 1024
 MAX_LIST_LENGTH = 100
@@ -62,6 +62,11 @@ def _scalar_or_set(value: JsonValue) -> JsonValue:
     if isinstance(value, bool | float) or _is_integer(value):
         return value
     return _text_or_set(value)
+
+
+def edit_in(meta: Mapping[str, JsonValue]) -> str | None:
+    """What moves with each edit of an object, as `edit_of` takes it from the object itself."""
+    return edit_of({"version": meta.get("version"), "lastModifiedDateTime": meta.get("last_modified_at")})
 
 
 COMMON_KEYS: dict[str, Callable[[JsonValue], JsonValue]] = {

@@ -35,6 +35,11 @@ class EvidenceKind(StrEnum):
     """`collection_…`: its collection was not read to its end, so nobody looked for it."""
 
 
+LISTED = "listed"
+FOUND_BY_ID = "found_by_id"
+"""The evidence of a present item that its listing did not show, and a GET by its id found."""
+
+
 class CollectionInRun(NamedTuple):
     """How far one collection was read in the run that the state is derived from."""
 
@@ -53,8 +58,9 @@ class RunCoverage(NamedTuple):
 class ItemState(NamedTuple):
     """State, confidence and evidence of one item.
 
-    Evidence: `listed` · `confirmed` (a GET by id answered 404) · `not_listed` (a listing was read to its end
-    without it) · `collection_<outcome>` with `:<error code>` where there is one.
+    Evidence: `listed` · `found_by_id` (a GET by id found it, and its listing did not show it) · `confirmed` (a GET by
+    id answered 404) · `not_listed` (a listing was read to its end without it) · `collection_<outcome>` with
+    `:<error code>` where there is one.
     """
 
     state: State
@@ -68,17 +74,19 @@ def item_state(
     collection: CollectionInRun | None,
     *,
     confirmed: bool = False,
+    found_by_id: bool = False,
     unlisted_before: bool = False,
 ) -> ItemState:
     """The state of an item last seen at `last_seen_at`, relative to `run`.
 
-    `collection` is what `run` covered of the item's type, None where the run recorded nothing of it. `confirmed`: since
-    the item was last seen, a GET by id answered 404. `unlisted_before`: since then a complete listing omitted it.
-    Both hold until the item is seen again, so that evidence never weakens.
+    `collection` is what `run` covered of the item's type, None where the run recorded nothing of it. `found_by_id`:
+    what last saw the item was a GET by id. `confirmed`: since the item was last seen, a GET by id answered 404.
+    `unlisted_before`: since then a complete listing omitted it. The last two hold until the item is seen again, so that
+    evidence never weakens.
     """
     confidence = confidence_of(run, collection)
     if last_seen_at >= run.started_at:
-        return ItemState(State.PRESENT, confidence, "listed")
+        return ItemState(State.PRESENT, confidence, FOUND_BY_ID if found_by_id else LISTED)
     return ItemState(State.MISSING, confidence, _evidence(collection, confirmed, unlisted_before))
 
 

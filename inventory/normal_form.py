@@ -4,8 +4,8 @@ It is hashed and compared, and never stored or shown. In it
 
 - a property that is null, an empty list, an empty object or an object of only such is absent, but where the catalog
   says that null means *not shown*: there an empty list is a value. A detail that was asked for is there, be it empty;
-- moments are in UTC, with no zeros at the end of their fractions; ids made of GUIDs are in lower case; flags of an
-  enumeration are in one order;
+- moments are in UTC, with no zeros at the end of their fractions; ids made of GUIDs are in lower case; members of an
+  enumeration are in lower case and, if a value names several, in one order;
 - arrays that are sets are sorted and hold each member once.
 
 Which arrays are sets: those of scalars, and of objects that all have an identity (an id, a definition's id, a target),
@@ -31,6 +31,7 @@ from inventory.canonical import (
     without_edits,
 )
 from inventory.exact_json import decode, encode
+from inventory.item_ids import item_key
 
 FORM = 1
 """The number of this form. Documents of form 0 were stored sorted, and hashed as they were stored."""
@@ -54,8 +55,6 @@ IDENTITIES = (
 )
 """Paths to what makes an object one of its kind wherever it stands in an array."""
 
-_GUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
-_IDS = re.compile(rf"\{{?{_GUID}\}}?(?:[_:;,|]+(?:\{{?{_GUID}\}}?|[0-9]+))*")
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?")
 _TIME_OF_DAY = re.compile(r"(\d\d:\d\d:\d\d)\.(\d+)")
 _MARKS = frozenset("-.")
@@ -67,15 +66,15 @@ _WHOLE_FLOATS = 2.0**53
 class ArrayRules(NamedTuple):
     """What the catalog says of arrays, by property name at any depth.
 
-    In `null_not_shown` null says that Graph did not show the value, and an empty list that there is none. `flags` are
-    enumerations of which a value may name several members. Of `details`, which further requests ask for, none is
-    something else than not asked for.
+    In `null_not_shown` null says that Graph did not show the value, and an empty list that there is none. Members of
+    `enumerations` have no case, and a value may name several, in any order. Of `details`, which further requests ask
+    for, none is something else than not asked for.
     """
 
     ordered: frozenset[str] = frozenset()
     unordered: frozenset[str] = frozenset()
     null_not_shown: frozenset[str] = frozenset()
-    flags: frozenset[str] = frozenset()
+    enumerations: frozenset[str] = frozenset()
     details: frozenset[str] = frozenset()
 
 
@@ -112,7 +111,7 @@ class NormalForm:
     def value(self, name: str, value: JsonValue) -> JsonValue:
         """The normal form of a property's value; None where it is the same as none."""
         if isinstance(value, str):
-            return _flags(value) if name in self._rules.flags else _text(value)
+            return _members(value) if name in self._rules.enumerations else _text(value)
         if isinstance(value, dict):
             return value if SENSITIVE_MARK in value and is_mark(value) else self._object(value) or None
         if isinstance(value, list):
@@ -134,9 +133,10 @@ class NormalForm:
             # Most values are texts that are as they are, or no texts: one look tells them.
             kind = type(child)
             if kind is str:
-                found[name] = _text(child) if _may_be_spelt_otherwise(child) else child  # type: ignore[arg-type]
-                if name in rules.flags:
-                    found[name] = self.value(name, child)
+                if name in rules.enumerations:
+                    found[name] = _members(child)  # type: ignore[arg-type]
+                else:
+                    found[name] = _text(child) if _may_be_spelt_otherwise(child) else child  # type: ignore[arg-type]
             elif kind is bool or kind is int:
                 found[name] = child
             else:
@@ -191,6 +191,9 @@ def likeness_hash(canonical: bytes, external_id: str, form: NormalForm, *, id_fi
     creation are left out, and the id is taken out of all strings: an assignment's id is `{policy id}_{group id}`.
     """
     document = cast("JsonObject", decode(canonical))
+    # As the document spells it.
+    own = document.get(id_field)
+    external_id = own if isinstance(own, str) and item_key(own) == external_id else external_id
     sought = encode(external_id)[1:-1] if len(external_id) >= MIN_TELLING_ID_LENGTH else None
     kept: JsonObject = {name: value for name, value in document.items() if name not in (id_field, "createdDateTime")}
     # The object that was made again has edits of its own.
@@ -227,12 +230,12 @@ def _at(value: JsonValue, path: tuple[str, ...]) -> JsonValue:
 
 def _may_be_spelt_otherwise(value: str) -> bool:
     """Whether a text may be a moment, a time of day or ids: most are not, and this costs least."""
-    return value[8:9] in _MARKS or value[4:5] == "-" or value[:1] == "{"
+    return value[8:9] in _MARKS or value[4:5] == "-" or value[:1] == "{" or value[1:2] == "_"
 
 
 def _text(value: str) -> str:
-    if len(value) >= _GUID_LENGTH and ("-" in value[8:10]) and _IDS.fullmatch(value):
-        return value.lower()
+    if len(value) >= _GUID_LENGTH and ("-" in value[8:11]) and (key := item_key(value)) != value:
+        return key
     if len(value) >= _MOMENT_LENGTH and value[10] == "T" and (moment := _MOMENT.fullmatch(value)):
         return _moment(value, *moment.groups())
     if value[8:9] == "." and (time := _TIME_OF_DAY.fullmatch(value)):
@@ -255,7 +258,9 @@ def _with_fraction(whole: str, digits: str) -> str:
     return f"{whole}.{digits}" if digits else whole
 
 
-def _flags(value: str) -> str:
+def _members(value: str) -> str:
+    if "," not in value:
+        return value.lower()
     return ",".join(sorted({flag.strip().lower() for flag in value.split(",")}))
 
 

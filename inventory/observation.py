@@ -18,11 +18,14 @@ from inventory.canonical import (
     encode,
     stamped,
 )
+from inventory.cut_lists import cut_lists, expansion, with_links
 from inventory.data_keys import DataKey
+from inventory.item_ids import item_key
 from inventory.meta import proposed_meta, whitelisted_meta
 from inventory.normal_form import ArrayRules, NormalForm
 from inventory.reference_extraction import ReadingRules, ReadReferences, read
 from inventory.references import MAX_ID_LENGTH
+from inventory.stale import StalePart
 
 MAX_NAME_LENGTH = 4096
 MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
@@ -48,7 +51,7 @@ class ObservationRules(BaseModel):
     ordered: frozenset[str] = frozenset()
     unordered: frozenset[str] = frozenset()
     null_not_shown: frozenset[str] = frozenset()
-    flags: frozenset[str] = frozenset()
+    enumerations: frozenset[str] = frozenset()
     details: frozenset[str] = frozenset()
     meta: dict[str, tuple[str, ...]] = {}
     """Meta keys beyond the common ones (`MetaPaths`)."""
@@ -58,11 +61,15 @@ class ObservationRules(BaseModel):
     """Volatile properties of a list that tell that an item's details may have changed."""
     cross_checked: dict[str, str] = {}
     """Lists that are left out where the property named here, true or false, says otherwise of their being empty."""
+    expand: str | None = None
+    """What the list expands, and may cut."""
 
     @property
     def form(self) -> NormalForm:
         """The normal form of the collection's documents."""
-        return NormalForm(ArrayRules(self.ordered, self.unordered, self.null_not_shown, self.flags, self.details))
+        return NormalForm(
+            ArrayRules(self.ordered, self.unordered, self.null_not_shown, self.enumerations, self.details)
+        )
 
 
 class InvalidReason(StrEnum):
@@ -86,7 +93,9 @@ class Observation(NamedTuple):
     The `content_hash` (32 bytes) is that of its normal form: two that are equal say the same.
     The `list_hash` (32 bytes) is that of the list's document with its `change_signs`: as long as it stays, the details
     need not be read again. Only collections that have details have it.
-    The `references` are there where they were asked for.
+    The `references` are there where they were asked for. `is_cut`: Graph has cut lists that it expands, and the
+    document has the links to the rest; what it says of them does not tell whether the rest has changed.
+    `stale_parts` could not be read: the document says there what was read before, if anything.
     """
 
     type_key: str
@@ -99,6 +108,8 @@ class Observation(NamedTuple):
     document: bytes
     list_hash: bytes | None = None
     references: ReadReferences | None = None
+    is_cut: bool = False
+    stale_parts: Sequence[StalePart] = ()
 
 
 class InvalidObject(NamedTuple):
@@ -125,6 +136,7 @@ class Observer:
         self._reading_hash = b"" if reading is None else reading.hash()
         self._extra_keys = frozenset(rules.meta)
         self._form = rules.form
+        self._expansion = expansion(rules.expand)
         self._canonicalizer = Canonicalizer(
             volatile=rules.volatile,
             sensitive=rules.sensitive,
@@ -153,29 +165,30 @@ class Observer:
         return other
 
     def observe_page(
-        self, objects: Sequence[JsonValue], *, with_references: bool = False
+        self, objects: Sequence[JsonValue], *, with_references: bool = False, edit: str | None = None
     ) -> tuple[list[Observation], list[InvalidObject]]:
-        """The observations of one page, in its order, and its bad objects.
+        """The observations of one page, in its order, and its bad objects. `edit` is that of objects that tell none.
 
-        An id that repeats on the page is observed once, as it was first listed; the repetition is a bad object.
+        An id that repeats on the page is observed once, as it was first listed; the repetition is a bad object. GUIDs
+        in upper and lower case are one id.
         """
         observations: list[Observation] = []
         invalid: list[InvalidObject] = []
         seen: set[str] = set()
         for position, candidate in enumerate(objects):
             try:
-                observation = self.observe(candidate, with_references=with_references)
-                if observation.external_id in seen:
+                observation = self.observe(candidate, with_references=with_references, edit=edit)
+                if (key := item_key(observation.external_id)) in seen:
                     raise _Invalid(InvalidReason.DUPLICATE_ID)
             except _Invalid as bad:
                 invalid.append(InvalidObject(position, self._printable_id(candidate), bad.reason))
             else:
-                seen.add(observation.external_id)
+                seen.add(key)
                 observations.append(observation)
         return observations, invalid
 
-    def observe(self, candidate: JsonValue, *, with_references: bool = False) -> Observation:
-        """The observation of one Graph object."""
+    def observe(self, candidate: JsonValue, *, with_references: bool = False, edit: str | None = None) -> Observation:
+        """The observation of one Graph object; `edit` is its latest one where it tells none."""
         if not isinstance(candidate, dict):
             raise _Invalid(InvalidReason.NOT_AN_OBJECT)
         candidate = self._believed(candidate)
@@ -186,8 +199,10 @@ class Observer:
         display_name = self._display_name(shown)
         meta = whitelisted_meta(proposed_meta(shown, self._rules.meta), self._extra_keys)
         try:
-            canonical = stamped(self._canonicalizer.canonical_value(candidate), edit_of(candidate))
-            document = encode(canonical)
+            canonical = stamped(self._canonicalizer.canonical_value(candidate), edit_of(candidate) or edit)
+            content_hash = self._form.hash(canonical)
+            cut = cut_lists(candidate, self._expansion)
+            document = encode(with_links(canonical, cut))
             list_hash = self._list_hash(candidate)
         except TooDeepError:
             raise _Invalid(InvalidReason.TOO_DEEP) from None
@@ -203,11 +218,12 @@ class Observer:
             display_name,
             meta.values,
             meta.dropped,
-            self._form.hash(canonical),
+            content_hash,
             sha256(document).digest(),
             document,
-            list_hash,
-            self._references(canonical) if with_references else None,
+            content_hash if cut and list_hash is None else list_hash,
+            self._references(canonical) if with_references and not cut else None,
+            bool(cut),
         )
 
     def _references(self, canonical: JsonObject) -> ReadReferences | None:

@@ -40,9 +40,10 @@ class Outcome(StrEnum):
 class Counts(BaseModel):
     """What a run did, in numbers.
 
-    `missing` and `not_read` are counted at its end, the others add up while it runs. Both are items that the run did
-    not see: `missing` those that their complete listing omits or a GET by id did not find, `not_read` the other items
-    of collections that were not read to their end.
+    `missing`, `not_read` and `stale` are counted at its end, the others add up while it runs. The first two are items
+    that the run did not see: `missing` those that their complete listing omits or a GET by id did not find, `not_read`
+    the other items of collections that were not read to their end. `stale` items are there, and some of their details
+    could not be read.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -56,6 +57,7 @@ class Counts(BaseModel):
     unchanged: int = 0
     missing: int = 0
     not_read: int = 0
+    stale: int = 0
     invalid: int = 0
     errors: int = 0
 

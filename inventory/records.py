@@ -11,6 +11,7 @@ from inventory.error_codes import ErrorCode
 from inventory.missing import Confidence, State
 from inventory.outcomes import ContextValue, Counts, Outcome, RunStatus
 from inventory.selection import Selection
+from inventory.stale import Staleness
 
 
 class CollectionRecord(BaseModel):
@@ -44,8 +45,22 @@ class RunRecord(BaseModel):
     collections: dict[str, CollectionRecord]
 
 
+class SyncRecord(RunRecord):
+    """What `sync` prints of its run.
+
+    `compares_hidden_values` is false where SENSITIVE_FIELDS_KEY is `none`, so that changes of hidden values are not
+    seen; null where the key is set for workers alone.
+    """
+
+    compares_hidden_values: bool | None = None
+
+
 class ItemRecord(BaseModel):
-    """One item as last observed; the last three fields are null where no completed run of the selection covers it."""
+    """One item as last observed; its state is null where no completed run of the selection covers it.
+
+    `details_read_at` is when the details were last read that its list does not show; null where it has none. `stale` is
+    null where all of its details are current.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -61,6 +76,10 @@ class ItemRecord(BaseModel):
     state: State | None
     confidence: Confidence | None
     evidence: str | None
+    details_read_at: datetime | None = None
+    stale: Staleness | None = None
+    graph_id: str | None = None
+    """The id as Graph last spelled it, where that is not `external_id`."""
 
 
 class MissingRecord(ItemRecord):
@@ -98,7 +117,8 @@ class VersionRecord(BaseModel):
     """One version of an item.
 
     `last_observed_at` is null where release 0.2.0 did not record it. `renamed_from` is null where the name is the same
-    or the version before it is forgotten.
+    or the version before it is forgotten. `stale` tells of details that could not be read: of the current version now,
+    of an earlier one when it was first observed.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -121,6 +141,7 @@ class VersionRecord(BaseModel):
     content_hash: str
     size_bytes: int
     pins: list[PinRecord]
+    stale: Staleness | None = None
 
 
 class DamagedRecord(BaseModel):

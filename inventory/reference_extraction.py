@@ -9,6 +9,7 @@ from typing import NamedTuple
 import orjson
 
 from inventory.canonical import JsonObject, JsonValue
+from inventory.item_ids import item_key
 from inventory.references import (
     ALL_DEVICES,
     ALL_USERS,
@@ -78,7 +79,7 @@ def read(document: JsonObject, rules: ReadingRules) -> list[Reference]:
     for name in sorted(rules.alternate_keys):
         value = document.get(name)
         if isinstance(value, str) and _GUID.fullmatch(value):
-            found.append(Reference(name, ReferenceRole.USE, (), value))
+            found.append(Reference(name, ReferenceRole.USE, (), item_key(value)))
     if any(_matches(document.get(name), pattern) for name, pattern in rules.everyone.items()):
         everyone = [Reference(ASSIGNMENTS, ReferenceRole.INCLUDE, (), one) for one in (ALL_DEVICES, ALL_USERS)]
         return [*found, *everyone]

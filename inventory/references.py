@@ -16,6 +16,7 @@ from functools import cache, partial
 from typing import NamedTuple, TypeAlias, cast
 
 from inventory.canonical import TYPE, JsonObject, JsonValue
+from inventory.item_ids import item_key
 
 ReferenceRules: TypeAlias = Mapping[str, tuple[str, ...]]
 """Where ids stand, to the type keys of the collections that they belong to."""
@@ -88,7 +89,7 @@ class ReferenceRole(StrEnum):
 class Reference(NamedTuple):
     """One id in a document. `target_types` are the collections that it may belong to.
 
-    An audience that is no object (`ALL_DEVICES`, `ALL_USERS`) has no target types.
+    An audience that is no object (`ALL_DEVICES`, `ALL_USERS`) has no target types. Ids are keys (`item_ids.item_key`).
     """
 
     path: str
@@ -204,7 +205,7 @@ def translated_at(value: JsonValue, path: str, rules: ReferenceRules, name_of: N
 
 def _renamed(name_of: NameOf, target_types: tuple[str, ...], value: JsonValue) -> JsonValue:
     target_id = id_in(value)
-    name = None if target_id is None else name_of(target_types, target_id)
+    name = None if target_id is None else name_of(target_types, item_key(target_id))
     before, _, after = str(value).rpartition(str(target_id))
     return value if name is None else before + name + after
 
@@ -218,10 +219,10 @@ def _reference(
     rule: str, holder: JsonObject, target_types: tuple[str, ...], target_id: str, assignment: _Assignment
 ) -> Reference:
     path = path_of(rule)
-    audience = _EVERYONE.get(target_id)
+    audience = _EVERYONE.get(item_key(target_id))
     if audience is not None:
         target_types, target_id = (), audience
-    return Reference(path, _role(path, holder), target_types, target_id, *assignment)
+    return Reference(path, _role(path, holder), target_types, item_key(target_id), *assignment)
 
 
 def _by_rule(start: JsonObject, rule: str, target_types: tuple[str, ...]) -> Iterator[Reference]:

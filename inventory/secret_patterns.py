@@ -57,7 +57,7 @@ _SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
         (("pidkey=",), r"PIDKEY=\"[^\"]"),
     )
 )
-"""The shapes of secrets, each with texts of which one stands in lower case wherever the shape is."""
+"""The shapes of secrets, each with texts; wherever the shape is, one of them stands in lower case."""
 
 _IDENTIFIER = re.compile(r"[#A-Za-z]?[A-Za-z0-9]*[_.\-][\w.{}:\-]*", re.ASCII)
 """An id, a type, the name of a setting or a moment: most texts of a document."""
@@ -80,7 +80,7 @@ def has_secret(text: str) -> bool:
         return False
     if _IDENTIFIER.fullmatch(text) is not None:
         return _TOKEN.match(text) is not None
-    # Most texts come again with the next run. They are known by their hash: none is kept in memory.
+    # Most texts come again with the next run. The memory holds their hashes, never a text.
     key = hash(text)
     known = _KNOWN.get(key)
     if known is None:
@@ -125,7 +125,7 @@ def _decoded(text: str) -> str | None:
 def secret_members(value: Mapping[str, object]) -> frozenset[str]:
     """The properties of an object that hold a secret, told by what another property calls it.
 
-    `{"key": "password", "value": "…"}`, or a text setting whose definition is that of a password.
+    `{"key": "password", "value": "…"}`, or a text setting that a password's definition describes.
     """
     if _PAIRS.keys().isdisjoint(value):
         return _NONE

@@ -22,7 +22,7 @@ MOST_TYPE_KEYS = 1000
 """Of one selection that a run may be started with: five times the catalog, so that it may grow."""
 
 MOST_BYTES = 128 * 1024
-"""Of its canonical JSON: room for so many of the longest type keys."""
+"""Bytes of its canonical JSON: room for this many of the longest type keys."""
 
 
 def _sorted_unique(value: object) -> object:

@@ -5,7 +5,7 @@ The classes are apart from those that raise them, so that a command ends with su
 
 
 class UserError(ValueError):
-    """What was asked for, or configured, cannot be done as it is."""
+    """The request or the configuration cannot be carried out as it is."""
 
 
 class UnavailableError(Exception):

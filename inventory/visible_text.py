@@ -40,4 +40,6 @@ def visible(text: str, keep: str = "") -> str:
     """The text with a mark in the place of each character that is not seen, but for those in `keep`."""
     if text.isprintable():
         return text
-    return "".join(REPLACEMENT if category(one) in _UNSEEN and one not in keep else one for one in text)
+    return "".join(
+        REPLACEMENT if category(character) in _UNSEEN and character not in keep else character for character in text
+    )

@@ -105,7 +105,7 @@ class WorkerPart:
             [sys.executable, str(CHECKOUT / "worker.py")],
             log=self._log,
             environment=self._environment,
-            # It waits half a minute for what it has under way, which nobody then takes: it is done again anyway.
+            # It waits half a minute for work under way, whose results nobody takes: the work is repeated anyway.
             death_signal=signal.SIGKILL,
             inherited=self._inherited,
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 
 GRACE_SECONDS = 60.0
-"""For a program to stop. On a slow machine PostgreSQL needs many seconds to write what it holds."""
+"""Time for a program to stop. On a slow machine PostgreSQL needs many seconds to write its buffers."""
 
 READY_SECONDS = 600.0
 """For a program to get ready. One that ends is noticed at once, so that only one that hangs uses it up."""
@@ -55,7 +55,7 @@ class Child:
         """Starts it. In a process group of its own, so that a Ctrl-C in the terminal reaches only its parent.
 
         `death_signal`: what it gets when its parent dies, if not `stop_signal`. `inherited`: file descriptors that stay
-        open in it and in its own children, such as that of a lock.
+        open in it and in its own children, such as a lock's.
         """
         self.name = name
         self._started = time.monotonic()
@@ -98,7 +98,7 @@ class Child:
     def wait_until(self, ready: Callable[[], bool], timeout_seconds: float = READY_SECONDS) -> None:
         """Waits for a condition. Raises `PartError` if the program ends first or the time runs out.
 
-        However the wait fails, the program is stopped: whoever started it holds nothing yet that could stop it.
+        If the wait fails, the program is stopped, because its starter holds no handle yet that could stop it.
         """
         deadline = time.monotonic() + timeout_seconds
         try:

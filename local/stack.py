@@ -1,7 +1,7 @@
 """The embedded stack: every part under one supervisor, a process of its own that the starter holds by a pipe.
 
 The supervisor (`python -m local.stack`) tells on stdout what comes up, a JSON object a line, and reads stdin: when the
-pipe closes without the line `keep` before it, whoever started it is gone, and everything stops.
+pipe closes without the line `keep` before it, its starter is gone, and everything stops.
 """
 
 import argparse
@@ -60,10 +60,10 @@ class StackProcess:
     def start(self, tell: Callable[[str], None]) -> StackInfo:
         """Starts the stack, telling each part that comes up in one line. Raises `PartError`.
 
-        What happens to the parts later is told, too, from a thread of its own.
+        A thread of its own reports later events of the parts, too.
         """
         self._state.make()
-        # Not the starter's own stderr: whoever reads that to its end would wait for a stack that is kept.
+        # Not the starter's own stderr: its reader would wait for the end of a stack that is kept.
         with self._state.supervisor_log.open("w") as log:
             self._process = subprocess.Popen(  # noqa: S603 - ourselves
                 [sys.executable, "-m", "local.stack", "--state", self._state.folder, *self._port_options()],
@@ -229,7 +229,7 @@ class Supervisor:
         )
 
     def _port(self, name: str) -> int:
-        """The port to take: the one that was asked for, else the usual one, else a free one, and that is told."""
+        """The port to take: the requested one, else the usual one, else a free one, with a line about it."""
         asked: int | None = getattr(self._ports, name)
         if asked is not None:
             return asked
@@ -264,7 +264,7 @@ class Supervisor:
 
 
 def _start_again(part: Part, restarts: Restarts) -> None:
-    """Starts a part that has died, at the same place and with what it held. Raises `PartError` where it is given up."""
+    """Starts a part that has died, at the same address and with its data. Raises `PartError` if it gives up."""
     name, failure, lived = part.child.name, part.child.failure(), part.child.lived_seconds()
     while True:
         wait = restarts.wait_after(lived)

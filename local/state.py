@@ -27,7 +27,7 @@ class StackInfo(NamedTuple):
 
 
 class State:
-    """One state folder. What holds secrets is readable by its owner only."""
+    """One state folder. Only its owner can read files with secrets."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
@@ -85,7 +85,7 @@ class State:
                 return lock is not None
 
     def running(self) -> StackInfo | None:
-        """The stack that runs here, if any. What a supervisor that was killed has left is withdrawn."""
+        """The stack that runs here, if any. Leftovers of a killed supervisor are removed."""
         if not self.stack_file.exists():
             return None
         with self.held() as free:

@@ -19,7 +19,7 @@ DYNAMIC_CONFIGURATION = (
     # Fairness between tenants is off by default.
     "matching.enableFairness=true",
     "matching.useNewMatcher=true",
-    # A rate limit is divided over the partitions, and a tenant's activities are not: with one, a limit is what it says.
+    # Temporal divides a rate limit over the partitions, but not a tenant's activities: one partition makes it exact.
     "matching.numTaskqueueReadPartitions=1",
     "matching.numTaskqueueWritePartitions=1",
 )
@@ -110,7 +110,7 @@ class EmbeddedTemporal:
         self._child.wait_until(self._answers)
 
     def stop(self) -> None:
-        """Stops it; what it holds stays in its folder."""
+        """Stops it; its data stay in its folder."""
         if self._child is not None:
             self._child.stop()
             self._child = None

@@ -1,4 +1,4 @@
-"""Completed runs: those whose record says what is there and what is missing."""
+"""Completed runs: their records tell which items exist and which are missing."""
 
 
 def completed(alias: str = "sync_run") -> str:

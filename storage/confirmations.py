@@ -23,6 +23,8 @@ class UnlistedItem(NamedTuple):
     external_id: str
     parent_id: str = ""
     """Of the item under which it stands, if it does."""
+    graph_id: str | None = None
+    """Its id as Graph last spelled it, where that is not `external_id`."""
 
 
 _LOCKED = """
@@ -54,6 +56,14 @@ WHERE (item.tenant_id, item.type_key, item.external_id) = (asked.tenant_id, aske
 """)
 
 
+_MARK = text(f"""{_LOCKED}
+UPDATE inventory_item AS item SET found_by_id_run_id = :run_id
+FROM asked
+WHERE (item.tenant_id, item.type_key, item.external_id) = (asked.tenant_id, asked.type_key, asked.external_id)
+    AND item.last_seen_run_id = :run_id
+""")
+
+
 async def count_unlisted(session: AsyncSession, run_id: UUID, type_keys: Sequence[str]) -> dict[str, int]:
     """How many items of each type were present before the run and have not been seen by it; none are left out."""
     counted = (
@@ -69,7 +79,8 @@ async def some_unlisted(
 ) -> list[UnlistedItem]:
     """The first `limit` of them, by type key and id."""
     parent_id = func.coalesce(_ITEM.c.meta[PARENT_ID].astext, "").label("parent_id")
-    wanted = select(_ITEM.c.type_key, _ITEM.c.external_id, parent_id).where(*_unlisted(run_id, type_keys))
+    columns = (_ITEM.c.type_key, _ITEM.c.external_id, parent_id, _ITEM.c.graph_id)
+    wanted = select(*columns).where(*_unlisted(run_id, type_keys))
     first = wanted.order_by(_ITEM.c.type_key, _ITEM.c.external_id).limit(limit)
     return await fetch(session, first, UnlistedItem)
 
@@ -91,6 +102,11 @@ def _unlisted(run_id: UUID, type_keys: Sequence[str]) -> tuple[ColumnElement[boo
 async def record_found(session: AsyncSession, run_id: UUID, items: Sequence[UnlistedItem]) -> None:
     """Items that a GET by id has found and that are not read anew: seen by the run, their content as of before."""
     await session.execute(_FOUND, _named(run_id, items))
+
+
+async def mark_found_by_id(session: AsyncSession, run_id: UUID, items: Sequence[UnlistedItem]) -> None:
+    """Items that the run has seen by a GET by id alone, whether they were read anew or not."""
+    await session.execute(_MARK, _named(run_id, items))
 
 
 async def record_gone(session: AsyncSession, run_id: UUID, items: Sequence[UnlistedItem]) -> None:

@@ -55,7 +55,7 @@ async def coverage(session: AsyncSession, type_keys: Iterable[str] | None = None
     wanted = select(*(_COVERAGE.c[name] for name in Coverage.model_fields)).order_by(_COVERAGE.c.type_key)
     if type_keys is not None:
         wanted = wanted.where(among(_COVERAGE.c.type_key, sorted(type_keys)))
-    return {one.type_key: one for one in await fetch(session, wanted, Coverage)}
+    return {row.type_key: row for row in await fetch(session, wanted, Coverage)}
 
 
 async def listed_once(session: AsyncSession) -> frozenset[str]:

@@ -109,7 +109,7 @@ class Database:
     async def excess(self) -> list[str]:
         """What the login may do beyond the two roles, in words: whoever has it run SQL could do that after RESET ROLE.
 
-        Nothing is said where the database works under one role: there the login is the owner.
+        Empty if the database works under one role: there the login is the owner.
         """
         async with self.no_tenant() as session:
             return (await session.execute(EXCESS)).scalar_one_or_none() or []
@@ -141,5 +141,5 @@ class Database:
 
 
 def _is_our_write(error: Exception) -> bool:
-    """Whether a transaction that we made read-only was asked to write: no fault of the server's."""
+    """Whether a statement wrote in our read-only transaction: no fault of the server's."""
     return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == "25006"

@@ -1,6 +1,8 @@
 """Pending items: what a run has listed and whose details are still to be read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -10,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from zstandard import ZstdError
 
 from inventory.error_codes import ErrorCode
+from inventory.stale import StalePart, lacking
+from storage.bodies import BODY, Documents
 from storage.compression import compress, decompress
 from storage.models.base import among, table
 from storage.models.runs import PendingItem
@@ -41,6 +45,8 @@ class PendingDetails(NamedTuple):
     list_hash: bytes
     progress: bytes | None
     attempts: int
+    meta: Mapping[str, Any] = MappingProxyType({})
+    """What the list shows of the item beside its document."""
 
 
 class RemainingDetails(NamedTuple):
@@ -55,8 +61,8 @@ unnest(CAST(:type_keys AS text[]), CAST(:parts AS int[]), CAST(:ofs AS int[])) A
 """
 
 _SOME = text(f"""
-SELECT type_key, external_id, list_document, list_hash, progress, attempts
-FROM pending_item JOIN {_SHARES} USING (type_key)
+SELECT type_key, external_id, list_document, pending_item.list_hash, progress, attempts, item.meta
+FROM pending_item JOIN {_SHARES} USING (type_key) JOIN inventory_item AS item USING (type_key, external_id)
 WHERE run_id = :run_id AND shard % share.of = share.part AND failure IS NULL
 ORDER BY attempts, type_key, external_id LIMIT :limit
 """)
@@ -86,23 +92,46 @@ WHERE run_id = :run_id
     AND (pending_item.type_key, pending_item.external_id) = (named.type_key, named.external_id)
 """)
 
+# An item's last version, from which what could not be read is taken, and when it was last known to be current.
+_LAST_VERSIONS = text(f"""
+SELECT type_key, external_id, item.version_number, v.details_complete, v.stale_parts AS lacked_parts, item.stale_parts,
+    coalesce(item.content_observed_at, item.details_read_at, item.first_seen_at) AS as_of, d.body, d.body_hash
+FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS named (type_key, external_id)
+JOIN inventory_item AS item USING (type_key, external_id)
+LEFT JOIN item_version AS v USING (type_key, external_id, version_number)
+LEFT JOIN LATERAL (SELECT {BODY} FROM document AS one WHERE one.content_hash = v.content_hash LIMIT 1) AS d ON true
+""")
+
+_LOCK_VERSIONS = text("""
+SELECT type_key, external_id, version_number FROM inventory_item
+WHERE (type_key, external_id) IN (
+    SELECT * FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]))
+)
+ORDER BY type_key, external_id FOR UPDATE
+""")
+
 _SETTLE = text(f"""
 -- the run ends, so nothing is pending any more
 WITH pending AS (
     DELETE FROM pending_item WHERE run_id = :run_id
     RETURNING type_key, external_id, list_document, list_document_size, list_body_hash, failure
 ),
--- what the list shows becomes the first version of an item that has none; an item with a version keeps it, for the new
--- one would lack what that one has; one whose row is damaged waits for the next run; locked in key order, as merges do
-unread AS MATERIALIZED (
-    SELECT item.type_key, item.external_id, item.content_hash, item.display_name, item.last_seen_at, list_document,
-        list_document_size, list_body_hash
+-- the items that are left, locked in key order, as merges do; one whose row is damaged waits for the next run
+seen AS MATERIALIZED (
+    SELECT item.type_key, item.external_id, item.version_number, item.content_hash, item.display_name,
+        item.last_seen_at, list_document, list_document_size, list_body_hash, failure
     FROM pending JOIN inventory_item AS item USING (type_key, external_id)
-    WHERE item.version_number = 0 AND failure ->> 'code' IS DISTINCT FROM '{ErrorCode.STORAGE_DAMAGED}'
+    WHERE item.version_number > 0 OR failure ->> 'code' IS DISTINCT FROM '{ErrorCode.STORAGE_DAMAGED}'
     ORDER BY type_key, external_id
     FOR UPDATE OF item
 ),
--- the version, in four tables
+-- what the list shows becomes the first version of an item that has none; an item with a version keeps it, for the new
+-- one would lack what that one has
+unread AS (
+    SELECT * FROM seen WHERE version_number = 0
+),
+-- the version, in four tables; an item is stale if its list shows something new, or its details were asked for in vain:
+-- the next run asks again
 documents AS (
     INSERT INTO document (content_hash, body, size, body_hash)
     SELECT DISTINCT ON (content_hash) content_hash, list_document, list_document_size, list_body_hash FROM unread
@@ -121,13 +150,69 @@ to_read AS (
     SELECT type_key, external_id FROM unread ORDER BY type_key, external_id
     ON CONFLICT (tenant_id, type_key, external_id) DO UPDATE SET external_id = excluded.external_id
 ),
-first AS (
-    UPDATE inventory_item AS item SET version_number = 1
-    FROM unread
-    WHERE (item.type_key, item.external_id) = (unread.type_key, unread.external_id)
+stale AS (
+    UPDATE inventory_item AS item
+    SET version_number = greatest(item.version_number, 1),
+        details_complete = item.details_complete AND seen.failure IS NULL,
+        stale_since = coalesce(
+            item.stale_since, item.content_observed_at, item.details_read_at, item.first_seen_at
+        ),
+        stale_parts = coalesce(seen.failure -> 'parts', item.stale_parts, jsonb_build_array(jsonb_strip_nulls(
+            jsonb_build_object('error_code', seen.failure -> 'code', 'http_status', seen.failure -> 'http_status',
+                'read_at', coalesce(item.content_observed_at, item.details_read_at))
+        )))
+    FROM seen
+    WHERE (item.type_key, item.external_id) = (seen.type_key, seen.external_id)
+        AND (seen.failure IS NOT NULL OR item.content_observed_at IS NOT NULL OR NOT item.details_complete)
 )
 SELECT type_key, count(*) AS items FROM pending GROUP BY type_key
 """)
+
+
+class LastVersion(NamedTuple):
+    """What an item said last: `document` is canonical JSON, None where it has none that can be read.
+
+    `as_of` is when it was last known to be current but for the parts that were `stale` then; `lacked` are the parts
+    that the version has never had, with one for all details where it is what a list showed.
+    """
+
+    version_number: int
+    document: bytes | None
+    as_of: datetime
+    stale: Sequence[StalePart]
+    lacked: Sequence[StalePart]
+
+
+async def last_versions(session: AsyncSession, items: Sequence[PendingDetails]) -> dict[tuple[str, str], LastVersion]:
+    """The last versions of items, by type key and id."""
+    read = Documents()
+    found = {}
+    for row in await session.execute(_LAST_VERSIONS, _keys(items)):
+        document = read.of(row.body, row.body_hash, row.type_key, row.external_id, row.version_number)
+        parts = _parts(row.lacked_parts)
+        is_of_list = row.details_complete is False and not parts
+        found[row.type_key, row.external_id] = LastVersion(
+            row.version_number,
+            document,
+            row.as_of,
+            _parts(row.stale_parts),
+            [StalePart()] if is_of_list else lacking(parts),
+        )
+    return found
+
+
+async def lock_versions(session: AsyncSession, items: Sequence[PendingDetails]) -> dict[tuple[str, str], int]:
+    """The numbers of items' current versions, which stay until the transaction ends."""
+    rows = await session.execute(_LOCK_VERSIONS, _keys(items))
+    return {(row.type_key, row.external_id): row.version_number for row in rows}
+
+
+def _parts(stored: Sequence[Any] | None) -> list[StalePart]:
+    return [StalePart.model_validate(part) for part in stored or ()]
+
+
+def _keys(items: Sequence[PendingDetails]) -> dict[str, list[str]]:
+    return {"type_keys": [item.type_key for item in items], "external_ids": [item.external_id for item in items]}
 
 
 async def count_pending(session: AsyncSession, run_id: UUID, type_keys: Sequence[str]) -> dict[str, int]:
@@ -153,6 +238,7 @@ async def some_pending(
             bytes(row.list_hash),
             None if row.progress is None else _unfolded(row.progress),
             row.attempts,
+            row.meta,
         )
         for row in rows
     ]
@@ -186,8 +272,7 @@ async def note(
 async def drop(session: AsyncSession, run_id: UUID, items: Sequence[PendingDetails]) -> None:
     """Forgets items whose details have been read, or that are gone."""
     if items:
-        type_keys, external_ids = [item.type_key for item in items], [item.external_id for item in items]
-        await session.execute(_DROP, {"run_id": run_id, "type_keys": type_keys, "external_ids": external_ids})
+        await session.execute(_DROP, {"run_id": run_id, **_keys(items)})
 
 
 async def left(session: AsyncSession, run_id: UUID, shares: Sequence[Share]) -> dict[str, RemainingDetails]:

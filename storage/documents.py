@@ -8,12 +8,15 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.bounds import ID_BEGINNING
+from inventory.item_ids import item_key, may_begin_guid
 from inventory.records import DamagedRecord
+from inventory.stale import Staleness
 from storage.bodies import BODY, DOCUMENTS_AT_A_TIME, Documents, document_of
 from storage.completed_runs import completed
 from storage.models.base import among, table
 from storage.models.items import Document, InventoryItem, ItemVersion
 from storage.rows import Values, fetch, fetch_stream
+from storage.stale import SINCE_OF_VERSION
 
 _ITEM, _VERSION, _DOCUMENT = table(InventoryItem), table(ItemVersion), table(Document)
 
@@ -33,6 +36,7 @@ class ItemAtMoment(NamedTuple):
 
     `document` is None where its version of then is forgotten (`is_forgotten`) or `damaged`, or no document had been
     read yet. `is_presumed`: it was seen before and after, and whether it was there at that moment is not recorded.
+    `stale` names details that could not be read by then.
     """
 
     type_key: str
@@ -43,6 +47,7 @@ class ItemAtMoment(NamedTuple):
     is_presumed: bool
     document: bytes | None
     damaged: DamagedRecord | None = None
+    stale: Staleness | None = None
 
 
 _OF_VERSION = text(f"""
@@ -79,6 +84,10 @@ known AS (
         v.version_number = item.version_number OR v.last_observed_at >= :at OR following = v.version_number + 1
             AS is_known,
         v.version_number IS NULL AND (item.version_number = 0 OR following = 1) AS is_unread,
+        CASE WHEN v.version_number = item.version_number AND item.stale_since <= :at THEN item.stale_since
+            ELSE {SINCE_OF_VERSION} END AS stale_since,
+        CASE WHEN v.version_number = item.version_number AND item.stale_since <= :at THEN item.stale_parts
+            WHEN v.version_number < item.version_number THEN v.stale_parts END AS stale_parts,
         listed.run_id, listed.started_at, item.last_seen_at, item.missing_confirmed_at,
         EXISTS (
             SELECT FROM item_absence AS absence
@@ -92,7 +101,7 @@ known AS (
     LEFT JOIN listed USING (type_key)
     LEFT JOIN LATERAL (
         SELECT version_number, content_hash, display_name, details_complete, first_observed_at,
-            CASE WHEN last_observed_at <= :at THEN last_observed_at END AS seen_by_then, last_observed_at
+            CASE WHEN last_observed_at <= :at THEN last_observed_at END AS seen_by_then, last_observed_at, stale_parts
         FROM item_version
         WHERE (type_key, external_id) = (item.type_key, item.external_id) AND first_observed_at <= :at
         ORDER BY version_number DESC LIMIT 1
@@ -107,6 +116,7 @@ known AS (
 -- those of them that were there, and how well that and their version are known
 there AS (
     SELECT type_key, external_id, display_name, version_number, content_hash, details_complete,
+        CASE WHEN stale_parts IS NOT NULL THEN stale_since END AS stale_since, stale_parts,
         is_known IS TRUE AS is_known, is_known IS NOT TRUE AND NOT is_unread AS is_forgotten,
         coalesce(last_seen_at > :at AND known_seen_at < started_at, false)
             AND run_id IN (SELECT run_id FROM doubtful) AS is_presumed
@@ -121,7 +131,7 @@ there AS (
 _AT = text(f"""
 WITH {ITEMS_THEN}
 SELECT t.type_key, t.external_id, t.display_name, coalesce(t.details_complete, true) AS details_complete,
-    t.is_forgotten, t.is_presumed, t.version_number,
+    t.is_forgotten, t.is_presumed, t.version_number, t.stale_since AS "stale.since", t.stale_parts AS "stale.parts",
     coalesce(d.body_hash, d.content_hash) AS body_hash, CASE WHEN t.is_known THEN d.body END AS body
 FROM there AS t LEFT JOIN document AS d ON d.content_hash = t.content_hash
 ORDER BY t.type_key, t.external_id
@@ -153,15 +163,20 @@ SELECT EXISTS (
 
 
 async def find(session: AsyncSession, type_key: str, sought: str, most: int) -> list[NamedItem]:
-    """The item of this id; else up to `most` of this name; else of this name in any case; else whose id begins so."""
+    """The item of this id; else up to `most` of this name; else of this name in any case; else whose id begins so.
+
+    GUIDs are found in any case.
+    """
     of_collection = select(_ITEM.c.external_id, _ITEM.c.display_name).where(_ITEM.c.type_key == type_key)
     ways = [
-        _ITEM.c.external_id == sought,
+        _ITEM.c.external_id == item_key(sought),
         _ITEM.c.display_name == sought,
         func.lower(_ITEM.c.display_name) == func.lower(sought),
     ]
     if len(sought) >= ID_BEGINNING:
         ways.append(func.starts_with(_ITEM.c.external_id, sought))
+        if may_begin_guid(sought):
+            ways.append(func.starts_with(_ITEM.c.external_id, sought.lower()))
     for way in ways:
         found = await fetch(session, of_collection.where(way).order_by(_ITEM.c.external_id).limit(most), NamedItem)
         if found:

@@ -18,7 +18,7 @@ class StorageUnavailableError(UnavailableError):
 
 
 class StorageCollisionError(StorageUnavailableError):
-    """PostgreSQL rolled the transaction back because of another one; begun again it sees what that one did."""
+    """PostgreSQL rolled the transaction back because of another one; a repetition sees its changes."""
 
 
 class StorageNotReadyError(UnavailableError):

@@ -1,8 +1,8 @@
 """Items whose current version is of normal form 0: the first run that reads one compares it under today's form.
 
-A document of form 0 was stored sorted, and its hash was that of what was stored. If it says what Graph serves now, the
-item takes the new hash, and nothing is told: its version stays as it is. An index tells the collections that have such
-items: others cost one look.
+A document of form 0 was stored sorted and hashed as stored. If it equals the one that Graph serves now, the item takes
+the new hash and keeps its version, so no change is reported. An index names the collections that have such items:
+others cost one look.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -32,7 +32,7 @@ class FirstFormItem(NamedTuple):
 
 
 SameItems = Callable[[Sequence[FirstFormItem]], Awaitable[Sequence[bool]]]
-"""Of each item, whether both documents say the same."""
+"""Whether both documents of each item are equal."""
 
 # The planner takes a wave for one row, and would look each of its items up. Most collections have none of form 0.
 _ARE_THERE = text("""

@@ -174,7 +174,9 @@ ORDER BY started_at DESC LIMIT 1
 # In text, for `_MISSING` is a statement to be seen whole, and the others select the same.
 _ITEM_COLUMNS = """
     tenant_id, type_key, external_id, display_name, meta, encode(content_hash, 'hex') AS content_hash, first_seen_at,
-    last_seen_at, last_seen_run_id, missing_confirmed_at, absent_from, details_complete
+    last_seen_at, last_seen_run_id, missing_confirmed_at, absent_from, details_complete, details_read_at, graph_id,
+    coalesce(found_by_id_run_id = last_seen_run_id, false) AS found_by_id, stale_since AS "stale.since",
+    stale_parts AS "stale.parts"
 """
 
 _ITEMS = text(f"""
@@ -408,6 +410,7 @@ def _with_state(asked: Question | None) -> Shape:
 
     def shape(row: Values) -> Values:
         confirmed_at, absent_from = row.pop("missing_confirmed_at"), row.pop("absent_from")
+        found_by_id = row.pop("found_by_id")
         if not row.pop("details_complete"):
             row["meta"] = {**row["meta"], "warnings": _warned(row["meta"])}
         basis = None if asked is None else asked.collections.get(row["type_key"])
@@ -417,6 +420,7 @@ def _with_state(asked: Question | None) -> Shape:
             row["last_seen_at"],
             basis.run,
             basis.collection,
+            found_by_id=found_by_id,
             confirmed=confirmed_at is not None and confirmed_at > row["last_seen_at"],
             unlisted_before=asked.selection is None and absent_from is not None,
         )

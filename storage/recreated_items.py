@@ -32,7 +32,7 @@ Likenesses: TypeAlias = Callable[[Sequence[StoredDocument]], Awaitable[Sequence[
 _CANDIDATES = text("""
 -- what complete listings do not show
 WITH gone AS MATERIALIZED (
-    SELECT type_key, external_id, version_number, display_name, last_seen_at, absent_from,
+    SELECT type_key, external_id, graph_id, version_number, display_name, last_seen_at, absent_from,
         NULL::timestamptz AS seen_from,
         absent_from = (SELECT started_at FROM sync_run WHERE run_id = :run_id) AS is_of_this_run
     FROM inventory_item
@@ -42,14 +42,14 @@ WITH gone AS MATERIALIZED (
 -- what this run saw first; and beside what this run noticed to be gone, what runs saw first that started after that was
 -- last seen, and could not tell that it was gone, since they did not list its collection to its end
 appeared AS (
-    SELECT type_key, external_id, version_number, display_name, last_seen_at, absent_from,
+    SELECT type_key, external_id, graph_id, version_number, display_name, last_seen_at, absent_from,
         NULL::timestamptz, true
     FROM inventory_item
     WHERE type_key = ANY (:type_keys) AND first_seen_run_id = :run_id AND recreates_external_id IS NULL
         AND version_number > 0 AND EXISTS (SELECT FROM gone)
     UNION ALL
-    SELECT item.type_key, item.external_id, item.version_number, item.display_name, item.last_seen_at, item.absent_from,
-        run.started_at, false
+    SELECT item.type_key, item.external_id, item.graph_id, item.version_number, item.display_name, item.last_seen_at,
+        item.absent_from, run.started_at, false
     FROM item_version AS v CROSS JOIN LATERAL (
         SELECT * FROM inventory_item AS one
         WHERE (one.type_key, one.external_id) = (v.type_key, v.external_id) LIMIT 1
@@ -61,7 +61,8 @@ appeared AS (
 -- as in the likeness, an item's own id is no part of its name
 named AS (
     SELECT *, CASE
-        WHEN length(external_id) < :telling THEN display_name ELSE replace(display_name, external_id, '')
+        WHEN length(external_id) < :telling THEN display_name
+        ELSE replace(display_name, coalesce(graph_id, external_id), '')
     END AS name
     FROM (SELECT *, true AS is_gone FROM gone UNION ALL SELECT *, false FROM appeared) AS both_of_them
 ),

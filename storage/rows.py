@@ -91,7 +91,7 @@ def _reader(
         try:
             found: ModelT = adapter.validate_python(values, extra="forbid")
         except ValidationError as error:
-            told = {".".join(map(str, one["loc"])): one["type"] for one in error.errors(include_input=False)}
+            told = {".".join(map(str, entry["loc"])): entry["type"] for entry in error.errors(include_input=False)}
             raise RowError(f"{_name(statement)}: {model.__name__} {told}") from None
         return found
 

@@ -198,6 +198,7 @@ async def close_abandoned(session: AsyncSession, run_id: UUID) -> bool:
 
 async def _settle_abandoned(session: AsyncSession, run_id: UUID) -> None:
     await settle(session, run_id)
+    await session.execute(_COUNT_STALE_OF_ABANDONED, {"run_id": run_id})
     await record_coverage(session, run_id, cleanly=False)
 
 
@@ -269,6 +270,21 @@ FROM (
     SELECT count(*) AS items, count(*) FILTER (WHERE {IS_CONFIRMED}) AS confirmed FROM inventory_item
     WHERE type_key = ANY (:not_listed) AND last_seen_at < (SELECT started_at FROM run)
 ) AS unread
+""")
+
+_COUNT_STALE = text("""
+SELECT count(*) FROM inventory_item
+WHERE type_key = ANY (:type_keys) AND stale_since IS NOT NULL AND absent_from IS NULL
+""")
+
+# An abandoned run's items are known to be stale only when it has been closed.
+_COUNT_STALE_OF_ABANDONED = text("""
+UPDATE sync_run SET stale = (
+    SELECT count(*) FROM inventory_item
+    WHERE type_key = ANY (ARRAY(SELECT jsonb_array_elements_text(selection -> 'type_keys')))
+        AND stale_since IS NOT NULL AND absent_from IS NULL
+)
+WHERE run_id = :run_id
 """)
 
 _FINISH_COLLECTIONS = text("""
@@ -379,14 +395,15 @@ async def _take_in_coverage(
 ) -> dict[str, int]:
     """Takes in the run's coverage, and counts the items that it did not see; a cancelled run answers nothing."""
     if claims.status not in COMPLETED_STATUSES:
-        return {"missing": 0, "not_read": 0}
+        return {"missing": 0, "not_read": 0, "stale": 0}
     cleanly = claims.status is RunStatus.SUCCESS and not claims.error_codes
     await record_coverage(session, run_id, cleanly=cleanly)
     await mark_absent(session, selection.type_keys)
     not_listed = [key for key in selection.type_keys if key not in listed]
     parameters = {"run_id": run_id, "listed": list(listed), "not_listed": not_listed}
     unseen = (await session.execute(_COUNT_MISSING, parameters)).one()
-    return {"missing": unseen.missing, "not_read": unseen.not_read}
+    stale = (await session.execute(_COUNT_STALE, {"type_keys": list(selection.type_keys)})).scalar_one()
+    return {"missing": unseen.missing, "not_read": unseen.not_read, "stale": stale}
 
 
 async def _queue_collections(session: AsyncSession, run_id: UUID, selection: Selection) -> None:

@@ -1,6 +1,7 @@
 """Staging: the observations of one fetch attempt, copied in under their fetch token until the merge takes them."""
 
 from collections.abc import Iterable
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +30,7 @@ _COLUMNS = {
     "is_whole": "bool",
     "read_references": "json",
     "rules_hash": "bytea",
+    "stale_parts": "jsonb",
 }
 
 # Binary, since the text format writes every byte of a document in two.
@@ -66,11 +68,19 @@ async def stage(
                     observation.body_hash,
                     compress(observation.document),
                     len(observation.document),
-                    observation.list_hash,
+                    _list_hash(observation, run_id),
                     are_whole or observation.list_hash is None,
                     *_read(observation.references),
+                    _stale(observation),
                 )
             )
+
+
+def _list_hash(observation: Observation, run_id: UUID) -> bytes | None:
+    """Of a document whose lists are cut another one in each run, so that each reads the rest of them."""
+    if observation.list_hash is None or not observation.is_cut:
+        return observation.list_hash
+    return sha256(observation.list_hash + run_id.bytes).digest()
 
 
 def _read(read: ReadReferences | None) -> tuple[Json | None, bytes | None]:
@@ -78,6 +88,13 @@ def _read(read: ReadReferences | None) -> tuple[Json | None, bytes | None]:
     if read is None:
         return None, None
     return Json(rows_of(read.references), orjson.dumps), read.rules_hash
+
+
+def _stale(observation: Observation) -> Jsonb | None:
+    """What of the item could not be read; None where everything was."""
+    if not observation.stale_parts:
+        return None
+    return Jsonb([part.model_dump(mode="json") for part in observation.stale_parts], orjson.dumps)
 
 
 async def discard_staged(session: AsyncSession, run_id: UUID) -> None:

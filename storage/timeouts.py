@@ -22,10 +22,10 @@ SLOTS_IDLE_TIMEOUT_SECONDS = 10
 """The same while the lock of all tenants' slots is held: nothing is computed between its three statements."""
 
 LOCK_TIMEOUT_SECONDS = 180
-"""Longer than `IDLE_TIMEOUT_SECONDS`, so that whoever waits behind a frozen process gets its lock."""
+"""Longer than `IDLE_TIMEOUT_SECONDS`, so that a session that waits behind a frozen process gets its lock."""
 
 PEER_TIMEOUT_SECONDS = 60
-"""After so long without an acknowledgement the other machine is gone; also a reader that takes no more rows."""
+"""Time without an acknowledgement until the other machine counts as gone; also a reader that takes no more rows."""
 
 _KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 """Seconds of silence before the first probe, between two, and how many: a minute in all."""
@@ -43,7 +43,7 @@ _SERVER_SIDE = {
     "tcp_user_timeout": f"{PEER_TIMEOUT_SECONDS}s",
     **{f"tcp_{name}": str(value) for name, value in _KEEPALIVE.items()},
 }
-"""What the server is told at the start of a connection, since it is the server that holds the locks."""
+"""Settings sent to the server at the start of a connection, because the server holds the locks."""
 
 
 def connection_parameters(application_name: str, settings: Mapping[str, str]) -> dict[str, str | int]:

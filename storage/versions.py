@@ -12,12 +12,13 @@ from storage.models.base import table
 from storage.models.items import InventoryItem, ItemVersionPin
 from storage.models.runs import Tenant
 from storage.rows import Values, fetch
+from storage.stale import SINCE_OF_VERSION
 
 _PINNED, _ITEM, _TENANT = table(ItemVersionPin), table(InventoryItem), table(Tenant)
 
 # A version next to the one before it, where that is not forgotten; of the earlier versions of the same document the
 # latest. The current version was last observed when its item was.
-_HISTORY = text("""
+_HISTORY = text(f"""
 SELECT v.tenant_id, v.type_key, v.external_id, v.version_number AS version, v.display_name, v.details_complete,
     encode(v.content_hash, 'hex') AS content_hash, v.first_observed_at, v.first_observed_run_id, d.size AS size_bytes,
     CASE WHEN v.version_number = 1 THEN item.recreates_external_id END AS recreates_external_id,
@@ -30,6 +31,8 @@ SELECT v.tenant_id, v.type_key, v.external_id, v.version_number AS version, v.di
     END AS last_observed_run_id,
     before.version_number IS NOT NULL AS follows, before.display_name AS name_before,
     before.details_complete AS complete_before,
+    CASE WHEN v.version_number = item.version_number THEN item.stale_since ELSE {SINCE_OF_VERSION} END AS "stale.since",
+    CASE WHEN v.version_number = item.version_number THEN item.stale_parts ELSE v.stale_parts END AS "stale.parts",
     (
         SELECT max(version_number) FROM item_version AS earlier
         WHERE (earlier.type_key, earlier.external_id, earlier.content_hash)

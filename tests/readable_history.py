@@ -1,4 +1,4 @@
-"""A workflow's history as whoever opens it in Temporal Web reads it: payloads decoded."""
+"""A workflow's history as Temporal Web shows it: payloads decoded."""
 
 import base64
 import json

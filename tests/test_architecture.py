@@ -61,7 +61,9 @@ def test_imports_point_one_way(package: str) -> None:
     for path in set((CHECKOUT / package).rglob("*.py")) - ON_THE_COMMAND_LINE:
         for name in imported(path):
             if name.split(".")[0] in OURS:
-                assert any(name == one or name.startswith(f"{one}.") for one in allowed), f"{path.name}: {name}"
+                assert any(name == prefix or name.startswith(f"{prefix}.") for prefix in allowed), (
+                    f"{path.name}: {name}"
+                )
 
 
 @pytest.mark.parametrize("path", sorted(ON_THE_COMMAND_LINE), ids=lambda path: f"{path.parent.name}-{path.stem}")

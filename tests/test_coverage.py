@@ -28,7 +28,7 @@ def test_all_monitored_kinds_of_graph_are_read(workload: str, left_out: set[str]
 
 def test_each_path_of_an_export_tool_is_read_or_has_a_reason() -> None:
     for paths in table()["paths"].values():
-        unexplained = [one.name for one in map(covered_path, paths) if not one.type_keys and not one.reason]
+        unexplained = [path.name for path in map(covered_path, paths) if not path.type_keys and not path.reason]
         assert unexplained == []
 
 

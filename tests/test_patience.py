@@ -44,7 +44,7 @@ Found = tuple[int, str, float]
 def seconds_of(node: ast.expr | None) -> float | None:
     """The seconds that an expression of literals stands for: a number, its text, or a `timedelta`; else None."""
     if isinstance(node, ast.IfExp):
-        choices = [seconds for one in (node.body, node.orelse) if (seconds := seconds_of(one)) is not None]
+        choices = [seconds for branch in (node.body, node.orelse) if (seconds := seconds_of(branch)) is not None]
         return min(choices, default=None)
     if isinstance(node, ast.Constant) and not isinstance(node.value, bool):
         if isinstance(node.value, int | float):
@@ -53,7 +53,7 @@ def seconds_of(node: ast.expr | None) -> float | None:
             return float(node.value)
     if isinstance(node, ast.Call) and _name(node.func) == "timedelta" and not node.args:
         units = {"milliseconds": 0.001, "seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400}
-        parts = [(units.get(one.arg or ""), seconds_of(one.value)) for one in node.keywords]
+        parts = [(units.get(keyword.arg or ""), seconds_of(keyword.value)) for keyword in node.keywords]
         known = [unit * value for unit, value in parts if unit is not None and value is not None]
         return sum(known) if len(known) == len(parts) else None
     return None
@@ -86,7 +86,7 @@ def _named(node: ast.AST) -> Iterator[tuple[str | None, ast.expr | None]]:
             positional = [*node.posonlyargs, *node.args]
             with_default = positional[len(positional) - len(node.defaults) :]
             defaults = [*node.defaults, *node.kw_defaults]
-            yield from zip((one.arg for one in [*with_default, *node.kwonlyargs]), defaults, strict=True)
+            yield from zip((parameter.arg for parameter in [*with_default, *node.kwonlyargs]), defaults, strict=True)
 
 
 def deadlines(source: str) -> Iterator[Found]:
@@ -103,14 +103,16 @@ def deadlines(source: str) -> Iterator[Found]:
         if isinstance(node, ast.BinOp | ast.Compare):
             yield from _on_the_clock(node, line)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _name(node.func.value) == "httpx":
-            has_its_own = node.func.attr in HTTP_CLIENTS and not any(one.arg == "timeout" for one in node.keywords)
+            has_its_own = node.func.attr in HTTP_CLIENTS and not any(
+                keyword.arg == "timeout" for keyword in node.keywords
+            )
             if has_its_own:
                 yield line, "httpx", 5.0
 
 
 def _on_the_clock(node: ast.BinOp | ast.Compare, line: int) -> Iterator[Found]:
     """`monotonic() + N`, and an upper limit on a time that has passed."""
-    calls = {_name(one.func) for one in ast.walk(node) if isinstance(one, ast.Call)}
+    calls = {_name(inner.func) for inner in ast.walk(node) if isinstance(inner, ast.Call)}
     if not calls & {"monotonic", "perf_counter"}:
         return
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and (seconds := seconds_of(node.right)) is not None:
@@ -186,7 +188,7 @@ def test_every_allowance_is_used() -> None:
         for _, name, seconds in deadlines(path.read_text())
         if seconds < LEAST_SECONDS
     }
-    assert used >= {one for one in ALLOWED if (TESTS / one[0]).exists()}
+    assert used >= {allowed for allowed in ALLOWED if (TESTS / allowed[0]).exists()}
 
 
 def test_pytest_waits_longer_than_any_wait_in_a_test() -> None:

@@ -26,8 +26,8 @@ class CollectionResults(BaseModel):
     def fold_invalid(self, type_key: str, invalid: int, named: Sequence[InvalidItem]) -> None:
         """Counts the bad objects of a page, and names the first few of the collection."""
         self.counts.invalid += invalid
-        for one in named:
-            self._name_invalid(type_key, one)
+        for entry in named:
+            self._name_invalid(type_key, entry)
 
     def _open(self) -> list[str]:
         return [type_key for type_key, result in self.results.items() if result.outcome is None]

@@ -12,7 +12,7 @@ from random import Random
 
 from activities.messages.confirmation import ConfirmMissingResult
 from activities.messages.details import DetailProgress, DetailShare, FetchDetailsResult
-from activities.messages.merges import UpsertItemsResult
+from activities.messages.merges import DetailRefresh, UpsertItemsResult
 from activities.messages.pages import CursorFailure, InvalidItem, PageResult
 from activities.messages.runs import PlannedCollection, RunPolicy
 from inventory.backoff import KnownFailure, believable
@@ -223,6 +223,11 @@ class Frontier(WaveQueue, CollectionResults):
     def detailed(self, type_keys: Sequence[str]) -> list[str]:
         """Those whose items have details."""
         return [type_key for type_key in type_keys if self.plan[type_key].detailed]
+
+    def refreshes(self, wave: Sequence[Cursor]) -> dict[str, DetailRefresh]:
+        """When the details of the cursors' collections are due."""
+        planned = {cursor.type_key: self.plan[cursor.type_key].refresh for cursor in wave}
+        return {key: refresh for key, refresh in planned.items() if refresh is not None}
 
     def begin_merging(self, wave: Sequence[Cursor]) -> None:
         """The pages of the wave have been read. One whose rows were lost counts since it was first read."""

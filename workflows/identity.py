@@ -1,4 +1,4 @@
-"""A workflow's id says what it works on: whoever joins it under that id relies on it."""
+"""A workflow's id names its work, and callers that join it under that id rely on the name."""
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError

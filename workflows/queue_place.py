@@ -27,7 +27,7 @@ class QueuePlace(BaseModel):
     """Since when that has been so."""
 
     def told(self, ahead: int, now: datetime) -> "QueuePlace":
-        """The place, now that so many runs are ahead."""
+        """The place with this number of runs ahead."""
         return self if ahead == self.ahead else self.model_copy(update={"ahead": ahead, "unmoved_since": now})
 
     def gap(self, now: datetime, random: Random) -> timedelta:

@@ -364,6 +364,7 @@ class SyncWorkflow(CancellableWorkflow):
             ended=self._frontier.confirmable(ended),
             detailed=detailed,
             detail_refresh=self._frontier.policy.detail_refresh,
+            refreshes=self._frontier.refreshes(cursors),
             deep=self._deep,
         )
         upserted = await self._activity(definitions.upsert_items, request, policies.DATABASE, f"{rows} items")

@@ -88,8 +88,8 @@ class WaveQueue(BaseModel):
         most_items = self.policy.detail_items
         return not wave or (
             len(together) <= self.plan[cursor.type_key].wave_limit
-            and sum(one.size_bytes for one in together) <= WAVE_BYTES
-            and (most_items is None or sum(one.left for one in together) <= most_items)
+            and sum(taken.size_bytes for taken in together) <= WAVE_BYTES
+            and (most_items is None or sum(taken.left for taken in together) <= most_items)
             # A collection has two where a page of it was lost: each answer of a wave is told by its collection.
             and all(cursor.type_key != other.type_key for other in wave)
         )
@@ -102,4 +102,4 @@ class WaveQueue(BaseModel):
     def _due(self, cursor: Cursor) -> datetime | None:
         """When the cursor may be read; None for at once."""
         paused = self.paused.get(self.plan[cursor.type_key].throttle_family)
-        return max((one for one in (cursor.not_before, paused) if one is not None), default=None)
+        return max((moment for moment in (cursor.not_before, paused) if moment is not None), default=None)

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 MOST_CHARACTERS = 500
-"""Of what a person writes. Temporal takes two megabytes, and a message that carries them on is refused for ever."""
+"""Limit of a person's text. Temporal accepts two megabytes, and would refuse a larger message for ever."""
 
 
 def _cut(value: object) -> object:

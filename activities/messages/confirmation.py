@@ -37,4 +37,4 @@ class ConfirmMissingResult(Message):
     requests: int = 0
     collections: dict[str, ConfirmedShare] = {}
     paced: timedelta | None = None
-    """Set where Graph was not asked, since the throttle family's turn comes only so much later."""
+    """The time until the throttle family's turn, if no request was sent for that reason."""

@@ -9,7 +9,7 @@ from inventory.backoff import KnownFailure
 
 
 class DetailShare(Message):
-    """Some of the items of a collection whose details are to be read: part `part` (from 0) of `of`."""
+    """A share of a collection's items to read: part `part` (from 0) of `of`."""
 
     type_key: str
     part: int = 0
@@ -61,6 +61,6 @@ class FetchDetailsResult(Message):
     changed: int = 0
     collections: dict[str, DetailProgress] = {}
     paced: timedelta | None = None
-    """Set where Graph was not asked, since the throttle family's turn comes only so much later."""
+    """The time until the throttle family's turn, if no request was sent for that reason."""
     too_large: bool = False
     """Set where the answer to several requests was too large to be taken in at once."""

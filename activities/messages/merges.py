@@ -1,6 +1,6 @@
 """What `upsert_items` takes and answers."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from activities.messages.base import Message
@@ -13,12 +13,24 @@ class PromisedWave(Message):
     rows: int
 
 
+class DetailRefresh(Message):
+    """Which details of a collection are due though its list shows nothing new.
+
+    Those of an item are due at an age between half of `period` and the whole. With `read_before` only those that were
+    read before this moment, so that one run reads no more than its share.
+    """
+
+    period: timedelta
+    read_before: datetime | None = None
+
+
 class UpsertItems(Message):
     """Merge the rows of one fetch token, and of further waves together with it.
 
     `restarted`: collections whose listing began anew in this run.
     `ended`: collections whose listing ends with these waves, and whose unlisted items are to be counted.
     `detailed`: those of which the items whose details are to be read are to be counted.
+    `refreshes`: when details are due, by type key; `detail_refresh` holds for the other collections.
     """
 
     tenant_id: UUID
@@ -30,6 +42,7 @@ class UpsertItems(Message):
     ended: list[str] = []
     detailed: list[str] = []
     detail_refresh: timedelta = timedelta(days=7)
+    refreshes: dict[str, DetailRefresh] = {}
     deep: bool = False
     """Whether the details of all items are read, also of those whose list document is unchanged."""
 

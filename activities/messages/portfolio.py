@@ -10,7 +10,7 @@ from inventory.selection import RequestedSelection
 
 
 class PortfolioRun(Message):
-    """Which portfolio run: its id (the workflow's first execution run id), its workflow id, what it covers.
+    """Which portfolio run: its id (the workflow's first execution run id), its workflow id, its coverage.
 
     `schedule` names the schedule that started it, if one did.
     """
@@ -53,11 +53,11 @@ class TenantOutcome(Message):
     status: RunStatus
     joined: bool = False
     error_codes: list[ErrorCode] = []
-    """What is known of them without the run's record, which says all."""
+    """Their outcomes as far as they are known without the run's record, which has everything."""
 
 
 class FollowRunsResult(Message):
-    """The runs that were asked about, in that order."""
+    """The requested runs, in their order."""
 
     outcomes: list[TenantOutcome]
 

@@ -15,7 +15,7 @@ class ForgottenOfTenant(Message):
     runs: int = 0
 
     def plus(self, *, versions: int = 0, documents: int = 0, runs: int = 0) -> "ForgottenOfTenant":
-        """With what one more batch forgot."""
+        """These counts plus those of one more batch."""
         counts = {"versions": self.versions + versions, "documents": self.documents + documents}
         return self.model_copy(update={**counts, "runs": self.runs + runs})
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from activities.messages.base import Message, ShortText, WorkflowId
+from activities.messages.merges import DetailRefresh
 from inventory.backoff import KnownFailure
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, Counts, RunStatus
@@ -61,6 +62,8 @@ class PlannedCollection(Message):
     interval: timedelta | None = None
     """Where its family is asked one request at a time, how long after an answer the next one's turn comes.
     None in runs of 0.3.0."""
+    refresh: DetailRefresh | None = None
+    """When details are due that its list says nothing new of. None in runs of release 0.3.0."""
     known_failure: KnownFailure | None = None
     """How it failed in the tenant's latest runs. None in runs of release 0.3.0."""
 

@@ -4,7 +4,7 @@ from activities.messages.base import Message
 
 
 class SweepResult(Message):
-    """One sweep: open runs with an expired lease, of which so many were closed as abandoned."""
+    """One sweep: the open runs with an expired lease, and how many of them it closed as abandoned."""
 
     expired: int
     closed: int

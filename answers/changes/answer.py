@@ -28,20 +28,24 @@ from answers.changes.rules import Comparability, changed_fields, changed_fields_
 from answers.field_labels import field_change
 from answers.log_collections import log_types
 from answers.object_names import object_names
+from answers.old_details import old_details
 from answers.runs.answer import ended_run
 from answers.times import time_of
 from graph.catalog import AUDIT_EVENTS, kind_of, load_catalog
 from inventory.canonical import Canonicalizer, JsonObject
 from inventory.coverage import Coverage
 from inventory.differences import Difference
+from inventory.document_parts import DetailPlace, without_places
 from inventory.exact_json import decode
 from inventory.missing import Confidence
 from inventory.normal_form import NormalForm
 from inventory.records import DamagedRecord
 from inventory.references import ReferenceRules
+from inventory.stale import lacking
 from inventory.user_errors import UserError
 from storage.coverage import coverage
 from storage.documents import database_time
+from storage.stale import stale_items
 
 DEFAULT_DAYS = 7
 """A window without a beginning goes back so far."""
@@ -156,6 +160,8 @@ class ChangeFeed:
                 for key in AUDIT_LOGS
             },
             damaged=list(self._damaged),
+            stale=await stale_items(self._session, window.type_keys, window.left_out),
+            old_details=await old_details(self._session, [collection.type_key for collection in known]),
         )
 
 
@@ -234,6 +240,7 @@ def _of_version(
         damaged_versions=[damaged.version for damaged in version.damaged],
         created_at=version.meta.get("created_at") if is_first else None,
         was_incomplete=version.before_complete is False,
+        stale=version.stale,
         fields=None if compared is None else [field_change(difference, rules, names) for difference in compared],
     )
 
@@ -270,6 +277,9 @@ def _compared(type_key: str, version: VersionFacts) -> list[Difference] | None:
     rules = comparability(type_key)
     if version.is_sorted:
         rules = rules._replace(form=rules.form.of_sorted())
+    lacked = [DetailPlace(*part.place) for part in lacking(version.lacked_before or ())]
+    if lacked and all(place.property is not None for place in lacked):
+        return changed_fields(without_places(before, lacked), without_places(after, lacked), rules)
     if version.details_complete and not version.before_complete:
         return changed_fields_of_listed(before, after, rules)
     return changed_fields(before, after, rules)

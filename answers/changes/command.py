@@ -28,6 +28,7 @@ from cli.options import (
     tenant_id_of,
 )
 from cli.sessions import say_what_is_damaged, tenant_session
+from cli.stale_lines import say_stale, stale_words
 from configuration import load_settings
 from inventory.visible_text import visible
 
@@ -137,6 +138,8 @@ def _show(change: ChangeRecord) -> None:
         output.stdout.print("    the version before it is forgotten", style="dim")
     for field in told(change.fields):
         output.print_field(field_text(field), indent="    ")
+    if change.stale is not None:
+        output.stdout.print(f"    {stale_words(change.stale)}", style="yellow", markup=False)
     for by in _by_whom(change.audit):
         output.stdout.print(f"    {by}", style="dim", markup=False)
 
@@ -174,9 +177,12 @@ def _say(summary: ChangesSummary) -> None:
         f"{counts or 'no changes'}; {window}; {summary.listed} collections read to their end", style="dim"
     )
     say_what_is_damaged(summary.damaged)
+    say_stale(summary.stale)
     if summary.not_read:
         named = ", ".join(f"{collection.type_key} ({collection.reason})" for collection in summary.not_read)
         output.stderr.print(f"not read to the end, so their changes may still come: {named}", style="yellow")
+    for old in summary.old_details:
+        output.stderr.print(old.in_words(summary.until), style="yellow", markup=False)
     for log, reading in summary.audit_logs.items():
         if not reading.not_read:
             continue

@@ -10,8 +10,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.records import DamagedRecord
+from inventory.stale import Staleness, StalePart
 from storage.bodies import BODY, Documents
 from storage.rows import Values, fetch
+from storage.stale import OF_VERSION
 
 
 class EventKind(StrEnum):
@@ -70,6 +72,10 @@ class VersionFacts(NamedTuple):
     before_last_observed_at: datetime | None
     document_before: bytes | None
     damaged: Sequence[DamagedRecord]
+    stale: Staleness | None
+    """Details that could not be read when the version was first observed."""
+    lacked_before: list[StalePart] | None
+    """Details that the version before it could not be read with."""
     is_sorted: bool
     """Whether one of the documents is of normal form 0, so that only some orders can be compared."""
 
@@ -185,7 +191,7 @@ SELECT v.type_key, v.external_id, v.version_number, v.display_name, item.meta, v
     ) AS returns_to_version,
     d.body, d.body_hash, d.is_sorted OR before_document.is_sorted IS TRUE AS is_sorted,
     before.version_number AS before_number, before.display_name AS before_name,
-    before.details_complete AS before_complete,
+    before.details_complete AS before_complete, before.stale_parts AS lacked_before, {OF_VERSION},
     before.first_observed_at AS before_first_observed_at, before.last_observed_at AS before_last_observed_at,
     before_document.body AS body_before, before_document.body_hash AS hash_before
 FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]), CAST(:numbers AS bigint[]))

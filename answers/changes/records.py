@@ -8,8 +8,10 @@ from pydantic import BaseModel, ConfigDict
 
 from answers.changes.audit import Attribution, AuditAction, AuditStatus
 from answers.field_labels import FieldChange
+from answers.old_details import OldDetailsRecord
 from inventory.missing import Confidence
 from inventory.records import DamagedRecord
+from inventory.stale import StaleItem, Staleness
 
 
 class ChangeKind(StrEnum):
@@ -43,7 +45,8 @@ class ChangeRecord(BaseModel):
     `confirmed` or `not_listed`. `created_at` is what Graph says of an item that appeared. `fields` is null where the
     document before it is forgotten or one of the two is among the `damaged_versions`, whose stored documents are not
     what their hashes say; `was_incomplete` says that the one before lacked details, so that only what it held is
-    compared. `audit` says who did it, as far as Intune's and Entra's audit logs were read.
+    compared. `audit` says who did it, as far as Intune's and Entra's audit logs were read. `stale` names details that
+    could not be read when the change was noticed: whether they changed is not known.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -68,6 +71,7 @@ class ChangeRecord(BaseModel):
     was_incomplete: bool = False
     fields: list[FieldChange] | None = None
     audit: Attribution = Attribution(status=AuditStatus.NOT_AUDITED)
+    stale: Staleness | None = None
 
 
 class UnlistedCollection(BaseModel):
@@ -101,7 +105,8 @@ class ChangesSummary(BaseModel):
     `listed` counts the collections that their latest run listed to their end. `goes_on_after` names the last change
     where there are more than were asked for. `audit` counts what the audit log says of the changes;
     `audit_logs` says of each log how far it was read, `audit_log_read_from` is that of Intune's. Of `damaged` versions
-    it cannot be said what is different.
+    it cannot be said what is different. `old_details` names collections whose changes may still come, too. `stale`
+    items may have changed in details that cannot be read now.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -118,3 +123,5 @@ class ChangesSummary(BaseModel):
     audit_log_read_from: datetime | None
     audit_logs: dict[str, AuditLogCoverage] = {}
     damaged: list[DamagedRecord] = []
+    old_details: list[OldDetailsRecord] = []
+    stale: list[StaleItem] = []

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from inventory.canonical import Canonicalizer, JsonObject, JsonValue
+from inventory.cut_lists import cut_properties
 from inventory.differences import Difference, differences, is_number_of_a_setting
 from inventory.normal_form import NormalForm
 
@@ -41,13 +42,14 @@ def changed_fields(before: JsonObject, after: JsonObject, comparability: Compara
 def changed_fields_of_listed(before: JsonObject, after: JsonObject, comparability: Comparability) -> list[Difference]:
     """The differences of a document that lacks its details and a whole one, in what a list shows right.
 
-    What details add is new and no change. Where they show the whole item, only plain values that the list shows, too,
-    can be compared.
+    What details add is new and no change, nor is the rest of a list that was cut. Where they show the whole item, only
+    plain values that the list shows, too, can be compared.
     """
     if comparability.completed_by is None:
         names = {name for name, value in before.items() if _is_plain(value) and _is_plain(after.get(name))}
     else:
         names = {name for name, value in before.items() if value is not None and name not in comparability.completed_by}
+    names -= cut_properties(before)
     return changed_fields(_only(before, names), _only(after, names), comparability)
 
 

@@ -52,11 +52,11 @@ class Comparison:
             yield item
 
     def is_compared(self, type_key: str) -> bool:
-        """Whether it is known of both tenants what they have of a collection."""
+        """Whether the items of a collection are known in both tenants."""
         return self._here.covered(type_key).is_answered and self._there.covered(type_key).is_answered
 
     def record(self) -> ComparisonRecord:
-        """The comparison in numbers, and what it rests on."""
+        """The comparison in numbers, with its coverage."""
         known = load_catalog().collections
         return ComparisonRecord(
             here=self._here.tenant,

@@ -4,7 +4,7 @@ The names of the items on both sides are in memory, and a few documents.
 """
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from typing import TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 from answers.compare import queries
 from answers.compare.id_translation import is_shared
@@ -37,6 +37,7 @@ from inventory.canonical import JsonObject
 from inventory.differences import Difference
 from inventory.exact_json import decode
 from inventory.references import collection_of
+from inventory.stale import Staleness
 from inventory.tenant_neutral import (
     OWN_ID,
     TENANT_ID,
@@ -48,6 +49,14 @@ from inventory.tenant_neutral import (
 
 DOCUMENTS_AT_A_TIME = 50
 """Of each side. Documents may have some megabytes each; most have a few kilobytes."""
+
+
+class _Found(NamedTuple):
+    """The document of an item, whether it is whole, and which of its details are stale."""
+
+    details_complete: bool
+    document: JsonObject
+    stale: Staleness | None
 
 
 class CollectionComparer:
@@ -135,6 +144,8 @@ class CollectionComparer:
             uncertain=sorted(found.uncertain),
             unresolved_here=[_unresolved(reference) for reference in (here.unresolved if here else ())],
             unresolved_there=[_unresolved(reference) for reference in (there.unresolved if there else ())],
+            stale_here=None if here is None else here.stale,
+            stale_there=None if there is None else there.stale,
         )
 
     def _field(self, difference: Difference, *, is_certain: bool) -> FieldRecord:
@@ -152,9 +163,9 @@ class CollectionComparer:
             after_named=named.after_named,
         )
 
-    async def _learn_names(self, *found: dict[str, tuple[bool, JsonObject]]) -> None:
+    async def _learn_names(self, *found: dict[str, _Found]) -> None:
         """Learns what these documents call their parts, and both sides their settings."""
-        documents = [document for some in found for _, document in some.values()]
+        documents = [document for some in found for _, document, _ in some.values()]
         settings = {
             one for document in documents for one in definition_ids(document.get("settings"))
         } - self._asked_names
@@ -219,8 +230,8 @@ class CollectionComparer:
         one = await self._whole(self._here, here, self._damaged[0])
         other = await self._whole(self._there, there, self._damaged[1])
         await self._learn_names(one, other)
-        ids_here = {target for _, document in one.values() for target in self._rules.targets(document)}
-        ids_there = {target for _, document in other.values() for target in self._rules.targets(document)}
+        ids_here = {target for _, document, _ in one.values() for target in self._rules.targets(document)}
+        ids_there = {target for _, document, _ in other.values() for target in self._rules.targets(document)}
         # What Microsoft gave the id to, the other side may know.
         shared = {
             (keys, one_id) for keys, one_id in ids_here | ids_there if any(is_shared(key, one_id) for key in keys)
@@ -229,22 +240,20 @@ class CollectionComparer:
         await self._there.id_translations.learn(self._there.session, ids_there | shared)
         return self._neutral(self._here, self._there, one), self._neutral(self._there, self._here, other)
 
-    async def _whole(
-        self, side: Side, entries: Iterable[Entry], damaged: set[str]
-    ) -> dict[str, tuple[bool, JsonObject]]:
-        """The documents by id, and whether each is whole; of which one is `damaged` is noted."""
+    async def _whole(self, side: Side, entries: Iterable[Entry], damaged: set[str]) -> dict[str, _Found]:
+        """The documents by id; of which one is `damaged` is noted."""
         ids = [entry.external_id for entry in entries]
         if not ids:
             return {}
         found = await queries.whole_items(side.session, self._type_key, ids, side.read)
         damaged |= {external_id for external_id, item in found.items() if item.document is None}
         return {
-            external_id: (item.details_complete, cast("JsonObject", decode(item.document)))
+            external_id: _Found(item.details_complete, cast("JsonObject", decode(item.document)), item.stale)
             for external_id, item in found.items()
             if item.document is not None
         }
 
-    def _neutral(self, own: Side, other: Side, found: dict[str, tuple[bool, JsonObject]]) -> dict[str, NeutralDocument]:
+    def _neutral(self, own: Side, other: Side, found: dict[str, _Found]) -> dict[str, NeutralDocument]:
         translate = own.id_translations.beside(other.id_translations)
         tenant_id = str(own.tenant.tenant_id)
         return {
@@ -253,8 +262,9 @@ class CollectionComparer:
                 {external_id: OWN_ID, tenant_id: TENANT_ID},
                 translate,
                 details_complete=details_complete,
+                stale=stale,
             )
-            for external_id, (details_complete, document) in found.items()
+            for external_id, (details_complete, document, stale) in found.items()
         }
 
 

@@ -43,6 +43,7 @@ from cli.options import (
 )
 from cli.sessions import opened_database, say_what_is_damaged
 from cli.spool import printed_afterwards
+from cli.stale_lines import stale_words
 from configuration import Settings, load_settings
 from graph.tenants import load_tenants
 from inventory.visible_text import visible
@@ -252,6 +253,9 @@ def _print_item(item: ItemComparison, *, fields: bool) -> None:
     output.stdout.print(
         Text.assemble((f"{'; '.join(words)}  ", style), f"{item.kind}: ", (name, "bold"), (f"  {item.type_key}", "dim"))
     )
+    for where, stale in (("here", item.stale_here), ("there", item.stale_there)):
+        if stale is not None:
+            output.stdout.print(f"    {where} {stale_words(stale)}", style="yellow", markup=False)
     if fields:
         for field in told(item.fields):
             output.print_field(field_text(field).of_two_sides(), indent="    ", between=" | ")

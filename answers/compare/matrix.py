@@ -31,7 +31,7 @@ _EXTRA = "extra"
 
 
 class _OtherTenant:
-    """One of the other tenants: how its cells are counted, and what they rest on."""
+    """One of the other tenants: the counts of its cells, and their coverage."""
 
     def __init__(self, tenant: TenantRecord, coverage: Mapping[str, Coverage]) -> None:
         self.tenant = tenant
@@ -55,7 +55,7 @@ class Matrix:
         sessions: SessionOf,
         type_keys: Collection[str] | None = None,
     ) -> None:
-        """`coverage` is that of the other tenants; see `of`."""
+        """`coverage` holds the other tenants' coverage; see `of`."""
         known = load_catalog().collections
         covered = set(golden.coverage).union(*coverage.values()) - set(log_types())
         self.type_keys: Sequence[str] = sorted(key for key in (type_keys or covered) if key in known)
@@ -100,7 +100,7 @@ class Matrix:
                 )
 
     def record(self) -> MatrixRecord:
-        """The matrix in numbers, and what it rests on."""
+        """The matrix in numbers, with its coverage."""
         return MatrixRecord(
             golden=self._golden.tenant,
             asked_at=self._golden.asked_at,
@@ -128,7 +128,7 @@ class Matrix:
                 cell = _cell(tenant_id, item, cannot_have=cannot_have)
                 cells.update((item_name.external_id, cell) for item_name in item.here)
                 counts[cell.status] += len(item.here)
-                # Of several that one cannot tell apart, so many are more than the golden tenant has.
+                # The number of indistinguishable items beyond the golden tenant's.
                 counts[_EXTRA] += max(0, len(item.there) - len(item.here))
             compared.referenced |= {collection.type_key: collection for collection in referenced(self._golden, other)}
             compared.damaged |= dict.fromkeys(other.damaged)
@@ -163,6 +163,15 @@ def _cell(tenant_id: UUID, item: ItemComparison, *, cannot_have: bool) -> Matrix
         tenant_id=tenant_id,
         status=status,
         **item.model_dump(
-            include={"matched_by", "there", "fields", "uncertain", "unresolved_here", "unresolved_there"}
+            include={
+                "matched_by",
+                "there",
+                "fields",
+                "uncertain",
+                "unresolved_here",
+                "unresolved_there",
+                "stale_here",
+                "stale_there",
+            }
         ),
     )

@@ -9,11 +9,11 @@ TENANTS_ACROSS = 6
 """Columns of a matrix that a sheet of paper has room for; more tenants make more tables."""
 
 _DETAILED = (CellStatus.DIFFERENT, CellStatus.RENAMED, CellStatus.UNDECIDED, CellStatus.AMBIGUOUS)
-"""Of these a matrix has more to say than the word."""
+"""Statuses for which a matrix shows more than the word."""
 
 
 def comparison_page(record: ComparisonRecord, items: Sequence[ItemComparison]) -> str:
-    """Two tenants side by side, by collection; what is the same is counted only."""
+    """Two tenants side by side, by collection; equal items are counted only."""
     shown = [item for item in items if item.status is not Status.SAME]
     return page(
         "compare/comparison.html",

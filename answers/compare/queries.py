@@ -6,11 +6,13 @@ from typing import Any, NamedTuple
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from inventory.stale import Staleness
 from storage.bodies import BODY, Documents
 from storage.item_lookup import named_item
 from storage.models.base import table
 from storage.models.items import InventoryItem
 from storage.rows import Values, fetch
+from storage.stale import OF_ITEM
 
 _ITEM = table(InventoryItem)
 
@@ -31,6 +33,7 @@ class WholeItem(NamedTuple):
     external_id: str
     details_complete: bool
     document: bytes | None
+    stale: Staleness | None
 
 
 class Target(NamedTuple):
@@ -49,10 +52,10 @@ class Target(NamedTuple):
 # has just been read for a small one, it reads all of the tenant's versions for each batch.
 _DOCUMENTS = text(f"""
 SELECT CAST(:type_key AS text) AS type_key, wanted.external_id, item.version_number, v.details_complete, d.body,
-    d.body_hash
+    d.body_hash, {OF_ITEM}
 FROM unnest(CAST(:external_ids AS text[])) AS wanted (external_id)
 CROSS JOIN LATERAL (
-    SELECT version_number FROM inventory_item AS one
+    SELECT version_number, stale_since, stale_parts FROM inventory_item AS one
     WHERE (one.type_key, one.external_id) = (:type_key, wanted.external_id) LIMIT 1
 ) AS item
 CROSS JOIN LATERAL (

@@ -13,6 +13,7 @@ from inventory.differences import DifferenceKind
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome
 from inventory.records import DamagedRecord
+from inventory.stale import Staleness
 from inventory.tenant_neutral import Uncertainty, UnresolvedReason
 
 
@@ -165,7 +166,7 @@ class ItemComparison(BaseModel):
     """An item of one side, two that belong together, or all that are ambiguous.
 
     `matched_by` is null where it is on one side only. `uncertain` says what a `same` would need, and what may be behind
-    a difference.
+    a difference. `stale_here` and `stale_there` name the details that could not be read, of two that were compared.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -181,6 +182,8 @@ class ItemComparison(BaseModel):
     uncertain: list[Uncertainty] = []
     unresolved_here: list[UnresolvedRecord] = []
     unresolved_there: list[UnresolvedRecord] = []
+    stale_here: Staleness | None = None
+    stale_there: Staleness | None = None
 
 
 class ComparisonCounts(BaseModel):
@@ -275,6 +278,8 @@ class MatrixCell(BaseModel):
     uncertain: list[Uncertainty] = []
     unresolved_here: list[UnresolvedRecord] = []
     unresolved_there: list[UnresolvedRecord] = []
+    stale_here: Staleness | None = None
+    stale_there: Staleness | None = None
 
 
 class MatrixRow(BaseModel):

@@ -132,7 +132,12 @@ def verdict(here: NeutralDocument, there: NeutralDocument, rules: Neutralizer) -
         one, other = rules.masked(one, paths), rules.masked(other, paths)
     if {Uncertainty.HIDDEN_WITHOUT_KEY, Uncertainty.HIDDEN_UNDER_TWO_KEYS} & uncertain:
         one, other = without_digits(one), without_digits(other)
-    certain = [difference for difference in differences(one, other, form.counting()) if not difference.untold]
+    certain = [
+        difference
+        for difference in differences(one, other, form.counting())
+        if not difference.untold
+        and not any(side.stale is not None and side.stale.is_about(difference.path) for side in (here, there))
+    ]
     if not certain:
         untranslated = {Uncertainty.UNRESOLVED_REFERENCE} if paths else set()
         return Verdict(Status.UNDECIDED, found, uncertain | untranslated)

@@ -25,7 +25,7 @@ class Side(NamedTuple):
     read: Documents
 
     def covered(self, type_key: str) -> SideCoverage:
-        """What is known of a collection here."""
+        """A collection's coverage here."""
         return SideCoverage.of(self.coverage.get(type_key))
 
     @property

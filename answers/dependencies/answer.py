@@ -24,8 +24,9 @@ from answers.dependencies.records import (
     ReachRecord,
     UnassignedRecord,
 )
-from answers.dependencies.rules import ASSIGNMENTS_NOT_SHOWN, assignments_to
+from answers.dependencies.rules import ASSIGNMENTS_NOT_SHOWN, are_old, assignments_to
 from answers.dependencies.tenant_coverage import TenantCoverage
+from answers.old_details import may_be_old
 from graph.catalog import Catalog, load_catalog
 from inventory.missing import Confidence
 from inventory.records import DamagedRecord
@@ -72,7 +73,8 @@ async def neighbourhood(
         async for distance, edges, cut in _followed(session, follow, direction, item, depth, most):
             found += [tenant.dependency(edge, direction, distance) for edge in edges]
             is_cut |= cut
-    cannot_say = [*tenant.unread(referring_to(catalog, item[0])), *tenant.unreadable()]
+    referring = referring_to(catalog, item[0])
+    cannot_say = [*tenant.unread(referring), *tenant.old({item[0]} - referring), *tenant.unreadable()]
     return Neighbourhood(found, is_cut, cannot_say)
 
 
@@ -125,7 +127,7 @@ async def everything(
     """All references of the tenant, by type key and id, streamed; at the end what cannot be said."""
     async for edge in queries.all_references(session):
         yield tenant.dependency(edge, Direction.NEEDS, 1)
-    for record in tenant.unreadable():
+    for record in (*tenant.old(), *tenant.unreadable()):
         yield record
 
 
@@ -144,7 +146,7 @@ async def dangling(
             continue
         yield DanglingRecord(
             tenant_id=edge.tenant_id,
-            item=tenant.item(edge.item, edge.external_id),
+            item=tenant.item(edge.item, edge.external_id, edge.path),
             version=edge.version,
             referred_at=edge.referred_at,
             path=edge.path,
@@ -152,7 +154,7 @@ async def dangling(
             intent=edge.intent or None,
             target=target,
         )
-    for record in (*tenant.unread_targets(open_ones), *tenant.unreadable()):
+    for record in (*tenant.unread_targets(open_ones), *tenant.old(type_keys), *tenant.unreadable()):
         yield record
 
 
@@ -167,6 +169,8 @@ async def unassigned(
             continue
         covered = tenant.collections.get(found.item.type_key)
         is_sure = covered is not None and covered.is_current and bool(covered.listed_cleanly) and not found.lags
+        if may_be_old(found.item.type_key, "assignments"):
+            is_sure = is_sure and not are_old(found.item.details_read_at, covered)
         yield UnassignedRecord(
             tenant_id=found.tenant_id,
             type_key=found.item.type_key,
@@ -177,6 +181,7 @@ async def unassigned(
             exclusions=found.exclusions,
             confidence=Confidence.HIGH if is_sure else Confidence.LOW,
             evidence="only_exclusions" if found.exclusions else "no_assignments",
+            details_read_at=found.item.details_read_at,
         )
     for key, times in sorted(unknown.items()):
         yield tenant.cannot_say(key, ASSIGNMENTS_NOT_SHOWN, times)
@@ -201,7 +206,7 @@ async def reaching(
         yield ReachRecord(
             tenant_id=found.tenant_id,
             group_id=group_id,
-            item=tenant.item(found.item, found.external_id),
+            item=tenant.item(found.item, found.external_id, "assignments"),
             version=found.version,
             reaches=any(not one.is_overridden for one in includes),
             through=through,

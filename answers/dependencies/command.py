@@ -36,6 +36,7 @@ from cli.options import MOST, JsonOption, TenantArgument, TypeOption, complete_t
 from cli.sessions import find_item
 from configuration import load_settings
 from graph.catalog import load_catalog
+from inventory.item_ids import item_key
 from inventory.references import ReferenceRole
 from inventory.visible_text import visible
 
@@ -275,7 +276,7 @@ async def _id_of(session: AsyncSession, type_key: str, sought: str) -> str:
         UUID(sought)
     except ValueError:
         return await find_item(session, type_key, sought)
-    return sought
+    return item_key(sought)
 
 
 def _print_json(records: Iterable[BaseModel]) -> None:
@@ -400,6 +401,11 @@ def _say_what_is_open(records: Sequence[CannotSayRecord], words: str) -> None:
     """On stderr, by reason: the collections that the answer leaves open."""
     by_reason: dict[str, list[str]] = {}
     for record in records:
+        if record.read_at is not None:
+            items = "1 item" if record.references == 1 else f"{record.references} items"
+            read = f"{record.type_key}: rests on details of {items} read from {output.when(record.read_at)} on"
+            output.stderr.print(read, style="yellow", markup=False)
+            continue
         counted = f" ({record.references})" if record.references is not None else ""
         by_reason.setdefault(record.reason, []).append(f"{record.type_key}{counted}")
     for reason, named in sorted(by_reason.items()):

@@ -105,6 +105,8 @@ LEFT JOIN LATERAL (
 _ITEM_COLUMNS = """
     r.tenant_id, r.external_id, r.version_number AS version, r.type_key AS "item.type_key",
     item.display_name AS "item.display_name", item.last_seen_at AS "item.last_seen_at",
+    item.details_read_at AS "item.details_read_at",
+    item.found_by_id_run_id = item.last_seen_run_id AS "item.found_by_id",
     item_gone.evidence AS "item.absence_evidence", item_gone.confidence AS "item.absence_confidence"
 """
 
@@ -112,14 +114,16 @@ _EDGE_COLUMNS = f"""
     {_ITEM_COLUMNS}, item.content_changed_at AS referred_at, r.path, r.role, r.target_type_keys,
     coalesce(target.external_id, r.target_id) AS target_id, r.intent,
     target.type_key AS "target.type_key", target.display_name AS "target.display_name",
-    target.last_seen_at AS "target.last_seen_at",
+    target.last_seen_at AS "target.last_seen_at", target.details_read_at AS "target.details_read_at",
+    target.found_by_id_run_id = target.last_seen_run_id AS "target.found_by_id",
     target_gone.evidence AS "target.absence_evidence", target_gone.confidence AS "target.absence_confidence"
 """
 
 _NAMED = "unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS named (type_key, external_id)"
 
 _SEEN = text(f"""
-SELECT r.type_key, item.display_name, item.last_seen_at,
+SELECT r.type_key, item.display_name, item.last_seen_at, item.details_read_at,
+    item.found_by_id_run_id = item.last_seen_run_id AS found_by_id,
     item_gone.evidence AS absence_evidence, item_gone.confidence AS absence_confidence
 FROM (VALUES (CAST(:type_key AS text), CAST(:external_id AS text))) AS r (type_key, external_id) {_ITEM}
 """)

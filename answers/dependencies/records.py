@@ -32,7 +32,9 @@ class Presence(StrEnum):
 class ObjectState(NamedTuple):
     """Presence, how sure it is, and what it rests on. The confidence is None where nothing can be said.
 
-    Evidence: `listed` · `confirmed` (a GET by id answered 404) · `not_listed` (a complete listing did not show it) ·
+    Evidence: `listed` · `found_by_id` (a GET by id found it, and its listing did not show it) · `old_details` (its
+    reference stands in details from before the latest listing) · `confirmed` (a GET by id answered 404) ·
+    `not_listed` (a complete listing did not show it) ·
     `never_listed` · `listing_is_older` (no complete listing began after the reference was first observed) ·
     `<type key>:<outcome>:<error code>` for each collection that the latest run did not list to its end ·
     `<type key>:never_read` · `<type key>:not_in_the_catalog`.
@@ -44,13 +46,18 @@ class ObjectState(NamedTuple):
 
 
 class KnownObject(NamedTuple):
-    """An item as the inventory has it. The absence is that of now, all None while it is listed."""
+    """An item as the inventory has it. The absence is that of now, all None while it is listed.
+
+    `found_by_id`: the run that last saw it found it by a GET, and its listing did not show it.
+    """
 
     type_key: str
     display_name: str | None
     last_seen_at: datetime
     absence_evidence: str | None
     absence_confidence: str | None
+    details_read_at: datetime | None = None
+    found_by_id: bool | None = None
 
 
 class ObjectRecord(BaseModel):
@@ -120,7 +127,8 @@ class UnassignedRecord(BaseModel):
     """An item that is assigned to nobody, as `version` says, which was last observed at `observed_at`.
 
     `exclusions` counts the groups that it excludes, though it includes none. The confidence is high where the latest
-    run listed the collection to its end, was a clean success, and the version is what the item said then.
+    run listed the collection to its end, was a clean success, and the version is what the item said then. Assignments
+    that stand in details may be older than that: `details_read_at`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -135,6 +143,7 @@ class UnassignedRecord(BaseModel):
     exclusions: int
     confidence: Confidence
     evidence: str
+    details_read_at: datetime | None = None
 
 
 class FilterRecord(BaseModel):
@@ -192,7 +201,8 @@ class CannotSayRecord(BaseModel):
 
     `references` counts the references whose targets may be in it, and the items whose assignments are not known; null
     where what is missing are the collection's own items, however many. With the reason `damaged` it counts the items
-    whose references could not be read, since their stored documents are not what their hashes say.
+    whose references could not be read, since their stored documents are not what their hashes say. With the reason
+    `old_details` it counts the items whose details were read before the latest listing, the first at `read_at`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -202,3 +212,4 @@ class CannotSayRecord(BaseModel):
     type_key: str
     reason: str
     references: int | None
+    read_at: datetime | None = None

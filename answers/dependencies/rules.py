@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from answers.dependencies.records import AssignmentRecord, KnownObject, ObjectState, Presence
+from answers.old_details import OLD_DETAILS
 from inventory.coverage import NEVER_READ, Coverage
-from inventory.missing import Confidence
+from inventory.missing import FOUND_BY_ID, LISTED, Confidence
 from inventory.outcomes import Outcome
 from inventory.references import ReferenceRole
 
@@ -27,8 +28,11 @@ def not_listed_reason(type_key: str, coverage: Mapping[str, Coverage], known: fr
     return covered.reason
 
 
-def item_presence(seen: KnownObject, coverage: Coverage | None) -> ObjectState:
-    """Of an item that was seen. What the latest run could not list to its end is less sure."""
+def item_presence(seen: KnownObject, coverage: Coverage | None, *, rests_on_details: bool = False) -> ObjectState:
+    """Of an item that was seen. What the latest run could not list to its end is less sure.
+
+    `rests_on_details`: what is told of it stands in details that may have changed though its list shows nothing new.
+    """
     is_sure = coverage is not None and coverage.is_current and bool(coverage.listed_cleanly)
     if seen.absence_evidence is not None:
         is_sure = seen.absence_confidence == Confidence.HIGH and coverage is not None and coverage.is_current
@@ -36,7 +40,15 @@ def item_presence(seen: KnownObject, coverage: Coverage | None) -> ObjectState:
     if coverage is None or not coverage.is_current:
         reason = NEVER_READ if coverage is None else coverage.reason
         return ObjectState(Presence.PRESENT, Confidence.LOW, f"{seen.type_key}:{reason}")
-    return ObjectState(Presence.PRESENT, _confidence(is_sure), "listed")
+    if rests_on_details and are_old(seen.details_read_at, coverage):
+        return ObjectState(Presence.PRESENT, Confidence.LOW, OLD_DETAILS)
+    return ObjectState(Presence.PRESENT, _confidence(is_sure), FOUND_BY_ID if seen.found_by_id else LISTED)
+
+
+def are_old(details_read_at: datetime | None, coverage: Coverage | None) -> bool:
+    """Whether details were read before the latest listing of their collection began."""
+    listed_from = None if coverage is None else coverage.listed_from
+    return details_read_at is not None and listed_from is not None and details_read_at < listed_from
 
 
 def unseen_presence(

@@ -17,6 +17,7 @@ from answers.dependencies.records import (
     Presence,
 )
 from answers.dependencies.rules import DAMAGED, item_presence, not_listed_reason, unseen_presence
+from answers.old_details import OLD_DETAILS, OldDetailsRecord, may_be_old, old_details
 from answers.times import EARLIEST
 from graph.catalog import Catalog
 from inventory.coverage import Coverage
@@ -33,8 +34,10 @@ class TenantCoverage:
         tenant_id: UUID,
         collections: Mapping[str, Coverage],
         damaged: Sequence[DamagedRecord] = (),
+        old_details: Sequence[OldDetailsRecord] = (),
     ) -> None:
         """`damaged` are the items whose references could not be read (`storage.references.catch_up`)."""
+        self._old_details = old_details
         self._damaged = damaged
         self._tenant_id = tenant_id
         self.collections = collections
@@ -45,11 +48,12 @@ class TenantCoverage:
         cls, session: AsyncSession, catalog: Catalog, tenant_id: UUID, damaged: Sequence[DamagedRecord] = ()
     ) -> "TenantCoverage":
         """Of the session's tenant."""
-        return cls(catalog, tenant_id, await coverage_of(session), damaged)
+        return cls(catalog, tenant_id, await coverage_of(session), damaged, await old_details(session))
 
-    def item(self, seen: KnownObject, external_id: str) -> ObjectRecord:
-        """An item that was seen."""
-        state = item_presence(seen, self.collections.get(seen.type_key))
+    def item(self, seen: KnownObject, external_id: str, path: str | None = None) -> ObjectRecord:
+        """An item that was seen. `path`: what is told of it stands there."""
+        rests_on_details = path is not None and may_be_old(seen.type_key, path)
+        state = item_presence(seen, self.collections.get(seen.type_key), rests_on_details=rests_on_details)
         return _record([seen.type_key], external_id, seen, state)
 
     def target(self, edge: Edge) -> ObjectRecord:
@@ -74,7 +78,7 @@ class TenantCoverage:
             tenant_id=edge.tenant_id,
             direction=direction,
             distance=distance,
-            item=self.item(edge.item, edge.external_id),
+            item=self.item(edge.item, edge.external_id, edge.path),
             version=edge.version,
             referred_at=edge.referred_at,
             path=edge.path,
@@ -85,8 +89,18 @@ class TenantCoverage:
 
     def unread(self, type_keys: Iterable[str]) -> list[CannotSayRecord]:
         """Those of the collections whose items are not all known, and why."""
-        reasons = {key: self._why_unread(key) for key in sorted(set(type_keys))}
-        return [self.cannot_say(key, reason, None) for key, reason in reasons.items() if reason is not None]
+        keys = sorted(set(type_keys))
+        reasons = {key: self._why_unread(key) for key in keys}
+        unread = [self.cannot_say(key, reason, None) for key, reason in reasons.items() if reason is not None]
+        return [*unread, *self.old(keys)]
+
+    def old(self, type_keys: Collection[str] | None = None) -> list[CannotSayRecord]:
+        """Those of the collections, or of all, with details from before their latest listing."""
+        return [
+            self.cannot_say(old.type_key, OLD_DETAILS, old.items).model_copy(update={"read_at": old.read_at})
+            for old in self._old_details
+            if type_keys is None or old.type_key in type_keys
+        ]
 
     def _why_unread(self, type_key: str) -> str | None:
         return not_listed_reason(type_key, self.collections, self._known)

@@ -26,6 +26,7 @@ _NOT_TOLD = (Status.AMBIGUOUS, Status.UNDECIDED)
 _NOT_READ = {
     Uncertainty.DETAILS_INCOMPLETE,
     Uncertainty.DETAIL_NOT_READ,
+    Uncertainty.STALE,
     Uncertainty.NO_DOCUMENT,
     Uncertainty.DAMAGED_DOCUMENT,
 }

@@ -32,6 +32,7 @@ from answers.drift.severity import Severity
 from answers.field_labels import field_change
 from answers.named_ids import template_names
 from answers.object_names import setting_names
+from answers.old_details import may_be_old, old_details
 from answers.times import utc_text
 from graph.catalog import load_catalog
 from inventory.canonical import JsonObject, JsonValue
@@ -41,6 +42,7 @@ from inventory.records import DamagedRecord
 from inventory.references import collection_of
 from inventory.user_errors import UserError
 from storage.current_documents import current_documents
+from storage.detail_ages import with_old_details
 from storage.documents import database_time
 from storage.object_names import display_names
 
@@ -112,10 +114,17 @@ async def drift(
     unknown |= {
         (version.type_key, version.external_id) for version in damaged if version.tenant_id in (None, tenant_id)
     }
+    rest_on_details = {
+        (found.finding.type_key, found.finding.external_id)
+        for found in known
+        if may_be_old(found.finding.type_key, found.finding.path)
+    }
+    old = await with_old_details(session, rest_on_details)
     records = []
     for found in known:
         item = found.finding.type_key, found.finding.external_id
-        is_current = found.finding.type_key in checked and item not in unknown
+        is_old = item in old and may_be_old(found.finding.type_key, found.finding.path)
+        is_current = found.finding.type_key in checked and item not in unknown and not is_old
         records.append(_record(tenant_id, found, names, now, is_current=is_current))
     report = await _report(session, tenant_id, baseline, scope, now, records)
     return Drift(report.model_copy(update={"damaged": list(damaged)}), records)
@@ -259,13 +268,20 @@ async def _report(
         open_by_severity={severity: severities[severity] for severity in Severity},
         compared=scope.compared,
         left_out=scope.left_out,
+        old_details=await old_details(session, scope.type_keys),
         left_out_items=[item async for item in _left_out_items(session, baseline.name, scope.type_keys)],
     )
 
 
 async def _left_out_items(session: AsyncSession, name: str, type_keys: Sequence[str]) -> AsyncIterator[LeftOutItem]:
     for item in await queries.details_not_read(session, name, type_keys):
-        yield LeftOutItem(**item._asdict(), reason="details_not_read")
+        yield LeftOutItem(
+            type_key=item.type_key,
+            external_id=item.external_id,
+            display_name=item.display_name,
+            reason="details_not_read" if item.lags else "stale",
+            stale=item.stale,
+        )
     for gap in await gaps(session, name):
         if gap.type_key in type_keys:
             yield LeftOutItem(

@@ -136,11 +136,11 @@ async def cover_by_tenant(session: AsyncSession, name: str, coverage: Sequence[C
     await _forget_collections(session, name)
     values = {
         "name": name,
-        "type_keys": [one.type_key for one in coverage],
-        "outcomes": [str(one.outcome) for one in coverage],
-        "error_codes": [one.error_code and str(one.error_code) for one in coverage],
-        "run_ids": [one.run_id for one in coverage],
-        "moments": [one.listed_at or one.run_started_at for one in coverage],
+        "type_keys": [collection.type_key for collection in coverage],
+        "outcomes": [str(collection.outcome) for collection in coverage],
+        "error_codes": [collection.error_code and str(collection.error_code) for collection in coverage],
+        "run_ids": [collection.run_id for collection in coverage],
+        "moments": [collection.listed_at or collection.run_started_at for collection in coverage],
     }
     await session.execute(_COVER_BY_TENANT, values)
 
@@ -148,7 +148,7 @@ async def cover_by_tenant(session: AsyncSession, name: str, coverage: Sequence[C
 async def note_gaps(session: AsyncSession, name: str, gaps: Sequence[tuple[str, str, str]]) -> None:
     """Notes the items, each by type key, id and reason, that cannot be compared with the baseline."""
     await _forget_gaps(session, name)
-    type_keys, external_ids, reasons = ([one[place] for one in gaps] for place in range(3))
+    type_keys, external_ids, reasons = ([gap[place] for gap in gaps] for place in range(3))
     values = {"name": name, "type_keys": type_keys, "external_ids": external_ids, "reasons": reasons}
     await session.execute(_NOTE_GAPS, values)
 
@@ -173,8 +173,8 @@ async def baselines(session: AsyncSession, name: str | None = None) -> list[Base
         of_baseline = collections[row["name"]]
         return {
             **row,
-            "covered": [one.type_key for one in of_baseline if one.outcome is Outcome.COMPLETE],
-            "not_covered": [one for one in of_baseline if one.outcome is not Outcome.COMPLETE],
+            "covered": [collection.type_key for collection in of_baseline if collection.outcome is Outcome.COMPLETE],
+            "not_covered": [collection for collection in of_baseline if collection.outcome is not Outcome.COMPLETE],
         }
 
     return await fetch(session, _BASELINES, BaselineRecord, {"name": name}, shape=with_coverage)
@@ -182,7 +182,7 @@ async def baselines(session: AsyncSession, name: str | None = None) -> list[Base
 
 async def baseline_collections(session: AsyncSession, name: str) -> dict[str, BaselineCollectionRecord]:
     """How far each collection had been read at a baseline's moment."""
-    return {one.type_key: one for one in (await _collections(session, name))[name]}
+    return {collection.type_key: collection for collection in (await _collections(session, name))[name]}
 
 
 async def gaps(session: AsyncSession, name: str) -> list[Gap]:

@@ -22,6 +22,7 @@ from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
 from cli.options import JsonOption, TenantArgument, TenantNames, TypeOption, known_type_keys, tenant_id_of
 from cli.sessions import tenant_session, without_collisions
+from cli.stale_lines import stale_words
 from cli.tenant_or_command import TenantOrCommand
 from configuration import load_settings
 from inventory.bounds import ID_BEGINNING
@@ -111,13 +112,14 @@ def _print(report: DriftReport, findings: Sequence[DriftFindingRecord]) -> None:
             style="yellow",
             markup=False,
         )
+    for old in report.old_details:
+        output.stderr.print(old.in_words(report.evaluated_at), style="yellow", markup=False)
     for damaged in report.damaged:
         output.stderr.print(visible(damaged.in_words), style="yellow", markup=False)
     for item in report.left_out_items:
         name = f" ({visible(item.display_name)})" if item.display_name else ""
-        output.stderr.print(
-            f"not known: {item.type_key} {item.external_id}{name}: {item.reason}", style="yellow", markup=False
-        )
+        why = item.reason if item.stale is None else stale_words(item.stale)
+        output.stderr.print(f"not known: {item.type_key} {item.external_id}{name}: {why}", style="yellow", markup=False)
 
 
 def _row(finding: DriftFindingRecord) -> tuple[object, ...]:

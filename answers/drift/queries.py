@@ -5,13 +5,14 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import select, text
+from sqlalchemy import or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.drift.baseline_queries import pinned_by
 from answers.drift.rules import Decision, DriftDocument, FindingKind
 from answers.drift.severity import Severity
 from answers.drift.tables import DriftFinding
+from inventory.stale import Staleness
 from storage.bodies import BODY, DOCUMENTS_AT_A_TIME, Documents
 from storage.models.base import among, table, using
 from storage.models.items import InventoryItem, ItemVersionPin
@@ -94,11 +95,16 @@ class KnownFinding(NamedTuple):
 
 
 class ItemWithoutDetails(NamedTuple):
-    """An item whose list shows something new, and whose details have not been read since."""
+    """An item whose details could not be read.
+
+    `lags`: its list shows something new, and no version of it has been made since.
+    """
 
     type_key: str
     external_id: str
     display_name: str | None
+    lags: bool
+    stale: Staleness | None
 
 
 _CANDIDATES = text(f"""
@@ -194,7 +200,11 @@ WHERE (f.display_name, f.item_kind, f.before, f.after, f.hidden, f.value_hash, f
 _IS_READABLE = """
 f.path = '' OR NOT EXISTS (
     SELECT FROM inventory_item AS item WHERE (item.type_key, item.external_id) = (f.type_key, f.external_id)
-        AND item.absent_from IS NULL AND item.content_observed_at IS NOT NULL
+        AND item.absent_from IS NULL AND (item.content_observed_at IS NOT NULL OR EXISTS (
+            SELECT FROM jsonb_array_elements(item.stale_parts) AS part
+            WHERE starts_with(f.path, coalesce(part ->> 'detail', ''))
+                AND strpos(f.path, coalesce('.' || (part ->> 'member_detail'), '')) > 0
+        ))
 )
 """
 
@@ -310,15 +320,20 @@ async def resolve_others(session: AsyncSession, baseline: str, type_keys: Sequen
 
 
 async def details_not_read(session: AsyncSession, baseline: str, type_keys: Sequence[str]) -> list[ItemWithoutDetails]:
-    """The items of the baseline of which it is not known what they say now."""
+    """The items of the baseline of which it is not known, or not wholly, what they say now."""
     pinned = (
-        select(*_ITEM.c["type_key", "external_id", "display_name"])
+        select(
+            *_ITEM.c["type_key", "external_id", "display_name"],
+            _ITEM.c.content_observed_at.is_not(None).label("lags"),
+            _ITEM.c.stale_since.label("stale.since"),
+            _ITEM.c.stale_parts.label("stale.parts"),
+        )
         .join_from(_PIN, _ITEM, using(_PIN, _ITEM, "tenant_id", "type_key", "external_id"))
         .where(
             _PIN.c.pinned_by == pinned_by(baseline),
             among(_PIN.c.type_key, type_keys),
             _ITEM.c.absent_from.is_(None),
-            _ITEM.c.content_observed_at.is_not(None),
+            or_(_ITEM.c.content_observed_at.is_not(None), _ITEM.c.stale_since.is_not(None)),
         )
         .order_by(_ITEM.c.type_key, _ITEM.c.external_id)
     )

@@ -10,10 +10,12 @@ from answers.drift.direction import ProtectionEffect
 from answers.drift.rules import BaselineKind, Decision, DecisionLapse, FindingKind
 from answers.drift.severity import Severity
 from answers.field_text import field_text
+from answers.old_details import OldDetailsRecord
 from inventory.differences import DifferenceKind
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome
 from inventory.records import DamagedRecord
+from inventory.stale import Staleness
 
 
 class BaselineCollectionRecord(BaseModel):
@@ -88,8 +90,9 @@ class LeftOutItem(BaseModel):
     """An item that was not held against the baseline, or not wholly, and why.
 
     `details_not_read`: its list shows something new, and its details could not be read; its findings stay as they
-    were. `forgotten`, `unread`, `presumed`: what the baseline does not know of it. `ambiguous`, `undecided`: it cannot
-    be told which item of the other tenant it is, or whether the two say the same.
+    were. `stale`: some of its details could not be read, and only the others were held against the baseline; `stale`
+    names them. `forgotten`, `unread`, `presumed`: what the baseline does not know of it. `ambiguous`, `undecided`: it
+    cannot be told which item of the other tenant it is, or whether the two say the same.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -98,6 +101,7 @@ class LeftOutItem(BaseModel):
     external_id: str
     display_name: str | None
     reason: str
+    stale: Staleness | None = None
 
 
 class DriftCounts(BaseModel):
@@ -114,7 +118,8 @@ class DriftCounts(BaseModel):
 class DriftReport(BaseModel):
     """What a tenant's drift from a baseline rests on: what was compared, what was left out and why.
 
-    `damaged` versions could not be compared; findings about their items stay as they were.
+    `damaged` versions could not be compared; findings about their items stay as they were. `old_details` names
+    collections that may deviate since their details were read; findings in these details are not checked.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -128,6 +133,7 @@ class DriftReport(BaseModel):
     left_out: list[LeftOutCollection]
     left_out_items: list[LeftOutItem]
     damaged: list[DamagedRecord] = []
+    old_details: list[OldDetailsRecord] = []
 
 
 class DecisionRecord(BaseModel):

@@ -1,6 +1,6 @@
 """Drift: where a tenant deviates from a baseline, what of it has been decided, and whether that still holds.
 
-A finding is known by its fingerprint: tenant, baseline, item, field and kind. Its value is what stands in the field, in
+A fingerprint identifies a finding: tenant, baseline, item, field and kind. Its value is what stands in the field, in
 the baseline and now; a decision is about that value.
 """
 
@@ -130,7 +130,7 @@ def deviation_of_field(
 
 
 def item_added(document: DriftDocument | None, rules: DriftRules | None) -> Deviation:
-    """An item that is not in the baseline. Where it is given, what it says is its value: a decision falls with it."""
+    """An item that is not in the baseline. Its content, if given, is the value: a decision lapses when it changes."""
     value: JsonValue = None
     if document is not None and rules is not None:
         value = rules.form.of(rules.canonicalizer.canonical_value(_document(document)))
@@ -143,7 +143,7 @@ def item_missing() -> Deviation:
 
 
 def fingerprint(tenant_id: UUID, baseline: str, type_key: str, external_id: str, deviation: Deviation) -> str:
-    """What a finding is known by, in every run: SHA-256, hexadecimal."""
+    """The identity of a finding in every run: SHA-256, hexadecimal."""
     named: JsonObject = {
         "tenant_id": str(tenant_id),
         "baseline": baseline,
@@ -184,7 +184,7 @@ def first_seen(
 
 
 def key_of(deviation: Deviation) -> tuple[str, str, str]:
-    """What a deviation is known by within its item."""
+    """The identity of a deviation within its item."""
     return deviation.path, deviation.kind, deviation.member
 
 
@@ -202,12 +202,12 @@ def _is_untold(difference: Difference) -> bool:
 
 
 def _is_of_both(difference: Difference, before: DriftDocument, after: DriftDocument) -> bool:
-    """Whether a document that lacks details has something to say here. A list may show null for what it leaves out."""
+    """Whether a document without details has a value here. A list may show null for a property that it omits."""
     return (before.is_whole or difference.before is not None) and (after.is_whole or difference.after is not None)
 
 
 def _member(difference: Difference) -> str:
-    """Of a member of a set what it says, since its path is that of all members; nothing of all others."""
+    """The hash of a set member, because all members share one path; empty for other differences."""
     if not difference.path.endswith("[]"):
         return ""
     value = difference.after if difference.kind is DifferenceKind.ADDED else difference.before

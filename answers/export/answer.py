@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from answers.export.records import ForgottenRecord
 from answers.times import utc_text
 from inventory.records import DamagedRecord
+from inventory.stale import StaleItem
 from inventory.user_errors import UserError
 from storage import documents
 
@@ -31,6 +32,7 @@ class ExportBasis(NamedTuple):
     forgotten: list[ForgottenRecord]
     damaged: list[DamagedRecord]
     types_not_read: list[str]
+    stale: list[StaleItem]
 
 
 async def export(
@@ -49,6 +51,7 @@ async def export(
     incomplete = presumed = unread = 0
     forgotten: list[ForgottenRecord] = []
     damaged: list[DamagedRecord] = []
+    stale: list[StaleItem] = []
     async for item in documents.items_at(session, moment, wanted):
         if item.is_forgotten:
             forgotten.append(
@@ -62,6 +65,8 @@ async def export(
             keep(item.type_key, item.external_id, item.display_name, item.document)
             incomplete += not item.details_complete
             presumed += item.is_presumed
+            if item.stale is not None:
+                stale.append(StaleItem.model_validate(item, from_attributes=True))
     not_read = await documents.types_not_read(session, moment)
     types_not_read = [key for key in not_read if type_keys is None or key in type_keys]
-    return ExportBasis(at, incomplete, presumed, unread, forgotten, damaged, types_not_read)
+    return ExportBasis(at, incomplete, presumed, unread, forgotten, damaged, types_not_read, stale)

@@ -16,6 +16,7 @@ from cli.errors import ExitCode, errors_for_people
 from cli.options import CategoryOption, JsonOption, TenantArgument, TypeOption, selection_of, tenant_id_of
 from cli.sessions import tenant_session
 from cli.spool import DocumentSpool, KeptDocument
+from cli.stale_lines import say_stale
 from configuration import load_settings
 from graph.catalog import load_catalog
 from inventory.visible_text import visible
@@ -114,6 +115,7 @@ def _say_what_is_not_known(record: ExportRecord) -> None:
         say(visible(f"{damaged.in_words}; no file"))
     if record.incomplete:
         say(f"{record.incomplete} documents lack details that could not be read")
+    say_stale(record.stale)
     if record.presumed:
         say(f"{record.presumed} items were seen before and after, and whether they were there then is not recorded")
     if record.unread:

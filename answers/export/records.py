@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from inventory.records import DamagedRecord
+from inventory.stale import StaleItem
 
 
 class ForgottenRecord(BaseModel):
@@ -25,6 +26,7 @@ class ExportRecord(BaseModel):
     were there at it is not recorded; they are written. `unread` items had been seen and no document of theirs read.
     `types_not_read` names the collections that the latest completed run did not read to their end, and those that none
     has read: no item of theirs is taken for gone by that run. `damaged` versions have no file.
+    The files of `stale` items say of some details what was read of them before, if anything.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -41,3 +43,4 @@ class ExportRecord(BaseModel):
     forgotten: list[ForgottenRecord]
     types_not_read: list[str]
     damaged: list[DamagedRecord] = []
+    stale: list[StaleItem] = []

@@ -19,7 +19,7 @@ from inventory.visible_text import visible
 
 MANIFEST = ".tenant-inventory-export.json"
 MAX_NAME_BYTES = 100
-"""Of the safe name, in UTF-8. A file name may have 255 bytes; Windows counts 260 characters for the whole path."""
+"""The safe name's limit. A file name may have 255 bytes; Windows counts 260 characters for the whole path."""
 
 NO_CATEGORY = "other"
 UNNAMED = "unnamed"

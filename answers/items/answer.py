@@ -91,7 +91,7 @@ async def find_item(session: AsyncSession, type_key: str, sought: str) -> str:
     """The id of the one item with this id or name. Raises `UnknownItemError`."""
     found = await documents.find(session, type_key, sought, NAMED + 1)
     if len(found) > 1:
-        alike = found[0].external_id.startswith(sought)
+        alike = found[0].external_id.lower().startswith(sought.lower())
         which = (
             f"several ids of {type_key} begin with {sought!r}"
             if alike

@@ -12,10 +12,12 @@ from cli import output
 from cli.errors import UsageError, errors_for_people
 from cli.options import MOST, JsonOption, SelectionOption, TenantArgument, TypeOption, known_type_keys, tenant_id_of
 from cli.sessions import tenant_session
+from cli.stale_lines import say_stale
 from configuration import load_settings
 from graph.catalog import kind_of
 from inventory.missing import Confidence, EvidenceKind
 from inventory.records import ItemRecord, MissingRecord
+from inventory.stale import StaleItem
 from inventory.visible_text import visible
 
 LOOKED_FOR = [EvidenceKind.CONFIRMED, EvidenceKind.NOT_LISTED]
@@ -147,6 +149,7 @@ def _show_items(
             if shown:
                 output.print_table(_ITEM_COLUMNS, map(_item_row, shown), title=_title(found.basis))
                 _say_more(shown, limit)
+                say_stale([StaleItem.model_validate(one, from_attributes=True) for one in shown if one.stale])
             elif found.basis is None:
                 output.stderr.print(f"{NEVER_READ}, so it has no items here", style="yellow")
             else:

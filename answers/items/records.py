@@ -29,7 +29,7 @@ class ItemsBasis(BaseModel):
 class UnreadCollection(BaseModel):
     """A collection that its latest run did not read to its end.
 
-    `items` counts those of which nothing is known since: neither that they are there nor that they are gone.
+    `items` counts the items that no later run has read: they may exist or be gone.
     `listed_at` is when a run last read it to its end, None if none has.
     """
 

@@ -70,6 +70,7 @@ def runs(
                 "changed#",
                 "missing#",
                 "not read#",
+                "stale#",
                 "errors",
             ),
             [_run_row(record, short[record.run_id], names) for record in records],
@@ -110,6 +111,7 @@ def _run_row(record: RunRecord, run_id: str, names: TenantNames) -> tuple[object
         record.counts.created + record.counts.changed,
         record.counts.missing,
         record.counts.not_read,
+        record.counts.stale,
         ", ".join(record.error_codes),
     )
 

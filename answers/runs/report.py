@@ -78,7 +78,8 @@ def _print_totals(run: RunRecord) -> None:
     _say(f"{number} collection{'s' if number != 1 else ''}: {', '.join(parts) or 'none read yet'}")
     _say(
         f"{counts.observed} items: {counts.created} created, {counts.changed} changed, {counts.unchanged} unchanged;"
-        f" {counts.missing} missing, {counts.not_read} not read, {counts.invalid} invalid, {counts.errors} errors"
+        f" {counts.missing} missing, {counts.not_read} not read, {counts.stale} stale, {counts.invalid} invalid,"
+        f" {counts.errors} errors"
     )
     _say(f"{counts.pages} pages in {counts.requests} requests, {counts.throttled} throttled", style="dim")
 

@@ -19,7 +19,7 @@ class Attention(StrEnum):
     NOT_READ = "not_read"
     """Collections were not read to their end by the latest run that covers them."""
     STALE = "stale"
-    """A collection that was read to its end is older than was asked for."""
+    """The last complete listing of a collection is older than the caller allows."""
     HIGH_DRIFT = "high_drift"
     """Findings of high severity are open, by the latest evaluation of its baselines."""
     MISSING = "missing"

@@ -72,7 +72,7 @@ async def show(session: AsyncSession, type_key: str, external_id: str, number: i
     item = await queries.item(session, type_key, external_id)
     if item is None:
         raise UnknownVersionError(f"{type_key} {external_id} is not in this tenant's inventory any more")
-    shown = {**item.model_dump(), **version.model_dump(), "kind": kind_of(type_key, item.meta)}
+    shown = {**item.model_dump(), **version.model_dump(), "stale": version.stale, "kind": kind_of(type_key, item.meta)}
     return ShownRecord(**{name: shown[name] for name in ShownRecord.model_fields}), document
 
 

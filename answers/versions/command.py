@@ -16,6 +16,7 @@ from cli import output
 from cli.errors import UsageError, errors_for_people
 from cli.options import MOST, JsonOption, TenantArgument, complete_type_key, known_type_keys, tenant_id_of
 from cli.sessions import find_item, tenant_session, without_collisions
+from cli.stale_lines import stale_words
 from configuration import load_settings
 from inventory.differences import DifferenceKind
 from inventory.exact_json import decode, encode
@@ -78,6 +79,17 @@ def show_versions(
             [_version_row(record) for record in records],
             title=f"versions of {type_key} {records[0].external_id}" if records else "no document has been read yet",
         )
+        for record in records:
+            say_version_stale(record)
+
+
+def say_version_stale(version: VersionRecord) -> None:
+    """On stderr: which details of a version could not be read, if any."""
+    if version.stale is not None:
+        words = f"version {version.version} is {stale_words(version.stale)}"
+        if not version.is_current:
+            words = f"version {version.version} was {stale_words(version.stale)} when it was first observed"
+        output.stderr.print(words, style="yellow", markup=False)
 
 
 def _version_row(record: VersionRecord) -> tuple[object, ...]:
@@ -159,10 +171,13 @@ def _header(record: ShownRecord) -> list[str]:
     last = output.when(record.last_observed_at) or "a moment that was not recorded"
     state = f"{record.state}, {record.confidence} confidence, {record.evidence}" if record.state else "no state yet"
     details = "complete" if record.details_complete else "incomplete: some could not be read"
+    if record.details_read_at is not None:
+        details += f", last read {output.when(record.details_read_at)}"
     return [
         visible(f"{record.kind}: {record.display_name or 'without a name'} ({record.type_key} {record.external_id})"),
         f"version {record.version} ({current}), observed from {output.when(record.first_observed_at)} to {last}",
         f"item: {state}; details: {details}",
+        *([stale_words(record.stale)] if record.stale is not None else []),
     ]
 
 
@@ -215,6 +230,7 @@ def _say_what_is_compared(compared: ComparedVersions) -> None:
         markup=False,
     )
     for version in (before, after):
+        say_version_stale(version)
         if not version.details_complete:
             output.stderr.print(
                 f"version {version.version} is incomplete: what only the other one has need not have changed",

@@ -9,10 +9,14 @@ from pydantic import BaseModel, ConfigDict, computed_field
 from answers.field_text import field_text
 from inventory.differences import DifferenceKind
 from inventory.missing import Confidence, State
+from inventory.stale import Staleness
 
 
 class ShownRecord(BaseModel):
-    """What `show` says of a document, beside the document itself. The state is the item's, not the version's."""
+    """What `show` says of a document, beside the document itself. The state is the item's, not the version's.
+
+    `stale` tells of details that could not be read: of the current version now, of another when it was first observed.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -31,6 +35,8 @@ class ShownRecord(BaseModel):
     evidence: str | None
     content_hash: str
     size_bytes: int
+    details_read_at: datetime | None = None
+    stale: Staleness | None = None
 
 
 class DifferenceRecord(BaseModel):

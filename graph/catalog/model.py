@@ -4,12 +4,14 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Self
 from urllib.parse import quote, unquote, urlsplit
 from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from graph.catalog.facts.enumerations import enumerations
 from inventory.normal_form import NormalForm
 from inventory.observation import ObservationRules
 from inventory.reference_extraction import ReadingRules
@@ -217,7 +219,7 @@ class Collection(BaseModel):
     null_not_shown: frozenset[PropertyName] = frozenset()
     """Where null means that Graph does not show the value, and an empty list that there is none."""
     flags: frozenset[PropertyName] = frozenset()
-    """Enumerations of which a value may name several members, in any order."""
+    """Enumerations, beside those that are one in every published type: `graph.catalog.facts.enumerations`."""
     meta: dict[
         Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")],
         Annotated[tuple[PropertyPath, ...], BeforeValidator(_one_or_more)],
@@ -226,6 +228,8 @@ class Collection(BaseModel):
     readable_by_id: bool = True
     """Whether `{path}/{id}` answers 404 for an object that is gone, and 200 for one that is not."""
     details: tuple[DetailCall, ...] = ()
+    refresh_hours: Annotated[int | None, Field(ge=1, le=168)] = None
+    """Details that change without a sign in the list are read again within this time; none if the list always tells."""
     alternate_keys: frozenset[PropertyName] = frozenset()
     """Properties by which other documents name an object, beside its id; the same in every tenant, as `appId` is."""
     references: dict[ReferencePath, Annotated[tuple[TargetType, ...], BeforeValidator(_one_or_more)]] = {}
@@ -308,6 +312,18 @@ class Collection(BaseModel):
             call.property for call in self.details if call.property is not None and call.doubted_by is None
         )
 
+    def may_be_old(self, path: str) -> bool:
+        """Whether what stands at a path of an item may have changed though the list shows nothing new of the item."""
+        if self.refresh_hours is None:
+            return False
+        name = path.partition(".")[0].partition("[")[0]
+        return name in self.detail_properties or not self.detail_properties
+
+    @property
+    def may_lack_details(self) -> bool:
+        """Whether an item may need more than its listing: it has details, or what the listing expands may be cut."""
+        return bool(self.details) or self.expand is not None
+
     @property
     def permissions(self) -> frozenset[str]:
         """The permissions that together read the list and every detail."""
@@ -349,15 +365,11 @@ class Collection(BaseModel):
         path = self.path.replace("{parent_id}", quote(parent_id, safe=""))
         return f"{path}/{quote(external_id, safe='')}?$select={self.id_field}"
 
-    @property
-    def omits_items(self) -> bool:
-        """Whether the listing leaves out objects that are there: an item can leave it and stay."""
-        return self.filter is not None or bool(self.left_out_types or self.left_out_where)
-
-    def whole_item_url(self, external_id: str) -> str:
+    def whole_item_url(self, external_id: str, parent_id: str = "") -> str:
         """The URL of one object as its listing shows it, relative to the version root."""
+        path = self.path.replace("{parent_id}", quote(parent_id, safe=""))
         shown = self._options((("$select", ",".join(self.select) or None), ("$expand", self.expand)))
-        return f"{self.path}/{quote(external_id, safe='')}{shown}"
+        return f"{path}/{quote(external_id, safe='')}{shown}"
 
     def observation_rules(self, *, hide_script_bodies: bool = False, show_payloads: bool = False) -> ObservationRules:
         """How an object of the collection is read."""
@@ -372,11 +384,12 @@ class Collection(BaseModel):
             ordered=self.ordered,
             unordered=self.unordered,
             null_not_shown=self.null_not_shown,
-            flags=self.flags,
+            enumerations=self.flags | enumerations(),
             details=self.detail_properties,
             meta=dict(self.meta),
             has_details=bool(self.details),
             change_signs=self.change_signs,
+            expand=self.expand,
             cross_checked={
                 call.property: call.doubted_by
                 for call in self.details
@@ -384,7 +397,7 @@ class Collection(BaseModel):
             },
         )
 
-    @property
+    @cached_property
     def form(self) -> NormalForm:
         """The normal form of the collection's documents."""
         return self.observation_rules().form

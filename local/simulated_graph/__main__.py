@@ -60,7 +60,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--tenants", type=_count, default=2, help="how many tenants (default: %(default)s)")
     parser.add_argument("--items", type=_count, help="documents in each collection (default: as many as there are)")
-    parser.add_argument("--page-size", type=_count, help="objects on a page, whatever is asked (default: as Graph)")
+    parser.add_argument("--page-size", type=_count, help="objects on a page, whatever the request (default: as Graph)")
     parser.add_argument(
         "--empty-page-every", type=int, default=0, help="an empty page after every so many (default: none)"
     )

@@ -46,6 +46,8 @@ class Content:
         self._folder = folder
         self._scale = items_per_collection
         self._collections: dict[str, list[Item]] = {}
+        self._unlisted: set[tuple[str, str]] = set()
+        self._expanded_size: int | None = None
         self._edits = 0
         self._state = 0
         self._lock = RLock()
@@ -61,12 +63,38 @@ class Content:
         return self._state
 
     def items(self, endpoint: Endpoint) -> list[Item]:
-        """What the endpoint lists, in order."""
+        """What the endpoint holds, in order."""
         with self._lock:
             items = self._collection(endpoint)
             if endpoint.cast_of is None:
                 return list(items)
             return [item for item in items if _type(item) == endpoint.odata_type]
+
+    @property
+    def expanded_size(self) -> int | None:
+        """How many of any navigation `$expand` shows; None for as many as each navigation says."""
+        return self._expanded_size
+
+    def cut_expansions(self, size: int | None) -> None:
+        """Have `$expand` show no more than so many of any navigation."""
+        with self._lock:
+            self._expanded_size = size
+            self._state += 1
+
+    def listed(self, endpoint: Endpoint) -> list[Item]:
+        """What the endpoint lists, in order."""
+        with self._lock:
+            items = self.items(endpoint)
+            return [one for one in items if (endpoint.source, one.key) not in self._unlisted]
+
+    def unlist(self, path: str, key: str, *, is_listed: bool) -> None:
+        """Leave an object out of its listings, though a GET by its id finds it; or take that back."""
+        endpoint = endpoint_at(path)
+        with self._lock:
+            self._located(endpoint, key)
+            place = {(endpoint.source, key)}
+            self._unlisted = self._unlisted - place if is_listed else self._unlisted | place
+            self._state += 1
 
     def find(self, endpoint: Endpoint, object_id: str) -> Item | None:
         """The object that has `object_id` in its address; the first one, where hostile content has several."""
@@ -151,6 +179,7 @@ class Content:
         """Forget every edit."""
         with self._lock:
             self._collections.clear()
+            self._unlisted.clear()
             self._edits = 0
             self._state += 1
 

@@ -1,4 +1,4 @@
-"""The app registration of one tenant: its client id, and what it may prove itself with."""
+"""The app registration of one tenant: its client id and its credentials."""
 
 import base64
 import hmac
@@ -54,7 +54,7 @@ class Credentials:
     def takes_secret(self, secret: str) -> bool:
         """Whether this is one of the client secrets."""
         with self._lock:
-            return any(hmac.compare_digest(secret.encode(), one.encode()) for one in self._secrets)
+            return any(hmac.compare_digest(secret.encode(), known.encode()) for known in self._secrets)
 
     def takes_assertion(self, assertion: str, token_endpoint: str) -> bool:
         """Whether the assertion proves the client; raises `AssertionExpiredError` where it is only too late."""

@@ -1,4 +1,4 @@
-"""Published documents, made ready to be served: what a default GET hides is taken off, what is missing is given."""
+"""Published documents, prepared for serving: hidden properties removed, missing ones added."""
 
 import gzip
 from copy import deepcopy
@@ -59,7 +59,7 @@ def read_folder(folder: Path) -> dict[str, list[Document]]:
     """The documents of each `<path with _>.jsonl.gz` in `folder`, by endpoint path, ready to be served.
 
     A file that no endpoint serves is an error: a document that silently stays out would look like a clean run.
-    Callers must not change what they get.
+    Callers must not change the result.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is no folder of documents")
@@ -100,7 +100,7 @@ def made_id(name: str) -> str:
 
 
 def without_full_metadata(value: Any) -> Any:
-    """`value` as minimal metadata shows it: no links, no actions, no declared types. What a request binds stays."""
+    """`value` as minimal metadata shows it: no links, no actions, no declared types. Bound properties stay."""
     if isinstance(value, list):
         return [without_full_metadata(each) for each in value]
     if not isinstance(value, dict):

@@ -28,7 +28,7 @@ class Read(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One answer that is about to be changed: what was asked of the Graph at `base_url`, and what it says."""
+    """One answer that a fault changes: the request to the Graph at `base_url`, and the answer."""
 
     request: GraphRequest
     answer: Answer

@@ -111,7 +111,7 @@ class Fault:
         object.__setattr__(self, "kind", FaultKind(self.kind))
         for name, expected in _TYPES.items():
             if not isinstance(getattr(self, name), expected):
-                raise TypeError(f"{name} is not what it should be: {getattr(self, name)!r}")
+                raise TypeError(f"{name} has a wrong value: {getattr(self, name)!r}")
         if not 0 <= self.probability <= 1:
             raise ValueError("probability is from 0 to 1")
         if (self.count or 0) < 0 or self.skip < 0 or self.seconds < 0:
@@ -221,7 +221,7 @@ class Faults:
             return dict(sorted(self._injected.items()))
 
     def covering(self, request: GraphRequest) -> list[ActiveFault]:
-        """The rules about such a request. Each is to be asked with `fires` once it is clear that it can happen."""
+        """The rules about such a request. Call `fires` of each once it is clear that it can happen."""
         return [each for each in self.active() if each.fault.covers(request)]
 
     def fires(self, fault_id: int) -> bool:

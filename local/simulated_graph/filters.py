@@ -11,7 +11,7 @@ _FUNCTIONS = ("isof", "startswith", "contains", "endswith")
 
 
 class FilterError(ValueError):
-    """The filter is malformed, or says what this Graph cannot do."""
+    """The filter is malformed, or this Graph does not support it."""
 
 
 def parse(text: str, declared_type: str) -> Predicate:

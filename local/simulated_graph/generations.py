@@ -1,4 +1,4 @@
-"""Generations: a life of the sample tenant in steps, each of which adds one object, changes one and removes one."""
+"""Generations: the sample tenant's life in steps; each step adds one object, changes one and removes one."""
 
 from random import Random
 

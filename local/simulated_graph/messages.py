@@ -31,7 +31,7 @@ class GraphRequest:
 
     `tenant_id` is the token's tenant where the token is good, and the path's at the token endpoint. `batch_id` is the
     `request-id` of the `$batch` around an inner request and `inner_id` its id there. Header names are lower case.
-    `arrived` is `time.monotonic()` of its arrival, for an inner request that of its batch.
+    `arrived` is `time.monotonic()` of its arrival, for an inner request its batch's.
     """
 
     kind: Kind
@@ -128,7 +128,7 @@ def segment_unknown(request: GraphRequest, segment: str) -> Answer:
 
 
 def not_found(request: GraphRequest, area: Area, what: str) -> Answer:
-    """An object that does not exist, in the words of the service that was asked."""
+    """An object that does not exist, in the words of the requested service."""
     if area is Area.DIRECTORY:
         message = f"Resource '{what}' does not exist or one of its queried reference-property objects are not present."
         return error(request, 404, "Request_ResourceNotFound", message)

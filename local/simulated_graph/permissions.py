@@ -59,14 +59,14 @@ class Grants:
 
 
 def refusal(request: GraphRequest) -> Answer:
-    """How Graph refuses an app, in the words of the service that was asked."""
+    """How Graph refuses an app, in the words of the requested service."""
     if request.path.split("/")[2] in {"deviceManagement", "deviceAppManagement"}:
         return not_authorized(request)
     return error(request, 403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
 
 
 def readers(path: str) -> frozenset[str]:
-    """The application permissions of which each reads the path; none where it is open to signed-in people only."""
+    """Application permissions that each suffice to read the path; empty if only signed-in people may."""
     if path.startswith(_MOVED):
         return frozenset({"DeviceManagementScripts.Read.All"})
     while path:

@@ -14,9 +14,12 @@ from local.simulated_graph.paging import Page, Pager, Sizes
 from local.simulated_graph.published import UnknownSegmentError, check_published, is_of
 from local.simulated_graph.query import Query, QueryError
 from local.simulated_graph.secret_references import reissued
-from local.simulated_graph.showing import check_expanded, check_selected, show, show_related
+from local.simulated_graph.showing import Place, check_expanded, check_selected, show, show_related
 
 _CAST = "microsoft.graph."
+
+DIRECTORY_EXPANDED = 20
+"""https://learn.microsoft.com/graph/query-parameters#expand-parameter"""
 
 _TIP = "Use $select to choose only the properties your app needs, as this can lead to performance improvements."
 
@@ -115,7 +118,7 @@ class _Reading:
             return self._related(item, path, rest[1:])
         check_expanded(self.endpoint.navigations, self.query, self.endpoint.entity)
         check_selected([item], self.endpoint, self.query)
-        shown = show(item, self.endpoint, self.query, self._item_context(item), listed=False)
+        shown = show(item, self.endpoint, self.query, self._place(item), listed=False)
         if item.raw:
             return shown
         return {"@odata.context": self._context(f"{self.endpoint.path}/$entity"), **shown}
@@ -124,7 +127,7 @@ class _Reading:
         missing = [name for name in self.endpoint.needs_filter if name not in (self.query.filter or "")]
         if missing:
             raise QueryError(f"The filter on '{missing[0]}' is required.")
-        items = self.content.items(self.endpoint)
+        items = self.content.listed(self.endpoint)
         check_expanded(self.endpoint.navigations, self.query, self.endpoint.entity)
         check_selected(items, self.endpoint, self.query)
         if self.version == "v1.0":
@@ -144,8 +147,9 @@ class _Reading:
         for item in on_page:
             if self.endpoint.growing_context:
                 chain.append((_type(item) or self.endpoint.odata_type).removeprefix("#"))
-            context = "/".join((self._item_context(item), *chain))
-            shown.append(show(item, self.endpoint, self.query, context, listed=True))
+            place = self._place(item)
+            place = place._replace(context="/".join((place.context, *chain)))
+            shown.append(show(item, self.endpoint, self.query, place, listed=True))
         return self._page_body(self.endpoint.path, shown, page, total=len(items))
 
     def _related(self, item: Item, path: str, rest: Sequence[str]) -> Any:
@@ -173,11 +177,11 @@ class _Reading:
                 raise _MissingError(segment)
         check_expanded(navigations, self.query, found.name if found else self.endpoint.entity)
         if isinstance(value, dict):
-            shown = show_related(value, navigations, self.query, self._context(path))
+            shown = show_related(value, navigations, self.query, self._place_at(path))
             return {"@odata.context": self._context(f"{path}/$entity"), **shown}
         page = self._page(path, len(value), Sizes(found.page_size if found else INTUNE_PAGE, INTUNE_PAGE))
         related = [
-            show_related(each, navigations, self.query, self._context(f"{path}/{each.get('id')}"))
+            show_related(each, navigations, self.query, self._place_at(f"{path}/{each.get('id')}"))
             for each in value[page.start : page.stop]
         ]
         return self._page_body(path, related, page, total=len(value))
@@ -210,8 +214,32 @@ class _Reading:
     def _context(self, path: str) -> str:
         return f"{self.base_url}/{self.version}/$metadata#{path}"
 
-    def _item_context(self, item: Item) -> str:
-        return self._context(f"{self.endpoint.path}('{item.key}')")
+    def _place(self, item: Item) -> Place:
+        """Where an item is shown."""
+        path = self.endpoint.path if self.endpoint.singleton else f"{self.endpoint.path}/{item.key}"
+        return Place(self._context(f"{self.endpoint.path}('{item.key}')"), path, self._cut)
+
+    def _place_at(self, path: str) -> Place:
+        return Place(self._context(path), path, self._cut)
+
+    def _cut(
+        self, path: str, navigation: Navigation, nested: Query, related: list[Document]
+    ) -> tuple[list[Document], str | None]:
+        """Of directory objects at most twenty are expanded, and nothing tells that there are more."""
+        if self.endpoint.area is Area.DIRECTORY:
+            return related[:DIRECTORY_EXPANDED], None
+        size = self.content.expanded_size or navigation.expanded_size
+        if size is None:
+            return related, None
+        address = f"{self.base_url}/{self.version}/{quote(path)}"
+        page = self.pager.page(address, self.tenant_id, Query(rest=_expanding(nested)), len(related), Sizes(size, size))
+        return related[: page.stop], page.next_link
+
+
+def _expanding(query: Query) -> str:
+    """The option by which a query expands what it does."""
+    named = [name + (f"({_expanding(nested)})" if nested.expand else "") for name, nested in query.expand.items()]
+    return f"$expand={','.join(named)}" if named else ""
 
 
 def _located(version: str, path: str) -> tuple[Endpoint, list[str]]:

@@ -1,4 +1,4 @@
-"""What was asked of the simulated Graph, so that a test can say what a client did rather than what it meant to do."""
+"""The requests to the simulated Graph, so that a test can check what a client did."""
 
 import hashlib
 import time

@@ -81,7 +81,7 @@ def removing(key: str) -> Edit:
 
 def _one_of(related: Sequence[Document | None] | None, key: str) -> Document:
     for each in related or ():
-        # What has no id of its own (an image, a synchronization setting) is known by its path alone.
+        # An object without an id (an image, a synchronization setting) is identified by its path.
         if each is not None and each.get("id", key) == key:
             return each
     raise KeyError(f"there is no {key}")

@@ -169,7 +169,7 @@ class SimulatedGraph:
             tenant.set_generation(generation)
 
     def requests(self, kind: Kind | None = None, tenant_id: str | None = None, after: int = 0) -> list[RecordedRequest]:
-        """What was asked, oldest first: of one kind, of one tenant, after a request's number."""
+        """The recorded requests, oldest first: of one kind, of one tenant, after a request's number."""
         return self._service.recorder.requests(kind, tenant_id, after)
 
     def request_counts(self) -> dict[str, int]:
@@ -179,13 +179,13 @@ class SimulatedGraph:
     def request_paths(self, kind: Kind | None = None, tenant_id: str | None = None) -> dict[str, int]:
         """How many requests, of one kind or tenant if so wished, went to each path, with `{id}` for any object's id.
 
-        Lists, objects and details are told apart: `/deviceManagement/configurationPolicies`, `…/{id}`,
+        Lists, objects and details are distinguished: `/deviceManagement/configurationPolicies`, `…/{id}`,
         `…/{id}/settings`. The version is left out, each page counts, and so does a request that failed.
         """
         return self._service.recorder.paths(kind, tenant_id)
 
     def clear_requests(self) -> None:
-        """Forget what was asked."""
+        """Forget the recorded requests."""
         self._service.recorder.clear()
 
     def violations(self) -> list[Violation]:

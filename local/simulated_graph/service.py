@@ -191,7 +191,7 @@ class Service:
                 self._waits.set(request.tenant_id, address, retry_after, now, whole_batch=True)
 
     def _never_heard(self, request: GraphRequest) -> None:
-        """Nobody is held to a wait that was told inside a batch whose answer was spoilt."""
+        """A wait inside a batch whose answer was spoilt binds nobody."""
         if request.kind is Kind.BATCH and request.tenant_id is not None:
             addresses = _addresses(request)
             self._waits.forget(
@@ -207,7 +207,7 @@ class Service:
             return method_not_allowed(request)
         content = self._contents[request.tenant_id]
         answer = self._reader.answer(request, request.tenant_id, content, reading=next(self._readings))
-        # Who asks for what no Graph has is told that before anything else.
+        # A request for something that no Graph has fails before anything else.
         if answer.status == 400:
             return answer
         if not self._grants[request.tenant_id].allow(request):

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
@@ -12,8 +12,31 @@ from local.simulated_graph.endpoints import Endpoint, Navigation, relations_of
 from local.simulated_graph.query import Query, QueryError
 
 
-def show(item: Item, endpoint: Endpoint, query: Query, context: str, *, listed: bool) -> Any:
-    """The item as the endpoint shows it, in a list or by its id; `context` is its own `$metadata` address.
+class Cut(Protocol):
+    """Cuts what `$expand` shows of a navigation: as much as is shown, and the link to the rest if there is one."""
+
+    def __call__(
+        self, path: str, navigation: Navigation, nested: Query, related: list[Document]
+    ) -> tuple[list[Document], str | None]:
+        """`path` is that of the navigation, and `nested` what is asked for in it."""
+        ...
+
+
+class Place(NamedTuple):
+    """Where an object is shown: its `$metadata` address, its path, and how lists in it are cut."""
+
+    context: str
+    path: str
+    cut: Cut
+
+    def below(self, *segments: str) -> "Place":
+        """That of a navigation, or of an object in it."""
+        added = "".join(f"/{segment}" for segment in segments)
+        return self._replace(context=self.context + added, path=self.path + added)
+
+
+def show(item: Item, endpoint: Endpoint, query: Query, place: Place, *, listed: bool) -> Any:
+    """The item as the endpoint shows it, in a list or by its id.
 
     Raw items come out as they went in.
     """
@@ -33,10 +56,10 @@ def show(item: Item, endpoint: Endpoint, query: Query, context: str, *, listed: 
     hidden = relations_of(endpoint.source).difference(each.name for each in endpoint.navigations)
     if not hidden.isdisjoint(document):
         document = {key: value for key, value in document.items() if key not in hidden}
-    return show_related(document, endpoint.navigations, query, context)
+    return show_related(document, endpoint.navigations, query, place)
 
 
-def show_related(document: Document, navigations: Sequence[Navigation], query: Query, context: str) -> Document:
+def show_related(document: Document, navigations: Sequence[Navigation], query: Query, place: Place) -> Document:
     """The properties that `query` selects, and the navigations that it expands, each with its own options."""
     by_name = {navigation.name: navigation for navigation in navigations}
     shown = {
@@ -47,12 +70,18 @@ def show_related(document: Document, navigations: Sequence[Navigation], query: Q
     for name, nested in query.expand.items():
         navigation = by_name[name]
         related = document.get(name)
-        below = f"{context}/{name}"
-        shown[f"{name}@odata.context"] = f"{below}/$entity" if navigation.single else below
+        below = place.below(name)
+        shown[f"{name}@odata.context"] = f"{below.context}/$entity" if navigation.single else below.context
         if navigation.single:
             shown[name] = related and show_related(related, navigation.children, nested, below)
-        else:
-            shown[name] = [show_related(each, navigation.children, nested, below) for each in related or ()]
+            continue
+        members, link = place.cut(below.path, navigation, nested, list(related or ()))
+        shown[name] = [
+            show_related(each, navigation.children, nested, below._replace(path=f"{below.path}/{each.get('id')}"))
+            for each in members
+        ]
+        if link is not None:
+            shown[f"{name}@odata.nextLink"] = link
     return shown
 
 

@@ -108,6 +108,14 @@ class SimulatedTenant:
         """Take an object away: lists leave it out, a GET by its id answers 404."""
         self._content.remove(path, key)
 
+    def unlist(self, path: str, key: str, *, is_listed: bool = False) -> None:
+        """Leave an object out of its listings, though a GET by its id finds it; with `is_listed` take that back."""
+        self._content.unlist(path, key, is_listed=is_listed)
+
+    def cut_expansions(self, size: int | None) -> None:
+        """Have `$expand` show so many of any navigation, with a link to the rest; None for as many as Graph shows."""
+        self._content.cut_expansions(size)
+
     def reassign(self, path: str, key: str, group_ids: Sequence[str]) -> None:
         """Assign an object to these groups and nobody else."""
         self._content.reassign(path, key, group_ids)

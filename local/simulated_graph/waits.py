@@ -1,4 +1,4 @@
-"""Who was told to wait, until when, and who did not."""
+"""Clients that Graph told to wait, until when, and clients that did not."""
 
 import math
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Early:
-    """A request before its time: what was told to wait, and the `Retry-After` that it had been given."""
+    """A request before its time: the waiting scope, and its `Retry-After`."""
 
     scope: str
     retry_after: str
@@ -59,7 +59,7 @@ class Waits:
         self._violations: list[Violation] = []
 
     def set(self, tenant_id: str, scope: str, retry_after: str, now: float, *, whole_batch: bool = False) -> None:
-        """Note that the scope was told to wait, or its whole batch was; a `Retry-After` nobody can follow is none."""
+        """Note that Graph told the scope, or its whole batch, to wait; a `Retry-After` nobody can follow is none."""
         seconds = usable_seconds(retry_after)
         if seconds is not None:
             with self._lock:

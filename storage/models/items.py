@@ -12,6 +12,7 @@ from sqlalchemy import (
     SmallInteger,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storage.models.base import CLOCK, CURRENT_TENANT, Base
@@ -63,6 +64,7 @@ class InventoryItem(Base):
             "recreates_external_id",
             postgresql_where=text("recreates_external_id IS NOT NULL"),
         ),
+        Index("inventory_item_stale", "tenant_id", "type_key", postgresql_where=text("stale_since IS NOT NULL")),
         Index("inventory_item_form", "tenant_id", "type_key", "external_id", postgresql_where=text("form < 1")),
         {"postgresql_with": {"fillfactor": "50"}},
     )
@@ -71,7 +73,9 @@ class InventoryItem(Base):
         ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT
     )
     type_key: Mapped[str] = mapped_column(primary_key=True)
-    external_id: Mapped[str] = mapped_column(primary_key=True, comment="the Graph id; a name is never an identity")
+    external_id: Mapped[str] = mapped_column(
+        primary_key=True, comment="the Graph id, in lower case if it is made of GUIDs; a name is never an identity"
+    )
     display_name: Mapped[str | None]
     meta: Mapped[dict[str, Any]] = mapped_column(comment="whitelisted keys only")
     content_hash: Mapped[bytes]
@@ -99,8 +103,20 @@ class InventoryItem(Base):
     absent_from: Mapped[datetime | None] = mapped_column(
         comment="start of the run whose complete listing first did not show it; null while it is listed"
     )
+    stale_since: Mapped[datetime | None] = mapped_column(
+        comment="since when details of the current version are not known to be current; null where they all are"
+    )
+    stale_parts: Mapped[list[dict[str, Any]] | None] = mapped_column(
+        JSONB, comment="the details that could not be read, and why"
+    )
     form: Mapped[int] = mapped_column(
         SmallInteger, server_default=text("0"), comment="number of the normal form that content_hash is of"
+    )
+    graph_id: Mapped[str | None] = mapped_column(
+        comment="the id as Graph last spelled it, where that is not external_id"
+    )
+    found_by_id_run_id: Mapped[UUID | None] = mapped_column(
+        comment="the latest run whose GET by id found it though its listing did not show it"
     )
 
 
@@ -190,6 +206,11 @@ class ItemVersion(Base):
     content_hash: Mapped[bytes]
     display_name: Mapped[str | None]
     details_complete: Mapped[bool] = mapped_column(server_default=text("true"))
+    stale_parts: Mapped[list[dict[str, Any]] | None] = mapped_column(
+        JSONB,
+        comment="the details that could not be read when it was first observed: it says what was read of them before,"
+        " if anything",
+    )
     first_observed_at: Mapped[datetime]
     first_observed_run_id: Mapped[UUID]
     last_observed_at: Mapped[datetime | None] = mapped_column(

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from inventory.data_keys import DataKeyKind
@@ -52,8 +53,10 @@ class SyncRun(Base):
         CheckConstraint("status <> 'running' OR started_at IS NOT NULL", name="running_has_started"),
         CheckConstraint("selection_hash ~ '^[0-9a-f]{64}$'", name="selection_hash_is_sha256"),
         CheckConstraint(
-            " AND ".join(f"{name} >= 0" for name in COUNT_NAMES if name != "not_read"), name="counts_not_negative"
+            " AND ".join(f"{name} >= 0" for name in COUNT_NAMES if name not in ("not_read", "stale")),
+            name="counts_not_negative",
         ),
+        CheckConstraint("stale >= 0", name="stale_not_negative"),
         CheckConstraint("not_read >= 0", name="not_read_not_negative"),
         Index(
             "sync_run_one_open_per_selection",
@@ -103,6 +106,9 @@ class SyncRun(Base):
     not_read: Mapped[int] = mapped_column(
         server_default=text("0"),
         comment="items not seen, of collections that the run did not read to their end",
+    )
+    stale: Mapped[int] = mapped_column(
+        server_default=text("0"), comment="items whose current version is not all current"
     )
     invalid: Mapped[int] = mapped_column(server_default=text("0"))
     errors: Mapped[int] = mapped_column(server_default=text("0"))
@@ -161,6 +167,10 @@ class StagedItem(Base):
     body_hash: Mapped[bytes | None] = mapped_column(
         comment="SHA-256 of the document before compression; null from workers of 0.3.0"
     )
+    stale_parts: Mapped[list[dict[str, Any]] | None] = mapped_column(
+        JSONB, comment="the details that could not be read; null where all were"
+    )
+    graph_id: Mapped[str | None] = mapped_column(comment="the id as Graph spells it, where that is not external_id")
 
 
 class PendingItem(Base):

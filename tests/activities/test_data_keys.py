@@ -1,4 +1,4 @@
-"""A tenant's data key: made once, kept in its row, shared only where that is asked for by name."""
+"""A tenant's data key: made once, kept in its row, shared only if a setting says so."""
 
 import asyncio
 from uuid import uuid4

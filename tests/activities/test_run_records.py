@@ -1,6 +1,7 @@
 """Opening and closing a run's record while something else is broken."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import cast
 from uuid import UUID, uuid4
@@ -222,3 +223,16 @@ async def test_tenants_that_nobody_knows_leave_no_row_in_a_portfolio_either(data
         record = await portfolio.portfolio_record(session, run.portfolio_run_id)
     assert record is not None
     assert {one.tenant_id for one in record.tenants} == {named, taken_out}
+
+
+async def test_a_run_plans_when_the_details_of_each_collection_are_due(database: Database, tmp_path: Path) -> None:
+    records = activities(database, written(tmp_path / "tenants.toml"))
+    run = new_run("mobileApps", "roleScopeTags", "configurationPolicies", "groups")
+    begun = await ActivityEnvironment().run(records.begin_run, run)
+    due = {planned.type_key: planned.refresh for planned in begun.plan}
+    assert {key: refresh.period for key, refresh in due.items() if refresh is not None} == {
+        "mobileApps": timedelta(hours=6),
+        "roleScopeTags": timedelta(hours=24),
+        "configurationPolicies": RunPolicy().detail_refresh,
+    }
+    assert {refresh.read_before for refresh in due.values() if refresh is not None} == {None}

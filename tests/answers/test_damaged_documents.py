@@ -119,11 +119,11 @@ async def test_changes_name_what_cannot_be_compared(
     damage(database_url, version, b"garbage")
     done = await starter("changes", "--json")
     *changes, last = done.objects()
-    of_policies = {one["external_id"]: one for one in changes if one["kind"] == "changed"}
+    of_policies = {change["external_id"]: change for change in changes if change["kind"] == "changed"}
     assert of_policies["p"]["fields"] is None
     assert of_policies["p"]["damaged_versions"] == [version]
-    assert [one["path"] for one in of_policies["q"]["fields"]] == ["state"]
-    assert [one["version"] for one in last["summary"]["damaged"]] == [version]
+    assert [field["path"] for field in of_policies["q"]["fields"]] == ["state"]
+    assert [document["version"] for document in last["summary"]["damaged"]] == [version]
     assert done.code == 3
     shown = await starter("changes")
     assert names_it(shown, version)
@@ -140,14 +140,14 @@ async def test_drift_opens_and_closes_no_finding_about_a_damaged_document(
     starter: CommandLine, database_url: str, tmp_path: Path, version: int
 ) -> None:
     before = (await starter("drift", "--json")).objects()[1:]
-    assert {one["external_id"] for one in before} == {"p", "q"}
+    assert {finding["external_id"] for finding in before} == {"p", "q"}
     damage(database_url, version, b"garbage")
     done = await starter("drift", "--json")
     report, *findings = done.objects()
     assert done.code == 3
-    assert [(one["external_id"], one["version"]) for one in report["damaged"]] == [("p", version)]
-    assert {one["fingerprint"]: one["is_checked"] for one in findings} == {
-        one["fingerprint"]: one["external_id"] == "q" for one in before
+    assert [(document["external_id"], document["version"]) for document in report["damaged"]] == [("p", version)]
+    assert {finding["fingerprint"]: finding["is_checked"] for finding in findings} == {
+        finding["fingerprint"]: finding["external_id"] == "q" for finding in before
     }
     assert names_it(await starter("drift"), version)
     assert (await starter("drift", "--html", "page.html")).code == 3
@@ -157,7 +157,7 @@ async def test_drift_opens_and_closes_no_finding_about_a_damaged_document(
 async def test_drift_without_a_finding_yet_opens_none(starter: CommandLine, database_url: str) -> None:
     damage(database_url, 1, b"garbage")
     _, *findings = (await starter("drift", "--json")).objects()
-    assert {one["external_id"] for one in findings} == {"q"}
+    assert {finding["external_id"] for finding in findings} == {"q"}
 
 
 async def test_a_version_in_between_that_is_damaged_is_as_a_forgotten_one(
@@ -171,8 +171,8 @@ async def test_a_version_in_between_that_is_damaged_is_as_a_forgotten_one(
     damage(database_url, 2, b"garbage")
     done = await starter("drift", "--json")
     report, *findings = done.objects()
-    assert {one["external_id"] for one in findings} == {"p", "q"}
-    assert [one["version"] for one in report["damaged"]] == [2]
+    assert {finding["external_id"] for finding in findings} == {"p", "q"}
+    assert [document["version"] for document in report["damaged"]] == [2]
 
 
 async def test_a_comparison_does_not_decide_about_a_damaged_document(
@@ -181,19 +181,19 @@ async def test_a_comparison_does_not_decide_about_a_damaged_document(
     damage(database_url, 2, b"garbage")
     done = await starter("compare", str(OTHER), "--json")
     *items, record = done.objects()
-    statuses = {one["here"][0]["external_id"]: (one["status"], one["uncertain"]) for one in items}
+    statuses = {item["here"][0]["external_id"]: (item["status"], item["uncertain"]) for item in items}
     assert statuses["p"] == ("undecided", ["damaged_document"])
     assert statuses["q"][0] == "same"
-    assert [(one["external_id"], one["version"], one["tenant_id"]) for one in record["damaged"]] == [
-        ("p", 2, str(TENANT))
-    ]
+    assert [
+        (document["external_id"], document["version"], document["tenant_id"]) for document in record["damaged"]
+    ] == [("p", 2, str(TENANT))]
     assert done.code == 3
     assert names_it(await starter("compare", str(OTHER)), 2)
     for arguments in ((str(OTHER),), ("--golden", str(OTHER))):
         assert (await starter("compare", *arguments, "--html", "page.html")).code == 3
         assert "1 stored document damaged" in (tmp_path / "page.html").read_text()
     (*_, matrix) = (await starter("compare", "--golden", str(OTHER), "--json")).objects()
-    assert [one["version"] for one in matrix["damaged"]] == [2]
+    assert [document["version"] for document in matrix["damaged"]] == [2]
 
 
 async def test_a_comparison_does_not_trust_the_meaning_of_a_damaged_object(
@@ -230,8 +230,8 @@ async def test_a_comparison_does_not_trust_the_meaning_of_a_damaged_object(
     done = await starter("compare", str(OTHER), "--type", profiles, "--json")
     item, record = done.objects()
     assert item["status"] == "undecided"
-    assert [one["reason"] for one in item["unresolved_here"]] == ["damaged"]
-    assert [one["type_key"] for one in record["damaged"]] == [filters]
+    assert [reference["reason"] for reference in item["unresolved_here"]] == ["damaged"]
+    assert [document["type_key"] for document in record["damaged"]] == [filters]
     assert done.code == 3
 
 
@@ -248,11 +248,11 @@ async def test_references_of_a_damaged_document_stay_to_be_read_and_are_named_ea
     ):
         done = await starter(*arguments, "--json")
         assert names_it(done, 2)
-        (open_one,) = (one for one in done.objects() if one.get("reason") == "damaged")
+        (open_one,) = (record for record in done.objects() if record.get("reason") == "damaged")
         assert (open_one["type_key"], open_one["references"]) == (POLICIES, 1)
         assert names_it(await starter(*arguments), 2)
     needed_by = (await starter("dependencies", GROUPS, GROUP_ID, "--json")).objects()
-    assert "q" in {one["item"]["external_id"] for one in needed_by if one["answer"] == "dependency"}
+    assert "q" in {line["item"]["external_id"] for line in needed_by if line["answer"] == "dependency"}
 
 
 async def test_a_run_ends_although_a_document_that_it_would_recognise_is_damaged(
@@ -272,7 +272,7 @@ async def test_a_run_ends_although_a_document_that_it_would_recognise_is_damaged
     ]
     await sync(database, TENANT, [group, *made_again], GROUPS, POLICIES)
     done = await starter("changes", "--json")
-    recreated = {one["recreates_external_id"] for one in done.objects()[:-1]} - {None}
+    recreated = {record["recreates_external_id"] for record in done.objects()[:-1]} - {None}
     assert recreated == {"q"}
 
 

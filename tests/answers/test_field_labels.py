@@ -14,7 +14,7 @@ NAMES = {("groups", PILOT): "Pilot", ("groups", ALL_STAFF): "All staff", ("roleS
 
 def changed(type_key: str, before: dict[str, Any], after: dict[str, Any]) -> list[FieldChange]:
     rules = load_catalog().collections[type_key].references
-    return [field_change(one, rules, NAMES) for one in differences(before, after)]
+    return [field_change(difference, rules, NAMES) for difference in differences(before, after)]
 
 
 def assigned(group_id: str, **properties: Any) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def test_members_of_a_list_of_ids_are_called_by_their_names() -> None:
     before = {"conditions": {"users": {"excludeGroups": [PILOT]}}}
     after = {"conditions": {"users": {"excludeGroups": [ALL_STAFF]}}}
     found = changed("conditionalAccessPolicies", before, after)
-    assert [(one.kind, one.before_named, one.after_named) for one in found] == [
+    assert [(field.kind, field.before_named, field.after_named) for field in found] == [
         (DifferenceKind.ADDED, None, "All staff"),
         (DifferenceKind.REMOVED, "Pilot", None),
     ]
@@ -59,7 +59,7 @@ def test_a_setting_is_called_by_its_definition_and_those_above_it() -> None:
     grown = {"settingDefinitionId": "device_inner.x", "simpleSettingValue": {"value": 2}}
     before = {"settings": [setting("device_outer", "on", [child]), setting("device_other", "off")]}
     after = {"settings": [setting("device_outer", "on", [grown]), setting("device_other", "on")]}
-    assert [(one.label, one.before, one.after) for one in changed("configurationPolicies", before, after)] == [
+    assert [(field.label, field.before, field.after) for field in changed("configurationPolicies", before, after)] == [
         ("device_other", "off", "on"),
         ("device_outer → device_inner.x", 1, 2),
     ]
@@ -74,4 +74,4 @@ def test_numbers_beyond_64_bits_are_texts(number: int) -> None:
 @pytest.mark.parametrize("name", ["a[b", "a]b", "a.b", "[", "]]", "", "a[b]c[d"])
 def test_names_with_brackets_and_dots_are_labelled_too(name: str) -> None:
     found = changed("configurationPolicies", {"settings": []}, {"settings": [setting(name, "on")]})
-    assert [one.label for one in found]
+    assert [field.label for field in found]

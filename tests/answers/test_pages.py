@@ -1,4 +1,4 @@
-"""Pages: everything is escaped, nothing is loaded, and what an answer rests on is said."""
+"""Pages: everything is escaped, nothing is loaded, and each page names its coverage."""
 
 import re
 from collections.abc import Sequence

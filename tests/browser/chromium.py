@@ -69,5 +69,7 @@ def _requests(log: Path) -> set[str]:
     events: list[dict[str, Any]] = json.loads(log.read_text())["events"]
     asked = [event["params"] for event in events if "initiator" in event.get("params", {})]
     return {
-        one["url"] for one in asked if one["initiator"] != "not an origin" and urlsplit(one["url"]).scheme != "file"
+        request["url"]
+        for request in asked
+        if request["initiator"] != "not an origin" and urlsplit(request["url"]).scheme != "file"
     }

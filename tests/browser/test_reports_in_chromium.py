@@ -84,8 +84,8 @@ def pages(system: System) -> dict[str, Path]:
 def _roll_out(system: System) -> None:
     """Compliance policies that are meant to be the same in all tenants, and are not quite."""
     for number, tenant in enumerate(system.graph.tenants):
-        for one in tenant.documents(COMPLIANCE):
-            tenant.remove(COMPLIANCE, one["id"])
+        for document in tenant.documents(COMPLIANCE):
+            tenant.remove(COMPLIANCE, document["id"])
         for place, name in enumerate(("Windows, laptops", "Windows, kiosks", "Frontline tablets", "Executives")):
             if number != place:
                 policy = {
@@ -101,9 +101,9 @@ def _roll_out(system: System) -> None:
 
 
 def _decide(system: System) -> None:
-    """What is said of two findings."""
+    """The text about two findings."""
     mine = system.tenant.name
-    findings = [one for one in system.starter("drift", mine, "--json").objects() if "fingerprint" in one]
+    findings = [record for record in system.starter("drift", mine, "--json").objects() if "fingerprint" in record]
     for one, decision, reason in zip(
         findings,
         ("accepted", "expected"),
@@ -117,11 +117,11 @@ def _decide(system: System) -> None:
 def _edit(system: System) -> None:
     """What administrators do in a week, some of it with an audit event."""
     tenant = system.graph.tenants[0]
-    kiosk, printers, *_ = [one["id"] for one in tenant.documents(CONFIGURATIONS)]
-    groups = [one["id"] for one in tenant.documents("groups", "v1.0")]
+    kiosk, printers, *_ = [document["id"] for document in tenant.documents(CONFIGURATIONS)]
+    groups = [document["id"] for document in tenant.documents("groups", "v1.0")]
     policy, *_ = tenant.documents(CATALOG)
-    access = [one["id"] for one in tenant.documents(ACCESS, "v1.0")]
-    compliance = [one["id"] for one in tenant.documents(COMPLIANCE)]
+    access = [document["id"] for document in tenant.documents(ACCESS, "v1.0")]
+    compliance = [document["id"] for document in tenant.documents(COMPLIANCE)]
     tenant.rename(CONFIGURATIONS, kiosk, "Kiosk baseline (pilot)")
     tenant.change(CONFIGURATIONS, printers, {"description": "Printers of all sites.\nAsk the service desk first."})
     tenant.reassign(CONFIGURATIONS, printers, groups[:2])

@@ -30,7 +30,9 @@ async def served(tenant: SimulatedTenant, selection: Selection) -> dict[Item, st
 
 def _listed(tenant: SimulatedTenant, type_keys: Iterable[str]) -> set[Item]:
     catalog = load_catalog().collections
-    return {(key, str(one[catalog[key].id_field])) for key in type_keys for one in listed(tenant, catalog[key])}
+    return {
+        (key, str(document[catalog[key].id_field])) for key in type_keys for document in listed(tenant, catalog[key])
+    }
 
 
 async def listed_now(tenant: SimulatedTenant, selection: Selection) -> set[Item]:
@@ -39,7 +41,7 @@ async def listed_now(tenant: SimulatedTenant, selection: Selection) -> set[Item]
 
 
 async def falsely_missing(database: Database, tenant: SimulatedTenant, selection: Selection) -> list[str]:
-    """Items that exist and are said to be missing with high confidence."""
+    """Items that exist and that the record calls missing with high confidence."""
     before = await listed_now(tenant, selection)
     async with database.tenant(UUID(tenant.id), read_only=True) as session:
         asked = await queries.question(session, selection.hash())

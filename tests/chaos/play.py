@@ -30,7 +30,7 @@ TOKEN_START = "eyJhbGciOi"
 
 
 class Play:
-    """What became of one seed; `violations` are what it is about."""
+    """The result of one seed; `violations` names the broken invariants."""
 
     def __init__(self, rig: Rig, schedule: Schedule, tenant: SimulatedTenant) -> None:
         self.schedule = schedule

@@ -188,7 +188,7 @@ class Rig:
         self.survive()
 
     def survive(self) -> None:
-        """Starts workers again that have ended, as whoever runs them would. They end with the calling thread."""
+        """Starts ended workers again, as a service manager does. They end with the calling thread."""
         alive: list[Fork] = [worker for worker in self.workers if worker.running()]
         self.events["worker_ended_by_itself"] = (
             self.events.get("worker_ended_by_itself", 0) + len(self.workers) - len(alive)

@@ -112,7 +112,7 @@ class Schedule:
         """What it does, one line each."""
         lines = [f"seed {self.seed}: {', '.join(self.type_keys)}"]
         lines += [f"  fault {fault}" for fault in self.faults]
-        lines += [f"  {one}" for one in (*self.edits, *self.starts)]
+        lines += [f"  {edit}" for edit in (*self.edits, *self.starts)]
         lines += [f"  at {at:.2f} s {event}" for at, event in self.events]
         return "\n".join(lines)
 

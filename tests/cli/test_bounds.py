@@ -96,14 +96,14 @@ def test_every_text_is_looked_through(text: tuple[tuple[str, ...], Any]) -> None
     typed = "a\x1b[31m"
     command = COMMANDS[words]
     given: list[str] = []
-    for one in command.params:
-        value = typed if one is parameter else "1"
-        if one.param_type_name == "argument" and (one.required or one is parameter):
+    for param in command.params:
+        value = typed if param is parameter else "1"
+        if param.param_type_name == "argument" and (param.required or param is parameter):
             given.append(value)
-        elif one is parameter:
-            given += [one.opts[0], value]
-        elif one.required:
-            given += [one.opts[0], next(iter(Decision)) if kind_of(one) is Decision else value]
+        elif param is parameter:
+            given += [param.opts[0], value]
+        elif param.required:
+            given += [param.opts[0], next(iter(Decision)) if kind_of(param) is Decision else value]
     done = CliRunner().invoke(app, [*words, *given])
     assert done.exit_code == 2
     (line,) = done.stderr.splitlines()
@@ -214,7 +214,7 @@ async def test_ids_go_by_their_beginning_and_an_ambiguous_one_names_what_it_may_
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
     ids = ("aaaa1111", "aaaa2222", "bbbb3333")
-    await sync(database, TENANT, [observation("groups", one) for one in ids], "groups")
+    await sync(database, TENANT, [observation("groups", entry) for entry in ids], "groups")
     first, second = [await begin(database, TENANT, key) for key in ("groups", "namedLocations")]
     command = CommandLine(database_url, tmp_path, TENANT)
 

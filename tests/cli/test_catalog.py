@@ -79,7 +79,7 @@ def test_one_entry_as_json_says_all_that_the_catalog_knows() -> None:
                 "Kinds: Automated enrollment profile, iOS automated",
             ],
         ),
-        ("crossTenantAccessPolicy.partners", ["known by its tenantId"]),
+        ("crossTenantAccessPolicy.partners", ["Its tenantId identifies an item"]),
         (
             "deviceConfigurations",
             ["Hidden by a keyed hash, so that only a change shows: #microsoft.graph.androidOmaCp"],

@@ -33,8 +33,13 @@ def environment(graph: SimulatedGraph, tmp_path: Path) -> dict[str, str]:
     state = State(tmp_path)
     state.write_tenants(
         [
-            {"id": str(one.id), "name": one.name, "client_id": one.client_id, "client_secret": one.client_secret}
-            for one in graph.tenants
+            {
+                "id": str(tenant.id),
+                "name": tenant.name,
+                "client_id": tenant.client_id,
+                "client_secret": tenant.client_secret,
+            }
+            for tenant in graph.tenants
         ]
     )
     return {
@@ -65,7 +70,7 @@ def test_a_readable_collection_costs_a_small_request_and_one_for_what_it_expands
     graph: SimulatedGraph, check: Check
 ) -> None:
     done = check("--category", "scripts", "--category", "conditional-access", "--type", "groups", "--json")
-    listed = {one["type_key"]: one["readability"] for one in done.objects()}
+    listed = {record["type_key"]: record["readability"] for record in done.objects()}
     assert {key for key, answer in listed.items() if answer == "readable"} >= {
         *load_catalog().in_categories(["scripts"]),
         "conditionalAccessPolicies",
@@ -75,17 +80,17 @@ def test_a_readable_collection_costs_a_small_request_and_one_for_what_it_expands
     inner = graph.requests(Kind.INNER)
     asked, below = inner[: len(listed)], inner[len(listed) :]
     assert len(below) == sum(COLLECTIONS[key].expand is not None for key in listed if listed[key] == "readable")
-    assert {one.query for one in asked if one.path.endswith("/groups")} == {"$top=1"}
-    for one in asked:
-        assert "$expand" not in one.query
-        if "conditionalAccess" in one.path:
-            assert "$top" not in one.query
+    assert {request.query for request in asked if request.path.endswith("/groups")} == {"$top=1"}
+    for request in asked:
+        assert "$expand" not in request.query
+        if "conditionalAccess" in request.path:
+            assert "$top" not in request.query
 
 
 def test_conditional_access_is_never_asked_too_fast(graph: SimulatedGraph, check: Check) -> None:
     graph.budgets.set(REAL_BUDGETS)
     assert check("--type", "conditionalAccessPolicies", "--type", "namedLocations").code == 0
-    assert [one.status for one in graph.requests(Kind.INNER)] == [200, 200]
+    assert [request.status for request in graph.requests(Kind.INNER)] == [200, 200]
 
 
 def test_each_answer_is_told_apart(graph: SimulatedGraph, check: Check) -> None:
@@ -96,7 +101,7 @@ def test_each_answer_is_told_apart(graph: SimulatedGraph, check: Check) -> None:
     names = ("groups", "roleScopeTags", "subscribedSkus", "mobileApps", "assignmentFilters")
     done = check(*[part for name in names for part in ("--type", name)], "--json")
     assert done.code == 3
-    assert {one["type_key"]: (one["readability"], one["error_code"]) for one in done.objects()} == {
+    assert {record["type_key"]: (record["readability"], record["error_code"]) for record in done.objects()} == {
         "assignmentFilters": ("readable", None),
         "groups": ("permission_missing", "graph_permission_missing"),
         "mobileApps": ("failed", "graph_bad_request"),
@@ -104,8 +109,8 @@ def test_each_answer_is_told_apart(graph: SimulatedGraph, check: Check) -> None:
         "subscribedSkus": ("not_found", "graph_not_found"),
     }
     fields = ["type_key", "category", "readability", "permission", "licence_hint", "error_code", "context"]
-    assert [list(one) for one in done.objects()] == [fields] * len(names)
-    (missing,) = [one for one in done.objects() if one["type_key"] == "groups"]
+    assert [list(record) for record in done.objects()] == [fields] * len(names)
+    (missing,) = [record for record in done.objects() if record["type_key"] == "groups"]
     assert missing["context"]["permission"] == missing["permission"] == "Group.ReadBasic.All"
 
 
@@ -143,10 +148,14 @@ def test_a_detail_that_needs_another_permission_is_asked_for_too(graph: Simulate
 def test_what_a_listing_expands_is_asked_for_too(graph: SimulatedGraph, check: Check) -> None:
     graph.faults.add(Fault(FaultKind.FORBIDDEN, path="/microsoftTunnelSites/"))
     done = check("--type", "microsoftTunnelSites", "--json")
-    assert [(one["readability"], one["permission"]) for one in done.objects()] == [
+    assert [(record["readability"], record["permission"]) for record in done.objects()] == [
         ("permission_missing", COLLECTIONS["microsoftTunnelSites"].permission)
     ]
-    asked = [one.query for one in graph.requests(Kind.INNER) if one.path.rpartition("/")[0].endswith("TunnelSites")]
+    asked = [
+        request.query
+        for request in graph.requests(Kind.INNER)
+        if request.path.rpartition("/")[0].endswith("TunnelSites")
+    ]
     assert asked == ["$expand=microsoftTunnelConfiguration"]
 
 
@@ -163,20 +172,22 @@ def test_throttling_is_waited_for_and_only_what_was_throttled_is_asked_again(
 ) -> None:
     graph.faults.add(Fault(FaultKind.THROTTLED, path="/roleScopeTags", count=1, retry_after="1"))
     assert check("--type", "roleScopeTags", "--type", "roleDefinitions").code == 0
-    asked = [one.path.rpartition("/")[2] for one in graph.requests(Kind.INNER)]
+    asked = [request.path.rpartition("/")[2] for request in graph.requests(Kind.INNER)]
     assert sorted(asked) == ["roleDefinitions", "roleScopeTags", "roleScopeTags"]
 
 
 def test_a_throttling_that_does_not_end_is_a_failure(graph: SimulatedGraph, check: Check) -> None:
     graph.faults.add(Fault(FaultKind.THROTTLED, path="/roleScopeTags", retry_after="0"))
     done = check("--type", "roleScopeTags", "--json")
-    assert [one["error_code"] for one in done.objects()] == ["graph_throttled"]
+    assert [record["error_code"] for record in done.objects()] == ["graph_throttled"]
     assert done.code == 3
 
 
 def test_a_collection_within_another_is_asked_by_the_other(graph: SimulatedGraph, check: Check) -> None:
     done = check("--type", "depEnrollmentProfiles", "--json")
-    assert [(one["type_key"], one["readability"]) for one in done.objects()] == [("depEnrollmentProfiles", "readable")]
+    assert [(record["type_key"], record["readability"]) for record in done.objects()] == [
+        ("depEnrollmentProfiles", "readable")
+    ]
     (asked,) = graph.requests(Kind.INNER)
     assert asked.path.endswith("/depOnboardingSettings")
 

@@ -70,7 +70,7 @@ class Temporal:
 
 
 def followed(temporal: Temporal, *, watched: bool) -> list[tuple[float, str]]:
-    """What is said while the workflow is followed to its end, and when."""
+    """The lines printed while following the workflow to its end, with their times."""
     said: list[tuple[float, str]] = []
 
     async def follow() -> None:

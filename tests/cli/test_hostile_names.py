@@ -26,7 +26,7 @@ OWN = re.compile(r"\x1b\[(?:[0-9;]*m|\?25[hl]|2K|[0-9]+A)")
 
 
 def assert_clean(text: str) -> None:
-    found = {one for one in text if category(one) in UNSEEN and one != "\n"}
+    found = {character for character in text if category(character) in UNSEEN and character != "\n"}
     assert not found, sorted(map(ascii, found))
     assert "\nerror: forged" not in text
 

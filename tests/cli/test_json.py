@@ -40,6 +40,7 @@ COUNT_FIELDS = [
     "unchanged",
     "missing",
     "not_read",
+    "stale",
     "invalid",
     "errors",
 ]
@@ -56,6 +57,9 @@ ITEM_FIELDS = [
     "state",
     "confidence",
     "evidence",
+    "details_read_at",
+    "stale",
+    "graph_id",
 ]
 
 CATALOG_FIELDS = ["type_key", "title", "category", "endpoint", "permission"]
@@ -98,7 +102,8 @@ def test_each_command_prints_the_fields_of_its_contract(system: System) -> None:
     synced = system.starter("sync", tenant, "--type", "groups", "--json")
     assert synced.code == 0
     (record,) = synced.objects()
-    assert list(record) == RUN_FIELDS
+    assert list(record) == [*RUN_FIELDS, "compares_hidden_values"]
+    assert record.pop("compares_hidden_values") is False, "SENSITIVE_FIELDS_KEY is none here"
     assert list(record["counts"]) == COUNT_FIELDS == list(Counts.model_fields)
     assert list(record["collections"]) == ["groups"]
     assert list(record["collections"]["groups"]) == COLLECTION_FIELDS
@@ -119,7 +124,7 @@ def test_each_command_prints_the_fields_of_its_contract(system: System) -> None:
     system.sync("--type", "groups")
     (missing,) = system.starter("missing", tenant, "--json").objects()
     assert list(missing) == [*ITEM_FIELDS, "first_missed_at", "first_missed_run_id"]
-    assert [missing[name] for name in ITEM_FIELDS[-3:]] == ["missing", "high", "confirmed"]
+    assert [missing[name] for name in ("state", "confidence", "evidence")] == ["missing", "high", "confirmed"]
 
     upgraded = system.starter("database", "upgrade", "--json").objects()
     assert upgraded == [{"before": head(), "after": head(), "roles": list(ROLES)}]
@@ -129,7 +134,7 @@ def test_no_wait_prints_the_record_of_a_queued_run(system: System) -> None:
     started = system.starter("sync", system.tenant.name, "--all", "--no-wait", "--json")
     assert started.code == 0
     (record,) = started.objects()
-    assert list(record) == RUN_FIELDS
+    assert list(record) == [*RUN_FIELDS, "compares_hidden_values"]
     assert (record["status"], record["started_at"], record["collections"]) == ("queued", None, {})
     cancelled = system.starter("cancel", system.tenant.name, "--all", "--json").objects()
     assert cancelled == [{"workflow_id": record["workflow_id"], "run_id": None, "cancel_requested": True}]

@@ -49,7 +49,7 @@ def test_a_calendar_is_days_and_a_time(calendar: str, days: set[int]) -> None:
     (spec,) = schedule_spec(None, None, calendar, "Europe/Berlin", "0s").calendars
     covered = {day for range_ in spec.day_of_week for day in range(range_.start, max(range_.start, range_.end) + 1)}
     assert covered == days
-    assert ([one.start for one in spec.hour], [one.start for one in spec.minute]) == ([6], [30])
+    assert ([span.start for span in spec.hour], [span.start for span in spec.minute]) == ([6], [30])
 
 
 @pytest.mark.parametrize(

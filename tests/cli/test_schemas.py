@@ -110,7 +110,9 @@ def schema_of(record: str) -> Any:
 
 def record_of(line: Any, command: str) -> str:
     """The one record of a command that a line is, or `none`."""
-    valid = [one.record for one in PRINTED[command] if Draft202012Validator(schema_of(one.record)).is_valid(line)]
+    valid = [
+        printed.record for printed in PRINTED[command] if Draft202012Validator(schema_of(printed.record)).is_valid(line)
+    ]
     assert len(valid) <= 1, "the fields of a line say which record it is"
     return valid[0] if valid else "none"
 

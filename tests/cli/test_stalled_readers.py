@@ -118,8 +118,8 @@ def test_a_large_answer_lies_in_a_file_that_nobody_else_may_read(
     kept = [KeptDocument("a", f"{number}\n", None, document) for number in range(3)]
     with printed_afterwards(), DocumentSpool() as documents:
         print("ü" * 3000)
-        for one in kept:
-            documents.add(one)
+        for held in kept:
+            documents.add(held)
         (modes,) = ({os.fstat(int(path.name)).st_mode & 0o777 for path in _open_files(tmp_path)},)
         assert modes == {0o600}
         assert list(documents) == kept
@@ -159,7 +159,7 @@ def transactions(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """The line and body of each block that opens a transaction, where what it prints is not printed afterwards."""
     opened = {"tenant", "portfolio", "no_tenant", "session"}
     for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.With) and any("printed_afterwards" in ast.unparse(one) for one in node.items):
+        if isinstance(node, ast.With) and any("printed_afterwards" in ast.unparse(entry) for entry in node.items):
             continue
         if isinstance(node, ast.AsyncWith):
             calls = [part.func for item in node.items for part in ast.walk(item) if isinstance(part, ast.Call)]

@@ -1,4 +1,4 @@
-"""A command loads what it needs and nothing else, so that it and its completion are there at once."""
+"""A command loads its own modules and nothing else, so that it and its completion are there at once."""
 
 import json
 import os

@@ -87,8 +87,10 @@ def test_the_page_has_these_blocks_to_run() -> None:
 def test_the_manifest_is_printed(run: Run) -> None:
     printed = run("permissions").stdout
     decoder = orjson.loads("[" + printed.replace("\n}\n{\n", "\n},{\n") + "]")
-    everything, some = ({one["id"] for one in each["requiredResourceAccess"][0]["resourceAccess"]} for each in decoder)
-    assert everything | some <= {str(one) for one in permission_ids().values()}
+    everything, some = (
+        {role["id"] for role in each["requiredResourceAccess"][0]["resourceAccess"]} for each in decoder
+    )
+    assert everything | some <= {str(entry) for entry in permission_ids().values()}
     assert len(some) < len(everything), "a part may name one that the whole does not need"
 
 

@@ -87,6 +87,10 @@ class Stage:
         """Makes Graph give the case's own answers of this time, in the first tenant."""
         self._answers = list(case.answers(when))
 
+    def answer_with(self, pattern: str, status: int, body: Any) -> None:
+        """Makes Graph give this answer to addresses that match, in the first tenant."""
+        self._answers.append((re.compile(pattern), status, body))
+
     def intercept(self, request: GraphRequest) -> Answer | None:
         """The case's own answer to a request, if it has one."""
         for pattern, status, body in self._answers:

@@ -52,7 +52,7 @@ class Stranger:
         self._products_queue = products_queue
 
     async def call(self, activity: str, message: BaseModel, result: type[ResultT]) -> ResultT:
-        """Has the product's worker carry out an activity. Raises what it fails with."""
+        """Has the product's worker carry out an activity. Raises its failure."""
         call = Call(task_queue=self._products_queue, activity=activity, message=message.model_dump(mode="json"))
         answer = await self.client.execute_workflow(
             ForeignWorkflow.run, call, id=f"foreign/{uuid4()}", task_queue=self._queue

@@ -65,8 +65,13 @@ class System:
         state = State(folder)
         state.write_tenants(
             [
-                {"id": str(one.id), "name": one.name, "client_id": one.client_id, "client_secret": one.client_secret}
-                for one in graph.tenants
+                {
+                    "id": str(tenant.id),
+                    "name": tenant.name,
+                    "client_id": tenant.client_id,
+                    "client_secret": tenant.client_secret,
+                }
+                for tenant in graph.tenants
             ]
         )
         self.environment = {
@@ -150,4 +155,4 @@ class System:
         """The first tenant's inventory."""
         done = self.starter("items", self.tenant.name, *arguments, "--json")
         assert done.code == 0, done.stderr
-        return [ItemRecord.model_validate(one) for one in done.objects()]
+        return [ItemRecord.model_validate(record) for record in done.objects()]

@@ -12,7 +12,7 @@ def test_01_order_of_vpn_rules(stage: Stage) -> None:
     type_key, (external_id,) = case.type_keys[0], case.ids
     _, after = stage.play(case)
     assert after.counts.changed == 1
-    assert [one.version for one in stage.versions(type_key, external_id)] == [2, 1]
+    assert [version.version for version in stage.versions(type_key, external_id)] == [2, 1]
     assert told_fields(stage, type_key) == [[("onDemandRules[order]", "changed")]]
     rules = stage.show(type_key, external_id)["onDemandRules"]
     assert [rule["action"] for rule in rules] == ["connect", "disconnect"]
@@ -53,7 +53,9 @@ def test_04_installer_replaced(stage: Stage) -> None:
     type_key, (external_id,) = case.type_keys[0], case.ids
     _, after = stage.play(case)
     assert after.counts.changed == 1
-    assert [(one.path, one.before, one.after) for one in stage.diff(type_key, external_id)] == [
+    assert [
+        (difference.path, difference.before, difference.after) for difference in stage.diff(type_key, external_id)
+    ] == [
         ("committedContentVersion", "1", "2"),
         ("size", 1000, 7777),
     ]
@@ -108,7 +110,7 @@ def test_23_conditional_access_no_longer_enforced(stage: Stage) -> None:
 
 def told_fields(stage: Stage, type_key: str) -> list[list[tuple[str, str]]]:
     """The fields of each change that `changes` tells of items that were there before, with what became of each."""
-    changes = [one for one in stage.changes(type_key) if one.kind == "changed"]
+    changes = [entry for entry in stage.changes(type_key) if entry.kind == "changed"]
     return [sorted((field.path, field.kind.value) for field in change.fields or ()) for change in changes]
 
 

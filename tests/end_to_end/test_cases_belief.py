@@ -1,5 +1,6 @@
 """The cases of `../shared/cases` about lists that cannot be believed, licences and references: each with its answer."""
 
+from datetime import datetime
 from typing import Any
 
 from tests.end_to_end.cases import Case, Stage, needs_cases
@@ -17,6 +18,30 @@ def test_05_app_assigned_without_a_new_time(stage: Stage) -> None:
     (field,) = change.fields
     assert (field.kind.value, field.path.startswith("assignments[")) == ("added", True)
     assert not unassigned(stage, type_key)
+
+
+def test_06_app_permission_granted(stage: Stage) -> None:
+    case = Case("06-app-permission-granted")
+    (type_key,) = case.type_keys
+    _, after = stage.play(case)
+    assert (after.status, after.counts.changed) == ("success", 0)
+    done = stage.command("changes", "--type", type_key)
+    assert done.code == 0, done.stderr
+    told = " ".join(done.stderr.split())
+    assert f"{type_key}: rests on details read " in told
+    assert "so changes of appRoleAssignedTo, appRoleAssignments, " in told
+    assert "since then may still come" in told
+    (old,) = stage.command("changes", "--type", type_key, "--json").objects()[-1]["summary"]["old_details"]
+    assert (old["type_key"], old["items"]) == (type_key, 1)
+    assert after.started_at is not None
+    assert datetime.fromisoformat(old["read_at"]) < after.started_at
+    assert stage.sync(case.type_keys, "--deep").counts.changed == 1
+    assert not stage.command("changes", "--type", type_key, "--json").objects()[-1]["summary"]["old_details"]
+    (change,) = stage.changes(type_key)
+    assert change.fields is not None
+    assert [(field.kind.value, field.path.partition("[")[0]) for field in change.fields] == [
+        ("added", "appRoleAssignments")
+    ]
 
 
 def test_07_catalogue_app_unassigned(stage: Stage) -> None:

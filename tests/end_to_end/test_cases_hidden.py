@@ -48,7 +48,7 @@ def test_a_hidden_value_whose_object_was_edited_may_have_changed(
     case = Case(name)
     type_key, (external_id,) = case.type_keys[0], case.ids
     stage.play(case, baseline=True)
-    (change,) = [one for one in stage.changes(type_key) if one.kind == "changed"]
+    (change,) = [entry for entry in stage.changes(type_key) if entry.kind == "changed"]
     kind = "changed" if moves and is_keyed(stage) else "may_have_changed"
     assert [(field.path, field.kind, field.hidden) for field in change.fields or ()] == [(path, kind, True)]
     (finding,) = stage.drift()
@@ -74,7 +74,7 @@ def test_08_a_version_alone_is_no_change_of_an_item_without_such_a_value(stage: 
     for documents in (case.before, case.after):
         documents[type_key][0]["omaSettings"] = []
     _, after = stage.play(case)
-    assert (after.counts.changed, [one for one in stage.changes(type_key) if one.kind == "changed"]) == (0, [])
+    assert (after.counts.changed, [change for change in stage.changes(type_key) if change.kind == "changed"]) == (0, [])
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_secret_stands_nowhere(stage: Stage, name: str, path: str, secrets: tu
     for step in path.split("."):
         held = held[step]
     if path.endswith("configurations"):
-        assert [(one["key"], list(one["value"])) for one in held] == [
+        assert [(value["key"], list(value["value"])) for value in held] == [
             ("endpoint", list(held[0]["value"])),
             ("token", list(held[1]["value"])),
         ]

@@ -95,7 +95,7 @@ class Editor:
 
     def _pick(self, *type_keys: str) -> tuple[str, dict[str, Any]]:
         type_key = self._random.choice(type_keys or tuple(PATHS))
-        there = [one for one in self._listed(type_key) if one["id"] not in self._touched]
+        there = [entry for entry in self._listed(type_key) if entry["id"] not in self._touched]
         if len(there) < 3:
             self._added.append(self._add(type_key))
             return self._pick(*type_keys)
@@ -106,7 +106,11 @@ class Editor:
     def _listed(self, type_key: str) -> list[dict[str, Any]]:
         """The objects of the collection: its path lists some that belong to others, too."""
         left_out = load_catalog().collections[type_key].left_out_types
-        return [one for one in self._tenant.documents(PATHS[type_key]) if one.get("@odata.type") not in left_out]
+        return [
+            document
+            for document in self._tenant.documents(PATHS[type_key])
+            if document.get("@odata.type") not in left_out
+        ]
 
     def _add(self, type_key: str | None = None) -> Edit:
         self._number += 1  # Of two that are alike it could not be told which is made again.
@@ -153,7 +157,7 @@ class Editor:
         return Edit(ChangeKind.CHANGED, type_key, document["id"], "settings")
 
     def _restore(self) -> Edit:
-        gone = [one for one in self._removed if one[1]["id"] not in self._touched]
+        gone = [removal for removal in self._removed if removal[1]["id"] not in self._touched]
         if not gone:
             return self._remove()
         type_key, document = self._random.choice(gone)

@@ -49,7 +49,9 @@ def test_two_tenants_are_compared_by_what_their_policies_say(system: System) -> 
         "Baseline golden": ("only_here", []),
     }
     record = ComparisonRecord.model_validate(last)
-    assert [(one.type_key, one.is_compared) for one in record.collections] == [("deviceCompliancePolicies", True)]
+    assert [(collection.type_key, collection.is_compared) for collection in record.collections] == [
+        ("deviceCompliancePolicies", True)
+    ]
 
     matrix = system.starter("compare", "--golden", golden.name, "--all", *TYPES, "--json")
     assert (matrix.code, matrix.stderr) == (0, "")

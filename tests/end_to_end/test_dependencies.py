@@ -50,7 +50,7 @@ async def unread(system: System) -> int:
 def uses_of_groups(system: System) -> Counter[str]:
     """How many references each group has."""
     lines = system.starter("dependencies", system.tenant.name, "--all", "--json").objects()
-    return Counter(one["target"]["external_id"] for one in lines if one["target"]["type_keys"] == ["groups"])
+    return Counter(line["target"]["external_id"] for line in lines if line["target"]["type_keys"] == ["groups"])
 
 
 async def read_with_their_version(system: System) -> dict[tuple[str, str], bool]:
@@ -82,21 +82,23 @@ def test_a_run_reads_references_and_a_deleted_group_dangles(graph: SimulatedGrap
     first = referring.sync(*SELECTION)
     assert first.status is RunStatus.SUCCESS
     assert asyncio.run(unread(referring)) == 0, "the run has read what it found"
-    there = {one["id"] for one in referring.tenant.documents("groups")}
+    there = {document["id"] for document in referring.tenant.documents("groups")}
     uses = Counter({key: times for key, times in uses_of_groups(referring).items() if key in there})
     group, times = uses.most_common(1)[0]
 
     needed = referring.starter("dependencies", referring.tenant.name, "groups", group, "--json").objects()
-    assert sum(one["answer"] == "dependency" for one in needed) == times
+    assert sum(line["answer"] == "dependency" for line in needed) == times
     reached = referring.starter("dependencies", referring.tenant.name, "--reaches", group, "--json").objects()
-    assert 0 < sum(one["answer"] == "reach" for one in reached) <= times
+    assert 0 < sum(line["answer"] == "reach" for line in reached) <= times
 
     referring.tenant.remove("groups", group)
     assert referring.sync(*SELECTION).counts.missing == 1
     lines = referring.starter("dangling", referring.tenant.name, "--json").objects()
-    dangling = [one["target"] for one in lines if one["answer"] == "dangling" and one["target"]["external_id"] == group]
+    dangling = [
+        line["target"] for line in lines if line["answer"] == "dangling" and line["target"]["external_id"] == group
+    ]
     assert len(dangling) == times
-    assert {(one["presence"], one["confidence"], one["evidence"]) for one in dangling} == {
+    assert {(target["presence"], target["confidence"], target["evidence"]) for target in dangling} == {
         ("absent", "high", "confirmed")
     }
 
@@ -105,8 +107,8 @@ def test_groups_that_could_not_be_read_are_not_called_gone(graph: SimulatedGraph
     graph.faults.add(Fault(FaultKind.FORBIDDEN, path=r"/groups\?"))
     assert referring.sync(*SELECTION).status is RunStatus.PARTIAL
     lines = referring.starter("dangling", referring.tenant.name, "--json").objects()
-    assert [one for one in lines if one["answer"] == "dangling" and one["target"]["type_keys"] == ["groups"]] == []
-    (groups,) = [one for one in lines if one["answer"] == "cannot_say" and one["type_key"] == "groups"]
+    assert [line for line in lines if line["answer"] == "dangling" and line["target"]["type_keys"] == ["groups"]] == []
+    (groups,) = [line for line in lines if line["answer"] == "cannot_say" and line["type_key"] == "groups"]
     assert groups["reason"] == "failed:graph_permission_missing"
     assert groups["references"] > 0
 

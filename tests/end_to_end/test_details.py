@@ -112,11 +112,10 @@ def test_a_deep_run_sees_what_no_list_betrays(graph: SimulatedGraph, detailed: S
 NAMES = count(1)
 
 
-def test_details_that_cannot_be_read_make_the_run_partial_and_no_version(
+def test_details_that_cannot_be_read_make_the_run_partial_and_are_kept_as_they_were_read(
     graph: SimulatedGraph, detailed: System
 ) -> None:
     detailed.sync(*SELECTION)
-    before = hashes(detailed)
     policies = [one["id"] for one in detailed.tenant.documents(POLICIES)]
     changed, fine = policies[:2]
     for policy in (changed, fine):
@@ -128,18 +127,19 @@ def test_details_that_cannot_be_read_make_the_run_partial_and_no_version(
     assert (result.outcome, result.error_code) == (Outcome.COMPLETE, "detail_incomplete")
     assert result.context["details_incomplete"] == 1
     assert result.context["detail_error_code"] == "graph_permission_missing"
-    assert partial.counts.changed == 1
-    now = hashes(detailed)
-    assert now["configurationPolicies", changed] == before["configurationPolicies", changed]
-    assert now["configurationPolicies", fine] != before["configurationPolicies", fine]
+    # The names are told of both; nobody edited the settings.
+    assert (partial.counts.changed, partial.counts.stale) == (2, 1)
+    assert hashes(detailed) == served(detailed.tenant, WITH_DETAILS)
     by_id = {item.external_id: item for item in detailed.items("--type", "configurationPolicies")}
     assert by_id[changed].meta["warnings"] == ["details are incomplete"]
+    assert by_id[changed].stale is not None
     assert "warnings" not in by_id[fine].meta
+    assert by_id[fine].stale is None
     assert by_id[changed].state == "present"
 
     graph.faults.clear()
     mended = detailed.sync(*SELECTION)
-    assert (mended.status, mended.counts.changed) == (RunStatus.SUCCESS, 1)
+    assert (mended.status, mended.counts.changed, mended.counts.stale) == (RunStatus.SUCCESS, 0, 0)
     assert hashes(detailed) == served(detailed.tenant, WITH_DETAILS)
     assert not any("warnings" in item.meta for item in detailed.items())
 

@@ -16,8 +16,10 @@ def drift(system: System, *options: str, code: int = 0) -> tuple[DriftReport, di
     done = system.starter("drift", system.tenant.name, *options, "--json")
     assert done.code == code, done.stderr
     report, *lines = done.objects()
-    findings = [DriftFindingRecord.model_validate(one) for one in lines]
-    return DriftReport.model_validate(report), {(one.external_id, one.path or one.kind): one for one in findings}
+    findings = [DriftFindingRecord.model_validate(line) for line in lines]
+    return DriftReport.model_validate(report), {
+        (finding.external_id, finding.path or finding.kind): finding for finding in findings
+    }
 
 
 def test_a_tenant_drifts_and_is_decided_upon(system: System) -> None:
@@ -28,7 +30,7 @@ def test_a_tenant_drifts_and_is_decided_upon(system: System) -> None:
     assert set_one.code == 0, set_one.stderr
     assert drift(system)[1] == {}
 
-    strict, gone = (one["id"] for one in tenant.documents(POLICIES)[:2])
+    strict, gone = (document["id"] for document in tenant.documents(POLICIES)[:2])
     access = tenant.documents(CONDITIONAL_ACCESS)[0]
     tenant.change(POLICIES, strict, {"passwordMinimumLength": 99})
     tenant.change(
@@ -52,9 +54,9 @@ def test_a_tenant_drifts_and_is_decided_upon(system: System) -> None:
     assert system.sync(*SELECTION).status == "partial"
     system.graph.faults.remove(fault)
     report, left = drift(system, code=3)
-    assert [one.type_key for one in report.left_out] == ["deviceCompliancePolicies"]
+    assert [collection.type_key for collection in report.left_out] == ["deviceCompliancePolicies"]
     assert set(left) == {(strict, "passwordMinimumLength"), (gone, "item_missing")}, "as they were"
-    assert not any(one.is_checked for one in left.values())
+    assert not any(finding.is_checked for finding in left.values())
 
     tenant.change(POLICIES, strict, {"passwordMinimumLength": None})
     tenant.change(CONDITIONAL_ACCESS, access["id"], {"state": "enabledForReportingButNotEnforced"})

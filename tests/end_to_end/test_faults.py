@@ -94,7 +94,7 @@ ENDINGS: dict[FaultKind, tuple[Ending, Ending]] = {
     FaultKind.SLOW_FIRST_BYTE: (FINE, FINE),
     FaultKind.SLOW_DRIP: (FINE, FINE),
 }
-"""Of a run that is the first to meet the fault. A 401 that stays in a claims challenge is one that no token cures."""
+"""Endings of the first run that meets the fault. No token cures a 401 that keeps its claims challenge."""
 
 AIMED = frozenset(kind for kind in FaultKind if not kind.startswith(("batch_", "token_", "reset_", "slow_")))
 
@@ -149,7 +149,7 @@ async def _ending(rig: Rig, number: int, kind: FaultKind, stays: bool) -> Ending
     injected = fault(kind, tenant_id=tenant.id, count=count, link=rig.trap.link)
     fault_id = rig.graph.faults.add(injected)
     run_id = await rig.sync(tenant, selection_of(HIT, OTHER))
-    happened = {one.id: one.injected for one in rig.graph.faults.active()}.get(fault_id, 1)
+    happened = {entry.id: entry.injected for entry in rig.graph.faults.active()}.get(fault_id, 1)
     assert happened, f"{kind} did not happen"
     record = await _record(rig, UUID(tenant.id), run_id)
     if record.status in (RunStatus.SUCCESS, RunStatus.PARTIAL):

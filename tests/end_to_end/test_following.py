@@ -52,7 +52,7 @@ def started(system: System, *arguments: str) -> Iterator["subprocess.Popen[str]"
 
 
 def interrupted(process: "subprocess.Popen[str]", words: str) -> str:
-    """Presses Ctrl-C once the words are there; what it says then."""
+    """Presses Ctrl-C once the words are there; returns the output after it."""
     line_with(process.stderr, words)
     os.kill(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=PATIENCE_SECONDS)
@@ -73,7 +73,7 @@ def test_a_frozen_worker_is_said_and_its_queued_run_is_shown(system: System) -> 
     try:
         with started(system, "sync", system.tenant.name, *GROUPS) as sync:
             line_with(sync.stderr, "busy, frozen or gone")
-            listed, _ = [RunRecord.model_validate(one) for one in system.starter("runs", "--json").objects()]
+            listed, _ = [RunRecord.model_validate(record) for record in system.starter("runs", "--json").objects()]
             assert (listed.status, listed.selection.type_keys) == (RunStatus.QUEUED, ("groups",))
             of_tenant, _ = system.starter("runs", system.tenant.name, "--json").objects()
             assert of_tenant["run_id"] == str(listed.run_id)

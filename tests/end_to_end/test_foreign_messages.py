@@ -75,7 +75,7 @@ async def test_a_run_that_read_nothing_makes_nothing_missing(synced: System, *, 
     assert record.counts == Counts(errors=1, missing=record.counts.missing, not_read=record.counts.not_read)
     states = {item.state for item in await asyncio.to_thread(synced.items)}
     if opened:
-        assert not [one for one in await missing(synced) if one["confidence"] == "high"]
+        assert not [missing_item for missing_item in await missing(synced) if missing_item["confidence"] == "high"]
     else:
         assert states == {State.PRESENT}
 
@@ -178,7 +178,7 @@ async def test_nothing_is_forgotten_where_retention_is_off(synced: System) -> No
         result = await foreign.client.execute_workflow(
             RetentionWorkflow.run, NOTHING_KEPT, id=f"retention/{uuid4()}", task_queue=queue
         )
-        assert [(one.versions, one.documents, one.runs) for one in result.tenants] == [(0, 0, 0)]
+        assert [(tenant.versions, tenant.documents, tenant.runs) for tenant in result.tenants] == [(0, 0, 0)]
         versions = ForgetVersions(tenant_id=tenant_id, kept=1, older_than=timedelta(days=-1))
         assert (await foreign.call("forget_versions", versions, ForgetVersionsResult)).versions == 0
         runs = ForgetRuns(tenant_id=tenant_id, older_than=timedelta(days=-1))

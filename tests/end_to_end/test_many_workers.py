@@ -152,8 +152,8 @@ async def test_workers_die_and_come_in_the_middle_of_a_portfolio(
     record = PortfolioRecord.model_validate_json(stdout)
     assert record.status is RunStatus.SUCCESS
     assert (record.counts.tenants, record.counts.success, record.counts.joined) == (TENANTS, TENANTS, 0)
-    runs = [RunRecord.model_validate(one) for one in system.starter("runs", "--limit", "100", "--json").objects()]
-    assert {run.run_id for run in runs} == {one.run_id for one in record.tenants}
+    runs = [RunRecord.model_validate(entry) for entry in system.starter("runs", "--limit", "100", "--json").objects()]
+    assert {run.run_id for run in runs} == {entry.run_id for entry in record.tenants}
     assert len(runs) == TENANTS, "no tenant was synced twice"
 
     run_of = {run.tenant_id: run.run_id for run in runs}

@@ -56,14 +56,14 @@ async def read_before(system: System) -> None:
         run = await begin(database, tenant_id, *READ)
         for type_key in READ:
             now = load_catalog().collections[type_key]
-            had = tuple(one for one in now.details if one.property == FEWER.get(type_key, ""))
+            had = tuple(detail for detail in now.details if detail.property == FEWER.get(type_key, ""))
             collection = now.model_copy(update={"details": had})
             observer = Observer(collection.observation_rules())
             shown = listed(system.tenant, collection)
             lists, _ = observer.observe_page(shown)
             await land(database, tenant_id, run, lists)
             if had:
-                documents, _ = observer.observe_page([whole(system.tenant, collection, one) for one in shown])
+                documents, _ = observer.observe_page([whole(system.tenant, collection, entry) for entry in shown])
                 pairs = zip(lists, documents, strict=True)
                 async with database.tenant(tenant_id) as session:
                     token = uuid4()
@@ -100,10 +100,16 @@ def test_the_first_runs_of_a_release_that_reads_more_details_tell_no_change(upgr
     assert hashes(upgraded, *READ) == now
     assert asyncio.run(told(upgraded)) == []
 
-    (policy, *_) = (one["id"] for one in upgraded.tenant.documents(ROLLOUTS, "v1.0") if applies_to(upgraded, one["id"]))
+    (policy, *_) = (
+        document["id"]
+        for document in upgraded.tenant.documents(ROLLOUTS, "v1.0")
+        if applies_to(upgraded, document["id"])
+    )
     upgraded.tenant.remove(f"{ROLLOUTS}/{policy}/appliesTo", applies_to(upgraded, policy)[0])
     upgraded.sync(*SELECTION, "--deep")
-    assert [(one.kind, one.external_id) for one in asyncio.run(told(upgraded))] == [(ChangeKind.CHANGED, policy)]
+    assert [(change.kind, change.external_id) for change in asyncio.run(told(upgraded))] == [
+        (ChangeKind.CHANGED, policy)
+    ]
 
 
 def applies_to(system: System, policy: str) -> list[str]:

@@ -290,9 +290,9 @@ def test_an_authority_that_hangs_for_many_tenants_holds_up_no_other(rig: Rig, te
     slow = [rig.graph.tenants[next(NUMBERS)] for _ in range(MANY)]
 
     async def play() -> None:
-        for one in slow:
-            rig.graph.faults.add(Fault(FaultKind.SLOW_FIRST_BYTE, tenant_id=one.id, path="oauth2", seconds=3600))
-        runs = [await rig.start(one, SELECTION) for one in slow]
+        for entry in slow:
+            rig.graph.faults.add(Fault(FaultKind.SLOW_FIRST_BYTE, tenant_id=entry.id, path="oauth2", seconds=3600))
+        runs = [await rig.start(entry, SELECTION) for entry in slow]
         record = await record_of(rig, await rig.sync(tenant, SELECTION))
         assert record.status is RunStatus.SUCCESS
         for run in runs:

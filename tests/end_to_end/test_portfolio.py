@@ -57,7 +57,7 @@ def portfolio_of(done: Finished) -> PortfolioRecord:
 
 
 def runs_of(system: System) -> list[RunRecord]:
-    return [RunRecord.model_validate(one) for one in system.starter("runs", "--limit", "100", "--json").objects()]
+    return [RunRecord.model_validate(record) for record in system.starter("runs", "--limit", "100", "--json").objects()]
 
 
 def held(request: GraphRequest) -> Answer | None:
@@ -83,13 +83,13 @@ def test_every_tenant_is_synced_once_and_the_record_says_so(system: System) -> N
     record = portfolio_of(done)
     assert record.status is RunStatus.SUCCESS
     assert (record.counts.tenants, record.counts.success, record.counts.joined) == (TENANTS, TENANTS, 0)
-    assert {str(one.tenant_id) for one in record.tenants} == {one.id for one in system.graph.tenants}
+    assert {str(tenant.tenant_id) for tenant in record.tenants} == {tenant.id for tenant in system.graph.tenants}
     runs = {run.tenant_id: run for run in runs_of(system)}
     assert len(runs) == TENANTS
-    for one in record.tenants:
-        run = runs[one.tenant_id]
-        assert (one.run_id, one.status, one.error_codes) == (run.run_id, RunStatus.SUCCESS, [])
-        assert (one.started_at, one.finished_at) == (run.started_at, run.finished_at)
+    for tenant in record.tenants:
+        run = runs[tenant.tenant_id]
+        assert (tenant.run_id, tenant.status, tenant.error_codes) == (run.run_id, RunStatus.SUCCESS, [])
+        assert (tenant.started_at, tenant.finished_at) == (run.started_at, run.finished_at)
     assert portfolio_of(system.starter("portfolio", "run", str(record.portfolio_run_id)[:8], "--json")) == record
     (listed,) = system.starter("portfolio", "runs", "--json").objects()
     assert listed["portfolio_run_id"] == str(record.portfolio_run_id)
@@ -105,7 +105,7 @@ def test_tenants_are_chosen_by_name_and_by_tag(system: System) -> None:
         "portfolio", "sync", "--tag", "emea", "--tenant", system.graph.tenants[3].name, *SELECTION, "--json"
     )
     record = portfolio_of(done)
-    assert {str(one.tenant_id) for one in record.tenants} == {system.graph.tenants[n].id for n in (0, 1, 3)}
+    assert {str(tenant.tenant_id) for tenant in record.tenants} == {system.graph.tenants[n].id for n in (0, 1, 3)}
     for arguments, words in (
         ((), "say which tenants"),
         (("--all-tenants", "--tag", "emea"), "goes with neither"),
@@ -128,7 +128,7 @@ def test_a_tenant_whose_app_is_revoked_is_failed_and_the_portfolio_partial(syste
     assert record.status is RunStatus.PARTIAL
     assert record.error_codes == [ErrorCode.AUTH_FAILED]
     assert (record.counts.success, record.counts.failed) == (TENANTS - 1, 1)
-    (failed,) = [one for one in record.tenants if one.status is not RunStatus.SUCCESS]
+    (failed,) = [tenant for tenant in record.tenants if tenant.status is not RunStatus.SUCCESS]
     assert (str(failed.tenant_id), failed.status, failed.error_codes) == (
         revoked,
         RunStatus.FAILED,
@@ -157,8 +157,8 @@ def test_cancelling_a_portfolio_cancels_the_runs_that_it_started(system: System)
     assert record.cancel_requested_by
     assert (record.counts.cancelled, record.counts.ended) == (2, 2), "the tenants that were left were not started"
     assert record.error_codes == [ErrorCode.CANCELLED]
-    assert [one.status for one in record.tenants] == [RunStatus.CANCELLED] * 2
-    assert {one.run_id for one in record.tenants} <= {run.run_id for run in runs_of(system)}
+    assert [tenant.status for tenant in record.tenants] == [RunStatus.CANCELLED] * 2
+    assert {tenant.run_id for tenant in record.tenants} <= {run.run_id for run in runs_of(system)}
     assert system.starter("portfolio", "cancel", run_id).code == 2
 
 
@@ -195,7 +195,7 @@ def test_a_run_that_is_under_way_is_joined(system: System) -> None:
     stdout, stderr = started.communicate(timeout=PATIENCE_SECONDS)
     assert started.returncode == 0, stderr
     record = PortfolioRecord.model_validate_json(stdout)
-    (joined,) = [one for one in record.tenants if one.joined]
+    (joined,) = [tenant for tenant in record.tenants if tenant.joined]
     assert (str(joined.tenant_id), joined.run_id, joined.status) == (
         system.tenant.id,
         alone.run_id,
@@ -219,7 +219,7 @@ async def test_few_events_a_tenant(system: System, temporal: EmbeddedTemporal) -
     attributes = {pair.key.name: pair.value for pair in description.typed_search_attributes}
     assert (attributes["SelectionHash"], attributes["RunStatus"]) == (record.selection_hash, "success")
     assert attributes["Selection"] == "assignmentFilters, groups"
-    (child, *_) = [one async for one in client.list_workflows('WorkflowType = "SyncWorkflow"')]
+    (child, *_) = [workflow async for workflow in client.list_workflows('WorkflowType = "SyncWorkflow"')]
     assert {pair.key.name: pair.value for pair in child.typed_search_attributes}["TenantName"] in {
         tenant.name for tenant in system.graph.tenants
     }
@@ -265,9 +265,9 @@ def test_a_schedule_joins_what_was_started_by_hand(system: System, temporal: Emb
     async def joins_them_all() -> bool:
         listed = (await asyncio.to_thread(system.starter, "portfolio", "runs", "--json")).objects()
         client = await connect_temporal({"target_host": temporal.address})
-        for one in listed:
-            if one["schedule"] == "nightly":
-                handle = client.get_workflow_handle(one["workflow_id"])
+        for record in listed:
+            if record["schedule"] == "nightly":
+                handle = client.get_workflow_handle(record["workflow_id"])
                 running = (await handle.query(PortfolioWorkflow.progress)).running
                 return sum(run.joined for run in running) == TENANTS
         return False
@@ -280,13 +280,15 @@ def test_a_schedule_joins_what_was_started_by_hand(system: System, temporal: Emb
 
     def scheduled() -> list[Any]:
         listed = system.starter("portfolio", "runs", "--json").objects()
-        return [one for one in listed if one["schedule"] == "nightly" and one["status"] != "running"]
+        return [record for record in listed if record["schedule"] == "nightly" and record["status"] != "running"]
 
     (ended,) = until(scheduled)
     second = portfolio_of(system.starter("portfolio", "run", ended["portfolio_run_id"], "--json"))
     assert second.status is RunStatus.SUCCESS
-    joined = {one.tenant_id: one.run_id for one in second.tenants if one.joined}
-    assert joined == {one.tenant_id: one.run_id for one in first.tenants}, "each was the run that was under way"
+    joined = {tenant.tenant_id: tenant.run_id for tenant in second.tenants if tenant.joined}
+    assert joined == {tenant.tenant_id: tenant.run_id for tenant in first.tenants}, (
+        "each was the run that was under way"
+    )
     runs: dict[UUID, list[RunRecord]] = {}
     for run in runs_of(system):
         runs.setdefault(run.tenant_id, []).append(run)

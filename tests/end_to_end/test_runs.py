@@ -148,7 +148,7 @@ def test_bad_objects_are_counted_and_named_and_everything_else_lands(system: Sys
     assert record.counts.invalid == 5
     named = record.collections["deviceConfigurations"].context["invalid"]
     assert isinstance(named, list)
-    reasons = {(one["reason"], one.get("external_id")) for one in named}
+    reasons = {(row["reason"], row.get("external_id")) for row in named}
     assert reasons == {
         ("missing_id", None),
         ("nul_character", "nul"),

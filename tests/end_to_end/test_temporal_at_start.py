@@ -226,7 +226,7 @@ def test_a_worker_that_may_not_keep_a_schedule(system: System) -> None:
     assert done.code == 1
     *logged, line = done.stderr.splitlines()
     assert line.startswith("worker: Temporal does not let this worker keep a schedule (PERMISSION_DENIED)")
-    assert all(LOGGED.match(one) for one in logged), done.stderr
+    assert all(LOGGED.match(log_line) for log_line in logged), done.stderr
 
 
 @pytest.mark.slow
@@ -238,8 +238,8 @@ def test_a_worker_whose_polls_are_refused_for_good_says_so_and_ends(system: Syst
     assert done.code == 1
     *logged, line = done.stderr.splitlines()
     assert line.startswith(f"worker: Temporal at {refusing.address} denies access to namespace 'default'")
-    assert any("temporalio.core" in one for one in logged), "the SDK's own lines are logged as all others are"
-    assert all(LOGGED.match(one) for one in logged), done.stderr
+    assert any("temporalio.core" in log_line for log_line in logged), "the SDK's own lines are logged as all others are"
+    assert all(LOGGED.match(log_line) for log_line in logged), done.stderr
     assert "\x1b" not in done.stderr
 
 

@@ -26,7 +26,7 @@ OF_A_LATER_RELEASE = Selection(type_keys=("assignmentFilters", "groups", "ofALat
 
 
 async def refused(client: Client, task_queue: str, tenant_id: UUID) -> str | None:
-    """The code that a run of the tenant fails with, started by whoever reaches the namespace."""
+    """The code that a run of the tenant fails with, started by any caller in the namespace."""
     selection = Selection(type_keys=("groups",))
     with pytest.raises(WorkflowFailureError) as failed:
         await client.execute_workflow(
@@ -89,7 +89,7 @@ async def test_a_collection_of_a_later_release_fails_alone_and_every_answer_says
         (listed,) = system.starter("portfolio", "runs", "--json").objects()
         shown = portfolio_of(system.starter("portfolio", "run", listed["portfolio_run_id"], "--json"))
         assert (shown.status, shown.error_codes) == (RunStatus.PARTIAL, [ErrorCode.UNKNOWN_COLLECTION])
-        (mine,) = [one for one in shown.tenants if str(one.tenant_id) == system.tenant.id]
+        (mine,) = [tenant for tenant in shown.tenants if str(tenant.tenant_id) == system.tenant.id]
         assert (mine.status, mine.error_codes) == (RunStatus.PARTIAL, [ErrorCode.UNKNOWN_COLLECTION])
         done = system.starter("run", str(mine.run_id), "--json")
         assert done.code == 3

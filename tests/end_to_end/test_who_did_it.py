@@ -12,7 +12,7 @@ SELECTION = ("--type", "deviceCompliancePolicies", "--type", "auditEvents")
 
 def test_a_change_is_told_with_who_made_it(system: System) -> None:
     system.start_worker()
-    edited, unknown, *_ = [one["id"] for one in system.tenant.documents(PATH)]
+    edited, unknown, *_ = [document["id"] for document in system.tenant.documents(PATH)]
     system.sync(*SELECTION)
     for policy_id in (edited, unknown):
         system.tenant.rename(PATH, policy_id, f"Renamed {policy_id}")
@@ -31,7 +31,7 @@ def test_a_change_is_told_with_who_made_it(system: System) -> None:
     system.sync("--type", "auditEvents")
 
     *lines, last = system.starter("changes", system.tenant.name, "--run", str(noticed.run_id), "--json").objects()
-    audit = {one["external_id"]: one["audit"] for one in lines}
+    audit = {line["external_id"]: line["audit"] for line in lines}
     assert set(audit) == {edited, unknown}
     (event,) = audit[edited]["events"]
     assert (event["actor"], event["operation"]) == ("ada@contoso.example", "Patch")
@@ -69,7 +69,7 @@ def test_a_change_of_entra_is_told_with_who_made_it(system: System) -> None:
     )
     system.sync("--type", "auditEvents", "--type", "directoryAudits")
     *lines, last = system.starter("changes", system.tenant.name, "--run", str(noticed.run_id), "--json").objects()
-    audit = {one["external_id"]: one["audit"] for one in lines}
+    audit = {line["external_id"]: line["audit"] for line in lines}
     (event,) = audit[policy]["events"]
     assert (event["actor"], event["operation"]) == ("grace@contoso.example", "Update")
     assert audit[group] == {"status": "not_in_audit_log", "log": "directoryAudits", "events": []}

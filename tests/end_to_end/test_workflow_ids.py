@@ -119,7 +119,7 @@ async def test_a_tenant_whose_id_something_else_holds_fails_in_a_portfolio_and_t
     assert (done.code, record.status) == (3, RunStatus.PARTIAL)
     assert record.error_codes == [ErrorCode.WORKFLOW_ID_HELD]
     assert (record.counts.success, record.counts.failed, record.counts.joined) == (1, 1, 0)
-    (failed,) = [one for one in record.tenants if one.status is RunStatus.FAILED]
+    (failed,) = [tenant for tenant in record.tenants if tenant.status is RunStatus.FAILED]
     assert (str(failed.tenant_id), failed.run_id, failed.joined) == (system.tenant.id, None, False)
     assert failed.error_codes == [ErrorCode.WORKFLOW_ID_HELD]
 
@@ -192,7 +192,16 @@ async def test_a_schedule_of_somebody_elses_is_not_changed_paused_triggered_or_d
         assert (await told(system, "schedule", "set", "ours", "--all-tenants", *FEW, "--every", "1d")).code == 0
 
         async def both_are_listed() -> bool:
-            return len([one async for one in await client.list_schedules() if one.id.endswith(("ours", "nightly"))]) > 1
+            return (
+                len(
+                    [
+                        schedule
+                        async for schedule in await client.list_schedules()
+                        if schedule.id.endswith(("ours", "nightly"))
+                    ]
+                )
+                > 1
+            )
 
         await until_async(both_are_listed)
         listed = await told(system, "schedule", "list", "--json")

@@ -63,12 +63,18 @@ class Shape:
         return next((each[name] for each in map(self.facts.navigations, sorted(self.types)) if name in each), None)
 
     def expand(self, text: str) -> Iterator[str]:
-        """Add what `$expand` puts in; yields the names that no type has."""
+        """Add what `$expand` puts in; yields the names that no type has, and those that Graph cuts at twenty.
+
+        It gives no link to the rest of what a directory object is related to, so that has to be a call.
+        https://learn.microsoft.com/graph/query-parameters#expand-parameter
+        """
         for name, nested in _expansions(text):
             place = self.navigated(name)
             if place is None:
                 yield name
                 continue
+            if place.is_collection and any("directoryObject" in self.facts.line(each) for each in self.types):
+                yield f"{name} of a directory object"
             inner = self.added[name] = Shape.of(self.facts, place.type_name)
             if nested.startswith("$expand="):
                 yield from inner.expand(nested.removeprefix("$expand="))

@@ -9,6 +9,7 @@ from graph.catalog import ApiVersion, Collection, ThrottleFamily, UnknownCategor
 from inventory.exact_json import JsonObject, JsonValue
 from inventory.observation import Observer
 from inventory.references import NOT_READ, collection_of, is_by_alternate_key
+from local.simulated_graph.endpoints import located
 from tests.conftest import GRAPH_DATA
 from tests.each import of_each
 
@@ -270,6 +271,32 @@ def test_what_is_expanded_in_a_list_survives_a_get_that_does_not_expand_it(entry
         if detail.property is None:
             by_id = set(detail.path.partition("$expand=")[2].split(","))
             assert expanded - by_id <= detail.believe_list
+
+
+NOTED = {"deviceConfigurations": "an edit of what a profile uses is one of the profile"}
+
+
+@of_each(COLLECTIONS)
+def test_details_that_change_without_a_sign_in_the_list_have_a_period(entry: Collection) -> None:
+    silent = {
+        detail.property
+        for detail in entry.details
+        if detail.property is not None
+        and detail.property not in (entry.expand or "").split(",")
+        and not detail.doubted_by
+        and not _is_noted(detail.path)
+    }
+    assert not silent or entry.refresh_hours is not None or entry.type_key in NOTED
+    assert entry.details or entry.refresh_hours is None
+
+
+def _is_noted(path: str) -> bool:
+    """Whether the time of an item in the simulated Graph follows a change of its detail."""
+    found = located(path.partition("?")[0].replace("/{type}", "").strip("/"))
+    assert found is not None
+    endpoint, (_, name, *_) = found
+    navigation = endpoint.navigation(name)
+    return navigation is not None and navigation.noted and bool(endpoint.modified)
 
 
 @of_each(COLLECTIONS)

@@ -1,4 +1,4 @@
-"""Certificate files: what is wrong with one is told apart."""
+"""Certificate files: each defect has its own message."""
 
 import pytest
 import trustme

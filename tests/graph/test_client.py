@@ -117,13 +117,13 @@ async def test_next_links_are_followed_to_the_end(
         assert answer.status == 200
         ids += [item["id"] for item in answer.body["value"]]
         url = answer.body.get("@odata.nextLink")
-    assert ids == [one["id"] for one in graph.tenants[0].documents("deviceManagement/configurationPolicies")]
+    assert ids == [document["id"] for document in graph.tenants[0].documents("deviceManagement/configurationPolicies")]
 
 
 async def test_a_token_is_asked_for_once(client: GraphClient, tenant: TenantConfig, graph: SimulatedGraph) -> None:
     for _ in range(3):
         await client.read_batch(tenant, "v1.0", GROUPS)
-    assert len([one for one in graph.requests(Kind.TOKEN) if one.method == "POST"]) == 1
+    assert len([request for request in graph.requests(Kind.TOKEN) if request.method == "POST"]) == 1
 
 
 async def test_a_foreign_link_is_never_requested(
@@ -151,7 +151,7 @@ async def test_a_401_is_met_once_with_a_fresh_token(
     answers = await client.read_batch(tenant, "v1.0", gets)
     assert {answer.status for answer in answers.values()} == {200}
     assert len(graph.requests(Kind.BATCH)) == 2
-    assert len([one for one in graph.requests(Kind.TOKEN) if one.method == "POST"]) == 2
+    assert len([entry for entry in graph.requests(Kind.TOKEN) if entry.method == "POST"]) == 2
     assert len(graph.requests(Kind.INNER)) == (3 if inner else 2), "what was answered is not asked for again"
 
 
@@ -256,7 +256,9 @@ async def test_authorities_that_hang_for_many_tenants_hold_up_no_other(
     monkeypatch.setattr(authority_http, "ANSWER_SECONDS", 3600)
     with SimulatedGraph(tenants=HANGING + 1, items_per_collection=1) as graph:
         monkeypatch.setenv("TEST_SECRET", graph.tenants[0].client_secret)
-        other, *hanging = (tenant_of(graph, id=one.id, client_id=one.client_id, name=one.name) for one in graph.tenants)
+        other, *hanging = (
+            tenant_of(graph, id=entry.id, client_id=entry.client_id, name=entry.name) for entry in graph.tenants
+        )
         for tenant in hanging:
             graph.faults.add(Fault(FaultKind.SLOW_FIRST_BYTE, path=str(tenant.id), seconds=3600))
         source = TokenSource(ssl_context(graph.ca_file), authority_url=graph.authority_url)
@@ -294,7 +296,7 @@ async def test_a_clock_that_is_set_back_or_forward_costs_no_token(
     for module in (msal.application, msal.token_cache):
         monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: real() + hours * 3600, sleep=time.sleep))
     await client.read_batch(tenant, "v1.0", GROUPS)
-    assert len([one for one in graph.requests(Kind.TOKEN) if one.method == "POST"]) == 1
+    assert len([request for request in graph.requests(Kind.TOKEN) if request.method == "POST"]) == 1
     # What Graph does not take any more is renewed, though the clock says that it still lasts.
     graph.faults.add(Fault(FaultKind.UNAUTHORIZED_EXPIRED, count=1))
     answers = await client.read_batch(tenant, "v1.0", GROUPS)

@@ -182,9 +182,10 @@ def test_an_item_that_vanished_after_its_list_is_asked_for_before_it_is_given_up
 def test_an_item_that_is_there_while_its_detail_is_not_is_incomplete() -> None:
     item = reading(collection(SETTINGS))
     assert item.take(item.open[0], GONE) is None
-    failure = item.take(item.open[0], ok({"id": "ONE"}))
-    assert failure is not None
-    assert (failure.code, failure.retryable) == (ErrorCode.GRAPH_NOT_FOUND, False)
+    assert item.take(item.open[0], ok({"id": "ONE"})) is None
+    assert (item.is_at_end, item.is_whole) == (True, False)
+    [given_up] = item.unread
+    assert (given_up.code, given_up.http_status) == (ErrorCode.GRAPH_NOT_FOUND, 404)
 
 
 def test_an_expired_page_token_begins_the_listing_anew_once() -> None:
@@ -279,3 +280,82 @@ def test_a_member_that_comes_again_on_another_page_is_there_once() -> None:
     assert item.take(item.open[0], page({"id": "0"}, after="a")) is None
     assert item.take(item.open[0], page({"id": "0"}, {"id": "1"})) is None
     assert item.whole()["settings"] == [{"id": "0"}, {"id": "1"}]
+
+
+LISTED: dict[str, Any] = {
+    "assignments": [{"id": "0"}],
+    "assignments@odata.nextLink": f"{ROOT}{PATH}/one/assignments?$skiptoken=a",
+}
+
+
+def test_the_rest_of_a_list_that_the_listing_cut_is_followed_to_its_end() -> None:
+    entry = collection(SETTINGS, expand="assignments")
+    item = reading(entry, **LISTED)
+    assert {call.url for call in item.open} == {f"{PATH}/one/settings", LISTED["assignments@odata.nextLink"]}
+    answers = {
+        f"{PATH}/one/settings": page({"id": "s"}),
+        f"{ROOT}{PATH}/one/assignments?$skiptoken=a": page({"id": "0"}, {"id": "1"}, after="b"),
+        f"{ROOT}{PATH}/one/settings?$skiptoken=b": page({"id": "2"}),
+    }
+    for _ in range(3):
+        call = item.open[-1]
+        assert item.take(call, answers[call.url]) is None
+        # Another process has the list's document as it was pending.
+        item = reading(entry, item.progress(), **LISTED)
+    assert item.whole() == {
+        "id": "one",
+        "displayName": "One",
+        "settings": [{"id": "s"}],
+        "assignments": [{"id": "0"}, {"id": "1"}, {"id": "2"}],
+    }
+
+
+def test_the_rest_of_a_list_in_an_answer_is_followed_and_hides_its_secrets() -> None:
+    call_ = DetailCall(path=f"{PATH}/{{id}}?$expand=groups($expand=settings)", single=True)
+    entry = collection(call_)
+    item = reading(entry)
+    link = f"{ROOT}{PATH}/one/groups/g/settings?$skiptoken=a"
+    cut = {"id": "g", "settings": [{"id": "0", "secret": "first"}], "settings@odata.nextLink": link}
+    assert item.take(item.open[0], ok({"id": "one", "groups": [cut]})) is None
+    (rest,) = item.open
+    assert (rest.url, rest.path, rest.page) == (link, ("groups", 0, "settings"), 2)
+    item = reading(entry, item.progress())
+    assert item.take(item.open[0], page({"id": "1", "secret": "second"})) is None
+    assert b"second" not in item.progress()
+    whole: Any = reading(entry, item.progress()).whole()
+    (group,) = whole["groups"]
+    assert [one["id"] for one in group["settings"]] == ["0", "1"]
+    assert "settings@odata.nextLink" not in group
+
+
+def test_the_rest_that_goes_in_circles_or_is_no_page_is_no_end() -> None:
+    for answer, code in (
+        (page(after="a"), None),
+        (ok({"no": "value"}), ErrorCode.GRAPH_MALFORMED_RESPONSE),
+        (GraphAnswer(500, {}, {}), ErrorCode.GRAPH_UNAVAILABLE),
+        (EXPIRED, ErrorCode.GRAPH_PAGE_EXPIRED),
+    ):
+        item = reading(collection(expand="assignments"), **LISTED)
+        failure = item.take(item.open[0], answer)
+        assert (None if failure is None else failure.code) == code
+        assert not item.is_whole
+
+
+def test_a_list_that_a_call_answers_whole_is_not_followed() -> None:
+    entry = collection(DetailCall(property="assignments", path=f"{PATH}/{{id}}/assignments"), expand="assignments")
+    assert [call.url for call in reading(entry, **LISTED).open] == [f"{PATH}/one/assignments"]
+
+
+def test_a_list_that_is_cut_in_the_rest_of_another_is_followed_too() -> None:
+    entry = collection(expand="groups($expand=members)")
+    groups = f"{ROOT}{PATH}/one/groups?$skiptoken=a"
+    members = f"{ROOT}{PATH}/one/groups/b/members?$skiptoken=a"
+    listed: dict[str, Any] = {"groups": [{"id": "a", "members": []}], "groups@odata.nextLink": groups}
+    item = reading(entry, **listed)
+    # The first one came already.
+    rest = [{"id": "a", "members": []}, {"id": "b", "members": [{"id": "0"}], "members@odata.nextLink": members}]
+    assert item.take(item.open[0], page(*rest)) is None
+    assert [(call.url, call.path) for call in item.open] == [(members, ("groups", 1, "members"))]
+    item = reading(entry, item.progress(), groups=[])
+    assert item.take(item.open[0], page({"id": "1"})) is None
+    assert item.whole()["groups"] == [{"id": "a", "members": []}, {"id": "b", "members": [{"id": "0"}, {"id": "1"}]}]

@@ -185,7 +185,7 @@ async def test_the_environment_gives_neither_password_nor_proxy(
     assert hosts.others() == []
     told = {asked.headers.get("authorization") for asked in hosts.authority.asked}
     assert told == {None, "Bearer token"}
-    assert not [one for one in told if one and b64encode(b"somebody").decode()[:8] in one]
+    assert not [text for text in told if text and b64encode(b"somebody").decode()[:8] in text]
 
 
 async def test_a_proxy_that_is_named_sees_a_tunnel_and_nothing_in_it(hosts: Hosts) -> None:

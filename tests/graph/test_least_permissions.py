@@ -11,7 +11,7 @@ EVERYTHING = [COLLECTIONS[key] for key in sorted(load_catalog().everything())]
 def reads(granted: set[str], entry: Collection) -> bool:
     """Whether the permissions read the listing and each detail."""
     calls = [(entry.path, entry.permission)]
-    calls += [(one.path.partition("?")[0], one.permission or entry.permission) for one in entry.details]
+    calls += [(detail.path.partition("?")[0], detail.permission or entry.permission) for detail in entry.details]
     return all(permission in granted or bool(granted & permissions_of(path).keys()) for path, permission in calls)
 
 

@@ -23,7 +23,9 @@ needs_published = pytest.mark.skipif(not PUBLISHED.is_file(), reason="Microsoft'
 
 
 def test_each_permission_of_the_catalog_has_an_id_and_no_other_has() -> None:
-    assert set(permission_ids()) == set().union(*(one.permissions for one in load_catalog().collections.values()))
+    assert set(permission_ids()) == set().union(
+        *(collection.permissions for collection in load_catalog().collections.values())
+    )
 
 
 def test_no_two_permissions_share_an_id() -> None:
@@ -32,8 +34,8 @@ def test_no_two_permissions_share_an_id() -> None:
 
 def test_a_manifest_names_each_permission_once() -> None:
     (graph,) = required_resource_access(permission_ids())["requiredResourceAccess"]
-    assert {one["type"] for one in graph["resourceAccess"]} == {"Role"}
-    assert len({one["id"] for one in graph["resourceAccess"]}) == len(permission_ids())
+    assert {role["type"] for role in graph["resourceAccess"]} == {"Role"}
+    assert len({role["id"] for role in graph["resourceAccess"]}) == len(permission_ids())
 
 
 @needs_published

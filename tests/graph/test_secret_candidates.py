@@ -63,8 +63,8 @@ def fits(candidate: Candidate, judged: dict[str, Any]) -> bool:
 def test_each_candidate_is_hidden_or_judged() -> None:
     kept = [candidate for candidate in candidates() if is_kept(candidate)]
     assert len(kept) > 100
-    assert [one for one in kept if not any(fits(one, judged) for judged in JUDGED)] == []
-    assert [each["reason"] for each in JUDGED if not any(fits(one, each) for one in kept)] == [], "needed no longer"
+    assert [entry for entry in kept if not any(fits(entry, judged) for judged in JUDGED)] == []
+    assert [each["reason"] for each in JUDGED if not any(fits(entry, each) for entry in kept)] == [], "needed no longer"
 
 
 def test_a_property_that_nobody_judged_is_told() -> None:

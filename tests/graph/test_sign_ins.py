@@ -1,4 +1,4 @@
-"""One sign-in for all who need a tenant's token: what they share, and what nobody has to wait for."""
+"""One sign-in serves all waves that need a tenant's token, and delays no other tenant."""
 
 import asyncio
 import threading

@@ -69,7 +69,9 @@ class PortfolioScript(Script):
 
     @activity.defn(name="record_portfolio")
     async def record_portfolio(self, request: RecordPortfolio) -> RecordPortfolioResult:
-        return RecordPortfolioResult(error_codes=sorted({code for one in request.outcomes for code in one.error_codes}))
+        return RecordPortfolioResult(
+            error_codes=sorted({code for tenant_outcome in request.outcomes for code in tenant_outcome.error_codes})
+        )
 
     def _page(self, type_key: str) -> PageResult:
         self.pages[type_key] = [1]

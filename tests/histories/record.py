@@ -149,7 +149,7 @@ async def _write(client: Client, shape: str, handle: WorkflowHandle[Any, Any], f
         await handle.result()
     except WorkflowFailureError:
         print(f"{shape}: failed")
-    executions = [one async for one in client.list_workflows(f"WorkflowId = '{handle.id}'")]
+    executions = [workflow async for workflow in client.list_workflows(f"WorkflowId = '{handle.id}'")]
     for number, execution in enumerate(sorted(executions, key=lambda one: one.start_time), start=1):
         history = await client.get_workflow_handle(handle.id, run_id=execution.run_id).fetch_history()
         path = folder / f"{shape}-{number}.json"

@@ -149,7 +149,8 @@ def test_what_is_dropped_by_its_place_or_by_its_type_is_not_hidden_by_the_other(
         assert canonicalizer.canonical_value({"a": {"@odata.type": "#t", "b": 1}}) == {"a": {"@odata.type": "#t"}}
 
 
-@given(st.text(), st.text())
+# Of a value that Graph masks (`***`) nothing is known.
+@given(st.text(st.characters(codec="utf-8", exclude_characters="*\u2022")), st.text())
 def test_the_same_secret_gives_the_same_mark_wherever_it_stands(secret: str, other: str) -> None:
     keyed = Canonicalizer(sensitive=frozenset({"psk", "oma/value", "#t/body"}), data_key=KEY)
     document = keyed.canonical_value(

@@ -73,4 +73,4 @@ def test_marks_under_two_keys_do_not_tell_whether_the_values_are_the_same() -> N
                 (difference,) = differences(here, there)
                 assert (difference.hidden, difference.untold) == (True, True)
     other = plain.under(keys[0]).canonical_value({"psk": "hunter3"})
-    assert [one.untold for one in exact_differences(marked[0], other)] == [False]
+    assert [entry.untold for entry in exact_differences(marked[0], other)] == [False]

@@ -65,14 +65,14 @@ def test_another_order_is_a_difference_exactly_where_order_is_content(
 def test_what_was_added_one_way_was_removed_the_other(before: dict[str, Any], after: dict[str, Any]) -> None:
     there = differences(before, after)
     back = differences(after, before)
-    assert sum(one.kind is DifferenceKind.ADDED for one in there) == sum(
-        one.kind is DifferenceKind.REMOVED for one in back
+    assert sum(difference.kind is DifferenceKind.ADDED for difference in there) == sum(
+        difference.kind is DifferenceKind.REMOVED for difference in back
     )
 
 
 @given(documents, documents)
 def test_paths_of_changed_fields_are_told_once(before: dict[str, Any], after: dict[str, Any]) -> None:
-    paths = [one.path for one in differences(before, after, FORM) if not one.path.endswith("[]")]
+    paths = [difference.path for difference in differences(before, after, FORM) if not difference.path.endswith("[]")]
     assert len(paths) == len(set(paths))
 
 
@@ -162,8 +162,8 @@ def test_exactly_the_edited_fields_are_told(data: st.DataObject, source: random.
         place(after, number)[name] = f"edited {position}"
         expected[path.format(number)] = (old, f"edited {position}")
     found = differences(before, shuffled(after, source), UNORDERED_RULES)
-    assert {one.path: (one.before, one.after) for one in found} == expected
-    assert all(one.kind is DifferenceKind.CHANGED for one in found)
+    assert {difference.path: (difference.before, difference.after) for difference in found} == expected
+    assert all(difference.kind is DifferenceKind.CHANGED for difference in found)
 
 
 @given(st.data(), st.randoms(use_true_random=False))
@@ -175,11 +175,11 @@ def test_members_that_came_and_went_are_told_whole(data: st.DataObject, source: 
     gone = [member for number, member in enumerate(before[name]) if number not in kept]
     shuffled_after = shuffled(after, source)
     removed = differences(before, shuffled_after, UNORDERED_RULES)
-    assert [one.kind for one in removed] == [DifferenceKind.REMOVED] * len(gone)
-    assert gone == [one.before for one in sorted(removed, key=lambda one: one.path)]
-    assert [(one.path, one.after) for one in differences(shuffled_after, before, UNORDERED_RULES)] == [
-        (one.path, one.before) for one in removed
-    ]
+    assert [difference.kind for difference in removed] == [DifferenceKind.REMOVED] * len(gone)
+    assert gone == [difference.before for difference in sorted(removed, key=lambda difference: difference.path)]
+    assert [
+        (difference.path, difference.after) for difference in differences(shuffled_after, before, UNORDERED_RULES)
+    ] == [(difference.path, difference.before) for difference in removed]
 
 
 @given(st.integers(0, 4), st.sampled_from(["action", "from", "to"]), st.randoms(use_true_random=False))
@@ -205,7 +205,7 @@ def test_scalars_are_a_set() -> None:
 def test_an_order_that_is_content_is_told_apart_from_the_members() -> None:
     before: JsonObject = {"servers": ["a", "b", "c"]}
     after: JsonObject = {"servers": ["c", "b", "d"]}
-    assert [(one.path, one.kind.value) for one in differences(before, after, FORM)] == [
+    assert [(difference.path, difference.kind.value) for difference in differences(before, after, FORM)] == [
         ("servers[]", "added"),
         ("servers[]", "removed"),
         ("servers[order]", "changed"),
@@ -236,7 +236,7 @@ TARGET = "#microsoft.graph."
 def test_an_assignment_goes_by_its_target(target: dict[str, Any], label: str) -> None:
     before: JsonObject = {"assignments": [{"id": "1", "intent": "available", "target": target}]}
     after: JsonObject = {"assignments": [{"id": "2", "intent": "required", "target": target}]}
-    assert {one.path for one in differences(before, after)} == {
+    assert {difference.path for difference in differences(before, after)} == {
         f"assignments[{label}].{name}" for name in ("id", "intent")
     }
 
@@ -253,7 +253,7 @@ def test_another_filter_is_a_change_of_the_assignment() -> None:
         }
 
     found = differences({"assignments": [assignment("none", None)]}, {"assignments": [assignment("include", "f")]})
-    assert [one.path for one in found] == [
+    assert [difference.path for difference in found] == [
         "assignments[group 1234].target.deviceAndAppManagementAssignmentFilterId",
         "assignments[group 1234].target.deviceAndAppManagementAssignmentFilterType",
     ]
@@ -264,7 +264,7 @@ def test_settings_of_different_definitions_are_never_one_setting() -> None:
         return {"settings": [{"id": "0", "settingInstance": {"settingDefinitionId": definition, "value": "same"}}]}
 
     found = differences(settings("a"), settings("b"))
-    assert [(one.path, one.kind) for one in found] == [
+    assert [(difference.path, difference.kind) for difference in found] == [
         ("settings[a]", DifferenceKind.REMOVED),
         ("settings[b]", DifferenceKind.ADDED),
     ]
@@ -293,7 +293,7 @@ def test_no_value_is_told_of_what_became_sensitive() -> None:
 
 def test_an_added_member_shows_no_mark() -> None:
     found = differences({"rules": []}, KEYED.canonical_value({"rules": [{"name": "r", "secret": "x"}]}))
-    assert [one.after for one in found] == [{"name": "r", "secret": {"sensitive": True}}]
+    assert [difference.after for difference in found] == [{"name": "r", "secret": {"sensitive": True}}]
 
 
 @needs_graph_data
@@ -306,7 +306,7 @@ def test_a_changed_real_document_is_told_by_its_changed_fields() -> None:
             setting["added"] = "edited"
         found = differences(document, edited)
         assert len(found) == 1 + bool(document.get("settings"))
-        assert all("edited" in str(one.after) for one in found)
+        assert all("edited" in str(difference.after) for difference in found)
 
 
 @pytest.mark.parametrize(("before", "after"), [(1, True), (1, 1.5), (0, False), ("", 0), ("1", 1)])
@@ -337,4 +337,4 @@ def test_values_of_different_kinds_differ(before: Any, after: Any) -> None:
 def test_members_without_an_identity_are_the_same_if_they_are_alike(
     before: dict[str, Any], after: dict[str, Any], paths: list[str]
 ) -> None:
-    assert [one.path for one in differences({"rules": [before]}, {"rules": [after]})] == paths
+    assert [difference.path for difference in differences({"rules": [before]}, {"rules": [after]})] == paths

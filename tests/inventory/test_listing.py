@@ -67,7 +67,8 @@ def test_a_listing_that_began_anew_ends_where_its_second_way_does(
 ) -> None:
     given_up = read(first)[: data.draw(st.integers(1, len(first)))]
     anew = [
-        PageLinks(at(page, 1) if page else at(0), [at(one, 1) for one in links], True) for page, links in second.items()
+        PageLinks(at(page, 1) if page else at(0), [at(link, 1) for link in links], True)
+        for page, links in second.items()
     ]
     assert is_listed_to_its_end([*given_up, *anew])
 

@@ -24,7 +24,7 @@ FORM = NormalForm(
         ordered=frozenset({"stages"}),
         unordered=frozenset({"ranges"}),
         null_not_shown=frozenset({"assignments"}),
-        flags=frozenset({"kinds"}),
+        enumerations=frozenset({"kinds"}),
     )
 )
 
@@ -104,7 +104,9 @@ def is_set(place: Place) -> bool:
     members = place.value
     if not isinstance(members, list) or place.name == "stages":
         return False
-    identified = (not isinstance(one, dict | list) or (isinstance(one, dict) and "id" in one) for one in members)
+    identified = (
+        not isinstance(member, dict | list) or (isinstance(member, dict) and "id" in member) for member in members
+    )
     return place.name == "ranges" or all(identified)
 
 
@@ -155,6 +157,15 @@ def flags_in_another_order(document: Any, draw: Callable[[st.SearchStrategy[Any]
     return True
 
 
+def members_in_another_case(document: Any, draw: Callable[[st.SearchStrategy[Any]], Any]) -> bool:
+    found = [place for place in places(document) if place.name == "kinds" and isinstance(place.value, str)]
+    if not found:
+        return False
+    place = draw(st.sampled_from(found))
+    place.put(place.value.swapcase())
+    return True
+
+
 def keys_in_another_order(document: Any, draw: Callable[[st.SearchStrategy[Any]], Any]) -> bool:
     holder = draw(st.sampled_from(objects(document)))
     pairs = draw(st.permutations(list(holder.items())))
@@ -163,7 +174,15 @@ def keys_in_another_order(document: Any, draw: Callable[[st.SearchStrategy[Any]]
     return True
 
 
-SAMENESSES = [with_nothing, without_nothing, respelled, shuffled, flags_in_another_order, keys_in_another_order]
+SAMENESSES = [
+    with_nothing,
+    without_nothing,
+    respelled,
+    shuffled,
+    flags_in_another_order,
+    members_in_another_case,
+    keys_in_another_order,
+]
 
 
 @given(documents)
@@ -212,11 +231,11 @@ def test_what_comes_or_goes_shows(document: dict[str, Any], data: st.DataObject)
 @given(document=documents, data=st.data())
 def test_the_order_of_a_sequence_shows(document: dict[str, Any], data: st.DataObject) -> None:
     found = [
-        (n, one)
+        (n, start)
         for n, place in enumerate(places(document))
         if isinstance(place.value, list) and not is_set(place)
-        for one in range(len(place.value) - 1)
-        if None not in (normals := [FORM.value("x", member) for member in place.value[one : one + 2]])
+        for start in range(len(place.value) - 1)
+        if None not in (normals := [FORM.value("x", member) for member in place.value[start : start + 2]])
         and normals[0] != normals[1]
     ]
     assume(found)

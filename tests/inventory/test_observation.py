@@ -60,14 +60,14 @@ def test_a_bad_object_is_named_and_everything_else_lands(
     bad: Any, reason: InvalidReason, external_id: str | None
 ) -> None:
     observations, invalid = OBSERVER.observe_page([{"id": "before"}, bad, {"id": "after"}])
-    assert [one.external_id for one in observations] == ["before", "after"]
+    assert [observation.external_id for observation in observations] == ["before", "after"]
     assert invalid == [InvalidObject(1, external_id, reason)]
 
 
 def test_an_id_that_repeats_on_a_page_is_observed_once() -> None:
     page: list[Any] = [{"id": "1", "displayName": "first"}, {"id": "1", "displayName": "second"}]
     observations, invalid = OBSERVER.observe_page(page)
-    assert [one.display_name for one in observations] == ["first"]
+    assert [observation.display_name for observation in observations] == ["first"]
     assert invalid == [InvalidObject(1, "1", InvalidReason.DUPLICATE_ID)]
 
 
@@ -214,7 +214,7 @@ def test_an_id_field_of_another_name_is_no_part_of_the_likeness() -> None:
 
 @needs_graph_data
 def test_references_read_as_a_real_document_is_listed_are_those_of_the_stored_one() -> None:
-    collections = {one.path.lstrip("/"): one for one in load_catalog().collections.values()}
+    collections = {collection.path.lstrip("/"): collection for collection in load_catalog().collections.values()}
     found = 0
     for path, document in real_documents():
         if path not in collections:
@@ -236,7 +236,7 @@ def test_what_is_not_stored_is_no_reference() -> None:
     observer = Observer(rules, reading=reading)
     observed = observer.observe(document, with_references=True)
     assert observed.references is not None
-    assert [one.target_id for one in observed.references.references] == ["k"]
+    assert [reference.target_id for reference in observed.references.references] == ["k"]
     assert observer.observe(document).references is None
     assert Observer(rules).observe(document, with_references=True).references is None
 

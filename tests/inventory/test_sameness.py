@@ -111,9 +111,16 @@ def test_other_values_are_not(one: Any, other: Any) -> None:
 
 
 def test_flags_of_an_enumeration_have_no_order() -> None:
-    form = NormalForm(ArrayRules(flags=frozenset({"technologies"})))
+    form = NormalForm(ArrayRules(enumerations=frozenset({"technologies"})))
     assert form.hash({"technologies": "mdm,microsoftSense"}) == form.hash({"technologies": "microsoftSense, mdm"})
     assert form.hash({"name": "sales,marketing"}) != form.hash({"name": "marketing,sales"})
+
+
+def test_members_of_an_enumeration_have_no_case() -> None:
+    form = NormalForm(ArrayRules(enumerations=frozenset({"runAsAccount"})))
+    assert form.hash({"runAsAccount": "System"}) == form.hash({"runAsAccount": "system"})
+    assert form.hash({"runAsAccount": ["System", "user"]}) == form.hash({"runAsAccount": ["user", "system"]})
+    assert form.hash({"name": "System"}) != form.hash({"name": "system"})
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from inventory.visible_text import REPLACEMENT, escaped_json, visible
 
 
 def test_controls_escapes_direction_marks_joiners_and_separators_are_marked() -> None:
-    for one in "\x00\x07\x1b\x7f\x85\x9b\u061c\u200b\u200d\u200e\u202e\u2028\u2029\u2066\ufeff\ud800\n\t":
-        assert visible(f"a{one}b") == f"a{REPLACEMENT}b", ascii(one)
+    for character in "\x00\x07\x1b\x7f\x85\x9b\u061c\u200b\u200d\u200e\u202e\u2028\u2029\u2066\ufeff\ud800\n\t":
+        assert visible(f"a{character}b") == f"a{REPLACEMENT}b", ascii(character)
 
 
 def test_letters_of_all_scripts_spaces_and_emoji_stay() -> None:

@@ -1,4 +1,4 @@
-"""Sample tenants that are alike: what they share, and the handful of ways in which they differ."""
+"""Sample tenants of one model: their common documents, and the few ways in which they differ."""
 
 from typing import Any
 

@@ -22,7 +22,7 @@ CATALOG = "deviceManagement/configurationPolicies"
 
 @contextmanager
 def process(state: Path, *options: str) -> Iterator[tuple[dict[str, Any], subprocess.Popen[str]]]:
-    """The process and what it said of itself."""
+    """The process and its first lines."""
     command = [sys.executable, "-m", "local.simulated_graph", "--state", str(state), *options]
     with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from local.simulated_graph import SimulatedGraph
+from local.simulated_graph import SimulatedGraph, SimulatedTenant
 
 POLICIES = "/v1.0/deviceManagement/deviceCompliancePolicies"
 
@@ -143,3 +143,24 @@ def test_single_relations_and_objects_in_relations(sample: SimulatedGraph) -> No
         tenant.get(f"{below}/defaultMacOsEnrollmentProfile")
     with pytest.raises(LookupError, match="404"):
         tenant.get(f"{below}/enrollmentProfiles/other")
+
+
+def test_what_is_expanded_is_cut_with_a_link_to_the_rest(graph: SimulatedGraph, tenant: SimulatedTenant) -> None:
+    path = "deviceManagement/deviceConfigurations"
+    key = tenant.documents(path)[0]["id"]
+    tenant.reassign(path, key, [str(number) for number in range(5)])
+    assert len(tenant.get(f"{path}/{key}?$expand=assignments")["assignments"]) == 5
+    tenant.cut_expansions(2)
+    cut = tenant.get(f"{path}/{key}?$expand=assignments")
+    link = cut["assignments@odata.nextLink"]
+    assert link.startswith(f"{graph.base_url}/beta/{path}/{key}/assignments?$skiptoken=")
+    rest = tenant.documents(link.partition("/beta/")[2])
+    assert [one["target"]["groupId"] for one in (*cut["assignments"], *rest)] == [str(number) for number in range(5)]
+
+
+def test_of_a_directory_object_twenty_are_expanded_and_nothing_tells_of_more(tenant: SimulatedTenant) -> None:
+    key = tenant.documents("applications")[0]["id"]
+    tenant.change("applications", key, {"owners": [{"id": str(number)} for number in range(25)]})
+    shown = tenant.get(f"applications/{key}?$expand=owners")
+    assert (len(shown["owners"]), "owners@odata.nextLink" in shown) == (20, False)
+    assert len(tenant.documents(f"applications/{key}/owners")) == 25

@@ -26,7 +26,7 @@ SignIn = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def sign_in(graph: SimulatedGraph, tenant: SimulatedTenant, trusting_session: Session) -> SignIn:
-    """Asks MSAL for a token with a credential, and returns what it says."""
+    """Asks MSAL for a token with a credential, and returns its answer."""
 
     def signed_in(credential: Any, *, client_id: str | None = None, scope: str = SCOPE) -> dict[str, Any]:
         app = msal.ConfidentialClientApplication(

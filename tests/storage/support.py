@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from sqlalchemy import text
+
 from graph.catalog import AUDIT_EVENTS, load_catalog
 from inventory.canonical import JsonObject
 from inventory.error_codes import ErrorCode
@@ -130,3 +132,13 @@ async def items(database: Database, tenant_id: UUID, *type_keys: str) -> dict[st
     async with database.tenant(tenant_id, read_only=True) as session:
         asked = await queries.question(session, selection_hash)
         return {item.external_id: item async for item in queries.items(session, asked)}
+
+
+async def age_details(database: Database, tenant_id: UUID, age: timedelta, *type_keys: str) -> None:
+    """Lets the details of the collections' items have been read so long ago."""
+    statement = text(
+        "UPDATE inventory_item SET details_read_at = clock_timestamp() - CAST(:age AS interval)"
+        " WHERE type_key = ANY (:type_keys)"
+    )
+    async with database.tenant(tenant_id) as session:
+        await session.execute(statement, {"age": age, "type_keys": list(type_keys)})

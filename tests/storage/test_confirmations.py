@@ -24,6 +24,7 @@ async def _unlisted(database: Database, run: RunIdentity, limit: int = 100) -> l
 async def _record(database: Database, run: RunIdentity, *, found: str = "", gone: str = "") -> None:
     async with database.tenant(TENANT) as session:
         await confirming.record_found(session, run.run_id, [UnlistedItem("a", number) for number in found])
+        await confirming.mark_found_by_id(session, run.run_id, [UnlistedItem("a", number) for number in found])
         await confirming.record_gone(session, run.run_id, [UnlistedItem("a", number) for number in gone])
 
 
@@ -46,8 +47,11 @@ async def test_an_item_that_is_found_by_id_is_present_with_its_content_as_it_was
     await end(database, TENANT, run)
     after = (await items(database, TENANT))["1"]
     assert (after.state, after.last_seen_run_id) == (State.PRESENT, run.run_id)
+    assert (before.evidence, after.evidence) == ("listed", "found_by_id")
     assert after.content_hash == before.content_hash
     assert after.last_seen_at > before.last_seen_at
+    await sync(database, TENANT, [ONE, TWO], "a")
+    assert (await items(database, TENANT))["1"].evidence == "listed"
 
 
 async def test_an_item_that_is_gone_is_confirmed_missing_and_not_asked_for_again(database: Database) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from inventory.observation import Observation
-from storage import details, runs, staging
+from storage import detail_ages, details, runs, staging
 from storage import merge as merging
 from storage.compression import decompress
 from storage.database import Database
@@ -228,3 +228,61 @@ async def test_an_item_listed_twice_is_pending_with_what_was_listed_last(databas
     async with database.tenant(TENANT) as session:
         [one] = await details.some_pending(session, run.run_id, [Share("a")], 10)
     assert b"two" in one.list_document
+
+
+async def age(database: Database, **ages: timedelta) -> None:
+    async with database.tenant(TENANT) as session:
+        for external_id, read_ago in ages.items():
+            await session.execute(
+                text(
+                    "UPDATE inventory_item SET details_read_at = clock_timestamp() - CAST(:age AS interval)"
+                    " WHERE external_id = :id"
+                ),
+                {"age": read_ago, "id": external_id},
+            )
+
+
+async def refreshed(database: Database, items: Sequence[Observation], period: timedelta, most: int) -> list[str]:
+    """What a run would read anew of at most so many items; it reads them."""
+    run = await begin(database, TENANT, "a")
+    token = uuid4()
+    async with database.tenant(TENANT) as session:
+        bounds = await detail_ages.read_before(session, ["a"], most)
+        await staging.stage(session, run.run_id, token, items)
+        refreshes = {"a": (period, bounds.get("a"))}
+        await merging.merge(
+            session, run.run_id, token, promised_rows=len(items), detail_refresh=DAY, refreshes=refreshes
+        )
+    due = await pending(database, run)
+    for external_id in due:
+        await land_whole(database, run, external_id)
+    await end(database, TENANT, run)
+    return due
+
+
+async def test_a_collections_own_period_holds(database: Database) -> None:
+    run = await begin(database, TENANT, "a")
+    items = [listed("a", "1")]
+    await land_list(database, run, items)
+    await land_whole(database, run, "1")
+    await end(database, TENANT, run)
+    await age(database, **{"1": timedelta(hours=7)})
+    assert await refreshed(database, items, timedelta(hours=16), 10) == []
+    assert await refreshed(database, items, timedelta(hours=6), 10) == ["1"]
+
+
+async def test_a_run_reads_no_more_old_details_than_its_share_and_the_oldest_first(database: Database) -> None:
+    run = await begin(database, TENANT, "a")
+    items = [listed("a", str(number)) for number in range(10)]
+    await land_list(database, run, items)
+    for number in range(10):
+        await land_whole(database, run, str(number))
+    await end(database, TENANT, run)
+    # All are due in every run: each has its turn before any has a second one.
+    await age(database, **{str(number): DAY * (20 - number) for number in range(10)})
+    period = timedelta(microseconds=1)
+    due = [await refreshed(database, items, period, 4) for _ in range(3)]
+    assert due[0] == ["0", "1", "2", "3"]
+    assert due[1] == ["4", "5", "6", "7"]
+    assert set(due[2]) >= {"8", "9"}
+    assert len(due[2]) == 4

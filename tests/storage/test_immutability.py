@@ -28,6 +28,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "content_hash": st.binary(min_size=32, max_size=32),
     "display_name": texts | st.none(),
     "details_complete": st.just(False),
+    "stale_parts": st.just('[{"detail": "settings"}]'),
     "first_observed_at": st.datetimes().map(lambda moment: f"{moment.isoformat()}Z"),
     "first_observed_run_id": st.uuids().map(str),
     "body": st.binary(),

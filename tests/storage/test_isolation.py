@@ -281,7 +281,7 @@ async def _crossing_queries(
         return await queries.collections_not_read(session, asked)
 
     async def all_of(found: AsyncIterator[object]) -> object:
-        return [one async for one in found]
+        return [row async for row in found]
 
     async def resolved() -> object:
         try:

@@ -33,6 +33,7 @@ CALLS = {
     "current_tenant": "SELECT current_tenant()",
     "document_lock": "SELECT document_lock()",
     "forget_versions": "SELECT * FROM forget_versions(clock_timestamp(), 0, 1000, '', '') WHERE versions > 0",
+    "item_key": "SELECT item_key('A')",
     "moment_of": "SELECT moment_of('2026-01-01T00:00:00Z')",
     "reads_all_tenants": "SELECT reads_all_tenants()",
     "slot_turn": "SELECT * FROM slot_turn(:run_id, 100, 100)",
@@ -128,7 +129,7 @@ def test_policies_bind_every_table_to_one_tenant_whoever_reads_it(
             [table],
         )
         condition = NO_TENANT if table == OF_NO_TENANT else ONE_TENANT
-        found = {tuple(map(str, one.values())) for one in policies}
+        found = {tuple(map(str, policy.values())) for policy in policies}
         across = ("SELECT", f"['{PORTFOLIO_ROLE}']", "PERMISSIVE", "true", "None")
         assert found == {
             ("ALL", "['public']", "PERMISSIVE", condition, condition),
@@ -156,8 +157,8 @@ def test_every_key_and_reference_names_the_tenant(catalog: psycopg.Connection[di
         " ) AS pairs FROM pg_constraint AS c WHERE contype = 'f' AND c.connamespace = 'public'::regnamespace"
     ).fetchall()
     assert len(references) > 10
-    for one in references:
-        assert one["target"] == NO_LINK or "tenant_id=tenant_id" in one["pairs"], one["conname"]
+    for reference in references:
+        assert reference["target"] == NO_LINK or "tenant_id=tenant_id" in reference["pairs"], reference["conname"]
 
 
 async def test_no_table_and_no_view_shows_a_row_of_another_tenant(
@@ -224,8 +225,8 @@ async def test_no_table_takes_a_copy_of_another_tenants_row(
         row = catalog.execute(f"SELECT to_jsonb(t)::text AS row FROM {name} AS t LIMIT 1".encode()).fetchone()
         assert row is not None, f"{name}: fill it"
         columns = ", ".join(
-            one["attname"]
-            for one in catalog.execute(
+            entry["attname"]
+            for entry in catalog.execute(
                 "SELECT quote_ident(attname) AS attname FROM pg_attribute"
                 " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''",
                 [name],
@@ -242,15 +243,17 @@ async def test_no_table_takes_a_copy_of_another_tenants_row(
 def test_a_function_that_works_as_the_owner_looks_where_it_was_told_and_is_nobodys_to_borrow(
     catalog: psycopg.Connection[dict[str, Any]], set_up: SetUp
 ) -> None:
-    for one in functions(catalog):
-        if one["prosecdef"]:
-            (path,) = (value for value in one["settings"] if value.startswith("search_path="))
-            assert path.endswith(", pg_temp"), one["proname"]
-            assert not one["is_public"], one["proname"]
-            if one["is_trigger"] and set_up.login is None:
+    for function in functions(catalog):
+        if function["prosecdef"]:
+            (path,) = (value for value in function["settings"] if value.startswith("search_path="))
+            assert path.endswith(", pg_temp"), function["proname"]
+            assert not function["is_public"], function["proname"]
+            if function["is_trigger"] and set_up.login is None:
                 may = "SELECT has_function_privilege(%s, %s::oid, 'EXECUTE') AS may"
                 for role in (WORKER_ROLE, PORTFOLIO_ROLE):
-                    assert catalog.execute(may, [role, one["oid"]]).fetchone() == {"may": False}, one["proname"]
+                    assert catalog.execute(may, [role, function["oid"]]).fetchone() == {"may": False}, function[
+                        "proname"
+                    ]
     for view in (name for name, kind in relations(catalog).items() if kind == "v"):
         options = catalog.execute("SELECT reloptions::text FROM pg_class WHERE oid = %s::regclass", [view]).fetchone()
         assert options is not None
@@ -260,7 +263,7 @@ def test_a_function_that_works_as_the_owner_looks_where_it_was_told_and_is_nobod
 async def test_no_function_tells_or_takes_anything_of_another_tenant(
     catalog: psycopg.Connection[dict[str, Any]], database: Database, filled: tuple[str, UUID]
 ) -> None:
-    callable_ones = {one["proname"] for one in functions(catalog) if not one["is_trigger"]}
+    callable_ones = {function["proname"] for function in functions(catalog) if not function["is_trigger"]}
     assert callable_ones == CALLS.keys(), "write an attack for each"
     before = {name: _count(catalog, name) for name in tables(catalog)}
     run_id = {"run_id": filled[1]}

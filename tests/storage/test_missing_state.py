@@ -177,15 +177,24 @@ async def test_evidence_and_confidence_choose_what_the_rule_says(
     await end(database, TENANT, run, RunStatus.PARTIAL, outcomes)
     every = await missing(database, *selection)
     assert len(every) == 6
-    kinds = {item: _kind(item) for item in ((one.type_key, one.external_id, one.evidence) for one in every)}
+    kinds = {
+        item: _kind(item)
+        for item in ((missing_item.type_key, missing_item.external_id, missing_item.evidence) for missing_item in every)
+    }
     assert set(kinds.values()) == set(EvidenceKind)
     for kind in EvidenceKind:
         chosen = await missing(database, *selection, evidence=[kind])
-        assert chosen == [one for one in every if kinds[one.type_key, one.external_id, one.evidence] is kind]
+        assert chosen == [
+            missing_item
+            for missing_item in every
+            if kinds[missing_item.type_key, missing_item.external_id, missing_item.evidence] is kind
+        ]
     for confidence in Confidence:
         chosen = await missing(database, *selection, confidence=confidence)
-        assert chosen == [one for one in every if one.confidence is confidence]
-    first = {(one.type_key, one.external_id): one.first_missed_run_id for one in every}
+        assert chosen == [missing_item for missing_item in every if missing_item.confidence is confidence]
+    first = {
+        (missing_item.type_key, missing_item.external_id): missing_item.first_missed_run_id for missing_item in every
+    }
     assert first["a", "2"] == first["a", "3"] == first["b", "3"] == unlisted.run_id
     assert first["a", "1"] == run.run_id
     assert first["b", "1"] is None

@@ -26,6 +26,14 @@ async def test_an_item_that_was_deleted_and_made_again_is_linked(database: Datab
     assert await links(database) == {NEW: OLD}
 
 
+async def test_an_item_whose_id_was_spelled_in_upper_case_is_linked(database: Database) -> None:
+    old, new = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9", "1a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
+    for external_id in (old.upper(), new):
+        one = observation("a", external_id, displayName="same", of=f"group of {external_id}")
+        await sync(database, TENANT, [one], "a")
+    assert await links(database) == {new: old}
+
+
 async def test_a_namesake_of_other_content_is_not_linked(database: Database) -> None:
     await sync(database, TENANT, [observation("a", OLD, displayName="same", value="A")], "a")
     await sync(database, TENANT, [observation("a", NEW, displayName="same", value="B")], "a")

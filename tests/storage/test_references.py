@@ -30,7 +30,7 @@ def policy(external_id: str = "p", **properties: Any) -> Observation:
 
 
 def referring(external_id: str = "p", **properties: Any) -> Observation:
-    """A policy with what it refers to, as the first listing of its collection reads it."""
+    """A policy with its references, as the first listing of its collection reads it."""
     observer = Observer(ObservationRules(type_key="policies"), reading=RULES["policies"])
     return observer.observe({"id": external_id, **properties}, with_references=True)
 
@@ -39,7 +39,7 @@ async def of(database: Database, external_id: str = "p", type_key: str = "polici
     """Version and target of each reference that is kept of an item."""
     async with database.tenant(TENANT, read_only=True) as session:
         found = await dependencies.of_items(session, [(type_key, external_id)], 100)
-    return [(one.version, one.target_id) for one in found]
+    return [(reference.version, reference.target_id) for reference in found]
 
 
 async def unread(database: Database) -> int:
@@ -245,7 +245,7 @@ async def test_two_readers_share_what_there_is(database: Database, database_url:
     await waiting
     async with database.tenant(TENANT, read_only=True) as session:
         found = await dependencies.to_items(session, [("groups", "a")], 100)
-    assert sorted(one.external_id for one in found) == sorted(item.external_id for item in items)
+    assert sorted(reference.external_id for reference in found) == sorted(item.external_id for item in items)
 
 
 async def test_retention_leaves_references_alone(database: Database) -> None:
@@ -283,11 +283,14 @@ async def test_what_includes_nobody_is_kept_apart_from_what_is_referred_to(datab
     await catch_up(database, rules)
     assert await of(database) == [(1, "a")]
     async with database.tenant(TENANT, read_only=True) as session:
-        found = {one.external_id: one.is_known async for one in dependencies.unassigned(session, None)}
-        everything = [one async for one in dependencies.all_references(session)]
+        found = {
+            unassigned_item.external_id: unassigned_item.is_known
+            async for unassigned_item in dependencies.unassigned(session, None)
+        }
+        everything = [reference async for reference in dependencies.all_references(session)]
     assert found == {"p": True, "q": False}
-    assert {one.target_id for one in everything} == {"a"}
-    assert NOBODY not in {one.target_id for one in everything}
+    assert {reference.target_id for reference in everything} == {"a"}
+    assert NOBODY not in {reference.target_id for reference in everything}
 
 
 async def _until_a_transaction_waits(database_url: str) -> None:

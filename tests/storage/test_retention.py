@@ -25,7 +25,7 @@ Key = tuple[str, int]
 
 
 class Version(NamedTuple):
-    """A version of the model: how old it is (by days and an hour), what it says, whether it is pinned."""
+    """A version of the model: its age (by days and an hour), its content, whether it is pinned."""
 
     age_days: int
     says: str
@@ -96,7 +96,7 @@ async def forget_all(
         forgotten.append(batch)
         batches, after = batches + 1, batch.after
         if after is None:
-            return sum(one.versions for one in forgotten), sum(one.documents for one in forgotten)
+            return sum(tenant.versions for tenant in forgotten), sum(tenant.documents for tenant in forgotten)
     raise AssertionError("retention goes round in circles")
 
 

@@ -71,9 +71,9 @@ async def test_a_rollout_tells_no_change_and_hides_none(database: Database, seed
     for run in range(RUNS):
         chosen = set(random.sample(range(len(held)), random.randrange(3))) if run else set()
         held = [edited(one, random, run) if number in chosen else one for number, one in enumerate(held)]
-        served = [observer.observe(noise.serve(one))._replace(list_hash=None) for one in held]
-        for one in served:
-            first_served.setdefault(one.content_hash, one.document)
+        served = [observer.observe(noise.serve(document))._replace(list_hash=None) for document in held]
+        for entry in served:
+            first_served.setdefault(entry.content_hash, entry.document)
         merged = await sync(database, tenant_id, served, COLLECTION.type_key)
         assert merged.changed == len(chosen), f"run {run}"
         edits.update(held[number]["id"] for number in chosen)

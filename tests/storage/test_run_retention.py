@@ -118,16 +118,16 @@ class History:
         async with self._database.tenant(self.tenant_id, read_only=True) as session:
             presumed: set[tuple[int, str]] = set()
             for number, at in enumerate(self.moments):
-                then = [one async for one in documents.items_at(session, at)]
-                presumed |= {(number, one.external_id) for one in then if one.is_presumed}
-                said[f"items at {number}"] = [one._replace(is_presumed=False) for one in then]
+                then = [state async for state in documents.items_at(session, at)]
+                presumed |= {(number, state.external_id) for state in then if state.is_presumed}
+                said[f"items at {number}"] = [state._replace(is_presumed=False) for state in then]
                 said[f"not read at {number}"] = await documents.types_not_read(session, at)
             for type_keys in (None, *SELECTIONS):
                 selection_hash = Selection(type_keys=type_keys).hash() if type_keys else None
                 asked = await queries.question(session, selection_hash)
-                said[f"items of {type_keys}"] = [one async for one in queries.items(session, asked)]
+                said[f"items of {type_keys}"] = [item async for item in queries.items(session, asked)]
                 if asked is not None:
-                    said[f"missing of {type_keys}"] = [one async for one in queries.missing_items(session, asked)]
+                    said[f"missing of {type_keys}"] = [item async for item in queries.missing_items(session, asked)]
                     said[f"new in the latest of {type_keys}"] = await queries.items_first_seen_in(session, asked)
             window = Window(datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
             said["changes"] = await changes.events(session, window, 1000)
@@ -144,7 +144,9 @@ class History:
 
 
 def _seen(type_key: str, read: Read) -> Iterable[Observation]:
-    return [observation(type_key, f"{type_key}-{one}", displayName=one, says=read.says) for one in sorted(read.ids)]
+    return [
+        observation(type_key, f"{type_key}-{entry}", displayName=entry, says=read.says) for entry in sorted(read.ids)
+    ]
 
 
 @pytest.mark.parametrize("examples", [10, pytest.param(150, marks=pytest.mark.slow)])

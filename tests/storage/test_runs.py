@@ -300,7 +300,7 @@ async def test_items_are_counted_by_what_was_merged_and_not_by_what_is_told(data
     async with database.tenant(TENANT) as session:
         await runs.finish_run(session, run, runs.RunEnd(RunStatus.SUCCESS, told, [], results))
     counts = (await _record(database, run)).counts
-    assert counts == Counts(pages=7, requests=9, observed=7, created=1, changed=1, unchanged=5)
+    assert counts == Counts(pages=7, requests=9, observed=7, created=1, changed=1, unchanged=5, stale=2)
 
 
 _MANY_RUNS = """

@@ -42,7 +42,7 @@ async def test_what_is_staged_is_what_was_observed(
         await staging.stage(session, run_id, token, wave, are_whole=are_whole)
         statement = text("SELECT * FROM staged_observation WHERE (run_id, fetch_token) = (:run_id, :token)")
         rows = (await session.execute(statement, {"run_id": run_id, "token": token})).all()
-    assert {row.external_id: _observed(row) for row in rows} == {one.external_id: one for one in wave}
+    assert {row.external_id: _observed(row) for row in rows} == {observed.external_id: observed for observed in wave}
     assert [row.is_whole for row in rows] == [are_whole or row.list_hash is None for row in rows]
     assert [row.document_size for row in rows] == [len(decompress(row.document)) for row in rows]
 

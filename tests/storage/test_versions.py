@@ -47,15 +47,15 @@ async def test_a_document_that_returns_is_a_version_that_says_which_one_it_retur
     for value in ("A", "B", "A"):
         await sync(database, TENANT, [observation("a", "1", displayName="one", value=value)], "a")
     third, second, first = await _history(database)
-    assert [one.version for one in (first, second, third)] == [1, 2, 3]
-    assert [one.change for one in (first, second, third)] == [
+    assert [version.version for version in (first, second, third)] == [1, 2, 3]
+    assert [version.change for version in (first, second, third)] == [
         VersionChange.FIRST,
         VersionChange.CHANGED,
         VersionChange.RETURNED,
     ]
     assert (first.returns_to_version, second.returns_to_version, third.returns_to_version) == (None, None, 1)
     assert first.content_hash == third.content_hash != second.content_hash
-    assert [one.is_current for one in (first, second, third)] == [False, False, True]
+    assert [version.is_current for version in (first, second, third)] == [False, False, True]
     assert first.last_observed_at is not None
     assert first.first_observed_at <= first.last_observed_at < second.first_observed_at
     assert first.last_observed_run_id == first.first_observed_run_id

@@ -47,8 +47,8 @@ async def test_a_run_that_waits_for_graph_for_hours_continues_as_new_with_the_pa
         await failure_of(handle)
         client = skipping_and_short.client
         histories = [
-            await client.get_workflow_handle(handle.id, run_id=one.run_id).fetch_history()
-            async for one in client.list_workflows(f"WorkflowId = '{handle.id}'")
+            await client.get_workflow_handle(handle.id, run_id=workflow.run_id).fetch_history()
+            async for workflow in client.list_workflows(f"WorkflowId = '{handle.id}'")
         ]
     (closed,) = script.finished
     assert closed.error_codes == [ErrorCode.GRAPH_THROTTLED]

@@ -45,6 +45,7 @@ FIELDS = {
     "ConfirmedShare": "failure found gone left pending",
     "CursorFailure": "code context restart retry_after retryable",
     "CursorRequest": "is_first_listing type_key url",
+    "DetailRefresh": "period read_before",
     "DetailProgress": "cause failed failure gone left moved read",
     "DetailShare": "known_failure of part type_key",
     "FetchDetails": "api_version attempts batches graph_patience limit malformed_attempts run_id shares tenant_id"
@@ -65,7 +66,7 @@ FIELDS = {
     "InvalidItem": "external_id position reason",
     "PageResult": "failure invalid items meta_dropped more_urls named_invalid next_url size_bytes type_key was_read",
     "KnownFailure": "attempts code in_details runs within",
-    "PlannedCollection": "api_version confirmable detailed first_url interval is_first_listing known_failure"
+    "PlannedCollection": "api_version confirmable detailed first_url interval is_first_listing known_failure refresh"
     " throttle_family type_key wave_limit",
     "RetentionInput": "after at_runs forgotten kept left older_than runs_older_than tenant_id",
     "RetentionResult": "tenants",
@@ -94,7 +95,8 @@ FIELDS = {
     "SyncInput": "deep frontier place selection tenant_id",
     "SyncProgress": "collections counts status waiting_for",
     "SyncResult": "counts error_codes run_id status",
-    "UpsertItems": "deep detail_refresh detailed ended fetch_token more_waves promised_rows restarted run_id tenant_id",
+    "UpsertItems": "deep detail_refresh detailed ended fetch_token more_waves promised_rows refreshes restarted run_id"
+    " tenant_id",
     "UpsertItemsResult": "changed created duplicate_ids duplicates lost lost_tokens pending reread unchanged unlisted",
 }
 """A running workflow may still send yesterday's messages: add fields with defaults, and take one away only when its

@@ -116,17 +116,17 @@ def test_a_pause_holds_its_family_only_and_to_the_moment() -> None:
     front = frontier("a", "b", "c", families=["slow", "slow", "fast"], wave_limit=1)
     (cursor,) = front.take_wave(NOW)
     front.fold_failure(cursor, THROTTLED, NOW, Random(1))
-    assert [one.type_key for one in front.take_wave(NOW)] == ["c"]
+    assert [entry.type_key for entry in front.take_wave(NOW)] == ["c"]
     assert front.take_wave(NOW + timedelta(seconds=29.9)) == []
     assert due_of(front, NOW) == NOW + timedelta(seconds=30)
     assert due_of(front, NOW + timedelta(seconds=30)) is None, "it waits for nothing but a wave in flight"
-    assert [one.type_key for one in front.take_wave(NOW + timedelta(seconds=30))] == ["b"]
+    assert [entry.type_key for entry in front.take_wave(NOW + timedelta(seconds=30))] == ["b"]
 
 
 def test_a_family_that_is_asked_one_at_a_time_has_one_wave_in_flight_and_waits_after_it() -> None:
     front = frontier("a", "b", "c", families=["slow", "slow", "fast"], wave_limit=1, intervals={"slow": SECOND})
     (cursor,) = front.take_wave(NOW)
-    assert [one.type_key for one in front.take_wave(NOW)] == ["c"]
+    assert [entry.type_key for entry in front.take_wave(NOW)] == ["c"]
     assert front.take_wave(NOW) == []
     assert due_of(front, NOW) is None, "it waits for the wave in flight"
     front.fold_page(cursor, PageResult(type_key="a"), NOW, Random(1))
@@ -134,7 +134,7 @@ def test_a_family_that_is_asked_one_at_a_time_has_one_wave_in_flight_and_waits_a
     front.give_back([cursor], ended)
     assert front.take_wave(ended) == []
     assert due_of(front, ended) == ended + SECOND
-    assert [one.type_key for one in front.take_wave(ended + SECOND)] == ["b"]
+    assert [entry.type_key for entry in front.take_wave(ended + SECOND)] == ["b"]
 
 
 def test_a_turn_that_is_given_back_shortens_no_pause() -> None:
@@ -305,7 +305,7 @@ def test_a_server_error_leaves_the_rest_of_its_family_going() -> None:
     (cursor,) = front.take_wave(NOW)
     slow = UNAVAILABLE.model_copy(update={"retry_after": timedelta(minutes=5)})
     front.fold_failure(cursor, slow, NOW, Random(1))
-    assert [one.type_key for one in front.take_wave(NOW)] == ["b"]
+    assert [entry.type_key for entry in front.take_wave(NOW)] == ["b"]
     assert front.paused == {}
 
 

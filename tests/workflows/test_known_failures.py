@@ -99,8 +99,13 @@ async def product(
     state = State(folder)
     state.write_tenants(
         [
-            {"id": str(one.id), "name": one.name, "client_id": one.client_id, "client_secret": one.client_secret}
-            for one in graph.tenants
+            {
+                "id": str(tenant.id),
+                "name": tenant.name,
+                "client_id": tenant.client_id,
+                "client_secret": tenant.client_secret,
+            }
+            for tenant in graph.tenants
         ]
     )
     configured = Settings(
@@ -226,7 +231,7 @@ async def test_with_a_collection_failing_for_a_week_hourly_runs_take_at_most_twi
             assert (
                 ended.record.collections[SHAKY].outcome is ended.record.collections[SOUND].outcome is Outcome.COMPLETE
             )
-            for one in healthy:
-                assert one.record.status is RunStatus.SUCCESS
-                failing, usual = failing + ended.took, usual + one.took
+            for type_key in healthy:
+                assert type_key.record.status is RunStatus.SUCCESS
+                failing, usual = failing + ended.took, usual + type_key.took
         assert failing <= 2 * usual, f"{failing} instead of {usual}"

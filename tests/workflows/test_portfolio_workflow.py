@@ -97,10 +97,12 @@ class Portfolio:
     @activity.defn(name="record_portfolio")
     async def record_portfolio(self, request: RecordPortfolio) -> RecordPortfolioResult:
         self.recorded.append(request)
-        return RecordPortfolioResult(error_codes=sorted({code for one in request.outcomes for code in one.error_codes}))
+        return RecordPortfolioResult(
+            error_codes=sorted({code for tenant_outcome in request.outcomes for code in tenant_outcome.error_codes})
+        )
 
     def outcomes(self) -> list[TenantOutcome]:
-        return [one for request in self.recorded for one in request.outcomes]
+        return [tenant_outcome for request in self.recorded for tenant_outcome in request.outcomes]
 
     async def sync(self, tenant_id: UUID) -> WorkflowHandle[SyncWorkflow, SyncResult]:
         """Starts one tenant's run, as somebody else would."""
@@ -181,12 +183,12 @@ async def test_outcomes_are_recorded_in_batches_and_a_failed_run_is_its_tenants_
     assert result.status is RunStatus.PARTIAL
     assert (result.counts.tenants, result.counts.success, result.counts.failed) == (60, 59, 1)
     assert result.error_codes == [ErrorCode.AUTH_FAILED]
-    assert {one.tenant_id: one.status for one in portfolio.outcomes()} == dict.fromkeys(tenants, RunStatus.SUCCESS) | {
-        tenants[2]: RunStatus.FAILED
-    }
+    assert {outcome.tenant_id: outcome.status for outcome in portfolio.outcomes()} == dict.fromkeys(
+        tenants, RunStatus.SUCCESS
+    ) | {tenants[2]: RunStatus.FAILED}
     assert len(portfolio.outcomes()) == 60
     assert len(portfolio.recorded) <= 3, "60 tenants are three batches, the last of which closes the record"
-    (ending,) = [one.ending for one in portfolio.recorded if one.ending is not None]
+    (ending,) = [entry.ending for entry in portfolio.recorded if entry.ending is not None]
     assert ending.status is RunStatus.PARTIAL
     # Seen: 304 and 322 events.
     assert len(history.events) < 60 * 8
@@ -240,14 +242,14 @@ async def test_a_portfolio_that_continues_as_new_loses_no_run_that_was_in_flight
             latest = environment.client.get_workflow_handle(handle.id)
             description = await latest.describe()
             histories = [
-                await environment.client.get_workflow_handle(handle.id, run_id=one.run_id).fetch_history()
-                async for one in environment.client.list_workflows(f"WorkflowId = '{handle.id}'")
+                await environment.client.get_workflow_handle(handle.id, run_id=workflow.run_id).fetch_history()
+                async for workflow in environment.client.list_workflows(f"WorkflowId = '{handle.id}'")
             ]
     assert str(result.portfolio_run_id) == handle.first_execution_run_id != description.run_id
     assert (result.status, result.counts.success, result.counts.joined) == (RunStatus.SUCCESS, 30, 0)
-    recorded = [one.tenant_id for one in portfolio.outcomes()]
+    recorded = [outcome.tenant_id for outcome in portfolio.outcomes()]
     assert sorted(recorded) == sorted(tenants), "each tenant once"
-    assert not any(one.joined for one in portfolio.outcomes())
+    assert not any(outcome.joined for outcome in portfolio.outcomes())
     for history in histories:
         await Replayer(workflows=[PortfolioWorkflow], data_converter=pydantic_data_converter).replay_workflow(history)
 
@@ -280,13 +282,13 @@ async def test_cancelling_cancels_the_runs_it_started_and_leaves_those_it_joined
     assert joined.status is WorkflowExecutionStatus.RUNNING
     asked_by = "me" if by_signal else "Temporal cancellation"
     assert asked_by in told, "the run's own record says by whom it was cancelled"
-    outcomes = {one.tenant_id: (one.status, one.joined) for one in portfolio.outcomes()}
+    outcomes = {outcome.tenant_id: (outcome.status, outcome.joined) for outcome in portfolio.outcomes()}
     assert outcomes == {
         tenants[0]: (RunStatus.RUNNING, True),
         tenants[1]: (RunStatus.CANCELLED, False),
         tenants[2]: (RunStatus.CANCELLED, False),
     }
-    (ending,) = [one.ending for one in portfolio.recorded if one.ending is not None]
+    (ending,) = [request.ending for request in portfolio.recorded if request.ending is not None]
     assert (ending.status, ending.counts.cancelled, ending.counts.joined) == (RunStatus.CANCELLED, 2, 1)
     assert ending.cancel_requested_by == asked_by
 
@@ -341,7 +343,7 @@ async def test_cancelling_leaves_a_later_run_of_a_tenant_alone(continued: Workfl
         assert (await handle.result()).status is RunStatus.CANCELLED
         slow.let_go.add(UUID(later.first_execution_run_id))
         assert (await later.result()).status is RunStatus.SUCCESS
-    assert {one.tenant_id: one.status for one in portfolio.outcomes()}[slow.tenant_id] is RunStatus.SUCCESS
+    assert {outcome.tenant_id: outcome.status for outcome in portfolio.outcomes()}[slow.tenant_id] is RunStatus.SUCCESS
 
 
 async def test_cancelling_reaches_runs_that_have_continued_as_new(continued: WorkflowEnvironment) -> None:
@@ -358,7 +360,7 @@ async def test_cancelling_reaches_runs_that_have_continued_as_new(continued: Wor
         assert (await handle.result()).status is RunStatus.CANCELLED
         assert (await ours.describe()).status is WorkflowExecutionStatus.COMPLETED
     assert described.run_id != described.raw_info.first_run_id
-    (run,) = (one for one in portfolio.outcomes() if one.tenant_id == slow.tenant_id)
+    (run,) = (outcome for outcome in portfolio.outcomes() if outcome.tenant_id == slow.tenant_id)
     assert str(run.run_id) == described.raw_info.first_run_id
 
 

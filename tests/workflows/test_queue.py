@@ -100,8 +100,8 @@ class QueuedRun:
         """Of its executions, the first one first."""
         client = self._environment.client
         executions = [
-            await client.get_workflow_handle(self.handle.id, run_id=one.run_id).fetch_history()
-            async for one in client.list_workflows(f"WorkflowId = '{self.handle.id}'")
+            await client.get_workflow_handle(self.handle.id, run_id=workflow.run_id).fetch_history()
+            async for workflow in client.list_workflows(f"WorkflowId = '{self.handle.id}'")
         ]
         return sorted(executions, key=lambda one: one.events[0].event_time.ToNanoseconds())
 

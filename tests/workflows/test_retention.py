@@ -54,7 +54,7 @@ class Batches:
     @activity.defn(name="forget_runs")
     async def forget_runs(self, request: ForgetRuns) -> ForgetRunsResult:
         self.asked_for_runs.append(request)
-        number = sum(one.tenant_id == request.tenant_id for one in self.asked_for_runs)
+        number = sum(run.tenant_id == request.tenant_id for run in self.asked_for_runs)
         return ForgetRunsResult(runs=100, is_last=number == self._batches[request.tenant_id])
 
 
@@ -87,13 +87,13 @@ async def test_every_batch_of_every_tenant_is_forgotten(skipping: WorkflowEnviro
         ForgottenOfTenant(tenant_id=ONE, versions=30, documents=3),
         ForgottenOfTenant(tenant_id=OTHER, versions=10, documents=1),
     ]
-    assert [(one.tenant_id, one.after) for one in batches.asked] == [
+    assert [(request.tenant_id, request.after) for request in batches.asked] == [
         (ONE, None),
         (ONE, ("groups", "1")),
         (ONE, ("groups", "2")),
         (OTHER, None),
     ]
-    assert {(one.older_than, one.kept) for one in batches.asked} == {(timedelta(days=30), 5)}
+    assert {(request.older_than, request.kept) for request in batches.asked} == {(timedelta(days=30), 5)}
     await Replayer(workflows=[RetentionWorkflow], data_converter=pydantic_data_converter).replay_workflow(history)
 
 
@@ -102,7 +102,7 @@ async def test_one_tenant_is_asked_alone(skipping: WorkflowEnvironment) -> None:
     batches = Batches({ONE: 2, OTHER: 2})
     async with started(skipping, batches, LIMITS.model_copy(update={"tenant_id": OTHER})) as handle:
         assert (await handle.result()).tenants == [ForgottenOfTenant(tenant_id=OTHER, versions=20, documents=2)]
-    assert {one.tenant_id for one in batches.asked} == {OTHER}
+    assert {request.tenant_id for request in batches.asked} == {OTHER}
 
 
 @pytest.mark.asyncio(loop_scope="session")
@@ -116,7 +116,7 @@ async def test_a_long_retention_goes_on_where_its_history_ended(short: WorkflowE
         ForgottenOfTenant(tenant_id=ONE, versions=300, documents=30),
         ForgottenOfTenant(tenant_id=OTHER, versions=20, documents=2),
     ]
-    assert [one.after for one in batches.asked[:30]] == [
+    assert [request.after for request in batches.asked[:30]] == [
         None,
         *(("groups", str(number)) for number in range(1, 30)),
     ]
@@ -134,8 +134,8 @@ async def test_a_tenants_runs_follow_its_versions(
         ForgottenOfTenant(tenant_id=tenant_id, versions=versions, documents=documents, runs=300)
         for tenant_id in (ONE, OTHER)
     ]
-    assert [one.tenant_id for one in batches.asked_for_runs] == [ONE] * 3 + [OTHER] * 3
-    assert {one.older_than for one in batches.asked_for_runs} == {timedelta(days=7)}
+    assert [run.tenant_id for run in batches.asked_for_runs] == [ONE] * 3 + [OTHER] * 3
+    assert {run.older_than for run in batches.asked_for_runs} == {timedelta(days=7)}
     assert len(batches.asked) == (6 if count else 0)
 
 

@@ -238,7 +238,7 @@ async def test_of_waves_merged_together_only_those_that_are_lost_are_read_again(
     result = await run(skipping, script)
     assert (len(read), len(script.fetches)) == (2, 3)
     assert (result.counts.pages, result.counts.observed, result.counts.created) == (2, 5, 5)
-    assert {one.outcome for one in script.finished[0].collections.values()} == {Outcome.COMPLETE}
+    assert {collection.outcome for collection in script.finished[0].collections.values()} == {Outcome.COMPLETE}
 
 
 async def test_waves_fetched_at_about_the_same_time_are_merged_as_one(skipping: WorkflowEnvironment) -> None:

@@ -133,10 +133,13 @@ def csdl(file: Path) -> tuple[dict[str, str], Types]:
             base = named(each.get("BaseType"), schema) if each.get("BaseType") else None
             types[_short(f"{schema.get('Namespace')}.{each.get('Name')}")] = [
                 base,
-                {str(one.get("Name")): named(one.get("Type"), schema) for one in each.findall(f"{edm}Property")},
                 {
-                    str(one.get("Name")): named(one.get("Type"), schema)
-                    for one in each.findall(f"{edm}NavigationProperty")
+                    str(property_element.get("Name")): named(property_element.get("Type"), schema)
+                    for property_element in each.findall(f"{edm}Property")
+                },
+                {
+                    str(navigation.get("Name")): named(navigation.get("Type"), schema)
+                    for navigation in each.findall(f"{edm}NavigationProperty")
                 },
             ]
         for each in schema.iter(f"{edm}EntitySet"):

@@ -28,6 +28,7 @@ class Navigation:
 
     One that is not `expandable` has its own path alone. `noted` is whether its owner's modified time follows a change
     of it: a policy's does for its settings, not for its assignments or for objects that merely belong to it.
+    `expanded_size` is how many of it `$expand` shows, with a link to the rest beside them; None for all.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Navigation:
     children: tuple["Navigation", ...] = ()
     expandable: bool = True
     noted: bool = False
+    expanded_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from storage.migrations.operations import execute
 
 revision = "0024"
-down_revision = "0020"
+down_revision = "0023"
 branch_labels = None
 depends_on = None
 

@@ -23,7 +23,7 @@ from storage import merge as merging
 from storage.coverage import coverage
 from storage.database import Database
 from storage.documents import database_time
-from tests.storage.support import audit_event, begin, end, land, listed, observation, sync
+from tests.storage.support import age_details, audit_event, begin, end, land, listed, observation, sync
 
 TENANT = uuid4()
 A, B = "deviceCompliancePolicies", "groups"
@@ -428,3 +428,17 @@ async def test_the_summary_says_whether_the_audit_log_was_read(database: Databas
         read_from = (await coverage(session))[AUDIT_EVENTS].listed_from
     assert read_from is not None
     assert (await _summary(database)).audit_log_read_from == read_from
+
+
+@pytest.mark.parametrize(("type_key", "is_old"), [("servicePrincipals", True), ("deviceHealthScripts", False)])
+async def test_the_summary_names_details_that_are_older_than_the_list_and_that_no_list_tells_of(
+    database: Database, type_key: str, is_old: bool
+) -> None:
+    await sync(database, TENANT, [observation(type_key, "1"), observation(type_key, "2")], type_key)
+    assert (await _summary(database)).old_details == []
+    await age_details(database, TENANT, timedelta(days=3), type_key)
+    summary = await _summary(database)
+    assert [(old.type_key, old.items) for old in summary.old_details] == [(type_key, 2)] * is_old
+    for old in summary.old_details:
+        assert "appRoleAssignments" in old.properties
+        assert old.in_words(summary.until).startswith("servicePrincipals: rests on details read 3 days ago (2 items), ")

@@ -52,7 +52,11 @@ READ = log(NOON + HOUR)
 def test_an_event_explains_what_its_operation_brings_about(action: AuditAction, explained_by: set[str]) -> None:
     changing = {"Patch", "Action", "Assign", "SetReference", "RemoveReference", "Update"}
     operations = {"Create", "create", "Add", "Delete", "Get", *changing}
-    found = {one for one in operations if attribution([event(one)], action, NOON, NOON, READ, log=AUDIT_EVENTS).events}
+    found = {
+        operation
+        for operation in operations
+        if attribution([event(operation)], action, NOON, NOON, READ, log=AUDIT_EVENTS).events
+    }
     assert found == explained_by
     assert not attribution([event(None), event("")], action, NOON, NOON, READ, log=AUDIT_EVENTS).events
 
@@ -112,7 +116,7 @@ def test_all_events_of_the_time_and_no_others_are_named_newest_first(
         for number, (minute, what, succeeded) in enumerate(drawn)
         if succeeded and what == operation and minute <= until + slack and (after is None or minute >= after - slack)
     }
-    assert {one.event_id for one in answer.events} == expected
+    assert {entry.event_id for entry in answer.events} == expected
     assert (answer.status is AuditStatus.FOUND) == bool(expected)
-    assert [one.at for one in answer.events] == sorted((one.at for one in answer.events), reverse=True)
+    assert [entry.at for entry in answer.events] == sorted((entry.at for entry in answer.events), reverse=True)
     assert answer.latest == (answer.events[0] if answer.events else None)

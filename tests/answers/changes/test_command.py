@@ -59,7 +59,7 @@ def starter(
 
 
 def told(lines: list[Any]) -> list[tuple[str, str]]:
-    return [(one["kind"], one["external_id"]) for one in lines]
+    return [(line["kind"], line["external_id"]) for line in lines]
 
 
 SECOND = {("renamed", "a"), ("appeared", "e"), ("missing", "d"), ("changed", "g")}
@@ -73,12 +73,12 @@ async def test_json_is_a_line_a_change_and_the_summary_last(
     assert (done.code, done.stderr) == (0, "")
     *lines, last = done.objects()
     assert set(told(lines)) == SECOND | THIRD
-    assert [one["run_id"] for one in lines] == [
+    assert [line["run_id"] for line in lines] == [
         str(run.run_id) for run, some in ((noticing[1], SECOND), (noticing[2], THIRD)) for _ in some
     ]
-    renamed = next(one for one in lines if one["kind"] == "renamed")
+    renamed = next(line for line in lines if line["kind"] == "renamed")
     assert (renamed["renamed_from"], renamed["display_name"], renamed["confidence"]) == ("Policy a", "Other", "high")
-    assert [(one["path"], one["before"], one["after"]) for one in renamed["fields"]] == [
+    assert [(field["path"], field["before"], field["after"]) for field in renamed["fields"]] == [
         ("displayName", "Policy a", "Other")
     ]
     assert list(last) == ["summary"]
@@ -134,7 +134,7 @@ async def test_since_a_run_or_a_time_tells_what_was_noticed_after_it(
     since = str(noticing[1].run_id)
     if named == "time":
         lines = (await starter("changes", "--json")).objects()
-        since = max(one["noticed_at"] for one in lines[:-1] if one["run_id"] == since)
+        since = max(line["noticed_at"] for line in lines[:-1] if line["run_id"] == since)
     *lines, _ = (await starter("changes", "--since", since, "--json")).objects()
     assert set(told(lines)) == THIRD
 

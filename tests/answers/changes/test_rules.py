@@ -14,7 +14,7 @@ KEYED = Canonicalizer(sensitive=frozenset({"secret"}), data_key=DataKey(b"a key 
 
 
 def paths(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    return [one.path for one in changed_fields(before, after, HOW)]
+    return [field.path for field in changed_fields(before, after, HOW)]
 
 
 def test_what_a_rule_begins_or_ceases_to_hide_cannot_be_told() -> None:
@@ -52,14 +52,14 @@ def test_of_a_document_without_its_details_only_what_a_list_shows_right_is_compa
     if completed_by is None:
         before["tags"] = ["one"]
     found = changed_fields_of_listed(before, after, HOW._replace(completed_by=completed_by))
-    assert [one.path for one in found] == changed
+    assert [difference.path for difference in found] == changed
 
 
 def test_what_an_earlier_release_did_not_ask_for_is_no_change() -> None:
     asking = HOW._replace(asked_for=frozenset({"owners"}))
 
     def told(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-        return [one.path for one in changed_fields(before, after, asking)]
+        return [field.path for field in changed_fields(before, after, asking)]
 
     assert told({"a": 1}, {"a": 1, "owners": [{"id": "one"}]}) == []
     assert told({"a": 1}, {"a": 2, "owners": [{"id": "one"}]}) == ["a"]

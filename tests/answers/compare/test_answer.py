@@ -1,7 +1,7 @@
 """Two tenants compared on a database alone: what belongs together, what says the same, what cannot be told."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -164,6 +164,17 @@ def scene(prefix: str, **differently: Any) -> list[Observation]:
 async def test_ids_are_compared_by_what_they_mean(database: Database) -> None:
     await fill(database, scene("aaaaaaaa"), scene("bbbbbbbb"))
     assert told((await compared(database))[0]) == {"Assigned": Status.SAME}
+
+
+async def test_ids_in_upper_case_are_the_same_ids(database: Database) -> None:
+    def served(policy_id: str, group_id: str, spelled: Callable[[str], str]) -> list[Observation]:
+        assignments = [assigned(spelled(policy_id), group_id)]
+        return [group("Pilot", spelled(group_id)), policy("P", spelled(policy_id), assignments=assignments)]
+
+    here = served("0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9", "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f0", str.upper)
+    there = served("1a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9", "1a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f0", str.lower)
+    await fill(database, here, there)
+    assert told((await compared(database))[0]) == {"P": Status.SAME}
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,9 @@ def told(matching: MatchResult) -> Any:
 
 def sides(matching: MatchResult) -> tuple[list[str], list[str]]:
     """The ids of all items of each side, as often as they come."""
-    here = [pair.here for pair in matching.pairs] + [one for group in matching.ambiguous for one in group.here]
+    here = [pair.here for pair in matching.pairs] + [
+        candidate for group in matching.ambiguous for candidate in group.here
+    ]
     there = [pair.there for pair in matching.pairs] + [entry for group in matching.ambiguous for entry in group.there]
     return ids(here + matching.only_here), ids(there + matching.only_there)
 
@@ -198,7 +200,10 @@ def test_ids_dates_and_groups_by_their_names_make_no_difference() -> None:
     elsewhere = said(POLICIES, there, named(n3="Pilot", n4="Guests"))
     found = verdict(one, elsewhere, POLICIES)
     assert found.status is Status.DIFFERENT
-    assert {one.path for one in found.differences} == {"assignments[group Staff]", "assignments[group Guests]"}
+    assert {difference.path for difference in found.differences} == {
+        "assignments[group Staff]",
+        "assignments[group Guests]",
+    }
 
 
 def test_an_id_without_a_meaning_is_never_the_same_and_proves_no_difference() -> None:
@@ -237,7 +242,7 @@ def test_of_an_incomplete_document_only_what_both_have_is_compared() -> None:
         assert found == Verdict(Status.UNDECIDED, [], frozenset({Uncertainty.DETAILS_INCOMPLETE}))
     edited = said(POLICIES, {**listed, "level": 2}, details_complete=False)
     found = verdict(one, edited, POLICIES)
-    assert (found.status, [one.path for one in found.differences]) == (Status.DIFFERENT, ["level"])
+    assert (found.status, [difference.path for difference in found.differences]) == (Status.DIFFERENT, ["level"])
 
 
 @pytest.mark.parametrize("applies_to", [[], [{"id": guid(1)}]])
@@ -249,7 +254,7 @@ def test_a_detail_that_only_one_was_read_with_is_no_difference(applies_to: list[
     for found in (verdict(one, other, LIFETIMES), verdict(other, one, LIFETIMES)):
         assert found == Verdict(Status.UNDECIDED, [], frozenset({Uncertainty.DETAIL_NOT_READ}))
     found = verdict(one, said(LIFETIMES, {**listed, "level": 2}), LIFETIMES)
-    assert (found.status, [one.path for one in found.differences]) == (Status.DIFFERENT, ["level"])
+    assert (found.status, [difference.path for difference in found.differences]) == (Status.DIFFERENT, ["level"])
     assert verdict(other, other, LIFETIMES).status is Status.SAME, "read by one release"
     assert verdict(one, one, LIFETIMES).status is Status.SAME
     more = said(LIFETIMES, {**listed, "appliesTo": [*applies_to, {"id": guid(2)}]}, named(n1="App", n2="Other"))

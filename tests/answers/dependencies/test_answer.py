@@ -1,5 +1,6 @@
 """Dependencies, dangling references, unassigned items and what reaches a group, on a database."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -22,7 +23,7 @@ from inventory.observation import Observation
 from inventory.outcomes import Outcome, RunStatus
 from storage import references
 from storage.database import Database
-from tests.storage.support import observation, sync
+from tests.storage.support import age_details, observation, sync
 
 TENANT = uuid4()
 CATALOG = load_catalog()
@@ -123,6 +124,22 @@ async def test_an_item_needs_what_it_names_and_is_needed_by_what_names_it(databa
     ]
     assert needed.cannot_say, "collections that were never read may hold more"
     assert CONFIGURATIONS not in {one.type_key for one in needed.cannot_say}
+
+
+async def test_a_reference_resolves_in_any_case_of_the_ids(database: Database) -> None:
+    group_id, filter_id = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9", "1a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
+    items = [
+        group(group_id.upper()),
+        observation(FILTERS, filter_id, displayName="Windows 11"),
+        configuration("c", target("group", group_id, filtered_by=filter_id.upper())),
+        configuration("d", target("exclusionGroup", group_id.upper())),
+    ]
+    await synced(database, *items)
+    found = await around(database, CONFIGURATIONS, "c")
+    assert {state(one.target) for one in found.dependencies} == {(Presence.PRESENT, Confidence.HIGH, "listed")}
+    needed = await around(database, GROUPS, group_id)
+    assert [one.item.external_id for one in needed.dependencies] == ["c", "d"]
+    assert (await dangling(database))[0] == []
 
 
 async def test_depth_follows_references_and_comes_to_an_end_in_a_circle(database: Database) -> None:
@@ -349,3 +366,47 @@ async def test_of_two_with_one_app_id_the_present_one_is_meant(database: Databas
     assert (need.target.external_id, need.target.presence) == ("made again", Presence.PRESENT)
     assert (await dangling(database))[0] == []
     assert [one.item.external_id for one in (await around(database, PRINCIPALS, "made again")).dependencies] == ["p"]
+
+
+APP = "mobileApps"
+
+
+def listed_app(*assignments: dict[str, Any]) -> Observation:
+    return observation(APP, "a", displayName="App", assignments=list(assignments), relationships=[])
+
+
+async def test_what_rests_on_old_details_is_never_sure(database: Database) -> None:
+    await synced(database, listed_app(), group("g"), types=(APP, GROUPS))
+    (one,) = (await unassigned(database, APP))[0].values()
+    assert (one.confidence, one.details_read_at) == (Confidence.HIGH, None)
+    await age_details(database, TENANT, timedelta(days=3), APP)
+    found, cannot_say = await unassigned(database, APP)
+    assert found["a"].confidence is Confidence.LOW
+    assert found["a"].details_read_at is not None
+    assert [(one.type_key, one.reason, one.references) for one in cannot_say] == [(APP, "old_details", 1)]
+    assert cannot_say[0].read_at == found["a"].details_read_at
+
+
+async def test_a_reference_in_old_details_says_so_and_one_that_the_list_shows_does_not(database: Database) -> None:
+    await synced(
+        database,
+        listed_app(target("group", "g")),
+        configuration("c", target("group", "g")),
+        group("g"),
+        types=(APP, *ALL),
+    )
+    await age_details(database, TENANT, timedelta(days=3), APP, CONFIGURATIONS)
+    needed = await around(database, GROUPS, "g")
+    assert {one.item.external_id: state(one.item) for one in needed.dependencies} == {
+        "a": (Presence.PRESENT, Confidence.LOW, "old_details"),
+        "c": (Presence.PRESENT, Confidence.HIGH, "listed"),
+    }
+    assert [one.type_key for one in needed.cannot_say if one.reason == "old_details"] == [APP]
+    assert state((await reach(database, "g"))["a"].item) == (Presence.PRESENT, Confidence.LOW, "old_details")
+
+
+async def test_details_that_the_latest_run_has_read_are_not_old(database: Database) -> None:
+    await synced(database, listed_app(), types=(APP,))
+    await age_details(database, TENANT, timedelta(0), APP)
+    found, cannot_say = await unassigned(database, APP)
+    assert (found["a"].confidence, cannot_say) == (Confidence.HIGH, [])

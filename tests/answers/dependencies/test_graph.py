@@ -83,7 +83,7 @@ def test_graphml_says_the_same_to_networkx(graph: Graph) -> None:
     assert set(read) == set(graph.nodes)
     assert {key: read.nodes[key]["name"] for key in read} == {key: node.name for key, node in graph.nodes.items()}
     links = sorted((source, target, data["role"], data["path"]) for source, target, data in read.edges(data=True))
-    assert links == sorted((one.source, one.target, one.role, one.path) for one in graph.links)
+    assert links == sorted((link.source, link.target, link.role, link.path) for link in graph.links)
 
 
 DOT_TOKEN = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|(->|[\[\]{};=,])|([A-Za-z_][A-Za-z0-9_]*))')

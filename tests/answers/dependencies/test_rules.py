@@ -48,7 +48,7 @@ SKIPPED = covered(outcome=Outcome.SKIPPED, error_code=ErrorCode.GRAPH_NOT_LICENS
 
 
 def unseen(referred_at: datetime, *coverage: Coverage, types: tuple[str, ...] = ("groups",)) -> ObjectState:
-    return unseen_presence(types, referred_at, {one.type_key: one for one in coverage}, KNOWN)
+    return unseen_presence(types, referred_at, {collection.type_key: collection for collection in coverage}, KNOWN)
 
 
 @pytest.mark.parametrize(

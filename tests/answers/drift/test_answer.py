@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import timedelta
+from functools import partial
 from random import Random
 from typing import Any
 from uuid import UUID, uuid4
@@ -22,7 +23,7 @@ from inventory.outcomes import Outcome, RunStatus
 from storage import versions
 from storage.database import Database
 from storage.documents import database_time
-from tests.storage.support import begin, end, land, observation, sync
+from tests.storage.support import age_details, begin, end, land, observation, sync
 
 TENANT, OTHER = UUID(int=1), UUID(int=2)
 A, B = "deviceCompliancePolicies", "groups"
@@ -307,3 +308,18 @@ async def test_a_log_does_not_drift(database: Database) -> None:
     await sync(database, TENANT, [policy("1"), observation("auditEvents", "event")], A, "auditEvents")
     found = await evaluated(database)
     assert (found.findings, [one.type_key for one in found.report.compared]) == ([], [A])
+
+
+async def test_a_finding_in_old_details_is_not_checked_and_one_that_the_list_shows_is(database: Database) -> None:
+    app = partial(observation, "mobileApps", "1", relationships=[])
+    await sync(database, TENANT, [app(assignments=[], publisher="A")], "mobileApps")
+    await golden(database)
+    await sync(database, TENANT, [app(assignments=[{"id": "x", "intent": "required"}], publisher="B")], "mobileApps")
+    assert [one.is_checked for one in (await evaluated(database)).findings] == [True, True]
+    await age_details(database, TENANT, timedelta(days=3), "mobileApps")
+    found = await evaluated(database)
+    assert {one.path.partition("[")[0]: one.is_checked for one in found.findings} == {
+        "assignments": False,
+        "publisher": True,
+    }
+    assert [(old.type_key, old.items) for old in found.report.old_details] == [("mobileApps", 1)]

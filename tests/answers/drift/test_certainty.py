@@ -60,7 +60,7 @@ async def against_other(database: Database) -> Drift:
 
 
 def unresolved(found: Drift) -> dict[str, DriftFindingRecord]:
-    return {one.path: one for one in found.findings if one.resolved_at is None}
+    return {finding.path: finding for finding in found.findings if finding.resolved_at is None}
 
 
 async def test_a_decision_about_a_hidden_value_falls_when_it_is_another(database: Database) -> None:
@@ -72,7 +72,7 @@ async def test_a_decision_about_a_hidden_value_falls_when_it_is_another(database
     async with database.tenant(TENANT) as session:
         assert await stored.decide(session, finding.fingerprint, Decision.ACCEPTED, "ada", "rotated", None)
     await sync(database, TENANT, [secretive("b")], A)
-    assert [one.decision for one in (await evaluated(database)).findings] == [Decision.ACCEPTED]
+    assert [entry.decision for entry in (await evaluated(database)).findings] == [Decision.ACCEPTED]
     await sync(database, TENANT, [secretive("c")], A)
     (fallen,) = (await evaluated(database)).findings
     assert (fallen.fingerprint, fallen.decision) == (finding.fingerprint, Decision.OPEN)
@@ -124,9 +124,9 @@ async def test_a_deviation_began_with_the_version_that_has_it_and_not_with_the_l
         await sync(database, TENANT, [policy(**properties)], A)
     found = unresolved(await evaluated(database))
     async with database.tenant(TENANT, read_only=True) as session:
-        observed = {one.version: one.first_observed_at for one in await versions.history(session, A, "1")}
+        observed = {version.version: version.first_observed_at for version in await versions.history(session, A, "1")}
     assert {path: one.first_seen_at for path, one in found.items()} == {"level": observed[3], "mode": observed[4]}
-    assert {one.last_seen_at for one in found.values()} == {max(observed.values())}
+    assert {finding.last_seen_at for finding in found.values()} == {max(observed.values())}
 
 
 async def test_an_item_that_comes_back_deviates_from_then_on(database: Database) -> None:
@@ -145,13 +145,17 @@ async def test_what_its_list_shows_anew_and_no_details_tell_keeps_its_findings(d
     await golden(database)
     await sync(database, TENANT, [policy(body="b")], A)
     before = await evaluated(database)
-    assert [one.path for one in before.findings] == ["body"]
+    assert [finding.path for finding in before.findings] == ["body"]
     run = await begin(database, TENANT, A)
     await land(database, TENANT, run, [listed(A, "1", displayName="Policy 1", level=7)])
     await end(database, TENANT, run)
     found = await evaluated(database)
-    assert [(one.path, one.resolved_at, one.is_checked) for one in found.findings] == [("body", None, False)]
-    assert [(one.external_id, one.reason) for one in found.report.left_out_items] == [("1", "details_not_read")]
+    assert [(finding.path, finding.resolved_at, finding.is_checked) for finding in found.findings] == [
+        ("body", None, False)
+    ]
+    assert [(left_out.external_id, left_out.reason) for left_out in found.report.left_out_items] == [
+        ("1", "details_not_read")
+    ]
     async with database.tenant(TENANT) as session:
         assert await drop_baseline(session, "golden")
         await set_moment(session, "golden", before.report.baseline.at, "ada", None)
@@ -170,8 +174,8 @@ async def test_of_a_forgotten_version_nothing_is_said_but_that_it_is_forgotten(d
     assert (baseline.pinned, baseline.forgotten) == (1, 1)
     await sync(database, TENANT, [policy("2", level=5)], A)
     found = await evaluated(database)
-    assert [(one.external_id, one.path) for one in found.findings] == [("2", "level")]
-    assert [(one.external_id, one.reason) for one in found.report.left_out_items] == [("1", "forgotten")]
+    assert [(finding.external_id, finding.path) for finding in found.findings] == [("2", "level")]
+    assert [(left_out.external_id, left_out.reason) for left_out in found.report.left_out_items] == [("1", "forgotten")]
 
 
 async def test_what_is_evaluated_against_the_wrong_thing_records_nothing(database: Database) -> None:
@@ -198,7 +202,7 @@ async def test_against_another_tenant_an_id_that_nobody_knows_is_no_drift(databa
     await sync(database, TENANT, [policy(assignments=[assigned(UNKNOWN)], mode="new")], A)
     found = await against_other(database)
     assert set(unresolved(found)) == (set(before) - {"level"}) | {"mode"}, "the group may be the same, or not"
-    assert [(one.external_id, one.reason) for one in found.report.left_out_items] == [("1", "undecided")]
+    assert [(left_out.external_id, left_out.reason) for left_out in found.report.left_out_items] == [("1", "undecided")]
 
 
 async def test_against_another_tenant_what_became_ambiguous_keeps_its_findings(database: Database) -> None:
@@ -210,8 +214,8 @@ async def test_against_another_tenant_what_became_ambiguous_keeps_its_findings(d
     assert set(before) == {"level"}
     await sync(database, TENANT, [policy(), policy("2", displayName="Policy 1", level=2)], A)
     found = await against_other(database)
-    assert [(one.path, one.is_checked) for one in unresolved(found).values()] == [("level", False)]
-    assert {(one.external_id, one.reason) for one in found.report.left_out_items} == {
+    assert [(finding.path, finding.is_checked) for finding in unresolved(found).values()] == [("level", False)]
+    assert {(left_out.external_id, left_out.reason) for left_out in found.report.left_out_items} == {
         ("1", "ambiguous"),
         ("2", "ambiguous"),
     }

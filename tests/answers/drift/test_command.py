@@ -84,7 +84,7 @@ async def test_drift_is_shown_with_names_and_decided_upon(run: Commands, drifted
     assert shown.code == 0
     report, *lines = shown.objects()
     assert DriftReport.model_validate(report).counts.open == 3
-    findings = {one.label or str(one.kind): one for one in map(DriftFindingRecord.model_validate, lines)}
+    findings = {line.label or str(line.kind): line for line in map(DriftFindingRecord.model_validate, lines)}
     assert set(findings) == {'assignments[group "Pilot"]', "level", "item_missing"}
     people = await asyncio.to_thread(run, "drift", TENANT)
     assert "1 → 2" in people.stdout
@@ -120,7 +120,7 @@ async def test_another_tenant_as_a_baseline(run: Commands, drifted: Any, databas
     shown = await asyncio.to_thread(run, "drift", TENANT, "--type", A, "--json")
     report, *lines = shown.objects()
     assert UUID(report["baseline"]["other_tenant_id"]) == OTHER
-    assert ("level", 5, 1) in [(one["path"], one["before"], one["after"]) for one in lines]
+    assert ("level", 5, 1) in [(line["path"], line["before"], line["after"]) for line in lines]
 
 
 WRONG = [

@@ -43,14 +43,17 @@ def said(document: dict[str, Any], *, is_whole: bool = True) -> DriftDocument:
 
 
 def fingerprints(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    return [fingerprint(TENANT, "golden", "groups", "1", one) for one in deviations(said(before), said(after), RULES)]
+    return [
+        fingerprint(TENANT, "golden", "groups", "1", deviation)
+        for deviation in deviations(said(before), said(after), RULES)
+    ]
 
 
 def test_what_an_earlier_release_did_not_ask_for_is_no_drift() -> None:
     asking = RULES._replace(asked_for=frozenset({"owners"}))
 
     def told(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-        return [one.path for one in deviations(said(before), said(after), asking)]
+        return [deviation.path for deviation in deviations(said(before), said(after), asking)]
 
     assert told({"a": 1}, {"a": 1, "owners": [{"id": "one"}]}) == []
     assert told({"a": 1, "owners": []}, {"a": 2}) == ["a"]
@@ -102,7 +105,7 @@ def test_what_the_rules_leave_out_is_no_deviation_and_what_details_add_is_none_e
     assert deviations(said({"version": 1, "f": 1}), said({"version": 2, "f": 1}), RULES) == []
     incomplete = said({"f": 1, "body": None}, is_whole=False)
     assert deviations(incomplete, said({"f": 1, "body": "x", "settings": []}), RULES) == []
-    assert [one.path for one in deviations(incomplete, said({"f": 2, "body": "x"}), RULES)] == ["f"]
+    assert [deviation.path for deviation in deviations(incomplete, said({"f": 2, "body": "x"}), RULES)] == ["f"]
 
 
 def test_the_number_of_a_setting_is_no_deviation() -> None:
@@ -113,7 +116,7 @@ def test_the_number_of_a_setting_is_no_deviation() -> None:
         )  # fmt: skip
 
     found = deviations(settings("a", "b", "c"), settings("b", "c"), RULES)
-    assert [(one.kind, one.path) for one in found] == [(FindingKind.REMOVED, "settings[a]")]
+    assert [(finding.kind, finding.path) for finding in found] == [(FindingKind.REMOVED, "settings[a]")]
 
 
 @pytest.mark.parametrize("decision", [Decision.ACCEPTED, Decision.EXPECTED])

@@ -74,7 +74,11 @@ def test_a_rule_is_heard(rule: SeverityRule) -> None:
     member = f"[{rule.members[0]} x]" if rule.members else ""
     found = {
         next(
-            (one for one in severity_rules() if one.fits(key, known.category, kind, path + member, rule.direction)),
+            (
+                possible
+                for possible in severity_rules()
+                if possible.fits(key, known.category, kind, path + member, rule.direction)
+            ),
             None,
         )
         for key, known in load_catalog().collections.items()

@@ -145,7 +145,7 @@ async def test_the_inventory_of_a_run_or_a_time(database: Database, starter: Com
         await starter("export", str(folder))
         runs.append(run.run_id)
     recorded = (await starter("runs", "--json")).objects()
-    (finished,) = [one["finished_at"] for one in recorded if one["run_id"] == str(runs[0])]
+    (finished,) = [record["finished_at"] for record in recorded if record["run_id"] == str(runs[0])]
 
     for at in (str(runs[0]), finished, finished.replace("Z", "+00:00")):
         then = folder.parent / f"then-{at}"
@@ -186,7 +186,7 @@ async def test_a_forgotten_version_is_named_and_the_exit_code_says_so(
 ) -> None:
     for value in ("A", "B"):
         await sync(database, TENANT, [observation("groups", "1", displayName="Staff", value=value)], "groups")
-    first = min(one["finished_at"] for one in (await starter("runs", "--json")).objects())
+    first = min(record["finished_at"] for record in (await starter("runs", "--json")).objects())
     async with database.tenant(TENANT) as session:
         await versions.forget(session, older_than=None, kept=1, most=10)
     done = await starter("export", str(folder), "--at", first, "--json")

@@ -20,7 +20,9 @@ def collection(outcome: Outcome, code: ErrorCode | None = None, **context: str) 
 
 
 def record(collections: dict[str, CollectionRecord], status: RunStatus = RunStatus.PARTIAL) -> RunRecord:
-    unread = {one.error_code for one in collections.values() if one.error_code and one.outcome is not Outcome.SKIPPED}
+    unread = {
+        entry.error_code for entry in collections.values() if entry.error_code and entry.outcome is not Outcome.SKIPPED
+    }
     return RunRecord(
         run_id=UUID(int=1),
         tenant_id=UUID(int=2),

@@ -35,7 +35,7 @@ SKIPPED: tuple[Outcome, ErrorCode | None] = (Outcome.SKIPPED, ErrorCode.GRAPH_NO
 
 async def states(database: Database, stale_after: timedelta = timedelta(hours=1)) -> dict[UUID, TenantStatus]:
     async with database.portfolio() as session:
-        return {one.tenant_id: one for one in await status(session, [CALM, WORRIED, UNREAD], stale_after)}
+        return {row.tenant_id: row for row in await status(session, [CALM, WORRIED, UNREAD], stale_after)}
 
 
 async def test_each_tenant_is_told_by_the_runs_that_cover_its_collections(database: Database) -> None:
@@ -69,7 +69,7 @@ async def test_a_reading_that_is_old_is_stale(database: Database) -> None:
     await sync(database, CALM, [], "namedLocations")
     async with database.tenant(CALM, read_only=True) as session:
         now = await database_time(session)
-    (fresh, *_) = [one for one in (await states(database)).values() if one.tenant_id == CALM]
+    (fresh, *_) = [entry for entry in (await states(database)).values() if entry.tenant_id == CALM]
     assert fresh.oldest is not None
     age = now - fresh.oldest
     assert attention(fresh, now, age) == []
@@ -83,7 +83,9 @@ async def test_a_high_finding_counts_until_somebody_decides(database: Database) 
     await sync(database, CALM, [observation(TYPES[0], "1", state="disabled", displayName="x")], TYPES[0])
     async with database.tenant(CALM) as session:
         await evaluate(session, CALM, "golden")
-        high = [one for one in (await drift(session, CALM, "golden")).findings if one.severity is Severity.HIGH]
+        high = [
+            finding for finding in (await drift(session, CALM, "golden")).findings if finding.severity is Severity.HIGH
+        ]
     assert len(high) == 1
     assert (await states(database))[CALM].high_drift == 1
 
@@ -105,7 +107,7 @@ def test_a_tenant_that_needs_nobody_never_stands_before_one_that_needs_somebody(
     tenants = [state(reasons=sorted(reasons, key=list(Attention).index)) for reasons in drawn]
     needs = [bool(tenant.attention) for tenant in most_urgent_first(tenants)]
     assert needs == sorted(needs, reverse=True)
-    firsts = [list(Attention).index(one.attention[0]) for one in most_urgent_first(tenants) if one.attention]
+    firsts = [list(Attention).index(row.attention[0]) for row in most_urgent_first(tenants) if row.attention]
     assert firsts == sorted(firsts)
 
 

@@ -51,6 +51,7 @@ SHOWN_FIELDS = [
     "evidence",
     "content_hash",
     "size_bytes",
+    "details_read_at",
     "document",
 ]
 DIFFERENCE_FIELDS = ["path", "kind", "before", "after", "hidden", "label", "before_named", "after_named", "text"]

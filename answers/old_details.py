@@ -1,0 +1,64 @@
+"""Details that were read before the latest listing, of collections whose lists do not tell when details change."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from graph.catalog import load_catalog
+from storage import detail_ages
+
+OLD_DETAILS = "old_details"
+"""The evidence of what stands in old details, and the reason why an answer may lack something."""
+
+
+class OldDetailsRecord(BaseModel):
+    """A collection of whose `items` the details were read before its latest listing, the first at `read_at`.
+
+    Its list does not tell when these `properties` change (none are named where details show the whole item), so changes
+    since then may still come.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    type_key: str
+    properties: list[str]
+    items: int
+    read_at: datetime
+
+    def in_words(self, now: datetime) -> str:
+        """For people."""
+        items = "1 item" if self.items == 1 else f"{self.items} items"
+        of = f" of {', '.join(self.properties)}" if self.properties else ""
+        return (
+            f"{self.type_key}: rests on details read {age(self.read_at, now)} ({items}), so changes{of} since then may"
+            " still come"
+        )
+
+
+async def old_details(session: AsyncSession, type_keys: Iterable[str] | None = None) -> list[OldDetailsRecord]:
+    """Those of the collections, or of all, whose details are old."""
+    known = load_catalog().collections
+    silent = {key for key, collection in known.items() if collection.refresh_hours is not None}
+    wanted = silent if type_keys is None else silent & set(type_keys)
+    return [
+        OldDetailsRecord(**found._asdict(), properties=sorted(known[found.type_key].detail_properties))
+        for found in await detail_ages.old_details(session, wanted)
+    ]
+
+
+def may_be_old(type_key: str, path: str) -> bool:
+    """Whether what stands at a path of an item may have changed though the list shows nothing new of the item."""
+    collection = load_catalog().collections.get(type_key)
+    return collection is not None and collection.may_be_old(path)
+
+
+def age(moment: datetime, now: datetime) -> str:
+    """How long ago a moment was, in its largest unit."""
+    passed = max(now - moment, timedelta(0))
+    for unit, length in (("day", timedelta(days=1)), ("hour", timedelta(hours=1)), ("minute", timedelta(minutes=1))):
+        number = passed // length
+        if number:
+            return f"{number} {unit}{'' if number == 1 else 's'} ago"
+    return "less than a minute ago"

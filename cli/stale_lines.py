@@ -1,0 +1,24 @@
+"""Stale items in lines for people."""
+
+from collections.abc import Sequence
+
+from cli import output
+from inventory.stale import StaleItem, Staleness
+from inventory.visible_text import visible
+
+NAMED = 10
+"""How many stale items are named below an answer; JSON names them all."""
+
+
+def stale_words(stale: Staleness) -> str:
+    """`stale since 2026-03-01 10:00:00Z: settings could not be read (graph_unavailable, HTTP 500)`."""
+    return visible(f"stale since {output.when(stale.since)}: {stale.why}")
+
+
+def say_stale(items: Sequence[StaleItem]) -> None:
+    """On stderr: since when what is told of these items is not all current, and why."""
+    for item in items[:NAMED]:
+        name = visible(item.display_name or item.external_id)
+        output.stderr.print(f"{name} ({item.type_key}): {stale_words(item.stale)}", style="yellow", markup=False)
+    if len(items) > NAMED:
+        output.stderr.print(f"and {len(items) - NAMED} more stale items; --json names them", style="yellow")

@@ -1,0 +1,47 @@
+"""Properties that are an enumeration in every published type that has them; their members have no case.
+
+`python -m graph.catalog.facts.enumerations v1.0-Prod.csdl beta-Prod.csdl` writes `enumerations.txt` (docs/facts.md). A
+name that is a text in another type, such as `state`, is left out: a document does not always say of which type it is.
+"""
+
+import sys
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from xml.etree import ElementTree
+
+from graph.catalog.facts import metadata
+
+FILE = Path(__file__).with_name("enumerations.txt")
+
+_EDM = "{http://docs.oasis-open.org/odata/ns/edm}"
+
+
+@cache
+def enumerations() -> frozenset[str]:
+    """The names of the properties."""
+    return frozenset(FILE.read_text(encoding="utf-8").split())
+
+
+def always_enumerations(files: Iterable[Path]) -> set[str]:
+    """The properties that are an enumeration in all types of some metadata documents."""
+    kinds: dict[str, set[bool]] = {}
+    for file in files:
+        root = ElementTree.parse(file).getroot()  # noqa: S314 (a file that its reader chose)
+        # Enumerations are told by their last names, since schemas have aliases.
+        enums = {str(each.get("Name")) for each in root.iter(f"{_EDM}EnumType")}
+        for each in root.iter(f"{_EDM}Property"):
+            kind = str(each.get("Type")).removeprefix("Collection(").removesuffix(")")
+            is_enumeration = not kind.startswith("Edm.") and kind.rpartition(".")[2] in enums
+            kinds.setdefault(str(each.get("Name")), set()).add(is_enumeration)
+    return {name for name, found in kinds.items() if found == {True}}
+
+
+def published() -> set[str]:
+    """The properties of the types that the facts hold."""
+    return {name for version in ("v1.0", "beta") for _, names, _ in metadata(version).types.values() for name in names}
+
+
+if __name__ == "__main__":
+    found = always_enumerations(Path(given) for given in sys.argv[1:]) & published()
+    FILE.write_text("".join(f"{name}\n" for name in sorted(found)), encoding="utf-8")

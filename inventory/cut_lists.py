@@ -1,0 +1,124 @@
+"""Lists inside an object that Graph has cut: what it expands may end with a link to the rest beside it.
+
+https://learn.microsoft.com/graph/query-parameters
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple, TypeAlias
+
+from inventory.exact_json import JsonObject, JsonValue
+
+NEXT_LINK = "@odata.nextLink"
+
+Expansion: TypeAlias = Mapping[str, "Expansion"]
+"""The properties that a request expands, each with those that it expands within."""
+
+Path: TypeAlias = tuple[str | int, ...]
+"""Names of properties and places in lists, from the object on."""
+
+
+class CutList(NamedTuple):
+    """Where a list stands that has been cut, and the link to its next page."""
+
+    path: Path
+    link: str
+
+
+def expansion(text: str | None) -> Expansion:
+    """What a `$expand` names: `assignments,policy($expand=rules)`."""
+    named: dict[str, Expansion] = {}
+    for part in _split(text or "", ","):
+        name, _, rest = part.partition("(")
+        options = _split(rest.removesuffix(")"), ";")
+        within = [option.removeprefix("$expand=") for option in options if option.startswith("$expand=")]
+        named[name.strip()] = expansion(",".join(within))
+    return named
+
+
+def expansion_by(url: str) -> Expansion:
+    """What a request expands."""
+    return expansion(url.partition("$expand=")[2].partition("&")[0])
+
+
+def expanded_in(expanded: Expansion, path: Path) -> Expansion:
+    """What is expanded within the members of the list at a path."""
+    for step in path:
+        if isinstance(step, str):
+            expanded = expanded.get(step, {})
+    return expanded
+
+
+def cut_lists(value: JsonValue, expanded: Expansion) -> list[CutList]:
+    """The lists of an object that have been cut. Only what a request expands can be."""
+    return list(_cut(value, expanded, ())) if expanded else []
+
+
+def _cut(value: JsonValue, expanded: Expansion, place: Path) -> Iterator[CutList]:
+    if isinstance(value, list):
+        for number, member in enumerate(value):
+            yield from _cut(member, expanded, (*place, number))
+    elif isinstance(value, dict):
+        for name, within in expanded.items():
+            link = value.get(name + NEXT_LINK)
+            if isinstance(link, str) and isinstance(value.get(name), list):
+                yield CutList((*place, name), link)
+            if within:
+                yield from _cut(value.get(name), within, (*place, name))
+
+
+def with_links(canonical: JsonObject, cut: list[CutList]) -> JsonObject:
+    """A canonical document with the links that its lists have been cut at; a list that it does not show has none."""
+    for path, link in cut:
+        owner, name = owner_of(canonical, path)
+        if owner is not None and isinstance(owner.get(name), list):
+            owner[name + NEXT_LINK] = link
+    return canonical
+
+
+def without_links(document: JsonValue, cut: list[CutList]) -> None:
+    """Takes the links out of a document."""
+    for path, _ in cut:
+        owner, name = owner_of(document, path)
+        if owner is not None:
+            owner.pop(name + NEXT_LINK, None)
+
+
+def owner_of(document: JsonValue, path: Path) -> tuple[JsonObject | None, str]:
+    """The object in which a list stands, None where it is not there, and the list's name in it."""
+    *way, name = path
+    value: JsonValue = document
+    for step in way:
+        if isinstance(value, dict) and isinstance(step, str):
+            value = value.get(step)
+        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+            value = value[step]
+        else:
+            return None, str(name)
+    return (value if isinstance(value, dict) else None), str(name)
+
+
+def cut_properties(document: Mapping[str, JsonValue]) -> frozenset[str]:
+    """The properties of a stored document that hold a list which has been cut, at any depth."""
+    return frozenset(
+        name.removesuffix(NEXT_LINK)
+        for name, value in document.items()
+        if name.endswith(NEXT_LINK) or _holds_link(value)
+    )
+
+
+def _holds_link(value: JsonValue) -> bool:
+    if isinstance(value, dict):
+        return any(name.endswith(NEXT_LINK) or _holds_link(child) for name, child in value.items())
+    return isinstance(value, list) and any(map(_holds_link, value))
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """The parts of a text, which are not split within parentheses."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character == "(") - (character == ")")
+        if character == separator and not depth:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part for part in parts if part]

@@ -1,0 +1,96 @@
+"""Stale parts: what could not be read of an item, so that its current version says there what was read before."""
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from inventory.error_codes import ErrorCode
+
+_PROPERTY = re.compile(r"[.\[]")
+"""What ends the name of a document's property in a path."""
+
+NAMED_PARTS = 3
+"""How many parts of an item are named in a line; all of them are counted."""
+
+
+class StalePart(BaseModel):
+    """A detail of an item that could not be read, or what belongs to one of its members (`member_detail`).
+
+    `detail` is a property of the document, null where it is the item as a whole. `read_at` is when the part was last
+    read; where it is null, it never was, and the document lacks it. `error_code` is null where a run ended before it
+    asked.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    detail: str | None = None
+    member_detail: str | None = None
+    member_id: str | None = None
+    member_name: str | None = None
+    error_code: ErrorCode | None = None
+    http_status: int | None = None
+    read_at: datetime | None = None
+
+    @property
+    def place(self) -> tuple[str | None, str | None, str | None]:
+        """Where it stands in the document."""
+        return self.detail, self.member_detail, self.member_id
+
+    def is_about(self, path: str) -> bool:
+        """Whether a field's path is within the part; of a member's detail, whether it is within that of any member."""
+        name = _PROPERTY.split(path, maxsplit=1)[0]
+        return self.detail in (None, name) and (self.member_detail is None or f".{self.member_detail}" in path)
+
+    @property
+    def in_words(self) -> str:
+        """For people: `settings could not be read (graph_unavailable, HTTP 500)`."""
+        what = self.detail or "details"
+        if self.member_detail is not None:
+            what = f'{self.member_detail} of "{self.member_name or self.member_id}"'
+        if self.error_code is None:
+            return f"{what} were not read"
+        status = "" if self.http_status is None else f", HTTP {self.http_status}"
+        return f"{what} could not be read ({self.error_code}{status})"
+
+
+class Staleness(BaseModel):
+    """That an item's current version is not all current: since when that is not known, and what could not be read."""
+
+    model_config = ConfigDict(frozen=True)
+
+    since: datetime
+    parts: list[StalePart] = []
+
+    @property
+    def why(self) -> str:
+        """What could not be read, in words."""
+        return why(self.parts)
+
+    def is_about(self, path: str) -> bool:
+        """Whether a field may be otherwise than what was read: its path is within one of the parts."""
+        return any(part.is_about(path) for part in self.parts)
+
+
+class StaleItem(BaseModel):
+    """An item whose current version is not all current."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type_key: str
+    external_id: str
+    display_name: str | None
+    stale: Staleness
+
+
+def why(parts: Sequence[StalePart]) -> str:
+    """What could not be read, in words."""
+    more = len(parts) - NAMED_PARTS
+    named = [part.in_words for part in parts[:NAMED_PARTS]] + ([f"{more} more parts"] if more > 0 else [])
+    return "; ".join(named) or "details were not read"
+
+
+def lacking(parts: Iterable[StalePart]) -> list[StalePart]:
+    """The parts that the document lacks: they have never been read."""
+    return [part for part in parts if part.read_at is None]

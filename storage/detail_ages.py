@@ -1,0 +1,68 @@
+"""How old the details of items are: which a run may read again, and which an answer rests on."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.rows import fetch
+
+REFRESHED_ITEMS = 1000
+"""Items of a collection, at most, whose details one run reads again though the list shows nothing new of them."""
+
+
+class OldDetails(NamedTuple):
+    """A collection, how many of its items have details from before its latest listing, and when the first were read."""
+
+    type_key: str
+    items: int
+    read_at: datetime
+
+
+# The oldest come first, so that each item has its turn.
+_READ_BEFORE = text("""
+SELECT named.type_key, item.details_read_at
+FROM unnest(CAST(:type_keys AS text[])) AS named (type_key) CROSS JOIN LATERAL (
+    SELECT details_read_at FROM inventory_item AS one
+    WHERE one.type_key = named.type_key AND one.details_read_at IS NOT NULL AND one.absent_from IS NULL
+    ORDER BY details_read_at OFFSET :most LIMIT 1
+) AS item
+""")
+
+_OLD = text("""
+SELECT c.type_key, old.items, old.read_at
+FROM collection_coverage AS c CROSS JOIN LATERAL (
+    SELECT count(*) AS items, min(item.details_read_at) AS read_at FROM inventory_item AS item
+    WHERE item.type_key = c.type_key AND item.absent_from IS NULL AND item.details_read_at < c.listed_from
+) AS old
+WHERE c.type_key = ANY (:type_keys) AND old.items > 0
+ORDER BY c.type_key
+""")
+
+_OLD_ITEMS = text("""
+SELECT item.type_key, item.external_id
+FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS named (type_key, external_id)
+JOIN inventory_item AS item USING (type_key, external_id) JOIN collection_coverage AS c USING (tenant_id, type_key)
+WHERE item.details_read_at < c.listed_from
+""")
+
+
+async def read_before(
+    session: AsyncSession, type_keys: Collection[str], most: int = REFRESHED_ITEMS
+) -> dict[str, datetime]:
+    """Of collections with more than `most` items: details read before this moment are those of the oldest `most`."""
+    rows = await session.execute(_READ_BEFORE, {"type_keys": sorted(type_keys), "most": most})
+    return {row.type_key: row.details_read_at for row in rows}
+
+
+async def old_details(session: AsyncSession, type_keys: Collection[str]) -> list[OldDetails]:
+    """Those of the collections that have items whose details are older than the latest whole listing."""
+    return await fetch(session, _OLD, OldDetails, {"type_keys": sorted(type_keys)})
+
+
+async def with_old_details(session: AsyncSession, items: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of the items, named by type key and id, whose details are older than the latest whole listing."""
+    named = {"type_keys": [key for key, _ in items], "external_ids": [external_id for _, external_id in items]}
+    return {(row.type_key, row.external_id) for row in await session.execute(_OLD_ITEMS, named)} if items else set()

@@ -1,0 +1,263 @@
+-- Merges staged rows into items, versions, documents and references, and answers what that changed.
+-- Variables: run_id uuid, fetch_tokens uuid[], form smallint, of_details boolean, restarted text[], deep boolean,
+--   detail_refresh interval, refresh_keys text[], refresh_periods interval[], refresh_bounds timestamptz[],
+--   named integer
+--
+-- `of_details`: the rows hold the details of items that this run has listed.
+-- `form`: the number of the normal form that content hashes are of.
+-- `restarted`: collections whose listing began anew in this run; an item that comes again there is no repetition.
+-- `deep`, `detail_refresh`: read all details again, or those older than this.
+-- `refresh_keys`: collections whose details are due at another age, each with its period and the moment before which
+--   they were read.
+-- `named`: how many repeated ids are named.
+
+WITH
+-- An item that several waves hold is merged as the last of them shows it. A trigger has brought ids to the spelling by
+-- which items are known; `graph_id` is Graph's, if it is another.
+staged AS MATERIALIZED (
+    SELECT DISTINCT ON (type_key, external_id) type_key, external_id, graph_id, display_name, meta, content_hash, body_hash,
+        document, document_size, list_hash, is_whole, stale_parts, read_references, rules_hash, staged_at,
+        count(*) OVER (PARTITION BY type_key, external_id) AS times
+    FROM staged_observation
+    WHERE run_id = :run_id AND fetch_token = ANY (:fetch_tokens) AND body_hash IS NOT NULL
+    ORDER BY type_key, external_id, staged_at DESC
+),
+
+-- The items as they were, which the update no longer tells.
+-- The planner takes a wave for one row. Of a growing table that was small when it was last analysed it would rather read
+-- all, so each row is looked up (LATERAL … LIMIT). The same holds below.
+before AS MATERIALIZED (
+    SELECT item.type_key, item.external_id, item.version_number, item.list_hash, item.details_complete,
+        item.details_read_at, item.last_seen_at, item.last_seen_run_id,
+        item.content_observed_at, item.content_observed_run_id
+    FROM staged CROSS JOIN LATERAL (
+        SELECT * FROM inventory_item AS one
+        WHERE (one.type_key, one.external_id) = (staged.type_key, staged.external_id) LIMIT 1
+    ) AS item
+),
+
+-- Rows are locked in key order, so merges of one tenant never deadlock. The newer observation wins: the update is
+-- skipped if the item has been seen since.
+-- An unchanged item keeps all but its last-seen columns, and with them its place on the page (HOT).
+-- `excluded.version_number` is 1 for a whole document and 0 for what a list shows of an item with details: that makes
+-- the item seen, and makes no version.
+-- With `of_details` the name and the meta stay those of the list, and the meta gains what only the details tell.
+-- What has `stale_parts` is whole but for these: its document says there what was read of them before, if anything.
+-- A version is new if it began with this observation, which the returned row shows.
+merged AS (
+    INSERT INTO inventory_item AS item (
+        type_key, external_id, graph_id, display_name, meta, content_hash, list_hash, version_number,
+        details_complete, details_read_at, stale_parts, form,
+        first_seen_at, first_seen_run_id, content_changed_at, last_seen_at, last_seen_run_id
+    )
+    SELECT type_key, external_id, graph_id, display_name, meta, content_hash, list_hash, is_whole::int,
+        is_whole AND stale_parts IS NULL,
+        CASE WHEN is_whole AND list_hash IS NOT NULL AND stale_parts IS NULL THEN staged_at END, stale_parts, :form,
+        staged_at, :run_id, staged_at, staged_at, :run_id
+    FROM staged
+    ORDER BY type_key, external_id
+    ON CONFLICT (tenant_id, type_key, external_id) DO UPDATE SET
+        graph_id = excluded.graph_id,
+        display_name = CASE
+            WHEN :of_details OR excluded.display_name IN (excluded.external_id, excluded.graph_id) THEN item.display_name
+            ELSE excluded.display_name
+        END,
+        meta = CASE
+            WHEN item.meta = excluded.meta THEN item.meta
+            WHEN :of_details OR excluded.version_number = 0 AND item.details_complete
+                AND item.list_hash IS NOT DISTINCT FROM excluded.list_hash THEN item.meta || excluded.meta
+            ELSE excluded.meta
+        END,
+        content_hash = CASE
+            WHEN excluded.version_number = 1 OR item.version_number = 0 THEN excluded.content_hash
+            ELSE item.content_hash
+        END,
+        form = CASE WHEN excluded.version_number = 1 OR item.version_number = 0 THEN excluded.form ELSE item.form END,
+        list_hash = CASE WHEN excluded.version_number = 1 THEN excluded.list_hash ELSE item.list_hash END,
+        details_complete = excluded.details_complete OR excluded.version_number = 0
+            AND item.details_complete AND item.list_hash IS NOT DISTINCT FROM excluded.list_hash,
+        details_read_at = CASE
+            WHEN excluded.version_number = 1 AND excluded.stale_parts IS NULL THEN excluded.details_read_at
+            ELSE item.details_read_at
+        END,
+        stale_parts = CASE WHEN excluded.version_number = 1 THEN excluded.stale_parts ELSE item.stale_parts END,
+        stale_since = CASE
+            WHEN excluded.version_number = 0 THEN item.stale_since
+            WHEN excluded.stale_parts IS NOT NULL
+                THEN coalesce(item.stale_since, item.content_observed_at, item.details_read_at, item.first_seen_at)
+        END,
+        content_observed_at = CASE
+            WHEN excluded.version_number = 1 THEN NULL
+            WHEN item.details_complete AND item.list_hash IS NOT DISTINCT FROM excluded.list_hash THEN NULL
+            ELSE coalesce(item.content_observed_at, item.last_seen_at)
+        END,
+        content_observed_run_id = CASE
+            WHEN excluded.version_number = 1 THEN NULL
+            WHEN item.details_complete AND item.list_hash IS NOT DISTINCT FROM excluded.list_hash THEN NULL
+            ELSE coalesce(item.content_observed_run_id, item.last_seen_run_id)
+        END,
+        version_number = item.version_number + (
+            excluded.version_number = 1 AND (item.version_number = 0 OR item.content_hash <> excluded.content_hash)
+        )::int,
+        content_changed_at = CASE
+            WHEN excluded.version_number = 1 AND (item.version_number = 0 OR item.content_hash <> excluded.content_hash)
+                THEN excluded.content_changed_at
+            ELSE item.content_changed_at
+        END,
+        absent_from = CASE WHEN item.absent_from > excluded.last_seen_at THEN item.absent_from END,
+        last_seen_at = excluded.last_seen_at,
+        last_seen_run_id = excluded.last_seen_run_id
+    WHERE item.last_seen_at < excluded.last_seen_at
+    RETURNING type_key, external_id, content_hash, version_number, last_seen_at, display_name, stale_parts,
+        first_seen_at = last_seen_at AS is_created,
+        version_number > 0 AND content_changed_at = last_seen_at AS is_new_version
+),
+
+-- What was staged, what was there and what came of it, side by side.
+-- A full join, since it can only be hashed or merged: where it may, the planner compares each row of a wave with each of
+-- another, which at a thousand rows is most of the merge.
+seen AS MATERIALIZED (
+    SELECT type_key, external_id,
+        staged.body_hash, staged.document, staged.document_size, staged.is_whole, staged.list_hash, staged.times,
+        staged.read_references, staged.rules_hash,
+        before.details_complete AS complete_before,
+        before.list_hash AS list_hash_before, before.details_read_at,
+        before.last_seen_at AS seen_before_at, before.last_seen_run_id AS seen_before_by,
+        before.content_observed_at, before.content_observed_run_id,
+        merged.content_hash, merged.version_number, merged.last_seen_at, merged.display_name, merged.is_new_version
+    FROM staged FULL JOIN before USING (type_key, external_id) FULL JOIN merged USING (type_key, external_id)
+),
+
+-- A document is immutable and shared by the versions that say the same.
+documents AS (
+    INSERT INTO document (content_hash, body, size, body_hash)
+    SELECT DISTINCT ON (content_hash) content_hash, document, document_size, body_hash
+    FROM seen WHERE is_new_version ORDER BY content_hash
+    ON CONFLICT (tenant_id, content_hash) DO NOTHING
+),
+
+-- A version lacks details that have never been read.
+versions AS (
+    INSERT INTO item_version (
+        type_key, external_id, version_number, content_hash, display_name, details_complete, stale_parts,
+        first_observed_at, first_observed_run_id
+    )
+    SELECT type_key, external_id, version_number, content_hash, display_name,
+        NOT coalesce(stale_parts @? '$[*] ? (@.read_at == null)', false), stale_parts, last_seen_at, :run_id
+    FROM merged
+    WHERE is_new_version
+),
+
+-- The version before a new one was last observed when its item was: the item told that until now.
+superseded AS (
+    UPDATE item_version AS v
+    SET last_observed_at = coalesce(seen.content_observed_at, seen.seen_before_at),
+        last_observed_run_id = coalesce(seen.content_observed_run_id, seen.seen_before_by)
+    FROM seen CROSS JOIN LATERAL (
+        SELECT one.ctid AS place FROM item_version AS one
+        WHERE (one.type_key, one.external_id, one.version_number)
+            = (seen.type_key, seen.external_id, seen.version_number - 1) LIMIT 1
+    ) AS old
+    WHERE seen.is_new_version AND seen.version_number > 1
+        AND v.ctid = old.place AND v.last_observed_at IS NULL
+    RETURNING v.details_complete
+),
+
+-- The rules by which references of these collections are read. Whoever changes the rules waits (FOR SHARE), and looks
+-- for items to read again after that.
+rules AS MATERIALIZED (
+    SELECT type_key, rules_hash FROM reference_rules
+    WHERE type_key = ANY (ARRAY(SELECT DISTINCT type_key FROM staged WHERE read_references IS NOT NULL))
+    FOR SHARE
+),
+
+-- New versions, and whether their references have been read already: with the observation, by the rules in force. Only
+-- of a first version, since no reader can be at it.
+new AS MATERIALIZED (
+    SELECT type_key, external_id, version_number, read_references,
+        version_number = 1 AND read_references IS NOT NULL AND EXISTS (
+            SELECT FROM rules WHERE (rules.type_key, rules.rules_hash) = (seen.type_key, seen.rules_hash)
+        ) AS is_read
+    FROM seen WHERE is_new_version
+),
+
+referring AS (
+    INSERT INTO item_reference (
+        type_key, external_id, position, version_number, path, role, target_type_keys, target_id, intent, policy_set_id
+    )
+    SELECT type_key, external_id, position, version_number, path, role, target_type_keys, target_id,
+        coalesce(intent, ''), coalesce(policy_set_id, '')
+    FROM new CROSS JOIN LATERAL json_to_recordset(read_references) AS one (
+        position int, path text, role text, target_type_keys text[], target_id text, intent text, policy_set_id text
+    )
+    WHERE is_read
+    ON CONFLICT (tenant_id, type_key, external_id, position) DO UPDATE SET
+        version_number = excluded.version_number, path = excluded.path, role = excluded.role,
+        target_type_keys = excluded.target_type_keys, target_id = excluded.target_id, intent = excluded.intent,
+        policy_set_id = excluded.policy_set_id
+),
+
+-- The end of the run reads the references of the others.
+-- A reader that holds an item's row is waited for (DO UPDATE): it may have read the version before.
+unread AS (
+    INSERT INTO unread_item (type_key, external_id)
+    SELECT type_key, external_id FROM new WHERE NOT is_read ORDER BY type_key, external_id
+    ON CONFLICT (tenant_id, type_key, external_id) DO UPDATE SET external_id = excluded.external_id
+),
+
+-- Items whose details are to be read.
+-- Details are read again once they are older than a part of the refresh period, from one half to the whole, that
+-- differs from item to item: items that were first read together take turns. `least` passes nulls over.
+pending AS (
+    INSERT INTO pending_item AS pending (
+        run_id, type_key, external_id, shard, list_hash, list_document, list_document_size, list_body_hash
+    )
+    SELECT :run_id, type_key, external_id, hashtext(external_id) & 15, list_hash, document, document_size, body_hash
+    FROM seen LEFT JOIN unnest(
+        CAST(:refresh_keys AS text[]), CAST(:refresh_periods AS interval[]), CAST(:refresh_bounds AS timestamptz[])
+    ) AS refresh (type_key, period, read_before) USING (type_key)
+    WHERE NOT is_whole AND (
+        complete_before IS NOT TRUE
+        OR list_hash_before IS DISTINCT FROM list_hash
+        OR details_read_at IS NULL
+        OR :deep AND details_read_at < (SELECT started_at FROM sync_run WHERE run_id = :run_id)
+        OR details_read_at < least(
+            refresh.read_before,
+            clock_timestamp() - coalesce(refresh.period, CAST(:detail_refresh AS interval))
+                * (0.5 + (hashtext(external_id) >> 16 & 65535) / 131072.0)
+        )
+    )
+    ORDER BY type_key, external_id
+    ON CONFLICT (tenant_id, run_id, type_key, external_id) DO UPDATE SET
+        list_hash = excluded.list_hash, list_document = excluded.list_document,
+        list_document_size = excluded.list_document_size, list_body_hash = excluded.list_body_hash,
+        progress = NULL, failure = NULL
+    WHERE pending.list_hash <> excluded.list_hash
+),
+
+-- Rows that tell an item a second time: this run had seen it on an earlier page, or the waves hold it several times.
+repeated AS (
+    SELECT type_key, external_id, type_key = ANY (:restarted) AS is_reread,
+        times - 1 + (seen_before_by IS NOT DISTINCT FROM :run_id AND is_new_version IS NOT TRUE)::int AS times
+    FROM seen
+    WHERE times > 1 OR seen_before_by = :run_id AND is_new_version IS NOT TRUE
+)
+
+-- `superseded`: a version that completes one without details shows nothing new about the tenant, so it is no change.
+SELECT
+    (SELECT coalesce(sum(times), 0)::int FROM staged) AS staged,
+    (SELECT count(*) FROM merged WHERE is_created) AS created,
+    (SELECT count(*) FROM merged WHERE is_new_version AND NOT is_created) AS changed,
+    (SELECT count(*) FROM superseded WHERE details_complete) AS superseded,
+    (
+        SELECT coalesce(jsonb_object_agg(type_key, times), '{}')
+        FROM (SELECT type_key, sum(times) AS times FROM repeated WHERE NOT is_reread GROUP BY type_key) AS by_type
+    ) AS duplicates,
+    (
+        SELECT coalesce(jsonb_object_agg(type_key, times), '{}')
+        FROM (SELECT type_key, sum(times) AS times FROM repeated WHERE is_reread GROUP BY type_key) AS by_type
+    ) AS reread,
+    ARRAY(
+        SELECT jsonb_build_array(type_key, external_id) FROM repeated
+        WHERE NOT is_reread ORDER BY type_key, external_id LIMIT :named
+    ) AS duplicate_ids;

@@ -1,0 +1,36 @@
+"""Stale items: those whose current version is not all current, since some of their details could not be read."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from inventory.stale import StaleItem
+from storage.rows import fetch
+
+OF_ITEM = 'item.stale_since AS "stale.since", item.stale_parts AS "stale.parts"'
+"""The columns of an item's staleness."""
+
+SINCE_OF_VERSION = """CASE WHEN v.stale_parts IS NOT NULL THEN coalesce(
+    (SELECT min(CAST(part ->> 'read_at' AS timestamptz)) FROM jsonb_array_elements(v.stale_parts) AS part),
+    v.first_observed_at
+) END"""
+"""Since when a version was not all current when it was first observed."""
+
+OF_VERSION = f'{SINCE_OF_VERSION} AS "stale.since", v.stale_parts AS "stale.parts"'
+"""The columns of a version's staleness when it was first observed."""
+
+_STALE = text(f"""
+SELECT type_key, external_id, display_name, {OF_ITEM} FROM inventory_item AS item
+WHERE stale_since IS NOT NULL AND absent_from IS NULL AND type_key <> ALL (:left_out)
+    AND (CAST(:type_keys AS text[]) IS NULL OR type_key = ANY (CAST(:type_keys AS text[])))
+ORDER BY type_key, external_id
+""")
+
+
+async def stale_items(
+    session: AsyncSession, type_keys: Sequence[str] | None = None, left_out: Sequence[str] = ()
+) -> list[StaleItem]:
+    """The items that are there and whose current version is not all current, by type key and id."""
+    wanted = {"type_keys": None if type_keys is None else list(type_keys), "left_out": list(left_out)}
+    return await fetch(session, _STALE, StaleItem, wanted)

@@ -1,0 +1,96 @@
+"""Lists that Graph expands and cuts: read to their end, or the item is incomplete and said so."""
+
+from typing import Any
+
+from local.simulated_graph import Fault, FaultKind
+from tests.end_to_end.cases import Stage
+
+CONFIGURATIONS, SETS = "deviceManagement/deviceConfigurations", "deviceAppManagement/policySets"
+COMPLIANCE = "deviceManagement/deviceCompliancePolicies"
+GROUPS = [f"10000000-0000-4000-8000-0000000000{number:02}" for number in range(5)]
+
+
+def _group_ids(document: dict[str, Any]) -> set[str]:
+    return {one["target"].get("groupId") for one in document["assignments"]}
+
+
+def test_the_rest_of_what_a_list_expands_is_read_in_every_run(stage: Stage) -> None:
+    key = str(stage.tenant.documents(CONFIGURATIONS)[0]["id"])
+    stage.tenant.reassign(CONFIGURATIONS, key, GROUPS)
+    stage.tenant.cut_expansions(2)
+    record = stage.sync(["deviceConfigurations"])
+    assert (record.status, record.error_codes) == ("success", [])
+    assert _group_ids(stage.show("deviceConfigurations", key)) == set(GROUPS)
+    assert stage.sync(["deviceConfigurations"]).counts.changed == 0
+    # What the list shows of it is the same.
+    stage.tenant.reassign(CONFIGURATIONS, key, [*GROUPS[:4], "10000000-0000-4000-8000-000000000099"])
+    assert stage.sync(["deviceConfigurations"]).counts.changed == 1
+    assert _group_ids(stage.show("deviceConfigurations", key)) - set(GROUPS) == {"10000000-0000-4000-8000-000000000099"}
+    stage.tenant.cut_expansions(None)
+    assert stage.sync(["deviceConfigurations"]).counts.changed == 0
+
+
+def test_what_is_cut_by_id_is_read_to_its_end(stage: Stage) -> None:
+    key = str(stage.tenant.documents(SETS)[0]["id"])
+    items = [{"id": f"added {number}", "displayName": f"Added {number}"} for number in range(130)]
+    stage.tenant.change(SETS, key, {"items": items})
+    assert stage.sync(["policySets"]).status == "success"
+    assert len(stage.show("policySets", key)["items"]) == 130
+
+
+def test_what_is_cut_within_what_is_expanded_is_read_to_its_end(stage: Stage) -> None:
+    key = str(stage.tenant.documents(COMPLIANCE)[0]["id"])
+    actions = [
+        {"id": str(rule), "scheduledActionConfigurations": [{"id": f"{rule}-{number}"} for number in range(5)]}
+        for rule in range(3)
+    ]
+    stage.tenant.change(COMPLIANCE, key, {"scheduledActionsForRule": actions})
+    assert stage.sync(["deviceCompliancePolicies"]).status == "success"
+    whole = stage.show("deviceCompliancePolicies", key)
+    stage.tenant.cut_expansions(2)
+    record = stage.sync(["deviceCompliancePolicies"])
+    assert (record.status, record.counts.changed) == ("success", 0)
+    assert stage.show("deviceCompliancePolicies", key) == whole
+    assert [len(one["scheduledActionConfigurations"]) for one in whole["scheduledActionsForRule"]] == [5, 5, 5]
+
+
+def test_a_rest_that_cannot_be_read_leaves_the_item_incomplete_and_says_so(stage: Stage) -> None:
+    key = str(stage.tenant.documents(CONFIGURATIONS)[0]["id"])
+    stage.tenant.reassign(CONFIGURATIONS, key, GROUPS)
+    stage.tenant.cut_expansions(2)
+    faults = stage.system.graph.faults
+    fault = Fault(FaultKind.FORBIDDEN, tenant_id=stage.tenant.id, path=f".*/{key}/assignments")
+    number = faults.add(fault)
+    record = stage.sync(["deviceConfigurations"])
+    assert (record.status, record.error_codes) == ("partial", ["detail_incomplete"])
+    assert record.collections["deviceConfigurations"].context["details_incomplete"] == 1
+    faults.remove(number)
+    record = stage.sync(["deviceConfigurations"])
+    assert (record.status, record.counts.changed) == ("success", 0)
+    assert _group_ids(stage.show("deviceConfigurations", key)) == set(GROUPS)
+    assert not [one for one in stage.changes("deviceConfigurations") if one.external_id == key and one.fields]
+
+
+def test_a_link_to_the_rest_that_leads_elsewhere_is_not_followed(stage: Stage) -> None:
+    key = str(stage.tenant.documents(CONFIGURATIONS)[0]["id"])
+    cut = {
+        "@odata.type": "#microsoft.graph.windows10CustomConfiguration",
+        "id": key,
+        "displayName": "Cut",
+        "assignments": [],
+        "assignments@odata.nextLink": f"https://evil.example/beta/{CONFIGURATIONS}/{key}/assignments?$skiptoken=a",
+    }
+    stage.answer_with(rf"/beta/{CONFIGURATIONS}\?.*", 200, {"value": [cut]})
+    record = stage.sync(["deviceConfigurations"])
+    assert (record.status, record.error_codes) == ("partial", ["detail_incomplete"])
+    context = record.collections["deviceConfigurations"].context
+    assert (context["detail_error_code"], context["details_incomplete"]) == ("graph_untrusted_link", 1)
+    assert stage.system.graph.violations() == []
+
+
+def test_more_than_twenty_relations_of_a_directory_object_are_read(stage: Stage) -> None:
+    key = str(stage.tenant.documents("applications")[0]["id"])
+    owners = {str(number) for number in range(25)}
+    stage.tenant.change("applications", key, {"owners": [{"id": one} for one in owners]})
+    assert stage.sync(["applications"]).status == "success"
+    assert {one["id"] for one in stage.show("applications", key)["owners"]} == owners

@@ -1,0 +1,102 @@
+"""Objects that their listing does not show and that a GET by id finds: they are read anew, and the evidence says so."""
+
+import re
+from typing import Any
+
+import pytest
+
+from inventory.meta import PARENT_ID
+from tests.end_to_end.cases import Stage
+
+APPS, CONFIGURATIONS, SCRIPTS = (
+    "deviceAppManagement/mobileApps",
+    "deviceManagement/deviceConfigurations",
+    "deviceManagement/deviceManagementScripts",
+)
+LOCATIONS, GROUP = "identity/conditionalAccess/namedLocations", "10000000-0000-4000-8000-0000000000aa"
+OTHER_GROUP = "10000000-0000-4000-8000-0000000000bb"
+TOKENS = "deviceManagement/depOnboardingSettings"
+
+
+def items(stage: Stage, type_key: str) -> dict[str, dict[str, Any]]:
+    done = stage.command("items", "--type", type_key, "--json")
+    assert done.code == 0, done.stderr
+    return {one["external_id"]: one for one in done.objects()}
+
+
+def state(stage: Stage, type_key: str, external_id: str) -> tuple[str, str, str]:
+    one = items(stage, type_key)[external_id]
+    return one["state"], one["confidence"], one["evidence"]
+
+
+@pytest.mark.parametrize(
+    ("type_key", "path", "name"),
+    [("deviceConfigurations", CONFIGURATIONS, "description"), ("namedLocations", LOCATIONS, "displayName")],
+)
+def test_an_object_that_only_its_id_finds_is_read_anew(stage: Stage, type_key: str, path: str, name: str) -> None:
+    stage.sync([type_key])
+    key = next(iter(items(stage, type_key)))
+    assert state(stage, type_key, key) == ("present", "high", "listed")
+    stage.tenant.unlist(path, key)
+    assert stage.sync([type_key]).counts.changed == 0
+    assert state(stage, type_key, key) == ("present", "high", "found_by_id")
+    stage.tenant.change(path, key, {name: "changed unseen"})
+    record = stage.sync([type_key])
+    assert (record.counts.changed, record.counts.missing, record.status) == (1, 0, "success")
+    assert stage.show(type_key, key)[name] == "changed unseen"
+    assert "present, high confidence, found_by_id" in stage.command("show", type_key, key).stderr
+    stage.tenant.unlist(path, key, is_listed=True)
+    assert stage.sync([type_key]).counts.changed == 0
+    assert state(stage, type_key, key) == ("present", "high", "listed")
+
+
+def test_the_details_of_an_object_that_only_its_id_finds_are_read_anew(stage: Stage) -> None:
+    stage.sync(["mobileApps"])
+    key = next(iter(items(stage, "mobileApps")))
+    stage.tenant.unlist(APPS, key)
+    stage.tenant.reassign(APPS, key, [GROUP])
+    assert stage.sync(["mobileApps"]).counts.changed == 1
+    assert [one["target"]["groupId"] for one in stage.show("mobileApps", key)["assignments"]] == [GROUP]
+    assert state(stage, "mobileApps", key) == ("present", "high", "found_by_id")
+    # Nothing that the app itself shows is another now.
+    stage.tenant.reassign(APPS, key, [OTHER_GROUP])
+    assert stage.sync(["mobileApps"]).counts.changed == 1
+    assert [one["target"]["groupId"] for one in stage.show("mobileApps", key)["assignments"]] == [OTHER_GROUP]
+
+
+def test_a_script_that_only_its_id_finds_is_no_change(stage: Stage) -> None:
+    """A GET by id shows more of a script than its list."""
+    stage.sync(["deviceManagementScripts"])
+    key = next(iter(items(stage, "deviceManagementScripts")))
+    stage.tenant.unlist(SCRIPTS, key)
+    assert stage.sync(["deviceManagementScripts"]).counts.changed == 0
+    stage.tenant.unlist(SCRIPTS, key, is_listed=True)
+    assert stage.sync(["deviceManagementScripts"]).counts.changed == 0
+
+
+def test_what_is_under_a_parent_is_read_anew_under_it(stage: Stage) -> None:
+    stage.sync(["depEnrollmentProfiles"])
+    key, item = next(iter(items(stage, "depEnrollmentProfiles").items()))
+    profiles = f"{TOKENS}/{item['meta'][PARENT_ID]}/enrollmentProfiles"
+    stage.tenant.change(profiles, key, {"description": "changed unseen"})
+    stage.answer_with(rf"/beta/{profiles}(\?.*)?", 200, {"value": []})
+    assert stage.sync(["depEnrollmentProfiles"]).counts.changed == 1
+    after = items(stage, "depEnrollmentProfiles")[key]
+    assert (after["state"], after["evidence"], after["meta"][PARENT_ID]) == (
+        "present",
+        "found_by_id",
+        item["meta"][PARENT_ID],
+    )
+    assert stage.show("depEnrollmentProfiles", key)["description"] == "changed unseen"
+
+
+def test_an_object_that_cannot_be_read_anew_keeps_its_content(stage: Stage) -> None:
+    stage.sync(["deviceConfigurations"])
+    key = next(iter(items(stage, "deviceConfigurations")))
+    before = stage.show("deviceConfigurations", key)
+    stage.tenant.unlist(CONFIGURATIONS, key)
+    stage.tenant.change(CONFIGURATIONS, key, {"description": "changed unseen"})
+    stage.answer_with(rf"/beta/{CONFIGURATIONS}/{re.escape(key)}\?\$expand=.*", 500, {"error": {"code": "x"}})
+    assert stage.sync(["deviceConfigurations"]).counts.changed == 0
+    assert stage.show("deviceConfigurations", key) == before
+    assert state(stage, "deviceConfigurations", key)[2] == "found_by_id"

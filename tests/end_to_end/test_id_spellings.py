@@ -1,0 +1,48 @@
+"""Graph spells ids in another case from one run to the next: nothing has changed, and all answers find the items."""
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.end_to_end.cases import Documents, Stage
+
+POLICY, GONE, GROUP = (f"0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f{digit}" for digit in "123")
+MADE = {"createdDateTime": "2026-03-02T09:30:00Z"}
+TYPES = ("deviceConfigurations", "groups")
+
+
+def documents(spelled: Callable[[str], str], *policies: str) -> Documents:
+    def policy(external_id: str) -> dict[str, Any]:
+        target = {"@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": GROUP}
+        return {
+            "@odata.type": "#microsoft.graph.windows10GeneralConfiguration",
+            "id": spelled(external_id),
+            "displayName": f"Policy {external_id[-1]}",
+            **MADE,
+            "assignments": [{"id": f"{spelled(external_id)}_{GROUP}", "target": target}],
+        }
+
+    return {
+        "deviceConfigurations": [policy(external_id) for external_id in policies],
+        "groups": [{"id": spelled(GROUP), "displayName": "Pilot", **MADE}],
+    }
+
+
+def test_a_run_that_sees_ids_in_another_case_tells_no_change_and_confirms_what_is_gone(stage: Stage) -> None:
+    stage.hold(documents(str.lower, POLICY, GONE))
+    assert stage.sync(TYPES).counts.created == 3
+
+    stage.hold(documents(str.upper, POLICY, GONE))
+    counts = stage.sync(TYPES).counts
+    assert (counts.created, counts.changed, counts.unchanged, counts.missing) == (0, 0, 3, 0)
+    assert stage.changes(*TYPES) == []
+    assert [one.version for one in stage.versions("deviceConfigurations", POLICY.upper())] == [1]
+    assert stage.show("deviceConfigurations", POLICY.upper())["id"] == POLICY
+    needs = stage.command("dependencies", "deviceConfigurations", POLICY.upper(), "--json").objects()
+    (found,) = [one["target"] for one in needs if one["answer"] != "cannot_say"]
+    assert (found["external_id"], found["display_name"], found["presence"]) == (GROUP, "Pilot", "present")
+    assert stage.command("dependencies", "--dangling", "--json").stdout.count(GROUP) == 0
+
+    stage.hold(documents(str.upper, POLICY))
+    assert stage.sync(TYPES).counts.missing == 1
+    (missing,) = [one for one in stage.command("missing", "--json").objects() if "external_id" in one]
+    assert (missing["external_id"], missing["graph_id"], missing["evidence"]) == (GONE, GONE.upper(), "confirmed")

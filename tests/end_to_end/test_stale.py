@@ -1,0 +1,183 @@
+"""Items of which Graph answers some details no more: what can be read is told, and everything says what is stale."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.simulated_graph import Fault, FaultKind, SimulatedGraph
+from local.temporal import EmbeddedTemporal
+from tests.end_to_end.system import SEEDS, Finished, System
+
+POLICIES, TEMPLATES = "configurationPolicies", "groupPolicyConfigurations"
+OF_POLICIES, OF_TEMPLATES = f"deviceManagement/{POLICIES}", f"deviceManagement/{TEMPLATES}"
+TYPES = ("--type", POLICIES, "--type", TEMPLATES)
+
+
+@pytest.fixture
+def graph() -> Iterator[SimulatedGraph]:
+    with SimulatedGraph(tenants=2, seed=next(SEEDS)) as simulated:
+        yield simulated
+
+
+@pytest.fixture
+def system(graph: SimulatedGraph, temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Iterator[System]:
+    with System(graph, temporal, database_url, tmp_path) as running:
+        running.environment["GRAPH_ATTEMPTS"] = "2"
+        running.start_worker()
+        yield running
+
+
+def ask(system: System, command: str, *arguments: str, code: int = 0) -> Finished:
+    done = system.starter(command, system.tenant.name, *arguments, COLUMNS="80")
+    assert done.code == code, (done.stdout, done.stderr)
+    return done
+
+
+def said(done: Finished) -> str:
+    """All that a terminal shows, whatever the width of its lines."""
+    return " ".join(f"{done.stdout} {done.stderr}".split())
+
+
+def own(system: System, path: str, *under: str) -> list[dict[str, Any]]:
+    return system.tenant.documents("/".join((path, *under)))
+
+
+def two_values(system: System) -> tuple[dict[str, Any], str, dict[str, Any], dict[str, Any]]:
+    """A template, the path of its values, and two of them."""
+    template = next(
+        one for one in own(system, OF_TEMPLATES) if own(system, OF_TEMPLATES, one["id"], "definitionValues")
+    )
+    below = f"{OF_TEMPLATES}/{template['id']}/definitionValues"
+    [first, *_] = own(system, below)
+    definition = {"@odata.type": "#microsoft.graph.groupPolicyDefinition", "id": "other", "displayName": "Another one"}
+    added = {name: value for name, value in first.items() if name not in ("id", "definition")}
+    second = system.tenant.add(below, {**added, "definition": definition})
+    return template, below, first, next(one for one in own(system, below) if one["id"] == second)
+
+
+def test_settings_that_answer_500_for_good_are_stale_and_the_rest_of_the_policy_is_told(
+    graph: SimulatedGraph, system: System
+) -> None:
+    assert system.sync(*TYPES).status == "success"
+    done = system.starter("baseline", "set", system.tenant.name, "golden")
+    assert done.code == 0, done.stderr
+    policy = next(one for one in own(system, OF_POLICIES) if one["settingCount"])
+    broken = f"{OF_POLICIES}/{policy['id']}/settings"
+    [setting, *_] = own(system, broken)
+    system.tenant.change(broken, setting["id"], {"settingInstance": {**setting["settingInstance"], "edited": "yes"}})
+    system.tenant.rename(OF_POLICIES, policy["id"], "Renamed meanwhile")
+    graph.faults.add(Fault(FaultKind.SERVER_ERROR, path=broken))
+    run = system.sync(*TYPES)
+    assert (run.status, run.error_codes) == ("partial", ["detail_incomplete"])
+    assert (run.counts.stale, run.counts.changed) == (1, 1)
+    assert run.collections[POLICIES].context["detail_error_code"] == "graph_unavailable"
+
+    why = "settings could not be read (graph_unavailable, HTTP 500)"
+    item = POLICIES, policy["id"]
+    for command, arguments, code in (
+        ("changes", (), 0),
+        ("show", item, 0),
+        ("versions", item, 0),
+        ("diff", item, 0),
+        ("items", ("--type", POLICIES), 0),
+        ("export", (str(system.folder / "files"),), 0),
+        ("drift", (), 0),
+    ):
+        text = said(ask(system, command, *arguments, code=code))
+        assert "stale since" in text, (command, text)
+        assert why in text, (command, text)
+    assert "1 stale" in said(system.starter("run", str(run.run_id), COLUMNS="80"))
+
+    (change,) = [one for one in ask(system, "changes", "--run", str(run.run_id), "--json").objects() if "fields" in one]
+    assert [field["path"] for field in change["fields"]] == ["name"], "the settings have not been read"
+    (part,) = change["stale"]["parts"]
+    assert (part["detail"], part["error_code"], part["http_status"]) == ("settings", "graph_unavailable", 500)
+    shown = ask(system, "show", *item, "--json").objects()[0]
+    assert shown["document"]["name"] == "Renamed meanwhile"
+    assert len(shown["document"]["settings"]) == policy["settingCount"]
+    assert shown["stale"]["since"] == part["read_at"] == change["stale"]["since"]
+
+    again = system.sync(*TYPES)
+    assert (again.status, again.counts.changed, again.counts.stale) == ("partial", 0, 1)
+    graph.faults.clear()
+    mended = system.sync(*TYPES)
+    assert (mended.status, mended.counts.changed, mended.counts.stale) == ("success", 1, 0)
+    (change,) = [
+        one for one in ask(system, "changes", "--run", str(mended.run_id), "--json").objects() if "fields" in one
+    ]
+    assert len(change["fields"]) == 1
+    assert change["stale"] is None
+    assert ask(system, "items", *TYPES, "--json").stdout.count('"stale":{') == 0
+
+
+def test_an_admx_value_that_answers_404_for_good_is_stale_and_the_other_values_are_told(
+    graph: SimulatedGraph, system: System
+) -> None:
+    template, below, lost, other = two_values(system)
+    assert system.sync(*TYPES).status == "success"
+    graph.faults.add(Fault(FaultKind.NOT_FOUND, path=f"{below}/{lost['id']}/presentationValues"))
+    system.tenant.change(below, other["id"], {"enabled": not other["enabled"]})
+    run = system.sync(*TYPES)
+    assert (run.status, run.counts.stale, run.counts.changed) == ("partial", 1, 1)
+    assert run.collections[TEMPLATES].context["detail_error_code"] == "graph_not_found"
+
+    (change,) = [one for one in ask(system, "changes", "--run", str(run.run_id), "--json").objects() if "fields" in one]
+    assert len(change["fields"]) == 1
+    assert change["fields"][0]["path"].endswith(".enabled")
+    (part,) = change["stale"]["parts"]
+    assert (part["detail"], part["member_detail"], part["member_id"]) == (
+        "definitionValues",
+        "presentationValues",
+        lost["id"],
+    )
+    text = said(ask(system, "show", TEMPLATES, template["id"]))
+    assert f'presentationValues of "{part["member_name"]}" could not be read (graph_not_found, HTTP 404)' in text
+
+    # Another value is edited while one stays lost; then all can be read, and nothing is told twice.
+    system.tenant.change(below, other["id"], {"enabled": other["enabled"]})
+    assert system.sync(*TYPES).counts.changed == 1
+    graph.faults.clear()
+    mended = system.sync(*TYPES)
+    assert (mended.status, mended.counts.changed, mended.counts.stale) == ("success", 0, 0)
+
+
+def test_a_new_item_lacks_what_was_never_read_and_its_completion_is_no_change(
+    graph: SimulatedGraph, system: System
+) -> None:
+    template, below, lost, other = two_values(system)
+    graph.faults.add(Fault(FaultKind.NOT_FOUND, path=f"{below}/{lost['id']}/presentationValues"))
+    first = system.sync(*TYPES)
+    assert (first.status, first.counts.stale) == ("partial", 1)
+    shown = ask(system, "show", TEMPLATES, template["id"], "--json").objects()[0]
+    assert (shown["details_complete"], shown["stale"]["parts"][0]["read_at"]) == (False, None)
+    assert len(shown["document"]["definitionValues"]) == len(own(system, below))
+
+    graph.faults.clear()
+    system.tenant.change(below, other["id"], {"enabled": not other["enabled"]})
+    mended = system.sync(*TYPES)
+    assert (mended.status, mended.counts.stale) == ("success", 0)
+    (change,) = [
+        one for one in ask(system, "changes", "--run", str(mended.run_id), "--json").objects() if "fields" in one
+    ]
+    assert [field["path"].rpartition(".")[2] for field in change["fields"]] == ["enabled"]
+
+
+def test_a_stale_policy_is_compared_in_what_can_be_read(graph: SimulatedGraph, system: System) -> None:
+    one, other = graph.tenants
+    policy = next(policy for policy in one.documents(OF_POLICIES) if policy["settingCount"])
+    system.tenant.rename(OF_POLICIES, policy["id"], "On both sides")
+    other.add(OF_POLICIES, {**{name: policy[name] for name in policy if name != "id"}, "name": "On both sides"})
+    for tenant in (one, other):
+        assert system.starter("sync", tenant.name, "--type", POLICIES).code == 0
+    graph.faults.add(Fault(FaultKind.SERVER_ERROR, tenant_id=str(one.id), path=f"{policy['id']}/settings"))
+    system.tenant.change(OF_POLICIES, policy["id"], {"description": "edited meanwhile"})
+    assert system.sync("--type", POLICIES).counts.stale == 1
+    done = system.starter("compare", one.name, other.name, "--type", POLICIES, "--json")
+    (stale,) = [record for record in done.objects() if record.get("stale_here")]
+    assert "stale" in stale["uncertain"]
+    assert {"description"} <= {field["path"] for field in stale["fields"] if field["is_certain"]}
+    assert not any(field["is_certain"] for field in stale["fields"] if field["path"].startswith("settings"))
+    text = said(system.starter("compare", one.name, other.name, "--type", POLICIES, COLUMNS="80"))
+    assert "here stale since" in text

@@ -1,0 +1,58 @@
+"""Ids made of GUIDs are the same in any case; others are not, and the database agrees."""
+
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inventory.item_ids import item_key
+
+GUID = "0A1B2C3D-4E5F-6071-8293-A4B5C6D7E8F9"
+LOWER = GUID.lower()
+OF_GUIDS = [
+    (GUID, LOWER),
+    (f"{{{GUID}}}", f"{{{LOWER}}}"),
+    (f"{GUID}_{LOWER}", f"{LOWER}_{LOWER}"),
+    (f"{GUID}_2", f"{LOWER}_2"),
+    (f"{GUID}:{GUID}", f"{LOWER}:{LOWER}"),
+    (f"T_{GUID}", f"T_{LOWER}"),
+]
+TOLD_APART = [
+    "lAPpYvVpN0KRkAEhdxReEJC2sEqbR_9Hr48lds9SGHI-1",  # a role assignment
+    "ZD6Vv0IbbUahFdtAPV4VH8r0CWZqbqVErSGmqkF5PMk",  # a permission grant
+    "Fido2",
+    "AllUsers_" + GUID,
+    GUID + "x",
+    "AB_" + GUID,
+    "GlobalAdmin",
+    "",
+    "É" + GUID,
+]
+
+
+@pytest.mark.parametrize(("served", "key"), OF_GUIDS)
+def test_an_id_of_guids_has_one_key(served: str, key: str) -> None:
+    assert item_key(served) == item_key(key) == key
+
+
+@pytest.mark.parametrize("served", TOLD_APART)
+def test_other_ids_are_told_apart_by_their_case(served: str) -> None:
+    assert item_key(served) == served
+
+
+@given(
+    st.from_regex(
+        r"([A-Za-z]_)?\{?[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}?([_:;,|][0-9]+)?", fullmatch=True
+    )
+)
+def test_a_key_is_its_own_key_and_differs_in_case_alone(served: str) -> None:
+    key = item_key(served)
+    assert item_key(key) == key == item_key(served.swapcase() if served[1] != "_" else served)
+    assert key.lower() == served.lower()
+
+
+def test_the_database_folds_as_python_does(database_url: str) -> None:
+    ids = [served for pair in OF_GUIDS for served in pair] + TOLD_APART
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute("SELECT id, item_key(id) FROM unnest(%s::text[]) AS id", [ids]).fetchall()
+    assert {served: item_key(served) for served in ids} == dict(rows)
