@@ -13,6 +13,9 @@ COLLECTIONS = load_catalog().collections
 MEAN_THE_SAME_EVERYWHERE = {"lastModifiedDateTime", "modifiedDateTime"}
 
 CONTENT = {
+    ("groups", "owners.onPremisesLastSyncDateTime"): "owners are read as ids alone",
+    ("groups", "owners.onPremisesProvisioningErrors"): "owners are read as ids alone",
+    ("groups", "owners.renewedDateTime"): "owners are read as ids alone",
     ("mobileApps", "assignments.settings.version"): "pins the app's version",
     ("policySets", "items.settings.version"): "pins the app's version",
     ("windowsDriverUpdateProfiles", "driverInventories.version"): "the driver's version",
