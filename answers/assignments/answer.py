@@ -42,7 +42,7 @@ AT_ONCE = 200
 ASSIGNMENTS_NOT_SHOWN = "assignments_not_shown"
 
 
-class UnknownItemError(UserError):
+class NothingAssignableError(UserError):
     """Nothing that can be assigned has this id or name."""
 
 
@@ -55,13 +55,15 @@ async def assignments(
 ) -> AsyncIterator[ItemAssignment | CannotSayRecord]:
     """The assignments, by collection and name; at the end, by collection, what cannot be said.
 
-    `sought`: of the items of this id, its beginning, or this name. Raises `UnknownItemError`.
+    `sought`: of the items of this id, its beginning, or this name. Raises `NothingAssignableError`.
     """
     assignable = [key for key, one in sorted(catalog.collections.items()) if one.assignable]
     wanted = [key for key in assignable if type_keys is None or key in type_keys]
     found = await queries.items(session, wanted, sought)
     if sought is not None and not found:
-        raise UnknownItemError(f"nothing that can be assigned has the id or name {sought!r} in this tenant's inventory")
+        raise NothingAssignableError(
+            f"nothing that can be assigned has the id or name {sought!r} in this tenant's inventory"
+        )
     unknown: Counter[str] = Counter()
     for type_key, members in groupby(found, key=lambda item: item.type_key):
         items = list(members)

@@ -227,12 +227,13 @@ async def test_tenants_that_nobody_knows_leave_no_row_in_a_portfolio_either(data
 
 async def test_a_run_plans_when_the_details_of_each_collection_are_due(database: Database, tmp_path: Path) -> None:
     records = activities(database, written(tmp_path / "tenants.toml"))
-    run = new_run("mobileApps", "roleScopeTags", "configurationPolicies", "groups")
+    run = new_run("mobileApps", "roleScopeTags", "configurationPolicies", "groups", "assignmentFilters")
     begun = await ActivityEnvironment().run(records.begin_run, run)
     due = {planned.type_key: planned.refresh for planned in begun.plan}
     assert {key: refresh.period for key, refresh in due.items() if refresh is not None} == {
         "mobileApps": timedelta(hours=6),
         "roleScopeTags": timedelta(hours=24),
+        "groups": timedelta(hours=24),
         "configurationPolicies": RunPolicy().detail_refresh,
     }
     assert {refresh.read_before for refresh in due.values() if refresh is not None} == {None}

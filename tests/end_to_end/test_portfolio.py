@@ -219,13 +219,11 @@ async def test_few_events_a_tenant(system: System, temporal: EmbeddedTemporal) -
     attributes = {pair.key.name: pair.value for pair in description.typed_search_attributes}
     assert (attributes["SelectionHash"], attributes["RunStatus"]) == (record.selection_hash, "success")
     assert attributes["Selection"] == "assignmentFilters, groups"
-    (child, *_) = [workflow async for workflow in client.list_workflows('WorkflowType = "SyncWorkflow"')]
-    assert {pair.key.name: pair.value for pair in child.typed_search_attributes}["TenantName"] in {
-        tenant.name for tenant in system.graph.tenants
-    }
-    assert (await (await client.get_workflow_handle(child.id).describe()).static_summary() or "").startswith(
-        f"assignmentFilters, groups, for {record.workflow_id}"
-    )
+    for outcome in record.tenants:
+        child = await client.get_workflow_handle(f"sync/{outcome.tenant_id}/{record.selection_hash}").describe()
+        named = {pair.key.name: pair.value for pair in child.typed_search_attributes}["TenantName"]
+        assert named in {tenant.name for tenant in system.graph.tenants}
+        assert await child.static_summary() == f"assignmentFilters, groups, for {record.workflow_id}"
     events = (await handle.fetch_history()).events
     opened_and_closed = 20
     assert len(events) <= opened_and_closed + TENANTS * EVENTS_A_TENANT

@@ -179,5 +179,5 @@ def test_a_stale_policy_is_compared_in_what_can_be_read(graph: SimulatedGraph, s
     assert "stale" in stale["uncertain"]
     assert {"description"} <= {field["path"] for field in stale["fields"] if field["is_certain"]}
     assert not any(field["is_certain"] for field in stale["fields"] if field["path"].startswith("settings"))
-    text = said(system.starter("compare", one.name, other.name, "--type", POLICIES, COLUMNS="80"))
+    text = said(system.starter("compare", one.name, other.name, "--type", POLICIES, "--fields", COLUMNS="80"))
     assert "here stale since" in text

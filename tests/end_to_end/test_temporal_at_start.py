@@ -94,7 +94,7 @@ def test_search_attributes_that_only_an_administrator_may_add(system: System) ->
     assert_one_line(
         done,
         1,
-        "lacks the search attributes TenantId, SelectionHash, RunStatus, ErrorCodes",
+        "lacks the search attributes TenantId, TenantName, Selection, SelectionHash, RunStatus, ErrorCodes",
         f"temporal operator search-attribute create --namespace default {ADDING_BY_HAND}",
         "tcld namespace search-attributes add --namespace default --search-attribute TenantId=Keyword",
     )

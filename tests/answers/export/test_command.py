@@ -32,6 +32,7 @@ EXPORT_FIELDS = [
     "forgotten",
     "types_not_read",
     "damaged",
+    "stale",
 ]
 
 HOSTILE = ["../../x", "CON", "a/b", "a\\b", "dots...", "🚀", "x" * 300, "Case", "case", "Case", ".git", "", "C:\\x\x07"]

@@ -34,6 +34,7 @@ VERSION_FIELDS = [
     "content_hash",
     "size_bytes",
     "pins",
+    "stale",
 ]
 SHOWN_FIELDS = [
     "tenant_id",
@@ -52,6 +53,7 @@ SHOWN_FIELDS = [
     "content_hash",
     "size_bytes",
     "details_read_at",
+    "stale",
     "document",
 ]
 DIFFERENCE_FIELDS = ["path", "kind", "before", "after", "hidden", "label", "before_named", "after_named", "text"]
