@@ -138,11 +138,12 @@ def check(
             output.stderr.print(told, style="dim")
         warn_without_key(settings)
         checked = asyncio.run(_check(settings, configured_tenant(settings, tenant), selection))
+        rows = [{**_row(one), "compares_hidden_values": compares_hidden_values(settings)} for one in checked]
         if as_json:
-            for one in checked:
-                output.print_json({**_row(one), "compares_hidden_values": compares_hidden_values(settings)})
+            for row in rows:
+                output.print_json(row)
         else:
-            _print(checked)
+            _print(checked, rows)
         if any(one.readability in _TO_MEND for one in checked):
             raise typer.Exit(ExitCode.PARTIAL)
 
@@ -351,7 +352,16 @@ def _checked(collection: Collection, failure: ReadFailure | None) -> Checked:
     return Checked(collection, readability, failure)
 
 
-FIELDS = ("type_key", "category", "readability", "permission", "licence_hint", "error_code", "context")
+FIELDS = (
+    "type_key",
+    "category",
+    "readability",
+    "permission",
+    "licence_hint",
+    "error_code",
+    "context",
+    "compares_hidden_values",
+)
 """Of a row of CSV: those of `--json`."""
 
 
@@ -367,7 +377,7 @@ def _row(one: Checked) -> dict[str, object]:
     }
 
 
-def _print(checked: Sequence[Checked]) -> None:
+def _print(checked: Sequence[Checked], rows: Sequence[dict[str, object]]) -> None:
     remedies = {one.collection.type_key: _remedy(one) for one in checked}
     columns = (
         Column("category", "category", lambda row: row["category"], Shape.HEADING),
@@ -375,7 +385,7 @@ def _print(checked: Sequence[Checked]) -> None:
         Column("answer", "readability", _answer, is_kept=True),
         Column("what to do", "remedy", lambda row: remedies[row["type_key"]]),
     )
-    print_table(columns, [_row(one) for one in checked], record=FIELDS)
+    print_table(columns, rows, record=FIELDS)
     counts = [
         f"{number} {readability.replace('_', ' ')}"
         for readability in Readability
