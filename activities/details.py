@@ -77,7 +77,7 @@ class _Item:
         if self.given_up is not None or not self.reading.unread:
             return self.given_up
         first = self.reading.unread[0]
-        return CursorFailure(code=first.code, retryable=False, context=_context(first.http_status))
+        return CursorFailure(code=first.code, retryable=False, context=dict(first.failure.context))
 
 
 class _Asked(NamedTuple):
@@ -183,7 +183,7 @@ class DetailActivities:
             items.append(item)
             while (untrusted := self._untrusted(tenant, request, item)) is not None:
                 call, failure = untrusted
-                item.reading.give_up(call, failure.code)
+                item.reading.give_up(call, failure)
             if item.given_up is None:
                 asked += [_Asked(item, call) for call in item.reading.open[: limit - len(asked)]]
                 self._complete(item)
@@ -243,8 +243,7 @@ class DetailActivities:
                 item.pending.attempts + 1 >= _attempts(request, item.pending.type_key, failure.code)
             )
             if is_last or not failure.retryable:
-                status = failed.context.get("http_status")
-                item.reading.give_up(call, failed.code, status if isinstance(status, int) else None)
+                item.reading.give_up(call, failure)
         for item in {id(one.item): one.item for one in asked}.values():
             self._complete(item)
         return failures
@@ -460,7 +459,3 @@ def _failure_of(item: _Item, *, is_merged: bool) -> dict[str, Any] | None:
         return None
     parts = {"parts": [part.model_dump(mode="json") for part in item.stale]} if item.stale else {}
     return {"code": cause.code, **cause.context, **parts}
-
-
-def _context(http_status: int | None) -> dict[str, ContextValue]:
-    return {} if http_status is None else {"http_status": http_status}

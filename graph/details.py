@@ -69,10 +69,20 @@ class UnreadCall(NamedTuple):
     """A call that Graph does not answer: it is given up, and the rest of the item is read."""
 
     call: OpenCall
-    code: ErrorCode
-    http_status: int | None = None
+    failure: ReadFailure
     member_name: str | None = None
     """What the member is called that the answer would belong to."""
+
+    @property
+    def code(self) -> ErrorCode:
+        """Why it is not answered."""
+        return self.failure.code
+
+    @property
+    def http_status(self) -> int | None:
+        """The status of the last answer, if there was one."""
+        status = self.failure.context.get("http_status")
+        return status if isinstance(status, int) else None
 
 
 class DetailReading:
@@ -143,7 +153,7 @@ class DetailReading:
         """Where in the document the answers would go to the calls that were given up."""
         return [self._place(given_up.call) for given_up in self.unread]
 
-    def give_up(self, call: OpenCall, code: ErrorCode, http_status: int | None = None) -> None:
+    def give_up(self, call: OpenCall, failure: ReadFailure) -> None:
         """Takes a call for one that Graph does not answer, and with it those for members of its answer."""
         if call.asks_whether_there:
             # Its list has shown the item, and nothing says that it is gone.
@@ -152,7 +162,7 @@ class DetailReading:
         place = self._place(call)
         self.open = [one for one in self.open if one.asks_whether_there or not _contains(place, self._place(one))]
         self.unread = [one for one in self.unread if not _contains(place, self._place(one.call))]
-        self.unread.append(UnreadCall(call, code, http_status, self._member_name(place)))
+        self.unread.append(UnreadCall(call, failure, self._member_name(place)))
 
     def progress(self) -> bytes:
         """What another process needs to go on from here.
@@ -163,7 +173,7 @@ class DetailReading:
             [part.property, part.body, part.single, part.page, part.child_property, part.child_id]
             for part in self._parts
         ]
-        given_up = [[one.code, one.http_status, one.member_name] for one in self.unread]
+        given_up = [[one.code, dict(one.failure.context), one.member_name] for one in self.unread]
         calls = [*self.open, *(one.call for one in self.unread)]
         state: Any = {"open": [list(call) for call in calls], "parts": parts, "given_up": given_up}
         if self._is_extended:
@@ -208,7 +218,7 @@ class DetailReading:
 
     def _ask_whether_there(self, call: OpenCall, answer: Answer) -> None:
         """Gives a call up that found nothing: the item may be gone, too."""
-        self.give_up(call, ErrorCode.GRAPH_NOT_FOUND, answer.status)
+        self.give_up(call, ReadFailure(ErrorCode.GRAPH_NOT_FOUND, context={"http_status": answer.status}))
         if not self._is_there and not any(one.asks_whether_there for one in self.open):
             self.open.append(OpenCall(self._collection.item_url(self._external_id)))
 
@@ -395,8 +405,8 @@ class DetailReading:
         given_up = state.get("given_up", ())
         self.open = calls[: len(calls) - len(given_up)]
         self.unread = [
-            UnreadCall(call, ErrorCode(code), status, name)
-            for call, (code, status, name) in zip(calls[len(self.open) :], given_up, strict=True)
+            UnreadCall(call, ReadFailure(ErrorCode(code), context=context), name)
+            for call, (code, context, name) in zip(calls[len(self.open) :], given_up, strict=True)
         ]
         if "list" in state:
             self._list_document, self._is_extended = state["list"], True

@@ -31,6 +31,7 @@ from tests.end_to_end.system import System
 
 PATHS = {
     "assignmentFilters": "deviceManagement/assignmentFilters",
+    "deviceCategories": "deviceManagement/deviceCategories",
     "configurationPolicies": "deviceManagement/configurationPolicies",
     "deviceCompliancePolicies": "deviceManagement/deviceCompliancePolicies",
     "deviceConfigurations": "deviceManagement/deviceConfigurations",
@@ -42,7 +43,7 @@ SELECTION = Selection(type_keys=tuple(PATHS))
 ASSIGNABLE = ("configurationPolicies", "deviceCompliancePolicies", "deviceConfigurations")
 """Their lists show assignments. Those of scripts come with the details, and no list tells that they have changed."""
 
-WITHOUT_RELATIONS = ("assignmentFilters", "groups")
+WITHOUT_RELATIONS = ("assignmentFilters", "deviceCategories")
 """What comes back under its old id, or is made again under another, comes back whole."""
 
 LISTINGS = rf"/({'|'.join(PATHS.values())})(\?|$)"

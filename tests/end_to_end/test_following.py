@@ -123,7 +123,7 @@ def test_a_portfolio_run_that_was_left_can_be_followed(system: System) -> None:
         system.start_worker()
         stdout, stderr = follow.communicate(timeout=PATIENCE_SECONDS)
         assert follow.returncode == 0, stderr
-    assert "1 tenants: 1 success" in stdout
+    assert "1 tenant: 1 success" in stdout
 
 
 @pytest.mark.slow
