@@ -238,17 +238,21 @@ class _Asking:
         self._first_ids: dict[str, str] = {}
 
     def below(self, collection: Collection) -> Iterator[Probe]:
-        """What Graph may refuse though it shows the listing: expansions, and details with another permission.
+        """What Graph may refuse though it shows the listing: expansions, and details that every item has.
 
         They are asked for with the item that was listed first.
         """
         first_id = self._first_ids.get(collection.type_key)
-        if first_id is None or collection.parent is not None:
+        if first_id is None:
+            return
+        if collection.parent is not None:
+            # The listing that was asked for is the parents', so the id is that of a parent.
+            yield Probe(collection, collection.child_url(first_id), collection.permission, is_single=False)
             return
         if collection.expand is not None and not collection.singleton:
             yield Probe(collection, collection.expansion_url(first_id), collection.permission, is_single=True)
         for detail in collection.details:
-            if (detail.permission is not None or "$expand=" in detail.path) and not (detail.types or detail.only_where):
+            if not (detail.types or detail.only_where):
                 url = detail.path.replace("{id}", quote(first_id, safe=""))
                 yield Probe(collection, url, detail.permission or collection.permission, detail.single)
 
