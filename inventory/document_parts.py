@@ -187,7 +187,7 @@ def places_of_new(members: list[JsonValue], further: Sequence[JsonValue]) -> lis
 
 def _ids(members: JsonValue) -> set[str]:
     ids = map(_id, members) if isinstance(members, list) else ()
-    return {one for one in ids if one is not None}
+    return {member_id for member_id in ids if member_id is not None}
 
 
 def _id(member: JsonValue) -> str | None:

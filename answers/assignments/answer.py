@@ -92,7 +92,7 @@ async def _of_items(
     found = await current_documents(session, type_key, [item.external_id for item in items])
     documents = {one.external_id: cast("JsonObject", decode(one.document)) for one in found}
     listed = {external_id: assignments_of(document) for external_id, document in documents.items()}
-    wanted = {pair for parts in listed.values() for one in parts or () for pair in one.wanted_names()}
+    wanted = {pair for parts in listed.values() for part in parts or () for pair in part.wanted_names()}
     names = await display_names(session, wanted)
     absent = await queries.absent_groups(session, [external_id for key, external_id in wanted if key == GROUPS])
     for item in items:

@@ -193,11 +193,15 @@ def _kind(item: ItemRecord) -> str:
     return "" if collection is not None and kind == collection.title else kind
 
 
-_ITEM_COLUMNS = (
+_WHICH_ITEM = (
     collection_column(),
     Column("name", "display_name", _name),
     Column("kind", "kind", _kind),
     Column("id", "external_id", shape=Shape.ID, is_kept=True),
+)
+
+_ITEM_COLUMNS = (
+    *_WHICH_ITEM,
     Column("state", "state", lambda item: output.styled(item.state)),
     Column("confidence", "confidence", lambda item: output.styled(item.confidence)),
     Column("evidence", "evidence", lambda item: None if item.state is State.PRESENT else item.evidence),
@@ -205,10 +209,7 @@ _ITEM_COLUMNS = (
 )
 
 _MISSING_COLUMNS = (
-    collection_column(),
-    Column("name", "display_name", _name),
-    Column("kind", "kind", _kind),
-    Column("id", "external_id", shape=Shape.ID, is_kept=True),
+    *_WHICH_ITEM,
     Column("confidence", "confidence", lambda item: output.styled(item.confidence)),
     Column("evidence", "evidence"),
     Column("last seen", "last_seen_at", lambda item: output.ago(item.last_seen_at)),

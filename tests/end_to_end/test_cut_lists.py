@@ -11,7 +11,7 @@ GROUPS = [f"10000000-0000-4000-8000-0000000000{number:02}" for number in range(5
 
 
 def _group_ids(document: dict[str, Any]) -> set[str]:
-    return {one["target"].get("groupId") for one in document["assignments"]}
+    return {assignment["target"].get("groupId") for assignment in document["assignments"]}
 
 
 def test_the_rest_of_what_a_list_expands_is_read_in_every_run(stage: Stage) -> None:
@@ -91,6 +91,6 @@ def test_a_link_to_the_rest_that_leads_elsewhere_is_not_followed(stage: Stage) -
 def test_more_than_twenty_relations_of_a_directory_object_are_read(stage: Stage) -> None:
     key = str(stage.tenant.documents("applications")[0]["id"])
     owners = {str(number) for number in range(25)}
-    stage.tenant.change("applications", key, {"owners": [{"id": one} for one in owners]})
+    stage.tenant.change("applications", key, {"owners": [{"id": owner} for owner in owners]})
     assert stage.sync(["applications"]).status == "success"
     assert {one["id"] for one in stage.show("applications", key)["owners"]} == owners

@@ -21,7 +21,7 @@ TOKENS = "deviceManagement/depOnboardingSettings"
 def items(stage: Stage, type_key: str) -> dict[str, dict[str, Any]]:
     done = stage.command("items", "--type", type_key, "--json")
     assert done.code == 0, done.stderr
-    return {one["external_id"]: one for one in done.objects()}
+    return {record["external_id"]: record for record in done.objects()}
 
 
 def state(stage: Stage, type_key: str, external_id: str) -> tuple[str, str, str]:

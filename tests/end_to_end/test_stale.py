@@ -90,7 +90,9 @@ def test_settings_that_answer_500_for_good_are_stale_and_the_rest_of_the_policy_
         assert why in text, (command, text)
     assert "1 stale" in said(system.starter("run", str(run.run_id), COLUMNS="80"))
 
-    (change,) = [one for one in ask(system, "changes", "--run", str(run.run_id), "--json").objects() if "fields" in one]
+    (change,) = [
+        line for line in ask(system, "changes", "--run", str(run.run_id), "--json").objects() if "fields" in line
+    ]
     assert [field["path"] for field in change["fields"]] == ["name"], "the settings have not been read"
     (part,) = change["stale"]["parts"]
     assert (part["detail"], part["error_code"], part["http_status"]) == ("settings", "graph_unavailable", 500)
@@ -105,7 +107,7 @@ def test_settings_that_answer_500_for_good_are_stale_and_the_rest_of_the_policy_
     mended = system.sync(*TYPES)
     assert (mended.status, mended.counts.changed, mended.counts.stale) == ("success", 1, 0)
     (change,) = [
-        one for one in ask(system, "changes", "--run", str(mended.run_id), "--json").objects() if "fields" in one
+        line for line in ask(system, "changes", "--run", str(mended.run_id), "--json").objects() if "fields" in line
     ]
     assert len(change["fields"]) == 1
     assert change["stale"] is None
@@ -123,7 +125,9 @@ def test_an_admx_value_that_answers_404_for_good_is_stale_and_the_other_values_a
     assert (run.status, run.counts.stale, run.counts.changed) == ("partial", 1, 1)
     assert run.collections[TEMPLATES].context["detail_error_code"] == "graph_not_found"
 
-    (change,) = [one for one in ask(system, "changes", "--run", str(run.run_id), "--json").objects() if "fields" in one]
+    (change,) = [
+        line for line in ask(system, "changes", "--run", str(run.run_id), "--json").objects() if "fields" in line
+    ]
     assert len(change["fields"]) == 1
     assert change["fields"][0]["path"].endswith(".enabled")
     (part,) = change["stale"]["parts"]
@@ -159,7 +163,7 @@ def test_a_new_item_lacks_what_was_never_read_and_its_completion_is_no_change(
     mended = system.sync(*TYPES)
     assert (mended.status, mended.counts.stale) == ("success", 0)
     (change,) = [
-        one for one in ask(system, "changes", "--run", str(mended.run_id), "--json").objects() if "fields" in one
+        line for line in ask(system, "changes", "--run", str(mended.run_id), "--json").objects() if "fields" in line
     ]
     assert [field["path"].rpartition(".")[2] for field in change["fields"]] == ["enabled"]
 

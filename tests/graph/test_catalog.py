@@ -1,4 +1,5 @@
 import csv
+from datetime import timedelta
 from functools import cache
 from urllib.parse import unquote
 from uuid import uuid4
@@ -333,6 +334,11 @@ def test_conditional_access_is_read_one_request_at_a_time() -> None:
     assert ThrottleFamily.CONDITIONAL_ACCESS.wave_limit == 1
     slow = {key for key, one in COLLECTIONS.items() if one.throttle_family is ThrottleFamily.CONDITIONAL_ACCESS}
     assert slow == {"conditionalAccessPolicies", "deletedConditionalAccessPolicies", "namedLocations"}
+
+
+def test_audit_events_of_entra_are_read_five_pages_in_ten_seconds() -> None:
+    family = COLLECTIONS["directoryAudits"].throttle_family
+    assert (family.wave_limit, family.interval) == (1, timedelta(seconds=2))
 
 
 def test_a_family_belongs_to_one_service() -> None:

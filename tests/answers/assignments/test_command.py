@@ -43,7 +43,7 @@ async def told(starter: CommandLine, *arguments: str) -> tuple[dict[str, list[st
     for one in done.objects():
         if one.get("record") == "assignment":
             texts.setdefault(one["external_id"], []).append(one["text"])
-    return texts, [one for one in done.objects() if one.get("answer") == "cannot_say"]
+    return texts, [record for record in done.objects() if record.get("answer") == "cannot_say"]
 
 
 async def test_each_assignment_is_told_in_names(starter: CommandLine) -> None:

@@ -44,14 +44,14 @@ READ = log(NOON + HOUR)
 @pytest.mark.parametrize(
     ("action", "explained_by"),
     [
-        (AuditAction.APPEARED, {"Create", "create", "Add"}),
+        (AuditAction.APPEARED, {"Create", "create", "Add", "Restore", "Recover"}),
         (AuditAction.GONE, {"Delete"}),
         (AuditAction.CHANGED, {"Patch", "Action", "Assign", "SetReference", "RemoveReference", "Update"}),
     ],
 )
 def test_an_event_explains_what_its_operation_brings_about(action: AuditAction, explained_by: set[str]) -> None:
     changing = {"Patch", "Action", "Assign", "SetReference", "RemoveReference", "Update"}
-    operations = {"Create", "create", "Add", "Delete", "Get", *changing}
+    operations = {"Create", "create", "Add", "Restore", "Recover", "Delete", "Get", *changing}
     found = {
         operation
         for operation in operations
