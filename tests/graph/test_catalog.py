@@ -91,6 +91,8 @@ CORRECTED = {
     "authenticationStrengthPolicies": {"path"},
     "identityProtectionPolicy": {"permission"},
     "lifecycleWorkflows": {"permission"},
+    # Graph calls all of them `DirectoryRole`; they have titles.
+    "roleManagementPolicies": {"name_field"},
     "roleManagementPolicyAssignments": {"name_field"},
 }
 """Where the table is wrong by what Microsoft publishes (test_facts.py), which came later."""
