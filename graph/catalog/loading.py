@@ -49,6 +49,13 @@ class Catalog:
             return self.collections[collection.parent].ids_url(collection.parent_filter)
         return collection.first_url(tenant_id)
 
+    def permission_of_listing(self, type_key: str, url: str) -> str:
+        """The permission that reads a page of a collection's listing, or of the one that shows its parents."""
+        collection = self.collections[type_key]
+        if collection.parent is None or collection.is_own_listing(url):
+            return collection.permission
+        return self.collections[collection.parent].permission
+
     def reading_rules(self) -> dict[str, ReadingRules]:
         """How references are read, by type key; also of collections in which there are none."""
         return {key: collection.reading_rules for key, collection in self.collections.items()}
