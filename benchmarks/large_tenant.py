@@ -298,10 +298,10 @@ def play_rounds(documents: Path, chosen: Sequence[Collection], arguments: Argume
         )
         for _ in range(arguments.rounds):
             with Machine(graph, workers=arguments.workers, graph_is_running=True) as machine:
-                one = Round(machine, chosen, dlt_python)
+                current = Round(machine, chosen, dlt_python)
 
-                async def play(one: Round = one) -> None:
-                    rounds.append(await one.measure())
+                async def play(current: Round = current) -> None:
+                    rounds.append(await current.measure())
 
                 played(play)
             report(rounds[-1:])

@@ -149,15 +149,17 @@ async def link_recreated(
                 if name != (row.type_key, row.name):
                     name, gone = (row.type_key, row.name), {}
                 if row.is_gone:
-                    one = _Gone(row.external_id, row.last_seen_at, row.absent_from, row.is_of_this_run)
-                    gone.setdefault(likeness, []).append(one)
+                    predecessor = _Gone(row.external_id, row.last_seen_at, row.absent_from, row.is_of_this_run)
+                    gone.setdefault(likeness, []).append(predecessor)
                     continue
-                for one in gone.get(likeness, ()):
+                for predecessor in gone.get(likeness, ()):
                     if row.is_of_this_run:
-                        links.append(_Link(row.type_key, row.external_id, one.external_id, None))
+                        links.append(_Link(row.type_key, row.external_id, predecessor.external_id, None))
                         break
-                    if one.is_of_this_run and one.last_seen_at < row.seen_from:
-                        links.append(_Link(row.type_key, row.external_id, one.external_id, one.absent_from))
+                    if predecessor.is_of_this_run and predecessor.last_seen_at < row.seen_from:
+                        links.append(
+                            _Link(row.type_key, row.external_id, predecessor.external_id, predecessor.absent_from)
+                        )
                         break
             await _link(session, links)
     return read.damaged

@@ -254,7 +254,7 @@ async def events(session: AsyncSession, window: Window, limit: int, after: Event
 
 async def versions_of(session: AsyncSession, found: Sequence[Event]) -> dict[Event, VersionFacts]:
     """The versions that these events are about, each with its document and the one before it."""
-    wanted = {(one.type_key, one.external_id, one.version_number): one for one in found}
+    wanted = {(event.type_key, event.external_id, event.version_number): event for event in found}
     parameters = {
         "type_keys": [key for key, _, _ in wanted],
         "external_ids": [external_id for _, external_id, _ in wanted],
@@ -273,7 +273,7 @@ def _with_documents(row: Values) -> Values:
 
 async def absences_of(session: AsyncSession, found: Sequence[Event]) -> dict[Event, AbsenceFacts]:
     """The absences that began or ended with these events."""
-    wanted = {(one.type_key, one.external_id, one.at): one for one in found}
+    wanted = {(event.type_key, event.external_id, event.at): event for event in found}
     parameters = {
         "type_keys": [key for key, _, _ in wanted],
         "external_ids": [external_id for _, external_id, _ in wanted],

@@ -310,7 +310,7 @@ async def open_fingerprints(session: AsyncSession, baseline: str) -> set[str]:
 
 async def record_findings(session: AsyncSession, baseline: str, findings: Sequence[Finding]) -> None:
     """Takes in what was found: a new finding, or a new look at one that is there already."""
-    rows = [{**one._asdict(), "value_hash": one.value_hash.hex()} for one in findings]
+    rows = [{**finding._asdict(), "value_hash": finding.value_hash.hex()} for finding in findings]
     await session.execute(_RECORD, {"baseline": baseline, "findings": orjson.dumps(rows).decode()})
 
 

@@ -49,8 +49,8 @@ def test_what_is_a_set_says_the_same_in_another_order(type_key: str, document: J
 
     def turned(value: object) -> object:
         if isinstance(value, list):
-            return [turned(one) for one in reversed(value)]
-        return {name: turned(one) for name, one in value.items()} if isinstance(value, dict) else value
+            return [turned(member) for member in reversed(value)]
+        return {name: turned(member) for name, member in value.items()} if isinstance(value, dict) else value
 
     first, second = (observer.observe({"id": "x", **each}) for each in (document, turned(document)))  # type: ignore[dict-item]
     assert first.content_hash == second.content_hash

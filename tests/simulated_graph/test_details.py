@@ -19,7 +19,7 @@ def test_references_to_secrets_differ_between_reads(sample: SimulatedGraph, conn
         if "encryptedValueToken" in str(each)
     )
     first, second = (client.get(f"/beta/{CATALOG}/{policy}/settings").json()["value"] for _ in range(2))
-    differing = [(one, other) for one, other in zip(first, second, strict=True) if one != other]
+    differing = [(old, new) for old, new in zip(first, second, strict=True) if old != new]
     ((one, other),) = differing
     secret = one["settingInstance"]["simpleSettingValue"]
     assert secret.pop("value") != other["settingInstance"]["simpleSettingValue"].pop("value")
@@ -34,10 +34,10 @@ def test_encrypted_oma_settings_are_masked_and_others_are_in_clear(sample: Simul
     first, second = (
         [setting for each in client.get(address).json()["value"] for setting in each["omaSettings"]] for _ in range(2)
     )
-    for one, other in zip(first, second, strict=True):
-        assert (one["value"] == "****") is one["isEncrypted"] is (one["secretReferenceValueId"] is not None)
-        changed = {name for name in one if one[name] != other[name]}
-        assert changed == ({"secretReferenceValueId"} if one["isEncrypted"] else set())
+    for old, new in zip(first, second, strict=True):
+        assert (old["value"] == "****") is old["isEncrypted"] is (old["secretReferenceValueId"] is not None)
+        changed = {name for name in old if old[name] != new[name]}
+        assert changed == ({"secretReferenceValueId"} if old["isEncrypted"] else set())
     assert {setting["isEncrypted"] for setting in first} == {True, False}
 
 

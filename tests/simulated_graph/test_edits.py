@@ -308,9 +308,9 @@ def test_kept_answers_show_every_edit() -> None:
 
 def test_what_is_unlisted_is_found_by_id(graph: SimulatedGraph, tenant: SimulatedTenant, connect: Any) -> None:
     client = connect(graph)
-    first, *others = [one["id"] for one in tenant.documents(CONFIGURATIONS)]
+    first, *others = [configuration["id"] for configuration in tenant.documents(CONFIGURATIONS)]
     tenant.unlist(CONFIGURATIONS, first)
-    assert [one["id"] for one in tenant.documents(CONFIGURATIONS)] == others
+    assert [configuration["id"] for configuration in tenant.documents(CONFIGURATIONS)] == others
     assert client.get(f"{SHOWN}/{first}").json()["id"] == first
     tenant.unlist(CONFIGURATIONS, first, is_listed=True)
-    assert [one["id"] for one in tenant.documents(CONFIGURATIONS)] == [first, *others]
+    assert [configuration["id"] for configuration in tenant.documents(CONFIGURATIONS)] == [first, *others]

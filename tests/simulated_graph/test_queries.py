@@ -155,7 +155,9 @@ def test_what_is_expanded_is_cut_with_a_link_to_the_rest(graph: SimulatedGraph, 
     link = cut["assignments@odata.nextLink"]
     assert link.startswith(f"{graph.base_url}/beta/{path}/{key}/assignments?$skiptoken=")
     rest = tenant.documents(link.partition("/beta/")[2])
-    assert [one["target"]["groupId"] for one in (*cut["assignments"], *rest)] == [str(number) for number in range(5)]
+    assert [assignment["target"]["groupId"] for assignment in (*cut["assignments"], *rest)] == [
+        str(number) for number in range(5)
+    ]
 
 
 def test_of_a_directory_object_twenty_are_expanded_and_nothing_tells_of_more(tenant: SimulatedTenant) -> None:

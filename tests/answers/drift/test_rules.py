@@ -111,8 +111,8 @@ def test_what_the_rules_leave_out_is_no_deviation_and_what_details_add_is_none_e
 def test_the_number_of_a_setting_is_no_deviation() -> None:
     def settings(*definitions: str) -> DriftDocument:
         return said(
-            {"settings": [{"id": str(n), "settingInstance": {"settingDefinitionId": one}}
-                          for n, one in enumerate(definitions)]}
+            {"settings": [{"id": str(n), "settingInstance": {"settingDefinitionId": definition_id}}
+                          for n, definition_id in enumerate(definitions)]}
         )  # fmt: skip
 
     found = deviations(settings("a", "b", "c"), settings("b", "c"), RULES)
