@@ -300,7 +300,7 @@ def rows_of(found: Sequence[Reference]) -> list[dict[str, object]]:
             "position": position,
             "path": reference.path,
             "role": reference.role,
-            "target_type_keys": [collection_of(each) for each in reference.target_types],
+            "target_type_keys": [collection_of(target_type) for target_type in reference.target_types],
             "target_id": reference.target_id,
             "intent": reference.intent,
             "policy_set_id": reference.policy_set_id,

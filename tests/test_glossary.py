@@ -11,7 +11,7 @@ PACKAGES = ("inventory", "storage", "answers", "activities", "workflows")
 GLOSSARY = (CHECKOUT / "docs" / "glossary.md").read_text()
 AVOIDED = set(re.findall(r"`(\w+)`", GLOSSARY.split("| not | but |")[1]))
 NOUNS = {"feed", "heading", "mapping", "setting", "string", *re.findall(r"^\| ([a-z ]+) \|", GLOSSARY, re.MULTILINE)}
-POINTING = {"one"}
+POINTING = {"one", "each"}
 NOT_OURS = {".venv", "venv", ".local", "build"}
 NOT_A_NOUN = re.compile(r".*(ed|ing)|earlier|fallen|forgotten|invalid|left|read|said|seen|then|independent")
 
@@ -72,8 +72,8 @@ def pointing(source: str) -> list[tuple[int, str]]:
 
 
 def test_a_loop_names_the_thing_that_it_goes_through() -> None:
-    source = "for one in pages:\n  print({one for number, one in pages}, key=lambda one: one)\nfor page in one: ..."
-    assert pointing(source) == [(1, "one"), (2, "one"), (2, "one")]
+    source = "for one in pages:\n  print({one for number, one in pages}, key=lambda each: each)\nfor page in one: ..."
+    assert pointing(source) == [(1, "one"), (2, "each"), (2, "one")]
     files = [path for path in sorted(CHECKOUT.rglob("*.py")) if path.relative_to(CHECKOUT).parts[0] not in NOT_OURS]
     assert len(files) > 500
     assert {str(path): found for path in files if (found := pointing(path.read_text()))} == {}

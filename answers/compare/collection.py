@@ -284,7 +284,7 @@ def _names(entries: Iterable[Entry]) -> list[ItemName]:
 def _unresolved(reference: UnresolvedReference) -> UnresolvedRecord:
     return UnresolvedRecord(
         path=reference.path,
-        target_types=[collection_of(each) for each in reference.target_types],
+        target_types=[collection_of(target_type) for target_type in reference.target_types],
         target_id=reference.target_id,
         reason=reference.reason,
     )

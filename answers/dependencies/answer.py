@@ -231,5 +231,5 @@ def referring_to(catalog: Catalog, type_key: str) -> set[str]:
     return {
         key
         for key, collection in catalog.collections.items()
-        if any(type_key == collection_of(each) for targets in collection.references.values() for each in targets)
+        if any(type_key == collection_of(target) for targets in collection.references.values() for target in targets)
     }

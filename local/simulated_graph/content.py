@@ -217,7 +217,7 @@ class Content:
     def _collection(self, endpoint: Endpoint) -> list[Item]:
         source = ENDPOINTS[endpoint.source]
         if source.path not in self._collections:
-            self._collections[source.path] = [Item(each[source.key], each) for each in self._made(source)]
+            self._collections[source.path] = [Item(document[source.key], document) for document in self._made(source)]
         return self._collections[source.path]
 
     def _made(self, source: Endpoint) -> list[Document]:

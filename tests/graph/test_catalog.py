@@ -358,7 +358,7 @@ def test_a_family_belongs_to_one_service() -> None:
 
 def test_payloads_are_shown_where_that_is_asked_for_and_no_secret_is_in_them() -> None:
     entry = COLLECTIONS["deviceConfigurations"]
-    assert all(each.payloads <= each.sensitive for each in COLLECTIONS.values())
+    assert all(collection.payloads <= collection.sensitive for collection in COLLECTIONS.values())
     settings: list[JsonValue] = [
         {"omaUri": "./Vendor/Example/Mode", "value": "strict"},
         {"omaUri": "./Vendor/Example/WifiPassword", "value": "hidden-1"},

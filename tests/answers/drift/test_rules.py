@@ -79,8 +79,8 @@ def test_a_fingerprint_is_of_the_field_and_not_of_its_value(
 ) -> None:
     changed = deviations(said({**before, "f": 1}), said({**one, "f": "2"}), RULES)
     again = deviations(said({**before, "f": 1}), said({**other, "f": "3"}), RULES)
-    (first,) = (each for each in changed if each.path == "f")
-    (second,) = (each for each in again if each.path == "f")
+    (first,) = (deviation for deviation in changed if deviation.path == "f")
+    (second,) = (deviation for deviation in again if deviation.path == "f")
     assert fingerprint(TENANT, "g", "t", "1", first) == fingerprint(TENANT, "g", "t", "1", second)
     assert first.value_hash != second.value_hash
 
