@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
+from inventory.bounds import SHARDS
 from inventory.observation import Observation
 from storage import detail_ages, details, runs, staging
 from storage import merge as merging
@@ -208,6 +209,7 @@ async def test_shares_divide_the_items_and_know_what_is_left_of_them(database: D
     quarters = [await pending(database, run, Share("a", part, 4)) for part in range(4)]
     assert sorted(external_id for quarter in quarters for external_id in quarter) == sorted(ids)
     assert all(len(quarter) > 3 for quarter in quarters)
+    assert await rows(database, "SELECT min(shard), max(shard) FROM pending_item") == [(0, SHARDS - 1)]
     async with database.tenant(TENANT) as session:
         share = Share("a", 0, 4)
         some = await details.some_pending(session, run.run_id, [share], 3)
