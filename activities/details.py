@@ -144,7 +144,7 @@ class DetailActivities:
         for item in items:
             if item.given_up is not None and item.given_up.code is ErrorCode.STORAGE_DAMAGED:
                 activity.logger.warning(
-                    "damaged: what is pending of %s %s", item.pending.type_key, item.pending.external_id
+                    "damaged: the pending details of %s %s", item.pending.type_key, item.pending.external_id
                 )
         if not asked:
             await self._complete_partial(request, items)

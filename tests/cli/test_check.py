@@ -295,7 +295,7 @@ def test_a_wait_that_graph_asks_for_is_told_and_kept_in_full(graph: SimulatedGra
 def test_a_database_that_does_not_answer_is_told_and_no_hindrance(check: Check) -> None:
     done = check("--type", "roleScopeTags")
     assert done.code == 0
-    assert "does not keep pace with runs" in done.stderr
+    assert "shares no request limits with runs" in done.stderr
 
 
 def _said_first(tenant: str, environment: dict[str, str]) -> str:
