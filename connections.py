@@ -61,7 +61,7 @@ _INDEXED_VALUE_TYPES: Mapping[SearchAttributeIndexedValueType, IndexedValueType.
 
 
 class UnreachableError(UnavailableError):
-    """A server does not answer as it should: which, at what address, and what to do, in one line."""
+    """A server does not answer as it should: its name, its address and a remedy, in one line."""
 
 
 def temporal_connect_config() -> dict[str, Any]:

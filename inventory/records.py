@@ -145,9 +145,9 @@ class VersionRecord(BaseModel):
 
 
 class DamagedRecord(BaseModel):
-    """A version whose stored document is not what its hash says: nothing is told of what it held.
+    """A version whose stored document does not match its hash, so its content is unknown.
 
-    `tenant_id` is there where the answer is of several tenants.
+    `tenant_id` is present if the answer is about several tenants.
     """
 
     model_config = ConfigDict(frozen=True)
