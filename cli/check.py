@@ -259,7 +259,7 @@ class _Asking:
                 yield Probe(collection, url, detail.permission or collection.permission, detail.single)
 
     async def read(self, wave: Sequence[Probe]) -> list[Checked]:
-        """The answers to one wave; those of Graph's failures that pass are asked for again."""
+        """The answers to one wave; temporary failures of Graph are asked again."""
         answered: dict[str, Checked] = {}
         left = list(wave)
         for attempt in range(1, ATTEMPTS + 1):

@@ -1,6 +1,6 @@
-"""How an answer is shown: the options of all commands that print times or tables, and what a command was given.
+"""How an answer is shown: the options of all commands that print times or tables.
 
-A command gets the options by a decorator and need not pass them on: what prints looks them up.
+A command gets the options by a decorator and need not pass them on: the printing functions look them up.
 """
 
 import inspect

@@ -176,9 +176,9 @@ async def _keep(client: Client, schedule_id: str, wanted: Schedule, note: str | 
 
 
 def _changed(client: Client, there: ScheduleUpdateInput, wanted: Schedule, note: str | None) -> ScheduleUpdate:
-    """The wanted schedule, paused if the one that is there is; its note stays unless there is a new one.
+    """The wanted schedule, paused if the existing one is; its note stays unless there is a new one.
 
-    Raises `UsageError` where the one that is there is not ours.
+    Raises `UsageError` if the existing one is not ours.
     """
     _refuse_other(client, there.description)
     state = there.description.schedule.state
@@ -244,7 +244,7 @@ async def _described(client: Client, schedule_id: str) -> ScheduleDescription | 
 
 
 async def _row(client: Client, description: ScheduleDescription, prefix: str) -> ScheduleRow | None:
-    """What is said of a schedule; None where it is not ours, which is said on stderr."""
+    """The row of a schedule; None, with a line on stderr, if it is not ours."""
     action, info, spec = description.schedule.action, description.info, description.schedule.spec
     try:
         _refuse_other(client, description)

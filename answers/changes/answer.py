@@ -1,4 +1,4 @@
-"""What changed in a tenant: what its runs have noticed, field by field, and what the answer rests on."""
+"""Changes of a tenant that its runs have noticed, field by field, and the coverage on which they rest."""
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence

@@ -180,7 +180,7 @@ def _what(change: ChangeRecord) -> str:
 
 
 def _say(summary: ChangesSummary) -> None:
-    """On stderr: how much it was, over what time, and what may still come."""
+    """On stderr: the number of changes, the window, and collections whose changes may still come."""
     counts = ", ".join(f"{number} {kind.replace('_', ' ')}" for kind, number in sorted(summary.changes.items()))
     window = f"{output.when(summary.since)} to {output.when(summary.until)}"
     output.stderr.print(

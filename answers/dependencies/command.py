@@ -1,4 +1,4 @@
-"""`dependencies`, `dangling`, `unassigned`: what refers to what, to nothing, and what is for nobody."""
+"""`dependencies`, `dangling`, `unassigned`: references, references without a target, items without an assignment."""
 
 import asyncio
 import sys
