@@ -51,7 +51,7 @@ UNREAD_SHOWN = 6
 """So many collections a line for people names."""
 
 
-CUT = "left out: references of an item beyond the first {}; --limit draws more"
+CUT = "left out: an item with more than {} has the first ones only; --limit draws more"
 """What a picture says that does not show all."""
 
 

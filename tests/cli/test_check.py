@@ -288,7 +288,7 @@ def test_a_wait_that_graph_asks_for_is_told_and_kept_in_full(graph: SimulatedGra
     graph.faults.add(Fault(FaultKind.THROTTLED, path="/roleScopeTags", count=1, retry_after="33"))
     done = check("--type", "roleScopeTags")
     assert done.code == 0, done.stderr
-    assert "Graph asks for 33.0 s of patience" in done.stderr
+    assert "Graph asks to wait 33.0 s" in done.stderr
     assert graph.violations() == []
 
 
@@ -321,7 +321,7 @@ async def test_a_check_keeps_the_turns_of_the_runs_beside_it(
         await session.execute(text("INSERT INTO tenant (name) VALUES ('Contoso')"))
         await pacing.pause(session, "conditional-access", timedelta(hours=1))
     said = await asyncio.to_thread(_said_first, graph.tenants[0].name, {**environment, "DATABASE_URL": database_url})
-    assert said.startswith("Graph, for conditional-access, asks for")
+    assert said.startswith("Graph, for conditional-access, asks to wait")
     assert not graph.requests(Kind.INNER)
     async with database.tenant(tenant_id) as session:
         await session.execute(text("UPDATE request_pace SET not_before = clock_timestamp()"))
