@@ -17,7 +17,7 @@ from tests.end_to_end.system import SEEDS, System
 
 COLLECTIONS = {key: load_catalog().collections[key] for key in load_catalog().everything()}
 LICENCES = frozenset({P1, P2, GOVERNANCE, WINDOWS_365})
-DELEGATED_ONLY = {key for key, one in COLLECTIONS.items() if one.delegated_only}
+DELEGATED_ONLY = {key for key, collection in COLLECTIONS.items() if collection.delegated_only}
 
 
 @pytest.fixture
@@ -36,7 +36,11 @@ def printed(system: System) -> set[str]:
 
 
 def codes(record: RunRecord) -> dict[str, str]:
-    return {key: str(one.error_code) for key, one in record.collections.items() if one.error_code is not None}
+    return {
+        key: str(collection.error_code)
+        for key, collection in record.collections.items()
+        if collection.error_code is not None
+    }
 
 
 def template_of(entry: Collection) -> str:
@@ -52,7 +56,7 @@ def test_an_app_with_exactly_what_is_printed_reads_everything_that_microsoft_ope
     record = system.sync("--all")
     assert (record.status, record.error_codes) == (RunStatus.SUCCESS, [])
     assert codes(record) == dict.fromkeys(DELEGATED_ONLY, "graph_delegated_only")
-    skipped = {key for key, one in record.collections.items() if one.outcome is Outcome.SKIPPED}
+    skipped = {key for key, collection in record.collections.items() if collection.outcome is Outcome.SKIPPED}
     assert skipped == DELEGATED_ONLY
     assert system.starter("check", system.tenant.name, "--all").code == 0
 
@@ -62,11 +66,13 @@ def test_a_tenant_without_licences_is_read_as_far_as_it_goes(system: System) -> 
     system.tenant.license([])
     record = system.sync("--all")
     assert (record.status, record.error_codes) == (RunStatus.SUCCESS, [])
-    unlicensed = {key for key, one in COLLECTIONS.items() if licence_for(one)} - DELEGATED_ONLY
+    unlicensed = {key for key, entry in COLLECTIONS.items() if licence_for(entry)} - DELEGATED_ONLY
     assert {licence_for(COLLECTIONS[key]) for key in unlicensed} == LICENCES
     expected = dict.fromkeys(unlicensed, "graph_not_licensed") | dict.fromkeys(DELEGATED_ONLY, "graph_delegated_only")
     assert codes(record) == expected
-    assert {key for key, one in record.collections.items() if one.outcome is Outcome.SKIPPED} == expected.keys()
+    assert {
+        key for key, collection in record.collections.items() if collection.outcome is Outcome.SKIPPED
+    } == expected.keys()
     assert system.starter("check", system.tenant.name, "--all").code == 0
 
     system.tenant.license([P1, P2])
@@ -146,7 +152,9 @@ def test_without_one_permission_exactly_what_needs_it_fails_and_names_it(system:
 @pytest.mark.slow
 def test_each_permission_that_is_taken_away_fails_exactly_what_needs_it_in_runs_and_in_check(system: System) -> None:
     everything = printed(system)
-    opened_to_apps = {name for key, one in COLLECTIONS.items() if key not in DELEGATED_ONLY for name in one.permissions}
+    opened_to_apps = {
+        name for key, collection in COLLECTIONS.items() if key not in DELEGATED_ONLY for name in collection.permissions
+    }
     assert len(everything) > 50
     for taken in sorted(everything & opened_to_apps):
         granted = everything - {taken}
