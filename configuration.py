@@ -41,7 +41,7 @@ _PROXY = re.compile(r"https?://([^\s/?#@]*@)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])
 
 
 class ConfigurationError(UserError):
-    """What is wrong with the configuration and what to do about it, in one line, without any secret."""
+    """A fault of the configuration and its remedy, in one line, without any secret."""
 
 
 def _https(value: str | None) -> str | None:
@@ -135,7 +135,7 @@ class Settings(BaseSettings):
 
     @property
     def database_connections(self) -> int:
-        """How many connections a worker opens at most: one for each activity, unless it is told otherwise."""
+        """The most connections of a worker: one for each activity, unless the settings have another number."""
         return self.worker_database_connections or self.worker_activities
 
 

@@ -1,4 +1,4 @@
-"""The command line, put together. A command's module is loaded when the command is asked for."""
+"""The command line, put together. A command's module is loaded when somebody runs the command."""
 
 from collections.abc import Mapping
 from importlib import import_module

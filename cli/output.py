@@ -19,7 +19,7 @@ from inventory.visible_text import escaped_json, visible
 
 
 class SafeConsole(Console):
-    """Prints words as they are: what a name holds is neither markup nor an emoji's name, and steers no terminal."""
+    """Prints words as they are: a name is neither markup nor an emoji's name, and steers no terminal."""
 
     def __init__(self, *, to_stderr: bool = False, width: int | None = None) -> None:
         super().__init__(stderr=to_stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)
@@ -126,7 +126,7 @@ STYLES = {
 
 
 def print_json(value: BaseModel | dict[str, Any]) -> None:
-    """One JSON object on one line of stdout. What is not seen is escaped, in a pipe too: it is the same JSON."""
+    """One JSON object on one line of stdout, with escaped invisible characters, in a pipe too: it is the same JSON."""
     plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
     sys.stdout.write(escaped_json(orjson.dumps(plain, default=str).decode()) + "\n")
 
@@ -163,7 +163,7 @@ def print_field(
 
 
 def known_width(console: Console) -> int | None:
-    """The columns that the reader has: those of COLUMNS, else of the terminal; None in a pipe or a file."""
+    """The reader's columns: COLUMNS, else the terminal's; None in a pipe or a file."""
     if (columns := os.environ.get("COLUMNS", "")).isdecimal() and int(columns):
         return int(columns)
     return console.width if console.is_terminal else None

@@ -65,7 +65,7 @@ GoldenOption = Annotated[
 ]
 
 _CELLS_OF: dict[Status, tuple[StrEnum, ...]] = {Status.ONLY_HERE: (CellStatus.MISSING, CellStatus.CANNOT_HAVE)}
-"""What a status of two tenants is called in a cell of a matrix, where that is something else."""
+"""The words for a status of two tenants in a cell of a matrix, if they differ."""
 
 _STYLES = {
     "same": "green",
@@ -186,7 +186,7 @@ async def _pair(
     type_keys: Sequence[str] | None,
     options: _OutputOptions,
 ) -> bool:
-    """Prints a comparison of two; whether all that was asked for was covered."""
+    """Prints a comparison of two tenants; whether it covers the whole request."""
     shown: list[ItemComparison] = []
     rows = Table(ItemComparison, _ITEM_COLUMNS)
     names = TenantNames.load(settings)
@@ -337,7 +337,7 @@ async def _matrix(
     type_keys: Sequence[str] | None,
     options: _OutputOptions,
 ) -> bool:
-    """Prints a golden tenant against others; whether all that was asked for was covered."""
+    """Prints a golden tenant compared with others; whether it covers the whole request."""
     shown: list[MatrixRow] = []
     names = TenantNames.load(settings)
     shows_all = bool(options.only) or output_options().as_csv
@@ -373,7 +373,7 @@ async def _matrix(
 
 
 def _cell_column(tenant: str, number: int) -> Column:
-    """What a tenant has of each item of the golden one."""
+    """A tenant's counterpart of each item of the golden one."""
 
     def text(row: MatrixRow) -> Text:
         cell = row.cells[number]

@@ -38,7 +38,7 @@ class Catalog:
             self.collections[collection.type_key] = collection
 
     def everything(self) -> set[str]:
-        """The type keys that a selection of all names: those whose entries are not opt-in."""
+        """The type keys of a selection of all: those whose entries are not opt-in."""
         return {key for key, collection in self.collections.items() if not collection.opt_in}
 
     def first_url(self, type_key: str, tenant_id: UUID) -> str:
@@ -57,7 +57,7 @@ class Catalog:
         return {key: collection.titled_by for key, collection in self.collections.items() if collection.titled_by}
 
     def name_of(self, type_keys: CollectionOf[str]) -> str:
-        """What people call a selection of these: `everything`, its categories, its few collections, or how many."""
+        """The name of a selection: `everything`, its categories, its few collections, or how many."""
         wanted = set(type_keys)
         if wanted == self.everything():
             return "everything"
