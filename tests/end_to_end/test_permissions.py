@@ -21,7 +21,7 @@ DELEGATED_ONLY = {key for key, one in COLLECTIONS.items() if one.delegated_only}
 @pytest.fixture
 def system(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Iterator[System]:
     with (
-        SimulatedGraph(tenants=1, seed=next(SEEDS)) as graph,
+        SimulatedGraph(tenants=1, items_per_collection=2, seed=next(SEEDS)) as graph,
         System(graph, temporal, database_url, tmp_path) as system,
     ):
         system.start_worker()
