@@ -33,7 +33,7 @@ from storage.database import Database
 
 
 class ConfirmActivities:
-    """Which items are to be asked for is read from the inventory, so no attempt asks for what another has settled."""
+    """Each attempt reads the items to ask for from the inventory, so none asks for an item that another has settled."""
 
     def __init__(
         self, graph: GraphClient, database: Database, catalog: Catalog, tenants: TenantsFile, observers: Observers
@@ -220,4 +220,4 @@ def _is_there(answer: GraphAnswer | ReadFailure) -> bool:
 
 def _most_patient(failures: Sequence[CursorFailure]) -> CursorFailure | None:
     """The failure that decides when to ask again: a final one, else the longest Retry-After."""
-    return max(failures, key=lambda one: (not one.retryable, one.retry_after or timedelta(0)), default=None)
+    return max(failures, key=lambda failure: (not failure.retryable, failure.retry_after or timedelta(0)), default=None)

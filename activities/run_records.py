@@ -95,7 +95,7 @@ class RunRecordActivities:
             # A queued run asks more than once, and each answer stays in its history.
             return BeginRunResult(opening=opening.state, ahead=opening.ahead, policy=self._policy)
         plan = [self._planned(run.tenant_id, type_key, listed, failed, oldest) for type_key in known]
-        if any(one.is_first_listing for one in plan):
+        if any(collection.is_first_listing for collection in plan):
             # What is read while items are listed is taken where it was read by these rules.
             async with self._database.tenant(run.tenant_id) as session:
                 await references.follow_rules(session, self._rules)
@@ -133,11 +133,11 @@ class RunRecordActivities:
 
     @activity.defn
     async def finish_run(self, request: FinishRun) -> FinishRunResult:
-        """Closes the record, once: a later attempt answers what the first one wrote.
+        """Closes the record, once: a later attempt returns the first one's result.
 
-        Then the references of new versions are read, also of those that closing has made. It needs nothing but
-        PostgreSQL, and whatever fails is retried for as long as `policies.CLOSE` says. The run of a tenant that nobody
-        knows has been refused, and leaves no record.
+        Then it reads the references of new versions, also of those that closing has made. It needs PostgreSQL only, and
+        every failure is retried for as long as `policies.CLOSE` allows. A run of an unknown tenant was refused, and
+        leaves no record.
         """
         tenant_id = request.run.tenant_id
         if await self._tenants.name(tenant_id) is None and not await self._is_recorded(tenant_id):
@@ -220,8 +220,8 @@ class RunRecordActivities:
 
 
 def _log(damaged: Sequence[DamagedRecord]) -> None:
-    for one in damaged:
-        activity.logger.warning(one.in_words)
+    for record in damaged:
+        activity.logger.warning(record.in_words)
 
 
 def _identity(run: Run, tenant_name: str | None) -> runs.RunIdentity:

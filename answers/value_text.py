@@ -64,7 +64,7 @@ def is_empty(value: JsonValue) -> bool:
 
 
 def is_annotation(name: str) -> bool:
-    """Whether a property tells of others or of what can be done, and nothing of the object: OData's `@` and `#`."""
+    """Whether a property is an annotation of OData (`@`, `#`), about other properties or actions, and no content."""
     return "@odata." in name or name.startswith("#")
 
 
@@ -206,7 +206,7 @@ def _assignment(value: JsonObject) -> str:
 
 
 class _Setting(NamedTuple):
-    """One setting of a policy: those above it and itself, what it is set to, and the whole id of what has no name."""
+    """One setting of a policy: its path of settings, its value, and the whole id of anything without a name."""
 
     names: tuple[str, ...]
     value: list[str]
@@ -245,11 +245,11 @@ def _settings(instance: JsonObject, above: tuple[str, ...]) -> Iterator[_Setting
         held = instance.get(kind)
         values += [(kind, part) for part in (held if isinstance(held, list) else [held]) if isinstance(part, dict)]
     said = [
-        (kind, one["value"], value_lines(one["value"], Place("value", definition, kind in CHOICES)))
-        for kind, one in values
-        if "value" in one
+        (kind, part["value"], value_lines(part["value"], Place("value", definition, kind in CHOICES)))
+        for kind, part in values
+        if "value" in part
     ]
-    below = [child for _, one in values for child in _children(one)]
+    below = [child for _, part in values for child in _children(part)]
     if said or not below:
         ids = [str(value) for kind, value, _ in said if kind in CHOICES and is_definition_id(str(value))]
         whole = ", ".join(ids) or (definition if is_definition_id(definition) else "")

@@ -42,14 +42,17 @@ from inventory.selection import Selection
 from local.simulated_graph import SimulatedGraph, SimulatedTenant
 from process_exit import run_to_exit
 
-GENERATED = ("deviceCompliancePolicies", "groups", "mobileAppConfigurations", "windowsAutopilotDeviceIdentities")
-"""What is generated: four collections of three throttle families. Device configurations are not among them, since
-Graph's `assignments@odata.context` grows along a page there, to ten times the document."""
+GENERATED = (
+    "deviceCompliancePolicies",
+    "directoryRoleDefinitions",
+    "mobileAppConfigurations",
+    "windowsAutopilotDeviceIdentities",
+)
+"""Collections of generated documents, of three throttle families and without details."""
 
-REAL = ("deviceCompliancePolicies", "deviceConfigurations", "groups")
-"""What is listed whole and of which there are real documents. Conditional Access, which is too, is left out: there the
-product asks once a second, whoever waits for it. The `assignments@odata.context` that Graph lengthens from one device
-configuration to the next is more than half of a page of a thousand; the size of the documents without it is printed."""
+REAL = ("deviceCompliancePolicies", "managedAppPolicies")
+"""Collections without details of which there are real documents. Conditional Access is left out: there the product asks
+once a second, whoever waits for it."""
 
 DIFFERENT = 200
 """Generated documents of a collection; the others repeat them under other ids and names."""
@@ -245,15 +248,16 @@ class Round:
 def report(rounds: Sequence[Mapping[str, Side]]) -> None:
     """Prints seconds and ratios of all rounds."""
     for name in rounds[0]:
-        played_in = [each for each in rounds if name in each]
-        sides = [each[name] for each in played_in]
+        played_in = [measured for measured in rounds if name in measured]
+        sides = [measured[name] for measured in played_in]
         graph_seconds = statistics.median(side.graph_seconds for side in sides)
         line = f"{name}: {spread([side.seconds for side in sides])} s"
         line += f", {statistics.median(side.items / side.seconds for side in sides):,.0f} items/s"
         if name == "bare loop":
             line += f", {sides[0].document_bytes / sides[0].items:,.0f} bytes a canonical document"
         else:
-            line += f", bare/this {spread([each['bare loop'].seconds / each[name].seconds for each in played_in])}"
+            ratios = [measured["bare loop"].seconds / measured[name].seconds for measured in played_in]
+            line += f", bare/this {spread(ratios)}"
         if name in GOALS:
             line += f", goal {GOALS[name]}"
         print(f"{line}; the simulated Graph took {graph_seconds:.1f} s of a processor", flush=True)
@@ -298,10 +302,10 @@ def play_rounds(documents: Path, chosen: Sequence[Collection], arguments: Argume
         )
         for _ in range(arguments.rounds):
             with Machine(graph, workers=arguments.workers, graph_is_running=True) as machine:
-                one = Round(machine, chosen, dlt_python)
+                current = Round(machine, chosen, dlt_python)
 
-                async def play(one: Round = one) -> None:
-                    rounds.append(await one.measure())
+                async def play(current: Round = current) -> None:
+                    rounds.append(await current.measure())
 
                 played(play)
             report(rounds[-1:])

@@ -19,7 +19,7 @@ def catalog(
         str | None,
         typer.Argument(
             metavar="[KEY]",
-            help="One collection, explained.",
+            help="A collection to explain.",
             autocompletion=complete_type_key,
             show_default=False,
         ),
@@ -27,13 +27,13 @@ def catalog(
     type_keys: TypeOption = None,
     categories: CategoryOption = None,
     permission: Annotated[
-        str | None, typer.Option("--permission", metavar="NAME", help="Only what this permission is needed for.")
+        str | None, typer.Option("--permission", metavar="NAME", help="Only collections that need this permission.")
     ] = None,
-    opt_in: Annotated[bool, typer.Option("--opt-in", help="Only what --all leaves out.")] = False,
-    explain: Annotated[bool, typer.Option("--explain", help="Explain each of them in full sentences.")] = False,
+    opt_in: Annotated[bool, typer.Option("--opt-in", help="Only opt-in collections, which --all leaves out.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Explain each collection in full sentences.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """The collections that a selection can name: type key, category, endpoint, permission. With KEY, all about one.
+    """The collections of the catalog: type key, category, endpoint, permission. With KEY, one of them in full.
 
     Example: python starter.py catalog --category conditional-access
 
@@ -71,9 +71,9 @@ def _entries(
     """The entries that the options leave. Raises `UsageError` where no entry needs the permission."""
     known = load_catalog().collections
     keys = selection_of(type_keys, categories, everything=False).type_keys if type_keys or categories else known
-    entries = sorted((known[key] for key in keys), key=lambda one: (one.category, one.type_key))
+    entries = sorted((known[key] for key in keys), key=lambda collection: (collection.category, collection.type_key))
     wanted = None if permission is None else permission.casefold()
-    needs = {key: {name.casefold() for name in one.permissions} for key, one in known.items()}
+    needs = {key: {name.casefold() for name in collection.permissions} for key, collection in known.items()}
     if wanted is not None and not any(wanted in names for names in needs.values()):
         raise UsageError(f"no collection needs {permission!r}; python starter.py permissions lists what is needed")
     return [

@@ -46,7 +46,7 @@ from workflows import search_attributes
 from workflows.messages import PortfolioInput, PortfolioProgress, PortfolioResult
 from workflows.portfolio import PortfolioWorkflow
 
-portfolio = typer.Typer(no_args_is_help=True, help="One selection over many tenants.")
+portfolio = typer.Typer(no_args_is_help=True, help="Runs of one selection for many tenants.")
 
 AtOnceOption = Annotated[
     int | None,
@@ -54,7 +54,7 @@ AtOnceOption = Annotated[
         "--at-once",
         min=1,
         max=TENANTS_AT_ONCE,
-        help="How many tenants at a time; else as the worker is configured.",
+        help="Tenants to sync at a time. Default: as the worker is configured.",
         show_default=False,
     ),
 ]
@@ -179,7 +179,7 @@ def selection_name(selection: Selection) -> str:
 @portfolio.command("runs")
 @prints_tables
 def portfolio_runs(
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Show at most this many, newest first.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
     """Portfolio runs, newest first.
@@ -202,7 +202,7 @@ _RUN_COLUMNS = (
     Column("status", "status", lambda record: output.status_word(record.status), is_kept=True),
     Column("started", "started_at", lambda record: output.ago(record.started_at), is_kept=True),
     Column("outcomes", "counts", lambda record: _outcomes(record.counts)),
-    Column("took", "took", lambda one: output.lasting(one.finished_at - one.started_at if one.finished_at else None)),
+    Column("took", "took", lambda row: output.lasting(row.finished_at - row.started_at if row.finished_at else None)),
     Column("selection", "selection_hash", shape=Shape.ID, yields=True),
     Column("errors", "error_codes", shape=Shape.BELOW),
 )
@@ -230,7 +230,7 @@ def portfolio_run(
     follow: Annotated[bool, typer.Option("--follow", help="Follow the portfolio run to its end.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """One portfolio run, and what became of each tenant. The exit code tells how it ended.
+    """One portfolio run, with the result of each tenant. The exit code tells how it ended.
 
     Example: python starter.py portfolio run 0b9d1c1e
     """
@@ -294,7 +294,7 @@ def portfolio_cancel(
     reason: Annotated[str | None, typer.Option("--reason", help="Why; kept in the records.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Signal a portfolio run to cancel, and with it the runs that it started; those that it joined go on.
+    """Cancel a portfolio run and the runs that it started. Runs that it joined go on.
 
     Example: python starter.py portfolio cancel 0b9d1c1e --reason "wrong tag"
     """
@@ -337,21 +337,23 @@ def _print(record: PortfolioRecord, names: TenantNames) -> None:
         reason = f": {visible(record.cancel_reason)}" if record.cancel_reason else ""
         output.stdout.print(f"cancel asked for by {visible(record.cancel_requested_by)}, as the request says{reason}")
     columns = (
-        Column("tenant", "tenant_id", lambda one: names.of(one.tenant_id)),
-        Column("status", "status", lambda one: output.styled(one.status), is_kept=True),
-        Column("", "joined", lambda one: "joined" if one.joined else ""),
+        Column("tenant", "tenant_id", lambda outcome: names.of(outcome.tenant_id)),
+        Column("status", "status", lambda outcome: output.styled(outcome.status), is_kept=True),
+        Column("", "joined", lambda outcome: "joined" if outcome.joined else ""),
         Column("took", "took", _took),
         Column("run", "run_id", shape=Shape.ID),
         Column("errors", "error_codes", shape=Shape.BELOW),
     )
-    tenants = sorted(record.tenants, key=lambda one: (one.status == "success", names.of(one.tenant_id)))
+    tenants = sorted(record.tenants, key=lambda outcome: (outcome.status == "success", names.of(outcome.tenant_id)))
     print_table(columns, tenants, record=TenantOutcomeRecord)
     ended = _outcomes(record.counts) or "none has ended"
     output.stdout.print(f"{counted(record.counts.tenants, 'tenant')}: {ended}")
 
 
-def _took(one: TenantOutcomeRecord) -> str:
-    return output.lasting(one.finished_at - one.started_at if one.finished_at and one.started_at else None)
+def _took(outcome: TenantOutcomeRecord) -> str:
+    return output.lasting(
+        outcome.finished_at - outcome.started_at if outcome.finished_at and outcome.started_at else None
+    )
 
 
 def _outcomes(counts: PortfolioCounts) -> str:

@@ -31,7 +31,7 @@ def retention(
         typer.Option(
             min=0,
             max=RETENTION_DAYS,
-            help="Forget versions that another has followed for so many days; 0 for ever. Else as configured.",
+            help="Delete versions superseded this many days ago; 0 keeps all. Default: as configured.",
         ),
     ] = None,
     count: Annotated[
@@ -39,7 +39,7 @@ def retention(
         typer.Option(
             min=0,
             max=RETENTION_VERSIONS,
-            help="Keep so many versions of an item, the current one among them; 0 for all.",
+            help="Keep this many versions of an item, with the current one; 0 keeps all.",
         ),
     ] = None,
     run_days: Annotated[
@@ -47,12 +47,14 @@ def retention(
         typer.Option(
             min=0,
             max=RETENTION_DAYS,
-            help="Forget runs that ended so many days ago and that no answer rests on; 0 for none.",
+            help="Delete runs that ended this many days ago and on which no answer depends; 0 keeps all.",
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Forget old versions and runs of one tenant, or of all, as configured or as told; never what is current or pinned.
+    """Delete old versions and runs of one tenant or of all, as configured or by the options.
+
+    Current and pinned versions stay.
 
     Example: python starter.py retention contoso --days 365 --count 20 --run-days 30
     """
@@ -65,17 +67,17 @@ def retention(
         )
         if not limits.limits_anything:
             raise UsageError(
-                "every version and run is kept: say --days, --count or --run-days,"
-                " or set VERSION_RETENTION_DAYS, VERSION_RETENTION_COUNT or RUN_RETENTION_DAYS"
+                "retention keeps every version and run: give --days, --count or --run-days, or set"
+                " VERSION_RETENTION_DAYS, VERSION_RETENTION_COUNT or RUN_RETENTION_DAYS"
             )
         forgotten = asyncio.run(_forget(settings, tenant_id_of(settings, tenant) if tenant else None, limits))
         if as_json:
-            for one in forgotten:
-                output.print_json(one)
+            for record in forgotten:
+                output.print_json(record)
             return
         names = TenantNames.load(settings)
         columns = (
-            Column("tenant", "tenant_id", lambda one: names.of(one.tenant_id)),
+            Column("tenant", "tenant_id", lambda record: names.of(record.tenant_id)),
             Column("versions forgotten", "versions", shape=Shape.NUMBER, is_kept=True),
             Column("documents forgotten", "documents", shape=Shape.NUMBER, is_kept=True),
             Column("runs forgotten", "runs", shape=Shape.NUMBER, is_kept=True),
@@ -89,7 +91,10 @@ async def _forget(settings: Settings, tenant_id: UUID | None, limits: RetentionI
         await check_database(database)
         async with database.portfolio() as session:
             known = await versions.tenants(session)
-        return [await _forget_of_tenant(database, one, limits) for one in (known if tenant_id is None else [tenant_id])]
+        return [
+            await _forget_of_tenant(database, tenant, limits)
+            for tenant in (known if tenant_id is None else [tenant_id])
+        ]
 
 
 async def _forget_of_tenant(database: Database, tenant_id: UUID, limits: RetentionInput) -> ForgottenOfTenant:

@@ -102,19 +102,21 @@ def set_schedule(
     calendar: Annotated[
         str | None, typer.Option(metavar="TIME", help='Days and a time, such as "mon-fri 06:30" or "22:00".')
     ] = None,
-    time_zone: Annotated[str | None, typer.Option(metavar="ZONE", help="Of cron and calendar; else UTC.")] = None,
+    time_zone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="The time zone of --cron and --calendar. Default: UTC.")
+    ] = None,
     jitter: Annotated[
-        str, typer.Option(metavar="DURATION", help="Start at a random moment up to so much later.")
+        str, typer.Option(metavar="DURATION", help="Delay each start by a random time up to this.")
     ] = "0s",
     catch_up: Annotated[
-        str, typer.Option(metavar="DURATION", help="After an outage, make up for what was due so long ago at most.")
+        str, typer.Option(metavar="DURATION", help="After an outage, start runs that are late by at most this.")
     ] = "10m",
     at_once: AtOnceOption = None,
     note: NoteOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a schedule of portfolio runs, or change the one of this name in place. One that is due while its last run
-    is still under way is skipped, and counted.
+    """Make a schedule of portfolio runs, or change the one of this name in place. A start that is due while the last
+    run is still under way is skipped and counted.
 
     Example: python starter.py schedule set hourly-emea --tag emea --category conditional-access --every 1h --jitter 5m
     """
@@ -174,9 +176,9 @@ async def _keep(client: Client, schedule_id: str, wanted: Schedule, note: str | 
 
 
 def _changed(client: Client, there: ScheduleUpdateInput, wanted: Schedule, note: str | None) -> ScheduleUpdate:
-    """The wanted schedule, paused if the one that is there is; its note stays unless there is a new one.
+    """The wanted schedule, paused if the existing one is; its note stays unless there is a new one.
 
-    Raises `UsageError` where the one that is there is not ours.
+    Raises `UsageError` if the existing one is not ours.
     """
     _refuse_other(client, there.description)
     state = there.description.schedule.state
@@ -193,8 +195,8 @@ def _refuse_other(client: Client, there: ScheduleDescription) -> None:
 @schedule.command("list")
 @prints_tables
 def list_schedules(as_json: JsonOption = False) -> None:
-    """The schedules: when, the next and the last time, what was skipped (the last run was still under way) and what
-    was missed (Temporal was down for longer than the catch-up window).
+    """The schedules: times, next and last start, skipped starts (the last run was still under way) and missed starts
+    (Temporal was down for longer than the catch-up window).
 
     Example: python starter.py schedule list --json
     """
@@ -202,10 +204,12 @@ def list_schedules(as_json: JsonOption = False) -> None:
         prefix = _schedule_id(load_settings().temporal_task_queue, "")
 
         async def rows(client: Client) -> list[ScheduleRow]:
-            ids = [one.id async for one in await client.list_schedules() if one.id.startswith(prefix)]
+            ids = [schedule.id async for schedule in await client.list_schedules() if schedule.id.startswith(prefix)]
             described = [await _described(client, schedule_id) for schedule_id in sorted(ids)]
             return [
-                row for one in described if one is not None and (row := await _row(client, one, prefix)) is not None
+                row
+                for description in described
+                if description is not None and (row := await _row(client, description, prefix)) is not None
             ]
 
         found = _with_client(rows)
@@ -239,30 +243,32 @@ async def _described(client: Client, schedule_id: str) -> ScheduleDescription | 
         raise
 
 
-async def _row(client: Client, one: ScheduleDescription, prefix: str) -> ScheduleRow | None:
-    """What is said of a schedule; None where it is not ours, which is said on stderr."""
-    action, info, spec = one.schedule.action, one.info, one.schedule.spec
+async def _row(client: Client, description: ScheduleDescription, prefix: str) -> ScheduleRow | None:
+    """The row of a schedule; None, with a line on stderr, if it is not ours."""
+    action, info, spec = description.schedule.action, description.info, description.schedule.spec
     try:
-        _refuse_other(client, one)
+        _refuse_other(client, description)
         args = action.args if isinstance(action, ScheduleActionStartWorkflow) else []
-        (payload,) = await one.data_converter.decode(args, [PortfolioInput])
+        (payload,) = await description.data_converter.decode(args, [PortfolioInput])
     except UsageError as error:
         output.stderr.print(f"left out: {visible(str(error))}", style="dim", markup=False)
         return None
     except (ApplicationError, RuntimeError, ValueError):
-        output.stderr.print(f"left out: schedule {visible(one.id)}: its input is not valid", style="dim", markup=False)
+        output.stderr.print(
+            f"left out: schedule {visible(description.id)}: its input is not valid", style="dim", markup=False
+        )
         return None
     portfolio_input: PortfolioInput = payload
     return ScheduleRow(
-        name=one.id.removeprefix(prefix),
+        name=description.id.removeprefix(prefix),
         tenants=portfolio_input.chosen.in_words(),
         selection_hash=portfolio_input.selection.hash(),
         when=_in_words(spec),
         jitter=in_short(spec.jitter) if spec.jitter else None,
-        catch_up=in_short(one.schedule.policy.catchup_window or timedelta(days=365)),
-        paused=one.schedule.state.paused,
-        note=one.schedule.state.note or None,
-        next_at=None if one.schedule.state.paused else next(iter(info.next_action_times), None),
+        catch_up=in_short(description.schedule.policy.catchup_window or timedelta(days=365)),
+        paused=description.schedule.state.paused,
+        note=description.schedule.state.note or None,
+        next_at=None if description.schedule.state.paused else next(iter(info.next_action_times), None),
         last_at=info.recent_actions[-1].started_at if info.recent_actions else None,
         running=len(info.running_actions),
         actions=info.num_actions,
@@ -273,7 +279,7 @@ async def _row(client: Client, one: ScheduleDescription, prefix: str) -> Schedul
 
 @schedule.command()
 def pause(name: NameArgument, note: NoteOption = None, as_json: JsonOption = False) -> None:
-    """Let a schedule rest; what is due meanwhile is not made up for.
+    """Pause a schedule. Starts that are due meanwhile do not happen.
 
     Example: python starter.py schedule pause hourly-emea --note "maintenance"
     """
@@ -282,7 +288,7 @@ def pause(name: NameArgument, note: NoteOption = None, as_json: JsonOption = Fal
 
 @schedule.command()
 def resume(name: NameArgument, note: NoteOption = None, as_json: JsonOption = False) -> None:
-    """Let a paused schedule go on.
+    """Resume a paused schedule.
 
     Example: python starter.py schedule resume hourly-emea
     """
@@ -347,7 +353,7 @@ def _with_client(ask: Callable[[Client], Awaitable[Any]], connect: Connect = con
 
 def _valid(name: str) -> str:
     if NAME.fullmatch(name) is None:
-        raise UsageError(f"{name!r} is no name of a schedule; take letters, digits, '.', '_' and '-', at most 100")
+        raise UsageError(f"{name!r} is not a schedule's name; use letters, digits, '.', '_' and '-', at most 100")
     return name
 
 
@@ -360,7 +366,7 @@ def schedule_spec(
     every: str | None, cron: str | None, calendar: str | None, time_zone: str | None, jitter: str
 ) -> ScheduleSpec:
     """When to start. Raises `UsageError`."""
-    if sum(one is not None for one in (every, cron, calendar)) != 1:
+    if sum(option is not None for option in (every, cron, calendar)) != 1:
         raise UsageError('say when, in one way: --every 1h, --cron "0 * * * *" or --calendar "mon-fri 06:30"')
     if time_zone is not None:
         if every is not None:
@@ -384,7 +390,7 @@ def schedule_spec(
 
 def _calendar(value: str) -> ScheduleCalendarSpec:
     match = _CALENDAR.fullmatch(value.strip().lower())
-    wrong = UsageError(f'--calendar: {value!r} is no time; write "06:30", "mon-fri 06:30" or "sat,sun 22:00"')
+    wrong = UsageError(f'--calendar: {value!r} is not a time; write "06:30", "mon-fri 06:30" or "sat,sun 22:00"')
     if match is None or int(match["hour"]) > 23 or int(match["minute"]) > 59:
         raise wrong
     days: list[ScheduleRange] = []
@@ -405,8 +411,8 @@ def _calendar(value: str) -> ScheduleCalendarSpec:
 
 def _in_words(spec: ScheduleSpec) -> str:
     """When the schedule starts, as `set` was told. Temporal keeps a cron expression as a calendar."""
-    words = [f"every {in_short(one.every)}" for one in spec.intervals]
-    words += [one.comment or "calendar" for one in spec.calendars]
+    words = [f"every {in_short(interval.every)}" for interval in spec.intervals]
+    words += [calendar_spec.comment or "calendar" for calendar_spec in spec.calendars]
     words += list(spec.cron_expressions)
     zone = f" {spec.time_zone_name}" if spec.time_zone_name else ""
     return ", ".join(words) + zone + (f" + up to {in_short(spec.jitter)}" if spec.jitter else "")

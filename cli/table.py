@@ -1,7 +1,7 @@
 """Tables for people, and the same records as CSV.
 
-A table fits its width without cutting a word: it has a heading for each collection, drops columns that are empty, says
-once what is the same in each row, and shortens ids. What still finds no room is said below its row.
+A table fits its width without cutting a word: it has a heading for each collection, drops empty columns, prints a value
+that all rows share once, and shortens ids. Values that still find no room stand below their row.
 """
 
 import re
@@ -181,8 +181,8 @@ def print_table(
 ) -> None:
     """Prints a table, or CSV with `--csv`, as `Table` does."""
     table = Table(record, columns, is_summary=is_summary)
-    for one in records:
-        table.add(one)
+    for row in records:
+        table.add(row)
     table.print(title, is_ordered=is_ordered)
 
 
@@ -205,13 +205,13 @@ def short_ids(ids: Iterable[str]) -> dict[str, str]:
     """The beginning of each id: eight characters, and as many more as tell it apart from the others."""
     known = sorted(set(ids))
     shortened = {}
-    for number, one in enumerate(known):
+    for number, whole in enumerate(known):
         beside = known[max(0, number - 1) : number] + known[number + 1 : number + 2]
-        least = SHORTEST_RUN_ID if _BY_TIME.fullmatch(one) else SHORTEST_ID
-        length = max([least, *(_common(one, other) + 1 for other in beside)])
+        least = SHORTEST_RUN_ID if _BY_TIME.fullmatch(whole) else SHORTEST_ID
+        length = max([least, *(_common(whole, other) + 1 for other in beside)])
         # A GUID is not cut at its hyphen.
-        is_short = length >= len(one) or len(one) <= LONGEST_WHOLE_ID
-        shortened[one] = one if is_short else one[:length].rstrip("-")
+        is_short = length >= len(whole) or len(whole) <= LONGEST_WHOLE_ID
+        shortened[whole] = whole if is_short else whole[:length].rstrip("-")
     return shortened
 
 

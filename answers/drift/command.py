@@ -167,7 +167,12 @@ def _decision(finding: DriftFindingRecord) -> str:
 
 
 _COLUMNS = (
-    Column("collection", "type_key", lambda one: f"{one.severity}: {collection_title(one.type_key)}", Shape.HEADING),
+    Column(
+        "collection",
+        "type_key",
+        lambda finding: f"{finding.severity}: {collection_title(finding.type_key)}",
+        Shape.HEADING,
+    ),
     Column("item", "display_name", _name),
     Column("field", "label", _field, is_kept=True),
     Column("finding", "fingerprint", shape=Shape.ID, is_kept=True),
@@ -229,7 +234,7 @@ def _until(value: str) -> datetime:
     """The moment when a decision ends: of a day its end. Raises `UsageError`."""
     moment = time_of(value)
     if moment is None:
-        raise UsageError(f"--until: {value!r} is no date such as 2026-06-30")
+        raise UsageError(f"--until: {value!r} is not a date such as 2026-06-30")
     try:
         date.fromisoformat(value)
     except ValueError:

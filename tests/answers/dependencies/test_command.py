@@ -51,11 +51,14 @@ async def test_dependencies_of_an_item_by_its_name(starter: CommandLine) -> None
     assert done.code == 0, done.stderr
     assert f"Group {GROUP_ID} needs nothing" in done.stdout
     assert f"Group {GROUP_ID} is needed by 2" in done.stdout
-    assert "what else needs it may be in" in done.stderr
+    assert "more items that need it may be in" in done.stderr
     records = (await starter("dependencies", "groups", GROUP_ID, "--json")).objects()
-    needed = [one for one in records if one["answer"] == "dependency"]
-    assert [(one["item"]["external_id"], one["role"]) for one in needed] == [("c", "include"), ("d", "exclude")]
-    assert {one["answer"] for one in records} == {"dependency", "cannot_say"}
+    needed = [record for record in records if record["answer"] == "dependency"]
+    assert [(record["item"]["external_id"], record["role"]) for record in needed] == [
+        ("c", "include"),
+        ("d", "exclude"),
+    ]
+    assert {record["answer"] for record in records} == {"dependency", "cannot_say"}
 
 
 @pytest.mark.parametrize("name", ["mermaid", "dot", "graphml"])
@@ -92,7 +95,7 @@ async def test_what_reaches_a_group_says_that_nesting_is_not_read(starter: Comma
     assert f'1 item reaches group "Group {GROUP_ID}", 1 excludes it' in done.stdout
     assert "groups within groups are not read" in done.stderr
     records = (await starter("dependencies", "--reaches", GROUP_ID, "--json")).objects()
-    reach = {one["item"]["external_id"]: one["reaches"] for one in records if one["answer"] == "reach"}
+    reach = {record["item"]["external_id"]: record["reaches"] for record in records if record["answer"] == "reach"}
     assert reach == {"c": True, "d": False}
 
 
@@ -108,7 +111,7 @@ async def test_dangling_says_how_sure_it_is(starter: CommandLine) -> None:
 
 async def test_unassigned_names_what_only_excludes(starter: CommandLine) -> None:
     records = (await starter("unassigned", "--type", CONFIGURATIONS, "--json")).objects()
-    assert [(one["external_id"], one["evidence"], one["exclusions"]) for one in records] == [
+    assert [(record["external_id"], record["evidence"], record["exclusions"]) for record in records] == [
         ("d", "only_exclusions", 1)
     ]
     assert "only excludes 1 group" in (await starter("unassigned", "--type", CONFIGURATIONS)).stdout
@@ -117,9 +120,9 @@ async def test_unassigned_names_what_only_excludes(starter: CommandLine) -> None
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "say what to look at"),
-        (("groups",), "say what to look at"),
-        (("groups", "x", "--all"), "say what to look at"),
+        ((), "name an item by TYPE and ID"),
+        (("groups",), "name an item by TYPE and ID"),
+        (("groups", "x", "--all"), "name an item by TYPE and ID"),
         (("groups", "x", "--everyone"), "--everyone belongs to --reaches"),
         (("groups", "x", "--output", "y"), "--output takes a graph"),
         (("--reaches", "x", "--format", "dot"), "--format writes a graph"),
@@ -151,5 +154,5 @@ async def test_a_picture_says_what_it_leaves_out(starter: CommandLine, name: str
     assert "more than 1 reference" in cut
     whole = (await starter("dependencies", "groups", GROUP_ID, "--format", name)).stdout
     assert "more than" not in whole
-    assert "what else needs it may be in" in whole, "collections that were never read"
+    assert "more items that need it may be in" in whole, "collections that were never read"
     assert "left" not in (await starter("dependencies", "--all", "--format", name)).stdout

@@ -161,12 +161,12 @@ async def test_diff_is_a_line_a_field(database: Database, starter: CommandLine, 
         "~ password: hidden, changed",
     ]
     machine = (await starter("diff", "groups", "1", "--from", "1", "--to", "2", "--json")).objects()
-    assert [list(one) for one in machine] == [DIFFERENCE_FIELDS] * 4
-    assert [list(one.values())[:5] for one in machine[1::2]] == [
+    assert [list(line) for line in machine] == [DIFFERENCE_FIELDS] * 4
+    assert [list(line.values())[:5] for line in machine[1::2]] == [
         ["n", "changed", 1, 2, False],
         ["password", "changed", None, None, True],
     ]
-    assert [one["text"] for one in machine[1::2]] == ["1 → 2", "hidden, changed"]
+    assert [line["text"] for line in machine[1::2]] == ["1 → 2", "hidden, changed"]
     same = await starter("diff", "groups", "1", "--from", "2", "--to", "2")
     assert (same.code, same.stdout) == (0, "")
     assert "no difference" in same.stderr
@@ -189,7 +189,7 @@ async def test_diff_says_which_side_is_missing_or_incomplete(
         await versions.forget(session, older_than=None, kept=1, most=10)
     forgotten = await starter("diff", "groups", "1", "--json")
     assert (forgotten.code, forgotten.stdout) == (2, "")
-    assert forgotten.stderr == "error: version 2 has been forgotten; kept: 3\n"
+    assert forgotten.stderr == "error: version 2 was deleted by retention; kept: 3\n"
 
 
 async def test_diff_says_which_details_an_earlier_release_did_not_read(
