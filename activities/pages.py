@@ -154,10 +154,11 @@ class FetchActivities:
     ) -> _Read:
         """One page: a failure, or its observations. Hashing megabytes, so never on the event loop."""
         collection = self._catalog.collections[cursor.type_key]
+        permission = self._catalog.permission_of_listing(cursor.type_key, cursor.url)
         failure = (
             answer
             if isinstance(answer, ReadFailure)
-            else classify(answer, permission=collection.permission, delegated_only=collection.delegated_only)
+            else classify(answer, permission=permission, delegated_only=collection.delegated_only)
         )
         if not isinstance(answer, ReadFailure) and failure is None:
             try:

@@ -176,7 +176,7 @@ class RunRecordActivities:
             # One reader, since a worker's pool has one connection for each activity.
             _log(await references.catch_up(self._database, tenant_id, self._rules, within=READING, readers=1))
             async with self._database.tenant(tenant_id) as session:
-                await give_titles(session, self._catalog.titles())
+                await give_titles(session, self._catalog.title_rules())
         except StorageUnavailableError as error:
             activity.logger.warning("the references of new versions were not read: %s", error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the run has ended

@@ -346,7 +346,7 @@ def _wait(failures: Mapping[str, ReadFailure], attempt: int) -> timedelta:
 def _listing(collection: Collection, tenant_id: UUID) -> Probe:
     """The request for a collection; for one within another's items, the request for the other one."""
     listed = collection if collection.parent is None else load_catalog().collections[collection.parent]
-    return Probe(collection, listed.probe_url(tenant_id), collection.permission, collection.singleton)
+    return Probe(collection, listed.probe_url(tenant_id), listed.permission, collection.singleton)
 
 
 def _failure_of(error: GraphRequestError) -> ReadFailure:

@@ -24,11 +24,10 @@ ReferenceRules: TypeAlias = Mapping[str, tuple[str, ...]]
 NameOf: TypeAlias = Callable[[tuple[str, ...], str], str | None]
 """The name of an id of one of the target types; None if it is not known."""
 
-NOT_READ = frozenset({"users", "enrollmentNotificationTemplates", "applicationsOfOtherTenants", "directoryRoles"})
+NOT_READ = frozenset({"users", "enrollmentNotificationTemplates", "applicationsOfOtherTenants"})
 """Where an id may belong to that no entry of the catalog reads.
 
-People, templates that Graph does not list, app registrations in other tenants, and roles by the ids that they got when
-they were activated.
+People, templates that Graph does not list, and app registrations in other tenants.
 """
 
 MAX_ID_LENGTH = 512

@@ -69,7 +69,7 @@ class Uncertainty(StrEnum):
     SECRET_NOT_SHOWN = "secret_not_shown"  # noqa: S105 - a word, and no secret
     """They hold a secret that Graph does not show."""
     HIDDEN_WITHOUT_KEY = "hidden_without_key"
-    """They hold a value that was hidden without a key, so that all such values look alike."""
+    """They hold a value that Graph masks, or that was hidden without a key: all such values look alike."""
     HIDDEN_UNDER_TWO_KEYS = "hidden_under_two_keys"
     """They hold values that were hidden under different keys, so that no two of them look alike."""
     HIDDEN_ON_ONE_SIDE = "hidden_on_one_side"

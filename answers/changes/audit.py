@@ -31,9 +31,15 @@ class AuditAction(StrEnum):
 
 
 _OPERATIONS = {
-    AuditAction.APPEARED: frozenset({"create", "add", "restore", "recover"}),
+    AuditAction.APPEARED: frozenset({"create", "add"}),
     AuditAction.GONE: frozenset({"delete"}),
 }
+_RESTORATIONS = frozenset({
+    "restore administrative unit", "restore application", "restore group", "restore service principal",
+})  # fmt: skip
+"""Activities that bring a deleted object back. Microsoft publishes their names and not their operations:
+https://learn.microsoft.com/entra/identity/monitoring-health/reference-audit-activities
+"""
 _OTHER_THAN_A_CHANGE = frozenset({"", _READING}).union(*_OPERATIONS.values())
 
 
@@ -112,7 +118,7 @@ def attribution(
 
 
 def _explains(event: AuditEvent, action: AuditAction) -> bool:
-    """Whether the event succeeded, and its operation is one that brings this about.
+    """Whether the event succeeded, and its activity or its operation is one that brings this about.
 
     Graph's operations are an open set (Patch, Action, Assign, Update, SetReference …): what neither makes an object nor
     takes it away nor only reads it, changes it.
@@ -120,6 +126,8 @@ def _explains(event: AuditEvent, action: AuditAction) -> bool:
     operation = (event.operation or "").lower()
     if (event.result or "").lower() != _SUCCESS:
         return False
+    if (event.activity or "").lower() in _RESTORATIONS:
+        return action is AuditAction.APPEARED
     if action is AuditAction.CHANGED:
         return operation not in _OTHER_THAN_A_CHANGE
     return operation in _OPERATIONS[action]

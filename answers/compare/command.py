@@ -52,6 +52,7 @@ from cli.table import Column, Shape, Table, collection_column, collection_title,
 from configuration import Settings, load_settings
 from graph.tenants import load_tenants
 from inventory.plurals import counted
+from inventory.tenant_neutral import Uncertainty
 from inventory.visible_text import visible
 
 GoldenOption = Annotated[
@@ -290,8 +291,12 @@ def _status(item: ItemComparison) -> Text:
     return Text(words, style=_STYLES[item.status])
 
 
+_WORDS = {Uncertainty.HIDDEN_WITHOUT_KEY: "masked by Graph or hidden without key"}
+"""What an uncertainty is called where its code alone would mislead: the marks of both look alike."""
+
+
 def _uncertain(item: ItemComparison) -> str:
-    return ", ".join(str(reason).replace("_", " ") for reason in item.uncertain)
+    return ", ".join(_WORDS.get(reason, str(reason).replace("_", " ")) for reason in item.uncertain)
 
 
 def _kind(item: ItemComparison) -> str:

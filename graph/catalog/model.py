@@ -17,6 +17,7 @@ from inventory.observation import ObservationRules
 from inventory.reference_extraction import ReadingRules
 from inventory.references import path_of
 from inventory.tenant_neutral import TenantNeutralRules
+from inventory.titles import TitlePart, TitleRule, TitleSource
 
 
 class ApiVersion(StrEnum):
@@ -164,6 +165,15 @@ class DetailCall(BaseModel):
         return self
 
 
+class TitleGiver(BaseModel):
+    """The collection whose items give their titles to what their reference at `path` is to."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type_key: TypeKey
+    path: ReferencePath
+
+
 class Collection(BaseModel):
     """One Graph collection or singleton, named by its type key."""
 
@@ -235,7 +245,10 @@ class Collection(BaseModel):
     references: dict[ReferencePath, Annotated[tuple[TargetType, ...], BeforeValidator(_one_or_more)]] = {}
     """Places of ids of other objects in documents, and the collections of those (`inventory.references`)."""
     titled_by: tuple[ReferencePath, ...] = ()
-    """An item without a name is called after the objects that these references are to, in this order."""
+    """An item without a name is called after the objects that these references are to, and what these keys of `meta`
+    say, in this order."""
+    titled_from: TitleGiver | None = None
+    """An item without a name is called as the item of another collection that refers to it."""
     everyone: dict[PropertyName, str] = {}
     """An object is for everyone, though it lists no assignment, where one of these properties matches its pattern."""
     identity: frozenset[QualifiedName] = frozenset()
@@ -341,6 +354,15 @@ class Collection(BaseModel):
         expanded = (self.expand or "", *(call.path.partition("$expand=")[2] for call in self.details))
         return any("assignments" in clause.split(",") for clause in expanded) or any(
             call.property == "assignments" for call in self.details
+        )
+
+    @property
+    def title_rule(self) -> TitleRule:
+        """How an item is titled; the rule is empty where Graph names it."""
+        given = self.titled_from
+        return TitleRule(
+            tuple(TitlePart(part, part in self.meta) for part in self.titled_by),
+            None if given is None else TitleSource(given.type_key, given.path),
         )
 
     @property
