@@ -17,7 +17,7 @@ from rich.text import Text
 
 from answers.compare.answer import Comparison, SessionOf, side
 from answers.compare.matrix import Matrix
-from answers.compare.page import comparison_page, matrix_page
+from answers.compare.page import comparison_page, matrix_page, settings_page
 from answers.compare.records import (
     CellStatus,
     CollectionComparison,
@@ -30,6 +30,8 @@ from answers.compare.records import (
     Status,
     TenantRecord,
 )
+from answers.compare.setting_command import print_gaps, print_settings
+from answers.compare.setting_comparison import SETTING_COLLECTIONS, SettingsComparison
 from answers.field_text import field_text, told
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
@@ -106,6 +108,9 @@ def compare(
     fields: Annotated[
         bool, typer.Option("--fields", help="Show the fields that differ, and the ids without a meaning.")
     ] = False,
+    by_setting: Annotated[
+        bool, typer.Option("--by-setting", help="Compare settings, whatever policies hold them; conflicts first.")
+    ] = False,
     html: HtmlOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -115,6 +120,9 @@ def compare(
     end is left out and named, as is what is stored damaged, and the exit code is 3. With --json the comparison as a
     whole is the last line.
 
+    --by-setting tells which settings conflict, whatever policies hold them: settings catalog, administrative templates,
+    compliance and device configuration, and CSPs behind OMA-URIs.
+
     Example: python starter.py compare contoso fabrikam --type conditionalAccessPolicies --fields
     """
     with errors_for_people():
@@ -123,13 +131,16 @@ def compare(
         options = _OutputOptions(only, html, fields=fields, as_json=as_json)
         named = bool(type_keys or categories)
         wanted = selection_of(type_keys, categories, everything=False).type_keys if named else None
+        if by_setting:
+            _check_by_setting(golden, only, wanted, fields=fields)
         if golden is None:
             if everyone or tags or tenants is None or len(tenants) != 2:
                 raise UsageError("name two tenants, or one with --golden and others, --tag TAG or --all")
             here, there = (tenant_id_of(settings, tenant) for tenant in tenants)
             if here == there:
                 raise UsageError("a tenant is the same as itself; name two")
-            complete = asyncio.run(_pair(settings, here, there, wanted, options))
+            answer = _settings if by_setting else _pair
+            complete = asyncio.run(answer(settings, here, there, wanted, options))
         else:
             if fields:
                 raise UsageError("--fields goes with two tenants; of many, --html and --json show the fields")
@@ -140,6 +151,20 @@ def compare(
             complete = asyncio.run(_matrix(settings, golden_id, others, wanted, options))
         if not complete:
             raise typer.Exit(ExitCode.PARTIAL)
+
+
+def _check_by_setting(
+    golden: str | None, only: Sequence[Status] | None, type_keys: Sequence[str] | None, *, fields: bool
+) -> None:
+    """Raises `UsageError` where a comparison by setting cannot be what was asked for."""
+    if golden is not None:
+        raise UsageError("--by-setting compares two tenants; name two without --golden")
+    if fields:
+        raise UsageError("--fields shows fields of items; leave it out with --by-setting")
+    if {Status.RENAMED, Status.AMBIGUOUS}.intersection(only or ()):
+        raise UsageError("a setting is never renamed or ambiguous; choose another --only with --by-setting")
+    if type_keys is not None and not set(SETTING_COLLECTIONS).intersection(type_keys):
+        raise UsageError(f"no settings are compared there; --by-setting compares {', '.join(SETTING_COLLECTIONS)}")
 
 
 @dataclass(frozen=True)
@@ -223,6 +248,38 @@ async def _pair(
                     style="yellow",
                     markup=False,
                 )
+    say_what_is_damaged(record.damaged)
+    _say_if_empty(is_empty=not record.collections)
+    return record.is_complete
+
+
+async def _settings(
+    settings: Settings,
+    here: UUID,
+    there: UUID,
+    type_keys: Sequence[str] | None,
+    options: _OutputOptions,
+) -> bool:
+    """Prints a comparison of two by setting; whether all that was asked for was covered."""
+    names = TenantNames.load(settings)
+    async with _sessions(settings) as session_of, session_of(here) as one, session_of(there) as other:
+        sides = (await side(_named(names, here), one), await side(_named(names, there), other))
+        comparison = SettingsComparison(*sides, type_keys)
+        found = await comparison.settings()
+        record = comparison.record()
+    chosen = [setting for setting in found if not options.only or setting.status in options.only]
+    differing = [setting for setting in chosen if setting.status is not Status.SAME or setting.differs_within]
+    shown = chosen if options.only or output_options().as_csv else differing
+    if options.as_json:
+        for setting in chosen:
+            output.print_json(setting)
+        output.print_json(record)
+    elif options.html is not None:
+        check_count(len(shown))
+        write_html(options.html, settings_page(record, shown))
+    else:
+        print_settings(record, shown)
+        print_gaps(record)
     say_what_is_damaged(record.damaged)
     _say_if_empty(is_empty=not record.collections)
     return record.is_complete

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from answers.compare.records import CellStatus, ComparisonRecord, ItemComparison, MatrixRecord, MatrixRow, Status
+from answers.compare.setting_records import SettingComparison, SettingsComparisonRecord
 from answers.pages import Titles, grouped, page
 
 TENANTS_ACROSS = 6
@@ -21,6 +22,15 @@ def comparison_page(record: ComparisonRecord, items: Sequence[ItemComparison]) -
         of_type=dict(grouped(shown, lambda item: item.type_key)),
         statuses=list(Status),
         titles={collection.type_key: collection.title for collection in record.collections},
+    )
+
+
+def settings_page(record: SettingsComparisonRecord, settings: Sequence[SettingComparison]) -> str:
+    """Two tenants by setting: conflicts first."""
+    return page(
+        "compare/settings.html",
+        record=record,
+        sections=grouped(settings, lambda setting: (str(setting.status), setting.differs_within)),
     )
 
 

@@ -72,6 +72,7 @@ CALLS: list[tuple[str, tuple[str, ...], set[str]]] = [
     ("dangling", (), {"dangling", "cannot-say"}),
     ("unassigned", (), {"unassigned", "cannot-say"}),
     ("compare", (str(OTHER),), {"compared-item", "comparison"}),
+    ("compare", ("--by-setting", str(OTHER)), {"compared-setting", "settings-comparison"}),
     ("compare", ("--golden", str(OTHER)), {"matrix-row", "matrix"}),
     ("baseline set", ("second", "--reason", "a test"), {"baseline"}),
     ("baseline list", (), {"baseline"}),
