@@ -1,7 +1,7 @@
 """`compare`: one tenant against another, or a golden tenant against many."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
@@ -12,16 +12,14 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
-from pydantic import BaseModel
 from rich.text import Text
 
 from answers.compare.answer import Comparison, SessionOf, side
 from answers.compare.matrix import Matrix
-from answers.compare.page import comparison_page, matrix_page, settings_page
+from answers.compare.page import comparison_page, matrix_page, occurring, settings_page
 from answers.compare.records import (
     CellStatus,
     CollectionComparison,
-    ComparisonCounts,
     ComparisonRecord,
     ItemComparison,
     MatrixRecord,
@@ -286,9 +284,9 @@ async def _settings(
 
 
 def _print_counts(record: ComparisonRecord) -> None:
-    compared = [collection for collection in record.collections if collection.is_compared]
-    rows = [collection for collection in compared if _differs(collection.counts)]
-    names = _occurring(Status, [collection.counts for collection in rows])
+    """The collections that differ, the most different first, and how many are the same."""
+    rows = record.differing
+    names = occurring(Status, [collection.counts for collection in rows])
     print_table(
         (Column("collection", "title"), *map(_counts_column, names)),
         rows,
@@ -296,9 +294,9 @@ def _print_counts(record: ComparisonRecord) -> None:
         title=f"here: {record.here.name}, there: {record.there.name}, as of {output.when(record.asked_at)}",
         is_summary=True,
     )
-    alike = [collection.counts.same for collection in compared if not _differs(collection.counts)]
-    items, others = counted(sum(alike), "item"), counted(len(alike), "other collection")
-    output.stdout.print(f"{items} of {others} {'is' if sum(alike) == 1 else 'are'} the same", style="dim")
+    alike = sum(collection.counts.same for collection in record.same)
+    items, others = counted(alike, "item"), counted(len(record.same), "other collection")
+    output.stdout.print(f"{items} of {others} {'is' if alike == 1 else 'are'} the same", style="dim")
 
 
 def _counts_column(name: str) -> Column:
@@ -309,15 +307,6 @@ def _counts_column(name: str) -> Column:
         Shape.NUMBER,
         is_kept=True,
     )
-
-
-def _differs(counts: ComparisonCounts) -> bool:
-    return any(number for status, number in counts.model_dump().items() if status != Status.SAME)
-
-
-def _occurring(statuses: Iterable[str], counts: Sequence[BaseModel]) -> list[str]:
-    """The statuses that a table needs a column for."""
-    return [str(status) for status in statuses if any(getattr(count, str(status)) for count in counts)]
 
 
 def _name(item: ItemComparison) -> str:
@@ -448,10 +437,10 @@ def _say_if_empty(*, is_empty: bool) -> None:
 
 
 def _print_matrix(record: MatrixRecord, rows: Sequence[MatrixRow]) -> None:
-    names = _occurring((*CellStatus, "extra"), [tenant.counts for tenant in record.tenants])
+    names = occurring((*CellStatus, "extra"), [tenant.counts for tenant in record.tenants])
     print_table(
         (Column("tenant", "name"), *map(_counts_column, names)),
-        record.tenants,
+        sorted(record.tenants, key=lambda tenant: -tenant.counts.differing),
         record=MatrixTenant,
         title=f"golden: {record.golden.name}, as of {output.when(record.asked_at)}",
         is_summary=True,
