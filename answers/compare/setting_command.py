@@ -16,6 +16,9 @@ from cli.table import Column, Shape, Table, collection_title
 from inventory.plurals import counted
 from inventory.visible_text import visible
 
+MOST_SHOWN = 3
+"""Policies of a value, and assignments of a policy, that a terminal shows; the page and --json have all."""
+
 
 def print_settings(record: SettingsComparisonRecord, settings: Sequence[SettingComparison]) -> None:
     """The settings, conflicts first; on a terminal with the numbers above and what is uncertain below."""
@@ -115,9 +118,13 @@ def _within(setting: SettingComparison, here: str, there: str) -> str:
 
 
 def _policies(values: Sequence[HeldValue]) -> str:
+    """The policies of each value; of many the first."""
     if len(values) == 1:
-        return "; ".join(map(policy_line, values[0].policies))
-    return "; ".join(f"{value_line(value)}: {', '.join(map(policy_line, value.policies))}" for value in values)
+        return _first(list(map(policy_line, values[0].policies)), "policy", "policies")
+    return "; ".join(
+        f"{value_line(value)}: {_first(list(map(policy_line, value.policies)), 'policy', 'policies')}"
+        for value in values
+    )
 
 
 def policy_line(policy: SettingPolicy) -> str:
@@ -125,7 +132,15 @@ def policy_line(policy: SettingPolicy) -> str:
     name = policy.display_name or policy.external_id
     if policy.assigned_to is None:
         return f'"{name}" (assignments not known)'
-    return f'"{name}" ({"; ".join(policy.assigned_to) or "assigned to nobody"})'
+    targets = [target.removesuffix(" · direct") for target in policy.assigned_to]
+    return f'"{name}" ({_first(targets, "assignment") or "assigned to nobody"})'
+
+
+def _first(texts: Sequence[str], noun: str, plural: str = "") -> str:
+    """The first texts, and how many more there are."""
+    more = len(texts) - MOST_SHOWN
+    beyond = [f"{more:,} more {noun if more == 1 else plural or noun + 's'}"] if more > 0 else []
+    return ", ".join([*texts[:MOST_SHOWN], *beyond])
 
 
 def _uncertain(setting: SettingComparison) -> str:

@@ -67,7 +67,7 @@ CALLS: list[tuple[str, tuple[str, ...], set[str]]] = [
     ("changes", ("--limit", "1"), {"change", "changes-summary"}),
     ("assignments", (), {"assignment", "cannot-say"}),
     ("dependencies", (GROUPS, GROUP_ID), {"dependency", "cannot-say"}),
-    ("dependencies", ("--all",), {"dependency"}),
+    ("dependencies", ("--all",), {"dependency", "cannot-say"}),
     ("dependencies", ("--reaches", GROUP_ID), {"reach", "cannot-say"}),
     ("dangling", (), {"dangling", "cannot-say"}),
     ("unassigned", (), {"unassigned", "cannot-say"}),
