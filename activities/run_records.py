@@ -149,6 +149,7 @@ class RunRecordActivities:
             collections=request.collections,
             cancel_requested_by=request.cancel_requested_by,
             cancel_reason=request.cancel_reason,
+            logs=self._catalog.logs,
         )
         async with self._database.tenant(tenant_id) as session:
             finished = await runs.finish_run(session, _identity(request.run, None), ending)

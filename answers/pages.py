@@ -47,6 +47,7 @@ def _environment() -> Environment:
         "words": _words,
         "many": _many,
         "shown": page_values.name,
+        "visible": page_values.visible,
         "rows": page_values.rows,
         "left_out": page_values.left_out,
     }

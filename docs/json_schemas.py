@@ -16,6 +16,7 @@ from activities.messages.retention import ForgottenOfTenant
 from answers.assignments.records import ItemAssignment
 from answers.changes.records import ChangeRecord, ChangesSummary
 from answers.compare.records import ComparisonRecord, ItemComparison, MatrixRecord, MatrixRow
+from answers.compare.setting_records import SettingComparison, SettingsComparisonRecord
 from answers.dependencies.records import (
     CannotSayRecord,
     DanglingRecord,
@@ -72,6 +73,8 @@ RECORDS: dict[str, type[BaseModel]] = {
     "cannot-say": CannotSayRecord,
     "compared-item": ItemComparison,
     "comparison": ComparisonRecord,
+    "compared-setting": SettingComparison,
+    "settings-comparison": SettingsComparisonRecord,
     "matrix-row": MatrixRow,
     "matrix": MatrixRecord,
     "baseline": BaselineRecord,
@@ -126,6 +129,8 @@ PRINTED: dict[str, tuple[Line, ...]] = {
     "compare": (
         Line("each item, or two that belong together", "compared-item"),
         Line("the last", "comparison"),
+        Line("with `--by-setting`, each setting", "compared-setting"),
+        Line("with `--by-setting`, the last", "settings-comparison"),
         Line("with `--golden`, each item", "matrix-row"),
         Line("with `--golden`, the last", "matrix"),
     ),

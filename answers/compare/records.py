@@ -199,6 +199,11 @@ class ComparisonCounts(BaseModel):
     only_here: int = 0
     only_there: int = 0
 
+    @property
+    def differing(self) -> int:
+        """How many are not known to be the same."""
+        return sum(self.model_dump(exclude={"same"}).values())
+
 
 class CollectionComparison(BaseModel):
     """One collection: its coverage on both sides, and the results of its items if it was compared."""
@@ -241,6 +246,20 @@ class ComparisonRecord(BaseModel):
     collections: list[CollectionComparison]
     referenced: list[ReferencedCollection]
     damaged: list[DamagedRecord] = []
+
+    @property
+    def differing(self) -> list[CollectionComparison]:
+        """The collections whose items are not all the same, those with the most such items first."""
+        compared = [collection for collection in self.collections if collection.is_compared]
+        found = [collection for collection in compared if collection.counts.differing]
+        return sorted(found, key=lambda collection: (-collection.counts.differing, collection.title))
+
+    @property
+    def same(self) -> list[CollectionComparison]:
+        """The collections that were compared and whose items are all the same."""
+        return [
+            collection for collection in self.collections if collection.is_compared and not collection.counts.differing
+        ]
 
     @property
     def is_complete(self) -> bool:
@@ -309,6 +328,11 @@ class CellCounts(BaseModel):
     cannot_have: int = 0
     not_covered: int = 0
     extra: int = 0
+
+    @property
+    def differing(self) -> int:
+        """How many are not known to be the same, and how many there are beside them."""
+        return sum(self.model_dump(exclude={"same"}).values())
 
 
 class MatrixCollection(BaseModel):

@@ -20,6 +20,9 @@ NO_ENTRIES = frozenset({"defaults.toml", "deviations.toml", "kinds.toml", "permi
 """Files beside the entries."""
 
 
+LOGS = frozenset({"audit"})
+"""Categories of logs."""
+
 MOST_NAMED = 3
 """Categories or collections that the name of a selection lists."""
 
@@ -80,6 +83,11 @@ class Catalog:
     def categories(self) -> list[str]:
         """The names of the categories, sorted."""
         return sorted({collection.category for collection in self.collections.values()})
+
+    @property
+    def logs(self) -> frozenset[str]:
+        """The type keys of logs, whose entries expire: they are no configuration."""
+        return frozenset(key for key, collection in self.collections.items() if collection.category in LOGS)
 
     def in_categories(self, names: Iterable[str]) -> set[str]:
         """The type keys of the named categories. Raises `UnknownCategoryError`."""
