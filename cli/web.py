@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 import uvicorn
+from pydantic import BaseModel
 
 from cli import output
 from cli.errors import UsageError, errors_for_people
@@ -28,13 +29,20 @@ CONNECTIONS = 10
 """To PostgreSQL: as many pages can be asked for at the same moment."""
 
 
+class WebAddresses(BaseModel):
+    """Where the web page is, and the address that signs a person in once."""
+
+    url: str
+    sign_in_url: str
+
+
 def web(
     port: Annotated[int, typer.Option(min=0, max=65_535, help="A port of 127.0.0.1; 0 takes a free one.")] = PORT,
     as_json: JsonOption = False,
 ) -> None:
     """The web page, for this machine only: tenants, inventory, coverage and runs. Ctrl-C ends it.
 
-    It prints an address that signs you in once, within an hour. With --json it prints {"url": …, "sign_in_url": …}.
+    It prints an address that signs you in once, within an hour.
 
     Example: python starter.py web --port 8081
     """
@@ -53,7 +61,7 @@ async def _serve(settings: Settings, port: int, *, as_json: bool) -> None:
             url = f"http://{HOST}:{listener.getsockname()[1]}"
             sign_in_url = await new_link(database, url, getpass.getuser())
             if as_json:
-                output.print_json({"url": url, "sign_in_url": sign_in_url})
+                output.print_json(WebAddresses(url=url, sign_in_url=sign_in_url))
             else:
                 output.stdout.print(f"Open this to sign in, once, within an hour: {sign_in_url}")
             server = uvicorn.Server(

@@ -2,7 +2,7 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.coverage.records import CollectionCoverageRecord, TenantCoverage
+from answers.coverage.records import CollectionCoverageRecord, CoverageRecord
 from graph.catalog import load_catalog
 from inventory.coverage import Coverage
 from inventory.error_codes import EXPLANATIONS, ErrorCode
@@ -12,11 +12,11 @@ from storage.coverage import coverage as stored_coverage
 ORDER = (Outcome.FAILED, Outcome.INCOMPLETE, Outcome.COMPLETE, Outcome.SKIPPED)
 
 
-async def tenant_coverage(session: AsyncSession) -> TenantCoverage:
+async def tenant_coverage(session: AsyncSession) -> CoverageRecord:
     """The coverage of the session's tenant."""
     covered = await stored_coverage(session)
     records = [_record(found) for found in covered.values()]
-    return TenantCoverage(
+    return CoverageRecord(
         collections=sorted(records, key=lambda record: (ORDER.index(record.outcome), record.category, record.title)),
         never_selected=sorted(load_catalog().collections.keys() - covered.keys()),
     )

@@ -30,7 +30,7 @@ class CollectionCoverageRecord(BaseModel):
     listed_at: datetime | None
 
 
-class TenantCoverage(BaseModel):
+class CoverageRecord(BaseModel):
     """The collections that completed runs of a tenant cover, the unread ones first.
 
     `never_selected` are the catalog's collections that no completed run has selected.

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from answers.coverage.answer import tenant_coverage
-from answers.coverage.records import TenantCoverage
+from answers.coverage.records import CoverageRecord
 from web.layout import page
 from web.scope import OneTenant
 
@@ -19,6 +19,6 @@ async def coverage_page(request: Request, scope: OneTenant) -> HTMLResponse:
 
 
 @router.get("/api/tenants/{tenant_id}/coverage")
-async def coverage_records(scope: OneTenant) -> TenantCoverage:
+async def coverage_records(scope: OneTenant) -> CoverageRecord:
     """The coverage of a tenant's collections."""
     return await tenant_coverage(scope.session)

@@ -1,8 +1,9 @@
 """Who is signed in on the web page, and what people did there. These tables belong to no tenant."""
 
 from datetime import datetime
+from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Identity
+from sqlalchemy import CheckConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from inventory.people import Role
@@ -51,7 +52,7 @@ class AuditRecord(Base):
         {"comment": "what people did on the web page; rows are only added"},
     )
 
-    audit_id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    audit_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("gen_random_uuid()"))
     at: Mapped[datetime] = mapped_column(server_default=CLOCK)
     person: Mapped[str]
     role: Mapped[str]

@@ -178,7 +178,7 @@ async def test_signing_out_ends_the_session_and_both_are_audited(
     signed_in.cookies.set(COOKIE, cookie)
     await words_of(signed_in, "/", 401)
     async with database.no_tenant() as session:
-        acts = await session.execute(text("SELECT person, role, action FROM audit_record ORDER BY audit_id"))
+        acts = await session.execute(text("SELECT person, role, action FROM audit_record ORDER BY at"))
         assert acts.all() == [("ada", "admin", "signed_in"), ("ada", "admin", "signed_out")]
 
 

@@ -1,6 +1,6 @@
 """Sign-in links and sessions of the web page, and the audit records of what people did there."""
 
-from storage.migrations.operations import execute
+from storage.migrations.operations import execute, isolation
 
 revision = "0029"
 down_revision = "0024"
@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS web_session (
     CONSTRAINT role_known CHECK (role IN ('reader', 'operator', 'approver', 'admin'))
 );
 CREATE TABLE IF NOT EXISTS audit_record (
-    audit_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    audit_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
     person text NOT NULL,
     role text NOT NULL,
@@ -51,15 +51,6 @@ CREATE OR REPLACE TRIGGER audit_record_is_append_only BEFORE UPDATE OR DELETE ON
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 """
 
-# No tenant's transaction sees them, and neither does one that reads all tenants.
-ISOLATION = """
-ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-DROP POLICY IF EXISTS no_tenant ON {table};
-CREATE POLICY no_tenant ON {table} USING (current_tenant() IS NULL AND NOT reads_all_tenants())
-    WITH CHECK (current_tenant() IS NULL AND NOT reads_all_tenants());
-GRANT {privileges} ON {table} TO tenant_inventory_worker
-"""
-
 PRIVILEGES = {
     "sign_in_link": "SELECT, INSERT, DELETE",
     "web_session": "SELECT, INSERT, DELETE",
@@ -70,4 +61,4 @@ PRIVILEGES = {
 def upgrade() -> None:
     execute(TABLES + APPEND_ONLY)
     for table, privileges in PRIVILEGES.items():
-        execute(ISOLATION.format(table=table, privileges=privileges))
+        execute(f"{isolation(table)} GRANT {privileges} ON {table} TO tenant_inventory_worker")
