@@ -1,7 +1,7 @@
 """Configuration from the environment, an `.env` file, or the embedded stack that is running on this machine.
 
-The environment wins over `.env`, and `.env` over the embedded stack's own file. Every value is checked at start, and
-what is wrong is said in one line.
+The environment wins over `.env`, and `.env` over the embedded stack's own file. A process checks every value at start,
+and reports a wrong one in one line.
 """
 
 import os

@@ -61,7 +61,7 @@ _INDEXED_VALUE_TYPES: Mapping[SearchAttributeIndexedValueType, IndexedValueType.
 
 
 class UnreachableError(UnavailableError):
-    """A server does not answer as it should: which, at what address, and what to do, in one line."""
+    """A server does not answer as it should: its name, its address and a remedy, in one line."""
 
 
 def temporal_connect_config() -> dict[str, Any]:
@@ -78,7 +78,7 @@ def temporal_connect_config() -> dict[str, Any]:
     complete: dict[str, Any] = {"target_host": "localhost:7233", **config}
     if not _ADDRESS.fullmatch(complete["target_host"]):
         raise ConfigurationError(
-            f"TEMPORAL_ADDRESS: {complete['target_host']!r} is no address; write host:port, such as localhost:7233"
+            f"TEMPORAL_ADDRESS: {complete['target_host']!r} is not an address; write host:port, such as localhost:7233"
         )
     return complete
 

@@ -168,7 +168,7 @@ async def ended(working: asyncio.Task[None], failure: Failure, farewell: timedel
 
 
 async def check(settings: Settings) -> None:
-    """Builds what `run` works with, and leaves it. Raises what `run` would raise at start."""
+    """Builds everything that `run` needs, and closes it. Raises what `run` would raise at start."""
     client = await connect_temporal(temporal_connect_config())
     async with built(settings, client):
         pass

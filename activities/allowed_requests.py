@@ -14,7 +14,7 @@ from storage.database import Database
 
 
 class AllowedRequests:
-    """Tells what a message may not ask for from what it may."""
+    """Decides which requests of a message this worker may make."""
 
     def __init__(self, database: Database, catalog: Catalog) -> None:
         self._database = database

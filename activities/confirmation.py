@@ -33,7 +33,7 @@ from storage.database import Database
 
 
 class ConfirmActivities:
-    """Which items are to be asked for is read from the inventory, so no attempt asks for what another has settled."""
+    """Each attempt reads the items to ask for from the inventory, so none asks for an item that another has settled."""
 
     def __init__(
         self, graph: GraphClient, database: Database, catalog: Catalog, tenants: TenantsFile, observers: Observers

@@ -144,7 +144,7 @@ class DetailActivities:
         for item in items:
             if item.given_up is not None and item.given_up.code is ErrorCode.STORAGE_DAMAGED:
                 activity.logger.warning(
-                    "damaged: what is pending of %s %s", item.pending.type_key, item.pending.external_id
+                    "damaged: the pending details of %s %s", item.pending.type_key, item.pending.external_id
                 )
         if not asked:
             await self._complete_partial(request, items)
@@ -261,7 +261,7 @@ class DetailActivities:
         return None
 
     async def _complete_partial(self, request: FetchDetails, items: Sequence[_Item]) -> None:
-        """Makes the observations of items of which calls were given up, with what their last versions say there."""
+        """Makes the observations of items with failed calls; their last versions fill the gaps."""
         stale = [item for item in items if item.is_partial and item.observation is None]
         if not stale:
             return
@@ -411,7 +411,7 @@ def _goes_on(done: FetchDetailsResult) -> bool:
 
 
 def _together(before: FetchDetailsResult, further: FetchDetailsResult) -> FetchDetailsResult:
-    """What two batches came to: sums of what they did, and what the second one left, if it was read at all."""
+    """The sums of two batches, and the rest that the second one left, if it read anything."""
     requests = before.requests + further.requests
     if further.paced is not None or further.too_large:
         return before.model_copy(update={"requests": requests})

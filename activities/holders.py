@@ -42,7 +42,7 @@ class Kind(NamedTuple):
 
 
 def held(what: str, namespace: str, holder: Kind | None, wanted: Kind) -> str:
-    """One line for a person: who holds `what`, and what to do."""
+    """One line for a person: the holder of `what`, and a remedy."""
     said = f"{what} in namespace {namespace!r} is held by {holder.in_words() if holder else 'something else'}"
     if holder is not None and holder.workflow_type == wanted.workflow_type:
         return (

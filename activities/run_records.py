@@ -133,11 +133,11 @@ class RunRecordActivities:
 
     @activity.defn
     async def finish_run(self, request: FinishRun) -> FinishRunResult:
-        """Closes the record, once: a later attempt answers what the first one wrote.
+        """Closes the record, once: a later attempt returns the first one's result.
 
-        Then the references of new versions are read, also of those that closing has made. It needs nothing but
-        PostgreSQL, and whatever fails is retried for as long as `policies.CLOSE` says. The run of a tenant that nobody
-        knows has been refused, and leaves no record.
+        Then it reads the references of new versions, also of those that closing has made. It needs PostgreSQL only, and
+        every failure is retried for as long as `policies.CLOSE` allows. A run of an unknown tenant was refused, and
+        leaves no record.
         """
         tenant_id = request.run.tenant_id
         if await self._tenants.name(tenant_id) is None and not await self._is_recorded(tenant_id):

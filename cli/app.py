@@ -46,7 +46,7 @@ COMMANDS: Mapping[str, str] = {
 
 
 class _Commands(TyperGroup):
-    """The commands, of which only the one that is asked for is loaded."""
+    """The commands; only the invoked one is loaded."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - Typer's signature
         """The names, in the order of the help."""

@@ -46,7 +46,7 @@ def _what_is_left_out(entry: Collection) -> Iterator[str]:
 
 
 def _detail(detail: DetailCall) -> str:
-    what = detail.property or "what the list does not show"
+    what = detail.property or "the rest of the item"
     of = f", for {', '.join(sorted(name.rpartition('.')[2] for name in detail.types))} alone" if detail.types else ""
     if detail.only_where:
         name, _, value = detail.only_where.partition("=")

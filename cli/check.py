@@ -123,10 +123,10 @@ def check(
     everything: AllOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask a tenant for each collection of a selection, once and cheaply, and say which are readable.
+    """Send one small request for each collection of a selection, and show which are readable.
 
-    Without a selection, all are asked for. Exit code 3 where a permission is missing or a request failed; what the
-    tenant has no licence for, does not have at all, or opens to signed-in people only, is no error.
+    The default selection is all collections. Exit code 3 if a permission is missing or a request failed. A collection
+    that the tenant cannot have, or that Microsoft opens to signed-in people only, is no error.
 
     Example: python starter.py check Contoso --category conditional-access
     """
@@ -205,7 +205,7 @@ async def _pace(settings: Settings, tenant: TenantConfig) -> AsyncIterator[Pace 
         except (TimeoutError, UnavailableError):
             known = False
             output.stderr.print(
-                "the database does not answer: the check goes on, but does not keep pace with runs beside it",
+                "the database does not answer: the check goes on, but shares no request limits with runs under way",
                 style="dim",
             )
         yield Pace(database) if known else None
@@ -214,7 +214,7 @@ async def _pace(settings: Settings, tenant: TenantConfig) -> AsyncIterator[Pace 
 async def _patience(wait: timedelta, who: str) -> None:
     """Waits as long as `who` asks for, and says so."""
     if wait > SILENT_WAIT:
-        output.stderr.print(f"{who} asks for {output.lasting(wait)} of patience …", style="dim")
+        output.stderr.print(f"{who} asks to wait {output.lasting(wait)} …", style="dim")
     await asyncio.sleep(wait.total_seconds())
 
 
@@ -259,7 +259,7 @@ class _Asking:
                 yield Probe(collection, url, detail.permission or collection.permission, detail.single)
 
     async def read(self, wave: Sequence[Probe]) -> list[Checked]:
-        """The answers to one wave; those of Graph's failures that pass are asked for again."""
+        """The answers to one wave; temporary failures of Graph are asked again."""
         answered: dict[str, Checked] = {}
         left = list(wave)
         for attempt in range(1, ATTEMPTS + 1):

@@ -45,7 +45,9 @@ ATTEMPT_INTERVAL = timedelta(seconds=1)
 
 PortOption = Annotated[
     int | None,
-    typer.Option(min=0, max=65_535, help="A port of 127.0.0.1; 0 takes a free one. Otherwise the usual one, if free."),
+    typer.Option(
+        min=0, max=65_535, help="A port of 127.0.0.1; 0 for any free one. Default: the usual one, if it is free."
+    ),
 ]
 
 KINDS = ("appeared", "changed", "missing")
@@ -54,7 +56,7 @@ T = TypeVar("T")
 
 
 def demo(
-    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running afterwards.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running at the end.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="Stop what --keep left running.")] = False,
     temporal_ui_port: PortOption = None,
     temporal_port: PortOption = None,
@@ -63,10 +65,10 @@ def demo(
     web_port: PortOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """The whole thing on this machine: servers, a simulated Graph, a worker, the web page, a sync of three tenants.
+    """Run everything on this machine: servers, a simulated Graph, a worker, the web page, a sync of three tenants.
 
     Run it twice: the sample tenants change a little from run to run, and nothing is duplicated. A part that dies, as
-    by kill -9, is started again, and the runs go on.
+    by kill -9, is restarted, and the runs continue.
 
     Example: python starter.py demo --keep
     """
@@ -233,7 +235,7 @@ def _report(results: list[dict[str, Any]], info: StackInfo, state: State, genera
         f"simulated Graph  {info.environment['GRAPH_BASE_URL']}",
     )
     _print_block(
-        f"To ask while it runs ({golden} is as it should be, the others deviate):",
+        f"Questions to ask while it runs ({golden} is the golden tenant, the others deviate):",
         *(
             f"{_starter()} {command}"
             for command in (

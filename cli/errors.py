@@ -1,4 +1,4 @@
-"""Exit codes, and errors for people: one line that says what is wrong and what to do."""
+"""Exit codes, and errors for people: one line with the cause and the remedy."""
 
 import os
 import sys
@@ -40,9 +40,9 @@ class UsageError(UserError):
 
 @contextmanager
 def errors_for_people() -> Iterator[None]:
-    """Ends the command with one line on stderr and the exit code that fits what the body raised.
+    """Ends the command with one line on stderr and the exit code of the body's exception.
 
-    With TENANT_INVENTORY_DEBUG set, what nobody foresaw keeps its traceback.
+    With TENANT_INVENTORY_DEBUG set, an unexpected exception keeps its traceback.
     """
     try:
         yield

@@ -63,7 +63,7 @@ After the longest gap on a terminal, or the first gaps elsewhere, a line reports
 TEMPORAL_GAP_SECONDS = 5.0
 """How often to try again while Temporal itself does not answer."""
 
-SILENT = "no worker answers: the workers of task queue {!r} are busy, frozen or gone; what is under way waits for one"
+SILENT = "no worker answers: the workers of task queue {!r} are busy, frozen or gone; runs under way wait for one"
 ANSWERING = "a worker answers again"
 
 _PASSING = (

@@ -46,7 +46,7 @@ from workflows import search_attributes
 from workflows.messages import PortfolioInput, PortfolioProgress, PortfolioResult
 from workflows.portfolio import PortfolioWorkflow
 
-portfolio = typer.Typer(no_args_is_help=True, help="One selection over many tenants.")
+portfolio = typer.Typer(no_args_is_help=True, help="Runs of one selection for many tenants.")
 
 AtOnceOption = Annotated[
     int | None,
@@ -54,7 +54,7 @@ AtOnceOption = Annotated[
         "--at-once",
         min=1,
         max=TENANTS_AT_ONCE,
-        help="How many tenants at a time; else as the worker is configured.",
+        help="Tenants to sync at a time. Default: as the worker is configured.",
         show_default=False,
     ),
 ]
@@ -179,7 +179,7 @@ def selection_name(selection: Selection) -> str:
 @portfolio.command("runs")
 @prints_tables
 def portfolio_runs(
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Show at most this many, newest first.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
     """Portfolio runs, newest first.
@@ -230,7 +230,7 @@ def portfolio_run(
     follow: Annotated[bool, typer.Option("--follow", help="Follow the portfolio run to its end.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """One portfolio run, and what became of each tenant. The exit code tells how it ended.
+    """One portfolio run, with the result of each tenant. The exit code tells how it ended.
 
     Example: python starter.py portfolio run 0b9d1c1e
     """
@@ -294,7 +294,7 @@ def portfolio_cancel(
     reason: Annotated[str | None, typer.Option("--reason", help="Why; kept in the records.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Signal a portfolio run to cancel, and with it the runs that it started; those that it joined go on.
+    """Cancel a portfolio run and the runs that it started. Runs that it joined go on.
 
     Example: python starter.py portfolio cancel 0b9d1c1e --reason "wrong tag"
     """

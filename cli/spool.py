@@ -103,5 +103,5 @@ def _no_room() -> Iterator[None]:
         yield
     except OSError as error:
         raise UnavailableError(
-            f"the answer cannot be kept until it is complete: {error.strerror}; name a folder with room in TMPDIR"
+            f"the answer cannot be buffered: {error.strerror}; set TMPDIR to a folder with free space"
         ) from None

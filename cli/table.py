@@ -1,7 +1,7 @@
 """Tables for people, and the same records as CSV.
 
-A table fits its width without cutting a word: it has a heading for each collection, drops columns that are empty, says
-once what is the same in each row, and shortens ids. What still finds no room is said below its row.
+A table fits its width without cutting a word: it has a heading for each collection, drops empty columns, prints a value
+that all rows share once, and shortens ids. Values that still find no room stand below their row.
 """
 
 import re

@@ -44,5 +44,5 @@ def problem_with(text: str) -> str | None:
     if len(text) > MOST_CHARACTERS:
         return f"{len(text)} characters are too many; write {MOST_CHARACTERS} at most"
     if any(category(character) in ("Cc", "Cs") for character in text):
-        return "holds a control character, a line break or a byte that is no text; write it without"
+        return "holds a control character, a line break or an invalid byte; remove it"
     return None

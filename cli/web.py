@@ -40,7 +40,7 @@ def web(
     port: Annotated[int, typer.Option(min=0, max=65_535, help="A port of 127.0.0.1; 0 takes a free one.")] = PORT,
     as_json: JsonOption = False,
 ) -> None:
-    """The web page, for this machine only: tenants, inventory, coverage and runs. Ctrl-C ends it.
+    """Serve the web page to this machine: tenants, inventory, coverage and runs. Ctrl-C ends it.
 
     It prints an address that signs you in once, within an hour.
 

@@ -24,9 +24,9 @@ CUT_DEPTH = 400
 """Deeper than any document that is taken, shallower than what every reader takes."""
 
 _TOKEN = re.compile(rb'(?:"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)[^"\[\]{}]*+)++|[\[{]++|[\]}]++', re.DOTALL)
-"""Strings with what stands between them, or brackets that open, or brackets that close.
+"""Strings with the text between them, or opening brackets, or closing brackets.
 
-Each alternative takes what begins as it does, an unfinished string too, so that no byte is looked at again.
+Each alternative consumes everything that begins as it does, an unfinished string too, so no byte is read twice.
 """
 
 

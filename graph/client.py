@@ -164,16 +164,15 @@ class GraphClient:
         gets: Sequence[GraphGet],
         admission: Admission | None = None,
     ) -> dict[str, GraphAnswer]:
-        """Reads 1 to 20 pages in one `$batch`; every key has its answer, whatever Graph thought of it.
+        """Reads 1 to 20 pages in one `$batch`; every key has its answer, whether Graph served it or not.
 
-        A caller that makes something of a large answer while others read theirs holds on to an `admission`; without one
-        the answer's place is given back as soon as it has been read.
+        A caller that processes a large answer while others read theirs keeps an `admission`; without one the answer's
+        place is released as soon as it has been read.
 
-        A 401, of the batch or inside it, is met once with a fresh token and the claims that it asked for. Raises
-        `GraphRequestError` where the batch as a whole came to nothing: `BatchRefusedError` where Graph said so
-        or answered with what is no answer to a batch,
-        `AnswerTooLargeError` beyond `RESPONSE_LIMIT_BYTES`; and `UntrustedLinkError` before anything is sent where a
-        link may not be followed.
+        The client answers a 401, of the batch or inside it, once with a fresh token and the claims of its challenge.
+        Raises `GraphRequestError` if the whole batch failed: `BatchRefusedError` if Graph refused it or sent no answer
+        to a batch, `AnswerTooLargeError` beyond `RESPONSE_LIMIT_BYTES`. Raises `UntrustedLinkError`, before it sends
+        anything, for a link that may not be followed.
         """
         if not 1 <= len(gets) <= BATCH_LIMIT or len({get.key for get in gets}) != len(gets):
             raise ValueError(f"a batch has 1 to {BATCH_LIMIT} requests with keys of their own")

@@ -43,10 +43,10 @@ _NOT_TO_MEND = frozenset({ErrorCode.GRAPH_DELEGATED_ONLY, ErrorCode.GRAPH_NOT_LI
 class OpenCall(NamedTuple):
     """A request that is still to be made.
 
-    `call` is the number of the entry's detail call, `child` that of its child call. Without a call it asks whether
-    the item is still there. `anchor` is the hash of an earlier link, renewed at every power of two of pages.
-    `path` is where a list stands that Graph has cut, and whose rest is asked for: in the list's document, or with a
-    call in the page `of_page` of its answer.
+    `call` is the number of the entry's detail call, `child` that of its child call. Without a call the request asks
+    whether the item still exists. `anchor` is the hash of an earlier link, renewed at every power of two of pages.
+    `path` is the place of a list that Graph has cut, and whose rest this request reads: in the list's document, or with
+    a call in the page `of_page` of its answer.
     """
 
     url: str
@@ -183,9 +183,9 @@ class DetailReading:
         return encode(state)
 
     def take(self, call: OpenCall, answer: Answer) -> ReadFailure | None:
-        """Takes in the answer to an open call; what is wrong with it, where it brought nothing.
+        """Takes in the answer to an open call; returns the failure if the answer brought nothing.
 
-        A link to the next page is not checked here: it is that of the call that takes its place in `open`.
+        It does not check a link to the next page: the caller checks the call in `open` that takes this one's place.
         """
         if call.path is not None:
             return self._take_rest(call, call.path, answer)

@@ -184,7 +184,7 @@ def _tenant(path: Path, number: int, entry: dict[str, Any], defaults: dict[str, 
         where = ".".join(str(part) for part in problem["loc"])
         what = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
-            what = f"is no key that a tenant has; known: {', '.join(TenantConfig.model_fields)}"
+            what = f"is not a key of a tenant; known: {', '.join(TenantConfig.model_fields)}"
         raise TenantsFileError(f"{path}: {which}: {where + ': ' if where else ''}{what}") from None
 
 

@@ -179,7 +179,7 @@ class Canonicalizer:
         return self._object(document, 1, self._within_document)
 
     def sorted_canonical(self, document: JsonObject) -> bytes:
-        """As `canonical`, with the arrays sorted that are not ordered: what changes of a list are told by."""
+        """As `canonical`, with the unordered arrays sorted: two forms of a list differ only if the list changed."""
         return encode(self._sorted(self.canonical_value(document)))
 
     def hidden_names(self, document: JsonObject) -> frozenset[str]:

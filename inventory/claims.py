@@ -27,9 +27,9 @@ class Evidence(NamedTuple):
 
 
 def proven(claims: Claims, type_keys: Iterable[str], evidence: Evidence) -> Claims:
-    """The claims, less what nothing shows: a collection is complete or skipped only where the database has seen it.
+    """The claims that the database confirms: a collection is complete or skipped only if the recorded pages show it.
 
-    `type_keys` are those that the run selected; of one that is not claimed nothing is known.
+    `type_keys` are the run's collections; a collection without a claim stays unknown.
     """
     selected = list(type_keys)
     collections = {

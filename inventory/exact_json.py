@@ -1,9 +1,8 @@
 """JSON read and written without losing a digit.
 
 Graph sends `Edm.Int64`, `Edm.Double` and `Edm.Decimal` as JSON numbers. The fast reader keeps whole numbers of 64 bits
-and what a double holds, and silently rounds the rest. So a text that may hold more is found by its long runs of digits
-and read by the standard library instead; what a double cannot hold exactly becomes a `Decimal`, and is written back
-with all its digits.
+and doubles, and silently rounds other numbers. A text with long runs of digits therefore goes to the standard library's
+reader; a number that no double holds exactly becomes a `Decimal`, and is written back with all its digits.
 """
 
 import json

@@ -90,12 +90,11 @@ class InvalidReason(StrEnum):
 class Observation(NamedTuple):
     """A valid object, ready to be staged: `document` is its canonical JSON, `body_hash` its SHA-256 (32 bytes).
 
-    The `content_hash` (32 bytes) is that of its normal form: two that are equal say the same.
-    The `list_hash` (32 bytes) is that of the list's document with its `change_signs`: as long as it stays, the details
-    need not be read again. Only collections that have details have it.
-    The `references` are there where they were asked for. `is_cut`: Graph has cut lists that it expands, and the
-    document has the links to the rest; what it says of them does not tell whether the rest has changed.
-    `stale_parts` could not be read: the document says there what was read before, if anything.
+    `content_hash` (32 bytes) is the hash of its normal form: objects with the same one have the same content.
+    `list_hash` (32 bytes) is the hash of the list's document with its `change_signs`: while it stays, the details need
+    not be read again. Only collections with details have it. `references` are present if the caller wanted them.
+    `is_cut`: Graph has cut lists that it expands, so the document does not show whether the rest has changed.
+    `stale_parts` could not be read: the document has their earlier content there, if there is any.
     """
 
     type_key: str
@@ -227,7 +226,7 @@ class Observer:
         )
 
     def _references(self, canonical: JsonObject) -> ReadReferences | None:
-        """What the stored document refers to, not what Graph's does: what is hidden or volatile is no reference."""
+        """The references of the stored document, not of Graph's: hidden and volatile values are no references."""
         return None if self._reading is None else ReadReferences(self._reading_hash, read(canonical, self._reading))
 
     def _list_hash(self, candidate: JsonObject) -> bytes | None:

@@ -29,9 +29,9 @@ def _sorted_unique(value: object) -> object:
 
 
 class TenantChoice(BaseModel):
-    """Which tenants: all, or those of these ids together with those that have any of these tags.
+    """The tenants of a portfolio run: all, or those of these ids together with those that have any of these tags.
 
-    `all` and tags are looked up when a run begins, so a scheduled one takes in tenants that came since.
+    `all` and tags are looked up when a run begins, so a scheduled one includes tenants that were added since.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

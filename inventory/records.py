@@ -117,8 +117,8 @@ class VersionRecord(BaseModel):
     """One version of an item.
 
     `last_observed_at` is null where release 0.2.0 did not record it. `renamed_from` is null where the name is the same
-    or the version before it is forgotten. `stale` tells of details that could not be read: of the current version now,
-    of an earlier one when it was first observed.
+    or retention has deleted the version before it. `stale` tells of details that could not be read: of the current
+    version now, of an earlier one when it was first observed.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -145,9 +145,9 @@ class VersionRecord(BaseModel):
 
 
 class DamagedRecord(BaseModel):
-    """A version whose stored document is not what its hash says: nothing is told of what it held.
+    """A version whose stored document does not match its hash, so its content is unknown.
 
-    `tenant_id` is there where the answer is of several tenants.
+    `tenant_id` is present if the answer is about several tenants.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -1,4 +1,4 @@
-"""Stale parts: what could not be read of an item, so that its current version says there what was read before."""
+"""Stale parts: the places of an item that could not be read, so that its current version has their earlier content."""
 
 import re
 from collections.abc import Iterable, Sequence

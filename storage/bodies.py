@@ -1,7 +1,7 @@
-"""Stored documents, checked as they are read: a body that is not what its hash says is nobody's document.
+"""Stored documents, checked when they are read: a body that does not match its hash is damaged.
 
-This is the one place where a body becomes a document. A disk, a restored backup or a hand in the database may have
-altered it, or made it a frame that unfolds to more than a process can hold.
+This is the one place where a body becomes a document. A disk, a restored backup or an edit in the database may have
+altered the body, or turned it into a frame that expands to more than a process can hold.
 """
 
 from hashlib import sha256

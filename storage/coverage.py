@@ -1,4 +1,4 @@
-"""How far each collection has been read: what a run that ends adds to it, and what an answer rests on."""
+"""How far each collection has been read: the results of runs that ended, on which answers rest."""
 
 from collections.abc import Iterable
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Errors of PostgreSQL in words for people: what happened, and what to do about it.
+"""Errors of PostgreSQL in words for people: the cause and the remedy.
 
 The words hold no address, no password and no row. Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 """

@@ -1,4 +1,4 @@
-"""The pages that an open run has read: what a link has to come from, and what its record's listings rest on."""
+"""The pages that an open run has read: the sources of its links, and the proof of its listings."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence

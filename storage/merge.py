@@ -80,16 +80,15 @@ async def merge(
     deep: bool = False,
     same: SameItems | None = None,
 ) -> MergeResult:
-    """Merges the rows staged under `fetch_token`, once: a later call answers what the first one did.
+    """Merges the rows staged under `fetch_token`, once: a later call returns the first one's result.
 
-    It holds `promised_rows`. `together_with` are the tokens of further waves and their rows; they are always given
-    together. Those of which rows are gone are named and not merged.
-    `restarted` names collections whose listing began anew in this run, where an item that comes again is no repetition.
-    Items whose details are to be read are left as pending: those whose list document is new, those whose details are
-    older than `detail_refresh`, and with `deep` all. `refreshes` has the collections whose details are due at another
-    age, each with the moment before which they were read (`detail_ages.read_before`). `same` judges items whose
-    documents are of normal form 0.
-    Raises `StagedRowsLostError` where rows of all of them are gone; nothing is merged then.
+    The token holds `promised_rows`. `together_with` are the tokens of further waves and their rows; the caller always
+    gives the same ones together. Tokens whose rows are gone are named and not merged. `restarted` names collections
+    whose listing began anew in this run, where an item that comes again is no repetition. Items whose details are due
+    are left as pending: those with a new list document, those with details older than `detail_refresh`, and with `deep`
+    all. `refreshes` has the collections whose details are due at another age, each with the moment before which they
+    were read (`detail_ages.read_before`). `same` compares items whose documents are of normal form 0. Raises
+    `StagedRowsLostError` if the rows of all tokens are gone; nothing is merged then.
     """
     earlier = await claim(session, run_id, fetch_token)
     if earlier is not None:

@@ -251,8 +251,8 @@ ORDER BY type_key, external_id
 async def run_record(session: AsyncSession, run_id: UUID) -> RunRecord | None:
     """The record of one run; of any tenant in a portfolio session.
 
-    The counts of an open run are those of what it has merged so far. Raises `AmbiguousRunError` where several tenants
-    have a run of this id, which no workflow of ours gives twice.
+    The counts of an open run are the sums of its merges. Raises `AmbiguousRunError` if several tenants have a run of
+    this id, which no workflow of ours causes.
     """
     found = await fetch(session, _ONE_RUN, RunRecord, {"run_id": run_id})
     if len(found) > 1:

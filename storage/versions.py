@@ -142,7 +142,7 @@ async def tenants(session: AsyncSession) -> list[UUID]:
 
 
 def _with_change(row: Values) -> Values:
-    """Adds what a version is, next to the one before it."""
+    """Adds the kind of a version, in comparison with the one before it."""
     follows, name_before, complete_before = (row.pop(name) for name in ("follows", "name_before", "complete_before"))
     if row["version"] == 1:
         change = VersionChange.FIRST

@@ -16,10 +16,10 @@ ITEMS_OF_A_PART = 40
 
 
 class Cursor(BaseModel):
-    """Where to read on in one collection, and how that has gone so far.
+    """The next read position of one collection, and its attempts so far.
 
-    With `confirming` its listing has been read to its end, and what it did not show is asked for by id. With
-    `detailing` the details of its items are read: of part `part` of `of`, at most `limit` requests at once.
+    With `confirming` its listing has been read to its end, and unlisted items are asked for by id. With `detailing` the
+    details of its items are read: of part `part` of `of`, at most `limit` requests at once.
     """
 
     model_config = ConfigDict(extra="ignore")

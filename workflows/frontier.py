@@ -292,7 +292,7 @@ class Frontier(WaveQueue, CollectionResults):
         return cursor.restarts == 0 and cursor.type_key in self.restarted
 
     def fold_confirmed(self, cursor: Cursor, confirmed: ConfirmMissingResult, now: datetime, random: Random) -> None:
-        """Takes in what GETs by id came to: those still to be asked, the end of the collection, or its failure."""
+        """Takes in the results of GETs by id: the rest to ask for, the end of the collection, or its failure."""
         result = self.results[cursor.type_key]
         if not self._is_open(cursor.type_key):
             return

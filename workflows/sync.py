@@ -114,7 +114,7 @@ class SyncWorkflow(CancellableWorkflow):
             raise
 
     async def _see_through(self, *, merging: bool) -> None:
-        """Ends what is being fetched and, with `merging`, merges what has been; what becomes of it does not matter."""
+        """Ends the fetches under way and, with `merging`, merges the fetched waves; their results do not matter."""
         if self._timer is not None:
             self._timer.cancel()
         for fetch in self._fetches:

@@ -14,10 +14,10 @@ class PromisedWave(Message):
 
 
 class DetailRefresh(Message):
-    """Which details of a collection are due though its list shows nothing new.
+    """When details of a collection are due though its list shows nothing new.
 
-    Those of an item are due at an age between half of `period` and the whole. With `read_before` only those that were
-    read before this moment, so that one run reads no more than its share.
+    An item's details are due at an age between half of `period` and the whole. With `read_before` only details that
+    were read before this moment are due, so one run reads no more than its share.
     """
 
     period: timedelta
@@ -27,9 +27,8 @@ class DetailRefresh(Message):
 class UpsertItems(Message):
     """Merge the rows of one fetch token, and of further waves together with it.
 
-    `restarted`: collections whose listing began anew in this run.
-    `ended`: collections whose listing ends with these waves, and whose unlisted items are to be counted.
-    `detailed`: those of which the items whose details are to be read are to be counted.
+    `restarted`: collections whose listing began anew in this run. `ended`: collections whose listing ends with these
+    waves, so that their unlisted items are counted. `detailed`: collections whose pending items are counted.
     `refreshes`: when details are due, by type key; `detail_refresh` holds for the other collections.
     """
 

@@ -121,4 +121,4 @@ class FinishRunResult(Message):
     status: RunStatus
     counts: Counts
     error_codes: list[ErrorCode] | None = None
-    """None from workers of release 0.3.0, which record those that they are told."""
+    """None from workers of release 0.3.0, which record whatever the message claims."""

@@ -1,6 +1,6 @@
-"""Who gets what: the assignments of all items, or of one, as their current versions say them.
+"""Who gets what: the assignments of all items, or of one, in their current versions.
 
-An item of a collection that was not read to its end is told as it was last seen; the collection is named.
+An item of a collection that was not read to its end has its last known assignments; the answer names the collection.
 """
 
 from collections import Counter

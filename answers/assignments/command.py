@@ -30,9 +30,9 @@ def assignments(
     type_keys: TypeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Who gets what: each assignment in names, with its intent, its filter, and the policy set that it came through.
+    """Who gets what: each assignment with names, intent, filter, and the policy set that it came through.
 
-    A deleted group goes by its last known name. With --json the last lines name what cannot be said.
+    A deleted group has its last known name. With --json the last lines name collections of unknown assignments.
 
     Example: python starter.py assignments contoso "Windows baseline"
     """

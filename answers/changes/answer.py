@@ -1,4 +1,4 @@
-"""What changed in a tenant: what its runs have noticed, field by field, and what the answer rests on."""
+"""Changes of a tenant that its runs have noticed, field by field, and the coverage on which they rest."""
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
@@ -88,7 +88,7 @@ def event_at(place: str) -> Event:
             return Event(moment, type_key, external_id, EventKind(kind), UUID(int=0), 0)
     except ValueError:
         pass
-    raise UnknownPlaceError(f"--after takes what the summary calls goes_on_after, not {place!r}")
+    raise UnknownPlaceError(f"--after takes goes_on_after of a summary, not {place!r}")
 
 
 class ChangeFeed:

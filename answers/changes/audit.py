@@ -1,4 +1,4 @@
-"""Who changed what: the audit events that explain what the inventory observed of an object."""
+"""Audit events that explain observed changes of an object."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta

@@ -59,7 +59,7 @@ GoldenOption = Annotated[
     typer.Option(
         "--golden",
         metavar="A",
-        help="The tenant that the others are held against.",
+        help="The tenant that the others are compared with.",
         autocompletion=complete_tenant_name,
     ),
 ]
@@ -87,7 +87,7 @@ def compare(
         list[str] | None,
         typer.Argument(
             metavar="[A B | B C …]",
-            help="Two tenants; with --golden those that are held against it.",
+            help="Two tenants; with --golden, the tenants to compare with it.",
             autocompletion=complete_tenant_name,
             show_default=False,
         ),
@@ -101,19 +101,19 @@ def compare(
     type_keys: TypeOption = None,
     categories: CategoryOption = None,
     only: Annotated[
-        list[Status] | None, typer.Option("--only", help="Only items of which that is said; may be repeated.")
+        list[Status] | None, typer.Option("--only", help="Only items with this result; may be repeated.")
     ] = None,
     fields: Annotated[
-        bool, typer.Option("--fields", help="Show the fields that differ, and the ids without a meaning.")
+        bool, typer.Option("--fields", help="Show the fields that differ, and the ids that have no name.")
     ] = False,
     html: HtmlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare the items of two tenants, or of a golden one and others, by name and kind, then by what they say.
+    """Compare the items of two tenants, or of a golden one and others, by name and kind, then by content.
 
-    Ids are compared by what they mean: a group by its name, a filter by its rule. What a latest run did not list to its
-    end is left out and named, as is what is stored damaged, and the exit code is 3. With --json the comparison as a
-    whole is the last line.
+    Ids are compared by their meaning: a group by its name, a filter by its rule. Collections that a latest run did
+    not list to their end and damaged items are left out and named, and the exit code is 3. With --json the last line
+    describes the whole comparison.
 
     Example: python starter.py compare contoso fabrikam --type conditionalAccessPolicies --fields
     """
@@ -128,13 +128,13 @@ def compare(
                 raise UsageError("name two tenants, or one with --golden and others, --tag TAG or --all")
             here, there = (tenant_id_of(settings, tenant) for tenant in tenants)
             if here == there:
-                raise UsageError("a tenant is the same as itself; name two")
+                raise UsageError("a tenant is the same as itself; name two different ones")
             complete = asyncio.run(_pair(settings, here, there, wanted, options))
         else:
             if fields:
                 raise UsageError("--fields goes with two tenants; of many, --html and --json show the fields")
             if only and Status.ONLY_THERE in only:
-                raise UsageError("with --golden each item of that tenant is a row: --only only_there has none")
+                raise UsageError("with --golden each row is an item of that tenant, so --only only_there shows none")
             golden_id = tenant_id_of(settings, golden)
             others = _others(settings, golden_id, tenants, tags, everyone=everyone)
             complete = asyncio.run(_matrix(settings, golden_id, others, wanted, options))
@@ -164,7 +164,7 @@ def _others(
         found = [tenant_id_of(settings, tenant) for tenant in tenants or ()]
     others = [tenant for tenant in dict.fromkeys(found) if tenant != golden]
     if not others:
-        raise UsageError("name the tenants to hold against the golden one, or give --tag TAG or --all")
+        raise UsageError("name the tenants to compare with the golden one, or give --tag TAG or --all")
     return others
 
 

@@ -1,7 +1,7 @@
-"""What an item needs and what needs it, what is dangling, what nobody is assigned, what reaches a group.
+"""Dependencies of an item in both directions, dangling references, unassigned items, and items that reach a group.
 
-The answers are of the references that `read_references` has read. Each answer says what it rests on, and what it cannot
-say since a collection was not read.
+The answers cover the references that `read_references` has read. Each answer names its coverage, and the collections
+that leave it open because they were not read.
 """
 
 from collections import Counter
@@ -46,7 +46,7 @@ Follow = Callable[[AsyncSession, Sequence[ItemKey], int], Awaitable[list[Edge]]]
 
 
 class Neighbourhood(NamedTuple):
-    """What an item needs and what needs it, nearest first. `is_cut`: there is more than was asked for.
+    """The dependencies of an item in both directions, nearest first. `is_cut`: there are more than the limit.
 
     `cannot_say` names the collections that may hold items that need it and were not listed to their end.
     """
@@ -134,9 +134,9 @@ async def everything(
 async def dangling(
     session: AsyncSession, tenant: TenantCoverage, type_keys: Sequence[str] | None = None
 ) -> AsyncIterator[DanglingRecord | CannotSayRecord]:
-    """References whose targets are not there, by target; at the end, by collection, those of which it cannot be said.
+    """References whose targets are not there, by target; at the end, by collection, references that cannot be judged.
 
-    `type_keys`: of these collections' items alone.
+    `type_keys`: only references of these collections' items.
     """
     open_ones: Counter[tuple[str, ...]] = Counter()
     async for edge in queries.not_there(session, type_keys):
@@ -161,9 +161,9 @@ async def dangling(
 async def unassigned(
     session: AsyncSession, tenant: TenantCoverage, catalog: Catalog, type_keys: Sequence[str] | None = None
 ) -> AsyncIterator[UnassignedRecord | CannotSayRecord]:
-    """Items that are assigned to nobody; at the end, by collection, what cannot be said.
+    """Items that are assigned to nobody; at the end, by collection, items that cannot be judged.
 
-    Without `type_keys` not those of collections whose items nobody assigns.
+    Without `type_keys`, collections whose items nobody assigns are left out.
     """
     unknown: Counter[str] = Counter()
     async for found in queries.unassigned(session, type_keys):

@@ -299,7 +299,7 @@ class Collection(BaseModel):
         return self._url(tenant_id, options)
 
     def expansion_url(self, external_id: str) -> str:
-        """A request that tells of one object whether what the listing expands is readable."""
+        """A request for one object, whose answer shows whether the app may read the expansions of the listing."""
         return f"{self.path}/{quote(external_id, safe='')}" + self._options((("$expand", self.expand),))
 
     @property
@@ -404,7 +404,7 @@ class Collection(BaseModel):
 
     @property
     def no_content(self) -> frozenset[str]:
-        """What says nothing about the configuration: what is volatile, and what counts the members of a detail."""
+        """Properties that are no configuration: volatile ones, and counts of a detail's members."""
         return self.volatile | {f"/{detail.counted_by}" for detail in self.details if detail.counted_by is not None}
 
     def _is_identity(self, path: str) -> bool:

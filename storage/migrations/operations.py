@@ -90,10 +90,10 @@ def each_tenant() -> Iterator[UUID]:
 
 
 def create_index(name: str, definition: str, *, unique: bool = False) -> None:
-    """Builds an index beside running syncs; `definition` is what follows `ON`.
+    """Builds an index beside running syncs; `definition` is the text after `ON`.
 
-    It commits what the migration did before, and a build that breaks leaves an invalid index behind: give an index a
-    migration of its own, which then may run again. A build blocks nobody, so it waits for others as long as they take.
+    It commits the migration's earlier statements, and a failed build leaves an invalid index behind: give an index a
+    migration of its own, which can run again. A build blocks nobody, so it waits for locks without a limit.
     """
     with op.get_context().autocommit_block():
         connection = op.get_bind()

@@ -142,7 +142,7 @@ def _open_files(folder: Path) -> list[Path]:
 def test_an_answer_that_finds_no_room_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", "/proc/nowhere")
     monkeypatch.setattr(spool, "IN_MEMORY_BYTES", 1000)
-    with pytest.raises(UnavailableError, match="name a folder with room in TMPDIR"), printed_afterwards():
+    with pytest.raises(UnavailableError, match="set TMPDIR to a folder with free space"), printed_afterwards():
         print("x" * 3000)
 
 

@@ -348,7 +348,7 @@ def test_a_schedule_whose_last_run_is_still_under_way_is_skipped_and_counted(sys
 
 def test_a_schedule_that_makes_no_sense_is_refused_in_one_line(system: System) -> None:
     for options, words in (
-        (("--every", "soon"), "is no duration"),
+        (("--every", "soon"), "is not a duration"),
         (("--cron", "99 * * * *"), "Temporal does not take"),
     ):
         refused = system.starter("schedule", "set", "odd", "--all-tenants", "--type", "groups", *options)

@@ -29,9 +29,9 @@ _ROOTS = frozenset({
     "servicePrincipals", "settings", "subscribedSkus", "subscriptions", "teamwork", "tenantRelationships",
     "trustFramework",
 })  # fmt: skip
-"""The sets and singletons that hold configuration, read by the catalog or beside what it reads.
+"""The sets and singletons that hold configuration: those that the catalog reads, and their neighbours.
 
-Neighbours are kept whole, so that a path of one family that is written in another is told apart from a right one.
+Neighbours are kept whole, so a path that belongs to another family is recognized as wrong.
 """
 
 _ENDS = frozenset({
