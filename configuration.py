@@ -50,6 +50,12 @@ def _https(value: str | None) -> str | None:
     return value.rstrip("/") if value else value
 
 
+def _web_address(value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(r"https?://[A-Za-z0-9.\-:\[\]]+(/[A-Za-z0-9._~/-]*)?", value):
+        raise ValueError("must be an address such as https://temporal.example.com")
+    return value.rstrip("/") if value else value
+
+
 def _proxy(value: SecretStr | None) -> SecretStr | None:
     """Its message repeats nothing of the URL, which may hold a password."""
     url = "" if value is None else value.get_secret_value()
@@ -72,6 +78,7 @@ def _key(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
+WebAddress = Annotated[str | None, AfterValidator(_web_address)]
 HttpsUrl = Annotated[str | None, AfterValidator(_https)]
 ProxyUrl = Annotated[SecretStr | None, AfterValidator(_proxy)]
 RandomKey = Annotated[SecretStr | None, AfterValidator(_key)]
@@ -85,6 +92,7 @@ class Settings(BaseSettings):
 
     database_url: SecretStr
     temporal_task_queue: str = "tenant-inventory"
+    temporal_web_url: WebAddress = None
     graph_base_url: HttpsUrl = None
     graph_authority_url: HttpsUrl = None
     graph_ca_file: Path | None = None

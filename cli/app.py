@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, str] = {
     "database": "cli.database",
     "portfolio": "cli.portfolio",
     "schedule": "cli.schedule",
+    "web": "cli.web",
 }
 """The commands in the order of the help: the module of each, and its name there if it is another."""
 

@@ -153,7 +153,7 @@ def test_each_kind_of_line_is_tried() -> None:
     tried = {(row_of(command), record) for command, _, records in CALLS for record in records}
     rows = {(command, line.record) for command, printed in PRINTED.items() for line in printed}
     assert tried <= rows
-    assert {command for command, _ in rows - tried} == {*OF_A_RUNNING_SYSTEM, "drift decide", "demo", "status"}
+    assert {command for command, _ in rows - tried} == {*OF_A_RUNNING_SYSTEM, "drift decide", "demo", "status", "web"}
 
 
 async def test_each_line_is_valid(starter: CommandLine) -> None:
