@@ -1,4 +1,4 @@
-"""The activity that reads one wave of pages from Graph and stages what they hold."""
+"""The activity that reads one wave of pages from Graph and stages their objects."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -43,7 +43,7 @@ class _Read(NamedTuple):
     page: PageResult
     observations: list[Observation]
     shown: ReadPage | None = None
-    """What is recorded of the page; None of one that says nothing about the collection."""
+    """The record of the page; None if it shows nothing about the collection."""
 
 
 class FetchActivities:
@@ -227,7 +227,7 @@ def _ids(parents: Sequence[JsonValue]) -> list[str]:
 
 
 def cursor_failure(failure: ReadFailure) -> CursorFailure:
-    """What the workflow is told of a read that failed."""
+    """The failure of a read, as the workflow receives it."""
     return CursorFailure(
         code=failure.code,
         retryable=failure.retryable,

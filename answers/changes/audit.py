@@ -23,7 +23,7 @@ _READING = "get"
 
 
 class AuditAction(StrEnum):
-    """What was observed of an object between two moments."""
+    """The observed change of an object between two moments."""
 
     APPEARED = "appeared"
     CHANGED = "changed"
@@ -58,7 +58,7 @@ class AuditEvent(BaseModel):
 
 
 class AuditStatus(StrEnum):
-    """What the audit log, as far as it was read, says of a change."""
+    """The audit log's explanation of a change, as far as the log was read."""
 
     FOUND = "found"
     NOT_FOUND = "not_in_audit_log"
@@ -81,12 +81,12 @@ class Attribution(BaseModel):
 
     @property
     def latest(self) -> AuditEvent | None:
-        """The event that brought about what was observed."""
+        """The event that caused the observed change."""
         return self.events[0] if self.events else None
 
 
 def window(after: datetime | None, until: datetime) -> tuple[datetime, datetime]:
-    """From when to when, by Graph's clock, what was observed between `after` and `until` may have happened."""
+    """The period, by Graph's clock, in which a change observed between `after` and `until` may have happened."""
     begin = EARLIEST if after is None else after - CLOCK_DIFFERENCE
     return begin, until + CLOCK_DIFFERENCE
 

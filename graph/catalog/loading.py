@@ -20,6 +20,9 @@ NO_ENTRIES = frozenset({"defaults.toml", "deviations.toml", "kinds.toml", "permi
 """Files beside the entries."""
 
 
+LOGS = frozenset({"audit"})
+"""Categories of logs."""
+
 MOST_NAMED = 3
 """Categories or collections that the name of a selection lists."""
 
@@ -39,7 +42,7 @@ class Catalog:
             self.collections[collection.type_key] = collection
 
     def everything(self) -> set[str]:
-        """The type keys that a selection of all names: those whose entries are not opt-in."""
+        """The type keys of a selection of all: those whose entries are not opt-in."""
         return {key for key, collection in self.collections.items() if not collection.opt_in}
 
     def first_url(self, type_key: str, tenant_id: UUID) -> str:
@@ -66,7 +69,7 @@ class Catalog:
         return {key: rule for key, rule in rules.items() if rule != TitleRule()}
 
     def name_of(self, type_keys: CollectionOf[str]) -> str:
-        """What people call a selection of these: `everything`, its categories, its few collections, or how many."""
+        """The name of a selection: `everything`, its categories, its few collections, or how many."""
         wanted = set(type_keys)
         if wanted == self.everything():
             return "everything"
@@ -80,6 +83,11 @@ class Catalog:
     def categories(self) -> list[str]:
         """The names of the categories, sorted."""
         return sorted({collection.category for collection in self.collections.values()})
+
+    @property
+    def logs(self) -> frozenset[str]:
+        """The type keys of logs, whose entries expire: they are no configuration."""
+        return frozenset(key for key, collection in self.collections.items() if collection.category in LOGS)
 
     def in_categories(self, names: Iterable[str]) -> set[str]:
         """The type keys of the named categories. Raises `UnknownCategoryError`."""

@@ -23,7 +23,7 @@ DELEGATED_ONLY = {key for key, collection in COLLECTIONS.items() if collection.d
 @pytest.fixture
 def system(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Iterator[System]:
     with (
-        SimulatedGraph(tenants=1, seed=next(SEEDS)) as graph,
+        SimulatedGraph(tenants=1, items_per_collection=2, seed=next(SEEDS)) as graph,
         System(graph, temporal, database_url, tmp_path) as system,
     ):
         system.start_worker()
