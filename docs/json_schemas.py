@@ -29,6 +29,7 @@ from answers.export.records import ExportRecord
 from answers.status.records import TenantStatus
 from answers.versions.records import DifferenceRecord, ShownRecord
 from cli.limits import Limits
+from cli.web import WebAddresses
 from inventory.portfolio import PortfolioRecord, TenantOutcomeRecord
 from inventory.records import ItemRecord, MissingRecord, RunRecord, SyncRecord, VersionRecord
 
@@ -82,6 +83,7 @@ RECORDS: dict[str, type[BaseModel]] = {
     "drift-finding": DriftFindingRecord,
     "forgotten": ForgottenOfTenant,
     "limits": Limits,
+    "web-addresses": WebAddresses,
 }
 """By the name of the schema's file."""
 
@@ -140,6 +142,7 @@ PRINTED: dict[str, tuple[Line, ...]] = {
     "drift decide": (Line("one line", "drift-finding"),),
     "retention": (Line("each tenant", "forgotten"),),
     "limits": (Line("one line", "limits"),),
+    "web": (Line("one line", "web-addresses"),),
 }
 """By command."""
 

@@ -34,7 +34,7 @@ SLOTS_LOCK = 0x736C6F7473
 
 
 class RunIdentity(NamedTuple):
-    """What a run is, before anything has happened to it."""
+    """A run as it begins."""
 
     run_id: UUID
     workflow_id: str
@@ -53,7 +53,7 @@ class Slots(NamedTuple):
 
 
 class OpeningState(StrEnum):
-    """What an attempt at opening a run came to."""
+    """The result of an attempt to open a run."""
 
     RUNNING = "running"
     WAITING_FOR_SLOT = "waiting_for_slot"

@@ -52,6 +52,7 @@ from cli.table import Column, Shape, Table, collection_column, collection_title,
 from configuration import Settings, load_settings
 from graph.tenants import load_tenants
 from inventory.plurals import counted
+from inventory.tenant_neutral import Uncertainty
 from inventory.visible_text import visible
 
 GoldenOption = Annotated[
@@ -65,7 +66,7 @@ GoldenOption = Annotated[
 ]
 
 _CELLS_OF: dict[Status, tuple[StrEnum, ...]] = {Status.ONLY_HERE: (CellStatus.MISSING, CellStatus.CANNOT_HAVE)}
-"""What a status of two tenants is called in a cell of a matrix, where that is something else."""
+"""The words for a status of two tenants in a cell of a matrix, if they differ."""
 
 _STYLES = {
     "same": "green",
@@ -209,7 +210,7 @@ async def _pair(
     type_keys: Sequence[str] | None,
     options: _OutputOptions,
 ) -> bool:
-    """Prints a comparison of two; whether all that was asked for was covered."""
+    """Prints a comparison of two tenants; whether it covers the whole request."""
     shown: list[ItemComparison] = []
     rows = Table(ItemComparison, _ITEM_COLUMNS)
     names = TenantNames.load(settings)
@@ -336,8 +337,12 @@ def _status(item: ItemComparison) -> Text:
     return Text(words, style=_STYLES[item.status])
 
 
+_WORDS = {Uncertainty.HIDDEN_WITHOUT_KEY: "masked by Graph or hidden without key"}
+"""What an uncertainty is called where its code alone would mislead: the marks of both look alike."""
+
+
 def _uncertain(item: ItemComparison) -> str:
-    return ", ".join(str(reason).replace("_", " ") for reason in item.uncertain)
+    return ", ".join(_WORDS.get(reason, str(reason).replace("_", " ")) for reason in item.uncertain)
 
 
 def _kind(item: ItemComparison) -> str:
@@ -383,7 +388,7 @@ async def _matrix(
     type_keys: Sequence[str] | None,
     options: _OutputOptions,
 ) -> bool:
-    """Prints a golden tenant against others; whether all that was asked for was covered."""
+    """Prints a golden tenant compared with others; whether it covers the whole request."""
     shown: list[MatrixRow] = []
     names = TenantNames.load(settings)
     shows_all = bool(options.only) or output_options().as_csv
@@ -419,7 +424,7 @@ async def _matrix(
 
 
 def _cell_column(tenant: str, number: int) -> Column:
-    """What a tenant has of each item of the golden one."""
+    """A tenant's counterpart of each item of the golden one."""
 
     def text(row: MatrixRow) -> Text:
         cell = row.cells[number]

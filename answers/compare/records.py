@@ -18,7 +18,7 @@ from inventory.tenant_neutral import Uncertainty, UnresolvedReason
 
 
 class MatchedBy(StrEnum):
-    """What says that items belong together."""
+    """The property by which items match."""
 
     NAME = "name"
     NAME_IN_OTHER_LETTERS = "name_in_other_letters"
@@ -29,7 +29,7 @@ class MatchedBy(StrEnum):
 
 
 class Status(StrEnum):
-    """What became of an item, or of two that belong together."""
+    """The result of an item, or of two matched ones."""
 
     SAME = "same"
     DIFFERENT = "different"
@@ -272,7 +272,7 @@ class ComparisonRecord(BaseModel):
 
 
 class CellStatus(StrEnum):
-    """What a tenant has of an item of the golden tenant."""
+    """A tenant's counterpart of an item of the golden tenant."""
 
     SAME = "same"
     DIFFERENT = "different"

@@ -67,7 +67,7 @@ async def read_references(database: Database, tenant_id: UUID, progress: Callabl
 async def neighbourhood(
     session: AsyncSession, tenant: TenantCoverage, catalog: Catalog, item: ItemKey, *, depth: int = 1, most: int = MOST
 ) -> Neighbourhood:
-    """What an item needs and what needs it, through up to `depth` references and up to `most` of each item."""
+    """An item's dependencies in both directions, through up to `depth` references and up to `most` of each item."""
     found: list[DependencyRecord] = []
     is_cut = False
     for direction, follow in ((Direction.NEEDS, queries.of_items), (Direction.NEEDED_BY, queries.to_items)):

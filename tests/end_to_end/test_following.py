@@ -66,6 +66,7 @@ def pasted(said: str, beginning: str) -> list[str]:
     return split(found)
 
 
+@pytest.mark.slow
 def test_a_frozen_worker_is_said_and_its_queued_run_is_shown(system: System) -> None:
     worker = system.start_worker()
     system.sync("--type", "assignmentFilters")

@@ -144,6 +144,7 @@ def test_equal_secrets_of_two_tenants_do_not_look_alike(system: System) -> None:
     assert [(field.path, field.hidden, field.is_certain) for field in found.fields] == [("preSharedKey", True, False)]
 
 
+@pytest.mark.slow
 def test_they_do_where_the_operator_wants_tenants_to_be_comparable(system: System, database_url: str) -> None:
     system.environment["SENSITIVE_FIELDS_COMPARABLE"] = "true"
     system.start_worker()
