@@ -36,7 +36,9 @@ class SafeConsole(Console):
         if self.stderr and output_options().is_paged and sys.stderr.isatty():
             stdout.print(*objects, **options)
             return
-        lines = [one_line(one) for one in objects]
+        if self.stderr and (about := output_options().about):
+            objects = (f"{about}:", *objects)
+        lines = [one_line(line) for line in objects]
         width = known_width(self)
         if width is not None and all(isinstance(line, (str, Text)) for line in lines):
             style = options.pop("style", None) or ""

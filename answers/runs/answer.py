@@ -12,7 +12,7 @@ from inventory.bounds import NAMED
 from inventory.outcomes import CollectionResult, Counts, Outcome
 from inventory.records import CollectionRecord, RunRecord
 from inventory.user_errors import UserError
-from storage import queries
+from storage import coverage, queries
 from storage.documents import database_time
 
 
@@ -27,6 +27,11 @@ class UnknownMomentError(UserError):
 async def recent_runs(session: AsyncSession, limit: int) -> list[RunRecord]:
     """The newest recorded runs first; of all tenants in a portfolio session."""
     return await queries.recent_runs(session, limit)
+
+
+async def is_read(session: AsyncSession) -> bool:
+    """Whether any run of the tenant has completed; else an empty answer says nothing of the tenant."""
+    return await coverage.is_read(session)
 
 
 def newest_runs(recorded: Sequence[RunRecord], queued: Iterable[RunRecord], limit: int) -> list[RunRecord]:
