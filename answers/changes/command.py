@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -13,6 +14,7 @@ from answers.changes.page import changes_page
 from answers.changes.records import ChangeKind, ChangeRecord, ChangesSummary
 from answers.field_text import field_text, told
 from answers.runs.answer import find_run, is_read, moment_of
+from answers.times import TIME_FORMS, typed_time
 from cli import output
 from cli.basis_lines import NEVER_READ
 from cli.errors import ExitCode, UsageError, errors_for_people
@@ -60,7 +62,7 @@ def changes(
         typer.Option(
             "--since",
             metavar="RUN|TIME",
-            help="What was noticed after a run ended, or after a time (ISO 8601; UTC unless it says); else in 7 days.",
+            help=f"What was noticed after a run ended, or after a time: {TIME_FORMS}; else in 7 days.",
         ),
     ] = None,
     run: Annotated[str | None, typer.Option("--run", metavar="ID", help="What this run noticed.")] = None,
@@ -83,7 +85,7 @@ def changes(
     change of Intune says who made it, and where directoryAudits were synced, a change of Entra. With --json the summary
     is the last line.
 
-    Example: python starter.py changes --all-tenants --since 2025-03-01T00:00:00Z --type conditionalAccessPolicies
+    Example: python starter.py changes --all-tenants --since yesterday --type conditionalAccessPolicies
     """
     with errors_for_people():
         settings = load_settings()
@@ -92,6 +94,8 @@ def changes(
             raise UsageError("--since names a beginning and --run one run: give one of them")
         if asked.are_many:
             _refuse_of_one_tenant(run=run, after=after, html=html)
+            if since is not None and typed_time(since, datetime.now(UTC), output.time_zone()) is None:
+                raise UsageError(f"--since: {since!r} is no time, and a run is of one tenant; write {TIME_FORMS}")
         check_html(html, as_json=as_json)
         refuse_columns_without_csv()
         named = bool(type_keys or categories)
@@ -103,7 +107,7 @@ def changes(
             show_one = output.print_json if as_json else _shown() if html is None else _keeping(kept)
             async with database.tenant(one.tenant_id, read_only=True) as session:
                 run_id = None if run is None else await find_run(session, run)
-                beginning = None if since is None else await moment_of(session, since)
+                beginning = None if since is None else await moment_of(session, since, output.time_zone())
                 window = await window_of(session, wanted, since=beginning, run_id=run_id)
                 feed = ChangeFeed(session, one.tenant_id, window, after=place, limit=limit)
                 async with aclosing(feed.records()) as found:
