@@ -19,7 +19,7 @@ _AGE = re.compile(r"(?:([1-9]\d{0,5})w)?(?:([1-9]\d{0,5})d)?(?:([1-9]\d{0,5})h)?
 _WITH_TIME = re.compile(r"(.+?) (\d{1,2}):(\d{2})")
 
 
-class Typed(NamedTuple):
+class TimeSpan(NamedTuple):
     """What somebody typed: a moment, where both are the same, or a day from its beginning to its end."""
 
     begins: datetime
@@ -43,7 +43,7 @@ def time_of(value: str, zone: tzinfo | None = UTC) -> datetime | None:
     return _bounded(moment, zone)
 
 
-def typed_time(value: str, now: datetime, zone: tzinfo | None, *, is_ahead: bool = False) -> Typed | None:
+def typed_time(value: str, now: datetime, zone: tzinfo | None, *, is_ahead: bool = False) -> TimeSpan | None:
     """The time that a person means: one of `TIME_FORMS`; None for what is none.
 
     A day of the week is the latest one, today included; with `last` before it, the latest one before today. A duration
@@ -65,7 +65,7 @@ def typed_time(value: str, now: datetime, zone: tzinfo | None, *, is_ahead: bool
         except ValueError:
             return None
     moment = time_of(value.strip(), zone)
-    return None if moment is None else Typed(moment, moment)
+    return None if moment is None else TimeSpan(moment, moment)
 
 
 def _duration(words: str) -> timedelta | None:
@@ -101,16 +101,16 @@ def _moved(day: date, days: int) -> date | None:
         return None
 
 
-def _whole_day(day: date, zone: tzinfo | None) -> Typed | None:
+def _whole_day(day: date, zone: tzinfo | None) -> TimeSpan | None:
     next_day = _moved(day, 1)
     begins = _bounded(datetime.combine(day, time()), zone)
     ends = None if next_day is None else _bounded(datetime.combine(next_day, time()), zone)
-    return None if begins is None or ends is None else Typed(begins, ends)
+    return None if begins is None or ends is None else TimeSpan(begins, ends)
 
 
-def _moment(moment: datetime, zone: tzinfo | None) -> Typed | None:
+def _moment(moment: datetime, zone: tzinfo | None) -> TimeSpan | None:
     bounded = _bounded(moment, zone)
-    return None if bounded is None else Typed(bounded, bounded)
+    return None if bounded is None else TimeSpan(bounded, bounded)
 
 
 def _bounded(moment: datetime, zone: tzinfo | None) -> datetime | None:

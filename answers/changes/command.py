@@ -102,21 +102,21 @@ def changes(
         wanted = selection_of(type_keys, categories, everything=False).type_keys if named else None
         place = None if after is None else event_at(after)
 
-        async def ask(database: Database, one: AskedTenant) -> None:
+        async def ask(database: Database, about: AskedTenant) -> None:
             kept: list[ChangeRecord] = []
             show_one = output.print_json if as_json else _shown() if html is None else _keeping(kept)
-            async with database.tenant(one.tenant_id, read_only=True) as session:
+            async with database.tenant(about.tenant_id, read_only=True) as session:
                 run_id = None if run is None else await find_run(session, run)
                 beginning = None if since is None else await moment_of(session, since, output.time_zone())
                 window = await window_of(session, wanted, since=beginning, run_id=run_id)
-                feed = ChangeFeed(session, one.tenant_id, window, after=place, limit=limit)
+                feed = ChangeFeed(session, about.tenant_id, window, after=place, limit=limit)
                 async with aclosing(feed.records()) as found:
                     async for change in found:
                         show_one(change)
                 summary = await feed.summary()
                 was_read = await is_read(session)
             if html is not None:
-                name = TenantNames.load(settings).of(one.tenant_id)
+                name = TenantNames.load(settings).of(about.tenant_id)
                 write_html(html, changes_page(name, summary, kept, collection_titles()))
             if as_json:
                 output.print_json({"summary": summary.model_dump(mode="json")})

@@ -257,8 +257,8 @@ def dangling(
         asked = asked_tenants(settings, tenant, tags, everyone=all_tenants)
         wanted = known_type_keys(type_keys)
 
-        async def ask(database: Database, one: AskedTenant) -> None:
-            async with references_session(database, one.tenant_id) as (session, coverage):
+        async def ask(database: Database, about: AskedTenant) -> None:
+            async with references_session(database, about.tenant_id) as (session, coverage):
                 found = [record async for record in answer.dangling(session, coverage, wanted)]
             _show_records(found, coverage, _DANGLING, as_json=as_json)
 
@@ -282,8 +282,8 @@ def unassigned(
         asked = asked_tenants(settings, tenant, tags, everyone=all_tenants)
         wanted = known_type_keys(type_keys)
 
-        async def ask(database: Database, one: AskedTenant) -> None:
-            async with references_session(database, one.tenant_id) as (session, coverage):
+        async def ask(database: Database, about: AskedTenant) -> None:
+            async with references_session(database, about.tenant_id) as (session, coverage):
                 unassigned = answer.unassigned(session, coverage, load_catalog(), wanted)
                 found = [record async for record in unassigned]
             _show_records(found, coverage, _UNASSIGNED, as_json=as_json)
@@ -397,13 +397,15 @@ def _role(record: DependencyRecord | DanglingRecord) -> str:
     return str(record.role) if record.intent is None else f"{record.role} ({visible(record.intent)})"
 
 
-def _assignment(one: AssignmentRecord) -> str:
+def _assignment(assignment: AssignmentRecord) -> str:
     """`required: group`, `available: excludes the group`, `group through policy set "Pilot"`."""
-    intent = "" if one.intent is None else f"{visible(one.intent)}: "
-    way = one.through if one.role is ReferenceRole.INCLUDE else f"excludes the {one.through}"
-    if one.policy_set_id is None:
+    intent = "" if assignment.intent is None else f"{visible(assignment.intent)}: "
+    way = assignment.through if assignment.role is ReferenceRole.INCLUDE else f"excludes the {assignment.through}"
+    if assignment.policy_set_id is None:
         return intent + way
-    name = one.policy_set_id if one.policy_set_name is None else f'"{visible(one.policy_set_name)}"'
+    name = (
+        assignment.policy_set_id if assignment.policy_set_name is None else f'"{visible(assignment.policy_set_name)}"'
+    )
     return f"{intent}{way} through policy set {name}"
 
 
