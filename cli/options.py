@@ -7,6 +7,7 @@ from uuid import UUID
 import typer
 
 from cli.errors import UsageError
+from cli.typed_text import NAME
 from configuration import Settings, load_settings
 from graph.catalog import load_catalog
 from graph.tenants import TenantConfig, Tenants, load_tenants
@@ -82,13 +83,17 @@ AllOption = Annotated[
         " or --category.",
     ),
 ]
+SelectionNameOption = Annotated[
+    str | None,
+    typer.Option("--name", metavar="NAME", help="What to call the selection.", show_default=False),
+]
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Every collection, not only what was not read.")]
 SelectionOption = Annotated[
     str | None,
     typer.Option(
         "--selection",
-        metavar="HASH",
-        help="A selection hash, or its beginning; else the latest run of each collection decides.",
+        metavar="NAME|HASH",
+        help="A selection's name, hash or the hash's beginning; else the latest run of each collection decides.",
     ),
 ]
 
@@ -107,6 +112,18 @@ def selection_or_all(
 ) -> Selection:
     """The selection that the options name; that of all where they name none."""
     return selection_of(type_keys, categories, everything=everything or not (type_keys or categories))
+
+
+def valid_selection_name(name: str | None) -> str | None:
+    """The name that the option gives a selection. Raises `UsageError`."""
+    if name is not None and NAME.fullmatch(name) is None:
+        raise UsageError(f"--name: {name!r} is no name: letters, digits, '.', '_' and '-', 100 at most")
+    return name
+
+
+def selection_name_of(selection: Selection, name: str | None = None) -> str:
+    """What people call a selection: the name that it was started with, or after what it covers."""
+    return name or load_catalog().name_of(selection.type_keys)
 
 
 def known_type_keys(type_keys: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -138,7 +138,10 @@ class TenantOutcomeRecord(BaseModel):
 
 
 class PortfolioRecord(BaseModel):
-    """What one portfolio run covered, and what became of each tenant."""
+    """What one portfolio run covered, and what became of each tenant.
+
+    `selection_name` is the one that it was started with (`--name`).
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -147,6 +150,7 @@ class PortfolioRecord(BaseModel):
     schedule: str | None
     selection_hash: str
     selection: Selection
+    selection_name: str | None = None
     chosen: TenantChoice
     status: RunStatus
     started_at: datetime

@@ -27,7 +27,7 @@ class CollectionRecord(BaseModel):
 
 
 class RunRecord(BaseModel):
-    """What one run covered and what it did not."""
+    """What one run covered and what it did not. `selection_name` is the one that it was started with (`--name`)."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -35,6 +35,7 @@ class RunRecord(BaseModel):
     tenant_id: UUID
     selection_hash: str
     selection: Selection
+    selection_name: str | None = None
     workflow_id: str
     status: RunStatus
     queued_at: datetime
