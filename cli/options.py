@@ -49,7 +49,7 @@ OptionalTenantArgument = Annotated[
     ),
 ]
 DeepOption = Annotated[
-    bool, typer.Option("--deep", help="Read the details of every item, also where its list shows no change.")
+    bool, typer.Option("--deep", help="Read the details of every item, even if its list shows no change.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 TypeOption = Annotated[
@@ -79,21 +79,22 @@ AllOption = Annotated[
     bool,
     typer.Option(
         "--all",
-        help="All collections but the opt-in ones (data of devices, Microsoft's catalogues), which come by --type"
-        " or --category.",
+        help="All collections except opt-in ones (device data, Microsoft's catalogues): name those by --type.",
     ),
 ]
 SelectionNameOption = Annotated[
     str | None,
-    typer.Option("--name", metavar="NAME", help="What to call the selection.", show_default=False),
+    typer.Option("--name", metavar="NAME", help="A name for the selection.", show_default=False),
 ]
-VerboseOption = Annotated[bool, typer.Option("--verbose", help="Every collection, not only what was not read.")]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", help="Show every collection, not only those that were not read.")
+]
 SelectionOption = Annotated[
     str | None,
     typer.Option(
         "--selection",
         metavar="NAME|HASH",
-        help="A selection's name, hash or the hash's beginning; else the latest run of each collection decides.",
+        help="A selection's name, hash, or the hash's beginning. Default: the latest run of each collection decides.",
     ),
 ]
 
@@ -110,7 +111,7 @@ def selection_of(type_keys: Sequence[str] | None, categories: Sequence[str] | No
 def selection_or_all(
     type_keys: Sequence[str] | None, categories: Sequence[str] | None, *, everything: bool
 ) -> Selection:
-    """The selection that the options name; that of all where they name none."""
+    """The selection of the options; all collections if there are none."""
     return selection_of(type_keys, categories, everything=everything or not (type_keys or categories))
 
 

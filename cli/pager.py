@@ -1,4 +1,4 @@
-"""A pager for answers on a terminal: that of PAGER, else `less`. What fits on the screen is shown as it is."""
+"""A pager for answers on a terminal: PAGER, else `less`. An answer that fits on the screen is shown as it is."""
 
 import io
 import os
@@ -17,9 +17,9 @@ LESS = "FRX"
 
 @contextmanager
 def paged() -> Iterator[None]:
-    """Gives what the body prints on stdout to the pager as soon as it is longer than the screen.
+    """Gives the body's output to the pager as soon as it is longer than the screen.
 
-    Raises `BrokenPipeError` in the body where the person has left the pager: nobody reads the rest.
+    Raises `BrokenPipeError` in the body if the person has left the pager.
     """
     stream = _PagedStream(sys.stdout)
     try:

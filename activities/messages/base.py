@@ -13,7 +13,7 @@ def _cut(value: object) -> object:
 
 
 ShortText = Annotated[str, BeforeValidator(_cut)]
-"""What a person has written, cut where it is longer than `MOST_CHARACTERS`."""
+"""A text that a person has written, cut if it is longer than `MOST_CHARACTERS`."""
 
 SelectionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 """What a person calls a selection. Neither its hash nor the workflow id depends on it."""

@@ -3,7 +3,7 @@
 from storage.migrations.operations import execute
 
 revision = "0030"
-down_revision = "0024"
+down_revision = "0029"
 branch_labels = None
 depends_on = None
 

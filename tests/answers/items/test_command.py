@@ -150,3 +150,14 @@ async def test_a_selection_goes_by_the_name_that_it_was_started_with(command: Co
     assert {line["type_key"] for line in done.objects()} == {"groups"}
     refused = await command("missing", "--selection", "nobody")
     assert (refused.code, "no run of this tenant has a selection called 'nobody'" in refused.stderr) == (2, True)
+
+
+async def test_expired_entries_of_a_log_are_missing_only_where_its_collection_is_named(
+    command: CommandLine, database: Database
+) -> None:
+    types = ("auditEvents", "groups", "namedLocations")
+    kept = [observation(type_key, external_id) for type_key, external_id in KEYS[1:]]
+    await sync(database, TENANT, [*kept, observation("auditEvents", "expired")], *types)
+    await sync(database, TENANT, kept, *types)
+    assert await pages(command, "missing", 9) == [KEYS[:1]]
+    assert await pages(command, "missing", 9, "--type", "auditEvents") == [[("auditEvents", "expired")]]
