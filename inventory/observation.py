@@ -23,7 +23,7 @@ from inventory.data_keys import DataKey
 from inventory.item_ids import item_key
 from inventory.meta import proposed_meta, whitelisted_meta
 from inventory.normal_form import ArrayRules, NormalForm
-from inventory.reference_extraction import ReadingRules, ReadReferences, read
+from inventory.reference_extraction import ReadingRules, ReadReferences, read, set_by
 from inventory.references import MAX_ID_LENGTH
 from inventory.stale import StalePart
 
@@ -228,7 +228,9 @@ class Observer:
 
     def _references(self, canonical: JsonObject) -> ReadReferences | None:
         """What the stored document refers to, not what Graph's does: what is hidden or volatile is no reference."""
-        return None if self._reading is None else ReadReferences(self._reading_hash, read(canonical, self._reading))
+        if self._reading is None:
+            return None
+        return ReadReferences(self._reading_hash, read(canonical, self._reading), set_by(canonical, self._reading))
 
     def _list_hash(self, candidate: JsonObject) -> bytes | None:
         if self._list_canonicalizer is None:

@@ -10,14 +10,14 @@ from answers.items import answer
 from answers.items.records import ItemsBasis, UnreadCollection
 from cli import output
 from cli.errors import UsageError, errors_for_people
+from cli.item_columns import COLLECTION, KIND_AND_ID, NAME, STATE
 from cli.options import MOST, JsonOption, SelectionOption, TenantArgument, TypeOption, known_type_keys, tenant_id_of
 from cli.output_options import output_options, prints_tables
 from cli.sessions import tenant_session
 from cli.stale_lines import say_stale
-from cli.table import Column, Shape, Table, collection_column
+from cli.table import Column, Shape, Table
 from configuration import load_settings
-from graph.catalog import kind_of, load_catalog
-from inventory.missing import Confidence, EvidenceKind, State
+from inventory.missing import Confidence, EvidenceKind
 from inventory.plurals import counted
 from inventory.records import ItemRecord, MissingRecord
 from inventory.stale import StaleItem
@@ -182,31 +182,9 @@ async def _print(
     return shown
 
 
-def _name(item: ItemRecord) -> str:
-    return item.display_name or output.NAMELESS
+_WHICH_ITEM = (COLLECTION, NAME, *KIND_AND_ID)
 
-
-def _kind(item: ItemRecord) -> str:
-    """The kind, where it says more than the heading does."""
-    kind = kind_of(item.type_key, item.meta)
-    collection = load_catalog().collections.get(item.type_key)
-    return "" if collection is not None and kind == collection.title else kind
-
-
-_WHICH_ITEM = (
-    collection_column(),
-    Column("name", "display_name", _name),
-    Column("kind", "kind", _kind),
-    Column("id", "external_id", shape=Shape.ID, is_kept=True),
-)
-
-_ITEM_COLUMNS = (
-    *_WHICH_ITEM,
-    Column("state", "state", lambda item: output.styled(item.state)),
-    Column("confidence", "confidence", lambda item: output.styled(item.confidence)),
-    Column("evidence", "evidence", lambda item: None if item.state is State.PRESENT else item.evidence),
-    Column("last seen", "last_seen_at", lambda item: output.ago(item.last_seen_at)),
-)
+_ITEM_COLUMNS = (*_WHICH_ITEM, *STATE)
 
 _MISSING_COLUMNS = (
     *_WHICH_ITEM,
