@@ -116,7 +116,8 @@ _FILL = (
 )
 
 _SIZES = """
-SELECT CAST(reltuples AS bigint), pg_table_size(oid), pg_indexes_size(oid) FROM pg_class WHERE oid = CAST(%s AS regclass)
+SELECT CAST(reltuples AS bigint), pg_table_size(oid), pg_indexes_size(oid)
+FROM pg_class WHERE oid = CAST(%s AS regclass)
 """
 
 

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
 from contextlib import aclosing
-from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -11,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.item_filter import ItemFilter, ItemState, WantedSetting
 from answers.search import queries
-from answers.search.records import SearchBasis, SettingState, SettingValue, TenantSetting, UnreadSettings
+from answers.search.records import SearchBasis, SettingState, SettingValue, TenantSetting
 from answers.search.rules import alike, meant, patterns, setting_state
 from graph.catalog import load_catalog
 from inventory.plurals import counted
@@ -127,14 +126,7 @@ async def tenant_settings(
     collections = load_catalog().collections
     can_set = {one.type_key for one in found} or _of_settings_catalog()
     rules = {key: collections[key].reading_rules.hash() for key in sorted(can_set) if key in collections}
-    not_read: dict[UUID, list[UnreadSettings]] = defaultdict(list)
-    read_from: dict[UUID, datetime] = {}
-    for reading in await queries.readings(session, sorted(tenant_ids), rules):
-        if reading.reason is not None:
-            not_read[reading.tenant_id].append(UnreadSettings(type_key=reading.type_key, reason=reading.reason))
-        if reading.read_from is not None:
-            earlier = read_from.get(reading.tenant_id, reading.read_from)
-            read_from[reading.tenant_id] = min(earlier, reading.read_from)
+    read = await queries.readings(session, sorted(tenant_ids), rules)
     by_tenant: dict[UUID, dict[str | None, int]] = defaultdict(lambda: defaultdict(int))
     for one in found:
         by_tenant[one.tenant_id][one.value.value] += one.value.items
@@ -142,16 +134,15 @@ async def tenant_settings(
     for tenant_id in sorted(tenant_ids):
         said = [SettingValue(value=value, items=items) for value, items in by_tenant[tenant_id].items()]
         said.sort(key=lambda one: (-one.items, one.value or ""))
-        unread = sorted(not_read[tenant_id], key=lambda one: one.type_key)
         answers.append(
             TenantSetting(
                 tenant_id=tenant_id,
                 settings=names,
                 value=wanted.value,
-                state=setting_state(said, values, is_read=not unread),
+                state=setting_state(said, values, is_read=not read[tenant_id].not_read),
                 values=said,
-                not_read=unread,
-                read_from=read_from.get(tenant_id),
+                not_read=read[tenant_id].not_read,
+                read_from=read[tenant_id].read_from,
             )
         )
     order = list(SettingState)

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.search.records import SearchBasis, SettingValue
+from answers.search.records import SearchBasis, SettingValue, UnreadSettings
 from inventory.records import ItemRecord
 from storage.absences import IS_CONFIRMED
 from storage.queries import COVERED_ITEM_COLUMNS, Question, with_covered_state
@@ -176,43 +176,45 @@ async def set_items(session: AsyncSession, settings: Sequence[str]) -> list[SetI
 
 
 class Reading(NamedTuple):
-    """How far a tenant's collection has been read. `reason` is why it may set more than is known, if it may."""
+    """When the earliest reading of a tenant's collections began, and which of them may set more than is known."""
 
     tenant_id: UUID
-    type_key: str
     read_from: datetime | None
-    reason: str | None
+    not_read: list[UnreadSettings]
 
 
+# By tenant, since there may be many collections of many tenants, of which most are read.
 _READINGS = text("""
-SELECT wanted.tenant_id, wanted.type_key, c.listed_from AS read_from, CASE
-    WHEN c.outcome IS NULL THEN 'never_read'
-    WHEN c.outcome NOT IN ('complete', 'skipped') OR c.outcome = 'complete' AND c.error_code IS NOT NULL
-        THEN concat_ws(':', c.outcome, c.error_code)
-    WHEN c.outcome = 'complete' AND rules.rules_hash IS DISTINCT FROM wanted.rules_hash THEN 'settings_not_read'
-    WHEN EXISTS (
-        SELECT FROM unread_item AS one
-        WHERE (one.tenant_id, one.type_key) = (wanted.tenant_id, wanted.type_key)
-    ) THEN 'settings_not_read'
-    WHEN EXISTS (
-        SELECT FROM inventory_item AS one
-        WHERE (one.tenant_id, one.type_key) = (wanted.tenant_id, wanted.type_key) AND stale_since IS NOT NULL
-            AND absent_from IS NULL
-    ) THEN 'stale'
-END AS reason
+SELECT tenant_id, min(read_from) AS read_from, coalesce(
+    json_agg(json_build_object('type_key', type_key, 'reason', reason) ORDER BY type_key)
+        FILTER (WHERE reason IS NOT NULL), '[]'
+) AS not_read
 FROM (
-    SELECT * FROM unnest(CAST(:tenant_ids AS uuid[])) AS tenant (tenant_id)
+    SELECT tenant_id, type_key, c.listed_from AS read_from, CASE
+        WHEN c.outcome IS NULL THEN 'never_read'
+        WHEN c.outcome NOT IN ('complete', 'skipped') OR c.outcome = 'complete' AND c.error_code IS NOT NULL
+            THEN concat_ws(':', c.outcome, c.error_code)
+        WHEN c.outcome = 'complete' AND rules.rules_hash IS DISTINCT FROM ruled.rules_hash
+            OR (tenant_id, type_key) IN (SELECT tenant_id, type_key FROM unread_item) THEN 'settings_not_read'
+        WHEN (tenant_id, type_key) IN (
+            SELECT tenant_id, type_key FROM inventory_item WHERE stale_since IS NOT NULL AND absent_from IS NULL
+        ) THEN 'stale'
+    END AS reason
+    FROM unnest(CAST(:tenant_ids AS uuid[])) AS tenant (tenant_id)
         CROSS JOIN unnest(CAST(:type_keys AS text[]), CAST(:rules_hashes AS bytea[])) AS ruled (type_key, rules_hash)
-) AS wanted
-LEFT JOIN collection_coverage AS c USING (tenant_id, type_key)
-LEFT JOIN reference_rules AS rules USING (tenant_id, type_key)
+        LEFT JOIN collection_coverage AS c USING (tenant_id, type_key)
+        LEFT JOIN reference_rules AS rules USING (tenant_id, type_key)
+) AS of_collection
+GROUP BY tenant_id
 """)
 
 
-async def readings(session: AsyncSession, tenant_ids: Sequence[UUID], rules: Mapping[str, bytes]) -> list[Reading]:
-    """How far these collections of these tenants have been read. `rules` are the hashes of the rules in force."""
+async def readings(
+    session: AsyncSession, tenant_ids: Sequence[UUID], rules: Mapping[str, bytes]
+) -> dict[UUID, Reading]:
+    """How far these collections of each tenant have been read. `rules` are the hashes of the rules in force."""
     parameters = {"tenant_ids": list(tenant_ids), "type_keys": list(rules), "rules_hashes": list(rules.values())}
-    return await fetch(session, _READINGS, Reading, parameters)
+    return {one.tenant_id: one for one in await fetch(session, _READINGS, Reading, parameters)}
 
 
 # Each name is looked up after the one before it: few names stand in many rows.

@@ -38,7 +38,7 @@ async def kept(database: Database) -> list[tuple[str, str, str | None]]:
         found = await session.execute(
             text("SELECT external_id, setting, value FROM item_setting ORDER BY external_id, position")
         )
-        return [tuple(row) for row in found]  # type: ignore[misc]
+        return [tuple(row) for row in found]
 
 
 async def names(database: Database) -> dict[str, str]:
