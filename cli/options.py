@@ -1,7 +1,7 @@
 """Arguments and options that commands share, and their meaning."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, NamedTuple
 from uuid import UUID
 
 import typer
@@ -130,12 +130,7 @@ def chosen_tenants(
     if everyone and (tenants or tags):
         raise UsageError("--all-tenants goes with neither --tenant nor --tag")
     configured = load_tenants(settings.tenants_file)
-    known = {tag for held in configured.tags().values() for tag in held}
-    for tag in tags or ():
-        if tag not in known:
-            raise UsageError(
-                f"no tenant has the tag {tag!r}; the tenants file has: {', '.join(sorted(known)) or 'none'}"
-            )
+    _refuse_unknown_tags(configured, tags)
     ids = tuple(configured.find(tenant).id for tenant in tenants or ())
     choice = TenantChoice(everyone=everyone, tenant_ids=ids, tags=tuple(tags or ()))
     count = len(choice.resolve(configured.tags()))
@@ -144,6 +139,47 @@ def chosen_tenants(
     if count > MOST_TENANTS:
         raise UsageError(f"{count} tenants are more than one portfolio run takes ({MOST_TENANTS}); divide them by tags")
     return choice
+
+
+def _refuse_unknown_tags(configured: Tenants, tags: Sequence[str] | None) -> None:
+    known = {tag for held in configured.tags().values() for tag in held}
+    for tag in tags or ():
+        if tag not in known:
+            raise UsageError(
+                f"no tenant has the tag {tag!r}; the tenants file has: {', '.join(sorted(known)) or 'none'}"
+            )
+
+
+class AskedTenant(NamedTuple):
+    """A tenant that a question is about. One that is asked for alone is named as it was typed."""
+
+    tenant_id: UUID
+    name: str
+
+
+class AskedTenants(NamedTuple):
+    """The tenants that a question is about, by name. `are_many`: each needs a heading, also where it is only one."""
+
+    tenants: tuple[AskedTenant, ...]
+    are_many: bool
+
+
+def asked_tenants(
+    settings: Settings, tenant: str | None, tags: Sequence[str] | None, *, everyone: bool
+) -> AskedTenants:
+    """The tenants of TENANT, `--tag` or `--all-tenants`. Raises `UsageError` where that is not one of the three."""
+    if sum((tenant is not None, bool(tags), everyone)) != 1:
+        raise UsageError("say which tenants: TENANT, --tag TAG or --all-tenants")
+    if tenant is not None:
+        return AskedTenants((AskedTenant(tenant_id_of(settings, tenant), tenant),), are_many=False)
+    configured = load_tenants(settings.tenants_file)
+    _refuse_unknown_tags(configured, tags)
+    wanted = set(tags or ())
+    chosen = [entry for entry in configured if everyone or not wanted.isdisjoint(entry.tags)]
+    if not chosen:
+        raise UsageError("the tenants file has no tenants")
+    by_name = sorted(chosen, key=lambda entry: entry.name.casefold())
+    return AskedTenants(tuple(AskedTenant(entry.id, entry.name) for entry in by_name), are_many=True)
 
 
 class TenantNames:

@@ -14,21 +14,31 @@ from cli.spool import printed_afterwards
 from configuration import Settings
 from graph.catalog import load_catalog
 from inventory.plurals import counted
+from storage.database import Database
 
 
 @asynccontextmanager
 async def read_session(settings: Settings, tenant_id: UUID) -> AsyncIterator[tuple[AsyncSession, TenantCoverage]]:
     """A transaction on a tenant whose references have all been read, and how far the tenant itself has been.
 
-    Items whose stored documents are damaged are named on stderr. What is printed meanwhile is printed when the
-    transaction has ended.
+    What is printed meanwhile is printed when the transaction has ended.
     """
     async with opened_database(settings, pool_size=READERS) as database:
-        with output.stderr.status("reading references …") as status:
-            damaged = await read_references(
-                database, tenant_id, lambda items: status.update(f"reading references … {counted(items, 'item')}")
-            )
-        say_what_is_damaged(damaged)
         with printed_afterwards():
-            async with database.tenant(tenant_id, read_only=True) as session:
-                yield session, await TenantCoverage.of(session, load_catalog(), tenant_id, damaged)
+            async with references_session(database, tenant_id) as found:
+                yield found
+
+
+@asynccontextmanager
+async def references_session(database: Database, tenant_id: UUID) -> AsyncIterator[tuple[AsyncSession, TenantCoverage]]:
+    """The same on a database that is open, with `READERS` connections.
+
+    Items whose stored documents are damaged are named on stderr.
+    """
+    with output.stderr.status("reading references …") as status:
+        damaged = await read_references(
+            database, tenant_id, lambda items: status.update(f"reading references … {counted(items, 'item')}")
+        )
+    say_what_is_damaged(damaged)
+    async with database.tenant(tenant_id, read_only=True) as session:
+        yield session, await TenantCoverage.of(session, load_catalog(), tenant_id, damaged)

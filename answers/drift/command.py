@@ -3,7 +3,7 @@
 import asyncio
 import getpass
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated
 
@@ -16,7 +16,7 @@ from answers.drift.records import DriftFindingRecord, DriftReport
 from answers.drift.rules import Decision, FindingKind
 from answers.drift.severity import Severity
 from answers.field_text import field_text
-from answers.times import time_of
+from answers.times import typed_time
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
@@ -195,7 +195,7 @@ def decide(
     ],
     until: Annotated[
         str | None,
-        typer.Option("--until", metavar="DATE", help="It holds through this day (UTC), or up to a time (ISO 8601)."),
+        typer.Option("--until", metavar="DATE", help="Through this day: friday, 2026-06-30; or for 30d."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -232,11 +232,7 @@ def decide(
 
 def _until(value: str) -> datetime:
     """The moment when a decision ends: of a day its end. Raises `UsageError`."""
-    moment = time_of(value)
-    if moment is None:
-        raise UsageError(f"--until: {value!r} is no date such as 2026-06-30")
-    try:
-        date.fromisoformat(value)
-    except ValueError:
-        return moment
-    return moment + timedelta(days=1)
+    typed = typed_time(value, datetime.now(UTC), output.time_zone(), is_ahead=True)
+    if typed is None:
+        raise UsageError(f"--until: {value!r} is no time; write friday, 30d, 2026-06-30 or ISO 8601")
+    return typed.ends

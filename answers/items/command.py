@@ -9,6 +9,7 @@ import typer
 from answers.items import answer
 from answers.items.records import ItemsBasis, UnreadCollection
 from cli import output
+from cli.basis_lines import NEVER_READ, rests_on
 from cli.errors import UsageError, errors_for_people
 from cli.item_columns import COLLECTION, KIND_AND_ID, NAME, STATE
 from cli.options import MOST, JsonOption, SelectionOption, TenantArgument, TypeOption, known_type_keys, tenant_id_of
@@ -24,8 +25,6 @@ from inventory.stale import StaleItem
 from inventory.visible_text import visible
 
 LOOKED_FOR = [EvidenceKind.CONFIRMED, EvidenceKind.NOT_LISTED]
-
-NEVER_READ = "this tenant was never read: no run has completed"
 
 LimitOption = Annotated[
     int | None, typer.Option("--limit", min=1, max=MOST, help="How many at most.", show_default=False)
@@ -112,7 +111,7 @@ def missing(
                     return
                 if not await _print(Table(MissingRecord, _MISSING_COLUMNS), found.items, limit, _title(found.basis)):
                     which = "nothing is missing" if chosen == LOOKED_FOR and confidence is None else "no such item"
-                    output.stdout.print(f"{which}: {_rests_on(found.basis)}")
+                    output.stdout.print(f"{which}: {rests_on(found.basis.listed, found.basis.listed_from)}")
                 for collection in found.not_read:
                     output.stdout.print(_not_read(collection), style="yellow")
 
@@ -157,7 +156,7 @@ def _show_items(
             if found.basis is None:
                 output.stderr.print(f"{NEVER_READ}, so it has no items here", style="yellow")
             else:
-                output.stdout.print(f"no items: {_rests_on(found.basis)}")
+                output.stdout.print(f"no items: {rests_on(found.basis.listed, found.basis.listed_from)}")
 
     asyncio.run(show())
 
@@ -201,14 +200,6 @@ def _not_read(collection: UnreadCollection) -> str:
     items = counted(collection.items, "item")
     when = "never" if collection.listed_at is None else output.ago(collection.listed_at)
     return f"not read: {collection.type_key} ({collection.reason}), {items}; last read to its end: {when}"
-
-
-def _rests_on(basis: ItemsBasis) -> str:
-    """What an empty answer rests on."""
-    if basis.listed_from is None:
-        return "no collection was read to its end"
-    its = "its" if basis.listed == 1 else "their"
-    return f"{counted(basis.listed, 'collection')} read to {its} end since {output.when(basis.listed_from)}"
 
 
 def _title(basis: ItemsBasis | None) -> str:
