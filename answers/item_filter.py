@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from graph.catalog import kind_of
 from inventory.missing import State
 from inventory.records import ItemRecord
-from inventory.settings import choice
+from inventory.searched_settings import without_definition
 
 
 class Platform(StrEnum):
@@ -73,8 +73,8 @@ class WantedSetting(NamedTuple):
         """
         if self.value is None:
             return None
-        spelled = {self.value, *(choice(self.value, name) for name in names)}
-        return sorted(spelled | {one.lower() for one in spelled if one.lower() in ("true", "false")})
+        spelled = {self.value, *(without_definition(self.value, name) for name in names)}
+        return sorted(spelled | {value.lower() for value in spelled if value.lower() in ("true", "false")})
 
 
 def platforms(type_key: str, meta: Mapping[str, Any]) -> frozenset[Platform]:

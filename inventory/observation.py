@@ -230,7 +230,8 @@ class Observer:
         """What the stored document refers to, not what Graph's does: what is hidden or volatile is no reference."""
         if self._reading is None:
             return None
-        return ReadReferences(self._reading_hash, read(canonical, self._reading), set_by(canonical, self._reading))
+        settings = set_by(canonical, self._rules.type_key, self._reading)
+        return ReadReferences(self._reading_hash, read(canonical, self._reading), settings)
 
     def _list_hash(self, candidate: JsonObject) -> bytes | None:
         if self._list_canonicalizer is None:

@@ -19,8 +19,8 @@ from inventory.references import (
     is_exclusion,
     references,
 )
-from inventory.settings import EDITION as SETTINGS_EDITION
-from inventory.settings import Setting, settings
+from inventory.searched_settings import EDITION as SETTINGS_EDITION
+from inventory.searched_settings import SearchedSetting, searched_settings
 
 NOBODY = "nobody"
 """The audience of a document whose list of assignments includes nobody."""
@@ -73,7 +73,7 @@ class ReadReferences(NamedTuple):
 
     rules_hash: bytes
     references: list[Reference]
-    settings: Sequence[Setting] = ()
+    settings: Sequence[SearchedSetting] = ()
 
 
 def read(document: JsonObject, rules: ReadingRules) -> list[Reference]:
@@ -95,9 +95,9 @@ def read(document: JsonObject, rules: ReadingRules) -> list[Reference]:
     return found if audience is None else [*found, Reference(ASSIGNMENTS, ReferenceRole.INCLUDE, (), audience)]
 
 
-def set_by(document: JsonObject, rules: ReadingRules) -> list[Setting]:
+def set_by(document: JsonObject, type_key: str, rules: ReadingRules) -> list[SearchedSetting]:
     """What a document sets, by rules that keep it."""
-    return settings(document) if rules.has_settings else []
+    return searched_settings(document, type_key) if rules.has_settings else []
 
 
 def _matches(value: JsonValue, pattern: str) -> bool:

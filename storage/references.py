@@ -23,7 +23,7 @@ from inventory.exact_json import decode
 from inventory.records import DamagedRecord
 from inventory.reference_extraction import ReadingRules, read, set_by
 from inventory.references import Reference, collection_of
-from inventory.settings import Setting
+from inventory.searched_settings import SearchedSetting
 from storage.bodies import BODY, Documents
 from storage.database import Database
 from storage.models.base import among, table
@@ -187,7 +187,7 @@ async def read_some(
         return 0
     ruled = sorted(key for key in taken if not rules[key[0]].find_nothing)
     found: list[dict[str, object]] = []
-    settings: dict[ItemKey, list[Setting]] = {}
+    settings: dict[ItemKey, list[SearchedSetting]] = {}
     left: set[ItemKey] = set()
     if ruled:
         unread = await fetch(session, _DOCUMENTS, _Unread, _named(ruled))
@@ -269,10 +269,10 @@ async def _some_left(
 
 def _read_all(
     unread: list[_Unread], rules: Mapping[str, ReadingRules], documents: Documents
-) -> tuple[list[dict[str, object]], dict[ItemKey, list[Setting]]]:
+) -> tuple[list[dict[str, object]], dict[ItemKey, list[SearchedSetting]]]:
     """The references of the items, as the rows that are written, and what each item sets."""
     rows: list[dict[str, object]] = []
-    found: dict[ItemKey, list[Setting]] = {}
+    found: dict[ItemKey, list[SearchedSetting]] = {}
     for item in unread:
         stored = documents.of(item.body, item.body_hash, *_key(item), item.version_number)
         if stored is None:
@@ -280,7 +280,7 @@ def _read_all(
         document, rule = cast("JsonObject", decode(stored)), rules[item.type_key]
         of_item = {"type_key": item.type_key, "external_id": item.external_id, "version_number": item.version_number}
         rows += [{**of_item, **row} for row in rows_of(read(document, rule))]
-        found[_key(item)] = set_by(document, rule)
+        found[_key(item)] = set_by(document, item.type_key, rule)
     return rows, found
 
 

@@ -6,7 +6,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from inventory.settings import Setting
+from inventory.searched_settings import SearchedSetting
 
 _FORGET = text("""
 DELETE FROM item_setting WHERE ctid = ANY (ARRAY(
@@ -31,7 +31,7 @@ FROM json_to_recordset(CAST(:rows AS json)) AS kept (type_key text, external_id 
 async def keep_settings(
     session: AsyncSession,
     items: Sequence[tuple[str, str]],
-    found: Mapping[tuple[str, str], Sequence[Setting]],
+    found: Mapping[tuple[str, str], Sequence[SearchedSetting]],
 ) -> None:
     """Replaces what is kept of these items, by type key and id, by what was found of them. Idempotent."""
     keys = {"type_keys": [key for key, _ in items], "external_ids": [one for _, one in items]}

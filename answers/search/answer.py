@@ -15,10 +15,11 @@ from answers.search.rules import alike, meant, patterns, setting_state
 from graph.catalog import load_catalog
 from inventory.plurals import counted
 from inventory.records import ItemRecord
+from inventory.settings import setting_key
 from inventory.user_errors import UserError
 from storage.queries import Question
 
-MOST_MEANT = 20
+MOST_MEANT = 100
 """Settings that one name may mean; of more, people say which."""
 
 
@@ -96,13 +97,14 @@ async def settings_meant(session: AsyncSession, name: str) -> list[str]:
 
     Raises `UnknownSettingError`.
     """
-    if await queries.is_known(session, name):
-        return [name]
+    for exact in dict.fromkeys((name, setting_key(name))):
+        if await queries.is_known(session, exact):
+            return [exact]
     known = await queries.known_settings(session)
     found = meant(name, known)
     if not found:
-        defined = await queries.definitions_called(session, name)
-        found = [one for one in defined if one in set(known)] or defined
+        defined = [setting_key(definition) for definition in await queries.definitions_called(session, name)]
+        found = [key for key in defined if key in set(known)] or defined
     if not found:
         near = alike(name, known)
         did_you_mean = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""

@@ -49,9 +49,11 @@ def meant(typed: str, known: Sequence[str]) -> list[str]:
 
 
 def alike(typed: str, known: Iterable[str]) -> list[str]:
-    """Settings whose names resemble what was typed: those that hold it first."""
-    by_key = {name.casefold(): name for name in known}
+    """Settings whose names resemble what was typed: those that hold it, or else those whose last part resembles it."""
     folded = typed.casefold()
-    holding = sorted((key for key in by_key if folded in key), key=len)
-    near = get_close_matches(folded, by_key, n=NAMED) if not holding else []
-    return [by_key[key] for key in [*holding, *near][:NAMED]]
+    names = sorted(known, key=lambda name: (len(name), name))
+    holding = [name for name in names if folded in name.casefold()]
+    if holding:
+        return holding[:NAMED]
+    by_end = {_ENDS.split(name.casefold())[-1]: name for name in reversed(names)}
+    return [by_end[end] for end in get_close_matches(folded, by_end, n=NAMED)]

@@ -1,4 +1,4 @@
-"""What a document sets: names and values that people search for, and never what is hidden."""
+"""What a document sets, as people search for it: names and short values, and never what is hidden."""
 
 from collections import Counter
 from typing import Any
@@ -9,112 +9,78 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.catalog import load_catalog
-from inventory.canonical import SENSITIVE_MARK, Canonicalizer, JsonObject, JsonValue
+from inventory.canonical import SENSITIVE_MARK, JsonObject, JsonValue
 from inventory.exact_json import decode
 from inventory.observation import Observer
-from inventory.settings import LONGEST_NAME, LONGEST_VALUE, Setting, choice, settings
+from inventory.searched_settings import (
+    LONGEST_NAME,
+    LONGEST_VALUE,
+    SearchedSetting,
+    searched_settings,
+    without_definition,
+)
 from tests.conftest import needs_graph_data
 from tests.real_documents import real_documents
 
 MARK: JsonValue = {SENSITIVE_MARK: "0" * 64}
 BITLOCKER = "device_vendor_msft_bitlocker_requiredeviceencryption"
-INTENT = "deviceConfiguration--windows10EndpointProtectionConfiguration_bitLockerEncryptDevice"
-
-
-def choice_setting(definition: str, chosen: str, *children: JsonValue) -> JsonObject:
-    return {
-        "settingDefinitionId": definition,
-        "choiceSettingValue": {"value": f"{definition}_{chosen}", "children": list(children)},
-    }
+INTENT = "deviceConfiguration--windows10EndpointProtectionConfiguration_bitLocker"
+ENDPOINT = "windows10EndpointProtectionConfiguration/bitLocker"
+OMA = "./Device/Vendor/MSFT/BitLocker/RequireDeviceEncryption"
 
 
 @pytest.mark.parametrize(
     ("document", "expected"),
     [
-        ({"bitLockerEnabled": False, "osMinimumVersion": None, "rules": [], "x": ""}, [("bitLockerEnabled", "false")]),
-        ({"id": "1", "displayName": "n", "description": "d", "roleScopeTagIds": ["0"], "assignments": [{"id": 1}]}, []),
-        ({"@odata.type": "#a", "x@odata.type": "b", "#microsoft.graph.assign": {}, "days": 30}, [("days", "30")]),
-        (
-            {"conditions": {"users": {"includeUsers": ["All", "None"]}}, "state": "enabled"},
-            [("conditions.users.includeUsers", "All"), ("conditions.users.includeUsers", "None"), ("state", "enabled")],
-        ),
-        ({"settings": [{"id": "0", "settingInstance": choice_setting(BITLOCKER, "1")}]}, [(BITLOCKER, "1")]),
-        (
-            {"settings": [{"settingInstance": choice_setting("a_b_c", "0", choice_setting("a_b_d", "2"))}]},
-            [("a_b_c", "0"), ("a_b_d", "2")],
-        ),
+        ({"bitLockerEnabled": False, "osMinimumVersion": None, "x": ""}, [("a/bitLockerEnabled", "false")]),
+        ({"users": {"include": ["All", "None"]}}, [("a/users/include", "All"), ("a/users/include", "None")]),
+        ({"id": "1", "displayName": "n", "roleScopeTagIds": ["0"], "assignments": [{"id": 1}]}, []),
         (
             {"settings": [{"settingInstance": {
-                "settingDefinitionId": "group", "groupSettingCollectionValue": [
-                    {"children": [{"settingDefinitionId": "x", "simpleSettingValue": {"value": 5}}]},
-                    {"children": [{"settingDefinitionId": "x", "simpleSettingValue": {"value": 6}}]},
-                ],
+                "settingDefinitionId": BITLOCKER, "choiceSettingValue": {"value": f"{BITLOCKER}_1"},
             }}]},
-            [("x", "5"), ("x", "6")],
+            [(BITLOCKER, "1")],
         ),
-        ({"settings": [{"settingInstance": {"settingDefinitionId": "s", "simpleSettingValue": {"value": MARK}}}]},
-         [("s", None)]),
-        ({"settings": [{"definitionId": INTENT, "valueJson": "true"}]}, [(INTENT, "true")]),
+        ({"omaSettings": [{"omaUri": OMA, "value": 1}]}, [(BITLOCKER, "1")]),
+        ({"omaSettings": [{"omaUri": OMA, "value": MARK}]}, [(BITLOCKER, None)]),
+        (
+            {"definitionValues": [{"enabled": True, "definition": {"id": "D", "displayName": "Chat tools"}}]},
+            [("admx:d", "enabled"), ("Chat tools", "enabled")],
+        ),
+        ({"settings": [{"definitionId": INTENT, "valueJson": "true"}]}, [(ENDPOINT, "true")]),
         (
             {"settings": [{"definitionId": INTENT, "valueJson": '{"method":"aes","password":"hunter2"}'}]},
-            [(f"{INTENT}.method", "aes"), (f"{INTENT}.password", None)],
+            [(f"{ENDPOINT}/method", "aes"), (f"{ENDPOINT}/password", None)],
         ),
-        ({"settings": [{"definitionId": INTENT, "valueJson": "true", "value": MARK}]}, [(INTENT, None)]),
-        ({"settings": [{"definitionId": INTENT, "valueJson": "not JSON"}]}, [(INTENT, "not JSON")]),
-        ({"settings": [{"definitionId": INTENT, "valueJson": "[" * 10_000}]}, [(INTENT, None)]),
-        (
-            {"omaSettings": [{"omaUri": "./Vendor/MSFT/A", "value": MARK}, {"omaUri": "./Vendor/MSFT/B", "value": 1}]},
-            [("./Vendor/MSFT/A", None), ("./Vendor/MSFT/B", "1")],
-        ),
-        (
-            {"definitionValues": [{
-                "id": "1", "enabled": True, "definition": {"id": "d", "displayName": "Chat tools"},
-                "presentationValues": [{"presentation": {"label": "Mode: "}, "value": "strict"}],
-            }]},
-            [("Chat tools", "enabled"), ("Chat tools.Mode", "strict"), ("d", "enabled"), ("d.Mode", "strict")],
-        ),
-        ({"script": "x" * (LONGEST_VALUE + 1)}, [("script", None)]),
-        ({"nul": "a\0b", "lone": "\ud800", "named\0": "x"}, [("nul", None), ("lone", None), ("named", "x")]),
+        ({"settings": [{"definitionId": INTENT, "valueJson": "[" * 10_000}]}, [(ENDPOINT, None)]),
+        ({"script": "x" * (LONGEST_VALUE + 1)}, [("a/script", None)]),
+        ({"settings": [{"definitionId": INTENT, "valueJson": '"\\ud800"'}]}, [(ENDPOINT, '"\\ud800"')]),
+        ({"nul": "a\0b", "to\0": "x"}, [("a/nul", None), ("a/to", "x")]),
     ],
 )  # fmt: skip
 def test_what_a_document_sets(document: JsonObject, expected: list[tuple[str, str | None]]) -> None:
-    assert settings(document) == expected
+    assert searched_settings(document, "a") == expected
 
 
 def test_a_choice_goes_without_its_definition() -> None:
-    assert choice(f"{BITLOCKER.upper()}_1", BITLOCKER) == "1"
-    assert choice("another_1", BITLOCKER) == "another_1"
-    assert choice(f"{BITLOCKER}_", BITLOCKER) == f"{BITLOCKER}_"
+    assert without_definition(f"{BITLOCKER.upper()}_Block", BITLOCKER) == "block"
+    assert without_definition("Another_1", BITLOCKER) == "Another_1"
 
 
 NAMES = ["settings", "settingInstance", "settingDefinitionId", "choiceSettingValue", "simpleSettingValue", "children",
-         "definitionId", "valueJson", "value", "omaUri", "definition", "enabled", "presentationValues", "password",
-         "displayName", "id", "x"]  # fmt: skip
+         "definitionId", "valueJson", "value", "omaSettings", "omaUri", "definitionValues", "definition", "enabled",
+         "groupSettingCollectionValue", "presentationValues", "displayName", "id", "x"]  # fmt: skip
 SECRET = "s3cret-of-the-tenant"
-leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+leaves = st.none() | st.booleans() | st.integers(0, 9) | st.text(max_size=5) | st.just(SECRET)
 documents = st.dictionaries(
-    st.sampled_from(NAMES) | st.text(max_size=5),
+    st.sampled_from(NAMES),
     st.recursive(
-        leaves | st.just(SECRET),
-        lambda inner: (
-            st.lists(inner, max_size=3)
-            | st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=5), inner, max_size=4)
-        ),
+        leaves,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),
         max_leaves=12,
     ),
     max_size=5,
 )
-
-
-@given(documents)
-def test_any_document_is_read_once_in_what_the_database_holds(document: dict[str, Any]) -> None:
-    found = settings(document)
-    assert len(set(found)) == len(found)
-    for setting in found:
-        assert len(setting.name) <= LONGEST_NAME
-        assert setting.value is None or 0 <= len(setting.value) <= LONGEST_VALUE
-    written = orjson.dumps([list(one) for one in found])
-    assert b"\\u0000" not in written
 
 
 def hidden(value: Any) -> Any:
@@ -127,36 +93,40 @@ def hidden(value: Any) -> Any:
 
 
 @given(documents)
-def test_neither_a_secret_nor_its_mark_is_a_value(document: dict[str, Any]) -> None:
-    said = settings(hidden(document))
-    assert not any(one.value is not None and (SECRET in one.value or SENSITIVE_MARK in one.name) for one in said)
-    assert not any(one.value == "0" * 64 for one in said)
-
-
-@given(documents)
-def test_a_hidden_value_is_set_where_a_plain_one_is(document: dict[str, Any]) -> None:
-    plain = {one.name for one in settings(document) if one.value == SECRET and SECRET not in one.name}
-    assert plain <= {one.name for one in settings(hidden(document)) if one.value is None}
+def test_what_is_kept_fits_the_database_and_holds_neither_a_secret_nor_its_mark(document: dict[str, Any]) -> None:
+    found = searched_settings(hidden(document), "a")
+    assert len(set(found)) == len(found)
+    for name, value in found:
+        assert len(name) <= LONGEST_NAME
+        assert value is None or len(value) <= LONGEST_VALUE
+    written = orjson.dumps([list(setting) for setting in found])
+    assert b"\\u0000" not in written
+    assert SECRET.encode() not in written
+    assert b"0" * 64 not in written
 
 
 @needs_graph_data
 def test_settings_of_real_documents_are_found_and_hide_what_they_hide() -> None:
-    collections = {one.path.lstrip("/"): one for one in load_catalog().collections.values() if not one.filter}
+    collections = {
+        collection.path.lstrip("/"): collection
+        for collection in load_catalog().collections.values()
+        if not collection.filter
+    }
     numbers = Counter[str]()
-    found: set[Setting] = set()
+    found: set[SearchedSetting] = set()
     for path, document in real_documents():
         collection = collections.get(path)
         if collection is None or not collection.has_settings:
             continue
-        (observed, *_), _ = Observer(collection.observation_rules()).observe_page([{"id": "1", **document}])
+        observed = Observer(collection.observation_rules()).observe({"id": "1", **document})
         stored: Any = decode(observed.document)
-        of_document = settings(stored)
-        assert of_document == settings(Canonicalizer().canonical_value(stored))
+        of_document = searched_settings(stored, collection.type_key)
         numbers[path] += len(of_document)
         found.update(of_document)
-    assert numbers["deviceManagement/configurationPolicies"] > 4_000
-    assert ("bitLockerEnabled", "false") in found
+    assert numbers["deviceManagement/configurationPolicies"] > 3_000
+    assert ("windows10CompliancePolicy/bitLockerEnabled", "false") in found
     assert ("linux_deviceencryption_required", "true") in found
-    assert (INTENT, "true") in found
-    assert any(name.startswith("./Device/Vendor/MSFT/") and value is None for name, value in found)
-    assert not any(name.startswith("./") and value is not None for name, value in found), "an OMA-URI hides its value"
+    assert (f"{ENDPOINT}EncryptDevice", "true") in found
+    assert ("conditionalAccessPolicies/state", "enabled") in found
+    hidden_path = "device_vendor_msft_policy_config_networkisolation_enterpriseiprangesareauthoritative"
+    assert {value for name, value in found if name == hidden_path} == {None}, "an OMA-URI hides its value"

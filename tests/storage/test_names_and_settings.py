@@ -51,24 +51,28 @@ async def test_settings_are_those_of_the_current_version(database: Database) -> 
     await sync(database, TENANT, [policy(camera=True, modes=["a", "b"]), policy("q", pin=None)], "policies")
     assert await kept(database) == []
     await catch_up(database)
-    assert await kept(database) == [("p", "camera", "true"), ("p", "modes", "a"), ("p", "modes", "b")]
+    assert await kept(database) == [
+        ("p", "policies/camera", "true"),
+        ("p", "policies/modes", "a"),
+        ("p", "policies/modes", "b"),
+    ]
     await sync(database, TENANT, [policy(camera=False), policy("q", pin=6)], "policies")
     await catch_up(database)
-    assert await kept(database) == [("p", "camera", "false"), ("q", "pin", "6")]
+    assert await kept(database) == [("p", "policies/camera", "false"), ("q", "policies/pin", "6")]
     await sync(database, TENANT, [policy(), policy("q", pin=6)], "policies")
     await catch_up(database)
-    assert await kept(database) == [("q", "pin", "6")]
+    assert await kept(database) == [("q", "policies/pin", "6")]
 
 
 async def test_what_is_read_with_the_listing_is_merged_with_it(database: Database) -> None:
     await catch_up(database)
     script = "x" * 1_000
     await sync(database, TENANT, [read_at_once(camera=True, script=script), read_at_once("q")], "policies")
-    assert await kept(database) == [("p", "camera", "true"), ("p", "script", None)]
+    assert await kept(database) == [("p", "policies/camera", "true"), ("p", "policies/script", None)]
     async with database.tenant(TENANT) as session:
         assert await references.count_unread(session, RULES) == 0
     await catch_up(database)
-    assert await kept(database) == [("p", "camera", "true"), ("p", "script", None)]
+    assert await kept(database) == [("p", "policies/camera", "true"), ("p", "policies/script", None)]
 
 
 async def test_what_a_release_before_has_read_is_read_again(database: Database) -> None:
@@ -76,7 +80,7 @@ async def test_what_a_release_before_has_read_is_read_again(database: Database) 
     await sync(database, TENANT, [read_at_once(rules=REFERENCES_ALONE["policies"], camera=True)], "policies")
     assert await kept(database) == []
     await catch_up(database)
-    assert await kept(database) == [("p", "camera", "true")]
+    assert await kept(database) == [("p", "policies/camera", "true")]
 
 
 async def test_a_collection_that_has_settings_no_more_keeps_none(database: Database) -> None:
@@ -93,7 +97,7 @@ async def test_a_damaged_document_keeps_what_was_read_of_it(database: Database, 
         await session.execute(text("INSERT INTO unread_item (type_key, external_id) VALUES ('policies', 'p')"))
     damage(database_url, 1, b"nothing")
     await references.catch_up(database, TENANT, RULES)
-    assert await kept(database) == [("p", "camera", "true")]
+    assert await kept(database) == [("p", "policies/camera", "true")]
 
 
 async def test_names_follow_their_items(database: Database) -> None:

@@ -128,7 +128,10 @@ async def test_what_waits_to_be_read_is_unknown(starter: Starter, database: Data
 async def test_a_setting_that_nobody_sets_is_no_answer_but_a_question(starter: Starter) -> None:
     done = await starter("settings", "bitLokerEnabled=false")
     assert done.code == 2
-    assert "no item that has been read sets 'bitLokerEnabled'; did you mean 'bitLockerEnabled'?" in done.stderr
+    assert (
+        "no item that has been read sets 'bitLokerEnabled'; did you mean 'windows10CompliancePolicy/bitLockerEnabled'?"
+        in done.stderr
+    )
     for wrong in ("=false", "bitLockerEnabled="):
         assert (await starter("settings", wrong)).code == 2
 

@@ -10,7 +10,12 @@ from answers.search.rules import alike, meant, patterns, setting_state
 from inventory.name_key import name_key
 
 BITLOCKER = "device_vendor_msft_bitlocker_requiredeviceencryption"
-KNOWN = ["bitLockerEnabled", BITLOCKER, "device_vendor_msft_x_requiredeviceencryption", "grantControls.operator"]
+KNOWN = [
+    "windows10/bitLockerEnabled",
+    BITLOCKER,
+    "device_vendor_msft_x_requiredeviceencryption",
+    "policies/grantControls/operator",
+]
 
 found_values = st.lists(
     st.builds(SettingValue, value=st.none() | st.sampled_from("abc"), items=st.integers(1, 3)),
@@ -47,10 +52,10 @@ def test_what_is_read_later_may_only_settle_what_was_unknown(
 @pytest.mark.parametrize(
     ("typed", "expected"),
     [
-        ("bitlockerenabled", ["bitLockerEnabled"]),
+        ("bitlockerenabled", ["windows10/bitLockerEnabled"]),
         ("requiredeviceencryption", KNOWN[1:3]),
         ("bitlocker_RequireDeviceEncryption", [BITLOCKER]),
-        ("operator", ["grantControls.operator"]),
+        ("operator", ["policies/grantControls/operator"]),
         ("Enabled", []),
         ("", []),
     ],
@@ -60,8 +65,8 @@ def test_a_name_means_settings_by_their_last_parts(typed: str, expected: list[st
 
 
 def test_names_that_hold_what_was_typed_are_offered_before_those_that_resemble_it() -> None:
-    assert alike("bitlocker", KNOWN) == ["bitLockerEnabled", BITLOCKER]
-    assert alike("bitLokerEnabled", KNOWN) == ["bitLockerEnabled"]
+    assert alike("bitlocker", KNOWN) == ["windows10/bitLockerEnabled", BITLOCKER]
+    assert alike("bitLokerEnabled", KNOWN) == ["windows10/bitLockerEnabled"]
     assert alike("zzz", KNOWN) == []
 
 
