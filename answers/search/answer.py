@@ -47,11 +47,12 @@ async def find(
     *,
     asked: Question | None = None,
     limit: int | None = None,
-    after: tuple[UUID, str, str] | None = None,
+    after: tuple[str, str] | None = None,
 ) -> AsyncGenerator[ItemRecord, None]:
     """The items, by tenant, type key and id, `limit` at most; of all visible tenants where none are named.
 
-    Their states are relative to the question `asked`, or else to the latest run of each collection.
+    Their states are relative to the question `asked`, or else to the latest run of each collection. In a session of one
+    tenant they may be those that follow the type key and id `after`.
     Raises `UnknownSettingError`.
     """
     names = None if sought.setting is None else await settings_meant(session, sought.setting.name)

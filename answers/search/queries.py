@@ -21,7 +21,7 @@ class Wanted(NamedTuple):
     """Which items are looked for. None of a field wants any; `patterns` are all matched by a name.
 
     `settings` are names, of which an item sets one, to one of the `values` if there are any. `is_seen`: whether the
-    latest run of its collection, or a later one, has seen the item.
+    latest run of its collection, or a later one, has seen the item. `after` is a type key and an id, in one tenant.
     """
 
     tenant_ids: Sequence[UUID] | None = None
@@ -30,11 +30,11 @@ class Wanted(NamedTuple):
     settings: Sequence[str] | None = None
     values: Sequence[str] | None = None
     is_seen: bool | None = None
-    after: tuple[UUID, str, str] | None = None
+    after: tuple[str, str] | None = None
 
     def parameters(self) -> dict[str, object]:
         """What the statement is told."""
-        tenant_id, type_key, external_id = self.after or (None, None, None)
+        type_key, external_id = self.after or (None, None)
         told = {
             "tenant_ids": self.tenant_ids,
             "type_keys": self.type_keys,
@@ -42,7 +42,6 @@ class Wanted(NamedTuple):
             "settings": self.settings,
             "values": self.values,
             "is_seen": self.is_seen,
-            "after_tenant_id": tenant_id,
             "after_type_key": type_key,
             "after_external_id": external_id,
         }
@@ -82,11 +81,8 @@ def _statement(has: frozenset[str]) -> TextClause:
         conditions.append("found.tenant_id = ANY (CAST(:tenant_ids AS uuid[]))")
     if "type_keys" in has:
         conditions.append("found.type_key = ANY (CAST(:type_keys AS text[]))")
-    if "after_tenant_id" in has:
-        conditions.append(
-            "(found.tenant_id, found.type_key, found.external_id)"
-            " > (CAST(:after_tenant_id AS uuid), :after_type_key, :after_external_id)"
-        )
+    if "after_type_key" in has:
+        conditions.append("(found.type_key, found.external_id) > (:after_type_key, :after_external_id)")
     seen = "WHERE (item.last_seen_at >= covered_from) = :is_seen" if "is_seen" in has else ""
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     return text(f"""

@@ -8,13 +8,17 @@ from uuid import UUID
 import pytest
 from typer.testing import CliRunner
 
+from answers.search.records import TenantSetting
 from cli.app import app
+from docs.json_schemas import PRINTED
 from graph.catalog import load_catalog
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
+from inventory.selection import Selection
 from storage import references
 from storage.database import Database
 from tests.cli.looking import Ended
+from tests.cli.test_schemas import record_of
 from tests.storage.support import observation, sync
 
 OFF, ON, NEITHER, UNREAD, NEVER, HIDDEN = (UUID(int=number) for number in range(1, 7))
@@ -177,3 +181,60 @@ async def test_a_search_says_what_it_rests_on(starter: Starter) -> None:
     assert nothing.stdout.startswith("no item; 6 tenants searched")
     assert "may be more" in (await starter("search", "baseline", "--limit", "1")).stderr
     assert (await starter("search", "  ")).code == 2
+
+
+@pytest.mark.parametrize("words", [("search", "baseline"), ("settings", "bitLockerEnabled=false")])
+async def test_each_line_is_what_its_schema_says(starter: Starter, words: tuple[str, ...]) -> None:
+    lines = (await starter(*words, "--json")).objects()
+    assert {record_of(line, words[0]) for line in lines} == {PRINTED[words[0]][0].record}
+
+
+async def test_csv_has_the_fields_of_the_json(starter: Starter) -> None:
+    header, *rows = (await starter("settings", "bitLockerEnabled=false", "--csv")).stdout.splitlines()
+    assert header == ",".join(TenantSetting.model_fields)
+    assert len(rows) == len(NAMES)
+    header, *rows = (await starter("search", "baseline", "--csv")).stdout.splitlines()
+    assert (header.startswith("tenant_id,type_key,external_id,display_name"), len(rows)) == (True, 2)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("Adatum", "--name", "bitlocker"), [(OFF, "off")]),
+        (("Adatum", "--setting", "bitLockerEnabled=true"), [(OFF, "on")]),
+        (("Adatum", "--platform", "macos"), []),
+        (("Adatum", "--kind", "compliance policy", "--after", f"{COMPLIANCE}/off"), [(OFF, "on")]),
+        (("Adatum", "--name", "win", "--after", f"{COMPLIANCE}/off"), [(OFF, "on")]),
+        (("Adatum", "--category", "conditional-access"), []),
+        (("Adatum", "--category", "compliance", "--limit", "1"), [(OFF, "off")]),
+        (("Bellows", "--state", "missing"), [(ON, "gone")]),
+        (("--tag", "emea", "--name", "pilot"), [(OFF, "on")]),
+        (("--all-tenants", "--setting", "bitLockerEnabled=false"), [(OFF, "off"), (ON, "gone")]),
+    ],
+)
+async def test_items_of_tenants_are_chosen(
+    starter: Starter, words: tuple[str, ...], expected: list[tuple[UUID, str]]
+) -> None:
+    done = await starter("items", *words, "--json")
+    assert [(UUID(line["tenant_id"]), line["external_id"]) for line in done.objects()] == expected
+    assert done.code == (3 if "--all-tenants" in words else 0), done.stderr
+
+
+async def test_a_choice_of_items_keeps_to_its_selection(starter: Starter, database: Database) -> None:
+    await sync(database, ON, [compliance("on", "Encryption", bitLockerEnabled=True)], COMPLIANCE)
+    whole = Selection(type_keys=TYPES).hash()
+    (line,) = (await starter("items", "Bellows", "--name", "old", "--selection", whole, "--json")).objects()
+    assert (line["state"], line["evidence"]) == ("missing", "not_listed")
+
+
+async def test_missing_items_of_all_tenants(starter: Starter) -> None:
+    done = await starter("missing", "--all-tenants", "--json")
+    assert [(UUID(line["tenant_id"]), line["external_id"]) for line in done.objects()] == [(ON, "gone")]
+    assert done.code == 3, "a tenant was never read"
+    shown = await starter("missing", "--all-tenants")
+    assert "Bellows" in shown.stdout
+    assert "nothing is missing: 2 collections read to their end" in shown.stdout
+    assert "not read: deviceCompliancePolicies (failed:graph_permission_missing)" in " ".join(shown.stdout.split())
+    for wrong in (("--after", "a/b"), ("--selection", "0")):
+        assert (await starter("missing", "--all-tenants", *wrong)).code == 2
+    assert (await starter("missing")).code == 2
