@@ -179,7 +179,8 @@ class Reading(NamedTuple):
     not_read: list[UnreadSettings]
 
 
-# By tenant, since there may be many collections of many tenants, of which most are read.
+# By tenant, since there may be many collections of many tenants, of which most are read. One item that waits or is stale
+# is enough, and soon found (LIMIT): after an upgrade all wait.
 _READINGS = text("""
 SELECT tenant_id, min(read_from) AS read_from, coalesce(
     json_agg(json_build_object('type_key', type_key, 'reason', reason) ORDER BY type_key)
@@ -190,16 +191,23 @@ FROM (
         WHEN c.outcome IS NULL THEN 'never_read'
         WHEN c.outcome NOT IN ('complete', 'skipped') OR c.outcome = 'complete' AND c.error_code IS NOT NULL
             THEN concat_ws(':', c.outcome, c.error_code)
-        WHEN c.outcome = 'complete' AND rules.rules_hash IS DISTINCT FROM ruled.rules_hash
-            OR (tenant_id, type_key) IN (SELECT tenant_id, type_key FROM unread_item) THEN 'settings_not_read'
-        WHEN (tenant_id, type_key) IN (
-            SELECT tenant_id, type_key FROM inventory_item WHERE stale_since IS NOT NULL AND absent_from IS NULL
-        ) THEN 'stale'
+        WHEN c.outcome = 'complete' AND rules.rules_hash IS DISTINCT FROM ruled.rules_hash OR unread.is_one
+            THEN 'settings_not_read'
+        WHEN stale.is_one THEN 'stale'
     END AS reason
     FROM unnest(CAST(:tenant_ids AS uuid[])) AS tenant (tenant_id)
         CROSS JOIN unnest(CAST(:type_keys AS text[]), CAST(:rules_hashes AS bytea[])) AS ruled (type_key, rules_hash)
         LEFT JOIN collection_coverage AS c USING (tenant_id, type_key)
         LEFT JOIN reference_rules AS rules USING (tenant_id, type_key)
+        LEFT JOIN LATERAL (
+            SELECT true AS is_one FROM unread_item AS one
+            WHERE (one.tenant_id, one.type_key) = (tenant.tenant_id, ruled.type_key) LIMIT 1
+        ) AS unread ON true
+        LEFT JOIN LATERAL (
+            SELECT true AS is_one FROM inventory_item AS one
+            WHERE (one.tenant_id, one.type_key) = (tenant.tenant_id, ruled.type_key)
+                AND stale_since IS NOT NULL AND absent_from IS NULL LIMIT 1
+        ) AS stale ON true
 ) AS of_collection
 GROUP BY tenant_id
 """)
