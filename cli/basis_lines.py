@@ -7,8 +7,6 @@ from cli import output
 from inventory.coverage import Coverage
 from inventory.plurals import counted
 
-NEVER_READ = "this tenant was never read: no run has completed"
-
 
 def rests_on(listed: int, listed_from: datetime | None) -> str:
     """`182 collections read to their end since …`; of how many, and when the earliest of these readings began."""

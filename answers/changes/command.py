@@ -16,7 +16,6 @@ from answers.field_text import field_text, told
 from answers.runs.answer import find_run, is_read, moment_of
 from answers.times import TIME_FORMS, typed_time
 from cli import output
-from cli.basis_lines import NEVER_READ
 from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
 from cli.options import (
@@ -38,6 +37,7 @@ from cli.stale_lines import say_stale, stale_words
 from cli.table import Table, shown_id
 from cli.tenant_walk import NeverReadError, ask_each
 from configuration import load_settings
+from inventory.coverage import TENANT_NEVER_READ
 from inventory.plurals import counted
 from inventory.visible_text import visible
 from storage.database import Database
@@ -121,7 +121,7 @@ def changes(
             if as_json:
                 output.print_json({"summary": summary.model_dump(mode="json")})
             if not was_read:
-                raise NeverReadError(NEVER_READ)
+                raise NeverReadError(TENANT_NEVER_READ)
             if not as_json:
                 _say(summary)
             if summary.damaged:

@@ -33,7 +33,6 @@ from answers.dependencies.rules import DAMAGED
 from answers.dependencies.session import read_session, references_session
 from answers.dependencies.tenant_coverage import TenantCoverage
 from cli import output
-from cli.basis_lines import NEVER_READ as TENANT_NEVER_READ
 from cli.basis_lines import rests_on_coverage
 from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.options import (
@@ -56,7 +55,7 @@ from cli.table import Column, Shape, collection_column, collection_title, print_
 from cli.tenant_walk import NeverReadError, ask_each
 from configuration import load_settings
 from graph.catalog import load_catalog
-from inventory.coverage import NEVER_READ
+from inventory.coverage import NEVER_READ, TENANT_NEVER_READ
 from inventory.item_ids import item_key
 from inventory.plurals import counted
 from inventory.references import ReferenceRole
@@ -181,6 +180,10 @@ async def _show_neighbourhood(
         start = await answer.item_record(session, coverage, key)
     if options.as_json:
         _print_json([*found.dependencies, *found.cannot_say])
+    if _is_never_read(coverage):
+        return
+    if options.as_json:
+        pass
     elif options.written_as is GraphFormat.TABLE:
         for direction in Direction:
             rows = [row for row in found.dependencies if row.direction is direction]
@@ -191,6 +194,8 @@ async def _show_neighbourhood(
         _write(graph_of(found.dependencies, start, left_out), options)
     if found.is_cut:
         output.stderr.print("there is more of some items: --limit N shows more of each", style="dim")
+    if not found.dependencies:
+        _say_basis(coverage)
     _say_what_is_open(found.cannot_say, "what else needs it may be in")
     _end(found.cannot_say)
 
@@ -206,8 +211,12 @@ async def _show_all(tenant_id: UUID, options: _OutputOptions) -> None:
                 rows.append(record)
             if isinstance(record, CannotSayRecord):
                 cannot_say.append(record)
+    if _is_never_read(coverage):
+        return
     if not options.as_json and options.written_as is GraphFormat.TABLE:
         print_table(_ALL_COLUMNS, rows, record=DependencyRecord, title=counted(len(rows), "reference"))
+        if not rows:
+            _say_basis(coverage)
     elif not options.as_json:
         _write(graph_of(rows, left_out=_what_is_open(cannot_say, "not drawn: references of items in")), options)
     _end(cannot_say)
@@ -221,7 +230,9 @@ async def _show_reach(tenant_id: UUID, sought: str, *, everyone: bool, as_json: 
         group = await answer.item_record(session, coverage, (answer.GROUPS, group_id))
     if as_json:
         _print_json(found)
-    else:
+    if _is_never_read(coverage):
+        return
+    if not as_json:
         rows = [record for record in found if isinstance(record, ReachRecord)]
         reached = sum(record.reaches for record in rows)
         excluding = len(rows) - reached
@@ -232,6 +243,8 @@ async def _show_reach(tenant_id: UUID, sought: str, *, everyone: bool, as_json: 
             title=f'{counted(reached, "item reaches", "items reach")} group "{_name(group)}",'
             f" {counted(excluding, 'excludes', 'exclude')} it",
         )
+        if not rows:
+            _say_basis(coverage)
     output.stderr.print(
         "groups within groups are not read: what the group gets from one around it is not in the answer", style="dim"
     )
@@ -317,6 +330,18 @@ def _show_records(found: Sequence[BaseModel], coverage: TenantCoverage, question
             output.stdout.print(f"{question.nothing}: {rests_on_coverage(coverage.collections.values())}")
         _say_what_is_open(cannot_say, question.open)
     _end(cannot_say)
+
+
+def _is_never_read(coverage: TenantCoverage) -> bool:
+    """Whether the tenant was never read, which is said on stderr."""
+    if not coverage.collections:
+        output.stderr.print(TENANT_NEVER_READ, style="yellow")
+    return not coverage.collections
+
+
+def _say_basis(coverage: TenantCoverage) -> None:
+    """On stderr: what an empty answer rests on."""
+    output.stderr.print(rests_on_coverage(coverage.collections.values()), style="dim")
 
 
 def _end(cannot_say: Sequence[CannotSayRecord]) -> None:

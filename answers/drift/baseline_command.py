@@ -111,6 +111,8 @@ def list_baselines(tenant: TenantArgument, as_json: JsonOption = False) -> None:
             for record in records:
                 output.print_json(record)
             return
+        if not records:
+            output.stdout.print("this tenant has no baseline; python starter.py baseline set TENANT NAME makes one")
         names = TenantNames.load(settings)
         print_table(_columns(names), records, record=BaselineRecord)
 

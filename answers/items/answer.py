@@ -10,10 +10,12 @@ from answers.ids import named
 from answers.items.records import ItemsBasis, UnreadCollection
 from answers.search.answer import Sought, find
 from inventory.bounds import NAMED
+from inventory.coverage import TENANT_NEVER_READ
 from inventory.missing import Confidence, EvidenceKind
 from inventory.records import ItemRecord, MissingRecord
 from inventory.user_errors import UserError
 from storage import documents, queries
+from storage.coverage import coverage, is_read
 
 
 class UnknownItemError(UserError):
@@ -105,10 +107,22 @@ async def find_item(session: AsyncSession, type_key: str, sought: str) -> str:
         )
         raise UnknownItemError(f"{which}; give the id: {named([item.external_id for item in found])}")
     if not found:
+        if not await coverage(session, [type_key]):
+            raise UnknownItemError(await _never_read(session, type_key, sought))
         raise UnknownItemError(
             f"{type_key} has no item {sought!r} in this tenant's inventory{await _near(session, type_key, sought)}"
         )
     return found[0].external_id
+
+
+async def _never_read(session: AsyncSession, type_key: str, sought: str) -> str:
+    """Why nothing is known of an item of a collection that no completed run has selected."""
+    if not await is_read(session):
+        return f"{TENANT_NEVER_READ}, so nothing is known of {type_key} {sought!r}"
+    return (
+        f"{type_key} was never read in this tenant, so nothing is known of {sought!r};"
+        f" python starter.py sync TENANT --type {type_key} reads it"
+    )
 
 
 async def _near(session: AsyncSession, type_key: str, sought: str) -> str:

@@ -10,7 +10,7 @@ from answers.items import answer
 from answers.items.records import ItemsBasis, UnreadCollection
 from answers.search.answer import Sought, UnknownSettingError
 from cli import output
-from cli.basis_lines import NEVER_READ, rests_on
+from cli.basis_lines import rests_on
 from cli.errors import UsageError, errors_for_people
 from cli.item_columns import COLLECTION, KIND_AND_ID, NAME, STATE
 from cli.item_options import (
@@ -42,6 +42,7 @@ from cli.stale_lines import say_stale
 from cli.table import Column, Shape, Table
 from cli.tenant_walk import NeverReadError, ask_each
 from configuration import load_settings
+from inventory.coverage import TENANT_NEVER_READ
 from inventory.missing import Confidence, EvidenceKind
 from inventory.plurals import counted
 from inventory.records import ItemRecord, MissingRecord
@@ -166,7 +167,7 @@ def missing(
                     session, selection, wanted, evidence=chosen, confidence=confidence, limit=limit, after=place
                 )
                 if found is None:
-                    raise NeverReadError(f"{NEVER_READ}, so nothing can be called missing")
+                    raise NeverReadError(f"{TENANT_NEVER_READ}, so nothing can be called missing")
                 if as_json:
                     async for item in found.items:
                         output.print_json(item)
@@ -216,16 +217,20 @@ async def _show_items(listing: _Listing, database: Database, tenant: AskedTenant
 
 
 async def _print_items(found: answer.ItemList, limit: int | None, *, as_json: bool) -> None:
-    if found.basis is None:
-        raise NeverReadError(f"{NEVER_READ}, so it has no items here")
+    """Raises `NeverReadError` where there is no item, and no run has completed that might have found one."""
+    shown, stale = 0, list[ItemRecord]()
     if as_json:
         async for item in found.items:
             output.print_json(item)
-        return
-    table, stale = Table(ItemRecord, _ITEM_COLUMNS), list[ItemRecord]()
-    if await _print(table, found.items, limit, _title(found.basis), stale):
-        say_stale([StaleItem.model_validate(item, from_attributes=True) for item in stale])
+            shown += 1
     else:
+        shown = await _print(Table(ItemRecord, _ITEM_COLUMNS), found.items, limit, _title(found.basis), stale)
+        say_stale([StaleItem.model_validate(item, from_attributes=True) for item in stale])
+    if shown:
+        return
+    if found.basis is None:
+        raise NeverReadError(f"{TENANT_NEVER_READ}, so it has no items here")
+    if not as_json:
         output.stdout.print(f"no items: {rests_on(found.basis.listed, found.basis.listed_from)}")
 
 
