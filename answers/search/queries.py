@@ -179,8 +179,8 @@ class Reading(NamedTuple):
     not_read: list[UnreadSettings]
 
 
-# By tenant, since there may be many collections of many tenants, of which most are read. One item that waits or is stale
-# is enough, and soon found (LIMIT): after an upgrade all wait.
+# By tenant, since there may be many collections of many tenants, of which most are read. One item that waits or is
+# stale is enough, and soon found (LIMIT): after an upgrade all wait.
 _READINGS = text("""
 SELECT tenant_id, min(read_from) AS read_from, coalesce(
     json_agg(json_build_object('type_key', type_key, 'reason', reason) ORDER BY type_key)
