@@ -30,7 +30,7 @@ _SIGNS = {
 }
 
 
-class ItemState(StrEnum):
+class StateChoice(StrEnum):
     """The state of an item, with what was not read apart from what is missing."""
 
     PRESENT = "present"
@@ -43,7 +43,7 @@ class ItemFilter(NamedTuple):
 
     platform: Platform | None = None
     kind: str | None = None
-    state: ItemState | None = None
+    state: StateChoice | None = None
 
     def wants(self, item: ItemRecord) -> bool:
         """Whether the item is one of them."""
@@ -85,8 +85,8 @@ def platforms(type_key: str, meta: Mapping[str, Any]) -> frozenset[Platform]:
     return frozenset(platform for platform, sign in _SIGNS.items() if sign.search(said))
 
 
-def state_of(item: ItemRecord) -> ItemState | None:
+def state_of(item: ItemRecord) -> StateChoice | None:
     """The state of an item; None before any completed run."""
     if item.state is State.MISSING:
-        return ItemState.NOT_READ if (item.evidence or "").startswith("collection_") else ItemState.MISSING
-    return None if item.state is None else ItemState.PRESENT
+        return StateChoice.NOT_READ if (item.evidence or "").startswith("collection_") else StateChoice.MISSING
+    return None if item.state is None else StateChoice.PRESENT

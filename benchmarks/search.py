@@ -190,7 +190,7 @@ def questions(tenants: int) -> dict[str, Question]:
     def told(name: str, value: str | None) -> Question:
         async def ask(session: AsyncSession) -> int:
             answers = await tenant_settings(session, WantedSetting(name, value), ids)
-            return sum(one.state is SettingState.SET for one in answers)
+            return sum(tenant.state is SettingState.SET for tenant in answers)
 
         return ask
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from answers.item_filter import ItemFilter, ItemState, Platform, WantedSetting
+from answers.item_filter import ItemFilter, Platform, StateChoice, WantedSetting
 from cli.errors import UsageError
 from cli.options import known_type_keys
 from graph.catalog import load_catalog
@@ -20,7 +20,7 @@ KindOption = Annotated[
     ),
 ]
 StateOption = Annotated[
-    ItemState | None, typer.Option("--state", help="Items in this state alone.", show_default=False)
+    StateChoice | None, typer.Option("--state", help="Items in this state alone.", show_default=False)
 ]
 SettingOption = Annotated[
     str | None,
@@ -38,7 +38,7 @@ NameOption = Annotated[
 ]
 
 
-def item_filter(platform: Platform | None, kind: str | None, state: ItemState | None) -> ItemFilter:
+def item_filter(platform: Platform | None, kind: str | None, state: StateChoice | None) -> ItemFilter:
     """What the options choose by what is known of an item. Raises `UsageError`."""
     if kind is not None and not kind.strip():
         raise UsageError("--kind takes a part of a kind's name; the kinds are those of the column `kind` of items")

@@ -34,7 +34,7 @@ async def keep_settings(
     found: Mapping[tuple[str, str], Sequence[SearchedSetting]],
 ) -> None:
     """Replaces what is kept of these items, by type key and id, by what was found of them. Idempotent."""
-    keys = {"type_keys": [key for key, _ in items], "external_ids": [one for _, one in items]}
+    keys = {"type_keys": [key for key, _ in items], "external_ids": [external_id for _, external_id in items]}
     await session.execute(_FORGET, keys)
     rows = [
         {

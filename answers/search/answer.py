@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.item_filter import ItemFilter, ItemState, WantedSetting
+from answers.item_filter import ItemFilter, StateChoice, WantedSetting
 from answers.search import queries
 from answers.search.records import SearchBasis, SettingState, SettingValue, TenantSetting
 from answers.search.rules import alike, meant, patterns, setting_state
@@ -56,7 +56,7 @@ async def find(
     Raises `UnknownSettingError`.
     """
     names = None if sought.setting is None else await settings_meant(session, sought.setting.name)
-    wanted = queries.Wanted(
+    wanted = queries.ItemQuery(
         tenant_ids=None if tenant_ids is None else sorted(tenant_ids),
         type_keys=sought.type_keys,
         patterns=patterns(sought.words) if sought.words else None,
@@ -65,7 +65,7 @@ async def find(
         after=after,
     )
     if asked is None and sought.items.state is not None:
-        wanted = wanted._replace(is_seen=sought.items.state is ItemState.PRESENT)
+        wanted = wanted._replace(is_seen=sought.items.state is StateChoice.PRESENT)
     found = 0
     for part in _parts(wanted):
         async with aclosing(queries.found_items(session, part, asked)) as items:
@@ -77,7 +77,7 @@ async def find(
                         return
 
 
-def _parts(wanted: queries.Wanted) -> Iterator[queries.Wanted]:
+def _parts(wanted: queries.ItemQuery) -> Iterator[queries.ItemQuery]:
     """The same question of some tenants at a time, in order: where a page is found among the first, it ends there."""
     if wanted.tenant_ids is None or wanted.settings is not None:
         yield wanted
@@ -127,16 +127,16 @@ async def tenant_settings(
     values = wanted.values(names)
     found = await queries.set_items(session, names)
     collections = load_catalog().collections
-    can_set = {one.type_key for one in found} or _of_settings_catalog()
+    can_set = {items.type_key for items in found} or _of_settings_catalog()
     rules = {key: collections[key].reading_rules.hash() for key in sorted(can_set) if key in collections}
     read = await queries.readings(session, sorted(tenant_ids), rules)
     by_tenant: dict[UUID, dict[str | None, int]] = defaultdict(lambda: defaultdict(int))
-    for one in found:
-        by_tenant[one.tenant_id][one.value.value] += one.value.items
+    for items in found:
+        by_tenant[items.tenant_id][items.value.value] += items.value.items
     answers = []
     for tenant_id in sorted(tenant_ids):
-        said = [SettingValue(value=value, items=items) for value, items in by_tenant[tenant_id].items()]
-        said.sort(key=lambda one: (-one.items, one.value or ""))
+        said = [SettingValue(value=value, items=count) for value, count in by_tenant[tenant_id].items()]
+        said.sort(key=lambda value: (-value.items, value.value or ""))
         answers.append(
             TenantSetting(
                 tenant_id=tenant_id,
@@ -149,7 +149,7 @@ async def tenant_settings(
             )
         )
     order = list(SettingState)
-    return sorted(answers, key=lambda one: (order.index(one.state), one.tenant_id))
+    return sorted(answers, key=lambda tenant: (order.index(tenant.state), tenant.tenant_id))
 
 
 def _of_settings_catalog() -> set[str]:

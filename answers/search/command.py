@@ -130,10 +130,10 @@ def settings(
                 return await answer.tenant_settings(session, wanted, tenant_ids)
 
         found = asyncio.run(ask())
-        shown = [one for one in found if not states or one.state in states]
+        shown = [tenant for tenant in found if not states or tenant.state in states]
         if as_json:
-            for one in shown:
-                output.print_json(one)
+            for tenant in shown:
+                output.print_json(tenant)
             return
         _print_settings(shown, TenantNames.load(configured))
         _say_settings(setting, found)
@@ -182,34 +182,36 @@ def _rests_on(items: int, found: int, asked: int, basis: SearchBasis) -> str:
 
 def _print_settings(found: Sequence[TenantSetting], names: TenantNames) -> None:
     columns = (
-        Column("tenant", "tenant_id", lambda one: names.of(one.tenant_id)),
-        Column("state", "state", lambda one: Text(_WORDS[one.state], _STYLES.get(one.state, "")), is_kept=True),
+        Column("tenant", "tenant_id", lambda tenant: names.of(tenant.tenant_id)),
+        Column(
+            "state", "state", lambda tenant: Text(_WORDS[tenant.state], _STYLES.get(tenant.state, "")), is_kept=True
+        ),
         Column("values", "values", _values),
         Column("not read", "not_read", _not_read, yields=True),
-        Column("read since", "read_from", lambda one: output.ago(one.read_from) or "never"),
+        Column("read since", "read_from", lambda tenant: output.ago(tenant.read_from) or "never"),
     )
     print_table(columns, found, record=TenantSetting, is_ordered=True)
 
 
-def _values(one: TenantSetting) -> str:
+def _values(tenant: TenantSetting) -> str:
     """The values and how many items set each."""
-    said = [f"{'hidden' if value.value is None else value.value} ({value.items})" for value in one.values[:NAMED]]
-    return ", ".join(said) + (", …" if len(one.values) > NAMED else "")
+    said = [f"{'hidden' if value.value is None else value.value} ({value.items})" for value in tenant.values[:NAMED]]
+    return ", ".join(said) + (", …" if len(tenant.values) > NAMED else "")
 
 
-def _not_read(one: TenantSetting) -> str:
-    said = [f"{unread.type_key} ({unread.reason})" for unread in one.not_read[:NAMED]]
-    return ", ".join(said) + (", …" if len(one.not_read) > NAMED else "")
+def _not_read(tenant: TenantSetting) -> str:
+    said = [f"{unread.type_key} ({unread.reason})" for unread in tenant.not_read[:NAMED]]
+    return ", ".join(said) + (", …" if len(tenant.not_read) > NAMED else "")
 
 
 def _say_settings(setting: str, found: Sequence[TenantSetting]) -> None:
     """How many tenants are in each state, and what that rests on."""
-    counts = Counter(one.state for one in found)
+    counts = Counter(tenant.state for tenant in found)
     said = ", ".join(f"{counts[state]} {_WORDS[state]}" for state in SettingState if counts[state])
-    read = [one.read_from for one in found if one.read_from is not None]
+    read = [tenant.read_from for tenant in found if tenant.read_from is not None]
     when = f"; readings since {output.when(min(read))}" if read else "; nothing was read yet"
     output.stdout.print(f"{setting}: {counted(len(found), 'tenant')}: {said}{when}")
-    for one in found[:1]:
-        if one.settings != [setting.partition("=")[0]]:
-            output.stdout.print(f"this means {', '.join(one.settings)}", style="dim")
+    for tenant in found[:1]:
+        if tenant.settings != [setting.partition("=")[0]]:
+            output.stdout.print(f"this means {', '.join(tenant.settings)}", style="dim")
     output.stdout.print("policies say so; devices may differ, as a policy may be assigned to nobody", style="dim")

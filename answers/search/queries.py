@@ -17,7 +17,7 @@ from storage.queries import COVERED_ITEM_COLUMNS, Question, with_covered_state
 from storage.rows import fetch, fetch_stream
 
 
-class Wanted(NamedTuple):
+class ItemQuery(NamedTuple):
     """Which items are looked for. None of a field wants any; `patterns` are all matched by a name.
 
     `settings` are names, of which an item sets one, to one of the `values` if there are any. `is_seen`: whether the
@@ -107,7 +107,7 @@ def _statement(has: frozenset[str]) -> TextClause:
 
 
 async def found_items(
-    session: AsyncSession, wanted: Wanted, asked: Question | None = None
+    session: AsyncSession, wanted: ItemQuery, asked: Question | None = None
 ) -> AsyncGenerator[ItemRecord, None]:
     """The items that are wanted, by tenant, type key and id, with their states.
 
@@ -171,7 +171,7 @@ async def set_items(session: AsyncSession, settings: Sequence[str]) -> list[SetI
     return await fetch(session, _SET_ITEMS, SetItems, {"settings": list(settings)})
 
 
-class Reading(NamedTuple):
+class SettingCoverage(NamedTuple):
     """When the earliest reading of a tenant's collections began, and which of them may set more than is known."""
 
     tenant_id: UUID
@@ -215,10 +215,10 @@ GROUP BY tenant_id
 
 async def readings(
     session: AsyncSession, tenant_ids: Sequence[UUID], rules: Mapping[str, bytes]
-) -> dict[UUID, Reading]:
+) -> dict[UUID, SettingCoverage]:
     """How far these collections of each tenant have been read. `rules` are the hashes of the rules in force."""
     parameters = {"tenant_ids": list(tenant_ids), "type_keys": list(rules), "rules_hashes": list(rules.values())}
-    return {one.tenant_id: one for one in await fetch(session, _READINGS, Reading, parameters)}
+    return {tenant.tenant_id: tenant for tenant in await fetch(session, _READINGS, SettingCoverage, parameters)}
 
 
 # Each name is looked up after the one before it: few names stand in many rows.

@@ -25,7 +25,7 @@ def patterns(text: str) -> list[str]:
 
 def setting_state(values: Iterable[SettingValue], wanted: Collection[str] | None, *, is_read: bool) -> SettingState:
     """What the values that a tenant's items set come to. `is_read`: nothing that could set it is unread."""
-    found = {one.value for one in values}
+    found = {value.value for value in values}
     if found and (wanted is None or not found.isdisjoint(wanted)):
         return SettingState.SET
     if None in found:

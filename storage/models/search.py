@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from storage.models.base import CURRENT_TENANT, Base
 
 
-class ItemName(Base):
+class SearchedName(Base):
     """What an item is called: a trigger on the items keeps it."""
 
     __tablename__ = "item_name"

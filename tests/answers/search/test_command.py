@@ -79,12 +79,12 @@ async def starter(database: Database, database_url: str, tmp_path: Path) -> Star
 async def test_which_tenants_have_bitlocker_off(starter: Starter) -> None:
     done = await starter("settings", "bitLockerEnabled=false", "--json")
     assert done.code == 0, done.stderr
-    states = {UUID(one["tenant_id"]): one["state"] for one in done.objects()}
+    states = {UUID(line["tenant_id"]): line["state"] for line in done.objects()}
     assert states == {
         OFF: "set", HIDDEN: "hidden", ON: "other_value", NEITHER: "not_set", UNREAD: "unknown", NEVER: "unknown"
     }  # fmt: skip
     assert list(states) == [OFF, HIDDEN, ON, NEITHER, UNREAD, NEVER], "in the order of the states"
-    by_tenant = {UUID(one["tenant_id"]): one for one in done.objects()}
+    by_tenant = {UUID(line["tenant_id"]): line for line in done.objects()}
     assert by_tenant[OFF]["values"] == [{"value": "false", "items": 1}, {"value": "true", "items": 1}]
     assert by_tenant[ON]["values"] == [{"value": "true", "items": 1}], "what is gone sets nothing"
     assert by_tenant[HIDDEN]["values"] == [{"value": None, "items": 1}]
@@ -95,7 +95,7 @@ async def test_which_tenants_have_bitlocker_off(starter: Starter) -> None:
 
 async def test_without_a_value_any_is_meant(starter: Starter) -> None:
     done = await starter("settings", "BITLOCKERENABLED", "--json", "--state", "set")
-    assert [UUID(one["tenant_id"]) for one in done.objects()] == [OFF, ON, HIDDEN]
+    assert [UUID(line["tenant_id"]) for line in done.objects()] == [OFF, ON, HIDDEN]
 
 
 async def test_people_read_what_the_answer_rests_on(starter: Starter) -> None:
@@ -142,7 +142,7 @@ async def test_a_setting_that_nobody_sets_is_no_answer_but_a_question(starter: S
 
 def found(done: Ended) -> list[tuple[UUID, str]]:
     assert done.code == 0, done.stderr
-    return [(UUID(one["tenant_id"]), one["external_id"]) for one in done.objects()]
+    return [(UUID(line["tenant_id"]), line["external_id"]) for line in done.objects()]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ KNOWN = [
 found_values = st.lists(
     st.builds(SettingValue, value=st.none() | st.sampled_from("abc"), items=st.integers(1, 3)),
     max_size=3,
-    unique_by=lambda one: one.value,
+    unique_by=lambda found: found.value,
 )
 wanted_values = st.none() | st.lists(st.sampled_from("abc"), min_size=1, max_size=2)
 
@@ -30,7 +30,7 @@ def test_a_state_is_never_no_where_something_is_unread(
     found: list[SettingValue], wanted: list[str] | None, is_read: bool
 ) -> None:
     state = setting_state(found, wanted, is_read=is_read)
-    values = {one.value for one in found}
+    values = {value.value for value in found}
     if state in (SettingState.NOT_SET, SettingState.OTHER_VALUE):
         assert is_read
     assert (state is SettingState.SET) == bool(values if wanted is None else values & set(wanted))
