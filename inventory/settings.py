@@ -68,7 +68,35 @@ class Setting(NamedTuple):
     @property
     def text(self) -> str | None:
         """The value as a text, by which values of the same setting compare; None for a hidden one."""
-        return None if self.is_hidden else value_text(self.value)
+        if self.is_hidden:
+            return None
+        if _USER_RIGHTS in self.key and isinstance(self.value, list):
+            return value_text(_sorted([_WELL_KNOWN_SIDS.get(str(user).casefold(), user) for user in self.value]))
+        return value_text(self.value)
+
+
+_USER_RIGHTS = "_policy_config_userrights_"
+
+_WELL_KNOWN_SIDS: Mapping[str, JsonValue] = {
+    "everyone": "*S-1-1-0",
+    "nt authority\\network": "*S-1-5-2",
+    "nt authority\\service": "*S-1-5-6",
+    "nt authority\\anonymous logon": "*S-1-5-7",
+    "nt authority\\authenticated users": "*S-1-5-11",
+    "nt authority\\system": "*S-1-5-18",
+    "nt authority\\local service": "*S-1-5-19",
+    "nt authority\\network service": "*S-1-5-20",
+    "nt authority\\local account": "*S-1-5-113",
+    "nt authority\\local account and member of administrators group": "*S-1-5-114",
+    "builtin\\administrators": "*S-1-5-32-544",
+    "builtin\\users": "*S-1-5-32-545",
+    "builtin\\guests": "*S-1-5-32-546",
+    "builtin\\remote desktop users": "*S-1-5-32-555",
+}
+"""User rights name an account by its name or by its SID behind an asterisk:
+https://learn.microsoft.com/windows/client-management/mdm/policy-csp-userrights
+https://learn.microsoft.com/windows-server/identity/ad-ds/manage/understand-security-identifiers
+"""
 
 
 def settings_of(document: JsonObject, type_key: str) -> list[Setting]:

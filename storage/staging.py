@@ -88,17 +88,17 @@ def _read(read: ReadReferences | None) -> tuple[Json | None, bytes | None, Json 
     """The references of an item as the merge takes them, the hash of the rules of reading, and what the item sets."""
     if read is None:
         return None, None, None
-    settings = Json([list(one) for one in read.settings], orjson.dumps) if read.settings else None
+    settings = Json(list(map(list, read.settings)), orjson.dumps) if read.settings else None
     return Json(rows_of(read.references), orjson.dumps), read.rules_hash, settings
 
 
 def _stale(observation: Observation) -> Jsonb | None:
-    """What of the item could not be read; None where everything was."""
+    """The parts of the item that could not be read; None if all were read."""
     if not observation.stale_parts:
         return None
     return Jsonb([part.model_dump(mode="json") for part in observation.stale_parts], orjson.dumps)
 
 
 async def discard_staged(session: AsyncSession, run_id: UUID) -> None:
-    """Removes what attempts of the run have staged and no merge has taken."""
+    """Removes rows that attempts of the run have staged and no merge has taken."""
     await session.execute(_DISCARD_RUN, {"run_id": run_id})

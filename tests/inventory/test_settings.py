@@ -201,6 +201,18 @@ def test_a_hidden_value_is_told_as_hidden_and_nothing_of_it_is_shown(document: d
     assert [(setting.value, setting.text) for setting in hidden] == [(None, None)]
 
 
+def test_a_user_right_is_the_same_by_an_accounts_name_and_by_its_sid() -> None:
+    def right(*accounts: str) -> dict[str, Any]:
+        definition = "device_vendor_msft_policy_config_userrights_debugprograms"
+        members = [{"value": account} for account in accounts]
+        return policy({"settingDefinitionId": definition, "simpleSettingCollectionValue": members})
+
+    [named] = settings_of(right("BUILTIN\\Administrators", "NT AUTHORITY\\SERVICE"), "configurationPolicies")
+    [numbered] = settings_of(right("*S-1-5-6", "*S-1-5-32-544"), "configurationPolicies")
+    assert named.text == numbered.text
+    assert named.value == ["BUILTIN\\Administrators", "NT AUTHORITY\\SERVICE"]
+
+
 def leaves(value: Any) -> Iterator[JsonValue]:
     """The values of all settings in a document, found by the name of their property alone."""
     if isinstance(value, list):
