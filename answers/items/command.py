@@ -215,6 +215,8 @@ async def _show_items(listing: _Listing, database: Database, tenant: AskedTenant
         except UnknownSettingError as unknown:
             if not listing.are_many:
                 raise
+            if found.basis is None:
+                raise NeverReadError(f"{TENANT_NEVER_READ}, so it has no items here") from None
             output.stderr.print(f"no items: {unknown}", style="dim")
 
 
