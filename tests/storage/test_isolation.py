@@ -74,6 +74,8 @@ TABLES = frozenset(
         "pending_item",
         "item_reference",
         "unread_item",
+        "item_name",
+        "item_setting",
         "reference_rules",
         "baseline",
         "baseline_collection",
@@ -89,7 +91,7 @@ OF_THE_WEB = {"audit_record", "sign_in_link", "web_session"}
 PORTFOLIO = portfolio.PortfolioIdentity(
     uuid4(), "portfolio/test", Selection(type_keys=("a",)), TenantChoice(tenant_ids=(THEIRS,))
 )
-RULES = {"b": ReadingRules({"needs": ("a",)}, assignable=True)}
+RULES = {"b": ReadingRules({"needs": ("a",)}, assignable=True, has_settings=True)}
 READABLE = {"staged_item": "staged_observation"}
 
 
@@ -252,6 +254,8 @@ INSERTS = {
     "item_reference": "(tenant_id, type_key, external_id, position, version_number, path, role, target_type_keys,"
     " target_id) VALUES (:theirs, 'a', '1', 9, 1, 'x', 'use', '{}', '1')",
     "unread_item": "(tenant_id, type_key, external_id) VALUES (:theirs, 'a', '9')",
+    "item_name": "(tenant_id, type_key, external_id, name_key) VALUES (:theirs, 'a', '9', 'x')",
+    "item_setting": "(tenant_id, type_key, external_id, position, setting) VALUES (:theirs, 'a', '9', 0, 'x')",
     "reference_rules": "(tenant_id, type_key, rules_hash) VALUES (:theirs, 'a', '')",
     "baseline": "(tenant_id, name, kind, at, set_by) VALUES (:theirs, 'x', 'moment', now(), 'me')",
     "baseline_collection": "(tenant_id, baseline, type_key, outcome, run_id, read_at)"
