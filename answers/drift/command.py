@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -22,6 +22,7 @@ from cli.html_file import HtmlOption, check_count, check_html, collection_titles
 from cli.options import (
     AllTenantsOption,
     AskedTenant,
+    AskedTenants,
     JsonOption,
     OptionalTenantArgument,
     TagOption,
@@ -98,7 +99,7 @@ def show_drift(
             async def evaluate() -> list[Drift]:
                 async with database.tenant(one.tenant_id, read_only=False, snapshot=True) as session:
                     if not await is_read(session):
-                        raise NeverReadError(NEVER_READ)
+                        _never_read(asked)
                     golden = partial(database.tenant, read_only=True, snapshot=True)
                     return await evaluated_drift(session, golden, one.tenant_id, baseline, wanted)
 
@@ -118,6 +119,14 @@ def show_drift(
 
         # A golden tenant is read beside the one that is held against it.
         ask_each(settings, asked, ask, pool_size=2, as_json=as_json)
+
+
+def _never_read(asked: AskedTenants) -> NoReturn:
+    """Ends the answer about a tenant that was never read; alone it passes no `--fail-on`. Raises."""
+    if asked.are_many:
+        raise NeverReadError(NEVER_READ)
+    output.stderr.print(NEVER_READ, style="yellow")
+    raise typer.Exit(ExitCode.PARTIAL)
 
 
 def _end(evaluated: Sequence[Drift], fail_on: FailOn | None) -> None:

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from answers.drift.records import BaselineRecord, DriftFindingRecord, DriftReport
+from answers.drift.records import BaselineRecord, DriftDecisionRecord, DriftFindingRecord, DriftReport
 from cli.app import app
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
@@ -101,6 +101,71 @@ async def test_drift_is_shown_with_names_and_decided_upon(run: Commands, drifted
     assert "accepted by ada: pilot" in (await asyncio.to_thread(run, "drift", TENANT, "--all")).stdout
 
 
+async def test_an_item_or_a_field_is_decided_listed_and_taken_back(run: Commands, drifted: Any) -> None:
+    await asyncio.to_thread(run, "baseline", "set", TENANT, "golden")
+    await drifted()
+    await asyncio.to_thread(run, "drift", TENANT)
+
+    async def decide(*about: str, decision: str = "accepted") -> Ended:
+        return await asyncio.to_thread(
+            run, "drift", "decide", TENANT, *about, "--as", decision, "--why", "pilot", "--until", "2999-12-31"
+        )
+
+    done = await decide("--item", "Policy 1", "--field", "assign*")
+    assert (done.code, done.stdout.endswith("; 1 finding closed by it now\n")) == (0, True), done.stderr
+    whole = DriftDecisionRecord.model_validate_json((await decide("--field", "*", "--type", A, "--json")).stdout)
+    assert (whole.covers, whole.state) == (2, "holds")
+    people = await asyncio.to_thread(run, "drift", TENANT)
+    assert people.stdout.endswith(": nothing open, 3 accepted\n")
+    listed = await asyncio.to_thread(run, "drift", "decisions", TENANT)
+    assert listed.stdout.startswith("2 decisions, 2 in force\n")
+    assert "Policy 1 assign*" in listed.stdout
+    assert f"* in {A}" in listed.stdout
+    back = await decide(whole.decision_id[:8], decision="open")
+    assert back.stdout == f"{whole.decision_id[:12]} * in {A}: taken back; 0 findings closed by it now\n"
+    found = (await asyncio.to_thread(run, "drift", TENANT, "--json")).objects()
+    assert [line["path"] or line["kind"] for line in found[1:]] == ["level", "item_missing"]
+    history = (await asyncio.to_thread(run, "drift", "decisions", TENANT, "--all", "--json")).objects()
+    assert [(line["decision"], line["decided_by"], line["state"]) for line in history] == [
+        ("open", "ada", "revoked"), ("accepted", "ada", "replaced"), ("accepted", "ada", "holds"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ((), 0),
+        (("--fail-on", "high"), 4),
+        (("--fail-on", "low"), 4),
+        (("--fail-on", "weakened"), 4),
+        (("--fail-on", "high", "--severity", "low"), 4),
+        (("--fail-on", "high", "--type", "groups"), 0),
+    ],
+)
+async def test_a_threshold_makes_the_exit_code_4(
+    run: Commands, database: Database, options: tuple[str, ...], code: int
+) -> None:
+    await sync(database, TENANT, [policy("1", passwordMinimumLength=8)], A, "groups")
+    await asyncio.to_thread(run, "baseline", "set", TENANT, "golden")
+    await sync(database, TENANT, [policy("1", passwordMinimumLength=4)], A, "groups")
+    done = await asyncio.to_thread(run, "drift", TENANT, *options)
+    assert done.code == code, done.stderr
+    if options:
+        await asyncio.to_thread(
+            run, "drift", "decide", TENANT, "--field", "password*", "--as", "accepted", "--why", "agreed"
+        )
+        assert (await asyncio.to_thread(run, "drift", TENANT, *options)).code == 0
+
+
+async def test_a_gate_does_not_pass_on_what_was_not_read(run: Commands, drifted: Any, database: Database) -> None:
+    unread = await asyncio.to_thread(run, "drift", UUID(int=99), "--fail-on", "high")
+    assert (unread.code, unread.stdout) == (3, "")
+    await asyncio.to_thread(run, "baseline", "set", TENANT, "golden")
+    failed: tuple[Outcome, ErrorCode | None] = (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)
+    await sync(database, TENANT, [], A, "groups", status=RunStatus.FAILED, outcomes={A: failed, "groups": failed})
+    assert (await asyncio.to_thread(run, "drift", TENANT, "--fail-on", "high")).code == 3
+
+
 async def test_a_collection_that_was_not_read_makes_the_exit_code_3(
     run: Commands, drifted: Any, database: Database
 ) -> None:
@@ -135,6 +200,12 @@ WRONG = [
     ("drift", "decide", TENANT, "abcdef", "--as", "accepted", "--why", "x"),
     ("drift", "decide", TENANT, "ab", "--as", "accepted", "--why", "x"),
     ("drift", "decide", TENANT, "abcdef", "--as", "accepted", "--why", " "),
+    ("drift", "decide", TENANT, "--as", "accepted", "--why", "x"),
+    ("drift", "decide", TENANT, "--type", A, "--as", "accepted", "--why", "x"),
+    ("drift", "decide", TENANT, "abcdef", "--item", "Policy 1", "--as", "accepted", "--why", "x"),
+    ("drift", "decide", TENANT, "--item", "Policy 7", "--as", "accepted", "--why", "x"),
+    ("drift", "decide", TENANT, "--field", "x", "--baseline", "none", "--as", "accepted", "--why", "x"),
+    ("drift", "decide", TENANT, "--field", "x", "--type", "none", "--as", "accepted", "--why", "x"),
 ]
 
 
