@@ -150,7 +150,7 @@ def field_text(field: ShownField) -> FieldText:
     place = _place(field.path)
     before = field.before if field.before_named is None else field.before_named
     after = field.after if field.after_named is None else field.after_named
-    if field.path.endswith("[]") and (isinstance(before, list) or isinstance(after, list)):
+    if field.path.endswith("[]") and (_are_members(before) or _are_members(after)):
         return _members(label, kind, before or [], after or [], place)
     whole_id = _whole_id(field.label or field.path)
     if kind == DifferenceKind.ADDED:

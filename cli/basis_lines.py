@@ -7,8 +7,6 @@ from cli import output
 from inventory.coverage import Coverage
 from inventory.plurals import counted
 
-NEVER_READ = "this tenant was never read: no run has completed"
-
 
 def rests_on(listed: int, listed_from: datetime | None) -> str:
     """`182 collections read to their end since …`; of how many, and when the earliest of these readings began."""
@@ -20,5 +18,9 @@ def rests_on(listed: int, listed_from: datetime | None) -> str:
 
 def rests_on_coverage(collections: Iterable[Coverage]) -> str:
     """The same of these collections."""
-    began = [one.listed_from for one in collections if one.is_current and one.listed_from is not None]
+    began = [
+        collection.listed_from
+        for collection in collections
+        if collection.is_current and collection.listed_from is not None
+    ]
     return rests_on(len(began), min(began, default=None))

@@ -175,10 +175,11 @@ def asked_tenants(
     configured = load_tenants(settings.tenants_file)
     _refuse_unknown_tags(configured, tags)
     wanted = set(tags or ())
-    chosen = [AskedTenant(one.id, one.name) for one in configured if everyone or not wanted.isdisjoint(one.tags)]
+    chosen = [entry for entry in configured if everyone or not wanted.isdisjoint(entry.tags)]
     if not chosen:
         raise UsageError("the tenants file has no tenants")
-    return AskedTenants(tuple(sorted(chosen, key=lambda one: one.name.casefold())), are_many=True)
+    by_name = sorted(chosen, key=lambda entry: entry.name.casefold())
+    return AskedTenants(tuple(AskedTenant(entry.id, entry.name) for entry in by_name), are_many=True)
 
 
 class TenantNames:

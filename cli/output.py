@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Protocol
 
 import orjson
@@ -38,7 +38,7 @@ class SafeConsole(Console):
             return
         if self.stderr and (about := output_options().about):
             objects = (f"{about}:", *objects)
-        lines = [one_line(line) for line in objects]
+        lines = [one_line(value) for value in objects]
         width = known_width(self)
         if width is not None and all(isinstance(line, (str, Text)) for line in lines):
             style = options.pop("style", None) or ""
@@ -81,16 +81,16 @@ class SafeConsole(Console):
             yield segment if segment.control else Segment(visible(segment.text, keep="\n"), segment.style)
 
 
-def one_line(one: Any) -> Any:
+def one_line(value: Any) -> Any:
     """A text without line ends and other characters that are not seen; anything else as it is."""
-    if isinstance(one, str):
-        return visible(one)
-    if isinstance(one, Text):
-        clean = one.copy()
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, Text):
+        clean = value.copy()
         # As long as before, so that its styles fit.
-        clean.plain = visible(one.plain)
+        clean.plain = visible(value.plain)
         return clean
-    return one
+    return value
 
 
 stdout = SafeConsole()
@@ -176,12 +176,16 @@ def table_width() -> int:
     return known_width(stdout) or UNBOUNDED
 
 
+def time_zone() -> tzinfo | None:
+    """The zone of times that are shown and typed: UTC with `--utc`, else None for local time."""
+    return UTC if output_options().utc else None
+
+
 def when(moment: datetime | None) -> str:
     """A moment to the second, in local time or with `--utc` in UTC, in a form that `--since` takes."""
     if moment is None:
         return ""
-    zone = UTC if output_options().utc else None
-    return moment.astimezone(zone).isoformat(" ", "seconds").replace("+00:00", "Z")
+    return moment.astimezone(time_zone()).isoformat(" ", "seconds").replace("+00:00", "Z")
 
 
 def ago(moment: datetime | None, now: datetime | None = None) -> str:

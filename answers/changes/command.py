@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -13,8 +14,8 @@ from answers.changes.page import changes_page
 from answers.changes.records import ChangeKind, ChangeRecord, ChangesSummary
 from answers.field_text import field_text, told
 from answers.runs.answer import find_run, is_read, moment_of
+from answers.times import TIME_FORMS, typed_time
 from cli import output
-from cli.basis_lines import NEVER_READ
 from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
 from cli.options import (
@@ -36,6 +37,7 @@ from cli.stale_lines import say_stale, stale_words
 from cli.table import Table, shown_id
 from cli.tenant_walk import NeverReadError, ask_each
 from configuration import load_settings
+from inventory.coverage import TENANT_NEVER_READ
 from inventory.plurals import counted
 from inventory.visible_text import visible
 from storage.database import Database
@@ -60,7 +62,7 @@ def changes(
         typer.Option(
             "--since",
             metavar="RUN|TIME",
-            help="What was noticed after a run ended, or after a time (ISO 8601; UTC unless it says); else in 7 days.",
+            help=f"What was noticed after a run ended, or after a time: {TIME_FORMS}; else in 7 days.",
         ),
     ] = None,
     run: Annotated[str | None, typer.Option("--run", metavar="ID", help="What this run noticed.")] = None,
@@ -83,7 +85,7 @@ def changes(
     change of Intune says who made it, and where directoryAudits were synced, a change of Entra. With --json the summary
     is the last line.
 
-    Example: python starter.py changes --all-tenants --since 2025-03-01T00:00:00Z --type conditionalAccessPolicies
+    Example: python starter.py changes --all-tenants --since yesterday --type conditionalAccessPolicies
     """
     with errors_for_people():
         settings = load_settings()
@@ -92,32 +94,34 @@ def changes(
             raise UsageError("--since names a beginning and --run one run: give one of them")
         if asked.are_many:
             _refuse_of_one_tenant(run=run, after=after, html=html)
+            if since is not None and typed_time(since, datetime.now(UTC), output.time_zone()) is None:
+                raise UsageError(f"--since: {since!r} is no time, and a run is of one tenant; write {TIME_FORMS}")
         check_html(html, as_json=as_json)
         refuse_columns_without_csv()
         named = bool(type_keys or categories)
         wanted = selection_of(type_keys, categories, everything=False).type_keys if named else None
         place = None if after is None else event_at(after)
 
-        async def ask(database: Database, one: AskedTenant) -> None:
+        async def ask(database: Database, about: AskedTenant) -> None:
             kept: list[ChangeRecord] = []
             show_one = output.print_json if as_json else _shown() if html is None else _keeping(kept)
-            async with database.tenant(one.tenant_id, read_only=True) as session:
+            async with database.tenant(about.tenant_id, read_only=True) as session:
                 run_id = None if run is None else await find_run(session, run)
-                beginning = None if since is None else await moment_of(session, since)
+                beginning = None if since is None else await moment_of(session, since, output.time_zone())
                 window = await window_of(session, wanted, since=beginning, run_id=run_id)
-                feed = ChangeFeed(session, one.tenant_id, window, after=place, limit=limit)
+                feed = ChangeFeed(session, about.tenant_id, window, after=place, limit=limit)
                 async with aclosing(feed.records()) as found:
                     async for change in found:
                         show_one(change)
                 summary = await feed.summary()
                 was_read = await is_read(session)
             if html is not None:
-                name = TenantNames.load(settings).of(one.tenant_id)
+                name = TenantNames.load(settings).of(about.tenant_id)
                 write_html(html, changes_page(name, summary, kept, collection_titles()))
             if as_json:
                 output.print_json({"summary": summary.model_dump(mode="json")})
             if not was_read:
-                raise NeverReadError(NEVER_READ)
+                raise NeverReadError(TENANT_NEVER_READ)
             if not as_json:
                 _say(summary)
             if summary.damaged:

@@ -33,7 +33,6 @@ from answers.dependencies.rules import DAMAGED
 from answers.dependencies.session import read_session, references_session
 from answers.dependencies.tenant_coverage import TenantCoverage
 from cli import output
-from cli.basis_lines import NEVER_READ as TENANT_NEVER_READ
 from cli.basis_lines import rests_on_coverage
 from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.options import (
@@ -56,7 +55,7 @@ from cli.table import Column, Shape, collection_column, collection_title, print_
 from cli.tenant_walk import NeverReadError, ask_each
 from configuration import load_settings
 from graph.catalog import load_catalog
-from inventory.coverage import NEVER_READ
+from inventory.coverage import NEVER_READ, TENANT_NEVER_READ
 from inventory.item_ids import item_key
 from inventory.plurals import counted
 from inventory.references import ReferenceRole
@@ -181,6 +180,10 @@ async def _show_neighbourhood(
         start = await answer.item_record(session, coverage, key)
     if options.as_json:
         _print_json([*found.dependencies, *found.cannot_say])
+    if _is_never_read(coverage):
+        return
+    if options.as_json:
+        pass
     elif options.written_as is GraphFormat.TABLE:
         for direction in Direction:
             rows = [row for row in found.dependencies if row.direction is direction]
@@ -191,6 +194,8 @@ async def _show_neighbourhood(
         _write(graph_of(found.dependencies, start, left_out), options)
     if found.is_cut:
         output.stderr.print("there is more of some items: --limit N shows more of each", style="dim")
+    if not found.dependencies:
+        _say_basis(coverage)
     _say_what_is_open(found.cannot_say, "what else needs it may be in")
     _end(found.cannot_say)
 
@@ -206,8 +211,12 @@ async def _show_all(tenant_id: UUID, options: _OutputOptions) -> None:
                 rows.append(record)
             if isinstance(record, CannotSayRecord):
                 cannot_say.append(record)
+    if _is_never_read(coverage):
+        return
     if not options.as_json and options.written_as is GraphFormat.TABLE:
         print_table(_ALL_COLUMNS, rows, record=DependencyRecord, title=counted(len(rows), "reference"))
+        if not rows:
+            _say_basis(coverage)
     elif not options.as_json:
         _write(graph_of(rows, left_out=_what_is_open(cannot_say, "not drawn: references of items in")), options)
     _end(cannot_say)
@@ -221,7 +230,9 @@ async def _show_reach(tenant_id: UUID, sought: str, *, everyone: bool, as_json: 
         group = await answer.item_record(session, coverage, (answer.GROUPS, group_id))
     if as_json:
         _print_json(found)
-    else:
+    if _is_never_read(coverage):
+        return
+    if not as_json:
         rows = [record for record in found if isinstance(record, ReachRecord)]
         reached = sum(record.reaches for record in rows)
         excluding = len(rows) - reached
@@ -232,6 +243,8 @@ async def _show_reach(tenant_id: UUID, sought: str, *, everyone: bool, as_json: 
             title=f'{counted(reached, "item reaches", "items reach")} group "{_name(group)}",'
             f" {counted(excluding, 'excludes', 'exclude')} it",
         )
+        if not rows:
+            _say_basis(coverage)
     output.stderr.print(
         "groups within groups are not read: what the group gets from one around it is not in the answer", style="dim"
     )
@@ -257,8 +270,8 @@ def dangling(
         asked = asked_tenants(settings, tenant, tags, everyone=all_tenants)
         wanted = known_type_keys(type_keys)
 
-        async def ask(database: Database, one: AskedTenant) -> None:
-            async with references_session(database, one.tenant_id) as (session, coverage):
+        async def ask(database: Database, about: AskedTenant) -> None:
+            async with references_session(database, about.tenant_id) as (session, coverage):
                 found = [record async for record in answer.dangling(session, coverage, wanted)]
             _show_records(found, coverage, _DANGLING, as_json=as_json)
 
@@ -282,8 +295,8 @@ def unassigned(
         asked = asked_tenants(settings, tenant, tags, everyone=all_tenants)
         wanted = known_type_keys(type_keys)
 
-        async def ask(database: Database, one: AskedTenant) -> None:
-            async with references_session(database, one.tenant_id) as (session, coverage):
+        async def ask(database: Database, about: AskedTenant) -> None:
+            async with references_session(database, about.tenant_id) as (session, coverage):
                 unassigned = answer.unassigned(session, coverage, load_catalog(), wanted)
                 found = [record async for record in unassigned]
             _show_records(found, coverage, _UNASSIGNED, as_json=as_json)
@@ -317,6 +330,18 @@ def _show_records(found: Sequence[BaseModel], coverage: TenantCoverage, question
             output.stdout.print(f"{question.nothing}: {rests_on_coverage(coverage.collections.values())}")
         _say_what_is_open(cannot_say, question.open)
     _end(cannot_say)
+
+
+def _is_never_read(coverage: TenantCoverage) -> bool:
+    """Whether the tenant was never read, which is said on stderr."""
+    if not coverage.collections:
+        output.stderr.print(TENANT_NEVER_READ, style="yellow")
+    return not coverage.collections
+
+
+def _say_basis(coverage: TenantCoverage) -> None:
+    """On stderr: what an empty answer rests on."""
+    output.stderr.print(rests_on_coverage(coverage.collections.values()), style="dim")
 
 
 def _end(cannot_say: Sequence[CannotSayRecord]) -> None:
@@ -397,13 +422,15 @@ def _role(record: DependencyRecord | DanglingRecord) -> str:
     return str(record.role) if record.intent is None else f"{record.role} ({visible(record.intent)})"
 
 
-def _assignment(one: AssignmentRecord) -> str:
+def _assignment(assignment: AssignmentRecord) -> str:
     """`required: group`, `available: excludes the group`, `group through policy set "Pilot"`."""
-    intent = "" if one.intent is None else f"{visible(one.intent)}: "
-    way = one.through if one.role is ReferenceRole.INCLUDE else f"excludes the {one.through}"
-    if one.policy_set_id is None:
+    intent = "" if assignment.intent is None else f"{visible(assignment.intent)}: "
+    way = assignment.through if assignment.role is ReferenceRole.INCLUDE else f"excludes the {assignment.through}"
+    if assignment.policy_set_id is None:
         return intent + way
-    name = one.policy_set_id if one.policy_set_name is None else f'"{visible(one.policy_set_name)}"'
+    name = (
+        assignment.policy_set_id if assignment.policy_set_name is None else f'"{visible(assignment.policy_set_name)}"'
+    )
     return f"{intent}{way} through policy set {name}"
 
 

@@ -42,10 +42,12 @@ from answers.object_names import setting_names
 from answers.old_details import may_be_old, old_details
 from graph.catalog import load_catalog
 from inventory.canonical import JsonObject, JsonValue
+from inventory.coverage import TENANT_NEVER_READ
 from inventory.differences import Difference, DifferenceKind
 from inventory.exact_json import decode
 from inventory.records import DamagedRecord
 from inventory.references import collection_of
+from storage.coverage import is_read
 from storage.current_documents import current_documents
 from storage.detail_ages import with_old_details
 from storage.documents import database_time
@@ -77,6 +79,8 @@ async def evaluated_drift(
     `session_of` opens a session of a tenant that is a baseline.
     """
     known = await baselines(session) if name is None else [await baseline_called(session, name)]
+    if not known and not await is_read(session):
+        raise UnknownBaselineError(f"{TENANT_NEVER_READ}, so it deviates from nothing")
     if not known:
         raise UnknownBaselineError("this tenant has no baseline; python starter.py baseline set TENANT NAME makes one")
     found: list[Drift] = []

@@ -10,9 +10,11 @@ from answers.drift.baseline_queries import NewBaseline, set_baseline
 from answers.drift.records import BaselineRecord
 from answers.drift.rules import BaselineKind
 from answers.times import utc_text
+from inventory.coverage import TENANT_NEVER_READ
 from inventory.outcomes import COMPLETED_STATUSES
 from inventory.user_errors import UserError
 from storage import queries
+from storage.coverage import is_read
 from storage.documents import database_time
 
 
@@ -53,17 +55,25 @@ async def set_tenant(
     if other == tenant_id:
         raise NoBaselineError("a tenant does not deviate from itself; name another one")
     now = await database_time(session)
+    await _refuse_unread(session)
     await set_baseline(session, NewBaseline(name, BaselineKind.TENANT, now, None, other, set_by, reason))
     (record,) = await baseline_queries.baselines(session, name)
     return record
 
 
 async def _set(session: AsyncSession, new: NewBaseline) -> BaselineRecord:
+    await _refuse_unread(session)
     await set_baseline(session, new)
     (record,) = await baseline_queries.baselines(session, new.name)
     if not record.covered and not record.not_covered:
         raise NoBaselineError(f"no run of this tenant had completed by {utc_text(new.at)}")
     return record
+
+
+async def _refuse_unread(session: AsyncSession) -> None:
+    """Raises `NoBaselineError` where no run of the tenant has completed."""
+    if not await is_read(session):
+        raise NoBaselineError(f"{TENANT_NEVER_READ}, so it has nothing to measure")
 
 
 async def baselines(session: AsyncSession) -> list[BaselineRecord]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
@@ -14,15 +14,12 @@ from answers.drift.rules import FindingKind
 from answers.drift.severity import Severity
 from answers.drift.triage import FailOn, fails, weakens
 from answers.field_text import field_text
-from answers.runs.answer import is_read
 from cli import output
-from cli.basis_lines import NEVER_READ
 from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
 from cli.options import (
     AllTenantsOption,
     AskedTenant,
-    AskedTenants,
     JsonOption,
     OptionalTenantArgument,
     TagOption,
@@ -38,8 +35,10 @@ from cli.table import Column, Shape, print_table, short_ids
 from cli.tenant_or_command import TenantOrCommand
 from cli.tenant_walk import NeverReadError, ask_each
 from configuration import load_settings
+from inventory.coverage import TENANT_NEVER_READ
 from inventory.plurals import counted
 from inventory.visible_text import visible
+from storage.coverage import is_read
 from storage.database import Database
 
 drift = typer.Typer(
@@ -98,8 +97,8 @@ def show_drift(
         async def ask(database: Database, one: AskedTenant) -> None:
             async def evaluate() -> list[Drift]:
                 async with database.tenant(one.tenant_id, read_only=False, snapshot=True) as session:
-                    if not await is_read(session):
-                        _never_read(asked)
+                    if asked.are_many and not await is_read(session):
+                        raise NeverReadError(TENANT_NEVER_READ)
                     golden = partial(database.tenant, read_only=True, snapshot=True)
                     return await evaluated_drift(session, golden, one.tenant_id, baseline, wanted)
 
@@ -119,14 +118,6 @@ def show_drift(
 
         # A golden tenant is read beside the one that is held against it.
         ask_each(settings, asked, ask, pool_size=2, as_json=as_json)
-
-
-def _never_read(asked: AskedTenants) -> NoReturn:
-    """Ends the answer about a tenant that was never read; alone it passes no `--fail-on`. Raises."""
-    if asked.are_many:
-        raise NeverReadError(NEVER_READ)
-    output.stderr.print(NEVER_READ, style="yellow")
-    raise typer.Exit(ExitCode.PARTIAL)
 
 
 def _end(evaluated: Sequence[Drift], fail_on: FailOn | None) -> None:

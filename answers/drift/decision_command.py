@@ -2,7 +2,7 @@
 
 import asyncio
 import getpass
-from datetime import date, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -13,7 +13,7 @@ from answers.drift.decisions import DecisionOverError, decide_scope, decided_sco
 from answers.drift.decisions import decide as record_decision
 from answers.drift.records import DecisionState, DriftDecisionRecord, DriftFindingRecord
 from answers.drift.rules import Decision
-from answers.times import time_of
+from answers.times import typed_time
 from cli import output
 from cli.errors import UsageError, errors_for_people
 from cli.options import JsonOption, TenantArgument, complete_type_key, known_type_keys, tenant_id_of
@@ -58,7 +58,7 @@ def decide(
     baseline: Annotated[str | None, typer.Option("--baseline", metavar="NAME", help="Only of this baseline.")] = None,
     until: Annotated[
         str | None,
-        typer.Option("--until", metavar="DATE", help="It holds through this day (UTC), or up to a time (ISO 8601)."),
+        typer.Option("--until", metavar="DATE", help="Through this day: friday, 2026-06-30; or for 30d."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -203,14 +203,10 @@ def _check(
 
 def _until(value: str) -> datetime:
     """The moment when a decision ends: of a day its end. Raises `UsageError`."""
-    moment = time_of(value)
-    if moment is None:
-        raise UsageError(f"--until: {value!r} is no date such as 2026-06-30")
-    try:
-        date.fromisoformat(value)
-    except ValueError:
-        return moment
-    return moment + timedelta(days=1)
+    typed = typed_time(value, datetime.now(UTC), output.time_zone(), is_ahead=True)
+    if typed is None:
+        raise UsageError(f"--until: {value!r} is no time; write friday, 30d, 2026-06-30 or ISO 8601")
+    return typed.ends
 
 
 def decision_words(finding: DriftFindingRecord) -> str:

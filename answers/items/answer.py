@@ -9,10 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from answers.ids import named
 from answers.items.records import ItemsBasis, UnreadCollection
 from inventory.bounds import NAMED
+from inventory.coverage import TENANT_NEVER_READ
 from inventory.missing import Confidence, EvidenceKind
 from inventory.records import ItemRecord, MissingRecord
 from inventory.user_errors import UserError
 from storage import documents, queries
+from storage.coverage import coverage, is_read
 
 
 class UnknownItemError(UserError):
@@ -75,14 +77,14 @@ async def missing(
     )
     unread = [
         UnreadCollection(
-            type_key=one.type_key,
-            reason=one.basis.reason,
-            run_id=one.basis.run_id,
-            items=one.items,
-            listed_at=one.listed_at,
+            type_key=collection.type_key,
+            reason=collection.basis.reason,
+            run_id=collection.basis.run_id,
+            items=collection.items,
+            listed_at=collection.listed_at,
         )
-        for one in await queries.collections_not_read(session, question, type_keys)
-        if one.items or not one.basis.is_skipped
+        for collection in await queries.collections_not_read(session, question, type_keys)
+        if collection.items or not collection.basis.is_skipped
     ]
     return MissingList(_basis(question, type_keys), found, unread)
 
@@ -99,10 +101,22 @@ async def find_item(session: AsyncSession, type_key: str, sought: str) -> str:
         )
         raise UnknownItemError(f"{which}; give the id: {named([item.external_id for item in found])}")
     if not found:
+        if not await coverage(session, [type_key]):
+            raise UnknownItemError(await _never_read(session, type_key, sought))
         raise UnknownItemError(
             f"{type_key} has no item {sought!r} in this tenant's inventory{await _near(session, type_key, sought)}"
         )
     return found[0].external_id
+
+
+async def _never_read(session: AsyncSession, type_key: str, sought: str) -> str:
+    """Why nothing is known of an item of a collection that no completed run has selected."""
+    if not await is_read(session):
+        return f"{TENANT_NEVER_READ}, so nothing is known of {type_key} {sought!r}"
+    return (
+        f"{type_key} was never read in this tenant, so nothing is known of {sought!r};"
+        f" python starter.py sync TENANT --type {type_key} reads it"
+    )
 
 
 async def _near(session: AsyncSession, type_key: str, sought: str) -> str:

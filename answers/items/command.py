@@ -9,7 +9,7 @@ import typer
 from answers.items import answer
 from answers.items.records import ItemsBasis, UnreadCollection
 from cli import output
-from cli.basis_lines import NEVER_READ, rests_on
+from cli.basis_lines import rests_on
 from cli.errors import UsageError, errors_for_people
 from cli.options import MOST, JsonOption, SelectionOption, TenantArgument, TypeOption, known_type_keys, tenant_id_of
 from cli.output_options import output_options, prints_tables
@@ -18,6 +18,7 @@ from cli.stale_lines import say_stale
 from cli.table import Column, Shape, Table, collection_column
 from configuration import load_settings
 from graph.catalog import kind_of, load_catalog
+from inventory.coverage import TENANT_NEVER_READ
 from inventory.missing import Confidence, EvidenceKind, State
 from inventory.plurals import counted
 from inventory.records import ItemRecord, MissingRecord
@@ -103,7 +104,7 @@ def missing(
                     session, selection, wanted, evidence=chosen, confidence=confidence, limit=limit, after=place
                 )
                 if found is None:
-                    output.stderr.print(f"{NEVER_READ}, so nothing can be called missing", style="yellow")
+                    output.stderr.print(f"{TENANT_NEVER_READ}, so nothing can be called missing", style="yellow")
                     return
                 if as_json:
                     async for item in found.items:
@@ -151,10 +152,10 @@ def _show_items(
                 return
             table, stale = Table(ItemRecord, _ITEM_COLUMNS), list[ItemRecord]()
             if await _print(table, found.items, limit, _title(found.basis), stale):
-                say_stale([StaleItem.model_validate(one, from_attributes=True) for one in stale])
+                say_stale([StaleItem.model_validate(item, from_attributes=True) for item in stale])
                 return
             if found.basis is None:
-                output.stderr.print(f"{NEVER_READ}, so it has no items here", style="yellow")
+                output.stderr.print(f"{TENANT_NEVER_READ}, so it has no items here", style="yellow")
             else:
                 output.stdout.print(f"no items: {rests_on(found.basis.listed, found.basis.listed_from)}")
 

@@ -58,6 +58,9 @@ def runs(
             return
         names = TenantNames.load(settings)
         print_table(_columns(names), records, record=RunRecord)
+        if not records:
+            whose = "no tenant was ever read" if tenant is None else "this tenant was never read"
+            output.stdout.print(f"no runs: {whose}; python starter.py sync TENANT --all reads one")
 
 
 async def _recent(settings: Settings, tenant_id: UUID | None, limit: int) -> list[RunRecord]:

@@ -104,6 +104,7 @@ async def test_a_tag_chooses_tenants(database: Database, portfolio: Portfolio) -
         (("alpha", "--tag", "emea"), "say which tenants: TENANT, --tag TAG or --all-tenants"),
         (("--tag", "apac"), "no tenant has the tag 'apac'; the tenants file has: emea, large"),
         (("--all-tenants", "--run", "0" * 12), "--run is about one tenant: give it with TENANT"),
+        (("--all-tenants", "--since", str(ALPHA)), "is no time, and a run is of one tenant"),
         (("--all-tenants", "--html", "x.html"), "--html is about one tenant: give it with TENANT"),
     ],
 )
