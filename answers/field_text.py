@@ -160,6 +160,11 @@ def field_text(field: ShownField) -> FieldText:
     return _changed(label, kind, before, after, place, whole_id)
 
 
+def _are_members(value: JsonValue) -> bool:
+    """Whether it is what came to a list of plain values, or is gone."""
+    return isinstance(value, list) and bool(value) and not any(isinstance(member, dict | list) for member in value)
+
+
 def _members(label: str, kind: str, gone: Sequence[JsonValue], came: Sequence[JsonValue], place: Place) -> FieldText:
     """The members of a list that are gone, and those that came: the first of each, and how many there are."""
     note = ", ".join(f"{len(side):,} {word}" for side, word in ((came, "added"), (gone, "removed")) if side)

@@ -1,5 +1,6 @@
 """`drift`: how a tenant deviates from its baselines, and what has been decided about it."""
 
+import getpass
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated
@@ -7,6 +8,7 @@ from typing import Annotated
 import typer
 
 from answers.drift.answer import Drift, evaluated_drift
+from answers.drift.baselines import golden_baseline
 from answers.drift.decision_command import decide, decision_words, list_decisions
 from answers.drift.page import drift_page
 from answers.drift.records import DriftFindingRecord, DriftReport
@@ -20,13 +22,16 @@ from cli.html_file import HtmlOption, check_count, check_html, collection_titles
 from cli.options import (
     AllTenantsOption,
     AskedTenant,
+    AskedTenants,
     JsonOption,
     OptionalTenantArgument,
     TagOption,
     TenantNames,
     TypeOption,
     asked_tenants,
+    complete_tenant_name,
     known_type_keys,
+    tenant_id_of,
 )
 from cli.output_options import output_options, prints_tables
 from cli.sessions import without_collisions
@@ -61,6 +66,15 @@ def show_drift(
     baseline: Annotated[
         str | None, typer.Option("--baseline", metavar="NAME", help="That baseline; else each of the tenant.")
     ] = None,
+    golden: Annotated[
+        str | None,
+        typer.Option(
+            "--golden",
+            metavar="TENANT",
+            help="The inventory of this tenant, as it is: a baseline of its name, set where there is none.",
+            autocompletion=complete_tenant_name,
+        ),
+    ] = None,
     type_keys: TypeOption = None,
     severities: Annotated[
         list[Severity] | None, typer.Option("--severity", help="Only findings of this severity; may be repeated.")
@@ -82,7 +96,7 @@ def show_drift(
     are damaged, are left out and named; their findings stay as they were, and the exit code is 3. With --json the
     report of a baseline comes first, then its findings.
 
-    Example: python starter.py drift contoso --baseline golden --fail-on high
+    Example: python starter.py drift --tag customers --golden contoso --fail-on high
     """
     with errors_for_people():
         settings = load_settings()
@@ -91,6 +105,11 @@ def show_drift(
         check_html(html, as_json=as_json)
         if asked.are_many and html is not None:
             raise UsageError("--html is about one tenant: give it with TENANT")
+        if baseline is not None and golden is not None:
+            raise UsageError("--golden names a baseline, too: give it or --baseline")
+        golden_id = None if golden is None else tenant_id_of(settings, golden)
+        if asked.are_many and golden_id is not None:
+            asked = AskedTenants(tuple(one for one in asked.tenants if one.tenant_id != golden_id), are_many=True)
 
         is_line = asked.are_many and not output_options().as_csv
 
@@ -99,8 +118,13 @@ def show_drift(
                 async with database.tenant(one.tenant_id, read_only=False, snapshot=True) as session:
                     if asked.are_many and not await is_read(session):
                         raise NeverReadError(TENANT_NEVER_READ)
-                    golden = partial(database.tenant, read_only=True, snapshot=True)
-                    return await evaluated_drift(session, golden, one.tenant_id, baseline, wanted)
+                    name = baseline
+                    if golden_id is not None:
+                        called = TenantNames.load(settings).of(golden_id)
+                        of_golden = await golden_baseline(session, one.tenant_id, golden_id, called, getpass.getuser())
+                        name = of_golden.name
+                    session_of = partial(database.tenant, read_only=True, snapshot=True)
+                    return await evaluated_drift(session, session_of, one.tenant_id, name, wanted)
 
             evaluated = await without_collisions(evaluate)
             found = [

@@ -189,6 +189,34 @@ async def test_another_tenant_as_a_baseline(run: Commands, drifted: Any, databas
     assert ("level", 5, 1) in [(line["path"], line["before"], line["after"]) for line in lines]
 
 
+async def test_tenants_of_a_tag_are_held_against_a_golden_tenant(
+    run: Commands, database: Database, tmp_path: Path
+) -> None:
+    names = {TENANT: "alpha", OTHER: "golden one", UUID(int=13): "gamma", UUID(int=14): "delta"}
+    (tmp_path / "no-tenants.toml").write_text(
+        "".join(
+            f'[[tenant]]\nid = "{one}"\nname = "{name}"\nclient_id = "c"\nmanaged_identity = true\ntags = ["all"]\n'
+            for one, name in names.items()
+        )
+    )
+    for one, length in ((OTHER, 8), (TENANT, 4), (UUID(int=13), 8)):
+        await sync(database, one, [policy("9", displayName="Policy 1", passwordMinimumLength=length)], A)
+    held = await asyncio.to_thread(run, "drift", "--tag", "all", "--golden", "golden one")
+    assert held.stdout.splitlines() == [
+        "alpha: golden-one: 1 open in 1 item, 1 weakens protection, 1 high",
+        "gamma: golden-one: nothing open",
+    ]
+    assert held.code == 3, "delta was never read"
+    assert held.stderr.splitlines()[-1] == "3 tenants, 1 never read"
+    gate = await asyncio.to_thread(run, "drift", "--tag", "all", "--baseline", "golden-one", "--fail-on", "weakened")
+    assert gate.code == 4
+    again = await asyncio.to_thread(run, "drift", "alpha", "--golden", "golden one", "--json")
+    assert [line["tenant_id"] for line in again.objects()] == [str(TENANT)] * 2, "the same baseline, and its finding"
+    assert len((await asyncio.to_thread(run, "baseline", "list", "alpha", "--json")).objects()) == 1
+    itself = await asyncio.to_thread(run, "drift", "golden one", "--golden", "golden one")
+    assert (itself.code, itself.stdout) == (2, "")
+
+
 WRONG = [
     ("baseline", "set", TENANT, "no/name"),
     ("baseline", "set", TENANT, "golden", "--run", "x"),
@@ -198,6 +226,9 @@ WRONG = [
     ("baseline", "set", TENANT, "golden", "--tenant", TENANT),
     ("drift", TENANT),
     ("drift", TENANT, "--baseline", "none"),
+    ("drift", TENANT, "--baseline", "none", "--golden", OTHER),
+    ("drift", TENANT, "--golden", TENANT),
+    ("drift", TENANT, "--all-tenants"),
     ("drift", "decide", TENANT, "abcdef", "--as", "accepted", "--why", "x"),
     ("drift", "decide", TENANT, "ab", "--as", "accepted", "--why", "x"),
     ("drift", "decide", TENANT, "abcdef", "--as", "accepted", "--why", " "),
