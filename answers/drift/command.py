@@ -12,7 +12,7 @@ from answers.drift.baselines import golden_baseline
 from answers.drift.decision_command import decide, decision_words, list_decisions
 from answers.drift.page import drift_page
 from answers.drift.records import DriftFindingRecord, DriftReport
-from answers.drift.rules import FindingKind
+from answers.drift.rules import Decision, FindingKind
 from answers.drift.severity import Severity
 from answers.drift.triage import FailOn, fails, weakens
 from answers.field_text import field_text
@@ -233,11 +233,17 @@ def _change(finding: DriftFindingRecord) -> str:
     return field_text(finding).text_in_a_cell()
 
 
+def _decision(finding: DriftFindingRecord) -> str:
+    """What is decided; nothing where there is nothing to say but that it is open."""
+    words = decision_words(finding)
+    return "" if words == str(Decision.OPEN) else words
+
+
 _COLUMNS = (
     Column("field", "label", _field, is_kept=True),
     Column("severity", "severity", _severity, is_kept=True),
     Column("finding", "fingerprint", shape=Shape.ID, is_kept=True),
     Column("since", "first_seen_at", lambda finding: output.ago(finding.first_seen_at)),
     Column("", "text", _change, Shape.BELOW),
-    Column("decision", "decision", decision_words),
+    Column("", "decision", _decision, Shape.BELOW, is_kept=True),
 )
