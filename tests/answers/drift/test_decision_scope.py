@@ -22,16 +22,31 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 OPEN = CurrentDecision(Decision.OPEN)
 SETTING = "settings[device_vendor_x].settingInstance.choiceSettingValue.value"
 
+STATE = FindingPlace("golden", "k", "1", "state")
+BY_GENERALITY = [
+    DecisionScope(field="*"),
+    DecisionScope(field="st*"),
+    DecisionScope(field="st*", type_key="k"),
+    DecisionScope(field="state"),
+    DecisionScope(field="state", type_key="k"),
+    DecisionScope(type_key="k", external_id="1"),
+    DecisionScope(type_key="k", external_id="1", baseline="golden"),
+    DecisionScope(type_key="k", external_id="1", field="st*"),
+    DecisionScope(type_key="k", external_id="1", field="state"),
+]
+"""Scopes that cover it, the more specific ones later."""
+
 names = st.sampled_from(("a", "b", "settings", "@odata.type"))
 members = st.sampled_from(("", "[]", "[x]", "[group 1, include filter 2]", "[a.b]", "[a.b]c]"))
 paths = st.lists(st.tuples(names, members).map("".join), max_size=4).map(".".join)
 patterns = st.lists(names | st.just("*"), min_size=1, max_size=4).map(".".join)
 keys = st.sampled_from(("k", "l"))
 scopes = st.one_of(
+    st.sampled_from(BY_GENERALITY),
     st.builds(DecisionScope, baseline=st.none() | keys, type_key=st.none() | keys, field=patterns),
     st.builds(DecisionScope, baseline=st.none() | keys, type_key=keys, external_id=keys, field=st.none() | patterns),
 )
-places = st.builds(FindingPlace, keys, keys, keys, paths)
+places = st.just(STATE) | st.builds(FindingPlace, keys, keys, keys, paths)
 moments = st.integers(-3, 3).map(lambda days: NOW + timedelta(days=days))
 
 
@@ -97,24 +112,12 @@ def test_a_scope_says_what_it_is_about() -> None:
 
 
 def test_the_more_specific_decision_counts() -> None:
-    by_generality = [
-        DecisionScope(field="*"),
-        DecisionScope(field="st*"),
-        DecisionScope(field="st*", type_key="k"),
-        DecisionScope(field="state"),
-        DecisionScope(field="state", type_key="k"),
-        DecisionScope(type_key="k", external_id="1"),
-        DecisionScope(type_key="k", external_id="1", baseline="golden"),
-        DecisionScope(type_key="k", external_id="1", field="st*"),
-        DecisionScope(type_key="k", external_id="1", field="state"),
-    ]
-    place = FindingPlace("golden", "k", "1", "state")
-    for number, scope in enumerate(by_generality):
-        more_general = [decided(other, Decision.EXPECTED, decided_at=NOW) for other in by_generality[:number]]
-        found = decision_in_force(OPEN, [decided(scope), *more_general], place, NOW)
+    for number, scope in enumerate(BY_GENERALITY):
+        more_general = [decided(other, Decision.EXPECTED, decided_at=NOW) for other in BY_GENERALITY[:number]]
+        found = decision_in_force(OPEN, [decided(scope), *more_general], STATE, NOW)
         assert (found.current.decision, found.by) == (Decision.ACCEPTED, decided(scope)), scope
     own = CurrentDecision(Decision.EXPECTED)
-    assert decision_in_force(own, map(decided, by_generality), place, NOW) == DecisionInForce(own)
+    assert decision_in_force(own, map(decided, BY_GENERALITY), STATE, NOW) == DecisionInForce(own)
 
 
 @given(own_decisions, st.lists(decisions, max_size=5, unique_by=lambda one: one.fingerprint), places)
