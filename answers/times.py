@@ -32,7 +32,7 @@ def utc_text(moment: datetime) -> str:
 
 
 def time_of(value: str, zone: tzinfo | None = UTC) -> datetime | None:
-    """A time in ISO 8601, in `zone` unless it says otherwise; None for what is none, or is beyond the bounds.
+    """A time in ISO 8601, by default in `zone`; None for another text, or a time out of range.
 
     A day is left at either end, so that a time may be moved by one or shown in any zone. `zone` None is local time.
     """

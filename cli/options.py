@@ -7,6 +7,7 @@ from uuid import UUID
 import typer
 
 from cli.errors import UsageError
+from cli.typed_text import NAME
 from configuration import Settings, load_settings
 from graph.catalog import load_catalog
 from graph.tenants import TenantConfig, Tenants, load_tenants
@@ -48,7 +49,7 @@ OptionalTenantArgument = Annotated[
     ),
 ]
 DeepOption = Annotated[
-    bool, typer.Option("--deep", help="Read the details of every item, also where its list shows no change.")
+    bool, typer.Option("--deep", help="Read the details of every item, even if its list shows no change.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 TypeOption = Annotated[
@@ -78,17 +79,22 @@ AllOption = Annotated[
     bool,
     typer.Option(
         "--all",
-        help="All collections but the opt-in ones (data of devices, Microsoft's catalogues), which come by --type"
-        " or --category.",
+        help="All collections except opt-in ones (device data, Microsoft's catalogues): name those by --type.",
     ),
 ]
-VerboseOption = Annotated[bool, typer.Option("--verbose", help="Every collection, not only what was not read.")]
+SelectionNameOption = Annotated[
+    str | None,
+    typer.Option("--name", metavar="NAME", help="A name for the selection.", show_default=False),
+]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", help="Show every collection, not only those that were not read.")
+]
 SelectionOption = Annotated[
     str | None,
     typer.Option(
         "--selection",
-        metavar="HASH",
-        help="A selection hash, or its beginning; else the latest run of each collection decides.",
+        metavar="NAME|HASH",
+        help="A selection's name, hash, or the hash's beginning. Default: the latest run of each collection decides.",
     ),
 ]
 
@@ -105,8 +111,20 @@ def selection_of(type_keys: Sequence[str] | None, categories: Sequence[str] | No
 def selection_or_all(
     type_keys: Sequence[str] | None, categories: Sequence[str] | None, *, everything: bool
 ) -> Selection:
-    """The selection that the options name; that of all where they name none."""
+    """The selection of the options; all collections if there are none."""
     return selection_of(type_keys, categories, everything=everything or not (type_keys or categories))
+
+
+def valid_selection_name(name: str | None) -> str | None:
+    """The name that the option gives a selection. Raises `UsageError`."""
+    if name is not None and NAME.fullmatch(name) is None:
+        raise UsageError(f"--name: {name!r} is no name: letters, digits, '.', '_' and '-', 100 at most")
+    return name
+
+
+def selection_name_of(selection: Selection, name: str | None = None) -> str:
+    """What people call a selection: the name that it was started with, or after what it covers."""
+    return name or load_catalog().name_of(selection.type_keys)
 
 
 def known_type_keys(type_keys: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -21,12 +21,15 @@ from cli.options import (
     CategoryOption,
     DeepOption,
     JsonOption,
+    SelectionNameOption,
     SomeTenantsOption,
     TagOption,
     TenantNames,
     TypeOption,
     chosen_tenants,
+    selection_name_of,
     selection_of,
+    valid_selection_name,
 )
 from cli.output_options import prints_tables
 from cli.progress import PortfolioView
@@ -35,18 +38,16 @@ from cli.sessions import opened_database
 from cli.table import Column, Shape, print_table
 from configuration import Settings, load_settings
 from connections import check_database, connect_temporal, connect_to_start, temporal_connect_config
-from graph.catalog import load_catalog
 from inventory.bounds import NAMED, TENANTS_AT_ONCE
 from inventory.plurals import counted
-from inventory.portfolio import PortfolioCounts, PortfolioRecord, TenantOutcomeRecord
-from inventory.selection import Selection
+from inventory.portfolio import PortfolioCounts, PortfolioRecord, TenantChoice, TenantOutcomeRecord
 from inventory.visible_text import visible
 from storage import portfolio as records
 from workflows import search_attributes
 from workflows.messages import PortfolioInput, PortfolioProgress, PortfolioResult
 from workflows.portfolio import PortfolioWorkflow
 
-portfolio = typer.Typer(no_args_is_help=True, help="One selection over many tenants.")
+portfolio = typer.Typer(no_args_is_help=True, help="Runs of one selection for many tenants.")
 
 AtOnceOption = Annotated[
     int | None,
@@ -54,13 +55,16 @@ AtOnceOption = Annotated[
         "--at-once",
         min=1,
         max=TENANTS_AT_ONCE,
-        help="How many tenants at a time; else as the worker is configured.",
+        help="Tenants to sync at a time. Default: as the worker is configured.",
         show_default=False,
     ),
 ]
 PortfolioRunArgument = Annotated[
     str, typer.Argument(metavar="ID", help="The portfolio run's id, or its beginning.", show_default=False)
 ]
+
+MOST_NAMED = 3
+"""Tenants that a choice of tenants names."""
 
 Handle = WorkflowHandle[PortfolioWorkflow, PortfolioResult]
 
@@ -75,6 +79,7 @@ def portfolio_sync(
     categories: CategoryOption = None,
     everything: AllOption = False,
     deep: DeepOption = False,
+    name: SelectionNameOption = None,
     at_once: AtOnceOption = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Start the portfolio run and return at once.")] = False,
     as_json: JsonOption = False,
@@ -90,6 +95,7 @@ def portfolio_sync(
             chosen=chosen_tenants(settings, tenants, tags, everyone=all_tenants),
             deep=deep,
             at_once=at_once,
+            selection_name=valid_selection_name(name),
         )
         record = asyncio.run(_sync(settings, portfolio_input, wait=not no_wait))
         if as_json:
@@ -132,7 +138,7 @@ async def _follow(client: Client, settings: Settings, handle: Handle, run_id: UU
 
 
 def _goes_on(run_id: UUID) -> str:
-    """What a person is told who stops following a portfolio run."""
+    """The message to a person who stops following a portfolio run."""
     return (
         f"portfolio run {run_id} goes on\n"
         f"  follow it: python starter.py portfolio run {run_id} --follow\n"
@@ -153,10 +159,8 @@ async def _start(client: Client, task_queue: str, portfolio_input: PortfolioInpu
             id=workflow_id,
             task_queue=task_queue,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            search_attributes=search_attributes.portfolio(
-                portfolio_input.selection, selection_name(portfolio_input.selection)
-            ),
-            static_summary=summary(portfolio_input),
+            search_attributes=search_attributes.portfolio(portfolio_input.selection, selection_name(portfolio_input)),
+            static_summary=summary(portfolio_input, TenantNames.load(load_settings())),
         )
     except WorkflowAlreadyStartedError as running:
         wanted = Kind(PORTFOLIO_WORKFLOW, task_queue)
@@ -166,20 +170,27 @@ async def _start(client: Client, task_queue: str, portfolio_input: PortfolioInpu
     return UUID(handle.first_execution_run_id), handle, False
 
 
-def summary(portfolio_input: PortfolioInput) -> str:
+def summary(portfolio_input: PortfolioInput, names: TenantNames) -> str:
     """What Temporal Web shows of a portfolio run beside its id."""
-    return f"{portfolio_input.chosen.in_words()}: {selection_name(portfolio_input.selection)}"
+    return f"{visible(tenants_in_words(portfolio_input.chosen, names))}: {selection_name(portfolio_input)}"
 
 
-def selection_name(selection: Selection) -> str:
-    """What people call a selection."""
-    return load_catalog().name_of(selection.type_keys)
+def selection_name(portfolio_input: PortfolioInput) -> str:
+    """What people call the selection of a portfolio run."""
+    return selection_name_of(portfolio_input.selection, portfolio_input.selection_name)
+
+
+def tenants_in_words(chosen: TenantChoice, names: TenantNames) -> str:
+    """The choice, with the names of a few tenants."""
+    if chosen.everyone or len(chosen.tenant_ids) > MOST_NAMED:
+        return chosen.in_words()
+    return ", ".join([*map(names.of, chosen.tenant_ids), *(f"tag {tag}" for tag in chosen.tags)])
 
 
 @portfolio.command("runs")
 @prints_tables
 def portfolio_runs(
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Show at most this many, newest first.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
     """Portfolio runs, newest first.
@@ -192,24 +203,33 @@ def portfolio_runs(
             for record in found:
                 output.print_json(record.model_dump(mode="json", exclude={"tenants"}))
             return
-        print_table(_RUN_COLUMNS, found, record=PortfolioRecord)
+        print_table(_run_columns(TenantNames.load(load_settings())), found, record=PortfolioRecord)
 
 
-_RUN_COLUMNS = (
-    Column("portfolio run", "portfolio_run_id", shape=Shape.ID),
-    Column("tenants", "chosen", lambda record: record.chosen.in_words(), is_kept=True),
-    Column("schedule", "schedule"),
-    Column("status", "status", lambda record: output.status_word(record.status), is_kept=True),
-    Column("started", "started_at", lambda record: output.ago(record.started_at), is_kept=True),
-    Column("outcomes", "counts", lambda record: _outcomes(record.counts)),
-    Column("took", "took", lambda row: output.lasting(row.finished_at - row.started_at if row.finished_at else None)),
-    Column("selection", "selection_hash", shape=Shape.ID, yields=True),
-    Column("errors", "error_codes", shape=Shape.BELOW),
-)
+def _run_columns(names: TenantNames) -> tuple[Column, ...]:
+    return (
+        Column("portfolio run", "portfolio_run_id", shape=Shape.ID),
+        Column("tenants", "chosen", lambda record: tenants_in_words(record.chosen, names), is_kept=True),
+        Column("selection", "selection_name", _selection, is_kept=True),
+        Column("schedule", "schedule"),
+        Column("status", "status", lambda record: output.status_word(record.status), is_kept=True),
+        Column("started", "started_at", lambda record: output.ago(record.started_at), is_kept=True),
+        Column("outcomes", "counts", lambda record: _outcomes(record.counts)),
+        Column("took", "took", _lasted),
+        Column("errors", "error_codes", shape=Shape.BELOW),
+    )
+
+
+def _selection(record: PortfolioRecord) -> str:
+    return selection_name_of(record.selection, record.selection_name)
+
+
+def _lasted(record: PortfolioRecord) -> str:
+    return output.lasting(record.finished_at - record.started_at if record.finished_at else None)
 
 
 async def _recent(settings: Settings, limit: int) -> list[PortfolioRecord]:
-    """The newest portfolio runs; where Temporal tells, also those that no worker has taken up yet."""
+    """The newest portfolio runs; if Temporal answers, also those that no worker has taken up yet."""
     async with opened_database(settings) as database:
         async with database.portfolio() as session:
             recorded = await records.recent_portfolio_runs(session, limit)
@@ -230,7 +250,7 @@ def portfolio_run(
     follow: Annotated[bool, typer.Option("--follow", help="Follow the portfolio run to its end.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """One portfolio run, and what became of each tenant. The exit code tells how it ended.
+    """One portfolio run, with the result of each tenant. The exit code tells how it ended.
 
     Example: python starter.py portfolio run 0b9d1c1e
     """
@@ -294,7 +314,7 @@ def portfolio_cancel(
     reason: Annotated[str | None, typer.Option("--reason", help="Why; kept in the records.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Signal a portfolio run to cancel, and with it the runs that it started; those that it joined go on.
+    """Cancel a portfolio run and the runs that it started. Runs that it joined go on.
 
     Example: python starter.py portfolio cancel 0b9d1c1e --reason "wrong tag"
     """
@@ -357,6 +377,6 @@ def _took(outcome: TenantOutcomeRecord) -> str:
 
 
 def _outcomes(counts: PortfolioCounts) -> str:
-    """How many tenants ended in which way, leaving out what did not happen."""
+    """How many tenants ended in each way, without ways that did not happen."""
     named = {name: getattr(counts, name) for name in ("success", "partial", "failed", "cancelled", "joined")}
     return ", ".join(f"{number} {name}" for name, number in named.items() if number)

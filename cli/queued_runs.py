@@ -26,7 +26,7 @@ PATIENCE_SECONDS = 3.0
 """How long Temporal may take to tell: the answer is worth having without them, too."""
 
 LOOKS = 3
-"""How often Temporal is asked for a queued run: its list knows a run a moment after its start."""
+"""How often the list of Temporal is read for a queued run: it knows a run a moment after its start."""
 
 LOOK_GAP_SECONDS = 1.0
 
@@ -34,7 +34,7 @@ InputT = TypeVar("InputT", bound=BaseModel)
 
 
 class _Started(NamedTuple, Generic[InputT]):
-    """A workflow that was started, and with what."""
+    """A workflow that was started, and its input."""
 
     run_id: UUID
     workflow_id: str
@@ -58,7 +58,14 @@ async def unrecorded_runs(
     async with database.portfolio() as session:
         recorded = await queries.recorded_runs(session, [run.run_id for run in queued])
     return [
-        queued_record(run.run_id, run.workflow_id, run.input.tenant_id, run.input.selection, run.queued_at)
+        queued_record(
+            run.run_id,
+            run.workflow_id,
+            run.input.tenant_id,
+            run.input.selection,
+            run.queued_at,
+            run.input.selection_name,
+        )
         for run in queued
         if (run.input.tenant_id, run.run_id) not in recorded
     ]
@@ -101,7 +108,7 @@ async def _queued(query: str, input_type: type[InputT], most: int) -> list[_Star
 
 
 async def _started(client: Client, execution: WorkflowExecution, input_type: type[InputT]) -> _Started[InputT] | None:
-    """The first event of a workflow tells with what it was started; None where that is no input of ours."""
+    """The input in a workflow's first event; None if it is no input of ours."""
     events = client.get_workflow_handle(execution.id, run_id=execution.run_id).fetch_history_events(page_size=1)
     event = await anext(aiter(events))
     attributes = event.workflow_execution_started_event_attributes
@@ -113,7 +120,12 @@ async def _started(client: Client, execution: WorkflowExecution, input_type: typ
 
 
 def queued_record(
-    run_id: UUID, workflow_id: str, tenant_id: UUID, selection: Selection, queued_at: datetime
+    run_id: UUID,
+    workflow_id: str,
+    tenant_id: UUID,
+    selection: Selection,
+    queued_at: datetime,
+    selection_name: str | None = None,
 ) -> RunRecord:
     """The record of a run that no worker has taken up yet."""
     return RunRecord(
@@ -121,6 +133,7 @@ def queued_record(
         tenant_id=tenant_id,
         selection_hash=selection.hash(),
         selection=selection,
+        selection_name=selection_name,
         workflow_id=workflow_id,
         status=RunStatus.QUEUED,
         queued_at=queued_at,
@@ -142,6 +155,7 @@ def queued_portfolio_record(
         schedule=portfolio_input.schedule,
         selection_hash=portfolio_input.selection.hash(),
         selection=portfolio_input.selection,
+        selection_name=portfolio_input.selection_name,
         chosen=portfolio_input.chosen,
         status=RunStatus.QUEUED,
         started_at=queued_at,

@@ -11,11 +11,13 @@ import typer
 from temporalio.client import (
     Client,
     Schedule,
+    ScheduleActionExecutionStartWorkflow,
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
     ScheduleCalendarSpec,
     ScheduleDescription,
     ScheduleHandle,
+    ScheduleInfo,
     ScheduleIntervalSpec,
     ScheduleOverlapPolicy,
     SchedulePolicy,
@@ -38,14 +40,17 @@ from cli.options import (
     CategoryOption,
     DeepOption,
     JsonOption,
+    SelectionNameOption,
     SomeTenantsOption,
     TagOption,
+    TenantNames,
     TypeOption,
     chosen_tenants,
     selection_of,
+    valid_selection_name,
 )
 from cli.output_options import prints_tables
-from cli.portfolio import AtOnceOption, selection_name, summary
+from cli.portfolio import AtOnceOption, selection_name, summary, tenants_in_words
 from cli.table import Column, Shape, print_table
 from cli.typed_text import NAME
 from configuration import load_settings
@@ -69,11 +74,12 @@ NoteOption = Annotated[str | None, typer.Option("--note", help="Kept with the sc
 
 
 class ScheduleRow(NamedTuple):
-    """What `schedule list` says of one schedule."""
+    """The row of one schedule in `schedule list`."""
 
     name: str
     tenants: str
     selection_hash: str
+    selection_name: str
     when: str
     jitter: str | None
     catch_up: str
@@ -81,6 +87,7 @@ class ScheduleRow(NamedTuple):
     note: str | None
     next_at: datetime | None
     last_at: datetime | None
+    last_status: str | None
     running: int
     actions: int
     skipped_overlap: int
@@ -97,24 +104,27 @@ def set_schedule(
     categories: CategoryOption = None,
     everything: AllOption = False,
     deep: DeepOption = False,
+    selection_called: SelectionNameOption = None,
     every: Annotated[str | None, typer.Option(metavar="DURATION", help="At this interval: 90s, 15m, 2h, 1d.")] = None,
     cron: Annotated[str | None, typer.Option(metavar="CRON", help='Five fields, such as "0 * * * *".')] = None,
     calendar: Annotated[
         str | None, typer.Option(metavar="TIME", help='Days and a time, such as "mon-fri 06:30" or "22:00".')
     ] = None,
-    time_zone: Annotated[str | None, typer.Option(metavar="ZONE", help="Of cron and calendar; else UTC.")] = None,
+    time_zone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="The time zone of --cron and --calendar. Default: UTC.")
+    ] = None,
     jitter: Annotated[
-        str, typer.Option(metavar="DURATION", help="Start at a random moment up to so much later.")
+        str, typer.Option(metavar="DURATION", help="Delay each start by a random time up to this.")
     ] = "0s",
     catch_up: Annotated[
-        str, typer.Option(metavar="DURATION", help="After an outage, make up for what was due so long ago at most.")
+        str, typer.Option(metavar="DURATION", help="After an outage, start runs that are late by at most this.")
     ] = "10m",
     at_once: AtOnceOption = None,
     note: NoteOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a schedule of portfolio runs, or change the one of this name in place. One that is due while its last run
-    is still under way is skipped, and counted.
+    """Make a schedule of portfolio runs, or change the one of this name in place. A start that is due while the last
+    run is still under way is skipped and counted.
 
     Example: python starter.py schedule set hourly-emea --tag emea --category conditional-access --every 1h --jitter 5m
     """
@@ -126,6 +136,7 @@ def set_schedule(
             deep=deep,
             at_once=at_once,
             schedule=_valid(name),
+            selection_name=valid_selection_name(selection_called),
         )
         wanted = _wanted_schedule(
             portfolio_input,
@@ -136,10 +147,11 @@ def set_schedule(
         )
         schedule_id = _schedule_id(settings.temporal_task_queue, name)
         created = _with_client(lambda client: _keep(client, schedule_id, wanted, note), connect_to_start)
+        said = summary(portfolio_input, TenantNames.load(settings))
         if as_json:
             output.print_json({"name": name, "created": created})
         else:
-            output.stdout.print(f"schedule {name} is {'set' if created else 'changed'}: {summary(portfolio_input)}")
+            output.stdout.print(f"schedule {name} is {'set' if created else 'changed'}: {said}")
 
 
 def _wanted_schedule(
@@ -152,9 +164,9 @@ def _wanted_schedule(
             id=portfolio_input.workflow_id,
             task_queue=task_queue,
             typed_search_attributes=search_attributes.portfolio(
-                portfolio_input.selection, selection_name(portfolio_input.selection)
+                portfolio_input.selection, selection_name(portfolio_input)
             ),
-            static_summary=summary(portfolio_input),
+            static_summary=summary(portfolio_input, TenantNames.load(load_settings())),
         ),
         spec=spec,
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=window, pause_on_failure=False),
@@ -163,7 +175,7 @@ def _wanted_schedule(
 
 
 async def _keep(client: Client, schedule_id: str, wanted: Schedule, note: str | None) -> bool:
-    """Creates the schedule, or changes the one that is there; whether it was created."""
+    """Creates the schedule, or changes the existing one; whether it was created."""
     try:
         await client.create_schedule(schedule_id, wanted)
     except ScheduleAlreadyRunningError:
@@ -174,9 +186,9 @@ async def _keep(client: Client, schedule_id: str, wanted: Schedule, note: str | 
 
 
 def _changed(client: Client, there: ScheduleUpdateInput, wanted: Schedule, note: str | None) -> ScheduleUpdate:
-    """The wanted schedule, paused if the one that is there is; its note stays unless there is a new one.
+    """The wanted schedule, paused if the existing one is; its note stays unless there is a new one.
 
-    Raises `UsageError` where the one that is there is not ours.
+    Raises `UsageError` if the existing one is not ours.
     """
     _refuse_other(client, there.description)
     state = there.description.schedule.state
@@ -193,8 +205,8 @@ def _refuse_other(client: Client, there: ScheduleDescription) -> None:
 @schedule.command("list")
 @prints_tables
 def list_schedules(as_json: JsonOption = False) -> None:
-    """The schedules: when, the next and the last time, what was skipped (the last run was still under way) and what
-    was missed (Temporal was down for longer than the catch-up window).
+    """The schedules: times, next and last start, skipped starts (the last run was still under way) and missed starts
+    (Temporal was down for longer than the catch-up window).
 
     Example: python starter.py schedule list --json
     """
@@ -221,9 +233,11 @@ def list_schedules(as_json: JsonOption = False) -> None:
 _COLUMNS = (
     Column("name", "name"),
     Column("tenants", "tenants", is_kept=True),
+    Column("selection", "selection_name", is_kept=True),
     Column("when", "when", is_kept=True),
     Column("next", "next_at", lambda row: "paused" if row["paused"] else output.ago(row["next_at"]), is_kept=True),
     Column("last", "last_at", lambda row: output.ago(row["last_at"])),
+    Column("ended as", "last_status", lambda row: output.styled(row["last_status"]), is_kept=True),
     Column("started", "actions", shape=Shape.NUMBER),
     Column("skipped", "skipped_overlap", shape=Shape.NUMBER),
     Column("missed", "missed_catch_up", shape=Shape.NUMBER),
@@ -242,7 +256,7 @@ async def _described(client: Client, schedule_id: str) -> ScheduleDescription | 
 
 
 async def _row(client: Client, description: ScheduleDescription, prefix: str) -> ScheduleRow | None:
-    """What is said of a schedule; None where it is not ours, which is said on stderr."""
+    """The row of a schedule; None, with a line on stderr, if it is not ours."""
     action, info, spec = description.schedule.action, description.info, description.schedule.spec
     try:
         _refuse_other(client, description)
@@ -259,8 +273,9 @@ async def _row(client: Client, description: ScheduleDescription, prefix: str) ->
     portfolio_input: PortfolioInput = payload
     return ScheduleRow(
         name=description.id.removeprefix(prefix),
-        tenants=portfolio_input.chosen.in_words(),
+        tenants=tenants_in_words(portfolio_input.chosen, TenantNames.load(load_settings())),
         selection_hash=portfolio_input.selection.hash(),
+        selection_name=selection_name(portfolio_input),
         when=_in_words(spec),
         jitter=in_short(spec.jitter) if spec.jitter else None,
         catch_up=in_short(description.schedule.policy.catchup_window or timedelta(days=365)),
@@ -268,6 +283,7 @@ async def _row(client: Client, description: ScheduleDescription, prefix: str) ->
         note=description.schedule.state.note or None,
         next_at=None if description.schedule.state.paused else next(iter(info.next_action_times), None),
         last_at=info.recent_actions[-1].started_at if info.recent_actions else None,
+        last_status=await _last_status(client, info),
         running=len(info.running_actions),
         actions=info.num_actions,
         skipped_overlap=info.num_actions_skipped_overlap,
@@ -275,9 +291,26 @@ async def _row(client: Client, description: ScheduleDescription, prefix: str) ->
     )
 
 
+async def _last_status(client: Client, info: ScheduleInfo) -> str | None:
+    """The status of the portfolio run that the schedule started last; None where Temporal no longer has it."""
+    if not info.recent_actions:
+        return None
+    action = info.recent_actions[-1].action
+    if not isinstance(action, ScheduleActionExecutionStartWorkflow):
+        return None
+    handle = client.get_workflow_handle(action.workflow_id, first_execution_run_id=action.first_execution_run_id)
+    try:
+        description = await handle.describe()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+    return description.typed_search_attributes.get(search_attributes.RUN_STATUS)
+
+
 @schedule.command()
 def pause(name: NameArgument, note: NoteOption = None, as_json: JsonOption = False) -> None:
-    """Let a schedule rest; what is due meanwhile is not made up for.
+    """Pause a schedule. Starts that are due meanwhile do not happen.
 
     Example: python starter.py schedule pause hourly-emea --note "maintenance"
     """
@@ -286,7 +319,7 @@ def pause(name: NameArgument, note: NoteOption = None, as_json: JsonOption = Fal
 
 @schedule.command()
 def resume(name: NameArgument, note: NoteOption = None, as_json: JsonOption = False) -> None:
-    """Let a paused schedule go on.
+    """Resume a paused schedule.
 
     Example: python starter.py schedule resume hourly-emea
     """
@@ -351,7 +384,7 @@ def _with_client(ask: Callable[[Client], Awaitable[Any]], connect: Connect = con
 
 def _valid(name: str) -> str:
     if NAME.fullmatch(name) is None:
-        raise UsageError(f"{name!r} is no name of a schedule; take letters, digits, '.', '_' and '-', at most 100")
+        raise UsageError(f"{name!r} is not a schedule's name; use letters, digits, '.', '_' and '-', at most 100")
     return name
 
 
@@ -388,7 +421,7 @@ def schedule_spec(
 
 def _calendar(value: str) -> ScheduleCalendarSpec:
     match = _CALENDAR.fullmatch(value.strip().lower())
-    wrong = UsageError(f'--calendar: {value!r} is no time; write "06:30", "mon-fri 06:30" or "sat,sun 22:00"')
+    wrong = UsageError(f'--calendar: {value!r} is not a time; write "06:30", "mon-fri 06:30" or "sat,sun 22:00"')
     if match is None or int(match["hour"]) > 23 or int(match["minute"]) > 59:
         raise wrong
     days: list[ScheduleRange] = []

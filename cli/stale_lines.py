@@ -16,7 +16,7 @@ def stale_words(stale: Staleness) -> str:
 
 
 def say_stale(items: Sequence[StaleItem]) -> None:
-    """On stderr: since when what is told of these items is not all current, and why."""
+    """On stderr: stale items, since when, and why."""
     for item in items[:NAMED]:
         name = visible(item.display_name or item.external_id)
         output.stderr.print(f"{name} ({item.type_key}): {stale_words(item.stale)}", style="yellow", markup=False)

@@ -26,17 +26,18 @@ _PORTFOLIO, _OF_TENANT, _RUN = table(PortfolioRunRow), table(PortfolioRunTenant)
 
 
 class PortfolioIdentity(NamedTuple):
-    """What a portfolio run is, before anything has happened to it."""
+    """A portfolio run as it begins."""
 
     portfolio_run_id: UUID
     workflow_id: str
     selection: Selection
     chosen: TenantChoice
     schedule: str | None = None
+    selection_name: str | None = None
 
 
 class TenantRunOutcome(NamedTuple):
-    """What became of one tenant; `error_codes` hold where its run has no closed record."""
+    """The outcome of one tenant; `error_codes` hold if its run has no closed record."""
 
     run_id: UUID | None
     status: RunStatus
@@ -95,6 +96,7 @@ async def open_portfolio(session: AsyncSession, run: PortfolioIdentity) -> None:
             schedule=run.schedule,
             selection_hash=run.selection.hash(),
             selection=run.selection.model_dump(mode="json"),
+            selection_name=run.selection_name,
             chosen=run.chosen.model_dump(mode="json"),
         )
         .on_conflict_do_nothing(index_elements=[_PORTFOLIO.c.portfolio_run_id])
@@ -111,7 +113,7 @@ def _is_open(portfolio_run_id: UUID) -> tuple[ColumnElement[bool], ...]:
 
 
 async def record_tenant(session: AsyncSession, portfolio_run_id: UUID, outcome: TenantRunOutcome) -> list[ErrorCode]:
-    """Writes down what became of the session's tenant; the error codes of its run, by that run's record."""
+    """Records the outcome of the session's tenant; the error codes of its run come from that run's record."""
     recorded = await session.execute(
         _RECORD_TENANT,
         {

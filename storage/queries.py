@@ -1,4 +1,4 @@
-"""What the command line shows: run records, items with their state, missing items."""
+"""Reads of the command line: run records, items with their state, missing items."""
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
@@ -118,7 +118,7 @@ class Page(NamedTuple):
     after: tuple[str, str] = ("", "")
 
     def parameters(self) -> dict[str, object]:
-        """What the statement of a listing is told."""
+        """Parameters of a listing."""
         type_key, external_id = self.after
         return {"limit": self.limit, "after_type_key": type_key, "after_external_id": external_id}
 
@@ -135,8 +135,8 @@ _COUNTS = ", ".join(
 
 _RUNS = f"""
 SELECT
-    run_id, tenant_id, selection_hash, selection, workflow_id, status, queued_at, started_at, finished_at,
-    error_codes, {_COUNTS},
+    run_id, tenant_id, selection_hash, selection, selection_name, workflow_id, status, queued_at, started_at,
+    finished_at, error_codes, {_COUNTS},
     (
         SELECT coalesce(json_object_agg(type_key, json_build_object(
             'outcome', outcome, 'pages', c.pages, 'items', items, 'error_code', error_code, 'context', context
@@ -251,8 +251,8 @@ ORDER BY type_key, external_id
 async def run_record(session: AsyncSession, run_id: UUID) -> RunRecord | None:
     """The record of one run; of any tenant in a portfolio session.
 
-    The counts of an open run are those of what it has merged so far. Raises `AmbiguousRunError` where several tenants
-    have a run of this id, which no workflow of ours gives twice.
+    The counts of an open run are the sums of its merges. Raises `AmbiguousRunError` if several tenants have a run of
+    this id, which no workflow of ours causes.
     """
     found = await fetch(session, _ONE_RUN, RunRecord, {"run_id": run_id})
     if len(found) > 1:
@@ -279,15 +279,21 @@ async def recorded_runs(session: AsyncSession, run_ids: Sequence[UUID]) -> set[t
 
 
 async def resolve_selection_hash(session: AsyncSession, prefix: str) -> str:
-    """The one selection hash of the tenant's runs that begins with `prefix`. Raises `UnknownSelectionError`."""
-    found = select(_RUN.c.selection_hash).distinct().where(func.starts_with(_RUN.c.selection_hash, prefix.lower()))
+    """The one selection hash of the tenant's runs that begins with `prefix` or was started under that name.
+
+    Raises `UnknownSelectionError`.
+    """
+    is_meant = func.starts_with(_RUN.c.selection_hash, prefix.lower()) | (_RUN.c.selection_name == prefix)
+    found = select(_RUN.c.selection_hash).distinct().where(is_meant)
     hashes = (await session.execute(found.order_by(_RUN.c.selection_hash).limit(2))).scalars().all()
     if len(hashes) == 1:
         return str(hashes[0])
     if hashes:
-        raise UnknownSelectionError(f"several selections of this tenant begin with {prefix!r}; give more of the hash")
+        raise UnknownSelectionError(
+            f"several selections of this tenant begin with {prefix!r} or are called so; give more of the hash"
+        )
     raise UnknownSelectionError(
-        f"no run of this tenant has a selection hash that begins with {prefix!r};"
+        f"no run of this tenant has a selection called {prefix!r}, or a selection hash that begins so;"
         " `python starter.py runs TENANT` shows the hashes"
     )
 

@@ -9,6 +9,7 @@ import typer
 from answers.assignments import answer
 from answers.assignments.records import ItemAssignment
 from answers.assignments.rules import NOBODY
+from answers.dependencies.answer import reason_in_words
 from answers.dependencies.records import CannotSayRecord
 from cli import output
 from cli.basis_lines import rests_on_coverage
@@ -34,9 +35,9 @@ def assignments(
     type_keys: TypeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Who gets what: each assignment in names, with its intent, its filter, and the policy set that it came through.
+    """Who gets what: each assignment with names, intent, filter, and the policy set that it came through.
 
-    A deleted group goes by its last known name. With --json the last lines name what cannot be said.
+    A deleted group has its last known name. With --json the last lines name collections of unknown assignments.
 
     Example: python starter.py assignments contoso "Windows baseline"
     """
@@ -78,8 +79,7 @@ def _by_reason(cannot_say: Sequence[CannotSayRecord]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for record in cannot_say:
         number = "" if record.references is None else f" ({counted(record.references, 'item')})"
-        reason = record.reason.replace("_", " ").replace(":", ": ")
-        found.setdefault(reason, []).append(f"{record.type_key}{number}")
+        found.setdefault(reason_in_words(record), []).append(f"{record.type_key}{number}")
     return found
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from answers.dependencies.answer import READERS, read_references
 from answers.dependencies.tenant_coverage import TenantCoverage
 from cli import output
+from cli.output_options import output_options
 from cli.sessions import opened_database, say_what_is_damaged
 from cli.spool import printed_afterwards
 from configuration import Settings
@@ -35,10 +36,13 @@ async def references_session(database: Database, tenant_id: UUID) -> AsyncIterat
 
     Items whose stored documents are damaged are named on stderr.
     """
-    with output.stderr.status("reading references …") as status:
-        damaged = await read_references(
-            database, tenant_id, lambda items: status.update(f"reading references … {counted(items, 'item')}")
-        )
+    if output_options().about:  # the answers for the tenants before are being read
+        damaged = await read_references(database, tenant_id, lambda _: None)
+    else:
+        with output.stderr.status("reading references …") as status:
+            damaged = await read_references(
+                database, tenant_id, lambda items: status.update(f"reading references … {counted(items, 'item')}")
+            )
     say_what_is_damaged(damaged)
     async with database.tenant(tenant_id, read_only=True) as session:
         yield session, await TenantCoverage.of(session, load_catalog(), tenant_id, damaged)

@@ -205,7 +205,7 @@ def _until(value: str) -> datetime:
     """The moment when a decision ends: of a day its end. Raises `UsageError`."""
     typed = typed_time(value, datetime.now(UTC), output.time_zone(), is_ahead=True)
     if typed is None:
-        raise UsageError(f"--until: {value!r} is no time; write friday, 30d, 2026-06-30 or ISO 8601")
+        raise UsageError(f"--until: {value!r} is not a time; write friday, 30d, 2026-06-30 or ISO 8601")
     return typed.ends
 
 

@@ -16,7 +16,14 @@ from answers.runs.report import print_run
 from cli import output
 from cli.errors import EXIT_CODE_OF_STATUS, UsageError, errors_for_people
 from cli.follow import ANSWER_SECONDS, Follower, Handle, leaving
-from cli.options import JsonOption, OptionalTenantArgument, TenantNames, VerboseOption, tenant_id_of
+from cli.options import (
+    JsonOption,
+    OptionalTenantArgument,
+    TenantNames,
+    VerboseOption,
+    selection_name_of,
+    tenant_id_of,
+)
 from cli.output_options import prints_tables
 from cli.progress import RunView
 from cli.queued_runs import LOOK_GAP_SECONDS, LOOKS, unrecorded_runs
@@ -25,7 +32,6 @@ from cli.table import Column, Shape, print_table
 from cli.temporal import goes_on, handle_of, now, refuse_other_holder
 from configuration import ConfigurationError, Settings, load_settings
 from connections import UnreachableError, connect_temporal, temporal_connect_config
-from graph.catalog import load_catalog
 from inventory.bounds import NAMED
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
@@ -41,10 +47,10 @@ RecordT = TypeVar("RecordT", RunRecord, PortfolioRecord)
 @prints_tables
 def runs(
     tenant: OptionalTenantArgument = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Show at most this many, newest first.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
-    """Run records, newest first: of one tenant, or of all. Those of queued and running runs are shown as they are now.
+    """Run records of one tenant or of all, newest first. Queued and running runs have their present state.
 
     Example: python starter.py runs contoso --limit 5
     """
@@ -90,13 +96,13 @@ def _columns(names: TenantNames) -> tuple[Column, ...]:
         Column("not read", "counts.not_read", shape=Shape.NUMBER),
         Column("stale", "counts.stale", shape=Shape.NUMBER),
         Column("took", "took", _took, yields=True),
-        Column("selection", "selection_hash", _selection, yields=True),
+        Column("selection", "selection_name", _selection, is_kept=True),
         Column("errors", "error_codes", shape=Shape.BELOW),
     )
 
 
 def _selection(record: RunRecord) -> str:
-    return load_catalog().name_of(record.selection.type_keys)
+    return selection_name_of(record.selection, record.selection_name)
 
 
 def _took(record: RunRecord) -> str:
@@ -111,9 +117,9 @@ def run(
     verbose: VerboseOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """One run: what was covered, what was not and why. The exit code tells how the run ended.
+    """One run: the collections that it read, and why it did not read the others. The exit code tells how it ended.
 
-    The counts of a running run are those that it tells itself or, where no worker answers, of what it has merged.
+    The counts of a running run come from its workflow, or from the merged items if no worker answers.
 
     Example: python starter.py run 0b9d1c1e-0f4e --follow
     """
@@ -223,9 +229,9 @@ async def _live(record: RunRecord, wanted: Kind) -> RunRecord:
     """The record with the counts and collections that the running workflow tells; says where they come from."""
     told = await _told(record, wanted)
     if isinstance(told, str):
-        output.stderr.print(f"{told}: the counts are of what has been merged so far", style="dim", markup=False)
+        output.stderr.print(f"{told}: the counts are those of merged items so far", style="dim", markup=False)
         return record
-    output.stderr.print("the counts are the workflow's own, as of now", style="dim")
+    output.stderr.print("the counts come from the workflow, as of now", style="dim")
     return answer.live_record(record, told.counts, told.collections)
 
 

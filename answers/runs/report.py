@@ -8,6 +8,7 @@ from typing import Any
 from rich.text import Text
 
 from cli import output
+from cli.options import selection_name_of
 from cli.output_options import output_options
 from cli.table import Column, Shape, print_table
 from inventory.error_codes import EXPLANATIONS, ErrorCode
@@ -33,7 +34,8 @@ def print_run(run: RunRecord, tenant_name: str, *, verbose: bool = False) -> Non
     output.stdout.print(
         Text.assemble(
             output.styled(run.status),
-            f"  selection {run.selection_hash[:12]}  queued {output.when(run.queued_at)}",
+            f"  {selection_name_of(run.selection, run.selection_name)} ({run.selection_hash[:12]})",
+            f"  queued {output.when(run.queued_at)}",
             f"  took {output.lasting(took) or '…'}",
         )
     )
@@ -54,7 +56,7 @@ def print_run(run: RunRecord, tenant_name: str, *, verbose: bool = False) -> Non
 
 
 def _print_error(code: ErrorCode, collections: Mapping[str, CollectionRecord], *, verbose: bool) -> None:
-    """An error code once: what it means, what to do, and which collections have it."""
+    """An error code once: its meaning, its remedy, and the collections that have it."""
     meaning, remedy = EXPLANATIONS[code]
     outcomes = Counter(collection.outcome for collection in collections.values())
     counted = ", ".join(f"{number} {outcome}" for outcome, number in sorted(outcomes.items()))

@@ -1,4 +1,4 @@
-"""Runs: what each selected and covered, what it has staged, and what it waits for."""
+"""Runs: their selection, coverage, staged rows and waits."""
 
 from datetime import datetime
 from typing import Any
@@ -85,6 +85,9 @@ class SyncRun(Base):
     workflow_id: Mapped[str]
     selection_hash: Mapped[str] = mapped_column(comment="SHA-256 of the canonical selection, hexadecimal")
     selection: Mapped[dict[str, Any]] = mapped_column(comment="the canonical selection")
+    selection_name: Mapped[str | None] = mapped_column(
+        comment="what its starter called the selection; null without a name"
+    )
     status: Mapped[str] = mapped_column(server_default=RunStatus.QUEUED)
     queued_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
     started_at: Mapped[datetime | None] = mapped_column(comment="when the run got its slot; null if it never did")

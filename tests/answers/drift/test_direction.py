@@ -9,6 +9,7 @@ from answers.drift.direction import DirectionRule, ProtectionEffect, direction_o
 from answers.drift.rules import FindingKind
 from answers.drift.severity import Severity, severity_of
 from graph.catalog import load_catalog
+from inventory.canonical import JsonValue
 from tests.graph.catalog_judge import Shape, shape_of
 
 ADDED, REMOVED, CHANGED = FindingKind.ADDED, FindingKind.REMOVED, FindingKind.CHANGED
@@ -139,7 +140,7 @@ def test_what_is_hidden_or_of_another_kind_has_no_direction() -> None:
     ],
 )
 def test_a_list_weakens_if_what_came_or_what_is_gone_does(
-    path: str, gone: list[str] | None, came: list[str] | None, direction: ProtectionEffect | None
+    path: str, gone: JsonValue, came: JsonValue, direction: ProtectionEffect | None
 ) -> None:
     kind = CHANGED if gone and came else ADDED if came else REMOVED
     assert direction_of(ACCESS, kind, path, gone, came) is direction

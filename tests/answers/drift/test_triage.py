@@ -1,5 +1,6 @@
 """The order in which people look at drift, and what fails a pipeline."""
 
+from typing import Any
 from uuid import UUID
 
 from hypothesis import given
@@ -19,11 +20,21 @@ def finding(
     decision: Decision = Decision.OPEN,
     path: str = "a",
 ) -> DriftFindingRecord:
-    return DriftFindingRecord.model_construct(
-        tenant_id=UUID(int=1), type_key="k", item_kind="kind", external_id=item, display_name=f"Item {item}",
-        severity=severity, direction=direction, decision=decision, resolved_at=None, path=path, period=1,
-        fingerprint=f"{item}{severity}{direction}{decision}{path}",
-    )  # fmt: skip
+    told: dict[str, Any] = {
+        "tenant_id": UUID(int=1),
+        "type_key": "k",
+        "item_kind": "kind",
+        "external_id": item,
+        "display_name": f"Item {item}",
+        "severity": severity,
+        "direction": direction,
+        "decision": decision,
+        "resolved_at": None,
+        "path": path,
+        "period": 1,
+        "fingerprint": f"{item}{severity}{direction}{decision}{path}",
+    }
+    return DriftFindingRecord.model_construct(**told)
 
 
 findings = st.lists(
