@@ -17,8 +17,10 @@ import answers.drift.tables  # noqa: F401 - completes the metadata
 from answers.changes import audit_queries as auditing
 from answers.dependencies import queries as dependencies
 from answers.drift import baseline_queries as baselines
+from answers.drift import decision_queries as decisions
 from answers.drift import queries as drift
 from answers.drift.baselines import set_moment
+from answers.drift.decision_scope import DecisionScope
 from answers.drift.evaluation import evaluate
 from answers.drift.rules import Decision
 from graph.catalog import AUDIT_EVENTS
@@ -170,7 +172,10 @@ async def their_rows(database: Database) -> runs.RunIdentity:
     async with database.tenant(THEIRS) as session:
         await evaluate(session, THEIRS, "golden")
         for fingerprint in await drift.open_fingerprints(session, "golden"):
-            await drift.decide(session, fingerprint, Decision.ACCEPTED, "the test", "a reason", None)
+            await decisions.decide(session, fingerprint, Decision.ACCEPTED, "the test", "a reason", None)
+        everything = DecisionScope(field="*")
+        fingerprint = everything.fingerprint(THEIRS)
+        await decisions.decide_scope(session, fingerprint, everything, Decision.EXPECTED, "the test", "a reason", None)
     await sync(database, THEIRS, [audit_event("e", "1")], AUDIT_EVENTS)
     run = await begin(database, THEIRS, "a")
     await land(database, THEIRS, run, [observation("a", "1", displayName="secret"), listed("a", "3")])
@@ -374,6 +379,11 @@ async def _crossing_queries(
         "open_fingerprints": lambda: drift.open_fingerprints(session, "golden"),
         "findings_of": lambda: drift.findings_of(session, "golden"),
         "findings_beginning": lambda: drift.findings_beginning(session, "", 10),
+        "unresolved_findings": lambda: drift.unresolved_findings(session),
+        "scope_decisions": lambda: decisions.scope_decisions(session),
+        "scopes_beginning": lambda: decisions.scopes_beginning(session, "", 10),
+        "all_decisions": lambda: decisions.all_decisions(session),
+        "items_with_findings": lambda: decisions.items_with_findings(session, "", None, 10),
         "renew_lease": lambda: runs.renew_lease(session, theirs.run_id, LEASE),
     }
 
