@@ -29,7 +29,7 @@ class AllowedRequests:
     async def refused(
         self, tenant_id: UUID, run_id: UUID, api_version: str, cursors: Iterable[CursorRequest]
     ) -> dict[str, CursorFailure]:
-        """The collections of which no page may be read with these URLs, each with its failure."""
+        """The collections with forbidden URLs, each with its failure."""
         asked = list(cursors)
         refused = self.unknown([cursor.type_key for cursor in asked], api_version)
         links = {

@@ -1,4 +1,4 @@
-"""The activity that reads the details of what a listing has shown."""
+"""The activity that reads the details of listed items."""
 
 import time
 from collections import Counter
@@ -50,7 +50,7 @@ SHARED_CODES = frozenset(
 
 
 class _Item:
-    """One item of the wave: where its reading stands, and what has become of it."""
+    """One item of the wave, and the state of its reading."""
 
     def __init__(self, pending: PendingDetails, reading: DetailReading, observer: Observer) -> None:
         self.pending = pending
@@ -64,7 +64,7 @@ class _Item:
         self.stale: list[StalePart] = []
         """The parts of the observation that could not be read."""
         self.last: LastVersion | None = None
-        """What it said last, where some of its calls were given up."""
+        """Its last version, if some of its calls were given up."""
 
     @property
     def is_partial(self) -> bool:
@@ -86,7 +86,7 @@ class _Asked(NamedTuple):
 
 
 class DetailActivities:
-    """Which details are still to be read is kept in PostgreSQL, so no attempt asks for what another has taken in."""
+    """PostgreSQL keeps the list of details to read, so no attempt repeats the work of another."""
 
     def __init__(
         self, graph: GraphClient, database: Database, catalog: Catalog, tenants: TenantsFile, observers: Observers
@@ -376,7 +376,7 @@ class DetailActivities:
         return result
 
     async def _unmoved(self, session: AsyncSession, items: Sequence[_Item]) -> list[_Item]:
-        """The items whose versions are still those that their stale parts are from; the others are completed anew."""
+        """The items whose stale parts come from their current versions; the others are completed anew."""
         if not items:
             return []
         now = await details.lock_versions(session, [item.pending for item in items])

@@ -26,7 +26,7 @@ UNEXPECTED_ATTEMPTS = 3
 """How often a defect of the product is tried: it may be a matter of the moment, or of this worker."""
 
 _PASSING_STATES = (OSError, MemoryError)
-"""What the machine raises when it has no room, no memory, no file handle: it is tried again like a server's outage."""
+"""Errors of a machine without room, memory or file handles: the activity is tried again, as after a server's outage."""
 
 _LASTING_STATUSES = frozenset(
     {

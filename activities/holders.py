@@ -18,7 +18,7 @@ RETENTION_WORKFLOW = "RetentionWorkflow"
 
 
 class Kind(NamedTuple):
-    """What an id is for: workflows of this type, on this task queue."""
+    """The owner of an id: workflows of this type, on this task queue."""
 
     workflow_type: str
     task_queue: str

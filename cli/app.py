@@ -1,4 +1,4 @@
-"""The command line, put together. A command's module is loaded when the command is asked for."""
+"""The command line, put together. A command's module is loaded when somebody runs the command."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, str] = {
     "database": "cli.database",
     "portfolio": "cli.portfolio",
     "schedule": "cli.schedule",
+    "web": "cli.web",
 }
 """The commands in the order of the help: the module of each, and its name there if it is another."""
 

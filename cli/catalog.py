@@ -1,4 +1,4 @@
-"""`catalog`: the collections that can be selected, and what is known of each."""
+"""`catalog`: the collections of the catalog, and their properties."""
 
 from typing import Annotated, Any
 
@@ -91,7 +91,7 @@ def _explain(entry: Collection) -> None:
 
 
 def _row(entry: Collection) -> dict[str, Any]:
-    """The first five fields are those of the contract."""
+    """The first five fields are fixed by contract."""
     return {
         "type_key": entry.type_key,
         "title": entry.title,

@@ -46,19 +46,19 @@ from inventory.user_errors import UnavailableError
 from storage.runs import is_recorded
 
 ATTEMPTS = 3
-"""How often a collection is asked for that Graph throttles or that is not to be reached."""
+"""How often a collection is requested that Graph throttles or that cannot be reached."""
 
 ANSWER_SECONDS = 14.0
-"""For the sign-in, and for the first answer of Graph: where nothing answers, that is said soon."""
+"""For the sign-in, and for Graph's first answer: a silent server is reported soon."""
 
 DATABASE_SECONDS = 5.0
 
 SILENT_WAIT = timedelta(seconds=2)
-"""A longer wait is told: somebody sits and watches."""
+"""A longer wait is reported: somebody sits and watches."""
 
 
 class Readability(StrEnum):
-    """What a collection's answer comes to."""
+    """The result of a collection's answer."""
 
     READABLE = "readable"
     PERMISSION_MISSING = "permission_missing"
@@ -97,12 +97,12 @@ class Probe(NamedTuple):
 
     @property
     def key(self) -> str:
-        """Two collections may be asked for by one URL."""
+        """Two collections may have one URL."""
         return f"{self.collection.type_key} {self.url}"
 
 
 class Checked(NamedTuple):
-    """One collection and what its answer came to; `failure` where it is not readable."""
+    """One collection and its result; `failure` if it is not readable."""
 
     collection: Collection
     readability: Readability
@@ -110,7 +110,7 @@ class Checked(NamedTuple):
 
     @property
     def permission(self) -> str:
-        """The permission that is missing: that of the listing, or of a detail."""
+        """The missing permission: the listing's, or a detail's."""
         named = None if self.failure is None else self.failure.context.get("permission")
         return str(named or self.collection.permission)
 
@@ -219,7 +219,7 @@ async def _patience(wait: timedelta, who: str) -> None:
 
 
 def _waves(probes: Sequence[Probe]) -> Iterator[list[Probe]]:
-    """What is asked for in one `$batch`: of one API version and throttle family, as much as the family allows."""
+    """The requests of one `$batch`: of one API version and throttle family, as many as the family allows."""
     groups: dict[tuple[str, str], list[Probe]] = {}
     for probe in probes:
         groups.setdefault((probe.collection.api_version, probe.collection.throttle_family), []).append(probe)
@@ -344,9 +344,9 @@ def _wait(failures: Mapping[str, ReadFailure], attempt: int) -> timedelta:
 
 
 def _listing(collection: Collection, tenant_id: UUID) -> Probe:
-    """What asks for a collection; for one that lies within another's items, it asks for that other one."""
+    """The request for a collection; for one within another's items, the request for the other one."""
     listed = collection if collection.parent is None else load_catalog().collections[collection.parent]
-    return Probe(collection, listed.probe_url(tenant_id), collection.permission, collection.singleton)
+    return Probe(collection, listed.probe_url(tenant_id), listed.permission, collection.singleton)
 
 
 def _failure_of(error: GraphRequestError) -> ReadFailure:

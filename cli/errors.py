@@ -16,7 +16,7 @@ from inventory.visible_text import visible
 
 
 class ExitCode(IntEnum):
-    """What a command's exit says (contract)."""
+    """Exit codes of commands (contract)."""
 
     SUCCESS = 0
     UNEXPECTED = 1
@@ -70,7 +70,7 @@ def errors_for_people() -> Iterator[None]:
 
 
 def _refused_by_temporal(error: Exception) -> str | None:
-    """What an error of a call to Temporal means; None for any other error."""
+    """The meaning of an error of a call to Temporal; None for any other error."""
     # A command that has not loaded the SDK, which takes long, has called nothing.
     service = sys.modules.get("temporalio.service")
     if service is None or not isinstance(error, service.RPCError):

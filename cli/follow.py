@@ -174,7 +174,7 @@ class Follower(Generic[ProgressT]):
                 continue
 
     async def _look(self, handle: Handle, now: float) -> None:
-        """Says what holds the workflow up: no worker that takes its tasks, or activities that keep failing."""
+        """Reports the cause of a delay: no worker that takes the workflow's tasks, or activities that keep failing."""
         description = await handle.describe()
         raw: Any = description.raw_description
         task = raw.pending_workflow_task if raw.HasField("pending_workflow_task") else None

@@ -40,7 +40,7 @@ def check_count(found: int) -> None:
 
 
 def collection_titles() -> dict[str, str]:
-    """What pages call the collections, by type key."""
+    """The names of collections on pages, by type key."""
     return {key: collection.title for key, collection in load_catalog().collections.items()}
 
 

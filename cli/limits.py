@@ -33,7 +33,7 @@ class RateLimit(BaseModel):
 
 
 class Limits(BaseModel):
-    """All limits. `before` of a rate is what Temporal had before `--apply`, or has where nothing was applied."""
+    """All limits. `before` of a rate is Temporal's rate before `--apply`, or its present one without it."""
 
     task_queue: str
     partitions: int

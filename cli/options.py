@@ -106,7 +106,7 @@ def selection_of(type_keys: Sequence[str] | None, categories: Sequence[str] | No
 def selection_or_all(
     type_keys: Sequence[str] | None, categories: Sequence[str] | None, *, everything: bool
 ) -> Selection:
-    """The selection that the options name; that of all where they name none."""
+    """The selection of the options; all collections if there are none."""
     return selection_of(type_keys, categories, everything=everything or not (type_keys or categories))
 
 

@@ -119,7 +119,7 @@ def refuse_columns_without_csv() -> None:
 
 
 def _chosen(given: dict[str, Any], *, as_json: bool) -> OutputOptions:
-    """Raises `UsageError` where JSON is asked for, and an option of tables."""
+    """Raises `UsageError` for an option of tables with JSON."""
     if as_json and (wrong := [name for name in ("as_csv", "columns", "sort", "ids") if given.get(name)]):
         name = f"--{wrong[0].removeprefix('as_')}"
         raise UsageError(f"{name} belongs to tables and --json prints every field: give one of them")

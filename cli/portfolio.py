@@ -132,7 +132,7 @@ async def _follow(client: Client, settings: Settings, handle: Handle, run_id: UU
 
 
 def _goes_on(run_id: UUID) -> str:
-    """What a person is told who stops following a portfolio run."""
+    """The message to a person who stops following a portfolio run."""
     return (
         f"portfolio run {run_id} goes on\n"
         f"  follow it: python starter.py portfolio run {run_id} --follow\n"
@@ -167,12 +167,12 @@ async def _start(client: Client, task_queue: str, portfolio_input: PortfolioInpu
 
 
 def summary(portfolio_input: PortfolioInput) -> str:
-    """What Temporal Web shows of a portfolio run beside its id."""
+    """The fields of a portfolio run that Temporal Web shows beside its id."""
     return f"{portfolio_input.chosen.in_words()}: {selection_name(portfolio_input.selection)}"
 
 
 def selection_name(selection: Selection) -> str:
-    """What people call a selection."""
+    """The name of a selection for people."""
     return load_catalog().name_of(selection.type_keys)
 
 
@@ -209,7 +209,7 @@ _RUN_COLUMNS = (
 
 
 async def _recent(settings: Settings, limit: int) -> list[PortfolioRecord]:
-    """The newest portfolio runs; where Temporal tells, also those that no worker has taken up yet."""
+    """The newest portfolio runs; if Temporal answers, also those that no worker has taken up yet."""
     async with opened_database(settings) as database:
         async with database.portfolio() as session:
             recorded = await records.recent_portfolio_runs(session, limit)
@@ -357,6 +357,6 @@ def _took(outcome: TenantOutcomeRecord) -> str:
 
 
 def _outcomes(counts: PortfolioCounts) -> str:
-    """How many tenants ended in which way, leaving out what did not happen."""
+    """How many tenants ended in each way, without ways that did not happen."""
     named = {name: getattr(counts, name) for name in ("success", "partial", "failed", "cancelled", "joined")}
     return ", ".join(f"{number} {name}" for name, number in named.items() if number)

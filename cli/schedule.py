@@ -69,7 +69,7 @@ NoteOption = Annotated[str | None, typer.Option("--note", help="Kept with the sc
 
 
 class ScheduleRow(NamedTuple):
-    """What `schedule list` says of one schedule."""
+    """The row of one schedule in `schedule list`."""
 
     name: str
     tenants: str
@@ -165,7 +165,7 @@ def _wanted_schedule(
 
 
 async def _keep(client: Client, schedule_id: str, wanted: Schedule, note: str | None) -> bool:
-    """Creates the schedule, or changes the one that is there; whether it was created."""
+    """Creates the schedule, or changes the existing one; whether it was created."""
     try:
         await client.create_schedule(schedule_id, wanted)
     except ScheduleAlreadyRunningError:

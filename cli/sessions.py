@@ -1,4 +1,4 @@
-"""What commands that look at one tenant share: a session, and items by their id or name."""
+"""Shared by commands about one tenant: a session, and items by their id or name."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress

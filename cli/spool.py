@@ -22,7 +22,7 @@ IN_MEMORY_BYTES = 1024 * 1024
 
 @contextmanager
 def printed_afterwards() -> Iterator[None]:
-    """Keeps what the body prints on stdout, and prints it when the body has ended; nothing where the body raises."""
+    """Keeps the body's output, and prints it when the body has ended; nothing if the body raises."""
     shown = sys.stdout
     with SpooledTemporaryFile(IN_MEMORY_BYTES, "w+", encoding="utf-8", errors="surrogatepass", newline="") as kept:
         with redirect_stdout(_Kept(kept, shown)):

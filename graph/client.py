@@ -45,7 +45,7 @@ CONNECT_SECONDS = 10
 """For each of TCP's and TLS's part of a connection."""
 
 RESPONSE_LIMIT_BYTES = 128 * 1024 * 1024
-"""What is larger is not read to its end: the caller asks for less at once."""
+"""A larger answer is not read to its end: the caller requests less at once."""
 
 LARGE_BYTES = 8 * 1024 * 1024
 """From here on an answer is read alone: of larger ones a worker holds one at a time."""
@@ -64,7 +64,7 @@ class GraphGet(NamedTuple):
 
 
 class GraphAnswer(NamedTuple):
-    """What Graph answered to one GET: header names in lower case, the body parsed."""
+    """Graph's answer to one GET: header names in lower case, the body parsed."""
 
     status: int
     headers: Mapping[str, str]
@@ -126,7 +126,7 @@ class GraphClient:
     def from_endpoints(
         cls, *, base_url: str | None, authority_url: str | None, ca_file: Path | None, proxy_url: str | None = None
     ) -> "GraphClient":
-        """A client for the clouds' own endpoints, or for those that are given. Raises `TrustError`."""
+        """A client for the clouds' own endpoints, or for given ones. Raises `TrustError`."""
         context = ssl_context(ca_file)
         proxy = proxy_of(proxy_url, context)
         tokens = TokenSource(context, authority_url=authority_url, proxy=proxy)

@@ -188,7 +188,7 @@ def _lifetime(answer: Mapping[str, Any]) -> timedelta:
 
 
 def _discovery_error(error: ValueError) -> AuthFailedError:
-    """Why the authority's discovery document was not had. MSAL keeps what the authority said as the error's context."""
+    """Why the authority's discovery document is missing. MSAL keeps the authority's answer as the error's context."""
     said = f"{error} {error.__context__}"
     match = _AADSTS.search(said)
     if match:

@@ -1,4 +1,4 @@
-"""What a run's record may claim: what the workflow says of its collections, as far as the database has seen it."""
+"""Claims of a run's record: the workflow's outcomes of its collections, as far as the database confirms them."""
 
 from collections.abc import Iterable, Mapping, Set
 from typing import NamedTuple
@@ -16,7 +16,7 @@ class Claims(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """What the database has seen of a run's collections, by type key."""
+    """The database's evidence about a run's collections, by type key."""
 
     listed: Set[str]
     """Those that were listed to their end, and merged."""

@@ -37,7 +37,7 @@ class ErrorCode(StrEnum):
 
 
 class Explanation(NamedTuple):
-    """What a code says to the person who reads it."""
+    """The explanation of a code for its reader."""
 
     meaning: str
     remedy: str

@@ -26,7 +26,7 @@ _SHAPES = bytes.maketrans(b"123456789.E[:\n\r\t ]}", b"0000000000e,,,,,,,,")
 """Keeps the places and lengths of a text's numbers, and nothing else."""
 
 _LONG = (b"," + b"0" * 16, b",-" + b"0" * 16)
-"""A number of 15 digits is what a double always holds; the point counts as one."""
+"""A double always holds a number of 15 digits; the point counts as one."""
 
 _TINY = re.compile(rb"0e-0{3,},")
 """Below 1e-99: it may be too small for a double."""
@@ -124,7 +124,7 @@ def _written(value: Any) -> orjson.Fragment:
 
 
 def _with_long_integers(value: JsonValue) -> JsonValue:
-    """The value with those integers as decimals that the fast writer refuses, since they exceed 64 bits."""
+    """The value with decimals in place of integers beyond 64 bits, which the fast writer refuses."""
     if isinstance(value, dict):
         return {name: _with_long_integers(child) for name, child in value.items()}
     if isinstance(value, list):

@@ -25,5 +25,5 @@ def item_key(external_id: str) -> str:
 
 
 def may_begin_guid(beginning: str) -> bool:
-    """Whether the beginning of an id may be that of a GUID, which then may be typed in any case."""
+    """Whether the beginning of an id may be a GUID's, which then has no case."""
     return _BEGINNING.fullmatch(beginning) is not None

@@ -53,7 +53,7 @@ IDENTITIES = (
     ("definitionId",),
     ("target", TYPE),
 )
-"""Paths to what makes an object one of its kind wherever it stands in an array."""
+"""Paths to the properties that make an object one of its kind wherever it stands in an array."""
 
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?")
 _TIME_OF_DAY = re.compile(r"(\d\d:\d\d:\d\d)\.(\d+)")

@@ -27,7 +27,7 @@ class CollectionRecord(BaseModel):
 
 
 class RunRecord(BaseModel):
-    """What one run covered and what it did not."""
+    """The coverage and the gaps of one run."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -93,14 +93,14 @@ class MissingRecord(ItemRecord):
 
 
 class VersionChange(StrEnum):
-    """What a version is, next to the one before it."""
+    """The kind of a version, in comparison with the one before it."""
 
     FIRST = "first"
     CHANGED = "changed"
     RETURNED = "returned"
-    """It says again what an earlier version said."""
+    """It has the content of an earlier version."""
     COMPLETED = "completed"
-    """It adds the details that the one before it lacks: nothing is known to have changed in the tenant."""
+    """It adds details that the version before lacks: no change of the tenant is known."""
 
 
 class PinRecord(BaseModel):

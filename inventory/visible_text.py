@@ -37,7 +37,7 @@ def escaped_json(text: str) -> str:
 
 
 def visible(text: str, keep: str = "") -> str:
-    """The text with a mark in the place of each character that is not seen, but for those in `keep`."""
+    """The text with a mark in place of each invisible character, except those in `keep`."""
     if text.isprintable():
         return text
     return "".join(

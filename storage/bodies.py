@@ -20,7 +20,7 @@ DOCUMENTS_AT_A_TIME = 20
 
 
 class DamagedDocumentError(UnavailableError):
-    """The stored document of a version is not what its hash says. `record` names the version."""
+    """The stored document of a version does not match its hash. `record` names the version."""
 
     def __init__(self, record: DamagedRecord) -> None:
         super().__init__(f"{record.in_words}; restore the database's table `document` from a backup")
@@ -39,7 +39,7 @@ def document_of(body: bytes, body_hash: bytes, type_key: str, external_id: str, 
 
 
 class Documents:
-    """Documents of an answer that goes on where one is damaged: those are noted."""
+    """Documents of an answer that goes on without damaged ones, which it notes."""
 
     def __init__(self) -> None:
         self.damaged: list[DamagedRecord] = []

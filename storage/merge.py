@@ -196,7 +196,7 @@ async def _merge_staged(
 
 
 async def claim(session: AsyncSession, run_id: UUID, fetch_token: UUID) -> dict[str, Any] | None:
-    """Claims a wave for this transaction; what was recorded for it, where another has taken it in already."""
+    """Claims a wave for this transaction; returns the recorded result if another has merged it already."""
     wave = {"run_id": run_id, "fetch_token": fetch_token}
     await session.execute(HOLD_DOCUMENTS)
     if (await session.execute(_CLAIM, wave)).first() is not None:
@@ -206,13 +206,13 @@ async def claim(session: AsyncSession, run_id: UUID, fetch_token: UUID) -> dict[
 
 
 async def recorded(session: AsyncSession, run_id: UUID, fetch_token: UUID) -> dict[str, Any] | None:
-    """What was recorded for a wave; None for one that has not been taken in."""
+    """The recorded result of a wave; None if it has not been merged."""
     wave = {"run_id": run_id, "fetch_token": fetch_token}
     result: dict[str, Any] | None = (await session.execute(_RECORDED, wave)).scalar_one_or_none()
     return result
 
 
 async def record(session: AsyncSession, run_id: UUID, fetch_token: UUID, result: Mapping[str, Any]) -> None:
-    """Records what became of a wave that this transaction has claimed."""
+    """Records the result of a wave that this transaction has claimed."""
     values = {"run_id": run_id, "fetch_token": fetch_token, "result": orjson.dumps(result).decode()}
     await session.execute(_RECORD, values)

@@ -1,4 +1,4 @@
-"""What the command line shows: run records, items with their state, missing items."""
+"""Reads of the command line: run records, items with their state, missing items."""
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
@@ -118,7 +118,7 @@ class Page(NamedTuple):
     after: tuple[str, str] = ("", "")
 
     def parameters(self) -> dict[str, object]:
-        """What the statement of a listing is told."""
+        """Parameters of a listing."""
         type_key, external_id = self.after
         return {"limit": self.limit, "after_type_key": type_key, "after_external_id": external_id}
 

@@ -27,7 +27,7 @@ class StoredDocument(NamedTuple):
 
 
 Likenesses: TypeAlias = Callable[[Sequence[StoredDocument]], Awaitable[Sequence[bytes]]]
-"""What each document comes to without the item's identity (`inventory.normal_form.likeness_hash`)."""
+"""The likeness of each document (`inventory.normal_form.likeness_hash`)."""
 
 _CANDIDATES = statement("recreation_candidates")
 
@@ -50,7 +50,7 @@ WHERE (absence.type_key, absence.external_id, absence.absent_from) = (late.type_
 
 
 class _Gone(NamedTuple):
-    """An item that is gone, when it was last seen, and what run noticed that."""
+    """An item that is gone, its last observation, and whether this run noticed its absence."""
 
     external_id: str
     last_seen_at: datetime

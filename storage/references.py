@@ -292,7 +292,7 @@ def _readable(rules: Mapping[str, ReadingRules], damaged: Collection[DamagedReco
 
 
 def rows_of(found: Sequence[Reference]) -> list[dict[str, object]]:
-    """What is written of each reference of an item, beside the item."""
+    """The columns of each reference of an item, beside those of the item."""
     return [
         {
             "position": position,

@@ -1,4 +1,4 @@
-"""Versions: what an item has said over time, which of them are pinned, and which are forgotten."""
+"""Versions: an item's content over time, with pins and deletions."""
 
 from datetime import timedelta
 from typing import NamedTuple

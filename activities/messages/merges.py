@@ -1,4 +1,4 @@
-"""What `upsert_items` takes and answers."""
+"""The argument and result of `upsert_items`."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -43,11 +43,11 @@ class UpsertItems(Message):
     detail_refresh: timedelta = timedelta(days=7)
     refreshes: dict[str, DetailRefresh] = {}
     deep: bool = False
-    """Whether the details of all items are read, also of those whose list document is unchanged."""
+    """Whether the details of all items are read, even if their list document is unchanged."""
 
 
 class UpsertItemsResult(Message):
-    """What one merge did. With `lost` it did nothing: staged rows are gone, and the waves must be fetched again."""
+    """The result of one merge. With `lost` it did nothing: staged rows are gone; the waves must be fetched again."""
 
     created: int = 0
     changed: int = 0

@@ -8,6 +8,7 @@ import typer
 from answers.assignments import answer
 from answers.assignments.records import ItemAssignment
 from answers.assignments.rules import NOBODY
+from answers.dependencies.answer import reason_in_words
 from answers.dependencies.records import CannotSayRecord
 from cli import output
 from cli.errors import errors_for_people
@@ -61,7 +62,7 @@ def assignments(
         table.print(f"assignments of {counted(len(shown), 'item')}")
         for open_one in cannot_say:
             number = "" if open_one.references is None else f" of {counted(open_one.references, 'item')}"
-            reason = open_one.reason.replace("_", " ").replace(":", ": ")
+            reason = reason_in_words(open_one)
             output.stderr.print(f"not known{number}: {open_one.type_key} ({reason})", style="yellow")
 
 

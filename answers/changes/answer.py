@@ -133,7 +133,7 @@ class ChangeFeed:
                 yield change
 
     async def summary(self) -> ChangesSummary:
-        """What the changes rest on."""
+        """The basis of the changes."""
         window = self._window
         covered = await coverage(self._session, window.type_keys)
         logs = {**covered, **await coverage(self._session, AUDIT_LOGS)}
@@ -270,7 +270,7 @@ def _of_absence(tenant_id: UUID, event: Event, absence: AbsenceFacts) -> ChangeR
 
 
 def _compared(type_key: str, version: VersionFacts) -> list[Difference] | None:
-    """What is different from the version before it; None where one of the two is forgotten or damaged."""
+    """The differences from the version before; None if one of the two is deleted or damaged."""
     if version.document is None or version.document_before is None:
         return None
     before, after = _object(version.document_before), _object(version.document)

@@ -1,4 +1,4 @@
-"""`changes`: what runs have noticed, field by field."""
+"""`changes`: changes that runs have noticed, field by field."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -165,7 +165,7 @@ def _by_whom(audit: Attribution) -> Iterator[str]:
 
 
 def _what(change: ChangeRecord) -> str:
-    """The kind, and what belongs to it."""
+    """The kind, with its particulars."""
     match change.kind:
         case ChangeKind.RENAMED:
             return f'renamed from "{visible(change.renamed_from or "")}"'

@@ -15,7 +15,7 @@ from inventory.stale import StaleItem, Staleness
 
 
 class ChangeKind(StrEnum):
-    """What became of an item."""
+    """The kind of a change."""
 
     APPEARED = "appeared"
     """A complete listing before it did not show it."""
@@ -30,7 +30,7 @@ class ChangeKind(StrEnum):
 
     @property
     def audit_action(self) -> AuditAction:
-        """What an audit log would say of it."""
+        """The kind of operation that an audit log would show."""
         if self in (ChangeKind.CHANGED, ChangeKind.RENAMED):
             return AuditAction.CHANGED
         return AuditAction.GONE if self is ChangeKind.MISSING else AuditAction.APPEARED

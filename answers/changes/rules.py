@@ -1,4 +1,4 @@
-"""What of a document is otherwise than it was."""
+"""Differences of two documents of an item."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

@@ -18,7 +18,7 @@ from inventory.tenant_neutral import Uncertainty, UnresolvedReason
 
 
 class MatchedBy(StrEnum):
-    """What says that items belong together."""
+    """The property by which items match."""
 
     NAME = "name"
     NAME_IN_OTHER_LETTERS = "name_in_other_letters"
@@ -29,7 +29,7 @@ class MatchedBy(StrEnum):
 
 
 class Status(StrEnum):
-    """What became of an item, or of two that belong together."""
+    """The result of an item, or of two matched ones."""
 
     SAME = "same"
     DIFFERENT = "different"
@@ -199,6 +199,11 @@ class ComparisonCounts(BaseModel):
     only_here: int = 0
     only_there: int = 0
 
+    @property
+    def differing(self) -> int:
+        """How many are not known to be the same."""
+        return sum(self.model_dump(exclude={"same"}).values())
+
 
 class CollectionComparison(BaseModel):
     """One collection: its coverage on both sides, and the results of its items if it was compared."""
@@ -243,6 +248,20 @@ class ComparisonRecord(BaseModel):
     damaged: list[DamagedRecord] = []
 
     @property
+    def differing(self) -> list[CollectionComparison]:
+        """The collections whose items are not all the same, those with the most such items first."""
+        compared = [collection for collection in self.collections if collection.is_compared]
+        found = [collection for collection in compared if collection.counts.differing]
+        return sorted(found, key=lambda collection: (-collection.counts.differing, collection.title))
+
+    @property
+    def same(self) -> list[CollectionComparison]:
+        """The collections that were compared and whose items are all the same."""
+        return [
+            collection for collection in self.collections if collection.is_compared and not collection.counts.differing
+        ]
+
+    @property
     def is_complete(self) -> bool:
         """Whether all that was asked for was compared; not where no completed run has selected anything."""
         return (
@@ -253,7 +272,7 @@ class ComparisonRecord(BaseModel):
 
 
 class CellStatus(StrEnum):
-    """What a tenant has of an item of the golden tenant."""
+    """A tenant's counterpart of an item of the golden tenant."""
 
     SAME = "same"
     DIFFERENT = "different"
@@ -309,6 +328,11 @@ class CellCounts(BaseModel):
     cannot_have: int = 0
     not_covered: int = 0
     extra: int = 0
+
+    @property
+    def differing(self) -> int:
+        """How many are not known to be the same, and how many there are beside them."""
+        return sum(self.model_dump(exclude={"same"}).values())
 
 
 class MatrixCollection(BaseModel):

@@ -38,7 +38,7 @@ class Pair(NamedTuple):
 
 
 class AmbiguousGroup(NamedTuple):
-    """Items that share what they are matched by: at least one on each side, and several on one."""
+    """Items that share a key: at least one on each side, and several on one."""
 
     here: list[Entry]
     there: list[Entry]
@@ -216,7 +216,7 @@ def _content(entry: Entry) -> object:
 def _one_to_one(
     here: Iterable[Entry], there: Iterable[Entry], by: MatchedBy
 ) -> tuple[list[Pair], list[Entry], list[Entry]]:
-    """Pairs of the same content, and what is left on each side."""
+    """Pairs of the same content, and the rest of each side."""
     waiting: dict[object, list[Entry]] = {}
     left: list[Entry] = []
     for entry in there:

@@ -28,6 +28,7 @@ from answers.dependencies.rules import ASSIGNMENTS_NOT_SHOWN, NEVER_ASSIGNED, ar
 from answers.dependencies.tenant_coverage import TenantCoverage
 from answers.old_details import may_be_old
 from graph.catalog import Catalog, load_catalog
+from inventory.coverage import NEVER_READ
 from inventory.missing import Confidence
 from inventory.records import DamagedRecord
 from inventory.references import ReferenceRole, collection_of
@@ -66,7 +67,7 @@ async def read_references(database: Database, tenant_id: UUID, progress: Callabl
 async def neighbourhood(
     session: AsyncSession, tenant: TenantCoverage, catalog: Catalog, item: ItemKey, *, depth: int = 1, most: int = MOST
 ) -> Neighbourhood:
-    """What an item needs and what needs it, through up to `depth` references and up to `most` of each item."""
+    """An item's dependencies in both directions, through up to `depth` references and up to `most` of each item."""
     found: list[DependencyRecord] = []
     is_cut = False
     for direction, follow in ((Direction.NEEDS, queries.of_items), (Direction.NEEDED_BY, queries.to_items)):
@@ -122,13 +123,23 @@ def _first_of_each(edges: Iterable[Edge], near: Callable[[Edge], ItemKey | None]
 
 
 async def everything(
-    session: AsyncSession, tenant: TenantCoverage
+    session: AsyncSession, tenant: TenantCoverage, catalog: Catalog
 ) -> AsyncIterator[DependencyRecord | CannotSayRecord]:
-    """All references of the tenant, by type key and id, streamed; at the end what cannot be said."""
+    """All references of the tenant, by type key and id, streamed; at the end the collections that may hold more."""
     async for edge in queries.all_references(session):
         yield tenant.dependency(edge, Direction.NEEDS, 1)
-    for record in (*tenant.old(), *tenant.unreadable()):
+    referring = {key for key, collection in catalog.collections.items() if collection.references}
+    for record in (*tenant.unread(referring), *tenant.old(tenant.collections.keys() - referring), *tenant.unreadable()):
         yield record
+
+
+def reason_in_words(record: CannotSayRecord) -> str:
+    """Why a collection leaves something open, for people."""
+    if record.reason == NEVER_READ:
+        collection = load_catalog().collections.get(record.type_key)
+        is_opt_in = collection is not None and collection.opt_in
+        return "opt-in, so never read without --type" if is_opt_in else "never read"
+    return record.reason.replace("_", " ").replace(":", ": ")
 
 
 async def dangling(

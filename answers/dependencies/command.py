@@ -39,7 +39,6 @@ from cli.sessions import find_item
 from cli.table import Column, Shape, collection_column, collection_title, print_table
 from configuration import load_settings
 from graph.catalog import load_catalog
-from inventory.coverage import NEVER_READ
 from inventory.item_ids import item_key
 from inventory.plurals import counted
 from inventory.references import ReferenceRole
@@ -182,7 +181,7 @@ async def _show_all(tenant_id: UUID, options: _OutputOptions) -> None:
     async with read_session(load_settings(), tenant_id) as (session, coverage):
         rows: list[DependencyRecord] = []
         cannot_say: list[CannotSayRecord] = []
-        async for record in answer.everything(session, coverage):
+        async for record in answer.everything(session, coverage, load_catalog()):
             if options.as_json:
                 output.print_json(record)
             elif isinstance(record, DependencyRecord):
@@ -193,6 +192,7 @@ async def _show_all(tenant_id: UUID, options: _OutputOptions) -> None:
         print_table(_ALL_COLUMNS, rows, record=DependencyRecord, title=counted(len(rows), "reference"))
     elif not options.as_json:
         _write(graph_of(rows, left_out=_what_is_open(cannot_say, "not drawn: references of items in")), options)
+    _say_what_is_open(cannot_say, "more references may be in")
     _end(cannot_say)
 
 
@@ -393,15 +393,6 @@ def _state(end: ObjectRecord) -> Text:
     return Text(str(end.presence).replace("_", " "), style=_STYLES.get(end.presence, ""))
 
 
-def _reason(record: CannotSayRecord) -> str:
-    """Why a collection leaves something open."""
-    if record.reason == NEVER_READ:
-        collection = load_catalog().collections.get(record.type_key)
-        is_opt_in = collection is not None and collection.opt_in
-        return "opt-in, so never read without --type" if is_opt_in else "never read"
-    return record.reason.replace("_", " ").replace(":", ": ")
-
-
 def _what_is_open(records: Sequence[CannotSayRecord], words: str) -> list[str]:
     """By reason, a line that names the collections that the answer leaves open."""
     by_reason: dict[str, list[str]] = {}
@@ -412,7 +403,7 @@ def _what_is_open(records: Sequence[CannotSayRecord], words: str) -> list[str]:
             lines.append(f"{record.type_key}: rests on details of {items} read from {output.when(record.read_at)} on")
             continue
         number = f" ({record.references:,})" if record.references is not None else ""
-        by_reason.setdefault(_reason(record), []).append(f"{record.type_key}{number}")
+        by_reason.setdefault(answer.reason_in_words(record), []).append(f"{record.type_key}{number}")
     for reason, named in sorted(by_reason.items()):
         more = f" and {len(named) - UNREAD_SHOWN} more" if named[UNREAD_SHOWN:] else ""
         lines.append(f"{words} {', '.join(named[:UNREAD_SHOWN])}{more}: {reason}")

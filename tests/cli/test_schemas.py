@@ -67,11 +67,12 @@ CALLS: list[tuple[str, tuple[str, ...], set[str]]] = [
     ("changes", ("--limit", "1"), {"change", "changes-summary"}),
     ("assignments", (), {"assignment", "cannot-say"}),
     ("dependencies", (GROUPS, GROUP_ID), {"dependency", "cannot-say"}),
-    ("dependencies", ("--all",), {"dependency"}),
+    ("dependencies", ("--all",), {"dependency", "cannot-say"}),
     ("dependencies", ("--reaches", GROUP_ID), {"reach", "cannot-say"}),
     ("dangling", (), {"dangling", "cannot-say"}),
     ("unassigned", (), {"unassigned", "cannot-say"}),
     ("compare", (str(OTHER),), {"compared-item", "comparison"}),
+    ("compare", ("--by-setting", str(OTHER)), {"compared-setting", "settings-comparison"}),
     ("compare", ("--golden", str(OTHER)), {"matrix-row", "matrix"}),
     ("baseline set", ("second", "--reason", "a test"), {"baseline"}),
     ("baseline list", (), {"baseline"}),
@@ -152,7 +153,7 @@ def test_each_kind_of_line_is_tried() -> None:
     tried = {(row_of(command), record) for command, _, records in CALLS for record in records}
     rows = {(command, line.record) for command, printed in PRINTED.items() for line in printed}
     assert tried <= rows
-    assert {command for command, _ in rows - tried} == {*OF_A_RUNNING_SYSTEM, "drift decide", "demo", "status"}
+    assert {command for command, _ in rows - tried} == {*OF_A_RUNNING_SYSTEM, "drift decide", "demo", "status", "web"}
 
 
 async def test_each_line_is_valid(starter: CommandLine) -> None:

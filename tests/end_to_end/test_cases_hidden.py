@@ -124,7 +124,7 @@ def test_secrets_stand_nowhere(stage: Stage) -> None:
     told = {change.external_id: change.fields for change in stage.changes(*type_keys) if change.kind == "changed"}
     assert told.keys() == ({case.ids[0] for case in cases.values()} if is_keyed(stage) else set())
     for name, case in cases.items() if is_keyed(stage) else ():
-        (field,) = told[case.ids[0]] or ()
+        (field,) = list(told[case.ids[0]] or [])
         assert (field.path.startswith(SECRETS[name][0]), field.hidden, field.kind) == (True, True, "changed"), name
 
 
