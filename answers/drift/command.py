@@ -109,7 +109,9 @@ def show_drift(
             raise UsageError("--golden names a baseline, too: give it or --baseline")
         golden_id = None if golden is None else tenant_id_of(settings, golden)
         if asked.are_many and golden_id is not None:
-            asked = AskedTenants(tuple(one for one in asked.tenants if one.tenant_id != golden_id), are_many=True)
+            asked = AskedTenants(
+                tuple(tenant for tenant in asked.tenants if tenant.tenant_id != golden_id), are_many=True
+            )
 
         is_line = asked.are_many and not output_options().as_csv
 
@@ -128,7 +130,10 @@ def show_drift(
 
             evaluated = await without_collisions(evaluate)
             found = [
-                Drift(report, [one for one in findings if _is_asked_for(one, severities, everything=everything)])
+                Drift(
+                    report,
+                    [finding for finding in findings if _is_asked_for(finding, severities, everything=everything)],
+                )
                 for report, findings in evaluated
             ]
             if html is not None:
