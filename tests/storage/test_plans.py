@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from sqlalchemy import Connection, Engine, event, make_url
 
+from answers.assignments import queries as assignments
 from answers.changes import audit_queries as auditing
 from answers.changes import queries as changes
 from answers.dependencies import queries as dependencies
@@ -275,6 +276,15 @@ async def test_names_of_what_documents_refer_to_are_read_by_index(filled: Databa
         (found,) = await current_documents(session, some.type_key, [some.external_id, "nobody"])
         assert found.external_id == some.external_id
         assert await display_names(session, [("servicePrincipals", "00000002-0000-0ff1-ce00-000000000000")]) == {}
+    explained.assert_by_index()
+
+
+async def test_an_item_is_looked_for_by_name_in_its_collection_alone(filled: Database, explained: Explained) -> None:
+    some = observation(7)
+    async with filled.tenant(MINE, read_only=True) as session:
+        assert await documents.find(session, some.type_key, some.external_id, 5)
+        assert not await documents.find(session, some.type_key, "no such name", 5)
+        assert not await assignments.items(session, [some.type_key], "no such name")
     explained.assert_by_index()
 
 

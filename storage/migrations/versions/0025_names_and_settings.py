@@ -12,7 +12,7 @@ from inventory.name_key import FOLDED, LONGEST_KEY, UNFOLDED
 from storage.migrations.operations import each_tenant, execute, isolate
 
 revision = "0025"
-down_revision = "0030"
+down_revision = "0024"
 branch_labels = None
 depends_on = None
 
