@@ -8,6 +8,7 @@ five thousand is absent, and one tenant in ten has not read its compliance polic
 """
 
 import argparse
+import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.item_filter import WantedSetting
@@ -209,22 +210,39 @@ def questions(tenants: int) -> dict[str, Question]:
     }
 
 
+def _processor_seconds(backend: int) -> float:
+    """What this process and a PostgreSQL backend on this machine have taken of a processor until now."""
+    *_, fields = Path(f"/proc/{backend}/stat").read_text().rpartition(") ")
+    user, system = fields.split()[11:13]
+    return time.process_time() + (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 async def measure(url: str, tenants: int, rounds: int) -> None:
-    """Prints the milliseconds of each question, and the tables that it reads from end to end."""
+    """Prints the milliseconds of each question, its processor time, and the tables that it reads from end to end.
+
+    Processor time is that of this process and its PostgreSQL backend; it says what an idle machine needs.
+    """
     database = Database(url, pool_size=1)
     try:
         for label, ask in questions(tenants).items():
             took: list[float] = []
+            busy = 0.0
             for _ in range(rounds):
                 async with database.portfolio() as session:
+                    backend = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+                    busy -= _processor_seconds(backend)
                     began = time.perf_counter()
                     found = await ask(session)
                     took.append((time.perf_counter() - began) * 1e3)
+                    busy += _processor_seconds(backend)
             with Plans() as plans:
                 async with database.portfolio() as session:
                     await ask(session)
             scanned = ", ".join(sorted(plans.scanned)) or "no table"
-            print(f"  {label:<46} {found:>4} {spread(took, 0)} ms; scans {scanned}", flush=True)
+            processor = busy / rounds * 1e3
+            print(
+                f"  {label:<46} {found:>4} {spread(took, 0)} ms, processor {processor:.0f}; scans {scanned}", flush=True
+            )
     finally:
         await database.close()
 

@@ -28,10 +28,12 @@ from storage.database import Database
 from storage.models.base import among, table
 from storage.models.items import InventoryItem
 from storage.models.references import ItemReference, UnreadItem
+from storage.models.search import ItemSetting
 from storage.rows import fetch
 from storage.settings import keep_settings
 
 _ITEM, _REFERENCE, _UNREAD = table(InventoryItem), table(ItemReference), table(UnreadItem)
+_SETTING = table(ItemSetting)
 _KEY = ("type_key", "external_id")
 
 ITEMS_AT_A_TIME = 500
@@ -147,8 +149,8 @@ async def follow_rules(session: AsyncSession, rules: Mapping[str, ReadingRules])
         await _leave_all(session, select(*_ITEM.c[_KEY]).where(among(_ITEM.c.type_key, again), has_document))
     nothing = [key for key in changed if rules[key].find_nothing]
     if nothing:
-        found = select(*_REFERENCE.c[_KEY]).distinct().where(among(_REFERENCE.c.type_key, nothing))
-        await _leave_all(session, found)
+        for kept in (_REFERENCE, _SETTING):
+            await _leave_all(session, select(*kept.c[_KEY]).distinct().where(among(kept.c.type_key, nothing)))
 
 
 async def _leave_all(session: AsyncSession, keys: Select[Any]) -> None:

@@ -31,6 +31,8 @@ NAMES = (
     '=HYPERLINK("https://example.com")',
 )
 
+SETTING = "bitLockerEncryptDevice"
+
 LONG_ID = "T_" + "0123456789abcdef" * 12
 """Graph has ids that are no GUIDs, of up to some hundred characters."""
 
@@ -70,6 +72,8 @@ def calls(one: str, other: str, run: str, portfolio: str) -> dict[str, list[list
         "run": [[run], [run, "--verbose"]],
         "items": [[one], [one, "--ids"], [one, "--columns", "name,id,content_hash,last_seen_at"]],
         "missing": [[one]],
+        "search": [["Long"], ["--setting", SETTING], [NAMES[1], "--ids"]],
+        "settings": [[SETTING], [SETTING, "--tenant", one]],
         "status": [[]],
         "limits": [[]],
         "retention": [[one, "--count", "1"]],
@@ -122,7 +126,7 @@ def prepared(system: System, graph: SimulatedGraph) -> dict[str, list[list[str]]
     for tenant in graph.tenants:
         tenant.add("groups", {"id": PILOT, "displayName": "Pilot"})
         for name in NAMES:
-            key = tenant.add(PATH, {"@odata.type": KIND, "displayName": name, "description": "first"})
+            key = tenant.add(PATH, {"@odata.type": KIND, "displayName": name, "description": "first", SETTING: True})
             tenant.reassign(PATH, key, [PILOT])
         tenant.add(PATH, {"@odata.type": KIND, "displayName": "Long id", "id": LONG_ID})
     ids = {item["displayName"]: item["id"] for item in one.documents(PATH)}

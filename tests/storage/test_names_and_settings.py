@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -83,10 +84,13 @@ async def test_what_a_release_before_has_read_is_read_again(database: Database) 
     assert await kept(database) == [("p", "policies/camera", "true")]
 
 
-async def test_a_collection_that_has_settings_no_more_keeps_none(database: Database) -> None:
+@pytest.mark.parametrize("later", [REFERENCES_ALONE, {"policies": ReadingRules({}, assignable=False)}])
+async def test_a_collection_that_has_settings_no_more_keeps_none(
+    database: Database, later: dict[str, ReadingRules]
+) -> None:
     await sync(database, TENANT, [policy(camera=True)], "policies")
     await catch_up(database)
-    await catch_up(database, REFERENCES_ALONE)
+    await catch_up(database, later)
     assert await kept(database) == []
 
 
