@@ -16,6 +16,7 @@ from answers.drift.rules import Decision, FindingKind
 from answers.drift.severity import Severity
 from answers.drift.triage import FailOn, fails, weakens
 from answers.field_text import field_text
+from answers.runs.answer import is_read
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
@@ -43,7 +44,6 @@ from configuration import load_settings
 from inventory.coverage import TENANT_NEVER_READ
 from inventory.plurals import counted
 from inventory.visible_text import visible
-from storage.coverage import is_read
 from storage.database import Database
 
 drift = typer.Typer(
@@ -109,7 +109,9 @@ def show_drift(
             raise UsageError("--golden names a baseline, too: give it or --baseline")
         golden_id = None if golden is None else tenant_id_of(settings, golden)
         if asked.are_many and golden_id is not None:
-            asked = AskedTenants(tuple(one for one in asked.tenants if one.tenant_id != golden_id), are_many=True)
+            asked = AskedTenants(
+                tuple(tenant for tenant in asked.tenants if tenant.tenant_id != golden_id), are_many=True
+            )
 
         is_line = asked.are_many and not output_options().as_csv
 
@@ -128,7 +130,10 @@ def show_drift(
 
             evaluated = await without_collisions(evaluate)
             found = [
-                Drift(report, [one for one in findings if _is_asked_for(one, severities, everything=everything)])
+                Drift(
+                    report,
+                    [finding for finding in findings if _is_asked_for(finding, severities, everything=everything)],
+                )
                 for report, findings in evaluated
             ]
             if html is not None:

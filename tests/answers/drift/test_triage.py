@@ -58,32 +58,36 @@ def soon(one: DriftFindingRecord) -> tuple[bool, int]:
 @given(findings)
 def test_each_item_stands_once_and_what_weakens_comes_first(found: list[DriftFindingRecord]) -> None:
     items = by_item(found)
-    assert sorted(one.fingerprint for item in items for one in item) == sorted(one.fingerprint for one in found)
+    assert sorted(finding.fingerprint for item in items for finding in item) == sorted(
+        finding.fingerprint for finding in found
+    )
     assert len({item[0].external_id for item in items}) == len(items)
     for item in items:
-        assert len({one.external_id for one in item}) == 1
-        assert [soon(one) for one in item] == sorted(map(soon, item))
+        assert len({finding.external_id for finding in item}) == 1
+        assert [soon(finding) for finding in item] == sorted(map(soon, item))
     assert [soon(item[0]) for item in items] == sorted(soon(item[0]) for item in items)
 
 
 @given(findings)
 def test_the_items_of_a_report_have_all_open_findings(found: list[DriftFindingRecord]) -> None:
-    opened = [one for one in found if one.is_open]
+    opened = [finding for finding in found if finding.is_open]
     items = items_of(found)
     assert sum(item.open for item in items) == len(opened)
     assert sum(item.weakening for item in items) == sum(map(weakens, opened))
-    assert sorted(mark for item in items for mark in item.fingerprints) == sorted(one.fingerprint for one in opened)
+    assert sorted(mark for item in items for mark in item.fingerprints) == sorted(
+        finding.fingerprint for finding in opened
+    )
 
 
 @given(findings)
 def test_a_threshold_fails_on_all_that_a_higher_one_does(found: list[DriftFindingRecord]) -> None:
     high, medium, low = (
-        [one for one in found if fails(one, level)] for level in (FailOn.HIGH, FailOn.MEDIUM, FailOn.LOW)
+        [finding for finding in found if fails(finding, level)] for level in (FailOn.HIGH, FailOn.MEDIUM, FailOn.LOW)
     )
-    assert all(one in medium for one in high)
-    assert all(one in low for one in medium)
-    assert low == [one for one in found if one.is_open]
-    assert {one.severity for one in high} <= {Severity.HIGH}
-    assert [one for one in found if fails(one, FailOn.WEAKENED)] == [
-        one for one in found if one.is_open and weakens(one)
+    assert all(finding in medium for finding in high)
+    assert all(finding in low for finding in medium)
+    assert low == [finding for finding in found if finding.is_open]
+    assert {finding.severity for finding in high} <= {Severity.HIGH}
+    assert [finding for finding in found if fails(finding, FailOn.WEAKENED)] == [
+        finding for finding in found if finding.is_open and weakens(finding)
     ]
