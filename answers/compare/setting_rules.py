@@ -197,7 +197,9 @@ def _short(key: str) -> str:
     if key.startswith(("oma:", "admx:")):
         return key.partition(":")[2]
     kind, slash, path = key.partition("/")
-    return f"{path.replace('/', ' → ')} ({kind})" if slash else short_id(key)
+    if slash:
+        return f"{path.replace('/', ' → ')} ({kind})"
+    return f"{short_id(key)} (user)" if key.startswith("user_vendor_") else short_id(key)
 
 
 def value_words(setting: Setting, names: DefinitionNames) -> str:

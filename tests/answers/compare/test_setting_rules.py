@@ -147,6 +147,21 @@ def test_conflicts_come_first_then_by_label() -> None:
     assert [setting.key for setting in compared(here, there, {})] == ["a", "b", "only", "theirs", "same"]
 
 
+@pytest.mark.parametrize(
+    ("key", "label"),
+    [
+        ("device_vendor_msft_policy_config_experience_allowcortana", "experience_allowcortana"),
+        ("user_vendor_msft_policy_config_experience_allowcortana", "experience_allowcortana (user)"),
+        ("windows10CompliancePolicy/bitLockerEnabled", "bitLockerEnabled (windows10CompliancePolicy)"),
+        ("rules[Web]/vendor_msft_firewall_rules_port", "Web → rules_port"),
+        ("oma:./vendor/msft/wifi/profile/office", "./vendor/msft/wifi/profile/office"),
+    ],
+)
+def test_a_setting_without_a_name_goes_by_the_last_parts_of_its_key(key: str, label: str) -> None:
+    [found] = compared([holding(key, "1")], [], {})
+    assert found.label == label
+
+
 MICROSOFT = "Intune Security Baseline - Windows 365.json"
 AUSTRALIA = "ACSC Windows Hardening Guidelines.json"
 
