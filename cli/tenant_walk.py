@@ -53,7 +53,9 @@ async def _ask_each(settings: Settings, asked: AskedTenants, ask: Ask, pool_size
         if not asked.are_many:
             (tenant,) = asked.tenants
             with printed_afterwards():
-                await _answered(database, tenant, ask)
+                _, code = await _answered(database, tenant, ask)
+            if code:
+                raise typer.Exit(code)
             return
         endings, codes = Counter[_Ending](), {int(ExitCode.SUCCESS)}
         for tenant in asked.tenants:
@@ -76,10 +78,7 @@ async def _ask_one(
     printed_before = list(header)
     try:
         with printed_afterwards(heading):
-            try:
-                ending = await _answered(database, tenant, ask)
-            except typer.Exit as ended:
-                return _Ending.ANSWERED, ended.exit_code
+            ending, code = await _answered(database, tenant, ask)
     except BrokenPipeError:  # the reader has enough
         raise
     except Exception as error:  # noqa: BLE001 - the other tenants are answered all the same
@@ -87,16 +86,19 @@ async def _ask_one(
         with printed_afterwards(heading):
             output.stderr.print(words_of(error), style="red", markup=False)
         return _Ending.FAILED, ExitCode.PARTIAL
-    return ending, ExitCode.SUCCESS if ending is _Ending.ANSWERED else ExitCode.PARTIAL
+    return ending, code if ending is _Ending.ANSWERED else ExitCode.PARTIAL
 
 
-async def _answered(database: Database, tenant: AskedTenant, ask: Ask) -> _Ending:
+async def _answered(database: Database, tenant: AskedTenant, ask: Ask) -> tuple[_Ending, int]:
+    """How the question ended, and the exit code of its answer, which is printed whatever the code."""
     try:
         await ask(database, tenant)
     except NeverReadError as never:
         output.stderr.print(str(never), style="yellow", markup=False)
-        return _Ending.NEVER_READ
-    return _Ending.ANSWERED
+        return _Ending.NEVER_READ, ExitCode.SUCCESS
+    except typer.Exit as ended:
+        return _Ending.ANSWERED, ended.exit_code
+    return _Ending.ANSWERED, ExitCode.SUCCESS
 
 
 def _heading_of(tenant: AskedTenant) -> Callable[[str | None], None]:
