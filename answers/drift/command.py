@@ -43,7 +43,7 @@ from configuration import load_settings
 from inventory.coverage import TENANT_NEVER_READ
 from inventory.plurals import counted
 from inventory.visible_text import visible
-from storage.coverage import is_read
+from answers.runs.answer import is_read
 from storage.database import Database
 
 drift = typer.Typer(
