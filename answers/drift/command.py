@@ -16,6 +16,7 @@ from answers.drift.rules import Decision, FindingKind
 from answers.drift.severity import Severity
 from answers.drift.triage import FailOn, fails, weakens
 from answers.field_text import field_text
+from answers.runs.answer import is_read
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
@@ -43,7 +44,6 @@ from configuration import load_settings
 from inventory.coverage import TENANT_NEVER_READ
 from inventory.plurals import counted
 from inventory.visible_text import visible
-from answers.runs.answer import is_read
 from storage.database import Database
 
 drift = typer.Typer(
