@@ -10,6 +10,7 @@ from cli.app import COMMANDS
 from inventory.coverage import TENANT_NEVER_READ
 from storage.database import Database
 from tests.cli.looking import CommandLine
+from tests.cli.test_tenant_walk import Portfolio
 from tests.storage.support import sync
 
 TENANT, OTHER, UNREAD = UUID(int=61), UUID(int=62), UUID(int=63)
@@ -50,8 +51,13 @@ QUESTIONS = (
     Question("runs", (), "success", "no runs: this tenant was never read"),
 )
 
-ASK_NO_TENANT = {"run", "status", "compare", "baseline", "database", "portfolio", "schedule", "retention", "limits"}
-NO_QUESTIONS = {"demo", "catalog", "permissions", "check", "sync", "cancel", "search", "tenant", "doctor", "web"}
+OF_THE_PORTFOLIO = (("status",), ("search", "x"))
+
+ASK_NO_TENANT = {
+    *("run", "status", "search", "settings", "compare", "baseline"),
+    *("database", "portfolio", "schedule", "retention", "limits"),
+}
+NO_QUESTIONS = {"demo", "catalog", "permissions", "check", "sync", "cancel", "tenant", "doctor", "web"}
 
 
 def test_each_question_is_asked() -> None:
@@ -71,3 +77,12 @@ async def test_a_tenant_never_read_says_so_and_an_empty_answer_what_it_rests_on(
     assert not unread.stdout or question.command in ("compare", "runs")
     empty = await CommandLine(database_url, tmp_path, TENANT)(question.command, *question.arguments)
     assert question.empty in empty.stdout + empty.stderr
+
+
+@pytest.mark.parametrize("words", OF_THE_PORTFOLIO, ids=" ".join)
+async def test_a_question_of_the_portfolio_names_tenants_never_read(
+    database_url: str, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    done = await Portfolio(database_url, tmp_path)(*words)
+    assert done.code == 0
+    assert "never" in done.stdout
