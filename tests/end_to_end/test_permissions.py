@@ -12,7 +12,6 @@ from inventory.records import RunRecord
 from local.simulated_graph import SimulatedGraph
 from local.simulated_graph.licences import GOVERNANCE, P1, P2, WINDOWS_365, licence_of
 from local.simulated_graph.permissions import readers
-from local.simulated_graph.sample.identity import ROLE_ASSIGNABLE_GROUP
 from local.temporal import EmbeddedTemporal
 from tests.end_to_end.system import SEEDS, System
 
@@ -23,18 +22,10 @@ DELEGATED_ONLY = {key for key, collection in COLLECTIONS.items() if collection.d
 
 @pytest.fixture
 def system(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Iterator[System]:
-    """A tenant with few items, among them the group that a directory role can be assigned to."""
-    graph = SimulatedGraph(tenants=1, items_per_collection=ROLE_ASSIGNABLE_GROUP + 1, seed=next(SEEDS))
-    with graph, System(graph, temporal, database_url, tmp_path) as system:
-        system.start_worker()
-        yield system
-
-
-@pytest.fixture
-def whole_system(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Iterator[System]:
-    """A tenant with items of every kind, so with every detail."""
-    graph = SimulatedGraph(tenants=1, seed=next(SEEDS))
-    with graph, System(graph, temporal, database_url, tmp_path) as system:
+    with (
+        SimulatedGraph(tenants=1, seed=next(SEEDS)) as graph,
+        System(graph, temporal, database_url, tmp_path) as system,
+    ):
         system.start_worker()
         yield system
 
@@ -70,6 +61,7 @@ def test_an_app_with_exactly_what_is_printed_reads_everything_that_microsoft_ope
     assert system.starter("check", system.tenant.name, "--all").code == 0
 
 
+@pytest.mark.slow
 def test_a_tenant_without_licences_is_read_as_far_as_it_goes(system: System) -> None:
     system.tenant.grant(printed(system))
     system.tenant.license([])
@@ -159,10 +151,7 @@ def test_without_one_permission_exactly_what_needs_it_fails_and_names_it(system:
 
 
 @pytest.mark.slow
-def test_each_permission_that_is_taken_away_fails_exactly_what_needs_it_in_runs_and_in_check(
-    whole_system: System,
-) -> None:
-    system = whole_system
+def test_each_permission_that_is_taken_away_fails_exactly_what_needs_it_in_runs_and_in_check(system: System) -> None:
     everything = printed(system)
     opened_to_apps = {
         name for key, collection in COLLECTIONS.items() if key not in DELEGATED_ONLY for name in collection.permissions
