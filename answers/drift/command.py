@@ -16,6 +16,7 @@ from answers.drift.rules import Decision, FindingKind
 from answers.drift.severity import Severity
 from answers.drift.triage import FailOn, fails, weakens
 from answers.field_text import field_text
+from answers.runs.answer import is_read
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
@@ -43,7 +44,6 @@ from configuration import load_settings
 from inventory.coverage import TENANT_NEVER_READ
 from inventory.plurals import counted
 from inventory.visible_text import visible
-from storage.coverage import is_read
 from storage.database import Database
 
 drift = typer.Typer(
@@ -109,8 +109,8 @@ def show_drift(
             raise UsageError("--golden names a baseline, too: give it or --baseline")
         golden_id = None if golden is None else tenant_id_of(settings, golden)
         if asked.are_many and golden_id is not None:
-            asked = AskedTenants(tuple(one for one in asked.tenants if one.tenant_id != golden_id), are_many=True)
-
+            others = (named for named in asked.tenants if named.tenant_id != golden_id)
+            asked = AskedTenants(tuple(others), are_many=True)
         is_line = asked.are_many and not output_options().as_csv
 
         async def ask(database: Database, one: AskedTenant) -> None:
@@ -127,10 +127,8 @@ def show_drift(
                     return await evaluated_drift(session, session_of, one.tenant_id, name, wanted)
 
             evaluated = await without_collisions(evaluate)
-            found = [
-                Drift(report, [one for one in findings if _is_asked_for(one, severities, everything=everything)])
-                for report, findings in evaluated
-            ]
+            is_shown = partial(_is_asked_for, severities=severities, everything=everything)
+            found = [Drift(report, list(filter(is_shown, findings))) for report, findings in evaluated]
             if html is not None:
                 check_count(sum(len(findings) for _, findings in found))
                 write_html(html, drift_page(TenantNames.load(settings).of(one.tenant_id), found, collection_titles()))
@@ -152,7 +150,7 @@ def _end(evaluated: Sequence[Drift], fail_on: FailOn | None) -> None:
         raise typer.Exit(ExitCode.PARTIAL)
 
 
-def _is_asked_for(finding: DriftFindingRecord, severities: Sequence[Severity] | None, *, everything: bool) -> bool:
+def _is_asked_for(finding: DriftFindingRecord, *, severities: Sequence[Severity] | None, everything: bool) -> bool:
     return (finding.is_open or everything) and (not severities or finding.severity in severities)
 
 

@@ -126,13 +126,13 @@ def decision_in_force(
     if own.decision is not Decision.OPEN:
         return DecisionInForce(own)
     covering = sorted(
-        (one for one in scoped if one.decision is not Decision.OPEN and one.scope.covers(place)),
-        key=lambda one: (one.scope.specificity, one.decided_at),
+        (decision for decision in scoped if decision.decision is not Decision.OPEN and decision.scope.covers(place)),
+        key=lambda decision: (decision.scope.specificity, decision.decided_at),
         reverse=True,
     )
-    for one in covering:
-        if one.lapse(now) is None:
-            return DecisionInForce(CurrentDecision(one.decision), one)
+    for decision in covering:
+        if decision.lapse(now) is None:
+            return DecisionInForce(CurrentDecision(decision.decision), decision)
     if own.fallen is not None or not covering:
         return DecisionInForce(own)
     return DecisionInForce(CurrentDecision(Decision.OPEN, covering[0].lapse(now)), covering[0])

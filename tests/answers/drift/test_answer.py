@@ -320,9 +320,9 @@ async def test_a_decision_about_an_item_holds_until_it_is_taken_back(database: D
     async def still_open() -> Told:
         found = await evaluated(database)
         assert {mark for item in found.report.items for mark in item.fingerprints} == {
-            one.fingerprint for one in found.findings if one.is_open
+            finding.fingerprint for finding in found.findings if finding.is_open
         }
-        return told(one for one in found.findings if one.is_open)
+        return told(finding for finding in found.findings if finding.is_open)
 
     changed, other = ("1", FindingKind.CHANGED, "level"), ("2", FindingKind.CHANGED, "level")
     item = await decide_about(Decision.ACCEPTED, type_key=A, external_id="1")
@@ -332,8 +332,10 @@ async def test_a_decision_about_an_item_holds_until_it_is_taken_back(database: D
     assert await still_open() == {other}, "what deviates later is decided, too"
     await decide_about(Decision.EXPECTED, field="le*")
     assert await still_open() == set()
-    found = {one.path: one for one in (await evaluated(database)).findings if one.external_id == "1"}
-    assert {one.decision for one in found.values()} == {Decision.ACCEPTED}, "the item is more specific than the field"
+    found = {finding.path: finding for finding in (await evaluated(database)).findings if finding.external_id == "1"}
+    assert {finding.decision for finding in found.values()} == {Decision.ACCEPTED}, (
+        "the item is more specific than the field"
+    )
     assert found["level"].decided is not None
     assert found["level"].decided.scope == DecisionScope(type_key=A, external_id="1")
     await decide_about(Decision.OPEN, type_key=A, external_id="1")
@@ -343,7 +345,7 @@ async def test_a_decision_about_an_item_holds_until_it_is_taken_back(database: D
     async with database.tenant(TENANT) as session:
         assert await decisions(session, TENANT) == []
         history = await decisions(session, TENANT, with_earlier=True)
-    assert [(one.decision, one.state) for one in history] == [
+    assert [(decision.decision, decision.state) for decision in history] == [
         (Decision.OPEN, DecisionState.REVOKED),
         (Decision.OPEN, DecisionState.REVOKED),
         (Decision.EXPECTED, DecisionState.REPLACED),
@@ -402,9 +404,12 @@ async def test_a_pattern_means_the_same_to_postgresql(database: Database) -> Non
         " WITH ORDINALITY AS pair (expression, path, number) ORDER BY number"
     )
     async with database.tenant(TENANT) as session:
-        values = {"expressions": [field_expression(one) for one, _ in pairs], "paths": [path for _, path in pairs]}
+        values = {
+            "expressions": [field_expression(pattern) for pattern, _ in pairs],
+            "paths": [path for _, path in pairs],
+        }
         found = (await session.execute(ask, values)).scalars().all()
-    covered = [DecisionScope(field=one).covers(FindingPlace("golden", A, "1", path)) for one, path in pairs]
+    covered = [DecisionScope(field=pattern).covers(FindingPlace("golden", A, "1", path)) for pattern, path in pairs]
     assert found == covered
     assert 200 < sum(covered) < 3000
 

@@ -195,12 +195,12 @@ async def test_tenants_of_a_tag_are_held_against_a_golden_tenant(
     names = {TENANT: "alpha", OTHER: "golden one", UUID(int=13): "gamma", UUID(int=14): "delta"}
     (tmp_path / "no-tenants.toml").write_text(
         "".join(
-            f'[[tenant]]\nid = "{one}"\nname = "{name}"\nclient_id = "c"\nmanaged_identity = true\ntags = ["all"]\n'
-            for one, name in names.items()
+            f'[[tenant]]\nid = "{key}"\nname = "{name}"\nclient_id = "c"\nmanaged_identity = true\ntags = ["all"]\n'
+            for key, name in names.items()
         )
     )
-    for one, length in ((OTHER, 8), (TENANT, 4), (UUID(int=13), 8)):
-        await sync(database, one, [policy("9", displayName="Policy 1", passwordMinimumLength=length)], A)
+    for tenant_id, length in ((OTHER, 8), (TENANT, 4), (UUID(int=13), 8)):
+        await sync(database, tenant_id, [policy("9", displayName="Policy 1", passwordMinimumLength=length)], A)
     held = await asyncio.to_thread(run, "drift", "--tag", "all", "--golden", "golden one")
     assert held.stdout.splitlines() == [
         "alpha: golden-one: 1 open in 1 item, 1 weakens protection, 1 high",

@@ -67,6 +67,10 @@ def decided(
     )
 
 
+def fingerprint_of(decision: ScopeDecision) -> str:
+    return decision.fingerprint
+
+
 decisions = st.builds(decided, scopes, st.sampled_from(Decision), st.none() | moments, moments)
 own_decisions = st.sampled_from((
     OPEN,
@@ -120,37 +124,37 @@ def test_the_more_specific_decision_counts() -> None:
     assert decision_in_force(own, map(decided, BY_GENERALITY), STATE, NOW) == DecisionInForce(own)
 
 
-@given(own_decisions, st.lists(decisions, max_size=5, unique_by=lambda one: one.fingerprint), places)
+@given(own_decisions, st.lists(decisions, max_size=5, unique_by=fingerprint_of), places)
 def test_what_counts_holds_and_nothing_that_holds_is_more_specific(
     own: CurrentDecision, scoped: list[ScopeDecision], place: FindingPlace
 ) -> None:
     found = decision_in_force(own, scoped, place, NOW)
     holding = [
-        one for one in scoped
-        if one.scope.covers(place) and one.decision is not Decision.OPEN and one.lapse(NOW) is None
+        decision for decision in scoped
+        if decision.scope.covers(place) and decision.decision is not Decision.OPEN and decision.lapse(NOW) is None
     ]  # fmt: skip
     if own.decision is not Decision.OPEN:
         assert found == DecisionInForce(own)
     elif holding:
         assert found.by in holding
         assert found.current == CurrentDecision(found.by.decision)
-        assert not any(one.scope.specificity > found.by.scope.specificity for one in holding)
+        assert not any(decision.scope.specificity > found.by.scope.specificity for decision in holding)
     else:
         assert found.current.decision is Decision.OPEN, "an expired decision reopens"
-        expired = [one for one in scoped if one.scope.covers(place) and one.lapse(NOW) is not None]
+        expired = [decision for decision in scoped if decision.scope.covers(place) and decision.lapse(NOW) is not None]
         if own.fallen is None and found.by is not None:
             assert found.by in expired
             assert found.current.fallen is DecisionLapse.EXPIRED
 
 
-@given(own_decisions, st.lists(decisions, max_size=5, unique_by=lambda one: one.fingerprint), places, st.data())
+@given(own_decisions, st.lists(decisions, max_size=5, unique_by=fingerprint_of), places, st.data())
 def test_a_decision_that_is_taken_back_is_as_if_it_had_not_been_made(
     own: CurrentDecision, scoped: list[ScopeDecision], place: FindingPlace, data: st.DataObject
 ) -> None:
     taken_back: Iterable[int] = data.draw(st.sets(st.sampled_from(range(len(scoped)))) if scoped else st.just(set()))
     after = [
-        one.model_copy(update={"decision": Decision.OPEN}) if number in taken_back else one
-        for number, one in enumerate(scoped)
+        decision.model_copy(update={"decision": Decision.OPEN}) if number in taken_back else decision
+        for number, decision in enumerate(scoped)
     ]
-    never = [one for number, one in enumerate(scoped) if number not in taken_back]
+    never = [decision for number, decision in enumerate(scoped) if number not in taken_back]
     assert decision_in_force(own, after, place, NOW) == decision_in_force(own, never, place, NOW)

@@ -160,8 +160,8 @@ def test_a_row_names_what_microsoft_publishes(row: DirectionRule) -> None:
             name
             for shape in found
             for part in shape.everywhere()
-            for each in part.types
-            for name in part.facts.properties(each)
+            for type_name in part.types
+            for name in part.facts.properties(type_name)
         }
         assert any(re.search(row.name, name) for name in names)
 

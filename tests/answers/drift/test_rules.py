@@ -176,8 +176,8 @@ def test_the_plain_members_of_a_list_are_one_deviation(old: set[str], new: set[s
 def test_a_list_that_changes_again_stays_the_same_finding(old: set[str], new: set[str], newer: set[str]) -> None:
     first, second = (
         [
-            (fingerprint(TENANT, "golden", "k", "1", one), one.value_hash)
-            for one in deviations(said({"countries": sorted(old)}), said({"countries": sorted(values)}), RULES)
+            (fingerprint(TENANT, "golden", "k", "1", deviation), deviation.value_hash)
+            for deviation in deviations(said({"countries": sorted(old)}), said({"countries": sorted(values)}), RULES)
         ]
         for values in (new, newer)
     )

@@ -1,5 +1,6 @@
 """The order in which people look at drift, and what fails a pipeline."""
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -50,40 +51,48 @@ findings = st.lists(
 )
 
 
-def soon(one: DriftFindingRecord) -> tuple[bool, int]:
+def marks(found: Iterable[DriftFindingRecord]) -> list[str]:
+    return sorted(record.fingerprint for record in found)
+
+
+def soon(record: DriftFindingRecord) -> tuple[bool, int]:
     order = [None, *Severity]
-    return not one.is_open, order.index(None if weakens(one) else one.severity)
+    return not record.is_open, order.index(None if weakens(record) else record.severity)
 
 
 @given(findings)
 def test_each_item_stands_once_and_what_weakens_comes_first(found: list[DriftFindingRecord]) -> None:
     items = by_item(found)
-    assert sorted(one.fingerprint for item in items for one in item) == sorted(one.fingerprint for one in found)
+    assert sorted(record.fingerprint for item in items for record in item) == sorted(
+        record.fingerprint for record in found
+    )
     assert len({item[0].external_id for item in items}) == len(items)
     for item in items:
-        assert len({one.external_id for one in item}) == 1
-        assert [soon(one) for one in item] == sorted(map(soon, item))
+        assert len({record.external_id for record in item}) == 1
+        assert [soon(record) for record in item] == sorted(map(soon, item))
     assert [soon(item[0]) for item in items] == sorted(soon(item[0]) for item in items)
 
 
 @given(findings)
 def test_the_items_of_a_report_have_all_open_findings(found: list[DriftFindingRecord]) -> None:
-    opened = [one for one in found if one.is_open]
+    opened = [record for record in found if record.is_open]
     items = items_of(found)
     assert sum(item.open for item in items) == len(opened)
     assert sum(item.weakening for item in items) == sum(map(weakens, opened))
-    assert sorted(mark for item in items for mark in item.fingerprints) == sorted(one.fingerprint for one in opened)
+    assert sorted(mark for item in items for mark in item.fingerprints) == sorted(
+        record.fingerprint for record in opened
+    )
 
 
 @given(findings)
 def test_a_threshold_fails_on_all_that_a_higher_one_does(found: list[DriftFindingRecord]) -> None:
     high, medium, low = (
-        [one for one in found if fails(one, level)] for level in (FailOn.HIGH, FailOn.MEDIUM, FailOn.LOW)
+        [record for record in found if fails(record, level)] for level in (FailOn.HIGH, FailOn.MEDIUM, FailOn.LOW)
     )
-    assert all(one in medium for one in high)
-    assert all(one in low for one in medium)
-    assert low == [one for one in found if one.is_open]
-    assert {one.severity for one in high} <= {Severity.HIGH}
-    assert [one for one in found if fails(one, FailOn.WEAKENED)] == [
-        one for one in found if one.is_open and weakens(one)
+    assert all(record in medium for record in high)
+    assert all(record in low for record in medium)
+    assert low == [record for record in found if record.is_open]
+    assert {record.severity for record in high} <= {Severity.HIGH}
+    assert [record for record in found if fails(record, FailOn.WEAKENED)] == [
+        record for record in found if record.is_open and weakens(record)
     ]
