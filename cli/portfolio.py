@@ -350,7 +350,7 @@ def _print(record: PortfolioRecord, names: TenantNames) -> None:
     output.stdout.print(f"portfolio run {record.portfolio_run_id} ", output.styled(record.status))
     schedule = f"  schedule {record.schedule}" if record.schedule else ""
     output.stdout.print(
-        f"{record.chosen.in_words()}  selection {record.selection_hash[:12]}{schedule}"
+        f"{tenants_in_words(record.chosen, names)}  {_selection(record)} ({record.selection_hash[:12]}){schedule}"
         f"  started {output.when(record.started_at)}  took {took or '…'}"
     )
     if record.cancel_requested_by:

@@ -26,6 +26,7 @@ from answers.dependencies.records import (
 )
 from answers.drift.records import BaselineRecord, DriftDecisionRecord, DriftFindingRecord, DriftReport
 from answers.export.records import ExportRecord
+from answers.search.records import TenantSetting
 from answers.status.records import TenantStatus
 from answers.versions.records import DifferenceRecord, ShownRecord
 from cli.limits import Limits
@@ -60,6 +61,7 @@ RECORDS: dict[str, type[BaseModel]] = {
     "portfolio-run-listed": PortfolioRunLine,
     "item": ItemRecord,
     "missing-item": MissingRecord,
+    "tenant-setting": TenantSetting,
     "version": VersionRecord,
     "document": DocumentLine,
     "difference": DifferenceRecord,
@@ -105,6 +107,8 @@ PRINTED: dict[str, tuple[Line, ...]] = {
     "portfolio sync": (Line("one line", "portfolio-run"),),
     "portfolio runs": (Line("each line", "portfolio-run-listed"),),
     "portfolio run": (Line("one line", "portfolio-run"),),
+    "search": (Line("each line", "item"),),
+    "settings": (Line("each line", "tenant-setting"),),
     "items": (Line("each line", "item"),),
     "missing": (Line("each line", "missing-item"),),
     "versions": (Line("each line", "version"),),

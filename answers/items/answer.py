@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from answers.ids import named
 from answers.items.records import ItemsBasis, UnreadCollection
 from answers.log_collections import log_types
+from answers.search.answer import Sought, find
 from inventory.bounds import NAMED
 from inventory.coverage import TENANT_NEVER_READ
 from inventory.missing import Confidence, EvidenceKind
@@ -42,18 +43,23 @@ async def items(
     selection: str | None = None,
     type_keys: Sequence[str] | None = None,
     *,
+    sought: Sought | None = None,
     limit: int | None = None,
     after: tuple[str, str] = ("", ""),
 ) -> ItemList:
-    """The inventory; `selection` is a hash or its beginning, `after` a type key and an id.
+    """The inventory, or what is sought of it; `selection` is a hash or its beginning, `after` a type key and an id.
 
     Without a selection, the latest completed run that covers a collection decides for it.
 
-    Raises `UnknownSelectionError`.
+    Raises `UnknownSelectionError`, and when items are read `UnknownSettingError`.
     """
     question = await _question(session, selection)
     basis = None if question is None else _basis(question, type_keys)
-    return ItemList(basis, queries.items(session, question, type_keys, queries.Page(limit, after)))
+    if sought is None:
+        return ItemList(basis, queries.items(session, question, type_keys, queries.Page(limit, after)))
+    asked = question if selection else None
+    sought = sought._replace(type_keys=type_keys)
+    return ItemList(basis, find(session, sought, asked=asked, limit=limit, after=after if any(after) else None))
 
 
 async def missing(

@@ -174,6 +174,9 @@ class StagedItem(Base):
         JSONB, comment="the details that could not be read; null where all were"
     )
     graph_id: Mapped[str | None] = mapped_column(comment="the id as Graph spells it, where that is not external_id")
+    read_settings: Mapped[Any | None] = mapped_column(
+        JSON, comment="what it sets, pairs of a name and a value; null where it sets nothing"
+    )
 
 
 class PendingItem(Base):

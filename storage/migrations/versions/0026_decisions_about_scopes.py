@@ -2,8 +2,8 @@
 
 from storage.migrations.operations import execute
 
-revision = "0031"
-down_revision = "0030"
+revision = "0026"
+down_revision = "0025"
 branch_labels = None
 depends_on = None
 

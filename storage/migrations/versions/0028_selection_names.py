@@ -2,8 +2,8 @@
 
 from storage.migrations.operations import execute
 
-revision = "0030"
-down_revision = "0029"
+revision = "0028"
+down_revision = "0026"
 branch_labels = None
 depends_on = None
 
