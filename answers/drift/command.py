@@ -109,10 +109,8 @@ def show_drift(
             raise UsageError("--golden names a baseline, too: give it or --baseline")
         golden_id = None if golden is None else tenant_id_of(settings, golden)
         if asked.are_many and golden_id is not None:
-            asked = AskedTenants(
-                tuple(tenant for tenant in asked.tenants if tenant.tenant_id != golden_id), are_many=True
-            )
-
+            others = (named for named in asked.tenants if named.tenant_id != golden_id)
+            asked = AskedTenants(tuple(others), are_many=True)
         is_line = asked.are_many and not output_options().as_csv
 
         async def ask(database: Database, one: AskedTenant) -> None:
@@ -129,13 +127,8 @@ def show_drift(
                     return await evaluated_drift(session, session_of, one.tenant_id, name, wanted)
 
             evaluated = await without_collisions(evaluate)
-            found = [
-                Drift(
-                    report,
-                    [finding for finding in findings if _is_asked_for(finding, severities, everything=everything)],
-                )
-                for report, findings in evaluated
-            ]
+            is_shown = partial(_is_asked_for, severities=severities, everything=everything)
+            found = [Drift(report, list(filter(is_shown, findings))) for report, findings in evaluated]
             if html is not None:
                 check_count(sum(len(findings) for _, findings in found))
                 write_html(html, drift_page(TenantNames.load(settings).of(one.tenant_id), found, collection_titles()))
@@ -157,7 +150,7 @@ def _end(evaluated: Sequence[Drift], fail_on: FailOn | None) -> None:
         raise typer.Exit(ExitCode.PARTIAL)
 
 
-def _is_asked_for(finding: DriftFindingRecord, severities: Sequence[Severity] | None, *, everything: bool) -> bool:
+def _is_asked_for(finding: DriftFindingRecord, *, severities: Sequence[Severity] | None, everything: bool) -> bool:
     return (finding.is_open or everything) and (not severities or finding.severity in severities)
 
 

@@ -69,7 +69,7 @@ async def decide_scope(
     fingerprint = scope.fingerprint(tenant_id)
     await decision_queries.decide_scope(session, fingerprint, scope, decision, decided_by, reason, until)
     found = await decisions(session, tenant_id, with_earlier=True)
-    return next(decision for decision in found if decision.decision_id == fingerprint)
+    return next(record for record in found if record.decision_id == fingerprint)
 
 
 async def decided_scope(session: AsyncSession, beginning: str) -> DecisionScope | None:

@@ -236,8 +236,8 @@ def _is_plain_member(difference: Difference) -> bool:
 def _deviation_of_list(members: list[Difference]) -> Deviation:
     """The members of one list that are gone, and those that came."""
     shown = [member.shown() for member in members]
-    gone = sorted((member.before for member in shown if member.kind is DifferenceKind.REMOVED), key=encode)
-    came = sorted((member.after for member in shown if member.kind is DifferenceKind.ADDED), key=encode)
+    gone = sorted((difference.before for difference in shown if difference.kind is DifferenceKind.REMOVED), key=encode)
+    came = sorted((difference.after for difference in shown if difference.kind is DifferenceKind.ADDED), key=encode)
     kind = FindingKind.CHANGED if gone and came else FindingKind.ADDED if came else FindingKind.REMOVED
     value_hash = _hash([[*gone], [*came]])
     return Deviation(members[0].path, kind, gone or None, came or None, False, "", value_hash, is_of_list=True)

@@ -345,7 +345,7 @@ async def test_a_decision_about_an_item_holds_until_it_is_taken_back(database: D
     async with database.tenant(TENANT) as session:
         assert await decisions(session, TENANT) == []
         history = await decisions(session, TENANT, with_earlier=True)
-    assert [(entry.decision, entry.state) for entry in history] == [
+    assert [(decision.decision, decision.state) for decision in history] == [
         (Decision.OPEN, DecisionState.REVOKED),
         (Decision.OPEN, DecisionState.REVOKED),
         (Decision.EXPECTED, DecisionState.REPLACED),
@@ -404,9 +404,12 @@ async def test_a_pattern_means_the_same_to_postgresql(database: Database) -> Non
         " WITH ORDINALITY AS pair (expression, path, number) ORDER BY number"
     )
     async with database.tenant(TENANT) as session:
-        values = {"expressions": [field_expression(key) for key, _ in pairs], "paths": [path for _, path in pairs]}
+        values = {
+            "expressions": [field_expression(pattern) for pattern, _ in pairs],
+            "paths": [path for _, path in pairs],
+        }
         found = (await session.execute(ask, values)).scalars().all()
-    covered = [DecisionScope(field=key).covers(FindingPlace("golden", A, "1", path)) for key, path in pairs]
+    covered = [DecisionScope(field=pattern).covers(FindingPlace("golden", A, "1", path)) for pattern, path in pairs]
     assert found == covered
     assert 200 < sum(covered) < 3000
 

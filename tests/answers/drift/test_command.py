@@ -195,9 +195,8 @@ async def test_tenants_of_a_tag_are_held_against_a_golden_tenant(
     names = {TENANT: "alpha", OTHER: "golden one", UUID(int=13): "gamma", UUID(int=14): "delta"}
     (tmp_path / "no-tenants.toml").write_text(
         "".join(
-            f'[[tenant]]\nid = "{tenant_id}"\nname = "{name}"\nclient_id = "c"\n'
-            'managed_identity = true\ntags = ["all"]\n'
-            for tenant_id, name in names.items()
+            f'[[tenant]]\nid = "{key}"\nname = "{name}"\nclient_id = "c"\nmanaged_identity = true\ntags = ["all"]\n'
+            for key, name in names.items()
         )
     )
     for tenant_id, length in ((OTHER, 8), (TENANT, 4), (UUID(int=13), 8)):

@@ -67,6 +67,10 @@ def decided(
     )
 
 
+def fingerprint_of(decision: ScopeDecision) -> str:
+    return decision.fingerprint
+
+
 decisions = st.builds(decided, scopes, st.sampled_from(Decision), st.none() | moments, moments)
 own_decisions = st.sampled_from((
     OPEN,
@@ -120,7 +124,7 @@ def test_the_more_specific_decision_counts() -> None:
     assert decision_in_force(own, map(decided, BY_GENERALITY), STATE, NOW) == DecisionInForce(own)
 
 
-@given(own_decisions, st.lists(decisions, max_size=5, unique_by=lambda decision: decision.fingerprint), places)
+@given(own_decisions, st.lists(decisions, max_size=5, unique_by=fingerprint_of), places)
 def test_what_counts_holds_and_nothing_that_holds_is_more_specific(
     own: CurrentDecision, scoped: list[ScopeDecision], place: FindingPlace
 ) -> None:
@@ -143,9 +147,7 @@ def test_what_counts_holds_and_nothing_that_holds_is_more_specific(
             assert found.current.fallen is DecisionLapse.EXPIRED
 
 
-@given(
-    own_decisions, st.lists(decisions, max_size=5, unique_by=lambda decision: decision.fingerprint), places, st.data()
-)
+@given(own_decisions, st.lists(decisions, max_size=5, unique_by=fingerprint_of), places, st.data())
 def test_a_decision_that_is_taken_back_is_as_if_it_had_not_been_made(
     own: CurrentDecision, scoped: list[ScopeDecision], place: FindingPlace, data: st.DataObject
 ) -> None:

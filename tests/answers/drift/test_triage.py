@@ -1,5 +1,6 @@
 """The order in which people look at drift, and what fails a pipeline."""
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -50,44 +51,48 @@ findings = st.lists(
 )
 
 
-def soon(one: DriftFindingRecord) -> tuple[bool, int]:
+def marks(found: Iterable[DriftFindingRecord]) -> list[str]:
+    return sorted(record.fingerprint for record in found)
+
+
+def soon(record: DriftFindingRecord) -> tuple[bool, int]:
     order = [None, *Severity]
-    return not one.is_open, order.index(None if weakens(one) else one.severity)
+    return not record.is_open, order.index(None if weakens(record) else record.severity)
 
 
 @given(findings)
 def test_each_item_stands_once_and_what_weakens_comes_first(found: list[DriftFindingRecord]) -> None:
     items = by_item(found)
-    assert sorted(finding.fingerprint for item in items for finding in item) == sorted(
-        finding.fingerprint for finding in found
+    assert sorted(record.fingerprint for item in items for record in item) == sorted(
+        record.fingerprint for record in found
     )
     assert len({item[0].external_id for item in items}) == len(items)
     for item in items:
-        assert len({finding.external_id for finding in item}) == 1
-        assert [soon(finding) for finding in item] == sorted(map(soon, item))
+        assert len({record.external_id for record in item}) == 1
+        assert [soon(record) for record in item] == sorted(map(soon, item))
     assert [soon(item[0]) for item in items] == sorted(soon(item[0]) for item in items)
 
 
 @given(findings)
 def test_the_items_of_a_report_have_all_open_findings(found: list[DriftFindingRecord]) -> None:
-    opened = [finding for finding in found if finding.is_open]
+    opened = [record for record in found if record.is_open]
     items = items_of(found)
     assert sum(item.open for item in items) == len(opened)
     assert sum(item.weakening for item in items) == sum(map(weakens, opened))
     assert sorted(mark for item in items for mark in item.fingerprints) == sorted(
-        finding.fingerprint for finding in opened
+        record.fingerprint for record in opened
     )
 
 
 @given(findings)
 def test_a_threshold_fails_on_all_that_a_higher_one_does(found: list[DriftFindingRecord]) -> None:
     high, medium, low = (
-        [finding for finding in found if fails(finding, level)] for level in (FailOn.HIGH, FailOn.MEDIUM, FailOn.LOW)
+        [record for record in found if fails(record, level)] for level in (FailOn.HIGH, FailOn.MEDIUM, FailOn.LOW)
     )
-    assert all(finding in medium for finding in high)
-    assert all(finding in low for finding in medium)
-    assert low == [finding for finding in found if finding.is_open]
-    assert {finding.severity for finding in high} <= {Severity.HIGH}
-    assert [finding for finding in found if fails(finding, FailOn.WEAKENED)] == [
-        finding for finding in found if finding.is_open and weakens(finding)
+    assert all(record in medium for record in high)
+    assert all(record in low for record in medium)
+    assert low == [record for record in found if record.is_open]
+    assert {record.severity for record in high} <= {Severity.HIGH}
+    assert [record for record in found if fails(record, FailOn.WEAKENED)] == [
+        record for record in found if record.is_open and weakens(record)
     ]
