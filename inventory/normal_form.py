@@ -175,6 +175,24 @@ def says_the_same(sorted_document: JsonObject, document: JsonObject, form: Norma
     return encode(one) == encode(other)
 
 
+def read_in_form_0(sorted_document: JsonObject, document: JsonObject, expanded: frozenset[str]) -> JsonObject:
+    """What a document of this form says of all that one of form 0 was read with.
+
+    Graph shows a property without a value as null, and form 0 kept nulls: a property that its document lacks was not
+    asked for then, or Graph did not have it yet. Neither is a difference of the tenant. `expanded` are the properties
+    that requests expand at any depth: what the document of form 0 has nowhere was not expanded then.
+    """
+    kept: JsonObject = {name: value for name, value in document.items() if name in sorted_document}
+    return _without_names(kept, NO_CONTENT_IN_FORM_0 | (expanded - _names(sorted_document)))
+
+
+def _names(value: JsonValue) -> set[str]:
+    """The names of properties at any depth."""
+    if isinstance(value, list):
+        return set().union(*map(_names, value))
+    return set(value).union(*map(_names, value.values())) if isinstance(value, dict) else set()
+
+
 def _without_names(value: JsonObject, names: frozenset[str]) -> JsonObject:
     def within(child: JsonValue) -> JsonValue:
         if isinstance(child, dict):

@@ -166,7 +166,8 @@ class ItemComparison(BaseModel):
     """An item of one side, two that belong together, or all that are ambiguous.
 
     `matched_by` is null where it is on one side only. `uncertain` says what a `same` would need, and what may be behind
-    a difference. `stale_here` and `stale_there` name the details that could not be read, of two that were compared.
+    a difference. `stale_here` and `stale_there` name the details that could not be read; of several items
+    those of the one that has been stale longest.
     """
 
     model_config = ConfigDict(frozen=True)
