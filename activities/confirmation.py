@@ -220,4 +220,4 @@ def _is_there(answer: GraphAnswer | ReadFailure) -> bool:
 
 def _most_patient(failures: Sequence[CursorFailure]) -> CursorFailure | None:
     """The failure that decides when to ask again: a final one, else the longest Retry-After."""
-    return max(failures, key=lambda one: (not one.retryable, one.retry_after or timedelta(0)), default=None)
+    return max(failures, key=lambda failure: (not failure.retryable, failure.retry_after or timedelta(0)), default=None)

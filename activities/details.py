@@ -117,7 +117,7 @@ class DetailActivities:
         shares = [Share(share.type_key, share.part, share.of) for share in unknown]
         async with self._database.tenant(request.tenant_id, read_only=True) as session:
             left = await details.left(session, request.run_id, shares)
-        failed = {key: DetailProgress(left=one.items, failure=refused[key]) for key, one in left.items()}
+        failed = {key: DetailProgress(left=share.items, failure=refused[key]) for key, share in left.items()}
         return fetched.model_copy(update={"collections": {**fetched.collections, **failed}})
 
     async def _fetched(self, request: FetchDetails) -> FetchDetailsResult:
@@ -176,10 +176,10 @@ class DetailActivities:
         limit = request.limit
         items: list[_Item] = []
         asked: list[_Asked] = []
-        for one in pending:
+        for pending_item in pending:
             if len(asked) >= limit:
                 break
-            item = self._item(one, observers)
+            item = self._item(pending_item, observers)
             items.append(item)
             while (untrusted := self._untrusted(tenant, request, item)) is not None:
                 call, failure = untrusted
@@ -189,26 +189,26 @@ class DetailActivities:
                 self._complete(item)
         return items, asked
 
-    def _item(self, one: PendingDetails, observers: TenantObservers) -> _Item:
+    def _item(self, pending: PendingDetails, observers: TenantObservers) -> _Item:
         """The item as far as it has been read. If its row is damaged, it is given up: the next run lists it again."""
-        collection = self._catalog.collections[one.type_key]
-        canonicalizer, observer = observers.canonicalizer(one.type_key), observers.observer(one.type_key)
+        collection = self._catalog.collections[pending.type_key]
+        canonicalizer, observer = observers.canonicalizer(pending.type_key), observers.observer(pending.type_key)
         try:
-            document: Any = decode(one.list_document)
+            document: Any = decode(pending.list_document)
             # What is no object raises `TypeError`.
             listed = {**document}
-            graph_id = str(listed.get(collection.id_field) or one.external_id)
-            reading = DetailReading(collection, canonicalizer, graph_id, listed, one.progress)
-            return _Item(one, reading, observer)
+            graph_id = str(listed.get(collection.id_field) or pending.external_id)
+            reading = DetailReading(collection, canonicalizer, graph_id, listed, pending.progress)
+            return _Item(pending, reading, observer)
         except (ValueError, LookupError, TypeError, RecursionError):
-            item = _Item(one, DetailReading(collection, canonicalizer, one.external_id, {}), observer)
+            item = _Item(pending, DetailReading(collection, canonicalizer, pending.external_id, {}), observer)
             item.given_up = CursorFailure(code=ErrorCode.STORAGE_DAMAGED, retryable=False)
             return item
 
     async def _ask(
         self, tenant: TenantConfig, request: FetchDetails, asked: Sequence[_Asked], admission: Admission
     ) -> list[GraphAnswer | ReadFailure]:
-        gets = [GraphGet(str(number), one.call.url) for number, one in enumerate(asked)]
+        gets = [GraphGet(str(number), sent.call.url) for number, sent in enumerate(asked)]
         try:
             answers = await self._graph.read_batch(tenant, request.api_version, gets, admission)
         except AnswerTooLargeError:
@@ -226,10 +226,10 @@ class DetailActivities:
     ) -> list[tuple[str, CursorFailure]]:
         """Takes in the answers; the failures, each with its type key. Hashing megabytes, so never on the event loop."""
         failures: list[tuple[str, CursorFailure]] = []
-        for one, answer in zip(asked, answers, strict=True):
-            item = one.item
-            failure = answer if isinstance(answer, ReadFailure) else item.reading.take(one.call, answer)
-            call = one.call
+        for sent, answer in zip(asked, answers, strict=True):
+            item = sent.item
+            failure = answer if isinstance(answer, ReadFailure) else item.reading.take(sent.call, answer)
+            call = sent.call
             if failure is None and (untrusted := self._untrusted(tenant, request, item)) is not None:
                 call, failure = untrusted
             if failure is None:
@@ -244,7 +244,7 @@ class DetailActivities:
             )
             if is_last or not failure.retryable:
                 item.reading.give_up(call, failure)
-        for item in {id(one.item): one.item for one in asked}.values():
+        for item in {id(sent.item): sent.item for sent in asked}.values():
             self._complete(item)
         return failures
 
@@ -405,8 +405,8 @@ def _goes_on(done: FetchDetailsResult) -> bool:
     return (
         done.paced is None
         and not done.too_large
-        and any(one.left for one in collections)
-        and all(one.failure is None for one in collections)
+        and any(progress.left for progress in collections)
+        and all(progress.failure is None for progress in collections)
     )
 
 
@@ -416,22 +416,22 @@ def _together(before: FetchDetailsResult, further: FetchDetailsResult) -> FetchD
     if further.paced is not None or further.too_large:
         return before.model_copy(update={"requests": requests})
     collections = {
-        type_key: one.model_copy(
+        type_key: progress.model_copy(
             update={
-                "read": one.read + before.collections[type_key].read,
-                "gone": one.gone + before.collections[type_key].gone,
-                "moved": one.moved or before.collections[type_key].moved,
-                "cause": before.collections[type_key].cause or one.cause,
+                "read": progress.read + before.collections[type_key].read,
+                "gone": progress.gone + before.collections[type_key].gone,
+                "moved": progress.moved or before.collections[type_key].moved,
+                "cause": before.collections[type_key].cause or progress.cause,
             }
         )
-        for type_key, one in further.collections.items()
+        for type_key, progress in further.collections.items()
     }
     return FetchDetailsResult(requests=requests, changed=before.changed + further.changed, collections=collections)
 
 
 def _by_share(asked: Sequence[_Asked], failures: Sequence[tuple[str, CursorFailure]]) -> dict[str, CursorFailure]:
     """For each share the failure that decides when to ask again: one that all requests met, else the most patient."""
-    asked_of = Counter(one.item.pending.type_key for one in asked)
+    asked_of = Counter(sent.item.pending.type_key for sent in asked)
     of: dict[str, list[CursorFailure]] = {}
     for type_key, failure in failures:
         of.setdefault(type_key, []).append(failure)
@@ -441,7 +441,7 @@ def _by_share(asked: Sequence[_Asked], failures: Sequence[tuple[str, CursorFailu
         if len(met) == asked_of[type_key] and all(failure.code in SHARED_CODES for failure in met):
             deciding[type_key] = met[0]
         elif retryable:
-            deciding[type_key] = max(retryable, key=lambda one: one.retry_after or timedelta(0))
+            deciding[type_key] = max(retryable, key=lambda failure: failure.retry_after or timedelta(0))
     return deciding
 
 

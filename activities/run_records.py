@@ -95,7 +95,7 @@ class RunRecordActivities:
             # A queued run asks more than once, and each answer stays in its history.
             return BeginRunResult(opening=opening.state, ahead=opening.ahead, policy=self._policy)
         plan = [self._planned(run.tenant_id, type_key, listed, failed, oldest) for type_key in known]
-        if any(one.is_first_listing for one in plan):
+        if any(collection.is_first_listing for collection in plan):
             # What is read while items are listed is taken where it was read by these rules.
             async with self._database.tenant(run.tenant_id) as session:
                 await references.follow_rules(session, self._rules)
@@ -220,8 +220,8 @@ class RunRecordActivities:
 
 
 def _log(damaged: Sequence[DamagedRecord]) -> None:
-    for one in damaged:
-        activity.logger.warning(one.in_words)
+    for record in damaged:
+        activity.logger.warning(record.in_words)
 
 
 def _identity(run: Run, tenant_name: str | None) -> runs.RunIdentity:

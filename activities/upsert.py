@@ -33,7 +33,9 @@ class UpsertActivities:
                     together_with={wave.fetch_token: wave.rows for wave in request.more_waves},
                     restarted=request.restarted,
                     detail_refresh=request.detail_refresh,
-                    refreshes={key: (one.period, one.read_before) for key, one in request.refreshes.items()},
+                    refreshes={
+                        key: (refresh.period, refresh.read_before) for key, refresh in request.refreshes.items()
+                    },
                     deep=request.deep,
                     same=partial(self._observers.says_the_same, request.tenant_id),
                 )

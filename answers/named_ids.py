@@ -46,15 +46,15 @@ def template_names(values: JsonValue) -> dict[tuple[str, str], str]:
     names: dict[tuple[str, str], str] = {}
     rest = [values]
     while rest:
-        one = rest.pop()
-        if isinstance(one, list):
-            rest += one
-        elif isinstance(one, dict):
+        part = rest.pop()
+        if isinstance(part, list):
+            rest += part
+        elif isinstance(part, dict):
             for name, called in (("definition", "displayName"), ("presentation", "label")):
-                held = one.get(name)
+                held = part.get(name)
                 if isinstance(held, dict) and isinstance(held.get("id"), str) and held.get(called):
                     names[TEMPLATES, str(held["id"])] = str(held[called]).rstrip(": ")
-            rest.append(one.get("presentationValues"))
+            rest.append(part.get("presentationValues"))
     return names
 
 
@@ -62,14 +62,14 @@ def definition_ids(value: JsonValue) -> Iterator[str]:
     """The ids of the definitions of all settings in a value."""
     rest = [value]
     while rest:
-        one = rest.pop()
-        if isinstance(one, dict):
-            found = one.get(_DEFINITION)
+        part = rest.pop()
+        if isinstance(part, dict):
+            found = part.get(_DEFINITION)
             if isinstance(found, str):
                 yield found
-            rest += [child for child in one.values() if isinstance(child, (dict, list))]
-        elif isinstance(one, list):
-            rest += [child for child in one if isinstance(child, (dict, list))]
+            rest += [child for child in part.values() if isinstance(child, (dict, list))]
+        elif isinstance(part, list):
+            rest += [child for child in part if isinstance(child, (dict, list))]
 
 
 def with_setting_names(value: JsonValue, names: ObjectNames) -> JsonValue:

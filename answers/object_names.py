@@ -23,7 +23,7 @@ async def object_names(
     for type_key, document in documents:
         collection = load_catalog().collections.get(type_key)
         for reference in references(document, {} if collection is None else collection.references):
-            wanted.update((collection_of(each), reference.target_id) for each in reference.target_types)
+            wanted.update((collection_of(target_type), reference.target_id) for target_type in reference.target_types)
         if "settings" in document:
             settings.update(definition_ids(document["settings"]))
         if "definitionValues" in document:

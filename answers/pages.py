@@ -61,6 +61,6 @@ def _words(code: object) -> str:
     return str(code).replace("_", " ")
 
 
-def _many(number: int, one: str) -> str:
+def _many(number: int, singular: str) -> str:
     """`1 item`, `2,000 items`."""
-    return f"{number:,} {one}" if number == 1 else f"{number:,} {one}s"
+    return f"{number:,} {singular}" if number == 1 else f"{number:,} {singular}s"

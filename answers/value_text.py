@@ -245,11 +245,11 @@ def _settings(instance: JsonObject, above: tuple[str, ...]) -> Iterator[_Setting
         held = instance.get(kind)
         values += [(kind, part) for part in (held if isinstance(held, list) else [held]) if isinstance(part, dict)]
     said = [
-        (kind, one["value"], value_lines(one["value"], Place("value", definition, kind in CHOICES)))
-        for kind, one in values
-        if "value" in one
+        (kind, part["value"], value_lines(part["value"], Place("value", definition, kind in CHOICES)))
+        for kind, part in values
+        if "value" in part
     ]
-    below = [child for _, one in values for child in _children(one)]
+    below = [child for _, part in values for child in _children(part)]
     if said or not below:
         ids = [str(value) for kind, value, _ in said if kind in CHOICES and is_definition_id(str(value))]
         whole = ", ".join(ids) or (definition if is_definition_id(definition) else "")

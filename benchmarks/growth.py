@@ -209,10 +209,10 @@ def fill(url: str, size: int, tenant_id: UUID = TENANT, observed: Callable[[int]
                 cursor,
                 _COPY_ITEMS,
                 (
-                    (tenant_id, one.type_key, one.external_id, one.display_name, orjson.dumps(one.meta).decode(),
-                     one.content_hash, 1, earlier, run_id, earlier, last_seen_at, run_id,
+                    (tenant_id, item.type_key, item.external_id, item.display_name, orjson.dumps(item.meta).decode(),
+                     item.content_hash, 1, earlier, run_id, earlier, last_seen_at, run_id,
                      seen_at if last_seen_at < seen_at else None)
-                    for one, last_seen_at in zip(filled, seen, strict=True)
+                    for item, last_seen_at in zip(filled, seen, strict=True)
                 ),
             )  # fmt: skip
             _copy(

@@ -245,15 +245,16 @@ class Round:
 def report(rounds: Sequence[Mapping[str, Side]]) -> None:
     """Prints seconds and ratios of all rounds."""
     for name in rounds[0]:
-        played_in = [each for each in rounds if name in each]
-        sides = [each[name] for each in played_in]
+        played_in = [measured for measured in rounds if name in measured]
+        sides = [measured[name] for measured in played_in]
         graph_seconds = statistics.median(side.graph_seconds for side in sides)
         line = f"{name}: {spread([side.seconds for side in sides])} s"
         line += f", {statistics.median(side.items / side.seconds for side in sides):,.0f} items/s"
         if name == "bare loop":
             line += f", {sides[0].document_bytes / sides[0].items:,.0f} bytes a canonical document"
         else:
-            line += f", bare/this {spread([each['bare loop'].seconds / each[name].seconds for each in played_in])}"
+            ratios = [measured["bare loop"].seconds / measured[name].seconds for measured in played_in]
+            line += f", bare/this {spread(ratios)}"
         if name in GOALS:
             line += f", goal {GOALS[name]}"
         print(f"{line}; the simulated Graph took {graph_seconds:.1f} s of a processor", flush=True)
@@ -298,10 +299,10 @@ def play_rounds(documents: Path, chosen: Sequence[Collection], arguments: Argume
         )
         for _ in range(arguments.rounds):
             with Machine(graph, workers=arguments.workers, graph_is_running=True) as machine:
-                one = Round(machine, chosen, dlt_python)
+                current = Round(machine, chosen, dlt_python)
 
-                async def play(one: Round = one) -> None:
-                    rounds.append(await one.measure())
+                async def play(current: Round = current) -> None:
+                    rounds.append(await current.measure())
 
                 played(play)
             report(rounds[-1:])

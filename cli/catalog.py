@@ -71,9 +71,9 @@ def _entries(
     """The entries that the options leave. Raises `UsageError` where no entry needs the permission."""
     known = load_catalog().collections
     keys = selection_of(type_keys, categories, everything=False).type_keys if type_keys or categories else known
-    entries = sorted((known[key] for key in keys), key=lambda one: (one.category, one.type_key))
+    entries = sorted((known[key] for key in keys), key=lambda collection: (collection.category, collection.type_key))
     wanted = None if permission is None else permission.casefold()
-    needs = {key: {name.casefold() for name in one.permissions} for key, one in known.items()}
+    needs = {key: {name.casefold() for name in collection.permissions} for key, collection in known.items()}
     if wanted is not None and not any(wanted in names for names in needs.values()):
         raise UsageError(f"no collection needs {permission!r}; python starter.py permissions lists what is needed")
     return [

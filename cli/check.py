@@ -138,13 +138,13 @@ def check(
             output.stderr.print(told, style="dim")
         warn_without_key(settings)
         checked = asyncio.run(_check(settings, configured_tenant(settings, tenant), selection))
-        rows = [{**_row(one), "compares_hidden_values": compares_hidden_values(settings)} for one in checked]
+        rows = [{**_row(result), "compares_hidden_values": compares_hidden_values(settings)} for result in checked]
         if as_json:
             for row in rows:
                 output.print_json(row)
         else:
             _print(checked, rows)
-        if any(one.readability in _TO_MEND for one in checked):
+        if any(result.readability in _TO_MEND for result in checked):
             raise typer.Exit(ExitCode.PARTIAL)
 
 
@@ -164,14 +164,16 @@ async def _check(settings: Settings, tenant: TenantConfig, selection: Selection)
         asking = _Asking(graph, tenant, pace)
         # One request alone shows whether Graph answers at all, before all the others are sent.
         checked = {
-            one.collection.type_key: one for wave in ([first], *_waves(others)) for one in await asking.read(wave)
+            result.collection.type_key: result
+            for wave in ([first], *_waves(others))
+            for result in await asking.read(wave)
         }
-        readable = [one.collection for one in checked.values() if one.readability is Readability.READABLE]
-        for wave in _waves([probe for one in readable for probe in asking.below(one)]):
-            for one in await asking.read(wave):
-                if one.readability is Readability.PERMISSION_MISSING:
-                    checked[one.collection.type_key] = one
-    return sorted(checked.values(), key=lambda one: (one.collection.category, one.collection.type_key))
+        readable = [result.collection for result in checked.values() if result.readability is Readability.READABLE]
+        for wave in _waves([probe for collection in readable for probe in asking.below(collection)]):
+            for result in await asking.read(wave):
+                if result.readability is Readability.PERMISSION_MISSING:
+                    checked[result.collection.type_key] = result
+    return sorted(checked.values(), key=lambda result: (result.collection.category, result.collection.type_key))
 
 
 async def _sign_in(graph: GraphClient, tenant: TenantConfig) -> None:
@@ -262,9 +264,9 @@ class _Asking:
         left = list(wave)
         for attempt in range(1, ATTEMPTS + 1):
             failures = await self._in_turn(left)
-            answered.update({one.key: _checked(one.collection, failures[one.key]) for one in left})
+            answered.update({probe.key: _checked(probe.collection, failures[probe.key]) for probe in left})
             again = {key: failure for key, failure in failures.items() if failure is not None and failure.retryable}
-            left = [one for one in left if one.key in again]
+            left = [probe for probe in left if probe.key in again]
             if not left or attempt == ATTEMPTS:
                 break
             await _patience(_wait(again, attempt), "Graph")
@@ -290,7 +292,7 @@ class _Asking:
 
         Raises `UsageError` where the credential is refused, `UnavailableError` where Graph has never answered.
         """
-        gets = [GraphGet(one.key, one.url) for one in wave]
+        gets = [GraphGet(probe.key, probe.url) for probe in wave]
         try:
             async with asyncio.timeout(None if self._answered else ANSWER_SECONDS):
                 answers = await self._graph.read_batch(self._tenant, wave[0].collection.api_version, gets)
@@ -302,9 +304,9 @@ class _Asking:
             if isinstance(error, GraphUnreachedError) and not self._answered:
                 raise UnavailableError(f"{self._tenant.name}: {error}") from None
             self._answered = True
-            return {one.key: _failure_of(error) for one in wave}
+            return {probe.key: _failure_of(error) for probe in wave}
         self._answered = True
-        return {one.key: self._failure(one, answers[one.key]) for one in wave}
+        return {probe.key: self._failure(probe, answers[probe.key]) for probe in wave}
 
     def _failure(self, probe: Probe, answer: GraphAnswer) -> ReadFailure | None:
         collection = probe.collection
@@ -329,9 +331,9 @@ def _is_refused(error: GraphRequestError) -> bool:
 
 def _heeded(failures: Mapping[str, ReadFailure | None]) -> list[CursorFailure]:
     return [
-        CursorFailure(code=one.code, retryable=one.retryable, retry_after=one.retry_after)
-        for one in failures.values()
-        if one is not None
+        CursorFailure(code=failure.code, retryable=failure.retryable, retry_after=failure.retry_after)
+        for failure in failures.values()
+        if failure is not None
     ]
 
 
@@ -369,20 +371,20 @@ FIELDS = (
 """Of a row of CSV: those of `--json`."""
 
 
-def _row(one: Checked) -> dict[str, object]:
+def _row(result: Checked) -> dict[str, object]:
     return {
-        "type_key": one.collection.type_key,
-        "category": one.collection.category,
-        "readability": one.readability,
-        "permission": one.collection.permission,
-        "licence_hint": one.collection.licence_hint,
-        "error_code": None if one.failure is None else one.failure.code,
-        "context": {} if one.failure is None else dict(one.failure.context),
+        "type_key": result.collection.type_key,
+        "category": result.collection.category,
+        "readability": result.readability,
+        "permission": result.collection.permission,
+        "licence_hint": result.collection.licence_hint,
+        "error_code": None if result.failure is None else result.failure.code,
+        "context": {} if result.failure is None else dict(result.failure.context),
     }
 
 
 def _print(checked: Sequence[Checked], rows: Sequence[dict[str, object]]) -> None:
-    remedies = {one.collection.type_key: _remedy(one) for one in checked}
+    remedies = {result.collection.type_key: _remedy(result) for result in checked}
     columns = (
         Column("category", "category", lambda row: row["category"], Shape.HEADING),
         Column("collection", "type_key"),
@@ -393,7 +395,7 @@ def _print(checked: Sequence[Checked], rows: Sequence[dict[str, object]]) -> Non
     counts = [
         f"{number} {readability.replace('_', ' ')}"
         for readability in Readability
-        if (number := sum(one.readability is readability for one in checked))
+        if (number := sum(result.readability is readability for result in checked))
     ]
     output.stdout.print(f"{counted(len(checked), 'collection')}: {', '.join(counts)}")
     missing = sorted({probe.permission for probe in checked if probe.readability is Readability.PERMISSION_MISSING})
@@ -405,15 +407,15 @@ def _answer(row: Mapping[str, Any]) -> Text:
     return Text(row["readability"].replace("_", " "), style=_STYLES[row["readability"]])
 
 
-def _remedy(one: Checked) -> str:
-    if one.failure is None:
+def _remedy(result: Checked) -> str:
+    if result.failure is None:
         return ""
-    if one.readability is Readability.PERMISSION_MISSING:
-        return f"grant {one.permission}"
-    if one.readability is Readability.NOT_LICENSED:
-        return f"needs {one.collection.licence_hint}" if one.collection.licence_hint else ""
-    if one.readability is Readability.NOT_FOUND:
+    if result.readability is Readability.PERMISSION_MISSING:
+        return f"grant {result.permission}"
+    if result.readability is Readability.NOT_LICENSED:
+        return f"needs {result.collection.licence_hint}" if result.collection.licence_hint else ""
+    if result.readability is Readability.NOT_FOUND:
         return ""
-    if one.readability is Readability.DELEGATED_ONLY:
+    if result.readability is Readability.DELEGATED_ONLY:
         return "nothing: Graph opens it to signed-in people only"
-    return f"{one.failure.code}: {EXPLANATIONS[one.failure.code].remedy}"
+    return f"{result.failure.code}: {EXPLANATIONS[result.failure.code].remedy}"

@@ -91,7 +91,7 @@ def _state(settings: Settings, before: Rates, after: Rates, *, applied: bool) ->
         task_queue=settings.temporal_task_queue,
         partitions=after.partitions,
         applied=applied,
-        in_step=all(same_rate(one.configured, one.temporal) for one in (overall, per_tenant)),
+        in_step=all(same_rate(limit.configured, limit.temporal) for limit in (overall, per_tenant)),
         activities_per_second=overall,
         activities_per_second_per_tenant=per_tenant,
         runs_per_tenant=settings.runs_per_tenant,

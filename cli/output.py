@@ -36,7 +36,7 @@ class SafeConsole(Console):
         if self.stderr and output_options().is_paged and sys.stderr.isatty():
             stdout.print(*objects, **options)
             return
-        lines = [one_line(one) for one in objects]
+        lines = [one_line(value) for value in objects]
         width = known_width(self)
         if width is not None and all(isinstance(line, (str, Text)) for line in lines):
             style = options.pop("style", None) or ""
@@ -79,16 +79,16 @@ class SafeConsole(Console):
             yield segment if segment.control else Segment(visible(segment.text, keep="\n"), segment.style)
 
 
-def one_line(one: Any) -> Any:
+def one_line(value: Any) -> Any:
     """A text without line ends and other characters that are not seen; anything else as it is."""
-    if isinstance(one, str):
-        return visible(one)
-    if isinstance(one, Text):
-        clean = one.copy()
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, Text):
+        clean = value.copy()
         # As long as before, so that its styles fit.
-        clean.plain = visible(one.plain)
+        clean.plain = visible(value.plain)
         return clean
-    return one
+    return value
 
 
 stdout = SafeConsole()

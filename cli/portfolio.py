@@ -202,7 +202,7 @@ _RUN_COLUMNS = (
     Column("status", "status", lambda record: output.status_word(record.status), is_kept=True),
     Column("started", "started_at", lambda record: output.ago(record.started_at), is_kept=True),
     Column("outcomes", "counts", lambda record: _outcomes(record.counts)),
-    Column("took", "took", lambda one: output.lasting(one.finished_at - one.started_at if one.finished_at else None)),
+    Column("took", "took", lambda row: output.lasting(row.finished_at - row.started_at if row.finished_at else None)),
     Column("selection", "selection_hash", shape=Shape.ID, yields=True),
     Column("errors", "error_codes", shape=Shape.BELOW),
 )
@@ -337,21 +337,23 @@ def _print(record: PortfolioRecord, names: TenantNames) -> None:
         reason = f": {visible(record.cancel_reason)}" if record.cancel_reason else ""
         output.stdout.print(f"cancel asked for by {visible(record.cancel_requested_by)}, as the request says{reason}")
     columns = (
-        Column("tenant", "tenant_id", lambda one: names.of(one.tenant_id)),
-        Column("status", "status", lambda one: output.styled(one.status), is_kept=True),
-        Column("", "joined", lambda one: "joined" if one.joined else ""),
+        Column("tenant", "tenant_id", lambda outcome: names.of(outcome.tenant_id)),
+        Column("status", "status", lambda outcome: output.styled(outcome.status), is_kept=True),
+        Column("", "joined", lambda outcome: "joined" if outcome.joined else ""),
         Column("took", "took", _took),
         Column("run", "run_id", shape=Shape.ID),
         Column("errors", "error_codes", shape=Shape.BELOW),
     )
-    tenants = sorted(record.tenants, key=lambda one: (one.status == "success", names.of(one.tenant_id)))
+    tenants = sorted(record.tenants, key=lambda outcome: (outcome.status == "success", names.of(outcome.tenant_id)))
     print_table(columns, tenants, record=TenantOutcomeRecord)
     ended = _outcomes(record.counts) or "none has ended"
     output.stdout.print(f"{counted(record.counts.tenants, 'tenant')}: {ended}")
 
 
-def _took(one: TenantOutcomeRecord) -> str:
-    return output.lasting(one.finished_at - one.started_at if one.finished_at and one.started_at else None)
+def _took(outcome: TenantOutcomeRecord) -> str:
+    return output.lasting(
+        outcome.finished_at - outcome.started_at if outcome.finished_at and outcome.started_at else None
+    )
 
 
 def _outcomes(counts: PortfolioCounts) -> str:

@@ -70,12 +70,12 @@ def retention(
             )
         forgotten = asyncio.run(_forget(settings, tenant_id_of(settings, tenant) if tenant else None, limits))
         if as_json:
-            for one in forgotten:
-                output.print_json(one)
+            for record in forgotten:
+                output.print_json(record)
             return
         names = TenantNames.load(settings)
         columns = (
-            Column("tenant", "tenant_id", lambda one: names.of(one.tenant_id)),
+            Column("tenant", "tenant_id", lambda record: names.of(record.tenant_id)),
             Column("versions forgotten", "versions", shape=Shape.NUMBER, is_kept=True),
             Column("documents forgotten", "documents", shape=Shape.NUMBER, is_kept=True),
             Column("runs forgotten", "runs", shape=Shape.NUMBER, is_kept=True),
@@ -89,7 +89,10 @@ async def _forget(settings: Settings, tenant_id: UUID | None, limits: RetentionI
         await check_database(database)
         async with database.portfolio() as session:
             known = await versions.tenants(session)
-        return [await _forget_of_tenant(database, one, limits) for one in (known if tenant_id is None else [tenant_id])]
+        return [
+            await _forget_of_tenant(database, tenant, limits)
+            for tenant in (known if tenant_id is None else [tenant_id])
+        ]
 
 
 async def _forget_of_tenant(database: Database, tenant_id: UUID, limits: RetentionInput) -> ForgottenOfTenant:

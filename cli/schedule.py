@@ -202,10 +202,12 @@ def list_schedules(as_json: JsonOption = False) -> None:
         prefix = _schedule_id(load_settings().temporal_task_queue, "")
 
         async def rows(client: Client) -> list[ScheduleRow]:
-            ids = [one.id async for one in await client.list_schedules() if one.id.startswith(prefix)]
+            ids = [schedule.id async for schedule in await client.list_schedules() if schedule.id.startswith(prefix)]
             described = [await _described(client, schedule_id) for schedule_id in sorted(ids)]
             return [
-                row for one in described if one is not None and (row := await _row(client, one, prefix)) is not None
+                row
+                for description in described
+                if description is not None and (row := await _row(client, description, prefix)) is not None
             ]
 
         found = _with_client(rows)
@@ -239,30 +241,32 @@ async def _described(client: Client, schedule_id: str) -> ScheduleDescription | 
         raise
 
 
-async def _row(client: Client, one: ScheduleDescription, prefix: str) -> ScheduleRow | None:
+async def _row(client: Client, description: ScheduleDescription, prefix: str) -> ScheduleRow | None:
     """What is said of a schedule; None where it is not ours, which is said on stderr."""
-    action, info, spec = one.schedule.action, one.info, one.schedule.spec
+    action, info, spec = description.schedule.action, description.info, description.schedule.spec
     try:
-        _refuse_other(client, one)
+        _refuse_other(client, description)
         args = action.args if isinstance(action, ScheduleActionStartWorkflow) else []
-        (payload,) = await one.data_converter.decode(args, [PortfolioInput])
+        (payload,) = await description.data_converter.decode(args, [PortfolioInput])
     except UsageError as error:
         output.stderr.print(f"left out: {visible(str(error))}", style="dim", markup=False)
         return None
     except (ApplicationError, RuntimeError, ValueError):
-        output.stderr.print(f"left out: schedule {visible(one.id)}: its input is not valid", style="dim", markup=False)
+        output.stderr.print(
+            f"left out: schedule {visible(description.id)}: its input is not valid", style="dim", markup=False
+        )
         return None
     portfolio_input: PortfolioInput = payload
     return ScheduleRow(
-        name=one.id.removeprefix(prefix),
+        name=description.id.removeprefix(prefix),
         tenants=portfolio_input.chosen.in_words(),
         selection_hash=portfolio_input.selection.hash(),
         when=_in_words(spec),
         jitter=in_short(spec.jitter) if spec.jitter else None,
-        catch_up=in_short(one.schedule.policy.catchup_window or timedelta(days=365)),
-        paused=one.schedule.state.paused,
-        note=one.schedule.state.note or None,
-        next_at=None if one.schedule.state.paused else next(iter(info.next_action_times), None),
+        catch_up=in_short(description.schedule.policy.catchup_window or timedelta(days=365)),
+        paused=description.schedule.state.paused,
+        note=description.schedule.state.note or None,
+        next_at=None if description.schedule.state.paused else next(iter(info.next_action_times), None),
         last_at=info.recent_actions[-1].started_at if info.recent_actions else None,
         running=len(info.running_actions),
         actions=info.num_actions,
@@ -360,7 +364,7 @@ def schedule_spec(
     every: str | None, cron: str | None, calendar: str | None, time_zone: str | None, jitter: str
 ) -> ScheduleSpec:
     """When to start. Raises `UsageError`."""
-    if sum(one is not None for one in (every, cron, calendar)) != 1:
+    if sum(option is not None for option in (every, cron, calendar)) != 1:
         raise UsageError('say when, in one way: --every 1h, --cron "0 * * * *" or --calendar "mon-fri 06:30"')
     if time_zone is not None:
         if every is not None:
@@ -405,8 +409,8 @@ def _calendar(value: str) -> ScheduleCalendarSpec:
 
 def _in_words(spec: ScheduleSpec) -> str:
     """When the schedule starts, as `set` was told. Temporal keeps a cron expression as a calendar."""
-    words = [f"every {in_short(one.every)}" for one in spec.intervals]
-    words += [one.comment or "calendar" for one in spec.calendars]
+    words = [f"every {in_short(interval.every)}" for interval in spec.intervals]
+    words += [calendar_spec.comment or "calendar" for calendar_spec in spec.calendars]
     words += list(spec.cron_expressions)
     zone = f" {spec.time_zone_name}" if spec.time_zone_name else ""
     return ", ".join(words) + zone + (f" + up to {in_short(spec.jitter)}" if spec.jitter else "")

@@ -181,8 +181,8 @@ def print_table(
 ) -> None:
     """Prints a table, or CSV with `--csv`, as `Table` does."""
     table = Table(record, columns, is_summary=is_summary)
-    for one in records:
-        table.add(one)
+    for row in records:
+        table.add(row)
     table.print(title, is_ordered=is_ordered)
 
 
@@ -205,13 +205,13 @@ def short_ids(ids: Iterable[str]) -> dict[str, str]:
     """The beginning of each id: eight characters, and as many more as tell it apart from the others."""
     known = sorted(set(ids))
     shortened = {}
-    for number, one in enumerate(known):
+    for number, whole in enumerate(known):
         beside = known[max(0, number - 1) : number] + known[number + 1 : number + 2]
-        least = SHORTEST_RUN_ID if _BY_TIME.fullmatch(one) else SHORTEST_ID
-        length = max([least, *(_common(one, other) + 1 for other in beside)])
+        least = SHORTEST_RUN_ID if _BY_TIME.fullmatch(whole) else SHORTEST_ID
+        length = max([least, *(_common(whole, other) + 1 for other in beside)])
         # A GUID is not cut at its hyphen.
-        is_short = length >= len(one) or len(one) <= LONGEST_WHOLE_ID
-        shortened[one] = one if is_short else one[:length].rstrip("-")
+        is_short = length >= len(whole) or len(whole) <= LONGEST_WHOLE_ID
+        shortened[whole] = whole if is_short else whole[:length].rstrip("-")
     return shortened
 
 

@@ -160,8 +160,10 @@ class DetailReading:
             self._replace(call)
             return
         place = self._place(call)
-        self.open = [one for one in self.open if one.asks_whether_there or not _contains(place, self._place(one))]
-        self.unread = [one for one in self.unread if not _contains(place, self._place(one.call))]
+        self.open = [
+            waiting for waiting in self.open if waiting.asks_whether_there or not _contains(place, self._place(waiting))
+        ]
+        self.unread = [unread for unread in self.unread if not _contains(place, self._place(unread.call))]
         self.unread.append(UnreadCall(call, failure, self._member_name(place)))
 
     def progress(self) -> bytes:
@@ -173,8 +175,8 @@ class DetailReading:
             [part.property, part.body, part.single, part.page, part.child_property, part.child_id]
             for part in self._parts
         ]
-        given_up = [[one.code, dict(one.failure.context), one.member_name] for one in self.unread]
-        calls = [*self.open, *(one.call for one in self.unread)]
+        given_up = [[unread.code, dict(unread.failure.context), unread.member_name] for unread in self.unread]
+        calls = [*self.open, *(unread.call for unread in self.unread)]
         state: Any = {"open": [list(call) for call in calls], "parts": parts, "given_up": given_up}
         if self._is_extended:
             state["list"] = self._list_document
@@ -219,7 +221,7 @@ class DetailReading:
     def _ask_whether_there(self, call: OpenCall, answer: Answer) -> None:
         """Gives a call up that found nothing: the item may be gone, too."""
         self.give_up(call, ReadFailure(ErrorCode.GRAPH_NOT_FOUND, context={"http_status": answer.status}))
-        if not self._is_there and not any(one.asks_whether_there for one in self.open):
+        if not self._is_there and not any(call.asks_whether_there for call in self.open):
             self.open.append(OpenCall(self._collection.item_url(self._external_id)))
 
     def _take_rest(self, call: OpenCall, path: Path, answer: Answer) -> ReadFailure | None:
@@ -342,13 +344,13 @@ class DetailReading:
         dropped = self._part(call, None)
         self._parts = [part for part in self._parts if not _belongs(part, dropped)]
         if call.child is None:
-            self.open = [one for one in self.open if one.call != call.call]
+            self.open = [other for other in self.open if other.call != call.call]
         else:
-            self.open = [one for one in self.open if (one.child, one.child_id) != (call.child, call.child_id)]
+            self.open = [other for other in self.open if (other.child, other.child_id) != (call.child, call.child_id)]
         self.open.append(anew)
 
     def _replace(self, call: OpenCall, *by: OpenCall) -> None:
-        self.open = [*(one for one in self.open if one is not call), *by]
+        self.open = [*(other for other in self.open if other is not call), *by]
 
     def _call(self, call: OpenCall) -> DetailCall | ChildCall:
         detail = self._collection.details[call.call or 0]
@@ -401,7 +403,7 @@ class DetailReading:
 
     def _restore(self, progress: bytes) -> None:
         state: Any = decode(progress)
-        calls = [_open_call(one) for one in state["open"]]
+        calls = [_open_call(values) for values in state["open"]]
         given_up = state.get("given_up", ())
         self.open = calls[: len(calls) - len(given_up)]
         self.unread = [
@@ -411,7 +413,9 @@ class DetailReading:
         if "list" in state:
             self._list_document, self._is_extended = state["list"], True
         believed = {detail.property: detail.believe_list for detail in self._collection.details}
-        self._parts = [Part(*one)._replace(believe_list=believed.get(one[0], frozenset())) for one in state["parts"]]
+        self._parts = [
+            Part(*values)._replace(believe_list=believed.get(values[0], frozenset())) for values in state["parts"]
+        ]
 
 
 def _contains(place: DetailPlace, other: DetailPlace) -> bool:

@@ -31,8 +31,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     found: list[BaseException] = []
     left: list[object] = [error]
     while left and len(found) < 50:
-        one = left.pop()
-        if isinstance(one, BaseException) and one not in found:
-            found.append(one)
-            left += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
+        cause = left.pop()
+        if isinstance(cause, BaseException) and cause not in found:
+            found.append(cause)
+            left += [cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args]
     yield from reversed(found)

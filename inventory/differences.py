@@ -191,7 +191,10 @@ def _pairs(before: list[JsonValue], after: list[JsonValue], normal: Callable[[Js
     old, new = dict(enumerate(before)), dict(enumerate(after))
     pairs: list[_Pair] = []
     for these, those in _by_identity(old, new, normal):
-        pairs += [_Pair(one, old.pop(one), other, new.pop(other)) for one, other in zip(these, those, strict=False)]
+        pairs += [
+            _Pair(old_place, old.pop(old_place), new_place, new.pop(new_place))
+            for old_place, new_place in zip(these, those, strict=False)
+        ]
     for kind in _KINDS:
         for these, those in _by_identity(old, new, partial(_identity_of_kind, kind)):
             pairs += _alike(old, new, these, those, least_percent=0)
@@ -224,18 +227,18 @@ def _alike(old: _Places, new: _Places, these: list[int], those: list[int], *, le
         left = {place: Counter(_leaves(old[place])) for place in these}
         right = {place: Counter(_leaves(new[place])) for place in those}
         scores = [
-            (-100 * shared // most, abs(one - other), one, other)
-            for one, said in left.items()
-            for other, says in right.items()
-            for shared, most in [((said & says).total(), max(said.total(), says.total()))]
+            (-100 * shared // most, abs(old_place - new_place), old_place, new_place)
+            for old_place, old_leaves in left.items()
+            for new_place, new_leaves in right.items()
+            for shared, most in [((old_leaves & new_leaves).total(), max(old_leaves.total(), new_leaves.total()))]
             if 100 * shared >= least_percent * most or most - shared <= 1
         ]
         best = []
-        for _, _, one, other in sorted(scores):
-            if one in left and other in right:
-                del left[one], right[other]
-                best.append((one, other))
-    return [_Pair(one, old.pop(one), other, new.pop(other)) for one, other in best]
+        for _, _, old_place, new_place in sorted(scores):
+            if old_place in left and new_place in right:
+                del left[old_place], right[new_place]
+                best.append((old_place, new_place))
+    return [_Pair(old_place, old.pop(old_place), new_place, new.pop(new_place)) for old_place, new_place in best]
 
 
 def _leaves(value: JsonValue, path: str = "") -> Iterator[tuple[str, bytes]]:

@@ -191,8 +191,8 @@ def _ids(members: JsonValue) -> set[str]:
 
 
 def _id(member: JsonValue) -> str | None:
-    one = member.get("id") if isinstance(member, dict) else None
-    return one if isinstance(one, str) else None
+    member_id = member.get("id") if isinstance(member, dict) else None
+    return member_id if isinstance(member_id, str) else None
 
 
 def _members(page: Part) -> list[JsonValue]:

@@ -170,7 +170,7 @@ def says_the_same(sorted_document: JsonObject, document: JsonObject, form: Norma
     """
     loose = form.of_sorted()
     one, other = (
-        loose.of(_without_names(without_edits(each), NO_CONTENT_IN_FORM_0)) for each in (sorted_document, document)
+        loose.of(_without_names(without_edits(served), NO_CONTENT_IN_FORM_0)) for served in (sorted_document, document)
     )
     return encode(one) == encode(other)
 

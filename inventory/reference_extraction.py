@@ -81,7 +81,9 @@ def read(document: JsonObject, rules: ReadingRules) -> list[Reference]:
         if isinstance(value, str) and _GUID.fullmatch(value):
             found.append(Reference(name, ReferenceRole.USE, (), item_key(value)))
     if any(_matches(document.get(name), pattern) for name, pattern in rules.everyone.items()):
-        everyone = [Reference(ASSIGNMENTS, ReferenceRole.INCLUDE, (), one) for one in (ALL_DEVICES, ALL_USERS)]
+        everyone = [
+            Reference(ASSIGNMENTS, ReferenceRole.INCLUDE, (), audience) for audience in (ALL_DEVICES, ALL_USERS)
+        ]
         return [*found, *everyone]
     audience = _without_audience(document) if rules.assignable else None
     return found if audience is None else [*found, Reference(ASSIGNMENTS, ReferenceRole.INCLUDE, (), audience)]
@@ -100,7 +102,7 @@ def _without_audience(document: JsonObject) -> str | None:
     assignments = document.get(ASSIGNMENTS)
     if not isinstance(assignments, list):
         return ASSIGNMENTS_UNKNOWN
-    return NOBODY if all(_excludes(one) for one in assignments) else None
+    return NOBODY if all(_excludes(assignment) for assignment in assignments) else None
 
 
 def _excludes(assignment: JsonValue) -> bool:

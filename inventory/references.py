@@ -146,9 +146,9 @@ def references(document: JsonObject, rules: ReferenceRules) -> list[Reference]:
         elif place.names[0] in document:
             found.update(_by_rule(document, rule, rules[rule]))
     if of_types:
-        for one in _objects(document):
-            for rule in of_types.get(str(one.get(TYPE)), ()):
-                found.update(_by_rule(one, rule, rules[rule]))
+        for holder in _objects(document):
+            for rule in of_types.get(str(holder.get(TYPE)), ()):
+                found.update(_by_rule(holder, rule, rules[rule]))
     return sorted(found)
 
 
@@ -240,14 +240,14 @@ def _assignments(start: JsonObject, names: tuple[str, ...]) -> Iterator[tuple[_A
     if names[1:2] != ("target",):
         yield _NO_ASSIGNMENT, start, names
         return
-    for one in _members(start.get(names[0])):
-        if isinstance(one, dict):
-            yield _assignment(one), one, names[1:]
+    for assignment in _members(start.get(names[0])):
+        if isinstance(assignment, dict):
+            yield _assignment(assignment), assignment, names[1:]
 
 
-def _assignment(one: JsonObject) -> _Assignment:
-    intent, source_id = one.get("intent"), one.get("sourceId")
-    is_of_policy_set = one.get("source") == "policySets" and isinstance(source_id, str)
+def _assignment(assignment: JsonObject) -> _Assignment:
+    intent, source_id = assignment.get("intent"), assignment.get("sourceId")
+    is_of_policy_set = assignment.get("source") == "policySets" and isinstance(source_id, str)
     return _Assignment(intent if isinstance(intent, str) else "", str(source_id) if is_of_policy_set else "")
 
 
@@ -255,23 +255,23 @@ def _objects(value: JsonValue) -> Iterator[JsonObject]:
     """The objects in a value, at any depth."""
     rest = [value]
     while rest:
-        one = rest.pop()
-        if isinstance(one, dict):
-            yield one
-            rest += [child for child in one.values() if isinstance(child, (dict, list))]
-        elif isinstance(one, list):
-            rest += one
+        member = rest.pop()
+        if isinstance(member, dict):
+            yield member
+            rest += [child for child in member.values() if isinstance(child, (dict, list))]
+        elif isinstance(member, list):
+            rest += member
 
 
 def _at(value: JsonValue, names: tuple[str, ...]) -> list[tuple[JsonObject, JsonValue]]:
     """The values at a path, each with the object that holds it."""
-    reached: list[tuple[JsonObject, JsonValue]] = [({}, one) for one in _members(value)]
+    reached: list[tuple[JsonObject, JsonValue]] = [({}, member) for member in _members(value)]
     for name in names:
         reached = [
-            (holder, one)
+            (holder, member)
             for _, holder in reached
             if isinstance(holder, dict) and name in holder
-            for one in _members(holder[name])
+            for member in _members(holder[name])
         ]
     return reached
 

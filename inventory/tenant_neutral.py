@@ -223,11 +223,11 @@ class Neutralizer:
                 words |= {} if word is None else {key: word}
         return words
 
-    def likeness(self, one: NeutralDocument) -> bytes | None:
+    def likeness(self, neutral: NeutralDocument) -> bytes | None:
         """A digest that documents have in common which are the same but for their names; None for an uncertain one."""
-        if not one.is_certain:
+        if not neutral.is_certain:
             return None
-        unnamed = {name: value for name, value in one.document.items() if name != self.rules.name_field}
+        unnamed = {name: value for name, value in neutral.document.items() if name != self.rules.name_field}
         return self.rules.form.hash(unnamed)
 
     def masked(self, document: JsonObject, paths: Iterable[str]) -> JsonObject:

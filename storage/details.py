@@ -17,6 +17,7 @@ from storage.bodies import BODY, Documents
 from storage.compression import compress, decompress
 from storage.models.base import among, table
 from storage.models.runs import PendingItem
+from storage.sql import statement
 
 _PENDING = table(PendingItem)
 
@@ -110,63 +111,7 @@ WHERE (type_key, external_id) IN (
 ORDER BY type_key, external_id FOR UPDATE
 """)
 
-_SETTLE = text(f"""
--- the run ends, so nothing is pending any more
-WITH pending AS (
-    DELETE FROM pending_item WHERE run_id = :run_id
-    RETURNING type_key, external_id, list_document, list_document_size, list_body_hash, failure
-),
--- the items that are left, locked in key order, as merges do; one whose row is damaged waits for the next run
-seen AS MATERIALIZED (
-    SELECT item.type_key, item.external_id, item.version_number, item.content_hash, item.display_name,
-        item.last_seen_at, list_document, list_document_size, list_body_hash, failure
-    FROM pending JOIN inventory_item AS item USING (type_key, external_id)
-    WHERE item.version_number > 0 OR failure ->> 'code' IS DISTINCT FROM '{ErrorCode.STORAGE_DAMAGED}'
-    ORDER BY type_key, external_id
-    FOR UPDATE OF item
-),
--- what the list shows becomes the first version of an item that has none; an item with a version keeps it, for the new
--- one would lack what that one has
-unread AS (
-    SELECT * FROM seen WHERE version_number = 0
-),
--- the version, in four tables; an item is stale if its list shows something new, or its details were asked for in vain:
--- the next run asks again
-documents AS (
-    INSERT INTO document (content_hash, body, size, body_hash)
-    SELECT DISTINCT ON (content_hash) content_hash, list_document, list_document_size, list_body_hash FROM unread
-    ORDER BY content_hash
-    ON CONFLICT DO NOTHING
-),
-versions AS (
-    INSERT INTO item_version (
-        type_key, external_id, version_number, content_hash, display_name, details_complete,
-        first_observed_at, first_observed_run_id
-    )
-    SELECT type_key, external_id, 1, content_hash, display_name, false, last_seen_at, :run_id FROM unread
-),
-to_read AS (
-    INSERT INTO unread_item (type_key, external_id)
-    SELECT type_key, external_id FROM unread ORDER BY type_key, external_id
-    ON CONFLICT (tenant_id, type_key, external_id) DO UPDATE SET external_id = excluded.external_id
-),
-stale AS (
-    UPDATE inventory_item AS item
-    SET version_number = greatest(item.version_number, 1),
-        details_complete = item.details_complete AND seen.failure IS NULL,
-        stale_since = coalesce(
-            item.stale_since, item.content_observed_at, item.details_read_at, item.first_seen_at
-        ),
-        stale_parts = coalesce(seen.failure -> 'parts', item.stale_parts, jsonb_build_array(jsonb_strip_nulls(
-            jsonb_build_object('error_code', seen.failure -> 'code', 'http_status', seen.failure -> 'http_status',
-                'read_at', coalesce(item.content_observed_at, item.details_read_at))
-        )))
-    FROM seen
-    WHERE (item.type_key, item.external_id) = (seen.type_key, seen.external_id)
-        AND (seen.failure IS NOT NULL OR item.content_observed_at IS NOT NULL OR NOT item.details_complete)
-)
-SELECT type_key, count(*) AS items FROM pending GROUP BY type_key
-""")
+_SETTLE = statement("settle_details")
 
 
 class LastVersion(NamedTuple):
@@ -282,12 +227,13 @@ async def left(session: AsyncSession, run_id: UUID, shares: Sequence[Share]) -> 
 
 
 async def settle(session: AsyncSession, run_id: UUID) -> dict[str, int]:
-    """At the end of a run: items without a version get one of what the list shows, marked as incomplete.
+    """Settles the items of a run that ends; the number of items without their details, by type key, where it is not 0.
 
-    Of how many items of each type the details have not been read; none are left out.
+    An item without a version gets its list document as an incomplete first one.
     """
     await session.execute(HOLD_DOCUMENTS)
-    return {row.type_key: row.items for row in await session.execute(_SETTLE, {"run_id": run_id})}
+    settled = {"run_id": run_id, "damaged": ErrorCode.STORAGE_DAMAGED}
+    return {row.type_key: row.items for row in await session.execute(_SETTLE, settled)}
 
 
 def _named(run_id: UUID, shares: Sequence[Share]) -> dict[str, object]:

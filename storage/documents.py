@@ -16,6 +16,7 @@ from storage.completed_runs import completed
 from storage.models.base import among, table
 from storage.models.items import Document, InventoryItem, ItemVersion
 from storage.rows import Values, fetch, fetch_stream
+from storage.sql import sql
 from storage.stale import SINCE_OF_VERSION
 
 _ITEM, _VERSION, _DOCUMENT = table(InventoryItem), table(ItemVersion), table(Document)
@@ -57,79 +58,11 @@ WHERE (type_key, external_id, version_number) = (:type_key, :external_id, :versi
 
 _COMPLETED = f"{completed('r')} AND r.finished_at <= :at"
 
-ITEMS_THEN = f"""
--- the latest complete listing of each collection by then; an item that it did not show, and nothing has seen since, was
--- gone; of an item that was seen after the moment, its absences tell whether that listing showed it
-listed AS MATERIALIZED (
-    SELECT DISTINCT ON (c.type_key) c.type_key, r.run_id, r.started_at, r.finished_at, r.missing
-    FROM sync_run_collection AS c JOIN sync_run AS r USING (tenant_id, run_id)
-    WHERE {_COMPLETED} AND c.outcome = 'complete'
-    ORDER BY c.type_key, r.started_at DESC
-),
--- runs that left more missing than absences tell of, since absences were not recorded yet or they counted collections
--- that they had not listed; of these, only versions and a GET by id tell when else an item was seen
-doubtful AS MATERIALIZED (
-    SELECT run_id FROM (SELECT DISTINCT run_id, started_at, finished_at, missing FROM listed WHERE missing > 0) AS r
-    WHERE missing > (
-        SELECT count(*) FROM item_absence AS absence JOIN sync_run_collection AS c USING (tenant_id, type_key)
-        WHERE c.run_id = r.run_id AND c.outcome = 'complete' AND absence.last_seen_at < r.started_at
-            AND absence.noticed_at <= r.finished_at AND coalesce(absence.came_back_at > r.finished_at, true)
-    )
-),
--- each item that had been seen by then, with its version of then and the last moment by then at which it is known to
--- have been there
-known AS (
-    SELECT item.type_key, item.external_id, v.version_number, v.content_hash, v.details_complete,
-        coalesce(v.display_name, item.display_name) AS display_name,
-        v.version_number = item.version_number OR v.last_observed_at >= :at OR following = v.version_number + 1
-            AS is_known,
-        v.version_number IS NULL AND (item.version_number = 0 OR following = 1) AS is_unread,
-        CASE WHEN v.version_number = item.version_number AND item.stale_since <= :at THEN item.stale_since
-            ELSE {SINCE_OF_VERSION} END AS stale_since,
-        CASE WHEN v.version_number = item.version_number AND item.stale_since <= :at THEN item.stale_parts
-            WHEN v.version_number < item.version_number THEN v.stale_parts END AS stale_parts,
-        listed.run_id, listed.started_at, item.last_seen_at, item.missing_confirmed_at,
-        EXISTS (
-            SELECT FROM item_absence AS absence
-            WHERE (absence.type_key, absence.external_id) = (item.type_key, item.external_id)
-                AND absence.absent_from <= listed.started_at AND coalesce(absence.came_back_at > :at, true)
-        ) AS is_absent,
-        CASE WHEN item.last_seen_at <= :at THEN item.last_seen_at
-            ELSE greatest(item.first_seen_at, v.first_observed_at, v.seen_by_then)
-        END AS known_seen_at
-    FROM inventory_item AS item
-    LEFT JOIN listed USING (type_key)
-    LEFT JOIN LATERAL (
-        SELECT version_number, content_hash, display_name, details_complete, first_observed_at,
-            CASE WHEN last_observed_at <= :at THEN last_observed_at END AS seen_by_then, last_observed_at, stale_parts
-        FROM item_version
-        WHERE (type_key, external_id) = (item.type_key, item.external_id) AND first_observed_at <= :at
-        ORDER BY version_number DESC LIMIT 1
-    ) AS v ON true
-    LEFT JOIN LATERAL (
-        SELECT min(version_number) AS following FROM item_version
-        WHERE (type_key, external_id) = (item.type_key, item.external_id) AND first_observed_at > :at
-    ) AS later ON true
-    WHERE item.first_seen_at <= :at
-        AND (CAST(:type_keys AS text[]) IS NULL OR item.type_key = ANY (CAST(:type_keys AS text[])))
-),
--- those of them that were there, and how well that and their version are known
-there AS (
-    SELECT type_key, external_id, display_name, version_number, content_hash, details_complete,
-        CASE WHEN stale_parts IS NOT NULL THEN stale_since END AS stale_since, stale_parts,
-        is_known IS TRUE AS is_known, is_known IS NOT TRUE AND NOT is_unread AS is_forgotten,
-        coalesce(last_seen_at > :at AND known_seen_at < started_at, false)
-            AND run_id IN (SELECT run_id FROM doubtful) AS is_presumed
-    FROM known
-    WHERE started_at IS NULL OR known_seen_at >= started_at OR last_seen_at > :at AND NOT is_absent AND (
-        missing_confirmed_at IS NULL OR missing_confirmed_at > :at OR missing_confirmed_at < known_seen_at
-    )
-)
-"""
-"""Common table expressions, `there` the last: the items that were there at a moment, each with its version of then."""
+ITEMS_THEN = sql("items_then", completed=completed("r"), since_of_version=SINCE_OF_VERSION)
+"""The query of the items that were there at a moment, each with its version of that moment."""
 
 _AT = text(f"""
-WITH {ITEMS_THEN}
+WITH there AS ({ITEMS_THEN})
 SELECT t.type_key, t.external_id, t.display_name, coalesce(t.details_complete, true) AS details_complete,
     t.is_forgotten, t.is_presumed, t.version_number, t.stale_since AS "stale.since", t.stale_parts AS "stale.parts",
     coalesce(d.body_hash, d.content_hash) AS body_hash, CASE WHEN t.is_known THEN d.body END AS body

@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from inventory.bounds import SHARDS
 from inventory.normal_form import FORM
 from inventory.observation import Observation
 from storage.details import HOLD_DOCUMENTS
@@ -181,6 +182,7 @@ async def _merge_staged(
         "of_details": of_details,
         "restarted": list(restarted),
         "named": NAMED_DUPLICATES,
+        "shards": SHARDS,
         "detail_refresh": detail_refresh,
         "refresh_keys": list(refreshes),
         "refresh_periods": [period for period, _ in refreshes.values()],

@@ -22,6 +22,6 @@ async def display_names(session: AsyncSession, wanted: Iterable[tuple[str, str]]
     pairs = sorted(set(wanted))
     if not pairs:
         return {}
-    parameters = {"type_keys": [key for key, _ in pairs], "external_ids": [one for _, one in pairs]}
+    parameters = {"type_keys": [key for key, _ in pairs], "external_ids": [external_id for _, external_id in pairs]}
     rows = await session.execute(_NAMES, parameters)
     return {(row.type_key, row.external_id): row.display_name for row in rows}

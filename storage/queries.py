@@ -315,7 +315,7 @@ async def _question_of_all(session: AsyncSession, type_keys: Sequence[str] | Non
     found = await fetch(session, latest.order_by(_COVERAGE.c.type_key), CoveredCollection)
     if not found:
         return None
-    return Question(None, {one.type_key: CollectionBasis(one.run_id, one.run, one.collection) for one in found})
+    return Question(None, {row.type_key: CollectionBasis(row.run_id, row.run, row.collection) for row in found})
 
 
 async def item(session: AsyncSession, type_key: str, external_id: str) -> ItemRecord | None:

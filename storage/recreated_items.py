@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from inventory.canonical import MIN_TELLING_ID_LENGTH
 from inventory.records import DamagedRecord
 from storage.bodies import BODY, Documents
+from storage.sql import statement
 from storage.streams import opened_stream
 
 AT_ONCE = 100
@@ -28,60 +29,7 @@ class StoredDocument(NamedTuple):
 Likenesses: TypeAlias = Callable[[Sequence[StoredDocument]], Awaitable[Sequence[bytes]]]
 """What each document comes to without the item's identity (`inventory.normal_form.likeness_hash`)."""
 
-# What is gone and what has appeared under the same name, each name's together, and of what is gone the newest first.
-_CANDIDATES = text("""
--- what complete listings do not show
-WITH gone AS MATERIALIZED (
-    SELECT type_key, external_id, graph_id, version_number, display_name, last_seen_at, absent_from,
-        NULL::timestamptz AS seen_from,
-        absent_from = (SELECT started_at FROM sync_run WHERE run_id = :run_id) AS is_of_this_run
-    FROM inventory_item
-    WHERE type_key = ANY (:type_keys) AND absent_from IS NOT NULL AND version_number > 0
-        AND last_seen_at < (SELECT started_at FROM sync_run WHERE run_id = :run_id)
-),
--- what this run saw first; and beside what this run noticed to be gone, what runs saw first that started after that was
--- last seen, and could not tell that it was gone, since they did not list its collection to its end
-appeared AS (
-    SELECT type_key, external_id, graph_id, version_number, display_name, last_seen_at, absent_from,
-        NULL::timestamptz, true
-    FROM inventory_item
-    WHERE type_key = ANY (:type_keys) AND first_seen_run_id = :run_id AND recreates_external_id IS NULL
-        AND version_number > 0 AND EXISTS (SELECT FROM gone)
-    UNION ALL
-    SELECT item.type_key, item.external_id, item.graph_id, item.version_number, item.display_name, item.last_seen_at,
-        item.absent_from, run.started_at, false
-    FROM item_version AS v CROSS JOIN LATERAL (
-        SELECT * FROM inventory_item AS one
-        WHERE (one.type_key, one.external_id) = (v.type_key, v.external_id) LIMIT 1
-    ) AS item JOIN sync_run AS run ON run.run_id = item.first_seen_run_id
-    WHERE v.first_observed_at > (SELECT min(last_seen_at) FROM gone WHERE is_of_this_run) AND v.version_number = 1
-        AND v.type_key = ANY (:type_keys) AND item.first_seen_run_id <> :run_id
-        AND item.recreates_external_id IS NULL AND item.absent_from IS NULL
-),
--- as in the likeness, an item's own id is no part of its name
-named AS (
-    SELECT *, CASE
-        WHEN length(external_id) < :telling THEN display_name
-        ELSE replace(display_name, coalesce(graph_id, external_id), '')
-    END AS name
-    FROM (SELECT *, true AS is_gone FROM gone UNION ALL SELECT *, false FROM appeared) AS both_of_them
-),
--- brought together by one sort and not by a join, for which the planner knows too little of a run under way, so that it
--- would look through a collection again for every new item; where nothing is gone, nothing is sorted
-namesakes AS (
-    SELECT *, bool_or(is_gone) OVER of_a_name AND NOT bool_and(is_gone) OVER of_a_name AS are_both
-    FROM named WINDOW of_a_name AS (PARTITION BY type_key, name)
-)
-SELECT type_key, name, external_id, version_number, v.content_hash, is_gone, last_seen_at, absent_from, seen_from,
-    is_of_this_run
-FROM namesakes CROSS JOIN LATERAL (
-    SELECT content_hash FROM item_version AS one
-    WHERE (one.type_key, one.external_id, one.version_number)
-        = (namesakes.type_key, namesakes.external_id, namesakes.version_number) LIMIT 1
-) AS v
-WHERE are_both
-ORDER BY type_key, name, is_gone DESC, last_seen_at DESC
-""")
+_CANDIDATES = statement("recreation_candidates")
 
 _DOCUMENTS = text(f"SELECT content_hash, {BODY} FROM document WHERE content_hash = ANY (:content_hashes)")
 
@@ -149,15 +97,17 @@ async def link_recreated(
                 if name != (row.type_key, row.name):
                     name, gone = (row.type_key, row.name), {}
                 if row.is_gone:
-                    one = _Gone(row.external_id, row.last_seen_at, row.absent_from, row.is_of_this_run)
-                    gone.setdefault(likeness, []).append(one)
+                    predecessor = _Gone(row.external_id, row.last_seen_at, row.absent_from, row.is_of_this_run)
+                    gone.setdefault(likeness, []).append(predecessor)
                     continue
-                for one in gone.get(likeness, ()):
+                for predecessor in gone.get(likeness, ()):
                     if row.is_of_this_run:
-                        links.append(_Link(row.type_key, row.external_id, one.external_id, None))
+                        links.append(_Link(row.type_key, row.external_id, predecessor.external_id, None))
                         break
-                    if one.is_of_this_run and one.last_seen_at < row.seen_from:
-                        links.append(_Link(row.type_key, row.external_id, one.external_id, one.absent_from))
+                    if predecessor.is_of_this_run and predecessor.last_seen_at < row.seen_from:
+                        links.append(
+                            _Link(row.type_key, row.external_id, predecessor.external_id, predecessor.absent_from)
+                        )
                         break
             await _link(session, links)
     return read.damaged

@@ -138,7 +138,7 @@ async def follow_rules(session: AsyncSession, rules: Mapping[str, ReadingRules])
     Statements of their own, so that they see the items of merges that the one before them has waited for: these had
     read them by the rules of before. Where there is nothing to find any more, only what was found before is taken away.
     """
-    hashes = [one.hash() for one in rules.values()]
+    hashes = [rule.hash() for rule in rules.values()]
     changed = (await session.execute(_FOLLOW_RULES, {"type_keys": list(rules), "hashes": hashes})).scalars().all()
     again = [key for key in changed if not rules[key].find_nothing]
     if again:
@@ -191,7 +191,7 @@ async def read_some(
         read = Documents()
         found = await asyncio.to_thread(_read_all, unread, rules, read)
         damaged.update(read.damaged)
-        left = {_key(one) for one in read.damaged}
+        left = {_key(record) for record in read.damaged}
     await session.execute(_FORGET, _named(sorted(taken - left)))
     if left:
         await session.execute(_LEAVE, _named(sorted(left)))
@@ -252,7 +252,7 @@ async def catch_up(
         and (await read_next(in_turn=True) or await _some_left(database, tenant_id, rules, damaged))
     ):
         pass
-    return sorted(damaged, key=lambda one: (one.type_key, one.external_id))
+    return sorted(damaged, key=lambda item: (item.type_key, item.external_id))
 
 
 async def _some_left(
@@ -276,16 +276,16 @@ def _read_all(
     ]
 
 
-def _key(one: Row[Any] | _Unread | DamagedRecord) -> ItemKey:
-    return one.type_key, one.external_id
+def _key(item: Row[Any] | _Unread | DamagedRecord) -> ItemKey:
+    return item.type_key, item.external_id
 
 
 def _named(keys: Sequence[ItemKey]) -> dict[str, object]:
-    return {"type_keys": [key for key, _ in keys], "external_ids": [one for _, one in keys]}
+    return {"type_keys": [key for key, _ in keys], "external_ids": [external_id for _, external_id in keys]}
 
 
 def _readable(rules: Mapping[str, ReadingRules], damaged: Collection[DamagedRecord]) -> dict[str, object]:
-    keys = _named([_key(one) for one in damaged])
+    keys = _named([_key(record) for record in damaged])
     return {
         "known_type_keys": list(rules),
         "damaged_type_keys": keys["type_keys"],
@@ -300,7 +300,7 @@ def rows_of(found: Sequence[Reference]) -> list[dict[str, object]]:
             "position": position,
             "path": reference.path,
             "role": reference.role,
-            "target_type_keys": [collection_of(each) for each in reference.target_types],
+            "target_type_keys": [collection_of(target_type) for target_type in reference.target_types],
             "target_id": reference.target_id,
             "intent": reference.intent,
             "policy_set_id": reference.policy_set_id,

@@ -14,10 +14,10 @@ def readable(history: WorkflowHistory) -> str:
 
 def _decoded(value: Any) -> Any:
     if isinstance(value, list):
-        return [_decoded(each) for each in value]
+        return [_decoded(member) for member in value]
     if not isinstance(value, dict):
         return value
-    decoded = {name: _decoded(each) for name, each in value.items()}
+    decoded = {name: _decoded(member) for name, member in value.items()}
     if isinstance(value.get("data"), str) and "metadata" in value:
         decoded["data"] = base64.b64decode(value["data"]).decode(errors="replace")
     return decoded

@@ -23,9 +23,11 @@ def listed(tenant: SimulatedTenant, collection: Collection) -> list[dict[str, An
     else:
         parents = tenant.documents(load_catalog().collections[collection.parent].path, version)
         shown = [
-            one for parent in parents for one in tenant.documents(collection.child_url(str(parent["id"])), version)
+            document
+            for parent in parents
+            for document in tenant.documents(collection.child_url(str(parent["id"])), version)
         ]
-    return [one for one in shown if not _left_out(one, collection)]
+    return [document for document in shown if not _left_out(document, collection)]
 
 
 def whole(tenant: SimulatedTenant, collection: Collection, document: dict[str, Any]) -> dict[str, Any]:
@@ -53,7 +55,7 @@ def served(tenant: SimulatedTenant, type_keys: Iterable[str]) -> dict[Item, str]
     hashes = {}
     for type_key in type_keys:
         collection = load_catalog().collections[type_key]
-        documents = [whole(tenant, collection, one) for one in listed(tenant, collection)]
+        documents = [whole(tenant, collection, document) for document in listed(tenant, collection)]
         for observation in Observer(collection.observation_rules()).observe_page(documents)[0]:
             hashes[type_key, observation.external_id] = observation.content_hash.hex()
     return hashes

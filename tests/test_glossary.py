@@ -3,6 +3,7 @@
 import ast
 import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -10,6 +11,8 @@ PACKAGES = ("inventory", "storage", "answers", "activities", "workflows")
 GLOSSARY = (CHECKOUT / "docs" / "glossary.md").read_text()
 AVOIDED = set(re.findall(r"`(\w+)`", GLOSSARY.split("| not | but |")[1]))
 NOUNS = {"feed", "heading", "mapping", "setting", "string", *re.findall(r"^\| ([a-z ]+) \|", GLOSSARY, re.MULTILINE)}
+POINTING = {"one", "each"}
+NOT_OURS = {".venv", "venv", ".local", "build"}
 NOT_A_NOUN = re.compile(r".*(ed|ing)|earlier|fallen|forgotten|invalid|left|read|said|seen|then|independent")
 
 
@@ -52,3 +55,25 @@ def test_modules_use_the_glossary() -> None:
 
 def test_a_class_name_means_one_thing() -> None:
     assert [name for name, count in Counter(public_classes()).items() if count > 1] == []
+
+
+def loop_variables(source: str) -> Iterator[tuple[int, str]]:
+    """The line and name of each variable of a loop, a comprehension or a lambda."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.For | ast.AsyncFor | ast.comprehension):
+            yield from ((part.lineno, part.id) for part in ast.walk(node.target) if isinstance(part, ast.Name))
+        elif isinstance(node, ast.Lambda):
+            yield from ((argument.lineno, argument.arg) for argument in node.args.args)
+
+
+def pointing(source: str) -> list[tuple[int, str]]:
+    """The loop variables that point at a thing and do not name it."""
+    return sorted((line, name) for line, name in loop_variables(source) if name in POINTING)
+
+
+def test_a_loop_names_the_thing_that_it_goes_through() -> None:
+    source = "for one in pages:\n  print({one for number, one in pages}, key=lambda each: each)\nfor page in one: ..."
+    assert pointing(source) == [(1, "one"), (2, "each"), (2, "one")]
+    files = [path for path in sorted(CHECKOUT.rglob("*.py")) if path.relative_to(CHECKOUT).parts[0] not in NOT_OURS]
+    assert len(files) > 500
+    assert {str(path): found for path in files if (found := pointing(path.read_text()))} == {}

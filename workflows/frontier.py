@@ -170,7 +170,9 @@ class Frontier(WaveQueue, CollectionResults):
     def told_after(self, wave: Sequence[Cursor]) -> timedelta | None:
         """How long an activity retries a wave that fails as a whole before it says so."""
         known = [self.plan[cursor.type_key].known_failure for cursor in wave]
-        brief = self.policy.told_after is not None and all(one is not None and one.patience for one in known)
+        brief = self.policy.told_after is not None and all(
+            failure is not None and failure.patience for failure in known
+        )
         return timedelta(0) if brief else self.policy.told_after
 
     def _give_up(self, cursor: Cursor, code: ErrorCode, context: dict[str, ContextValue]) -> None:
@@ -294,18 +296,18 @@ class Frontier(WaveQueue, CollectionResults):
         result = self.results[cursor.type_key]
         if not self._is_open(cursor.type_key):
             return
-        one = confirmed.collections.get(cursor.type_key)
-        if one is not None and one.found:
-            self.counts.observed += one.found
-            self.counts.unchanged += one.found
-            result.items += one.found
+        answer = confirmed.collections.get(cursor.type_key)
+        if answer is not None and answer.found:
+            self.counts.observed += answer.found
+            self.counts.unchanged += answer.found
+            result.items += answer.found
             before = result.context.get("found_by_id", 0)
-            result.context["found_by_id"] = one.found + (before if isinstance(before, int) else 0)
-        self.unlisted[cursor.type_key] = one.left if one is not None else 0
-        if one is not None and one.pending:
-            self.pending[cursor.type_key] = one.pending
-        if one is not None and one.failure is not None:
-            self.fold_failure(cursor, one.failure, now, random)
+            result.context["found_by_id"] = answer.found + (before if isinstance(before, int) else 0)
+        self.unlisted[cursor.type_key] = answer.left if answer is not None else 0
+        if answer is not None and answer.pending:
+            self.pending[cursor.type_key] = answer.pending
+        if answer is not None and answer.failure is not None:
+            self.fold_failure(cursor, answer.failure, now, random)
         else:
             self._settle(cursor.type_key)
 
@@ -313,16 +315,16 @@ class Frontier(WaveQueue, CollectionResults):
         """Takes in a wave of details: the rest of the part waits, or the part is at its end."""
         if not self._is_open(cursor.type_key):
             return
-        one = fetched.collections.get(cursor.type_key, DetailProgress())
-        if one.cause is not None:
-            self._name_cause(cursor.type_key, one.cause.code, one.cause.context)
-        cursor = cursor.model_copy(update={"left": one.left})
-        if one.moved:
+        progress = fetched.collections.get(cursor.type_key, DetailProgress())
+        if progress.cause is not None:
+            self._name_cause(cursor.type_key, progress.cause.code, progress.cause.context)
+        cursor = cursor.model_copy(update={"left": progress.left})
+        if progress.moved:
             cursor = cursor.moved()
-        if not one.left:
+        if not progress.left:
             self._end_part(cursor.type_key)
-        elif one.failure is not None:
-            self.fold_failure(cursor, one.failure, now, random)
+        elif progress.failure is not None:
+            self.fold_failure(cursor, progress.failure, now, random)
         else:
             self.cursors.append(cursor)
 

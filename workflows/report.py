@@ -42,7 +42,9 @@ def _not_complete(frontier: Frontier) -> list[str]:
     )
     if not codes:
         return []
-    named = ", ".join(f"{code} {count}" for code, count in sorted(codes.items(), key=lambda one: (-one[1], one[0])))
+    named = ", ".join(
+        f"{code} {count}" for code, count in sorted(codes.items(), key=lambda entry: (-entry[1], entry[0]))
+    )
     return [f"**not complete: {codes.total()} of {len(frontier.results)}** ({named})", ""]
 
 

@@ -348,7 +348,7 @@ class SyncWorkflow(CancellableWorkflow):
     async def _upsert(self, waves: Sequence[StagedWave]) -> None:
         """Merges what was read; a crash of PostgreSQL empties the staging, and the pages are read again."""
         cursors = [cursor for wave in waves for cursor in wave.cursors]
-        first, *more = [PromisedWave(fetch_token=one.fetched.fetch_token, rows=one.fetched.rows) for one in waves]
+        first, *more = [PromisedWave(fetch_token=wave.fetched.fetch_token, rows=wave.fetched.rows) for wave in waves]
         rows = sum(wave.fetched.rows for wave in waves)
         ended = self._frontier.ended_with(cursors)
         detailed = self._frontier.detailed(ended)

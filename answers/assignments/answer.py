@@ -57,7 +57,7 @@ async def assignments(
 
     `sought`: of the items of this id, its beginning, or this name. Raises `NothingAssignableError`.
     """
-    assignable = [key for key, one in sorted(catalog.collections.items()) if one.assignable]
+    assignable = [key for key, collection in sorted(catalog.collections.items()) if collection.assignable]
     wanted = [key for key in assignable if type_keys is None or key in type_keys]
     found = await queries.items(session, wanted, sought)
     if sought is not None and not found:
@@ -78,9 +78,9 @@ async def assignments(
     if sought is None:
         covered = await coverage(session)
         for key in wanted:
-            one = covered.get(key)
-            if one is None or (one.listed_at is None and one.outcome is not Outcome.SKIPPED):
-                reason = NEVER_READ if one is None else one.reason
+            basis = covered.get(key)
+            if basis is None or (basis.listed_at is None and basis.outcome is not Outcome.SKIPPED):
+                reason = NEVER_READ if basis is None else basis.reason
                 yield CannotSayRecord(tenant_id=tenant_id, type_key=key, reason=reason, references=None)
 
 
@@ -90,7 +90,7 @@ async def _of_items(
     """The assignments of some items of a collection; None for an item of which they are not known."""
     rules = catalog.collections[type_key].reading_rules
     found = await current_documents(session, type_key, [item.external_id for item in items])
-    documents = {one.external_id: cast("JsonObject", decode(one.document)) for one in found}
+    documents = {row.external_id: cast("JsonObject", decode(row.document)) for row in found}
     listed = {external_id: assignments_of(document) for external_id, document in documents.items()}
     wanted = {pair for parts in listed.values() for part in parts or () for pair in part.wanted_names()}
     names = await display_names(session, wanted)
@@ -104,8 +104,8 @@ async def _of_items(
         elif not parts:
             yield _unlisted(tenant_id, item, NOBODY, None)
         else:
-            for one in parts:
-                yield _record(tenant_id, item, one, names, absent)
+            for part in parts:
+                yield _record(tenant_id, item, part, names, absent)
 
 
 def _unlisted(tenant_id: UUID, item: AssignableItem, words: str, role: ReferenceRole | None) -> ItemAssignment:
@@ -114,21 +114,21 @@ def _unlisted(tenant_id: UUID, item: AssignableItem, words: str, role: Reference
 
 
 def _record(
-    tenant_id: UUID, item: AssignableItem, one: AssignmentParts, names: ObjectNames, absent: set[str]
+    tenant_id: UUID, item: AssignableItem, part: AssignmentParts, names: ObjectNames, absent: set[str]
 ) -> ItemAssignment:
     return ItemAssignment(
         tenant_id=tenant_id,
         **item._asdict(),
-        role=one.role,
-        target=one.target,
-        target_id=one.group_id,
-        target_name=names.get((GROUPS, one.group_id or "")),
-        target_is_absent=one.group_id in absent,
-        intent=one.intent,
-        filter_id=one.filter_id,
-        filter_name=names.get((FILTERS, one.filter_id or "")),
-        filter_mode=one.filter_mode,
-        policy_set_id=one.policy_set_id,
-        policy_set_name=names.get((POLICY_SETS, one.policy_set_id or "")),
-        text=one.text(names),
+        role=part.role,
+        target=part.target,
+        target_id=part.group_id,
+        target_name=names.get((GROUPS, part.group_id or "")),
+        target_is_absent=part.group_id in absent,
+        intent=part.intent,
+        filter_id=part.filter_id,
+        filter_name=names.get((FILTERS, part.filter_id or "")),
+        filter_mode=part.filter_mode,
+        policy_set_id=part.policy_set_id,
+        policy_set_name=names.get((POLICY_SETS, part.policy_set_id or "")),
+        text=part.text(names),
     )

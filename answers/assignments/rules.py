@@ -32,9 +32,9 @@ class AssignmentParts(NamedTuple):
 
     def wanted_names(self) -> Iterator[tuple[str, str]]:
         """Type key and id of what it names."""
-        for key, one in ((GROUPS, self.group_id), (FILTERS, self.filter_id), (POLICY_SETS, self.policy_set_id)):
-            if one is not None:
-                yield key, one
+        for key, external_id in ((GROUPS, self.group_id), (FILTERS, self.filter_id), (POLICY_SETS, self.policy_set_id)):
+            if external_id is not None:
+                yield key, external_id
 
     def text(self, names: ObjectNames) -> str:
         """All of it in words, with names in the place of ids."""
@@ -53,25 +53,31 @@ def assignments_of(document: JsonObject) -> list[AssignmentParts] | None:
     listed = document.get(ASSIGNMENTS)
     if not isinstance(listed, list):
         return None
-    return [_parts(one) for one in listed if isinstance(one, dict) and isinstance(one.get("target"), dict)]
+    return [
+        _parts(assignment)
+        for assignment in listed
+        if isinstance(assignment, dict) and isinstance(assignment.get("target"), dict)
+    ]
 
 
 def is_for_everyone(document: JsonObject, rules: ReadingRules) -> bool:
     """Whether Microsoft makes the object hold for everyone, whatever it lists."""
-    return any(one.path == ASSIGNMENTS and one.target_id == ALL_DEVICES for one in read(document, rules))
+    return any(
+        reference.path == ASSIGNMENTS and reference.target_id == ALL_DEVICES for reference in read(document, rules)
+    )
 
 
-def _parts(one: JsonObject) -> AssignmentParts:
-    target = _object(one["target"])
+def _parts(assignment: JsonObject) -> AssignmentParts:
+    target = _object(assignment["target"])
     rules = {"assignments.target.groupId": (GROUPS,)}
-    found = next(iter(references({ASSIGNMENTS: [one]}, rules)), None)
+    found = next(iter(references({ASSIGNMENTS: [assignment]}, rules)), None)
     group_id = found.target_id if found is not None and found.target_types else None
     kind = str(target.get(TYPE)).rpartition(".")[2].removesuffix("AssignmentTarget")
     audience = kind if found is None else found.target_id
     mode = target.get(_FILTER_MODE)
     filter_id = target.get(_FILTER_ID)
     is_filtered = isinstance(filter_id, str) and filter_id and mode not in (None, "none")
-    intent = one.get("intent")
+    intent = assignment.get("intent")
     return AssignmentParts(
         role=ReferenceRole.EXCLUDE if is_exclusion(target) else ReferenceRole.INCLUDE,
         target="group" if group_id is not None else audience,
@@ -80,7 +86,7 @@ def _parts(one: JsonObject) -> AssignmentParts:
         filter_id=str(filter_id) if is_filtered else None,
         filter_mode=str(mode) if is_filtered else None,
         policy_set_id=(found.policy_set_id or None) if found is not None else None,
-        source=one,
+        source=assignment,
     )
 
 

@@ -11,8 +11,8 @@ from answers.pages import Titles, grouped, page
 def changes_page(tenant: str, summary: ChangesSummary, changes: Sequence[ChangeRecord], titles: Titles) -> str:
     """What changed, by run and collection."""
     runs = [
-        (run_id, of_run, grouped(sorted(of_run, key=_place), lambda one: one.type_key))
-        for run_id, of_run in grouped(changes, lambda one: one.run_id)
+        (run_id, of_run, grouped(sorted(of_run, key=_place), lambda change: change.type_key))
+        for run_id, of_run in grouped(changes, lambda change: change.run_id)
     ]
     return page("changes/page.html", tenant=tenant, summary=summary, runs=runs, titles=titles, log_names=AUDIT_LOGS)
 

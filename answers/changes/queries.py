@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from inventory.records import DamagedRecord
 from inventory.stale import Staleness, StalePart
 from storage.bodies import BODY, Documents
 from storage.rows import Values, fetch
+from storage.sql import statement
 from storage.stale import OF_VERSION
 
 
@@ -96,91 +98,7 @@ class AbsenceFacts(NamedTuple):
     confidence: str
 
 
-# Each of the four reads its own index from where the page before ended, and no further than a page. What the first
-# complete listing of a collection showed is no news: before it nothing could be compared. An item that was made again
-# under another id is told once, as the new one: in the run that noticed the absence of the old one, which may have seen
-# the new one before, and then there was no telling that it was none.
-_EVENTS = text("""
--- the parameters with their types, once for the four reads
-WITH wanted AS (
-    SELECT CAST(:since AS timestamptz) AS since, CAST(:until AS timestamptz) AS until,
-        CAST(:type_keys AS text[]) AS type_keys, CAST(:left_out AS text[]) AS left_out, CAST(:run_id AS uuid) AS run_id,
-        CAST(:after_at AS timestamptz) AS after_at, CAST(:after_type_key AS text) AS after_type_key,
-        CAST(:after_external_id AS text) AS after_external_id, CAST(:after_kind AS text) AS after_kind
-)
-SELECT * FROM (
-    (
-        SELECT v.first_observed_at AS at, v.type_key, v.external_id, 'version' AS kind,
-            v.first_observed_run_id AS run_id, v.version_number
-        FROM item_version AS v, wanted
-        WHERE v.first_observed_at > :since AND v.first_observed_at <= :until AND v.first_observed_at >= :after_at
-            AND (v.first_observed_at, v.type_key, v.external_id, 'version')
-                > (after_at, after_type_key, after_external_id, after_kind)
-            AND (wanted.type_keys IS NULL OR v.type_key = ANY (wanted.type_keys))
-            AND v.type_key <> ALL (wanted.left_out)
-            AND (wanted.run_id IS NULL OR v.first_observed_run_id = wanted.run_id)
-            AND (v.version_number > 1 OR (
-                SELECT item.first_seen_at > coverage.first_listed_at
-                FROM inventory_item AS item JOIN collection_coverage AS coverage USING (tenant_id, type_key)
-                WHERE (item.type_key, item.external_id) = (v.type_key, v.external_id)
-            ) AND NOT EXISTS (
-                SELECT FROM item_absence AS a WHERE (a.type_key, a.recreated_as) = (v.type_key, v.external_id)
-            ))
-        ORDER BY v.first_observed_at, v.type_key, v.external_id LIMIT :limit
-    )
-    UNION ALL
-    (
-        SELECT a.noticed_at, a.type_key, a.external_id, 'absent', a.run_id, 0
-        FROM item_absence AS a, wanted
-        WHERE a.noticed_at > :since AND a.noticed_at <= :until AND a.noticed_at >= :after_at
-            AND (a.noticed_at, a.type_key, a.external_id, 'absent')
-                > (after_at, after_type_key, after_external_id, after_kind)
-            AND (wanted.type_keys IS NULL OR a.type_key = ANY (wanted.type_keys))
-            AND a.type_key <> ALL (wanted.left_out)
-            AND (wanted.run_id IS NULL OR a.run_id = wanted.run_id)
-            AND NOT EXISTS (
-                SELECT FROM inventory_item AS item
-                WHERE (item.type_key, item.recreates_external_id, item.first_seen_run_id)
-                    = (a.type_key, a.external_id, a.run_id)
-            )
-            AND NOT EXISTS (
-                SELECT FROM item_version AS v
-                WHERE (v.type_key, v.external_id, v.version_number) = (a.type_key, a.recreated_as, 1)
-            )
-        ORDER BY a.noticed_at, a.type_key, a.external_id LIMIT :limit
-    )
-    UNION ALL
-    (
-        SELECT a.noticed_at, a.type_key, a.recreated_as, 'version', a.run_id, 1
-        FROM item_absence AS a, wanted
-        WHERE a.recreated_as IS NOT NULL
-            AND a.noticed_at > :since AND a.noticed_at <= :until AND a.noticed_at >= :after_at
-            AND (a.noticed_at, a.type_key, a.recreated_as, 'version')
-                > (after_at, after_type_key, after_external_id, after_kind)
-            AND (wanted.type_keys IS NULL OR a.type_key = ANY (wanted.type_keys))
-            AND a.type_key <> ALL (wanted.left_out)
-            AND (wanted.run_id IS NULL OR a.run_id = wanted.run_id)
-            AND EXISTS (
-                SELECT FROM item_version AS v
-                WHERE (v.type_key, v.external_id, v.version_number) = (a.type_key, a.recreated_as, 1)
-            )
-        ORDER BY a.noticed_at, a.type_key, a.recreated_as LIMIT :limit
-    )
-    UNION ALL
-    (
-        SELECT a.came_back_at, a.type_key, a.external_id, 'returned', a.came_back_run_id, 0
-        FROM item_absence AS a, wanted
-        WHERE a.came_back_at > :since AND a.came_back_at <= :until AND a.came_back_at >= :after_at
-            AND (a.came_back_at, a.type_key, a.external_id, 'returned')
-                > (after_at, after_type_key, after_external_id, after_kind)
-            AND (wanted.type_keys IS NULL OR a.type_key = ANY (wanted.type_keys))
-            AND a.type_key <> ALL (wanted.left_out)
-            AND (wanted.run_id IS NULL OR a.came_back_run_id = wanted.run_id)
-        ORDER BY a.came_back_at, a.type_key, a.external_id LIMIT :limit
-    )
-) AS events
-ORDER BY at, type_key, external_id, kind LIMIT :limit
-""")
+_EVENTS = statement("events", Path(__file__).parent)
 
 _VERSIONS = text(f"""
 SELECT v.type_key, v.external_id, v.version_number, v.display_name, item.meta, v.details_complete,
@@ -256,7 +174,7 @@ async def events(session: AsyncSession, window: Window, limit: int, after: Event
 
 async def versions_of(session: AsyncSession, found: Sequence[Event]) -> dict[Event, VersionFacts]:
     """The versions that these events are about, each with its document and the one before it."""
-    wanted = {(one.type_key, one.external_id, one.version_number): one for one in found}
+    wanted = {(event.type_key, event.external_id, event.version_number): event for event in found}
     parameters = {
         "type_keys": [key for key, _, _ in wanted],
         "external_ids": [external_id for _, external_id, _ in wanted],
@@ -275,7 +193,7 @@ def _with_documents(row: Values) -> Values:
 
 async def absences_of(session: AsyncSession, found: Sequence[Event]) -> dict[Event, AbsenceFacts]:
     """The absences that began or ended with these events."""
-    wanted = {(one.type_key, one.external_id, one.at): one for one in found}
+    wanted = {(event.type_key, event.external_id, event.at): event for event in found}
     parameters = {
         "type_keys": [key for key, _, _ in wanted],
         "external_ids": [external_id for _, external_id, _ in wanted],

@@ -166,7 +166,7 @@ class CollectionComparer:
         """Learns what these documents call their parts, and both sides their settings."""
         documents = [document for some in found for _, document, _ in some.values()]
         settings = {
-            one for document in documents for one in definition_ids(document.get("settings"))
+            definition_id for document in documents for definition_id in definition_ids(document.get("settings"))
         } - self._asked_names
         self._asked_names |= settings
         for document in documents:
@@ -206,7 +206,8 @@ class CollectionComparer:
         )
         ones, others = iter(here), iter(there)
         return [
-            AmbiguousGroup([next(ones) for _ in one], [next(others) for _ in other], by) for one, other, by in groups
+            AmbiguousGroup([next(ones) for _ in group_here], [next(others) for _ in group_there], by)
+            for group_here, group_there, by in groups
         ]
 
     async def _likened(self, here: Sequence[Entry], there: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
@@ -289,7 +290,7 @@ def _longest_stale(entries: Iterable[Entry]) -> Staleness | None:
 def _unresolved(reference: UnresolvedReference) -> UnresolvedRecord:
     return UnresolvedRecord(
         path=reference.path,
-        target_types=[collection_of(each) for each in reference.target_types],
+        target_types=[collection_of(target_type) for target_type in reference.target_types],
         target_id=reference.target_id,
         reason=reference.reason,
     )

@@ -252,7 +252,7 @@ def _counts_column(name: str) -> Column:
     return Column(
         name.replace("_", " "),
         f"counts.{name}",
-        lambda one: getattr(one.counts, name) or None,
+        lambda row: getattr(row.counts, name) or None,
         Shape.NUMBER,
         is_kept=True,
     )
@@ -310,7 +310,7 @@ def _status(item: ItemComparison) -> Text:
 
 
 def _uncertain(item: ItemComparison) -> str:
-    return ", ".join(str(one).replace("_", " ") for one in item.uncertain)
+    return ", ".join(str(reason).replace("_", " ") for reason in item.uncertain)
 
 
 def _kind(item: ItemComparison) -> str:

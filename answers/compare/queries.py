@@ -124,7 +124,7 @@ async def targets(
     pairs = sorted(set(wanted))
     parameters = {
         "type_keys": [key for key, _ in pairs],
-        "external_ids": [one for _, one in pairs],
+        "external_ids": [external_id for _, external_id in pairs],
         "with_documents": list(with_documents),
     }
 

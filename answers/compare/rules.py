@@ -119,7 +119,7 @@ def verdict(here: NeutralDocument, there: NeutralDocument, rules: Neutralizer) -
     one, other = here.document, there.document
     if Uncertainty.DETAILS_INCOMPLETE in uncertain:
         one, other = _known_of(one, here, there), _known_of(other, here, there)
-    one, other = ({name: value for name, value in each.items() if name not in unread} for each in (one, other))
+    one, other = ({name: value for name, value in document.items() if name not in unread} for document in (one, other))
     form = rules.rules.form
     exact = exact_differences(one, other, form)
     if not exact:

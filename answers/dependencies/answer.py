@@ -206,16 +206,16 @@ async def reaching(
     """
     async for found in queries.reaching(session, group_id, everyone=everyone):
         assignments = assignments_to(found.assignments)
-        includes = [one for one in assignments if one.role is ReferenceRole.INCLUDE]
-        through = sorted({one.through for one in includes}, key=lambda one: (one != "group", one))
+        includes = [assignment for assignment in assignments if assignment.role is ReferenceRole.INCLUDE]
+        through = sorted({assignment.through for assignment in includes}, key=lambda way: (way != "group", way))
         yield ReachRecord(
             tenant_id=found.tenant_id,
             group_id=group_id,
             item=tenant.item(found.item, found.external_id, "assignments"),
             version=found.version,
-            reaches=any(not one.is_overridden for one in includes),
+            reaches=any(not assignment.is_overridden for assignment in includes),
             through=through,
-            excluded=any(one.role is ReferenceRole.EXCLUDE for one in assignments),
+            excluded=any(assignment.role is ReferenceRole.EXCLUDE for assignment in assignments),
             assignments=assignments,
             filters=[
                 FilterRecord(external_id=filter_id, display_name=name, role=role)
@@ -231,5 +231,5 @@ def referring_to(catalog: Catalog, type_key: str) -> set[str]:
     return {
         key
         for key, collection in catalog.collections.items()
-        if any(type_key == collection_of(each) for targets in collection.references.values() for each in targets)
+        if any(type_key == collection_of(target) for targets in collection.references.values() for target in targets)
     }

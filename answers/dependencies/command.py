@@ -354,13 +354,15 @@ def _role(record: DependencyRecord | DanglingRecord) -> str:
     return str(record.role) if record.intent is None else f"{record.role} ({visible(record.intent)})"
 
 
-def _assignment(one: AssignmentRecord) -> str:
+def _assignment(assignment: AssignmentRecord) -> str:
     """`required: group`, `available: excludes the group`, `group through policy set "Pilot"`."""
-    intent = "" if one.intent is None else f"{visible(one.intent)}: "
-    way = one.through if one.role is ReferenceRole.INCLUDE else f"excludes the {one.through}"
-    if one.policy_set_id is None:
+    intent = "" if assignment.intent is None else f"{visible(assignment.intent)}: "
+    way = assignment.through if assignment.role is ReferenceRole.INCLUDE else f"excludes the {assignment.through}"
+    if assignment.policy_set_id is None:
         return intent + way
-    name = one.policy_set_id if one.policy_set_name is None else f'"{visible(one.policy_set_name)}"'
+    name = (
+        assignment.policy_set_id if assignment.policy_set_name is None else f'"{visible(assignment.policy_set_name)}"'
+    )
     return f"{intent}{way} through policy set {name}"
 
 

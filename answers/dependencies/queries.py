@@ -295,4 +295,4 @@ async def reaching(session: AsyncSession, group_id: str, *, everyone: bool) -> A
 
 
 def _named(items: Sequence[ItemKey]) -> dict[str, object]:
-    return {"type_keys": [key for key, _ in items], "external_ids": [one for _, one in items]}
+    return {"type_keys": [key for key, _ in items], "external_ids": [external_id for _, external_id in items]}

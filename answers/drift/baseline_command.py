@@ -147,7 +147,7 @@ def _columns(names: TenantNames) -> tuple[Column, ...]:
         Column("covered", "covered", lambda record: len(record.covered), Shape.NUMBER),
         Column("not covered", "not_covered", lambda record: len(record.not_covered), Shape.NUMBER),
         Column("pinned", "pinned", shape=Shape.NUMBER),
-        Column("not known", "unknown", lambda one: one.forgotten + one.unread + one.presumed, Shape.NUMBER),
+        Column("not known", "unknown", lambda row: row.forgotten + row.unread + row.presumed, Shape.NUMBER),
         Column("why", "reason", shape=Shape.BELOW),
     )
 

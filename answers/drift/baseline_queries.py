@@ -59,8 +59,8 @@ ORDER BY c.type_key, r.started_at DESC
 """)
 
 _PIN_AND_NOTE_GAPS = text(f"""
-WITH {ITEMS_THEN},
--- the versions that are known, in the statement that notes why the others are not pinned: both are of one moment
+WITH there AS ({ITEMS_THEN}),
+-- One statement pins the known versions and notes the gaps, so both are of one moment.
 pinned AS (
     INSERT INTO item_version_pin (type_key, external_id, version_number, pinned_by, reason)
     SELECT type_key, external_id, version_number, :pinned_by, :reason FROM there WHERE is_known

@@ -167,7 +167,12 @@ def _decision(finding: DriftFindingRecord) -> str:
 
 
 _COLUMNS = (
-    Column("collection", "type_key", lambda one: f"{one.severity}: {collection_title(one.type_key)}", Shape.HEADING),
+    Column(
+        "collection",
+        "type_key",
+        lambda finding: f"{finding.severity}: {collection_title(finding.type_key)}",
+        Shape.HEADING,
+    ),
     Column("item", "display_name", _name),
     Column("field", "label", _field, is_kept=True),
     Column("finding", "fingerprint", shape=Shape.ID, is_kept=True),

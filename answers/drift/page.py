@@ -13,4 +13,4 @@ def drift_page(tenant: str, reports: Sequence[tuple[DriftReport, Sequence[DriftF
 
 
 def _by_reason(items: Iterable[LeftOutItem]) -> list[tuple[Any, list[LeftOutItem]]]:
-    return grouped(items, lambda one: (one.reason, one.type_key))
+    return grouped(items, lambda row: (row.reason, row.type_key))

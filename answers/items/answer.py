@@ -75,14 +75,14 @@ async def missing(
     )
     unread = [
         UnreadCollection(
-            type_key=one.type_key,
-            reason=one.basis.reason,
-            run_id=one.basis.run_id,
-            items=one.items,
-            listed_at=one.listed_at,
+            type_key=collection.type_key,
+            reason=collection.basis.reason,
+            run_id=collection.basis.run_id,
+            items=collection.items,
+            listed_at=collection.listed_at,
         )
-        for one in await queries.collections_not_read(session, question, type_keys)
-        if one.items or not one.basis.is_skipped
+        for collection in await queries.collections_not_read(session, question, type_keys)
+        if collection.items or not collection.basis.is_skipped
     ]
     return MissingList(_basis(question, type_keys), found, unread)
 

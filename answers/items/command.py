@@ -152,7 +152,7 @@ def _show_items(
                 return
             table, stale = Table(ItemRecord, _ITEM_COLUMNS), list[ItemRecord]()
             if await _print(table, found.items, limit, _title(found.basis), stale):
-                say_stale([StaleItem.model_validate(one, from_attributes=True) for one in stale])
+                say_stale([StaleItem.model_validate(item, from_attributes=True) for item in stale])
                 return
             if found.basis is None:
                 output.stderr.print(f"{NEVER_READ}, so it has no items here", style="yellow")

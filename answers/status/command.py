@@ -97,7 +97,7 @@ def _not_read(found: Sequence[TenantStatus]) -> dict[str, list[tuple[TenantStatu
     for tenant in found:
         for reason in tenant.not_read:
             by_reason[reason.reason].append((tenant, reason.collections))
-    return dict(sorted(by_reason.items(), key=lambda one: -sum(collections for _, collections in one[1])))
+    return dict(sorted(by_reason.items(), key=lambda entry: -sum(collections for _, collections in entry[1])))
 
 
 def _print_reason(reason: str, by_tenant: Sequence[tuple[TenantStatus, int]], names: TenantNames) -> None:

@@ -128,7 +128,7 @@ _COLUMNS = (
     Column("name then", "display_name"),
     Column("first observed", "first_observed_at", is_kept=True),
     Column("in run", "first_observed_run_id", shape=Shape.ID),
-    Column("last observed", "last_observed_at", lambda one: output.ago(one.last_observed_at) or "not recorded"),
+    Column("last observed", "last_observed_at", lambda version: output.ago(version.last_observed_at) or "not recorded"),
     Column("bytes", "size_bytes", shape=Shape.NUMBER),
     Column("details", "details_complete", _details),
     Column("pinned by", "pins", _pins),

@@ -40,13 +40,13 @@ class ShownUnasked(BaseModel):
 @cache
 def deviations() -> tuple[Deviation, ...]:
     """The list, in its order. Raises `ValueError` where one is wrong: a fault of the release."""
-    return tuple(Deviation.model_validate(each) for each in _table()["deviation"])
+    return tuple(Deviation.model_validate(table) for table in _table()["deviation"])
 
 
 @cache
 def shown_unasked() -> frozenset[str]:
     """The navigation properties that Graph shows without `$expand`."""
-    return frozenset(ShownUnasked.model_validate(each).navigation for each in _table()["shown_unasked"])
+    return frozenset(ShownUnasked.model_validate(table).navigation for table in _table()["shown_unasked"])
 
 
 def _table() -> dict[str, Any]:

@@ -32,7 +32,7 @@ class Catalog:
 
     def __init__(self, collections: Iterable[Collection]) -> None:
         self.collections: dict[str, Collection] = {}
-        for collection in sorted(collections, key=lambda one: one.type_key):
+        for collection in sorted(collections, key=lambda collection: collection.type_key):
             if collection.type_key in self.collections:
                 raise ValueError(f"the catalog has two entries {collection.type_key}")
             self.collections[collection.type_key] = collection
@@ -114,7 +114,7 @@ def _entry(type_key: str, entry: dict[str, Any], shared: dict[str, Any], default
         merged[name] = [*defaults.get(name, []), *merged.get(name, [])]
     kept = set(merged.pop("kept", ()))
     for name in ("volatile", "change_signs"):
-        merged[name] = [one for one in merged[name] if one not in kept]
+        merged[name] = [path for path in merged[name] if path not in kept]
     for name in _SHARED_TABLES:
         merged[name] = {**shared.get(name, {}), **entry.get(name, {})}
     return Collection.model_validate(merged)

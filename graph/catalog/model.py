@@ -348,7 +348,7 @@ class Collection(BaseModel):
     def assignable(self) -> bool:
         """Whether a whole document of an item lists whom it is assigned to."""
         expanded = (self.expand or "", *(call.path.partition("$expand=")[2] for call in self.details))
-        return any("assignments" in one.split(",") for one in expanded) or any(
+        return any("assignments" in clause.split(",") for clause in expanded) or any(
             call.property == "assignments" for call in self.details
         )
 

@@ -40,8 +40,13 @@ def main() -> None:
             "control_url": graph.control_url,
             "control_key_file": str(graph.control_key_file.resolve()),
             "tenants": [
-                {"id": each.id, "name": each.name, "client_id": each.client_id, "client_secret": each.client_secret}
-                for each in graph.tenants
+                {
+                    "id": tenant.id,
+                    "name": tenant.name,
+                    "client_id": tenant.client_id,
+                    "client_secret": tenant.client_secret,
+                }
+                for tenant in graph.tenants
             ],
         }
         print(json.dumps(ready), flush=True)

@@ -34,7 +34,7 @@ def with_assignments(endpoint: Endpoint, document: Document, assigned: list[Docu
     """A copy of the document with these assignments, and with what else of it tells of them."""
     followed: Document = {"isAssigned": bool(assigned)} if "isAssigned" in document else {}
     if endpoint.navigation("groupAssignments"):
-        targets = [each["target"] for each in assigned if "groupId" in each["target"]]
+        targets = [assignment["target"] for assignment in assigned if "groupId" in assignment["target"]]
         followed["groupAssignments"] = [
             {
                 "id": f"{document['id']}_{target['groupId']}",

@@ -32,7 +32,7 @@ def inner_requests(outer: GraphRequest) -> list[GraphRequest]:
         message = f"Number of batch request steps exceeds the maximum value of {LARGEST_BATCH}."
         raise BatchError("MaximumValueExceeded", message)
     ids = [entry.get("id") for entry in entries]
-    if not all(isinstance(each, str) and each for each in ids) or len(set(ids)) < len(ids):
+    if not all(isinstance(request_id, str) and request_id for request_id in ids) or len(set(ids)) < len(ids):
         raise BatchError("BadRequest", "Request steps must have ids, no two of them the same.")
     version = outer.path.lstrip("/").partition("/")[0]
     return [_inner_request(outer, version, entry) for entry in entries]

@@ -85,7 +85,7 @@ class Content:
         """What the endpoint lists, in order."""
         with self._lock:
             items = self.items(endpoint)
-            return [one for one in items if (endpoint.source, one.key) not in self._unlisted]
+            return [item for item in items if (endpoint.source, item.key) not in self._unlisted]
 
     def unlist(self, path: str, key: str, *, is_listed: bool) -> None:
         """Leave an object out of its listings, though a GET by its id finds it; or take that back."""
@@ -227,7 +227,7 @@ class Content:
     def _collection(self, endpoint: Endpoint) -> list[Item]:
         source = ENDPOINTS[endpoint.source]
         if source.path not in self._collections:
-            self._collections[source.path] = [Item(each[source.key], each) for each in self._made(source)]
+            self._collections[source.path] = [Item(document[source.key], document) for document in self._made(source)]
         return self._collections[source.path]
 
     def _made(self, source: Endpoint) -> list[Document]:

@@ -68,7 +68,7 @@ def control_routes(steered: Steered, key: str) -> list[Mount]:
         wanted, tenant_id = Kind(kind) if kind else None, request.query_params.get("tenant_id")
         found = recorder.requests(wanted, tenant_id, int(request.query_params.get("after", "0")))
         return {
-            "requests": [asdict(each) for each in found],
+            "requests": [asdict(request) for request in found],
             "counts": recorder.counts(),
             "paths": recorder.paths(wanted, tenant_id),
         }
@@ -94,12 +94,12 @@ def _fault_routes(steered: Steered, key: str) -> list[Route]:
             else:
                 tenant_id = request.query_params.get("tenant_id")
                 steered.faults.clear(None if tenant_id is None else steered.tenants[tenant_id].id)
-        return {"active": [asdict(each) for each in steered.faults.active()], "injected": steered.faults.injected()}
+        return {"active": [asdict(fault) for fault in steered.faults.active()], "injected": steered.faults.injected()}
 
     async def violations(request: Request) -> Any:
         if request.method == "DELETE":
             steered.waits.clear_violations()
-        return {"violations": [asdict(each) for each in steered.waits.violations()]}
+        return {"violations": [asdict(violation) for violation in steered.waits.violations()]}
 
     async def set_budgets(request: Request) -> Any:
         wanted = orjson.loads(await request.body())

@@ -102,10 +102,10 @@ def made_id(name: str) -> str:
 def without_full_metadata(value: Any) -> Any:
     """`value` as minimal metadata shows it: no links, no actions, no declared types. Bound properties stay."""
     if isinstance(value, list):
-        return [without_full_metadata(each) for each in value]
+        return [without_full_metadata(member) for member in value]
     if not isinstance(value, dict):
         return value
-    return {key: without_full_metadata(each) for key, each in value.items() if not _only_in_full(key, each)}
+    return {key: without_full_metadata(member) for key, member in value.items() if not _only_in_full(key, member)}
 
 
 def _only_in_full(key: str, value: Any) -> bool:
@@ -165,8 +165,8 @@ def _definition_values(policy: Document) -> list[Document]:
         }
         presented = value.get("presentationValues") or []
         shown["presentationValues"] = [
-            _presentation_value(each, made_id(f"{shown['id']}/presentationValues/{position}"), shown)
-            for position, each in enumerate(presented if isinstance(presented, list) else [presented])
+            _presentation_value(presentation, made_id(f"{shown['id']}/presentationValues/{position}"), shown)
+            for position, presentation in enumerate(presented if isinstance(presented, list) else [presented])
         ]
         values.append(shown)
     return values

@@ -96,7 +96,7 @@ def _to_itself(_fault: Fault, change: Change, _link: str) -> str:
 
 
 def _to_other_tenant(_fault: Fault, change: Change, _link: str) -> str | None:
-    options = [each for each in change.request.query.split("&") if not each.startswith("$skiptoken=")]
+    options = [option for option in change.request.query.split("&") if not option.startswith("$skiptoken=")]
     first_page = replace(change.request, query="&".join(options))
     body = _body(change.read(first_page, other_tenant=True)) or {}
     link: str | None = body.get("@odata.nextLink")
@@ -127,7 +127,7 @@ def _shifted(rows: int) -> _Apply:
 def _objects(body: _Body) -> list[_Body]:
     """The objects in a body: those of a list, or the one that it is."""
     value = body.get("value")
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else [body]
+    return [member for member in value if isinstance(member, dict)] if isinstance(value, list) else [body]
 
 
 def _noise(_: Fault, change: Change) -> Answer | None:
@@ -135,15 +135,15 @@ def _noise(_: Fault, change: Change) -> Answer | None:
     if body is None or not (objects := _objects(body)):
         return None
     now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "0Z")
-    for each in objects:
+    for document in objects:
         for name in _MODIFIED:
-            if name in each:
-                each[name] = now
+            if name in document:
+                document[name] = now
         if _has_server_version(change.request.path):
-            _bump(each)
-        _reverse(each)
-        each["@odata.editLink"] = f"simulated('{each.get('id')}')"
-        each["noise@odata.context"] = f"{change.base_url}/beta/$metadata#noise({change.request.request_id})"
+            _bump(document)
+        _reverse(document)
+        document["@odata.editLink"] = f"simulated('{document.get('id')}')"
+        document["noise@odata.context"] = f"{change.base_url}/beta/$metadata#noise({change.request.request_id})"
     return change.with_body(body)
 
 
@@ -154,32 +154,32 @@ def _has_server_version(path: str) -> bool:
     return endpoint is not None and endpoint.first_version is not None
 
 
-def _bump(each: _Body) -> None:
-    version = each.get("version")
+def _bump(document: _Body) -> None:
+    version = document.get("version")
     if isinstance(version, int):
-        each["version"] = version + 1
+        document["version"] = version + 1
     elif isinstance(version, str):
-        each["version"] = f'"{made_id(version)}"'
+        document["version"] = f'"{made_id(version)}"'
 
 
 def _reverse(value: Any) -> None:
     """Turn around, at any depth, the arrays whose order means nothing."""
     if isinstance(value, list):
-        for each in value:
-            _reverse(each)
+        for member in value:
+            _reverse(member)
     elif isinstance(value, dict):
-        for name, each in value.items():
-            if name in _UNORDERED and isinstance(each, list):
-                each.reverse()
-            _reverse(each)
+        for name, member in value.items():
+            if name in _UNORDERED and isinstance(member, list):
+                member.reverse()
+            _reverse(member)
 
 
 def _unknown_properties(_: Fault, change: Change) -> Answer | None:
     body = change.body()
     if body is None or not (objects := _objects(body)):
         return None
-    for each in objects:
-        each["simulatedNewProperty"] = {"isNew": True}
+    for document in objects:
+        document["simulatedNewProperty"] = {"isNew": True}
     return change.with_body(body)
 
 

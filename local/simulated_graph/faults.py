@@ -203,8 +203,8 @@ class Faults:
         """End all rules, or those for just this tenant."""
         with self._lock:
             self._rules = {
-                each: rule
-                for each, rule in self._rules.items()
+                fault_id: rule
+                for fault_id, rule in self._rules.items()
                 if tenant_id is not None and rule.fault.tenant_id != tenant_id
             }
 
@@ -212,7 +212,9 @@ class Faults:
         """The rules that can still happen, oldest first."""
         with self._lock:
             return [
-                ActiveFault(each, rule.fault, rule.injected) for each, rule in self._rules.items() if not rule.spent
+                ActiveFault(fault_id, rule.fault, rule.injected)
+                for fault_id, rule in self._rules.items()
+                if not rule.spent
             ]
 
     def injected(self) -> dict[str, int]:
@@ -222,7 +224,7 @@ class Faults:
 
     def covering(self, request: GraphRequest) -> list[ActiveFault]:
         """The rules about such a request. Call `fires` of each once it is clear that it can happen."""
-        return [each for each in self.active() if each.fault.covers(request)]
+        return [fault for fault in self.active() if fault.fault.covers(request)]
 
     def fires(self, fault_id: int) -> bool:
         """Draw whether the rule hits the request at hand; if so, that counts as injected."""

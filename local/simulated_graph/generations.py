@@ -33,7 +33,7 @@ def advance(content: Content, tenant_id: str, generation: int) -> None:
             content.change(changed.path, item.key, {"description": f"Changed in generation {generation}."})
         else:
             content.rename(changed.path, item.key, f"{item.document[changed.name]} (generation {generation})")
-        removed, item = _some_item(content, [each for each in others if each is not changed], random)
+        removed, item = _some_item(content, [other for other in others if other is not changed], random)
         content.remove(removed.path, item.key)
 
 

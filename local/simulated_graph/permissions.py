@@ -55,7 +55,7 @@ class Grants:
         except QueryError:
             return True
         shown = template(request.path)
-        return all(granted & readers(each) for each in (shown, *_expanded(shown, expand)))
+        return all(granted & readers(address) for address in (shown, *_expanded(shown, expand)))
 
 
 def refusal(request: GraphRequest) -> Answer:

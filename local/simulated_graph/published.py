@@ -35,7 +35,7 @@ def _check(facts: Metadata, type_name: str, query: Query) -> None:
             raise _no_property(name, type_name)
         _check(facts, below.type_name, nested)
     for name in query.select:
-        if not any(name in facts.properties(each) or name in facts.navigations(each) for each in family):
+        if not any(name in facts.properties(type_name) or name in facts.navigations(type_name) for type_name in family):
             raise _no_property(name, type_name)
 
 

@@ -167,9 +167,9 @@ class _Reading:
                     raise _MissingError(segment)
                 continue
             if isinstance(value, list):
-                value = next((each for each in value if each.get("id") == segment), None)
+                value = next((member for member in value if member.get("id") == segment), None)
             else:
-                found = next((each for each in navigations if each.name == segment), None)
+                found = next((navigation for navigation in navigations if navigation.name == segment), None)
                 if found is None:
                     raise UnknownSegmentError(segment)
                 value, navigations = value.get(segment, None if found.single else []), found.children
@@ -181,8 +181,8 @@ class _Reading:
             return {"@odata.context": self._context(f"{path}/$entity"), **shown}
         page = self._page(path, len(value), Sizes(found.page_size if found else INTUNE_PAGE, INTUNE_PAGE))
         related = [
-            show_related(each, navigations, self.query, self._place_at(f"{path}/{each.get('id')}"))
-            for each in value[page.start : page.stop]
+            show_related(document, navigations, self.query, self._place_at(f"{path}/{document.get('id')}"))
+            for document in value[page.start : page.stop]
         ]
         return self._page_body(path, related, page, total=len(value))
 

@@ -82,9 +82,9 @@ class Recorder:
         """The requests so far, oldest first, of one kind or tenant and with numbers above `after` if so wished."""
         with self._lock:
             return [
-                each
-                for each in self._requests
-                if each.number > after and kind in {None, each.kind} and tenant_id in {None, each.tenant_id}
+                request
+                for request in self._requests
+                if request.number > after and kind in {None, request.kind} and tenant_id in {None, request.tenant_id}
             ]
 
     def counts(self) -> dict[str, int]:

@@ -27,7 +27,7 @@ def edited(document: Document, endpoint: Endpoint, segments: Sequence[str], edit
     place, navigations, noted = copy, endpoint.navigations, True
     on_the_way = list(segments)
     while True:
-        navigation = next((each for each in navigations if each.name == on_the_way[0]), None)
+        navigation = next((navigation for navigation in navigations if navigation.name == on_the_way[0]), None)
         if navigation is None:
             raise KeyError(f"{endpoint.path} has no {'/'.join(segments)}")
         noted = noted and navigation.noted
@@ -74,14 +74,14 @@ def removing(key: str) -> Edit:
     def edit(place: Document, navigation: Navigation) -> None:
         below = place.get(navigation.name)
         _one_of([below] if navigation.single else below, key)
-        place[navigation.name] = None if navigation.single else [each for each in below or () if each["id"] != key]
+        place[navigation.name] = None if navigation.single else [child for child in below or () if child["id"] != key]
 
     return edit
 
 
 def _one_of(related: Sequence[Document | None] | None, key: str) -> Document:
-    for each in related or ():
+    for target in related or ():
         # An object without an id (an image, a synchronization setting) is identified by its path.
-        if each is not None and each.get("id", key) == key:
-            return each
+        if target is not None and target.get("id", key) == key:
+            return target
     raise KeyError(f"there is no {key}")

@@ -92,11 +92,14 @@ class SimulatedGraph:
         self.control_url = f"{self.base_url}/_simulator"
 
         ids = [made_id(f"tenant/{seed}/{number}") for number in range(tenants)]
-        credentials = {each: Credentials(made_id(f"{each}/app"), f"secret-{made_id(f'{each}/secret')}") for each in ids}
+        credentials = {
+            tenant_id: Credentials(made_id(f"{tenant_id}/app"), f"secret-{made_id(f'{tenant_id}/secret')}")
+            for tenant_id in ids
+        }
         model = f"model/{seed}" if alike else None
-        grants = {each: Grants() for each in ids}
-        licences = {each: Licences() for each in ids}
-        contents = {each: Content(each, folder_documents, items_per_collection, model) for each in ids}
+        grants = {tenant_id: Grants() for tenant_id in ids}
+        licences = {tenant_id: Licences() for tenant_id in ids}
+        contents = {tenant_id: Content(tenant_id, folder_documents, items_per_collection, model) for tenant_id in ids}
         pager = Pager(f"skiptokens {seed}", page_size, empty_page_every)
         reader = Reader(self.base_url, pager, keeps_answers=keeps_answers)
         tokens = TokenService(self.base_url, credentials, str(seed), token_lifetime)
@@ -108,21 +111,25 @@ class SimulatedGraph:
         )
         self.tenants = [
             SimulatedTenant(
-                each,
+                tenant_id,
                 _name(number),
-                credentials[each],
-                contents[each],
+                credentials[tenant_id],
+                contents[tenant_id],
                 reader,
                 tokens,
-                grants[each],
-                licences[each],
+                grants[tenant_id],
+                licences[tenant_id],
                 DEVIATIONS.get(number, ()) if alike else (),
             )
-            for number, each in enumerate(ids)
+            for number, tenant_id in enumerate(ids)
         ]
         self.set_generation(generation)
         steered = Steered(
-            {each.id: each for each in self.tenants}, self._service.recorder, self.faults, self.budgets, self._waits
+            {tenant.id: tenant for tenant in self.tenants},
+            self._service.recorder,
+            self.faults,
+            self.budgets,
+            self._waits,
         )
         context = authority.server_context(*_certified(host))
         self._server = _Server(

@@ -173,7 +173,7 @@ class Service:
 
     def _read_otherwise(self, request: GraphRequest, *, shift: int = 0, other_tenant: bool = False) -> Answer:
         tenant_id = request.tenant_id or ""
-        others = (each for each in self._contents if each != tenant_id)
+        others = (owner for owner in self._contents if owner != tenant_id)
         reads = next(others, f"other than {tenant_id}") if other_tenant else tenant_id
         content = self._contents[tenant_id]
         return self._reader.answer(request, reads, content, shift=shift, reading=next(self._readings))
@@ -195,7 +195,7 @@ class Service:
         if request.kind is Kind.BATCH and request.tenant_id is not None:
             addresses = _addresses(request)
             self._waits.forget(
-                request.tenant_id, [*addresses, *(family_of(each.partition("?")[0]) for each in addresses)]
+                request.tenant_id, [*addresses, *(family_of(address.partition("?")[0]) for address in addresses)]
             )
 
     async def _usual_answer(self, request: GraphRequest) -> Answer:
@@ -234,6 +234,6 @@ class Service:
 def _addresses(batch: GraphRequest) -> list[str]:
     """What a batch asks for."""
     try:
-        return [each.address for each in inner_requests(batch)]
+        return [request.address for request in inner_requests(batch)]
     except BatchError:
         return []

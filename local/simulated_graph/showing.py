@@ -53,7 +53,7 @@ def show(item: Item, endpoint: Endpoint, query: Query, place: Place, *, listed: 
     if not query.select and not endpoint.only_selected.isdisjoint(document):
         document = {key: value for key, value in document.items() if key not in endpoint.only_selected}
     # A typed view's relations are never inline in the collection that holds its documents either.
-    hidden = relations_of(endpoint.source).difference(each.name for each in endpoint.navigations)
+    hidden = relations_of(endpoint.source).difference(navigation.name for navigation in endpoint.navigations)
     if not hidden.isdisjoint(document):
         document = {key: value for key, value in document.items() if key not in hidden}
     return show_related(document, endpoint.navigations, query, place)
@@ -77,8 +77,8 @@ def show_related(document: Document, navigations: Sequence[Navigation], query: Q
             continue
         members, link = place.cut(below.path, navigation, nested, list(related or ()))
         shown[name] = [
-            show_related(each, navigation.children, nested, below._replace(path=f"{below.path}/{each.get('id')}"))
-            for each in members
+            show_related(member, navigation.children, nested, below._replace(path=f"{below.path}/{member.get('id')}"))
+            for member in members
         ]
         if link is not None:
             shown[f"{name}@odata.nextLink"] = link

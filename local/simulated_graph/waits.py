@@ -82,9 +82,11 @@ class Waits:
     def early_batch(self, tenant_id: str, addresses: Sequence[str], arrived: float) -> Early | None:
         """Whether a batch comes too early, as one with any of these was refused as a whole; if so, all start anew."""
         with self._lock:
-            waits = {each: self._waits.get((tenant_id, each)) for each in addresses}
-            early = [self._early(tenant_id, each, arrived) for each, wait in waits.items() if wait and wait.whole_batch]
-        return max(filter(None, early), key=lambda each: each.early_by_seconds, default=None)
+            waits = {address: self._waits.get((tenant_id, address)) for address in addresses}
+            early = [
+                self._early(tenant_id, address, arrived) for address, wait in waits.items() if wait and wait.whole_batch
+            ]
+        return max(filter(None, early), key=lambda violation: violation.early_by_seconds, default=None)
 
     def forget(self, tenant_id: str, scopes: Sequence[str]) -> None:
         """The tenant never heard that these were to wait."""

@@ -1,7 +1,7 @@
 -- Merges staged rows into items, versions, documents and references, and answers what that changed.
 -- Variables: run_id uuid, fetch_tokens uuid[], form smallint, of_details boolean, restarted text[], deep boolean,
 --   detail_refresh interval, refresh_keys text[], refresh_periods interval[], refresh_bounds timestamptz[],
---   named integer
+--   named integer, shards integer
 --
 -- `of_details`: the rows hold the details of items that this run has listed.
 -- `form`: the number of the normal form that content hashes are of.
@@ -10,6 +10,7 @@
 -- `refresh_keys`: collections whose details are due at another age, each with its period and the moment before which
 --   they were read.
 -- `named`: how many repeated ids are named.
+-- `shards`: the number of parts, a power of two, into which the pending items of a collection are divided.
 
 WITH
 -- An item that several waves hold is merged as the last of them shows it. A trigger has brought ids to the spelling by
@@ -212,7 +213,7 @@ pending AS (
     INSERT INTO pending_item AS pending (
         run_id, type_key, external_id, shard, list_hash, list_document, list_document_size, list_body_hash
     )
-    SELECT :run_id, type_key, external_id, hashtext(external_id) & 15, list_hash, document, document_size, body_hash
+    SELECT :run_id, type_key, external_id, hashtext(external_id) & (:shards - 1), list_hash, document, document_size, body_hash
     FROM seen LEFT JOIN unnest(
         CAST(:refresh_keys AS text[]), CAST(:refresh_periods AS interval[]), CAST(:refresh_bounds AS timestamptz[])
     ) AS refresh (type_key, period, read_before) USING (type_key)

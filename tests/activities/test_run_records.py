@@ -210,19 +210,19 @@ async def test_tenants_that_nobody_knows_leave_no_row_in_a_portfolio_either(data
         chosen=TenantChoice(tenant_ids=(named, taken_out, made_up)),
     )
     outcomes = [
-        TenantOutcome(tenant_id=one, status=RunStatus.FAILED, error_codes=[code])
-        for one, code in (
+        TenantOutcome(tenant_id=tenant_id, status=RunStatus.FAILED, error_codes=[code])
+        for tenant_id, code in (
             (named, ErrorCode.WORKFLOW_ID_HELD),
             (taken_out, ErrorCode.AUTH_FAILED),
             (made_up, ErrorCode.CONCURRENCY_LIMIT),
         )
     ]
     recorded = await ActivityEnvironment().run(portfolios.record_portfolio, RecordPortfolio(run=run, outcomes=outcomes))
-    assert set(recorded.error_codes) == {one.error_codes[0] for one in outcomes}
+    assert set(recorded.error_codes) == {outcome.error_codes[0] for outcome in outcomes}
     async with database.portfolio() as session:
         record = await portfolio.portfolio_record(session, run.portfolio_run_id)
     assert record is not None
-    assert {one.tenant_id for one in record.tenants} == {named, taken_out}
+    assert {tenant.tenant_id for tenant in record.tenants} == {named, taken_out}
 
 
 async def test_a_run_plans_when_the_details_of_each_collection_are_due(database: Database, tmp_path: Path) -> None:

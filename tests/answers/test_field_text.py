@@ -278,8 +278,8 @@ SHAPES = st.recursive(
 @given(SHAPES, SHAPES, st.sampled_from(["settings", "assignments", "definitionValues", "other"]))
 def test_whatever_graph_sends_something_is_said(before: Any, after: Any, name: str) -> None:
     for type_key in ("configurationPolicies", "groupPolicyConfigurations", "conditionalAccessPolicies"):
-        for one, other in (({name: before}, {name: after}), ({name: [before]}, {name: [after]}), ({}, {name: after})):
-            for field in changed(type_key, one, other, CATALOGUE):
+        for old, new in (({name: before}, {name: after}), ({name: [before]}, {name: [after]}), ({}, {name: after})):
+            for field in changed(type_key, old, new, CATALOGUE):
                 assert field.text or field.hidden
         assert all(isinstance(line, str) for line in document_lines({name: after}, {}, CATALOGUE))
 

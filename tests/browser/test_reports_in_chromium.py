@@ -104,13 +104,13 @@ def _decide(system: System) -> None:
     """The text about two findings."""
     mine = system.tenant.name
     findings = [record for record in system.starter("drift", mine, "--json").objects() if "fingerprint" in record]
-    for one, decision, reason in zip(
+    for finding, decision, reason in zip(
         findings,
         ("accepted", "expected"),
         ("pilot of the service desk", "kiosks come with the next wave"),
         strict=False,
     ):
-        done = system.starter("drift", "decide", mine, one["fingerprint"], "--as", decision, "--why", reason)
+        done = system.starter("drift", "decide", mine, finding["fingerprint"], "--as", decision, "--why", reason)
         assert done.code == 0, done.stderr
 
 

@@ -65,8 +65,8 @@ TIMES = [
 DURATIONS = [("--every", "9999999d"), ("--jitter", "9999999d"), ("--catch-up", "9999999d"), ("--every", "999999d")]
 
 
-def name_of(one: tuple[tuple[str, ...], Any]) -> str:
-    return " ".join((*one[0], one[1].name))
+def name_of(parameter: tuple[tuple[str, ...], Any]) -> str:
+    return " ".join((*parameter[0], parameter[1].name))
 
 
 def test_the_walk_finds_numbers_and_texts() -> None:

@@ -21,7 +21,7 @@ def starter(*arguments: str) -> Finished:
 def keys(*arguments: str) -> set[str]:
     done = starter("catalog", *arguments, "--json")
     assert done.code == 0, done.stderr
-    return {one["type_key"] for one in done.objects()}
+    return {line["type_key"] for line in done.objects()}
 
 
 def test_filters_leave_what_they_name() -> None:
@@ -38,13 +38,13 @@ def test_filters_leave_what_they_name() -> None:
 
 
 def test_one_entry_as_json_says_all_that_the_catalog_knows() -> None:
-    (one,) = starter("catalog", "depEnrollmentProfiles", "--json").objects()
-    assert one["endpoint"] == "/beta/deviceManagement/depOnboardingSettings/{parent_id}/enrollmentProfiles"
-    assert one["parent"] == "depOnboardingSettings"
-    assert "adminAccountPassword" in one["sensitive"]
-    assert "macOS automated enrollment profile" in one["kinds"]
-    (one,) = starter("catalog", "groupPolicyConfigurations", "--json").objects()
-    assert [path.partition("?")[0].rpartition("/")[2] for path in one["details"]] == [
+    (entry,) = starter("catalog", "depEnrollmentProfiles", "--json").objects()
+    assert entry["endpoint"] == "/beta/deviceManagement/depOnboardingSettings/{parent_id}/enrollmentProfiles"
+    assert entry["parent"] == "depOnboardingSettings"
+    assert "adminAccountPassword" in entry["sensitive"]
+    assert "macOS automated enrollment profile" in entry["kinds"]
+    (entry,) = starter("catalog", "groupPolicyConfigurations", "--json").objects()
+    assert [path.partition("?")[0].rpartition("/")[2] for path in entry["details"]] == [
         "definitionValues",
         "presentationValues",
     ]
@@ -142,7 +142,7 @@ def test_the_manifest_asks_for_the_permissions_of_the_selection() -> None:
         "requiredResourceAccess": [
             {
                 "resourceAppId": "00000003-0000-0000-c000-000000000000",
-                "resourceAccess": [{"id": one["id"], "type": "Role"} for one in listed],
+                "resourceAccess": [{"id": permission["id"], "type": "Role"} for permission in listed],
             }
         ]
     }
@@ -153,17 +153,17 @@ def test_permissions_without_a_selection_are_those_of_all() -> None:
     everything = starter("permissions", "--json")
     assert everything.stdout == starter("permissions", "--all", "--json").stdout
     needed = everything.objects()
-    assert {key for one in needed for key in one["type_keys"]} == load_catalog().everything()
-    assert [one["permission"] for one in needed] == sorted({one["permission"] for one in needed})
+    assert {key for line in needed for key in line["type_keys"]} == load_catalog().everything()
+    assert [line["permission"] for line in needed] == sorted({line["permission"] for line in needed})
     named = set().union(*(COLLECTIONS[key].permissions for key in load_catalog().everything()))
-    assert {one["permission"] for one in needed} < named
+    assert {line["permission"] for line in needed} < named
 
 
 def test_no_permission_is_printed_that_others_cover() -> None:
     narrow = starter("permissions", "--type", "groups", "--json").objects()
-    assert [one["permission"] for one in narrow] == ["GroupMember.Read.All", "GroupSettings.Read.All"]
+    assert [line["permission"] for line in narrow] == ["GroupMember.Read.All", "GroupSettings.Read.All"]
     both = starter("permissions", "--type", "groups", "--type", "oauth2PermissionGrants", "--json").objects()
-    assert {one["permission"]: one["type_keys"] for one in both} == {
+    assert {line["permission"]: line["type_keys"] for line in both} == {
         "Directory.Read.All": ["groups", "oauth2PermissionGrants"]
     }
 

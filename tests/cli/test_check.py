@@ -269,8 +269,13 @@ def test_a_graph_that_does_not_answer_is_told_once(check: Check, silent: int) ->
 def test_a_wrong_tenant_client_and_secret_are_told_apart(
     graph: SimulatedGraph, check: Check, tmp_path: Path, entry: dict[str, str], words: str
 ) -> None:
-    one = graph.tenants[0]
-    right = {"id": str(one.id), "name": one.name, "client_id": one.client_id, "client_secret": one.client_secret}
+    served = graph.tenants[0]
+    right = {
+        "id": str(served.id),
+        "name": served.name,
+        "client_id": served.client_id,
+        "client_secret": served.client_secret,
+    }
     State(tmp_path).write_tenants([{**right, **entry}])
     done = check("--type", "groups", "--type", "roleScopeTags")
     assert (done.code, done.stdout) == (2, "")

@@ -59,10 +59,10 @@ def item(system: System, graph: SimulatedGraph) -> str:
     system.start_worker()
     for tenant in graph.tenants:
         assert system.starter("sync", tenant.name, "--type", TYPE, "--type", "groups").code == 0
-    one, _ = graph.tenants
-    assert system.starter("baseline", "set", one.name, "agreed").code in (0, 3)
+    hostile, _ = graph.tenants
+    assert system.starter("baseline", "set", hostile.name, "agreed").code in (0, 3)
     graph.tenants[0].rename(PATH, ids[0], OTHER)
-    assert system.starter("sync", one.name, "--type", TYPE, "--type", "groups").code == 0
+    assert system.starter("sync", hostile.name, "--type", TYPE, "--type", "groups").code == 0
     return ids[0]
 
 

@@ -148,8 +148,8 @@ def test_items_have_no_state_before_a_run_has_completed(system: System) -> None:
 
 def test_the_catalog_lists_every_collection(system: System) -> None:
     listed = system.starter("catalog", "--json").objects()
-    assert {one["type_key"] for one in listed} == set(load_catalog().collections)
-    assert [list(one)[:5] for one in listed] == [CATALOG_FIELDS] * len(listed)
+    assert {line["type_key"] for line in listed} == set(load_catalog().collections)
+    assert [list(line)[:5] for line in listed] == [CATALOG_FIELDS] * len(listed)
     (some,) = system.starter("catalog", "--category", "settings-catalog", "--json").objects()
     assert some["endpoint"] == "/beta/deviceManagement/configurationPolicies?$expand=assignments"
 

@@ -125,7 +125,7 @@ def test_whole_ids_on_request(capsys: pytest.CaptureFixture[str]) -> None:
 @given(st.sets(st.uuids().map(str) | st.text("ab-", min_size=1, max_size=30), min_size=1, max_size=30))
 def test_short_ids_tell_ids_apart_and_are_beginnings(ids: set[str]) -> None:
     shortened = short_ids(ids)
-    assert all(one.startswith(short) for one, short in shortened.items())
+    assert all(whole.startswith(short) for whole, short in shortened.items())
     assert len(set(shortened.values())) == len(ids)
 
 

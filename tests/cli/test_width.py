@@ -161,7 +161,7 @@ def assert_fits(answer: Answer, wide: Answer, width: int, words: list[str]) -> N
     known = words_of(wide.stdout)
     too_long = [word for word in known if cell_len(word) > width - ROOM]
     for word in words_of(answer.stdout) - known:
-        assert any(word in one for one in too_long), f"{words} at {width}: {word!r} is a piece of a word"
+        assert any(word in line for line in too_long), f"{words} at {width}: {word!r} is a piece of a word"
 
 
 def test_every_line_fits_and_no_word_is_cut(system: System, graph: SimulatedGraph) -> None:
@@ -186,7 +186,7 @@ def test_csv_has_the_fields_of_json_and_no_formula(system: System, graph: Simula
         if command in OTHER_FIELDS:
             continue
         records = [orjson.loads(line) for line in ask(system, [*words, *given, "--json"]).stdout.splitlines()]
-        fitting = [one for one in records if {name.partition(".")[0] for name in header} == one.keys()]
+        fitting = [record for record in records if {name.partition(".")[0] for name in header} == record.keys()]
         assert len(fitting) == len(rows) > 0, (command, header)
 
 

@@ -88,7 +88,7 @@ def test_the_manifest_is_printed(run: Run) -> None:
     printed = run("permissions").stdout
     decoder = orjson.loads("[" + printed.replace("\n}\n{\n", "\n},{\n") + "]")
     everything, some = (
-        {role["id"] for role in each["requiredResourceAccess"][0]["resourceAccess"]} for each in decoder
+        {role["id"] for role in manifest["requiredResourceAccess"][0]["resourceAccess"]} for manifest in decoder
     )
     assert everything | some <= {str(entry) for entry in permission_ids().values()}
     assert len(some) < len(everything), "a part may name one that the whole does not need"
@@ -219,10 +219,10 @@ def test_the_units_are_these() -> None:
 @needs_systemd
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_systemd_understands_a_unit(unit: Path, tmp_path: Path) -> None:
-    for each in UNITS:
+    for unit in UNITS:
         # What verify cannot know is where the program will be installed.
-        (tmp_path / each.name).write_text(
-            each.read_text().replace("/opt/tenant-inventory/.venv/bin/python", sys.executable)
+        (tmp_path / unit.name).write_text(
+            unit.read_text().replace("/opt/tenant-inventory/.venv/bin/python", sys.executable)
         )
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", tmp_path / unit.name],

@@ -50,7 +50,7 @@ class Case:
     @property
     def ids(self) -> list[str]:
         """The ids of the first collection's items."""
-        return [str(one["id"]) for one in self.before[self.type_keys[0]]]
+        return [str(document["id"]) for document in self.before[self.type_keys[0]]]
 
     def answers(self, when: str) -> Iterator[tuple[re.Pattern[str], int, Any]]:
         """The addresses that Graph answers otherwise than from the documents: each with its status and body."""
@@ -126,13 +126,13 @@ class Stage:
         """What `changes` tells since the first sync; what the first sync itself saw is none."""
         done = self.command("changes", *_types(type_keys), "--json")
         assert done.code == 0, done.stderr
-        return [ChangeRecord.model_validate(one) for one in done.objects() if "external_id" in one]
+        return [ChangeRecord.model_validate(line) for line in done.objects() if "external_id" in line]
 
     def versions(self, type_key: str, external_id: str) -> list[VersionRecord]:
         """The versions of an item, newest first."""
         done = self.command("versions", type_key, external_id, "--json")
         assert done.code == 0, done.stderr
-        return [VersionRecord.model_validate(one) for one in done.objects()]
+        return [VersionRecord.model_validate(line) for line in done.objects()]
 
     def show(self, type_key: str, external_id: str) -> dict[str, Any]:
         """The document that `show` shows."""
@@ -145,13 +145,13 @@ class Stage:
         """The differences of the last two versions."""
         done = self.command("diff", type_key, external_id, "--json")
         assert done.code == 0, done.stderr
-        return [DifferenceRecord.model_validate(one) for one in done.objects() if "path" in one]
+        return [DifferenceRecord.model_validate(line) for line in done.objects() if "path" in line]
 
     def drift(self) -> list[DriftFindingRecord]:
         """The findings against the baseline."""
         done = self.command("drift", "--json")
         assert done.code == 0, done.stderr
-        return [DriftFindingRecord.model_validate(one) for one in done.objects() if "fingerprint" in one]
+        return [DriftFindingRecord.model_validate(line) for line in done.objects() if "fingerprint" in line]
 
     def compare(self, case: Case) -> tuple[list[ItemComparison], ComparisonRecord]:
         """The case before in the one tenant compared with the case after in the other, by its first collection."""
@@ -163,7 +163,7 @@ class Stage:
         done = self.system.starter("compare", *names, "--type", case.type_keys[0], "--json")
         assert done.code == 0, done.stderr
         *items, last = done.objects()
-        return [ItemComparison.model_validate(one) for one in items], ComparisonRecord.model_validate(last)
+        return [ItemComparison.model_validate(item) for item in items], ComparisonRecord.model_validate(last)
 
 
 class Theatre:

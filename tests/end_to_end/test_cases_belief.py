@@ -55,7 +55,7 @@ def test_07_catalogue_app_unassigned(stage: Stage) -> None:
     (field,) = change.fields
     assert (field.kind.value, field.path.startswith("assignments[")) == ("removed", True)
     assert not reaching(stage, str(case.after["groups"][0]["id"]))
-    assert [one["external_id"] for one in unassigned(stage, type_key)] == [external_id]
+    assert [record["external_id"] for record in unassigned(stage, type_key)] == [external_id]
     assert stage.show(type_key, external_id)["assignments"] == []
     assert stage.sync(case.type_keys).counts.changed == 0
 
@@ -80,7 +80,7 @@ def test_22_uninstall_reaches_an_excluded_group(stage: Stage) -> None:
     case = Case("22-uninstall-reaches-an-excluded-group")
     stage.hold(case.before)
     stage.sync(case.type_keys)
-    excluded, reached = (str(one["id"]) for one in case.before["groups"])
+    excluded, reached = (str(group["id"]) for group in case.before["groups"])
     done = stage.command("dependencies", "--reaches", excluded)
     assert done.code == 0, done.stderr
     assert "1 item reaches group" in done.stdout
@@ -106,12 +106,14 @@ def test_25_no_licence_said_by_the_code(stage: Stage) -> None:
     before, after = stage.play(case)
     for run in (before, after):
         assert (run.status, run.counts.errors) == ("success", 0)
-        assert {key: (str(one.outcome), str(one.error_code)) for key, one in run.collections.items()} == {
+        assert {
+            key: (str(collection.outcome), str(collection.error_code)) for key, collection in run.collections.items()
+        } == {
             **dict.fromkeys(governance, ("skipped", "graph_not_licensed")),
             "groups": ("complete", "None"),
         }
     done = stage.command("missing", "--type", "groups", "--json")
-    (gone,) = (one for one in done.objects() if "external_id" in one)
+    (gone,) = (line for line in done.objects() if "external_id" in line)
     assert (gone["display_name"], gone["confidence"], gone["evidence"]) == ("Goes", "high", "confirmed")
     types = [argument for key in case.type_keys for argument in ("--type", key)]
     done = stage.command("check", *types)

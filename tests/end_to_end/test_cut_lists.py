@@ -51,7 +51,7 @@ def test_what_is_cut_within_what_is_expanded_is_read_to_its_end(stage: Stage) ->
     record = stage.sync(["deviceCompliancePolicies"])
     assert (record.status, record.counts.changed) == ("success", 0)
     assert stage.show("deviceCompliancePolicies", key) == whole
-    assert [len(one["scheduledActionConfigurations"]) for one in whole["scheduledActionsForRule"]] == [5, 5, 5]
+    assert [len(rule["scheduledActionConfigurations"]) for rule in whole["scheduledActionsForRule"]] == [5, 5, 5]
 
 
 def test_a_rest_that_cannot_be_read_leaves_the_item_incomplete_and_says_so(stage: Stage) -> None:
@@ -68,7 +68,9 @@ def test_a_rest_that_cannot_be_read_leaves_the_item_incomplete_and_says_so(stage
     record = stage.sync(["deviceConfigurations"])
     assert (record.status, record.counts.changed) == ("success", 0)
     assert _group_ids(stage.show("deviceConfigurations", key)) == set(GROUPS)
-    assert not [one for one in stage.changes("deviceConfigurations") if one.external_id == key and one.fields]
+    assert not [
+        change for change in stage.changes("deviceConfigurations") if change.external_id == key and change.fields
+    ]
 
 
 def test_a_link_to_the_rest_that_leads_elsewhere_is_not_followed(stage: Stage) -> None:
@@ -93,4 +95,4 @@ def test_more_than_twenty_relations_of_a_directory_object_are_read(stage: Stage)
     owners = {str(number) for number in range(25)}
     stage.tenant.change("applications", key, {"owners": [{"id": owner} for owner in owners]})
     assert stage.sync(["applications"]).status == "success"
-    assert {one["id"] for one in stage.show("applications", key)["owners"]} == owners
+    assert {owner["id"] for owner in stage.show("applications", key)["owners"]} == owners

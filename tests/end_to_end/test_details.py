@@ -61,7 +61,7 @@ def test_a_run_of_everything_reads_every_endpoint_of_the_reference(graph: Simula
     record = detailed.sync(*selection)
     assert (record.status, record.error_codes) == (RunStatus.SUCCESS, [])
     assert set(record.collections) == set(CATALOG.collections)
-    assert {one.outcome for one in record.collections.values()} == {Outcome.COMPLETE}
+    assert {collection.outcome for collection in record.collections.values()} == {Outcome.COMPLETE}
     assert hashes(detailed) == served(detailed.tenant, CATALOG.collections)
     with TABLE.open(newline="") as lines:
         endpoints = {row["endpoint"].partition("?")[0].replace("{orgId}", "{id}") for row in csv.DictReader(lines)}
@@ -82,7 +82,7 @@ def test_an_unchanged_tenant_is_asked_for_no_details_and_a_changed_policy_for_it
     assert (second.status, second.counts.changed) == (RunStatus.SUCCESS, 0)
     assert detail_requests(graph) == {}
 
-    policy = next(one for one in detailed.tenant.documents(POLICIES) if one["settingCount"])
+    policy = next(document for document in detailed.tenant.documents(POLICIES) if document["settingCount"])
     [setting, *_] = detailed.tenant.documents(f"/{POLICIES}/{policy['id']}/settings")
     path = f"{POLICIES}/{policy['id']}/settings"
     detailed.tenant.change(path, setting["id"], {"settingInstance": {**setting["settingInstance"], "edited": "yes"}})
@@ -90,14 +90,14 @@ def test_an_unchanged_tenant_is_asked_for_no_details_and_a_changed_policy_for_it
     third = detailed.sync(*SELECTION)
     assert (third.counts.changed, third.counts.created) == (1, 0)
     assert set(detail_requests(graph)) == {SETTINGS}
-    asked = [one for one in graph.requests(Kind.INNER) if "/settings" in one.path]
-    assert all(policy["id"] in one.path for one in asked)
+    asked = [request for request in graph.requests(Kind.INNER) if "/settings" in request.path]
+    assert all(policy["id"] in request.path for request in asked)
     assert hashes(detailed) == served(detailed.tenant, WITH_DETAILS)
 
 
 def test_a_deep_run_sees_what_no_list_betrays(graph: SimulatedGraph, detailed: System) -> None:
     detailed.sync(*SELECTION)
-    policy = next(one for one in detailed.tenant.documents(POLICIES) if one["settingCount"])
+    policy = next(document for document in detailed.tenant.documents(POLICIES) if document["settingCount"])
     path = f"{POLICIES}/{policy['id']}/settings"
     [setting, *_] = detailed.tenant.documents(f"/{path}")
     edited = {"settingInstance": {**setting["settingInstance"], "edited": "silently"}}
@@ -116,7 +116,7 @@ def test_details_that_cannot_be_read_make_the_run_partial_and_are_kept_as_they_w
     graph: SimulatedGraph, detailed: System
 ) -> None:
     detailed.sync(*SELECTION)
-    policies = [one["id"] for one in detailed.tenant.documents(POLICIES)]
+    policies = [policy["id"] for policy in detailed.tenant.documents(POLICIES)]
     changed, fine = policies[:2]
     for policy in (changed, fine):
         detailed.tenant.rename(POLICIES, policy, f"renamed {next(NAMES)}")

@@ -41,7 +41,7 @@ def test_a_tenant_drifts_and_is_decided_upon(system: System) -> None:
     _, found = drift(system)
     assert set(found) == {(strict, "passwordMinimumLength"), (access["id"], "state"), (gone, "item_missing")}
     assert found[gone, "item_missing"].evidence == "confirmed"
-    assert {place: one.severity for place, one in found.items()} == {
+    assert {place: finding.severity for place, finding in found.items()} == {
         (strict, "passwordMinimumLength"): "low",
         (access["id"], "state"): "high" if access["state"] == "enabled" else "low",
         (gone, "item_missing"): "high",

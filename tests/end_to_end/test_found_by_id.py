@@ -25,8 +25,8 @@ def items(stage: Stage, type_key: str) -> dict[str, dict[str, Any]]:
 
 
 def state(stage: Stage, type_key: str, external_id: str) -> tuple[str, str, str]:
-    one = items(stage, type_key)[external_id]
-    return one["state"], one["confidence"], one["evidence"]
+    item = items(stage, type_key)[external_id]
+    return item["state"], item["confidence"], item["evidence"]
 
 
 @pytest.mark.parametrize(
@@ -56,12 +56,14 @@ def test_the_details_of_an_object_that_only_its_id_finds_are_read_anew(stage: St
     stage.tenant.unlist(APPS, key)
     stage.tenant.reassign(APPS, key, [GROUP])
     assert stage.sync(["mobileApps"]).counts.changed == 1
-    assert [one["target"]["groupId"] for one in stage.show("mobileApps", key)["assignments"]] == [GROUP]
+    assert [assignment["target"]["groupId"] for assignment in stage.show("mobileApps", key)["assignments"]] == [GROUP]
     assert state(stage, "mobileApps", key) == ("present", "high", "found_by_id")
     # Nothing that the app itself shows is another now.
     stage.tenant.reassign(APPS, key, [OTHER_GROUP])
     assert stage.sync(["mobileApps"]).counts.changed == 1
-    assert [one["target"]["groupId"] for one in stage.show("mobileApps", key)["assignments"]] == [OTHER_GROUP]
+    assert [assignment["target"]["groupId"] for assignment in stage.show("mobileApps", key)["assignments"]] == [
+        OTHER_GROUP
+    ]
 
 
 def test_a_script_that_only_its_id_finds_is_no_change(stage: Stage) -> None:

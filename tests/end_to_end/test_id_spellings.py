@@ -35,14 +35,14 @@ def test_a_run_that_sees_ids_in_another_case_tells_no_change_and_confirms_what_i
     counts = stage.sync(TYPES).counts
     assert (counts.created, counts.changed, counts.unchanged, counts.missing) == (0, 0, 3, 0)
     assert stage.changes(*TYPES) == []
-    assert [one.version for one in stage.versions("deviceConfigurations", POLICY.upper())] == [1]
+    assert [version.version for version in stage.versions("deviceConfigurations", POLICY.upper())] == [1]
     assert stage.show("deviceConfigurations", POLICY.upper())["id"] == POLICY
     needs = stage.command("dependencies", "deviceConfigurations", POLICY.upper(), "--json").objects()
-    (found,) = [one["target"] for one in needs if one["answer"] != "cannot_say"]
+    (found,) = [record["target"] for record in needs if record["answer"] != "cannot_say"]
     assert (found["external_id"], found["display_name"], found["presence"]) == (GROUP, "Pilot", "present")
     assert stage.command("dependencies", "--dangling", "--json").stdout.count(GROUP) == 0
 
     stage.hold(documents(str.upper, POLICY))
     assert stage.sync(TYPES).counts.missing == 1
-    (missing,) = [one for one in stage.command("missing", "--json").objects() if "external_id" in one]
+    (missing,) = [line for line in stage.command("missing", "--json").objects() if "external_id" in line]
     assert (missing["external_id"], missing["graph_id"], missing["evidence"]) == (GONE, GONE.upper(), "confirmed")

@@ -68,7 +68,7 @@ async def read_before(system: System) -> None:
                 async with database.tenant(tenant_id) as session:
                     token = uuid4()
                     await merging.claim(session, run.run_id, token)
-                    read = [document._replace(list_hash=one.list_hash) for one, document in pairs]
+                    read = [document._replace(list_hash=earlier.list_hash) for earlier, document in pairs]
                     await merging.merge_whole(session, run.run_id, token, read)
                     pending = await details.some_pending(session, run.run_id, [details.Share(type_key)], 10_000)
                     await details.drop(session, run.run_id, pending)
@@ -89,7 +89,7 @@ def hashes(system: System, *type_keys: str) -> dict[tuple[str, str], str]:
 def test_the_first_runs_of_a_release_that_reads_more_details_tell_no_change(upgraded: System) -> None:
     before = hashes(upgraded, *READ)
     now = served(upgraded.tenant, READ)
-    gained = {type_key for type_key, one in now if before[type_key, one] != now[type_key, one]}
+    gained = {type_key for type_key, external_id in now if before[type_key, external_id] != now[type_key, external_id]}
     assert gained == set(READ), "each collection has items with a detail that is new"
 
     assert upgraded.sync(*SELECTION).status is RunStatus.SUCCESS

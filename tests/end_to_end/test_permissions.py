@@ -15,7 +15,7 @@ from local.temporal import EmbeddedTemporal
 from tests.end_to_end.system import SEEDS, System
 
 COLLECTIONS = {key: load_catalog().collections[key] for key in load_catalog().everything()}
-DELEGATED_ONLY = {key for key, one in COLLECTIONS.items() if one.delegated_only}
+DELEGATED_ONLY = {key for key, collection in COLLECTIONS.items() if collection.delegated_only}
 
 
 @pytest.fixture
@@ -34,7 +34,11 @@ def printed(system: System) -> set[str]:
 
 
 def codes(record: RunRecord) -> dict[str, str]:
-    return {key: str(one.error_code) for key, one in record.collections.items() if one.error_code is not None}
+    return {
+        key: str(collection.error_code)
+        for key, collection in record.collections.items()
+        if collection.error_code is not None
+    }
 
 
 def test_an_app_with_exactly_what_is_printed_reads_everything_that_microsoft_opens_to_apps(system: System) -> None:
@@ -42,7 +46,7 @@ def test_an_app_with_exactly_what_is_printed_reads_everything_that_microsoft_ope
     record = system.sync("--all")
     assert (record.status, record.error_codes) == (RunStatus.SUCCESS, [])
     assert codes(record) == dict.fromkeys(DELEGATED_ONLY, "graph_delegated_only")
-    skipped = {key for key, one in record.collections.items() if one.outcome is Outcome.SKIPPED}
+    skipped = {key for key, collection in record.collections.items() if collection.outcome is Outcome.SKIPPED}
     assert skipped == DELEGATED_ONLY
     assert system.starter("check", system.tenant.name, "--all").code == 0
 
@@ -52,11 +56,13 @@ def test_a_tenant_without_licences_is_read_as_far_as_it_goes(system: System) -> 
     system.tenant.license([])
     record = system.sync("--all")
     assert (record.status, record.error_codes) == (RunStatus.SUCCESS, [])
-    unlicensed = {key for key, one in COLLECTIONS.items() if licence_of(one.path)} - DELEGATED_ONLY
+    unlicensed = {key for key, collection in COLLECTIONS.items() if licence_of(collection.path)} - DELEGATED_ONLY
     assert {licence_of(COLLECTIONS[key].path) for key in unlicensed} == {P1, P2, GOVERNANCE, WINDOWS_365}
     expected = dict.fromkeys(unlicensed, "graph_not_licensed") | dict.fromkeys(DELEGATED_ONLY, "graph_delegated_only")
     assert codes(record) == expected
-    assert {key for key, one in record.collections.items() if one.outcome is Outcome.SKIPPED} == expected.keys()
+    assert {
+        key for key, collection in record.collections.items() if collection.outcome is Outcome.SKIPPED
+    } == expected.keys()
     assert system.starter("check", system.tenant.name, "--all").code == 0
 
     system.tenant.license([P1, P2])
@@ -82,11 +88,11 @@ def test_without_one_permission_exactly_what_needs_it_fails_and_names_it(system:
     granted = printed(system) - {taken}
     system.tenant.grant(granted)
     record = system.sync("--all")
-    lists = {key for key, one in COLLECTIONS.items() if not granted & listing_of(one)} - DELEGATED_ONLY
+    lists = {key for key, collection in COLLECTIONS.items() if not granted & listing_of(collection)} - DELEGATED_ONLY
     details = {
         key
-        for key, one in COLLECTIONS.items()
-        for call in one.details
+        for key, collection in COLLECTIONS.items()
+        for call in collection.details
         if key not in lists | DELEGATED_ONLY and not granted & readers(call.path.partition("?")[0])
     }
     assert lists | details, "something needs it"
@@ -103,7 +109,9 @@ def test_without_one_permission_exactly_what_needs_it_fails_and_names_it(system:
 @pytest.mark.slow
 def test_check_names_what_needs_each_permission_that_is_taken_away(system: System) -> None:
     everything = printed(system)
-    opened_to_apps = {name for key, one in COLLECTIONS.items() if key not in DELEGATED_ONLY for name in one.permissions}
+    opened_to_apps = {
+        name for key, collection in COLLECTIONS.items() if key not in DELEGATED_ONLY for name in collection.permissions
+    }
     assert len(everything) > 50
     for taken in sorted(everything & opened_to_apps):
         granted = everything - {taken}

@@ -47,14 +47,16 @@ def own(system: System, path: str, *under: str) -> list[dict[str, Any]]:
 def two_values(system: System) -> tuple[dict[str, Any], str, dict[str, Any], dict[str, Any]]:
     """A template, the path of its values, and two of them."""
     template = next(
-        one for one in own(system, OF_TEMPLATES) if own(system, OF_TEMPLATES, one["id"], "definitionValues")
+        document
+        for document in own(system, OF_TEMPLATES)
+        if own(system, OF_TEMPLATES, document["id"], "definitionValues")
     )
     below = f"{OF_TEMPLATES}/{template['id']}/definitionValues"
     [first, *_] = own(system, below)
     definition = {"@odata.type": "#microsoft.graph.groupPolicyDefinition", "id": "other", "displayName": "Another one"}
     added = {name: value for name, value in first.items() if name not in ("id", "definition")}
     second = system.tenant.add(below, {**added, "definition": definition})
-    return template, below, first, next(one for one in own(system, below) if one["id"] == second)
+    return template, below, first, next(document for document in own(system, below) if document["id"] == second)
 
 
 def test_settings_that_answer_500_for_good_are_stale_and_the_rest_of_the_policy_is_told(
@@ -63,7 +65,7 @@ def test_settings_that_answer_500_for_good_are_stale_and_the_rest_of_the_policy_
     assert system.sync(*TYPES).status == "success"
     done = system.starter("baseline", "set", system.tenant.name, "golden")
     assert done.code == 0, done.stderr
-    policy = next(one for one in own(system, OF_POLICIES) if one["settingCount"])
+    policy = next(document for document in own(system, OF_POLICIES) if document["settingCount"])
     broken = f"{OF_POLICIES}/{policy['id']}/settings"
     [setting, *_] = own(system, broken)
     system.tenant.change(broken, setting["id"], {"settingInstance": {**setting["settingInstance"], "edited": "yes"}})

@@ -48,10 +48,10 @@ class Shape:
 
     def step(self, name: str) -> "Shape | None":
         """What stands in the property `name`; None if no type has it."""
-        places = [self.facts.properties(each) for each in self.types]
+        places = [self.facts.properties(type_name) for type_name in self.types]
         if name in shown_unasked():
-            places += [self.facts.navigations(each) for each in self.types]
-        found = [each[name] for each in places if name in each]
+            places += [self.facts.navigations(type_name) for type_name in self.types]
+        found = [place[name] for place in places if name in place]
         if name not in self.added and not found:
             return None
         types = {inner for place in found if place.type_name for inner in self.facts.family(place.type_name)}
@@ -60,7 +60,14 @@ class Shape:
 
     def navigated(self, name: str) -> Place | None:
         """Where the navigation property `name` of one of the types leads."""
-        return next((each[name] for each in map(self.facts.navigations, sorted(self.types)) if name in each), None)
+        return next(
+            (
+                navigations[name]
+                for navigations in map(self.facts.navigations, sorted(self.types))
+                if name in navigations
+            ),
+            None,
+        )
 
     def expand(self, text: str) -> Iterator[str]:
         """Add what `$expand` puts in; yields the names that no type has, and those that Graph cuts at twenty.
@@ -73,7 +80,7 @@ class Shape:
             if place is None:
                 yield name
                 continue
-            if place.is_collection and any("directoryObject" in self.facts.line(each) for each in self.types):
+            if place.is_collection and any("directoryObject" in self.facts.line(type_name) for type_name in self.types):
                 yield f"{name} of a directory object"
             inner = self.added[name] = Shape.of(self.facts, place.type_name)
             if nested.startswith("$expand="):
@@ -90,9 +97,9 @@ class Shape:
             shape = open_shapes.pop()
             found.append(shape)
             open_shapes += shape.added.values()
-            for each in shape.types - reached:
-                reached.add(each)
-                inner = {place.type_name for place in self.facts.properties(each).values()} - {""}
+            for type_name in shape.types - reached:
+                reached.add(type_name)
+                inner = {place.type_name for place in self.facts.properties(type_name).values()} - {""}
                 open_shapes += [Shape.of(self.facts, name) for name in inner if not self.facts.family(name) <= reached]
         return found
 
@@ -178,7 +185,7 @@ class _Judged:
             if name == "$expand" and "{type}" not in path:
                 yield from self._expanded(path, value, permission, single=call.single)
             missing = inner.expand(value) if name == "$expand" else inner.lacking(value.split(","))
-            yield from (f"{what} {name} {each}" for each in missing)
+            yield from (f"{what} {name} {absent}" for absent in missing)
         if isinstance(call, DetailCall):
             where = (call.only_where or "").partition("=")[0]
             for name in filter(None, (call.counted_by, where, *call.believe_list)):
@@ -264,11 +271,11 @@ class _Judged:
                 holders = [shape]
             elif parent.startswith("#"):
                 kind = parent.removeprefix(_GRAPH)
-                known = any(kind in each.types for each in shapes)
+                known = any(kind in shape.types for shape in shapes)
                 holders = [Shape(self.facts, frozenset({kind}))] if known else []
             else:
-                holders = [inner for each in shapes for inner in [each.step(parent)] if inner] if parent else shapes
-            yield from self._unless(any(each.step(name) for each in holders), f"{what} {written}")
+                holders = [inner for shape in shapes for inner in [shape.step(parent)] if inner] if parent else shapes
+            yield from self._unless(any(holder.step(name) for holder in holders), f"{what} {written}")
 
     def _types(self, shape: Shape) -> Iterator[str]:
         for kind in self.entry.left_out_types:

@@ -15,8 +15,8 @@ def arrays_of_objects(entry: Collection) -> dict[str, bool]:
     """The names of the arrays of objects in an entry's documents, and whether these objects have an id."""
     shape, facts = shape_of(entry), metadata(entry.api_version)
     found: dict[str, bool] = {}
-    for each in shape.everywhere() if shape else ():
-        for kind in each.types:
+    for reached in shape.everywhere() if shape else ():
+        for kind in reached.types:
             for name, place in facts.properties(kind).items():
                 if place.is_collection and place.type_name:
                     found[name] = found.get(name, False) or "id" in facts.properties(place.type_name)
@@ -49,8 +49,8 @@ def test_what_is_a_set_says_the_same_in_another_order(type_key: str, document: J
 
     def turned(value: object) -> object:
         if isinstance(value, list):
-            return [turned(one) for one in reversed(value)]
-        return {name: turned(one) for name, one in value.items()} if isinstance(value, dict) else value
+            return [turned(member) for member in reversed(value)]
+        return {name: turned(member) for name, member in value.items()} if isinstance(value, dict) else value
 
-    first, second = (observer.observe({"id": "x", **each}) for each in (document, turned(document)))  # type: ignore[dict-item]
+    first, second = (observer.observe({"id": "x", **body}) for body in (document, turned(document)))  # type: ignore[dict-item]
     assert first.content_hash == second.content_hash

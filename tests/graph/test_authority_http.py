@@ -291,9 +291,9 @@ def hostile_environment(network: Network, monkeypatch: pytest.MonkeyPatch, tmp_p
 @pytest.mark.usefixtures("hostile_environment")
 async def test_the_environment_has_no_say(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     with SimulatedGraph(tenants=1, items_per_collection=1) as graph:
-        (one,) = graph.tenants
-        monkeypatch.setenv("TEST_SECRET", one.client_secret)
-        tenant = TenantConfig(id=UUID(one.id), name="x", client_id=one.client_id, client_secret_env="TEST_SECRET")
+        (served,) = graph.tenants
+        monkeypatch.setenv("TEST_SECRET", served.client_secret)
+        tenant = TenantConfig(id=UUID(served.id), name="x", client_id=served.client_id, client_secret_env="TEST_SECRET")
         signed_in: list[GraphRequest] = []
 
         def note(request: GraphRequest) -> None:
@@ -315,9 +315,9 @@ async def test_a_configured_proxy_is_a_tunnel_to_both(network: Network, monkeypa
     proxy = network.plain
     proxy.tunnels = True
     with SimulatedGraph(tenants=1, items_per_collection=1) as graph:
-        (one,) = graph.tenants
-        monkeypatch.setenv("TEST_SECRET", one.client_secret)
-        tenant = TenantConfig(id=UUID(one.id), name="x", client_id=one.client_id, client_secret_env="TEST_SECRET")
+        (served,) = graph.tenants
+        monkeypatch.setenv("TEST_SECRET", served.client_secret)
+        tenant = TenantConfig(id=UUID(served.id), name="x", client_id=served.client_id, client_secret_env="TEST_SECRET")
         async with GraphClient.from_endpoints(
             base_url=graph.base_url,
             authority_url=graph.authority_url,
@@ -329,7 +329,7 @@ async def test_a_configured_proxy_is_a_tunnel_to_both(network: Network, monkeypa
         hosts = [url.removeprefix("https://") for url in (graph.authority_url, graph.base_url)]
     assert [request.split()[1] for request in proxy.heard] == hosts
     assert all("Basic" in request for request in proxy.heard)
-    assert one.client_secret not in network.told()
+    assert served.client_secret not in network.told()
 
 
 async def test_a_proxy_that_refuses_is_named_without_its_password(network: Network, tenant: TenantConfig) -> None:

@@ -28,7 +28,7 @@ def test_every_binding_of_every_type_of_profile_is_read() -> None:
         and (name not in read or f"{GRAPH}{kind}" not in read[name].types)
     }
     assert left == set()
-    assert len([one for one in bound if one[0] in read]) > 70
+    assert len([binding for binding in bound if binding[0] in read]) > 70
 
 
 def test_a_bound_profile_is_a_reference() -> None:

@@ -51,9 +51,9 @@ def graph(shared_graph: SimulatedGraph) -> Iterator[SimulatedGraph]:
 @pytest.fixture
 async def reading(graph: SimulatedGraph, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Reading]:
     """Reads one batch."""
-    (one,) = graph.tenants
-    monkeypatch.setenv("TEST_SECRET", one.client_secret)
-    tenant = TenantConfig(id=UUID(one.id), name="x", client_id=one.client_id, client_secret_env="TEST_SECRET")
+    (served,) = graph.tenants
+    monkeypatch.setenv("TEST_SECRET", served.client_secret)
+    tenant = TenantConfig(id=UUID(served.id), name="x", client_id=served.client_id, client_secret_env="TEST_SECRET")
     async with GraphClient.from_endpoints(
         base_url=graph.base_url, authority_url=graph.authority_url, ca_file=graph.ca_file
     ) as graph_client:

@@ -187,7 +187,7 @@ def test_the_details_are_those_of_the_table(entry: Collection) -> None:
     details, assignments = paths(row["detail_endpoint"]), paths(row["assignments_endpoint"])
     # Further details are held against what Microsoft publishes: test_facts.py.
     assert details - detail_paths(entry) <= DETAILS_NOT_READ.get(entry.type_key, set())
-    if not any("assignments" in (text or "") for text in (entry.expand, *(one.path for one in entry.details))):
+    if not any("assignments" in (text or "") for text in (entry.expand, *(detail.path for detail in entry.details))):
         assert assignments <= DETAILS_NOT_READ.get(entry.type_key, set())
 
 
@@ -207,8 +207,10 @@ def test_no_object_is_in_two_entries() -> None:
     scopes = {str(entry.filter).rpartition(" ")[2] for entry in shared.pop("/policies/roleManagementPolicyAssignments")}
     assert scopes == {"'DirectoryRole'", "'Group'"}
     assert list(shared) == ["/deviceManagement/deviceConfigurations"]
-    (rest,) = [one for one in shared["/deviceManagement/deviceConfigurations"] if one.filter is None]
-    filtered = {one.filter for one in shared["/deviceManagement/deviceConfigurations"]} - {None}
+    (rest,) = [
+        collection for collection in shared["/deviceManagement/deviceConfigurations"] if collection.filter is None
+    ]
+    filtered = {collection.filter for collection in shared["/deviceManagement/deviceConfigurations"]} - {None}
     assert filtered == {f"isof('{kind.removeprefix('#')}')" for kind in rest.left_out_types}
     assert len(filtered) == 3
 
@@ -332,7 +334,11 @@ def test_intune_is_read_from_beta() -> None:
 
 def test_conditional_access_is_read_one_request_at_a_time() -> None:
     assert ThrottleFamily.CONDITIONAL_ACCESS.wave_limit == 1
-    slow = {key for key, one in COLLECTIONS.items() if one.throttle_family is ThrottleFamily.CONDITIONAL_ACCESS}
+    slow = {
+        key
+        for key, collection in COLLECTIONS.items()
+        if collection.throttle_family is ThrottleFamily.CONDITIONAL_ACCESS
+    }
     assert slow == {"conditionalAccessPolicies", "deletedConditionalAccessPolicies", "namedLocations"}
 
 
@@ -352,7 +358,7 @@ def test_a_family_belongs_to_one_service() -> None:
 
 def test_payloads_are_shown_where_that_is_asked_for_and_no_secret_is_in_them() -> None:
     entry = COLLECTIONS["deviceConfigurations"]
-    assert all(each.payloads <= each.sensitive for each in COLLECTIONS.values())
+    assert all(collection.payloads <= collection.sensitive for collection in COLLECTIONS.values())
     settings: list[JsonValue] = [
         {"omaUri": "./Vendor/Example/Mode", "value": "strict"},
         {"omaUri": "./Vendor/Example/WifiPassword", "value": "hidden-1"},

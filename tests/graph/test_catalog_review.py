@@ -42,10 +42,12 @@ class Gap(NamedTuple):
 def data() -> tuple[list[Remark], list[Gap]]:
     read = tomllib.loads(Path(__file__).with_name("catalog_review.toml").read_text(encoding="utf-8"))
     remarks = [
-        Remark(each["remark"], tuple(each.get("has", ())), tuple(each.get("lacks", ())), each.get("refuted", ""))
-        for each in read["remark"]
+        Remark(
+            remark["remark"], tuple(remark.get("has", ())), tuple(remark.get("lacks", ())), remark.get("refuted", "")
+        )
+        for remark in read["remark"]
     ]
-    return remarks, [Gap(**each) for each in read["gap"]]
+    return remarks, [Gap(**gap) for gap in read["gap"]]
 
 
 def rows() -> list[dict[str, str]]:
@@ -81,13 +83,13 @@ def aspects(entry: Collection) -> Iterator[str]:
         ("meta", (path for paths in entry.meta.values() for path in paths)),
     ):
         yield from (f"{kind} {name}" for name in names)
-    for each in deviations():
-        if entry.type_key in each.type_keys:
-            yield from (f"deviates {what}" for what in each.what)
+    for deviation in deviations():
+        if entry.type_key in deviation.type_keys:
+            yield from (f"deviates {what}" for what in deviation.what)
 
 
 def answer_to(remark: str) -> Remark | None:
-    return next((each for each in data()[0] if re.fullmatch(each.remark, remark)), None)
+    return next((reviewed for reviewed in data()[0] if re.fullmatch(reviewed.remark, remark)), None)
 
 
 def test_every_remark_is_mended_or_refuted() -> None:
@@ -104,8 +106,8 @@ def test_every_remark_is_mended_or_refuted() -> None:
 
 def test_each_answer_is_to_a_remark() -> None:
     used = {answer_to(remark) for row in rows() for remark in remarks_of(row)}
-    assert [each.remark for each in data()[0] if each not in used] == []
-    assert all(each.has or each.lacks or each.refuted for each in data()[0])
+    assert [reviewed.remark for reviewed in data()[0] if reviewed not in used] == []
+    assert all(reviewed.has or reviewed.lacks or reviewed.refuted for reviewed in data()[0])
 
 
 def gaps() -> Iterator[tuple[str, str]]:
@@ -123,6 +125,6 @@ def test_every_place_of_ids_that_the_review_missed_is_followed_or_judged() -> No
         found = any(
             re.fullmatch(rf"(.*\.)?{pattern}(\..*)?", rule) for rule in map(path_of, COLLECTIONS[type_key].references)
         )
-        if not found and not any(re.fullmatch(each.gap, f"{type_key}: {place}") for each in data()[1]):
+        if not found and not any(re.fullmatch(expected.gap, f"{type_key}: {place}") for expected in data()[1]):
             left.append((type_key, place))
     assert left == []

@@ -79,12 +79,12 @@ def client_of(graph: SimulatedGraph, **overrides: Any) -> GraphClient:
 
 
 def tenant_of(graph: SimulatedGraph, **overrides: Any) -> TenantConfig:
-    one = graph.tenants[0]
+    served = graph.tenants[0]
     credential = (
         {} if {"client_secret_file", "federated_token_file"} & set(overrides) else {"client_secret_env": "TEST_SECRET"}
     )
     return TenantConfig.model_validate(
-        {"id": one.id, "name": one.name, "client_id": one.client_id, **credential, **overrides}
+        {"id": served.id, "name": served.name, "client_id": served.client_id, **credential, **overrides}
     )
 
 
@@ -442,8 +442,8 @@ async def test_a_managed_identity_needs_no_secret(
     with HTTPServer(("127.0.0.1", 0), Identity) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", f"http://127.0.0.1:{server.server_port}")
-        one = graph.tenants[0]
-        config = TenantConfig.model_validate({"id": one.id, "name": one.name, "managed_identity": True})
+        served = graph.tenants[0]
+        config = TenantConfig.model_validate({"id": served.id, "name": served.name, "managed_identity": True})
         answers = await client.read_batch(config, "v1.0", GROUPS)
         server.shutdown()
     assert answers["groups"].status == 200

@@ -324,7 +324,7 @@ def test_the_rest_of_a_list_in_an_answer_is_followed_and_hides_its_secrets() -> 
     assert b"second" not in item.progress()
     whole: Any = reading(entry, item.progress()).whole()
     (group,) = whole["groups"]
-    assert [one["id"] for one in group["settings"]] == ["0", "1"]
+    assert [setting["id"] for setting in group["settings"]] == ["0", "1"]
     assert "settings@odata.nextLink" not in group
 
 

@@ -15,7 +15,7 @@ COLLECTIONS = load_catalog().collections
 
 
 def known_deviations() -> set[Problem]:
-    return {Problem(key, what) for each in deviations() for key in each.type_keys for what in each.what}
+    return {Problem(key, what) for deviation in deviations() for key in deviation.type_keys for what in deviation.what}
 
 
 def problems_of(key: str, **changes: object) -> set[str]:
@@ -26,14 +26,16 @@ def problems_of(key: str, **changes: object) -> set[str]:
 
 def test_the_catalog_names_nothing_that_microsoft_does_not_publish() -> None:
     checked = [judge(entry) for entry in COLLECTIONS.values()]
-    found = {problem for each in checked for problem in each.problems}
+    found = {problem for collection in checked for problem in collection.problems}
     assert sorted(found - known_deviations()) == []
     assert sorted(known_deviations() - found) == [], "deviations that are not needed any more"
-    assert sum(each.looked_up for each in checked) > 1_500
+    assert sum(collection.looked_up for collection in checked) > 1_500
 
 
 def test_no_deviation_is_listed_twice() -> None:
-    listed = [Problem(key, what) for each in deviations() for key in each.type_keys for what in each.what]
+    listed = [
+        Problem(key, what) for deviation in deviations() for key in deviation.type_keys for what in deviation.what
+    ]
     assert len(listed) == len(set(listed))
 
 

@@ -38,7 +38,7 @@ def subtypes() -> list[tuple[str, dict[str, str]]]:
             continue
         if marks.startswith("templateReference/templateId in ("):
             ids = re.findall(r"[0-9a-f-]{36}_\d+", marks)
-            found += [(collection, {"template_id": one, "template_family": "baseline"}) for one in ids]
+            found += [(collection, {"template_id": template_id, "template_family": "baseline"}) for template_id in ids]
         else:
             found.append((collection, {"odata_type": marks}))
     return found

@@ -90,7 +90,7 @@ def test_types_of_another_entry_are_left_out() -> None:
 def test_objects_with_a_value_that_the_entry_names_are_left_out() -> None:
     body = {"value": [{"own": False}, {"own": True}, {"own": 1}, {"own": "true"}, {"own": None}, {}, "odd", None]}
     kept = read_page(page(body), left_out_where={"own": True}).items
-    assert kept == [one for number, one in enumerate(body["value"]) if number != 1]
+    assert kept == [member for number, member in enumerate(body["value"]) if number != 1]
     assert read_page(
         page({"value": [{"own": "Graph"}, {"own": "x"}]}), left_out_where={"own": "Graph", "b": "y"}
     ).items == [{"own": "x"}]

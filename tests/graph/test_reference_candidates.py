@@ -50,7 +50,7 @@ def is_followed(type_key: str, name: str) -> bool:
 
 
 def judgement_of(type_key: str, name: str) -> Judgement | None:
-    return next((each for each in judgements() if each.covers(f"{type_key}: {name}")), None)
+    return next((judgement for judgement in judgements() if judgement.covers(f"{type_key}: {name}")), None)
 
 
 def test_every_candidate_is_a_reference_or_judged_to_be_none() -> None:
@@ -61,5 +61,5 @@ def test_every_candidate_is_a_reference_or_judged_to_be_none() -> None:
 
 def test_each_judgement_is_needed() -> None:
     used = {judgement_of(*row) for row in rows() if not is_followed(*row)}
-    assert [each.where for each in judgements() if each not in used] == []
-    assert all(each.reason.endswith(".") for each in judgements())
+    assert [judgement.where for judgement in judgements() if judgement not in used] == []
+    assert all(judgement.reason.endswith(".") for judgement in judgements())

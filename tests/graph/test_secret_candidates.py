@@ -64,7 +64,9 @@ def test_each_candidate_is_hidden_or_judged() -> None:
     kept = [candidate for candidate in candidates() if is_kept(candidate)]
     assert len(kept) > 100
     assert [entry for entry in kept if not any(fits(entry, judged) for judged in JUDGED)] == []
-    assert [each["reason"] for each in JUDGED if not any(fits(entry, each) for entry in kept)] == [], "needed no longer"
+    assert [judgement["reason"] for judgement in JUDGED if not any(fits(entry, judgement) for entry in kept)] == [], (
+        "needed no longer"
+    )
 
 
 def test_a_property_that_nobody_judged_is_told() -> None:

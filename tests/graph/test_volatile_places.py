@@ -108,7 +108,7 @@ def places(
 ) -> Iterator[tuple[str, ...]]:
     """Where a document may hold properties of these names, by the published types; each type is gone through once."""
     met = set() if met is None else met
-    properties = {name: place for each in shape.types for name, place in shape.facts.properties(each).items()}
+    properties = {name: place for type_name in shape.types for name, place in shape.facts.properties(type_name).items()}
     for word in sorted(words & properties.keys()):
         yield (*path, word)
     for name in sorted({name for name, place in properties.items() if place.type_name} | shape.added.keys()):

@@ -150,7 +150,7 @@ async def _write(client: Client, shape: str, handle: WorkflowHandle[Any, Any], f
     except WorkflowFailureError:
         print(f"{shape}: failed")
     executions = [workflow async for workflow in client.list_workflows(f"WorkflowId = '{handle.id}'")]
-    for number, execution in enumerate(sorted(executions, key=lambda one: one.start_time), start=1):
+    for number, execution in enumerate(sorted(executions, key=lambda execution: execution.start_time), start=1):
         history = await client.get_workflow_handle(handle.id, run_id=execution.run_id).fetch_history()
         path = folder / f"{shape}-{number}.json"
         path.write_text(STACK_TRACE.sub('""', history.to_json()) + "\n")

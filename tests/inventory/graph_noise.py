@@ -58,7 +58,7 @@ class GraphNoise:
 def respellings(text: str) -> list[str]:
     """Other spellings of the same moment or ids; none of another text."""
     try:
-        if all(str(UUID(each)) == each.lower() for each in text.split("_")):
+        if all(str(UUID(part)) == part.lower() for part in text.split("_")):
             return [text.upper(), text.title()]
     except ValueError:
         pass

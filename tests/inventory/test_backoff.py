@@ -26,7 +26,7 @@ def test_retry_after_is_honoured_to_the_moment(asked: timedelta) -> None:
     assert believable(asked) == asked
 
 
-@given(st.timedeltas().filter(lambda one: not timedelta(0) <= one <= RETRY_AFTER_MAXIMUM) | st.none())
+@given(st.timedeltas().filter(lambda wait: not timedelta(0) <= wait <= RETRY_AFTER_MAXIMUM) | st.none())
 def test_what_no_server_means_is_not_believed(asked: timedelta | None) -> None:
     assert believable(asked) is None
 

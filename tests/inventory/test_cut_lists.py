@@ -67,7 +67,7 @@ def test_the_links_of_any_document_are_put_back_and_taken_out_again(
 ) -> None:
     plain = Observer(ObservationRules(type_key="a")).observe({**document, "id": "1"})
     lists = cut_lists(_linked_everywhere(document), expanded)
-    chosen = [one for one in lists if data.draw(st.booleans())]
+    chosen = [path for path in lists if data.draw(st.booleans())]
     with_links(document, chosen)
     assert cut_lists(document, expanded) == chosen
     without_links(document, chosen)

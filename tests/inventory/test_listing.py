@@ -95,7 +95,7 @@ def test_a_record_claims_no_more_than_was_seen(
         assert result.outcome is not Outcome.SKIPPED or key in refused
     if claims.status is RunStatus.SUCCESS:
         assert set(claims.collections) == set("abcd")
-        assert not undetailed & {key for key, one in claims.collections.items() if one.outcome is Outcome.COMPLETE}
+        assert not undetailed & {key for key, claim in claims.collections.items() if claim.outcome is Outcome.COMPLETE}
 
 
 @given(st.dictionaries(KEYS, RESULTS, min_size=1))

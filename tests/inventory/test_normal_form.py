@@ -260,7 +260,7 @@ def test_a_moment_is_the_same_in_every_spelling(moment: datetime, offset: int, z
     fraction = f"{moment:%f}{'0' * zeros}"
     stem = f"{moment.isoformat(timespec='seconds')}"
     spelled = [here.isoformat(), there.isoformat(), f"{stem}.{fraction}Z", f"{stem}.{fraction.rstrip('0') or '0'}Z"]
-    assert len({FORM.hash({"at": each}) for each in spelled}) == 1
+    assert len({FORM.hash({"at": spelling}) for spelling in spelled}) == 1
     later = (here + timedelta(microseconds=1)).isoformat()
     assert FORM.hash({"at": later}) != FORM.hash({"at": spelled[0]})
 
@@ -306,7 +306,7 @@ def test_real_documents_are_the_same_however_graph_serves_them() -> None:
     for path, document in real_documents():
         entry = by_path[path]
         noise, canonicalizer = GraphNoise(random, entry.form), Canonicalizer(volatile=entry.volatile)
-        one, other = (canonicalizer.canonical_value(each) for each in (document, noise.serve(document)))
+        one, other = (canonicalizer.canonical_value(served) for served in (document, noise.serve(document)))
         assert one != other
         assert entry.form.hash(other) == entry.form.hash(one), document.get("id")
         assert differences(one, other, entry.form) == []

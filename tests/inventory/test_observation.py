@@ -188,8 +188,8 @@ def test_only_a_collection_with_details_has_a_list_hash() -> None:
     assert OBSERVER.observe({"id": "1"}).list_hash is None
 
 
-def likeness(one: Observation, id_field: str = "id") -> bytes:
-    return likeness_hash(one.document, one.external_id, NormalForm(), id_field=id_field)
+def likeness(observed: Observation, id_field: str = "id") -> bytes:
+    return likeness_hash(observed.document, observed.external_id, NormalForm(), id_field=id_field)
 
 
 def test_items_that_were_made_again_are_alike() -> None:

@@ -107,7 +107,7 @@ def test_a_change_of_a_secret_is_seen_and_not_shown(place: dict[str, Any], befor
     changed = before != after
     assert (one.content_hash != other.content_hash) is changed
     one_likeness, other_likeness = (
-        likeness_hash(each.document, each.external_id, NormalForm()) for each in (one, other)
+        likeness_hash(observation.document, observation.external_id, NormalForm()) for observation in (one, other)
     )
     assert (one_likeness != other_likeness) is changed
     assert (one.list_hash != other.list_hash) is changed

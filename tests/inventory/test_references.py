@@ -33,7 +33,9 @@ def test_the_intent_and_the_policy_set_of_an_assignment_are_kept() -> None:
             {"intent": "available", **target("allLicensedUsers")},
         ]
     }
-    assert [(one.target_id, one.intent, one.policy_set_id) for one in references(document, ASSIGNED)] == [
+    assert [
+        (reference.target_id, reference.intent, reference.policy_set_id) for reference in references(document, ASSIGNED)
+    ] == [
         (ALL_USERS, "available", ""),
         ("g", "required", ""),
         ("g", "uninstall", "set"),
@@ -106,12 +108,12 @@ def test_a_rule_may_hold_for_the_objects_of_a_type_at_any_depth() -> None:
         ]
     }
     found = references(document, rules)
-    assert [(one.role, one.target_types, one.target_id) for one in found] == [
+    assert [(reference.role, reference.target_types, reference.target_id) for reference in found] == [
         (ReferenceRole.USE, ("reusablePolicySettings",), "one"),
         (ReferenceRole.USE, ("reusablePolicySettings",), "two"),
     ]
-    renamed = translated(document, rules, lambda _, one: one.upper())
-    assert [one.target_id for one in references(renamed, rules)] == ["ONE", "TWO"]
+    renamed = translated(document, rules, lambda _, external_id: external_id.upper())
+    assert [reference.target_id for reference in references(renamed, rules)] == ["ONE", "TWO"]
     assert renamed["settings"] != document["settings"]
 
 
@@ -140,8 +142,8 @@ def test_what_graph_writes_before_an_id_is_no_part_of_it() -> None:
         "notificationTemplates": ["Email_7d1b", "push_00000000-0000-0000-0000-000000000000"],
         "granted": ["ManagePermissionGrantsForSelf.microsoft-user-default-low"],
     }
-    assert [one.target_id for one in references(document, rules)] == ["microsoft-user-default-low", "7d1b"]
-    assert translated(document, rules, lambda _, one: "Low" if one != "7d1b" else None) == {
+    assert [reference.target_id for reference in references(document, rules)] == ["microsoft-user-default-low", "7d1b"]
+    assert translated(document, rules, lambda _, external_id: "Low" if external_id != "7d1b" else None) == {
         **document,
         "granted": ["ManagePermissionGrantsForSelf.Low"],
     }
@@ -169,7 +171,7 @@ def test_a_role_holds_in_the_whole_tenant_or_in_a_unit(scope: str, target_id: st
 def test_a_query_names_whom_it_is_about(query: str, target_id: str | None) -> None:
     document: dict[str, Any] = {"reviewers": [{"query": query}]}
     rules = {"reviewers.query": ("groups", "users")}
-    assert [one.target_id for one in references(document, rules)] == ([target_id] if target_id else [])
+    assert [reference.target_id for reference in references(document, rules)] == ([target_id] if target_id else [])
     renamed = query.replace("one", "Board") if target_id else query
     assert translated(document, rules, lambda *_: "Board") == {"reviewers": [{"query": renamed}]}
 
@@ -180,7 +182,9 @@ APP_ID = "11111111-0000-4000-8000-00000000000a"
 @pytest.mark.parametrize(("app_id", "told"), [(APP_ID, [APP_ID]), (ALL_USERS, []), (NOBODY, []), (7, []), (None, [])])
 def test_a_document_tells_its_alternate_keys_if_they_are_guids(app_id: Any, told: list[str]) -> None:
     rules = ReadingRules({}, assignable=False, alternate_keys=frozenset({"appId"}))
-    assert read({"appId": app_id}, rules) == [Reference("appId", ReferenceRole.USE, (), one) for one in told]
+    assert read({"appId": app_id}, rules) == [
+        Reference("appId", ReferenceRole.USE, (), target_id) for target_id in told
+    ]
     assert not rules.find_nothing
 
 
@@ -214,7 +218,11 @@ ASSIGNABLE = ReadingRules(ASSIGNED, assignable=True)
 )
 def test_a_document_that_includes_nobody_says_so(assignments: Any, audience: str | None) -> None:
     document = {"assignments": assignments}
-    without = [one.target_id for one in read(document, ASSIGNABLE) if one.target_id in (NOBODY, ASSIGNMENTS_UNKNOWN)]
+    without = [
+        reference.target_id
+        for reference in read(document, ASSIGNABLE)
+        if reference.target_id in (NOBODY, ASSIGNMENTS_UNKNOWN)
+    ]
     assert without == ([audience] if audience else [])
     assert read(document, ReadingRules(ASSIGNED, assignable=False)) == references(document, ASSIGNED)
 
@@ -251,12 +259,14 @@ def test_the_catalog_has_rules_for_every_collection_also_where_they_find_nothing
 
 @needs_graph_data
 def test_real_documents_are_read_by_the_rules_of_their_collections() -> None:
-    rules = {one.path.lstrip("/"): one.reading_rules for one in load_catalog().collections.values()}
+    rules = {
+        collection.path.lstrip("/"): collection.reading_rules for collection in load_catalog().collections.values()
+    }
     found: Counter[str] = Counter()
     for path, document in real_documents():
         if path in rules:
-            found.update({one.path for one in read(document, rules[path])})
-            assert translated(document, rules[path].references, lambda _, one: one) == document
+            found.update({reference.path for reference in read(document, rules[path])})
+            assert translated(document, rules[path].references, lambda _, external_id: external_id) == document
     assert found["assignments.target.groupId"] > 5
     assert found["conditions.users.excludeGroups"] > 20
     assert found["conditions.locations.excludeLocations"] + found["conditions.locations.includeLocations"] > 3
@@ -294,7 +304,7 @@ def test_translation_replaces_what_is_known_and_leaves_the_rest() -> None:
 
 @given(st.lists(st.text(min_size=1, max_size=5), max_size=5), st.randoms())
 def test_order_and_repetition_do_not_matter(ids: list[str], random: Any) -> None:
-    assigned: list[Any] = [target("group", groupId=one) for one in ids]
+    assigned: list[Any] = [target("group", groupId=group_id) for group_id in ids]
     shuffled = [*assigned, *assigned]
     random.shuffle(shuffled)
     assert references({"assignments": assigned}, ASSIGNED) == references({"assignments": shuffled}, ASSIGNED)
@@ -311,4 +321,4 @@ def test_order_and_repetition_do_not_matter(ids: list[str], random: Any) -> None
 )
 def test_translating_by_the_id_itself_changes_nothing(value: Any) -> None:
     document = {"assignments": value, "roleScopeTagIds": value}
-    assert translated(document, ASSIGNED, lambda _, one: one) == document
+    assert translated(document, ASSIGNED, lambda _, external_id: external_id) == document

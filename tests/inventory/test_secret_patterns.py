@@ -134,8 +134,8 @@ def test_a_name_that_holds_a_secret_is_no_name(text: str) -> None:
 def test_a_secret_that_comes_into_a_text_is_a_change_and_a_new_rule_is_none() -> None:
     clean, secret = "Write-Output 'a longer script'", TEXTS["literal in PowerShell"]
     before, after = KEYED.canonical_value({"body": clean}), KEYED.canonical_value({"body": secret})
-    for one, other in ((before, after), (after, before)):
-        (found,) = exact_differences(one, other)
+    for old, new in ((before, after), (after, before)):
+        (found,) = exact_differences(old, new)
         assert (found.kind, found.hidden, found.untold) == (DifferenceKind.CHANGED, True, False)
     (found,) = exact_differences({"body": secret}, after)
     assert found.untold
@@ -151,11 +151,11 @@ def test_an_edit_shows_where_a_mark_shows_no_change() -> None:
         return read
 
     key = DataKey(b"key", "0" * 8)
-    for one, other in (
+    for old, new in (
         (observed(1, "a"), observed(2, "b")),
         (observed(1, "****", key), observed(2, "****", key)),
     ):
-        (found,) = differences(one, other)
+        (found,) = differences(old, new)
         assert (found.path, found.kind, found.hidden) == (
             "omaSettings[./A].value", DifferenceKind.MAY_HAVE_CHANGED, True,
         )  # fmt: skip

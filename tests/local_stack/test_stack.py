@@ -47,7 +47,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def descendants(pid: int) -> list[int]:
-    return [each for child in children_of(pid) for each in (child, *descendants(child))]
+    return [process for child in children_of(pid) for process in (child, *descendants(child))]
 
 
 def test_a_folder_of_an_earlier_release_is_shut_to_others(state: State) -> None:

@@ -82,8 +82,8 @@ def trusting_session() -> Iterator[Callable[[SimulatedGraph], requests.Session]]
         return sessions[-1]
 
     yield session
-    for each in sessions:
-        each.close()
+    for opened in sessions:
+        opened.close()
 
 
 def trusting(ca_file: Path) -> ssl.SSLContext:

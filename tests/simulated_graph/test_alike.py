@@ -40,7 +40,7 @@ def test_the_deviations_are_a_weaker_setting_other_assignments_and_one_policy_mo
         policies = "identity/conditionalAccess/policies"
         assert _documents(golden, policies)[0]["state"] != _documents(first, policies)[0]["state"]
         catalog = "deviceManagement/configurationPolicies"
-        assigned = [len(_documents(each, catalog)[1]["assignments"]) for each in (golden, second, first)]
+        assigned = [len(_documents(tenant, catalog)[1]["assignments"]) for tenant in (golden, second, first)]
         assert assigned[0] == assigned[1] != assigned[2]
         compliance = "deviceManagement/deviceCompliancePolicies"
         assert len(set(_names(golden, compliance)) - set(_names(first, compliance))) == 1
@@ -54,8 +54,8 @@ def test_documents_of_tenants_that_are_alike_have_ids_of_their_own() -> None:
     with SimulatedGraph(tenants=2, alike=True) as graph:
         golden, other = graph.tenants
         for path in ("groups", "deviceManagement/configurationPolicies", "deviceAppManagement/mobileApps"):
-            assert {each["id"] for each in _documents(golden, path)}.isdisjoint(
-                each["id"] for each in _documents(other, path)
+            assert {document["id"] for document in _documents(golden, path)}.isdisjoint(
+                document["id"] for document in _documents(other, path)
             )
 
 

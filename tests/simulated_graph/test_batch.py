@@ -21,9 +21,15 @@ def test_each_inner_request_is_answered_for_itself(sample: SimulatedGraph, conne
     answer = client.post(BATCH, json=batch)
 
     assert answer.status_code == 200
-    inner = {each["id"]: each for each in answer.json()["responses"]}
-    assert {key: each["status"] for key, each in inner.items()} == {"0": 200, "1": 200, "2": 400, "3": 404, "w": 405}
-    assert len({each["headers"]["request-id"] for each in inner.values()}) == 5
+    inner = {response["id"]: response for response in answer.json()["responses"]}
+    assert {key: response["status"] for key, response in inner.items()} == {
+        "0": 200,
+        "1": 200,
+        "2": 400,
+        "3": 404,
+        "w": 405,
+    }
+    assert len({response["headers"]["request-id"] for response in inner.values()}) == 5
     link = inner["0"]["body"]["@odata.nextLink"]
     assert link.startswith(f"{sample.base_url}/beta/deviceManagement/configurationPolicies?")
     # A nextLink from inside goes on directly, and inside another batch.
@@ -34,7 +40,9 @@ def test_each_inner_request_is_answered_for_itself(sample: SimulatedGraph, conne
 
 def test_answers_are_shuffled_and_always_alike(sample: SimulatedGraph, connect: Any) -> None:
     batch = steps(*["groups?$top=1"] * 20)
-    orders = [[each["id"] for each in connect(sample).post(BATCH, json=batch).json()["responses"]] for _ in range(2)]
+    orders = [
+        [response["id"] for response in connect(sample).post(BATCH, json=batch).json()["responses"]] for _ in range(2)
+    ]
     assert orders[0] == orders[1]
     assert orders[0] != sorted(orders[0], key=int)
     assert sorted(orders[0], key=int) == [str(number) for number in range(20)]
@@ -75,17 +83,17 @@ def test_inner_requests_are_recorded_with_their_batch(graph: SimulatedGraph, con
     answer = connect(graph).post(BATCH, json=batch, headers={"client-request-id": "outer"})
 
     [outer] = graph.requests(Kind.BATCH)
-    inner = {each.inner_id: each for each in graph.requests(Kind.INNER)}
+    inner = {request.inner_id: request for request in graph.requests(Kind.INNER)}
     assert outer.headers["client-request-id"] == "outer"
     assert outer.request_id == answer.headers["request-id"]
-    assert {each.batch_id for each in inner.values()} == {outer.request_id}
+    assert {request.batch_id for request in inner.values()} == {outer.request_id}
     assert (inner["0"].path, inner["0"].query) == ("/beta/groups", "$top=3")
     assert (inner["1"].headers["prefer"], inner["1"].headers["client-request-id"]) == (
         "include-unknown-enum-members",
         "inner",
     )
-    assert {each.tenant_id for each in graph.requests()} == {graph.tenants[0].id}
-    assert len({each.token_fingerprint for each in graph.requests()}) == 1
+    assert {request.tenant_id for request in graph.requests()} == {graph.tenants[0].id}
+    assert len({request.token_fingerprint for request in graph.requests()}) == 1
 
 
 def test_fault_answers_one_inner_request_and_leaves_the_others(graph: SimulatedGraph, connect: Any) -> None:
@@ -99,8 +107,8 @@ def test_fault_answers_one_inner_request_and_leaves_the_others(graph: SimulatedG
     graph.before_answer = throttled
     client = connect(graph)
     answers = client.post(BATCH, json=steps("groups", "organization", "subscribedSkus")).json()["responses"]
-    inner = {each["id"]: each for each in answers}
-    assert {key: each["status"] for key, each in inner.items()} == {"0": 429, "1": 502, "2": 200}
+    inner = {answer["id"]: answer for answer in answers}
+    assert {key: response["status"] for key, response in inner.items()} == {"0": 429, "1": 502, "2": 200}
     assert inner["0"]["headers"]["Retry-After"] == "2.5"
     assert client.get("/beta/organization").text == "<html>Bad Gateway</html>"
     assert graph.request_counts()["inner 429"] == 1

@@ -51,9 +51,10 @@ def test_full_window_throttles_one_family_of_one_tenant(connect: Connect) -> Non
     with SimulatedGraph(tenants=2, budgets={"directory": Budget(2, 1000)}) as graph:
         one, other = (connect(graph, tenant) for tenant in graph.tenants)
         answers = {
-            each["id"]: each for each in batch(one, "groups", "organization", "groups?$top=1").json()["responses"]
+            response["id"]: response
+            for response in batch(one, "groups", "organization", "groups?$top=1").json()["responses"]
         }
-        assert [answers[each]["status"] for each in "012"] == [200, 200, 429]
+        assert [answers[number]["status"] for number in "012"] == [200, 200, 429]
         assert answers["2"]["headers"]["Retry-After"] == "1000"
         assert [other.get(GROUPS).status_code, one.get(LOCATIONS).status_code] == [200, 200]
         assert graph.violations() == []
@@ -99,7 +100,7 @@ def test_coming_back_early_after_a_fault_is_a_violation(
     assert (again.status_code, again.headers["Retry-After"]) == (429, "900.5")
     [inner] = batch(client, "groups?$top=2").json()["responses"]
     assert inner["status"] == 429
-    assert [each.path for each in graph.violations()] == [GROUPS, GROUPS]
+    assert [violation.path for violation in graph.violations()] == [GROUPS, GROUPS]
     assert graph.faults.injected() == {kind: 1}
     graph.clear_violations()
     assert graph.violations() == []
@@ -112,7 +113,7 @@ def test_refused_batch_is_not_to_be_sent_again_early(graph: SimulatedGraph, conn
     assert batch(client, "subscribedSkus").status_code == 200
     assert batch(client, "organization", "subscribedSkus").status_code == 429
     assert client.get("/beta/groups").status_code == 429
-    assert [(each.scope, each.path) for each in graph.violations()] == [
+    assert [(violation.scope, violation.path) for violation in graph.violations()] == [
         ("/beta/organization", "/beta/$batch"),
         ("/beta/groups", "/beta/groups"),
     ]

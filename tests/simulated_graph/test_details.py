@@ -14,12 +14,12 @@ CONFIGURATIONS = "deviceManagement/deviceConfigurations"
 def test_references_to_secrets_differ_between_reads(sample: SimulatedGraph, connect: Any) -> None:
     client = connect(sample)
     policy = next(
-        each["id"]
-        for each in sample.tenants[0].documents(f"{CATALOG}?$expand=settings")
-        if "encryptedValueToken" in str(each)
+        setting["id"]
+        for setting in sample.tenants[0].documents(f"{CATALOG}?$expand=settings")
+        if "encryptedValueToken" in str(setting)
     )
     first, second = (client.get(f"/beta/{CATALOG}/{policy}/settings").json()["value"] for _ in range(2))
-    differing = [(one, other) for one, other in zip(first, second, strict=True) if one != other]
+    differing = [(old, new) for old, new in zip(first, second, strict=True) if old != new]
     ((one, other),) = differing
     secret = one["settingInstance"]["simpleSettingValue"]
     assert secret.pop("value") != other["settingInstance"]["simpleSettingValue"].pop("value")
@@ -32,12 +32,13 @@ def test_encrypted_oma_settings_are_masked_and_others_are_in_clear(sample: Simul
     client = connect(sample)
     address = f"/v1.0/{CONFIGURATIONS}?$filter=isof('microsoft.graph.windows10CustomConfiguration')"
     first, second = (
-        [setting for each in client.get(address).json()["value"] for setting in each["omaSettings"]] for _ in range(2)
+        [setting for configuration in client.get(address).json()["value"] for setting in configuration["omaSettings"]]
+        for _ in range(2)
     )
-    for one, other in zip(first, second, strict=True):
-        assert (one["value"] == "****") is one["isEncrypted"] is (one["secretReferenceValueId"] is not None)
-        changed = {name for name in one if one[name] != other[name]}
-        assert changed == ({"secretReferenceValueId"} if one["isEncrypted"] else set())
+    for old, new in zip(first, second, strict=True):
+        assert (old["value"] == "****") is old["isEncrypted"] is (old["secretReferenceValueId"] is not None)
+        changed = {name for name in old if old[name] != new[name]}
+        assert changed == ({"secretReferenceValueId"} if old["isEncrypted"] else set())
     assert {setting["isEncrypted"] for setting in first} == {True, False}
 
 
@@ -66,8 +67,8 @@ def test_unknown_expansions_are_refused_whether_or_not_there_is_anything_to_expa
         tenant = graph.tenants[0]
         answers = [connect(graph).get(f"/beta/{address.format(tenant=tenant.id)}")]
         if "{" not in path:
-            for each in tenant.documents(path):
-                tenant.remove(path, each["id"])
+            for document in tenant.documents(path):
+                tenant.remove(path, document["id"])
             answers.append(connect(graph).get(f"/beta/{address}"))
         assert [answer.status_code for answer in answers] == [400] * len(answers)
         assert "Could not find a property named" in answers[-1].json()["error"]["message"]
@@ -79,7 +80,7 @@ def test_role_policies_are_listed_with_their_filter_only(sample: SimulatedGraph,
         assert client.get(f"/v1.0/policies/{name}").status_code == 400
         assert client.get(f"/v1.0/policies/{name}?$filter=scopeId eq '/'").status_code == 400
         listed = client.get(f"/v1.0/policies/{name}?$filter=scopeId eq '/' and scopeType eq 'DirectoryRole'").json()
-        assert {each["scopeType"] for each in listed["value"]} == {"DirectoryRole"}
+        assert {assignment["scopeType"] for assignment in listed["value"]} == {"DirectoryRole"}
         assert len(listed["value"]) == 4
 
 
@@ -90,16 +91,18 @@ def test_apps_that_nobody_chose_are_left_out_by_the_filter(graph: SimulatedGraph
     )
     path = "deviceAppManagement/mobileApps"
     tenant = graph.tenants[0]
-    every = {each["id"]: each for each in tenant.documents(path)}
-    chosen = next(each for each in every if every[each].get("appAvailability") == "global")
+    every = {document["id"]: document for document in tenant.documents(path)}
+    chosen = next(app_id for app_id in every if every[app_id].get("appAvailability") == "global")
     tenant.reassign(path, chosen, ["group 1"])
-    left_out = every.keys() - {each["id"] for each in tenant.documents(f"{path}?$filter={wanted}")}
-    assert {(every[each]["appAvailability"], every[each]["isAssigned"]) for each in left_out} == {("global", False)}
+    left_out = every.keys() - {document["id"] for document in tenant.documents(f"{path}?$filter={wanted}")}
+    assert {(every[app_id]["appAvailability"], every[app_id]["isAssigned"]) for app_id in left_out} == {
+        ("global", False)
+    }
     assert chosen not in left_out
 
 
 def test_an_organization_is_asked_for_by_the_tenants_id(sample: SimulatedGraph, connect: Any) -> None:
-    mine, other = (each.id for each in sample.tenants)
+    mine, other = (tenant.id for tenant in sample.tenants)
     for below in ("branding/localizations", "certificateBasedAuthConfiguration"):
         assert connect(sample).get(f"/v1.0/organization/{mine}/{below}").json()["value"]
         assert connect(sample).get(f"/v1.0/organization/{other}/{below}").status_code == 404
@@ -117,12 +120,12 @@ def test_partners_are_named_by_their_tenant(graph: SimulatedGraph) -> None:
 
 def test_credentials_of_applications_show_no_secret(sample: SimulatedGraph) -> None:
     applications = sample.tenants[0].documents("applications")
-    passwords = [each for application in applications for each in application["passwordCredentials"]]
-    keys = [each for application in applications for each in application["keyCredentials"]]
+    passwords = [credential for application in applications for credential in application["passwordCredentials"]]
+    keys = [credential for application in applications for credential in application["keyCredentials"]]
     assert passwords
-    assert all(each["secretText"] is None for each in passwords)
+    assert all(credential["secretText"] is None for credential in passwords)
     assert keys
-    assert all(each["key"] is None for each in keys)
+    assert all(credential["key"] is None for credential in keys)
 
 
 def test_a_sample_tenant_holds_secrets_where_real_ones_do(sample: SimulatedGraph) -> None:
@@ -140,5 +143,7 @@ def test_group_assignments_say_what_assignments_say(graph: SimulatedGraph) -> No
     tenant, path = graph.tenants[0], "deviceManagement/deviceShellScripts"
     key = tenant.documents(path)[0]["id"]
     tenant.reassign(path, key, ["group 1"])
-    assert [each["targetGroupId"] for each in tenant.documents(f"{path}/{key}/groupAssignments")] == ["group 1"]
+    assert [assignment["targetGroupId"] for assignment in tenant.documents(f"{path}/{key}/groupAssignments")] == [
+        "group 1"
+    ]
     assert "groupAssignments" not in tenant.get(f"{path}/{key}")

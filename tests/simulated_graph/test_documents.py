@@ -70,10 +70,12 @@ def test_every_published_document_is_served_under_an_id_of_its_own(
     for path, documents in published_documents(published_folder).items():
         served = tenant.documents(path)
         name = ENDPOINTS[path].name
-        ids = [each["id"] for each in served]
+        ids = [document["id"] for document in served]
         assert len(set(ids)) == len(ids), path
-        assert {each["id"] for each in documents if "id" in each} <= set(ids), path
-        assert [each[name] for each in served][: len(documents)] == [each[name] for each in documents], path
+        assert {document["id"] for document in documents if "id" in document} <= set(ids), path
+        assert [document[name] for document in served][: len(documents)] == [
+            document[name] for document in documents
+        ], path
         total += len(documents)
     assert total == 953
 
@@ -81,7 +83,7 @@ def test_every_published_document_is_served_under_an_id_of_its_own(
 def test_nothing_of_full_metadata_is_served(published: SimulatedGraph) -> None:
     tenant = published.tenants[0]
     for endpoint in COLLECTIONS:
-        relations = ",".join(each.name for each in endpoint.navigations if each.expandable)
+        relations = ",".join(navigation.name for navigation in endpoint.navigations if navigation.expandable)
         found = keys(tenant.documents(listing(endpoint, f"$expand={relations}" if relations else "")))
         annotations = {key for key in found if "@odata." in key or key.startswith("#")}
         # The context of an expanded relation is part of minimal metadata.
@@ -118,11 +120,11 @@ def test_same_seed_makes_the_same_tenant_and_another_seed_another() -> None:
     def shown(seed: int) -> dict[tuple[str, str], dict[str, Any]]:
         with SimulatedGraph(tenants=1, seed=seed) as graph:
             tenant = graph.tenants[0]
-            wanted = [each for each in COLLECTIONS if each.path not in SAME_IDS_IN_EVERY_TENANT]
+            wanted = [collection for collection in COLLECTIONS if collection.path not in SAME_IDS_IN_EVERY_TENANT]
             return {
-                (each.path, document[each.key]): document
-                for each in wanted
-                for document in tenant.documents(listing(each))
+                (collection.path, document[collection.key]): document
+                for collection in wanted
+                for document in tenant.documents(listing(collection))
             }
 
     first = shown(1)
@@ -137,18 +139,18 @@ def test_collections_are_scaled(published_folder: Path, count: int) -> None:
             documents = graph.tenants[0].documents(listing(endpoint))
             if endpoint.path in NOT_SCALED or endpoint.needs_filter or is_union(endpoint):
                 continue
-            assert len({each[endpoint.key] for each in documents}) == len(documents), endpoint.path
+            assert len({document[endpoint.key] for document in documents}) == len(documents), endpoint.path
             assert endpoint.cast_of or len(documents) == count, endpoint.path
 
 
 def is_union(endpoint: Endpoint) -> bool:
     """Whether the endpoint also lists what typed views of it list."""
-    return any(each.cast_of == endpoint.path for each in COLLECTIONS)
+    return any(collection.cast_of == endpoint.path for collection in COLLECTIONS)
 
 
 def test_app_protection_is_listed_by_type_and_together(published: SimulatedGraph) -> None:
     tenant = published.tenants[0]
-    together = {each["id"]: each for each in tenant.documents("deviceAppManagement/managedAppPolicies")}
+    together = {policy["id"]: policy for policy in tenant.documents("deviceAppManagement/managedAppPolicies")}
     for platform in ("ios", "android"):
         typed = tenant.documents(f"deviceAppManagement/{platform}ManagedAppProtections")
         assert len(typed) == 7
@@ -185,10 +187,10 @@ def test_script_bodies_are_shown_by_id_only(sample: SimulatedGraph) -> None:
 
 
 def test_assignments_come_from_the_tenants_groups(tenant: SimulatedTenant) -> None:
-    groups = {each["id"] for each in tenant.documents("groups")}
+    groups = {group["id"] for group in tenant.documents("groups")}
     path = "deviceManagement/deviceConfigurations"
     policies = tenant.documents(f"{path}?$expand=assignments")
-    targets = [each["target"] for policy in policies for each in policy["assignments"]]
+    targets = [assignment["target"] for policy in policies for assignment in policy["assignments"]]
     assert {target["groupId"] for target in targets if "groupId" in target} <= groups
     kinds = {target["@odata.type"].removeprefix("#microsoft.graph.") for target in targets}
     assert {"groupAssignmentTarget", "exclusionGroupAssignmentTarget"} < kinds
@@ -201,9 +203,9 @@ def test_endpoint_security_hides_its_assignments_by_id(published: SimulatedGraph
     tenant = published.tenants[0]
     path = "deviceManagement/configurationPolicies"
     policy = next(
-        each
-        for each in tenant.documents(f"{path}?$expand=assignments")
-        if each["templateReference"]["templateFamily"].startswith("endpointSecurity") and each["assignments"]
+        policy
+        for policy in tenant.documents(f"{path}?$expand=assignments")
+        if policy["templateReference"]["templateFamily"].startswith("endpointSecurity") and policy["assignments"]
     )
     assert tenant.get(f"{path}/{policy['id']}?$expand=assignments")["assignments"] == []
     assert tenant.documents(f"{path}/{policy['id']}/assignments") == policy["assignments"]

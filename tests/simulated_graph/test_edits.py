@@ -16,7 +16,7 @@ SHOWN = f"/beta/{CONFIGURATIONS}"
 
 def snapshot(tenant: SimulatedTenant) -> dict[tuple[str, str], Any]:
     """Everything that the tenant lists, by collection and id; typed views left out, as they list it again."""
-    collections = [each for each in ENDPOINTS.values() if not each.singleton and not each.cast_of]
+    collections = [endpoint for endpoint in ENDPOINTS.values() if not endpoint.singleton and not endpoint.cast_of]
     return {
         (endpoint.path, document[endpoint.key]): document
         for endpoint in collections
@@ -41,11 +41,11 @@ def test_edits_show_at_once(graph: SimulatedGraph, tenant: SimulatedTenant, conn
 
     tenant.reassign(CONFIGURATIONS, key, ["group 1", "group 2"])
     assigned = client.get(f"{SHOWN}/{key}?$expand=assignments").json()["assignments"]
-    assert [each["target"]["groupId"] for each in assigned] == ["group 1", "group 2"]
+    assert [assignment["target"]["groupId"] for assignment in assigned] == ["group 1", "group 2"]
 
     tenant.remove(CONFIGURATIONS, key)
     assert client.get(f"{SHOWN}/{key}").status_code == 404
-    assert key not in {each["id"] for each in tenant.documents(CONFIGURATIONS)}
+    assert key not in {configuration["id"] for configuration in tenant.documents(CONFIGURATIONS)}
 
 
 def test_rename_finds_the_property_that_is_the_name(tenant: SimulatedTenant) -> None:
@@ -58,7 +58,7 @@ def test_rename_finds_the_property_that_is_the_name(tenant: SimulatedTenant) -> 
 
 def test_added_through_a_typed_view_is_of_its_type(tenant: SimulatedTenant) -> None:
     key = tenant.add("deviceAppManagement/iosManagedAppProtections", {"displayName": "New"})
-    assert key in {each["id"] for each in tenant.documents("deviceAppManagement/iosManagedAppProtections")}
+    assert key in {policy["id"] for policy in tenant.documents("deviceAppManagement/iosManagedAppProtections")}
     document = tenant.get(f"deviceAppManagement/managedAppPolicies/{key}")
     assert document["@odata.type"] == "#microsoft.graph.iosManagedAppProtection"
 
@@ -67,7 +67,7 @@ def test_edits_of_one_tenant_leave_the_others_alone(published_folder: Any) -> No
     with SimulatedGraph(published_folder) as graph:
         first, second = graph.tenants
         before = second.documents(CATALOG)
-        assert [each["id"] for each in before] == [each["id"] for each in first.documents(CATALOG)]
+        assert [document["id"] for document in before] == [document["id"] for document in first.documents(CATALOG)]
         first.rename(CATALOG, before[0]["id"], "Renamed")
         first.remove(CATALOG, before[1]["id"])
         assert second.documents(CATALOG) == before
@@ -85,7 +85,7 @@ def test_edits_from_many_threads_are_all_kept(tenant: SimulatedTenant) -> None:
     with ThreadPoolExecutor(8) as threads:
         keys = list(threads.map(lambda number: tenant.add(CATALOG, {"name": f"New {number}"}), range(200)))
     assert len(set(keys)) == 200
-    assert set(keys) <= {each["id"] for each in tenant.documents(CATALOG)}
+    assert set(keys) <= {document["id"] for document in tenant.documents(CATALOG)}
 
 
 def test_wrong_edits_are_refused(tenant: SimulatedTenant) -> None:
@@ -138,7 +138,7 @@ def test_hostile_objects_are_served_as_they_are(
 def test_an_id_can_come_twice(graph: SimulatedGraph, tenant: SimulatedTenant, connect: Any) -> None:
     first = tenant.documents(CONFIGURATIONS)[0]
     key = tenant.add(CONFIGURATIONS, first | {"displayName": "Again"}, raw=True)
-    ids = [each["id"] for each in connect(graph).get(SHOWN).json()["value"]]
+    ids = [document["id"] for document in connect(graph).get(SHOWN).json()["value"]]
     assert ids.count(first["id"]) == 2
     assert connect(graph).get(f"{SHOWN}/{first['id']}").json()["displayName"] == first["displayName"]
     assert key != first["id"]
@@ -308,9 +308,9 @@ def test_kept_answers_show_every_edit() -> None:
 
 def test_what_is_unlisted_is_found_by_id(graph: SimulatedGraph, tenant: SimulatedTenant, connect: Any) -> None:
     client = connect(graph)
-    first, *others = [one["id"] for one in tenant.documents(CONFIGURATIONS)]
+    first, *others = [configuration["id"] for configuration in tenant.documents(CONFIGURATIONS)]
     tenant.unlist(CONFIGURATIONS, first)
-    assert [one["id"] for one in tenant.documents(CONFIGURATIONS)] == others
+    assert [configuration["id"] for configuration in tenant.documents(CONFIGURATIONS)] == others
     assert client.get(f"{SHOWN}/{first}").json()["id"] == first
     tenant.unlist(CONFIGURATIONS, first, is_listed=True)
-    assert [one["id"] for one in tenant.documents(CONFIGURATIONS)] == [first, *others]
+    assert [configuration["id"] for configuration in tenant.documents(CONFIGURATIONS)] == [first, *others]

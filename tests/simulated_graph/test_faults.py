@@ -25,7 +25,7 @@ def batch(client: httpx.Client, *urls: str) -> httpx.Response:
 
 def inner(client: httpx.Client, *urls: str) -> list[dict[str, Any]]:
     """The answers in a batch, in the order of what was asked."""
-    return sorted(batch(client, *urls).json()["responses"], key=lambda each: int(each["id"]))
+    return sorted(batch(client, *urls).json()["responses"], key=lambda response: int(response["id"]))
 
 
 def sign_in(graph: SimulatedGraph, tenant: SimulatedTenant, **form: str) -> httpx.Response:
@@ -62,7 +62,7 @@ STATUSES = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "status", "text"), STATUSES, ids=[each[0] for each in STATUSES])
+@pytest.mark.parametrize(("kind", "status", "text"), STATUSES, ids=[case[0] for case in STATUSES])
 def test_faults_by_status_happen_directly_and_in_a_batch(
     graph: SimulatedGraph, connect: Connect, kind: FaultKind, status: int, text: str
 ) -> None:
@@ -80,8 +80,8 @@ def test_faults_by_status_happen_directly_and_in_a_batch(
     assert client.get(GROUPS).status_code == 200
     assert graph.faults.injected() == {kind: 2}
     assert graph.faults.active() == []
-    assert [each.fault for each in graph.requests()] == [kind, kind, None, None, None]
-    moments = [each.at for each in graph.requests()]
+    assert [request.fault for request in graph.requests()] == [kind, kind, None, None, None]
+    moments = [request.at for request in graph.requests()]
     assert moments == sorted(moments)
 
 
@@ -101,8 +101,8 @@ def test_throttling_has_many_words(graph: SimulatedGraph, connect: Connect) -> N
     graph.faults.add(Fault(FaultKind.THROTTLED))
     client = connect(graph)
     errors = [client.get(GROUPS).json()["error"] for _ in range(5)]
-    assert {each["code"] for each in errors} == {"TooManyRequests", "activityLimitReached", "UnknownError"}
-    assert "" in {each["message"] for each in errors}
+    assert {error["code"] for error in errors} == {"TooManyRequests", "activityLimitReached", "UnknownError"}
+    assert "" in {error["message"] for error in errors}
     assert errors[0] == errors[4] | {"innerError": errors[0]["innerError"]}
 
 
@@ -169,7 +169,7 @@ def walk(client: httpx.Client, address: str) -> list[str]:
     ids: list[str] = []
     while address:
         body = client.get(address).json()
-        ids += [each["id"] for each in body["value"]]
+        ids += [document["id"] for document in body["value"]]
         address = body.get("@odata.nextLink", "")
     return ids
 
@@ -205,12 +205,12 @@ def test_noise_changes_nothing_that_matters(graph: SimulatedGraph, connect: Conn
     assert noisy["roleScopeTagIds"] == ["1", "0"]
     assert set(quiet) <= set(noisy)
     listed = client.get(f"/beta/{CONFIGURATIONS}").json()
-    assert all("@odata.editLink" in each for each in listed["value"])
+    assert all("@odata.editLink" in document for document in listed["value"])
 
 
 def test_unknown_properties_are_new_ones(graph: SimulatedGraph, connect: Connect) -> None:
     graph.faults.add(Fault(FaultKind.UNKNOWN_PROPERTIES))
-    assert all("simulatedNewProperty" in each for each in connect(graph).get(GROUPS).json()["value"])
+    assert all("simulatedNewProperty" in group for group in connect(graph).get(GROUPS).json()["value"])
 
 
 def test_claims_challenge_lasts_until_it_is_answered(
@@ -231,7 +231,7 @@ def test_claims_challenge_lasts_until_it_is_answered(
     capable = json.dumps({"access_token": {"xms_cc": {"values": ["CP1"]}}})
     unanswered = [sign_in(graph, tenant).json()["access_token"]]
     unanswered.append(sign_in(graph, tenant, claims=capable).json()["access_token"])
-    assert [status(each) for each in unanswered] == [401, 401]
+    assert [status(response) for response in unanswered] == [401, 401]
     assert batch(early, "groups").status_code == 401
     answered = sign_in(graph, tenant, claims=claims).json()["access_token"]
     assert [status(answered), status(tenant.token()), status(unanswered[0])] == [200, 200, 401]
@@ -277,7 +277,7 @@ def test_answers_of_a_batch_go_missing_or_come_twice_or_half(graph: SimulatedGra
     graph.faults.add(Fault(FaultKind.BATCH_MISSING_RESPONSE, count=1))
     assert len(inner(client, *urls)) == 2
     graph.faults.add(Fault(FaultKind.BATCH_DUPLICATE_RESPONSE, count=1))
-    ids = [each["id"] for each in inner(client, *urls)]
+    ids = [response["id"] for response in inner(client, *urls)]
     assert (len(ids), set(ids)) == (4, {"0", "1", "2"})
     graph.faults.add(Fault(FaultKind.BATCH_TRUNCATED_JSON, count=1))
     cut = batch(client, *urls)
@@ -352,10 +352,10 @@ def test_faults_by_tenant_and_path(connect: Connect) -> None:
         one, other = (connect(graph, tenant) for tenant in graph.tenants)
         graph.faults.add(Fault(FaultKind.FORBIDDEN, tenant_id=graph.tenants[0].id))
         graph.faults.add(Fault(FaultKind.NOT_FOUND, tenant_id=graph.tenants[1].id, path=r"groups\?\$top=2$"))
-        assert [each.get(GROUPS).status_code for each in (one, other)] == [403, 404]
+        assert [client.get(GROUPS).status_code for client in (one, other)] == [403, 404]
         assert other.get("/beta/groups").status_code == 200
         graph.faults.clear(graph.tenants[0].id)
-        assert [each.get(GROUPS).status_code for each in (one, other)] == [200, 404]
+        assert [client.get(GROUPS).status_code for client in (one, other)] == [200, 404]
         graph.faults.clear()
         assert other.get(GROUPS).status_code == 200
         assert graph.faults.injected() == {"forbidden": 1, "not_found": 2}

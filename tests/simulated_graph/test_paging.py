@@ -37,7 +37,7 @@ def test_published_policies_come_once_each(published_folder: Path, connect: Any,
         assert len(pages) == -(-705 // (page_size or 25))
         assert set(Counter(ids(pages)).values()) == {1}
         assert len(ids(pages)) == 705
-        assert ids(pages) == [each["id"] for each in graph.tenants[0].documents(CATALOG.removeprefix("/beta/"))]
+        assert ids(pages) == [document["id"] for document in graph.tenants[0].documents(CATALOG.removeprefix("/beta/"))]
 
 
 def test_catalog_page_counts_itself_and_its_next_link_is_encoded_twice(sample: SimulatedGraph, connect: Any) -> None:
@@ -109,19 +109,19 @@ def test_top_cuts_conditional_access_policies_without_a_word(sample: SimulatedGr
 
 def test_removal_between_pages_shifts_the_rest(graph: SimulatedGraph, tenant: SimulatedTenant, connect: Any) -> None:
     client = connect(graph)
-    all_ids = [each["id"] for each in tenant.documents("deviceManagement/configurationPolicies")]
+    all_ids = [policy["id"] for policy in tenant.documents("deviceManagement/configurationPolicies")]
     first = client.get(CATALOG).json()
     tenant.remove("deviceManagement/configurationPolicies", all_ids[0])
     rest = walk(client, first["@odata.nextLink"])
-    assert set(all_ids) - {each["id"] for each in first["value"]} - set(ids(rest)) == {all_ids[25]}
+    assert set(all_ids) - {document["id"] for document in first["value"]} - set(ids(rest)) == {all_ids[25]}
 
 
 def test_settings_of_a_policy_come_25_on_a_page(graph: SimulatedGraph, tenant: SimulatedTenant, connect: Any) -> None:
     policy = next(
-        each for each in tenant.documents("deviceManagement/configurationPolicies") if each["settingCount"] == 60
+        policy for policy in tenant.documents("deviceManagement/configurationPolicies") if policy["settingCount"] == 60
     )
     pages = walk(connect(graph), f"{CATALOG}/{policy['id']}/settings")
     assert [len(page["value"]) for page in pages] == [25, 25, 10]
     inline = connect(graph).get(f"{CATALOG}/{policy['id']}?$expand=settings").json()
-    assert [each["id"] for each in inline["settings"]] == ids(pages)
+    assert [setting["id"] for setting in inline["settings"]] == ids(pages)
     assert "settings@odata.nextLink" not in inline

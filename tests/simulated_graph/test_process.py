@@ -86,12 +86,12 @@ def test_serves_its_tenants_and_can_be_steered(tmp_path: Path) -> None:
         assert client.get(f"/beta/{CATALOG}/{key}").status_code == 404
 
         generation = control.put("/_simulator/generation", json={"generation": 2, "tenant_id": tenant_id}).json()
-        assert [each["generation"] for each in generation["tenants"]] == [2]
+        assert [tenant["generation"] for tenant in generation["tenants"]] == [2]
         described = control.get("/_simulator/tenants").json()["tenants"]
-        assert [each["generation"] for each in described] == [2, 1, 1]
+        assert [tenant["generation"] for tenant in described] == [2, 1, 1]
 
         asked = control.get("/_simulator/requests", params={"kind": "direct", "tenant_id": tenant_id}).json()
-        assert [each["status"] for each in asked["requests"]][-1] == 404
+        assert [request["status"] for request in asked["requests"]][-1] == 404
         assert asked["counts"]["token"] == 1
         after = asked["requests"][-2]["number"]
         assert (
@@ -101,7 +101,7 @@ def test_serves_its_tenants_and_can_be_steered(tmp_path: Path) -> None:
         assert control.get("/_simulator/requests").json() == {"requests": [], "counts": {}, "paths": {}}
 
         wrong = [edit("explode"), edit("remove"), control.put("/_simulator/generation", json={"generation": -1})]
-        assert [each.status_code for each in wrong] == [400, 404, 400]
+        assert [response.status_code for response in wrong] == [400, 404, 400]
 
 
 def test_control_needs_its_key(tmp_path: Path) -> None:

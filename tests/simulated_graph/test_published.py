@@ -22,10 +22,10 @@ UNDOCUMENTED = {
 
 def unknown_relations(facts: Metadata, type_name: str, navigations: Sequence[Navigation], path: str) -> Iterator[str]:
     """The relations below a path that no type there has, or has as one object for many."""
-    known = [facts.navigations(each) | facts.properties(each) for each in facts.family(type_name)]
+    known = [facts.navigations(relative) | facts.properties(relative) for relative in facts.family(type_name)]
     for navigation in navigations:
         below = f"{path}/{navigation.name}"
-        place = next((each[navigation.name] for each in known if navigation.name in each), None)
+        place = next((places[navigation.name] for places in known if navigation.name in places), None)
         if place is None or place.is_collection == navigation.single:
             yield below
         else:

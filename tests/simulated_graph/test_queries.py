@@ -56,7 +56,7 @@ def test_select_shows_just_that(sample: SimulatedGraph) -> None:
 def test_filter(sample: SimulatedGraph, path: str, filtered: str, count: int | None) -> None:
     tenant = sample.tenants[0]
     if count is None:
-        count = sum(each["isAssigned"] for each in tenant.documents(path))
+        count = sum(document["isAssigned"] for document in tenant.documents(path))
         assert 0 < count < len(tenant.documents(path))
     assert len(tenant.documents(f"{path}?$filter={filtered}")) == count
 
@@ -112,7 +112,7 @@ def test_writes_are_refused_and_on_record(graph: SimulatedGraph, connect: Any) -
     for method in ("POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS"):
         assert client.request(method, "/v1.0/groups").status_code == 405
     assert client.get("/v1.0/$batch").status_code == 405
-    assert [(each.method, each.status) for each in graph.requests()][:2] == [("POST", 405), ("PATCH", 405)]
+    assert [(request.method, request.status) for request in graph.requests()][:2] == [("POST", 405), ("PATCH", 405)]
 
 
 def test_counts_are_the_pages_own_in_intune_and_totals_in_the_directory(sample: SimulatedGraph, connect: Any) -> None:
@@ -127,8 +127,10 @@ def test_counts_are_the_pages_own_in_intune_and_totals_in_the_directory(sample: 
 def test_v1_leaves_newer_apps_out_of_the_list_but_shows_them_by_id(sample: SimulatedGraph) -> None:
     tenant = sample.tenants[0]
     path = "deviceAppManagement/mobileApps"
-    store_app = next(each for each in tenant.documents(path) if each["@odata.type"] == "#microsoft.graph.winGetApp")
-    assert store_app["id"] not in {each["id"] for each in tenant.documents(path, version="v1.0")}
+    store_app = next(
+        document for document in tenant.documents(path) if document["@odata.type"] == "#microsoft.graph.winGetApp"
+    )
+    assert store_app["id"] not in {document["id"] for document in tenant.documents(path, version="v1.0")}
     assert tenant.get(f"{path}/{store_app['id']}", version="v1.0")["id"] == store_app["id"]
 
 
@@ -155,7 +157,9 @@ def test_what_is_expanded_is_cut_with_a_link_to_the_rest(graph: SimulatedGraph, 
     link = cut["assignments@odata.nextLink"]
     assert link.startswith(f"{graph.base_url}/beta/{path}/{key}/assignments?$skiptoken=")
     rest = tenant.documents(link.partition("/beta/")[2])
-    assert [one["target"]["groupId"] for one in (*cut["assignments"], *rest)] == [str(number) for number in range(5)]
+    assert [assignment["target"]["groupId"] for assignment in (*cut["assignments"], *rest)] == [
+        str(number) for number in range(5)
+    ]
 
 
 def test_of_a_directory_object_twenty_are_expanded_and_nothing_tells_of_more(tenant: SimulatedTenant) -> None:

@@ -12,16 +12,16 @@ POLICIES = "/deviceManagement/configurationPolicies"
 
 
 def batch(client: httpx.Client, *addresses: str) -> None:
-    requests = [{"id": str(number), "method": "GET", "url": each} for number, each in enumerate(addresses)]
+    requests = [{"id": str(number), "method": "GET", "url": address} for number, address in enumerate(addresses)]
     assert client.post("/beta/$batch", json={"requests": requests}).status_code == 200
 
 
 def test_requests_are_counted_by_kind_and_by_path(connect: Any) -> None:
     with SimulatedGraph(tenants=2) as graph:
         first, second = graph.tenants
-        policies = [each["id"] for each in first.documents(POLICIES)[:3]]
+        policies = [policy["id"] for policy in first.documents(POLICIES)[:3]]
         client = connect(graph, first)
-        batch(client, POLICIES, *(f"{POLICIES}/{each}/settings?$top=1000" for each in policies))
+        batch(client, POLICIES, *(f"{POLICIES}/{policy_id}/settings?$top=1000" for policy_id in policies))
         batch(client, f"{POLICIES}/{policies[0]}", f"{POLICIES}/gone/settings")
         client.get(f"/beta{POLICIES}")
         batch(connect(graph, second), POLICIES)

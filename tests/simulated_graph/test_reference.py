@@ -56,7 +56,7 @@ def client(sample: SimulatedGraph, connect: Any) -> httpx.Client:
 def versions(row: Row) -> list[str]:
     """The versions in which the row's collection is published."""
     path = row["endpoint"].partition("?")[0]
-    return [each for each in row["api_version"].split(";") if (each, path) not in NOT_PUBLISHED]
+    return [version for version in row["api_version"].split(";") if (version, path) not in NOT_PUBLISHED]
 
 
 def walked(client: httpx.Client, address: str) -> list[dict[str, Any]]:
@@ -76,9 +76,11 @@ def placed(address: str, organization: str) -> list[str]:
     alternatives = re.search(r"\{([A-Za-z]+(?:\|[A-Za-z]+)+)\}", address)
     if alternatives is None:
         return [address.replace("{orgId}", organization)]
-    named = [address.replace(alternatives.group(), each) for each in alternatives.group(1).split("|")]
+    named = [address.replace(alternatives.group(), alternative) for alternative in alternatives.group(1).split("|")]
     # Those for Windows Information Protection have no relation `apps`, which the reference names for all alike.
-    return [each.replace("=apps,", "=") if "informationprotection" in each.lower() else each for each in named]
+    return [
+        address.replace("=apps,", "=") if "informationprotection" in address.lower() else address for address in named
+    ]
 
 
 def parents(client: httpx.Client, version: str, address: str) -> Iterator[str]:
@@ -86,12 +88,12 @@ def parents(client: httpx.Client, version: str, address: str) -> Iterator[str]:
     before, placeholder, after = re.split(r"(\{[A-Za-z]+\})", address, maxsplit=1)
     key = "tenantId" if placeholder == "{tenantId}" else "id"
     needed = "?$filter=scopeId eq '/' and scopeType eq 'DirectoryRole'" if "roleManagementPolicies" in before else ""
-    for each in walked(client, f"/{version}{before.rstrip('/')}{needed}"):
-        filled = f"{before}{each[key]}{after}"
+    for document in walked(client, f"/{version}{before.rstrip('/')}{needed}"):
+        filled = f"{before}{document[key]}{after}"
         if "{ref}" in filled:
             yield from (
                 filled.replace("{ref}", setting["secretReferenceValueId"])
-                for setting in each.get("omaSettings", ())
+                for setting in document.get("omaSettings", ())
                 if setting["secretReferenceValueId"]
             )
         elif "{" in filled:
@@ -107,14 +109,14 @@ def test_every_endpoint_is_served_in_each_version(
         for version in versions(row):
             address = row["endpoint"].replace("{orgId}", sample.tenants[0].id)
             addresses = list(parents(client, version, address)) if "{" in address else [address]
-            for each in addresses:
-                answer = client.get(f"/{version}{each}")
-                assert answer.status_code == 200, f"{version}{each}: {answer.text}"
+            for address in addresses:
+                answer = client.get(f"/{version}{address}")
+                assert answer.status_code == 200, f"{version}{address}: {answer.text}"
                 is_list = isinstance(answer.json().get("value"), list)
                 assert is_list != (
-                    row["odata_filter_or_type"].startswith("singleton") or "identityProtection" in each
-                ), each
-                assert not is_list or answer.json()["value"], f"{each} has nothing to show"
+                    row["odata_filter_or_type"].startswith("singleton") or "identityProtection" in address
+                ), address
+                assert not is_list or answer.json()["value"], f"{address} has nothing to show"
 
 
 def test_what_is_on_beta_only_is_not_on_v1(rows: list[Row], client: httpx.Client) -> None:
@@ -147,10 +149,12 @@ def test_every_detail_of_every_object_is_served(rows: list[Row], client: httpx.C
         for detail in filter(None, details.split(";")):
             for address in placed(detail, sample.tenants[0].id):
                 named.add(address)
-                for each in parents(client, version, address):
-                    answer = client.get(f"/{version}{each}")
-                    allowed = {200} | ({404} if MAY_BE_ABSENT.search(each) else set())
-                    assert answer.status_code in ({403} if NEEDS_WRITE in each else allowed), f"{each}: {answer.text}"
+                for parent_address in parents(client, version, address):
+                    answer = client.get(f"/{version}{parent_address}")
+                    allowed = {200} | ({404} if MAY_BE_ABSENT.search(parent_address) else set())
+                    assert answer.status_code in ({403} if NEEDS_WRITE in parent_address else allowed), (
+                        f"{parent_address}: {answer.text}"
+                    )
                     seen.setdefault(address, []).append(answer.status_code)
     assert all({200, 403} & set(statuses) for statuses in seen.values()), "of each detail there is one at least"
     assert seen.keys() == named
@@ -173,6 +177,6 @@ def test_a_sample_has_many_of_the_types_that_the_reference_names(sample: Simulat
         pytest.skip("the reference (shared/reference) is not beside this checkout")
     named = set(re.findall(r"#microsoft\.graph\.\w+", SUBTYPES.read_text() + REFERENCE.read_text()))
     documents = sample.tenants[0].documents(path)
-    types = {each["@odata.type"] for each in documents}
+    types = {document["@odata.type"] for document in documents}
     assert types <= named
     assert len(types) >= least

@@ -67,7 +67,7 @@ def test_secret_gives_a_token_for_its_own_tenant(graph: SimulatedGraph, sign_in:
 
     client = connect(graph, signed_in=False)
     organizations = client.get(ORGANIZATION, headers={"Authorization": f"Bearer {token}"}).json()["value"]
-    assert [each["id"] for each in organizations] == [graph.tenants[0].id]
+    assert [organization["id"] for organization in organizations] == [graph.tenants[0].id]
 
 
 def test_token_for_the_simulated_graphs_own_resource(graph: SimulatedGraph, sign_in: SignIn) -> None:
@@ -161,7 +161,9 @@ def test_unknown_tenant_is_refused_by_discovery_and_token_endpoint(graph: Simula
     nobody = "00000000-0000-0000-0000-000000000009"
     discovery = client.get(f"/{nobody}/v2.0/.well-known/openid-configuration")
     token = client.post(f"/{nobody}/oauth2/v2.0/token", data={"grant_type": "client_credentials"})
-    assert [(each.status_code, each.json()["error_codes"]) for each in (discovery, token)] == [(400, [90002])] * 2
+    assert [(response.status_code, response.json()["error_codes"]) for response in (discovery, token)] == [
+        (400, [90002])
+    ] * 2
 
 
 def test_graph_refuses_missing_wrong_and_expired_tokens(
@@ -178,9 +180,9 @@ def test_graph_refuses_missing_wrong_and_expired_tokens(
             {"Authorization": f"Bearer {expired}"},
         )
     ]
-    assert [each.status_code for each in answers] == [401] * 4
-    assert {each.json()["error"]["code"] for each in answers} == {"InvalidAuthenticationToken"}
-    assert all(each.headers["WWW-Authenticate"].startswith("Bearer ") for each in answers)
+    assert [answer.status_code for answer in answers] == [401] * 4
+    assert {answer.json()["error"]["code"] for answer in answers} == {"InvalidAuthenticationToken"}
+    assert all(answer.headers["WWW-Authenticate"].startswith("Bearer ") for answer in answers)
     assert "expired" in answers[-1].json()["error"]["message"]
 
 

@@ -107,7 +107,7 @@ async def end(
     codes = sorted(code for _, code in (outcomes or {}).values() if code is not None)
     async with database.tenant(tenant_id) as session:
         await runs.finish_run(session, run, runs.RunEnd(status, Counts(), codes, results))
-        listed = [key for key, one in results.items() if one.outcome is Outcome.COMPLETE]
+        listed = [key for key, result in results.items() if result.outcome is Outcome.COMPLETE]
         await link_recreated(session, run.run_id, listed, likenesses)
 
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
+from inventory.bounds import SHARDS
 from inventory.observation import Observation
 from storage import detail_ages, details, runs, staging
 from storage import merge as merging
@@ -45,19 +46,19 @@ async def land_list(
 async def pending(database: Database, run: runs.RunIdentity, share: Share | None = None) -> list[str]:
     async with database.tenant(TENANT) as session:
         some = await details.some_pending(session, run.run_id, [share or Share("a")], 1000)
-    return [one.external_id for one in some]
+    return [item.external_id for item in some]
 
 
 async def land_whole(database: Database, run: runs.RunIdentity, external_id: str, **properties: Any) -> int:
     """The item's details have been read: its document with them."""
     async with database.tenant(TENANT) as session:
         some = await details.some_pending(session, run.run_id, [Share("a")], 1000)
-        [one] = [one for one in some if one.external_id == external_id]
-        whole = observation("a", external_id, **properties)._replace(list_hash=one.list_hash)
+        [pending] = [item for item in some if item.external_id == external_id]
+        whole = observation("a", external_id, **properties)._replace(list_hash=pending.list_hash)
         token = uuid4()
         assert await merging.claim(session, run.run_id, token) is None
         changed = await merging.merge_whole(session, run.run_id, token, [whole])
-        await details.drop(session, run.run_id, [one])
+        await details.drop(session, run.run_id, [pending])
         return changed
 
 
@@ -204,15 +205,16 @@ async def test_an_abandoned_run_leaves_nothing_pending(database: Database) -> No
 async def test_shares_divide_the_items_and_know_what_is_left_of_them(database: Database) -> None:
     run = await begin(database, TENANT, "a")
     ids = {str(number) for number in range(60)}
-    await land_list(database, run, [listed("a", one) for one in ids])
+    await land_list(database, run, [listed("a", external_id) for external_id in ids])
     quarters = [await pending(database, run, Share("a", part, 4)) for part in range(4)]
-    assert sorted(one for quarter in quarters for one in quarter) == sorted(ids)
+    assert sorted(external_id for quarter in quarters for external_id in quarter) == sorted(ids)
     assert all(len(quarter) > 3 for quarter in quarters)
+    assert await rows(database, "SELECT min(shard), max(shard) FROM pending_item") == [(0, SHARDS - 1)]
     async with database.tenant(TENANT) as session:
         share = Share("a", 0, 4)
         some = await details.some_pending(session, run.run_id, [share], 3)
         await details.drop(session, run.run_id, some[:1])
-        again = [one._replace(attempts=1, progress=b"{}") for one in some[1:]]
+        again = [item._replace(attempts=1, progress=b"{}") for item in some[1:]]
         await details.note(session, run.run_id, again, [None, {"code": "graph_not_found"}])
         assert await details.left(session, run.run_id, [share]) == {"a": RemainingDetails(len(quarters[0]) - 2, 1)}
         assert (await details.count_pending(session, run.run_id, ["a"])) == {"a": 58}
@@ -226,8 +228,8 @@ async def test_an_item_listed_twice_is_pending_with_what_was_listed_last(databas
     merged = await land_list(database, run, [listed("a", "1", displayName="two")])
     assert merged.duplicates == {"a": 1}
     async with database.tenant(TENANT) as session:
-        [one] = await details.some_pending(session, run.run_id, [Share("a")], 10)
-    assert b"two" in one.list_document
+        [pending] = await details.some_pending(session, run.run_id, [Share("a")], 10)
+    assert b"two" in pending.list_document
 
 
 async def age(database: Database, **ages: timedelta) -> None:

@@ -59,7 +59,10 @@ async def merged(database: Database, *documents: dict[str, Any]) -> merging.Merg
     run = await begin(database, TENANT, "a")
     token = uuid4()
     async with database.tenant(TENANT) as session:
-        rows = [observation("a", each["id"], **{k: v for k, v in each.items() if k != "id"}) for each in documents]
+        rows = [
+            observation("a", document["id"], **{k: v for k, v in document.items() if k != "id"})
+            for document in documents
+        ]
         await staging.stage(session, run.run_id, token, rows)
         result = await merging.merge(session, run.run_id, token, promised_rows=len(documents), same=same)
         await runs.finish_run(session, run, runs.RunEnd(RunStatus.CANCELLED, Counts(), [], {}))

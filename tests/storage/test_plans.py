@@ -200,7 +200,7 @@ async def test_changes_are_read_off_the_moments_at_which_they_were_noticed(
         for days in (1, 400):
             await changes.events(session, changes.Window(now - timedelta(days=days), now), 100)
         noticed = [
-            changes.Event(now, one.type_key, one.external_id, changes.EventKind.VERSION, uuid4(), 1) for one in some
+            changes.Event(now, item.type_key, item.external_id, changes.EventKind.VERSION, uuid4(), 1) for item in some
         ]
         assert len(await changes.versions_of(session, noticed)) == len(some)
         await changes.absences_of(session, noticed)
@@ -252,9 +252,9 @@ async def test_what_items_refer_to_is_read_by_index(filled: Database, explained:
         assert await dependencies.seen(session, item)
         assert await dependencies.of_items(session, [item] * 3, 10)
         assert await dependencies.to_items(session, [("groups", "7"), ("roleScopeTags", "0")], 10)
-        assert [one async for one in dependencies.not_there(session, None)]
-        assert [one async for one in dependencies.unassigned(session, None)]
-        assert [one async for one in dependencies.reaching(session, "7", everyone=False)]
+        assert [record async for record in dependencies.not_there(session, None)]
+        assert [record async for record in dependencies.unassigned(session, None)]
+        assert [record async for record in dependencies.reaching(session, "7", everyone=False)]
     explained.assert_by_index()
 
 

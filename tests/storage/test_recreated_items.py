@@ -21,16 +21,16 @@ async def links(database: Database) -> dict[str, str]:
 
 async def test_an_item_that_was_deleted_and_made_again_is_linked(database: Database) -> None:
     for external_id, name in ((OLD, "same"), (NEW, "same"), (NEWER, "another name")):
-        one = observation("a", external_id, displayName=name, of=f"{external_id}_group")
-        await sync(database, TENANT, [one], "a")
+        item = observation("a", external_id, displayName=name, of=f"{external_id}_group")
+        await sync(database, TENANT, [item], "a")
     assert await links(database) == {NEW: OLD}
 
 
 async def test_an_item_whose_id_was_spelled_in_upper_case_is_linked(database: Database) -> None:
     old, new = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9", "1a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
     for external_id in (old.upper(), new):
-        one = observation("a", external_id, displayName="same", of=f"group of {external_id}")
-        await sync(database, TENANT, [one], "a")
+        item = observation("a", external_id, displayName="same", of=f"group of {external_id}")
+        await sync(database, TENANT, [item], "a")
     assert await links(database) == {new: old}
 
 

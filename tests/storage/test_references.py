@@ -196,8 +196,8 @@ async def test_what_was_read_by_rules_that_are_not_followed_is_read_again(
 async def test_where_there_is_nothing_to_find_what_is_listed_first_is_read(database: Database) -> None:
     await catch_up(database, NOTHING)
     observer = Observer(ObservationRules(type_key="policies"), reading=NOTHING["policies"])
-    one = observer.observe({"id": "p", "groupIds": ["a"]}, with_references=True)
-    await sync(database, TENANT, [one, policy("q")], "policies")
+    observed = observer.observe({"id": "p", "groupIds": ["a"]}, with_references=True)
+    await sync(database, TENANT, [observed, policy("q")], "policies")
     assert await unread(database) == 1, "the one that came without"
     await catch_up(database, NOTHING)
     assert (await of(database), await unread(database)) == ([], 0)

@@ -119,8 +119,8 @@ def test_retention_is_what_the_model_says(database_url: str) -> None:
 
     async def check(model: dict[str, list[Version]], days: int | None, count: int | None, most: int) -> None:
         tenant_id, other = uuid4(), uuid4()
-        for each in (tenant_id, other):
-            insert(database_url, each, model)
+        for owner in (tenant_id, other):
+            insert(database_url, owner, model)
         database = Database(database_url)
         try:
             every = {(item, number) for item, history in model.items() for number in range(1, len(history) + 1)}

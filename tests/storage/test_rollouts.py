@@ -70,7 +70,7 @@ async def test_a_rollout_tells_no_change_and_hides_none(database: Database, seed
     held, edits, first_served = list(PROFILES), Counter[str](), dict[bytes, bytes]()
     for run in range(RUNS):
         chosen = set(random.sample(range(len(held)), random.randrange(3))) if run else set()
-        held = [edited(one, random, run) if number in chosen else one for number, one in enumerate(held)]
+        held = [edited(item, random, run) if number in chosen else item for number, item in enumerate(held)]
         served = [observer.observe(noise.serve(document))._replace(list_hash=None) for document in held]
         for entry in served:
             first_served.setdefault(entry.content_hash, entry.document)

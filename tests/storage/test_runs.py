@@ -276,11 +276,11 @@ async def test_an_expired_run_is_named_and_closed_as_abandoned_once(database: Da
 
 
 async def test_an_open_run_counts_what_it_has_merged(database: Database) -> None:
-    await sync(database, TENANT, [observation("a", one) for one in "xy"], "a")
+    await sync(database, TENANT, [observation("a", external_id) for external_id in "xy"], "a")
     run = await begin(database, TENANT, "a", "b")
     assert (await _record(database, run)).counts == Counts()
     await land(database, TENANT, run, [observation("a", "x"), observation("a", "y", name="new"), observation("a", "z")])
-    await land(database, TENANT, run, [observation("b", one) for one in "pq"])
+    await land(database, TENANT, run, [observation("b", external_id) for external_id in "pq"])
     counts = (await _record(database, run)).counts
     assert (counts.observed, counts.created, counts.changed, counts.unchanged) == (5, 3, 1, 1)
     async with database.portfolio() as session:
@@ -321,9 +321,9 @@ async def test_run_ids_are_found_by_their_range_with_an_index(database: Database
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
         await connection.execute(_MANY_RUNS, (TENANT,))
         await connection.execute("VACUUM (ANALYZE) sync_run")
-    one = {"low": UUID(int=1 << 120), "high": UUID(int=(1 << 120) + (1 << 112))}
+    bounds = {"low": UUID(int=1 << 120), "high": UUID(int=(1 << 120) + (1 << 112))}
     async with database.tenant(TENANT) as session:
         plan = await session.execute(
-            text("EXPLAIN SELECT run_id FROM sync_run WHERE run_id BETWEEN :low AND :high"), one
+            text("EXPLAIN SELECT run_id FROM sync_run WHERE run_id BETWEEN :low AND :high"), bounds
         )
         assert any("Index Cond" in line and "run_id >=" in line for line in plan.scalars())

@@ -1,4 +1,4 @@
-"""Statements in files of their own: psql runs each as it is, and its head names its variables."""
+"""Statements in files of their own: psql runs each as it is, and its head names its variables and parts."""
 
 import subprocess
 import tomllib
@@ -7,38 +7,51 @@ from pathlib import Path
 import pytest
 
 from local.postgres import _binaries
-from storage.sql import FOLDER, statement
+from storage.bodies import BODY
+from storage.completed_runs import completed
+from storage.sql import statement
+from storage.stale import SINCE_OF_VERSION
 
-NAMES = sorted(path.stem for path in FOLDER.glob("*.sql"))
 CHECKOUT = Path(__file__).parents[2]
+FILES = sorted(
+    path.relative_to(CHECKOUT) for package in ("storage", "answers") for path in (CHECKOUT / package).rglob("*.sql")
+)
+PARTS = {
+    "answers/drift/candidates.sql": {"body": BODY},
+    "storage/sql/forget_runs.sql": {"completed": completed()},
+    "storage/sql/items_then.sql": {"completed": completed("r"), "since_of_version": SINCE_OF_VERSION},
+}
 
 
-def variables(name: str) -> dict[str, str]:
-    """The variables that the head of a file names, with their types."""
-    head = (FOLDER / f"{name}.sql").read_text().split("\n--\n")[0].replace("\n--  ", "")
-    _, _, named = head.partition("-- Variables: ")
-    return dict(pair.split() for pair in named.split(","))
+def head(file: Path, title: str) -> list[str]:
+    """What the head of a file lists under a title."""
+    first, _, _ = (CHECKOUT / file).read_text().partition("\n\n")
+    _, _, listed = first.replace("\n--   ", " ").partition(f"-- {title}: ")
+    return listed.partition("\n")[0].split(", ") if listed else []
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_psql_runs_the_file_with_the_variables_of_its_head(name: str, database_url: str) -> None:
-    types = variables(name)
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_psql_runs_the_file_with_the_variables_and_parts_of_its_head(file: Path, database_url: str) -> None:
+    parts = PARTS.get(str(file), {})
+    types = dict(variable.split() for variable in head(file, "Variables"))
     given = [f"--set={variable}=CAST(NULL AS {kind})" for variable, kind in types.items()]
-    file = FOLDER / f"{name}.sql"
+    given += [f"--set={name}={part}" for name, part in parts.items()]
 
     ran = subprocess.run(
-        [_binaries() / "psql", database_url, "--no-psqlrc", "--set=ON_ERROR_STOP=1", *given, "--file", file],
+        [_binaries() / "psql", database_url, "--no-psqlrc", "--set=ON_ERROR_STOP=1", *given, "--file", CHECKOUT / file],
         capture_output=True,
         text=True,
         check=False,
     )
 
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert statement(name).compile().params.keys() == types.keys()
+    assert head(file, "Parts") == list(parts)
+    assert statement(file.stem, CHECKOUT / file.parent, **parts).compile().params.keys() == types.keys()
 
 
 def test_no_comment_is_sent_and_no_file_is_left_out_of_the_package() -> None:
-    assert NAMES == ["merge"]
-    assert not [name for name in NAMES if "--" in statement(name).text]
+    assert len(FILES) == 7
+    assert not [file for file in FILES if "--" in statement(file.stem, CHECKOUT / file.parent).text]
     packaged = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
-    assert "sql/*.sql" in packaged["storage"]
+    for file in FILES:
+        assert any(file.relative_to(file.parts[0]).match(pattern) for pattern in packaged[file.parts[0]]), file

@@ -33,7 +33,7 @@ def observations(draw: st.DrawFn) -> Observation:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(st.lists(observations(), unique_by=lambda one: one.external_id, max_size=5), st.booleans())
+@given(st.lists(observations(), unique_by=lambda item: item.external_id, max_size=5), st.booleans())
 async def test_what_is_staged_is_what_was_observed(
     database: Database, wave: list[Observation], are_whole: bool
 ) -> None:

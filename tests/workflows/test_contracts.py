@@ -136,7 +136,9 @@ def test_the_worker_registers_exactly_these() -> None:
         cast("GraphClient", SimpleNamespace()),
         cast("Client", SimpleNamespace()),
     )
-    defined = [one for one in vars(definitions).values() if hasattr(one, "__temporal_activity_definition")]
+    defined = [
+        definition for definition in vars(definitions).values() if hasattr(definition, "__temporal_activity_definition")
+    ]
     assert signatures(registered) == signatures(defined)
     assert {SyncWorkflow, PortfolioWorkflow, SweepWorkflow, RetentionWorkflow} == set(WORKFLOWS)
 

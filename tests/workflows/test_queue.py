@@ -103,7 +103,7 @@ class QueuedRun:
             await client.get_workflow_handle(self.handle.id, run_id=workflow.run_id).fetch_history()
             async for workflow in client.list_workflows(f"WorkflowId = '{self.handle.id}'")
         ]
-        return sorted(executions, key=lambda one: one.events[0].event_time.ToNanoseconds())
+        return sorted(executions, key=lambda history: history.events[0].event_time.ToNanoseconds())
 
 
 @asynccontextmanager

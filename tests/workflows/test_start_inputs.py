@@ -72,7 +72,7 @@ async def test_a_workflow_that_is_started_with_such_a_selection_fails_at_once(
         ({"left": ["no id"]}, "valid UUID"),
         ({"after": ["groups", "x" * 1_900_000]}, "at most 512 characters"),
     ],
-    ids=lambda one: "" if isinstance(one, str) else next(iter(one)),
+    ids=lambda value: "" if isinstance(value, str) else next(iter(value)),
 )
 async def test_a_retention_that_is_started_with_such_limits_fails_at_once(
     skipping: WorkflowEnvironment, given: dict[str, Any], words: str

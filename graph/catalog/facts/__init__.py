@@ -81,7 +81,7 @@ class Metadata:
         known = self._known_members.get((type_name, position))
         if known is None:
             line = self.line(type_name)
-            known = {name: _place(kind) for each in line for name, kind in self.types[each][position].items()}
+            known = {name: _place(kind) for type_name in line for name, kind in self.types[type_name][position].items()}
             self._known_members[type_name, position] = known
         return known
 

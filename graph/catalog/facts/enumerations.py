@@ -29,11 +29,11 @@ def always_enumerations(files: Iterable[Path]) -> set[str]:
     for file in files:
         root = ElementTree.parse(file).getroot()  # noqa: S314 (a file that its reader chose)
         # Enumerations are told by their last names, since schemas have aliases.
-        enums = {str(each.get("Name")) for each in root.iter(f"{_EDM}EnumType")}
-        for each in root.iter(f"{_EDM}Property"):
-            kind = str(each.get("Type")).removeprefix("Collection(").removesuffix(")")
+        enums = {str(enum.get("Name")) for enum in root.iter(f"{_EDM}EnumType")}
+        for element in root.iter(f"{_EDM}Property"):
+            kind = str(element.get("Type")).removeprefix("Collection(").removesuffix(")")
             is_enumeration = not kind.startswith("Edm.") and kind.rpartition(".")[2] in enums
-            kinds.setdefault(str(each.get("Name")), set()).add(is_enumeration)
+            kinds.setdefault(str(element.get("Name")), set()).add(is_enumeration)
     return {name for name, found in kinds.items() if found == {True}}
 
 

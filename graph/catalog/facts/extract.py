@@ -70,7 +70,7 @@ def main() -> None:
     given = parser.parse_args()
     data: dict[str, Any] = json.loads(gzip.decompress(_DATA.read_bytes()))
     named = {what: {"what": what, "url": url, "date": date} for what, url, date in given.source}
-    data["sources"] = [named.pop(each["what"], each) for each in data["sources"]] + list(named.values())
+    data["sources"] = [named.pop(source["what"], source) for source in data["sources"]] + list(named.values())
     if given.v1:
         data["v1.0"] = subset(*csdl(given.v1))
     if given.beta or given.beta_sdk:
@@ -112,11 +112,11 @@ def csdl(file: Path) -> tuple[dict[str, str], Types]:
     roots: dict[str, str] = {}
     types: Types = {}
     schemas = list(ElementTree.parse(file).getroot().iter(f"{edm}Schema"))  # noqa: S314 (a file that its reader chose)
-    names = {each.get("Alias"): each.get("Namespace") for each in schemas if each.get("Alias")}
+    names = {schema.get("Alias"): schema.get("Namespace") for schema in schemas if schema.get("Alias")}
     enums = {
-        _short(f"{each.get('Namespace')}.{enum.get('Name')}")
-        for each in schemas
-        for enum in each.iter(f"{edm}EnumType")
+        _short(f"{schema.get('Namespace')}.{enum.get('Name')}")
+        for schema in schemas
+        for enum in schema.iter(f"{edm}EnumType")
     }
 
     def named(text: str | None, schema: ElementTree.Element) -> str:
@@ -129,23 +129,23 @@ def csdl(file: Path) -> tuple[dict[str, str], Types]:
         return ("*" if text != inner or collection else "") + ("" if scalar else full)
 
     for schema in schemas:
-        for each in (*schema.iter(f"{edm}EntityType"), *schema.iter(f"{edm}ComplexType")):
-            base = named(each.get("BaseType"), schema) if each.get("BaseType") else None
-            types[_short(f"{schema.get('Namespace')}.{each.get('Name')}")] = [
+        for element in (*schema.iter(f"{edm}EntityType"), *schema.iter(f"{edm}ComplexType")):
+            base = named(element.get("BaseType"), schema) if element.get("BaseType") else None
+            types[_short(f"{schema.get('Namespace')}.{element.get('Name')}")] = [
                 base,
                 {
                     str(property_element.get("Name")): named(property_element.get("Type"), schema)
-                    for property_element in each.findall(f"{edm}Property")
+                    for property_element in element.findall(f"{edm}Property")
                 },
                 {
                     str(navigation.get("Name")): named(navigation.get("Type"), schema)
-                    for navigation in each.findall(f"{edm}NavigationProperty")
+                    for navigation in element.findall(f"{edm}NavigationProperty")
                 },
             ]
-        for each in schema.iter(f"{edm}EntitySet"):
-            roots[str(each.get("Name"))] = "*" + named(each.get("EntityType"), schema)
-        for each in schema.iter(f"{edm}Singleton"):
-            roots[str(each.get("Name"))] = named(each.get("Type"), schema)
+        for element in schema.iter(f"{edm}EntitySet"):
+            roots[str(element.get("Name"))] = "*" + named(element.get("EntityType"), schema)
+        for element in schema.iter(f"{edm}Singleton"):
+            roots[str(element.get("Name"))] = named(element.get("Type"), schema)
     return roots, types
 
 
@@ -238,7 +238,7 @@ def _item(module: str, models: dict[str, Any]) -> str:
 
 
 def _is_entity(module: str | None, models: dict[str, Any]) -> bool:
-    return any(each == "models.entity" for each in _line(module, models))
+    return any(ancestor == "models.entity" for ancestor in _line(module, models))
 
 
 def _line(module: str | None, models: dict[str, Any]) -> Iterator[str]:
@@ -249,7 +249,7 @@ def _line(module: str | None, models: dict[str, Any]) -> Iterator[str]:
 
 def _sdk_name(module: str, model: dict[str, Any]) -> str:
     """The type's name by its class and its module, which is never that of another type."""
-    camel = [re.sub(r"_(.)", lambda found: found[1].upper(), each) for each in module.split(".")[1:-1]]
+    camel = [re.sub(r"_(.)", lambda found: found[1].upper(), part) for part in module.split(".")[1:-1]]
     return ".".join((*camel, model["cls"][0].lower() + model["cls"][1:]))
 
 

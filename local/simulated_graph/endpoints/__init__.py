@@ -60,7 +60,9 @@ def casts_of(path: str) -> tuple[Endpoint, ...]:
 @cache
 def relations_of(path: str) -> frozenset[str]:
     """The navigations of the endpoint at `path` and of every typed view on its documents: they are never inline."""
-    return frozenset(each.name for endpoint in (ENDPOINTS[path], *casts_of(path)) for each in endpoint.navigations)
+    return frozenset(
+        navigation.name for endpoint in (ENDPOINTS[path], *casts_of(path)) for navigation in endpoint.navigations
+    )
 
 
 def located(path: str) -> tuple[Endpoint, list[str]] | None:
@@ -90,7 +92,7 @@ def template(path: str) -> str:
         if names_object:
             names_object = False
         else:
-            navigation = next((each for each in navigations if each.name == segment), None)
+            navigation = next((navigation for navigation in navigations if navigation.name == segment), None)
             names_object = navigation is not None and not navigation.single
             navigations = navigation.children if navigation else ()
     return f"/{'/'.join(shown)}"

@@ -96,7 +96,7 @@ class Endpoint:
 
     def navigation(self, name: str) -> Navigation | None:
         """The navigation called `name`, if it has one."""
-        return next((each for each in self.navigations if each.name == name), None)
+        return next((navigation for navigation in self.navigations if navigation.name == name), None)
 
 
 ASSIGNMENTS = Navigation("assignments")

@@ -40,9 +40,9 @@ async def told(starter: CommandLine, *arguments: str) -> tuple[dict[str, list[st
     done = await starter("assignments", *arguments, "--json")
     assert done.code == 0, done.stderr
     texts: dict[str, list[str]] = {}
-    for one in done.objects():
-        if one.get("record") == "assignment":
-            texts.setdefault(one["external_id"], []).append(one["text"])
+    for line in done.objects():
+        if line.get("record") == "assignment":
+            texts.setdefault(line["external_id"], []).append(line["text"])
     return texts, [record for record in done.objects() if record.get("answer") == "cannot_say"]
 
 
@@ -73,7 +73,7 @@ async def test_the_policy_set_and_the_intent_have_their_columns(starter: Command
 
 async def test_what_is_not_known_is_named(starter: CommandLine, database: Database) -> None:
     _, open_ones = await told(starter)
-    reasons = {(one["type_key"], one["reason"], one["references"]) for one in open_ones}
+    reasons = {(record["type_key"], record["reason"], record["references"]) for record in open_ones}
     assert (CONFIGURATIONS, "assignments_not_shown", 1) in reasons
     assert ("intents", "never_read", None) in reasons
     done = await starter("assignments")

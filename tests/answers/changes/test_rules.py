@@ -27,7 +27,9 @@ def test_what_a_rule_begins_or_ceases_to_hide_cannot_be_told() -> None:
 def test_the_number_of_a_setting_is_no_change() -> None:
     def settings(*definitions: str) -> dict[str, Any]:
         members = [{"settingDefinitionId": definition} for definition in definitions]
-        return {"settings": [{"id": str(number), "settingInstance": one} for number, one in enumerate(members)]}
+        return {
+            "settings": [{"id": str(number), "settingInstance": instance} for number, instance in enumerate(members)]
+        }
 
     assert paths(settings("a", "b", "c"), settings("b", "c")) == ["settings[a]"]
     assert paths({"items": [{"name": "x", "id": "1"}]}, {"items": [{"name": "x", "id": "2"}]}) != []

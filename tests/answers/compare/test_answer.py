@@ -182,7 +182,7 @@ async def test_ids_in_upper_case_are_the_same_ids(database: Database) -> None:
 )
 async def test_what_an_id_means_can_be_different(database: Database, differently: dict[str, Any]) -> None:
     await fill(database, scene("aaaaaaaa"), scene("bbbbbbbb", **differently))
-    (item,) = (one for one in (await compared(database))[0] if one.type_key == POLICIES)
+    (item,) = (item for item in (await compared(database))[0] if item.type_key == POLICIES)
     assert item.status is Status.DIFFERENT
     assert {field.path.partition("[")[0] for field in item.fields} == {"assignments"}
 
@@ -190,9 +190,9 @@ async def test_what_an_id_means_can_be_different(database: Database, differently
 async def test_an_id_whose_meaning_is_not_known_is_never_the_same(database: Database) -> None:
     unknown = "cccccccc-0000-0000-0000-000000000000"
     await fill(database, scene("aaaaaaaa", other=unknown), scene("bbbbbbbb", other=unknown))
-    (item,) = (one for one in (await compared(database))[0] if one.type_key == POLICIES)
+    (item,) = (item for item in (await compared(database))[0] if item.type_key == POLICIES)
     assert item.status is Status.UNDECIDED
-    assert [one.target_id for one in item.unresolved_here] == [unknown]
+    assert [reference.target_id for reference in item.unresolved_here] == [unknown]
 
 
 @pytest.mark.parametrize("there", ["11111111-0000-4000-8000-000000000001", "22222222-0000-4000-8000-000000000002"])
@@ -211,7 +211,7 @@ async def test_people_are_not_read_so_policies_that_name_them_are_undecided(data
 async def test_a_name_that_two_groups_have_means_neither(database: Database) -> None:
     second = group("Pilot", "dddddddd-pilot-0000-0000-000000000000")
     await fill(database, [*scene("aaaaaaaa"), second], scene("bbbbbbbb"))
-    (item,) = (one for one in (await compared(database))[0] if one.type_key == POLICIES)
+    (item,) = (item for item in (await compared(database))[0] if item.type_key == POLICIES)
     assert item.status is not Status.SAME
 
 
@@ -225,7 +225,7 @@ async def test_what_was_not_read_is_left_out_and_what_cannot_be_had_is_an_answer
     outcomes = {POLICIES: outcome, GROUPS: COMPLETE, FILTERS: COMPLETE}
     await sync(database, THERE, [], *TYPES, status=RunStatus.PARTIAL, outcomes=outcomes)
     items, record = await compared(database)
-    (policies,) = (one for one in record.collections if one.type_key == POLICIES)
+    (policies,) = (collection for collection in record.collections if collection.type_key == POLICIES)
     assert (policies.here.state, policies.there.state) == (CoverageState.COMPLETE, state)
     assert policies.is_compared == (state is CoverageState.CANNOT_HAVE)
     assert told(items) == ({"One": Status.ONLY_HERE} if policies.is_compared else {})
@@ -252,18 +252,20 @@ async def test_a_comparison_turned_around_says_the_same(
     items, _ = await compared(database, [POLICIES])
     back, _ = await compared(database, [POLICIES], turned=True)
     assert Counter(_TURNED.get(item.status, item.status) for item in back) == Counter(item.status for item in items)
-    ids = Counter(one.external_id for item in items for one in (*item.here, *item.there))
+    ids = Counter(entry.external_id for item in items for entry in (*item.here, *item.there))
     assert set(ids.values()) <= {1}, "each item is told once"
     assert ids.total() == len(here) + len(there)
 
 
 async def matrix(database: Database, type_key: str = POLICIES) -> tuple[list[MatrixRow], MatrixRecord]:
     async with database.tenant(HERE, read_only=True, snapshot=True) as golden:
-        here, *others = (TenantRecord(tenant_id=one, name=str(one)) for one in (HERE, THERE, THIRD, FOURTH))
+        here, *others = (
+            TenantRecord(tenant_id=tenant_id, name=str(tenant_id)) for tenant_id in (HERE, THERE, THIRD, FOURTH)
+        )
         found = await Matrix.of(
             await side(here, golden),
             others,
-            lambda one: database.tenant(one, read_only=True, snapshot=True),
+            lambda tenant_id: database.tenant(tenant_id, read_only=True, snapshot=True),
             [type_key],
         )
         return [row async for row in found.rows()], found.record()
@@ -309,22 +311,22 @@ async def test_a_golden_tenant_against_many_is_a_row_for_each_of_its_items(datab
     there, third = record.tenants
     assert (there.counts.same, there.counts.different, there.counts.extra) == (1, 1, 1)
     assert (third.counts.not_covered, third.collections[0].is_compared) == (2, False)
-    assert [one.tenant_id for one in record.without_inventory] == [FOURTH]
+    assert [tenant.tenant_id for tenant in record.without_inventory] == [FOURTH]
 
 
 async def test_a_tenant_is_covered_as_it_is_when_its_items_are_looked_at(database: Database) -> None:
     await fill(database, [policy("One")], [policy("One")])
     async with database.tenant(HERE, read_only=True, snapshot=True) as golden:
-        here, there = (TenantRecord(tenant_id=one, name=str(one)) for one in (HERE, THERE))
+        here, there = (TenantRecord(tenant_id=tenant_id, name=str(tenant_id)) for tenant_id in (HERE, THERE))
         found = await Matrix.of(
             await side(here, golden),
             [there],
-            lambda one: database.tenant(one, read_only=True, snapshot=True),
+            lambda tenant_id: database.tenant(tenant_id, read_only=True, snapshot=True),
             [POLICIES],
         )
         await sync(database, THERE, [], POLICIES, status=RunStatus.FAILED, outcomes={POLICIES: FAILED})
         ((cell,),) = [row.cells async for row in found.rows()]
-    ((policies,),) = (one.collections for one in found.record().tenants)
+    ((policies,),) = (tenant.collections for tenant in found.record().tenants)
     assert (cell.status, policies.is_compared) == (CellStatus.NOT_COVERED, False)
 
 
@@ -332,7 +334,7 @@ async def test_what_the_golden_tenant_was_not_read_of_has_no_row_and_is_said(dat
     await sync(database, HERE, [], POLICIES, status=RunStatus.FAILED, outcomes={POLICIES: FAILED})
     await sync(database, THERE, [policy("One")], POLICIES)
     rows, record = await matrix(database)
-    ((policies,),) = (one.collections for one in record.tenants)
+    ((policies,),) = (tenant.collections for tenant in record.tenants)
     assert (rows, policies.is_compared) == ([], False)
     assert (policies.golden.state, policies.tenant.state) == (CoverageState.NOT_COVERED, CoverageState.COMPLETE)
 
@@ -389,7 +391,10 @@ async def test_a_log_is_compared_only_where_it_is_named(database: Database) -> N
     for tenant_id in (HERE, THERE):
         await sync(database, tenant_id, [event, policy("One")], POLICIES, "auditEvents")
     items, record = await compared(database)
-    assert ({item.type_key for item in items}, [one.type_key for one in record.collections]) == ({POLICIES}, [POLICIES])
+    assert ({item.type_key for item in items}, [collection.type_key for collection in record.collections]) == (
+        {POLICIES},
+        [POLICIES],
+    )
     assert {item.type_key for item in (await compared(database, ["auditEvents"]))[0]} == {"auditEvents"}
 
 

@@ -24,8 +24,8 @@ A, B, C = UUID(int=31), UUID(int=32), UUID(int=33)
 POLICIES = "deviceCompliancePolicies"
 
 TENANTS = "".join(
-    f'[[tenant]]\nid = "{one}"\nname = "{name}"\nclient_id = "{A}"\nclient_secret_env = "S"\ntags = ["{tag}"]\n'
-    for one, name, tag in ((A, "alpha", "golden"), (B, "beta", "emea"), (C, "gamma", "emea"))
+    f'[[tenant]]\nid = "{tenant_id}"\nname = "{name}"\nclient_id = "{A}"\nclient_secret_env = "S"\ntags = ["{tag}"]\n'
+    for tenant_id, name, tag in ((A, "alpha", "golden"), (B, "beta", "emea"), (C, "gamma", "emea"))
 )
 
 
@@ -58,8 +58,8 @@ async def test_two_tenants_as_json(run: Any) -> None:
     done = await run("alpha", "beta", "--json")
     assert (done.code, done.stderr) == (0, "")
     *lines, last = done.objects()
-    items = {(one.here or one.there)[0].display_name: one for one in map(ItemComparison.model_validate, lines)}
-    assert {name: str(one.status) for name, one in items.items()} == {
+    items = {(item.here or item.there)[0].display_name: item for item in map(ItemComparison.model_validate, lines)}
+    assert {name: str(item.status) for name, item in items.items()} == {
         "One": "same",
         "Two": "different",
         "Mine": "only_here",
@@ -85,10 +85,10 @@ async def test_a_golden_tenant_against_others(run: Any, others: tuple[str, ...])
     done = await run("--golden", "alpha", *others, "--type", POLICIES, "--json")
     assert done.code == 0, done.stderr
     *lines, last = done.objects()
-    rows = {one.display_name: [str(cell.status) for cell in one.cells] for one in map(MatrixRow.model_validate, lines)}
+    rows = {row.display_name: [str(cell.status) for cell in row.cells] for row in map(MatrixRow.model_validate, lines)}
     assert rows == {"One": ["same", "same"], "Two": ["different", "missing"], "Mine": ["missing", "missing"]}
     record = MatrixRecord.model_validate(last)
-    assert [(one.name, one.counts.extra) for one in record.tenants] == [("beta", 1), ("gamma", 0)]
+    assert [(tenant.name, tenant.counts.extra) for tenant in record.tenants] == [("beta", 1), ("gamma", 0)]
     people = await run("--golden", "alpha", *others)
     assert "different (1)" in people.stdout
 
@@ -110,7 +110,7 @@ async def test_what_was_not_read_is_named_and_the_exit_code_is_3(run: Any, datab
 async def test_what_the_golden_tenant_alone_has_can_be_asked_for(run: Any) -> None:
     done = await run("--golden", "alpha", "beta", "--type", POLICIES, "--only", "only_here", "--json")
     *lines, _ = done.objects()
-    assert [one["display_name"] for one in lines] == ["Mine"]
+    assert [line["display_name"] for line in lines] == ["Mine"]
 
 
 async def test_tenants_of_which_nothing_was_read_are_not_called_equal(run: Any) -> None:

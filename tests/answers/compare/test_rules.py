@@ -207,16 +207,16 @@ def test_ids_dates_and_groups_by_their_names_make_no_difference() -> None:
 
 
 def test_an_id_without_a_meaning_is_never_the_same_and_proves_no_difference() -> None:
-    one = said(POLICIES, {"id": guid(100), "assignments": assigned(1)})
-    found = verdict(one, one, POLICIES)
+    here = said(POLICIES, {"id": guid(100), "assignments": assigned(1)})
+    found = verdict(here, here, POLICIES)
     assert (found.status, found.uncertain) == (Status.UNDECIDED, frozenset({Uncertainty.UNRESOLVED_REFERENCE}))
     named_there = said(POLICIES, {"id": guid(200), "assignments": assigned(2)}, named(n2="Pilot"))
-    found = verdict(one, named_there, POLICIES)
+    found = verdict(here, named_there, POLICIES)
     assert (found.status, len(found.differences)) == (Status.UNDECIDED, 2)
     two_there = said(POLICIES, {"id": guid(200), "assignments": assigned(2, 3)}, named(n2="Pilot", n3="Staff"))
-    assert verdict(one, two_there, POLICIES).status is Status.DIFFERENT, "one is not two, whatever it means"
+    assert verdict(here, two_there, POLICIES).status is Status.DIFFERENT, "one is not two, whatever it means"
     edited = said(POLICIES, {"id": guid(200), "level": 1, "assignments": assigned(2)})
-    assert verdict(one, edited, POLICIES).status is Status.DIFFERENT
+    assert verdict(here, edited, POLICIES).status is Status.DIFFERENT
 
 
 def test_ids_that_microsoft_gave_need_no_translation() -> None:
@@ -271,8 +271,8 @@ def test_hidden_values_are_equal_by_their_keyed_hash_alone() -> None:
     assert verdict(hidden(keyed, "x"), hidden(keyed, "x"), POLICIES).status is Status.SAME
     changed = verdict(hidden(keyed, "x"), hidden(keyed, "y"), POLICIES)
     assert (changed.status, changed.differences[0].hidden) == (Status.DIFFERENT, True)
-    for one, other in ((hidden(bare, "x"), hidden(bare, "x")), (hidden(bare, "x"), hidden(keyed, "x"))):
-        found = verdict(one, other, POLICIES)
+    for here, there in ((hidden(bare, "x"), hidden(bare, "x")), (hidden(bare, "x"), hidden(keyed, "x"))):
+        found = verdict(here, there, POLICIES)
         assert (found.status, found.uncertain) == (Status.UNDECIDED, frozenset({Uncertainty.HIDDEN_WITHOUT_KEY}))
     plain = verdict(hidden(keyed, "x"), said(POLICIES, {"secret": "x"}), POLICIES)
     assert (plain.status, plain.uncertain) == (Status.UNDECIDED, frozenset({Uncertainty.HIDDEN_ON_ONE_SIDE}))
@@ -287,11 +287,11 @@ def test_values_hidden_under_two_keys_may_be_the_same_and_what_else_differs_is_t
         proxies: list[JsonValue] = [{"port": port, "user": f"u{port}", "password": "p"} for port in ports]
         return said(POLICIES, canonicalizer.canonical_value({"proxies": proxies}))
 
-    one = hidden(keys[0], 1, 2, 3, 4)
+    here = hidden(keys[0], 1, 2, 3, 4)
     for key in keys[1:]:
-        found = verdict(one, hidden(key, 1, 2, 3, 4), POLICIES)
+        found = verdict(here, hidden(key, 1, 2, 3, 4), POLICIES)
         assert (found.status, found.uncertain) == (Status.UNDECIDED, frozenset({Uncertainty.HIDDEN_UNDER_TWO_KEYS}))
-        found = verdict(one, hidden(key, 1, 2, 3, 4, 5), POLICIES)
+        found = verdict(here, hidden(key, 1, 2, 3, 4, 5), POLICIES)
         assert (found.status, found.uncertain) == (Status.DIFFERENT, frozenset({Uncertainty.HIDDEN_UNDER_TWO_KEYS}))
 
 
@@ -300,8 +300,8 @@ def test_a_secret_that_graph_does_not_show_may_differ() -> None:
         "@odata.type": "#microsoft.graph.deviceManagementConfigurationSecretSettingValue",
         "valueState": "set",
     }
-    one = said(POLICIES, {"settings": [setting]})
-    assert verdict(one, one, POLICIES) == Verdict(Status.UNDECIDED, [], frozenset({Uncertainty.SECRET_NOT_SHOWN}))
+    policy = said(POLICIES, {"settings": [setting]})
+    assert verdict(policy, policy, POLICIES) == Verdict(Status.UNDECIDED, [], frozenset({Uncertainty.SECRET_NOT_SHOWN}))
 
 
 @pytest.mark.parametrize(
@@ -420,16 +420,18 @@ def test_two_real_documents_of_one_kind_differ_in_what_each_says() -> None:
     compared = 0
     for (type_key, _), alike in by_kind.items():
         rules = Neutralizer(COLLECTIONS[type_key].independence_rules())
-        ones = [rules.of(document, {str(document.get("id")): OWN_ID}, everything_named({})) for document in alike[:12]]
-        for one, other in combinations(ones, 2):
-            there, back = verdict(one, other, rules), verdict(other, one, rules)
+        documents = [
+            rules.of(document, {str(document.get("id")): OWN_ID}, everything_named({})) for document in alike[:12]
+        ]
+        for first, second in combinations(documents, 2):
+            there, back = verdict(first, second, rules), verdict(second, first, rules)
             assert there.status is back.status
-            assert bool(there.differences) is (one.canonical != other.canonical)
-            here_said, there_said = json.dumps(one.document), json.dumps(other.document)
+            assert bool(there.differences) is (first.canonical != second.canonical)
+            old_text, new_text = json.dumps(first.document), json.dumps(second.document)
             for difference in there.differences:
                 if difference.path.endswith("]") or difference.hidden:
                     continue
-                assert difference.before is None or json.dumps(difference.before) in here_said, difference
-                assert difference.after is None or json.dumps(difference.after) in there_said, difference
+                assert difference.before is None or json.dumps(difference.before) in old_text, difference
+                assert difference.after is None or json.dumps(difference.after) in new_text, difference
             compared += 1
     assert compared > 300

@@ -76,32 +76,32 @@ async def around(database: Database, type_key: str, external_id: str, **limits: 
 async def dangling(database: Database) -> tuple[list[DanglingRecord], list[CannotSayRecord]]:
     async with database.tenant(TENANT, read_only=True) as session:
         coverage = await TenantCoverage.of(session, CATALOG, TENANT)
-        found = [one async for one in answers.dangling(session, coverage)]
+        found = [record async for record in answers.dangling(session, coverage)]
     return (
-        [one for one in found if isinstance(one, DanglingRecord)],
-        [one for one in found if isinstance(one, CannotSayRecord)],
+        [record for record in found if isinstance(record, DanglingRecord)],
+        [record for record in found if isinstance(record, CannotSayRecord)],
     )
 
 
 async def unassigned(database: Database, *type_keys: str) -> tuple[dict[str, UnassignedRecord], list[CannotSayRecord]]:
     async with database.tenant(TENANT, read_only=True) as session:
         coverage = await TenantCoverage.of(session, CATALOG, TENANT)
-        found = [one async for one in answers.unassigned(session, coverage, CATALOG, type_keys or None)]
+        found = [record async for record in answers.unassigned(session, coverage, CATALOG, type_keys or None)]
     return (
-        {one.external_id: one for one in found if isinstance(one, UnassignedRecord)},
-        [one for one in found if isinstance(one, CannotSayRecord)],
+        {record.external_id: record for record in found if isinstance(record, UnassignedRecord)},
+        [record for record in found if isinstance(record, CannotSayRecord)],
     )
 
 
 async def reach(database: Database, group_id: str, *, everyone: bool = False) -> dict[str, ReachRecord]:
     async with database.tenant(TENANT, read_only=True) as session:
         coverage = await TenantCoverage.of(session, CATALOG, TENANT)
-        found = [one async for one in answers.reaching(session, coverage, CATALOG, group_id, everyone=everyone)]
-    return {one.item.external_id: one for one in found if isinstance(one, ReachRecord)}
+        found = [record async for record in answers.reaching(session, coverage, CATALOG, group_id, everyone=everyone)]
+    return {record.item.external_id: record for record in found if isinstance(record, ReachRecord)}
 
 
-def state(one: ObjectRecord) -> tuple[Presence, Confidence | None, str]:
-    return one.presence, one.confidence, one.evidence
+def state(record: ObjectRecord) -> tuple[Presence, Confidence | None, str]:
+    return record.presence, record.confidence, record.evidence
 
 
 async def test_an_item_needs_what_it_names_and_is_needed_by_what_names_it(database: Database) -> None:
@@ -113,17 +113,24 @@ async def test_an_item_needs_what_it_names_and_is_needed_by_what_names_it(databa
     ]
     await synced(database, *items)
     found = await around(database, CONFIGURATIONS, "c")
-    needs = {(one.role, one.target.type_keys[0], one.target.display_name) for one in found.dependencies}
+    needs = {
+        (dependency.role, dependency.target.type_keys[0], dependency.target.display_name)
+        for dependency in found.dependencies
+    }
     assert needs == {("include", GROUPS, "Group g"), ("include", FILTERS, "Windows 11")}
-    assert {state(one.target) for one in found.dependencies} == {(Presence.PRESENT, Confidence.HIGH, "listed")}
-    assert {one.version for one in found.dependencies} == {1}
+    assert {state(dependency.target) for dependency in found.dependencies} == {
+        (Presence.PRESENT, Confidence.HIGH, "listed")
+    }
+    assert {dependency.version for dependency in found.dependencies} == {1}
     needed = await around(database, GROUPS, "g")
-    assert [(one.direction, one.role, one.item.external_id) for one in needed.dependencies] == [
+    assert [
+        (dependency.direction, dependency.role, dependency.item.external_id) for dependency in needed.dependencies
+    ] == [
         (Direction.NEEDED_BY, "include", "c"),
         (Direction.NEEDED_BY, "exclude", "d"),
     ]
     assert needed.cannot_say, "collections that were never read may hold more"
-    assert CONFIGURATIONS not in {one.type_key for one in needed.cannot_say}
+    assert CONFIGURATIONS not in {collection.type_key for collection in needed.cannot_say}
 
 
 async def test_a_reference_resolves_in_any_case_of_the_ids(database: Database) -> None:
@@ -136,22 +143,28 @@ async def test_a_reference_resolves_in_any_case_of_the_ids(database: Database) -
     ]
     await synced(database, *items)
     found = await around(database, CONFIGURATIONS, "c")
-    assert {state(one.target) for one in found.dependencies} == {(Presence.PRESENT, Confidence.HIGH, "listed")}
+    assert {state(dependency.target) for dependency in found.dependencies} == {
+        (Presence.PRESENT, Confidence.HIGH, "listed")
+    }
     needed = await around(database, GROUPS, group_id)
-    assert [one.item.external_id for one in needed.dependencies] == ["c", "d"]
+    assert [dependency.item.external_id for dependency in needed.dependencies] == ["c", "d"]
     assert (await dangling(database))[0] == []
 
 
 async def test_depth_follows_references_and_comes_to_an_end_in_a_circle(database: Database) -> None:
     apps = [
-        observation("mobileApps", one, relationships=[{"targetId": other, "targetType": "child"}], assignments=[])
-        for one, other in (("1", "2"), ("2", "3"), ("3", "1"))
+        observation("mobileApps", app, relationships=[{"targetId": child, "targetType": "child"}], assignments=[])
+        for app, child in (("1", "2"), ("2", "3"), ("3", "1"))
     ]
     await synced(database, *apps, types=("mobileApps",))
     for depth, expected in ((1, [1]), (2, [1, 2]), (5, [1, 2, 3])):
         found = await around(database, "mobileApps", "1", depth=depth)
-        assert [one.distance for one in found.dependencies if one.direction is Direction.NEEDS] == expected
-        assert [one.distance for one in found.dependencies if one.direction is Direction.NEEDED_BY] == expected
+        assert [
+            dependency.distance for dependency in found.dependencies if dependency.direction is Direction.NEEDS
+        ] == expected
+        assert [
+            dependency.distance for dependency in found.dependencies if dependency.direction is Direction.NEEDED_BY
+        ] == expected
 
 
 async def test_a_limit_holds_for_each_item_and_is_said(database: Database) -> None:
@@ -165,16 +178,18 @@ async def test_a_target_that_is_gone_dangles_with_what_that_rests_on(database: D
     named = configuration("c", target("group", "was there"), target("group", "never"), target("group", "there"))
     await synced(database, named, group("was there"), group("there"))
     found, _ = await dangling(database)
-    assert {one.target.external_id: state(one.target) for one in found} == {
+    assert {record.target.external_id: state(record.target) for record in found} == {
         "never": (Presence.NEVER_SEEN, Confidence.LOW, "listing_is_older")
     }
     await synced(database, named, group("there"))
     found, open_ones = await dangling(database)
-    assert {one.target.external_id: state(one.target) for one in found} == {
+    assert {record.target.external_id: state(record.target) for record in found} == {
         "never": (Presence.NEVER_SEEN, Confidence.HIGH, "never_listed"),
         "was there": (Presence.ABSENT, Confidence.HIGH, "not_listed"),
     }
-    assert {(one.item.external_id, one.version, one.path) for one in found} == {("c", 1, "assignments.target.groupId")}
+    assert {(record.item.external_id, record.version, record.path) for record in found} == {
+        ("c", 1, "assignments.target.groupId")
+    }
     assert open_ones == []
 
 
@@ -199,8 +214,8 @@ async def test_a_person_is_never_taken_for_a_missing_group(database: Database) -
     for _ in range(2):
         await synced(database, assignment, types=types)
     found, open_ones = await dangling(database)
-    assert [one.target.external_id for one in found] == ["r"]
-    assert [(one.type_key, one.reason) for one in open_ones] == [("users", "not_in_the_catalog")]
+    assert [record.target.external_id for record in found] == ["r"]
+    assert [(record.type_key, record.reason) for record in open_ones] == [("users", "not_in_the_catalog")]
 
 
 async def test_what_an_item_that_is_gone_refers_to_does_not_dangle(database: Database) -> None:
@@ -219,15 +234,15 @@ async def test_unassigned_is_what_includes_nobody(database: Database) -> None:
     ]
     await synced(database, *items)
     found, open_ones = await unassigned(database, CONFIGURATIONS)
-    assert {key: (one.exclusions, one.evidence, one.confidence) for key, one in found.items()} == {
+    assert {key: (record.exclusions, record.evidence, record.confidence) for key, record in found.items()} == {
         "nobody": (0, "no_assignments", Confidence.HIGH),
         "only exclusions": (1, "only_exclusions", Confidence.HIGH),
     }
-    assert [(one.type_key, one.reason, one.references) for one in open_ones] == [
+    assert [(record.type_key, record.reason, record.references) for record in open_ones] == [
         (CONFIGURATIONS, "assignments_not_shown", 1)
     ]
     _, open_ones = await unassigned(database)
-    assert "configurationPolicies" in {one.type_key for one in open_ones if one.reason == "never_read"}
+    assert "configurationPolicies" in {record.type_key for record in open_ones if record.reason == "never_read"}
 
 
 async def test_unassigned_is_less_sure_after_a_run_that_could_not_read_it(database: Database) -> None:
@@ -252,16 +267,16 @@ async def test_an_exclusion_wins_over_an_inclusion(database: Database) -> None:
     ]
     await synced(database, *items)
     found = await reach(database, "g")
-    assert {key: (one.reaches, one.through, one.excluded) for key, one in found.items()} == {
+    assert {key: (record.reaches, record.through, record.excluded) for key, record in found.items()} == {
         "included": (True, ["group"], False),
         "both": (False, ["group"], True),
         "excluded": (False, ["all devices"], True),
         "in": (True, ["group"], False),
         "out": (False, ["all users"], True),
     }
-    assert [(one.display_name, one.role) for one in found["included"].filters] == [("Windows 11", "include")]
+    assert [(used.display_name, used.role) for used in found["included"].filters] == [("Windows 11", "include")]
     found = await reach(database, "g", everyone=True)
-    assert {key: one.through for key, one in found.items() if one.reaches} == {
+    assert {key: record.through for key, record in found.items() if record.reaches} == {
         "included": ["group"],
         "all devices": ["all devices"],
         "in": ["group"],
@@ -275,7 +290,10 @@ def app(external_id: str, *assignments: dict[str, Any]) -> Observation:
 
 
 def told(found: ReachRecord) -> list[tuple[str, str, str | None, bool]]:
-    return [(one.role, one.through, one.intent, one.is_overridden) for one in found.assignments]
+    return [
+        (assignment.role, assignment.through, assignment.intent, assignment.is_overridden)
+        for assignment in found.assignments
+    ]
 
 
 async def test_an_exclusion_counts_within_its_intent(database: Database) -> None:
@@ -285,7 +303,7 @@ async def test_an_exclusion_counts_within_its_intent(database: Database) -> None
     items = [app("uninstalled", for_all, out, away), app("spared", for_all, out), app("all", for_all)]
     await synced(database, *items, types=(*ALL, "mobileApps"))
     found = await reach(database, "g")
-    assert {key: one.reaches for key, one in found.items()} == {"uninstalled": True, "spared": False}
+    assert {key: record.reaches for key, record in found.items()} == {"uninstalled": True, "spared": False}
     assert told(found["uninstalled"]) == [
         ("include", "all users", "required", True),
         ("exclude", "group", "required", False),
@@ -299,7 +317,7 @@ async def test_an_assignment_by_a_policy_set_is_told_from_a_direct_one(database:
     by_set = {"source": "policySets", "sourceId": "set", **target("group", "g")}
     await synced(database, configuration("both", direct, by_set), configuration("set", by_set))
     found = await reach(database, "g")
-    assert {key: {one.policy_set_id for one in record.assignments} for key, record in found.items()} == {
+    assert {key: {assignment.policy_set_id for assignment in record.assignments} for key, record in found.items()} == {
         "both": {None, "set"},
         "set": {"set"},
     }
@@ -317,7 +335,7 @@ async def test_what_nobody_assigns_is_left_out_unless_it_is_asked_for(database: 
     await synced(database, *items, types=(scripts, branding))
     found, open_ones = await unassigned(database)
     assert set(found) == {"other"}
-    assert scripts not in {one.type_key for one in open_ones}
+    assert scripts not in {record.type_key for record in open_ones}
     assert set((await unassigned(database, scripts))[0]) == {"s"}
 
 
@@ -342,7 +360,7 @@ async def test_answers_are_of_one_tenant(database: Database) -> None:
     async with database.tenant(other, read_only=True) as session:
         coverage = await TenantCoverage.of(session, CATALOG, other)
         assert (await answers.neighbourhood(session, coverage, CATALOG, (GROUPS, "g"))).dependencies == []
-        assert [one async for one in answers.everything(session, coverage)] == []
+        assert [record async for record in answers.everything(session, coverage)] == []
 
 
 PRINCIPALS = "servicePrincipals"
@@ -361,12 +379,17 @@ async def test_an_application_is_found_by_its_app_id(database: Database) -> None
     await synced(database, access, principal("mail", APP_IDS[0]), types=types)
 
     needs = (await around(database, ACCESS, "p")).dependencies
-    assert {(one.target.external_id, one.target.type_keys[0], one.target.presence) for one in needs} == {
+    assert {
+        (dependency.target.external_id, dependency.target.type_keys[0], dependency.target.presence)
+        for dependency in needs
+    } == {
         ("mail", PRINCIPALS, Presence.PRESENT),
         (APP_IDS[1], PRINCIPALS, Presence.NEVER_SEEN),
     }
     needed = (await around(database, PRINCIPALS, "mail")).dependencies
-    assert [(one.direction, one.item.external_id) for one in needed] == [(Direction.NEEDED_BY, "p")]
+    assert [(dependency.direction, dependency.item.external_id) for dependency in needed] == [
+        (Direction.NEEDED_BY, "p")
+    ]
     (missing,), _ = await dangling(database)
     assert (missing.target.external_id, missing.item.external_id) == (APP_IDS[1], "p")
 
@@ -379,7 +402,9 @@ async def test_of_two_with_one_app_id_the_present_one_is_meant(database: Databas
     (need,) = (await around(database, ACCESS, "p")).dependencies
     assert (need.target.external_id, need.target.presence) == ("made again", Presence.PRESENT)
     assert (await dangling(database))[0] == []
-    assert [one.item.external_id for one in (await around(database, PRINCIPALS, "made again")).dependencies] == ["p"]
+    assert [
+        dependency.item.external_id for dependency in (await around(database, PRINCIPALS, "made again")).dependencies
+    ] == ["p"]
 
 
 APP = "mobileApps"
@@ -391,13 +416,13 @@ def listed_app(*assignments: dict[str, Any]) -> Observation:
 
 async def test_what_rests_on_old_details_is_never_sure(database: Database) -> None:
     await synced(database, listed_app(), group("g"), types=(APP, GROUPS))
-    (one,) = (await unassigned(database, APP))[0].values()
-    assert (one.confidence, one.details_read_at) == (Confidence.HIGH, None)
+    (record,) = (await unassigned(database, APP))[0].values()
+    assert (record.confidence, record.details_read_at) == (Confidence.HIGH, None)
     await age_details(database, TENANT, timedelta(days=3), APP)
     found, cannot_say = await unassigned(database, APP)
     assert found["a"].confidence is Confidence.LOW
     assert found["a"].details_read_at is not None
-    assert [(one.type_key, one.reason, one.references) for one in cannot_say] == [(APP, "old_details", 1)]
+    assert [(record.type_key, record.reason, record.references) for record in cannot_say] == [(APP, "old_details", 1)]
     assert cannot_say[0].read_at == found["a"].details_read_at
 
 
@@ -411,11 +436,11 @@ async def test_a_reference_in_old_details_says_so_and_one_that_the_list_shows_do
     )
     await age_details(database, TENANT, timedelta(days=3), APP, CONFIGURATIONS)
     needed = await around(database, GROUPS, "g")
-    assert {one.item.external_id: state(one.item) for one in needed.dependencies} == {
+    assert {dependency.item.external_id: state(dependency.item) for dependency in needed.dependencies} == {
         "a": (Presence.PRESENT, Confidence.LOW, "old_details"),
         "c": (Presence.PRESENT, Confidence.HIGH, "listed"),
     }
-    assert [one.type_key for one in needed.cannot_say if one.reason == "old_details"] == [APP]
+    assert [record.type_key for record in needed.cannot_say if record.reason == "old_details"] == [APP]
     assert state((await reach(database, "g"))["a"].item) == (Presence.PRESENT, Confidence.LOW, "old_details")
 
 

@@ -53,9 +53,12 @@ async def test_dependencies_of_an_item_by_its_name(starter: CommandLine) -> None
     assert f"Group {GROUP_ID} is needed by 2" in done.stdout
     assert "what else needs it may be in" in done.stderr
     records = (await starter("dependencies", "groups", GROUP_ID, "--json")).objects()
-    needed = [one for one in records if one["answer"] == "dependency"]
-    assert [(one["item"]["external_id"], one["role"]) for one in needed] == [("c", "include"), ("d", "exclude")]
-    assert {one["answer"] for one in records} == {"dependency", "cannot_say"}
+    needed = [record for record in records if record["answer"] == "dependency"]
+    assert [(record["item"]["external_id"], record["role"]) for record in needed] == [
+        ("c", "include"),
+        ("d", "exclude"),
+    ]
+    assert {record["answer"] for record in records} == {"dependency", "cannot_say"}
 
 
 @pytest.mark.parametrize("name", ["mermaid", "dot", "graphml"])
@@ -92,7 +95,7 @@ async def test_what_reaches_a_group_says_that_nesting_is_not_read(starter: Comma
     assert f'1 item reaches group "Group {GROUP_ID}", 1 excludes it' in done.stdout
     assert "groups within groups are not read" in done.stderr
     records = (await starter("dependencies", "--reaches", GROUP_ID, "--json")).objects()
-    reach = {one["item"]["external_id"]: one["reaches"] for one in records if one["answer"] == "reach"}
+    reach = {record["item"]["external_id"]: record["reaches"] for record in records if record["answer"] == "reach"}
     assert reach == {"c": True, "d": False}
 
 
@@ -108,7 +111,7 @@ async def test_dangling_says_how_sure_it_is(starter: CommandLine) -> None:
 
 async def test_unassigned_names_what_only_excludes(starter: CommandLine) -> None:
     records = (await starter("unassigned", "--type", CONFIGURATIONS, "--json")).objects()
-    assert [(one["external_id"], one["evidence"], one["exclusions"]) for one in records] == [
+    assert [(record["external_id"], record["evidence"], record["exclusions"]) for record in records] == [
         ("d", "only_exclusions", 1)
     ]
     assert "only excludes 1 group" in (await starter("unassigned", "--type", CONFIGURATIONS)).stdout

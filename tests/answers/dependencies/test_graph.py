@@ -128,7 +128,7 @@ def test_mermaid_is_nodes_and_links_and_no_more(graph: Graph) -> None:
     for line, node in zip(nodes, graph.nodes.values(), strict=True):
         found = MERMAID_NODE.fullmatch(line)
         assert found, line
-        label = re.sub(r"#(\d+);", lambda one: chr(int(one[1])), found[1].split("<br/>")[0])
+        label = re.sub(r"#(\d+);", lambda match: chr(int(match[1])), found[1].split("<br/>")[0])
         assert label == node.name or len(node.name) > MAX_LABEL
         assert not re.search(r"[<>`\[\]{}()|;]", re.sub(r"#\d+;|<br/>", "", found[1]))
     assert all(MERMAID_LINK.fullmatch(line) for line in rest[: len(graph.links)])

@@ -48,11 +48,11 @@ async def evaluated(database: Database, name: str = "golden") -> Drift:
 
 
 def open_ones(found: Drift) -> list[DriftFindingRecord]:
-    return [one for one in found.findings if one.resolved_at is None]
+    return [finding for finding in found.findings if finding.resolved_at is None]
 
 
 def told(found: Iterable[DriftFindingRecord]) -> Told:
-    return {(one.external_id, one.kind, one.path) for one in found}
+    return {(finding.external_id, finding.kind, finding.path) for finding in found}
 
 
 async def decide(database: Database, finding: DriftFindingRecord, decision: Decision, **options: Any) -> None:
@@ -67,7 +67,7 @@ async def test_a_tenant_that_is_as_its_baseline_has_no_drift(database: Database)
     await sync(database, TENANT, [policy("1"), policy("2")], A)
     found = await evaluated(database)
     assert (found.findings, found.report.left_out) == ([], [])
-    assert [one.type_key for one in found.report.compared] == [A]
+    assert [collection.type_key for collection in found.report.compared] == [A]
 
 
 async def test_each_deviation_is_found_and_ends_with_its_cause(database: Database) -> None:
@@ -116,8 +116,8 @@ async def test_what_was_not_read_to_its_end_makes_no_finding_and_ends_none(
     await sync(database, TENANT, [], A, status=status, outcomes={A: FAILED})
     found = await evaluated(database)
     assert told(open_ones(found)) == told(before.findings) == {("1", FindingKind.CHANGED, "level")}
-    assert [one.is_checked for one in found.findings] == [False]
-    assert [(one.type_key, one.in_baseline, one.now) for one in found.report.left_out] == [
+    assert [finding.is_checked for finding in found.findings] == [False]
+    assert [(collection.type_key, collection.in_baseline, collection.now) for collection in found.report.left_out] == [
         (A, "complete", "failed:graph_throttled")
     ]
 
@@ -134,11 +134,13 @@ async def test_what_the_baseline_did_not_cover_is_left_out_and_named(database: D
         outcomes={A: (Outcome.COMPLETE, None), B: FAILED},
     )
     baseline = await golden(database)
-    assert [one.type_key for one in baseline.not_covered] == [B]
+    assert [collection.type_key for collection in baseline.not_covered] == [B]
     await sync(database, TENANT, [policy("1"), observation(B, "g")], A, B)
     found = await evaluated(database)
     assert found.findings == []
-    assert [(one.type_key, one.in_baseline) for one in found.report.left_out] == [(B, "failed:graph_throttled")]
+    assert [(collection.type_key, collection.in_baseline) for collection in found.report.left_out] == [
+        (B, "failed:graph_throttled")
+    ]
 
 
 async def test_a_decision_survives_runs_and_falls_when_the_value_changes(database: Database) -> None:
@@ -166,7 +168,7 @@ async def test_a_decision_ends_when_it_was_said_to(database: Database) -> None:
     async with database.tenant(TENANT, read_only=True) as session:
         now = await database_time(session)
     await decide(database, finding, Decision.ACCEPTED, until=now + timedelta(days=1))
-    assert [one.decision for one in (await evaluated(database)).findings] == [Decision.ACCEPTED]
+    assert [finding.decision for finding in (await evaluated(database)).findings] == [Decision.ACCEPTED]
     await decide(database, finding, Decision.ACCEPTED, until=now - timedelta(seconds=1))
     (expired,) = (await evaluated(database)).findings
     assert (expired.decision, expired.decided and expired.decided.fallen) == (Decision.OPEN, DecisionLapse.EXPIRED)
@@ -220,7 +222,7 @@ async def against_other(database: Database) -> Drift:
 async def test_another_tenants_inventory_is_a_baseline_as_it_is(database: Database) -> None:
     await sync(database, TENANT, [policy("1"), policy("2"), policy("4", level=9)], A)
     mine = {"displayName": "Policy 1"}, {"displayName": "Policy 2"}, {"displayName": "Policy 3"}
-    await sync(database, OTHER, [policy(f"o{n}", **one) for n, one in enumerate(mine, start=1)], A)
+    await sync(database, OTHER, [policy(f"o{n}", **properties) for n, properties in enumerate(mine, start=1)], A)
     async with database.tenant(TENANT) as session:
         await set_tenant(session, "other", TENANT, OTHER, "ada", None)
     found = await against_other(database)
@@ -228,12 +230,12 @@ async def test_another_tenants_inventory_is_a_baseline_as_it_is(database: Databa
     await sync(database, OTHER, [policy("o1", **mine[0], level=7), policy("o2", **mine[1])], A)
     found = await against_other(database)
     assert told(open_ones(found)) == {("4", FindingKind.ITEM_ADDED, ""), ("1", FindingKind.CHANGED, "level")}
-    (changed,) = (one for one in open_ones(found) if one.path)
+    (changed,) = (finding for finding in open_ones(found) if finding.path)
     assert (changed.before, changed.after) == (7, 1)
     await sync(database, OTHER, [], A, status=RunStatus.FAILED, outcomes={A: FAILED})
     left = await against_other(database)
     assert told(open_ones(left)) == told(open_ones(found)), "nothing is known of the other tenant now"
-    assert [one.type_key for one in left.report.left_out] == [A]
+    assert [collection.type_key for collection in left.report.left_out] == [A]
 
 
 async def test_of_several_of_one_name_nothing_is_said(database: Database) -> None:
@@ -245,7 +247,7 @@ async def test_of_several_of_one_name_nothing_is_said(database: Database) -> Non
         await set_tenant(session, "other", TENANT, OTHER, "ada", None)
     found = await against_other(database)
     assert found.findings == []
-    assert {(one.external_id, one.reason) for one in found.report.left_out_items} == {
+    assert {(item.external_id, item.reason) for item in found.report.left_out_items} == {
         ("1", "ambiguous"),
         ("2", "ambiguous"),
     }
@@ -280,8 +282,8 @@ async def test_findings_are_those_of_a_plain_model(database: Database, seed: int
             await sync(database, TENANT, [], A, status=RunStatus.FAILED, outcomes={A: FAILED})
         else:
             await sync(database, TENANT, observed(), A)
-            expected = {(one, FindingKind.ITEM_MISSING, "") for one in approved.keys() - held.keys()}
-            expected |= {(one, FindingKind.ITEM_ADDED, "") for one in held.keys() - approved.keys()}
+            expected = {(key, FindingKind.ITEM_MISSING, "") for key in approved.keys() - held.keys()}
+            expected |= {(key, FindingKind.ITEM_ADDED, "") for key in held.keys() - approved.keys()}
             for external_id in approved.keys() & held.keys():
                 before, now = approved[external_id], held[external_id]
                 expected |= {(external_id, FindingKind.ADDED, name) for name in now.keys() - before.keys()}
@@ -292,14 +294,14 @@ async def test_findings_are_those_of_a_plain_model(database: Database, seed: int
                 }
         found = open_ones(await evaluated(database))
         assert told(found) == expected
-        for one in found:
-            key = (one.external_id, one.kind, one.path)
-            holds = key in accepted and accepted[key] == (one.before, one.after)
-            if one.path:
-                assert (one.decision is Decision.ACCEPTED) == holds, key
+        for finding in found:
+            key = (finding.external_id, finding.kind, finding.path)
+            holds = key in accepted and accepted[key] == (finding.before, finding.after)
+            if finding.path:
+                assert (finding.decision is Decision.ACCEPTED) == holds, key
                 if not holds and random.random() < 0.5:
-                    await decide(database, one, Decision.ACCEPTED)
-                    accepted[key] = (one.before, one.after)
+                    await decide(database, finding, Decision.ACCEPTED)
+                    accepted[key] = (finding.before, finding.after)
 
 
 async def test_a_log_does_not_drift(database: Database) -> None:
@@ -307,7 +309,7 @@ async def test_a_log_does_not_drift(database: Database) -> None:
     await golden(database)
     await sync(database, TENANT, [policy("1"), observation("auditEvents", "event")], A, "auditEvents")
     found = await evaluated(database)
-    assert (found.findings, [one.type_key for one in found.report.compared]) == ([], [A])
+    assert (found.findings, [collection.type_key for collection in found.report.compared]) == ([], [A])
 
 
 async def test_a_finding_in_old_details_is_not_checked_and_one_that_the_list_shows_is(database: Database) -> None:
@@ -315,10 +317,10 @@ async def test_a_finding_in_old_details_is_not_checked_and_one_that_the_list_sho
     await sync(database, TENANT, [app(assignments=[], publisher="A")], "mobileApps")
     await golden(database)
     await sync(database, TENANT, [app(assignments=[{"id": "x", "intent": "required"}], publisher="B")], "mobileApps")
-    assert [one.is_checked for one in (await evaluated(database)).findings] == [True, True]
+    assert [finding.is_checked for finding in (await evaluated(database)).findings] == [True, True]
     await age_details(database, TENANT, timedelta(days=3), "mobileApps")
     found = await evaluated(database)
-    assert {one.path.partition("[")[0]: one.is_checked for one in found.findings} == {
+    assert {finding.path.partition("[")[0]: finding.is_checked for finding in found.findings} == {
         "assignments": False,
         "publisher": True,
     }

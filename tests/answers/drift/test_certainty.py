@@ -125,7 +125,10 @@ async def test_a_deviation_began_with_the_version_that_has_it_and_not_with_the_l
     found = unresolved(await evaluated(database))
     async with database.tenant(TENANT, read_only=True) as session:
         observed = {version.version: version.first_observed_at for version in await versions.history(session, A, "1")}
-    assert {path: one.first_seen_at for path, one in found.items()} == {"level": observed[3], "mode": observed[4]}
+    assert {path: finding.first_seen_at for path, finding in found.items()} == {
+        "level": observed[3],
+        "mode": observed[4],
+    }
     assert {finding.last_seen_at for finding in found.values()} == {max(observed.values())}
 
 
@@ -194,7 +197,7 @@ async def test_against_another_tenant_an_id_that_nobody_knows_is_no_drift(databa
     async with database.tenant(TENANT) as session:
         await set_tenant(session, "other", TENANT, OTHER, "ada", None)
     before = unresolved(await against_other(database))
-    assert {path.partition("[")[0]: one.kind for path, one in before.items()} == {
+    assert {path.partition("[")[0]: finding.kind for path, finding in before.items()} == {
         "assignments": FindingKind.ADDED,
         "level": FindingKind.CHANGED,
     }, "one assignment more is one more, whatever its group is called"

@@ -94,8 +94,8 @@ def test_a_fingerprint_is_of_the_field_and_not_of_its_value(
 ) -> None:
     changed = deviations(said({**before, "f": 1}), said({**one, "f": "2"}), RULES)
     again = deviations(said({**before, "f": 1}), said({**other, "f": "3"}), RULES)
-    (first,) = (each for each in changed if each.path == "f")
-    (second,) = (each for each in again if each.path == "f")
+    (first,) = (deviation for deviation in changed if deviation.path == "f")
+    (second,) = (deviation for deviation in again if deviation.path == "f")
     assert fingerprint(TENANT, "g", "t", "1", first) == fingerprint(TENANT, "g", "t", "1", second)
     assert first.value_hash != second.value_hash
 
@@ -126,8 +126,8 @@ def test_what_the_rules_leave_out_is_no_deviation_and_what_details_add_is_none_e
 def test_the_number_of_a_setting_is_no_deviation() -> None:
     def settings(*definitions: str) -> DriftDocument:
         return said(
-            {"settings": [{"id": str(n), "settingInstance": {"settingDefinitionId": one}}
-                          for n, one in enumerate(definitions)]}
+            {"settings": [{"id": str(n), "settingInstance": {"settingDefinitionId": definition_id}}
+                          for n, definition_id in enumerate(definitions)]}
         )  # fmt: skip
 
     found = deviations(settings("a", "b", "c"), settings("b", "c"), RULES)

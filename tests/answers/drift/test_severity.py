@@ -46,8 +46,9 @@ def shown() -> dict[str, frozenset[str]]:
             by_path.setdefault(path, set()).update(places(real))
     collections = load_catalog().collections.items()
     return {
-        key: frozenset(by_path.get(one.path.strip("/"), ())) | ({"assignments"} if one.assignable else frozenset())
-        for key, one in collections
+        key: frozenset(by_path.get(collection.path.strip("/"), ()))
+        | ({"assignments"} if collection.assignable else frozenset())
+        for key, collection in collections
     }
 
 

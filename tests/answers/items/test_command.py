@@ -30,7 +30,7 @@ async def pages(command: CommandLine, name: str, limit: int, *options: str) -> l
     while not found or found[-1]:
         done = await command(name, "--limit", str(limit), "--json", *options, *after)
         assert done.code == 0, done.stderr
-        found.append([(one["type_key"], one["external_id"]) for one in done.objects()])
+        found.append([(line["type_key"], line["external_id"]) for line in done.objects()])
         if found[-1]:
             after = ["--after", "/".join(found[-1][-1])]
     return found[:-1]
@@ -95,7 +95,7 @@ async def test_a_revoked_app_makes_nothing_missing(database: Database, other: Co
 
     every = (await other("missing", "--json")).objects()
     assert len(every) == len(KEYS)
-    assert [one["evidence"] for one in every if one["first_missed_at"]] == ["not_listed"]
+    assert [line["evidence"] for line in every if line["first_missed_at"]] == ["not_listed"]
     assert len((await other("missing", "--json", "--not-read")).objects()) == len(KEYS) - 1
     assert len((await other("missing", "--json", "--evidence", "not_listed")).objects()) == 1
     assert (await other("missing", "--json", "--confidence", "high")).objects() == []
@@ -118,7 +118,7 @@ async def test_a_sync_of_one_collection_leaves_the_answers_about_the_others(
     assert (await other("missing", "--json")).stdout == missing
     (selected, *_) = (await other("runs", "--json")).objects()
     of_a_selection = (await other("items", "--json", "--selection", selected["selection_hash"])).objects()
-    assert {one["state"] for one in of_a_selection} == {None}
+    assert {line["state"] for line in of_a_selection} == {None}
 
 
 async def test_an_empty_answer_says_what_it_rests_on(database: Database, other: CommandLine) -> None:

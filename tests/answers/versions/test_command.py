@@ -161,12 +161,12 @@ async def test_diff_is_a_line_a_field(database: Database, starter: CommandLine, 
         "~ password: hidden, changed",
     ]
     machine = (await starter("diff", "groups", "1", "--from", "1", "--to", "2", "--json")).objects()
-    assert [list(one) for one in machine] == [DIFFERENCE_FIELDS] * 4
-    assert [list(one.values())[:5] for one in machine[1::2]] == [
+    assert [list(line) for line in machine] == [DIFFERENCE_FIELDS] * 4
+    assert [list(line.values())[:5] for line in machine[1::2]] == [
         ["n", "changed", 1, 2, False],
         ["password", "changed", None, None, True],
     ]
-    assert [one["text"] for one in machine[1::2]] == ["1 → 2", "hidden, changed"]
+    assert [line["text"] for line in machine[1::2]] == ["1 → 2", "hidden, changed"]
     same = await starter("diff", "groups", "1", "--from", "2", "--to", "2")
     assert (same.code, same.stdout) == (0, "")
     assert "no difference" in same.stderr
