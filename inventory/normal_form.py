@@ -22,6 +22,7 @@ from operator import itemgetter
 from typing import NamedTuple, cast
 
 from inventory.canonical import (
+    EDIT_STAMP,
     MIN_TELLING_ID_LENGTH,
     SENSITIVE_MARK,
     TYPE,
@@ -113,7 +114,7 @@ class NormalForm:
         if isinstance(value, str):
             return _members(value) if name in self._rules.enumerations else _text(value)
         if isinstance(value, dict):
-            return value if SENSITIVE_MARK in value and is_mark(value) else self._object(value) or None
+            return _mark(value) if SENSITIVE_MARK in value and is_mark(value) else self._object(value) or None
         if isinstance(value, list):
             return self._array(name, value)
         return _number(value) if isinstance(value, float | Decimal) else value
@@ -244,6 +245,11 @@ def _at(value: JsonValue, path: tuple[str, ...]) -> JsonValue:
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     return value
+
+
+def _mark(value: JsonObject) -> JsonObject:
+    edit = value.get(EDIT_STAMP)
+    return {**value, EDIT_STAMP: _text(edit)} if isinstance(edit, str) else value
 
 
 def _may_be_spelt_otherwise(value: str) -> bool:
