@@ -16,6 +16,7 @@ COPY cli cli
 COPY graph graph
 COPY inventory inventory
 COPY storage storage
+COPY web web
 COPY workflows workflows
 COPY configuration.py connections.py process_exit.py starter.py temporal_errors.py temporal_runtime.py worker.py ./
 

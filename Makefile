@@ -9,6 +9,8 @@ PART ?= latency portfolio large_tenant growth
 ARGS ?=
 SEEDS ?= 100
 FIRST_SEED ?= 1
+# Compiled tests are kept whatever the shell says: each worker of pytest compiles all of them, for 8 seconds.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q
 LICENCES ?= build/licences
 SBOM ?= build/sbom.json
 UV := $(shell command -v uv 2>/dev/null)
@@ -53,13 +55,13 @@ types: $(INSTALLED) ## mypy, strict, over everything
 	$(BIN)/mypy .
 
 unit: $(INSTALLED) ## the tests, in parallel (WORKERS=n)
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not slow and not browser"
+	$(PYTEST) -n $(WORKERS) --dist worksteal -m "not slow and not browser"
 
 slow: $(INSTALLED) ## the tests that take long: whole demos, killed portfolios, memory, secrets sought everywhere
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m slow
+	$(PYTEST) -n $(WORKERS) --dist worksteal -m slow
 
 browser: $(INSTALLED) ## the reports, opened in Chromium and printed (BROWSER_PICTURES=folder keeps what it saw)
-	$(BIN)/python -m pytest -q -m browser tests/browser
+	$(PYTEST) -m browser tests/browser
 
 bench: $(INSTALLED) ## what docs/benchmarks.md reports (PART=latency, portfolio, large_tenant, growth, rate_limits …; ARGS='--rounds 3')
 	$(foreach part,$(PART),$(BIN)/python -m benchmarks.$(part) $(ARGS) &&) true

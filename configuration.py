@@ -1,7 +1,7 @@
 """Configuration from the environment, an `.env` file, or the embedded stack that is running on this machine.
 
-The environment wins over `.env`, and `.env` over the embedded stack's own file. Every value is checked at start, and
-what is wrong is said in one line.
+The environment wins over `.env`, and `.env` over the embedded stack's own file. A process checks every value at start,
+and reports a wrong one in one line.
 """
 
 import os
@@ -41,12 +41,18 @@ _PROXY = re.compile(r"https?://([^\s/?#@]*@)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])
 
 
 class ConfigurationError(UserError):
-    """What is wrong with the configuration and what to do about it, in one line, without any secret."""
+    """A fault of the configuration and its remedy, in one line, without any secret."""
 
 
 def _https(value: str | None) -> str | None:
     if value is not None and not value.startswith("https://"):
         raise ValueError("must begin with https://")
+    return value.rstrip("/") if value else value
+
+
+def _web_address(value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(r"https?://[A-Za-z0-9.\-:\[\]]+(/[A-Za-z0-9._~/-]*)?", value):
+        raise ValueError("must be an address such as https://temporal.example.com")
     return value.rstrip("/") if value else value
 
 
@@ -72,6 +78,7 @@ def _key(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
+WebAddress = Annotated[str | None, AfterValidator(_web_address)]
 HttpsUrl = Annotated[str | None, AfterValidator(_https)]
 ProxyUrl = Annotated[SecretStr | None, AfterValidator(_proxy)]
 RandomKey = Annotated[SecretStr | None, AfterValidator(_key)]
@@ -85,6 +92,7 @@ class Settings(BaseSettings):
 
     database_url: SecretStr
     temporal_task_queue: str = "tenant-inventory"
+    temporal_web_url: WebAddress = None
     graph_base_url: HttpsUrl = None
     graph_authority_url: HttpsUrl = None
     graph_ca_file: Path | None = None
@@ -135,7 +143,7 @@ class Settings(BaseSettings):
 
     @property
     def database_connections(self) -> int:
-        """How many connections a worker opens at most: one for each activity, unless it is told otherwise."""
+        """The most connections of a worker: one for each activity, unless the settings have another number."""
         return self.worker_database_connections or self.worker_activities
 
 

@@ -44,7 +44,7 @@ from workflows.search_attributes import ALL
 from workflows.sweep import SWEEP_ID, SweepWorkflow
 
 ANSWER_SECONDS = 15
-"""For Temporal to answer a new client: some hundred times what it takes."""
+"""For Temporal's answer to a new client: some hundred times its usual time."""
 
 CALL_TIMEOUT = timedelta(seconds=ANSWER_SECONDS)
 """For one call; without it the SDK waits for 30 seconds."""
@@ -52,7 +52,7 @@ CALL_TIMEOUT = timedelta(seconds=ANSWER_SECONDS)
 _ADDRESS = re.compile(r"(?:[^\s/:]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}")
 
 _NOT_ALLOWED = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED)
-"""How Temporal Cloud and locked-down servers answer what only their administrators may do."""
+"""Answers of Temporal Cloud and locked-down servers to calls that only their administrators may make."""
 
 _INDEXED_VALUE_TYPES: Mapping[SearchAttributeIndexedValueType, IndexedValueType.ValueType] = {
     SearchAttributeIndexedValueType.KEYWORD: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
@@ -61,7 +61,7 @@ _INDEXED_VALUE_TYPES: Mapping[SearchAttributeIndexedValueType, IndexedValueType.
 
 
 class UnreachableError(UnavailableError):
-    """A server does not answer as it should: which, at what address, and what to do, in one line."""
+    """A server does not answer as it should: its name, its address and a remedy, in one line."""
 
 
 def temporal_connect_config() -> dict[str, Any]:
@@ -78,7 +78,7 @@ def temporal_connect_config() -> dict[str, Any]:
     complete: dict[str, Any] = {"target_host": "localhost:7233", **config}
     if not _ADDRESS.fullmatch(complete["target_host"]):
         raise ConfigurationError(
-            f"TEMPORAL_ADDRESS: {complete['target_host']!r} is no address; write host:port, such as localhost:7233"
+            f"TEMPORAL_ADDRESS: {complete['target_host']!r} is not an address; write host:port, such as localhost:7233"
         )
     return complete
 
@@ -102,14 +102,14 @@ async def connect_temporal(config: Mapping[str, Any], *, runtime: Runtime | None
 
 
 async def connect_to_start(config: Mapping[str, Any]) -> Client:
-    """A client of Temporal, whose namespace has what a start of our workflows needs. Raises `UnreachableError`."""
+    """A client of Temporal, whose namespace has the search attributes of our workflows. Raises `UnreachableError`."""
     client = await connect_temporal(config)
     await register_search_attributes(client)
     return client
 
 
 def refused(client: Client, error: RPCError) -> UnreachableError:
-    """What to raise about a call that Temporal has refused or not answered."""
+    """The error to raise for a call that Temporal has refused or not answered."""
     return UnreachableError(refusal(error, client.service_client.config.target_host, client.namespace))
 
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import NoReturn
 
 BROKEN_PIPE = 120
-"""What Python itself exits with when what was printed cannot be delivered any more."""
+"""Python's own exit code if its output cannot be delivered any more."""
 
 
 OTHERS = 0o077
-"""What a file's group and everybody else may do, as a mask."""
+"""The permissions of a file's group and everybody else, as a mask."""
 
 
 def run_to_exit(command: Callable[[], object]) -> NoReturn:

@@ -61,12 +61,12 @@ _TLS = re.compile(
 
 
 def refusal(error: RPCError, address: str, namespace: str) -> str:
-    """What a call that ended with an error means, and what to do about it."""
+    """The meaning of a failed call's error, and a remedy."""
     return _in_words(error.status, error.message, address, namespace)
 
 
 def connection_failure(error: Exception, address: str, namespace: str) -> str:
-    """Why a connection was not made: `error` is what the SDK raised, which has its reason in its text only."""
+    """Why a connection was not made: `error` is the SDK's exception, which has its reason in its text only."""
     text = str(error)
     if _TLS.search(text):
         return (
@@ -81,7 +81,7 @@ def connection_failure(error: Exception, address: str, namespace: str) -> str:
 
 
 def refusal_in(text: str, address: str, namespace: str) -> str | None:
-    """What the gRPC status in an error's text means; None where there is none."""
+    """The meaning of the gRPC status in an error's text; None if there is none."""
     found = _STATUS_IN_TEXT.search(text)
     code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", found["code"]).upper() if found else ""
     if found is None or code not in RPCStatusCode.__members__:

@@ -10,7 +10,7 @@ LOGGER = "temporalio.core"
 
 @cache
 def quiet_runtime() -> Runtime:
-    """For commands: they say in one line what a person needs, and nothing else."""
+    """For commands: they print one line for a person, and nothing else."""
     return Runtime(telemetry=TelemetryConfig(logging=None), worker_heartbeat_interval=None)
 
 

@@ -168,7 +168,7 @@ async def ended(working: asyncio.Task[None], failure: Failure, farewell: timedel
 
 
 async def check(settings: Settings) -> None:
-    """Builds what `run` works with, and leaves it. Raises what `run` would raise at start."""
+    """Builds everything that `run` needs, and closes it. Raises what `run` would raise at start."""
     client = await connect_temporal(temporal_connect_config())
     async with built(settings, client):
         pass
@@ -251,7 +251,7 @@ def deployment(settings: Settings) -> WorkerDeploymentConfig | None:
 
 
 def version_line(settings: Settings) -> str:
-    """What the worker says of its version at start."""
+    """The worker's version, as it logs it at start."""
     version = deployment(settings)
     if version is None:
         return "worker is unversioned"
@@ -262,7 +262,7 @@ def version_line(settings: Settings) -> str:
 def activities(
     settings: Settings, database: Database, graph: GraphClient, client: Client
 ) -> Sequence[Callable[..., Awaitable[object]]]:
-    """The activities with what they depend on."""
+    """The activities with their dependencies."""
     catalog = load_catalog()
     tenants = TenantsFile(settings.tenants_file)
     secrecy = SensitivityRules(

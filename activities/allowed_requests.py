@@ -14,7 +14,7 @@ from storage.database import Database
 
 
 class AllowedRequests:
-    """Tells what a message may not ask for from what it may."""
+    """Decides which requests of a message this worker may make."""
 
     def __init__(self, database: Database, catalog: Catalog) -> None:
         self._database = database
@@ -29,7 +29,7 @@ class AllowedRequests:
     async def refused(
         self, tenant_id: UUID, run_id: UUID, api_version: str, cursors: Iterable[CursorRequest]
     ) -> dict[str, CursorFailure]:
-        """The collections of which no page may be read with these URLs, each with its failure."""
+        """The collections with forbidden URLs, each with its failure."""
         asked = list(cursors)
         refused = self.unknown([cursor.type_key for cursor in asked], api_version)
         links = {

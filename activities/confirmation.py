@@ -1,4 +1,4 @@
-"""The activity that asks by id for what a complete listing did not show."""
+"""The activity that asks by id for items that a complete listing did not show."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ from storage.details import LastVersion
 
 
 class ConfirmActivities:
-    """Which items are to be asked for is read from the inventory, so no attempt asks for what another has settled."""
+    """Each attempt reads the items to ask for from the inventory, so none asks for an item that another has settled."""
 
     def __init__(
         self, graph: GraphClient, database: Database, catalog: Catalog, tenants: TenantsFile, observers: Observers
@@ -96,7 +96,7 @@ class ConfirmActivities:
     async def _ask(
         self, tenant: TenantConfig, request: ConfirmMissing, items: Sequence[UnlistedItem], admission: Admission
     ) -> dict[UnlistedItem, GraphAnswer | ReadFailure]:
-        """Whether the items are there, by the least that Graph can be asked for."""
+        """Whether the items exist, by the smallest request that Graph allows."""
         gets = [GraphGet(str(number), self._url(item)) for number, item in enumerate(items)]
         try:
             answers = await self._graph.read_batch(tenant, request.api_version, gets, admission)
@@ -114,7 +114,7 @@ class ConfirmActivities:
     async def _ask_again(
         self, tenant: TenantConfig, request: ConfirmMissing, items: Sequence[UnlistedItem], admission: Admission
     ) -> dict[UnlistedItem, GraphAnswer | ReadFailure]:
-        """What the items that are there say now; nothing where Graph does not answer."""
+        """The present content of items that exist; nothing if Graph does not answer."""
         urls = {
             item: self._catalog.collections[item.type_key].whole_item_url(
                 item.graph_id or item.external_id, item.parent_id

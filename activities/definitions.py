@@ -1,7 +1,7 @@
 """The activities as workflows call them: the name, the argument and the result of each.
 
-A workflow names a function of this module, so the type checker knows what it takes and answers. The method of the same
-name in a class of this package does the work; a test holds its signature against the one here.
+A workflow names a function of this module, so the type checker knows its argument and result. The method of the same
+name in a class of this package does the work; a test compares both signatures.
 """
 
 from temporalio import activity

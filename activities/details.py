@@ -1,4 +1,4 @@
-"""The activity that reads the details of what a listing has shown."""
+"""The activity that reads the details of listed items."""
 
 import time
 from collections import Counter
@@ -50,7 +50,7 @@ SHARED_CODES = frozenset(
 
 
 class _Item:
-    """One item of the wave: where its reading stands, and what has become of it."""
+    """One item of the wave, and the state of its reading."""
 
     def __init__(self, pending: PendingDetails, reading: DetailReading, observer: Observer) -> None:
         self.pending = pending
@@ -64,7 +64,7 @@ class _Item:
         self.stale: list[StalePart] = []
         """The parts of the observation that could not be read."""
         self.last: LastVersion | None = None
-        """What it said last, where some of its calls were given up."""
+        """Its last version, if some of its calls were given up."""
 
     @property
     def is_partial(self) -> bool:
@@ -86,7 +86,7 @@ class _Asked(NamedTuple):
 
 
 class DetailActivities:
-    """Which details are still to be read is kept in PostgreSQL, so no attempt asks for what another has taken in."""
+    """PostgreSQL keeps the list of details to read, so no attempt repeats the work of another."""
 
     def __init__(
         self, graph: GraphClient, database: Database, catalog: Catalog, tenants: TenantsFile, observers: Observers
@@ -144,7 +144,7 @@ class DetailActivities:
         for item in items:
             if item.given_up is not None and item.given_up.code is ErrorCode.STORAGE_DAMAGED:
                 activity.logger.warning(
-                    "damaged: what is pending of %s %s", item.pending.type_key, item.pending.external_id
+                    "damaged: the pending details of %s %s", item.pending.type_key, item.pending.external_id
                 )
         if not asked:
             await self._complete_partial(request, items)
@@ -261,7 +261,7 @@ class DetailActivities:
         return None
 
     async def _complete_partial(self, request: FetchDetails, items: Sequence[_Item]) -> None:
-        """Makes the observations of items of which calls were given up, with what their last versions say there."""
+        """Makes the observations of items with failed calls; their last versions fill the gaps."""
         stale = [item for item in items if item.is_partial and item.observation is None]
         if not stale:
             return
@@ -376,7 +376,7 @@ class DetailActivities:
         return result
 
     async def _unmoved(self, session: AsyncSession, items: Sequence[_Item]) -> list[_Item]:
-        """The items whose versions are still those that their stale parts are from; the others are completed anew."""
+        """The items whose stale parts come from their current versions; the others are completed anew."""
         if not items:
             return []
         now = await details.lock_versions(session, [item.pending for item in items])
@@ -411,7 +411,7 @@ def _goes_on(done: FetchDetailsResult) -> bool:
 
 
 def _together(before: FetchDetailsResult, further: FetchDetailsResult) -> FetchDetailsResult:
-    """What two batches came to: sums of what they did, and what the second one left, if it was read at all."""
+    """The sums of two batches, and the rest that the second one left, if it read anything."""
     requests = before.requests + further.requests
     if further.paced is not None or further.too_large:
         return before.model_copy(update={"requests": requests})

@@ -26,7 +26,7 @@ UNEXPECTED_ATTEMPTS = 3
 """How often a defect of the product is tried: it may be a matter of the moment, or of this worker."""
 
 _PASSING_STATES = (OSError, MemoryError)
-"""What the machine raises when it has no room, no memory, no file handle: it is tried again like a server's outage."""
+"""Errors of a machine without room, memory or file handles: the activity is tried again, as after a server's outage."""
 
 _LASTING_STATUSES = frozenset(
     {
@@ -48,10 +48,10 @@ _began: ContextVar[float] = ContextVar("_began")
 async def classified(
     *, graph_patience: timedelta = timedelta.max, retries_everything: bool = False
 ) -> AsyncIterator[None]:
-    """Turns what the body raises into an `ApplicationError` whose type is an `ErrorCode`.
+    """Turns an exception of the body into an `ApplicationError` whose type is an `ErrorCode`.
 
-    What Graph may cure later is not retried once `graph_patience` has passed since the activity was scheduled. With
-    `retries_everything` only the activity's own limits end its retries, whatever is raised.
+    A failure that Graph may cure later is not retried once `graph_patience` has passed since the activity was
+    scheduled. With `retries_everything` only the activity's own limits end its retries.
     """
     _began.set(time.monotonic())
     try:

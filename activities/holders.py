@@ -18,7 +18,7 @@ RETENTION_WORKFLOW = "RetentionWorkflow"
 
 
 class Kind(NamedTuple):
-    """What an id is for: workflows of this type, on this task queue."""
+    """The owner of an id: workflows of this type, on this task queue."""
 
     workflow_type: str
     task_queue: str
@@ -42,7 +42,7 @@ class Kind(NamedTuple):
 
 
 def held(what: str, namespace: str, holder: Kind | None, wanted: Kind) -> str:
-    """One line for a person: who holds `what`, and what to do."""
+    """One line for a person: the holder of `what`, and a remedy."""
     said = f"{what} in namespace {namespace!r} is held by {holder.in_words() if holder else 'something else'}"
     if holder is not None and holder.workflow_type == wanted.workflow_type:
         return (

@@ -16,11 +16,11 @@ BEATS_A_TIMEOUT = 5
 """A beat may be late or lost without the attempt being given up."""
 
 RETRIES_EVERYTHING = frozenset({definitions.finish_run.__name__})
-"""Activities that only their own limits end, whatever is raised: the record of a run must be closed."""
+"""Activities that only their own limits end, whatever the failure: the record of a run must be closed."""
 
 
 class ActivityInterceptor(Interceptor):
-    """What all activities of a worker share."""
+    """The shared parts of all activities of a worker."""
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - the SDK's name
         """Puts `classified` and `heartbeats` around the activity."""

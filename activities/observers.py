@@ -1,4 +1,4 @@
-"""How the objects of each collection are read: the catalog's rules, and each tenant's key for what is sensitive."""
+"""How the objects of each collection are read: the catalog's rules, and each tenant's key for sensitive values."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -55,7 +55,7 @@ class TenantObservers(NamedTuple):
 
 
 class Observers:
-    """One observer and one canonicalizer a collection, made when they are first asked for."""
+    """One observer and one canonicalizer a collection, made at their first use."""
 
     def __init__(
         self,
@@ -155,7 +155,7 @@ class Observers:
         return not is_hidden_anew and says_the_same(by_todays_rules, served, collection.form)
 
     def likenesses(self, documents: Sequence[StoredDocument]) -> list[bytes]:
-        """What each document comes to without its item's identity."""
+        """The likeness of each document: its hash without its item's identity."""
         return [self._likeness(document) for document in documents]
 
     def _likeness(self, stored: StoredDocument) -> bytes:

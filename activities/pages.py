@@ -1,4 +1,4 @@
-"""The activity that reads one wave of pages from Graph and stages what they hold."""
+"""The activity that reads one wave of pages from Graph and stages their objects."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -43,7 +43,7 @@ class _Read(NamedTuple):
     page: PageResult
     observations: list[Observation]
     shown: ReadPage | None = None
-    """What is recorded of the page; None of one that says nothing about the collection."""
+    """The record of the page; None if it shows nothing about the collection."""
 
 
 class FetchActivities:
@@ -154,10 +154,11 @@ class FetchActivities:
     ) -> _Read:
         """One page: a failure, or its observations. Hashing megabytes, so never on the event loop."""
         collection = self._catalog.collections[cursor.type_key]
+        permission = self._catalog.permission_of_listing(cursor.type_key, cursor.url)
         failure = (
             answer
             if isinstance(answer, ReadFailure)
-            else classify(answer, permission=collection.permission, delegated_only=collection.delegated_only)
+            else classify(answer, permission=permission, delegated_only=collection.delegated_only)
         )
         if not isinstance(answer, ReadFailure) and failure is None:
             try:
@@ -226,7 +227,7 @@ def _ids(parents: Sequence[JsonValue]) -> list[str]:
 
 
 def cursor_failure(failure: ReadFailure) -> CursorFailure:
-    """What the workflow is told of a read that failed."""
+    """The failure of a read, as the workflow receives it."""
     return CursorFailure(
         code=failure.code,
         retryable=failure.retryable,

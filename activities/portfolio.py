@@ -1,4 +1,4 @@
-"""The activities of portfolio runs: which tenants, how far joined runs are, and what became of each."""
+"""The activities of portfolio runs: choosing tenants, looking at joined runs, recording outcomes."""
 
 from collections.abc import Sequence
 from uuid import UUID

@@ -25,7 +25,7 @@ RUNS = 2000
 
 
 class RetentionLimits(NamedTuple):
-    """What the worker's own settings let it forget; None forgets nothing for that reason."""
+    """The limits of the worker's own settings; None deletes nothing for that reason."""
 
     older_than: timedelta | None = None
     """Versions that another one followed so long ago."""
@@ -55,7 +55,7 @@ class RetentionActivities:
 
     @activity.defn
     async def forget_versions(self, request: ForgetVersions) -> ForgetVersionsResult:
-        """One batch. What a second attempt at it would forget, the first has forgotten: it goes on from there."""
+        """One batch. A second attempt goes on after the rows that the first has deleted."""
         older_than = _narrower(self._limits.older_than, request.older_than)
         kept = _narrower(self._limits.kept, request.kept)
         if older_than is None and kept is None:
@@ -68,7 +68,7 @@ class RetentionActivities:
 
     @activity.defn
     async def forget_runs(self, request: ForgetRuns) -> ForgetRunsResult:
-        """One batch. What a second attempt at it would forget, the first has forgotten."""
+        """One batch. The first attempt has deleted the rows of a second one."""
         older_than = _narrower(self._limits.runs_older_than, request.older_than)
         if older_than is None:
             return ForgetRunsResult(runs=0, is_last=True)

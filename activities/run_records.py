@@ -42,7 +42,7 @@ LEASE = timedelta(minutes=10)
 
 
 READING = timedelta(seconds=40)
-"""Of `policies.DATABASE`'s two minutes: what is left over is read by the next run, or by who asks."""
+"""Of `policies.DATABASE`'s two minutes: the next run, or a command, reads the rest."""
 
 
 class RunLimits(NamedTuple):
@@ -133,11 +133,11 @@ class RunRecordActivities:
 
     @activity.defn
     async def finish_run(self, request: FinishRun) -> FinishRunResult:
-        """Closes the record, once: a later attempt answers what the first one wrote.
+        """Closes the record, once: a later attempt returns the first one's result.
 
-        Then the references of new versions are read, also of those that closing has made. It needs nothing but
-        PostgreSQL, and whatever fails is retried for as long as `policies.CLOSE` says. The run of a tenant that nobody
-        knows has been refused, and leaves no record.
+        Then it reads the references of new versions, also of those that closing has made. It needs PostgreSQL only, and
+        every failure is retried for as long as `policies.CLOSE` allows. A run of an unknown tenant was refused, and
+        leaves no record.
         """
         tenant_id = request.run.tenant_id
         if await self._tenants.name(tenant_id) is None and not await self._is_recorded(tenant_id):
@@ -149,6 +149,7 @@ class RunRecordActivities:
             collections=request.collections,
             cancel_requested_by=request.cancel_requested_by,
             cancel_reason=request.cancel_reason,
+            logs=self._catalog.logs,
         )
         async with self._database.tenant(tenant_id) as session:
             finished = await runs.finish_run(session, _identity(request.run, None), ending)
@@ -160,7 +161,7 @@ class RunRecordActivities:
         return FinishRunResult(status=finished.status, counts=finished.counts, error_codes=list(finished.error_codes))
 
     async def _link_recreated(self, session: AsyncSession, run: Run, listed: Sequence[str]) -> None:
-        """Links re-created items. What keeps failing here is logged, since the record must be closed."""
+        """Links re-created items. It logs a lasting failure, since the record must be closed."""
         try:
             async with session.begin_nested():
                 likenesses = partial(self._likenesses, run.tenant_id)
@@ -171,12 +172,12 @@ class RunRecordActivities:
             log_unexpected(error)
 
     async def _catch_up(self, tenant_id: UUID) -> None:
-        """Reads references and gives titles. The record is closed: what cannot be read is left to the next run."""
+        """Reads references and gives titles. The record is closed: the next run reads the rest."""
         try:
             # One reader, since a worker's pool has one connection for each activity.
             _log(await references.catch_up(self._database, tenant_id, self._rules, within=READING, readers=1))
             async with self._database.tenant(tenant_id) as session:
-                await give_titles(session, self._catalog.titles())
+                await give_titles(session, self._catalog.title_rules())
         except StorageUnavailableError as error:
             activity.logger.warning("the references of new versions were not read: %s", error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the run has ended

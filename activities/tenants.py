@@ -71,7 +71,7 @@ class TenantsFile:
         return tenant
 
     async def name(self, tenant_id: UUID) -> str | None:
-        """The tenant's name, or None where the file does not tell it: what is recorded does not depend on the file."""
+        """The tenant's name, or None if the file does not have it: records do not depend on the file."""
         try:
             tenant = await self.get(tenant_id)
         except TenantsFileError:

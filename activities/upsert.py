@@ -14,7 +14,7 @@ from storage.database import Database
 
 
 class UpsertActivities:
-    """Idempotent by fetch token: it is merged once, and a later attempt answers what the first one did."""
+    """Idempotent by fetch token: it is merged once, and a later attempt returns the first one's result."""
 
     def __init__(self, database: Database, observers: Observers) -> None:
         self._database = database
@@ -22,7 +22,7 @@ class UpsertActivities:
 
     @activity.defn
     async def upsert_items(self, request: UpsertItems) -> UpsertItemsResult:
-        """Merges waves in one transaction, and counts what the collections that end with them did not show."""
+        """Merges waves in one transaction, and counts the unlisted items of collections that end with them."""
         try:
             async with self._database.tenant(request.tenant_id) as session:
                 merged = await merging.merge(

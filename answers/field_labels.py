@@ -35,12 +35,12 @@ _BY_WORD = frozenset({DEFINITIONS, TEMPLATES})
 
 
 class FieldChange(BaseModel):
-    """One field that is different.
+    """One field that differs.
 
-    `path` is what `diff` says, and stable. `label` says the same with names. `before` and `after` are values as the
-    document has them, null where there is none; a number beyond 64 bits is a text. `before_named` and `after_named`
-    have names in the place of ids, and are null where that is the same. Of a `hidden` value nothing is shown but that
-    it changed. `text` is what people read of it: the values, or the lines of a text that differ.
+    `path` is the path that `diff` prints, and stable. `label` is the path with names. `before` and `after` are values
+    as the document has them, null if there is none; a number beyond 64 bits is a text. `before_named` and `after_named`
+    have names in place of ids, and are null if that is the same. A `hidden` value shows only that it changed. `text`
+    has the values for people, or the differing lines of a text.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -1,8 +1,8 @@
-"""One field that differs, as people read it: the one way for the command line, JSON and the pages.
+"""One field that differs, as people read it, for the command line, JSON and the pages.
 
-A value of one line is said as it was and as it is. Of a value of several lines (a script, a profile, an object with
-much to say) the lines that differ are said, with those around them. Where only the encoding of a text is another, that
-is said, and no line of it.
+A value of one line is printed before and after. Of a value of several lines (a script, a profile, a large object) the
+differing lines are printed, with their context. If only the encoding of a text differs, the field names the encodings
+and no line.
 """
 
 import re
@@ -75,10 +75,10 @@ FieldT = TypeVar("FieldT", bound=ShownField)
 
 
 class FieldText(NamedTuple):
-    """What is said of a field.
+    """The printed form of a field.
 
-    `before` and `after` are values of one line, None where there is none or where `lines` say it. A line begins with
-    `-`, `+` or a space as in a text diff. `note` is what belongs to both: encodings, or the whole id of a setting.
+    `before` and `after` are values of one line, None if there is none or `lines` have it. A line begins with `-`, `+`
+    or a space as in a text diff. `note` belongs to both sides: encodings, or the whole id of a setting.
     """
 
     label: str
@@ -122,8 +122,8 @@ class FieldText(NamedTuple):
 def told(fields: Sequence[FieldT] | None) -> list[FieldT]:
     """The fields that tell people something.
 
-    Not what is empty on the one side and absent on the other, nor the id of an assignment, nor what is another beside a
-    value that is: its type, and the same value as JSON in a text.
+    Left out: a field that is empty on one side and absent on the other, the id of an assignment, and fields that repeat
+    another one: the type of a value, and the same value as JSON in a text.
     """
     paths = {field.path for field in fields or ()}
     return [field for field in fields or () if field.hidden or _tells(field, paths)]

@@ -20,10 +20,10 @@ MAX_LINES = 200
 
 
 class FieldRow(NamedTuple):
-    """One field that is not the same on both sides. A side that has no value is None, and so is a hidden one.
+    """One field that differs. A side without a value is None, and so is a hidden one.
 
-    `path` is what `--json` calls the field; it is empty where the label says it. Where `lines` say what is different,
-    each with its sign, the sides are None; `left_out` counts the lines beyond them. `note` belongs to both sides.
+    `path` is the field's path in `--json`; it is empty if the label is the same. If `lines` have the difference, each
+    with its sign, the sides are None; `left_out` counts the lines beyond them. `note` belongs to both sides.
     """
 
     label: str

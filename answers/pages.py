@@ -30,11 +30,12 @@ def grouped(records: Iterable[T], key: Callable[[T], Any]) -> list[tuple[Any, li
 
 def page(template: str, **shown: Any) -> str:
     """A template of a question, filled in."""
-    return _environment().get_template(template).render(most=MAX_LISTED, **shown)
+    return environment().get_template(template).render(most=MAX_LISTED, **shown)
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The environment of all templates: it escapes, refuses unknown names, and has the filters of values."""
     environment = Environment(
         loader=PackageLoader("answers", ""),
         autoescape=True,
@@ -47,6 +48,7 @@ def _environment() -> Environment:
         "words": _words,
         "many": _many,
         "shown": page_values.name,
+        "visible": page_values.visible,
         "rows": page_values.rows,
         "left_out": page_values.left_out,
     }

@@ -12,7 +12,7 @@ def utc_text(moment: datetime) -> str:
 
 
 def time_of(value: str) -> datetime | None:
-    """A time in ISO 8601, in UTC unless it says otherwise; None for what is none, or is beyond what is reckoned with.
+    """A time in ISO 8601, by default in UTC; None for another text, or a time out of range.
 
     A day is left at either end, so that a time may be moved by one or shown in any zone.
     """

@@ -64,7 +64,7 @@ def is_empty(value: JsonValue) -> bool:
 
 
 def is_annotation(name: str) -> bool:
-    """Whether a property tells of others or of what can be done, and nothing of the object: OData's `@` and `#`."""
+    """Whether a property is an annotation of OData (`@`, `#`), about other properties or actions, and no content."""
     return "@odata." in name or name.startswith("#")
 
 
@@ -206,7 +206,7 @@ def _assignment(value: JsonObject) -> str:
 
 
 class _Setting(NamedTuple):
-    """One setting of a policy: those above it and itself, what it is set to, and the whole id of what has no name."""
+    """One setting of a policy: its path of settings, its value, and the whole id of anything without a name."""
 
     names: tuple[str, ...]
     value: list[str]

@@ -42,14 +42,17 @@ from inventory.selection import Selection
 from local.simulated_graph import SimulatedGraph, SimulatedTenant
 from process_exit import run_to_exit
 
-GENERATED = ("deviceCompliancePolicies", "groups", "mobileAppConfigurations", "windowsAutopilotDeviceIdentities")
-"""What is generated: four collections of three throttle families. Device configurations are not among them, since
-Graph's `assignments@odata.context` grows along a page there, to ten times the document."""
+GENERATED = (
+    "deviceCompliancePolicies",
+    "directoryRoleDefinitions",
+    "mobileAppConfigurations",
+    "windowsAutopilotDeviceIdentities",
+)
+"""Collections of generated documents, of three throttle families and without details."""
 
-REAL = ("deviceCompliancePolicies", "deviceConfigurations", "groups")
-"""What is listed whole and of which there are real documents. Conditional Access, which is too, is left out: there the
-product asks once a second, whoever waits for it. The `assignments@odata.context` that Graph lengthens from one device
-configuration to the next is more than half of a page of a thousand; the size of the documents without it is printed."""
+REAL = ("deviceCompliancePolicies", "managedAppPolicies")
+"""Collections without details of which there are real documents. Conditional Access is left out: there the product asks
+once a second, whoever waits for it."""
 
 DIFFERENT = 200
 """Generated documents of a collection; the others repeat them under other ids and names."""

@@ -1,4 +1,4 @@
-"""How many requests a first and an unchanged sync make, and how long they take.
+"""How many requests a first and an unchanged sync make, and what they take of a processor and of time.
 
     python -m benchmarks.request_counts
 
@@ -34,10 +34,19 @@ def _count(title: str, selection: Selection, graph: SimulatedGraph) -> None:
         async def play() -> None:
             for sync in ("first", "unchanged"):
                 before, began = len(graph.requests(Kind.INNER, tenant.id)), perf_counter()
+                taken_before = machine.processor_seconds()
                 record = await machine.sync(tenant, selection)
                 requests = len(graph.requests(Kind.INNER, tenant.id)) - before
                 took = perf_counter() - began
-                print(f"{title}, {sync}: {requests} requests, {took:.1f} seconds ({record.status})", flush=True)
+                taken = machine.processor_seconds()
+                parts = ", ".join(
+                    f"{part} {taken[part] - taken_before[part]:.1f}" for part in ("workers", "PostgreSQL")
+                )
+                print(
+                    f"{title}, {sync}: {requests} requests, {took:.1f} seconds,"
+                    f" processor seconds: {parts} ({record.status}, {record.counts.observed} items)",
+                    flush=True,
+                )
 
         played(play)
 

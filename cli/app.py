@@ -1,4 +1,4 @@
-"""The command line, put together. A command's module is loaded when the command is asked for."""
+"""The command line, put together. A command's module is loaded when somebody runs the command."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -40,12 +40,13 @@ COMMANDS: Mapping[str, str] = {
     "database": "cli.database",
     "portfolio": "cli.portfolio",
     "schedule": "cli.schedule",
+    "web": "cli.web",
 }
 """The commands in the order of the help: the module of each, and its name there if it is another."""
 
 
 class _Commands(TyperGroup):
-    """The commands, of which only the one that is asked for is loaded."""
+    """The commands; only the invoked one is loaded."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - Typer's signature
         """The names, in the order of the help."""

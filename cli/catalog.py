@@ -1,4 +1,4 @@
-"""`catalog`: the collections that can be selected, and what is known of each."""
+"""`catalog`: the collections of the catalog, and their properties."""
 
 from typing import Annotated, Any
 
@@ -19,7 +19,7 @@ def catalog(
         str | None,
         typer.Argument(
             metavar="[KEY]",
-            help="One collection, explained.",
+            help="A collection to explain.",
             autocompletion=complete_type_key,
             show_default=False,
         ),
@@ -27,13 +27,13 @@ def catalog(
     type_keys: TypeOption = None,
     categories: CategoryOption = None,
     permission: Annotated[
-        str | None, typer.Option("--permission", metavar="NAME", help="Only what this permission is needed for.")
+        str | None, typer.Option("--permission", metavar="NAME", help="Only collections that need this permission.")
     ] = None,
-    opt_in: Annotated[bool, typer.Option("--opt-in", help="Only what --all leaves out.")] = False,
-    explain: Annotated[bool, typer.Option("--explain", help="Explain each of them in full sentences.")] = False,
+    opt_in: Annotated[bool, typer.Option("--opt-in", help="Only opt-in collections, which --all leaves out.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Explain each collection in full sentences.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """The collections that a selection can name: type key, category, endpoint, permission. With KEY, all about one.
+    """The collections of the catalog: type key, category, endpoint, permission. With KEY, one of them in full.
 
     Example: python starter.py catalog --category conditional-access
 
@@ -91,7 +91,7 @@ def _explain(entry: Collection) -> None:
 
 
 def _row(entry: Collection) -> dict[str, Any]:
-    """The first five fields are those of the contract."""
+    """The first five fields are fixed by contract."""
     return {
         "type_key": entry.type_key,
         "title": entry.title,

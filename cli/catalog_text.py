@@ -6,7 +6,7 @@ from graph.catalog import Collection, DetailCall, kinds_in
 
 
 def sentences(entry: Collection) -> Iterator[str]:
-    """What the catalog says of a collection, in the order in which a person would ask."""
+    """A collection's entry in sentences, in the order of a person's questions."""
     yield f"{entry.title}: type key {entry.type_key}, category {entry.category}."
     yield from _reading(entry)
     yield from _what_is_left_out(entry)
@@ -46,7 +46,7 @@ def _what_is_left_out(entry: Collection) -> Iterator[str]:
 
 
 def _detail(detail: DetailCall) -> str:
-    what = detail.property or "what the list does not show"
+    what = detail.property or "the rest of the item"
     of = f", for {', '.join(sorted(name.rpartition('.')[2] for name in detail.types))} alone" if detail.types else ""
     if detail.only_where:
         name, _, value = detail.only_where.partition("=")

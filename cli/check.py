@@ -46,19 +46,19 @@ from inventory.user_errors import UnavailableError
 from storage.runs import is_recorded
 
 ATTEMPTS = 3
-"""How often a collection is asked for that Graph throttles or that is not to be reached."""
+"""How often a collection is requested that Graph throttles or that cannot be reached."""
 
 ANSWER_SECONDS = 14.0
-"""For the sign-in, and for the first answer of Graph: where nothing answers, that is said soon."""
+"""For the sign-in, and for Graph's first answer: a silent server is reported soon."""
 
 DATABASE_SECONDS = 5.0
 
 SILENT_WAIT = timedelta(seconds=2)
-"""A longer wait is told: somebody sits and watches."""
+"""A longer wait is reported: somebody sits and watches."""
 
 
 class Readability(StrEnum):
-    """What a collection's answer comes to."""
+    """The result of a collection's answer."""
 
     READABLE = "readable"
     PERMISSION_MISSING = "permission_missing"
@@ -97,12 +97,12 @@ class Probe(NamedTuple):
 
     @property
     def key(self) -> str:
-        """Two collections may be asked for by one URL."""
+        """Two collections may have one URL."""
         return f"{self.collection.type_key} {self.url}"
 
 
 class Checked(NamedTuple):
-    """One collection and what its answer came to; `failure` where it is not readable."""
+    """One collection and its result; `failure` if it is not readable."""
 
     collection: Collection
     readability: Readability
@@ -110,7 +110,7 @@ class Checked(NamedTuple):
 
     @property
     def permission(self) -> str:
-        """The permission that is missing: that of the listing, or of a detail."""
+        """The missing permission: the listing's, or a detail's."""
         named = None if self.failure is None else self.failure.context.get("permission")
         return str(named or self.collection.permission)
 
@@ -123,10 +123,10 @@ def check(
     everything: AllOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask a tenant for each collection of a selection, once and cheaply, and say which are readable.
+    """Send one small request for each collection of a selection, and show which are readable.
 
-    Without a selection, all are asked for. Exit code 3 where a permission is missing or a request failed; what the
-    tenant has no licence for, does not have at all, or opens to signed-in people only, is no error.
+    The default selection is all collections. Exit code 3 if a permission is missing or a request failed. A collection
+    that the tenant cannot have, or that Microsoft opens to signed-in people only, is no error.
 
     Example: python starter.py check Contoso --category conditional-access
     """
@@ -205,7 +205,7 @@ async def _pace(settings: Settings, tenant: TenantConfig) -> AsyncIterator[Pace 
         except (TimeoutError, UnavailableError):
             known = False
             output.stderr.print(
-                "the database does not answer: the check goes on, but does not keep pace with runs beside it",
+                "the database does not answer: the check goes on, but shares no request limits with runs under way",
                 style="dim",
             )
         yield Pace(database) if known else None
@@ -214,12 +214,12 @@ async def _pace(settings: Settings, tenant: TenantConfig) -> AsyncIterator[Pace 
 async def _patience(wait: timedelta, who: str) -> None:
     """Waits as long as `who` asks for, and says so."""
     if wait > SILENT_WAIT:
-        output.stderr.print(f"{who} asks for {output.lasting(wait)} of patience …", style="dim")
+        output.stderr.print(f"{who} asks to wait {output.lasting(wait)} …", style="dim")
     await asyncio.sleep(wait.total_seconds())
 
 
 def _waves(probes: Sequence[Probe]) -> Iterator[list[Probe]]:
-    """What is asked for in one `$batch`: of one API version and throttle family, as much as the family allows."""
+    """The requests of one `$batch`: of one API version and throttle family, as many as the family allows."""
     groups: dict[tuple[str, str], list[Probe]] = {}
     for probe in probes:
         groups.setdefault((probe.collection.api_version, probe.collection.throttle_family), []).append(probe)
@@ -259,7 +259,7 @@ class _Asking:
                 yield Probe(collection, url, detail.permission or collection.permission, detail.single)
 
     async def read(self, wave: Sequence[Probe]) -> list[Checked]:
-        """The answers to one wave; those of Graph's failures that pass are asked for again."""
+        """The answers to one wave; temporary failures of Graph are asked again."""
         answered: dict[str, Checked] = {}
         left = list(wave)
         for attempt in range(1, ATTEMPTS + 1):
@@ -344,9 +344,9 @@ def _wait(failures: Mapping[str, ReadFailure], attempt: int) -> timedelta:
 
 
 def _listing(collection: Collection, tenant_id: UUID) -> Probe:
-    """What asks for a collection; for one that lies within another's items, it asks for that other one."""
+    """The request for a collection; for one within another's items, the request for the other one."""
     listed = collection if collection.parent is None else load_catalog().collections[collection.parent]
-    return Probe(collection, listed.probe_url(tenant_id), collection.permission, collection.singleton)
+    return Probe(collection, listed.probe_url(tenant_id), listed.permission, collection.singleton)
 
 
 def _failure_of(error: GraphRequestError) -> ReadFailure:

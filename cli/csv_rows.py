@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from inventory.visible_text import visible
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet begins to compute at (https://owasp.org/www-community/attacks/CSV_Injection)."""
+"""Characters at which a spreadsheet begins a formula (https://owasp.org/www-community/attacks/CSV_Injection)."""
 
 
 def fields_of(record: type[BaseModel], above: str = "") -> list[str]:

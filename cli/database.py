@@ -13,6 +13,7 @@ from cli.sessions import opened_database
 from configuration import ConfigurationError, Settings, load_settings
 from connections import check_database
 from inventory.data_keys import DataKeyError, DataKeyKind, WrappingKeys
+from inventory.plurals import counted
 from storage.access import PORTFOLIO_ROLE, WORKER_ROLE
 from storage.data_keys import StoredDataKey, all_data_keys, keep_data_key
 from storage.database import StorageUnavailableError, classified, database_url
@@ -20,15 +21,15 @@ from storage.roles import script
 from storage.schema import UpgradeResult
 from storage.schema import upgrade as upgrade_database
 
-database = typer.Typer(no_args_is_help=True, help="The database's schema, and the roles that it works under.")
+database = typer.Typer(no_args_is_help=True, help="The database's schema and roles.")
 
 
 @database.command()
 def upgrade(as_json: JsonOption = False) -> None:
     """Apply the migrations that the database lacks. Safe to run again, and beside running workers.
 
-    It needs no more than the owner of an empty database. Where that login may take on the two roles of the product, or
-    create them, the database works under them; else under its owner alone.
+    The owner of an empty database may run it. If that login is a member of the product's two roles, or may create
+    them, the database works under them; otherwise under its owner alone.
 
     Example: python starter.py database upgrade
     """
@@ -73,13 +74,11 @@ def _set_up(upgraded: UpgradeResult) -> str:
 def print_roles(
     owner: Annotated[
         str | None,
-        typer.Option("--owner", metavar="NAME", help="The login that installs; without it that of DATABASE_URL."),
+        typer.Option("--owner", metavar="NAME", help="The login that installs. Default: the login of DATABASE_URL."),
     ] = None,
     worker_logins: Annotated[
         list[str] | None,
-        typer.Option(
-            "--worker-login", metavar="NAME", help="A login that workers or commands use besides; repeatable."
-        ),
+        typer.Option("--worker-login", metavar="NAME", help="Another login, for workers or commands; may be repeated."),
     ] = None,
 ) -> None:
     """Print the SQL that creates the two roles: for an administrator, once, before the first `database upgrade`.
@@ -111,12 +110,12 @@ def rotate_key(as_json: JsonOption = False) -> None:
             output.print_json({"wrapped_anew": wrapped, "kept": kept, "failed": failed})
         else:
             output.stdout.print(
-                f"{wrapped} data keys wrapped anew, {kept} were wrapped by SENSITIVE_FIELDS_KEY already"
+                f"{counted(wrapped, 'data key')} wrapped anew, {kept} already wrapped by SENSITIVE_FIELDS_KEY"
             )
             for tenant_id, reason in failed.items():
                 output.stderr.print(f"{tenant_id}: {reason}", style="red", markup=False, soft_wrap=True)
             if not failed:
-                output.stdout.print("SENSITIVE_FIELDS_KEY_PREVIOUS is needed no longer")
+                output.stdout.print("SENSITIVE_FIELDS_KEY_PREVIOUS is no longer needed")
         if failed:
             raise typer.Exit(ExitCode.UNEXPECTED)
 

@@ -1,6 +1,7 @@
 """`demo`: the whole thing on this machine, from servers to a result."""
 
 import asyncio
+import getpass
 import json
 import os
 import ssl
@@ -20,7 +21,7 @@ from temporalio.service import RPCError
 from cli import output
 from cli.errors import EXIT_CODE_OF_STATUS, ExitCode, errors_for_people, fail
 from cli.options import JsonOption
-from cli.sessions import tenant_session
+from cli.sessions import opened_database, tenant_session
 from cli.sync import sync_tenant
 from cli.table import Column, Shape, print_table
 from configuration import Settings, load_settings, state_folder
@@ -35,6 +36,7 @@ from local.processes import PartError
 from local.stack import Ports, StackProcess, last_words, stop_running
 from local.state import StackInfo, State
 from storage import queries
+from web.sign_in import new_link
 
 ATTEMPTS = 60
 """How often a tenant's sync is taken up again while the stack brings back a part that has died."""
@@ -43,7 +45,9 @@ ATTEMPT_INTERVAL = timedelta(seconds=1)
 
 PortOption = Annotated[
     int | None,
-    typer.Option(min=0, max=65_535, help="A port of 127.0.0.1; 0 takes a free one. Otherwise the usual one, if free."),
+    typer.Option(
+        min=0, max=65_535, help="A port of 127.0.0.1; 0 for any free one. Default: the usual one, if it is free."
+    ),
 ]
 
 KINDS = ("appeared", "changed", "missing")
@@ -52,18 +56,19 @@ T = TypeVar("T")
 
 
 def demo(
-    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running afterwards.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running at the end.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="Stop what --keep left running.")] = False,
     temporal_ui_port: PortOption = None,
     temporal_port: PortOption = None,
     postgres_port: PortOption = None,
     graph_port: PortOption = None,
+    web_port: PortOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """The whole thing on this machine: embedded servers, a simulated Graph, a worker, a sync of three sample tenants.
+    """Run everything on this machine: servers, a simulated Graph, a worker, the web page, a sync of three tenants.
 
     Run it twice: the sample tenants change a little from run to run, and nothing is duplicated. A part that dies, as
-    by kill -9, is started again, and the runs go on.
+    by kill -9, is restarted, and the runs continue.
 
     Example: python starter.py demo --keep
     """
@@ -74,7 +79,7 @@ def demo(
                 stopped = stop_running(state)
                 output.stderr.print("stopped" if stopped else "nothing was running")
                 return
-            ports = Ports(postgres_port, temporal_port, temporal_ui_port, graph_port)
+            ports = Ports(postgres_port, temporal_port, temporal_ui_port, graph_port, web_port)
             _demo(state, ports, keep=keep, as_json=as_json)
         except PartError as error:
             fail(str(error), ExitCode.UNEXPECTED)
@@ -98,7 +103,8 @@ def _demo(state: State, ports: Ports, *, keep: bool, as_json: bool) -> None:
             for result in results:
                 output.print_json(result["run"])
         else:
-            _report(results, state.running() or info, state, generation)
+            sign_in_url = asyncio.run(_patiently(state, partial(_sign_in_url, settings, info.web_url)))
+            _report(results, state.running() or info, state, generation, sign_in_url)
         if keep or running is not None:
             stack.keep()
             output.stderr.print_lines(f"\nIt all keeps running. Stop it: {_starter()} demo --stop")
@@ -133,6 +139,11 @@ async def _sync_all(settings: Settings, state: State) -> list[dict[str, Any]]:
         changes = await _patiently(state, partial(_changes, settings, run, before))
         results.append({"tenant": tenant.name, "run": run, **changes})
     return results
+
+
+async def _sign_in_url(settings: Settings, web_url: str) -> str:
+    async with opened_database(settings) as database:
+        return await new_link(database, web_url, getpass.getuser())
 
 
 async def _patiently(state: State, work: Callable[[], Awaitable[T]]) -> T:
@@ -205,7 +216,7 @@ def _wait_for_enter() -> None:
         input("\nPress Enter to stop everything (make demo KEEP=1 leaves it running) … ")
 
 
-def _report(results: list[dict[str, Any]], info: StackInfo, state: State, generation: int) -> None:
+def _report(results: list[dict[str, Any]], info: StackInfo, state: State, generation: int, sign_in_url: str) -> None:
     print_table(_COLUMNS, [_summary(result["tenant"], result["run"]) for result in results])
     for result in results:
         for kind in KINDS:
@@ -215,6 +226,7 @@ def _report(results: list[dict[str, Any]], info: StackInfo, state: State, genera
         output.stdout.print_lines("\nRun it again: in each tenant one item will have appeared, one changed, one gone.")
     database = info.environment["DATABASE_URL"].rpartition("@")[2]
     golden, other = results[0]["tenant"], results[1]["tenant"]
+    _print_block("Open the web page; this link works once, within an hour:", sign_in_url)
     _print_block(
         "To open while it runs:",
         f"Temporal Web     {info.temporal_ui_url}",
@@ -223,7 +235,7 @@ def _report(results: list[dict[str, Any]], info: StackInfo, state: State, genera
         f"simulated Graph  {info.environment['GRAPH_BASE_URL']}",
     )
     _print_block(
-        f"To ask while it runs ({golden} is as it should be, the others deviate):",
+        f"Questions to ask while it runs ({golden} is the golden tenant, the others deviate):",
         *(
             f"{_starter()} {command}"
             for command in (

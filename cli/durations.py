@@ -13,7 +13,7 @@ def duration_of(value: str, option: str, *, least: timedelta = timedelta(0), mos
     """The duration that an option names, within its bounds. Raises `UsageError`."""
     match = _FORM.fullmatch(value.strip().lower())
     if match is None or not any(match.groupdict().values()):
-        raise UsageError(f"{option}: {value!r} is no duration; write 90s, 15m, 2h, 1d or 1h30m")
+        raise UsageError(f"{option}: {value!r} is not a duration; write 90s, 15m, 2h, 1d or 1h30m")
     duration = timedelta(**{name: int(number) for name, number in match.groupdict().items() if number})
     if not least <= duration <= most:
         raise UsageError(f"{option}: {value} is not between {in_short(least)} and {in_short(most)}")

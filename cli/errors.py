@@ -1,4 +1,4 @@
-"""Exit codes, and errors for people: one line that says what is wrong and what to do."""
+"""Exit codes, and errors for people: one line with the cause and the remedy."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ from inventory.visible_text import visible
 
 
 class ExitCode(IntEnum):
-    """What a command's exit says (contract)."""
+    """Exit codes of commands (contract)."""
 
     SUCCESS = 0
     UNEXPECTED = 1
@@ -40,9 +40,9 @@ class UsageError(UserError):
 
 @contextmanager
 def errors_for_people() -> Iterator[None]:
-    """Ends the command with one line on stderr and the exit code that fits what the body raised.
+    """Ends the command with one line on stderr and the exit code of the body's exception.
 
-    With TENANT_INVENTORY_DEBUG set, what nobody foresaw keeps its traceback.
+    With TENANT_INVENTORY_DEBUG set, an unexpected exception keeps its traceback.
     """
     try:
         yield
@@ -70,7 +70,7 @@ def errors_for_people() -> Iterator[None]:
 
 
 def _refused_by_temporal(error: Exception) -> str | None:
-    """What an error of a call to Temporal means; None for any other error."""
+    """The meaning of an error of a call to Temporal; None for any other error."""
     # A command that has not loaded the SDK, which takes long, has called nothing.
     service = sys.modules.get("temporalio.service")
     if service is None or not isinstance(error, service.RPCError):

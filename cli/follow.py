@@ -63,7 +63,7 @@ After the longest gap on a terminal, or the first gaps elsewhere, a line reports
 TEMPORAL_GAP_SECONDS = 5.0
 """How often to try again while Temporal itself does not answer."""
 
-SILENT = "no worker answers: the workers of task queue {!r} are busy, frozen or gone; what is under way waits for one"
+SILENT = "no worker answers: the workers of task queue {!r} are busy, frozen or gone; runs under way wait for one"
 ANSWERING = "a worker answers again"
 
 _PASSING = (
@@ -174,7 +174,7 @@ class Follower(Generic[ProgressT]):
                 continue
 
     async def _look(self, handle: Handle, now: float) -> None:
-        """Says what holds the workflow up: no worker that takes its tasks, or activities that keep failing."""
+        """Reports the cause of a delay: no worker that takes the workflow's tasks, or activities that keep failing."""
         description = await handle.describe()
         raw: Any = description.raw_description
         task = raw.pending_workflow_task if raw.HasField("pending_workflow_task") else None

@@ -28,7 +28,7 @@ def check_html(path: Path | None, *, as_json: bool) -> None:
     if path.is_dir():
         raise UsageError(f"--html: {path} is a folder; name a file")
     if path.exists() and not path.is_file():
-        raise UsageError(f"--html: {path} is no file that a page could take the place of")
+        raise UsageError(f"--html: {path} is not a regular file; name another")
     if not path.absolute().parent.is_dir():
         raise UsageError(f"--html: there is no folder {path.absolute().parent}")
 
@@ -36,11 +36,11 @@ def check_html(path: Path | None, *, as_json: bool) -> None:
 def check_count(found: int) -> None:
     """Refuses a page that nobody could read. Raises `UsageError`."""
     if found > MOST:
-        raise UsageError(f"--html: a page holds {MOST:,} entries at most; ask for less, by --since, --type or --limit")
+        raise UsageError(f"--html: a page holds {MOST:,} entries at most; narrow it by --since, --type or --limit")
 
 
 def collection_titles() -> dict[str, str]:
-    """What pages call the collections, by type key."""
+    """The names of collections on pages, by type key."""
     return {key: collection.title for key, collection in load_catalog().collections.items()}
 
 

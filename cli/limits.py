@@ -33,7 +33,7 @@ class RateLimit(BaseModel):
 
 
 class Limits(BaseModel):
-    """All limits. `before` of a rate is what Temporal had before `--apply`, or has where nothing was applied."""
+    """All limits. `before` of a rate is Temporal's rate before `--apply`, or its present one without it."""
 
     task_queue: str
     partitions: int
@@ -52,11 +52,11 @@ class Limits(BaseModel):
 def limits(
     apply: Annotated[
         bool,
-        typer.Option("--apply", help="Set the task queue's rate limits to what is configured; take away what is not."),
+        typer.Option("--apply", help="Set the task queue's rate limits to the configured ones, and remove others."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the limits that are configured and those that Temporal has; with --apply, make Temporal's the configured.
+    """Show the configured limits and those that Temporal has. --apply gives Temporal the configured ones.
 
     Example: python starter.py limits --apply
     """
@@ -152,7 +152,7 @@ def _print(state: Limits) -> None:
             output.stdout.print(f"{name}: {_number(rate.before)} before, {_number(rate.temporal)} now")
     elif not state.in_step:
         output.stdout.print(
-            "Temporal has other rate limits than are configured; apply these: python starter.py limits --apply",
+            "Temporal's rate limits differ from the configured ones; apply these: python starter.py limits --apply",
             style="yellow",
         )
     if state.partitions > 1 and any(rate.temporal is not None for _, _, rate in rates):

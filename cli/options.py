@@ -48,7 +48,7 @@ OptionalTenantArgument = Annotated[
     ),
 ]
 DeepOption = Annotated[
-    bool, typer.Option("--deep", help="Read the details of every item, also where its list shows no change.")
+    bool, typer.Option("--deep", help="Read the details of every item, even if its list shows no change.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 TypeOption = Annotated[
@@ -78,17 +78,18 @@ AllOption = Annotated[
     bool,
     typer.Option(
         "--all",
-        help="All collections but the opt-in ones (data of devices, Microsoft's catalogues), which come by --type"
-        " or --category.",
+        help="All collections except opt-in ones (device data, Microsoft's catalogues): name those by --type.",
     ),
 ]
-VerboseOption = Annotated[bool, typer.Option("--verbose", help="Every collection, not only what was not read.")]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", help="Show every collection, not only those that were not read.")
+]
 SelectionOption = Annotated[
     str | None,
     typer.Option(
         "--selection",
         metavar="HASH",
-        help="A selection hash, or its beginning; else the latest run of each collection decides.",
+        help="A selection hash, or its beginning. Default: the latest run of each collection decides.",
     ),
 ]
 
@@ -105,7 +106,7 @@ def selection_of(type_keys: Sequence[str] | None, categories: Sequence[str] | No
 def selection_or_all(
     type_keys: Sequence[str] | None, categories: Sequence[str] | None, *, everything: bool
 ) -> Selection:
-    """The selection that the options name; that of all where they name none."""
+    """The selection of the options; all collections if there are none."""
     return selection_of(type_keys, categories, everything=everything or not (type_keys or categories))
 
 

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import orjson
@@ -13,13 +13,15 @@ from rich.segment import Segment
 from rich.text import Text
 
 from cli.output_options import output_options
+from inventory.elapsed_time import elapsed
+from inventory.elapsed_time import lasting as lasting
 from inventory.outcomes import RunStatus
 from inventory.plurals import counted
 from inventory.visible_text import escaped_json, visible
 
 
 class SafeConsole(Console):
-    """Prints words as they are: what a name holds is neither markup nor an emoji's name, and steers no terminal."""
+    """Prints words as they are: a name is neither markup nor an emoji's name, and steers no terminal."""
 
     def __init__(self, *, to_stderr: bool = False, width: int | None = None) -> None:
         super().__init__(stderr=to_stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)
@@ -99,10 +101,6 @@ NAMELESS = "without a name"
 UNBOUNDED = 10_000
 """Columns of a table that nobody has to fit on a screen."""
 
-LONGEST_AGO = timedelta(days=31)
-
-_UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
-
 MAX_LINES = 60
 """Lines of one field that a list of changes shows; `diff` shows all."""
 
@@ -126,7 +124,7 @@ STYLES = {
 
 
 def print_json(value: BaseModel | dict[str, Any]) -> None:
-    """One JSON object on one line of stdout. What is not seen is escaped, in a pipe too: it is the same JSON."""
+    """One JSON object on one line of stdout, with escaped invisible characters, in a pipe too: it is the same JSON."""
     plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
     sys.stdout.write(escaped_json(orjson.dumps(plain, default=str).decode()) + "\n")
 
@@ -163,7 +161,7 @@ def print_field(
 
 
 def known_width(console: Console) -> int | None:
-    """The columns that the reader has: those of COLUMNS, else of the terminal; None in a pipe or a file."""
+    """The reader's columns: COLUMNS, else the terminal's; None in a pipe or a file."""
     if (columns := os.environ.get("COLUMNS", "")).isdecimal() and int(columns):
         return int(columns)
     return console.width if console.is_terminal else None
@@ -186,27 +184,7 @@ def ago(moment: datetime | None, now: datetime | None = None) -> str:
     """How long ago a moment was, as people say it; beyond a month its day."""
     if moment is None:
         return ""
-    passed = (now or datetime.now(UTC)) - moment
-    is_over = passed >= timedelta(0)
-    seconds = abs(passed).total_seconds()
-    if seconds < 60:
-        return "just now" if is_over else "in a moment"
-    if seconds >= LONGEST_AGO.total_seconds():
-        return when(moment)[:10]
-    unit, size = next((unit, size) for unit, size in _UNITS if seconds >= size)
-    said = counted(int(seconds // size), unit)
-    return f"{said} ago" if is_over else f"in {said}"
-
-
-def lasting(duration: timedelta | None) -> str:
-    """A duration as a person would say it."""
-    if duration is None:
-        return ""
-    seconds = duration.total_seconds()
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"
+    return elapsed(moment, now or datetime.now(UTC)) or when(moment)[:10]
 
 
 def status_word(status: RunStatus) -> Text:

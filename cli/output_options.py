@@ -1,6 +1,6 @@
-"""How an answer is shown: the options of all commands that print times or tables, and what a command was given.
+"""How an answer is shown: the options of all commands that print times or tables.
 
-A command gets the options by a decorator and need not pass them on: what prints looks them up.
+A command gets the options by a decorator and need not pass them on: the printing functions look them up.
 """
 
 import inspect
@@ -54,12 +54,14 @@ def using(options: OutputOptions) -> Iterator[None]:
         _OPTIONS.reset(token)
 
 
-_UTC = Annotated[bool, typer.Option("--utc", help="Times in UTC; else in local time. JSON and CSV are always UTC.")]
+_UTC = Annotated[
+    bool, typer.Option("--utc", help="Show times in UTC, not in local time. JSON and CSV always have UTC.")
+]
 _CSV = Annotated[bool, typer.Option("--csv", help="Print CSV, and nothing else, on stdout: the fields of --json.")]
-_IDS = Annotated[bool, typer.Option("--ids", help="Whole ids; else as much of each as tells them apart.")]
+_IDS = Annotated[bool, typer.Option("--ids", help="Show whole ids in place of short unique ones.")]
 _COLUMNS = Annotated[
     str | None,
-    typer.Option("--columns", metavar="NAME,…", help="These columns alone, in this order.", show_default=False),
+    typer.Option("--columns", metavar="NAME,…", help="Show only these columns, in this order.", show_default=False),
 ]
 _SORT = Annotated[
     str | None,
@@ -117,7 +119,7 @@ def refuse_columns_without_csv() -> None:
 
 
 def _chosen(given: dict[str, Any], *, as_json: bool) -> OutputOptions:
-    """Raises `UsageError` where JSON is asked for, and an option of tables."""
+    """Raises `UsageError` for an option of tables with JSON."""
     if as_json and (wrong := [name for name in ("as_csv", "columns", "sort", "ids") if given.get(name)]):
         name = f"--{wrong[0].removeprefix('as_')}"
         raise UsageError(f"{name} belongs to tables and --json prints every field: give one of them")

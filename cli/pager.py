@@ -1,4 +1,4 @@
-"""A pager for answers on a terminal: that of PAGER, else `less`. What fits on the screen is shown as it is."""
+"""A pager for answers on a terminal: PAGER, else `less`. An answer that fits on the screen is shown as it is."""
 
 import io
 import os
@@ -16,7 +16,7 @@ LESS = "FRX"
 
 @contextmanager
 def paged() -> Iterator[None]:
-    """Gives what the body prints on stdout to the pager, also where the body raises."""
+    """Gives the body's output to the pager, even if the body raises."""
     shown = sys.stdout
     kept = _Kept(shown.encoding)
     try:

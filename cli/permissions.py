@@ -1,4 +1,4 @@
-"""`permissions`: what an app must be granted to read a selection."""
+"""`permissions`: the permissions that an app needs to read a selection."""
 
 from typing import Annotated
 
@@ -22,16 +22,16 @@ def permissions(
     categories: CategoryOption = None,
     everything: AllOption = False,
     manifest: Annotated[
-        bool, typer.Option("--manifest", help="Print what the app's manifest in Entra says of them, as JSON.")
+        bool, typer.Option("--manifest", help="Print them as JSON for the app's manifest in Entra.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """The least set of application permissions that reads a selection, and which collections need each.
+    """The smallest set of application permissions that reads a selection, and the collections that need each.
 
-    Without a selection, that of all. Every one of them is for reading only. A permission is left out where
-    others of the set read the same: a smaller selection may name permissions that the set of all does not need.
+    The default selection is all collections. Every permission is for reading only. A permission is left out if others
+    of the set cover its collections, so a smaller selection may need permissions that a larger one does not.
 
-    Ids are those of the app roles of Microsoft Graph. docs/operating.md says where a manifest goes.
+    Ids are app role ids of Microsoft Graph. docs/operating.md shows where the manifest goes.
 
     Example: python starter.py permissions --category scripts --category updates
     """

@@ -46,7 +46,7 @@ from workflows import search_attributes
 from workflows.messages import PortfolioInput, PortfolioProgress, PortfolioResult
 from workflows.portfolio import PortfolioWorkflow
 
-portfolio = typer.Typer(no_args_is_help=True, help="One selection over many tenants.")
+portfolio = typer.Typer(no_args_is_help=True, help="Runs of one selection for many tenants.")
 
 AtOnceOption = Annotated[
     int | None,
@@ -54,7 +54,7 @@ AtOnceOption = Annotated[
         "--at-once",
         min=1,
         max=TENANTS_AT_ONCE,
-        help="How many tenants at a time; else as the worker is configured.",
+        help="Tenants to sync at a time. Default: as the worker is configured.",
         show_default=False,
     ),
 ]
@@ -132,7 +132,7 @@ async def _follow(client: Client, settings: Settings, handle: Handle, run_id: UU
 
 
 def _goes_on(run_id: UUID) -> str:
-    """What a person is told who stops following a portfolio run."""
+    """The message to a person who stops following a portfolio run."""
     return (
         f"portfolio run {run_id} goes on\n"
         f"  follow it: python starter.py portfolio run {run_id} --follow\n"
@@ -167,19 +167,19 @@ async def _start(client: Client, task_queue: str, portfolio_input: PortfolioInpu
 
 
 def summary(portfolio_input: PortfolioInput) -> str:
-    """What Temporal Web shows of a portfolio run beside its id."""
+    """The fields of a portfolio run that Temporal Web shows beside its id."""
     return f"{portfolio_input.chosen.in_words()}: {selection_name(portfolio_input.selection)}"
 
 
 def selection_name(selection: Selection) -> str:
-    """What people call a selection."""
+    """The name of a selection for people."""
     return load_catalog().name_of(selection.type_keys)
 
 
 @portfolio.command("runs")
 @prints_tables
 def portfolio_runs(
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Show at most this many, newest first.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
     """Portfolio runs, newest first.
@@ -209,7 +209,7 @@ _RUN_COLUMNS = (
 
 
 async def _recent(settings: Settings, limit: int) -> list[PortfolioRecord]:
-    """The newest portfolio runs; where Temporal tells, also those that no worker has taken up yet."""
+    """The newest portfolio runs; if Temporal answers, also those that no worker has taken up yet."""
     async with opened_database(settings) as database:
         async with database.portfolio() as session:
             recorded = await records.recent_portfolio_runs(session, limit)
@@ -230,7 +230,7 @@ def portfolio_run(
     follow: Annotated[bool, typer.Option("--follow", help="Follow the portfolio run to its end.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """One portfolio run, and what became of each tenant. The exit code tells how it ended.
+    """One portfolio run, with the result of each tenant. The exit code tells how it ended.
 
     Example: python starter.py portfolio run 0b9d1c1e
     """
@@ -294,7 +294,7 @@ def portfolio_cancel(
     reason: Annotated[str | None, typer.Option("--reason", help="Why; kept in the records.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Signal a portfolio run to cancel, and with it the runs that it started; those that it joined go on.
+    """Cancel a portfolio run and the runs that it started. Runs that it joined go on.
 
     Example: python starter.py portfolio cancel 0b9d1c1e --reason "wrong tag"
     """
@@ -357,6 +357,6 @@ def _took(outcome: TenantOutcomeRecord) -> str:
 
 
 def _outcomes(counts: PortfolioCounts) -> str:
-    """How many tenants ended in which way, leaving out what did not happen."""
+    """How many tenants ended in each way, without ways that did not happen."""
     named = {name: getattr(counts, name) for name in ("success", "partial", "failed", "cancelled", "joined")}
     return ", ".join(f"{number} {name}" for name, number in named.items() if number)

@@ -26,7 +26,7 @@ PATIENCE_SECONDS = 3.0
 """How long Temporal may take to tell: the answer is worth having without them, too."""
 
 LOOKS = 3
-"""How often Temporal is asked for a queued run: its list knows a run a moment after its start."""
+"""How often the list of Temporal is read for a queued run: it knows a run a moment after its start."""
 
 LOOK_GAP_SECONDS = 1.0
 
@@ -34,7 +34,7 @@ InputT = TypeVar("InputT", bound=BaseModel)
 
 
 class _Started(NamedTuple, Generic[InputT]):
-    """A workflow that was started, and with what."""
+    """A workflow that was started, and its input."""
 
     run_id: UUID
     workflow_id: str
@@ -101,7 +101,7 @@ async def _queued(query: str, input_type: type[InputT], most: int) -> list[_Star
 
 
 async def _started(client: Client, execution: WorkflowExecution, input_type: type[InputT]) -> _Started[InputT] | None:
-    """The first event of a workflow tells with what it was started; None where that is no input of ours."""
+    """The input in a workflow's first event; None if it is no input of ours."""
     events = client.get_workflow_handle(execution.id, run_id=execution.run_id).fetch_history_events(page_size=1)
     event = await anext(aiter(events))
     attributes = event.workflow_execution_started_event_attributes

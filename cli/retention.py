@@ -31,7 +31,7 @@ def retention(
         typer.Option(
             min=0,
             max=RETENTION_DAYS,
-            help="Forget versions that another has followed for so many days; 0 for ever. Else as configured.",
+            help="Delete versions superseded this many days ago; 0 keeps all. Default: as configured.",
         ),
     ] = None,
     count: Annotated[
@@ -39,7 +39,7 @@ def retention(
         typer.Option(
             min=0,
             max=RETENTION_VERSIONS,
-            help="Keep so many versions of an item, the current one among them; 0 for all.",
+            help="Keep this many versions of an item, with the current one; 0 keeps all.",
         ),
     ] = None,
     run_days: Annotated[
@@ -47,12 +47,14 @@ def retention(
         typer.Option(
             min=0,
             max=RETENTION_DAYS,
-            help="Forget runs that ended so many days ago and that no answer rests on; 0 for none.",
+            help="Delete runs that ended this many days ago and on which no answer depends; 0 keeps all.",
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Forget old versions and runs of one tenant, or of all, as configured or as told; never what is current or pinned.
+    """Delete old versions and runs of one tenant or of all, as configured or by the options.
+
+    Current and pinned versions stay.
 
     Example: python starter.py retention contoso --days 365 --count 20 --run-days 30
     """
@@ -65,8 +67,8 @@ def retention(
         )
         if not limits.limits_anything:
             raise UsageError(
-                "every version and run is kept: say --days, --count or --run-days,"
-                " or set VERSION_RETENTION_DAYS, VERSION_RETENTION_COUNT or RUN_RETENTION_DAYS"
+                "retention keeps every version and run: give --days, --count or --run-days, or set"
+                " VERSION_RETENTION_DAYS, VERSION_RETENTION_COUNT or RUN_RETENTION_DAYS"
             )
         forgotten = asyncio.run(_forget(settings, tenant_id_of(settings, tenant) if tenant else None, limits))
         if as_json:

@@ -69,7 +69,7 @@ NoteOption = Annotated[str | None, typer.Option("--note", help="Kept with the sc
 
 
 class ScheduleRow(NamedTuple):
-    """What `schedule list` says of one schedule."""
+    """The row of one schedule in `schedule list`."""
 
     name: str
     tenants: str
@@ -102,19 +102,21 @@ def set_schedule(
     calendar: Annotated[
         str | None, typer.Option(metavar="TIME", help='Days and a time, such as "mon-fri 06:30" or "22:00".')
     ] = None,
-    time_zone: Annotated[str | None, typer.Option(metavar="ZONE", help="Of cron and calendar; else UTC.")] = None,
+    time_zone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="The time zone of --cron and --calendar. Default: UTC.")
+    ] = None,
     jitter: Annotated[
-        str, typer.Option(metavar="DURATION", help="Start at a random moment up to so much later.")
+        str, typer.Option(metavar="DURATION", help="Delay each start by a random time up to this.")
     ] = "0s",
     catch_up: Annotated[
-        str, typer.Option(metavar="DURATION", help="After an outage, make up for what was due so long ago at most.")
+        str, typer.Option(metavar="DURATION", help="After an outage, start runs that are late by at most this.")
     ] = "10m",
     at_once: AtOnceOption = None,
     note: NoteOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a schedule of portfolio runs, or change the one of this name in place. One that is due while its last run
-    is still under way is skipped, and counted.
+    """Make a schedule of portfolio runs, or change the one of this name in place. A start that is due while the last
+    run is still under way is skipped and counted.
 
     Example: python starter.py schedule set hourly-emea --tag emea --category conditional-access --every 1h --jitter 5m
     """
@@ -163,7 +165,7 @@ def _wanted_schedule(
 
 
 async def _keep(client: Client, schedule_id: str, wanted: Schedule, note: str | None) -> bool:
-    """Creates the schedule, or changes the one that is there; whether it was created."""
+    """Creates the schedule, or changes the existing one; whether it was created."""
     try:
         await client.create_schedule(schedule_id, wanted)
     except ScheduleAlreadyRunningError:
@@ -174,9 +176,9 @@ async def _keep(client: Client, schedule_id: str, wanted: Schedule, note: str | 
 
 
 def _changed(client: Client, there: ScheduleUpdateInput, wanted: Schedule, note: str | None) -> ScheduleUpdate:
-    """The wanted schedule, paused if the one that is there is; its note stays unless there is a new one.
+    """The wanted schedule, paused if the existing one is; its note stays unless there is a new one.
 
-    Raises `UsageError` where the one that is there is not ours.
+    Raises `UsageError` if the existing one is not ours.
     """
     _refuse_other(client, there.description)
     state = there.description.schedule.state
@@ -193,8 +195,8 @@ def _refuse_other(client: Client, there: ScheduleDescription) -> None:
 @schedule.command("list")
 @prints_tables
 def list_schedules(as_json: JsonOption = False) -> None:
-    """The schedules: when, the next and the last time, what was skipped (the last run was still under way) and what
-    was missed (Temporal was down for longer than the catch-up window).
+    """The schedules: times, next and last start, skipped starts (the last run was still under way) and missed starts
+    (Temporal was down for longer than the catch-up window).
 
     Example: python starter.py schedule list --json
     """
@@ -242,7 +244,7 @@ async def _described(client: Client, schedule_id: str) -> ScheduleDescription | 
 
 
 async def _row(client: Client, description: ScheduleDescription, prefix: str) -> ScheduleRow | None:
-    """What is said of a schedule; None where it is not ours, which is said on stderr."""
+    """The row of a schedule; None, with a line on stderr, if it is not ours."""
     action, info, spec = description.schedule.action, description.info, description.schedule.spec
     try:
         _refuse_other(client, description)
@@ -277,7 +279,7 @@ async def _row(client: Client, description: ScheduleDescription, prefix: str) ->
 
 @schedule.command()
 def pause(name: NameArgument, note: NoteOption = None, as_json: JsonOption = False) -> None:
-    """Let a schedule rest; what is due meanwhile is not made up for.
+    """Pause a schedule. Starts that are due meanwhile do not happen.
 
     Example: python starter.py schedule pause hourly-emea --note "maintenance"
     """
@@ -286,7 +288,7 @@ def pause(name: NameArgument, note: NoteOption = None, as_json: JsonOption = Fal
 
 @schedule.command()
 def resume(name: NameArgument, note: NoteOption = None, as_json: JsonOption = False) -> None:
-    """Let a paused schedule go on.
+    """Resume a paused schedule.
 
     Example: python starter.py schedule resume hourly-emea
     """
@@ -351,7 +353,7 @@ def _with_client(ask: Callable[[Client], Awaitable[Any]], connect: Connect = con
 
 def _valid(name: str) -> str:
     if NAME.fullmatch(name) is None:
-        raise UsageError(f"{name!r} is no name of a schedule; take letters, digits, '.', '_' and '-', at most 100")
+        raise UsageError(f"{name!r} is not a schedule's name; use letters, digits, '.', '_' and '-', at most 100")
     return name
 
 
@@ -388,7 +390,7 @@ def schedule_spec(
 
 def _calendar(value: str) -> ScheduleCalendarSpec:
     match = _CALENDAR.fullmatch(value.strip().lower())
-    wrong = UsageError(f'--calendar: {value!r} is no time; write "06:30", "mon-fri 06:30" or "sat,sun 22:00"')
+    wrong = UsageError(f'--calendar: {value!r} is not a time; write "06:30", "mon-fri 06:30" or "sat,sun 22:00"')
     if match is None or int(match["hour"]) > 23 or int(match["minute"]) > 59:
         raise wrong
     days: list[ScheduleRange] = []

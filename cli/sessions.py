@@ -1,4 +1,4 @@
-"""What commands that look at one tenant share: a session, and items by their id or name."""
+"""Shared by commands about one tenant: a session, and items by their id or name."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -64,7 +64,7 @@ async def tenant_session(settings: Settings, tenant_id: UUID, *, read_only: bool
 
 
 async def find_item(session: AsyncSession, type_key: str, sought: str) -> str:
-    """The id of the one item with this id or name, which is said on stderr. Raises `UserError`."""
+    """The id of the one item with this id or name, printed on stderr. Raises `UserError`."""
     external_id = await items.find_item(session, type_key, sought)
     if external_id != sought:
         output.stderr.print(f"{sought!r} is {external_id}", style="dim", markup=False)

@@ -22,7 +22,7 @@ IN_MEMORY_BYTES = 1024 * 1024
 
 @contextmanager
 def printed_afterwards() -> Iterator[None]:
-    """Keeps what the body prints on stdout, and prints it when the body has ended; nothing where the body raises."""
+    """Keeps the body's output, and prints it when the body has ended; nothing if the body raises."""
     shown = sys.stdout
     with SpooledTemporaryFile(IN_MEMORY_BYTES, "w+", encoding="utf-8", errors="surrogatepass", newline="") as kept:
         with redirect_stdout(_Kept(kept, shown)):
@@ -103,5 +103,5 @@ def _no_room() -> Iterator[None]:
         yield
     except OSError as error:
         raise UnavailableError(
-            f"the answer cannot be kept until it is complete: {error.strerror}; name a folder with room in TMPDIR"
+            f"the answer cannot be buffered: {error.strerror}; set TMPDIR to a folder with free space"
         ) from None

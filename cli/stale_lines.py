@@ -16,7 +16,7 @@ def stale_words(stale: Staleness) -> str:
 
 
 def say_stale(items: Sequence[StaleItem], *, tenant: str | None = None) -> None:
-    """On stderr: since when what is told of these items, of the `tenant` if there are several, is not all current."""
+    """On stderr: stale items, since when, and why; of which tenant, if an answer is about several."""
     where = "" if tenant is None else f" of {visible(tenant)}"
     for item in items[:NAMED]:
         name = visible(item.display_name or item.external_id)

@@ -48,7 +48,7 @@ def _is_group(known: dict[str, str], words: Sequence[str]) -> bool:
 
 
 def _longest(known: dict[str, str], words: Sequence[str]) -> str | None:
-    """The help of the command that the words begin with; what follows are its arguments."""
+    """The help of the command at the beginning of the words; the rest are its arguments."""
     for length in range(len(words), 0, -1):
         name = " ".join(words[:length])
         if name in known:

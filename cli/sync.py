@@ -117,7 +117,7 @@ def cancel(
     reason: Annotated[str | None, typer.Option("--reason", help="Why; kept in the run's record.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Signal a run to cancel: by its id, or by the selection it was started with. What has landed is kept.
+    """Cancel a run, named by its id or by its selection. Items that it has merged are kept.
 
     Example: python starter.py cancel contoso --category conditional-access --reason "wrong tenant"
     """

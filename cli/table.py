@@ -1,7 +1,7 @@
 """Tables for people, and the same records as CSV.
 
-A table fits its width without cutting a word: it has a heading for each collection, drops columns that are empty, says
-once what is the same in each row, and shortens ids. What still finds no room is said below its row.
+A table fits its width without cutting a word: it has a heading for each collection, drops empty columns, prints a value
+that all rows share once, and shortens ids. Values that still find no room stand below their row.
 """
 
 import re
@@ -54,7 +54,7 @@ NARROWEST = 40
 """Columns of a table at least, however narrow the terminal is."""
 
 LONGEST_CONSTANT = 40
-"""Characters of a value that is said once for all rows."""
+"""Characters of a value that stands once for all rows."""
 
 Record = BaseModel | Mapping[str, Any]
 
@@ -65,7 +65,7 @@ class Shape(Enum):
     TEXT = auto()
     NUMBER = auto()
     ID = auto()
-    """Shortened to what tells the ids of the table apart."""
+    """Shortened, but unique among the ids of the table."""
     HEADING = auto()
     """The heading of the rows that have it in common."""
     BELOW = auto()
@@ -262,7 +262,7 @@ class _Layout:
                     row.cells[number] = Text(short[row.cells[number].plain], row.cells[number].style)
 
     def _drop(self) -> None:
-        """Takes out columns that are empty, and those in which all rows have the same."""
+        """Removes empty columns, and those with one value in all rows."""
         for number in reversed(range(1, len(self._columns))):
             found = {row.cells[number].plain for row in self._rows}
             is_constant = len(self._rows) > 1 and len(found) == 1 and cell_len(*found) <= LONGEST_CONSTANT
@@ -341,7 +341,7 @@ class _Layout:
         return widths
 
     def _print_below(self, cells: Mapping[int, Text]) -> None:
-        """Says what found no room in a row: short cells on one line, long ones each on its own."""
+        """Prints the cells that found no room in a row: short ones on one line, long ones each on its own."""
         indent = " " * (self._indent + INDENT)
         short: list[Text] = []
         for number, cell in cells.items():
@@ -371,7 +371,7 @@ class _Layout:
 
 
 def _cell(column: Column, record: Record, values: Mapping[str, Any], *, is_flat: bool = False) -> Text:
-    """What people read of a record in a column."""
+    """The text of a record in a column."""
     is_heading = column.shape is Shape.HEADING
     value = (
         column.text(record) if column.text is not None and not (is_heading and is_flat) else values.get(column.field)

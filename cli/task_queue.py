@@ -39,7 +39,7 @@ class Rates(NamedTuple):
 
 
 async def read_rates(client: Client, task_queue: str) -> Rates:
-    """What Temporal has. Raises `UnreachableError`."""
+    """The limits that Temporal has. Raises `UnreachableError`."""
     queue = TaskQueue(name=task_queue)
     try:
         described = await client.workflow_service.describe_task_queue(

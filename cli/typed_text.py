@@ -1,4 +1,4 @@
-"""What a person may type as text: no control characters, and no more than a name, an id or a reason needs."""
+"""Text that a person may type: no control characters, and no more than a name, an id or a reason needs."""
 
 import re
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from unicodedata import category
 from cli.errors import ExitCode, fail
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-"""What a person may call a baseline or a schedule."""
+"""Names of baselines and schedules."""
 
 MOST_CHARACTERS = 2_000
 """Of a name, an id, a reason or a note: PostgreSQL indexes no longer value, and nobody reads one."""
@@ -23,7 +23,7 @@ def look_through(command: Any) -> None:
 
 
 def _looked_through(ctx: Any, parameter: Any, value: Any) -> Any:
-    """The value as it is; ends the command where it holds what no text should."""
+    """The value as it is; ends the command if it holds a forbidden character."""
     if not ctx.resilient_parsing:
         name = parameter.opts[0]
         shown = name if name.startswith("-") else parameter.metavar or name.upper()
@@ -40,9 +40,9 @@ def _texts(value: Any) -> Iterable[str]:
 
 
 def problem_with(text: str) -> str | None:
-    """What is wrong with a text; None where it is in order."""
+    """The fault of a text; None if there is none."""
     if len(text) > MOST_CHARACTERS:
         return f"{len(text)} characters are too many; write {MOST_CHARACTERS} at most"
     if any(category(character) in ("Cc", "Cs") for character in text):
-        return "holds a control character, a line break or a byte that is no text; write it without"
+        return "holds a control character, a line break or an invalid byte; remove it"
     return None

@@ -15,7 +15,7 @@ Temporal forgets a worker after five minutes. Polls are compared among themselve
 
 
 def nobody_takes(task_queue: str, queue: DescribeTaskQueueResponse, run: WorkflowExecutionVersioningInfo) -> str | None:
-    """Why no worker of the workflow task queue takes the run, and what to do; None where one does."""
+    """Why no worker of the workflow task queue takes the run, and a remedy; None if one does."""
     if not queue.pollers:
         return f"no worker is polling task queue {task_queue!r}; start one: python worker.py"
     newest = max(poller.last_access_time.ToDatetime() for poller in queue.pollers)

@@ -16,6 +16,7 @@ from activities.messages.retention import ForgottenOfTenant
 from answers.assignments.records import ItemAssignment
 from answers.changes.records import ChangeRecord, ChangesSummary
 from answers.compare.records import ComparisonRecord, ItemComparison, MatrixRecord, MatrixRow
+from answers.compare.setting_records import SettingComparison, SettingsComparisonRecord
 from answers.dependencies.records import (
     CannotSayRecord,
     DanglingRecord,
@@ -28,6 +29,7 @@ from answers.export.records import ExportRecord
 from answers.status.records import TenantStatus
 from answers.versions.records import DifferenceRecord, ShownRecord
 from cli.limits import Limits
+from cli.web import WebAddresses
 from inventory.portfolio import PortfolioRecord, TenantOutcomeRecord
 from inventory.records import ItemRecord, MissingRecord, RunRecord, SyncRecord, VersionRecord
 
@@ -72,6 +74,8 @@ RECORDS: dict[str, type[BaseModel]] = {
     "cannot-say": CannotSayRecord,
     "compared-item": ItemComparison,
     "comparison": ComparisonRecord,
+    "compared-setting": SettingComparison,
+    "settings-comparison": SettingsComparisonRecord,
     "matrix-row": MatrixRow,
     "matrix": MatrixRecord,
     "baseline": BaselineRecord,
@@ -79,6 +83,7 @@ RECORDS: dict[str, type[BaseModel]] = {
     "drift-finding": DriftFindingRecord,
     "forgotten": ForgottenOfTenant,
     "limits": Limits,
+    "web-addresses": WebAddresses,
 }
 """By the name of the schema's file."""
 
@@ -126,6 +131,8 @@ PRINTED: dict[str, tuple[Line, ...]] = {
     "compare": (
         Line("each item, or two that belong together", "compared-item"),
         Line("the last", "comparison"),
+        Line("with `--by-setting`, each setting", "compared-setting"),
+        Line("with `--by-setting`, the last", "settings-comparison"),
         Line("with `--golden`, each item", "matrix-row"),
         Line("with `--golden`, the last", "matrix"),
     ),
@@ -135,6 +142,7 @@ PRINTED: dict[str, tuple[Line, ...]] = {
     "drift decide": (Line("one line", "drift-finding"),),
     "retention": (Line("each tenant", "forgotten"),),
     "limits": (Line("one line", "limits"),),
+    "web": (Line("one line", "web-addresses"),),
 }
 """By command."""
 

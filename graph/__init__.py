@@ -1,5 +1,5 @@
 """The Graph protocol, read-only.
 
-`catalog` what can be read and how · `tenants` whose, in which cloud, with which credential · `tokens` MSAL ·
-`client` HTTP and `$batch` · `links` what may be followed · `pages` listings · `errors` classification.
+`catalog` collections and how to read them · `tenants` tenants, clouds and credentials · `tokens` MSAL ·
+`client` HTTP and `$batch` · `links` links that may be followed · `pages` listings · `errors` classification.
 """

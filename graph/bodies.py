@@ -21,17 +21,17 @@ MOST_NUMBERS = 200_000
 """The maximum of numbers parsed digit by digit; each takes two microseconds."""
 
 CUT_DEPTH = 400
-"""Deeper than any document that is taken, shallower than what every reader takes."""
+"""Deeper than any stored document, shallower than the limit of every reader."""
 
 _TOKEN = re.compile(rb'(?:"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)[^"\[\]{}]*+)++|[\[{]++|[\]}]++', re.DOTALL)
-"""Strings with what stands between them, or brackets that open, or brackets that close.
+"""Strings with the text between them, or opening brackets, or closing brackets.
 
-Each alternative takes what begins as it does, an unfinished string too, so that no byte is looked at again.
+Each alternative consumes everything that begins as it does, an unfinished string too, so no byte is read twice.
 """
 
 
 class UnreadableBodyError(Exception):
-    """A body in a coding that was not asked for, or that is not whole."""
+    """A body in an unrequested coding, or that is not whole."""
 
 
 class Unpacking:
@@ -45,7 +45,7 @@ class Unpacking:
         self._gzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if named == ["gzip"] else None
 
     def pieces(self, packed: bytes) -> Iterator[bytes]:
-        """What some bytes of the body stand for, at most `PIECE_BYTES` at a time. Raises `UnreadableBodyError`."""
+        """The decoded bytes of a part of the body, at most `PIECE_BYTES` at a time. Raises `UnreadableBodyError`."""
         if self._gzip is None:
             yield packed
             return
@@ -93,7 +93,7 @@ def count_of_containers(body: bytes | bytearray) -> int:
 
 
 def cut_deep(body: bytes | bytearray) -> bytes:
-    """The JSON text with null in place of what is nested deeper than `CUT_DEPTH`; empty if brackets do not match."""
+    """The JSON text with null in place of values deeper than `CUT_DEPTH`; empty if brackets do not match."""
     kept: list[bytes] = []
     depth, start = 0, 0
     for token in _TOKEN.finditer(body):

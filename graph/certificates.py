@@ -15,7 +15,7 @@ def is_pem(content: bytes) -> bool:
 
 
 def what_is_wrong(content: bytes, password: str | None) -> str | None:
-    """Why nobody can sign in with a certificate file, in words that say what to do; None if it is usable."""
+    """Why nobody can sign in with a certificate file, with a remedy; None if it is usable."""
     secret = None if password is None else password.encode()
     return _in_pem(content, secret) if is_pem(content) else _in_pfx(content, secret)
 

@@ -45,7 +45,7 @@ CONNECT_SECONDS = 10
 """For each of TCP's and TLS's part of a connection."""
 
 RESPONSE_LIMIT_BYTES = 128 * 1024 * 1024
-"""What is larger is not read to its end: the caller asks for less at once."""
+"""A larger answer is not read to its end: the caller requests less at once."""
 
 LARGE_BYTES = 8 * 1024 * 1024
 """From here on an answer is read alone: of larger ones a worker holds one at a time."""
@@ -64,7 +64,7 @@ class GraphGet(NamedTuple):
 
 
 class GraphAnswer(NamedTuple):
-    """What Graph answered to one GET: header names in lower case, the body parsed."""
+    """Graph's answer to one GET: header names in lower case, the body parsed."""
 
     status: int
     headers: Mapping[str, str]
@@ -126,7 +126,7 @@ class GraphClient:
     def from_endpoints(
         cls, *, base_url: str | None, authority_url: str | None, ca_file: Path | None, proxy_url: str | None = None
     ) -> "GraphClient":
-        """A client for the clouds' own endpoints, or for those that are given. Raises `TrustError`."""
+        """A client for the clouds' own endpoints, or for given ones. Raises `TrustError`."""
         context = ssl_context(ca_file)
         proxy = proxy_of(proxy_url, context)
         tokens = TokenSource(context, authority_url=authority_url, proxy=proxy)
@@ -164,16 +164,15 @@ class GraphClient:
         gets: Sequence[GraphGet],
         admission: Admission | None = None,
     ) -> dict[str, GraphAnswer]:
-        """Reads 1 to 20 pages in one `$batch`; every key has its answer, whatever Graph thought of it.
+        """Reads 1 to 20 pages in one `$batch`; every key has its answer, whether Graph served it or not.
 
-        A caller that makes something of a large answer while others read theirs holds on to an `admission`; without one
-        the answer's place is given back as soon as it has been read.
+        A caller that processes a large answer while others read theirs keeps an `admission`; without one the answer's
+        place is released as soon as it has been read.
 
-        A 401, of the batch or inside it, is met once with a fresh token and the claims that it asked for. Raises
-        `GraphRequestError` where the batch as a whole came to nothing: `BatchRefusedError` where Graph said so
-        or answered with what is no answer to a batch,
-        `AnswerTooLargeError` beyond `RESPONSE_LIMIT_BYTES`; and `UntrustedLinkError` before anything is sent where a
-        link may not be followed.
+        The client answers a 401, of the batch or inside it, once with a fresh token and the claims of its challenge.
+        Raises `GraphRequestError` if the whole batch failed: `BatchRefusedError` if Graph refused it or sent no answer
+        to a batch, `AnswerTooLargeError` beyond `RESPONSE_LIMIT_BYTES`. Raises `UntrustedLinkError`, before it sends
+        anything, for a link that may not be followed.
         """
         if not 1 <= len(gets) <= BATCH_LIMIT or len({get.key for get in gets}) != len(gets):
             raise ValueError(f"a batch has 1 to {BATCH_LIMIT} requests with keys of their own")

@@ -1,4 +1,4 @@
-"""What a tenant's app proves itself with: read from where the tenants file says, in the form that MSAL takes."""
+"""The credentials of a tenant's app, as the tenants file names them, in the form that MSAL takes."""
 
 import codecs
 import os

@@ -1,4 +1,4 @@
-"""Reading one item's details: which calls are still open, and what their answers have brought so far."""
+"""Reading one item's details: the open calls, and the answers so far."""
 
 import hashlib
 from collections.abc import Container
@@ -37,16 +37,16 @@ MAX_PAGES = 1000
 
 
 _NOT_TO_MEND = frozenset({ErrorCode.GRAPH_DELEGATED_ONLY, ErrorCode.GRAPH_NOT_LICENSED})
-"""What Graph does not show to this tenant's app, whatever it is granted."""
+"""Failures of parts that Graph does not show to this tenant's app, whatever its permissions."""
 
 
 class OpenCall(NamedTuple):
     """A request that is still to be made.
 
-    `call` is the number of the entry's detail call, `child` that of its child call. Without a call it asks whether
-    the item is still there. `anchor` is the hash of an earlier link, renewed at every power of two of pages.
-    `path` is where a list stands that Graph has cut, and whose rest is asked for: in the list's document, or with a
-    call in the page `of_page` of its answer.
+    `call` is the number of the entry's detail call, `child` that of its child call. Without a call the request asks
+    whether the item still exists. `anchor` is the hash of an earlier link, renewed at every power of two of pages.
+    `path` is the place of a list that Graph has cut, and whose rest this request reads: in the list's document, or with
+    a call in the page `of_page` of its answer.
     """
 
     url: str
@@ -71,7 +71,7 @@ class UnreadCall(NamedTuple):
     call: OpenCall
     failure: ReadFailure
     member_name: str | None = None
-    """What the member is called that the answer would belong to."""
+    """The name of the member to which the answer would belong."""
 
     @property
     def code(self) -> ErrorCode:
@@ -86,7 +86,7 @@ class UnreadCall(NamedTuple):
 
 
 class DetailReading:
-    """The details of one item. What has been read is canonical, with its secrets hidden."""
+    """The details of one item. Parts that have been read are canonical, with hidden secrets."""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class DetailReading:
 
     @property
     def is_at_end(self) -> bool:
-        """Whether nothing is left to be read: what could not be read is given up."""
+        """Whether nothing is left to read: unreadable parts are given up."""
         return not self.open and not self.gone
 
     @property
@@ -154,7 +154,7 @@ class DetailReading:
         return [self._place(given_up.call) for given_up in self.unread]
 
     def give_up(self, call: OpenCall, failure: ReadFailure) -> None:
-        """Takes a call for one that Graph does not answer, and with it those for members of its answer."""
+        """Gives up a call that Graph does not answer, and with it the calls for members of its answer."""
         if call.asks_whether_there:
             # Its list has shown the item, and nothing says that it is gone.
             self._replace(call)
@@ -183,9 +183,9 @@ class DetailReading:
         return encode(state)
 
     def take(self, call: OpenCall, answer: Answer) -> ReadFailure | None:
-        """Takes in the answer to an open call; what is wrong with it, where it brought nothing.
+        """Takes in the answer to an open call; returns the failure if the answer brought nothing.
 
-        A link to the next page is not checked here: it is that of the call that takes its place in `open`.
+        It does not check a link to the next page: the caller checks the call in `open` that takes this one's place.
         """
         if call.path is not None:
             return self._take_rest(call, call.path, answer)
@@ -225,7 +225,7 @@ class DetailReading:
             self.open.append(OpenCall(self._collection.item_url(self._external_id)))
 
     def _take_rest(self, call: OpenCall, path: Path, answer: Answer) -> ReadFailure | None:
-        """Takes in a further page of a list that stands in what has been read already."""
+        """Takes in a further page of a list that has been read in part."""
         if is_gone(answer) and self._collection.confirmable:
             self._ask_whether_there(call, answer)
             return None
@@ -264,11 +264,11 @@ class DetailReading:
         return None
 
     def _expansion(self, call: OpenCall) -> Expansion:
-        """What is expanded in the answer in which a list stands."""
+        """The expansions of the answer that holds a list."""
         return expansion(self._collection.expand) if call.call is None else expansion_by(self._call(call).path)
 
     def _holder(self, call: OpenCall) -> JsonValue:
-        """In what the list stands whose rest a call asks for."""
+        """The document that holds the list whose rest a call requests."""
         if call.call is None:
             return self._list_document
         sought = self._part(call, None)._replace(page=call.of_page)
@@ -295,7 +295,7 @@ class DetailReading:
             self._restart(call)
 
     def _is_miscounted(self, call: OpenCall) -> bool:
-        """Whether the list knows of more or fewer members: it is no snapshot of which pages are read."""
+        """Whether the list knows of more or fewer members than the pages that were read: they are no snapshot."""
         counted_by = None if call.child is not None else self._collection.details[call.call or 0].counted_by
         expected = None if counted_by is None else self._list_document.get(counted_by)
         if not isinstance(expected, int):
@@ -337,7 +337,7 @@ class DetailReading:
         ]
 
     def _restart(self, call: OpenCall) -> None:
-        """Begins a listing anew, since its page token has expired. What its members brought is read anew too."""
+        """Begins a listing anew, since its page token has expired, and with it the reading of its members."""
         detail = self._call(call)
         first = self._url(detail.path, call.child_id)
         anew = OpenCall(first, call=call.call, child=call.child, child_id=call.child_id, restarted=True)

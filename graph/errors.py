@@ -47,7 +47,7 @@ _APP_REFUSED = ("app-only", "app only", "application context", "application perm
 
 
 class Answer(Protocol):
-    """What classification looks at in an answer."""
+    """The parts of an answer on which its classification depends."""
 
     @property
     def status(self) -> int: ...
@@ -94,7 +94,7 @@ class GraphRequestError(Exception):
 
 
 class BatchRefusedError(GraphRequestError):
-    """Graph answered a `$batch` as a whole with an error, which is then that of every request in it."""
+    """Graph answered a whole `$batch` with an error, which is then the error of every request in it."""
 
     def __init__(self, failure: ReadFailure, message: str) -> None:
         super().__init__(
@@ -108,7 +108,7 @@ class BatchRefusedError(GraphRequestError):
 
 
 class GraphUnreachedError(GraphRequestError):
-    """No answer came: the message says what kept the request or its answer."""
+    """No answer came: the message has the cause."""
 
     def __init__(self, message: str) -> None:
         super().__init__(ErrorCode.GRAPH_UNAVAILABLE, message, retryable=True, context={"reason": message})

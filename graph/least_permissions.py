@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from graph.catalog import ChildCall, Collection, DetailCall
+from graph.catalog import ChildCall, Collection, DetailCall, load_catalog
 from graph.catalog.facts import permissions_of
 
 
@@ -41,6 +41,9 @@ def least_permissions(collections: Iterable[Collection]) -> dict[str, list[str]]
 
 def _needs(collection: Collection) -> Iterator[PermissionNeed]:
     yield _need(collection, collection.path, collection.permission)
+    if collection.parent is not None:
+        parents = load_catalog().collections[collection.parent]
+        yield _need(collection, parents.path, parents.permission)
     for detail in collection.details:
         permission = detail.permission or collection.permission
         calls: tuple[DetailCall | ChildCall, ...] = (detail, *detail.children)

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from inventory.error_codes import ErrorCode
 
 MAX_LINK_LENGTH = 16_384
-"""Characters. Tokens of the settings catalog have a few hundred; what is longer would bloat the workflow's history."""
+"""Characters. Tokens of the settings catalog have a few hundred; longer ones would bloat the workflow's history."""
 
 
 class UntrustedLinkError(ValueError):

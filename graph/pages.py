@@ -61,7 +61,7 @@ def _type_of(item: Any) -> Any:
 
 
 def is_gone(answer: Answer) -> bool:
-    """Whether a GET by id says that there is no such object: Graph's own 404, not one of what stands in between."""
+    """Whether a GET by id says that there is no such object: Graph's own 404, not a proxy's."""
     return answer.status == 404 and isinstance(answer.body, dict) and isinstance(answer.body.get("error"), dict)
 
 

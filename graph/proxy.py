@@ -17,6 +17,6 @@ def proxy_of(url: str | None, context: ssl.SSLContext) -> httpx.Proxy | None:
 
 
 def overlooked(environment: Mapping[str, str]) -> str | None:
-    """What to tell where the system names a proxy that is not used; None where it names none."""
+    """The warning about a proxy that the system names and Graph's client ignores; None if it names none."""
     name = next((name for name in SYSTEM_NAMES if environment.get(name)), None)
     return None if name is None else f"{name} is not used for Graph and tokens; set GRAPH_PROXY_URL to use a proxy"

@@ -1,4 +1,4 @@
-"""Why a server was not reached, in words that say what to do about it."""
+"""Why a server was not reached, with a remedy."""
 
 import socket
 import ssl
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 
 def why_unreached(error: BaseException, host: str) -> str:
-    """What kept a request from `host`: its name, its certificate, a refusal, silence. Repeats no text of the error."""
+    """The obstacle of a request to `host`: its name, certificate, refusal or silence, without the text of the error."""
     for cause in _causes(error):
         if isinstance(cause, socket.gaierror):
             return f"the name {host} cannot be resolved; check DNS, the proxy and the tenant's cloud"

@@ -128,7 +128,7 @@ class TenantTokens:
         return sign_in
 
     def _end(self, sign_in: _UnderWay, claims: str | None, outcome: Grant | BaseException) -> None:
-        """Takes in what became of a sign-in, on the event loop."""
+        """Takes in the result of a sign-in, on the event loop."""
         self._under_way = None
         self._failure = None
         if isinstance(outcome, Grant):

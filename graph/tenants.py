@@ -57,11 +57,11 @@ CREDENTIALS = (
 
 
 class TenantsFileError(UserError):
-    """What is wrong with the tenants file and what to do about it, in one line, without any value from it."""
+    """A fault of the tenants file and its remedy, in one line, without any value from it."""
 
 
 class UnknownTenantError(UserError):
-    """The tenants file has no such tenant; the message names those that it has."""
+    """The tenants file has no such tenant; the message names the tenants that it has."""
 
 
 class TenantConfig(BaseModel):
@@ -145,7 +145,7 @@ class Tenants:
 
 
 def load_tenants(path: Path) -> Tenants:
-    """Reads the tenants file; `[defaults]` fills what a tenant leaves out. Raises `TenantsFileError`."""
+    """Reads the tenants file; `[defaults]` fills missing values of a tenant. Raises `TenantsFileError`."""
     try:
         # `utf-8-sig`, since editors on Windows begin a file with a byte-order mark.
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -184,7 +184,7 @@ def _tenant(path: Path, number: int, entry: dict[str, Any], defaults: dict[str, 
         where = ".".join(str(part) for part in problem["loc"])
         what = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
-            what = f"is no key that a tenant has; known: {', '.join(TenantConfig.model_fields)}"
+            what = f"is not a key of a tenant; known: {', '.join(TenantConfig.model_fields)}"
         raise TenantsFileError(f"{path}: {which}: {where + ': ' if where else ''}{what}") from None
 
 

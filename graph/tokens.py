@@ -103,9 +103,7 @@ class TokenSource:
             except (httpx.HTTPError, requests.RequestException, RuntimeError) as error:
                 raise AuthFailedError(f"sign-in: {why_unreached(error, self._host(tenant))}", retryable=True) from None
             except msal.exceptions.MsalError:
-                raise AuthFailedError(
-                    "the authority has a fault of its own", retryable=True, retry_after=http.retry_after
-                ) from None
+                raise AuthFailedError("the authority failed", retryable=True, retry_after=http.retry_after) from None
             except ValueError as error:
                 # MSAL says so where the discovery document is not had or not understood.
                 raise _discovery_error(error) from None
@@ -190,13 +188,13 @@ def _lifetime(answer: Mapping[str, Any]) -> timedelta:
 
 
 def _discovery_error(error: ValueError) -> AuthFailedError:
-    """Why the authority's discovery document was not had. MSAL keeps what the authority said as the error's context."""
+    """Why the authority's discovery document is missing. MSAL keeps the authority's answer as the error's context."""
     said = f"{error} {error.__context__}"
     match = _AADSTS.search(said)
     if match:
         return _explained(int(match.group(1)))
     if "HTTP status: 429" in said or "HTTP status: 408" in said:
-        return AuthFailedError("the authority asks for patience", retryable=True)
+        return AuthFailedError("the authority asks to wait", retryable=True)
     return AuthFailedError("the authority or the credential was not understood", retryable=False)
 
 

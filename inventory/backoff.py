@@ -15,7 +15,7 @@ BACKOFF_INITIAL = timedelta(seconds=1)
 BACKOFF_MAXIMUM = timedelta(minutes=2)
 
 RETRY_AFTER_MAXIMUM = timedelta(hours=1)
-"""What is longer is taken for a mistake of Graph's: Graph has asked for 300 s and more, never for days."""
+"""A longer wait is taken for a mistake of Graph's: Graph has asked for 300 s and more, never for days."""
 
 MALFORMED_ATTEMPTS = 3
 """Requests of a page whose answer is a success and no page: a cut connection passes, a proxy does not."""
@@ -44,7 +44,7 @@ class RetryLimits(NamedTuple):
     within: timedelta
 
     def allows(self, attempts: int, waited: timedelta) -> bool:
-        """Whether a page may be asked for again after `attempts` failures, `waited` after the first of them."""
+        """Whether a page may be requested again after `attempts` failures, `waited` after the first of them."""
         return attempts < self.attempts and waited <= self.within
 
 

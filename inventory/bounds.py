@@ -10,7 +10,7 @@ NAMED = 20
 """How many ids or names an error names."""
 
 SHOWN_CHARACTERS = 200
-"""Of a text that somebody else has written, in a line of ours."""
+"""Of a foreign text, in a line of ours."""
 
 TENANTS_AT_ONCE = 1000
 """Tenants that a portfolio run may sync at a time."""

@@ -44,13 +44,13 @@ _SCALARS = frozenset({str, bool, int, Decimal, type(None)})
 _EDIT_TIMES = ("lastModifiedDateTime", "modifiedDateTime")
 _MARK_PROPERTIES = frozenset({SENSITIVE_MARK, EDIT_STAMP, IN_TEXT})
 HIDDEN_WITHOUT_KEY = b'"sensitive":true'
-"""What the JSON of a mark without a key holds: it shows no change."""
+"""The JSON of a mark without a key: it shows no change."""
 
 _NO_NAMES: frozenset[str] = frozenset()
 _SETTING: Mapping[str, bool] = {"value": False}
-"""Of a setting whose definition is that of a secret the value is hidden."""
+"""If a setting's definition is that of a secret, its value is hidden."""
 _MASKED = re.compile(r"[*\u2022]{3,}")
-"""What Graph shows in the place of a value that it keeps to itself: `****` of an encrypted OMA-URI setting."""
+"""Graph's own mask of a value: `****` of an encrypted OMA-URI setting."""
 _MARK_DIGITS = re.compile(r"(?:([0-9a-f]{8}):)?[0-9a-f]{64}", re.ASCII)
 _MARK_IN_JSON = re.compile(rb'"sensitive":"(?:([0-9a-f]{8}):)?[0-9a-f]{64}"\}')
 
@@ -68,13 +68,13 @@ _Special: TypeAlias = Mapping[str, bool]
 
 
 class _Treatment(NamedTuple):
-    """What becomes of the properties of one name."""
+    """The treatment of the properties of one name."""
 
     dropped: bool
     hidden: bool
     ordered: bool
     within: _Special
-    """What is special in the objects that stand in it."""
+    """The special properties of the objects in it."""
     secret: bool = False
     """Whether texts in it are secrets by their name."""
 
@@ -175,11 +175,11 @@ class Canonicalizer:
         return encode(self.canonical_value(document))
 
     def canonical_value(self, document: JsonObject) -> JsonObject:
-        """What `canonical` is the JSON of, but for the order of the keys. Raises as `canonical` does."""
+        """The value of which `canonical` is the JSON, but for the order of the keys. Raises as `canonical` does."""
         return self._object(document, 1, self._within_document)
 
     def sorted_canonical(self, document: JsonObject) -> bytes:
-        """As `canonical`, with the arrays sorted that are not ordered: what changes of a list are told by."""
+        """As `canonical`, with the unordered arrays sorted: two forms of a list differ only if the list changed."""
         return encode(self._sorted(self.canonical_value(document)))
 
     def hidden_names(self, document: JsonObject) -> frozenset[str]:
@@ -297,7 +297,7 @@ class Canonicalizer:
 
 
 def is_mark(value: JsonValue) -> bool:
-    """Whether a value is what stands in the place of a sensitive one."""
+    """Whether a value is a mark, in place of a sensitive one."""
     if not isinstance(value, dict) or SENSITIVE_MARK not in value or not value.keys() <= _MARK_PROPERTIES:
         return False
     digits = value[SENSITIVE_MARK]
@@ -366,7 +366,7 @@ def mark_keys(canonical: bytes) -> frozenset[bytes]:
 
 
 def _by_place(names: Iterable[tuple[str, bool]]) -> dict[str, _Special]:
-    """What is special in each place that qualifies a name; of a name that comes twice the last one holds."""
+    """The special treatment in each place that qualifies a name; the last one holds for a name that comes twice."""
     places: dict[str, dict[str, bool]] = {}
     for qualified, dropped in names:
         place, slash, name = qualified.rpartition("/")
@@ -376,7 +376,7 @@ def _by_place(names: Iterable[tuple[str, bool]]) -> dict[str, _Special]:
 
 
 def _joined(one: _Special, other: _Special) -> _Special:
-    """What is special where both hold: dropped where either says so."""
+    """The treatment by both together: dropped if either says so."""
     return {name: one.get(name, False) or other.get(name, False) for name in {*one, *other}}
 
 

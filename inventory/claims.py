@@ -1,4 +1,4 @@
-"""What a run's record may claim: what the workflow says of its collections, as far as the database has seen it."""
+"""Claims of a run's record: the workflow's outcomes of its collections, as far as the database confirms them."""
 
 from collections.abc import Iterable, Mapping, Set
 from typing import NamedTuple
@@ -16,7 +16,7 @@ class Claims(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """What the database has seen of a run's collections, by type key."""
+    """The database's evidence about a run's collections, by type key."""
 
     listed: Set[str]
     """Those that were listed to their end, and merged."""
@@ -27,9 +27,9 @@ class Evidence(NamedTuple):
 
 
 def proven(claims: Claims, type_keys: Iterable[str], evidence: Evidence) -> Claims:
-    """The claims, less what nothing shows: a collection is complete or skipped only where the database has seen it.
+    """The claims that the database confirms: a collection is complete or skipped only if the recorded pages show it.
 
-    `type_keys` are those that the run selected; of one that is not claimed nothing is known.
+    `type_keys` are the run's collections; a collection without a claim stays unknown.
     """
     selected = list(type_keys)
     collections = {

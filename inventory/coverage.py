@@ -1,4 +1,4 @@
-"""How far a collection has been read: what an answer about it rests on."""
+"""How far a collection has been read: the basis of an answer about it."""
 
 from datetime import datetime
 from uuid import UUID

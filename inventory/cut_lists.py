@@ -25,7 +25,7 @@ class CutList(NamedTuple):
 
 
 def expansion(text: str | None) -> Expansion:
-    """What a `$expand` names: `assignments,policy($expand=rules)`."""
+    """The names of a `$expand`: `assignments,policy($expand=rules)`."""
     named: dict[str, Expansion] = {}
     for part in _split(text or "", ","):
         name, _, rest = part.partition("(")
@@ -36,7 +36,7 @@ def expansion(text: str | None) -> Expansion:
 
 
 def expansion_by(url: str) -> Expansion:
-    """What a request expands."""
+    """The expansions of a request."""
     return expansion(url.partition("$expand=")[2].partition("&")[0])
 
 
@@ -46,7 +46,7 @@ def names_of(expanded: Expansion) -> frozenset[str]:
 
 
 def expanded_in(expanded: Expansion, path: Path) -> Expansion:
-    """What is expanded within the members of the list at a path."""
+    """The expansions within the members of the list at a path."""
     for step in path:
         if isinstance(step, str):
             expanded = expanded.get(step, {})
@@ -54,7 +54,7 @@ def expanded_in(expanded: Expansion, path: Path) -> Expansion:
 
 
 def cut_lists(value: JsonValue, expanded: Expansion) -> list[CutList]:
-    """The lists of an object that have been cut. Only what a request expands can be."""
+    """The lists of an object that have been cut. Only lists that a request expands can be."""
     return list(_cut(value, expanded, ())) if expanded else []
 
 

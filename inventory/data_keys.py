@@ -98,12 +98,12 @@ class WrappingKeys:
         return os.urandom(KEY_BYTES)
 
     def wrap(self, secret: bytes, tenant_id: UUID) -> bytes:
-        """The secret as it may lie in the database: the wrapping key's fingerprint, the nonce, what was sealed."""
+        """The sealed secret, as the database stores it: the wrapping key's fingerprint, the nonce, the ciphertext."""
         nonce = os.urandom(_NONCE_BYTES)
         return _fingerprint(self._current) + nonce + AESGCM(self._current).encrypt(nonce, secret, tenant_id.bytes)
 
     def unwrap(self, wrapped: bytes, tenant_id: UUID) -> bytes:
-        """What `wrap` was given. Raises `DataKeyError`."""
+        """The argument of `wrap`. Raises `DataKeyError`."""
         fingerprint, rest = wrapped[:_FINGERPRINT_BYTES], wrapped[_FINGERPRINT_BYTES:]
         key = self._keys.get(fingerprint)
         if key is None:

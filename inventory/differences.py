@@ -54,14 +54,14 @@ NAMES = ("id", "omaUri", "appConfigKey", "name", "key", "ruleName", "bundleId", 
 """Properties that tell other members apart. Where no member has the same id, one with the same name is meant."""
 
 LIKENESS_PERCENT = 50
-"""Members without an identity are one and the same when so much of what they say is equal."""
+"""Members without an identity are one and the same if so many of their values are equal."""
 
 
 _PLAIN = NormalForm()
 
 
 class DifferenceKind(StrEnum):
-    """What happened to a field or member."""
+    """The kind of a change of a field or member."""
 
     ADDED = "added"
     REMOVED = "removed"
@@ -100,7 +100,7 @@ def differences(before: JsonObject, after: JsonObject, form: NormalForm = _PLAIN
 
 
 def exact_differences(before: JsonObject, after: JsonObject, form: NormalForm = _PLAIN) -> list[Difference]:
-    """What `differences` are before they are shown: with all digits of the marks, which tell hidden values apart."""
+    """The `differences` before they are shown: with all digits of the marks, which distinguish hidden values."""
     found = _Comparison(form).objects("", before, after)
     return sorted(found, key=lambda difference: (difference.path, difference.kind))
 
@@ -260,7 +260,7 @@ _KINDS = (_TARGET, _TARGET_WITHOUT_FILTER, *(".".join(path) for path in IDENTITI
 
 
 def _identities(member: JsonValue) -> dict[str, str]:
-    """What tells a member of an array from its neighbours, by kind, the most telling first."""
+    """The identity of a member among its neighbours, by kind, the most specific first."""
     if not isinstance(member, dict) or is_mark(member):
         return {}
     target = member.get("target")
@@ -310,7 +310,7 @@ def _filter(target: JsonObject) -> str:
 
 
 def _labels(pairs: Sequence[_Pair]) -> list[str]:
-    """What stands for each member in its path: no two objects have the same."""
+    """The name of each member in its path: no two objects have the same."""
     met: Counter[str] = Counter()
     labels = []
     for pair in pairs:

@@ -134,7 +134,7 @@ def with_last_read(
 
 
 def without_places(document: JsonObject, places: Sequence[DetailPlace]) -> JsonObject:
-    """The document without what stands in these places."""
+    """The document without the values in these places."""
     names = {place.property for place in places if place.child_property is None}
     document = {name: value for name, value in document.items() if name not in names}
     for place in places:
@@ -180,7 +180,7 @@ def _distinct(pages: Sequence[Part]) -> list[JsonValue]:
 
 
 def places_of_new(members: list[JsonValue], further: Sequence[JsonValue]) -> list[int]:
-    """Where among further members those stand whose ids none of the first ones has."""
+    """The places of further members with ids that none of the first ones has."""
     seen = _ids(members)
     return [place for place, member in enumerate(further) if _id(member) not in seen]
 
@@ -206,7 +206,7 @@ def _with_child(member: JsonValue, place: DetailPlace, value: JsonValue) -> Json
 
 
 def _canonical_at(canonicalizer: Canonicalizer, root: JsonObject, path: Sequence[str], value: JsonValue) -> JsonValue:
-    """The canonical form that a value has where it stands: the names on the way to it decide what is sensitive."""
+    """The canonical form of a value in its place: the names on the way to it decide what is sensitive."""
     for name in reversed(path[1:]):
         value = {name: value}
     found: JsonValue = canonicalizer.canonical_value({**root, path[0]: value})

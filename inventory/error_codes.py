@@ -37,7 +37,7 @@ class ErrorCode(StrEnum):
 
 
 class Explanation(NamedTuple):
-    """What a code says to the person who reads it."""
+    """The explanation of a code for its reader."""
 
     meaning: str
     remedy: str
@@ -45,11 +45,11 @@ class Explanation(NamedTuple):
 
 EXPLANATIONS: dict[ErrorCode, Explanation] = {
     ErrorCode.GRAPH_THROTTLED: Explanation(
-        "Graph kept answering 429 (or 503 with Retry-After) until the patience was used up.",
+        "Graph kept answering 429 (or 503 with Retry-After) until the retry limit was reached.",
         "Run again later. If it persists, see what else reads this tenant with the same app, or run less often.",
     ),
     ErrorCode.GRAPH_UNAVAILABLE: Explanation(
-        "Graph answered 5xx or 408, or could not be reached, until the patience was used up.",
+        "Graph answered 5xx or 408, or could not be reached, until the retry limit was reached.",
         "Check the network, the proxy and Microsoft's service health, then run again.",
     ),
     ErrorCode.GRAPH_UNAUTHORIZED: Explanation(
@@ -85,8 +85,8 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
         "Run again; if it persists, report it to Microsoft with the request-id in the context.",
     ),
     ErrorCode.GRAPH_UNTRUSTED_LINK: Explanation(
-        "A link led away from the Graph host, or Graph did not give it to this run. It was not followed and no token"
-        " was sent.",
+        "A link led away from the Graph host, or Graph did not give it to this run. The client did not follow it and"
+        " sent no token.",
         "Check for a proxy that rewrites answers between the worker and Graph, and who else may start workflows in the"
         " Temporal namespace.",
     ),

@@ -1,9 +1,8 @@
 """JSON read and written without losing a digit.
 
 Graph sends `Edm.Int64`, `Edm.Double` and `Edm.Decimal` as JSON numbers. The fast reader keeps whole numbers of 64 bits
-and what a double holds, and silently rounds the rest. So a text that may hold more is found by its long runs of digits
-and read by the standard library instead; what a double cannot hold exactly becomes a `Decimal`, and is written back
-with all its digits.
+and doubles, and silently rounds other numbers. A text with long runs of digits therefore goes to the standard library's
+reader; a number that no double holds exactly becomes a `Decimal`, and is written back with all its digits.
 """
 
 import json
@@ -27,7 +26,7 @@ _SHAPES = bytes.maketrans(b"123456789.E[:\n\r\t ]}", b"0000000000e,,,,,,,,")
 """Keeps the places and lengths of a text's numbers, and nothing else."""
 
 _LONG = (b"," + b"0" * 16, b",-" + b"0" * 16)
-"""A number of 15 digits is what a double always holds; the point counts as one."""
+"""A double always holds a number of 15 digits; the point counts as one."""
 
 _TINY = re.compile(rb"0e-0{3,},")
 """Below 1e-99: it may be too small for a double."""
@@ -125,7 +124,7 @@ def _written(value: Any) -> orjson.Fragment:
 
 
 def _with_long_integers(value: JsonValue) -> JsonValue:
-    """The value with those integers as decimals that the fast writer refuses, since they exceed 64 bits."""
+    """The value with decimals in place of integers beyond 64 bits, which the fast writer refuses."""
     if isinstance(value, dict):
         return {name: _with_long_integers(child) for name, child in value.items()}
     if isinstance(value, list):

@@ -1,7 +1,7 @@
-"""Ids of Graph objects: those that are made of GUIDs name the same object in upper and lower case.
+"""Ids of Graph objects: an id made of GUIDs names the same object in upper and lower case.
 
-Others are told apart by their case: permission grants and role assignments have ids like Base64, in which `a` and `A`
-are different digits.
+Other ids have case: those of permission grants and role assignments are like Base64, in which `a` and `A` are different
+digits.
 """
 
 import re
@@ -25,5 +25,5 @@ def item_key(external_id: str) -> str:
 
 
 def may_begin_guid(beginning: str) -> bool:
-    """Whether the beginning of an id may be that of a GUID, which then may be typed in any case."""
+    """Whether the beginning of an id may be a GUID's, which then has no case."""
     return _BEGINNING.fullmatch(beginning) is not None

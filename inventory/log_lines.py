@@ -14,7 +14,7 @@ class OneLine(logging.Formatter):
     """Formats a record on one line. Its traceback follows, each line of it indented: none passes for a record."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base class names it so
-        """Called for the line: what a name or an answer holds is cleaned here, wherever it was logged."""
+        """Called for the line: names and answers are cleaned here, wherever they were logged."""
         return visible(super().formatMessage(record))
 
     def formatException(self, ei: _ErrorInfo) -> str:  # noqa: N802 - the base class names it so

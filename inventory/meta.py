@@ -65,7 +65,7 @@ def _scalar_or_set(value: JsonValue) -> JsonValue:
 
 
 def edit_in(meta: Mapping[str, JsonValue]) -> str | None:
-    """What moves with each edit of an object, as `edit_of` takes it from the object itself."""
+    """The sign of an object's edits, as `edit_of` takes it from the object itself."""
     return edit_of({"version": meta.get("version"), "lastModifiedDateTime": meta.get("last_modified_at")})
 
 
@@ -104,7 +104,7 @@ MetaPaths: TypeAlias = Mapping[str, tuple[str, ...]]
 
 
 def proposed_meta(document: JsonObject, extra: MetaPaths) -> dict[str, JsonValue]:
-    """What a document offers as meta: the common keys and those of `extra`. Nulls are left out."""
+    """The meta of a document: the common keys and those of `extra`. Nulls are left out."""
     proposed: dict[str, JsonValue] = {}
     for key, properties in _COMMON_PROPERTIES.items():
         for name in properties:

@@ -1,7 +1,7 @@
-"""Missing: what was in the inventory and is no longer listed, derived from the latest completed run.
+"""Missing: items of the inventory that are no longer listed, derived from the latest completed run.
 
-Never a fact about the tenant and never called deleted: a state relative to one selection, with how sure it is
-and what it rests on.
+Missing is never a fact about the tenant and never called deleted: it is a state relative to one selection, with
+confidence and evidence.
 """
 
 from datetime import datetime
@@ -79,10 +79,10 @@ def item_state(
 ) -> ItemState:
     """The state of an item last seen at `last_seen_at`, relative to `run`.
 
-    `collection` is what `run` covered of the item's type, None where the run recorded nothing of it. `found_by_id`:
-    what last saw the item was a GET by id. `confirmed`: since the item was last seen, a GET by id answered 404.
-    `unlisted_before`: since then a complete listing omitted it. The last two hold until the item is seen again, so that
-    evidence never weakens.
+    `collection` is the coverage of the item's type in `run`, None if the run recorded none. `found_by_id`: a GET by id
+    saw the item last. `confirmed`: a GET by id has answered 404 since the item was last seen. `unlisted_before`: a
+    complete listing has omitted it since then. The last two hold until the item is seen again, so that evidence never
+    weakens.
     """
     confidence = confidence_of(run, collection)
     if last_seen_at >= run.started_at:

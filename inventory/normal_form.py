@@ -1,16 +1,16 @@
-"""The normal form of a stored document: two documents say the same where their normal forms are equal.
+"""The normal form of a stored document: two documents have the same content if their normal forms are equal.
 
 It is hashed and compared, and never stored or shown. In it
 
-- a property that is null, an empty list, an empty object or an object of only such is absent, but where the catalog
-  says that null means *not shown*: there an empty list is a value. A detail that was asked for is there, be it empty;
+- a property that is null, an empty list, an empty object or an object of only such is absent, unless the catalog says
+  that null means *not shown*: there an empty list is a value. A detail that was read is present, even if it is empty;
 - moments are in UTC, with no zeros at the end of their fractions; ids made of GUIDs are in lower case; members of an
   enumeration are in lower case and, if a value names several, in one order;
 - arrays that are sets are sorted and hold each member once.
 
-Which arrays are sets: those of scalars, and of objects that all have an identity (an id, a definition's id, a target),
-unless the catalog calls them ordered. Arrays of objects without an identity are sequences, unless the catalog says that
-they have no order.
+Sets are arrays of scalars, and of objects that all have an identity (an id, a definition's id, a target), unless the
+catalog calls them ordered. Arrays of objects without an identity are sequences, unless the catalog calls them
+unordered.
 """
 
 import hashlib
@@ -54,7 +54,7 @@ IDENTITIES = (
     ("definitionId",),
     ("target", TYPE),
 )
-"""Paths to what makes an object one of its kind wherever it stands in an array."""
+"""Paths to the properties that make an object one of its kind wherever it stands in an array."""
 
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?")
 _TIME_OF_DAY = re.compile(r"(\d\d:\d\d:\d\d)\.(\d+)")
@@ -165,9 +165,10 @@ class NormalForm:
 
 
 def says_the_same(sorted_document: JsonObject, document: JsonObject, form: NormalForm) -> bool:
-    """Whether a document of form 0 says what one of this form says.
+    """Whether a document of form 0 and one of this form have the same content.
 
-    Both by today's rules: what form 0 left out everywhere and has content in some places counts in neither.
+    Both are compared by today's rules, without the properties that form 0 left out everywhere and that are content in
+    some places.
     """
     loose = form.of_sorted()
     one, other = (

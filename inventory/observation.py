@@ -56,13 +56,13 @@ class ObservationRules(BaseModel):
     meta: dict[str, tuple[str, ...]] = {}
     """Meta keys beyond the common ones (`MetaPaths`)."""
     has_details: bool = False
-    """Whether further calls complete what the list shows."""
+    """Whether further calls complete the list's document."""
     change_signs: frozenset[str] = frozenset()
     """Volatile properties of a list that tell that an item's details may have changed."""
     cross_checked: dict[str, str] = {}
     """Lists that are left out where the property named here, true or false, says otherwise of their being empty."""
     expand: str | None = None
-    """What the list expands, and may cut."""
+    """The lists that the listing expands, and may cut."""
 
     @property
     def form(self) -> NormalForm:
@@ -90,12 +90,11 @@ class InvalidReason(StrEnum):
 class Observation(NamedTuple):
     """A valid object, ready to be staged: `document` is its canonical JSON, `body_hash` its SHA-256 (32 bytes).
 
-    The `content_hash` (32 bytes) is that of its normal form: two that are equal say the same.
-    The `list_hash` (32 bytes) is that of the list's document with its `change_signs`: as long as it stays, the details
-    need not be read again. Only collections that have details have it.
-    The `references` are there where they were asked for. `is_cut`: Graph has cut lists that it expands, and the
-    document has the links to the rest; what it says of them does not tell whether the rest has changed.
-    `stale_parts` could not be read: the document says there what was read before, if anything.
+    `content_hash` (32 bytes) is the hash of its normal form: objects with the same one have the same content.
+    `list_hash` (32 bytes) is the hash of the list's document with its `change_signs`: while it stays, the details need
+    not be read again. Only collections with details have it. `references` are present if the caller wanted them.
+    `is_cut`: Graph has cut lists that it expands, so the document does not show whether the rest has changed.
+    `stale_parts` could not be read: the document has their earlier content there, if there is any.
     """
 
     type_key: str
@@ -113,7 +112,7 @@ class Observation(NamedTuple):
 
 
 class InvalidObject(NamedTuple):
-    """A bad object: where it stood on its page (from 0), its id where it has a usable one, and what is wrong."""
+    """A bad object: its place on its page (from 0), its id if it has a usable one, and the error."""
 
     position: int
     external_id: str | None
@@ -126,7 +125,7 @@ class _Invalid(Exception):  # noqa: N818 - control flow inside this module
 
 
 class Observer:
-    """Reads the objects of one collection, and by `reading` also what they refer to."""
+    """Reads the objects of one collection, and by `reading` also their references."""
 
     def __init__(
         self, rules: ObservationRules, *, data_key: DataKey | None = None, reading: ReadingRules | None = None
@@ -157,7 +156,7 @@ class Observer:
         )
 
     def under(self, data_key: DataKey | None) -> "Observer":
-        """The same rules with another key for what is sensitive."""
+        """The same rules with another key for sensitive values."""
         other = copy(self)
         other._canonicalizer = self._canonicalizer.under(data_key)  # noqa: SLF001 - its own class's
         if self._list_canonicalizer is not None:
@@ -227,7 +226,7 @@ class Observer:
         )
 
     def _references(self, canonical: JsonObject) -> ReadReferences | None:
-        """What the stored document refers to, not what Graph's does: what is hidden or volatile is no reference."""
+        """The references of the stored document, not of Graph's: hidden and volatile values are no references."""
         return None if self._reading is None else ReadReferences(self._reading_hash, read(canonical, self._reading))
 
     def _list_hash(self, candidate: JsonObject) -> bytes | None:
@@ -236,7 +235,7 @@ class Observer:
         return sha256(self._list_canonicalizer.sorted_canonical(candidate)).digest()
 
     def _believed(self, candidate: JsonObject) -> JsonObject:
-        """The object without the lists that contradict what it says of them elsewhere: they are not known."""
+        """The object without lists that other properties of it contradict: their content is not known."""
         doubted = [
             name
             for name, sign in self._rules.cross_checked.items()

@@ -29,7 +29,7 @@ COMPLETED_STATUSES: tuple[RunStatus, ...] = (RunStatus.SUCCESS, RunStatus.PARTIA
 
 
 class Outcome(StrEnum):
-    """What became of one collection in one run."""
+    """The result of one collection in one run."""
 
     COMPLETE = "complete"
     INCOMPLETE = "incomplete"
@@ -97,7 +97,7 @@ def run_status(results: Iterable[CollectionResult]) -> RunStatus:
 
 
 def error_codes(results: Iterable[CollectionResult], run_error: ErrorCode | None = None) -> list[ErrorCode]:
-    """The distinct error codes of a run, sorted: its own, and those of its collections but for the skipped."""
+    """The distinct error codes of a run, sorted: its own, and those of its collections, except skipped ones."""
     codes = {
         result.error_code
         for result in results

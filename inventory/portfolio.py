@@ -1,4 +1,4 @@
-"""What a portfolio run covers, how it ends, and the record that the command line prints of it."""
+"""The choice, the end and the record of a portfolio run."""
 
 import hashlib
 from collections.abc import Collection, Mapping
@@ -14,7 +14,7 @@ from inventory.outcomes import RunStatus
 from inventory.selection import Selection
 
 Tag = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-"""What tenants are grouped by: lower case, so that `EMEA` and `emea` are never two groups."""
+"""Tags, which group tenants: lower case, so that `EMEA` and `emea` are never two groups."""
 
 MOST_TENANTS = 10_000
 """Of one portfolio run: their ids travel through Temporal in one message of 400 KB."""
@@ -29,9 +29,9 @@ def _sorted_unique(value: object) -> object:
 
 
 class TenantChoice(BaseModel):
-    """Which tenants: all, or those of these ids together with those that have any of these tags.
+    """The tenants of a portfolio run: all, or those of these ids together with those that have any of these tags.
 
-    `all` and tags are looked up when a run begins, so a scheduled one takes in tenants that came since.
+    `all` and tags are looked up when a run begins, so a scheduled one includes tenants that were added since.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -138,7 +138,7 @@ class TenantOutcomeRecord(BaseModel):
 
 
 class PortfolioRecord(BaseModel):
-    """What one portfolio run covered, and what became of each tenant."""
+    """One portfolio run, with the outcome of each tenant."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -27,7 +27,7 @@ class CollectionRecord(BaseModel):
 
 
 class RunRecord(BaseModel):
-    """What one run covered and what it did not."""
+    """The coverage and the gaps of one run."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -93,14 +93,14 @@ class MissingRecord(ItemRecord):
 
 
 class VersionChange(StrEnum):
-    """What a version is, next to the one before it."""
+    """The kind of a version, in comparison with the one before it."""
 
     FIRST = "first"
     CHANGED = "changed"
     RETURNED = "returned"
-    """It says again what an earlier version said."""
+    """It has the content of an earlier version."""
     COMPLETED = "completed"
-    """It adds the details that the one before it lacks: nothing is known to have changed in the tenant."""
+    """It adds details that the version before lacks: no change of the tenant is known."""
 
 
 class PinRecord(BaseModel):
@@ -117,8 +117,8 @@ class VersionRecord(BaseModel):
     """One version of an item.
 
     `last_observed_at` is null where release 0.2.0 did not record it. `renamed_from` is null where the name is the same
-    or the version before it is forgotten. `stale` tells of details that could not be read: of the current version now,
-    of an earlier one when it was first observed.
+    or retention has deleted the version before it. `stale` tells of details that could not be read: of the current
+    version now, of an earlier one when it was first observed.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -145,9 +145,9 @@ class VersionRecord(BaseModel):
 
 
 class DamagedRecord(BaseModel):
-    """A version whose stored document is not what its hash says: nothing is told of what it held.
+    """A version whose stored document does not match its hash, so its content is unknown.
 
-    `tenant_id` is there where the answer is of several tenants.
+    `tenant_id` is present if the answer is about several tenants.
     """
 
     model_config = ConfigDict(frozen=True)

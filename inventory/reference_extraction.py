@@ -1,4 +1,4 @@
-"""What is kept of a document's references: each id in it, and where it is assigned to nobody, that it is."""
+"""The stored references of a document: each id in it, and the fact that it is assigned to nobody."""
 
 import re
 from collections.abc import Mapping
@@ -53,7 +53,7 @@ class ReadingRules(NamedTuple):
         return not self.references and not self.assignable and not self.alternate_keys
 
     def hash(self) -> bytes:
-        """What tells these rules from others; the same in every edition where they find nothing."""
+        """A hash of these rules; the same in every edition in which they find nothing."""
         if self.find_nothing:
             return sha256(b"").digest()
         rules = {path: list(targets) for path, targets in self.references.items()}

@@ -22,13 +22,12 @@ ReferenceRules: TypeAlias = Mapping[str, tuple[str, ...]]
 """Where ids stand, to the type keys of the collections that they belong to."""
 
 NameOf: TypeAlias = Callable[[tuple[str, ...], str], str | None]
-"""What an id of one of the target types is called; None where that is not known."""
+"""The name of an id of one of the target types; None if it is not known."""
 
-NOT_READ = frozenset({"users", "enrollmentNotificationTemplates", "applicationsOfOtherTenants", "directoryRoles"})
+NOT_READ = frozenset({"users", "enrollmentNotificationTemplates", "applicationsOfOtherTenants"})
 """Where an id may belong to that no entry of the catalog reads.
 
-People, templates that Graph does not list, app registrations in other tenants, and roles by the ids that they got when
-they were activated.
+People, templates that Graph does not list, and app registrations in other tenants.
 """
 
 MAX_ID_LENGTH = 512
@@ -42,7 +41,7 @@ WORDS = frozenset({
     "all", "any", "none", "AllUsers", "AllApplications", "Office365", "MicrosoftAdminPortals",
     "00000000-0000-0000-0000-000000000000",
 })  # fmt: skip
-"""What Graph writes where an id could stand, and is none."""
+"""Graph's words in place of an id that are no id."""
 
 _EVERYONE = {
     "acacacac-9df4-4c7d-9d50-4ef0226f57a9": ALL_USERS,
@@ -51,7 +50,7 @@ _EVERYONE = {
 """Intune's ids of everyone, in the place of a group's."""
 
 _PREFIX = re.compile(r"(?:email_|push_|managePermissionGrantsFor[A-Za-z]+\.)", re.IGNORECASE)
-"""What Graph writes before an id: how a template is sent, whose consent a policy is about."""
+"""Graph's prefixes of an id: how a template is sent, whose consent a policy is about."""
 
 _PATH = re.compile(
     r"(?:/(?:v1\.0|beta))?/(?:"
@@ -79,7 +78,7 @@ FILTER_TYPE = "deviceAndAppManagementAssignmentFilterType"
 
 
 class ReferenceRole(StrEnum):
-    """What the item does with what it refers to. Include and exclude are of assignments, conditions and filters."""
+    """The item's use of the target. Include and exclude are of assignments, conditions and filters."""
 
     INCLUDE = "include"
     EXCLUDE = "exclude"
@@ -97,13 +96,13 @@ class Reference(NamedTuple):
     target_types: tuple[str, ...]
     target_id: str
     intent: str = ""
-    """Of an assignment that has one: what it is for, as in `required`. An exclusion holds within its intent."""
+    """The purpose of an assignment that has one, as in `required`. An exclusion holds within its intent."""
     policy_set_id: str = ""
     """The policy set by which an assignment came."""
 
 
 class _Assignment(NamedTuple):
-    """What an assignment says beside its target."""
+    """The properties of an assignment beside its target."""
 
     intent: str = ""
     policy_set_id: str = ""
@@ -113,7 +112,7 @@ _NO_ASSIGNMENT = _Assignment()
 
 
 class _Place(NamedTuple):
-    """A rule, taken apart: the names of its path, and what the object that holds the last one must be."""
+    """A rule, taken apart: the names of its path, and the condition of the object that holds the last one."""
 
     names: tuple[str, ...]
     kind: str | None
@@ -153,7 +152,7 @@ def references(document: JsonObject, rules: ReferenceRules) -> list[Reference]:
 
 
 def id_in(value: JsonValue) -> str | None:
-    """The id that a value holds, without what Graph writes before it; None where it holds none."""
+    """The id in a value, without Graph's prefix; None if it holds none."""
     if not isinstance(value, str) or not 0 < len(value) <= MAX_ID_LENGTH or value in WORDS or not value.isprintable():
         return None
     if value.startswith(("/", "./")):
@@ -181,7 +180,7 @@ def is_exclusion(target: JsonObject) -> bool:
 
 
 def translated(document: JsonObject, rules: ReferenceRules, name_of: NameOf) -> JsonObject:
-    """The document with what `name_of` says of the target types and id in the place of each id that it knows."""
+    """The document with the names of `name_of` in place of known ids."""
     for rule, target_types in rules.items():
         place = _place(rule)
         document = cast(
@@ -191,7 +190,7 @@ def translated(document: JsonObject, rules: ReferenceRules, name_of: NameOf) -> 
 
 
 def translated_at(value: JsonValue, path: str, rules: ReferenceRules, name_of: NameOf) -> JsonValue:
-    """The same of what stands at a path of a document, or is a member of a list that stands there."""
+    """The same of the values at a path of a document, or of the members of a list there."""
     for rule, target_types in rules.items():
         place = _place(rule)
         renamed = partial(_renamed, name_of, target_types)
@@ -211,7 +210,7 @@ def _renamed(name_of: NameOf, target_types: tuple[str, ...], value: JsonValue) -
 
 
 def path_of(rule: str) -> str:
-    """Where a rule says that ids stand, without its condition: the path of what `references` finds by it."""
+    """The place of ids in a rule, without its condition: the path of the references that `references` finds by it."""
     return rule.partition("?")[0]
 
 
@@ -226,7 +225,7 @@ def _reference(
 
 
 def _by_rule(start: JsonObject, rule: str, target_types: tuple[str, ...]) -> Iterator[Reference]:
-    """What a rule finds from an object on."""
+    """The references of a rule from an object on."""
     place = _place(rule)
     for assignment, within, names in _assignments(start, place.names):
         for holder, value in _at(within, names):
@@ -277,7 +276,7 @@ def _at(value: JsonValue, names: tuple[str, ...]) -> list[tuple[JsonObject, Json
 
 
 def _members(value: JsonValue) -> Iterable[JsonValue]:
-    """The value itself, or what a list holds, and the lists in it."""
+    """The value itself, or the members of a list, and of the lists in it."""
     if not isinstance(value, list):
         return (value,)
     if not any(isinstance(member, list) for member in value):
@@ -288,7 +287,7 @@ def _members(value: JsonValue) -> Iterable[JsonValue]:
 def _rewritten(
     value: JsonValue, place: _Place, names: tuple[str, ...], renamed: Callable[[JsonValue], JsonValue]
 ) -> JsonValue:
-    """What stands at the rest of a rule's path, renamed; of a rule for a type, in all objects of it."""
+    """The values at the rest of a rule's path, renamed; for a rule of a type, in all objects of it."""
     if isinstance(value, list):
         return [_rewritten(member, place, names, renamed) for member in value]
     if not names:

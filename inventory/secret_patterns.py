@@ -62,7 +62,7 @@ _SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
 _IDENTIFIER = re.compile(r"[#A-Za-z]?[A-Za-z0-9]*[_.\-][\w.{}:\-]*", re.ASCII)
 """An id, a type, the name of a setting or a moment: most texts of a document."""
 _TOKEN = re.compile(r"gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{30}|glpat-[\w-]{20}|xox[abprs]-|sk_live_|eyJ[\w-]+\.eyJ")
-"""What of such texts is a secret."""
+"""The secret part of such texts."""
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/\r\n]{24,}={0,2}\s*", re.ASCII)
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")

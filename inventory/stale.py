@@ -1,4 +1,4 @@
-"""Stale parts: what could not be read of an item, so that its current version says there what was read before."""
+"""Stale parts: the places of an item that could not be read, so that its current version has their earlier content."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from inventory.error_codes import ErrorCode
 
 _PROPERTY = re.compile(r"[.\[]")
-"""What ends the name of a document's property in a path."""
+"""Characters that end the name of a document's property in a path."""
 
 NAMED_PARTS = 3
 """How many parts of an item are named in a line; all of them are counted."""
@@ -39,7 +39,7 @@ class StalePart(BaseModel):
         return self.detail, self.member_detail, self.member_id
 
     def is_about(self, path: str) -> bool:
-        """Whether a field's path is within the part; of a member's detail, whether it is within that of any member."""
+        """Whether a field's path is within the part; for a member's detail, whether it is within any member's."""
         name = _PROPERTY.split(path, maxsplit=1)[0]
         return self.detail in (None, name) and (self.member_detail is None or f".{self.member_detail}" in path)
 
@@ -56,7 +56,9 @@ class StalePart(BaseModel):
 
 
 class Staleness(BaseModel):
-    """That an item's current version is not all current: since when that is not known, and what could not be read."""
+    """The staleness of an item's current version: since when it may be out of date, and the parts that could not be
+    read.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -65,11 +67,11 @@ class Staleness(BaseModel):
 
     @property
     def why(self) -> str:
-        """What could not be read, in words."""
+        """The parts that could not be read, in words."""
         return why(self.parts)
 
     def is_about(self, path: str) -> bool:
-        """Whether a field may be otherwise than what was read: its path is within one of the parts."""
+        """Whether a field may differ from its last reading: its path is within one of the parts."""
         return any(part.is_about(path) for part in self.parts)
 
 
@@ -85,7 +87,7 @@ class StaleItem(BaseModel):
 
 
 def why(parts: Sequence[StalePart]) -> str:
-    """What could not be read, in words."""
+    """The parts that could not be read, in words."""
     more = len(parts) - NAMED_PARTS
     named = [part.in_words for part in parts[:NAMED_PARTS]] + ([f"{more} more parts"] if more > 0 else [])
     return "; ".join(named) or "details were not read"

@@ -34,14 +34,14 @@ TENANT_ID = "(tenant id)"
 MASKED = "?"
 
 MAX_MEANING_LENGTH = 200
-"""Characters of what an object means; of a longer text the beginning and a digest are kept."""
+"""Characters of an object's meaning; of a longer text the beginning and a digest are kept."""
 
 _NOT_SHOWN = (b"#microsoft.graph.deviceManagementConfigurationSecretSettingValue", b'"isEncrypted":true')
 """Where Graph shows a placeholder for a secret: secret settings, and `omaSettings`, whose value reads `****`."""
 
 
 class UnresolvedReason(StrEnum):
-    """Why it is not known what an id means."""
+    """Why the meaning of an id is not known."""
 
     UNKNOWN = "unknown"
     """The inventory has no such object."""
@@ -54,7 +54,7 @@ class UnresolvedReason(StrEnum):
     UNNAMED = "unnamed"
     """It has no name."""
     DAMAGED = "damaged"
-    """What it says would tell, and its stored document is not what its hash says."""
+    """Its meaning is in its document, and the stored document does not match its hash."""
 
 
 class Uncertainty(StrEnum):
@@ -63,13 +63,13 @@ class Uncertainty(StrEnum):
     UNRESOLVED_REFERENCE = "unresolved_reference"
     """They refer to objects whose meaning is not known."""
     DETAILS_INCOMPLETE = "details_incomplete"
-    """Details of one could not be read: only what both have was compared."""
+    """Details of one could not be read: only parts of both were compared."""
     DETAIL_NOT_READ = "detail_not_read"
-    """An earlier release read one without a detail that the other has: only what both have was compared."""
+    """An earlier release read one without a detail that the other has: only parts of both were compared."""
     SECRET_NOT_SHOWN = "secret_not_shown"  # noqa: S105 - a word, and no secret
     """They hold a secret that Graph does not show."""
     HIDDEN_WITHOUT_KEY = "hidden_without_key"
-    """They hold a value that was hidden without a key, so that all such values look alike."""
+    """They hold a value that Graph masks, or that was hidden without a key: all such values look alike."""
     HIDDEN_UNDER_TWO_KEYS = "hidden_under_two_keys"
     """They hold values that were hidden under different keys, so that no two of them look alike."""
     HIDDEN_ON_ONE_SIDE = "hidden_on_one_side"
@@ -79,7 +79,7 @@ class Uncertainty(StrEnum):
     NO_DOCUMENT = "no_document"
     """No document of one has been read yet."""
     DAMAGED_DOCUMENT = "damaged_document"
-    """The stored document of one is not what its hash says."""
+    """The stored document of one does not match its hash."""
 
 
 class IdTranslation(NamedTuple):
@@ -163,7 +163,7 @@ class Neutralizer:
         details_complete: bool = True,
         stale: Staleness | None = None,
     ) -> NeutralDocument:
-        """A canonical document, with what `own_ids` has in the place of its own and its tenant's id."""
+        """A canonical document, with the words of `own_ids` in place of its own and its tenant's id."""
         found = [reference for reference in references(document, self.rules.references) if reference.target_types]
         ids = {(reference.target_types, reference.target_id) for reference in found}
         translations = {
@@ -231,14 +231,14 @@ class Neutralizer:
         return self.rules.form.hash(unnamed)
 
     def masked(self, document: JsonObject, paths: Iterable[str]) -> JsonObject:
-        """The document without what stands at some paths of references."""
+        """The document without the values at some paths of references."""
         masked = set(paths)
         rules = {rule: keys for rule, keys in self.rules.references.items() if path_of(rule) in masked}
         return translated(document, rules, lambda _types, _id: MASKED)
 
 
 def meaning_text(name: str | None, kind: str | None, says: Mapping[str, JsonValue] | None = None) -> str | None:
-    """What an object means: what its properties say, where its collection names such; else its name and kind."""
+    """The meaning of an object: the properties that its collection names, else its name and kind."""
     if says:
         said = "; ".join(f"{key} {', '.join(_words(value))}" for key, value in says.items())
         return _readable(said if kind is None else f"{kind}: {said}")

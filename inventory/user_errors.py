@@ -1,6 +1,7 @@
-"""Errors for people: what a user can cause or put right, in one line that says what is wrong and what to do.
+"""Errors for people: a mistake that a user can put right, in one line with the cause and the remedy.
 
-The classes are apart from those that raise them, so that a command ends with such a line without loading all of them.
+These classes are apart from the modules that raise them, so a command can print such a line without loading all of
+them.
 """
 
 

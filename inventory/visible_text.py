@@ -29,7 +29,7 @@ _ESCAPES = _Escapes()
 
 
 def escaped_json(text: str) -> str:
-    """A JSON text that is equal to this one, and whose characters are all seen but for line ends.
+    """A JSON text that is equal to this one, and whose characters are all visible, except line ends.
 
     Within a string JSON has line ends as escapes, so those in the text are its layout (RFC 8259 §7).
     """
@@ -37,7 +37,7 @@ def escaped_json(text: str) -> str:
 
 
 def visible(text: str, keep: str = "") -> str:
-    """The text with a mark in the place of each character that is not seen, but for those in `keep`."""
+    """The text with a mark in place of each invisible character, except those in `keep`."""
     if text.isprintable():
         return text
     return "".join(

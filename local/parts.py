@@ -116,3 +116,42 @@ class WorkerPart:
         if self._child is not None:
             self._child.stop()
             self._child = None
+
+
+class WebPart:
+    """The web page; its log is `log`."""
+
+    def __init__(self, log: Path, environment: Mapping[str, str], port: int, inherited: Sequence[int]) -> None:
+        """`inherited` as of `Child`."""
+        self._log = log
+        self._environment = environment
+        self._port = port
+        self._inherited = inherited
+        self._child: Child | None = None
+        self.url = ""
+
+    @property
+    def child(self) -> Child:
+        """The running program. Raises `PartError` if it was not started."""
+        if self._child is None:
+            raise PartError("the web page was not started")
+        return self._child
+
+    def start(self) -> None:
+        """Starts it, and waits until it listens. Raises `PartError`."""
+        self._child = Child(
+            "the web page",
+            [sys.executable, str(CHECKOUT / "starter.py"), "web", f"--port={free_port(self._port)}", "--json"],
+            log=self._log,
+            environment=self._environment,
+            capture_stdout=True,
+            inherited=self._inherited,
+        )
+        self.url = json.loads(self._child.first_line())["url"]
+        self._port = urlsplit(self.url).port or 0
+
+    def stop(self) -> None:
+        """Stops it; does nothing where it does not run."""
+        if self._child is not None:
+            self._child.stop()
+            self._child = None

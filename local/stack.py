@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from local.parts import CHECKOUT, GraphPart, Part, WorkerPart
+from local.parts import CHECKOUT, GraphPart, Part, WebPart, WorkerPart
 from local.postgres import EmbeddedPostgres
 from local.processes import PartError, free_port
 from local.restarts import QUICK_DEATHS, Restarts
@@ -43,9 +43,10 @@ class Ports(NamedTuple):
     temporal: int | None = None
     temporal_ui: int | None = None
     graph: int | None = None
+    web: int | None = None
 
 
-USUAL_PORTS = Ports(postgres=25_432, temporal=27_233, temporal_ui=28_233, graph=28_443)
+USUAL_PORTS = Ports(postgres=25_432, temporal=27_233, temporal_ui=28_233, graph=28_443, web=28_080)
 """The same at each start, so that a bookmark and an open `psql` still fit the next time."""
 
 
@@ -205,6 +206,7 @@ class Supervisor:
         environment = {
             "DATABASE_URL": url,
             "TEMPORAL_ADDRESS": temporal.address,
+            "TEMPORAL_WEB_URL": temporal.ui_url,
             "GRAPH_BASE_URL": graph.ready["base_url"],
             "GRAPH_AUTHORITY_URL": graph.ready["authority_url"],
             "GRAPH_CA_FILE": graph.ready["ca_file"],
@@ -218,6 +220,9 @@ class Supervisor:
         worker = WorkerPart(log, environment, self._inherited)
         self._start_part(parts, worker)
         _tell({"part": f"a worker, process {worker.child.pid}"})
+        web = WebPart(folder / "web.log", environment, self._port("web"), self._inherited)
+        self._start_part(parts, web)
+        _tell({"part": f"the web page at {web.url}"})
         return StackInfo(
             pid=os.getpid(),
             temporal_ui_url=temporal.ui_url,
@@ -226,6 +231,7 @@ class Supervisor:
             control_key_file=graph.ready["control_key_file"],
             tenants=[tenant["name"] for tenant in graph.ready["tenants"]],
             worker_pid=worker.child.pid,
+            web_url=web.url,
         )
 
     def _port(self, name: str) -> int:

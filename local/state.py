@@ -24,6 +24,7 @@ class StackInfo(NamedTuple):
     control_key_file: str
     tenants: list[str]
     worker_pid: int = 0
+    web_url: str = ""
 
 
 class State:

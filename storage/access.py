@@ -19,7 +19,7 @@ ALL_TENANTS = "tenant_inventory_all_tenants"
 PostgreSQL plans a prepared statement anew when the search_path changes, so no plan outlives its transaction's switch.
 """
 
-REVISION = "0027"
+REVISION = "0029"
 """The newest migration, which this program needs. Written here so that no command has to load Alembic."""
 
 SETTABLE = "CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END"
@@ -71,7 +71,7 @@ WHERE me.rolname = session_user AND EXISTS (
     WHERE r.rolname = '{WORKER_ROLE}'
 )
 """)
-"""What the login may do beyond the two roles, in words; no row where a database works under one role."""
+"""The login's rights beyond the two roles, in words; no row if the database works under one role."""
 
 
 class Access(NamedTuple):
@@ -102,7 +102,7 @@ def access(found: Row[Any] | None) -> Access:
 
 
 def unbound(role: str) -> str:
-    """What to do about a role that row-level security would not bind."""
+    """The remedy for a role that row-level security would not bind."""
     return (
         f"row-level security does not bind the role {role}, so tenants would not be kept apart;"
         f" have an administrator run: ALTER ROLE {role} NOSUPERUSER NOBYPASSRLS"

@@ -1,7 +1,7 @@
-"""Stored documents, checked as they are read: a body that is not what its hash says is nobody's document.
+"""Stored documents, checked when they are read: a body that does not match its hash is damaged.
 
-This is the one place where a body becomes a document. A disk, a restored backup or a hand in the database may have
-altered it, or made it a frame that unfolds to more than a process can hold.
+This is the one place where a body becomes a document. A disk, a restored backup or an edit in the database may have
+altered the body, or turned it into a frame that expands to more than a process can hold.
 """
 
 from hashlib import sha256
@@ -20,7 +20,7 @@ DOCUMENTS_AT_A_TIME = 20
 
 
 class DamagedDocumentError(UnavailableError):
-    """The stored document of a version is not what its hash says. `record` names the version."""
+    """The stored document of a version does not match its hash. `record` names the version."""
 
     def __init__(self, record: DamagedRecord) -> None:
         super().__init__(f"{record.in_words}; restore the database's table `document` from a backup")
@@ -39,7 +39,7 @@ def document_of(body: bytes, body_hash: bytes, type_key: str, external_id: str, 
 
 
 class Documents:
-    """Documents of an answer that goes on where one is damaged: those are noted."""
+    """Documents of an answer that goes on without damaged ones, which it notes."""
 
     def __init__(self) -> None:
         self.damaged: list[DamagedRecord] = []

@@ -1,4 +1,4 @@
-"""Confirming: what a complete listing did not show is asked for by id before it is called missing."""
+"""Confirmation: a run asks by id for items that a complete listing did not show, before it calls them missing."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

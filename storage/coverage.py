@@ -1,4 +1,4 @@
-"""How far each collection has been read: what a run that ends adds to it, and what an answer rests on."""
+"""How far each collection has been read: the results of runs that ended, on which answers rest."""
 
 from collections.abc import Iterable
 from uuid import UUID
@@ -46,12 +46,12 @@ ON CONFLICT (tenant_id, type_key) DO UPDATE SET
 
 
 async def record_coverage(session: AsyncSession, run_id: UUID, *, cleanly: bool) -> None:
-    """Takes in what became of the collections of a completed run. `cleanly`: it is a success without an error."""
+    """Records the outcomes of a completed run's collections. `cleanly`: it is a success without an error."""
     await session.execute(_RECORD, {"run_id": run_id, "cleanly": cleanly})
 
 
 async def coverage(session: AsyncSession, type_keys: Iterable[str] | None = None) -> dict[str, Coverage]:
-    """How far each collection has been read, by type key; what no completed run has selected is not in it."""
+    """How far each collection has been read, by type key, for collections that a completed run has selected."""
     wanted = select(*(_COVERAGE.c[name] for name in Coverage.model_fields)).order_by(_COVERAGE.c.type_key)
     if type_keys is not None:
         wanted = wanted.where(among(_COVERAGE.c.type_key, sorted(type_keys)))

@@ -17,7 +17,7 @@ _TENANT = table(Tenant)
 class StoredDataKey(NamedTuple):
     """The wrapped key of a tenant. There is none before the first run that has `SENSITIVE_FIELDS_KEY`.
 
-    A `kind` without a key is that of the one to be made: a release before 0.4 has read the tenant.
+    A `kind` without a key is the kind of the key to make: a release before 0.4 has read the tenant.
     """
 
     tenant_id: UUID

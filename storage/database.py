@@ -102,7 +102,7 @@ class Database:
 
     @asynccontextmanager
     async def no_tenant(self) -> AsyncIterator[AsyncSession]:
-        """A transaction for what belongs to no tenant: it sees and writes that, and no row of any tenant."""
+        """A transaction for rows of no tenant: it sees and writes those, and no row of any tenant."""
         async with self._bound(_BIND_TO_WRITE, "") as session:
             yield session
 

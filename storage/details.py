@@ -1,4 +1,4 @@
-"""Pending items: what a run has listed and whose details are still to be read."""
+"""Pending items: listed items of a run whose details are still to be read."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -47,7 +47,7 @@ class PendingDetails(NamedTuple):
     progress: bytes | None
     attempts: int
     meta: Mapping[str, Any] = MappingProxyType({})
-    """What the list shows of the item beside its document."""
+    """Other properties of the item that only the list shows."""
 
 
 class RemainingDetails(NamedTuple):
@@ -233,7 +233,7 @@ async def drop(session: AsyncSession, run_id: UUID, items: Sequence[PendingDetai
 
 
 async def left(session: AsyncSession, run_id: UUID, shares: Sequence[Share]) -> dict[str, RemainingDetails]:
-    """What is left of each share, by type key; a type key is in `shares` once. None are left out."""
+    """The rest of each share, by type key; a type key is in `shares` once. Finished ones are left out."""
     rows = await session.execute(_LEFT, _named(run_id, shares))
     return {row.type_key: RemainingDetails(row.items, row.failed) for row in rows}
 

@@ -1,4 +1,4 @@
-"""Errors of PostgreSQL in words for people: what happened, and what to do about it.
+"""Errors of PostgreSQL in words for people: the cause and the remedy.
 
 The words hold no address, no password and no row. Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
@@ -22,7 +22,9 @@ class StorageCollisionError(StorageUnavailableError):
 
 
 class StorageNotReadyError(UnavailableError):
-    """The database answers, but its schema or its privileges do not fit this program; the message says what to run."""
+    """The database answers, but its schema or its privileges do not fit this program; the message has the command to
+    run.
+    """
 
 
 NO_TABLES = "the database has no tables of this product yet; run: python starter.py database upgrade"
@@ -82,7 +84,7 @@ _BY_TEXT: tuple[tuple[str, str], ...] = (
     ("is shutting down", _BY_SQLSTATE["57P03"]),
     ("recovery", _BY_SQLSTATE["57P02"]),
 )
-"""Parts of what libpq says where it has no connection: then the driver knows no SQLSTATE."""
+"""Parts of libpq's message without a connection: then the driver knows no SQLSTATE."""
 
 _POOL_IS_USED_UP = (
     f"every connection that this process may open to PostgreSQL was in use for {POOL_TIMEOUT_SECONDS} s;"

@@ -66,9 +66,10 @@ WHERE (item.type_key, item.external_id) = (same.type_key, same.external_id)
 
 
 async def take_over(session: AsyncSession, run_id: UUID, fetch_tokens: Sequence[UUID], same: SameItems) -> None:
-    """Takes the items of form 0 over whose staged documents say what their versions say; others are left to the merge.
+    """Gives the new hash to items of form 0 whose staged documents equal their versions; the merge decides about the
+    others.
 
-    An item that several waves hold takes the hash of what says the same; what else they say is for the merge.
+    If several waves hold an item, it takes the hash of an equal document; the merge decides about the other ones.
     """
     wave = {"run_id": run_id, "fetch_tokens": list(fetch_tokens)}
     if not (await session.execute(_ARE_THERE, wave)).scalar_one():

@@ -1,4 +1,4 @@
-"""How an item is found by what a document calls it: by its id, or by an alternate key that it has told of itself."""
+"""Finding an item by a reference: by its id, or by an alternate key of its own."""
 
 
 def named_item(type_key: str, name: str) -> str:

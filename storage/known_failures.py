@@ -46,10 +46,11 @@ WHERE coverage.type_key = ANY (CAST(:type_keys AS text[]))
 
 
 async def latest_failures(session: AsyncSession, type_keys: Collection[str]) -> dict[str, LatestFailure]:
-    """How collections failed in the latest run that tells of each, by type key; those that did not fail are left out.
+    """The failures of collections in the latest run that counts for each, by type key, without collections that
+    succeeded.
 
-    Runs that were cancelled, abandoned, or broken by something else than Graph tell nothing, and neither do runs that
-    were queued before `MEMORY`.
+    Cancelled and abandoned runs, runs that another cause than Graph broke, and runs queued before `MEMORY` do not
+    count.
     """
     parameters = {"type_keys": list(type_keys), "memory": MEMORY, "telling": TELLING_CODES}
     failures = {}

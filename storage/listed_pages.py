@@ -1,4 +1,4 @@
-"""The pages that an open run has read: what a link has to come from, and what its record's listings rest on."""
+"""The pages that an open run has read: the sources of its links, and the proof of its listings."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -33,7 +33,7 @@ class ReadPage(NamedTuple):
 
 
 class ListingProgress(NamedTuple):
-    """What the database has seen of a run's collections."""
+    """The evidence in the database about a run's collections."""
 
     listed: frozenset[str]
     """Those that were listed to their end, and merged."""
@@ -121,12 +121,12 @@ async def are_unrecorded(session: AsyncSession, run_id: UUID) -> bool:
 
 
 async def mark_merged(session: AsyncSession, run_id: UUID, fetch_tokens: Sequence[UUID]) -> None:
-    """What the pages of these waves hold is in the inventory."""
+    """Marks the pages of these waves as merged."""
     await session.execute(_MERGED, {"of_run": run_id, "of_waves": list(fetch_tokens)})
 
 
 async def seen(session: AsyncSession, run_id: UUID) -> ListingProgress | None:
-    """What the pages of a run say of its collections; None where release 0.3.0 began it, which recorded none."""
+    """The pages' evidence about a run's collections; None if release 0.3.0 began it, which recorded no pages."""
     pages: dict[str, list[PageLinks]] = defaultdict(list)
     refusals: list[tuple[str, UUID]] = []
     of_tenant: set[str] = set()
@@ -152,5 +152,5 @@ async def seen(session: AsyncSession, run_id: UUID) -> ListingProgress | None:
 
 
 async def forget_pages(session: AsyncSession, run_id: UUID) -> None:
-    """The run has ended: its record says what its pages came to."""
+    """Deletes the pages of a run that has ended: its record has their result."""
     await session.execute(delete(_PAGE).where(_PAGE.c.run_id == run_id))

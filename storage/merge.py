@@ -80,16 +80,15 @@ async def merge(
     deep: bool = False,
     same: SameItems | None = None,
 ) -> MergeResult:
-    """Merges the rows staged under `fetch_token`, once: a later call answers what the first one did.
+    """Merges the rows staged under `fetch_token`, once: a later call returns the first one's result.
 
-    It holds `promised_rows`. `together_with` are the tokens of further waves and their rows; they are always given
-    together. Those of which rows are gone are named and not merged.
-    `restarted` names collections whose listing began anew in this run, where an item that comes again is no repetition.
-    Items whose details are to be read are left as pending: those whose list document is new, those whose details are
-    older than `detail_refresh`, and with `deep` all. `refreshes` has the collections whose details are due at another
-    age, each with the moment before which they were read (`detail_ages.read_before`). `same` judges items whose
-    documents are of normal form 0.
-    Raises `StagedRowsLostError` where rows of all of them are gone; nothing is merged then.
+    The token holds `promised_rows`. `together_with` are the tokens of further waves and their rows; the caller always
+    gives the same ones together. Tokens whose rows are gone are named and not merged. `restarted` names collections
+    whose listing began anew in this run, where an item that comes again is no repetition. Items whose details are due
+    are left as pending: those with a new list document, those with details older than `detail_refresh`, and with `deep`
+    all. `refreshes` has the collections whose details are due at another age, each with the moment before which they
+    were read (`detail_ages.read_before`). `same` compares items whose documents are of normal form 0. Raises
+    `StagedRowsLostError` if the rows of all tokens are gone; nothing is merged then.
     """
     earlier = await claim(session, run_id, fetch_token)
     if earlier is not None:
@@ -197,7 +196,7 @@ async def _merge_staged(
 
 
 async def claim(session: AsyncSession, run_id: UUID, fetch_token: UUID) -> dict[str, Any] | None:
-    """Claims a wave for this transaction; what was recorded for it, where another has taken it in already."""
+    """Claims a wave for this transaction; returns the recorded result if another has merged it already."""
     wave = {"run_id": run_id, "fetch_token": fetch_token}
     await session.execute(HOLD_DOCUMENTS)
     if (await session.execute(_CLAIM, wave)).first() is not None:
@@ -207,13 +206,13 @@ async def claim(session: AsyncSession, run_id: UUID, fetch_token: UUID) -> dict[
 
 
 async def recorded(session: AsyncSession, run_id: UUID, fetch_token: UUID) -> dict[str, Any] | None:
-    """What was recorded for a wave; None for one that has not been taken in."""
+    """The recorded result of a wave; None if it has not been merged."""
     wave = {"run_id": run_id, "fetch_token": fetch_token}
     result: dict[str, Any] | None = (await session.execute(_RECORDED, wave)).scalar_one_or_none()
     return result
 
 
 async def record(session: AsyncSession, run_id: UUID, fetch_token: UUID, result: Mapping[str, Any]) -> None:
-    """Records what became of a wave that this transaction has claimed."""
+    """Records the result of a wave that this transaction has claimed."""
     values = {"run_id": run_id, "fetch_token": fetch_token, "result": orjson.dumps(result).decode()}
     await session.execute(_RECORD, values)

@@ -18,7 +18,7 @@ WHERE display_name IS NOT NULL
 
 
 async def display_names(session: AsyncSession, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """The names of items by type key and id, as last observed; what has none or is not known is left out."""
+    """The names of items by type key and id, as last observed; unknown and nameless items are left out."""
     pairs = sorted(set(wanted))
     if not pairs:
         return {}

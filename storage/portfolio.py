@@ -26,7 +26,7 @@ _PORTFOLIO, _OF_TENANT, _RUN = table(PortfolioRunRow), table(PortfolioRunTenant)
 
 
 class PortfolioIdentity(NamedTuple):
-    """What a portfolio run is, before anything has happened to it."""
+    """A portfolio run as it begins."""
 
     portfolio_run_id: UUID
     workflow_id: str
@@ -36,7 +36,7 @@ class PortfolioIdentity(NamedTuple):
 
 
 class TenantRunOutcome(NamedTuple):
-    """What became of one tenant; `error_codes` hold where its run has no closed record."""
+    """The outcome of one tenant; `error_codes` hold if its run has no closed record."""
 
     run_id: UUID | None
     status: RunStatus
@@ -111,7 +111,7 @@ def _is_open(portfolio_run_id: UUID) -> tuple[ColumnElement[bool], ...]:
 
 
 async def record_tenant(session: AsyncSession, portfolio_run_id: UUID, outcome: TenantRunOutcome) -> list[ErrorCode]:
-    """Writes down what became of the session's tenant; the error codes of its run, by that run's record."""
+    """Records the outcome of the session's tenant; the error codes of its run come from that run's record."""
     recorded = await session.execute(
         _RECORD_TENANT,
         {

@@ -1,4 +1,4 @@
-"""What the command line shows: run records, items with their state, missing items."""
+"""Reads of the command line: run records, items with their state, missing items."""
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
@@ -118,7 +118,7 @@ class Page(NamedTuple):
     after: tuple[str, str] = ("", "")
 
     def parameters(self) -> dict[str, object]:
-        """What the statement of a listing is told."""
+        """Parameters of a listing."""
         type_key, external_id = self.after
         return {"limit": self.limit, "after_type_key": type_key, "after_external_id": external_id}
 
@@ -251,8 +251,8 @@ ORDER BY type_key, external_id
 async def run_record(session: AsyncSession, run_id: UUID) -> RunRecord | None:
     """The record of one run; of any tenant in a portfolio session.
 
-    The counts of an open run are those of what it has merged so far. Raises `AmbiguousRunError` where several tenants
-    have a run of this id, which no workflow of ours gives twice.
+    The counts of an open run are the sums of its merges. Raises `AmbiguousRunError` if several tenants have a run of
+    this id, which no workflow of ours causes.
     """
     found = await fetch(session, _ONE_RUN, RunRecord, {"run_id": run_id})
     if len(found) > 1:

@@ -27,7 +27,7 @@ class StoredDocument(NamedTuple):
 
 
 Likenesses: TypeAlias = Callable[[Sequence[StoredDocument]], Awaitable[Sequence[bytes]]]
-"""What each document comes to without the item's identity (`inventory.normal_form.likeness_hash`)."""
+"""The likeness of each document (`inventory.normal_form.likeness_hash`)."""
 
 _CANDIDATES = statement("recreation_candidates")
 
@@ -50,7 +50,7 @@ WHERE (absence.type_key, absence.external_id, absence.absent_from) = (late.type_
 
 
 class _Gone(NamedTuple):
-    """An item that is gone, when it was last seen, and what run noticed that."""
+    """An item that is gone, its last observation, and whether this run noticed its absence."""
 
     external_id: str
     last_seen_at: datetime
@@ -70,12 +70,12 @@ class _Link(NamedTuple):
 async def link_recreated(
     session: AsyncSession, run_id: UUID, type_keys: Sequence[str], likenesses: Likenesses
 ) -> list[DamagedRecord]:
-    """Links what has appeared to what is gone and was the same: to the newest of several.
+    """Links re-created items to the items that they replace, to the newest of several.
 
-    That is what the run saw for the first time, and, beside what it noticed to be gone, what runs before it saw that
-    could not tell so. Each of several new ones is linked, since a tenant may have made two of one. `type_keys`: the
-    collections that the run has listed to their end, so that what it did not see is gone. The answer names the versions
-    whose stored documents are damaged: their items are not linked.
+    Candidates are the items that this run saw first, and, for items whose absence this run noticed, those that earlier
+    runs saw first without noticing the absence. Several new items may have one predecessor, since a tenant may have
+    made two of one. `type_keys`: the collections that the run has listed to their end, so that items it did not see are
+    gone. The answer names the versions whose stored documents are damaged: their items are not linked.
     """
     read = Documents()
     sought = {"run_id": run_id, "type_keys": list(type_keys), "telling": MIN_TELLING_ID_LENGTH}

@@ -1,9 +1,8 @@
-"""References: what the current versions of items refer to, read from their documents.
+"""References of the current versions of items, read from their documents.
 
-Of the first version of an item they come with the observation, where a collection is listed for the first time or the
-details have just been read, and are merged with it. A statement that makes any other version leaves its item in
-`unread_item`; whoever reads it takes it out. So a sync writes no more for it than a key, and an unchanged item costs
-nothing.
+The references of an item's first version come with the observation, if the collection is listed for the first time or
+the details have just been read, and are merged with it. A statement that makes another version leaves the item in
+`unread_item`, and a reader takes it out. So a sync writes only a key, and an unchanged item costs nothing.
 """
 
 import asyncio
@@ -133,10 +132,10 @@ class _Unread(NamedTuple):
 
 
 async def follow_rules(session: AsyncSession, rules: Mapping[str, ReadingRules]) -> None:
-    """Sees to it that what was read by other rules is read again.
+    """Marks the items of collections whose rules have changed, so that their references are read again.
 
-    Statements of their own, so that they see the items of merges that the one before them has waited for: these had
-    read them by the rules of before. Where there is nothing to find any more, only what was found before is taken away.
+    These are statements of their own, so that they see the items of merges for which the one before them waited: those
+    merges read references by the old rules. If the new rules find nothing, only items with references are read again.
     """
     hashes = [rule.hash() for rule in rules.values()]
     changed = (await session.execute(_FOLLOW_RULES, {"type_keys": list(rules), "hashes": hashes})).scalars().all()
@@ -171,12 +170,12 @@ async def read_some(
     in_turn: bool = False,
     damaged: set[DamagedRecord] | None = None,
 ) -> int:
-    """Reads up to `most` items whose references have not been read yet; of how many it has.
+    """Reads up to `most` items whose references have not been read yet; returns how many it read.
 
-    Items of collections without rules are left to a release that has them.
-    Idempotent: an item is read from its current version, and what was kept of it is replaced. Items that another
-    transaction is reading are left to it, or with `in_turn` waited for. An item whose stored document is damaged keeps
-    what was kept of it and stays unread; it is added to `damaged`, and those that are there are passed over.
+    Items of collections without rules are left to a release that has them. Idempotent: an item is read from its current
+    version, and its earlier references are replaced. Items that another transaction is reading are left to it, or with
+    `in_turn` waited for. An item whose stored document is damaged keeps its references and stays unread; it is added to
+    `damaged`, and items in `damaged` are skipped.
     """
     damaged = set() if damaged is None else damaged
     take = _TAKE_IN_TURN if in_turn else _TAKE_FREE
@@ -210,12 +209,11 @@ async def catch_up(
     in_turn: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> list[DamagedRecord]:
-    """Reads all items that are still to be read, in transactions of their own, or those that can be `within` a time.
+    """Reads all unread items, in transactions of their own, or as many as it can `within` a time.
 
-    The answer names those that cannot be, since their stored documents are damaged: they stay to be read.
-
-    `readers` is how many transactions it has open at once: the database's pool is at least as large. With `in_turn`
-    those that others are reading are waited for. `progress` is told how many items have been read.
+    The answer names items whose stored documents are damaged: they stay unread. `readers` is the number of concurrent
+    transactions; the database's pool is at least as large. With `in_turn` it waits for items that others are reading.
+    `progress` receives the number of items read.
     """
     until = None if within is None else monotonic() + within.total_seconds()
     async with database.tenant(tenant_id) as session:
@@ -294,7 +292,7 @@ def _readable(rules: Mapping[str, ReadingRules], damaged: Collection[DamagedReco
 
 
 def rows_of(found: Sequence[Reference]) -> list[dict[str, object]]:
-    """What is written of each reference of an item, beside the item."""
+    """The columns of each reference of an item, beside those of the item."""
     return [
         {
             "position": position,

@@ -34,7 +34,7 @@ SLOTS_LOCK = 0x736C6F7473
 
 
 class RunIdentity(NamedTuple):
-    """What a run is, before anything has happened to it."""
+    """A run as it begins."""
 
     run_id: UUID
     workflow_id: str
@@ -53,7 +53,7 @@ class Slots(NamedTuple):
 
 
 class OpeningState(StrEnum):
-    """What an attempt at opening a run came to."""
+    """The result of an attempt to open a run."""
 
     RUNNING = "running"
     WAITING_FOR_SLOT = "waiting_for_slot"
@@ -245,6 +245,8 @@ class RunEnd(NamedTuple):
     collections: Mapping[str, CollectionResult]
     cancel_requested_by: str | None = None
     cancel_reason: str | None = None
+    logs: Collection[str] = frozenset()
+    """Collections whose entries expire: none of them is counted as missing or not read."""
 
 
 class ClosedRecord(NamedTuple):
@@ -341,7 +343,7 @@ async def finish_run(session: AsyncSession, run: RunIdentity, ending: RunEnd) ->
     await session.execute(_FINISH_COLLECTIONS, {"run_id": run.run_id, "results": orjson.dumps(results).decode()})
     listed = frozenset(key for key, result in claims.collections.items() if result.outcome is Outcome.COMPLETE)
     errors = ending.counts.errors + _refuted(ending.collections, claims.collections)
-    unseen = await _take_in_coverage(session, run.run_id, claims, selection, listed)
+    unseen = await _take_in_coverage(session, run.run_id, claims, selection, listed, ending.logs)
     items = await _counted(session, run.run_id, ending)
     counts = ending.counts.model_copy(update={**items, **unseen, "errors": errors})
     await session.execute(
@@ -391,7 +393,12 @@ def _refuted(claimed: Mapping[str, CollectionResult], known: Mapping[str, Collec
 
 
 async def _take_in_coverage(
-    session: AsyncSession, run_id: UUID, claims: Claims, selection: Selection, listed: Collection[str]
+    session: AsyncSession,
+    run_id: UUID,
+    claims: Claims,
+    selection: Selection,
+    listed: Collection[str],
+    logs: Collection[str],
 ) -> dict[str, int]:
     """Takes in the run's coverage, and counts the items that it did not see; a cancelled run answers nothing."""
     if claims.status not in COMPLETED_STATUSES:
@@ -399,8 +406,11 @@ async def _take_in_coverage(
     cleanly = claims.status is RunStatus.SUCCESS and not claims.error_codes
     await record_coverage(session, run_id, cleanly=cleanly)
     await mark_absent(session, selection.type_keys)
-    not_listed = [key for key in selection.type_keys if key not in listed]
-    parameters = {"run_id": run_id, "listed": list(listed), "not_listed": not_listed}
+    parameters = {
+        "run_id": run_id,
+        "listed": [key for key in listed if key not in logs],
+        "not_listed": [key for key in selection.type_keys if key not in listed and key not in logs],
+    }
     unseen = (await session.execute(_COUNT_MISSING, parameters)).one()
     stale = (await session.execute(_COUNT_STALE, {"type_keys": list(selection.type_keys)})).scalar_one()
     return {"missing": unseen.missing, "not_read": unseen.not_read, "stale": stale}

@@ -91,12 +91,12 @@ def _read(read: ReadReferences | None) -> tuple[Json | None, bytes | None]:
 
 
 def _stale(observation: Observation) -> Jsonb | None:
-    """What of the item could not be read; None where everything was."""
+    """The parts of the item that could not be read; None if all were read."""
     if not observation.stale_parts:
         return None
     return Jsonb([part.model_dump(mode="json") for part in observation.stale_parts], orjson.dumps)
 
 
 async def discard_staged(session: AsyncSession, run_id: UUID) -> None:
-    """Removes what attempts of the run have staged and no merge has taken."""
+    """Removes rows that attempts of the run have staged and no merge has taken."""
     await session.execute(_DISCARD_RUN, {"run_id": run_id})

@@ -1,4 +1,4 @@
-"""Stale items: those whose current version is not all current, since some of their details could not be read."""
+"""Stale items: some details of their current versions could not be read."""
 
 from collections.abc import Sequence
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncResult, AsyncSession
 class LostCursors(logging.Filter):
     """Drops SQLAlchemy's log of a cursor that cannot be closed, a traceback each.
 
-    The server closes it with its transaction, and what broke the connection is raised to whoever reads.
+    The server closes it with its transaction, and the reader gets the error of the connection.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:

@@ -1,7 +1,7 @@
-"""Titles: what an item without a name is called, after the objects that it refers to.
+"""Titles: what an item without a name is called, after the objects that it refers to, or after the one that names it.
 
-A role assignment goes by its role and by whom it is for. Titles stand where names do, and follow the names of these
-objects from run to run.
+A role assignment goes by its role and by whom it is for, a role's policy by the role. Titles stand where names do, and
+follow the names of these objects from run to run.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,13 +9,21 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from inventory.titles import TitleRule
 from storage.item_lookup import named_item
 
-# Of a person, whom no collection reads, the beginning of the id has to do.
+_WRITE = """
+UPDATE inventory_item AS item SET display_name = titled.title FROM titled
+WHERE (item.type_key, item.external_id) = (titled.type_key, titled.external_id)
+    AND item.display_name IS DISTINCT FROM titled.title
+"""
+
+# Of a person, whom no collection reads, the beginning of the id has to do. An item none of whose references has been
+# read has no title: its other words alone would say too little.
 _GIVE = text(f"""
-WITH titled AS MATERIALIZED (
-    SELECT r.type_key, r.external_id,
-        string_agg(coalesce(target.display_name, left(r.target_id, 8) || '…'), ' · ' ORDER BY place, position) AS title
+WITH part AS MATERIALIZED (
+    SELECT r.type_key, r.external_id, place, position, true AS is_reference,
+        coalesce(target.display_name, left(r.target_id, 8) || '…') AS words
     FROM unnest(CAST(:type_keys AS text[]), CAST(:paths AS text[]), CAST(:places AS int[]))
         AS named (type_key, path, place)
     CROSS JOIN LATERAL (
@@ -27,21 +35,62 @@ WITH titled AS MATERIALIZED (
         ) AS one
         WHERE one.display_name IS NOT NULL ORDER BY one.absent_from DESC NULLS FIRST, one.type_key LIMIT 1
     ) AS target ON true
-    GROUP BY r.type_key, r.external_id
+    UNION ALL
+    SELECT item.type_key, item.external_id, place, 0, false, item.meta ->> named.path
+    FROM unnest(CAST(:meta_type_keys AS text[]), CAST(:meta_keys AS text[]), CAST(:meta_places AS int[]))
+        AS named (type_key, path, place)
+    CROSS JOIN LATERAL (
+        SELECT * FROM inventory_item AS one WHERE one.type_key = named.type_key OFFSET 0
+    ) AS item
+    WHERE item.meta ->> named.path IS NOT NULL
+), titled AS MATERIALIZED (
+    SELECT type_key, external_id, string_agg(words, ' · ' ORDER BY place, position) AS title
+    FROM part GROUP BY type_key, external_id HAVING bool_or(is_reference)
 )
-UPDATE inventory_item AS item SET display_name = titled.title FROM titled
-WHERE (item.type_key, item.external_id) = (titled.type_key, titled.external_id)
-    AND item.display_name IS DISTINCT FROM titled.title
+{_WRITE}
+""")
+
+# A source that has no title itself gives none.
+_GIVE_FROM_SOURCES = text(f"""
+WITH titled AS MATERIALIZED (
+    SELECT DISTINCT ON (named.type_key, r.target_id) named.type_key, r.target_id AS external_id,
+        source.display_name AS title
+    FROM unnest(CAST(:type_keys AS text[]), CAST(:source_keys AS text[]), CAST(:paths AS text[]))
+        AS named (type_key, source_key, path)
+    CROSS JOIN LATERAL (
+        SELECT * FROM item_reference AS one WHERE (one.type_key, one.path) = (named.source_key, named.path) OFFSET 0
+    ) AS r
+    CROSS JOIN LATERAL (
+        SELECT display_name, absent_from FROM inventory_item AS one
+        WHERE (one.type_key, one.external_id) = (r.type_key, r.external_id)
+            AND one.display_name NOT IN (one.external_id, coalesce(one.graph_id, one.external_id))
+        LIMIT 1
+    ) AS source
+    ORDER BY named.type_key, r.target_id, source.absent_from DESC NULLS FIRST, source.display_name
+)
+{_WRITE}
 """)
 
 
-async def give_titles(session: AsyncSession, titles: Mapping[str, Sequence[str]]) -> None:
-    """Gives items their titles. `titles` are the paths of the references that make them, by type key.
+async def give_titles(session: AsyncSession, rules: Mapping[str, TitleRule]) -> None:
+    """Gives items their titles by the rules of their type keys.
 
     Idempotent: an item that has its title is not written.
     """
-    rows = [(type_key, path, place) for type_key, paths in titles.items() for place, path in enumerate(paths)]
-    if rows:
-        type_keys, paths, places = zip(*rows, strict=True)
-        parameters = {"type_keys": list(type_keys), "paths": list(paths), "places": list(places)}
+    parts = [(key, part, place) for key, rule in rules.items() for place, part in enumerate(rule.parts)]
+    if parts:
+        references = [(key, part.path, place) for key, part, place in parts if not part.is_meta]
+        said = [(key, part.path, place) for key, part, place in parts if part.is_meta]
+        parameters = {
+            **_columns(("type_keys", "paths", "places"), references),
+            **_columns(("meta_type_keys", "meta_keys", "meta_places"), said),
+        }
         await session.execute(_GIVE, parameters)
+    sources = [(key, *rule.source) for key, rule in rules.items() if rule.source is not None]
+    if sources:
+        # By a statement of its own, since it reads what the one before has written.
+        await session.execute(_GIVE_FROM_SOURCES, _columns(("type_keys", "source_keys", "paths"), sources))
+
+
+def _columns(names: Sequence[str], rows: Sequence[Sequence[object]]) -> dict[str, object]:
+    return {name: [row[place] for row in rows] for place, name in enumerate(names)}

@@ -1,4 +1,4 @@
-"""Versions: what an item has said over time, which of them are pinned, and which are forgotten."""
+"""Versions: an item's content over time, with pins and deletions."""
 
 from datetime import timedelta
 from typing import NamedTuple
@@ -142,7 +142,7 @@ async def tenants(session: AsyncSession) -> list[UUID]:
 
 
 def _with_change(row: Values) -> Values:
-    """Adds what a version is, next to the one before it."""
+    """Adds the kind of a version, in comparison with the one before it."""
     follows, name_before, complete_before = (row.pop(name) for name in ("follows", "name_before", "complete_before"))
     if row["version"] == 1:
         change = VersionChange.FIRST

@@ -16,3 +16,11 @@ def real_documents() -> Iterator[tuple[str, dict[str, Any]]]:
         with gzip.open(path, "rb") as lines:
             for line in lines:
                 yield collection, orjson.loads(line)["document"]
+
+
+def published_documents(collection: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The real documents of a collection with the path that each was published under."""
+    with gzip.open(GRAPH_DATA / f"{collection.replace('/', '_')}.jsonl.gz", "rb") as lines:
+        for line in lines:
+            published = orjson.loads(line)
+            yield published["path"], published["document"]

@@ -29,6 +29,7 @@ OURS = {
     "storage",
     "temporal_errors",
     "temporal_runtime",
+    "web",
     "worker",
     "workflows",
 }
@@ -39,6 +40,9 @@ ON_THE_COMMAND_LINE = {
     CHECKOUT / "answers" / "runs" / "report.py",
 }
 """What of a question belongs to the command line, whose frame it may use."""
+
+ON_THE_WEB = set((CHECKOUT / "answers").glob("*/routes.py"))
+"""What of a question belongs to the web page, whose frame it may use."""
 
 SHARED_OF_A_QUESTION = {"answer", "records"}
 """The modules of a question that another question may import."""
@@ -58,7 +62,7 @@ def imported(path: Path) -> set[str]:
 @pytest.mark.parametrize("package", sorted(ALLOWED))
 def test_imports_point_one_way(package: str) -> None:
     allowed = ALLOWED[package] | {package}
-    for path in set((CHECKOUT / package).rglob("*.py")) - ON_THE_COMMAND_LINE:
+    for path in set((CHECKOUT / package).rglob("*.py")) - ON_THE_COMMAND_LINE - ON_THE_WEB:
         for name in imported(path):
             if name.split(".")[0] in OURS:
                 assert any(name == prefix or name.startswith(f"{prefix}.") for prefix in allowed), (
@@ -66,13 +70,20 @@ def test_imports_point_one_way(package: str) -> None:
                 )
 
 
-@pytest.mark.parametrize("path", sorted(ON_THE_COMMAND_LINE), ids=lambda path: f"{path.parent.name}-{path.stem}")
+@pytest.mark.parametrize(
+    "path", sorted(ON_THE_COMMAND_LINE | ON_THE_WEB), ids=lambda path: f"{path.parent.name}-{path.stem}"
+)
 def test_a_command_asks_its_answer_and_not_the_database(path: Path) -> None:
     """A web page asks the same answer. A command may know a session and a database, to hand them on."""
     for name in imported(path):
         if name.startswith(("storage.", "sqlalchemy.")):
             assert name.startswith(("storage.database.", "sqlalchemy.ext.asyncio.")), name
         assert not any(part.endswith("queries") for part in name.split(".")), name
+
+
+def test_the_web_page_and_the_command_line_do_not_need_each_other() -> None:
+    for path in ON_THE_WEB | set((CHECKOUT / "web").rglob("*.py")):
+        assert not [name for name in imported(path) if name.split(".")[0] in {"cli", "local", "activities"}], path
 
 
 def test_a_question_uses_another_one_by_its_answer_and_its_records() -> None:

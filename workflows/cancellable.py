@@ -1,4 +1,4 @@
-"""What a SyncWorkflow and a PortfolioWorkflow share: the `cancel` signal, activities, and tasks in flight."""
+"""The shared parts of SyncWorkflow and PortfolioWorkflow: the `cancel` signal, activities, and tasks in flight."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -35,7 +35,7 @@ class CancellableWorkflow:
 
     @workflow.signal
     def cancel(self, request: CancelRequest) -> None:
-        """Ends the run as `cancelled`; the first request is the one that is recorded."""
+        """Ends the run as `cancelled`; the record has the first request."""
         if not request.is_for(self._first_run_id):
             return
         if self._cancel_request is None:

@@ -1,4 +1,4 @@
-"""What has become of each collection of a run, and the run's counts."""
+"""The result of each collection of a run, and the run's counts."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, ContextValue, Counts
 
 FAILURE_CONTEXT = ("http_status", "graph_error_code", "request_id", "permission", "attempts")
-"""What the context says of one failure."""
+"""The context of one failure."""
 
 
 class CollectionResults(BaseModel):

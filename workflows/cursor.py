@@ -1,4 +1,4 @@
-"""A cursor: where a run reads on in one collection, and what has failed there so far."""
+"""A cursor: a run's read position in one collection, and its failures so far."""
 
 from datetime import datetime, timedelta
 from random import Random
@@ -16,10 +16,10 @@ ITEMS_OF_A_PART = 40
 
 
 class Cursor(BaseModel):
-    """Where to read on in one collection, and how that has gone so far.
+    """The next read position of one collection, and its attempts so far.
 
-    With `confirming` its listing has been read to its end, and what it did not show is asked for by id. With
-    `detailing` the details of its items are read: of part `part` of `of`, at most `limit` requests at once.
+    With `confirming` its listing has been read to its end, and unlisted items are asked for by id. With `detailing` the
+    details of its items are read: of part `part` of `of`, at most `limit` requests at once.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -53,7 +53,7 @@ class Cursor(BaseModel):
     """The status of that failure, where Graph answered at all."""
 
     def delayed(self, now: datetime, not_before: datetime) -> "Cursor":
-        """The same page, later: Graph has not been asked for it."""
+        """The same page, later, without a request to Graph yet."""
         first_failed_at = self.first_failed_at or now
         return self.model_copy(
             update={"first_failed_at": first_failed_at, "not_before": not_before, "failed_with": None}
@@ -73,7 +73,7 @@ class Cursor(BaseModel):
         )
 
     def retried(self, now: datetime, not_before: datetime) -> "Cursor":
-        """The same page, asked for again after a failure."""
+        """The same page, again after a failure."""
         return self.model_copy(update={"first_failed_at": self.first_failed_at or now, "not_before": not_before})
 
     def moved(self) -> "Cursor":

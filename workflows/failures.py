@@ -1,4 +1,4 @@
-"""From what Temporal raises in a workflow to the stable error codes."""
+"""The stable error codes of exceptions that Temporal raises in a workflow."""
 
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.exceptions import TimeoutError as TemporalTimeoutError
@@ -8,7 +8,7 @@ from inventory.error_codes import ErrorCode
 from inventory.outcomes import ContextValue
 
 _UNANSWERED = {definitions.fetch_pages.__name__: ErrorCode.GRAPH_UNAVAILABLE}
-"""What it means that an activity's time ran out with no word: Graph for a fetch, PostgreSQL for all others."""
+"""The code for an activity whose time ran out: Graph for a fetch, PostgreSQL for all others."""
 
 
 def error_code_of(error: BaseException) -> ErrorCode:
@@ -23,7 +23,7 @@ def error_code_of(error: BaseException) -> ErrorCode:
 
 
 def context_of(error: BaseException) -> dict[str, ContextValue]:
-    """What a classified failure says beside its code: statuses and codes, never a message of Graph's."""
+    """The details of a classified failure: statuses and codes, never a message of Graph's."""
     cause = error.cause if isinstance(error, ActivityError) else error
     details = cause.details[0] if isinstance(cause, ApplicationError) and cause.details else {}
     if not isinstance(details, dict):

@@ -176,7 +176,7 @@ class Frontier(WaveQueue, CollectionResults):
         return timedelta(0) if brief else self.policy.told_after
 
     def _give_up(self, cursor: Cursor, code: ErrorCode, context: dict[str, ContextValue]) -> None:
-        """Ends what the cursor reads: a part of its collection's details, or the collection."""
+        """Ends the cursor's part of its collection's details, or the collection."""
         if not cursor.detailing:
             self.fail(cursor.type_key, code, context)
         elif self._is_open(cursor.type_key):
@@ -219,7 +219,7 @@ class Frontier(WaveQueue, CollectionResults):
         return [type_key for type_key in type_keys if type_key in self.listed and self._is_open(type_key)]
 
     def confirmable(self, type_keys: Sequence[str]) -> list[str]:
-        """Those whose unlisted items can be asked for by id."""
+        """Collections whose unlisted items can be requested by id."""
         return [type_key for type_key in type_keys if self.plan[type_key].confirmable]
 
     def detailed(self, type_keys: Sequence[str]) -> list[str]:
@@ -247,7 +247,7 @@ class Frontier(WaveQueue, CollectionResults):
                 self._settle(cursor.type_key)
 
     def merging_beside(self, wave: Sequence[Cursor], type_keys: Sequence[str]) -> list[str]:
-        """Which of the collections have pages in other merges than that of the wave."""
+        """The collections that have pages in other merges than the wave's."""
         own = Counter(cursor.type_key for cursor in wave)
         return [type_key for type_key in type_keys if self.merging.get(type_key, 0) > own[type_key]]
 
@@ -292,7 +292,7 @@ class Frontier(WaveQueue, CollectionResults):
         return cursor.restarts == 0 and cursor.type_key in self.restarted
 
     def fold_confirmed(self, cursor: Cursor, confirmed: ConfirmMissingResult, now: datetime, random: Random) -> None:
-        """Takes in what GETs by id came to: those still to be asked, the end of the collection, or its failure."""
+        """Takes in the results of GETs by id: the rest to ask for, the end of the collection, or its failure."""
         result = self.results[cursor.type_key]
         if not self._is_open(cursor.type_key):
             return
@@ -343,7 +343,7 @@ class Frontier(WaveQueue, CollectionResults):
             self.counts.errors += 1
 
     def fold_upsert(self, upserted: UpsertItemsResult) -> None:
-        """Takes in what a merge did. An item that was listed twice was observed once."""
+        """Takes in the result of a merge. An item that was listed twice was observed once."""
         self.counts.created += upserted.created
         self.counts.changed += upserted.changed
         self.counts.unchanged += upserted.unchanged

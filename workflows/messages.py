@@ -1,4 +1,4 @@
-"""What workflows take, answer and can be told."""
+"""Arguments, results and signals of workflows."""
 
 from datetime import timedelta
 from typing import Annotated, Any, Self
@@ -203,6 +203,6 @@ class RetentionInput(StartInput):
 
 
 class RetentionResult(Message):
-    """What was forgotten, by tenant."""
+    """The deleted rows, by tenant."""
 
     tenants: list[ForgottenOfTenant]

@@ -1,4 +1,4 @@
-"""The queue for a slot: how a run waits in it, and what each question costs its history."""
+"""The queue for a slot: how a run waits in it, and the cost of each question in its history."""
 
 from collections.abc import Callable
 from datetime import timedelta

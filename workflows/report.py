@@ -9,7 +9,7 @@ _NOT_READ = (Outcome.FAILED, Outcome.INCOMPLETE)
 
 
 def details(status: RunStatus, waiting_for: str | None, frontier: Frontier) -> str:
-    """What is not complete, what is missing and the counts; then one table row a collection, the worst first."""
+    """Incomplete collections, missing items and the counts; then one table row a collection, the worst first."""
     counts = frontier.counts
     lines = [
         f"**{status}**" + (f" ({waiting_for.replace('_', ' ')})" if waiting_for else ""),
@@ -49,7 +49,7 @@ def _not_complete(frontier: Frontier) -> list[str]:
 
 
 def _rank(result: CollectionResult) -> int:
-    """Collections that were not read to their end come first, then those being read."""
+    """Orders collections: those not read to their end come first, then those being read."""
     if result.outcome in _NOT_READ:
         return 0
     return 1 if result.outcome is None else 2

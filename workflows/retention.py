@@ -30,7 +30,7 @@ class RetentionWorkflow:
 
     @workflow.run
     async def run(self, given: RetentionInput) -> RetentionResult:
-        """Answers how much was forgotten of which tenant."""
+        """Returns how much it deleted of which tenant."""
         left = given.left
         if left is None:
             left = [given.tenant_id] if given.tenant_id is not None else await self._tenants()
@@ -93,7 +93,7 @@ def _begins_at_runs(given: RetentionInput) -> bool:
 
 
 def _latest(forgotten: list[ForgottenOfTenant], tenant_id: UUID) -> tuple[ForgottenOfTenant, list[ForgottenOfTenant]]:
-    """What was forgotten so far of a tenant that is the last one or a new one, and of those before it."""
+    """The deletions so far, with those of one more tenant."""
     if forgotten and forgotten[-1].tenant_id == tenant_id:
         return forgotten[-1], forgotten[:-1]
     return ForgottenOfTenant(tenant_id=tenant_id), list(forgotten)

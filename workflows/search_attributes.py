@@ -41,7 +41,7 @@ def queued(
 
 
 def names(tenant_name: str | None, selection_name: str | None) -> list[SearchAttributeUpdate[str]]:
-    """What a run that began sets of its names. Workers before 0.4 do not tell them."""
+    """The names that a run sets when it begins. Workers before 0.4 do not know them."""
     pairs = ((TENANT_NAME, tenant_name), (SELECTION, selection_name))
     return [key.value_set(name) for key, name in pairs if name is not None]
 

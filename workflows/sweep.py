@@ -13,7 +13,7 @@ SWEEP_ID = "sweep"
 
 @workflow.defn
 class SweepWorkflow:
-    """One sweep. What it leaves over, the next one takes."""
+    """One sweep. The next one takes the rest."""
 
     @workflow.run
     async def run(self) -> SweepResult:

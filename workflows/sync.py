@@ -32,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 class StagedWave(NamedTuple):
-    """The cursors of a wave that were read, and what was staged for them."""
+    """The read cursors of a wave, and its staged rows."""
 
     cursors: list[Cursor]
     fetched: FetchPagesResult
@@ -114,7 +114,7 @@ class SyncWorkflow(CancellableWorkflow):
             raise
 
     async def _see_through(self, *, merging: bool) -> None:
-        """Ends what is being fetched and, with `merging`, merges what has been; what becomes of it does not matter."""
+        """Ends the fetches under way and, with `merging`, merges the fetched waves; their results do not matter."""
         if self._timer is not None:
             self._timer.cancel()
         for fetch in self._fetches:
@@ -170,7 +170,7 @@ class SyncWorkflow(CancellableWorkflow):
                 self._listing.append(task)
 
     async def _step(self, wave: list[Cursor]) -> None:
-        """Reads one wave, of whatever it is."""
+        """Reads one wave, of any kind."""
         if wave[0].confirming:
             await self._confirm(wave)
         elif wave[0].detailing:
@@ -220,7 +220,7 @@ class SyncWorkflow(CancellableWorkflow):
         self._waiting_for = None
 
     async def _fetch(self, wave: list[Cursor]) -> None:
-        """Fetches one wave and hands what it staged to a merge."""
+        """Fetches one wave and hands its staged rows to a merge."""
         try:
             fetched = await self._fetch_pages(wave)
         except ActivityError as error:
@@ -239,7 +239,7 @@ class SyncWorkflow(CancellableWorkflow):
             self._staged.append(StagedWave(read, fetched))
 
     def _is_worth_merging(self) -> bool:
-        """Whether no page is about to join what is staged, or it is much already."""
+        """Whether no page is about to join the staged rows, or there are many already."""
         rows = sum(wave.fetched.rows for wave in self._staged)
         return not self._listing or rows >= policies.MERGE_ROWS or len(self._staged) >= policies.MERGE_WAVES
 
@@ -259,7 +259,7 @@ class SyncWorkflow(CancellableWorkflow):
         return True
 
     async def _confirm(self, wave: list[Cursor]) -> None:
-        """Asks by id for what the listings of some collections did not show."""
+        """Asks by id for items that the listings of some collections did not show."""
         planned = self._frontier.plan[wave[0].type_key]
         request = ConfirmMissing(
             tenant_id=self._run.tenant_id,
@@ -346,7 +346,7 @@ class SyncWorkflow(CancellableWorkflow):
         return fetched
 
     async def _upsert(self, waves: Sequence[StagedWave]) -> None:
-        """Merges what was read; a crash of PostgreSQL empties the staging, and the pages are read again."""
+        """Merges the read pages; a crash of PostgreSQL empties the staging, and the pages are read again."""
         cursors = [cursor for wave in waves for cursor in wave.cursors]
         first, *more = [PromisedWave(fetch_token=wave.fetched.fetch_token, rows=wave.fetched.rows) for wave in waves]
         rows = sum(wave.fetched.rows for wave in waves)

@@ -1,4 +1,4 @@
-"""What a run waits for, in the words of a timer's summary in Temporal Web."""
+"""The reason for a run's wait, in the words of a timer's summary in Temporal Web."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from workflows.cursor import Cursor
 
 
 class Wait(NamedTuple):
-    """Until when a run waits, and for what."""
+    """The end of a run's wait, and its reason."""
 
     due: datetime
     summary: str

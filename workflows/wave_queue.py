@@ -1,4 +1,4 @@
-"""The cursors of a run, and which of them are read next, together."""
+"""The cursors of a run, and the choice of those to read next, together."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -95,7 +95,7 @@ class WaveQueue(BaseModel):
         )
 
     def _kin(self, cursor: Cursor) -> tuple[str, str, bool, bool]:
-        """What the cursors of one wave have in common."""
+        """The common properties of the cursors of one wave."""
         planned = self.plan[cursor.type_key]
         return planned.api_version, planned.throttle_family, cursor.confirming, cursor.detailing
 

@@ -13,7 +13,7 @@ def _cut(value: object) -> object:
 
 
 ShortText = Annotated[str, BeforeValidator(_cut)]
-"""What a person has written, cut where it is longer than `MOST_CHARACTERS`."""
+"""A text that a person has written, cut if it is longer than `MOST_CHARACTERS`."""
 
 WorkflowId = Annotated[str, Field(max_length=1000)]
 """As long as Temporal's servers allow."""

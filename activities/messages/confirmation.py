@@ -1,4 +1,4 @@
-"""What `confirm_missing` takes and answers."""
+"""The argument and result of `confirm_missing`."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -26,13 +26,13 @@ class ConfirmedShare(Message):
     gone: int = 0
     left: int = 0
     pending: int = 0
-    """How many items of the collection have details to be read, with those that were found."""
+    """The number of items of the collection with details to read, including found ones."""
     failure: CursorFailure | None = None
-    """Why a GET came to nothing: the one that asks for most patience."""
+    """The failure of the GETs, the one with the longest wait."""
 
 
 class ConfirmMissingResult(Message):
-    """What was confirmed, by type key."""
+    """The results, by type key."""
 
     requests: int = 0
     collections: dict[str, ConfirmedShare] = {}

@@ -1,4 +1,4 @@
-"""What `fetch_details` takes and answers."""
+"""The argument and result of `fetch_details`."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -49,13 +49,13 @@ class DetailProgress(Message):
     moved: bool = False
     """Whether any request brought an item further."""
     failure: CursorFailure | None = None
-    """Why requests came to nothing: the one that asks for most patience, or that ends the share."""
+    """The failure of the requests: the one with the longest wait, or that ends the share."""
     cause: CursorFailure | None = None
     """Why an item was given up."""
 
 
 class FetchDetailsResult(Message):
-    """What one wave of details came to, by type key; `changed` items turned out to differ from their last version."""
+    """The results of one wave of details, by type key; `changed` items differ from their last version."""
 
     requests: int = 0
     changed: int = 0

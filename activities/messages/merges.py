@@ -1,4 +1,4 @@
-"""What `upsert_items` takes and answers."""
+"""The argument and result of `upsert_items`."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -14,10 +14,10 @@ class PromisedWave(Message):
 
 
 class DetailRefresh(Message):
-    """Which details of a collection are due though its list shows nothing new.
+    """When details of a collection are due though its list shows nothing new.
 
-    Those of an item are due at an age between half of `period` and the whole. With `read_before` only those that were
-    read before this moment, so that one run reads no more than its share.
+    An item's details are due at an age between half of `period` and the whole. With `read_before` only details that
+    were read before this moment are due, so one run reads no more than its share.
     """
 
     period: timedelta
@@ -27,9 +27,8 @@ class DetailRefresh(Message):
 class UpsertItems(Message):
     """Merge the rows of one fetch token, and of further waves together with it.
 
-    `restarted`: collections whose listing began anew in this run.
-    `ended`: collections whose listing ends with these waves, and whose unlisted items are to be counted.
-    `detailed`: those of which the items whose details are to be read are to be counted.
+    `restarted`: collections whose listing began anew in this run. `ended`: collections whose listing ends with these
+    waves, so that their unlisted items are counted. `detailed`: collections whose pending items are counted.
     `refreshes`: when details are due, by type key; `detail_refresh` holds for the other collections.
     """
 
@@ -44,11 +43,11 @@ class UpsertItems(Message):
     detail_refresh: timedelta = timedelta(days=7)
     refreshes: dict[str, DetailRefresh] = {}
     deep: bool = False
-    """Whether the details of all items are read, also of those whose list document is unchanged."""
+    """Whether the details of all items are read, even if their list document is unchanged."""
 
 
 class UpsertItemsResult(Message):
-    """What one merge did. With `lost` it did nothing: staged rows are gone, and the waves must be fetched again."""
+    """The result of one merge. With `lost` it did nothing: staged rows are gone; the waves must be fetched again."""
 
     created: int = 0
     changed: int = 0

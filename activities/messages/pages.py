@@ -1,4 +1,4 @@
-"""What `fetch_pages` takes and answers."""
+"""The argument and result of `fetch_pages`."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -14,7 +14,7 @@ class CursorRequest(Message):
     type_key: str
     url: str
     is_first_listing: bool = False
-    """Whether most of its items are new, so that it is worth reading what they refer to at once."""
+    """Whether most of its items are new, so that reading their references at once pays."""
 
 
 class FetchPages(Message):
@@ -45,7 +45,7 @@ NAMED_INVALID = 10
 
 
 class InvalidItem(Message):
-    """One bad object: what is wrong, where it stood on its page, and its id where it has a usable one."""
+    """One bad object: the error, its place on its page, and its id if it has a usable one."""
 
     reason: str
     position: int | None = None

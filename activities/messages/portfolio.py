@@ -1,4 +1,4 @@
-"""What the activities of a portfolio run take and answer."""
+"""The arguments and results of a portfolio run's activities."""
 
 from uuid import UUID
 
@@ -73,7 +73,7 @@ class PortfolioRunEnd(Message):
 
 
 class RecordPortfolio(Message):
-    """Write down what became of some tenants and, with `ending`, of the portfolio run."""
+    """Record the outcomes of some tenants and, with `ending`, of the portfolio run."""
 
     run: PortfolioRun
     outcomes: list[TenantOutcome] = []

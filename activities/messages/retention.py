@@ -1,4 +1,4 @@
-"""What retention takes and answers."""
+"""The argument and result of retention."""
 
 from datetime import timedelta
 from uuid import UUID

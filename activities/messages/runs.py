@@ -1,4 +1,4 @@
-"""What opens, keeps and closes a run."""
+"""Messages that open, keep and close a run."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -26,9 +26,9 @@ class RunPolicy(Message):
     queue_patience: timedelta = timedelta(hours=1)
     """How long a run waits for a slot."""
     cursor_attempts: int = 20
-    """How many times one page is asked for."""
+    """How often one page is requested."""
     graph_patience: timedelta = timedelta(hours=1)
-    """How long one page is asked for, from its first failure, and one wave while Graph cannot be reached at all."""
+    """How long one page is requested, from its first failure, and one wave while Graph cannot be reached at all."""
     waves_in_flight: int = 4
     """How many waves of one run are fetched at once."""
     detail_refresh: timedelta = timedelta(days=7)
@@ -39,7 +39,7 @@ class RunPolicy(Message):
     """How many items one wave takes on to read their details, so that others are left to waves beside it; None for all.
     None in runs of 0.3.0."""
     malformed_attempts: int | None = None
-    """How many times a page is asked for whose answer is no page; None for `cursor_attempts`. None in runs of 0.3.0."""
+    """How often a page is requested if the answer is no page; None for `cursor_attempts`. None in runs of 0.3.0."""
     told_after: timedelta | None = None
     """How long an activity retries a wave that Graph fails as a whole before it tells the failure as that of each page;
     None for as long as `graph_patience`. None in runs of release 0.3.0."""
@@ -54,7 +54,7 @@ class PlannedCollection(Message):
     throttle_family: str
     wave_limit: int
     confirmable: bool = False
-    """Whether an item that is not listed is asked for by id."""
+    """Whether the run asks by id for unlisted items."""
     detailed: bool = False
     """Whether its items have details that the list does not show."""
     is_first_listing: bool = False
@@ -121,4 +121,4 @@ class FinishRunResult(Message):
     status: RunStatus
     counts: Counts
     error_codes: list[ErrorCode] | None = None
-    """None from workers of release 0.3.0, which record those that they are told."""
+    """None from workers of release 0.3.0, which record whatever the message claims."""

@@ -1,4 +1,4 @@
-"""What the sweep answers."""
+"""The result of the sweep."""
 
 from activities.messages.base import Message
 

@@ -1,6 +1,6 @@
-"""Who gets what: the assignments of all items, or of one, as their current versions say them.
+"""Who gets what: the assignments of all items, or of one, in their current versions.
 
-An item of a collection that was not read to its end is told as it was last seen; the collection is named.
+An item of a collection that was not read to its end has its last known assignments; the answer names the collection.
 """
 
 from collections import Counter
@@ -87,7 +87,7 @@ async def assignments(
 async def _of_items(
     session: AsyncSession, tenant_id: UUID, catalog: Catalog, type_key: str, items: Sequence[AssignableItem]
 ) -> AsyncIterator[ItemAssignment | None]:
-    """The assignments of some items of a collection; None for an item of which they are not known."""
+    """The assignments of some items of a collection; None for an item whose assignments are not known."""
     rules = catalog.collections[type_key].reading_rules
     found = await current_documents(session, type_key, [item.external_id for item in items])
     documents = {row.external_id: cast("JsonObject", decode(row.document)) for row in found}

@@ -8,6 +8,7 @@ import typer
 from answers.assignments import answer
 from answers.assignments.records import ItemAssignment
 from answers.assignments.rules import NOBODY
+from answers.dependencies.answer import reason_in_words
 from answers.dependencies.records import CannotSayRecord
 from cli import output
 from cli.errors import errors_for_people
@@ -30,9 +31,9 @@ def assignments(
     type_keys: TypeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Who gets what: each assignment in names, with its intent, its filter, and the policy set that it came through.
+    """Who gets what: each assignment with names, intent, filter, and the policy set that it came through.
 
-    A deleted group goes by its last known name. With --json the last lines name what cannot be said.
+    A deleted group has its last known name. With --json the last lines name collections of unknown assignments.
 
     Example: python starter.py assignments contoso "Windows baseline"
     """
@@ -61,7 +62,7 @@ def assignments(
         table.print(f"assignments of {counted(len(shown), 'item')}")
         for open_one in cannot_say:
             number = "" if open_one.references is None else f" of {counted(open_one.references, 'item')}"
-            reason = open_one.reason.replace("_", " ").replace(":", ": ")
+            reason = reason_in_words(open_one)
             output.stderr.print(f"not known{number}: {open_one.type_key} ({reason})", style="yellow")
 
 

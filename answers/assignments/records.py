@@ -9,14 +9,13 @@ from inventory.references import ReferenceRole
 
 
 class ItemAssignment(BaseModel):
-    """One assignment of an item, as its current version says it.
+    """One assignment in an item's current version.
 
-    `role` is whether the target is included or excluded, `target` what it is: `group`, `all devices`, `all users`, or
-    another kind of Graph's. `target_name` is the last known name of a group, also of a deleted one
-    (`target_is_absent`); it is null where no run has seen the group. `intent` is that of an app's assignment.
-    `filter_mode` says whether the filter's devices are included or excluded. The assignment came through the policy
-    set, where there is one. `text` says all of it in words. An item without assignments has one record, whose `role`
-    is null.
+    `role` is whether the assignment includes or excludes the target, `target` its kind: `group`, `all devices`, `all
+    users`, or another kind of Graph's. `target_name` is the last known name of a group, also of a deleted one
+    (`target_is_absent`); it is null if no run has seen the group. `intent` is that of an app's assignment.
+    `filter_mode` is whether the filter includes or excludes its devices. `policy_set_id` and its name are null for a
+    direct assignment. `text` has all of it in words. An item without assignments has one record, whose `role` is null.
     """
 
     model_config = ConfigDict(frozen=True)

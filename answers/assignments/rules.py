@@ -1,4 +1,4 @@
-"""What one assignment of a document says."""
+"""Reading one assignment of a document."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -19,7 +19,7 @@ _FILTER_MODE = "deviceAndAppManagementAssignmentFilterType"
 
 
 class AssignmentParts(NamedTuple):
-    """An assignment with the ids of what it names, and the object that says it."""
+    """An assignment with the ids that it names, and its object."""
 
     role: ReferenceRole
     target: str
@@ -31,7 +31,7 @@ class AssignmentParts(NamedTuple):
     source: JsonObject
 
     def wanted_names(self) -> Iterator[tuple[str, str]]:
-        """Type key and id of what it names."""
+        """Type key and id of each object that it names."""
         for key, external_id in ((GROUPS, self.group_id), (FILTERS, self.filter_id), (POLICY_SETS, self.policy_set_id)):
             if external_id is not None:
                 yield key, external_id

@@ -1,4 +1,4 @@
-"""What changed in a tenant: what its runs have noticed, field by field, and what the answer rests on."""
+"""Changes of a tenant that its runs have noticed, field by field, and the coverage on which they rest."""
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
@@ -88,7 +88,7 @@ def event_at(place: str) -> Event:
             return Event(moment, type_key, external_id, EventKind(kind), UUID(int=0), 0)
     except ValueError:
         pass
-    raise UnknownPlaceError(f"--after takes what the summary calls goes_on_after, not {place!r}")
+    raise UnknownPlaceError(f"--after takes goes_on_after of a summary, not {place!r}")
 
 
 class ChangeFeed:
@@ -133,7 +133,7 @@ class ChangeFeed:
                 yield change
 
     async def summary(self) -> ChangesSummary:
-        """What the changes rest on."""
+        """The basis of the changes."""
         window = self._window
         covered = await coverage(self._session, window.type_keys)
         logs = {**covered, **await coverage(self._session, AUDIT_LOGS)}
@@ -270,7 +270,7 @@ def _of_absence(tenant_id: UUID, event: Event, absence: AbsenceFacts) -> ChangeR
 
 
 def _compared(type_key: str, version: VersionFacts) -> list[Difference] | None:
-    """What is different from the version before it; None where one of the two is forgotten or damaged."""
+    """The differences from the version before; None if one of the two is deleted or damaged."""
     if version.document is None or version.document_before is None:
         return None
     before, after = _object(version.document_before), _object(version.document)

@@ -1,4 +1,4 @@
-"""Who changed what: the audit events that explain what the inventory observed of an object."""
+"""Audit events that explain observed changes of an object."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ _READING = "get"
 
 
 class AuditAction(StrEnum):
-    """What was observed of an object between two moments."""
+    """The observed change of an object between two moments."""
 
     APPEARED = "appeared"
     CHANGED = "changed"
@@ -31,9 +31,15 @@ class AuditAction(StrEnum):
 
 
 _OPERATIONS = {
-    AuditAction.APPEARED: frozenset({"create", "add", "restore", "recover"}),
+    AuditAction.APPEARED: frozenset({"create", "add"}),
     AuditAction.GONE: frozenset({"delete"}),
 }
+_RESTORATIONS = frozenset({
+    "restore administrative unit", "restore application", "restore group", "restore service principal",
+})  # fmt: skip
+"""Activities that bring a deleted object back. Microsoft publishes their names and not their operations:
+https://learn.microsoft.com/entra/identity/monitoring-health/reference-audit-activities
+"""
 _OTHER_THAN_A_CHANGE = frozenset({"", _READING}).union(*_OPERATIONS.values())
 
 
@@ -52,7 +58,7 @@ class AuditEvent(BaseModel):
 
 
 class AuditStatus(StrEnum):
-    """What the audit log, as far as it was read, says of a change."""
+    """The audit log's explanation of a change, as far as the log was read."""
 
     FOUND = "found"
     NOT_FOUND = "not_in_audit_log"
@@ -75,12 +81,12 @@ class Attribution(BaseModel):
 
     @property
     def latest(self) -> AuditEvent | None:
-        """The event that brought about what was observed."""
+        """The event that caused the observed change."""
         return self.events[0] if self.events else None
 
 
 def window(after: datetime | None, until: datetime) -> tuple[datetime, datetime]:
-    """From when to when, by Graph's clock, what was observed between `after` and `until` may have happened."""
+    """The period, by Graph's clock, in which a change observed between `after` and `until` may have happened."""
     begin = EARLIEST if after is None else after - CLOCK_DIFFERENCE
     return begin, until + CLOCK_DIFFERENCE
 
@@ -112,7 +118,7 @@ def attribution(
 
 
 def _explains(event: AuditEvent, action: AuditAction) -> bool:
-    """Whether the event succeeded, and its operation is one that brings this about.
+    """Whether the event succeeded, and its activity or its operation is one that brings this about.
 
     Graph's operations are an open set (Patch, Action, Assign, Update, SetReference …): what neither makes an object nor
     takes it away nor only reads it, changes it.
@@ -120,6 +126,8 @@ def _explains(event: AuditEvent, action: AuditAction) -> bool:
     operation = (event.operation or "").lower()
     if (event.result or "").lower() != _SUCCESS:
         return False
+    if (event.activity or "").lower() in _RESTORATIONS:
+        return action is AuditAction.APPEARED
     if action is AuditAction.CHANGED:
         return operation not in _OTHER_THAN_A_CHANGE
     return operation in _OPERATIONS[action]

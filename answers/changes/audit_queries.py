@@ -1,4 +1,4 @@
-"""What the stored audit logs say of some objects."""
+"""Events of the stored audit logs about some objects."""
 
 from collections import defaultdict
 from collections.abc import Iterable

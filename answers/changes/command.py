@@ -1,4 +1,4 @@
-"""`changes`: what runs have noticed, field by field."""
+"""`changes`: changes that runs have noticed, field by field."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -53,28 +53,28 @@ def changes(
         typer.Option(
             "--since",
             metavar="RUN|TIME",
-            help="What was noticed after a run ended, or after a time (ISO 8601; UTC unless it says); else in 7 days.",
+            help="Changes noticed after this run ended, or after this time (ISO 8601; by default in UTC)."
+            " Default: 7 days ago.",
         ),
     ] = None,
-    run: Annotated[str | None, typer.Option("--run", metavar="ID", help="What this run noticed.")] = None,
+    run: Annotated[str | None, typer.Option("--run", metavar="ID", help="Changes that this run noticed.")] = None,
     type_keys: TypeOption = None,
     categories: CategoryOption = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, max=MOST, help="How many at most.", show_default=False)
+        int | None, typer.Option("--limit", min=1, max=MOST, help="Show at most this many.", show_default=False)
     ] = None,
     after: Annotated[
         str | None,
-        typer.Option("--after", metavar="PLACE", help="Go on where the summary of a call with --limit says."),
+        typer.Option("--after", metavar="PLACE", help="Continue at this place: goes_on_after of the last summary."),
     ] = None,
     html: HtmlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """What appeared, changed, was renamed or re-created, went missing or came back; oldest first, field by field.
+    """Items that appeared, changed, were renamed or re-created, went missing or came back; oldest first, by field.
 
-    A collection that was not read to its end has no changes yet; the summary names it. A version whose stored document
-    is damaged is named, too, and the exit code is 3. Where auditEvents were synced, a
-    change of Intune says who made it, and where directoryAudits were synced, a change of Entra. With --json the summary
-    is the last line.
+    The summary names collections that were not read to their end: their changes may still come. A damaged version is
+    named, too, and the exit code is 3. Audit logs that were synced (auditEvents, directoryAudits) tell who made a
+    change. With --json the summary is the last line.
 
     Example: python starter.py changes contoso --since 2025-03-01T00:00:00Z --type conditionalAccessPolicies
     """
@@ -145,7 +145,7 @@ def _show(change: ChangeRecord) -> None:
         named = " and ".join(map(str, change.damaged_versions))
         output.stdout.print(f"    not known: the stored document of version {named} is damaged", style="yellow")
     elif change.fields is None and change.kind in (ChangeKind.CHANGED, ChangeKind.RENAMED):
-        output.stdout.print("    the version before it is forgotten", style="dim")
+        output.stdout.print("    retention has deleted the version before it", style="dim")
     for field in told(change.fields):
         output.print_field(field_text(field), indent="    ")
     if change.stale is not None:
@@ -165,7 +165,7 @@ def _by_whom(audit: Attribution) -> Iterator[str]:
 
 
 def _what(change: ChangeRecord) -> str:
-    """The kind, and what belongs to it."""
+    """The kind, with its particulars."""
     match change.kind:
         case ChangeKind.RENAMED:
             return f'renamed from "{visible(change.renamed_from or "")}"'
@@ -180,7 +180,7 @@ def _what(change: ChangeRecord) -> str:
 
 
 def _say(summary: ChangesSummary) -> None:
-    """On stderr: how much it was, over what time, and what may still come."""
+    """On stderr: the number of changes, the window, and collections whose changes may still come."""
     counts = ", ".join(f"{number} {kind.replace('_', ' ')}" for kind, number in sorted(summary.changes.items()))
     window = f"{output.when(summary.since)} to {output.when(summary.until)}"
     output.stderr.print(

@@ -1,4 +1,4 @@
-"""What changed: new versions, items gone missing, items that came back, in the order in which it was noticed."""
+"""Events: new versions, items gone missing, items that came back, in the order in which runs noticed them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,7 +19,7 @@ from storage.stale import OF_VERSION
 
 
 class EventKind(StrEnum):
-    """What the database has noticed of an item."""
+    """The kind of an event."""
 
     VERSION = "version"
     ABSENT = "absent"
@@ -43,7 +43,7 @@ class Event(NamedTuple):
 
 
 class Window(NamedTuple):
-    """Events after `since`, up to `until`; of one run, or of some collections, where that is said."""
+    """Events after `since`, up to `until`; optionally of one run, or of some collections."""
 
     since: datetime
     until: datetime
@@ -85,7 +85,7 @@ class VersionFacts(NamedTuple):
 
 
 class AbsenceFacts(NamedTuple):
-    """An absence of an item that began or ended `at`: when it was last seen before, what the beginning rests on."""
+    """An absence of an item that began or ended `at`, with its last observation before and its evidence."""
 
     type_key: str
     external_id: str

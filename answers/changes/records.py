@@ -15,7 +15,7 @@ from inventory.stale import StaleItem, Staleness
 
 
 class ChangeKind(StrEnum):
-    """What became of an item."""
+    """The kind of a change."""
 
     APPEARED = "appeared"
     """A complete listing before it did not show it."""
@@ -30,7 +30,7 @@ class ChangeKind(StrEnum):
 
     @property
     def audit_action(self) -> AuditAction:
-        """What an audit log would say of it."""
+        """The kind of operation that an audit log would show."""
         if self in (ChangeKind.CHANGED, ChangeKind.RENAMED):
             return AuditAction.CHANGED
         return AuditAction.GONE if self is ChangeKind.MISSING else AuditAction.APPEARED
@@ -39,14 +39,14 @@ class ChangeKind(StrEnum):
 class ChangeRecord(BaseModel):
     """One change of one item, as a run noticed it.
 
-    It happened after `seen_before_at`, when the item was last seen as it was before (null where that is not recorded or
-    there was no item), and not later than `noticed_at`. The evidence is `observed` for what a run has read,
-    `not_listed_before` for what the first complete listing of its collection did not show, and for what is missing
-    `confirmed` or `not_listed`. `created_at` is what Graph says of an item that appeared. `fields` is null where the
-    document before it is forgotten or one of the two is among the `damaged_versions`, whose stored documents are not
-    what their hashes say; `was_incomplete` says that the one before lacked details, so that only what it held is
-    compared. `audit` says who did it, as far as Intune's and Entra's audit logs were read. `stale` names details that
-    could not be read when the change was noticed: whether they changed is not known.
+    It happened after `seen_before_at`, when the item was last seen unchanged (null if that is not recorded or there was
+    no item), and not later than `noticed_at`. The evidence is `observed` if a run has read the item,
+    `not_listed_before` if the first complete listing of its collection did not show it, and `confirmed` or `not_listed`
+    if it is missing. `created_at` is Graph's time of creation of an item that appeared. `fields` is null if retention
+    deleted the document before, or one of the two is among the `damaged_versions`, whose stored documents do not match
+    their hashes. `was_incomplete`: the document before lacked details, so only the others are compared. `audit` names
+    who made the change, if an audit log was read. `stale` names details that could not be read when the change was
+    noticed, so it is not known whether they changed.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -100,13 +100,13 @@ class AuditLogCoverage(BaseModel):
 
 
 class ChangesSummary(BaseModel):
-    """What a list of changes rests on: the window of moments, how many of each kind, and what was not read.
+    """The basis of a list of changes: the window of moments, how many of each kind, and the collections that were not
+    read.
 
-    `listed` counts the collections that their latest run listed to their end. `goes_on_after` names the last change
-    where there are more than were asked for. `audit` counts what the audit log says of the changes;
-    `audit_logs` says of each log how far it was read, `audit_log_read_from` is that of Intune's. Of `damaged` versions
-    it cannot be said what is different. `old_details` names collections whose changes may still come, too. `stale`
-    items may have changed in details that cannot be read now.
+    `listed` counts the collections that their latest run listed to their end. `goes_on_after` names the last change if
+    there are more. `audit` counts the changes by their audit status; `audit_logs` has the reading of each log,
+    `audit_log_read_from` that of Intune's. `damaged` versions could not be compared. `old_details` names collections
+    whose changes may still come, too. `stale` items may have changed in details that cannot be read now.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -1,4 +1,4 @@
-"""What of a document is otherwise than it was."""
+"""Differences of two documents of an item."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -27,9 +27,9 @@ class Comparability(NamedTuple):
 def changed_fields(before: JsonObject, after: JsonObject, comparability: Comparability) -> list[Difference]:
     """The differences of two documents by today's rules.
 
-    What a rule leaves out today is no difference to a document from before the rule, and of what a rule has begun or
-    ceased to hide it cannot be told whether it changed. A detail that one document lacks was not asked for by the
-    release that read it, which is no difference either. The id of a setting is its number among the others.
+    A property that a rule leaves out today is no difference to a document from before the rule. If a rule has begun or
+    ceased to hide a value, it is not known whether the value changed. A detail that the release of one document did not
+    read is no difference, either. The id of a setting is its number among the others.
     """
     unasked = {name for name in comparability.asked_for if (name in before) != (name in after)}
     before, after = _only(before, before.keys() - unasked), _only(after, after.keys() - unasked)

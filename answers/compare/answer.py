@@ -37,13 +37,13 @@ class Comparison:
         self._counts: dict[str, Counter[str]] = {}
 
     async def items(self) -> AsyncIterator[ItemComparison]:
-        """What became of each item, collection by collection."""
+        """The result of each item, collection by collection."""
         for type_key in self.type_keys:
             async for item in self.items_of(type_key):
                 yield item
 
     async def items_of(self, type_key: str) -> AsyncIterator[ItemComparison]:
-        """What became of each item of one collection; nothing where a side has not been read to its end."""
+        """The result of each item of one collection; nothing if a side has not been read to its end."""
         if not self.is_compared(type_key):
             return
         counts = self._counts[type_key] = Counter()

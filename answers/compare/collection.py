@@ -163,7 +163,7 @@ class CollectionComparer:
         )
 
     async def _learn_names(self, *found: dict[str, _Found]) -> None:
-        """Learns what these documents call their parts, and both sides their settings."""
+        """Learns the names of these documents' parts, and of both sides' settings."""
         documents = [document for some in found for _, document, _ in some.values()]
         settings = {
             definition_id for document in documents for definition_id in definition_ids(document.get("settings"))
@@ -200,7 +200,7 @@ class CollectionComparer:
         )
 
     async def _likened_groups(self, groups: Sequence[AmbiguousGroup]) -> list[AmbiguousGroup]:
-        """The groups, each entry with what items of its content have in common."""
+        """The groups, each entry with its likeness."""
         here, there = await self._likened(
             [entry for group in groups for entry in group.here], [entry for group in groups for entry in group.there]
         )
@@ -211,7 +211,7 @@ class CollectionComparer:
         ]
 
     async def _likened(self, here: Sequence[Entry], there: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
-        """The entries, each with what items of its content have in common."""
+        """The entries, each with its likeness."""
         likened: tuple[list[Entry], list[Entry]] = ([], [])
         for some in _batches(here):
             found, _ = await self._documents(some, ())
@@ -243,7 +243,7 @@ class CollectionComparer:
         return self._neutral(self._here, self._there, one), self._neutral(self._there, self._here, other)
 
     async def _whole(self, side: Side, entries: Iterable[Entry], damaged: set[str]) -> dict[str, _Found]:
-        """The documents by id; of which one is `damaged` is noted."""
+        """The documents by id; damaged ones are noted."""
         ids = [entry.external_id for entry in entries]
         if not ids:
             return {}
@@ -284,7 +284,9 @@ def _names(entries: Iterable[Entry]) -> list[ItemName]:
 
 def _longest_stale(entries: Iterable[Entry]) -> Staleness | None:
     """The staleness of the entry that has been stale for the longest time, if one is."""
-    return min((entry.stale for entry in entries if entry.stale is not None), key=lambda one: one.since, default=None)
+    return min(
+        (entry.stale for entry in entries if entry.stale is not None), key=lambda stale: stale.since, default=None
+    )
 
 
 def _unresolved(reference: UnresolvedReference) -> UnresolvedRecord:

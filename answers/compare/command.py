@@ -1,7 +1,7 @@
 """`compare`: one tenant against another, or a golden tenant against many."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
@@ -12,16 +12,14 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
-from pydantic import BaseModel
 from rich.text import Text
 
 from answers.compare.answer import Comparison, SessionOf, side
 from answers.compare.matrix import Matrix
-from answers.compare.page import comparison_page, matrix_page
+from answers.compare.page import comparison_page, matrix_page, occurring, settings_page
 from answers.compare.records import (
     CellStatus,
     CollectionComparison,
-    ComparisonCounts,
     ComparisonRecord,
     ItemComparison,
     ItemName,
@@ -31,6 +29,8 @@ from answers.compare.records import (
     Status,
     TenantRecord,
 )
+from answers.compare.setting_command import print_gaps, print_settings
+from answers.compare.setting_comparison import SETTING_COLLECTIONS, SettingsComparison
 from answers.field_text import field_text, told
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
@@ -54,6 +54,7 @@ from configuration import Settings, load_settings
 from graph.tenants import load_tenants
 from inventory.plurals import counted
 from inventory.stale import StaleItem, Staleness
+from inventory.tenant_neutral import Uncertainty
 from inventory.visible_text import visible
 
 GoldenOption = Annotated[
@@ -61,13 +62,13 @@ GoldenOption = Annotated[
     typer.Option(
         "--golden",
         metavar="A",
-        help="The tenant that the others are held against.",
+        help="The tenant that the others are compared with.",
         autocompletion=complete_tenant_name,
     ),
 ]
 
 _CELLS_OF: dict[Status, tuple[StrEnum, ...]] = {Status.ONLY_HERE: (CellStatus.MISSING, CellStatus.CANNOT_HAVE)}
-"""What a status of two tenants is called in a cell of a matrix, where that is something else."""
+"""The words for a status of two tenants in a cell of a matrix, if they differ."""
 
 _STYLES = {
     "same": "green",
@@ -89,7 +90,7 @@ def compare(
         list[str] | None,
         typer.Argument(
             metavar="[A B | B C …]",
-            help="Two tenants; with --golden those that are held against it.",
+            help="Two tenants; with --golden, the tenants to compare with it.",
             autocompletion=complete_tenant_name,
             show_default=False,
         ),
@@ -103,19 +104,25 @@ def compare(
     type_keys: TypeOption = None,
     categories: CategoryOption = None,
     only: Annotated[
-        list[Status] | None, typer.Option("--only", help="Only items of which that is said; may be repeated.")
+        list[Status] | None, typer.Option("--only", help="Only items with this result; may be repeated.")
     ] = None,
     fields: Annotated[
-        bool, typer.Option("--fields", help="Show the fields that differ, and the ids without a meaning.")
+        bool, typer.Option("--fields", help="Show the fields that differ, and the ids that have no name.")
+    ] = False,
+    by_setting: Annotated[
+        bool, typer.Option("--by-setting", help="Compare settings, whatever policies hold them; conflicts first.")
     ] = False,
     html: HtmlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare the items of two tenants, or of a golden one and others, by name and kind, then by what they say.
+    """Compare the items of two tenants, or of a golden one and others, by name and kind, then by content.
 
-    Ids are compared by what they mean: a group by its name, a filter by its rule. What a latest run did not list to its
-    end is left out and named, as is what is stored damaged, and the exit code is 3. With --json the comparison as a
-    whole is the last line.
+    Ids are compared by their meaning: a group by its name, a filter by its rule. Collections that a latest run did
+    not list to their end and damaged items are left out and named, and the exit code is 3. With --json the last line
+    describes the whole comparison.
+
+    --by-setting tells which settings conflict, whatever policies hold them: settings catalog, administrative templates,
+    compliance and device configuration, and CSPs behind OMA-URIs.
 
     Example: python starter.py compare contoso fabrikam --type conditionalAccessPolicies --fields
     """
@@ -125,23 +132,40 @@ def compare(
         options = _OutputOptions(only, html, fields=fields, as_json=as_json)
         named = bool(type_keys or categories)
         wanted = selection_of(type_keys, categories, everything=False).type_keys if named else None
+        if by_setting:
+            _check_by_setting(golden, only, wanted, fields=fields)
         if golden is None:
             if everyone or tags or tenants is None or len(tenants) != 2:
                 raise UsageError("name two tenants, or one with --golden and others, --tag TAG or --all")
             here, there = (tenant_id_of(settings, tenant) for tenant in tenants)
             if here == there:
-                raise UsageError("a tenant is the same as itself; name two")
-            complete = asyncio.run(_pair(settings, here, there, wanted, options))
+                raise UsageError("a tenant is the same as itself; name two different ones")
+            answer = _settings if by_setting else _pair
+            complete = asyncio.run(answer(settings, here, there, wanted, options))
         else:
             if fields:
                 raise UsageError("--fields goes with two tenants; of many, --html and --json show the fields")
             if only and Status.ONLY_THERE in only:
-                raise UsageError("with --golden each item of that tenant is a row: --only only_there has none")
+                raise UsageError("with --golden each row is an item of that tenant, so --only only_there shows none")
             golden_id = tenant_id_of(settings, golden)
             others = _others(settings, golden_id, tenants, tags, everyone=everyone)
             complete = asyncio.run(_matrix(settings, golden_id, others, wanted, options))
         if not complete:
             raise typer.Exit(ExitCode.PARTIAL)
+
+
+def _check_by_setting(
+    golden: str | None, only: Sequence[Status] | None, type_keys: Sequence[str] | None, *, fields: bool
+) -> None:
+    """Raises `UsageError` where a comparison by setting cannot be what was asked for."""
+    if golden is not None:
+        raise UsageError("--by-setting compares two tenants; name two without --golden")
+    if fields:
+        raise UsageError("--fields shows fields of items; leave it out with --by-setting")
+    if {Status.RENAMED, Status.AMBIGUOUS}.intersection(only or ()):
+        raise UsageError("a setting is never renamed or ambiguous; choose another --only with --by-setting")
+    if type_keys is not None and not set(SETTING_COLLECTIONS).intersection(type_keys):
+        raise UsageError(f"no settings are compared there; --by-setting compares {', '.join(SETTING_COLLECTIONS)}")
 
 
 @dataclass(frozen=True)
@@ -166,7 +190,7 @@ def _others(
         found = [tenant_id_of(settings, tenant) for tenant in tenants or ()]
     others = [tenant for tenant in dict.fromkeys(found) if tenant != golden]
     if not others:
-        raise UsageError("name the tenants to hold against the golden one, or give --tag TAG or --all")
+        raise UsageError("name the tenants to compare with the golden one, or give --tag TAG or --all")
     return others
 
 
@@ -188,7 +212,7 @@ async def _pair(
     type_keys: Sequence[str] | None,
     options: _OutputOptions,
 ) -> bool:
-    """Prints a comparison of two; whether all that was asked for was covered."""
+    """Prints a comparison of two tenants; whether it covers the whole request."""
     shown: list[ItemComparison] = []
     rows = Table(ItemComparison, _ITEM_COLUMNS)
     names = TenantNames.load(settings)
@@ -232,10 +256,42 @@ async def _pair(
     return record.is_complete
 
 
+async def _settings(
+    settings: Settings,
+    here: UUID,
+    there: UUID,
+    type_keys: Sequence[str] | None,
+    options: _OutputOptions,
+) -> bool:
+    """Prints a comparison of two by setting; whether all that was asked for was covered."""
+    names = TenantNames.load(settings)
+    async with _sessions(settings) as session_of, session_of(here) as one, session_of(there) as other:
+        sides = (await side(_named(names, here), one), await side(_named(names, there), other))
+        comparison = SettingsComparison(*sides, type_keys)
+        found = await comparison.settings()
+        record = comparison.record()
+    chosen = [setting for setting in found if not options.only or setting.status in options.only]
+    differing = [setting for setting in chosen if setting.status is not Status.SAME or setting.differs_within]
+    shown = chosen if options.only or output_options().as_csv else differing
+    if options.as_json:
+        for setting in chosen:
+            output.print_json(setting)
+        output.print_json(record)
+    elif options.html is not None:
+        check_count(len(shown))
+        write_html(options.html, settings_page(record, shown))
+    else:
+        print_settings(record, shown)
+        print_gaps(record)
+    say_what_is_damaged(record.damaged)
+    _say_if_empty(is_empty=not record.collections)
+    return record.is_complete
+
+
 def _print_counts(record: ComparisonRecord) -> None:
-    compared = [collection for collection in record.collections if collection.is_compared]
-    rows = [collection for collection in compared if _differs(collection.counts)]
-    names = _occurring(Status, [collection.counts for collection in rows])
+    """The collections that differ, the most different first, and how many are the same."""
+    rows = record.differing
+    names = occurring(Status, [collection.counts for collection in rows])
     print_table(
         (Column("collection", "title"), *map(_counts_column, names)),
         rows,
@@ -243,9 +299,9 @@ def _print_counts(record: ComparisonRecord) -> None:
         title=f"here: {record.here.name}, there: {record.there.name}, as of {output.when(record.asked_at)}",
         is_summary=True,
     )
-    alike = [collection.counts.same for collection in compared if not _differs(collection.counts)]
-    items, others = counted(sum(alike), "item"), counted(len(alike), "other collection")
-    output.stdout.print(f"{items} of {others} {'is' if sum(alike) == 1 else 'are'} the same", style="dim")
+    alike = sum(collection.counts.same for collection in record.same)
+    items, others = counted(alike, "item"), counted(len(record.same), "other collection")
+    output.stdout.print(f"{items} of {others} {'is' if alike == 1 else 'are'} the same", style="dim")
 
 
 def _counts_column(name: str) -> Column:
@@ -256,15 +312,6 @@ def _counts_column(name: str) -> Column:
         Shape.NUMBER,
         is_kept=True,
     )
-
-
-def _differs(counts: ComparisonCounts) -> bool:
-    return any(number for status, number in counts.model_dump().items() if status != Status.SAME)
-
-
-def _occurring(statuses: Iterable[str], counts: Sequence[BaseModel]) -> list[str]:
-    """The statuses that a table needs a column for."""
-    return [str(status) for status in statuses if any(getattr(count, str(status)) for count in counts)]
 
 
 def _name(item: ItemComparison) -> str:
@@ -309,8 +356,12 @@ def _status(item: ItemComparison) -> Text:
     return Text(words, style=_STYLES[item.status])
 
 
+_WORDS = {Uncertainty.HIDDEN_WITHOUT_KEY: "masked by Graph or hidden without key"}
+"""What an uncertainty is called where its code alone would mislead: the marks of both look alike."""
+
+
 def _uncertain(item: ItemComparison) -> str:
-    return ", ".join(str(reason).replace("_", " ") for reason in item.uncertain)
+    return ", ".join(_WORDS.get(reason, str(reason).replace("_", " ")) for reason in item.uncertain)
 
 
 def _kind(item: ItemComparison) -> str:
@@ -356,7 +407,7 @@ async def _matrix(
     type_keys: Sequence[str] | None,
     options: _OutputOptions,
 ) -> bool:
-    """Prints a golden tenant against others; whether all that was asked for was covered."""
+    """Prints a golden tenant compared with others; whether it covers the whole request."""
     shown: list[MatrixRow] = []
     names = TenantNames.load(settings)
     shows_all = bool(options.only) or output_options().as_csv
@@ -392,7 +443,7 @@ async def _matrix(
 
 
 def _cell_column(tenant: str, number: int) -> Column:
-    """What a tenant has of each item of the golden one."""
+    """A tenant's counterpart of each item of the golden one."""
 
     def text(row: MatrixRow) -> Text:
         cell = row.cells[number]
@@ -410,10 +461,10 @@ def _say_if_empty(*, is_empty: bool) -> None:
 
 
 def _print_matrix(record: MatrixRecord, rows: Sequence[MatrixRow]) -> None:
-    names = _occurring((*CellStatus, "extra"), [tenant.counts for tenant in record.tenants])
+    names = occurring((*CellStatus, "extra"), [tenant.counts for tenant in record.tenants])
     print_table(
         (Column("tenant", "name"), *map(_counts_column, names)),
-        record.tenants,
+        sorted(record.tenants, key=lambda tenant: -tenant.counts.differing),
         record=MatrixTenant,
         title=f"golden: {record.golden.name}, as of {output.when(record.asked_at)}",
         is_summary=True,

@@ -1,4 +1,4 @@
-"""What the ids of a tenant's objects mean in any tenant."""
+"""The meaning of the ids of a tenant's objects in any tenant."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -21,7 +21,7 @@ TargetIds = Iterable[tuple[tuple[str, ...], str]]
 
 
 class IdTranslations:
-    """The translations of the ids of one tenant that have been asked for."""
+    """Translations of ids of one tenant."""
 
     def __init__(self, coverage: Mapping[str, Coverage], read: Documents) -> None:
         self._read = read
@@ -31,7 +31,7 @@ class IdTranslations:
 
     @property
     def asked_types(self) -> set[str]:
-        """The collections whose objects were asked for."""
+        """The collections whose objects were looked up."""
         return {collection_of(target_type) for target_type, _ in self._known}
 
     async def learn(self, session: AsyncSession, ids: TargetIds) -> None:
@@ -60,7 +60,7 @@ class IdTranslations:
             self._known[target_type, target_id] = IdTranslation(text, why_unknown, shared)
 
     def of(self, target_types: tuple[str, ...], target_id: str) -> IdTranslation:
-        """What an id means. An id that may belong to several collections is looked for in all of them."""
+        """The meaning of an id. An id that may belong to several collections is looked up in all of them."""
         translations = [self._known[key, target_id] for key in target_types]
         known = [translation for translation in translations if translation.text is not None]
         if known:
@@ -115,7 +115,7 @@ _TELLING = (
     UnresolvedReason.NOT_READ,
     UnresolvedReason.UNKNOWN,
 )
-"""Of several reasons the first one is said."""
+"""The first of several reasons."""
 
 
 def is_shared(target_type: str, target_id: str) -> bool:
@@ -128,6 +128,6 @@ def is_shared(target_type: str, target_id: str) -> bool:
 
 
 def _says(type_key: str) -> tuple[str, ...]:
-    """The properties that say what an object of a collection means."""
+    """The properties that make up the meaning of an object of a collection."""
     collection = load_catalog().collections.get(type_key)
     return () if collection is None else collection.meaning

@@ -1,4 +1,4 @@
-"""One golden tenant against many: what each of them has of its items."""
+"""One golden tenant compared with many: their counterparts of its items."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -110,7 +110,7 @@ class Matrix:
         )
 
     async def _column(self, compared: _OtherTenant, type_key: str, ids: Sequence[str]) -> dict[str, MatrixCell]:
-        """What one tenant has of the golden tenant's items of a collection, by their ids."""
+        """One tenant's counterparts of the golden tenant's items of a collection, by their ids."""
         tenant_id = compared.tenant.tenant_id
         counts = compared.counts[type_key] = Counter()
         cells: dict[str, MatrixCell] = {}

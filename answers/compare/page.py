@@ -1,8 +1,11 @@
 """The pages of two tenants compared, and of a golden one against others."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from pydantic import BaseModel
 
 from answers.compare.records import CellStatus, ComparisonRecord, ItemComparison, MatrixRecord, MatrixRow, Status
+from answers.compare.setting_records import SettingComparison, SettingsComparisonRecord
 from answers.pages import Titles, grouped, page
 
 TENANTS_ACROSS = 6
@@ -12,6 +15,11 @@ _DETAILED = (CellStatus.DIFFERENT, CellStatus.RENAMED, CellStatus.UNDECIDED, Cel
 """Statuses for which a matrix shows more than the word."""
 
 
+def occurring(names: Iterable[str], counts: Sequence[BaseModel]) -> list[str]:
+    """The numbers that a table of these counts needs a column for: those that are not zero everywhere."""
+    return [str(name) for name in names if any(getattr(count, str(name)) for count in counts)]
+
+
 def comparison_page(record: ComparisonRecord, items: Sequence[ItemComparison]) -> str:
     """Two tenants side by side, by collection; equal items are counted only."""
     shown = [item for item in items if item.status is not Status.SAME]
@@ -19,8 +27,18 @@ def comparison_page(record: ComparisonRecord, items: Sequence[ItemComparison]) -
         "compare/comparison.html",
         record=record,
         of_type=dict(grouped(shown, lambda item: item.type_key)),
-        statuses=list(Status),
+        statuses=occurring(Status, [record.counts]),
+        columns=occurring(Status, [collection.counts for collection in record.differing]),
         titles={collection.type_key: collection.title for collection in record.collections},
+    )
+
+
+def settings_page(record: SettingsComparisonRecord, settings: Sequence[SettingComparison]) -> str:
+    """Two tenants by setting: conflicts first."""
+    return page(
+        "compare/settings.html",
+        record=record,
+        sections=grouped(settings, lambda setting: (str(setting.status), setting.differs_within)),
     )
 
 
@@ -30,7 +48,8 @@ def matrix_page(record: MatrixRecord, rows: Sequence[MatrixRow], titles: Titles)
         "compare/matrix.html",
         record=record,
         of_type=grouped(rows, lambda row: row.type_key),
-        statuses=list(CellStatus),
+        columns=occurring((*CellStatus, "extra"), [tenant.counts for tenant in record.tenants]),
+        tenants=sorted(record.tenants, key=lambda tenant: -tenant.counts.differing),
         detailed=_DETAILED,
         across=TENANTS_ACROSS,
         titles=titles,

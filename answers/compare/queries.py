@@ -1,4 +1,4 @@
-"""What a comparison of tenants reads: the items of a collection, their documents, and what ids stand for."""
+"""Reads of a comparison of tenants: the items of a collection, their documents, and the objects behind ids."""
 
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
@@ -111,7 +111,7 @@ async def present_items(session: AsyncSession, type_key: str) -> list[PresentIte
 async def whole_items(
     session: AsyncSession, type_key: str, external_ids: Collection[str], read: Documents
 ) -> dict[str, WholeItem]:
-    """The documents of some items of a collection; an item of which none has been read is left out."""
+    """The documents of some items of a collection; items without a document are left out."""
     named = {"type_key": type_key, "external_ids": list(external_ids)}
     found = await fetch(session, _DOCUMENTS, WholeItem, named, shape=lambda row: _with_document(row, read))
     return {item.external_id: item for item in found}

@@ -18,7 +18,7 @@ from inventory.tenant_neutral import Uncertainty, UnresolvedReason
 
 
 class MatchedBy(StrEnum):
-    """What says that items belong together."""
+    """The property by which items match."""
 
     NAME = "name"
     NAME_IN_OTHER_LETTERS = "name_in_other_letters"
@@ -29,7 +29,7 @@ class MatchedBy(StrEnum):
 
 
 class Status(StrEnum):
-    """What became of an item, or of two that belong together."""
+    """The result of an item, or of two matched ones."""
 
     SAME = "same"
     DIFFERENT = "different"
@@ -92,7 +92,7 @@ class SideCoverage(BaseModel):
 
     @property
     def is_answered(self) -> bool:
-        """Whether it is known what the tenant has of it, be it nothing."""
+        """Whether the tenant's content is known, even if there is none."""
         return self.state is not CoverageState.NOT_COVERED
 
     @property
@@ -110,12 +110,12 @@ _NEVER_READ = SideCoverage(
 
 
 class FieldRecord(BaseModel):
-    """One field that differs: `before` is what is said here, `after` what is said there.
+    """One field that differs: `before` is the value here, `after` the value there.
 
-    Both are null where the value is `hidden`. Ids of other objects are replaced by what they mean. `is_certain` is
-    false where the field may say the same: it holds an id that could not be translated, or what was hidden without a
-    key. `label` says the path with the names of settings, `before_named` and `after_named` the values where they differ
-    by that. `text` is what people read of the values.
+    Both are null if the value is `hidden`. Ids of other objects are replaced by their meaning. `is_certain` is false if
+    the values may be equal: they hold an id that could not be translated, or a value that was hidden without a key.
+    `label` is the path with the names of settings; `before_named` and `after_named` have names in place of ids, if they
+    differ from the values. `text` has the values for people.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -163,11 +163,11 @@ class ItemName(BaseModel):
 
 
 class ItemComparison(BaseModel):
-    """An item of one side, two that belong together, or all that are ambiguous.
+    """An item of one side, two matched items, or a group of ambiguous ones.
 
-    `matched_by` is null where it is on one side only. `uncertain` says what a `same` would need, and what may be behind
-    a difference. `stale_here` and `stale_there` name the details that could not be read; of several items
-    those of the one that has been stale longest.
+    `matched_by` is null if the item is on one side only. `uncertain` names what a `same` depends on, and what may cause
+    a difference. `stale_here` and `stale_there` name the details that could not be read: of several items, those of the
+    item that has been stale longest.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -200,9 +200,14 @@ class ComparisonCounts(BaseModel):
     only_here: int = 0
     only_there: int = 0
 
+    @property
+    def differing(self) -> int:
+        """How many are not known to be the same."""
+        return sum(self.model_dump(exclude={"same"}).values())
+
 
 class CollectionComparison(BaseModel):
-    """One collection: what is known of it on both sides, and what became of its items where it was compared."""
+    """One collection: its coverage on both sides, and the results of its items if it was compared."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -226,10 +231,10 @@ class ReferencedCollection(BaseModel):
 
 
 class ComparisonRecord(BaseModel):
-    """One tenant against another, in numbers, and what that rests on.
+    """One tenant compared with another, in numbers, with the coverage.
 
-    What was left out is named among the `collections`. `damaged` versions could not be compared: their stored documents
-    are not what their hashes say.
+    `collections` names those that were left out, too. `damaged` versions could not be compared: their stored documents
+    do not match their hashes.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -244,6 +249,20 @@ class ComparisonRecord(BaseModel):
     damaged: list[DamagedRecord] = []
 
     @property
+    def differing(self) -> list[CollectionComparison]:
+        """The collections whose items are not all the same, those with the most such items first."""
+        compared = [collection for collection in self.collections if collection.is_compared]
+        found = [collection for collection in compared if collection.counts.differing]
+        return sorted(found, key=lambda collection: (-collection.counts.differing, collection.title))
+
+    @property
+    def same(self) -> list[CollectionComparison]:
+        """The collections that were compared and whose items are all the same."""
+        return [
+            collection for collection in self.collections if collection.is_compared and not collection.counts.differing
+        ]
+
+    @property
     def is_complete(self) -> bool:
         """Whether all that was asked for was compared; not where no completed run has selected anything."""
         return (
@@ -254,7 +273,7 @@ class ComparisonRecord(BaseModel):
 
 
 class CellStatus(StrEnum):
-    """What a tenant has of an item of the golden tenant."""
+    """A tenant's counterpart of an item of the golden tenant."""
 
     SAME = "same"
     DIFFERENT = "different"
@@ -311,6 +330,11 @@ class CellCounts(BaseModel):
     not_covered: int = 0
     extra: int = 0
 
+    @property
+    def differing(self) -> int:
+        """How many are not known to be the same, and how many there are beside them."""
+        return sum(self.model_dump(exclude={"same"}).values())
+
 
 class MatrixCollection(BaseModel):
     """One collection of one tenant in a matrix. Where `is_compared` is false its cells say why."""
@@ -337,10 +361,10 @@ class MatrixTenant(BaseModel):
 
 
 class MatrixRecord(BaseModel):
-    """One golden tenant against many, in numbers, and what that rests on.
+    """One golden tenant compared with many, in numbers, with the coverage.
 
-    `without_inventory` are tenants that were asked for and of which no run has completed: they have no cells. `damaged`
-    versions could not be compared: their stored documents are not what their hashes say.
+    `without_inventory` are tenants without a completed run: they have no cells. `damaged` versions could not be
+    compared: their stored documents do not match their hashes.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -1,8 +1,7 @@
-"""Comparing the items of one collection in two tenants: which belong together, and whether they say the same.
+"""Comparing the items of one collection in two tenants: which items match, and whether their content is equal.
 
-Items are matched on name and kind, then on content. Where several share what they are matched by, equal content tells
-them apart or nothing does: such items are ambiguous. All of it is symmetrical: the one tenant compared with the other
-says what the other says of the one.
+Items match by name and kind, then by content. If several share a key, equal content decides, or they stay ambiguous.
+The comparison is symmetrical: swapping the tenants gives the same result.
 """
 
 from collections import Counter
@@ -41,7 +40,7 @@ class Pair(NamedTuple):
 
 
 class AmbiguousGroup(NamedTuple):
-    """Items that share what they are matched by: at least one on each side, and several on one."""
+    """Items that share a key: at least one on each side, and several on one."""
 
     here: list[Entry]
     there: list[Entry]
@@ -100,11 +99,11 @@ def matched_by_content(here: Iterable[Entry], there: Iterable[Entry], *, names_t
 
 
 def verdict(here: NeutralDocument, there: NeutralDocument, rules: Neutralizer) -> Verdict:
-    """What two items that belong together say.
+    """The verdict on two matched items.
 
-    A difference counts only where it is one whatever the ids without a meaning stand for, and the values that were
-    hidden without a key, or under two. Of an item without all its details only what both have is compared, and no
-    detail that only one was read with.
+    A difference counts only if it holds whatever the meaning of untranslated ids and the values hidden without a key,
+    or under two keys. If an item lacks details, only the details of both are compared, and no detail that only one was
+    read with.
     """
     unresolved = (*here.unresolved, *there.unresolved)
     uncertain = here.uncertain | there.uncertain
@@ -177,7 +176,7 @@ def _in_order(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def _matched(matching: MatchResult, by: MatchedBy, key: Callable[[Entry], object]) -> MatchResult:
-    """Takes what has the same key on both sides from what has no counterpart yet."""
+    """Matches entries that have the same key on both sides and no counterpart yet."""
     groups: dict[object, tuple[list[Entry], list[Entry]]] = {}
     alone: tuple[list[Entry], list[Entry]] = ([], [])
     for side, entries in enumerate((matching.only_here, matching.only_there)):
@@ -219,7 +218,7 @@ def _content(entry: Entry) -> object:
 def _one_to_one(
     here: Iterable[Entry], there: Iterable[Entry], by: MatchedBy
 ) -> tuple[list[Pair], list[Entry], list[Entry]]:
-    """Pairs of the same content, and what is left on each side."""
+    """Pairs of the same content, and the rest of each side."""
     waiting: dict[object, list[Entry]] = {}
     left: list[Entry] = []
     for entry in there:

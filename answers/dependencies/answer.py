@@ -1,7 +1,7 @@
-"""What an item needs and what needs it, what is dangling, what nobody is assigned, what reaches a group.
+"""Dependencies of an item in both directions, dangling references, unassigned items, and items that reach a group.
 
-The answers are of the references that `read_references` has read. Each answer says what it rests on, and what it cannot
-say since a collection was not read.
+The answers cover the references that `read_references` has read. Each answer names its coverage, and the collections
+that leave it open because they were not read.
 """
 
 from collections import Counter
@@ -28,6 +28,7 @@ from answers.dependencies.rules import ASSIGNMENTS_NOT_SHOWN, NEVER_ASSIGNED, ar
 from answers.dependencies.tenant_coverage import TenantCoverage
 from answers.old_details import may_be_old
 from graph.catalog import Catalog, load_catalog
+from inventory.coverage import NEVER_READ
 from inventory.missing import Confidence
 from inventory.records import DamagedRecord
 from inventory.references import ReferenceRole, collection_of
@@ -46,7 +47,7 @@ Follow = Callable[[AsyncSession, Sequence[ItemKey], int], Awaitable[list[Edge]]]
 
 
 class Neighbourhood(NamedTuple):
-    """What an item needs and what needs it, nearest first. `is_cut`: there is more than was asked for.
+    """The dependencies of an item in both directions, nearest first. `is_cut`: there are more than the limit.
 
     `cannot_say` names the collections that may hold items that need it and were not listed to their end.
     """
@@ -66,7 +67,7 @@ async def read_references(database: Database, tenant_id: UUID, progress: Callabl
 async def neighbourhood(
     session: AsyncSession, tenant: TenantCoverage, catalog: Catalog, item: ItemKey, *, depth: int = 1, most: int = MOST
 ) -> Neighbourhood:
-    """What an item needs and what needs it, through up to `depth` references and up to `most` of each item."""
+    """An item's dependencies in both directions, through up to `depth` references and up to `most` of each item."""
     found: list[DependencyRecord] = []
     is_cut = False
     for direction, follow in ((Direction.NEEDS, queries.of_items), (Direction.NEEDED_BY, queries.to_items)):
@@ -122,21 +123,31 @@ def _first_of_each(edges: Iterable[Edge], near: Callable[[Edge], ItemKey | None]
 
 
 async def everything(
-    session: AsyncSession, tenant: TenantCoverage
+    session: AsyncSession, tenant: TenantCoverage, catalog: Catalog
 ) -> AsyncIterator[DependencyRecord | CannotSayRecord]:
-    """All references of the tenant, by type key and id, streamed; at the end what cannot be said."""
+    """All references of the tenant, by type key and id, streamed; at the end the collections that may hold more."""
     async for edge in queries.all_references(session):
         yield tenant.dependency(edge, Direction.NEEDS, 1)
-    for record in (*tenant.old(), *tenant.unreadable()):
+    referring = {key for key, collection in catalog.collections.items() if collection.references}
+    for record in (*tenant.unread(referring), *tenant.old(tenant.collections.keys() - referring), *tenant.unreadable()):
         yield record
+
+
+def reason_in_words(record: CannotSayRecord) -> str:
+    """Why a collection leaves something open, for people."""
+    if record.reason == NEVER_READ:
+        collection = load_catalog().collections.get(record.type_key)
+        is_opt_in = collection is not None and collection.opt_in
+        return "opt-in, so never read without --type" if is_opt_in else "never read"
+    return record.reason.replace("_", " ").replace(":", ": ")
 
 
 async def dangling(
     session: AsyncSession, tenant: TenantCoverage, type_keys: Sequence[str] | None = None
 ) -> AsyncIterator[DanglingRecord | CannotSayRecord]:
-    """References whose targets are not there, by target; at the end, by collection, those of which it cannot be said.
+    """References whose targets are not there, by target; at the end, by collection, references that cannot be judged.
 
-    `type_keys`: of these collections' items alone.
+    `type_keys`: only references of these collections' items.
     """
     open_ones: Counter[tuple[str, ...]] = Counter()
     async for edge in queries.not_there(session, type_keys):
@@ -161,9 +172,9 @@ async def dangling(
 async def unassigned(
     session: AsyncSession, tenant: TenantCoverage, catalog: Catalog, type_keys: Sequence[str] | None = None
 ) -> AsyncIterator[UnassignedRecord | CannotSayRecord]:
-    """Items that are assigned to nobody; at the end, by collection, what cannot be said.
+    """Items that are assigned to nobody; at the end, by collection, items that cannot be judged.
 
-    Without `type_keys` not those of collections whose items nobody assigns.
+    Without `type_keys`, collections whose items nobody assigns are left out.
     """
     unknown: Counter[str] = Counter()
     async for found in queries.unassigned(session, type_keys):

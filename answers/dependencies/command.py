@@ -1,4 +1,4 @@
-"""`dependencies`, `dangling`, `unassigned`: what refers to what, to nothing, and what is for nobody."""
+"""`dependencies`, `dangling`, `unassigned`: references, references without a target, items without an assignment."""
 
 import asyncio
 import sys
@@ -39,7 +39,6 @@ from cli.sessions import find_item
 from cli.table import Column, Shape, collection_column, collection_title, print_table
 from configuration import load_settings
 from graph.catalog import load_catalog
-from inventory.coverage import NEVER_READ
 from inventory.item_ids import item_key
 from inventory.plurals import counted
 from inventory.references import ReferenceRole
@@ -51,7 +50,7 @@ UNREAD_SHOWN = 6
 """So many collections a line for people names."""
 
 
-CUT = "left out: of an item with more than {} those beyond; --limit draws more"
+CUT = "left out: an item with more than {} has the first ones only; --limit draws more"
 """What a picture says that does not show all."""
 
 
@@ -86,28 +85,29 @@ def dependencies(
     item: Annotated[
         str | None, typer.Argument(metavar="[ID]", help="The item's Graph id, or its name.", show_default=False)
     ] = None,
-    depth: Annotated[int, typer.Option("--depth", min=1, max=MAX_DEPTH, help="Through how many references.")] = 1,
+    depth: Annotated[int, typer.Option("--depth", min=1, max=MAX_DEPTH, help="How many references to follow.")] = 1,
     limit: Annotated[
-        int, typer.Option("--limit", min=1, max=MOST, help="References of each item, at most.")
+        int, typer.Option("--limit", min=1, max=MOST, help="Show at most this many references of each item.")
     ] = answer.MOST,
     reaches: Annotated[
         str | None,
-        typer.Option("--reaches", metavar="GROUP", help="What includes this group, and what excludes it."),
+        typer.Option("--reaches", metavar="GROUP", help="Items that include or exclude this group."),
     ] = None,
     everyone: Annotated[
         bool,
-        typer.Option("--everyone", help="With --reaches: also what is for all users or devices alone."),
+        typer.Option("--everyone", help="With --reaches: also items for all users or all devices only."),
     ] = False,
     everything: Annotated[bool, typer.Option("--all", help="All references of the tenant.")] = False,
-    written_as: Annotated[GraphFormat, typer.Option("--format", help="How to write it.")] = GraphFormat.TABLE,
+    written_as: Annotated[GraphFormat, typer.Option("--format", help="The format of the answer.")] = GraphFormat.TABLE,
     file: Annotated[
-        Path | None, typer.Option("--output", metavar="FILE", help="Where to; else to stdout.", show_default=False)
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="The file to write. Default: stdout.", show_default=False),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """What an item needs and what needs it, or what reaches a group; as a table or a graph.
+    """Items that an item needs, items that need it, or items that reach a group; as a table or a graph.
 
-    Each end says whether it is in the tenant and how sure that is.
+    Each item shows whether it is in the tenant, and with which confidence.
 
     Example: python starter.py dependencies contoso groups "Pilot devices" --format dot | dot -Tsvg -o pilot.svg
     """
@@ -143,7 +143,7 @@ def _check(
     """Raises `UsageError` where the arguments ask for nothing, or for several things."""
     asked = (item[0] is not None, reaches is not None, everything)
     if sum(asked) != 1 or (item[0] is None) != (item[1] is None):
-        raise UsageError("say what to look at: TYPE and ID of an item, --reaches GROUP, or --all")
+        raise UsageError("name an item by TYPE and ID, or give --reaches GROUP or --all")
     if everyone and reaches is None:
         raise UsageError("--everyone belongs to --reaches GROUP")
     if options.written_as is GraphFormat.TABLE and options.file is not None:
@@ -169,11 +169,11 @@ async def _show_neighbourhood(
             print_table(_columns(direction), rows, record=DependencyRecord, title=_heading(direction, start, rows))
     else:
         left_out = [CUT.format(counted(limit, "reference"))] if found.is_cut else []
-        left_out += _what_is_open(found.cannot_say, "what else needs it may be in")
+        left_out += _what_is_open(found.cannot_say, "more items that need it may be in")
         _write(graph_of(found.dependencies, start, left_out), options)
     if found.is_cut:
-        output.stderr.print("there is more of some items: --limit N shows more of each", style="dim")
-    _say_what_is_open(found.cannot_say, "what else needs it may be in")
+        output.stderr.print("some items have more references; --limit N shows more of each", style="dim")
+    _say_what_is_open(found.cannot_say, "more items that need it may be in")
     _end(found.cannot_say)
 
 
@@ -181,7 +181,7 @@ async def _show_all(tenant_id: UUID, options: _OutputOptions) -> None:
     async with read_session(load_settings(), tenant_id) as (session, coverage):
         rows: list[DependencyRecord] = []
         cannot_say: list[CannotSayRecord] = []
-        async for record in answer.everything(session, coverage):
+        async for record in answer.everything(session, coverage, load_catalog()):
             if options.as_json:
                 output.print_json(record)
             elif isinstance(record, DependencyRecord):
@@ -192,6 +192,7 @@ async def _show_all(tenant_id: UUID, options: _OutputOptions) -> None:
         print_table(_ALL_COLUMNS, rows, record=DependencyRecord, title=counted(len(rows), "reference"))
     elif not options.as_json:
         _write(graph_of(rows, left_out=_what_is_open(cannot_say, "not drawn: references of items in")), options)
+    _say_what_is_open(cannot_say, "more references may be in")
     _end(cannot_say)
 
 
@@ -215,16 +216,17 @@ async def _show_reach(tenant_id: UUID, sought: str, *, everyone: bool, as_json: 
             f" {counted(excluding, 'excludes', 'exclude')} it",
         )
     output.stderr.print(
-        "groups within groups are not read: what the group gets from one around it is not in the answer", style="dim"
+        "groups within groups are not read: items that reach the group through a parent group are not in the answer",
+        style="dim",
     )
     cannot_say = [record for record in found if isinstance(record, CannotSayRecord)]
-    _say_what_is_open(cannot_say, "what else reaches it may be in")
+    _say_what_is_open(cannot_say, "more items that reach it may be in")
     _end(cannot_say)
 
 
 @prints_tables
 def dangling(tenant: TenantArgument, type_keys: TypeOption = None, as_json: JsonOption = False) -> None:
-    """References to what is not in the tenant, with how sure that is. Where a collection was not read, it says so.
+    """References to items that are not in the tenant, with the confidence. Collections that were not read are named.
 
     Example: python starter.py dangling contoso --type conditionalAccessPolicies
     """
@@ -245,13 +247,13 @@ def dangling(tenant: TenantArgument, type_keys: TypeOption = None, as_json: Json
             rows = [record for record in found if isinstance(record, DanglingRecord)]
             title = counted(len(rows), "dangling reference")
             print_table(_DANGLING_COLUMNS, rows, record=DanglingRecord, title=title)
-            _say_what_is_open(cannot_say, "it cannot be said of targets in")
+            _say_what_is_open(cannot_say, "not known of targets in")
         _end(cannot_say)
 
 
 @prints_tables
 def unassigned(tenant: TenantArgument, type_keys: TypeOption = None, as_json: JsonOption = False) -> None:
-    """Items that are assigned to nobody, also those that only exclude. Where that is not known, it says so.
+    """Items that are assigned to nobody, also those with exclusions only. Collections that were not read are named.
 
     Example: python starter.py unassigned contoso --type configurationPolicies
     """
@@ -391,15 +393,6 @@ def _state(end: ObjectRecord) -> Text:
     return Text(str(end.presence).replace("_", " "), style=_STYLES.get(end.presence, ""))
 
 
-def _reason(record: CannotSayRecord) -> str:
-    """Why a collection leaves something open."""
-    if record.reason == NEVER_READ:
-        collection = load_catalog().collections.get(record.type_key)
-        is_opt_in = collection is not None and collection.opt_in
-        return "opt-in, so never read without --type" if is_opt_in else "never read"
-    return record.reason.replace("_", " ").replace(":", ": ")
-
-
 def _what_is_open(records: Sequence[CannotSayRecord], words: str) -> list[str]:
     """By reason, a line that names the collections that the answer leaves open."""
     by_reason: dict[str, list[str]] = {}
@@ -410,7 +403,7 @@ def _what_is_open(records: Sequence[CannotSayRecord], words: str) -> list[str]:
             lines.append(f"{record.type_key}: rests on details of {items} read from {output.when(record.read_at)} on")
             continue
         number = f" ({record.references:,})" if record.references is not None else ""
-        by_reason.setdefault(_reason(record), []).append(f"{record.type_key}{number}")
+        by_reason.setdefault(answer.reason_in_words(record), []).append(f"{record.type_key}{number}")
     for reason, named in sorted(by_reason.items()):
         more = f" and {len(named) - UNREAD_SHOWN} more" if named[UNREAD_SHOWN:] else ""
         lines.append(f"{words} {', '.join(named[:UNREAD_SHOWN])}{more}: {reason}")

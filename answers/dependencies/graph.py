@@ -1,4 +1,4 @@
-"""References as a graph: what is drawn, and what other tools read."""
+"""References as a graph, to draw and for other tools."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple

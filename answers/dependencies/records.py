@@ -63,8 +63,8 @@ class KnownObject(NamedTuple):
 class ObjectRecord(BaseModel):
     """One end of a reference: an item, an audience, or an object that is not in the inventory.
 
-    `type_keys` are the collections that it may be in: one where it is known which, none for an audience. `last_seen_at`
-    is null where it was never seen. `evidence` says what the presence rests on (docs/dependencies.md).
+    `type_keys` are the collections that it may be in: one if that is known, none for an audience. `last_seen_at` is
+    null if no run has seen it. `evidence` is the basis of the presence (docs/dependencies.md).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -159,9 +159,9 @@ class FilterRecord(BaseModel):
 class AssignmentRecord(BaseModel):
     """One way in which an item includes or excludes a group: by the `group` itself, `all devices` or `all users`.
 
-    `intent` is that of an app's assignment; `policy_set_id` the policy set by which the assignment came, null where it
-    is direct; `policy_set_name` is what that is called, null where it is not known. `is_overridden`: the item excludes
-    the group from the same intent, so the inclusion does not reach it.
+    `intent` is that of an app's assignment; `policy_set_id` is the policy set that made the assignment, null for a
+    direct one; `policy_set_name` is null if it is not known. `is_overridden`: the item excludes the group from the same
+    intent, so the inclusion does not reach it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -178,9 +178,9 @@ class ReachRecord(BaseModel):
     """An item that names a group, or everyone, in an assignment or a condition.
 
     `reaches`: it includes the group and does not exclude it from the same intent; within an intent an exclusion wins.
-    `through` says by what: `group`, `all devices`, `all users`; `assignments` say it with the intent of each.
+    `through` names the ways: `group`, `all devices`, `all users`; `assignments` has them with their intents.
     `excluded`: it excludes the group from some intent, or as a whole. `filters` are all filters that the item uses:
-    they may narrow what it reaches. Groups within groups are not read, so what a group gets from a group around it is
+    they may narrow its audience. Groups within groups are not read, so items that reach a group through its parent are
     not in the answer.
     """
 
@@ -199,12 +199,12 @@ class ReachRecord(BaseModel):
 
 
 class CannotSayRecord(BaseModel):
-    """What an answer leaves open, by collection: it was not listed to its end, and `reason` says why.
+    """A collection that leaves the answer open: it was not listed to its end, for the given `reason`.
 
-    `references` counts the references whose targets may be in it, and the items whose assignments are not known; null
-    where what is missing are the collection's own items, however many. With the reason `damaged` it counts the items
-    whose references could not be read, since their stored documents are not what their hashes say. With the reason
-    `old_details` it counts the items whose details were read before the latest listing, the first at `read_at`.
+    `references` counts the references whose targets may be in it, and the items whose assignments are not known; it is
+    null if the collection's own items are missing, however many. With the reason `damaged` it counts the items whose
+    references could not be read, since their stored documents do not match their hashes. With the reason `old_details`
+    it counts the items whose details were read before the latest listing, the first at `read_at`.
     """
 
     model_config = ConfigDict(frozen=True)

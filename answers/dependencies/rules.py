@@ -33,9 +33,9 @@ def not_listed_reason(type_key: str, coverage: Mapping[str, Coverage], known: fr
 
 
 def item_presence(seen: KnownObject, coverage: Coverage | None, *, rests_on_details: bool = False) -> ObjectState:
-    """Of an item that was seen. What the latest run could not list to its end is less sure.
+    """The presence of an item that was seen; it is less sure if the latest run did not list its collection to its end.
 
-    `rests_on_details`: what is told of it stands in details that may have changed though its list shows nothing new.
+    `rests_on_details`: the answer rests on details that may have changed without a sign in the list.
     """
     is_sure = coverage is not None and coverage.is_current and bool(coverage.listed_cleanly)
     if seen.absence_evidence is not None:

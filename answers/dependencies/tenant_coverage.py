@@ -51,7 +51,7 @@ class TenantCoverage:
         return cls(catalog, tenant_id, await coverage_of(session), damaged, await old_details(session))
 
     def item(self, seen: KnownObject, external_id: str, path: str | None = None) -> ObjectRecord:
-        """An item that was seen. `path`: what is told of it stands there."""
+        """The presence of an item that was seen. `path`: the place in its document on which the answer rests."""
         rests_on_details = path is not None and may_be_old(seen.type_key, path)
         state = item_presence(seen, self.collections.get(seen.type_key), rests_on_details=rests_on_details)
         return _record([seen.type_key], external_id, seen, state)

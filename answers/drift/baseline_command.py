@@ -21,7 +21,7 @@ from cli.typed_text import NAME
 from configuration import load_settings
 from inventory.plurals import counted
 
-baseline = typer.Typer(no_args_is_help=True, help="What a tenant's drift is measured against.")
+baseline = typer.Typer(no_args_is_help=True, help="Baselines: what a tenant's drift is measured against.")
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The baseline's name.", show_default=False)]
 
@@ -60,10 +60,10 @@ def set_baseline(
         if sum(option is not None for option in (run, at, other)) > 1:
             raise UsageError("a baseline is one thing: give --run RUN, --at TIME or --tenant OTHER")
         if NAME.fullmatch(name) is None:
-            raise UsageError(f"{name!r} is no name for a baseline: letters, digits, '.', '_' and '-', 100 at most")
+            raise UsageError(f"{name!r} is not a baseline's name; use letters, digits, '.', '_' and '-', at most 100")
         moment = None if at is None else time_of(at)
         if at is not None and moment is None:
-            raise UsageError(f"--at: {at!r} is no time such as 2025-03-01T00:00:00Z")
+            raise UsageError(f"--at: {at!r} is not a time such as 2025-03-01T00:00:00Z")
         settings = load_settings()
         tenant_id = tenant_id_of(settings, tenant)
         other_id = None if other is None else tenant_id_of(settings, other)

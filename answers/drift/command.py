@@ -234,7 +234,7 @@ def _until(value: str) -> datetime:
     """The moment when a decision ends: of a day its end. Raises `UsageError`."""
     moment = time_of(value)
     if moment is None:
-        raise UsageError(f"--until: {value!r} is no date such as 2026-06-30")
+        raise UsageError(f"--until: {value!r} is not a date such as 2026-06-30")
     try:
         date.fromisoformat(value)
     except ValueError:

@@ -26,32 +26,32 @@ from inventory.visible_text import visible
 def export(
     tenant: TenantArgument,
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="The folder; it is made where there is none.", show_default=False)
+        Path, typer.Argument(metavar="DIR", help="The folder; it is created if it does not exist.", show_default=False)
     ],
     at: Annotated[
         str | None,
         typer.Option(
-            "--at", metavar="RUN|TIME", help="As it was when a run ended, or at a time (ISO 8601; UTC unless it says)."
+            "--at", metavar="RUN|TIME", help="The state when a run ended, or at a time (ISO 8601; by default in UTC)."
         ),
     ] = None,
     type_keys: TypeOption = None,
     categories: CategoryOption = None,
     force: Annotated[
         bool,
-        typer.Option("--force", help="Also into a folder that holds other files, and over files named like ours."),
+        typer.Option("--force", help="Write into a folder with other files, too, and replace files of the same names."),
     ] = False,
     decoded: Annotated[
         bool,
         typer.Option(
-            "--decoded", help="Beside each document a text file of it: scripts, profiles and settings as text."
+            "--decoded", help="Write a text file beside each document, with its scripts, profiles and settings."
         ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write each item's whole document to a file of its own, and remove the files of items that are gone.
 
-    Names and bytes stay the same where nothing changed, so the folder can be a git repository. Exit code 3 where a
-    version of that time has been forgotten, or its stored document is damaged.
+    Files of unchanged items keep their names and bytes, so the folder can be a git repository. Exit code 3 if
+    retention has deleted a version of that time, or its stored document is damaged.
 
     Example: python starter.py export contoso ./contoso --at 2025-03-01T00:00:00Z
     """
@@ -111,7 +111,7 @@ def _say_what_is_not_known(record: ExportRecord) -> None:
 
     for item in record.forgotten:
         which = visible(f"{item.type_key} {item.external_id} ({item.display_name})")
-        say(f"forgotten: the version of then of {which}; no file")
+        say(f"deleted by retention, so no file: the version of then of {which}")
     for damaged in record.damaged:
         say(visible(f"{damaged.in_words}; no file"))
     if record.incomplete:
@@ -122,4 +122,4 @@ def _say_what_is_not_known(record: ExportRecord) -> None:
     if record.unread:
         say(f"seen, but no document read, so no file: {counted(record.unread, 'item')}")
     if record.types_not_read:
-        say(f"not read to the end, so nothing of theirs is taken for gone: {', '.join(record.types_not_read)}")
+        say(f"not read to the end, so no file of theirs is removed: {', '.join(record.types_not_read)}")

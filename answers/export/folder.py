@@ -1,4 +1,4 @@
-"""The folder that an export writes: only what changed is touched, and only what an export wrote is removed."""
+"""The folder that an export writes: it replaces changed files only, and removes only files of an earlier export."""
 
 import os
 from contextlib import suppress
@@ -18,9 +18,9 @@ TEMPORARY = ".tenant-inventory-export.tmp"
 class ExportFolder:
     """One export into a folder. `put` each file, then `remove_others`, then `close`.
 
-    Every change is one rename, so a reader sees the old file or the new one. Where the export is broken off, the next
-    one knows what it had made. Nothing is followed through a link below the folder. All methods raise `UsageError`
-    where the folder is not as it must be, and for what the file system refuses.
+    Every change is one rename, so a reader sees the old file or the new one. If an export breaks off, the next one
+    knows its files. No link below the folder is followed. All methods raise `UsageError` if the folder is not usable,
+    or the file system refuses.
     """
 
     def __init__(self, folder: Path, tenant_id: UUID, *, force: bool) -> None:

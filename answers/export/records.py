@@ -20,13 +20,13 @@ class ForgottenRecord(BaseModel):
 
 
 class ExportRecord(BaseModel):
-    """What an export did, and what it could not know.
+    """The result of an export, and its gaps.
 
-    `incomplete` documents lack details. `presumed` items were seen before and after the asked moment, and whether they
-    were there at it is not recorded; they are written. `unread` items had been seen and no document of theirs read.
-    `types_not_read` names the collections that the latest completed run did not read to their end, and those that none
-    has read: no item of theirs is taken for gone by that run. `damaged` versions have no file.
-    The files of `stale` items say of some details what was read of them before, if anything.
+    `incomplete` documents lack details. `presumed` items were seen before and after the moment, and it is not recorded
+    whether they were there at that moment; they are written. `unread` items had been seen without a document.
+    `types_not_read` names the collections that the latest completed run did not read to their end, or that no run has
+    read: no file of theirs is removed. `damaged` versions have no file. The files of `stale` items have earlier content
+    in some details.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.ids import named
 from answers.items.records import ItemsBasis, UnreadCollection
+from answers.log_collections import log_types
 from inventory.bounds import NAMED
 from inventory.missing import Confidence, EvidenceKind
 from inventory.records import ItemRecord, MissingRecord
@@ -65,11 +66,15 @@ async def missing(
 ) -> MissingList | None:
     """The items that are missing relative to the selection; None before any completed run. Arguments as of `items`.
 
+    Entries of logs expire, so none of them is missing unless the selection or the type keys name their collection.
+
     `evidence` and `confidence` choose among the items. `not_read` is the same whatever they choose.
     """
     question = await _question(session, selection)
     if question is None:
         return None
+    if selection is None and type_keys is None:
+        type_keys = sorted(question.collections.keys() - set(log_types()))
     found = queries.missing_items(
         session, question, type_keys, queries.Page(limit, after), evidence=evidence, confidence=confidence
     )

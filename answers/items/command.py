@@ -28,12 +28,15 @@ LOOKED_FOR = [EvidenceKind.CONFIRMED, EvidenceKind.NOT_LISTED]
 NEVER_READ = "this tenant was never read: no run has completed"
 
 LimitOption = Annotated[
-    int | None, typer.Option("--limit", min=1, max=MOST, help="How many at most.", show_default=False)
+    int | None, typer.Option("--limit", min=1, max=MOST, help="Show at most this many.", show_default=False)
 ]
 AfterOption = Annotated[
     str | None,
     typer.Option(
-        "--after", metavar="TYPE/ID", help="Go on after this item: the last one of the page before.", show_default=False
+        "--after",
+        metavar="TYPE/ID",
+        help="Continue after this item, the last one of the page before.",
+        show_default=False,
     ),
 ]
 
@@ -61,27 +64,26 @@ def missing(
     type_keys: TypeOption = None,
     selection: SelectionOption = None,
     confidence: Annotated[
-        Confidence | None, typer.Option("--confidence", help="Items of this confidence alone.", show_default=False)
+        Confidence | None, typer.Option("--confidence", help="Only items of this confidence.", show_default=False)
     ] = None,
     evidence: Annotated[
         list[EvidenceKind] | None,
         typer.Option(
             "--evidence",
-            help="Items of this evidence alone; may be repeated. Else all with --json, and for people what was looked"
-            " for.",
+            help="Only items of this evidence; may be repeated. Default: all with --json, else those looked for.",
             show_default=False,
         ),
     ] = None,
     not_read: Annotated[
-        bool, typer.Option("--not-read", help="The items of collections that were not read, as --evidence not_read.")
+        bool, typer.Option("--not-read", help="Items of collections that were not read; short for --evidence not_read.")
     ] = False,
     limit: LimitOption = None,
     after: AfterOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """What was looked for in a tenant and not found: since when, by which run, with which confidence and evidence.
+    """Items that runs looked for and did not find: since when, by which run, with which confidence and evidence.
 
-    One line for each collection that could not be read follows, with the number of items of which nothing is known.
+    A line for each collection that could not be read follows, with the number of its items, whose state is unknown.
 
     Example: python starter.py missing contoso
     """

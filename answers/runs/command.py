@@ -41,10 +41,10 @@ RecordT = TypeVar("RecordT", RunRecord, PortfolioRecord)
 @prints_tables
 def runs(
     tenant: OptionalTenantArgument = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Show at most this many, newest first.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
-    """Run records, newest first: of one tenant, or of all. Those of queued and running runs are shown as they are now.
+    """Run records of one tenant or of all, newest first. Queued and running runs have their present state.
 
     Example: python starter.py runs contoso --limit 5
     """
@@ -108,9 +108,9 @@ def run(
     verbose: VerboseOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """One run: what was covered, what was not and why. The exit code tells how the run ended.
+    """One run: the collections that it read, and why it did not read the others. The exit code tells how it ended.
 
-    The counts of a running run are those that it tells itself or, where no worker answers, of what it has merged.
+    The counts of a running run come from its workflow, or from the merged items if no worker answers.
 
     Example: python starter.py run 0b9d1c1e-0f4e --follow
     """
@@ -220,9 +220,9 @@ async def _live(record: RunRecord, wanted: Kind) -> RunRecord:
     """The record with the counts and collections that the running workflow tells; says where they come from."""
     told = await _told(record, wanted)
     if isinstance(told, str):
-        output.stderr.print(f"{told}: the counts are of what has been merged so far", style="dim", markup=False)
+        output.stderr.print(f"{told}: the counts are those of merged items so far", style="dim", markup=False)
         return record
-    output.stderr.print("the counts are the workflow's own, as of now", style="dim")
+    output.stderr.print("the counts come from the workflow, as of now", style="dim")
     return answer.live_record(record, told.counts, told.collections)
 
 

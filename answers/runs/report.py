@@ -54,7 +54,7 @@ def print_run(run: RunRecord, tenant_name: str, *, verbose: bool = False) -> Non
 
 
 def _print_error(code: ErrorCode, collections: Mapping[str, CollectionRecord], *, verbose: bool) -> None:
-    """An error code once: what it means, what to do, and which collections have it."""
+    """An error code once: its meaning, its remedy, and the collections that have it."""
     meaning, remedy = EXPLANATIONS[code]
     outcomes = Counter(collection.outcome for collection in collections.values())
     counted = ", ".join(f"{number} {outcome}" for outcome, number in sorted(outcomes.items()))

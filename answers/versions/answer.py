@@ -47,7 +47,7 @@ async def pin(
     try:
         pinned = await versions.pin(session, type_key, external_id, number, pinned_by, reason)
     except IntegrityError:
-        raise UnknownVersionError(f"version {number} was forgotten at this very moment") from None
+        raise UnknownVersionError(f"version {number} was deleted by retention at this moment") from None
     if not pinned:
         raise UnknownVersionError(_not_kept(await history(session, type_key, external_id), number))
 
@@ -134,7 +134,7 @@ def _not_kept(kept: Sequence[VersionRecord], number: int | None) -> str:
     numbers = ", ".join(str(version.version) for version in reversed(kept))
     if number is not None and number > kept[0].version:
         return f"there is no version {number}; the current one is {kept[0].version}"
-    return f"version {number} has been forgotten; kept: {numbers}"
+    return f"version {number} was deleted by retention; kept: {numbers}"
 
 
 def _object(document: bytes) -> JsonObject:

@@ -33,7 +33,7 @@ TypeArgument = Annotated[
 ]
 ItemArgument = Annotated[
     str,
-    typer.Argument(metavar="ID", help="The item's Graph id; or its name, where only one has it.", show_default=False),
+    typer.Argument(metavar="ID", help="The item's Graph id, or its name if that is unique.", show_default=False),
 ]
 
 
@@ -43,15 +43,15 @@ def show_versions(
     type_key: TypeArgument,
     item: ItemArgument,
     pin: Annotated[
-        int | None, typer.Option("--pin", metavar="N", min=1, max=MOST, help="Keep version N for good.")
+        int | None, typer.Option("--pin", metavar="N", min=1, max=MOST, help="Pin version N: retention keeps it.")
     ] = None,
     unpin: Annotated[
-        int | None, typer.Option("--unpin", metavar="N", min=1, max=MOST, help="Take your pin away again.")
+        int | None, typer.Option("--unpin", metavar="N", min=1, max=MOST, help="Remove your pin of version N.")
     ] = None,
-    reason: Annotated[str | None, typer.Option("--reason", help="Why it is pinned.")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why the version is pinned.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """All versions of an item, newest first: what each is, when it was observed, who has pinned it.
+    """All versions of an item, newest first: their kinds, times of observation and pins.
 
     Example: python starter.py versions contoso conditionalAccessPolicies "Require MFA" --pin 3 --reason "audit"
     """
@@ -141,14 +141,15 @@ def show(
     type_key: TypeArgument,
     item: ItemArgument,
     version: Annotated[
-        int | None, typer.Option("--version", metavar="N", min=1, max=MOST, help="That version; else the current one.")
+        int | None,
+        typer.Option("--version", metavar="N", min=1, max=MOST, help="The version. Default: the current one."),
     ] = None,
     raw: Annotated[bool, typer.Option("--raw", help="The stored JSON: all ids, content encoded.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """What an item says, as it is or as it was: names for ids, scripts and profiles as text, nothing that is empty.
+    """An item's content, as it is or was: names for ids, scripts and profiles as text, without empty values.
 
-    What is sensitive is hidden; with --raw it is a mark in the document.
+    Sensitive values are hidden; --raw shows their marks.
 
     Example: python starter.py show contoso deviceHealthScripts 1f0c4d2e-6a3b-4c55-9d0e-2b7a8c9d0e1f --version 2
     """
@@ -198,14 +199,16 @@ def diff(
     type_key: TypeArgument,
     item: ItemArgument,
     older: Annotated[
-        int | None, typer.Option("--from", metavar="N", min=1, max=MOST, help="That version; else the one before --to.")
+        int | None,
+        typer.Option("--from", metavar="N", min=1, max=MOST, help="The older version. Default: the one before --to."),
     ] = None,
     newer: Annotated[
-        int | None, typer.Option("--to", metavar="N", min=1, max=MOST, help="That version; else the current one.")
+        int | None,
+        typer.Option("--to", metavar="N", min=1, max=MOST, help="The newer version. Default: the current one."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """What changed between two versions of an item, field by field. Of a sensitive value only that it changed.
+    """The differences between two versions of an item, field by field. A sensitive value shows only that it changed.
 
     Example: python starter.py diff contoso configurationPolicies "Windows baseline" --from 2 --to 5
     """
@@ -249,12 +252,12 @@ def _say_what_is_compared(compared: ComparedVersions) -> None:
         say_version_stale(version)
         if not version.details_complete:
             output.stderr.print(
-                f"version {version.version} is incomplete: what only the other one has need not have changed",
+                f"version {version.version} is incomplete: fields that only the other one has may be unchanged",
                 style="yellow",
             )
     if unread:
         output.stderr.print(
-            f"one of the two was read without {', '.join(unread)}: that need not have changed", style="yellow"
+            f"one of the two was read without {', '.join(unread)}: they may be unchanged", style="yellow"
         )
     if not found:
         output.stderr.print("no difference")

@@ -1,4 +1,4 @@
-"""The catalog: what can be read from Graph, and how. The entries are data, one TOML table a collection."""
+"""The catalog: the collections that can be read, and how. The entries are data, one TOML table a collection."""
 
 from graph.catalog.kinds import kind_of, kinds_in
 from graph.catalog.loading import Catalog, UnknownCategoryError, load_catalog

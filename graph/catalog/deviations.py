@@ -1,4 +1,4 @@
-"""Where an entry differs from what Microsoft publishes, with the reason and the source: the list of this release."""
+"""Deviations of entries from Microsoft's publications, with reason and source: the list of this release."""
 
 import tomllib
 from functools import cache

@@ -1,4 +1,4 @@
-"""What people call the kind of an item: "Windows update ring", "macOS PKCS certificate"."""
+"""The kinds of items, in words: "Windows update ring", "macOS PKCS certificate"."""
 
 import re
 import tomllib

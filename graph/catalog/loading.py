@@ -10,6 +10,7 @@ from uuid import UUID
 
 from graph.catalog.model import Collection
 from inventory.reference_extraction import ReadingRules
+from inventory.titles import TitleRule
 from inventory.user_errors import UserError
 
 _SHARED_TABLES = frozenset({"references"})
@@ -18,6 +19,9 @@ _SHARED_TABLES = frozenset({"references"})
 NO_ENTRIES = frozenset({"defaults.toml", "deviations.toml", "kinds.toml", "permission_ids.toml"})
 """Files beside the entries."""
 
+
+LOGS = frozenset({"audit"})
+"""Categories of logs."""
 
 MOST_NAMED = 3
 """Categories or collections that the name of a selection lists."""
@@ -38,7 +42,7 @@ class Catalog:
             self.collections[collection.type_key] = collection
 
     def everything(self) -> set[str]:
-        """The type keys that a selection of all names: those whose entries are not opt-in."""
+        """The type keys of a selection of all: those whose entries are not opt-in."""
         return {key for key, collection in self.collections.items() if not collection.opt_in}
 
     def first_url(self, type_key: str, tenant_id: UUID) -> str:
@@ -48,16 +52,24 @@ class Catalog:
             return self.collections[collection.parent].ids_url(collection.parent_filter)
         return collection.first_url(tenant_id)
 
+    def permission_of_listing(self, type_key: str, url: str) -> str:
+        """The permission that reads a page of a collection's listing, or of the one that shows its parents."""
+        collection = self.collections[type_key]
+        if collection.parent is None or collection.is_own_listing(url):
+            return collection.permission
+        return self.collections[collection.parent].permission
+
     def reading_rules(self) -> dict[str, ReadingRules]:
         """How references are read, by type key; also of collections in which there are none."""
         return {key: collection.reading_rules for key, collection in self.collections.items()}
 
-    def titles(self) -> dict[str, tuple[str, ...]]:
-        """The references that items without a name are called after, by type key."""
-        return {key: collection.titled_by for key, collection in self.collections.items() if collection.titled_by}
+    def title_rules(self) -> dict[str, TitleRule]:
+        """How items without a name are titled, by type key."""
+        rules = {key: collection.title_rule for key, collection in self.collections.items()}
+        return {key: rule for key, rule in rules.items() if rule != TitleRule()}
 
     def name_of(self, type_keys: CollectionOf[str]) -> str:
-        """What people call a selection of these: `everything`, its categories, its few collections, or how many."""
+        """The name of a selection: `everything`, its categories, its few collections, or how many."""
         wanted = set(type_keys)
         if wanted == self.everything():
             return "everything"
@@ -71,6 +83,11 @@ class Catalog:
     def categories(self) -> list[str]:
         """The names of the categories, sorted."""
         return sorted({collection.category for collection in self.collections.values()})
+
+    @property
+    def logs(self) -> frozenset[str]:
+        """The type keys of logs, whose entries expire: they are no configuration."""
+        return frozenset(key for key, collection in self.collections.items() if collection.category in LOGS)
 
     def in_categories(self, names: Iterable[str]) -> set[str]:
         """The type keys of the named categories. Raises `UnknownCategoryError`."""

@@ -18,6 +18,7 @@ from inventory.observation import ObservationRules
 from inventory.reference_extraction import ReadingRules
 from inventory.references import path_of
 from inventory.tenant_neutral import TenantNeutralRules
+from inventory.titles import TitlePart, TitleRule, TitleSource
 
 
 class ApiVersion(StrEnum):
@@ -129,7 +130,7 @@ class DetailCall(BaseModel):
     types: frozenset[str] = frozenset()
     """The `@odata.type`s of the items that have it; all where it is empty."""
     only_where: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*(=.+)?$")] | None = None
-    """Which items have it: those whose list in this property is not empty, or holds this value (`tags=Value`)."""
+    """The items that have it: those whose list in this property is not empty, or holds this value (`tags=Value`)."""
     believe_list: frozenset[PropertyName] = frozenset()
     """Properties of the item that the list shows right and this answer does not."""
     doubted_by: PropertyName | None = None
@@ -151,7 +152,7 @@ class DetailCall(BaseModel):
         return not name or (isinstance(members, list) and (value in members if value else bool(members)))
 
     def is_needed(self, item: Mapping[str, object]) -> bool:
-        """Whether what the list shows of an item calls for it."""
+        """Whether the list's document of an item calls for it."""
         return self.doubted_by is None or self.property not in item
 
     @model_validator(mode="after")
@@ -163,6 +164,15 @@ class DetailCall(BaseModel):
         if "{type}" in self.path and not self.types:
             raise ValueError("a path with a type names the types that have it")
         return self
+
+
+class TitleGiver(BaseModel):
+    """The collection whose items give their titles to what their reference at `path` is to."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type_key: TypeKey
+    path: ReferencePath
 
 
 class Collection(BaseModel):
@@ -205,7 +215,7 @@ class Collection(BaseModel):
     id_field: PropertyName = "id"
     name_field: PropertyName = "displayName"
     volatile: frozenset[QualifiedName] = frozenset()
-    """What differs though the configuration is the same: it is no part of a version."""
+    """Properties that differ though the configuration is the same: they are no part of a version."""
     change_signs: frozenset[QualifiedName] = frozenset()
     """Volatile properties of a list that tell that an item's details may have changed."""
     sensitive: frozenset[QualifiedName] = frozenset()
@@ -234,22 +244,26 @@ class Collection(BaseModel):
     alternate_keys: frozenset[PropertyName] = frozenset()
     """Properties by which other documents name an object, beside its id; the same in every tenant, as `appId` is."""
     references: dict[ReferencePath, Annotated[tuple[TargetType, ...], BeforeValidator(_one_or_more)]] = {}
-    """Where documents hold ids of other objects, and in which collections those are (`inventory.references`)."""
+    """Places of ids of other objects in documents, and the collections of those (`inventory.references`)."""
     titled_by: tuple[ReferencePath, ...] = ()
-    """An item without a name is called after the objects that these references are to, in this order."""
+    """An item without a name is called after the objects that these references are to, and what these keys of `meta`
+    say, in this order."""
+    titled_from: TitleGiver | None = None
+    """An item without a name is called as the item of another collection that refers to it."""
     everyone: dict[PropertyName, str] = {}
     """An object is for everyone, though it lists no assignment, where one of these properties matches its pattern."""
     identity: frozenset[QualifiedName] = frozenset()
-    """What names an object or its parts in its tenant, or says where it came from: no part of what tenants share."""
+    """Properties that name an object or its parts in its tenant, or its origin: no part of content that tenants share.
+    """
     meaning: tuple[PropertyName, ...] = ()
-    """The properties that say what an id of an object here means in any tenant; its name and kind where it has none."""
+    """Properties that make up the meaning of an object here in any tenant; its name and kind if there are none."""
     shared_ids: str | None = None
     """A pattern of the ids that Microsoft gave, which are the same in every tenant."""
     in_directory_audits: bool = False
     """Whether Entra's audit log records changes of its items under their ids."""
     licence_hint: str | None = None
     note: str | None = None
-    """Why the entry differs from what one would expect."""
+    """Why the entry differs from an expectation."""
 
     def first_url(self, tenant_id: UUID | None = None) -> str:
         """The first page's URL, relative to the version root; without a tenant its id stays a placeholder."""
@@ -269,7 +283,7 @@ class Collection(BaseModel):
         return "?" + "&".join(query) if query else ""
 
     def is_own_listing(self, url: str) -> bool:
-        """Whether a URL is of a listing of the collection itself, and not of the one that shows its parents."""
+        """Whether a URL is of a listing of the collection itself, and not of its parents' listing."""
         return self.parent is None or urlsplit(url).path.endswith(self.path.rpartition("/")[2])
 
     def child_url(self, parent_id: str) -> str:
@@ -287,7 +301,7 @@ class Collection(BaseModel):
         return None if found is None else unquote(found[1])
 
     def ids_url(self, only: str | None = None) -> str:
-        """The first page's URL of a listing of the ids alone, of all items or of those of a filter."""
+        """The first page's URL of a listing of the ids alone, of all items or of a filter's."""
         return self._url(None, (("$filter", only), ("$select", self.id_field), ("$top", self.page_size)))
 
     def probe_url(self, tenant_id: UUID) -> str:
@@ -300,7 +314,7 @@ class Collection(BaseModel):
         return self._url(tenant_id, options)
 
     def expansion_url(self, external_id: str) -> str:
-        """A request that tells of one object whether what the listing expands is readable."""
+        """A request for one object, whose answer shows whether the app may read the expansions of the listing."""
         return f"{self.path}/{quote(external_id, safe='')}" + self._options((("$expand", self.expand),))
 
     @property
@@ -323,7 +337,7 @@ class Collection(BaseModel):
         )
 
     def may_be_old(self, path: str) -> bool:
-        """Whether what stands at a path of an item may have changed though the list shows nothing new of the item."""
+        """Whether the values at a path of an item may have changed though the list shows nothing new of the item."""
         if self.refresh_hours is None:
             return False
         name = path.partition(".")[0].partition("[")[0]
@@ -331,7 +345,7 @@ class Collection(BaseModel):
 
     @property
     def may_lack_details(self) -> bool:
-        """Whether an item may need more than its listing: it has details, or what the listing expands may be cut."""
+        """Whether an item may need more than its listing: it has details, or the listing's expansions may be cut."""
         return bool(self.details) or self.expand is not None
 
     @property
@@ -350,6 +364,15 @@ class Collection(BaseModel):
         expanded = (self.expand or "", *(call.path.partition("$expand=")[2] for call in self.details))
         return any("assignments" in clause.split(",") for clause in expanded) or any(
             call.property == "assignments" for call in self.details
+        )
+
+    @property
+    def title_rule(self) -> TitleRule:
+        """How an item is titled; the rule is empty where Graph names it."""
+        given = self.titled_from
+        return TitleRule(
+            tuple(TitlePart(part, part in self.meta) for part in self.titled_by),
+            None if given is None else TitleSource(given.type_key, given.path),
         )
 
     @property
@@ -414,16 +437,16 @@ class Collection(BaseModel):
 
     @property
     def no_content(self) -> frozenset[str]:
-        """What says nothing about the configuration: what is volatile, and what counts the members of a detail."""
+        """Properties that are no configuration: volatile ones, and counts of a detail's members."""
         return self.volatile | {f"/{detail.counted_by}" for detail in self.details if detail.counted_by is not None}
 
     def _is_identity(self, path: str) -> bool:
-        """Whether what stands at a path belongs to the tenant alone, so that it has no meaning in another."""
+        """Whether the values at a path belong to the tenant alone, so that they have no meaning in another."""
         *above, name = path.split(".")
         return {name, f"/{name}" if not above else f"{above[-1]}/{name}"} & self.identity != frozenset()
 
     def independence_rules(self) -> TenantNeutralRules:
-        """What of an object of the collection belongs to its tenant alone."""
+        """The parts of an object of the collection that belong to its tenant alone."""
         return TenantNeutralRules(
             id_field=self.id_field,
             name_field=self.name_field,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from threading import Lock
 
+from local.simulated_graph.endpoints import template
 from local.simulated_graph.messages import Answer, GraphRequest, error
 
 P1, P2, GOVERNANCE, WINDOWS_365 = "Entra ID P1", "Entra ID P2", "Entra ID Governance", "Windows 365"
@@ -13,11 +14,13 @@ _NEEDED = {
     "/identity/conditionalAccess": P1,
     "/identityGovernance/accessReviews": P2,
     "/identityGovernance/entitlementManagement": P2,
-    "/identityGovernance/roleManagementAlerts": P2,
     "/identityGovernance/lifecycleWorkflows": GOVERNANCE,
+    "/identityGovernance/privilegedAccess": P2,
+    "/identityGovernance/roleManagementAlerts": P2,
     "/identityGovernance/termsOfUse": P1,
     "/identityProtection": P2,
     "/onPremisesPublishingProfiles": P1,
+    "/organization/{id}/branding": P1,
     "/policies/accessReviewPolicy": P2,
     "/policies/authenticationStrengthPolicies": P1,
     "/policies/mobileAppManagementPolicies": P1,
@@ -31,7 +34,7 @@ _NEEDED = {
     "/roleManagement/directory/roleEligibilitySchedules": P2,
     "/roleManagement/entitlementManagement": P2,
 }
-"""The licence of everything below a path (https://learn.microsoft.com/entra/fundamentals/licensing)."""
+"""The licence of everything below a path, with `{id}` for what names one object (https://learn.microsoft.com/entra/fundamentals/licensing)."""
 
 _REFUSALS = {
     P1: (403, "AccessDenied", "Your tenant is not licensed for this feature."),
@@ -57,12 +60,12 @@ class Licences:
         """The refusal of a request for what the tenant is not licensed for."""
         with self._lock:
             held = self._held
-        licence = licence_of("/" + request.path.lstrip("/").partition("/")[2])
+        licence = licence_of(template(request.path))
         if held is None or licence is None or licence in held:
             return None
         return error(request, *_REFUSALS[licence])
 
 
 def licence_of(path: str) -> str | None:
-    """The licence that a path without its version needs."""
+    """The licence that a path needs, written without its version and with `{id}`."""
     return next((licence for start, licence in _NEEDED.items() if f"{path}/".startswith(f"{start}/")), None)

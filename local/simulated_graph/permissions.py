@@ -21,6 +21,7 @@ _UNMAPPED = {
     "/networkAccess": "NetworkAccess.Read.All",
     "/officeConfiguration": "DeviceManagementConfiguration.Read.All",
     "/policies/activityBasedTimeoutPolicies": "Policy.Read.All",
+    "/solutions/backupRestore/protectionPolicies": "BackupRestore-Configuration.Read.All",
 }
 """Of paths that the map lacks, or has with a permission to write alone, that of neighbours or of Microsoft's page."""
 

@@ -26,6 +26,16 @@ DROP POLICY IF EXISTS across_tenants ON {table};
 CREATE POLICY across_tenants ON {table} FOR SELECT USING (reads_all_tenants());
 """
 
+OF_THE_WEB = frozenset({"audit_record", "sign_in_link", "web_session"})
+"""Tables of no tenant that a transaction over all tenants does not see either."""
+
+ISOLATION_OF_THE_WEB = """
+ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+DROP POLICY IF EXISTS no_tenant ON {table};
+CREATE POLICY no_tenant ON {table} USING (current_tenant() IS NULL AND NOT reads_all_tenants())
+    WITH CHECK (current_tenant() IS NULL AND NOT reads_all_tenants());
+"""
+
 TWO_ROLES = """
 DROP POLICY IF EXISTS all_tenants ON {table};
 CREATE POLICY all_tenants ON {table} FOR SELECT TO tenant_inventory_portfolio USING (true);
@@ -50,6 +60,8 @@ def execute(sql: str) -> None:
 
 def isolation(table: str) -> str:
     """Statements that bind a table to the transaction's tenant, whoever runs it. They may run again."""
+    if table in OF_THE_WEB:
+        return ISOLATION_OF_THE_WEB.format(table=table)
     if table == "portfolio_run":
         return ISOLATION.format(table=table, policy="no_tenant", condition="current_tenant() IS NULL")
     return ISOLATION.format(table=table, policy="one_tenant", condition="tenant_id = current_tenant()")
@@ -78,10 +90,10 @@ def each_tenant() -> Iterator[UUID]:
 
 
 def create_index(name: str, definition: str, *, unique: bool = False) -> None:
-    """Builds an index beside running syncs; `definition` is what follows `ON`.
+    """Builds an index beside running syncs; `definition` is the text after `ON`.
 
-    It commits what the migration did before, and a build that breaks leaves an invalid index behind: give an index a
-    migration of its own, which then may run again. A build blocks nobody, so it waits for others as long as they take.
+    It commits the migration's earlier statements, and a failed build leaves an invalid index behind: give an index a
+    migration of its own, which can run again. A build blocks nobody, so it waits for locks without a limit.
     """
     with op.get_context().autocommit_block():
         connection = op.get_bind()

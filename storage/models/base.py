@@ -1,4 +1,4 @@
-"""What all tables share."""
+"""Parts that all tables share."""
 
 from collections.abc import Iterable
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What items refer to."""
+"""References of items."""
 
 from uuid import UUID
 

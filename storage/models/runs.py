@@ -1,4 +1,4 @@
-"""Runs: what each selected and covered, what it has staged, and what it waits for."""
+"""Runs: their selection, coverage, staged rows and waits."""
 
 from datetime import datetime
 from typing import Any

@@ -28,7 +28,7 @@ from inventory.selection import Selection
 from storage import listed_pages, portfolio, queries, references
 from storage.database import Database
 from tests.activities.intercepted import intercepted
-from tests.storage.support import ONE_CREATED, record_wave
+from tests.storage.support import ONE_CREATED, observation, record_wave, sync
 
 TENANT = UUID(int=7)
 
@@ -102,6 +102,22 @@ async def test_a_record_needs_no_tenants_file(database: Database, tmp_path: Path
     assert (await environment.run(activities(database, path).finish_run, ending(run))).status is RunStatus.SUCCESS
     assert (await record_of(database, run)).finished_at is not None
     assert await tenant_name(database) == "Contoso", "closing does not take the name away"
+
+
+@pytest.mark.parametrize(("outcome", "code"), [(Outcome.COMPLETE, None), (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)])
+async def test_expired_entries_of_a_log_are_not_counted_as_missing_or_not_read(
+    database: Database, tmp_path: Path, outcome: Outcome, code: ErrorCode | None
+) -> None:
+    types = ("auditEvents", "groups")
+    await sync(database, TENANT, [observation("auditEvents", "1"), observation("groups", "1")], *types)
+    run = new_run(*types)
+    records, environment = activities(database, tmp_path / "none"), ActivityEnvironment()
+    await environment.run(records.begin_run, run)
+    await listed(database, run)
+    collections = dict.fromkeys(types, CollectionResult(outcome=outcome, error_code=code))
+    finish = ending(run).model_copy(update={"collections": collections, "status": RunStatus.PARTIAL})
+    counts = (await environment.run(records.finish_run, finish)).counts
+    assert counts.missing + counts.not_read == 1, "the group"
 
 
 async def test_a_run_that_was_never_opened_is_recorded_as_it_ends(database: Database, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from answers.changes.audit import Attribution, AuditEvent, AuditStatus
 from answers.changes.page import changes_page
 from answers.changes.records import ChangeKind, ChangeRecord, ChangesSummary, UnlistedCollection
-from answers.compare.page import comparison_page, matrix_page
+from answers.compare.page import comparison_page, matrix_page, settings_page
 from answers.compare.records import (
     CellCounts,
     CellStatus,
@@ -33,6 +33,16 @@ from answers.compare.records import (
     Status,
     TenantRecord,
 )
+from answers.compare.setting_records import (
+    HeldValue,
+    SettingCollection,
+    SettingComparison,
+    SettingCounts,
+    SettingPolicy,
+    SettingsComparisonRecord,
+    SettingUncertainty,
+    UncertainPolicy,
+)
 from answers.drift.page import drift_page
 from answers.drift.records import BaselineRecord, DriftCounts, DriftFindingRecord, DriftReport, LeftOutCollection
 from answers.drift.rules import BaselineKind, Decision, FindingKind
@@ -42,6 +52,7 @@ from answers.field_text import LONGEST_VALUE
 from answers.page_values import MAX_FIELDS, left_out, rows
 from inventory.differences import DifferenceKind
 from inventory.missing import Confidence
+from inventory.settings import SettingKind
 
 TENANT, OTHER = UUID(int=1), UUID(int=2)
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -214,6 +225,27 @@ def comparison() -> str:
     return comparison_page(record, [item])
 
 
+def settings() -> str:
+    never = SideCoverage.of(None)
+    collections = [
+        SettingCollection(type_key=key, title=key, here=never, there=never, is_compared=is_compared)
+        for key, is_compared in (("configurationPolicies", True), ("mobileApps", False))
+    ]
+    policy = SettingPolicy(type_key="intents", external_id="1", display_name=HOSTILE, assigned_to=[HOSTILE])
+    doubtful = UncertainPolicy(
+        tenant=HERE, type_key="intents", external_id="1", display_name=HOSTILE, reasons=[SettingUncertainty.STALE]
+    )
+    record = SettingsComparisonRecord(
+        here=HERE, there=THERE, asked_at=NOW, counts=SettingCounts(different=1, shared=1), collections=collections,
+        uncertain_policies=[doubtful],
+    )  # fmt: skip
+    values = [HeldValue(value=HOSTILE, text=HOSTILE, policies=[policy])]
+    setting = SettingComparison(
+        key=HOSTILE, label=HOSTILE, kinds=[SettingKind.PROPERTY], status=Status.DIFFERENT, here=values, there=[]
+    )
+    return settings_page(record, [setting])
+
+
 def matrix() -> str:
     never = SideCoverage.of(None)
     left_out = MatrixCollection(
@@ -228,7 +260,7 @@ def matrix() -> str:
     return matrix_page(record, [row], {})
 
 
-@pytest.mark.parametrize("page", [changes, drift, comparison, matrix])
+@pytest.mark.parametrize("page", [changes, drift, comparison, settings, matrix])
 def test_what_comes_from_a_tenant_is_text_and_nothing_is_loaded(page: Any) -> None:
     read = Read(page())
     assert "script" not in read.tags
@@ -241,7 +273,7 @@ def test_what_comes_from_a_tenant_is_text_and_nothing_is_loaded(page: Any) -> No
     assert "\x1b" not in read.text
 
 
-@pytest.mark.parametrize("page", [changes, drift, comparison, matrix])
+@pytest.mark.parametrize("page", [changes, drift, comparison, settings, matrix])
 def test_what_was_not_read_is_said(page: Any) -> None:
     read = Read(page())
     assert "mobileApps" in read.text
@@ -306,7 +338,7 @@ def test_a_page_says_that_there_are_more_changes() -> None:
     assert "These are not all changes" not in changes()
 
 
-@pytest.mark.parametrize("page", [changes, drift, comparison, matrix])
+@pytest.mark.parametrize("page", [changes, drift, comparison, settings, matrix])
 def test_headings_are_in_order(page: Any) -> None:
     levels = [int(level) for level in re.findall(r"<h([1-6])", page())]
     assert levels[0] == 1
@@ -324,3 +356,54 @@ def test_no_changes_are_a_page_too() -> None:
         audit_log_read_from=None,
     )  # fmt: skip
     assert "no changes" in Read(changes_page("x", summary, [], {})).text
+
+
+NEVER = SideCoverage.of(None)
+
+
+def counts_table(html: str) -> list[list[str]]:
+    """The cells of the page's table of totals, row by row."""
+    [table] = re.findall(r'<table class="totals">(.*?)</table>', html, re.DOTALL)
+    rows = re.findall(r"<tr>(.*?)</tr>", table, re.DOTALL)
+    return [[re.sub(r"<[^>]*>", "", cell) for cell in re.findall(r"<t[hd].*?</t[hd]>", row)] for row in rows]
+
+
+def test_a_comparison_page_leaves_out_what_is_all_zeros_and_tells_the_most_different_first() -> None:
+    def collection(title: str, **counts: int) -> CollectionComparison:
+        return CollectionComparison(
+            type_key=title, title=title, category="x", here=NEVER, there=NEVER, is_compared=True,
+            counts=ComparisonCounts(**counts),
+        )  # fmt: skip
+
+    tenants = [TenantRecord(tenant_id=UUID(int=number), name=f"T{number}") for number in (1, 2)]
+    record = ComparisonRecord(
+        here=tenants[0],
+        there=tenants[1],
+        asked_at=NOW,
+        counts=ComparisonCounts(same=7, different=4, only_here=1),
+        collections=[
+            collection("Alike", same=5),
+            collection("Few", same=2, different=1),
+            collection("Many", different=3, only_here=1),
+        ],
+        referenced=[],
+    )
+    page = comparison_page(record, [])
+    assert counts_table(page) == [
+        ["Collection", "same", "different", "only in T1"],
+        ["Many", "", "3", "1"],
+        ["Few", "2", "1", ""],
+    ]
+    assert "5 items of 1 other collection the same" in page
+
+
+def test_a_matrix_page_leaves_out_what_is_all_zeros_and_tells_the_most_different_tenant_first() -> None:
+    tenants = [
+        MatrixTenant(
+            tenant_id=UUID(int=number), name=f"T{number}", counts=CellCounts(**counts), collections=[], referenced=[]
+        )
+        for number, counts in ((2, {"same": 4, "missing": 1}), (3, {"same": 3, "missing": 2}))
+    ]
+    golden = TenantRecord(tenant_id=UUID(int=1), name="T1")
+    page = matrix_page(MatrixRecord(golden=golden, asked_at=NOW, tenants=tenants), [], {})
+    assert counts_table(page) == [["Tenant", "same", "missing"], ["T3", "3", "2"], ["T2", "4", "1"]]

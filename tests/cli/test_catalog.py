@@ -59,7 +59,7 @@ def test_one_entry_as_json_says_all_that_the_catalog_knows() -> None:
                 "Remediations: type key deviceHealthScripts, category scripts.",
                 "listed at GET /beta/deviceManagement/deviceHealthScripts?$expand=assignments",
                 "Objects with isGlobalScript = true are left out.",
-                "what the list does not show comes by GET /deviceManagement/deviceHealthScripts/{id}",
+                "the rest of the item comes by GET /deviceManagement/deviceHealthScripts/{id}",
                 "assignments stay as the list shows them",
                 "needs the application permission DeviceManagementScripts.Read.All",
                 "licence for Windows Enterprise E3",

@@ -288,14 +288,14 @@ def test_a_wait_that_graph_asks_for_is_told_and_kept_in_full(graph: SimulatedGra
     graph.faults.add(Fault(FaultKind.THROTTLED, path="/roleScopeTags", count=1, retry_after="33"))
     done = check("--type", "roleScopeTags")
     assert done.code == 0, done.stderr
-    assert "Graph asks for 33.0 s of patience" in done.stderr
+    assert "Graph asks to wait 33.0 s" in done.stderr
     assert graph.violations() == []
 
 
 def test_a_database_that_does_not_answer_is_told_and_no_hindrance(check: Check) -> None:
     done = check("--type", "roleScopeTags")
     assert done.code == 0
-    assert "does not keep pace with runs" in done.stderr
+    assert "shares no request limits with runs" in done.stderr
 
 
 def _said_first(tenant: str, environment: dict[str, str]) -> str:
@@ -321,7 +321,7 @@ async def test_a_check_keeps_the_turns_of_the_runs_beside_it(
         await session.execute(text("INSERT INTO tenant (name) VALUES ('Contoso')"))
         await pacing.pause(session, "conditional-access", timedelta(hours=1))
     said = await asyncio.to_thread(_said_first, graph.tenants[0].name, {**environment, "DATABASE_URL": database_url})
-    assert said.startswith("Graph, for conditional-access, asks for")
+    assert said.startswith("Graph, for conditional-access, asks to wait")
     assert not graph.requests(Kind.INNER)
     async with database.tenant(tenant_id) as session:
         await session.execute(text("UPDATE request_pace SET not_before = clock_timestamp()"))

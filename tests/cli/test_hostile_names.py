@@ -8,11 +8,13 @@ from unicodedata import category
 import orjson
 import pytest
 from rich.text import Text
+from typer.testing import CliRunner
 
+from cli.app import app
 from cli.output import SafeConsole
 from cli.table import Column, print_table
 from local.simulated_graph import SimulatedGraph
-from tests.end_to_end.system import System
+from tests.end_to_end.system import Finished, System
 
 STEERING = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202egnp.exe\u2028error: forged\u200d\r\n\x7f[red]:smile:[/]"
 NAME = f"Policy {STEERING}"
@@ -47,6 +49,13 @@ def test_a_table_has_one_line_for_each_row(capsys: pytest.CaptureFixture[str]) -
     printed = capsys.readouterr().out
     assert printed.count("\n") == 4, "with its title and its heading"
     assert_clean(printed)
+
+
+def printed(system: System, *arguments: str, **environment: str) -> Finished:
+    """What a command prints. There are many: each in this process."""
+    done = CliRunner().invoke(app, arguments, env={**system.environment, **environment})
+    assert isinstance(done.exception, SystemExit | None), (arguments, done.exception)
+    return Finished(done.exit_code, done.stdout, done.stderr)
 
 
 @pytest.fixture
@@ -86,18 +95,18 @@ def test_no_command_prints_what_steers_a_terminal(system: System, graph: Simulat
     ]
     said = ""
     for arguments in asked:
-        done = system.starter(*arguments, FORCE_COLOR="", TTY_COMPATIBLE="0")
+        done = printed(system, *arguments, FORCE_COLOR="", TTY_COMPATIBLE="0")
         assert "Traceback" not in done.stderr
         assert_clean(done.stdout)
         assert_clean(done.stderr)
-        seen = system.starter(*arguments, FORCE_COLOR="1", TERM="xterm-256color")
+        seen = printed(system, *arguments, FORCE_COLOR="1", TERM="xterm-256color")
         assert_clean(OWN.sub("", seen.stdout))
         assert_clean(OWN.sub("", seen.stderr))
         said += done.stdout
     for arguments in asked:
         if arguments[0] in ("export", "unassigned") or "--format" in arguments:
             continue
-        as_json = system.starter(*arguments, "--json")
+        as_json = printed(system, *arguments, "--json")
         assert_clean(as_json.stdout)
         assert_clean(as_json.stderr)
         assert as_json.objects() or as_json.code == 2
@@ -137,7 +146,7 @@ def test_a_tenants_name_steers_no_terminal(system: System, graph: SimulatedGraph
         ["retention", tenant_id, "--days", "365"],
     ):
         for environment in ({"FORCE_COLOR": "", "TTY_COMPATIBLE": "0"}, {"FORCE_COLOR": "1", "TERM": "xterm-256color"}):
-            done = system.starter(*arguments, **environment)
+            done = printed(system, *arguments, **environment)
             assert "Traceback" not in done.stderr
             if environment["FORCE_COLOR"] and arguments[0] in ("sync", "portfolio"):
                 continue  # a progress bar moves the cursor

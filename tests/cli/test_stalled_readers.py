@@ -4,8 +4,6 @@ import ast
 import asyncio
 import os
 import select
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -17,12 +15,12 @@ from cli import spool
 from cli.spool import DocumentSpool, KeptDocument, printed_afterwards
 from inventory.user_errors import UnavailableError
 from storage.database import Database
-from tests.forking import CHECKOUT
+from tests.forking import CHECKOUT, Fork
 from tests.patience import PATIENCE_SECONDS, until
 from tests.storage.support import observation, sync
 
 TENANT, OTHER = UUID(int=1), UUID(int=2)
-ITEMS = 1500
+ITEMS = 600
 
 PIPE_BYTES = 65_536
 """What a pipe holds, in Linux: all answers here are longer."""
@@ -59,41 +57,42 @@ async def fill(database: Database) -> None:
     await sync(database, OTHER, [observation("conditionalAccessPolicies", "0")], "conditionalAccessPolicies")
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 async def test_a_pipe_that_is_not_read_keeps_no_transaction_open(
-    database: Database, database_url: str, tmp_path: Path, command: tuple[str, ...]
+    database: Database, database_url: str, tmp_path: Path
 ) -> None:
     await fill(database)
-    await asyncio.to_thread(stall, command, database_url, tmp_path)
+    for number, command in enumerate(COMMANDS):
+        pipe = tmp_path / str(number)
+        os.mkfifo(pipe)
+        await asyncio.to_thread(stall, command, database_url, pipe)
 
 
-def stall(command: tuple[str, ...], database_url: str, folder: Path) -> None:
+def stall(command: tuple[str, ...], database_url: str, pipe: Path) -> None:
     """Runs a command, and reads its answer once it has no transaction open."""
+    folder = pipe.parent
     environment = {
-        **os.environ,
         "DATABASE_URL": database_url,
         "TENANTS_FILE": str(folder / "no-tenants.toml"),
         "TENANT_INVENTORY_STATE": str(folder / "no-stack"),
     }
-    program = [sys.executable, str(CHECKOUT / "starter.py"), *command]
     open_ones = (
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
         " AND application_name = 'tenant-inventory' AND xact_start IS NOT NULL"
     )
-    with subprocess.Popen(
-        program, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, cwd=folder
-    ) as run:
-        assert run.stdout is not None
-        try:
-            assert select.select([run.stdout], [], [], PATIENCE_SECONDS)[0], "it writes"
+    errors = folder / "errors"
+    run = Fork("starter.py", command, environment=environment, folder=folder, stdout=pipe, stderr=errors)
+    try:
+        with pipe.open("rb") as answer:
+            assert select.select([answer], [], [], PATIENCE_SECONDS)[0], "it writes"
             with psycopg.connect(database_url, autocommit=True) as onlooker:
-                until(lambda: onlooker.execute(open_ones).fetchone() == (0,), "a transaction is open")
-            assert run.poll() is None, "it still waits for its reader"
-            written = run.stdout.read()
-            assert len(written) > PIPE_BYTES
-            assert written.endswith(b"\n")
-        finally:
-            run.kill()
+                until(lambda: onlooker.execute(open_ones).fetchone() == (0,), f"{command}: a transaction is open")
+            assert run.running(), f"{command} still waits for its reader"
+            written = answer.read()
+            assert len(written) > PIPE_BYTES, command
+            assert written.endswith(b"\n"), command
+        assert run.wait() in (0, 3), errors.read_text()
+    finally:
+        run.stop()
 
 
 def test_nothing_is_printed_where_the_answer_breaks_off(capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,7 +141,7 @@ def _open_files(folder: Path) -> list[Path]:
 def test_an_answer_that_finds_no_room_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", "/proc/nowhere")
     monkeypatch.setattr(spool, "IN_MEMORY_BYTES", 1000)
-    with pytest.raises(UnavailableError, match="name a folder with room in TMPDIR"), printed_afterwards():
+    with pytest.raises(UnavailableError, match="set TMPDIR to a folder with free space"), printed_afterwards():
         print("x" * 3000)
 
 

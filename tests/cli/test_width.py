@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import orjson
+import pytest
 import typer
 from rich.cells import cell_len
 from typer.testing import CliRunner
@@ -14,8 +15,6 @@ from cli.app import app
 from cli.csv_rows import FORMULA_STARTS
 from local.simulated_graph import SimulatedGraph
 from tests.end_to_end.system import System
-
-WIDTHS = (80, 100, 160)
 
 TYPE = "deviceConfigurations"
 GROUPS = "groups"
@@ -164,19 +163,30 @@ def assert_fits(answer: Answer, wide: Answer, width: int, words: list[str]) -> N
         assert any(word in line for line in too_long), f"{words} at {width}: {word!r} is a piece of a word"
 
 
-def test_every_line_fits_and_no_word_is_cut(system: System, graph: SimulatedGraph) -> None:
-    for command, arguments in prepared(system, graph).items():
+@pytest.mark.parametrize("widths", [(80,), pytest.param((100, 160), marks=pytest.mark.slow)], ids=["80", "wider"])
+def test_every_answer_fits_and_its_csv_has_the_fields_of_json(
+    system: System, graph: SimulatedGraph, widths: tuple[int, ...]
+) -> None:
+    tried = prepared(system, graph)
+    assert_lines_fit_and_no_word_is_cut(system, tried, widths)
+    assert_csv_has_the_fields_of_json_and_no_formula(system, tried)
+
+
+def assert_lines_fit_and_no_word_is_cut(
+    system: System, tried: dict[str, list[list[str]]], widths: tuple[int, ...]
+) -> None:
+    for command, arguments in tried.items():
         for given in arguments:
             words = [*command.split(), *given]
             wide = ask(system, words)
             assert wide.stdout, words
-            for width in WIDTHS:
+            for width in widths:
                 assert_fits(ask(system, words, width), wide, width, words)
 
 
-def test_csv_has_the_fields_of_json_and_no_formula(system: System, graph: SimulatedGraph) -> None:
+def assert_csv_has_the_fields_of_json_and_no_formula(system: System, tried: dict[str, list[list[str]]]) -> None:
     group = typer.main.get_command(app)
-    for command, (given, *_) in prepared(system, graph).items():
+    for command, (given, *_) in tried.items():
         words = command.split()
         if not has_csv(group, words):
             continue

@@ -12,7 +12,7 @@ from connections import connect_temporal
 from inventory.records import RunRecord
 from local.postgres import EmbeddedPostgres
 from local.temporal import EmbeddedTemporal
-from tests.end_to_end.cases import Case, Stage, Theatre, needs_cases, theatre
+from tests.end_to_end.cases import Case, Documents, Stage, Theatre, needs_cases, theatre
 from tests.end_to_end.test_secrets import everything_stored, histories, shows
 
 pytestmark = needs_cases
@@ -78,57 +78,66 @@ def test_08_a_version_alone_is_no_change_of_an_item_without_such_a_value(stage: 
     assert (after.counts.changed, [change for change in stage.changes(type_key) if change.kind == "changed"]) == (0, [])
 
 
-@pytest.mark.parametrize(
-    ("name", "path", "secrets"),
-    [
-        ("26-secret-in-imported-wifi-profile", "payload",
-         ("MADE-UP-WIFI-KEY", "PGtleU1hdGVyaWFsPk1BREUtVVAtV0lGSS1LRVk8L2tleU1hdGVyaWFsPg==")),
-        ("27-secret-workspace-key", "azureOperationalInsightsWorkspaceKey", ("MADE-UP-WORKSPACE-KEY",)),
-        ("28-secret-autopilot-device-account-password", "deviceAccountPassword", ("MADE-UP-DEVICE-PASSWORD",)),
-        ("29-secret-in-logic-app-url", "endpointConfiguration.url", ("MADE-UP-SIGNATURE",)),
-        ("30-secret-in-function-target-url", "endpointConfiguration.targetUrl", ("MADE-UP-FUNCTION-KEY",)),
-        ("31-secret-in-office-configuration", "officeConfigurationXml", ("MADE-UP-PRODUCT-KEY", "PENvbmZpZ3VyYXRp")),
-        ("32-secret-in-ios-sign-on-extension", "iosSingleSignOnExtension.configurations", ("MADE-UP-SSO-TOKEN-32",)),
-        ("33-secret-in-macos-sign-on-extension", "macOSSingleSignOnExtension.configurations",
-         ("MADE-UP-SSO-TOKEN-33",)),
-    ],
-)  # fmt: skip
-def test_a_secret_stands_nowhere(stage: Stage, name: str, path: str, secrets: tuple[str, ...]) -> None:
-    case = Case(name)
-    type_key, (external_id,) = case.type_keys[0], case.ids
-    stage.hold(case.before)
-    first = stage.sync(case.type_keys)
-    shown = stage.show(type_key, external_id)
+SECRETS = {
+    "26-secret-in-imported-wifi-profile": (
+        "payload",
+        ("MADE-UP-WIFI-KEY", "PGtleU1hdGVyaWFsPk1BREUtVVAtV0lGSS1LRVk8L2tleU1hdGVyaWFsPg=="),
+    ),
+    "27-secret-workspace-key": ("azureOperationalInsightsWorkspaceKey", ("MADE-UP-WORKSPACE-KEY",)),
+    "28-secret-autopilot-device-account-password": ("deviceAccountPassword", ("MADE-UP-DEVICE-PASSWORD",)),
+    "29-secret-in-logic-app-url": ("endpointConfiguration.url", ("MADE-UP-SIGNATURE",)),
+    "30-secret-in-function-target-url": ("endpointConfiguration.targetUrl", ("MADE-UP-FUNCTION-KEY",)),
+    "31-secret-in-office-configuration": ("officeConfigurationXml", ("MADE-UP-PRODUCT-KEY", "PENvbmZpZ3VyYXRp")),
+    "32-secret-in-ios-sign-on-extension": ("iosSingleSignOnExtension.configurations", ("MADE-UP-SSO-TOKEN-32",)),
+    "33-secret-in-macos-sign-on-extension": ("macOSSingleSignOnExtension.configurations", ("MADE-UP-SSO-TOKEN-33",)),
+}
+"""The path of each case's secret, and how it may be written."""
+
+
+def test_secrets_stand_nowhere(stage: Stage) -> None:
+    cases = {name: Case(name) for name in SECRETS}
+    type_keys = sorted({case.type_keys[0] for case in cases.values()})
+    before, after = Documents(), Documents()
+    for name, case in cases.items():
+        other = orjson.dumps(case.after[case.type_keys[0]])
+        for secret in SECRETS[name][1]:
+            other = other.replace(secret.encode(), secret[::-1].replace("=", "A").encode())
+        before.setdefault(case.type_keys[0], []).extend(case.before[case.type_keys[0]])
+        after.setdefault(case.type_keys[0], []).extend(orjson.loads(other))
+    stage.hold(before)
+    first = stage.sync(type_keys)
+    kept = [stage.system.logs().encode(), asyncio.run(history(stage, first)).encode()]
+    for name, case in cases.items():
+        shown = stage.show(case.type_keys[0], case.ids[0])
+        assert "sensitive" in hidden_value(shown, SECRETS[name][0]), name
+        kept.append(repr(shown).encode())
+    exported = stage.system.folder / f"exported-{is_keyed(stage)}"
+    assert stage.command("export", str(exported)).code == 0
+    kept += [file.read_bytes() for file in exported.rglob("*") if file.is_file()]
+    kept += everything_stored(stage.system.environment["DATABASE_URL"])
+    for name, case in cases.items():
+        assert any(case.ids[0].encode() in text for text in kept), name
+        for secret in SECRETS[name][1]:
+            assert not any(shows(text, secret) for text in kept), name
+
+    stage.hold(after)
+    assert stage.sync(type_keys).counts.changed == (len(cases) if is_keyed(stage) else 0)
+    told = {change.external_id: change.fields for change in stage.changes(*type_keys) if change.kind == "changed"}
+    assert told.keys() == ({case.ids[0] for case in cases.values()} if is_keyed(stage) else set())
+    for name, case in cases.items() if is_keyed(stage) else ():
+        (field,) = list(told[case.ids[0]] or [])
+        assert (field.path.startswith(SECRETS[name][0]), field.hidden, field.kind) == (True, True, "changed"), name
+
+
+def hidden_value(shown: dict[str, Any], path: str) -> Any:
+    """What stands in place of a secret; of a list of configurations, in the place of its token."""
     held: Any = shown
     for step in path.split("."):
         held = held[step]
     if path.endswith("configurations"):
-        assert [(value["key"], list(value["value"])) for value in held] == [
-            ("endpoint", list(held[0]["value"])),
-            ("token", list(held[1]["value"])),
-        ]
+        assert [value["key"] for value in held] == ["endpoint", "token"]
         held = held[1]["value"]
-    assert "sensitive" in held
-    exported = stage.system.folder / f"{name}-{is_keyed(stage)}"
-    assert stage.command("export", str(exported)).code == 0
-    kept = [file.read_bytes() for file in exported.rglob("*") if file.is_file()]
-    kept += [stage.system.logs().encode(), repr(shown).encode(), asyncio.run(history(stage, first)).encode()]
-    kept += everything_stored(stage.system.environment["DATABASE_URL"])
-    assert any(external_id.encode() in text for text in kept)
-    for secret in secrets:
-        assert not any(shows(text, secret) for text in kept)
-
-    other = orjson.dumps(case.after[type_key][0])
-    for secret in secrets:
-        other = other.replace(secret.encode(), secret[::-1].replace("=", "A").encode())
-    stage.hold({type_key: [orjson.loads(other)]})
-    assert stage.sync(case.type_keys).counts.changed == int(is_keyed(stage))
-    told = [change.fields for change in stage.changes(type_key) if change.kind == "changed"]
-    if is_keyed(stage):
-        ((field,),) = told  # type: ignore[misc]
-        assert (field.path.startswith(path), field.hidden, field.kind) == (True, True, "changed")
-    else:
-        assert told == []
+    return held
 
 
 async def history(stage: Stage, record: RunRecord) -> str:

@@ -87,7 +87,9 @@ MARKED = "UTF-8 → UTF-8 with a byte order mark"
 WIDE = "UTF-16 (little-endian, with a byte order mark)"
 
 
-@pytest.mark.parametrize(("number", "encodings"), [(14, MARKED), (15, f"UTF-8 → {WIDE}")])
+@pytest.mark.parametrize(
+    ("number", "encodings"), [(14, MARKED), pytest.param(15, f"UTF-8 → {WIDE}", marks=pytest.mark.slow)]
+)
 def test_the_same_text_in_another_encoding_is_one_line(situation: Situation, number: int, encodings: str) -> None:
     situation.become(case(number))
     for name, shown in people_read(situation).items():
@@ -117,7 +119,7 @@ def test_of_a_script_the_lines_that_went_and_came_are_shown(situation: Situation
     assert fields[0]["text"].splitlines()[-2:] == ["- Write-Host $text", "+ Remove-Item $text"]
 
 
-@pytest.mark.parametrize("back", [False, True])
+@pytest.mark.parametrize("back", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_an_added_or_removed_setting_is_its_definition_and_its_whole_choice(
     situation: Situation, *, back: bool
 ) -> None:

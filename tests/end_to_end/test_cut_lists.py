@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from local.simulated_graph import Fault, FaultKind
 from tests.end_to_end.cases import Stage
 
@@ -14,6 +16,7 @@ def _group_ids(document: dict[str, Any]) -> set[str]:
     return {assignment["target"].get("groupId") for assignment in document["assignments"]}
 
 
+@pytest.mark.slow
 def test_the_rest_of_what_a_list_expands_is_read_in_every_run(stage: Stage) -> None:
     key = str(stage.tenant.documents(CONFIGURATIONS)[0]["id"])
     stage.tenant.reassign(CONFIGURATIONS, key, GROUPS)

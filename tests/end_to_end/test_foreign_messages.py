@@ -129,28 +129,23 @@ async def test_a_listing_that_was_read_but_not_merged_is_no_evidence(synced: Sys
     assert finished.status is RunStatus.FAILED
 
 
-@pytest.mark.parametrize(
-    ("type_key", "api_version", "url"),
-    [
-        ("groups", "v1.0", "/groups?$select=id"),
-        ("groups", "v1.0", "/users"),
-        ("groups", "v1.0", "/auditLogs/signIns"),
-        ("groups", "v1.0", "/groups?$expand=members&$skiptoken=x"),
-        ("groups", "v1.0", "https://graph.microsoft.com/v1.0/users"),
-    ],
-)
-async def test_a_url_that_graph_did_not_give_is_not_read(
-    synced: System, graph: SimulatedGraph, type_key: str, api_version: str, url: str
-) -> None:
+async def test_a_url_that_graph_did_not_give_is_not_read(synced: System, graph: SimulatedGraph) -> None:
+    urls = (
+        "/groups?$select=id",
+        "/users",
+        "/auditLogs/signIns",
+        "/groups?$expand=members&$skiptoken=x",
+        "https://graph.microsoft.com/v1.0/users",
+    )
     run = a_run(synced)
     async with stranger(synced) as foreign:
         await foreign.call("begin_run", run, BeginRunResult)
         asked = len(graph.requests())
-        fetched = await foreign.call("fetch_pages", page_of(run, url, type_key, api_version), FetchPagesResult)
-        assert len(graph.requests()) == asked
-    (page,) = fetched.pages
-    assert page.failure is not None
-    assert page.failure.code is ErrorCode.GRAPH_UNTRUSTED_LINK
+        for url in urls:
+            (page,) = (await foreign.call("fetch_pages", page_of(run, url), FetchPagesResult)).pages
+            assert page.failure is not None, url
+            assert page.failure.code is ErrorCode.GRAPH_UNTRUSTED_LINK, url
+            assert len(graph.requests()) == asked, url
 
 
 async def test_another_version_of_graph_is_not_read(synced: System, graph: SimulatedGraph) -> None:

@@ -31,7 +31,10 @@ def state(stage: Stage, type_key: str, external_id: str) -> tuple[str, str, str]
 
 @pytest.mark.parametrize(
     ("type_key", "path", "name"),
-    [("deviceConfigurations", CONFIGURATIONS, "description"), ("namedLocations", LOCATIONS, "displayName")],
+    [
+        ("deviceConfigurations", CONFIGURATIONS, "description"),
+        pytest.param("namedLocations", LOCATIONS, "displayName", marks=pytest.mark.slow),
+    ],
 )
 def test_an_object_that_only_its_id_finds_is_read_anew(stage: Stage, type_key: str, path: str, name: str) -> None:
     stage.sync([type_key])
@@ -50,6 +53,7 @@ def test_an_object_that_only_its_id_finds_is_read_anew(stage: Stage, type_key: s
     assert state(stage, type_key, key) == ("present", "high", "listed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("type_key", "path", "expand"),
     [("deviceConfigurations", CONFIGURATIONS, "?$expand=assignments"), ("groups", "groups", "")],
@@ -69,6 +73,7 @@ def test_what_an_object_shows_by_its_id_alone_is_no_change(stage: Stage, type_ke
     assert (document["description"], "shownByIdAlone" in document) == ("edited", False)
 
 
+@pytest.mark.slow
 def test_the_details_of_an_object_that_only_its_id_finds_are_read_anew(stage: Stage) -> None:
     stage.sync(["mobileApps"])
     key = next(iter(items(stage, "mobileApps")))

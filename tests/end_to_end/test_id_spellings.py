@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.end_to_end.cases import Documents, Stage
 
 POLICY, GONE, GROUP = (f"0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f{digit}" for digit in "123")
@@ -27,6 +29,7 @@ def documents(spelled: Callable[[str], str], *policies: str) -> Documents:
     }
 
 
+@pytest.mark.slow
 def test_a_run_that_sees_ids_in_another_case_tells_no_change_and_confirms_what_is_gone(stage: Stage) -> None:
     stage.hold(documents(str.lower, POLICY, GONE))
     assert stage.sync(TYPES).counts.created == 3

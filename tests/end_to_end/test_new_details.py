@@ -86,6 +86,7 @@ def hashes(system: System, *type_keys: str) -> dict[tuple[str, str], str]:
     return {(item.type_key, item.external_id): item.content_hash for item in system.items(*selection)}
 
 
+@pytest.mark.slow
 def test_the_first_runs_of_a_release_that_reads_more_details_tell_no_change(upgraded: System) -> None:
     before = hashes(upgraded, *READ)
     now = served(upgraded.tenant, READ)

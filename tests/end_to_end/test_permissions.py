@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -15,13 +16,14 @@ from local.temporal import EmbeddedTemporal
 from tests.end_to_end.system import SEEDS, System
 
 COLLECTIONS = {key: load_catalog().collections[key] for key in load_catalog().everything()}
+LICENCES = frozenset({P1, P2, GOVERNANCE, WINDOWS_365})
 DELEGATED_ONLY = {key for key, collection in COLLECTIONS.items() if collection.delegated_only}
 
 
 @pytest.fixture
 def system(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Iterator[System]:
     with (
-        SimulatedGraph(tenants=1, seed=next(SEEDS)) as graph,
+        SimulatedGraph(tenants=1, items_per_collection=2, seed=next(SEEDS)) as graph,
         System(graph, temporal, database_url, tmp_path) as system,
     ):
         system.start_worker()
@@ -41,6 +43,14 @@ def codes(record: RunRecord) -> dict[str, str]:
     }
 
 
+def template_of(entry: Collection) -> str:
+    return entry.path.replace("{parent_id}", "{id}").replace("{tenant_id}", "{id}")
+
+
+def licence_for(entry: Collection) -> str | None:
+    return licence_of(template_of(entry))
+
+
 def test_an_app_with_exactly_what_is_printed_reads_everything_that_microsoft_opens_to_apps(system: System) -> None:
     system.tenant.grant(printed(system))
     record = system.sync("--all")
@@ -56,8 +66,8 @@ def test_a_tenant_without_licences_is_read_as_far_as_it_goes(system: System) -> 
     system.tenant.license([])
     record = system.sync("--all")
     assert (record.status, record.error_codes) == (RunStatus.SUCCESS, [])
-    unlicensed = {key for key, collection in COLLECTIONS.items() if licence_of(collection.path)} - DELEGATED_ONLY
-    assert {licence_of(COLLECTIONS[key].path) for key in unlicensed} == {P1, P2, GOVERNANCE, WINDOWS_365}
+    unlicensed = {key for key, entry in COLLECTIONS.items() if licence_for(entry)} - DELEGATED_ONLY
+    assert {licence_for(COLLECTIONS[key]) for key in unlicensed} == LICENCES
     expected = dict.fromkeys(unlicensed, "graph_not_licensed") | dict.fromkeys(DELEGATED_ONLY, "graph_delegated_only")
     assert codes(record) == expected
     assert {
@@ -66,48 +76,81 @@ def test_a_tenant_without_licences_is_read_as_far_as_it_goes(system: System) -> 
     assert system.starter("check", system.tenant.name, "--all").code == 0
 
     system.tenant.license([P1, P2])
-    licensed = {key for key in unlicensed if licence_of(COLLECTIONS[key].path) in (P1, P2)}
+    licensed = {key for key in unlicensed if licence_for(COLLECTIONS[key]) in (P1, P2)}
     record = system.sync("--all")
     assert record.status is RunStatus.SUCCESS
     assert codes(record) == {key: code for key, code in expected.items() if key not in licensed}
 
 
+@pytest.mark.slow
+def test_each_licence_alone_is_missed_by_exactly_what_needs_it(system: System) -> None:
+    system.tenant.grant(printed(system))
+    for missing in sorted(LICENCES):
+        system.tenant.license(LICENCES - {missing})
+        record = system.sync("--all")
+        unlicensed = {key for key, entry in COLLECTIONS.items() if licence_for(entry) == missing} - DELEGATED_ONLY
+        expected = dict.fromkeys(unlicensed, "graph_not_licensed")
+        assert (record.status, record.error_codes) == (RunStatus.SUCCESS, [])
+        assert codes(record) == expected | dict.fromkeys(DELEGATED_ONLY, "graph_delegated_only"), missing
+
+
+def test_the_catalog_hints_at_the_licence_that_a_request_needs() -> None:
+    hinted = {key: entry.licence_hint for key, entry in COLLECTIONS.items() if entry.licence_hint in LICENCES}
+    needed = {key: licence_for(entry) for key, entry in COLLECTIONS.items()}
+    assert hinted == {key: licence for key, licence in needed.items() if licence is not None}
+
+
 def listing_of(entry: Collection) -> frozenset[str]:
-    return readers(entry.path.replace("{parent_id}", "{id}").replace("{tenant_id}", "{id}"))
+    return readers(template_of(entry))
 
 
-@pytest.mark.parametrize(
-    "taken",
-    [
-        "DeviceManagementScripts.Read.All",
-        pytest.param("Domain-InternalFederation.Read.All", marks=pytest.mark.slow),
-        pytest.param("DeviceManagementApps.Read.All", marks=pytest.mark.slow),
-    ],
-)
-def test_without_one_permission_exactly_what_needs_it_fails_and_names_it(system: System, taken: str) -> None:
+def line_of(key: str) -> list[Collection]:
+    """An entry, and that of its parents."""
+    entry = COLLECTIONS[key]
+    return [entry] if entry.parent is None else [entry, COLLECTIONS[entry.parent]]
+
+
+class Needing(NamedTuple):
+    """What cannot be read with some permissions: whole collections, and such whose items lack details."""
+
+    lists: set[str]
+    details: set[str]
+
+    @property
+    def all(self) -> set[str]:
+        return self.lists | self.details
+
+    def codes(self) -> dict[str, str]:
+        return dict.fromkeys(self.lists, "graph_permission_missing") | dict.fromkeys(self.details, "detail_incomplete")
+
+
+def needing_more_than(granted: set[str]) -> Needing:
+    unreadable = {key for key, entry in COLLECTIONS.items() if not granted & listing_of(entry)}
+    lists = {key for key, entry in COLLECTIONS.items() if {key, entry.parent} & unreadable} - DELEGATED_ONLY
+    details = {
+        key
+        for key, entry in COLLECTIONS.items()
+        for call in entry.details
+        if not granted & readers(call.path.partition("?")[0])
+    }
+    return Needing(lists, details - lists - DELEGATED_ONLY)
+
+
+def test_without_one_permission_exactly_what_needs_it_fails_and_names_it(system: System) -> None:
+    taken = "DeviceManagementScripts.Read.All"
     granted = printed(system) - {taken}
     system.tenant.grant(granted)
     record = system.sync("--all")
-    lists = {key for key, collection in COLLECTIONS.items() if not granted & listing_of(collection)} - DELEGATED_ONLY
-    details = {
-        key
-        for key, collection in COLLECTIONS.items()
-        for call in collection.details
-        if key not in lists | DELEGATED_ONLY and not granted & readers(call.path.partition("?")[0])
-    }
-    assert lists | details, "something needs it"
+    needing = needing_more_than(granted)
+    assert needing.all, "something needs it"
     assert record.status is RunStatus.PARTIAL
-    expected = dict.fromkeys(lists, "graph_permission_missing") | dict.fromkeys(details, "detail_incomplete")
-    assert codes(record) == expected | dict.fromkeys(DELEGATED_ONLY, "graph_delegated_only")
-    for key in lists | details:
+    assert codes(record) == needing.codes() | dict.fromkeys(DELEGATED_ONLY, "graph_delegated_only")
+    for key in needing.all:
         assert taken in record.collections[key].context.values(), key
-    checked = system.starter("check", system.tenant.name, "--all", "--json").objects()
-    missing = {probe["type_key"] for probe in checked if probe["readability"] == "permission_missing"}
-    assert missing == lists | details
 
 
 @pytest.mark.slow
-def test_check_names_what_needs_each_permission_that_is_taken_away(system: System) -> None:
+def test_each_permission_that_is_taken_away_fails_exactly_what_needs_it_in_runs_and_in_check(system: System) -> None:
     everything = printed(system)
     opened_to_apps = {
         name for key, collection in COLLECTIONS.items() if key not in DELEGATED_ONLY for name in collection.permissions
@@ -116,19 +159,25 @@ def test_check_names_what_needs_each_permission_that_is_taken_away(system: Syste
     for taken in sorted(everything & opened_to_apps):
         granted = everything - {taken}
         system.tenant.grant(granted)
-        needed = {key for key, entry in COLLECTIONS.items() if not entry.delegated_only and refused(entry, granted)}
-        unlisted = {key for key, entry in COLLECTIONS.items() if not granted & listing_of(entry)}
-        needed |= {key for key, entry in COLLECTIONS.items() if entry.parent in unlisted}
+        needing = needing_more_than(granted)
+        assert needing.all, f"nothing needs {taken}, and yet it is printed"
+        others = [key for key in COLLECTIONS if key not in needing.all | DELEGATED_ONLY][:3]
+        record = system.sync(*(f"--type={key}" for key in (*sorted(needing.all), *others)), "--deep")
+        assert record.status is RunStatus.PARTIAL, taken
+        assert codes(record) == needing.codes(), taken
+        for key in needing.all:
+            # Not always the one that is taken away: another may be the least for it, and was never granted.
+            lacked = {permission for entry in line_of(key) for permission in entry.permissions} - granted
+            assert lacked & set(record.collections[key].context.values()), (taken, key)
         checked = system.starter("check", system.tenant.name, "--all", "--json").objects()
-        missing = [probe for probe in checked if probe["readability"] == "permission_missing"]
-        assert {probe["type_key"] for probe in missing} == needed, taken
+        missing = {probe["type_key"] for probe in checked if probe["readability"] == "permission_missing"}
+        assert missing == needing.lists | {key for key in needing.details if asked_of_any(COLLECTIONS[key], granted)}
 
 
-def refused(entry: Collection, granted: set[str]) -> bool:
-    """Whether the permission map opens the list, or a detail that every item has, to none of these.
+def asked_of_any(entry: Collection, granted: set[str]) -> bool:
+    """Whether a detail that every item has is opened to none of these.
 
     `check` asks for no detail that only some items have: the first item may be none of them.
     """
-    details = [call.path.partition("?")[0] for call in entry.details if not call.types and not call.only_where]
-    requests = [listing_of(entry), *map(readers, details)]
-    return any(not granted & opened for opened in requests)
+    asked = [call.path.partition("?")[0] for call in entry.details if not call.types and not call.only_where]
+    return any(not granted & readers(path) for path in asked)

@@ -59,6 +59,7 @@ def two_values(system: System) -> tuple[dict[str, Any], str, dict[str, Any], dic
     return template, below, first, next(document for document in own(system, below) if document["id"] == second)
 
 
+@pytest.mark.slow
 def test_settings_that_answer_500_for_good_are_stale_and_the_rest_of_the_policy_is_told(
     graph: SimulatedGraph, system: System
 ) -> None:
@@ -175,6 +176,7 @@ def test_a_new_item_lacks_what_was_never_read_and_its_completion_is_no_change(
     assert [field["path"].rpartition(".")[2] for field in change["fields"]] == ["enabled"]
 
 
+@pytest.mark.slow
 def test_a_stale_policy_is_compared_in_what_can_be_read(graph: SimulatedGraph, system: System) -> None:
     one, other = graph.tenants
     policy = next(policy for policy in one.documents(OF_POLICIES) if policy["settingCount"])

@@ -212,7 +212,7 @@ def test_tls_on_one_side_only(system: System, tmp_path: Path) -> None:
 @pytest.mark.parametrize("address", ["http://localhost:7233", "localhost", "localhost:port", "a b:7233"])
 def test_an_address_that_is_none(system: System, address: str) -> None:
     done = system.starter("sync", system.tenant.name, "--all", TEMPORAL_ADDRESS=address)
-    assert_one_line(done, 2, f"TEMPORAL_ADDRESS: {address!r} is no address", "host:port")
+    assert_one_line(done, 2, f"TEMPORAL_ADDRESS: {address!r} is not an address", "host:port")
 
 
 def test_a_host_that_is_not_known(system: System) -> None:

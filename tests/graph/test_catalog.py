@@ -91,6 +91,8 @@ CORRECTED = {
     "authenticationStrengthPolicies": {"path"},
     "identityProtectionPolicy": {"permission"},
     "lifecycleWorkflows": {"permission"},
+    # Graph calls all of them `DirectoryRole`; they have titles.
+    "roleManagementPolicies": {"name_field"},
     "roleManagementPolicyAssignments": {"name_field"},
 }
 """Where the table is wrong by what Microsoft publishes (test_facts.py), which came later."""
@@ -107,6 +109,7 @@ SINGLETONS_BESIDE_THE_TABLE = {"identityProtectionPolicy"}
 
 OPT_IN = {
     "auditEvents",
+    "backupProtectionPolicies",
     "configurationDrifts",
     "configurationPolicyTemplates",
     "configurationSettings",
@@ -449,6 +452,8 @@ def test_an_item_under_a_parent_is_asked_for_under_it() -> None:
     parents = load_catalog().first_url("depEnrollmentProfiles", uuid4())
     assert (entry.is_own_listing(listing), entry.is_own_listing(parents)) == (True, False)
     assert entry.item_url("one", "a/b") == f"{listing}/one?$select=id"
+    named = [load_catalog().permission_of_listing(entry.type_key, url) for url in (parents, listing)]
+    assert named == [COLLECTIONS["depOnboardingSettings"].permission, entry.permission]
     assert COLLECTIONS["groups"].parent_id_of("/groups?$top=999") is None
 
 
@@ -465,3 +470,5 @@ def test_a_listing_of_one_parent_may_be_a_filter() -> None:
     assert unquote(parents) == "/groups?$filter=isAssignableToRole eq true&$select=id&$top=999"
     assert entry.parent_id_of(parents) is None
     assert (entry.is_own_listing(listing), entry.is_own_listing(parents)) == (True, False)
+    named = [load_catalog().permission_of_listing(entry.type_key, url) for url in (parents, listing)]
+    assert named == [COLLECTIONS["groups"].permission, entry.permission]

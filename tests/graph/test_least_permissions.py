@@ -37,3 +37,10 @@ def test_the_collections_that_need_a_permission_are_told() -> None:
         "Directory.Read.All": ["domains", "groups", "oauth2PermissionGrants"],
         "Domain-InternalFederation.Read.All": ["domains"],
     }
+
+
+def test_what_is_listed_under_parents_needs_the_permission_that_lists_them() -> None:
+    for entry in COLLECTIONS.values():
+        if entry.parent is not None:
+            chosen = set(least_permissions([entry]))
+            assert chosen & permissions_of(COLLECTIONS[entry.parent].path).keys(), entry.type_key

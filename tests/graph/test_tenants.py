@@ -82,7 +82,7 @@ def test_a_tenant_is_found_by_id_and_by_name_in_any_case(tmp_path: Path) -> None
     [
         (ENTRY, "needs exactly one of client_secret_env"),
         (ENTRY + 'client_secret_env = "A"\nmanaged_identity = true', "has client_secret_env, managed_identity"),
-        (ENTRY + 'client_secret = "hunter2"', "client_secret: is no key that a tenant has"),
+        (ENTRY + 'client_secret = "hunter2"', "client_secret: is not a key of a tenant"),
         (ENTRY + 'managed_identity = true\ncertificate_password_env = "A"', "needs certificate_file"),
         (ENTRY.replace('client_id = "app"\n', 'client_secret_env = "A"'), "client_id is missing"),
         (ENTRY.replace(str(ID), "hunter2") + "managed_identity = true", r"tenant 1 \(Contoso\): id"),

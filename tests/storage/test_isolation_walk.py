@@ -24,10 +24,20 @@ NO_ROWS_OF_TENANTS = {"alembic_version": "the revision, which every login may re
 
 NO_POLICIES = {"staged_item": "nobody reads it but through its view, which is bound (decision 1)"}
 
-OF_NO_TENANT = "portfolio_run"
+OF_NO_TENANT = {
+    "portfolio_run": "portfolio_run_id",
+    "audit_record": "person",
+    "sign_in_link": "person",
+    "web_session": "person",
+}
+"""The tables of no tenant, each with a column of its own."""
+
+OF_THE_WEB = OF_NO_TENANT.keys() - {"portfolio_run"}
+"""Those that a session over all tenants does not see either."""
 
 ONE_TENANT = "(tenant_id = current_tenant())"
 NO_TENANT = "(current_tenant() IS NULL)"
+NO_TENANT_AND_NOT_ALL = "((current_tenant() IS NULL) AND (NOT reads_all_tenants()))"
 
 CALLS = {
     "current_tenant": "SELECT current_tenant()",
@@ -128,8 +138,11 @@ def test_policies_bind_every_table_to_one_tenant_whoever_reads_it(
             "SELECT cmd, roles::text[] AS roles, permissive, qual, with_check FROM pg_policies WHERE tablename = %s",
             [table],
         )
-        condition = NO_TENANT if table == OF_NO_TENANT else ONE_TENANT
         found = {tuple(map(str, policy.values())) for policy in policies}
+        if table in OF_THE_WEB:
+            assert found == {("ALL", "['public']", "PERMISSIVE", NO_TENANT_AND_NOT_ALL, NO_TENANT_AND_NOT_ALL)}, table
+            continue
+        condition = NO_TENANT if table in OF_NO_TENANT else ONE_TENANT
         across = ("SELECT", f"['{PORTFOLIO_ROLE}']", "PERMISSIVE", "true", "None")
         assert found == {
             ("ALL", "['public']", "PERMISSIVE", condition, condition),
@@ -148,7 +161,7 @@ def test_every_key_and_reference_names_the_tenant(catalog: psycopg.Connection[di
         " WHERE i.indisunique AND c.relnamespace = 'public'::regnamespace"
     ).fetchall()
     without = {key["name"] for key in keys if not key["has_tenant"]}
-    assert without == {"alembic_version_pkc", f"{OF_NO_TENANT}_pkey"}
+    assert without == {"alembic_version_pkc", *(f"{table}_pkey" for table in OF_NO_TENANT)}
     references = catalog.execute(
         "SELECT conname, confrelid::regclass::text AS target, ARRAY("
         "   SELECT mine.attname || '=' || theirs.attname FROM unnest(c.conkey, c.confkey) AS pair (mine, theirs)"
@@ -173,7 +186,7 @@ async def test_no_table_and_no_view_shows_a_row_of_another_tenant(
                     async with database.tenant(tenant_id) as session:
                         await session.execute(text(f"SELECT tenant_id FROM {name}"))
             continue
-        owner = None if name == OF_NO_TENANT else THEIRS
+        owner = None if name in OF_NO_TENANT else THEIRS
         async with database.tenant(THEIRS) if owner else database.no_tenant() as session:
             assert (await session.execute(text(f"SELECT count(*) FROM {name}"))).scalar_one() > 0, f"{name}: fill it"
         for other in (database.tenant(MINE), database.no_tenant() if owner else database.tenant(THEIRS)):
@@ -186,7 +199,7 @@ async def test_no_table_and_no_view_takes_a_change_of_another_tenants_rows(
 ) -> None:
     bound = relations(catalog).keys() - (set() if set_up.login is None else NO_POLICIES.keys())
     for name in sorted(bound):
-        column = "portfolio_run_id" if name == OF_NO_TENANT else "tenant_id"
+        column = OF_NO_TENANT.get(name, "tenant_id")
         before = _count(catalog, name)
         for statement in (f"DELETE FROM {name}", f"UPDATE {name} SET {column} = {column}"):
             try:

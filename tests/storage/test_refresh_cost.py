@@ -75,7 +75,7 @@ async def test_a_day_of_hourly_runs_reads_an_item_as_often_as_the_table_says(dat
             await staging.stage(session, run.run_id, token, items)
             await merging.merge(session, run.run_id, token, promised_rows=len(items), detail_refresh=refresh)
             due = await details.some_pending(session, run.run_id, [Share("a")], 1000)
-            whole = [observation("a", each.external_id, name="A")._replace(list_hash=each.list_hash) for each in due]
+            whole = [observation("a", item.external_id, name="A")._replace(list_hash=item.list_hash) for item in due]
             if whole:
                 token = uuid4()
                 assert await merging.claim(session, run.run_id, token) is None

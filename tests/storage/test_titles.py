@@ -1,9 +1,11 @@
 """Titles of items without a name, on a database."""
 
+from typing import cast
 from uuid import UUID, uuid4
 
 from graph.catalog import Collection, load_catalog
-from inventory.observation import Observation
+from inventory.canonical import JsonObject
+from inventory.observation import Observation, Observer
 from inventory.references import path_of
 from storage.database import Database
 from storage.references import catch_up
@@ -12,7 +14,9 @@ from tests.each import of_each
 from tests.storage.support import items, observation, sync
 
 ASSIGNMENTS, ROLES, GROUPS = "directoryRoleAssignments", "directoryRoleDefinitions", "groups"
-TITLED = {key: entry for key, entry in load_catalog().collections.items() if entry.titled_by}
+POLICIES, POLICY_ASSIGNMENTS = "roleManagementPolicies", "roleManagementPolicyAssignments"
+OF_GROUPS = "groupEligibilitySchedules"
+TITLED = {key: load_catalog().collections[key] for key in load_catalog().title_rules()}
 PERSON = "3f2a1c4d-0000-4c55-9d0e-2b7a8c9d0e1f"
 
 
@@ -27,14 +31,17 @@ def assignment(external_id: str, role: str, principal: str) -> Observation:
     )
 
 
-async def titles(database: Database, tenant_id: UUID, *observations: Observation) -> dict[str, str | None]:
-    """What assignments are called after a run that showed these items."""
-    await sync(database, tenant_id, observations, ASSIGNMENTS, ROLES, GROUPS)
+async def titles(
+    database: Database, tenant_id: UUID, *observations: Observation, of: str = ASSIGNMENTS
+) -> dict[str, str | None]:
+    """What the items of a collection are called after a run that showed these items."""
+    type_keys = {ASSIGNMENTS, ROLES, GROUPS, *(observation.type_key for observation in observations)}
+    await sync(database, tenant_id, observations, *sorted(type_keys))
     await catch_up(database, tenant_id, load_catalog().reading_rules())
     async with database.tenant(tenant_id) as session:
-        await give_titles(session, load_catalog().titles())
+        await give_titles(session, load_catalog().title_rules())
     found = await items(database, tenant_id)
-    return {key: item.display_name for key, item in found.items() if item.type_key == ASSIGNMENTS}
+    return {key: item.display_name for key, item in found.items() if item.type_key == of}
 
 
 async def test_an_assignment_is_called_after_its_role_and_its_holder(database: Database) -> None:
@@ -53,10 +60,60 @@ async def test_an_assignment_is_called_after_its_role_and_its_holder(database: D
     }
 
 
+def of_catalog(type_key: str, external_id: str, **properties: object) -> Observation:
+    """An observation by the catalog's own rules, with their meta."""
+    rules = load_catalog().collections[type_key].observation_rules()
+    return Observer(rules).observe(cast("JsonObject", {"id": external_id, **properties}))
+
+
+async def test_a_policy_is_called_after_the_role_of_the_assignment_that_names_it(database: Database) -> None:
+    tenant_id = uuid4()
+
+    def policy(external_id: str, **properties: object) -> Observation:
+        return of_catalog(POLICIES, external_id, displayName="DirectoryRole", **properties)
+
+    def assigned(external_id: str, policy_id: str, role: str) -> Observation:
+        return of_catalog(POLICY_ASSIGNMENTS, external_id, policyId=policy_id, roleDefinitionId=role)
+
+    roles = [observation(ROLES, name, displayName=name.title()) for name in ("admin", "reader")]
+    shown = [*roles, policy("p1"), policy("p2"), policy("p3"), assigned("a1", "p1", "admin")]
+    expected = {"p1": "Admin", "p2": "Reader", "p3": "p3"}
+    first = [*shown, assigned("a2", "p2", "reader"), assigned("of no role", "p3", "")]
+    assert await titles(database, tenant_id, *first, of=POLICIES) == expected
+    changed = [observed for observed in first if observed.external_id != "p1"]
+    again = await titles(database, tenant_id, *changed, policy("p1", description="edited"), of=POLICIES)
+    assert again == expected, "an edited policy keeps its title"
+
+    moved = [*shown, assigned("a3", "p2", "admin")]
+    assert await titles(database, tenant_id, *moved, of=POLICIES) == {**expected, "p2": "Admin"}, (
+        "an assignment that is gone gives its title only where no other does"
+    )
+
+
+async def test_a_title_says_what_distinguishes_a_member_from_an_owner(database: Database) -> None:
+    group = observation(GROUPS, "g", displayName="Break glass")
+    schedules = [
+        of_catalog(OF_GROUPS, access, groupId="g", principalId=PERSON, accessId=access)
+        for access in ("member", "owner")
+    ]
+    assert await titles(database, uuid4(), group, *schedules, of=OF_GROUPS) == {
+        "member": "Break glass · member · 3f2a1c4d…",
+        "owner": "Break glass · owner · 3f2a1c4d…",
+    }
+    nothing_to_name = of_catalog(OF_GROUPS, "lost", accessId="member")
+    assert await titles(database, uuid4(), nothing_to_name, of=OF_GROUPS) == {"lost": "lost"}
+
+
 @of_each(TITLED)
 def test_titles_are_made_of_references_of_entries_without_a_name(entry: Collection) -> None:
-    assert set(entry.titled_by) <= {path_of(rule) for rule in entry.references}
+    assert set(entry.titled_by) <= {path_of(rule) for rule in entry.references} | entry.meta.keys()
+    assert not entry.titled_by or {path_of(rule) for rule in entry.references} & set(entry.titled_by)
     assert entry.name_field == entry.id_field
+    giver = entry.titled_from
+    if giver is not None:
+        targets = load_catalog().collections[giver.type_key].references[giver.path]
+        assert targets == (entry.type_key,)
+        assert giver.type_key in TITLED
 
 
 def test_every_entry_whose_items_name_only_others_has_titles() -> None:

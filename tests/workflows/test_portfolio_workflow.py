@@ -1,14 +1,13 @@
 """What only the portfolio workflow decides: real SyncWorkflows as its children, with scripted activities."""
 
 import asyncio
-import sysconfig
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+import pytest_asyncio
 from temporalio import activity
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
@@ -31,7 +30,8 @@ from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
 from inventory.portfolio import TenantChoice
 from inventory.selection import Selection
-from tests.patience import PATIENCE, PATIENCE_SECONDS
+from local.temporal import EmbeddedTemporal
+from tests.patience import PATIENCE_SECONDS
 from tests.readable_history import readable
 from tests.workflows.scripted import Script
 from workflows.messages import (
@@ -44,7 +44,6 @@ from workflows.messages import (
     sync_workflow_id,
 )
 from workflows.portfolio import PortfolioWorkflow
-from workflows.search_attributes import ALL
 from workflows.sync import SyncWorkflow
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -126,17 +125,10 @@ class Endless(Script):
         return super()._page(type_key)
 
 
-@asynccontextmanager
-async def dev_server(*arguments: str) -> AsyncIterator[WorkflowEnvironment]:
-    environment = await WorkflowEnvironment.start_local(
-        data_converter=pydantic_data_converter,
-        dev_server_existing_path=str(Path(sysconfig.get_path("scripts")) / "temporal"),
-        dev_server_extra_args=list(arguments),
-        dev_server_startup_timeout=PATIENCE,
-        search_attributes=ALL,
-    )
-    async with environment:
-        yield environment
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def client(temporal: EmbeddedTemporal) -> Client:
+    """A client of the server of the whole product, which suggests to continue as new later than any test here."""
+    return await Client.connect(temporal.address, data_converter=pydantic_data_converter)
 
 
 @asynccontextmanager
@@ -168,34 +160,32 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_outcomes_are_recorded_in_batches_and_a_failed_run_is_its_tenants_outcome() -> None:
-    tenants = [uuid4() for _ in range(60)]
+async def test_outcomes_are_recorded_in_batches_and_a_failed_run_is_its_tenants_outcome(client: Client) -> None:
+    tenants = [uuid4() for _ in range(30)]
 
     async def fail_the_third(request: FetchPages) -> None:
         if request.tenant_id == tenants[2]:
             raise ApplicationError("no", type=ErrorCode.AUTH_FAILED, non_retryable=True)
 
-    async with dev_server() as environment:
-        portfolio = Portfolio(environment.client, tenants, fail_the_third)
-        async with started(portfolio, at_once=20) as handle:
-            result = await handle.result()
-            history = await handle.fetch_history()
+    portfolio = Portfolio(client, tenants, fail_the_third)
+    async with started(portfolio, at_once=20) as handle:
+        result = await handle.result()
+        history = await handle.fetch_history()
     assert result.status is RunStatus.PARTIAL
-    assert (result.counts.tenants, result.counts.success, result.counts.failed) == (60, 59, 1)
+    assert (result.counts.tenants, result.counts.success, result.counts.failed) == (30, 29, 1)
     assert result.error_codes == [ErrorCode.AUTH_FAILED]
     assert {outcome.tenant_id: outcome.status for outcome in portfolio.outcomes()} == dict.fromkeys(
         tenants, RunStatus.SUCCESS
     ) | {tenants[2]: RunStatus.FAILED}
-    assert len(portfolio.outcomes()) == 60
-    assert len(portfolio.recorded) <= 3, "60 tenants are three batches, the last of which closes the record"
+    assert len(portfolio.outcomes()) == 30
+    assert len(portfolio.recorded) <= 2, "30 tenants are two batches, the last of which closes the record"
     (ending,) = [entry.ending for entry in portfolio.recorded if entry.ending is not None]
     assert ending.status is RunStatus.PARTIAL
-    # Seen: 304 and 322 events.
-    assert len(history.events) < 60 * 8
+    assert len(history.events) < 30 * 8
     await Replayer(workflows=[PortfolioWorkflow], data_converter=pydantic_data_converter).replay_workflow(history)
 
 
-async def test_no_more_than_so_many_at_once() -> None:
+async def test_no_more_than_so_many_at_once(client: Client) -> None:
     under_way: set[UUID] = set()
     three = asyncio.Event()
     most = 0
@@ -209,11 +199,10 @@ async def test_no_more_than_so_many_at_once() -> None:
         await three.wait()
         under_way.discard(request.tenant_id)
 
-    async with dev_server() as environment:
-        portfolio = Portfolio(environment.client, [uuid4() for _ in range(9)], count)
-        async with started(portfolio, at_once=3) as handle:
-            assert (await handle.result()).counts.success == 9
-            events = (await handle.fetch_history()).events
+    portfolio = Portfolio(client, [uuid4() for _ in range(9)], count)
+    async with started(portfolio, at_once=3) as handle:
+        assert (await handle.result()).counts.success == 9
+        events = (await handle.fetch_history()).events
     assert most == 3
     started_children = ended = 0
     for event in events:
@@ -222,7 +211,7 @@ async def test_no_more_than_so_many_at_once() -> None:
         assert started_children - ended <= 3
 
 
-async def test_a_portfolio_that_continues_as_new_loses_no_run_that_was_in_flight() -> None:
+async def test_a_portfolio_that_continues_as_new_loses_no_run_that_was_in_flight(short: WorkflowEnvironment) -> None:
     tenants = [uuid4() for _ in range(30)]
     slow = tenants[0]
     release = asyncio.Event()
@@ -233,18 +222,17 @@ async def test_a_portfolio_that_continues_as_new_loses_no_run_that_was_in_flight
                 activity.heartbeat()
                 await asyncio.sleep(0.05)
 
-    async with dev_server("--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=60") as environment:
-        portfolio = Portfolio(environment.client, tenants, hold_the_first)
-        async with started(portfolio, at_once=4) as handle:
-            await until(lambda: portfolio.looks > 0)
-            release.set()
-            result = await handle.result()
-            latest = environment.client.get_workflow_handle(handle.id)
-            description = await latest.describe()
-            histories = [
-                await environment.client.get_workflow_handle(handle.id, run_id=workflow.run_id).fetch_history()
-                async for workflow in environment.client.list_workflows(f"WorkflowId = '{handle.id}'")
-            ]
+    portfolio = Portfolio(short.client, tenants, hold_the_first)
+    async with started(portfolio, at_once=4) as handle:
+        await until(lambda: portfolio.looks > 0)
+        release.set()
+        result = await handle.result()
+        latest = short.client.get_workflow_handle(handle.id)
+        description = await latest.describe()
+        histories = [
+            await short.client.get_workflow_handle(handle.id, run_id=workflow.run_id).fetch_history()
+            async for workflow in short.client.list_workflows(f"WorkflowId = '{handle.id}'")
+        ]
     assert str(result.portfolio_run_id) == handle.first_execution_run_id != description.run_id
     assert (result.status, result.counts.success, result.counts.joined) == (RunStatus.SUCCESS, 30, 0)
     recorded = [outcome.tenant_id for outcome in portfolio.outcomes()]
@@ -261,24 +249,25 @@ async def _held(_: FetchPages) -> None:
 
 
 @pytest.mark.parametrize("by_signal", [True, False])
-async def test_cancelling_cancels_the_runs_it_started_and_leaves_those_it_joined(by_signal: bool) -> None:
+async def test_cancelling_cancels_the_runs_it_started_and_leaves_those_it_joined(
+    client: Client, by_signal: bool
+) -> None:
     tenants = [uuid4() for _ in range(4)]
-    async with dev_server() as environment:
-        portfolio = Portfolio(environment.client, tenants, _held)
-        await portfolio.sync(tenants[0])
-        async with started(portfolio, at_once=3) as handle:
-            await until(lambda: portfolio.looks > 0)
-            if by_signal:
-                await handle.signal(PortfolioWorkflow.cancel, CancelRequest(reason="enough", requested_by="me"))
-                assert (await handle.result()).status is RunStatus.CANCELLED
-            else:
-                await handle.cancel()
-                with pytest.raises(WorkflowFailureError) as failed:
-                    await handle.result()
-                assert isinstance(failed.value.cause, CancelledError)
-            joined = await environment.client.get_workflow_handle(sync_workflow_id(tenants[0], SELECTION)).describe()
-            ours = environment.client.get_workflow_handle(sync_workflow_id(tenants[1], SELECTION))
-            told = readable(await ours.fetch_history())
+    portfolio = Portfolio(client, tenants, _held)
+    await portfolio.sync(tenants[0])
+    async with started(portfolio, at_once=3) as handle:
+        await until(lambda: portfolio.looks > 0)
+        if by_signal:
+            await handle.signal(PortfolioWorkflow.cancel, CancelRequest(reason="enough", requested_by="me"))
+            assert (await handle.result()).status is RunStatus.CANCELLED
+        else:
+            await handle.cancel()
+            with pytest.raises(WorkflowFailureError) as failed:
+                await handle.result()
+            assert isinstance(failed.value.cause, CancelledError)
+        joined = await client.get_workflow_handle(sync_workflow_id(tenants[0], SELECTION)).describe()
+        ours = client.get_workflow_handle(sync_workflow_id(tenants[1], SELECTION))
+        told = readable(await ours.fetch_history())
     assert joined.status is WorkflowExecutionStatus.RUNNING
     asked_by = "me" if by_signal else "Temporal cancellation"
     assert asked_by in told, "the run's own record says by whom it was cancelled"
@@ -315,26 +304,20 @@ class SlowTenant:
         self.portfolio.pages = 1 + max(0, self.pages + 1 - self.fetches)
 
 
-@pytest.fixture
-async def continued() -> AsyncIterator[WorkflowEnvironment]:
-    async with dev_server("--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=60") as environment:
-        yield environment
-
-
-async def test_cancelling_leaves_a_later_run_of_a_tenant_alone(continued: WorkflowEnvironment) -> None:
+async def test_cancelling_leaves_a_later_run_of_a_tenant_alone(short: WorkflowEnvironment) -> None:
     tenants = [uuid4() for _ in range(30)]
     slow = SlowTenant(tenants[0])
     look_on = asyncio.Event()
     # Once it has continued as new it looks at the run, and has not seen the end of it when it is cancelled.
-    portfolio = Portfolio(continued.client, tenants, slow.before_fetch, look_on.wait)
+    portfolio = Portfolio(short.client, tenants, slow.before_fetch, look_on.wait)
     slow.portfolio = portfolio
     async with started(portfolio, at_once=4) as handle:
         await until(lambda: portfolio.looks > 0)
-        ours = continued.client.get_workflow_handle(sync_workflow_id(slow.tenant_id, SELECTION))
+        ours = short.client.get_workflow_handle(sync_workflow_id(slow.tenant_id, SELECTION))
         slow.let_go.add(UUID((await ours.describe()).raw_info.first_run_id))
         await ours.result()
         later = await portfolio.sync(slow.tenant_id)
-        latest = continued.client.get_workflow_handle(handle.id)
+        latest = short.client.get_workflow_handle(handle.id)
         await latest.signal(PortfolioWorkflow.cancel, CancelRequest(reason="enough", requested_by="me"))
         async with asyncio.timeout(90):
             while "enough" not in readable(await later.fetch_history()):  # noqa: ASYNC110 - a workflow task is waited for
@@ -346,16 +329,16 @@ async def test_cancelling_leaves_a_later_run_of_a_tenant_alone(continued: Workfl
     assert {outcome.tenant_id: outcome.status for outcome in portfolio.outcomes()}[slow.tenant_id] is RunStatus.SUCCESS
 
 
-async def test_cancelling_reaches_runs_that_have_continued_as_new(continued: WorkflowEnvironment) -> None:
+async def test_cancelling_reaches_runs_that_have_continued_as_new(short: WorkflowEnvironment) -> None:
     tenants = [uuid4() for _ in range(30)]
     slow = SlowTenant(tenants[0], pages=15)
-    portfolio = Portfolio(continued.client, tenants, slow.before_fetch)
+    portfolio = Portfolio(short.client, tenants, slow.before_fetch)
     slow.portfolio = portfolio
     async with started(portfolio, at_once=4) as handle:
         await until(lambda: portfolio.looks > 0 and slow.fetches > slow.pages)
-        ours = continued.client.get_workflow_handle(sync_workflow_id(slow.tenant_id, SELECTION))
+        ours = short.client.get_workflow_handle(sync_workflow_id(slow.tenant_id, SELECTION))
         described = await ours.describe()
-        latest = continued.client.get_workflow_handle(handle.id)
+        latest = short.client.get_workflow_handle(handle.id)
         await latest.signal(PortfolioWorkflow.cancel, CancelRequest(reason="enough", requested_by="me"))
         assert (await handle.result()).status is RunStatus.CANCELLED
         assert (await ours.describe()).status is WorkflowExecutionStatus.COMPLETED
@@ -364,13 +347,12 @@ async def test_cancelling_reaches_runs_that_have_continued_as_new(continued: Wor
     assert str(run.run_id) == described.raw_info.first_run_id
 
 
-async def test_a_portfolio_that_cannot_be_opened_is_closed_as_failed() -> None:
+async def test_a_portfolio_that_cannot_be_opened_is_closed_as_failed(client: Client) -> None:
     broken = ApplicationError("no", type=ErrorCode.STORAGE_UNAVAILABLE, non_retryable=True)
-    async with dev_server() as environment:
-        portfolio = Portfolio(environment.client, [], open_error=broken)
-        async with started(portfolio) as handle:
-            with pytest.raises(WorkflowFailureError) as failed:
-                await handle.result()
+    portfolio = Portfolio(client, [], open_error=broken)
+    async with started(portfolio) as handle:
+        with pytest.raises(WorkflowFailureError) as failed:
+            await handle.result()
     assert isinstance(failed.value.cause, ApplicationError)
     assert failed.value.cause.type == ErrorCode.STORAGE_UNAVAILABLE
     (closed,) = portfolio.recorded
@@ -378,8 +360,7 @@ async def test_a_portfolio_that_cannot_be_opened_is_closed_as_failed() -> None:
     assert (closed.ending.status, closed.ending.error_codes) == (RunStatus.FAILED, [ErrorCode.STORAGE_UNAVAILABLE])
 
 
-async def test_a_portfolio_of_no_tenant_is_failed() -> None:
-    async with dev_server() as environment:
-        portfolio = Portfolio(environment.client, [])
-        async with started(portfolio) as handle:
-            assert (await handle.result()).status is RunStatus.FAILED
+async def test_a_portfolio_of_no_tenant_is_failed(client: Client) -> None:
+    portfolio = Portfolio(client, [])
+    async with started(portfolio) as handle:
+        assert (await handle.result()).status is RunStatus.FAILED

@@ -26,17 +26,18 @@ _ROOTS = frozenset({
     "groupSettingTemplates", "identity", "identityGovernance", "identityProtection", "identityProviders",
     "informationProtection", "networkAccess", "oauth2PermissionGrants", "onPremisesPublishingProfiles",
     "organization", "permissionGrants", "policies", "privilegedAccess", "reports", "roleManagement", "security",
-    "servicePrincipals", "settings", "subscribedSkus", "subscriptions", "teamwork", "tenantRelationships",
-    "trustFramework",
+    "servicePrincipals", "settings", "solutions", "subscribedSkus", "subscriptions", "teamwork",
+    "tenantRelationships", "trustFramework",
 })  # fmt: skip
-"""The sets and singletons that hold configuration, read by the catalog or beside what it reads.
+"""The sets and singletons that hold configuration: those that the catalog reads, and their neighbours.
 
-Neighbours are kept whole, so that a path of one family that is written in another is told apart from a right one.
+Neighbours are kept whole, so a path that belongs to another family is recognized as wrong.
 """
 
 _ENDS = frozenset({
-    "calendar", "channel", "chat", "drive", "driveItem", "event", "list", "mailFolder", "message", "onenote",
-    "planner", "site", "team", "user", "userSettings", "workbook",
+    "approvalSolution", "bookingBusiness", "bookingCurrency", "businessScenario", "calendar", "channel", "chat",
+    "drive", "driveItem", "event", "list", "mailFolder", "message", "migrationsRoot", "onenote", "planner",
+    "sharePointRoot", "site", "team", "user", "userSettings", "virtualEventsRoot", "workbook",
 })  # fmt: skip
 """Types of people's data: kept with their properties, and not followed."""
 

@@ -32,6 +32,7 @@ ENDPOINTS = (
     _short("subscribedSkus", "subscribedSku", name="skuPartNumber"),
     _short("groupSettings", "groupSetting", versions=V1),
     _short("groupLifecyclePolicies", "groupLifecyclePolicy", name="id"),
+    _short("directoryRoles", "directoryRole", (Navigation("members", DIRECTORY_PAGE), Navigation("scopedMembers"))),
     directory("roleManagement/directory/roleDefinitions", "unifiedRoleDefinition", created=""),
     directory("roleManagement/directory/roleAssignments", "unifiedRoleAssignment",
               (Navigation("principal", single=True), Navigation("roleDefinition", single=True)), name="id", created=""),

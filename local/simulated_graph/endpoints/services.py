@@ -41,6 +41,8 @@ ENDPOINTS = (
     _listed("appCatalogs/teamsApps", "teamsApp", (Navigation("appDefinitions"),)),
     _listed("agentRegistry/agentInstances", "agentInstance", versions=BETA, created="createdDateTime",
             modified="lastModifiedDateTime"),
+    _listed("solutions/backupRestore/protectionPolicies", "protectionPolicyBase", versions=V1,
+            created="createdDateTime", modified="lastModifiedDateTime"),
     # Purview and Defender
     _listed("security/dataSecurityAndGovernance/sensitivityLabels", "sensitivityLabel",
             (Navigation("sublabels"), Navigation("rights", single=True)), versions=V1),

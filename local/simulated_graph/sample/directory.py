@@ -230,6 +230,15 @@ def _directory_role(draw: Draw) -> Document:
     }
 
 
+def _activated_role(draw: Draw) -> Document:
+    return {
+        "deletedDateTime": None,
+        "displayName": draw.name("Directory role"),
+        "description": "",
+        "roleTemplateId": draw.id_of("roleManagement/directory/roleDefinitions", draw.index),
+    }
+
+
 def _role_holder(draw: Draw) -> Document:
     role = draw.id_of("roleManagement/directory/roleDefinitions", draw.index % 3)
     principal = draw.id_of("groups", draw.index)
@@ -371,6 +380,7 @@ SAMPLES = {
     "domains": Sample(2, _domain),
     "groupSettings": Sample(1, _group_setting),
     "groupLifecyclePolicies": Sample(1, _lifecycle_policy),
+    "directoryRoles": Sample(2, _activated_role),
     f"{_ROLES}/roleDefinitions": Sample(6, _directory_role),
     f"{_ROLES}/roleAssignments": Sample(5, _role_assignment),
     f"{_ROLES}/roleEligibilitySchedules": Sample(3, _eligibility),

@@ -176,9 +176,17 @@ def _identity_provider(draw: Draw) -> Document:
     }
 
 
+_ATTRIBUTES = "identity/userFlowAttributes"
+
+
+def _attribute_id(draw: Draw, index: int) -> str:
+    """The tenant's own id of an attribute: that of the app which holds it is part of it."""
+    return f"extension_{draw.id_of(_ATTRIBUTES, index).replace('-', '')}_attribute"
+
+
 def _flow_attribute(draw: Draw) -> Document:
     return {
-        "id": f"extension_{draw.id().replace('-', '')}_attribute",
+        "id": _attribute_id(draw, draw.index),
         "displayName": draw.name("Attribute"),
         "description": "",
         "userFlowAttributeType": draw.cycle(("builtIn", "custom")),
@@ -194,14 +202,14 @@ def _user_flow(prefix: str, draw: Draw) -> Document:
         "apiConnectorConfiguration": {},
         "userAttributeAssignments": [
             {
-                "id": draw.id("attribute"),
+                "id": _attribute_id(draw, 0),
                 "displayName": "City",
                 "isOptional": True,
                 "requiresVerification": False,
                 "userInputType": "textBox",
                 "userAttributeValues": [],
                 "userAttribute": {
-                    "id": draw.id_of("identity/userFlowAttributes", 0),
+                    "id": _attribute_id(draw, 0),
                     "displayName": "City",
                     "dataType": "string",
                 },

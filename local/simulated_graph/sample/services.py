@@ -67,6 +67,20 @@ def _office_configuration(draw: Draw) -> Document:
     }
 
 
+def _backup_policy(draw: Draw) -> Document:
+    kind = draw.cycle(("sharePoint", "oneDriveForBusiness", "exchange"))
+    return {
+        "@odata.type": f"#microsoft.graph.{kind}ProtectionPolicy",
+        "displayName": draw.name("Backup"),
+        "isEnabled": True,
+        "status": "active",
+        "createdBy": {"application": {"id": draw.id("creator")}},
+        "lastModifiedBy": {"application": {"id": draw.id("editor")}},
+        "protectionPolicyArtifactCount": {"completed": draw.number(1, 90), "inProgress": 0, "total": 90},
+        "retentionSettings": [{"interval": "R/PT10M", "period": "P2W"}, {"interval": "R/P1W", "period": "P1Y"}],
+    }
+
+
 def _teams_app(draw: Draw) -> Document:
     definition = {
         "id": draw.id("definition"),
@@ -464,6 +478,7 @@ SAMPLES = {
     "admin/forms": Sample(1, _forms, fixed=True),
     "admin/appsAndServices": Sample(1, _apps_and_services, fixed=True),
     "officeConfiguration/clientConfigurations": Sample(2, _office_configuration),
+    "solutions/backupRestore/protectionPolicies": Sample(3, _backup_policy),
     "appCatalogs/teamsApps": Sample(3, _teams_app),
     "agentRegistry/agentInstances": Sample(2, _agent),
     "security/dataSecurityAndGovernance/sensitivityLabels": Sample(3, _label),

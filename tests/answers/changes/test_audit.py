@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from answers.changes.audit import CLOCK_DIFFERENCE, Attribution, AuditAction, AuditEvent, AuditStatus, attribution
-from graph.catalog import AUDIT_EVENTS
+from graph.catalog import AUDIT_EVENTS, DIRECTORY_AUDITS
 from inventory.coverage import Coverage
 from inventory.outcomes import Outcome
 
@@ -44,14 +44,14 @@ READ = log(NOON + HOUR)
 @pytest.mark.parametrize(
     ("action", "explained_by"),
     [
-        (AuditAction.APPEARED, {"Create", "create", "Add", "Restore", "Recover"}),
+        (AuditAction.APPEARED, {"Create", "create", "Add"}),
         (AuditAction.GONE, {"Delete"}),
         (AuditAction.CHANGED, {"Patch", "Action", "Assign", "SetReference", "RemoveReference", "Update"}),
     ],
 )
 def test_an_event_explains_what_its_operation_brings_about(action: AuditAction, explained_by: set[str]) -> None:
     changing = {"Patch", "Action", "Assign", "SetReference", "RemoveReference", "Update"}
-    operations = {"Create", "create", "Add", "Restore", "Recover", "Delete", "Get", *changing}
+    operations = {"Create", "create", "Add", "Delete", "Get", *changing}
     found = {
         operation
         for operation in operations
@@ -59,6 +59,26 @@ def test_an_event_explains_what_its_operation_brings_about(action: AuditAction, 
     }
     assert found == explained_by
     assert not attribution([event(None), event("")], action, NOON, NOON, READ, log=AUDIT_EVENTS).events
+
+
+@pytest.mark.parametrize("operation", ["Update", "Add", "Other", "", None])
+@pytest.mark.parametrize(
+    "activity",
+    ["Restore Group", "Restore application", "Restore service principal", "Restore administrative unit"],
+)
+def test_a_restored_object_appears_whatever_operation_its_event_names(activity: str, operation: str | None) -> None:
+    restored = event(operation).model_copy(update={"activity": activity})
+    assert {
+        action
+        for action in AuditAction
+        if attribution([restored], action, NOON, NOON, READ, log=DIRECTORY_AUDITS).events
+    } == {AuditAction.APPEARED}
+
+
+def test_a_restored_consent_is_a_change_of_its_service_principal() -> None:
+    restored = event("Update").model_copy(update={"activity": "Restore consent"})
+    assert attribution([restored], AuditAction.CHANGED, NOON, NOON, READ, log=DIRECTORY_AUDITS).events
+    assert not attribution([restored], AuditAction.APPEARED, NOON, NOON, READ, log=DIRECTORY_AUDITS).events
 
 
 @pytest.mark.parametrize("result", ["Failure", "ClientError", "", None])

@@ -172,7 +172,7 @@ async def test_pages_come_to_the_whole(starter: CommandLine, limit: int) -> None
         (["--since", str(UUID(int=5))], "this tenant has no run"),
         (["--run", str(UUID(int=5))], "this tenant has no run"),
         (["--run", str(UUID(int=5)), "--since", "2025-01-01"], "give one of them"),
-        (["--after", "here"], "--after takes what the summary calls goes_on_after, not 'here'"),
+        (["--after", "here"], "--after takes goes_on_after of a summary, not 'here'"),
         (["--type", "nothingOfTheKind"], "nothingOfTheKind"),
     ],
 )

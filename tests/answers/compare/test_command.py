@@ -10,6 +10,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from answers.compare.records import ComparisonRecord, ItemComparison, MatrixRecord, MatrixRow
+from answers.compare.setting_records import SettingComparison, SettingsComparisonRecord
 from cli.app import app
 from graph.catalog import load_catalog
 from inventory.error_codes import ErrorCode
@@ -190,8 +191,8 @@ async def test_stale_items_are_named_by_every_output(
     assert f"{name} ({POLICIES}) of {tenant}: {since}" in " ".join(table.stderr.split())
     fields = await run("alpha", "beta", "--fields", "--utc")
     assert f"{'here' if tenant == 'alpha' else 'there'} {since}" in " ".join(fields.stdout.split())
-    lines = [one for one in (await run("alpha", "beta", "--json")).objects() if one["record"] == "item"]
-    (told,) = [one for one in lines if one["stale_here"] or one["stale_there"]]
+    lines = [line for line in (await run("alpha", "beta", "--json")).objects() if line["record"] == "item"]
+    (told,) = [line for line in lines if line["stale_here"] or line["stale_there"]]
     assert (told["here"] or told["there"])[0]["display_name"] == name
     page = tmp_path / "page.html"
     assert (await run("alpha", "beta", "--html", str(page))).code == 0
@@ -201,3 +202,51 @@ async def test_stale_items_are_named_by_every_output(
         assert f"{name} ({POLICIES}) of {tenant}: {since}" in " ".join(matrix.stderr.split())
         assert (await run("--golden", "alpha", "beta", "--html", str(page))).code == 0
         assert "settings could not be read (graph_unavailable, HTTP 500)" in page.read_text()
+
+
+async def test_two_tenants_by_setting(database: Database, run: Any) -> None:
+    for tenant_id, name, minimum in ((A, "Alpha baseline", "10.1"), (B, "Beta baseline", "10.2")):
+        kind = "#microsoft.graph.windows10CompliancePolicy"
+        document = {"displayName": name, "@odata.type": kind, "osMinimumVersion": minimum, "assignments": []}
+        await sync(database, tenant_id, [observation(POLICIES, f"{name} id", **document)], POLICIES, "groups")
+    done = await run("alpha", "beta", "--by-setting")
+    assert (done.code, done.stderr) == (0, "")
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert done.stdout.index("in conflict") < done.stdout.index("osMinimumVersion (windows10CompliancePolicy)")
+    assert 'in alpha: "Alpha baseline" (assigned to nobody)' in done.stdout
+    done = await run("alpha", "beta", "--by-setting", "--json", "--only", "different")
+    setting, last = done.objects()
+    assert SettingComparison.model_validate(setting).key == "windows10CompliancePolicy/osMinimumVersion"
+    record = SettingsComparisonRecord.model_validate(last)
+    assert (record.counts.different, record.counts.shared) == (1, 1)
+
+
+async def test_by_setting_as_a_page(database: Database, run: Any, tmp_path: Path) -> None:
+    hostile = "<script>alert(1)</script>"
+    for tenant_id, minimum in ((A, hostile), (B, "10.2")):
+        document = {"@odata.type": "#microsoft.graph.windows10CompliancePolicy", "osMinimumVersion": minimum}
+        await sync(
+            database, tenant_id, [observation(POLICIES, "x", displayName=hostile, **document)], POLICIES, "groups"
+        )
+    page = tmp_path / "settings.html"
+    done = await run("alpha", "beta", "--by-setting", "--html", str(page))
+    assert done.code == 0
+    written = page.read_text()
+    assert "In conflict" in written
+    assert "osMinimumVersion" in written
+    assert "<script>" not in written
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--golden", "alpha", "beta"), "--by-setting compares two tenants"),
+        (("alpha", "beta", "--fields"), "--fields shows fields of items"),
+        (("alpha", "beta", "--only", "renamed"), "a setting is never renamed or ambiguous"),
+        (("alpha", "beta", "--type", "groups"), "no settings are compared there"),
+    ],
+)
+async def test_by_setting_says_what_it_cannot_do(run: Any, words: tuple[str, ...], message: str) -> None:
+    done = await run(*words, "--by-setting")
+    assert done.code == 2
+    assert message in " ".join(done.stderr.split())

@@ -195,7 +195,7 @@ async def test_a_forgotten_version_is_named_and_the_exit_code_says_so(
     assert (done.code, _counts(summary)) == (3, (0, 0, 0))
     assert summary["forgotten"] == [{"type_key": "groups", "external_id": "1", "display_name": "Staff"}]
     people = await starter("export", str(folder), "--at", first)
-    assert "forgotten: the version of then of groups 1 (Staff)" in people.stderr
+    assert "deleted by retention, so no file: the version of then of groups 1 (Staff)" in people.stderr
 
 
 async def test_the_summary_says_what_is_not_known(database: Database, starter: CommandLine, folder: Path) -> None:
@@ -211,7 +211,7 @@ async def test_the_summary_says_what_is_not_known(database: Database, starter: C
     (summary,) = done.objects()
     assert (done.code, _counts(summary)) == (0, (2, 0, 0))
     assert (summary["incomplete"], summary["unread"], summary["types_not_read"]) == (2, 1, ["mobileApps"])
-    assert "nothing of theirs is taken for gone: mobileApps" in (await starter("export", str(folder))).stderr
+    assert "no file of theirs is removed: mobileApps" in (await starter("export", str(folder))).stderr
 
 
 def test_a_folder_of_others_is_refused_and_forced_without_touching_them(folder: Path) -> None:

@@ -137,3 +137,14 @@ async def test_an_empty_answer_says_what_it_rests_on(database: Database, other: 
     refused = (await other("missing")).stdout.splitlines()
     assert refused[0].startswith("nothing is missing: 1 collection read to its end since 20")
     assert refused[1].startswith("not read: groups (failed:graph_permission_missing), 0 items; last read")
+
+
+async def test_expired_entries_of_a_log_are_missing_only_where_its_collection_is_named(
+    command: CommandLine, database: Database
+) -> None:
+    types = ("auditEvents", "groups", "namedLocations")
+    kept = [observation(type_key, external_id) for type_key, external_id in KEYS[1:]]
+    await sync(database, TENANT, [*kept, observation("auditEvents", "expired")], *types)
+    await sync(database, TENANT, kept, *types)
+    assert await pages(command, "missing", 9) == [KEYS[:1]]
+    assert await pages(command, "missing", 9, "--type", "auditEvents") == [[("auditEvents", "expired")]]

@@ -189,7 +189,7 @@ async def test_diff_says_which_side_is_missing_or_incomplete(
         await versions.forget(session, older_than=None, kept=1, most=10)
     forgotten = await starter("diff", "groups", "1", "--json")
     assert (forgotten.code, forgotten.stdout) == (2, "")
-    assert forgotten.stderr == "error: version 2 has been forgotten; kept: 3\n"
+    assert forgotten.stderr == "error: version 2 was deleted by retention; kept: 3\n"
 
 
 async def test_diff_says_which_details_an_earlier_release_did_not_read(

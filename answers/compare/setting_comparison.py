@@ -1,0 +1,248 @@
+"""Two tenants compared by setting: the policies of each are read, a few documents at a time."""
+
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import cast
+
+from answers.compare import queries
+from answers.compare.queries import PresentItem, WholeItem
+from answers.compare.records import CoverageState
+from answers.compare.setting_records import (
+    SettingCollection,
+    SettingComparison,
+    SettingPolicy,
+    SettingsComparisonRecord,
+    SettingUncertainty,
+    UncertainPolicy,
+)
+from answers.compare.setting_rules import DefinitionNames, HeldSetting, compared, counts_of
+from answers.compare.sides import Side
+from answers.named_ids import DEFINITIONS, named_document
+from answers.object_names import object_names, setting_names
+from answers.value_text import Place, value_lines
+from graph.catalog import Collection as CatalogEntry
+from graph.catalog import load_catalog
+from inventory.canonical import MIN_TELLING_ID_LENGTH, JsonObject
+from inventory.exact_json import decode
+from inventory.reference_extraction import ASSIGNMENTS
+from inventory.settings import Setting, SettingKind, settings_of
+from inventory.tenant_neutral import OWN_ID, TENANT_ID, Neutralizer, UnresolvedReference
+
+DOCUMENTS_AT_A_TIME = 100
+
+DEFINITIONS_AT_A_TIME = 500
+
+SETTING_COLLECTIONS = (
+    "compliancePolicies",
+    "configurationPolicies",
+    "deviceCompliancePolicies",
+    "deviceConfigurations",
+    "groupPolicyConfigurations",
+    "intents",
+    "iosUpdatePolicies",
+    "macOSSoftwareUpdatePolicies",
+    "windowsUpdateRings",
+)
+"""Collections whose items set something on devices."""
+
+
+class SettingsComparison:
+    """Two tenants by setting. First the `settings`, then the `record` of them."""
+
+    def __init__(self, here: Side, there: Side, type_keys: Collection[str] | None = None) -> None:
+        covered = here.coverage.keys() | there.coverage.keys()
+        wanted = set(SETTING_COLLECTIONS) & (covered if type_keys is None else set(type_keys))
+        known = load_catalog().collections
+        self._here, self._there = _SettingReader(here), _SettingReader(there)
+        self._type_keys = sorted(wanted & known.keys())
+        self._comparisons: list[SettingComparison] = []
+
+    async def settings(self) -> list[SettingComparison]:
+        """The settings, conflicts first."""
+        here: list[HeldSetting] = []
+        there: list[HeldSetting] = []
+        for type_key in self._type_keys:
+            if self._is_compared(type_key):
+                collection = load_catalog().collections[type_key]
+                async for batch in self._holdings(collection):
+                    here += batch[0]
+                    there += batch[1]
+        self._comparisons = compared(
+            here,
+            there,
+            await self._names([*here, *there]),
+            gaps_here=self._gaps(self._here),
+            gaps_there=self._gaps(self._there),
+        )
+        return self._comparisons
+
+    def record(self) -> SettingsComparisonRecord:
+        """The comparison in numbers, with its coverage."""
+        here, there = self._here.side, self._there.side
+        known = load_catalog().collections
+        return SettingsComparisonRecord(
+            here=here.tenant,
+            there=there.tenant,
+            asked_at=here.asked_at,
+            counts=counts_of(self._comparisons),
+            collections=[
+                SettingCollection(
+                    type_key=key,
+                    title=known[key].title,
+                    here=here.covered(key),
+                    there=there.covered(key),
+                    is_compared=self._is_compared(key),
+                    policies_here=self._here.policies.get(key, 0),
+                    policies_there=self._there.policies.get(key, 0),
+                )
+                for key in self._type_keys
+            ],
+            uncertain_policies=[*self._here.uncertain, *self._there.uncertain],
+            damaged=[*here.damaged, *there.damaged],
+        )
+
+    def _is_compared(self, type_key: str) -> bool:
+        return all(reader.side.covered(type_key).is_answered for reader in (self._here, self._there))
+
+    def _gaps(self, reader: "_SettingReader") -> set[SettingUncertainty]:
+        """Why a tenant may set more than was found in its policies."""
+        reasons = {reason for policy in reader.uncertain for reason in policy.reasons}
+        if not all(map(self._is_compared, self._type_keys)):
+            reasons.add(SettingUncertainty.COLLECTION_NOT_READ)
+        return reasons
+
+    async def _holdings(self, collection: CatalogEntry) -> AsyncIterator[tuple[list[HeldSetting], list[HeldSetting]]]:
+        """The settings of the policies of both sides, a few policies at a time."""
+        one, other = await self._here.items(collection), await self._there.items(collection)
+        for start in range(0, max(len(one), len(other)), DOCUMENTS_AT_A_TIME):
+            batch = slice(start, start + DOCUMENTS_AT_A_TIME)
+            here = await self._here.documents(collection, one[batch])
+            there = await self._there.documents(collection, other[batch])
+            yield (
+                [*self._here.holdings(collection, here)],
+                [*self._there.holdings(collection, there)],
+            )
+
+    async def _names(self, holdings: Iterable[HeldSetting]) -> DefinitionNames:
+        """The names of all settings and choices of which a side has the definition."""
+        definitions = sorted(
+            {
+                holding.setting.definition or holding.setting.key
+                for holding in holdings
+                if holding.setting.kind in (SettingKind.SETTINGS_CATALOG, SettingKind.OMA_URI)
+            }
+        )
+        names: dict[str, str] = {}
+        for start in range(0, len(definitions), DEFINITIONS_AT_A_TIME):
+            wanted = definitions[start : start + DEFINITIONS_AT_A_TIME]
+            for reader in (self._there, self._here):
+                found = await setting_names(reader.side.session, wanted)
+                names |= {name_id.casefold(): name for (key, name_id), name in found.items() if key == DEFINITIONS}
+        return names
+
+
+class _PolicyDocument:
+    """The document of a policy, and whom it is assigned to."""
+
+    def __init__(self, item: PresentItem, found: WholeItem | None) -> None:
+        self.item = item
+        self.reasons: set[SettingUncertainty] = set()
+        self.document: JsonObject | None = None
+        self.assigned_to: list[str] | None = None
+        if found is None or found.document is None:
+            self.reasons.add(SettingUncertainty.NO_DOCUMENT)
+            return
+        self.document = cast("JsonObject", decode(found.document))
+        if found.stale is not None:
+            self.reasons.add(SettingUncertainty.STALE)
+        if not found.details_complete:
+            self.reasons.add(SettingUncertainty.DETAILS_INCOMPLETE)
+
+
+class _SettingReader:
+    """Reads the settings of one tenant."""
+
+    def __init__(self, side: Side) -> None:
+        self.side = side
+        self.uncertain: list[UncertainPolicy] = []
+        self.policies: dict[str, int] = {}
+
+    async def items(self, collection: CatalogEntry) -> list[PresentItem]:
+        """The policies of a collection that was listed to its end."""
+        if self.side.covered(collection.type_key).state is not CoverageState.COMPLETE:
+            return []
+        found = await queries.present_items(self.side.session, collection.type_key)
+        self.policies[collection.type_key] = len(found)
+        return found
+
+    async def documents(self, collection: CatalogEntry, items: Sequence[PresentItem]) -> list[_PolicyDocument]:
+        """The documents of some policies, with the names of groups, and what their ids mean in any tenant."""
+        key = collection.type_key
+        ids = [item.external_id for item in items]
+        found = await queries.whole_items(self.side.session, key, ids, self.side.read) if ids else {}
+        documents = [_PolicyDocument(item, found.get(item.external_id)) for item in items]
+        read = [(key, policy.document) for policy in documents if policy.document is not None]
+        assigned = [(type_key, _assignments(document)) for type_key, document in read]
+        names = await object_names(self.side.session, assigned)
+        rules = Neutralizer(collection.independence_rules())
+        targets = {target for _, document in read for target in rules.targets(_settings(document))}
+        await self.side.id_translations.learn(self.side.session, targets)
+        for policy in documents:
+            if policy.document is not None:
+                named = named_document(_assignments(policy.document), collection.references, names)
+                policy.assigned_to = _audience(named)
+        return documents
+
+    def holdings(self, collection: CatalogEntry, documents: Sequence[_PolicyDocument]) -> Iterator[HeldSetting]:
+        """The settings of these policies, with words in the place of ids."""
+        rules = Neutralizer(collection.independence_rules())
+        translate = self.side.id_translations.of
+        for policy in documents:
+            item = policy.item
+            if policy.reasons:
+                self.uncertain.append(
+                    UncertainPolicy(
+                        tenant=self.side.tenant,
+                        type_key=collection.type_key,
+                        external_id=item.external_id,
+                        display_name=item.display_name,
+                        reasons=sorted(policy.reasons),
+                    )
+                )
+            if policy.document is None:
+                continue
+            own_ids = {item.external_id: OWN_ID, str(self.side.tenant.tenant_id): TENANT_ID}
+            neutral = rules.of(_settings(policy.document), own_ids, translate)
+            record = SettingPolicy(
+                type_key=collection.type_key,
+                external_id=item.external_id,
+                display_name=item.display_name,
+                assigned_to=policy.assigned_to,
+            )
+            for setting in settings_of(neutral.document, collection.type_key):
+                doubts = policy.reasons | _unresolved(setting, neutral.unresolved)
+                yield HeldSetting(setting, record, frozenset(doubts))
+
+
+def _settings(document: JsonObject) -> JsonObject:
+    """The document without whom it is assigned to, which is another question."""
+    return {name: value for name, value in document.items() if name != ASSIGNMENTS}
+
+
+def _assignments(document: JsonObject) -> JsonObject:
+    return {ASSIGNMENTS: document[ASSIGNMENTS]} if ASSIGNMENTS in document else {}
+
+
+def _audience(named: Mapping[str, object]) -> list[str] | None:
+    """Whom a policy is assigned to, in words; None where that is not known."""
+    listed = named.get(ASSIGNMENTS)
+    if not isinstance(listed, list):
+        return None
+    return [" ".join(value_lines(assignment, Place(ASSIGNMENTS))) for assignment in listed]
+
+
+def _unresolved(setting: Setting, unresolved: Iterable[UnresolvedReference]) -> set[SettingUncertainty]:
+    """The doubt of a setting whose value holds an id without a known meaning."""
+    text = setting.text or ""
+    ids = {reference.target_id for reference in unresolved if not reference.is_shared}
+    names_one = any(len(target_id) >= MIN_TELLING_ID_LENGTH and target_id in text for target_id in ids)
+    return {SettingUncertainty.UNRESOLVED_REFERENCE} if names_one else set()

@@ -1,0 +1,153 @@
+"""What a comparison of two tenants by setting says, as JSON. Fixed contracts; field names never change."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from answers.compare.records import SideCoverage, Status, TenantRecord
+from inventory.records import DamagedRecord
+from inventory.settings import SettingKind
+
+
+class SettingUncertainty(StrEnum):
+    """Why it cannot be told whether two tenants set the same."""
+
+    HIDDEN = "hidden"
+    """A value is a secret that Graph or the inventory does not show."""
+    UNRESOLVED_REFERENCE = "unresolved_reference"
+    """A value is the id of an object whose meaning is not known."""
+    STALE = "stale"
+    """The details of a policy could not be read lately."""
+    DETAILS_INCOMPLETE = "details_incomplete"
+    """The settings of a policy were not all read."""
+    NO_DOCUMENT = "no_document"
+    """No document of a policy has been read, or it is damaged."""
+    COLLECTION_NOT_READ = "collection_not_read"
+    """A collection that may hold the setting was left out."""
+
+
+class SettingPolicy(BaseModel):
+    """A policy that holds a setting, and whom it is assigned to; null where its assignments are not known."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type_key: str
+    external_id: str
+    display_name: str | None
+    assigned_to: list[str] | None
+
+
+class HeldValue(BaseModel):
+    """A value of a setting, and the policies of one tenant that set it so.
+
+    `value` is null where it is `hidden`; `text` is what people read. `is_unset`: the policies name the setting and
+    leave the device as it is (`false` or `notConfigured` of a typed policy).
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    value: Any
+    text: str
+    hidden: bool = False
+    is_unset: bool = False
+    policies: list[SettingPolicy]
+
+
+class SettingComparison(BaseModel):
+    """One setting of two tenants: `different` is a conflict, `same` an agreement.
+
+    `key` names the setting in every policy and tenant, `label` for people. `differs_within_here` and
+    `differs_within_there`: policies of one tenant set it to several values, which is a conflict within the tenant.
+    `uncertain` says why a status is `undecided`, or why a setting of one side may be on the other as well.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    record: Literal["setting"] = "setting"
+    key: str
+    label: str
+    kinds: list[SettingKind]
+    status: Status
+    here: list[HeldValue]
+    there: list[HeldValue]
+    differs_within_here: bool = False
+    differs_within_there: bool = False
+    uncertain: list[SettingUncertainty] = []
+
+    @property
+    def differs_within(self) -> bool:
+        """Whether policies of one tenant set it to several values."""
+        return self.differs_within_here or self.differs_within_there
+
+
+class SettingCounts(BaseModel):
+    """How many settings ended which way; `differs_within` counts those with a conflict within a tenant, of any status.
+
+    `shared` settings are set in both tenants.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    different: int = 0
+    undecided: int = 0
+    only_here: int = 0
+    only_there: int = 0
+    same: int = 0
+    shared: int = 0
+    differs_within: int = 0
+
+
+class SettingCollection(BaseModel):
+    """One collection of policies: what is known of it on both sides, and how many policies each side has."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type_key: str
+    title: str
+    here: SideCoverage
+    there: SideCoverage
+    is_compared: bool
+    policies_here: int = 0
+    policies_there: int = 0
+
+
+class UncertainPolicy(BaseModel):
+    """A policy whose settings are not all known, and why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    tenant: TenantRecord
+    type_key: str
+    external_id: str
+    display_name: str | None
+    reasons: list[SettingUncertainty]
+
+
+class SettingsComparisonRecord(BaseModel):
+    """Two tenants by setting, in numbers, and what that rests on.
+
+    What was left out is named among the `collections`. A policy of which not all settings are known is named in
+    `uncertain_policies`: a setting that it does not show may be in it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    record: Literal["settings_comparison"] = "settings_comparison"
+    here: TenantRecord
+    there: TenantRecord
+    asked_at: datetime
+    counts: SettingCounts
+    collections: list[SettingCollection]
+    uncertain_policies: list[UncertainPolicy] = []
+    damaged: list[DamagedRecord] = []
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all that was asked for was compared; not where no completed run has selected anything."""
+        return (
+            bool(self.collections)
+            and all(collection.is_compared for collection in self.collections)
+            and not self.damaged
+        )

@@ -1,0 +1,39 @@
+"""How far each collection of a tenant has been read."""
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.coverage.records import CollectionCoverageRecord, CoverageRecord
+from graph.catalog import load_catalog
+from inventory.coverage import Coverage
+from inventory.error_codes import EXPLANATIONS, ErrorCode
+from inventory.outcomes import Outcome
+from storage.coverage import coverage as stored_coverage
+
+ORDER = (Outcome.FAILED, Outcome.INCOMPLETE, Outcome.COMPLETE, Outcome.SKIPPED)
+
+
+async def tenant_coverage(session: AsyncSession) -> CoverageRecord:
+    """The coverage of the session's tenant."""
+    covered = await stored_coverage(session)
+    records = [_record(found) for found in covered.values()]
+    return CoverageRecord(
+        collections=sorted(records, key=lambda record: (ORDER.index(record.outcome), record.category, record.title)),
+        never_selected=sorted(load_catalog().collections.keys() - covered.keys()),
+    )
+
+
+def _record(found: Coverage) -> CollectionCoverageRecord:
+    collection = load_catalog().collections.get(found.type_key)
+    lacks_permission = found.error_code is ErrorCode.GRAPH_PERMISSION_MISSING
+    return CollectionCoverageRecord(
+        type_key=found.type_key,
+        title=found.type_key if collection is None else collection.title,
+        category="" if collection is None else collection.category,
+        outcome=found.outcome,
+        error_code=found.error_code,
+        remedy=None if found.error_code is None else EXPLANATIONS[found.error_code].remedy,
+        permissions=sorted(collection.permissions) if collection is not None and lacks_permission else [],
+        run_id=found.run_id,
+        run_started_at=found.run_started_at,
+        listed_at=found.listed_at,
+    )

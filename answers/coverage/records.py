@@ -1,0 +1,42 @@
+"""What the coverage answer says of a collection, as JSON. Field names never change."""
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import Outcome
+
+
+class CollectionCoverageRecord(BaseModel):
+    """One collection, by the latest completed run that covers it.
+
+    `listed_at` is when a run last read it to its end (null if none has). `permissions` are the permissions that the
+    catalog asks for; filled where Graph refused the read for want of one. `remedy` says what to do about an error.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    type_key: str
+    title: str
+    category: str
+    outcome: Outcome
+    error_code: ErrorCode | None
+    remedy: str | None
+    permissions: list[str]
+    run_id: UUID
+    run_started_at: datetime
+    listed_at: datetime | None
+
+
+class CoverageRecord(BaseModel):
+    """The collections that completed runs of a tenant cover, the unread ones first.
+
+    `never_selected` are the catalog's collections that no completed run has selected.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    collections: list[CollectionCoverageRecord]
+    never_selected: list[str]

@@ -1,0 +1,35 @@
+"""Times as people say them."""
+
+from datetime import datetime, timedelta
+
+from inventory.plurals import counted
+
+LONGEST = timedelta(days=31)
+"""Beyond this the day is clearer than the number of days since."""
+
+_UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
+
+
+def elapsed(moment: datetime, now: datetime) -> str | None:
+    """How long ago a moment was, or how soon it will be; None beyond `LONGEST`."""
+    passed = now - moment
+    is_over = passed >= timedelta(0)
+    seconds = abs(passed).total_seconds()
+    if seconds < 60:
+        return "just now" if is_over else "in a moment"
+    if seconds >= LONGEST.total_seconds():
+        return None
+    unit, size = next((unit, size) for unit, size in _UNITS if seconds >= size)
+    number = counted(int(seconds // size), unit)
+    return f"{number} ago" if is_over else f"in {number}"
+
+
+def lasting(duration: timedelta | None) -> str:
+    """A duration."""
+    if duration is None:
+        return ""
+    seconds = duration.total_seconds()
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"

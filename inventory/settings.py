@@ -1,0 +1,409 @@
+"""The settings of a document: what it sets and to what, by a key that holds in every policy and tenant.
+
+| setting | key |
+|---|---|
+| settings catalog | the definition's id in lower case: `device_vendor_msft_policy_config_x_y` |
+| member of a group of settings | group, member's name and definition: `rules[Web]/rules_port` |
+| CSP behind an OMA-URI of Windows | the id of the definition that Microsoft makes of the same path |
+| any other OMA-URI | `oma:./vendor/msft/…` |
+| administrative template | `admx:` and the definition's id, for a presentation with its id behind it |
+| imported administrative template | `admx:` and class, category and name: its ids differ between tenants |
+| typed policy or an intent's setting | kind and property: `windows10CompliancePolicy/bitLockerEnabled` |
+| profile for a network, certificate, mailbox | the same with its name: `iosWiFiConfiguration[Office]/ssid` |
+
+The settings catalog names a definition by its CSP's path, in lower case and joined by `_`:
+https://learn.microsoft.com/graph/api/resources/intune-deviceconfigv2-devicemanagementconfigurationsettingdefinition
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from inventory.canonical import TYPE, JsonObject, JsonValue, encode, is_mark
+from inventory.exact_json import decode
+
+SECRET_VALUE = "#microsoft.graph.deviceManagementConfigurationSecretSettingValue"  # noqa: S105 - a kind of setting
+ENABLED, DISABLED = "enabled", "disabled"
+
+POLICY_FACTS = frozenset({
+    "id", "displayName", "name", "description", "version", "createdDateTime", "lastModifiedDateTime",
+    "modifiedDateTime", "roleScopeTagIds", "roleScopeTags", "assignments", "groupAssignments", "isAssigned",
+    "supportsScopeTags", "deviceManagementApplicabilityRuleOsEdition", "deviceManagementApplicabilityRuleOsVersion",
+    "deviceManagementApplicabilityRuleDeviceMode", "settings", "omaSettings", "definitionValues", "settingInstance",
+    "scheduledActionsForRule", "payload", "payloadName", "payloadFileName", "settingCount", "templateReference",
+    "templateId", "templateDisplayName", "creationSource", "platforms", "technologies",
+})  # fmt: skip
+"""Properties that tell about a policy, and set nothing on a device."""
+
+
+class SettingKind(StrEnum):
+    """Where a setting stands."""
+
+    SETTINGS_CATALOG = "settings_catalog"
+    ADMINISTRATIVE_TEMPLATE = "administrative_template"
+    OMA_URI = "oma_uri"
+    INTENT = "intent"
+    PROPERTY = "property"
+
+
+class Setting(NamedTuple):
+    """One setting and its value.
+
+    A value is a text, a number, a truth value or a sorted list; a choice is what its id has beyond its definition's.
+    A hidden value is None. What is `unset` leaves the device as it is: typed policies name every property they could
+    set. `definition` is the id that the settings catalog or the template has of it, as the document spells it.
+    """
+
+    key: str
+    value: JsonValue
+    kind: SettingKind
+    is_hidden: bool = False
+    is_unset: bool = False
+    definition: str | None = None
+    label: str | None = None
+    """What the document itself calls the setting."""
+
+    @property
+    def text(self) -> str | None:
+        """The value as a text, by which values of the same setting compare; None for a hidden one."""
+        if self.is_hidden:
+            return None
+        if _USER_RIGHTS in self.key and isinstance(self.value, list):
+            return value_text(_sorted([_WELL_KNOWN_SIDS.get(str(user).casefold(), user) for user in self.value]))
+        return value_text(self.value)
+
+
+_USER_RIGHTS = "_policy_config_userrights_"
+
+_WELL_KNOWN_SIDS: Mapping[str, JsonValue] = {
+    "everyone": "*S-1-1-0",
+    "nt authority\\network": "*S-1-5-2",
+    "nt authority\\service": "*S-1-5-6",
+    "nt authority\\anonymous logon": "*S-1-5-7",
+    "nt authority\\authenticated users": "*S-1-5-11",
+    "nt authority\\system": "*S-1-5-18",
+    "nt authority\\local service": "*S-1-5-19",
+    "nt authority\\network service": "*S-1-5-20",
+    "nt authority\\local account": "*S-1-5-113",
+    "nt authority\\local account and member of administrators group": "*S-1-5-114",
+    "builtin\\administrators": "*S-1-5-32-544",
+    "builtin\\users": "*S-1-5-32-545",
+    "builtin\\guests": "*S-1-5-32-546",
+    "builtin\\remote desktop users": "*S-1-5-32-555",
+}
+"""User rights name an account by its name or by its SID behind an asterisk:
+https://learn.microsoft.com/windows/client-management/mdm/policy-csp-userrights
+https://learn.microsoft.com/windows-server/identity/ad-ds/manage/understand-security-identifiers
+"""
+
+
+def settings_of(document: JsonObject, type_key: str) -> list[Setting]:
+    """The settings of a canonical document, by key."""
+    found = [
+        *_catalog_settings(document),
+        *_template_settings(document),
+        *_oma_settings(document),
+        *_typed_settings(document, type_key),
+    ]
+    return sorted(found, key=_order)
+
+
+def _order(setting: Setting) -> tuple[str, bytes, str]:
+    return setting.key, encode(setting.value), setting.definition or ""
+
+
+def setting_key(name: str) -> str:
+    """The key of a setting that a person names by a definition's id or by an OMA-URI."""
+    return oma_key(name) if name.startswith("./") else _definition_key(name)
+
+
+def oma_key(path: str, *, is_windows: bool = True) -> str:
+    """The key of the setting behind an OMA-URI."""
+    parts = [part for part in path.strip().casefold().split("/") if part not in ("", ".")]
+    if is_windows and ("vendor" in parts[:2] and "msft" in parts[:3]):
+        return _definition_key("_".join(_with_placeholders(parts)))
+    return "oma:./" + "/".join(parts)
+
+
+def value_text(value: JsonValue) -> str:
+    """A value as a text. An OMA-URI's number and the same choice of the settings catalog have one text."""
+    return value if isinstance(value, str) else encode(value).decode()
+
+
+_GUID = re.compile(r"\{?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\}?")
+_TENANT_WORDS = ("(tenant id)", "{tenantid}")
+
+
+def _with_placeholders(parts: list[str]) -> list[str]:
+    """The parts of a path with the settings catalog's placeholder for the tenant's id."""
+    return [
+        "{tenantid}"
+        if number and parts[number - 1] == "passportforwork" and (_GUID.fullmatch(part) or part in _TENANT_WORDS)
+        else part
+        for number, part in enumerate(parts)
+    ]
+
+
+def _definition_key(definition: str) -> str:
+    """The id of a definition; `./Vendor/MSFT` is the same place as `./Device/Vendor/MSFT`."""
+    key = definition.casefold()
+    return f"device_{key}" if key.startswith("vendor_msft_") else key
+
+
+# Settings catalog
+
+_SINGLE_VALUES = ("choiceSettingValue", "simpleSettingValue", "groupSettingValue")
+_VALUE_LISTS = ("choiceSettingCollectionValue", "simpleSettingCollectionValue", "groupSettingCollectionValue")
+
+_NAMES_A_MEMBER = re.compile(r"_(?:key|name|displayname|identifier|bundleidentifier|id|printersharedid|generickey)")
+"""The last part of the definition of what names a member of a group of settings."""
+
+
+def _catalog_settings(document: JsonObject) -> Iterator[Setting]:
+    settings = document.get("settings")
+    for member in settings if isinstance(settings, list) else ():
+        if isinstance(member, dict) and isinstance(member.get("definitionId"), str):
+            yield from _intent_setting(member)
+        elif isinstance(member, dict):
+            yield from _instance(member.get("settingInstance"), "")
+    yield from _instance(document.get("settingInstance"), "")
+
+
+def _instance(instance: JsonValue, place: str) -> Iterator[Setting]:
+    """A setting and those below it. `place` is the member of a group that they stand in."""
+    if not isinstance(instance, dict) or not isinstance(instance.get("settingDefinitionId"), str):
+        return
+    definition = str(instance["settingDefinitionId"])
+    key = place + _definition_key(definition)
+    for name in _SINGLE_VALUES:
+        value = instance.get(name)
+        if isinstance(value, dict):
+            if name != "groupSettingValue":
+                yield _catalog_setting(key, definition, [value], is_list=False)
+            yield from _children(value, place)
+    for name in _VALUE_LISTS:
+        held = instance.get(name)
+        members = [member for member in (held if isinstance(held, list) else ()) if isinstance(member, dict)]
+        if name == "groupSettingCollectionValue":
+            yield from _group(key, definition, members, place)
+        elif members:
+            yield _catalog_setting(key, definition, members, is_list=True)
+            for member in members:
+                yield from _children(member, place)
+
+
+def _children(value: JsonObject, place: str) -> Iterator[Setting]:
+    children = value.get("children")
+    for child in children if isinstance(children, list) else ():
+        yield from _instance(child, place)
+
+
+def _catalog_setting(key: str, definition: str, values: list[JsonObject], *, is_list: bool) -> Setting:
+    is_hidden = any(value.get(TYPE) == SECRET_VALUE or _holds_mark(value.get("value")) for value in values)
+    texts = [_without_definition(value.get("value"), definition) for value in values]
+    value = None if is_hidden else _sorted(texts) if is_list else texts[0]
+    return Setting(key, value, SettingKind.SETTINGS_CATALOG, is_hidden=is_hidden, definition=definition)
+
+
+def _without_definition(value: JsonValue, definition: str) -> JsonValue:
+    """A choice without the id of its setting, which begins the choice's id."""
+    if isinstance(value, str) and value.casefold().startswith(f"{definition.casefold()}_"):
+        return value[len(definition) + 1 :].casefold()
+    return value
+
+
+def _group(key: str, definition: str, members: list[JsonObject], place: str) -> Iterator[Setting]:
+    """The settings of the members of a group, each by the member's name.
+
+    A lone member without a name needs none. Several that names do not tell apart are one setting: all that they say.
+    """
+    names = [_member_name(member, definition) for member in members]
+    if len(members) == 1 and names == [None]:
+        yield from _children(members[0], place)
+    elif None not in names and not any(number > 1 for number in Counter(names).values()):
+        for member, name in zip(members, names, strict=True):
+            yield from _children(member, f"{key}[{name}]/")
+    elif members:
+        below = [sorted(_children(member, ""), key=_order) for member in members]
+        is_hidden = any(child.is_hidden for children in below for child in children)
+        told = [", ".join(f"{child.key}={child.text}" for child in children) for children in below]
+        value: JsonValue = None if is_hidden else [*sorted(told)]
+        yield Setting(key, value, SettingKind.SETTINGS_CATALOG, is_hidden=is_hidden, definition=definition)
+
+
+def _member_name(member: JsonObject, definition: str) -> str | None:
+    """The name by which a member of a group is told from the others; none where it has none, or a hidden one."""
+    children = member.get("children")
+    names = {
+        (below, str(value["value"]))
+        for child in (children if isinstance(children, list) else ())
+        if isinstance(child, dict)
+        for value in [child.get("simpleSettingValue")]
+        if isinstance(value, dict) and isinstance(value.get("value"), str) and value.get(TYPE) != SECRET_VALUE
+        for below in [str(child.get("settingDefinitionId")).casefold().removeprefix(definition.casefold())]
+        if _NAMES_A_MEMBER.fullmatch(below.removeprefix("_item"))
+    }
+    return min(names)[1] if names else None
+
+
+def _intent_setting(member: JsonObject) -> Iterator[Setting]:
+    """A setting of an intent: its definition names the property of a typed policy."""
+    definition = str(member["definitionId"])
+    key = definition.removeprefix("deviceConfiguration--").replace("_", "/", 1)
+    held = member.get("valueJson", member.get("value"))
+    value = held
+    if isinstance(held, str) and "valueJson" in member:
+        try:
+            value = decode(held.encode())
+        except ValueError:
+            value = held
+    for setting in _property_settings(key, value, SettingKind.INTENT):
+        yield setting._replace(definition=definition)
+
+
+# Administrative templates
+
+
+def _template_settings(document: JsonObject) -> Iterator[Setting]:
+    values = document.get("definitionValues")
+    for value in values if isinstance(values, list) else ():
+        definition = value.get("definition") if isinstance(value, dict) else None
+        if not isinstance(value, dict) or not isinstance(definition, dict) or not definition.get("id"):
+            continue
+        key, label = _template_key(definition), _text_of(definition.get("displayName"))
+        enabled = value.get("enabled")
+        yield Setting(
+            key,
+            None if is_mark(enabled) else ENABLED if enabled else DISABLED,
+            SettingKind.ADMINISTRATIVE_TEMPLATE,
+            is_hidden=is_mark(enabled),
+            definition=str(definition["id"]),
+            label=label,
+        )
+        presented = value.get("presentationValues")
+        for presentation in presented if isinstance(presented, list) else ():
+            if isinstance(presentation, dict):
+                yield _presentation_setting(presentation, key, label)
+
+
+def _template_key(definition: JsonObject) -> str:
+    if definition.get("policyType") == "admxIngested":
+        where = (str(definition.get(name) or "") for name in ("classType", "categoryPath", "displayName"))
+        return f"admx:{'/'.join(where)}"
+    return f"admx:{str(definition['id']).casefold()}"
+
+
+def _presentation_setting(value: JsonObject, key: str, label: str | None) -> Setting:
+    presentation = value.get("presentation")
+    named = presentation if isinstance(presentation, dict) else {}
+    called = (_text_of(named.get("label")) or "").rstrip(": ")
+    own = called if ":" in key.removeprefix("admx:") or "\\" in key else str(named.get("id") or called)
+    held = value["values"] if "values" in value else value.get("value")
+    is_hidden = _holds_mark(held)
+    return Setting(
+        f"{key}/{own.casefold()}",
+        None if is_hidden else _plain(held),
+        SettingKind.ADMINISTRATIVE_TEMPLATE,
+        is_hidden=is_hidden,
+        definition=str(named.get("id") or "") or None,
+        label=" → ".join(word for word in (label, called) if word) or None,
+    )
+
+
+# OMA-URI
+
+_ADMX_BACKED = re.compile(r"\s*<(enabled|disabled)\s*/>", re.IGNORECASE)
+_ADMX_DATA = re.compile(r"<data\s+id=\"([^\"]*)\"\s+value=\"([^\"]*)\"\s*/>", re.IGNORECASE)
+
+
+def _oma_settings(document: JsonObject) -> Iterator[Setting]:
+    settings = document.get("omaSettings")
+    is_windows = str(document.get(TYPE) or "#microsoft.graph.windows").startswith("#microsoft.graph.windows")
+    for setting in settings if isinstance(settings, list) else ():
+        if isinstance(setting, dict) and isinstance(setting.get("omaUri"), str):
+            path = str(setting["omaUri"])
+            yield from _oma_values(oma_key(path, is_windows=is_windows), setting)
+
+
+def _oma_values(key: str, setting: JsonObject) -> Iterator[Setting]:
+    """The value of an OMA-URI. That of an ADMX-backed policy says what the settings catalog has by several settings."""
+    value, label = setting.get("value"), _text_of(setting.get("displayName"))
+    if _holds_mark(value) or setting.get("isEncrypted"):
+        yield Setting(key, None, SettingKind.OMA_URI, is_hidden=True, label=label)
+        return
+    backed = _ADMX_BACKED.match(value) if isinstance(value, str) else None
+    if backed is None or not isinstance(value, str):
+        yield Setting(key, _plain(value), SettingKind.OMA_URI, label=label)
+        return
+    yield Setting(key, "1" if backed[1].casefold() == ENABLED else "0", SettingKind.OMA_URI, label=label)
+    for name, held in _ADMX_DATA.findall(value):
+        yield Setting(f"{key}_{name.casefold()}", held, SettingKind.OMA_URI, label=label)
+
+
+# Typed policies
+
+_UNSET = frozenset({"notconfigured", "devicedefault", "userdefined", "notset", "unavailable"})
+"""What typed policies call a property that leaves the device as it is."""
+
+_OWN_PROFILE = re.compile(r"Wi-?Fi|Vpn|Wired|Certificate|Scep|Pkcs|Email|EasConfig|ImportedPFX", re.IGNORECASE)
+"""Kinds of which a device takes several, each with a name of its own."""
+
+_LISTS_OF_SETTINGS = ("settings", "settingInstance", "definitionValues")
+"""Properties of policies that are no typed ones."""
+
+_PROFILE_NAMES = ("ssid", "networkName", "connectionName", "accountName", "displayName")
+
+
+def _typed_settings(document: JsonObject, type_key: str) -> Iterator[Setting]:
+    if not document.keys().isdisjoint(_LISTS_OF_SETTINGS):
+        return
+    kind = _text_of(document.get(TYPE))
+    place = type_key if kind is None else kind.removeprefix("#microsoft.graph.")
+    if _OWN_PROFILE.search(place):
+        name = next((document[name] for name in _PROFILE_NAMES if isinstance(document.get(name), str)), "")
+        place = f"{place}[{name}]"
+    for name, value in document.items():
+        if name not in POLICY_FACTS and not _is_annotation(name):
+            yield from _property_settings(f"{place}/{name}", value, SettingKind.PROPERTY)
+
+
+def _property_settings(key: str, value: JsonValue, kind: SettingKind) -> Iterator[Setting]:
+    """A property, and those of the object in it each by its own name."""
+    if isinstance(value, dict) and not is_mark(value):
+        for name, child in value.items():
+            if not _is_annotation(name):
+                yield from _property_settings(f"{key}/{name}", child, kind)
+        return
+    if value is None or value in ("", []):
+        return
+    is_hidden = _holds_mark(value)
+    yield Setting(key, None if is_hidden else _plain(value), kind, is_hidden=is_hidden, is_unset=_is_unset(value))
+
+
+def _is_unset(value: JsonValue) -> bool:
+    return value is False or (isinstance(value, str) and value.casefold() in _UNSET)
+
+
+def _is_annotation(name: str) -> bool:
+    return "@" in name or name.startswith("#")
+
+
+def _holds_mark(value: JsonValue) -> bool:
+    if isinstance(value, Mapping):
+        return is_mark(value) or any(map(_holds_mark, value.values()))
+    return isinstance(value, list) and any(map(_holds_mark, value))
+
+
+def _plain(value: JsonValue) -> JsonValue:
+    """A list as a set: sorted. The values of policies say no order."""
+    return _sorted(value) if isinstance(value, list) else value
+
+
+def _sorted(values: list[JsonValue]) -> JsonValue:
+    return sorted(values, key=value_text)
+
+
+def _text_of(value: JsonValue) -> str | None:
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,7 @@
+"""What benchmarks need of the catalog, so that a new detail of a collection shows here and not in `make bench`."""
+
+from benchmarks.large_tenant import GENERATED, REAL, collections
+
+
+def test_collections_of_the_large_tenant_have_no_details() -> None:
+    assert [entry.type_key for entry in collections([*GENERATED, *REAL])] == [*GENERATED, *REAL]

@@ -1,0 +1,395 @@
+"""The web page over the real database: sign-in, scope, what pages say, and what they let nobody do."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from pydantic import SecretStr
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
+from starlette.routing import Mount, Route
+
+from configuration import Settings
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import Outcome, RunStatus
+from inventory.people import Person, Role
+from storage import web_sessions
+from storage.database import Database, StorageUnavailableError
+from tests.storage.support import begin, end, land, observation, sync
+from web import sign_in
+from web.application import ROUTERS, create_app
+from web.scope import TooSlowError, limited
+from web.sign_in import COOKIE, new_link
+from web.site import Site, item_path
+
+CONTOSO, FABRIKAM, UNREAD = uuid4(), uuid4(), uuid4()
+ORIGIN = "https://127.0.0.1"
+POLICIES = "conditionalAccessPolicies"
+LOCATIONS = "namedLocations"
+HOSTILE = '<script>alert(1)</script>\u202e"'
+
+
+@pytest.fixture
+def tenants_file(tmp_path: Path) -> Path:
+    path = tmp_path / "tenants.toml"
+    entries = [(CONTOSO, "Contoso", ["emea"]), (FABRIKAM, "Fabrikam", []), (UNREAD, "Never read", [])]
+    path.write_text(
+        "".join(
+            f'[[tenant]]\nid = "{tenant_id}"\nname = "{name}"\ntags = {tags}\nclient_id = "{uuid4()}"\n'
+            "managed_identity = true\n"
+            for tenant_id, name, tags in entries
+        )
+    )
+    return path
+
+
+def without_contoso(tenants_file: Path) -> None:
+    tenants_file.write_text(tenants_file.read_text().replace(str(CONTOSO), str(uuid4())))
+
+
+@pytest.fixture
+def app(database: Database, database_url: str, tenants_file: Path) -> FastAPI:
+    settings = Settings(
+        database_url=SecretStr(database_url),
+        tenants_file=tenants_file,
+        temporal_web_url="http://temporal.example:8233",
+        _env_file=None,
+    )
+    return create_app(Site(settings, database))
+
+
+@asynccontextmanager
+async def browser(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as client:
+        yield client
+
+
+@pytest.fixture
+async def anonymous(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with browser(app) as client:
+        yield client
+
+
+@pytest.fixture
+async def signed_in(app: FastAPI, database: Database) -> AsyncIterator[httpx.AsyncClient]:
+    async with browser(app) as client:
+        assert (await client.get(await new_link(database, "", "ada"))).status_code == 303
+        yield client
+
+
+async def words_of(client: httpx.AsyncClient, address: str, status: int = 200) -> str:
+    answer = await client.get(address)
+    assert answer.status_code == status, answer.text
+    return answer.text
+
+
+def addresses() -> list[str]:
+    """An address of every route behind sign-in."""
+    values = {
+        "tenant_id": str(CONTOSO),
+        "run_id": str(uuid4()),
+        "type_key": POLICIES,
+        "external_id:path": "some-id",
+    }
+    filled = ["/api/openapi.json"]
+    for router in ROUTERS:
+        for route in router.routes:
+            assert isinstance(route, APIRoute)
+            path = route.path
+            for name, value in values.items():
+                path = path.replace(f"{{{name}}}", value)
+            assert "{" not in path
+            filled.append(path)
+    assert len(filled) > len(ROUTERS) * 2
+    return filled
+
+
+def test_nothing_but_sign_in_and_files_is_open(app: FastAPI) -> None:
+    mounted = [route.path for route in app.routes if isinstance(route, Mount)]
+    assert mounted == ["/static"]
+    assert not [route for route in app.routes if isinstance(route, Route)], "each route is in a router"
+    assert {route.path for route in sign_in.router.routes if isinstance(route, APIRoute)} == {
+        "/sign-in/{token}",
+        "/sign-out",
+    }
+
+
+async def test_every_route_asks_who_is_there(anonymous: httpx.AsyncClient) -> None:
+    for address in addresses():
+        answer = await anonymous.get(address)
+        assert answer.status_code == 401, address
+        assert "not signed in" in answer.text
+        assert (answer.headers["content-type"] == "application/json") is address.startswith("/api/"), address
+
+
+async def test_a_made_up_cookie_signs_nobody_in(anonymous: httpx.AsyncClient) -> None:
+    anonymous.cookies.set(COOKIE, "made-up")
+    await words_of(anonymous, "/", 401)
+
+
+async def test_a_link_works_once(app: FastAPI, database: Database, anonymous: httpx.AsyncClient) -> None:
+    link = await new_link(database, "", "ada")
+    first = await anonymous.get(link)
+    assert (first.status_code, first.headers["location"]) == (303, "/")
+    cookie = first.headers["set-cookie"]
+    assert cookie.startswith("__Host-")
+    assert all(part in cookie for part in ("; HttpOnly", "; Secure", "; SameSite=lax", "; Path=/"))
+    assert "ada" in await words_of(anonymous, "/")
+    async with browser(app) as other:
+        assert "used up" in await words_of(other, link, 403)
+        await words_of(other, "/", 401)
+
+
+async def test_an_expired_link_and_an_expired_session_sign_nobody_in(
+    database: Database, anonymous: httpx.AsyncClient, signed_in: httpx.AsyncClient
+) -> None:
+    link = await new_link(database, "", "ada")
+    async with database.no_tenant() as session:
+        await session.execute(text("RESET ROLE"))
+        for table in ("sign_in_link", "web_session"):
+            await session.execute(text(f"UPDATE {table} SET expires_at = clock_timestamp()"))
+    await words_of(anonymous, link, 403)
+    await words_of(anonymous, "/", 401)
+    await words_of(signed_in, "/", 401)
+    async with database.no_tenant() as session:
+        await web_sessions.add_link(session, bytes(32), Person(name="ada", role=Role.READER), timedelta(hours=1))
+        left = await session.execute(
+            text("SELECT (SELECT count(*) FROM sign_in_link), (SELECT count(*) FROM web_session)")
+        )
+        assert left.one() == (1, 0), "what has expired is deleted when a link is made"
+
+
+async def test_signing_out_ends_the_session_and_both_are_audited(
+    database: Database, signed_in: httpx.AsyncClient
+) -> None:
+    cookie = signed_in.cookies[COOKIE]
+    answer = await signed_in.post("/sign-out", headers={"Origin": ORIGIN})
+    assert answer.status_code == 200
+    assert COOKIE not in signed_in.cookies
+    signed_in.cookies.set(COOKIE, cookie)
+    await words_of(signed_in, "/", 401)
+    async with database.no_tenant() as session:
+        acts = await session.execute(text("SELECT person, role, action FROM audit_record ORDER BY at"))
+        assert acts.all() == [("ada", "admin", "signed_in"), ("ada", "admin", "signed_out")]
+
+
+async def test_audit_records_are_only_added(database: Database, signed_in: httpx.AsyncClient) -> None:
+    for statement in ("DELETE FROM audit_record", "UPDATE audit_record SET person = 'eve'"):
+        with pytest.raises((StorageUnavailableError, ProgrammingError)):
+            async with database.no_tenant() as session:
+                await session.execute(text(statement))
+    async with database.tenant(CONTOSO) as session:
+        for table in ("audit_record", "web_session", "sign_in_link"):
+            assert (await session.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one() == 0
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site", "Origin": ORIGIN}],
+    ids=["nothing said", "another origin", "cross-site"],
+)
+async def test_a_post_from_elsewhere_is_refused(signed_in: httpx.AsyncClient, headers: dict[str, str]) -> None:
+    answer = await signed_in.post("/sign-out", headers=headers)
+    assert answer.status_code == 403
+    await words_of(signed_in, "/")
+
+
+async def test_another_host_name_is_refused(signed_in: httpx.AsyncClient) -> None:
+    assert (await signed_in.get("/", headers={"Host": "evil.example"})).status_code == 400
+
+
+async def test_every_answer_has_the_headers_that_protect_it(signed_in: httpx.AsyncClient) -> None:
+    for address in [*addresses(), "/static/style.css", "/nothing-here", "/sign-in/wrong"]:
+        headers = (await signed_in.get(address)).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy, address
+        assert "unsafe" not in policy
+        assert "script-src" not in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["cache-control"] == "no-store"
+
+
+async def test_a_tenant_that_was_never_read_says_so_on_every_page(signed_in: httpx.AsyncClient) -> None:
+    for page in ("", "/items", "/missing", "/coverage"):
+        assert "never read" in await words_of(signed_in, f"/tenants/{UNREAD}{page}")
+    assert "No run yet" in await words_of(signed_in, f"/tenants/{UNREAD}/runs")
+    assert "never read" in await words_of(signed_in, "/")
+
+
+async def test_a_tenant_out_of_the_tenants_file_is_not_there(
+    database: Database, tenants_file: Path, signed_in: httpx.AsyncClient
+) -> None:
+    await sync(database, CONTOSO, [observation(POLICIES, "p1", displayName="Require MFA")], POLICIES)
+    await words_of(signed_in, f"/tenants/{CONTOSO}/items")
+    await asyncio.to_thread(without_contoso, tenants_file)
+    for address in (f"/tenants/{CONTOSO}/items", f"/api/tenants/{CONTOSO}/items", f"/tenants/{CONTOSO}"):
+        assert "Require MFA" not in await words_of(signed_in, address, 404)
+    assert str(CONTOSO) not in await words_of(signed_in, "/")
+
+
+async def test_a_tenant_does_not_show_anothers_items_or_runs(database: Database, signed_in: httpx.AsyncClient) -> None:
+    await sync(database, FABRIKAM, [observation(POLICIES, "p2", displayName="Theirs")], POLICIES)
+    async with database.tenant(FABRIKAM) as session:
+        run_id = (await session.execute(text("SELECT run_id FROM sync_run"))).scalar_one()
+    assert "Theirs" in await words_of(signed_in, item_path(FABRIKAM, POLICIES, "p2"))
+    await words_of(signed_in, item_path(CONTOSO, POLICIES, "p2"), 404)
+    await words_of(signed_in, f"/tenants/{CONTOSO}/runs/{run_id}", 404)
+    await words_of(signed_in, f"/api/tenants/{CONTOSO}/runs/{run_id}", 404)
+    assert "Theirs" not in await words_of(signed_in, f"/tenants/{CONTOSO}/items")
+    assert await _json(signed_in, f"/api/tenants/{CONTOSO}/versions/{POLICIES}/p2") == []
+
+
+async def test_missing_and_not_read_are_told_apart(database: Database, signed_in: httpx.AsyncClient) -> None:
+    everything = [
+        observation(POLICIES, "p1", displayName="Require MFA"),
+        observation(POLICIES, "p2", displayName="Block legacy"),
+        observation(LOCATIONS, "l1", displayName="Head office"),
+    ]
+    await sync(database, CONTOSO, everything, POLICIES, LOCATIONS)
+    await sync(
+        database,
+        CONTOSO,
+        everything[:1],
+        POLICIES,
+        LOCATIONS,
+        status=RunStatus.PARTIAL,
+        outcomes={
+            POLICIES: (Outcome.COMPLETE, None),
+            LOCATIONS: (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING),
+        },
+    )
+    missing = await words_of(signed_in, f"/tenants/{CONTOSO}/missing")
+    gone, _, not_read = missing.partition("<h2>Not read</h2>")
+    assert "Block legacy" in gone
+    assert "Require MFA" not in gone
+    assert "Head office" not in gone
+    assert "graph permission missing" in not_read
+    inventory = await words_of(signed_in, f"/tenants/{CONTOSO}/items")
+    states = [
+        inventory.partition(name)[2].partition("</tr>")[0] for name in ("Require MFA", "Block legacy", "Head office")
+    ]
+    assert ["present" in states[0], "missing" in states[1], "not read" in states[2]] == [True, True, True]
+    coverage = await words_of(signed_in, f"/tenants/{CONTOSO}/coverage")
+    assert "1 of 2 collections" in coverage
+    assert "Policy.Read.All" in coverage, "the permission that mends it"
+    (record,) = [
+        record
+        for record in (await _json(signed_in, f"/api/tenants/{CONTOSO}/coverage"))["collections"]
+        if record["type_key"] == LOCATIONS
+    ]
+    assert (record["outcome"], record["permissions"]) == ("failed", ["Policy.Read.All"])
+    assert "not read" in await words_of(signed_in, "/")
+
+
+async def test_an_item_shows_its_versions_and_what_changed(database: Database, signed_in: httpx.AsyncClient) -> None:
+    for state in ("enabled", "disabled"):
+        await sync(database, CONTOSO, [observation(POLICIES, "p/1?", displayName="Require MFA", state=state)], POLICIES)
+    latest = await words_of(signed_in, item_path(CONTOSO, POLICIES, "p/1?"))
+    assert "from version 1 to 2" in latest
+    change = latest.partition('<table class="fields">')[2].partition("</table>")[0]
+    assert "enabled" in change.partition('class="value after"')[0]
+    assert "disabled" in change.partition('class="value after"')[2]
+    first = await words_of(signed_in, item_path(CONTOSO, POLICIES, "p/1?") + "?version=1")
+    assert "not the current one" in first
+    assert "What changed" not in first
+    await words_of(signed_in, item_path(CONTOSO, POLICIES, "p/1?") + "?version=9", 404)
+    (item,) = await _json(signed_in, f"/api/tenants/{CONTOSO}/items")
+    assert item["external_id"] == "p/1?"
+
+
+async def test_what_tenants_say_is_text_everywhere(database: Database, signed_in: httpx.AsyncClient) -> None:
+    for note in ("one", HOSTILE):
+        found = observation(POLICIES, HOSTILE, displayName=HOSTILE, description=note, **{HOSTILE: [HOSTILE]})
+        await sync(database, CONTOSO, [found], POLICIES)
+    for address in (
+        f"/tenants/{CONTOSO}/items",
+        item_path(CONTOSO, POLICIES, HOSTILE),
+        f"/tenants/{CONTOSO}/items?type={HOSTILE}",
+    ):
+        page = await words_of(signed_in, address)
+        assert "<script" not in page, address
+        assert "\u202e" not in page, address
+        assert "&lt;script" in page, address
+
+
+async def test_a_long_list_goes_on_page_by_page(database: Database, signed_in: httpx.AsyncClient) -> None:
+    names = [f"Policy {number:03}" for number in range(250)]
+    await sync(database, CONTOSO, [observation(POLICIES, name, displayName=name) for name in names], POLICIES)
+    seen: list[str] = []
+    address: str | None = f"/tenants/{CONTOSO}/items?type={POLICIES}"
+    while address is not None:
+        page = await words_of(signed_in, address)
+        assert len(page) < 100_000
+        seen += [name for name in names if f">{name}<" in page]
+        follows = page.partition('rel="next" href="')[2].partition('"')[0].replace("&amp;", "&")
+        address = f"/tenants/{CONTOSO}/items{follows}" if follows else None
+    assert seen == names
+
+
+async def test_an_open_run_renews_its_page_and_links_to_temporal_web(
+    database: Database, signed_in: httpx.AsyncClient
+) -> None:
+    run = await begin(database, CONTOSO, POLICIES)
+    await land(database, CONTOSO, run, [observation(POLICIES, "p1")])
+    address = f"/tenants/{CONTOSO}/runs/{run.run_id}"
+    page = await words_of(signed_in, address)
+    assert 'http-equiv="refresh"' in page
+    assert "1 item: 1 created" in page
+    assert f"http://temporal.example:8233/namespaces/default/workflows/sync%2Ftest/{run.run_id}" in page
+    await end(database, CONTOSO, run)
+    assert 'http-equiv="refresh"' not in await words_of(signed_in, address)
+    assert "everything" not in await words_of(signed_in, f"/tenants/{CONTOSO}/runs")
+
+
+async def test_the_portfolio_shows_a_tag_alone(signed_in: httpx.AsyncClient) -> None:
+    page = await words_of(signed_in, "/?tag=emea")
+    assert f"/tenants/{CONTOSO}" in page
+    assert f"/tenants/{FABRIKAM}" not in page
+    assert [tenant["tenant_id"] for tenant in await _json(signed_in, "/api/status?tag=emea")] == [str(CONTOSO)]
+
+
+async def test_wrong_addresses_get_an_answer_that_says_what_is_wrong(signed_in: httpx.AsyncClient) -> None:
+    for address, status in (
+        ("/nothing-here", 404),
+        ("/tenants/not-a-guid", 422),
+        (f"/tenants/{CONTOSO}/items?after=nonsense", 404),
+        (f"/tenants/{CONTOSO}/items?after=a/%00", 404),
+        (f"/tenants/{CONTOSO}/items?type=%00", 404),
+        (f"/tenants/{CONTOSO}/items/{POLICIES}/%00", 404),
+        (f"/tenants/{CONTOSO}/items/{POLICIES}/x?version=0", 422),
+        (f"/tenants/{CONTOSO}/runs?limit=0", 422),
+    ):
+        assert "<h1>" in await words_of(signed_in, address, status), address
+
+
+async def test_a_page_gives_up_where_the_database_takes_too_long(database: Database) -> None:
+    with pytest.raises(TooSlowError, match="narrow the question"):
+        async with database.portfolio() as session, limited(session):
+            await session.execute(text("SET LOCAL statement_timeout = '50ms'"))
+            await session.execute(text("SELECT pg_sleep(60)"))
+
+
+async def test_a_database_that_does_not_answer_is_said_in_one_line(database: Database, tenants_file: Path) -> None:
+    settings = Settings(
+        database_url=SecretStr("postgresql://nobody@127.0.0.1:1/nothing"), tenants_file=tenants_file, _env_file=None
+    )
+    gone = Database("postgresql://nobody@127.0.0.1:1/nothing")
+    async with browser(create_app(Site(settings, gone))) as client:
+        client.cookies.set(COOKIE, "anything")
+        page = await words_of(client, "/", 503)
+    await gone.close()
+    assert "Nothing listens at the host and port of DATABASE_URL." in page
+
+
+async def _json(client: httpx.AsyncClient, address: str) -> Any:
+    return (await client.get(address)).json()

@@ -1,0 +1,98 @@
+"""The application: every question's routes behind sign-in, and errors as pages that say what to do."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from answers.coverage import routes as coverage
+from answers.items import routes as items
+from answers.items.answer import UnknownItemError
+from answers.runs import routes as runs
+from answers.runs.answer import UnknownRunError
+from answers.status import routes as status
+from answers.versions.answer import UnknownVersionError
+from inventory.user_errors import UnavailableError, UserError
+from inventory.version import VERSION
+from web import sign_in
+from web.layout import error_page
+from web.scope import NoSuchPageError, without_nul
+from web.security import Security
+from web.site import Site
+
+ROUTERS = (status.router, items.router, coverage.router, runs.router)
+"""The routes of all questions; each needs a signed-in person."""
+
+STATIC = Path(__file__).resolve().parent / "static"
+
+LOOPBACK = ("127.0.0.1", "localhost")
+"""The names under which the page may be asked for. Any other one is a name that another site has pointed at this
+machine: https://owasp.org/www-community/attacks/DNS_Rebinding"""
+
+NOT_THERE = (NoSuchPageError, UnknownItemError, UnknownRunError, UnknownVersionError)
+
+_log = logging.getLogger(__name__)
+
+
+def create_app(site: Site) -> FastAPI:
+    """The application of a site."""
+    app = FastAPI(title="Tenant Inventory", version=VERSION, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.site = site
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK)
+    app.add_middleware(Security)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.include_router(sign_in.router)
+    signed_in = APIRouter(dependencies=[Depends(sign_in.signed_in), Depends(without_nul)])
+    for router in ROUTERS:
+        signed_in.include_router(router)
+
+    @signed_in.get("/api/openapi.json", include_in_schema=False)
+    async def openapi() -> JSONResponse:
+        return JSONResponse(app.openapi())
+
+    app.include_router(signed_in)
+    _answer_errors(app)
+    return app
+
+
+def _answer_errors(app: FastAPI) -> None:
+    for kind, code, title in (
+        (sign_in.NotSignedInError, 401, "Please sign in"),
+        *((kind, 404, "This is not here") for kind in NOT_THERE),
+        (UnavailableError, 503, "This cannot be answered now"),
+        (UserError, 400, "This cannot be answered"),
+    ):
+        app.exception_handler(kind)(_handler(code, title))
+
+    @app.exception_handler(HTTPException)
+    async def http_error(request: Request, error: HTTPException) -> Response:
+        return _error(request, error.status_code, "This page is not here", "Check the address.")
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        names = ", ".join(str(problem["loc"][-1]) for problem in error.errors())
+        return _error(request, 422, "This address has a part that is not valid", f"Check: {names}.")
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> Response:
+        _log.error("unexpected %s", type(error).__name__)
+        return _error(request, 500, "Something went wrong here", "The log of the web process names the error.")
+
+
+def _handler(status: int, title: str) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def answer(request: Request, error: Exception) -> Response:
+        return _error(request, status, title, f"{str(error)[:1].upper()}{str(error)[1:]}.")
+
+    return answer
+
+
+def _error(request: Request, status: int, title: str, remedy: str) -> Response:
+    if request.url.path.startswith("/api/"):
+        return JSONResponse({"detail": f"{title}: {remedy}"}, status)
+    return HTMLResponse(error_page(request, title, remedy), status)

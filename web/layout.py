@@ -1,0 +1,49 @@
+"""Pages in the common layout. Tenants' texts are hostile: the templates escape all of them."""
+
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import ChoiceLoader, Environment, PackageLoader
+
+from answers import pages
+from inventory.elapsed_time import elapsed, lasting
+from inventory.plurals import counted
+from web.site import item_path
+
+
+def page(request: Request, template: str, **shown: Any) -> HTMLResponse:
+    """A template of a question in the common layout, for the signed-in person of the request."""
+    return HTMLResponse(_render(request, template, shown))
+
+
+def error_page(request: Request, title: str, remedy: str) -> str:
+    """A page that says what is wrong and what to do."""
+    return _render(request, "layout/error.html", {"title": title, "remedy": remedy})
+
+
+def _render(request: Request, template: str, shown: dict[str, Any]) -> str:
+    common = {
+        "person": getattr(request.state, "person", None),
+        "now": datetime.now(UTC),
+        "path": request.url.path,
+    }
+    return _environment().get_template(template).render(**common, **shown)
+
+
+@cache
+def _environment() -> Environment:
+    own = pages.environment()
+    loader = ChoiceLoader([PackageLoader("web", "templates"), *([own.loader] if own.loader else [])])
+    environment = own.overlay(loader=loader)
+    environment.filters |= {"ago": _ago, "counted": counted, "lasting": lasting}
+    environment.globals["item_path"] = item_path
+    return environment
+
+
+def _ago(moment: datetime | None, now: datetime) -> str:
+    if moment is None:
+        return "never"
+    return elapsed(moment, now) or f"{moment.astimezone(UTC):%Y-%m-%d}"

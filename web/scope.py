@@ -1,0 +1,84 @@
+"""What a request may read: one tenant or the portfolio, in a read-only transaction with a short statement timeout."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, NamedTuple
+from uuid import UUID
+
+from fastapi import Depends, Request
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from graph.tenants import TenantConfig, Tenants
+from inventory.user_errors import UnavailableError, UserError
+from web.sign_in import SignedIn
+from web.site import Site, site_of
+
+STATEMENT_SECONDS = 5
+"""Nobody waits longer for a page; what takes longer belongs to the command line."""
+
+_LIMIT = text(f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'")
+
+
+class NoSuchPageError(UserError):
+    """What the address names is not there, or not for this person."""
+
+
+class TooSlowError(UnavailableError):
+    """The database needed longer than a page may take."""
+
+
+class TenantScope(NamedTuple):
+    """One tenant, and a transaction that sees its rows alone."""
+
+    tenant: TenantConfig
+    session: AsyncSession
+
+
+class PortfolioScope(NamedTuple):
+    """The person's tenants, and a transaction that reads across tenants."""
+
+    tenants: Tenants
+    session: AsyncSession
+
+
+async def without_nul(request: Request) -> None:
+    """Refuses NUL, which PostgreSQL cannot compare with any text. Raises `NoSuchPageError`."""
+    if "\0" in request.url.path or any("\0" in value for value in request.query_params.values()):
+        raise NoSuchPageError("there is a NUL character in the address")
+
+
+async def _tenant_scope(
+    tenant_id: UUID, _person: SignedIn, site: Annotated[Site, Depends(site_of)]
+) -> AsyncIterator[TenantScope]:
+    tenant = site.tenant(tenant_id)
+    if tenant is None:
+        raise NoSuchPageError("there is no such tenant in the tenants file")
+    async with site.database.tenant(tenant.id, read_only=True) as session, limited(session):
+        yield TenantScope(tenant, session)
+
+
+async def _portfolio_scope(_person: SignedIn, site: Annotated[Site, Depends(site_of)]) -> AsyncIterator[PortfolioScope]:
+    tenants = site.tenants()
+    async with site.database.portfolio() as session, limited(session):
+        yield PortfolioScope(tenants, session)
+
+
+OneTenant = Annotated[TenantScope, Depends(_tenant_scope)]
+AllTenants = Annotated[PortfolioScope, Depends(_portfolio_scope)]
+
+
+@asynccontextmanager
+async def limited(session: AsyncSession) -> AsyncIterator[None]:
+    """Ends statements that take too long. Raises `TooSlowError`."""
+    await session.execute(_LIMIT)
+    try:
+        yield
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != "57014":
+            raise
+        raise TooSlowError(
+            f"the database needed longer than {STATEMENT_SECONDS} seconds; narrow the question, or ask it on the"
+            " command line"
+        ) from None

@@ -1,0 +1,93 @@
+"""Signing in by a one-time link, and the session cookie that follows.
+
+The link is printed by the command that starts the page, for whoever sits at that machine; the server listens on the
+loopback interface only.
+"""
+
+import hashlib
+import secrets
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from inventory.people import Person, Role
+from inventory.user_errors import UserError
+from storage import web_sessions
+from storage.database import Database
+from web.layout import error_page
+from web.site import Site, site_of
+
+LINK_LIFETIME = timedelta(hours=1)
+"""Long enough to find the terminal again; a new link is a new start of the command."""
+
+SESSION_LIFETIME = timedelta(hours=12)
+"""A working day."""
+
+COOKIE = "__Host-session"
+"""The prefix makes browsers refuse the cookie from another host, path or without `Secure`:
+https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Set-Cookie#cookie_prefixes. Browsers take loopback
+addresses for secure."""
+
+router = APIRouter(include_in_schema=False)
+
+
+class NotSignedInError(UserError):
+    """The request has no valid session."""
+
+
+async def new_link(database: Database, base_url: str, person: str) -> str:
+    """The address that signs a person in once, with every role: whoever runs the command owns the database."""
+    token = secrets.token_urlsafe(32)
+    async with database.no_tenant() as session:
+        await web_sessions.add_link(session, _digest(token), Person(name=person, role=Role.ADMIN), LINK_LIFETIME)
+    return f"{base_url}/sign-in/{token}"
+
+
+async def signed_in(request: Request, site: Annotated[Site, Depends(site_of)]) -> Person:
+    """The person of the request. Raises `NotSignedInError`."""
+    token = request.cookies.get(COOKIE)
+    if token:
+        async with site.database.no_tenant() as session:
+            person = await web_sessions.signed_in(session, _digest(token))
+        if person is not None:
+            request.state.person = person
+            return person
+    raise NotSignedInError("you are not signed in; open the address that the command printed, or start it again")
+
+
+SignedIn = Annotated[Person, Depends(signed_in)]
+
+
+@router.get("/sign-in/{token}")
+async def redeem(request: Request, token: str, site: Annotated[Site, Depends(site_of)]) -> Response:
+    """Uses a one-time link up."""
+    cookie = secrets.token_urlsafe(32)
+    async with site.database.no_tenant() as session:
+        person = await web_sessions.redeem_link(session, _digest(token), _digest(cookie), SESSION_LIFETIME)
+    if person is None:
+        return HTMLResponse(
+            error_page(request, "This link is used up or has expired", "Start the command again for a new one."), 403
+        )
+    answer = RedirectResponse("/", 303)
+    answer.set_cookie(
+        COOKIE, cookie, max_age=int(SESSION_LIFETIME.total_seconds()), secure=True, httponly=True, samesite="lax"
+    )
+    return answer
+
+
+@router.post("/sign-out")
+async def sign_out(request: Request, site: Annotated[Site, Depends(site_of)]) -> Response:
+    """Ends the session."""
+    token = request.cookies.get(COOKIE)
+    if token:
+        async with site.database.no_tenant() as session:
+            await web_sessions.end_session(session, _digest(token))
+    answer = HTMLResponse(error_page(request, "You are signed out", "Start the command again to sign in."))
+    answer.delete_cookie(COOKIE, secure=True, httponly=True, samesite="lax")
+    return answer
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

@@ -1,0 +1,66 @@
+"""What all requests of one web process share."""
+
+from pathlib import Path
+from urllib.parse import quote
+from uuid import UUID
+
+from fastapi import Request
+
+from configuration import Settings
+from graph.tenants import TenantConfig, Tenants, load_tenants
+from storage.database import Database
+
+
+class Site:
+    """The configuration, the database and the tenants file of a web process."""
+
+    def __init__(self, settings: Settings, database: Database, temporal_namespace: str = "default") -> None:
+        self.settings = settings
+        self.database = database
+        self.temporal_namespace = temporal_namespace
+        self._tenants_file = _ReadFile(settings.tenants_file)
+
+    def tenants(self) -> Tenants:
+        """The tenants of the tenants file as it is now. Raises `TenantsFileError`."""
+        return self._tenants_file.tenants()
+
+    def tenant(self, tenant_id: UUID) -> TenantConfig | None:
+        """The tenants file's entry of a tenant."""
+        return self.tenants().get(tenant_id)
+
+    def workflow_url(self, workflow_id: str, run_id: UUID) -> str | None:
+        """The address of a run's workflow in Temporal Web; None where nobody has said where that is."""
+        base = self.settings.temporal_web_url
+        if base is None:
+            return None
+        return f"{base}/namespaces/{quote(self.temporal_namespace)}/workflows/{quote(workflow_id, safe='')}/{run_id}"
+
+
+class _ReadFile:
+    """The tenants file, read again only when it has changed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp: tuple[int, int, int] | None = None
+        self._tenants: Tenants | None = None
+
+    def tenants(self) -> Tenants:
+        try:
+            stat = self._path.stat()
+            stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        except OSError:
+            stamp = None
+        if self._tenants is None or stamp is None or stamp != self._stamp:
+            self._tenants, self._stamp = load_tenants(self._path), stamp
+        return self._tenants
+
+
+def site_of(request: Request) -> Site:
+    """The site that a request is made to."""
+    site: Site = request.app.state.site
+    return site
+
+
+def item_path(tenant_id: UUID, type_key: str, external_id: str) -> str:
+    """The address of an item's page; Graph's ids may hold any character."""
+    return f"/tenants/{tenant_id}/items/{quote(type_key, safe='')}/{quote(external_id, safe='')}"
