@@ -284,9 +284,8 @@ def _names(entries: Iterable[Entry]) -> list[ItemName]:
 
 def _longest_stale(entries: Iterable[Entry]) -> Staleness | None:
     """The staleness of the entry that has been stale for the longest time, if one is."""
-    return min(
-        (entry.stale for entry in entries if entry.stale is not None), key=lambda stale: stale.since, default=None
-    )
+    found = (entry.stale for entry in entries if entry.stale is not None)
+    return min(found, key=lambda stale: stale.since, default=None)
 
 
 def _unresolved(reference: UnresolvedReference) -> UnresolvedRecord:

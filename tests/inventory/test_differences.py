@@ -241,7 +241,7 @@ def test_an_assignment_goes_by_its_target(target: dict[str, Any], label: str) ->
 
 
 def test_an_exclusion_goes_by_its_intent_too() -> None:
-    target = {"@odata.type": TARGET + "exclusionGroupAssignmentTarget", "groupId": "1234"}
+    target: JsonObject = {"@odata.type": TARGET + "exclusionGroupAssignmentTarget", "groupId": "1234"}
 
     def excluded(*intents: str) -> JsonObject:
         return {"assignments": [{"id": intent, "intent": intent, "target": target} for intent in intents]}
