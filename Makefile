@@ -57,8 +57,8 @@ types: $(INSTALLED) ## mypy, strict, over everything
 unit: $(INSTALLED) ## the tests, in parallel (WORKERS=n)
 	$(PYTEST) -n $(WORKERS) --dist worksteal -m "not slow and not browser"
 
-slow: $(INSTALLED) ## the tests that take long: whole demos, killed portfolios, memory, secrets sought everywhere
-	$(PYTEST) -n $(WORKERS) --dist worksteal -m slow
+slow: $(INSTALLED) ## the tests that take long (whole demos, killed portfolios, memory …), and properties with more examples
+	$(PYTEST) -n $(WORKERS) --dist worksteal -m "slow or hypothesis" --hypothesis-profile thorough
 
 browser: $(INSTALLED) ## the reports, opened in Chromium and printed (BROWSER_PICTURES=folder keeps what it saw)
 	$(PYTEST) -m browser tests/browser

@@ -56,8 +56,12 @@ class PortfolioActivities:
             )
         async with self._database.no_tenant() as session:
             await portfolio.expect_tenants(session, run.portfolio_run_id, len(chosen))
-        name = load_catalog().name_of(run.selection.type_keys)
-        return OpenPortfolioResult(tenant_ids=chosen, at_once=self._at_once, selection_name=name)
+        return OpenPortfolioResult(
+            tenant_ids=chosen,
+            at_once=self._at_once,
+            selection_name=run.selection_name or load_catalog().name_of(run.selection.type_keys),
+            tenant_names=[await self._tenants.name(tenant_id) or str(tenant_id) for tenant_id in chosen],
+        )
 
     @activity.defn
     async def follow_runs(self, request: FollowRuns) -> FollowRunsResult:
@@ -157,4 +161,6 @@ def _outcome(run: RunToFollow, run_id: UUID | None, status: RunStatus, codes: li
 
 
 def _identity(run: PortfolioRun) -> portfolio.PortfolioIdentity:
-    return portfolio.PortfolioIdentity(run.portfolio_run_id, run.workflow_id, run.selection, run.chosen, run.schedule)
+    return portfolio.PortfolioIdentity(
+        run.portfolio_run_id, run.workflow_id, run.selection, run.chosen, run.schedule, run.selection_name
+    )

@@ -105,7 +105,7 @@ class RunRecordActivities:
             policy=self._policy,
             unknown=[type_key for type_key in run.selection.type_keys if type_key not in known],
             tenant_name=tenant_name,
-            selection_name=self._catalog.name_of(run.selection.type_keys),
+            selection_name=run.selection_name or self._catalog.name_of(run.selection.type_keys),
         )
 
     async def _known_name(self, tenant_id: UUID) -> str | None:
@@ -226,4 +226,4 @@ def _log(damaged: Sequence[DamagedRecord]) -> None:
 
 
 def _identity(run: Run, tenant_name: str | None) -> runs.RunIdentity:
-    return runs.RunIdentity(run.run_id, run.workflow_id, run.selection, tenant_name)
+    return runs.RunIdentity(run.run_id, run.workflow_id, run.selection, tenant_name, run.selection_name)

@@ -39,6 +39,9 @@ LONGEST_VALUE = 400
 _LEAD = 80
 """Characters before the first difference of two long values."""
 
+MEMBERS_SHOWN = 5
+"""Of many plain members of a list that came or are gone."""
+
 LINES_IN_A_CELL = 6
 """Of a text, in the cell of a table."""
 
@@ -147,12 +150,34 @@ def field_text(field: ShownField) -> FieldText:
     place = _place(field.path)
     before = field.before if field.before_named is None else field.before_named
     after = field.after if field.after_named is None else field.after_named
+    if field.path.endswith("[]") and (_are_members(before) or _are_members(after)):
+        return _members(label, kind, before or [], after or [], place)
     whole_id = _whole_id(field.label or field.path)
     if kind == DifferenceKind.ADDED:
         return _one_sided(label, kind, after, place, whole_id)
     if kind == DifferenceKind.REMOVED:
         return _one_sided(label, kind, before, place, whole_id)
     return _changed(label, kind, before, after, place, whole_id)
+
+
+def _are_members(value: JsonValue) -> bool:
+    """Whether it is what came to a list of plain values, or is gone."""
+    return isinstance(value, list) and bool(value) and not any(isinstance(member, dict | list) for member in value)
+
+
+def _members(label: str, kind: str, gone: Sequence[JsonValue], came: Sequence[JsonValue], place: Place) -> FieldText:
+    """The members of a list that are gone, and those that came: the first of each, and how many there are."""
+    note = ", ".join(f"{len(side):,} {word}" for side, word in ((came, "added"), (gone, "removed")) if side)
+    before, after = (_first_members(side, place) if side else None for side in (gone, came))
+    if before is not None and after is not None:
+        return FieldText(label, kind, note=note, lines=(f"- {before}", f"+ {after}"))
+    return FieldText(label, kind, before, after, note if max(len(gone), len(came)) > 1 else "")
+
+
+def _first_members(members: Sequence[JsonValue], place: Place) -> str:
+    said = ", ".join(" ".join(_lines(member, place)) for member in members[:MEMBERS_SHOWN])
+    more = len(members) - MEMBERS_SHOWN
+    return f"{_excerpts(said, said)[0]} and {more:,} more" if more > 0 else _excerpts(said, said)[0]
 
 
 def _one_sided(label: str, kind: str, value: JsonValue, place: Place, whole_id: str) -> FieldText:

@@ -1,14 +1,16 @@
 """How long a comparison of two tenants takes.
 
-    python -m benchmarks.comparing [--items 20000] [--rounds 5]
+    python -m benchmarks.comparing [--items 20000] [--rounds 5] [--by-setting]
 
 Two tenants with so many compliance policies of the same names, each assigned to two of two thousand groups. Ids are the
-tenant's own, and one policy in a hundred has another value in the second. The time is that of all records of all pairs.
+tenant's own, and one policy in a hundred has another value in the second. The time is that of all records of all pairs,
+or with `--by-setting` of all settings.
 """
 
 import argparse
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -17,8 +19,9 @@ from uuid import UUID
 
 import psycopg
 
-from answers.compare.answer import Comparison, side
+from answers.compare.answer import Comparison, Side, side
 from answers.compare.records import TenantRecord
+from answers.compare.setting_comparison import SettingsComparison
 from benchmarks.growth import fill
 from benchmarks.machine import facts, played, spread
 from graph.catalog import load_catalog
@@ -64,7 +67,18 @@ def observed(groups: Observer, policies: Observer, tenant: int, number: int) -> 
     )
 
 
-async def measure(url: str, rounds: int) -> None:
+async def compared(here: Side, there: Side) -> Counter[str]:
+    """How many pairs of policies ended which way."""
+    comparison = Comparison(here, there, [POLICIES])
+    return Counter([str(item.status) async for item in comparison.items()])
+
+
+async def compared_by_setting(here: Side, there: Side) -> Counter[str]:
+    """How many settings ended which way."""
+    return Counter([str(setting.status) for setting in await SettingsComparison(here, there, [POLICIES]).settings()])
+
+
+async def measure(url: str, rounds: int, compare: Callable[[Side, Side], Awaitable[Counter[str]]]) -> None:
     """Prints the seconds of a comparison."""
     database = Database(url, pool_size=2)
     seconds: list[float] = []
@@ -75,12 +89,10 @@ async def measure(url: str, rounds: int) -> None:
                 database.tenant(TENANTS[0], read_only=True, snapshot=True) as one,
                 database.tenant(TENANTS[1], read_only=True, snapshot=True) as other,
             ):
-                comparison = Comparison(
+                told = await compare(
                     await side(TenantRecord(tenant_id=TENANTS[0], name="one"), one),
                     await side(TenantRecord(tenant_id=TENANTS[1], name="other"), other),
-                    [POLICIES],
                 )
-                told = Counter([str(item.status) async for item in comparison.items()])
             seconds.append(time.perf_counter() - began)
     finally:
         await database.close()
@@ -92,7 +104,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.comparing", description=__doc__.splitlines()[0])
     parser.add_argument("--items", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--by-setting", action="store_true")
     arguments = parser.parse_args()
+    compare = compared_by_setting if arguments.by_setting else compared
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         with EmbeddedPostgres(Path(folder) / "postgres", durable=False) as postgres:
@@ -106,7 +120,7 @@ def main() -> None:
             with psycopg.connect(url, autocommit=True) as connection:
                 connection.execute("VACUUM (ANALYZE)")
             print(f"{arguments.items:,} pairs of policies; {facts()}", flush=True)
-            played(lambda: measure(url, arguments.rounds))
+            played(lambda: measure(url, arguments.rounds, compare))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ COMMANDS: Mapping[str, str] = {
     "runs": "answers.runs.command",
     "run": "answers.runs.command",
     "status": "answers.status.command",
+    "search": "answers.search.command",
+    "settings": "answers.search.command",
     "items": "answers.items.command",
     "missing": "answers.items.command",
     "limits": "cli.limits",

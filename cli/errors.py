@@ -58,15 +58,19 @@ def errors_for_people() -> Iterator[None]:
         raise typer.Exit(ExitCode.SUCCESS) from None
     except (typer.Exit, typer.Abort):
         raise
-    except Exception as error:
-        if (refused := _refused_by_temporal(error)) is not None:
-            fail(refused, ExitCode.UNEXPECTED)
-        if os.environ.get("TENANT_INVENTORY_DEBUG"):
-            raise
-        fail(
-            f"unexpected {type(error).__name__}; set TENANT_INVENTORY_DEBUG=1 and run again for the details",
-            ExitCode.UNEXPECTED,
-        )
+    except Exception as error:  # noqa: BLE001 - a person gets a line, not a traceback
+        fail(words_of(error), ExitCode.UNEXPECTED)
+
+
+def words_of(error: Exception) -> str:
+    """What an error means for people. With TENANT_INVENTORY_DEBUG set, raises one that nobody foresaw."""
+    if isinstance(error, UserError | UnavailableError):
+        return str(error)
+    if (refused := _refused_by_temporal(error)) is not None:
+        return refused
+    if os.environ.get("TENANT_INVENTORY_DEBUG"):
+        raise error
+    return f"unexpected {type(error).__name__}; set TENANT_INVENTORY_DEBUG=1 and run again for the details"
 
 
 def _refused_by_temporal(error: Exception) -> str | None:

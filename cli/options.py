@@ -1,12 +1,13 @@
 """Arguments and options that commands share, and their meaning."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, NamedTuple
 from uuid import UUID
 
 import typer
 
 from cli.errors import UsageError
+from cli.typed_text import NAME
 from configuration import Settings, load_settings
 from graph.catalog import load_catalog
 from graph.tenants import TenantConfig, Tenants, load_tenants
@@ -81,6 +82,10 @@ AllOption = Annotated[
         help="All collections except opt-in ones (device data, Microsoft's catalogues): name those by --type.",
     ),
 ]
+SelectionNameOption = Annotated[
+    str | None,
+    typer.Option("--name", metavar="NAME", help="A name for the selection.", show_default=False),
+]
 VerboseOption = Annotated[
     bool, typer.Option("--verbose", help="Show every collection, not only those that were not read.")
 ]
@@ -88,8 +93,8 @@ SelectionOption = Annotated[
     str | None,
     typer.Option(
         "--selection",
-        metavar="HASH",
-        help="A selection hash, or its beginning. Default: the latest run of each collection decides.",
+        metavar="NAME|HASH",
+        help="A selection's name, hash, or the hash's beginning. Default: the latest run of each collection decides.",
     ),
 ]
 
@@ -108,6 +113,18 @@ def selection_or_all(
 ) -> Selection:
     """The selection of the options; all collections if there are none."""
     return selection_of(type_keys, categories, everything=everything or not (type_keys or categories))
+
+
+def valid_selection_name(name: str | None) -> str | None:
+    """The name that the option gives a selection. Raises `UsageError`."""
+    if name is not None and NAME.fullmatch(name) is None:
+        raise UsageError(f"--name: {name!r} is no name: letters, digits, '.', '_' and '-', 100 at most")
+    return name
+
+
+def selection_name_of(selection: Selection, name: str | None = None) -> str:
+    """What people call a selection: the name that it was started with, or after what it covers."""
+    return name or load_catalog().name_of(selection.type_keys)
 
 
 def known_type_keys(type_keys: Sequence[str] | None) -> tuple[str, ...] | None:
@@ -131,12 +148,7 @@ def chosen_tenants(
     if everyone and (tenants or tags):
         raise UsageError("--all-tenants goes with neither --tenant nor --tag")
     configured = load_tenants(settings.tenants_file)
-    known = {tag for held in configured.tags().values() for tag in held}
-    for tag in tags or ():
-        if tag not in known:
-            raise UsageError(
-                f"no tenant has the tag {tag!r}; the tenants file has: {', '.join(sorted(known)) or 'none'}"
-            )
+    _refuse_unknown_tags(configured, tags)
     ids = tuple(configured.find(tenant).id for tenant in tenants or ())
     choice = TenantChoice(everyone=everyone, tenant_ids=ids, tags=tuple(tags or ()))
     count = len(choice.resolve(configured.tags()))
@@ -145,6 +157,47 @@ def chosen_tenants(
     if count > MOST_TENANTS:
         raise UsageError(f"{count} tenants are more than one portfolio run takes ({MOST_TENANTS}); divide them by tags")
     return choice
+
+
+def _refuse_unknown_tags(configured: Tenants, tags: Sequence[str] | None) -> None:
+    known = {tag for held in configured.tags().values() for tag in held}
+    for tag in tags or ():
+        if tag not in known:
+            raise UsageError(
+                f"no tenant has the tag {tag!r}; the tenants file has: {', '.join(sorted(known)) or 'none'}"
+            )
+
+
+class AskedTenant(NamedTuple):
+    """A tenant that a question is about. One that is asked for alone is named as it was typed."""
+
+    tenant_id: UUID
+    name: str
+
+
+class AskedTenants(NamedTuple):
+    """The tenants that a question is about, by name. `are_many`: each needs a heading, also where it is only one."""
+
+    tenants: tuple[AskedTenant, ...]
+    are_many: bool
+
+
+def asked_tenants(
+    settings: Settings, tenant: str | None, tags: Sequence[str] | None, *, everyone: bool
+) -> AskedTenants:
+    """The tenants of TENANT, `--tag` or `--all-tenants`. Raises `UsageError` where that is not one of the three."""
+    if sum((tenant is not None, bool(tags), everyone)) != 1:
+        raise UsageError("say which tenants: TENANT, --tag TAG or --all-tenants")
+    if tenant is not None:
+        return AskedTenants((AskedTenant(tenant_id_of(settings, tenant), tenant),), are_many=False)
+    configured = load_tenants(settings.tenants_file)
+    _refuse_unknown_tags(configured, tags)
+    wanted = set(tags or ())
+    chosen = [entry for entry in configured if everyone or not wanted.isdisjoint(entry.tags)]
+    if not chosen:
+        raise UsageError("the tenants file has no tenants")
+    by_name = sorted(chosen, key=lambda entry: entry.name.casefold())
+    return AskedTenants(tuple(AskedTenant(entry.id, entry.name) for entry in by_name), are_many=True)
 
 
 class TenantNames:

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Protocol
 
 import orjson
@@ -38,6 +38,8 @@ class SafeConsole(Console):
         if self.stderr and output_options().is_paged and sys.stderr.isatty():
             stdout.print(*objects, **options)
             return
+        if self.stderr and (about := output_options().about):
+            objects = (f"{about}:", *objects)
         lines = [one_line(value) for value in objects]
         width = known_width(self)
         if width is not None and all(isinstance(line, (str, Text)) for line in lines):
@@ -172,12 +174,16 @@ def table_width() -> int:
     return known_width(stdout) or UNBOUNDED
 
 
+def time_zone() -> tzinfo | None:
+    """The zone of times that are shown and typed: UTC with `--utc`, else None for local time."""
+    return UTC if output_options().utc else None
+
+
 def when(moment: datetime | None) -> str:
     """A moment to the second, in local time or with `--utc` in UTC, in a form that `--since` takes."""
     if moment is None:
         return ""
-    zone = UTC if output_options().utc else None
-    return moment.astimezone(zone).isoformat(" ", "seconds").replace("+00:00", "Z")
+    return moment.astimezone(time_zone()).isoformat(" ", "seconds").replace("+00:00", "Z")
 
 
 def ago(moment: datetime | None, now: datetime | None = None) -> str:

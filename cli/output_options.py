@@ -24,7 +24,8 @@ class OutputOptions:
 
     `columns` and `sort` are names of columns; one to sort by begins with `-` where the order is descending.
     `csv_header` is the header that has been printed: an answer of several tables has one. `is_paged`: the answer goes
-    to a pager, and so do notes on stderr, in their order.
+    to a pager, and so do notes on stderr, in their order. `about` is the tenant that the answer is about, where it is
+    one of several: notes on stderr begin with it.
     """
 
     utc: bool = False
@@ -34,6 +35,7 @@ class OutputOptions:
     sort: tuple[str, ...] = ()
     csv_header: list[str] = field(default_factory=list)
     is_paged: bool = False
+    about: str = ""
 
 
 _OPTIONS: ContextVar[OutputOptions] = ContextVar("output options", default=OutputOptions())  # noqa: B039 - never written

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
+from typing import TextIO
 
 LESS = "FRX"
 """Options of `less` where LESS is not set: quit if it fits on the screen, show colours, leave the text standing."""
@@ -16,55 +17,105 @@ LESS = "FRX"
 
 @contextmanager
 def paged() -> Iterator[None]:
-    """Gives the body's output to the pager, even if the body raises."""
-    shown = sys.stdout
-    kept = _Kept(shown.encoding)
+    """Gives the body's output to the pager as soon as it is longer than the screen.
+
+    Raises `BrokenPipeError` in the body if the person has left the pager.
+    """
+    stream = _PagedStream(sys.stdout)
     try:
-        with redirect_stdout(kept):
+        with redirect_stdout(stream):
             yield
     finally:
-        text = kept.getvalue()
-        if _fits(text) or not _page(text):
-            shown.write(text)
-            shown.flush()
+        stream.end()
 
 
-class _Kept(io.StringIO):
-    """Text that is kept for a terminal."""
+class _PagedStream(io.TextIOBase):
+    """Text for a terminal: kept while it fits on the screen, then in the pager or, where there is none, as it is."""
 
-    def __init__(self, encoding: str) -> None:
-        super().__init__()
-        self._encoding = encoding
+    def __init__(self, shown: TextIO) -> None:
+        self._shown = shown
+        self._kept = ""
+        self._pager: _Pager | None = None
+        self._is_open = False
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
         """Of the terminal."""
-        return self._encoding
+        return self._shown.encoding
 
     def isatty(self) -> bool:
         """It is for one."""
         return True
 
+    def fileno(self) -> int:
+        """The terminal's file descriptor."""
+        return self._shown.fileno()
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Shows text, or keeps it while all of it fits."""
+        if self._is_open:
+            self._show(text)
+        else:
+            self._kept += text
+            if not _fits(self._kept):
+                self._is_open = True
+                self._pager = _Pager.opened()
+                self._show(self._kept)
+        return len(text)
+
+    def end(self) -> None:
+        """Shows what was kept, and waits until the person leaves the pager."""
+        if not self._is_open:
+            self._shown.write(self._kept)
+        self._shown.flush()
+        if self._pager is not None:
+            self._pager.close()
+
+    def _show(self, text: str) -> None:
+        if self._pager is None:
+            self._shown.write(text)
+        else:
+            self._pager.write(text)
+
+
+class _Pager:
+    """A pager that runs."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self._process = process
+        self._before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the pager's
+
+    @classmethod
+    def opened(cls) -> "_Pager | None":
+        """The person's pager; None where there is none."""
+        words = shlex.split(os.environ.get("PAGER", "less"))
+        if not words or shutil.which(words[0]) is None:
+            return None
+        environment = {"LESS": LESS, **os.environ}
+        try:
+            return cls(subprocess.Popen(words, stdin=subprocess.PIPE, env=environment))  # noqa: S603 - their own choice
+        except OSError:
+            return None
+
+    def write(self, text: str) -> None:
+        """Shows text at once. Raises `BrokenPipeError` where the person has left."""
+        if self._process.stdin is not None:
+            self._process.stdin.write(text.encode("utf-8", "surrogatepass"))
+            self._process.stdin.flush()
+
+    def close(self) -> None:
+        """Waits until the person leaves it."""
+        try:
+            with suppress(BrokenPipeError):  # left before its end
+                self._process.communicate()
+        finally:
+            signal.signal(signal.SIGINT, self._before)
+
 
 def _fits(text: str) -> bool:
     """Whether the text leaves room for the prompt on the screen."""
     return text.count("\n") < shutil.get_terminal_size().lines - 1
-
-
-def _page(text: str) -> bool:
-    """Shows the text in the pager until the person leaves it; False where there is no pager."""
-    words = shlex.split(os.environ.get("PAGER", "less"))
-    if not words or shutil.which(words[0]) is None:
-        return False
-    environment = {"LESS": LESS, **os.environ}
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the pager's
-    try:
-        pager = subprocess.Popen(words, stdin=subprocess.PIPE, env=environment)  # noqa: S603 - the user's own choice
-        with suppress(BrokenPipeError):  # left before its end
-            pager.communicate(text.encode("utf-8", "surrogatepass"))
-        pager.wait()
-    except OSError:
-        return False
-    finally:
-        signal.signal(signal.SIGINT, before)
-    return True

@@ -21,12 +21,15 @@ from cli.options import (
     CategoryOption,
     DeepOption,
     JsonOption,
+    SelectionNameOption,
     SomeTenantsOption,
     TagOption,
     TenantNames,
     TypeOption,
     chosen_tenants,
+    selection_name_of,
     selection_of,
+    valid_selection_name,
 )
 from cli.output_options import prints_tables
 from cli.progress import PortfolioView
@@ -35,11 +38,9 @@ from cli.sessions import opened_database
 from cli.table import Column, Shape, print_table
 from configuration import Settings, load_settings
 from connections import check_database, connect_temporal, connect_to_start, temporal_connect_config
-from graph.catalog import load_catalog
 from inventory.bounds import NAMED, TENANTS_AT_ONCE
 from inventory.plurals import counted
-from inventory.portfolio import PortfolioCounts, PortfolioRecord, TenantOutcomeRecord
-from inventory.selection import Selection
+from inventory.portfolio import PortfolioCounts, PortfolioRecord, TenantChoice, TenantOutcomeRecord
 from inventory.visible_text import visible
 from storage import portfolio as records
 from workflows import search_attributes
@@ -62,6 +63,9 @@ PortfolioRunArgument = Annotated[
     str, typer.Argument(metavar="ID", help="The portfolio run's id, or its beginning.", show_default=False)
 ]
 
+MOST_NAMED = 3
+"""Tenants that a choice of tenants names."""
+
 Handle = WorkflowHandle[PortfolioWorkflow, PortfolioResult]
 
 
@@ -75,6 +79,7 @@ def portfolio_sync(
     categories: CategoryOption = None,
     everything: AllOption = False,
     deep: DeepOption = False,
+    name: SelectionNameOption = None,
     at_once: AtOnceOption = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Start the portfolio run and return at once.")] = False,
     as_json: JsonOption = False,
@@ -90,6 +95,7 @@ def portfolio_sync(
             chosen=chosen_tenants(settings, tenants, tags, everyone=all_tenants),
             deep=deep,
             at_once=at_once,
+            selection_name=valid_selection_name(name),
         )
         record = asyncio.run(_sync(settings, portfolio_input, wait=not no_wait))
         if as_json:
@@ -153,10 +159,8 @@ async def _start(client: Client, task_queue: str, portfolio_input: PortfolioInpu
             id=workflow_id,
             task_queue=task_queue,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            search_attributes=search_attributes.portfolio(
-                portfolio_input.selection, selection_name(portfolio_input.selection)
-            ),
-            static_summary=summary(portfolio_input),
+            search_attributes=search_attributes.portfolio(portfolio_input.selection, selection_name(portfolio_input)),
+            static_summary=summary(portfolio_input, TenantNames.load(load_settings())),
         )
     except WorkflowAlreadyStartedError as running:
         wanted = Kind(PORTFOLIO_WORKFLOW, task_queue)
@@ -166,14 +170,21 @@ async def _start(client: Client, task_queue: str, portfolio_input: PortfolioInpu
     return UUID(handle.first_execution_run_id), handle, False
 
 
-def summary(portfolio_input: PortfolioInput) -> str:
-    """The fields of a portfolio run that Temporal Web shows beside its id."""
-    return f"{portfolio_input.chosen.in_words()}: {selection_name(portfolio_input.selection)}"
+def summary(portfolio_input: PortfolioInput, names: TenantNames) -> str:
+    """What Temporal Web shows of a portfolio run beside its id."""
+    return f"{visible(tenants_in_words(portfolio_input.chosen, names))}: {selection_name(portfolio_input)}"
 
 
-def selection_name(selection: Selection) -> str:
-    """The name of a selection for people."""
-    return load_catalog().name_of(selection.type_keys)
+def selection_name(portfolio_input: PortfolioInput) -> str:
+    """What people call the selection of a portfolio run."""
+    return selection_name_of(portfolio_input.selection, portfolio_input.selection_name)
+
+
+def tenants_in_words(chosen: TenantChoice, names: TenantNames) -> str:
+    """The choice, with the names of a few tenants."""
+    if chosen.everyone or len(chosen.tenant_ids) > MOST_NAMED:
+        return chosen.in_words()
+    return ", ".join([*map(names.of, chosen.tenant_ids), *(f"tag {tag}" for tag in chosen.tags)])
 
 
 @portfolio.command("runs")
@@ -192,20 +203,29 @@ def portfolio_runs(
             for record in found:
                 output.print_json(record.model_dump(mode="json", exclude={"tenants"}))
             return
-        print_table(_RUN_COLUMNS, found, record=PortfolioRecord)
+        print_table(_run_columns(TenantNames.load(load_settings())), found, record=PortfolioRecord)
 
 
-_RUN_COLUMNS = (
-    Column("portfolio run", "portfolio_run_id", shape=Shape.ID),
-    Column("tenants", "chosen", lambda record: record.chosen.in_words(), is_kept=True),
-    Column("schedule", "schedule"),
-    Column("status", "status", lambda record: output.status_word(record.status), is_kept=True),
-    Column("started", "started_at", lambda record: output.ago(record.started_at), is_kept=True),
-    Column("outcomes", "counts", lambda record: _outcomes(record.counts)),
-    Column("took", "took", lambda row: output.lasting(row.finished_at - row.started_at if row.finished_at else None)),
-    Column("selection", "selection_hash", shape=Shape.ID, yields=True),
-    Column("errors", "error_codes", shape=Shape.BELOW),
-)
+def _run_columns(names: TenantNames) -> tuple[Column, ...]:
+    return (
+        Column("portfolio run", "portfolio_run_id", shape=Shape.ID),
+        Column("tenants", "chosen", lambda record: tenants_in_words(record.chosen, names), is_kept=True),
+        Column("selection", "selection_name", _selection, is_kept=True),
+        Column("schedule", "schedule"),
+        Column("status", "status", lambda record: output.status_word(record.status), is_kept=True),
+        Column("started", "started_at", lambda record: output.ago(record.started_at), is_kept=True),
+        Column("outcomes", "counts", lambda record: _outcomes(record.counts)),
+        Column("took", "took", _lasted),
+        Column("errors", "error_codes", shape=Shape.BELOW),
+    )
+
+
+def _selection(record: PortfolioRecord) -> str:
+    return selection_name_of(record.selection, record.selection_name)
+
+
+def _lasted(record: PortfolioRecord) -> str:
+    return output.lasting(record.finished_at - record.started_at if record.finished_at else None)
 
 
 async def _recent(settings: Settings, limit: int) -> list[PortfolioRecord]:
@@ -330,7 +350,7 @@ def _print(record: PortfolioRecord, names: TenantNames) -> None:
     output.stdout.print(f"portfolio run {record.portfolio_run_id} ", output.styled(record.status))
     schedule = f"  schedule {record.schedule}" if record.schedule else ""
     output.stdout.print(
-        f"{record.chosen.in_words()}  selection {record.selection_hash[:12]}{schedule}"
+        f"{tenants_in_words(record.chosen, names)}  {_selection(record)} ({record.selection_hash[:12]}){schedule}"
         f"  started {output.when(record.started_at)}  took {took or '…'}"
     )
     if record.cancel_requested_by:

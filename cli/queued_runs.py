@@ -58,7 +58,14 @@ async def unrecorded_runs(
     async with database.portfolio() as session:
         recorded = await queries.recorded_runs(session, [run.run_id for run in queued])
     return [
-        queued_record(run.run_id, run.workflow_id, run.input.tenant_id, run.input.selection, run.queued_at)
+        queued_record(
+            run.run_id,
+            run.workflow_id,
+            run.input.tenant_id,
+            run.input.selection,
+            run.queued_at,
+            run.input.selection_name,
+        )
         for run in queued
         if (run.input.tenant_id, run.run_id) not in recorded
     ]
@@ -113,7 +120,12 @@ async def _started(client: Client, execution: WorkflowExecution, input_type: typ
 
 
 def queued_record(
-    run_id: UUID, workflow_id: str, tenant_id: UUID, selection: Selection, queued_at: datetime
+    run_id: UUID,
+    workflow_id: str,
+    tenant_id: UUID,
+    selection: Selection,
+    queued_at: datetime,
+    selection_name: str | None = None,
 ) -> RunRecord:
     """The record of a run that no worker has taken up yet."""
     return RunRecord(
@@ -121,6 +133,7 @@ def queued_record(
         tenant_id=tenant_id,
         selection_hash=selection.hash(),
         selection=selection,
+        selection_name=selection_name,
         workflow_id=workflow_id,
         status=RunStatus.QUEUED,
         queued_at=queued_at,
@@ -142,6 +155,7 @@ def queued_portfolio_record(
         schedule=portfolio_input.schedule,
         selection_hash=portfolio_input.selection.hash(),
         selection=portfolio_input.selection,
+        selection_name=portfolio_input.selection_name,
         chosen=portfolio_input.chosen,
         status=RunStatus.QUEUED,
         started_at=queued_at,

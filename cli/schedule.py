@@ -11,11 +11,13 @@ import typer
 from temporalio.client import (
     Client,
     Schedule,
+    ScheduleActionExecutionStartWorkflow,
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
     ScheduleCalendarSpec,
     ScheduleDescription,
     ScheduleHandle,
+    ScheduleInfo,
     ScheduleIntervalSpec,
     ScheduleOverlapPolicy,
     SchedulePolicy,
@@ -38,14 +40,17 @@ from cli.options import (
     CategoryOption,
     DeepOption,
     JsonOption,
+    SelectionNameOption,
     SomeTenantsOption,
     TagOption,
+    TenantNames,
     TypeOption,
     chosen_tenants,
     selection_of,
+    valid_selection_name,
 )
 from cli.output_options import prints_tables
-from cli.portfolio import AtOnceOption, selection_name, summary
+from cli.portfolio import AtOnceOption, selection_name, summary, tenants_in_words
 from cli.table import Column, Shape, print_table
 from cli.typed_text import NAME
 from configuration import load_settings
@@ -74,6 +79,7 @@ class ScheduleRow(NamedTuple):
     name: str
     tenants: str
     selection_hash: str
+    selection_name: str
     when: str
     jitter: str | None
     catch_up: str
@@ -81,6 +87,7 @@ class ScheduleRow(NamedTuple):
     note: str | None
     next_at: datetime | None
     last_at: datetime | None
+    last_status: str | None
     running: int
     actions: int
     skipped_overlap: int
@@ -97,6 +104,7 @@ def set_schedule(
     categories: CategoryOption = None,
     everything: AllOption = False,
     deep: DeepOption = False,
+    selection_called: SelectionNameOption = None,
     every: Annotated[str | None, typer.Option(metavar="DURATION", help="At this interval: 90s, 15m, 2h, 1d.")] = None,
     cron: Annotated[str | None, typer.Option(metavar="CRON", help='Five fields, such as "0 * * * *".')] = None,
     calendar: Annotated[
@@ -128,6 +136,7 @@ def set_schedule(
             deep=deep,
             at_once=at_once,
             schedule=_valid(name),
+            selection_name=valid_selection_name(selection_called),
         )
         wanted = _wanted_schedule(
             portfolio_input,
@@ -138,10 +147,11 @@ def set_schedule(
         )
         schedule_id = _schedule_id(settings.temporal_task_queue, name)
         created = _with_client(lambda client: _keep(client, schedule_id, wanted, note), connect_to_start)
+        said = summary(portfolio_input, TenantNames.load(settings))
         if as_json:
             output.print_json({"name": name, "created": created})
         else:
-            output.stdout.print(f"schedule {name} is {'set' if created else 'changed'}: {summary(portfolio_input)}")
+            output.stdout.print(f"schedule {name} is {'set' if created else 'changed'}: {said}")
 
 
 def _wanted_schedule(
@@ -154,9 +164,9 @@ def _wanted_schedule(
             id=portfolio_input.workflow_id,
             task_queue=task_queue,
             typed_search_attributes=search_attributes.portfolio(
-                portfolio_input.selection, selection_name(portfolio_input.selection)
+                portfolio_input.selection, selection_name(portfolio_input)
             ),
-            static_summary=summary(portfolio_input),
+            static_summary=summary(portfolio_input, TenantNames.load(load_settings())),
         ),
         spec=spec,
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=window, pause_on_failure=False),
@@ -223,9 +233,11 @@ def list_schedules(as_json: JsonOption = False) -> None:
 _COLUMNS = (
     Column("name", "name"),
     Column("tenants", "tenants", is_kept=True),
+    Column("selection", "selection_name", is_kept=True),
     Column("when", "when", is_kept=True),
     Column("next", "next_at", lambda row: "paused" if row["paused"] else output.ago(row["next_at"]), is_kept=True),
     Column("last", "last_at", lambda row: output.ago(row["last_at"])),
+    Column("ended as", "last_status", lambda row: output.styled(row["last_status"]), is_kept=True),
     Column("started", "actions", shape=Shape.NUMBER),
     Column("skipped", "skipped_overlap", shape=Shape.NUMBER),
     Column("missed", "missed_catch_up", shape=Shape.NUMBER),
@@ -261,8 +273,9 @@ async def _row(client: Client, description: ScheduleDescription, prefix: str) ->
     portfolio_input: PortfolioInput = payload
     return ScheduleRow(
         name=description.id.removeprefix(prefix),
-        tenants=portfolio_input.chosen.in_words(),
+        tenants=tenants_in_words(portfolio_input.chosen, TenantNames.load(load_settings())),
         selection_hash=portfolio_input.selection.hash(),
+        selection_name=selection_name(portfolio_input),
         when=_in_words(spec),
         jitter=in_short(spec.jitter) if spec.jitter else None,
         catch_up=in_short(description.schedule.policy.catchup_window or timedelta(days=365)),
@@ -270,11 +283,29 @@ async def _row(client: Client, description: ScheduleDescription, prefix: str) ->
         note=description.schedule.state.note or None,
         next_at=None if description.schedule.state.paused else next(iter(info.next_action_times), None),
         last_at=info.recent_actions[-1].started_at if info.recent_actions else None,
+        last_status=await _last_status(client, info),
         running=len(info.running_actions),
         actions=info.num_actions,
         skipped_overlap=info.num_actions_skipped_overlap,
         missed_catch_up=info.num_actions_missed_catchup_window,
     )
+
+
+async def _last_status(client: Client, info: ScheduleInfo) -> str | None:
+    """The status of the portfolio run that the schedule started last; None where Temporal no longer has it."""
+    if not info.recent_actions:
+        return None
+    action = info.recent_actions[-1].action
+    if not isinstance(action, ScheduleActionExecutionStartWorkflow):
+        return None
+    handle = client.get_workflow_handle(action.workflow_id, first_execution_run_id=action.first_execution_run_id)
+    try:
+        description = await handle.describe()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+    return description.typed_search_attributes.get(search_attributes.RUN_STATUS)
 
 
 @schedule.command()

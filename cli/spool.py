@@ -7,7 +7,7 @@ PostgreSQL from cleaning up for all tenants. A large answer is kept in a tempora
 import io
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from tempfile import SpooledTemporaryFile
 from typing import IO, NamedTuple, TextIO
@@ -21,13 +21,19 @@ IN_MEMORY_BYTES = 1024 * 1024
 
 
 @contextmanager
-def printed_afterwards() -> Iterator[None]:
-    """Keeps the body's output, and prints it when the body has ended; nothing if the body raises."""
+def printed_afterwards(print_heading: Callable[[str | None], None] | None = None) -> Iterator[None]:
+    """Keeps the body's output, and prints it when the body has ended; nothing if the body raises.
+
+    `print_heading` is called before any output, with the line if there is only one.
+    """
     shown = sys.stdout
     with SpooledTemporaryFile(IN_MEMORY_BYTES, "w+", encoding="utf-8", errors="surrogatepass", newline="") as kept:
         with redirect_stdout(_Kept(kept, shown)):
             yield
         kept.seek(0)
+        if print_heading is not None and (line := kept.readline()):
+            print_heading(None if kept.read(1) else line.rstrip("\n"))
+            kept.seek(0)
         shutil.copyfileobj(kept, shown)
 
 

@@ -20,12 +20,14 @@ from cli.options import (
     CategoryOption,
     DeepOption,
     JsonOption,
+    SelectionNameOption,
     TenantArgument,
     TypeOption,
     VerboseOption,
     configured_tenant,
     selection_of,
     tenant_id_of,
+    valid_selection_name,
 )
 from cli.progress import RunView
 from cli.queued_runs import queued_record
@@ -44,20 +46,31 @@ def sync(
     categories: CategoryOption = None,
     everything: AllOption = False,
     deep: DeepOption = False,
+    name: SelectionNameOption = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Start the run and return at once.")] = False,
     verbose: VerboseOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Start the run of a selection, or join the one that is under way, and follow it to its end.
 
-    Example: python starter.py sync contoso --category conditional-access --type groups
+    Example: python starter.py sync contoso --category conditional-access --type groups --name access
     """
     with errors_for_people():
         settings = load_settings()
         selection = selection_of(type_keys, categories, everything=everything)
+        wanted_name = valid_selection_name(name)
         configured = configured_tenant(settings, tenant)
         record = asyncio.run(
-            sync_tenant(settings, configured.id, configured.name, selection, deep=deep, wait=not no_wait, quiet=False)
+            sync_tenant(
+                settings,
+                configured.id,
+                configured.name,
+                selection,
+                deep=deep,
+                name=wanted_name,
+                wait=not no_wait,
+                quiet=False,
+            )
         )
         warn_without_key(settings)
         if as_json:
@@ -82,13 +95,14 @@ async def sync_tenant(
     wait: bool,
     quiet: bool,
     deep: bool = False,
+    name: str | None = None,
 ) -> RunRecord:
     """Starts or joins the run and, if told to wait, follows it; its record as it then is."""
     client = await connect_to_start(temporal_connect_config())
     async with opened_database(settings, pool_size=2) as database:
         await check_database(database)
         task_queue = settings.temporal_task_queue
-        run = await temporal.start_sync(client, task_queue, tenant_id, tenant_name, selection, deep=deep)
+        run = await temporal.start_sync(client, task_queue, tenant_id, tenant_name, selection, deep=deep, name=name)
         with nullcontext() if quiet else leaving(temporal.goes_on(run.run_id, tenant_name)):
             with RunView(tenant_name) as view:
                 if run.joined and not quiet:
@@ -98,7 +112,7 @@ async def sync_tenant(
                 if wait:
                     follower = Follower(client, task_queue, SyncProgress, view.show, view.say, watched=view.watched)
                     await follower.follow(run.handle)
-            queued = queued_record(run.run_id, run.workflow_id, tenant_id, selection, temporal.now())
+            queued = queued_record(run.run_id, run.workflow_id, tenant_id, selection, temporal.now(), name)
             if wait:
                 return await ended_record(database, queued, run.handle)
             async with database.tenant(tenant_id, read_only=True) as session:

@@ -32,18 +32,27 @@ class StartedRun(NamedTuple):
 
 
 async def start_sync(
-    client: Client, task_queue: str, tenant_id: UUID, tenant_name: str, selection: Selection, *, deep: bool = False
+    client: Client,
+    task_queue: str,
+    tenant_id: UUID,
+    tenant_name: str,
+    selection: Selection,
+    *,
+    deep: bool = False,
+    name: str | None = None,
 ) -> StartedRun:
     """Starts the run of a selection, or joins the one that is under way: the workflow id is the lock.
+
+    `name` is what the selection is called.
 
     Raises `UsageError` where something else holds the workflow id.
     """
     workflow_id = sync_workflow_id(tenant_id, selection)
-    selection_name = load_catalog().name_of(selection.type_keys)
+    selection_name = name or load_catalog().name_of(selection.type_keys)
     try:
         handle = await client.start_workflow(
             SyncWorkflow.run,
-            SyncInput(tenant_id=tenant_id, selection=selection, deep=deep),
+            SyncInput(tenant_id=tenant_id, selection=selection, deep=deep, selection_name=name),
             id=workflow_id,
             task_queue=task_queue,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,

@@ -70,7 +70,9 @@ def page() -> str:
     data, known = table(), load_catalog()
     workloads = dict(monitored())
     tools = {tool: [covered_path(path) for path in paths] for tool, paths in data["paths"].items()}
-    lists = {f"{data['sources']['monitored']['name']}: {name}": kinds for name, kinds in workloads.items()} | tools
+    monitoring = data["sources"]["monitored"]["name"]
+    lists = {f"{monitoring}: {name}": kinds for name, kinds in workloads.items()} | tools
+    counted = {f"{monitoring}, all workloads": [kind for kinds in workloads.values() for kind in kinds]} | lists
     lines = [
         "# Coverage",
         "",
@@ -82,8 +84,10 @@ def page() -> str:
         "|---|---|---|",
         *(
             f"| {name} | {len(kinds)} | {sum(bool(kind.type_keys) for kind in kinds)} |"
-            for name, kinds in lists.items()
+            for name, kinds in counted.items()
         ),
+        "",
+        data["monitored_counts"],
         "",
         "Sources: "
         + ", ".join(f"[{source['name']}]({source['url']}) ({source['date']})" for source in data["sources"].values())

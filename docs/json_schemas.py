@@ -24,8 +24,9 @@ from answers.dependencies.records import (
     ReachRecord,
     UnassignedRecord,
 )
-from answers.drift.records import BaselineRecord, DriftFindingRecord, DriftReport
+from answers.drift.records import BaselineRecord, DriftDecisionRecord, DriftFindingRecord, DriftReport
 from answers.export.records import ExportRecord
+from answers.search.records import TenantSetting
 from answers.status.records import TenantStatus
 from answers.versions.records import DifferenceRecord, ShownRecord
 from cli.limits import Limits
@@ -60,6 +61,7 @@ RECORDS: dict[str, type[BaseModel]] = {
     "portfolio-run-listed": PortfolioRunLine,
     "item": ItemRecord,
     "missing-item": MissingRecord,
+    "tenant-setting": TenantSetting,
     "version": VersionRecord,
     "document": DocumentLine,
     "difference": DifferenceRecord,
@@ -81,6 +83,7 @@ RECORDS: dict[str, type[BaseModel]] = {
     "baseline": BaselineRecord,
     "drift-report": DriftReport,
     "drift-finding": DriftFindingRecord,
+    "drift-decision": DriftDecisionRecord,
     "forgotten": ForgottenOfTenant,
     "limits": Limits,
     "web-addresses": WebAddresses,
@@ -104,6 +107,8 @@ PRINTED: dict[str, tuple[Line, ...]] = {
     "portfolio sync": (Line("one line", "portfolio-run"),),
     "portfolio runs": (Line("each line", "portfolio-run-listed"),),
     "portfolio run": (Line("one line", "portfolio-run"),),
+    "search": (Line("each line", "item"),),
+    "settings": (Line("each line", "tenant-setting"),),
     "items": (Line("each line", "item"),),
     "missing": (Line("each line", "missing-item"),),
     "versions": (Line("each line", "version"),),
@@ -139,7 +144,11 @@ PRINTED: dict[str, tuple[Line, ...]] = {
     "baseline set": (Line("one line", "baseline"),),
     "baseline list": (Line("each line", "baseline"),),
     "drift show": (Line("the first of each baseline", "drift-report"), Line("each finding after it", "drift-finding")),
-    "drift decide": (Line("one line", "drift-finding"),),
+    "drift decide": (
+        Line("of a finding, one line", "drift-finding"),
+        Line("of an item or a field, one line", "drift-decision"),
+    ),
+    "drift decisions": (Line("each line", "drift-decision"),),
     "retention": (Line("each tenant", "forgotten"),),
     "limits": (Line("one line", "limits"),),
     "web": (Line("one line", "web-addresses"),),

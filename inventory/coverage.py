@@ -11,6 +11,9 @@ from inventory.outcomes import Outcome
 NEVER_READ = "never_read"
 """The reason in the place of `Coverage.reason` where no completed run has selected the collection."""
 
+TENANT_NEVER_READ = "this tenant was never read: no run has completed"
+"""What an answer says of a tenant where that is so."""
+
 
 class Coverage(BaseModel):
     """One collection of a tenant: what the latest completed run came to, and when one last listed it to its end.

@@ -23,7 +23,7 @@ from inventory.data_keys import DataKey
 from inventory.item_ids import item_key
 from inventory.meta import proposed_meta, whitelisted_meta
 from inventory.normal_form import ArrayRules, NormalForm
-from inventory.reference_extraction import ReadingRules, ReadReferences, read
+from inventory.reference_extraction import ReadingRules, ReadReferences, read, set_by
 from inventory.references import MAX_ID_LENGTH
 from inventory.stale import StalePart
 
@@ -227,7 +227,10 @@ class Observer:
 
     def _references(self, canonical: JsonObject) -> ReadReferences | None:
         """The references of the stored document, not of Graph's: hidden and volatile values are no references."""
-        return None if self._reading is None else ReadReferences(self._reading_hash, read(canonical, self._reading))
+        if self._reading is None:
+            return None
+        settings = set_by(canonical, self._rules.type_key, self._reading)
+        return ReadReferences(self._reading_hash, read(canonical, self._reading), settings)
 
     def _list_hash(self, candidate: JsonObject) -> bytes | None:
         if self._list_canonicalizer is None:

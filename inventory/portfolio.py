@@ -138,7 +138,7 @@ class TenantOutcomeRecord(BaseModel):
 
 
 class PortfolioRecord(BaseModel):
-    """One portfolio run, with the outcome of each tenant."""
+    """One portfolio run, with the outcome of each tenant. `selection_name` is its starter's (`--name`)."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -147,6 +147,7 @@ class PortfolioRecord(BaseModel):
     schedule: str | None
     selection_hash: str
     selection: Selection
+    selection_name: str | None = None
     chosen: TenantChoice
     status: RunStatus
     started_at: datetime

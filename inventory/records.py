@@ -27,7 +27,7 @@ class CollectionRecord(BaseModel):
 
 
 class RunRecord(BaseModel):
-    """The coverage and the gaps of one run."""
+    """The coverage and the gaps of one run. `selection_name` is its starter's (`--name`)."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -35,6 +35,7 @@ class RunRecord(BaseModel):
     tenant_id: UUID
     selection_hash: str
     selection: Selection
+    selection_name: str | None = None
     workflow_id: str
     status: RunStatus
     queued_at: datetime

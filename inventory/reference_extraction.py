@@ -1,7 +1,7 @@
 """The stored references of a document: each id in it, and the fact that it is assigned to nobody."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from types import MappingProxyType
 from typing import NamedTuple
@@ -19,6 +19,8 @@ from inventory.references import (
     is_exclusion,
     references,
 )
+from inventory.searched_settings import EDITION as SETTINGS_EDITION
+from inventory.searched_settings import SearchedSetting, searched_settings
 
 NOBODY = "nobody"
 """The audience of a document whose list of assignments includes nobody."""
@@ -39,35 +41,39 @@ class ReadingRules(NamedTuple):
     """How the documents of one collection are read. `assignable`: they list whom they are assigned to.
 
     An object is for everyone, whatever it lists, where one of the properties of `everyone` matches its pattern. Other
-    documents may name it by one of its `alternate_keys`.
+    documents may name it by one of its `alternate_keys`. `has_settings`: what they set is kept, too.
     """
 
     references: ReferenceRules
     assignable: bool
     everyone: Mapping[str, str] = MappingProxyType({})
     alternate_keys: frozenset[str] = frozenset()
+    has_settings: bool = False
 
     @property
     def find_nothing(self) -> bool:
-        """Whether no document can have a reference by these rules."""
-        return not self.references and not self.assignable and not self.alternate_keys
+        """Whether nothing is kept of any document by these rules."""
+        return not (self.references or self.assignable or self.alternate_keys or self.has_settings)
 
     def hash(self) -> bytes:
         """A hash of these rules; the same in every edition in which they find nothing."""
         if self.find_nothing:
             return sha256(b"").digest()
         rules = {path: list(targets) for path, targets in self.references.items()}
-        keys = [sorted(self.alternate_keys)] if self.alternate_keys else []
+        keys: list[object] = [sorted(self.alternate_keys)] if self.alternate_keys else []
+        if self.has_settings:
+            keys.append({"settings": SETTINGS_EDITION})
         return sha256(
             orjson.dumps([EDITION, rules, self.assignable, dict(self.everyone), *keys], option=orjson.OPT_SORT_KEYS)
         ).digest()
 
 
 class ReadReferences(NamedTuple):
-    """The references of a document, and the hash of the rules by which it was read."""
+    """The references of a document and what it sets, and the hash of the rules by which it was read."""
 
     rules_hash: bytes
     references: list[Reference]
+    settings: Sequence[SearchedSetting] = ()
 
 
 def read(document: JsonObject, rules: ReadingRules) -> list[Reference]:
@@ -87,6 +93,11 @@ def read(document: JsonObject, rules: ReadingRules) -> list[Reference]:
         return [*found, *everyone]
     audience = _without_audience(document) if rules.assignable else None
     return found if audience is None else [*found, Reference(ASSIGNMENTS, ReferenceRole.INCLUDE, (), audience)]
+
+
+def set_by(document: JsonObject, type_key: str, rules: ReadingRules) -> list[SearchedSetting]:
+    """What a document sets, by rules that keep it."""
+    return searched_settings(document, type_key) if rules.has_settings else []
 
 
 def _matches(value: JsonValue, pattern: str) -> bool:

@@ -22,7 +22,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from inventory.canonical import TYPE, JsonObject, JsonValue, encode, is_mark
-from inventory.exact_json import decode
+from inventory.exact_json import TooManyNumbersError, decode
 
 SECRET_VALUE = "#microsoft.graph.deviceManagementConfigurationSecretSettingValue"  # noqa: S105 - a kind of setting
 ENABLED, DISABLED = "enabled", "disabled"
@@ -257,7 +257,8 @@ def _intent_setting(member: JsonObject) -> Iterator[Setting]:
     if isinstance(held, str) and "valueJson" in member:
         try:
             value = decode(held.encode())
-        except ValueError:
+            encode(value)  # a lone surrogate is no text
+        except (ValueError, RecursionError, TooManyNumbersError):
             value = held
     for setting in _property_settings(key, value, SettingKind.INTENT):
         yield setting._replace(definition=definition)

@@ -62,3 +62,8 @@ async def listed_once(session: AsyncSession) -> frozenset[str]:
     """The collections that some run has listed to their end."""
     wanted = select(_COVERAGE.c.type_key).where(_COVERAGE.c.first_listed_at.is_not(None))
     return frozenset((await session.execute(wanted)).scalars())
+
+
+async def is_read(session: AsyncSession) -> bool:
+    """Whether any run of the tenant has completed."""
+    return bool(await session.scalar(select(select(_COVERAGE.c.type_key).exists())))

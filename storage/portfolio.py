@@ -33,6 +33,7 @@ class PortfolioIdentity(NamedTuple):
     selection: Selection
     chosen: TenantChoice
     schedule: str | None = None
+    selection_name: str | None = None
 
 
 class TenantRunOutcome(NamedTuple):
@@ -95,6 +96,7 @@ async def open_portfolio(session: AsyncSession, run: PortfolioIdentity) -> None:
             schedule=run.schedule,
             selection_hash=run.selection.hash(),
             selection=run.selection.model_dump(mode="json"),
+            selection_name=run.selection_name,
             chosen=run.chosen.model_dump(mode="json"),
         )
         .on_conflict_do_nothing(index_elements=[_PORTFOLIO.c.portfolio_run_id])

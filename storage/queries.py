@@ -8,8 +8,9 @@ from uuid import UUID
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from inventory.error_codes import ErrorCode
 from inventory.missing import CollectionInRun, Confidence, EvidenceKind, RunCoverage, State, confidence_of, item_state
-from inventory.outcomes import Outcome
+from inventory.outcomes import Outcome, RunStatus
 from inventory.records import ItemRecord, MissingRecord, RunRecord
 from inventory.selection import Selection
 from inventory.user_errors import UserError
@@ -135,8 +136,8 @@ _COUNTS = ", ".join(
 
 _RUNS = f"""
 SELECT
-    run_id, tenant_id, selection_hash, selection, workflow_id, status, queued_at, started_at, finished_at,
-    error_codes, {_COUNTS},
+    run_id, tenant_id, selection_hash, selection, selection_name, workflow_id, status, queued_at, started_at,
+    finished_at, error_codes, {_COUNTS},
     (
         SELECT coalesce(json_object_agg(type_key, json_build_object(
             'outcome', outcome, 'pages', c.pages, 'items', items, 'error_code', error_code, 'context', context
@@ -178,6 +179,11 @@ _ITEM_COLUMNS = """
     coalesce(found_by_id_run_id = last_seen_run_id, false) AS found_by_id, stale_since AS "stale.since",
     stale_parts AS "stale.parts"
 """
+
+COVERED_ITEM_COLUMNS = f"""
+    {_ITEM_COLUMNS}, covered_by, covered_status, covered_from, covered_with_errors, covered_outcome, covered_error_code
+"""
+"""Of an item and the latest completed run that covers its collection (`with_covered_state`)."""
 
 _ITEMS = text(f"""
 SELECT {_ITEM_COLUMNS} FROM inventory_item
@@ -279,15 +285,21 @@ async def recorded_runs(session: AsyncSession, run_ids: Sequence[UUID]) -> set[t
 
 
 async def resolve_selection_hash(session: AsyncSession, prefix: str) -> str:
-    """The one selection hash of the tenant's runs that begins with `prefix`. Raises `UnknownSelectionError`."""
-    found = select(_RUN.c.selection_hash).distinct().where(func.starts_with(_RUN.c.selection_hash, prefix.lower()))
+    """The one selection hash of the tenant's runs that begins with `prefix` or was started under that name.
+
+    Raises `UnknownSelectionError`.
+    """
+    is_meant = func.starts_with(_RUN.c.selection_hash, prefix.lower()) | (_RUN.c.selection_name == prefix)
+    found = select(_RUN.c.selection_hash).distinct().where(is_meant)
     hashes = (await session.execute(found.order_by(_RUN.c.selection_hash).limit(2))).scalars().all()
     if len(hashes) == 1:
         return str(hashes[0])
     if hashes:
-        raise UnknownSelectionError(f"several selections of this tenant begin with {prefix!r}; give more of the hash")
+        raise UnknownSelectionError(
+            f"several selections of this tenant begin with {prefix!r} or are called so; give more of the hash"
+        )
     raise UnknownSelectionError(
-        f"no run of this tenant has a selection hash that begins with {prefix!r};"
+        f"no run of this tenant has a selection called {prefix!r}, or a selection hash that begins so;"
         " `python starter.py runs TENANT` shows the hashes"
     )
 
@@ -403,6 +415,22 @@ async def items_changed_in(session: AsyncSession, asked: Question) -> list[ItemR
         "started_at": latest.run.started_at,
     }
     return await fetch(session, _CHANGED_IN, ItemRecord, parameters, shape=_with_state(asked))
+
+
+def with_covered_state(row: Values, asked: Question | None = None) -> Values:
+    """Adds the state of an item relative to the question, or else to the run that its row tells.
+
+    The row is of `COVERED_ITEM_COLUMNS`.
+    """
+    run_id, outcome, code = row.pop("covered_by"), row.pop("covered_outcome"), row.pop("covered_error_code")
+    status, started_at, has_errors = (
+        row.pop("covered_status"), row.pop("covered_from"), row.pop("covered_with_errors")
+    )  # fmt: skip
+    if asked is not None or run_id is None:
+        return _with_state(asked)(row)
+    run = RunCoverage(RunStatus(status), started_at, has_errors)
+    collection = CollectionInRun(Outcome(outcome), None if code is None else ErrorCode(code))
+    return _with_state(Question(None, {row["type_key"]: CollectionBasis(run_id, run, collection)}))(row)
 
 
 def _with_state(asked: Question | None) -> Shape:

@@ -1,4 +1,4 @@
-"""References of the current versions of items, read from their documents.
+"""References of the current versions of items, read from their documents, and with them the settings.
 
 The references of an item's first version come with the observation, if the collection is listed for the first time or
 the details have just been read, and are merged with it. A statement that makes another version leaves the item in
@@ -20,14 +20,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from inventory.canonical import JsonObject
 from inventory.exact_json import decode
 from inventory.records import DamagedRecord
-from inventory.reference_extraction import ReadingRules, read
+from inventory.reference_extraction import ReadingRules, read, set_by
 from inventory.references import Reference, collection_of
+from inventory.searched_settings import SearchedSetting
 from storage.bodies import BODY, Documents
 from storage.database import Database
 from storage.models.base import among, table
 from storage.models.items import InventoryItem
 from storage.models.references import ItemReference, UnreadItem
 from storage.rows import fetch
+from storage.settings import keep_settings
 
 _ITEM, _REFERENCE, _UNREAD = table(InventoryItem), table(ItemReference), table(UnreadItem)
 _KEY = ("type_key", "external_id")
@@ -184,11 +186,12 @@ async def read_some(
         return 0
     ruled = sorted(key for key in taken if not rules[key[0]].find_nothing)
     found: list[dict[str, object]] = []
+    settings: dict[ItemKey, list[SearchedSetting]] = {}
     left: set[ItemKey] = set()
     if ruled:
         unread = await fetch(session, _DOCUMENTS, _Unread, _named(ruled))
         read = Documents()
-        found = await asyncio.to_thread(_read_all, unread, rules, read)
+        found, settings = await asyncio.to_thread(_read_all, unread, rules, read)
         damaged.update(read.damaged)
         left = {_key(record) for record in read.damaged}
     await session.execute(_FORGET, _named(sorted(taken - left)))
@@ -196,6 +199,7 @@ async def read_some(
         await session.execute(_LEAVE, _named(sorted(left)))
     if found:
         await session.execute(_KEEP, {"rows": orjson.dumps(found).decode()})
+    await keep_settings(session, sorted(taken - left), settings)
     return len(taken)
 
 
@@ -263,15 +267,19 @@ async def _some_left(
 
 def _read_all(
     unread: list[_Unread], rules: Mapping[str, ReadingRules], documents: Documents
-) -> list[dict[str, object]]:
-    """The references of the items, as the rows that are written."""
-    return [
-        {"type_key": item.type_key, "external_id": item.external_id, "version_number": item.version_number, **row}
-        for item in unread
-        for document in [documents.of(item.body, item.body_hash, *_key(item), item.version_number)]
-        if document is not None
-        for row in rows_of(read(cast("JsonObject", decode(document)), rules[item.type_key]))
-    ]
+) -> tuple[list[dict[str, object]], dict[ItemKey, list[SearchedSetting]]]:
+    """The references of the items, as the rows that are written, and what each item sets."""
+    rows: list[dict[str, object]] = []
+    found: dict[ItemKey, list[SearchedSetting]] = {}
+    for item in unread:
+        stored = documents.of(item.body, item.body_hash, *_key(item), item.version_number)
+        if stored is None:
+            continue
+        document, rule = cast("JsonObject", decode(stored)), rules[item.type_key]
+        of_item = {"type_key": item.type_key, "external_id": item.external_id, "version_number": item.version_number}
+        rows += [{**of_item, **row} for row in rows_of(read(document, rule))]
+        found[_key(item)] = set_by(document, item.type_key, rule)
+    return rows, found
 
 
 def _key(item: Row[Any] | _Unread | DamagedRecord) -> ItemKey:

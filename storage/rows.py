@@ -1,6 +1,6 @@
 """Rows of a statement as models, by the names of the columns."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
@@ -68,8 +68,8 @@ async def fetch_stream(
     *,
     rows_at_a_time: int = ROWS_AT_A_TIME,
     shape: Shape | None = None,
-) -> AsyncIterator[ModelT]:
-    """The rows of a statement, as `fetch` reads them, so many held at a time. Read them to their end."""
+) -> AsyncGenerator[ModelT, None]:
+    """The rows of a statement, as `fetch` reads them, so many held at a time. Read them to their end, or close it."""
     async with opened_stream(session, statement, parameters, rows_at_a_time) as result:
         read = _reader(statement, model, tuple(result.keys()), shape)
         async for row in result:

@@ -41,6 +41,8 @@ class RunIdentity(NamedTuple):
     selection: Selection
     tenant_name: str | None
     """None where it is not known: then the tenant keeps the name that it has, or its id takes the name's place."""
+    selection_name: str | None = None
+    """What its starter called the selection."""
 
 
 class Slots(NamedTuple):
@@ -426,4 +428,5 @@ def _identity(run: RunIdentity) -> dict[str, object]:
         "workflow_id": run.workflow_id,
         "selection_hash": run.selection.hash(),
         "selection": run.selection.model_dump(mode="json"),
+        "selection_name": run.selection_name,
     }

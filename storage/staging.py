@@ -30,6 +30,7 @@ _COLUMNS = {
     "is_whole": "bool",
     "read_references": "json",
     "rules_hash": "bytea",
+    "read_settings": "json",
     "stale_parts": "jsonb",
 }
 
@@ -83,11 +84,12 @@ def _list_hash(observation: Observation, run_id: UUID) -> bytes | None:
     return sha256(observation.list_hash + run_id.bytes).digest()
 
 
-def _read(read: ReadReferences | None) -> tuple[Json | None, bytes | None]:
-    """The references of an item as the merge takes them, and the hash of the rules by which they were read."""
+def _read(read: ReadReferences | None) -> tuple[Json | None, bytes | None, Json | None]:
+    """The references of an item as the merge takes them, the hash of the rules of reading, and what the item sets."""
     if read is None:
-        return None, None
-    return Json(rows_of(read.references), orjson.dumps), read.rules_hash
+        return None, None, None
+    settings = Json(list(map(list, read.settings)), orjson.dumps) if read.settings else None
+    return Json(rows_of(read.references), orjson.dumps), read.rules_hash, settings
 
 
 def _stale(observation: Observation) -> Jsonb | None:

@@ -20,8 +20,9 @@ from storage.schema import upgrade
 from tests.end_to_end.system import SEEDS, System
 from tests.patience import PATIENCE_SECONDS
 
-# A busy machine is slow at times; that is no fault of what is tested.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A busy machine is slow at times; that is no fault of what is tested. `make slow` plays properties with more examples.
+settings.register_profile("patient", deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("thorough", settings.get_profile("patient"), max_examples=100)
 settings.load_profile("patient")
 
 # A shell starts what runs in its background with Ctrl-C ignored, and every process of a test would inherit that.

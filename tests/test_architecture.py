@@ -1,6 +1,7 @@
 """Imports point one way."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,8 @@ SHARED_OF_A_QUESTION = {"answer", "records"}
 """The modules of a question that another question may import."""
 
 
-def imported(path: Path) -> set[str]:
+@cache
+def imported(path: Path) -> frozenset[str]:
     """The dotted names of all that a module imports, wherever in it."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -56,7 +58,7 @@ def imported(path: Path) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+    return frozenset(names)
 
 
 @pytest.mark.parametrize("package", sorted(ALLOWED))

@@ -52,3 +52,4 @@ def test_each_candidate_that_is_wanted_is_read_or_has_a_reason() -> None:
 def test_the_page_counts_what_is_read() -> None:
     assert f"The catalog has {len(load_catalog().collections)} collections" in page()
     assert "| Microsoft's configuration monitoring: intune | 70 | 70 |" in page()
+    assert "| Microsoft's configuration monitoring, all workloads | 263 | 111 |" in page()

@@ -2,12 +2,18 @@
 
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
+from temporalio.client import Client
 
 from docs.generate import FOLDER, PAGES
 from local.simulated_graph import FaultKind
+from local.temporal import EmbeddedTemporal
 from tests.end_to_end.test_faults import ENDINGS, Ending
+
+WEB = ("https://", "http://127.0.0.1")
+"""What links lead to beside files: the web, and Temporal Web on this machine."""
 
 
 @pytest.mark.parametrize("name", sorted(PAGES))
@@ -33,7 +39,8 @@ def test_links_lead_to_files_and_headings() -> None:
         f"{page.relative_to(checkout)}: {link}"
         for page in pages
         for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text())
-        if not link.startswith("https://") and not _leads_somewhere(page, *link.partition("#")[::2])
+        if not link.startswith(("https://", "http://127.0.0.1"))
+        and not _leads_somewhere(page, *link.partition("#")[::2])
     ]
     assert broken == []
 
@@ -49,3 +56,12 @@ def _leads_somewhere(page: Path, name: str, heading: str) -> bool:
 def _in_words(ending: Ending) -> str:
     code = f", `{ending.error_code}`" if ending.error_code else ""
     return f"{ending.status}, {ending.outcome}{code}"
+
+
+async def test_temporal_answers_the_saved_views(temporal: EmbeddedTemporal) -> None:
+    views = re.findall(r"\?query=(\S+)\) \| `(.*)` \|", (FOLDER / "portfolio.md").read_text())
+    assert len(views) > 4
+    client = await Client.connect(temporal.address)
+    for link, query in views:
+        assert unquote(link) == query
+        assert (await client.count_workflows(query)).count >= 0

@@ -7,6 +7,7 @@ waits, a limit on the clock, an HTTP client that has its library's own five seco
 import ast
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,12 @@ def _named(node: ast.AST) -> Iterator[tuple[str | None, ast.expr | None]]:
             with_default = positional[len(positional) - len(node.defaults) :]
             defaults = [*node.defaults, *node.kw_defaults]
             yield from zip((parameter.arg for parameter in [*with_default, *node.kwonlyargs]), defaults, strict=True)
+
+
+@cache
+def short_deadlines(path: Path) -> list[Found]:
+    """The deadlines in a file that are numbers, and too low."""
+    return [found for found in deadlines(path.read_text()) if found[2] < LEAST_SECONDS]
 
 
 def deadlines(source: str) -> Iterator[Found]:
@@ -170,23 +177,20 @@ def test_no_deadline_is_shorter_than_a_minute(path: Path) -> None:
         return
     short = [
         f"line {line}: {name} of {seconds:g} seconds; use tests.patience"
-        for line, name, seconds in deadlines(path.read_text())
-        if seconds < LEAST_SECONDS and (str(path.relative_to(TESTS)), name) not in ALLOWED
+        for line, name, seconds in short_deadlines(path)
+        if (str(path.relative_to(TESTS)), name) not in ALLOWED
     ]
     assert short == []
 
 
 def test_servers_of_the_embedded_stack_have_time() -> None:
     for path in (TESTS.parent / "local").glob("*.py"):
-        assert [found for found in deadlines(path.read_text()) if found[2] < LEAST_SECONDS] == [], path.name
+        assert short_deadlines(path) == [], path.name
 
 
 def test_every_allowance_is_used() -> None:
     used = {
-        (str(path.relative_to(TESTS)), name)
-        for path in TESTS.rglob("*.py")
-        for _, name, seconds in deadlines(path.read_text())
-        if seconds < LEAST_SECONDS
+        (str(path.relative_to(TESTS)), name) for path in TESTS.rglob("*.py") for _, name, _ in short_deadlines(path)
     }
     assert used >= {allowed for allowed in ALLOWED if (TESTS / allowed[0]).exists()}
 

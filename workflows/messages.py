@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationError, model_validator
 from temporalio.exceptions import ApplicationError
 
-from activities.messages.base import Message, ShortText
+from activities.messages.base import Message, SelectionName, ShortText, TenantName
 from activities.messages.portfolio import RunToFollow, TenantOutcome
 from activities.messages.retention import ForgottenOfTenant
 from inventory.bounds import RETENTION_DAYS, RETENTION_VERSIONS, SHOWN_CHARACTERS, TENANTS_AT_ONCE
@@ -50,7 +50,8 @@ class SyncInput(StartInput):
     """A selection of one tenant; `frontier` is how far the run has come, where it continues as new.
 
     With `deep` the details of all items are read, also of those whose list document is unchanged. `place` is the run's
-    place in the queue, where it continues as new before it has a slot.
+    place in the queue, where it continues as new before it has a slot. `selection_name` is what its starter calls the
+    selection.
     """
 
     tenant_id: UUID
@@ -58,6 +59,7 @@ class SyncInput(StartInput):
     deep: bool = False
     frontier: Frontier | None = None
     place: QueuePlace | None = None
+    selection_name: SelectionName | None = None
 
     @property
     def workflow_id(self) -> str:
@@ -109,6 +111,8 @@ class PortfolioState(BaseModel):
 
     left: list[UUID] = []
     """Tenants whose run has neither been started nor joined."""
+    left_names: list[TenantName] = []
+    """Their names, in the same order; empty where they are not known."""
     following: list[RunToFollow] = []
     """Runs under way that Temporal does not tell it about: joined, or started before it continued as new."""
     unrecorded: list[TenantOutcome] = []
@@ -123,7 +127,7 @@ class PortfolioInput(StartInput):
     """A selection over the chosen tenants; `state` is how far it has come, where it continues as new.
 
     `at_once` tenants are synced at a time, or as many as the worker's configuration says. `schedule` names the
-    schedule that starts it.
+    schedule that starts it. `selection_name` is what its starter calls the selection.
     """
 
     selection: RequestedSelection
@@ -131,6 +135,7 @@ class PortfolioInput(StartInput):
     deep: bool = False
     at_once: Annotated[int, Field(ge=1, le=TENANTS_AT_ONCE)] | None = None
     schedule: ShortText | None = None
+    selection_name: SelectionName | None = None
     state: PortfolioState | None = None
 
     @property

@@ -75,6 +75,7 @@ class PortfolioWorkflow(CancellableWorkflow):
             selection=portfolio.selection,
             chosen=portfolio.chosen,
             schedule=portfolio.schedule,
+            selection_name=portfolio.selection_name,
         )
         self._state = portfolio.state or PortfolioState()
         self._opened = portfolio.state is not None
@@ -131,6 +132,7 @@ class PortfolioWorkflow(CancellableWorkflow):
     async def _open(self) -> None:
         opened = await self._activity(definitions.open_portfolio, self._run, policies.DATABASE, "choose tenants")
         self._state.left = opened.tenant_ids
+        self._state.left_names = opened.tenant_names
         self._state.counts.tenants = len(opened.tenant_ids)
         self._state.selection_name = opened.selection_name
         self._state.at_once = self._input.at_once or opened.at_once
@@ -145,21 +147,27 @@ class PortfolioWorkflow(CancellableWorkflow):
 
     def _start_more(self) -> None:
         while self._state.left and self._in_flight() < self._state.at_once:
-            self._starts.append(asyncio.create_task(self._start(self._state.left.pop(0))))
+            name = self._state.left_names.pop(0) if self._state.left_names else None
+            self._starts.append(asyncio.create_task(self._start(self._state.left.pop(0), name)))
 
-    async def _start(self, tenant_id: UUID) -> None:
+    async def _start(self, tenant_id: UUID, tenant_name: str | None) -> None:
         """Starts the tenant's run, or joins the one that is under way: its workflow id is the lock."""
         selection = self._input.selection
         workflow_id = sync_workflow_id(tenant_id, selection)
         try:
             child = await workflow.start_child_workflow(
                 SyncWorkflow.run,
-                SyncInput(tenant_id=tenant_id, selection=selection, deep=self._input.deep),
+                SyncInput(
+                    tenant_id=tenant_id,
+                    selection=selection,
+                    deep=self._input.deep,
+                    selection_name=self._input.selection_name,
+                ),
                 id=workflow_id,
                 parent_close_policy=workflow.ParentClosePolicy.ABANDON,
                 cancellation_type=workflow.ChildWorkflowCancellationType.ABANDON,
                 search_attributes=search_attributes.queued(tenant_id, selection),
-                static_summary=f"{self._state.selection_name or 'sync'}, for {self._run.workflow_id}",
+                static_summary=f"{tenant_name or tenant_id}: {self._state.selection_name or 'sync'}",
                 priority=Priority(fairness_key=str(tenant_id)),
             )
         except WorkflowAlreadyStartedError:

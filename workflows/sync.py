@@ -53,6 +53,7 @@ class SyncWorkflow(CancellableWorkflow):
             run_id=self._first_run_id,
             workflow_id=workflow.info().workflow_id,
             selection=sync.selection,
+            selection_name=sync.selection_name,
         )
         self._deep = sync.deep
         self._frontier = sync.frontier or Frontier()

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from activities.messages.base import Message, ShortText, WorkflowId
+from activities.messages.base import Message, SelectionName, ShortText, TenantName, WorkflowId
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
 from inventory.portfolio import PortfolioCounts, RequestedTenants
@@ -12,7 +12,8 @@ from inventory.selection import RequestedSelection
 class PortfolioRun(Message):
     """Which portfolio run: its id (the workflow's first execution run id), its workflow id, its coverage.
 
-    `schedule` names the schedule that started it, if one did.
+    `schedule` names the schedule that started it, if one did; `selection_name` is the one that its starter gave the
+    selection.
     """
 
     portfolio_run_id: UUID
@@ -20,14 +21,19 @@ class PortfolioRun(Message):
     selection: RequestedSelection
     chosen: RequestedTenants
     schedule: ShortText | None = None
+    selection_name: SelectionName | None = None
 
 
 class OpenPortfolioResult(Message):
-    """The tenants chosen, and how many of them the worker's configuration would sync at once."""
+    """The tenants chosen, and how many of them the worker's configuration would sync at once.
+
+    `tenant_names` are theirs, in the same order; empty from workers before 0.4.
+    """
 
     tenant_ids: list[UUID]
     at_once: int
     selection_name: ShortText | None = None
+    tenant_names: list[TenantName] = []
 
 
 class RunToFollow(Message):

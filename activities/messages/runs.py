@@ -3,7 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
-from activities.messages.base import Message, ShortText, WorkflowId
+from activities.messages.base import Message, SelectionName, ShortText, WorkflowId
 from activities.messages.merges import DetailRefresh
 from inventory.backoff import KnownFailure
 from inventory.error_codes import ErrorCode
@@ -12,12 +12,16 @@ from inventory.selection import RequestedSelection
 
 
 class Run(Message):
-    """Which run: its tenant, its id (the workflow's first execution run id), its workflow id, its selection."""
+    """Which run: its tenant, its id (the workflow's first execution run id), its workflow id, its selection.
+
+    `selection_name` is the one that its starter gave the selection.
+    """
 
     tenant_id: UUID
     run_id: UUID
     workflow_id: WorkflowId
     selection: RequestedSelection
+    selection_name: SelectionName | None = None
 
 
 class RunPolicy(Message):

@@ -27,12 +27,12 @@ from answers.assignments.rules import (
 from answers.dependencies.records import CannotSayRecord
 from answers.named_ids import ObjectNames
 from graph.catalog import Catalog
-from inventory.coverage import NEVER_READ
+from inventory.coverage import NEVER_READ, TENANT_NEVER_READ, Coverage
 from inventory.exact_json import JsonObject, decode
 from inventory.outcomes import Outcome
 from inventory.references import ReferenceRole
 from inventory.user_errors import UserError
-from storage.coverage import coverage
+from storage.coverage import coverage, is_read
 from storage.current_documents import current_documents
 from storage.object_names import display_names
 
@@ -44,6 +44,11 @@ ASSIGNMENTS_NOT_SHOWN = "assignments_not_shown"
 
 class NothingAssignableError(UserError):
     """Nothing that can be assigned has this id or name."""
+
+
+async def covered(session: AsyncSession) -> dict[str, Coverage]:
+    """How far each collection of the tenant has been read; empty where no run has completed."""
+    return await coverage(session)
 
 
 async def assignments(
@@ -60,6 +65,8 @@ async def assignments(
     assignable = [key for key, collection in sorted(catalog.collections.items()) if collection.assignable]
     wanted = [key for key in assignable if type_keys is None or key in type_keys]
     found = await queries.items(session, wanted, sought)
+    if sought is not None and not found and not await is_read(session):
+        raise NothingAssignableError(f"{TENANT_NEVER_READ}, so nothing is known of {sought!r}")
     if sought is not None and not found:
         raise NothingAssignableError(
             f"nothing that can be assigned has the id or name {sought!r} in this tenant's inventory"

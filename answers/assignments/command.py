@@ -1,6 +1,7 @@
 """`assignments`: who gets what."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ from answers.assignments.rules import NOBODY
 from answers.dependencies.answer import reason_in_words
 from answers.dependencies.records import CannotSayRecord
 from cli import output
+from cli.basis_lines import rests_on_coverage
 from cli.errors import errors_for_people
 from cli.options import JsonOption, TenantArgument, TypeOption, known_type_keys, tenant_id_of
 from cli.output_options import prints_tables
@@ -18,6 +20,8 @@ from cli.sessions import tenant_session
 from cli.table import Column, Shape, Table, collection_column
 from configuration import load_settings
 from graph.catalog import load_catalog
+from inventory.bounds import NAMED
+from inventory.coverage import TENANT_NEVER_READ, Coverage
 from inventory.plurals import counted
 
 
@@ -45,7 +49,7 @@ def assignments(
         cannot_say: list[CannotSayRecord] = []
         shown: set[tuple[str, str]] = set()
 
-        async def ask() -> None:
+        async def ask() -> dict[str, Coverage]:
             async with tenant_session(settings, tenant_id) as session:
                 async for record in answer.assignments(session, tenant_id, load_catalog(), item, wanted):
                     if as_json:
@@ -55,15 +59,28 @@ def assignments(
                         table.add(record)
                     else:
                         cannot_say.append(record)
+                return await answer.covered(session)
 
-        asyncio.run(ask())
-        if as_json:
+        coverage = asyncio.run(ask())
+        if not coverage:
+            output.stderr.print(TENANT_NEVER_READ, style="yellow")
+        if as_json or not coverage:
             return
-        table.print(f"assignments of {counted(len(shown), 'item')}")
-        for open_one in cannot_say:
-            number = "" if open_one.references is None else f" of {counted(open_one.references, 'item')}"
-            reason = reason_in_words(open_one)
-            output.stderr.print(f"not known{number}: {open_one.type_key} ({reason})", style="yellow")
+        table.print(f"assignments of {counted(len(shown), 'item')}" if shown else None)
+        if not shown:
+            output.stdout.print(f"no assignments: {rests_on_coverage(coverage.values())}")
+        for reason, collections in _by_reason(cannot_say).items():
+            more = f" and {len(collections) - NAMED} more" if len(collections) > NAMED else ""
+            output.stderr.print(f"not known of {', '.join(collections[:NAMED])}{more}: {reason}", style="yellow")
+
+
+def _by_reason(cannot_say: Sequence[CannotSayRecord]) -> dict[str, list[str]]:
+    """The collections of which something cannot be said, by the reason."""
+    found: dict[str, list[str]] = {}
+    for record in cannot_say:
+        number = "" if record.references is None else f" ({counted(record.references, 'item')})"
+        found.setdefault(reason_in_words(record), []).append(f"{record.type_key}{number}")
+    return found
 
 
 def _target(record: ItemAssignment) -> str:

@@ -1,8 +1,8 @@
 """`changes`: changes that runs have noticed, field by field."""
 
-import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -13,27 +13,34 @@ from answers.changes.audit import AUDIT_LOGS, Attribution, AuditStatus
 from answers.changes.page import changes_page
 from answers.changes.records import ChangeKind, ChangeRecord, ChangesSummary
 from answers.field_text import field_text, told
-from answers.runs.answer import find_run, moment_of
+from answers.runs.answer import find_run, is_read, moment_of
+from answers.times import TIME_FORMS, typed_time
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
 from cli.options import (
     MOST,
+    AllTenantsOption,
+    AskedTenant,
     CategoryOption,
     JsonOption,
-    TenantArgument,
+    OptionalTenantArgument,
+    TagOption,
     TenantNames,
     TypeOption,
+    asked_tenants,
     selection_of,
-    tenant_id_of,
 )
 from cli.output_options import output_options, prints_tables, refuse_columns_without_csv
-from cli.sessions import say_what_is_damaged, tenant_session
+from cli.sessions import say_what_is_damaged
 from cli.stale_lines import say_stale, stale_words
 from cli.table import Table, shown_id
+from cli.tenant_walk import NeverReadError, ask_each
 from configuration import load_settings
+from inventory.coverage import TENANT_NEVER_READ
 from inventory.plurals import counted
 from inventory.visible_text import visible
+from storage.database import Database
 
 _STYLES = {
     ChangeKind.APPEARED: ("+", "green"),
@@ -47,14 +54,15 @@ _STYLES = {
 
 @prints_tables
 def changes(
-    tenant: TenantArgument,
+    tenant: OptionalTenantArgument = None,
+    all_tenants: AllTenantsOption = False,
+    tags: TagOption = None,
     since: Annotated[
         str | None,
         typer.Option(
             "--since",
             metavar="RUN|TIME",
-            help="Changes noticed after this run ended, or after this time (ISO 8601; by default in UTC)."
-            " Default: 7 days ago.",
+            help=f"Changes noticed after this run ended, or after this time: {TIME_FORMS}. Default: 7 days ago.",
         ),
     ] = None,
     run: Annotated[str | None, typer.Option("--run", metavar="ID", help="Changes that this run noticed.")] = None,
@@ -76,42 +84,56 @@ def changes(
     named, too, and the exit code is 3. Audit logs that were synced (auditEvents, directoryAudits) tell who made a
     change. With --json the summary is the last line.
 
-    Example: python starter.py changes contoso --since 2025-03-01T00:00:00Z --type conditionalAccessPolicies
+    Example: python starter.py changes --all-tenants --since yesterday --type conditionalAccessPolicies
     """
     with errors_for_people():
         settings = load_settings()
-        tenant_id = tenant_id_of(settings, tenant)
+        asked = asked_tenants(settings, tenant, tags, everyone=all_tenants)
         if since is not None and run is not None:
             raise UsageError("--since names a beginning and --run one run: give one of them")
+        if asked.are_many:
+            _refuse_of_one_tenant(run=run, after=after, html=html)
+            if since is not None and typed_time(since, datetime.now(UTC), output.time_zone()) is None:
+                raise UsageError(f"--since: {since!r} is no time, and a run is of one tenant; write {TIME_FORMS}")
         check_html(html, as_json=as_json)
         refuse_columns_without_csv()
         named = bool(type_keys or categories)
         wanted = selection_of(type_keys, categories, everything=False).type_keys if named else None
         place = None if after is None else event_at(after)
 
-        kept: list[ChangeRecord] = []
-        show_one = output.print_json if as_json else _shown() if html is None else _keeping(kept)
-
-        async def ask() -> ChangesSummary:
-            async with tenant_session(settings, tenant_id) as session:
+        async def ask(database: Database, about: AskedTenant) -> None:
+            kept: list[ChangeRecord] = []
+            show_one = output.print_json if as_json else _shown() if html is None else _keeping(kept)
+            async with database.tenant(about.tenant_id, read_only=True) as session:
                 run_id = None if run is None else await find_run(session, run)
-                beginning = None if since is None else await moment_of(session, since)
+                beginning = None if since is None else await moment_of(session, since, output.time_zone())
                 window = await window_of(session, wanted, since=beginning, run_id=run_id)
-                feed = ChangeFeed(session, tenant_id, window, after=place, limit=limit)
+                feed = ChangeFeed(session, about.tenant_id, window, after=place, limit=limit)
                 async with aclosing(feed.records()) as found:
                     async for change in found:
                         show_one(change)
-                return await feed.summary()
+                summary = await feed.summary()
+                was_read = await is_read(session)
+            if html is not None:
+                name = TenantNames.load(settings).of(about.tenant_id)
+                write_html(html, changes_page(name, summary, kept, collection_titles()))
+            if as_json:
+                output.print_json({"summary": summary.model_dump(mode="json")})
+            if not was_read:
+                raise NeverReadError(TENANT_NEVER_READ)
+            if not as_json:
+                _say(summary)
+            if summary.damaged:
+                raise typer.Exit(ExitCode.PARTIAL)
 
-        summary = asyncio.run(ask())
-        if html is not None:
-            write_html(html, changes_page(TenantNames.load(settings).of(tenant_id), summary, kept, collection_titles()))
-        if as_json:
-            output.print_json({"summary": summary.model_dump(mode="json")})
-        else:
-            _say(summary)
-        if summary.damaged:
-            raise typer.Exit(ExitCode.PARTIAL)
+        ask_each(settings, asked, ask, as_json=as_json)
+
+
+def _refuse_of_one_tenant(**options: object) -> None:
+    """Raises `UsageError` where an option that is about one tenant is given with several."""
+    for name, value in options.items():
+        if value is not None:
+            raise UsageError(f"--{name} is about one tenant: give it with TENANT")
 
 
 def _shown() -> Callable[[ChangeRecord], None]:
@@ -180,12 +202,17 @@ def _what(change: ChangeRecord) -> str:
 
 
 def _say(summary: ChangesSummary) -> None:
-    """On stderr: the number of changes, the window, and collections whose changes may still come."""
+    """On stderr: the number of changes, the window, and collections whose changes may still come.
+
+    If nothing changed, the answer is on stdout.
+    """
     counts = ", ".join(f"{number} {kind.replace('_', ' ')}" for kind, number in sorted(summary.changes.items()))
     window = f"{output.when(summary.since)} to {output.when(summary.until)}"
-    output.stderr.print(
-        f"{counts or 'no changes'}; {window}; {counted(summary.listed, 'collection')} read to the end", style="dim"
-    )
+    read = f"{counted(summary.listed, 'collection')} read to the end"
+    if counts:
+        output.stderr.print(f"{counts}; {window}; {read}", style="dim")
+    else:
+        output.stdout.print(f"no changes; {window}; {read}")
     say_what_is_damaged(summary.damaged)
     say_stale(summary.stale)
     if summary.not_read:

@@ -240,10 +240,11 @@ async def _pair(
             rows.print()
         else:
             _print_counts(record)
-            _print_items(shown, fields=options.fields)
-            if not options.fields:
-                _say_stale(record, shown)
-        for left_out in record.collections:
+            _print_items(record, shown, fields=options.fields)
+        unread = _never_read(record)
+        for name in unread:
+            output.stderr.print(f"{name} was never read: no run has completed, so nothing is compared", style="yellow")
+        for left_out in () if unread else record.collections:
             if not left_out.is_compared:
                 output.stderr.print(
                     f"not compared: {left_out.type_key} ({record.here.name}: {left_out.here.in_words};"
@@ -254,6 +255,15 @@ async def _pair(
     say_what_is_damaged(record.damaged)
     _say_if_empty(is_empty=not record.collections)
     return record.is_complete
+
+
+def _never_read(record: ComparisonRecord) -> list[str]:
+    """The tenant of which no collection was ever read, if only one was."""
+    runs = {
+        record.here.name: [collection.here.run_id for collection in record.collections],
+        record.there.name: [collection.there.run_id for collection in record.collections],
+    }
+    return [name for name, run_ids in runs.items() if run_ids and not any(run_ids)]
 
 
 async def _settings(
@@ -322,10 +332,11 @@ def _name(item: ItemComparison) -> str:
     return here if here == there or not there else f"{here} ↔ {there}" if here else there
 
 
-def _print_items(items: Sequence[ItemComparison], *, fields: bool) -> None:
+def _print_items(record: ComparisonRecord, items: Sequence[ItemComparison], *, fields: bool) -> None:
     """The items by collection and name; with `fields` each with those that differ."""
     if not fields:
         print_table(_ITEM_COLUMNS, items, record=ItemComparison)
+        _say_stale(record, items)
         return
     ordered = sorted(items, key=lambda item: (collection_title(item.type_key).casefold(), _name(item).casefold()))
     for type_key, members in groupby(ordered, key=lambda item: item.type_key):
@@ -436,7 +447,9 @@ async def _matrix(
     else:
         _print_matrix(record, shown)
     for tenant in record.without_inventory:
-        output.stderr.print(f"no run of {tenant.name} has completed: it has no column", style="yellow", markup=False)
+        output.stderr.print(
+            f"{tenant.name} was never read: no run has completed, so it has no column", style="yellow", markup=False
+        )
     say_what_is_damaged(record.damaged)
     _say_if_empty(is_empty=not any(tenant.collections for tenant in record.tenants))
     return record.is_complete
@@ -457,7 +470,9 @@ def _cell_column(tenant: str, number: int) -> Column:
 
 def _say_if_empty(*, is_empty: bool) -> None:
     if is_empty:
-        output.stderr.print("no run of these tenants has completed, so there is nothing to compare", style="yellow")
+        output.stderr.print(
+            "these tenants were never read: no run has completed, so there is nothing to compare", style="yellow"
+        )
 
 
 def _print_matrix(record: MatrixRecord, rows: Sequence[MatrixRow]) -> None:

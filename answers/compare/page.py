@@ -38,7 +38,7 @@ def settings_page(record: SettingsComparisonRecord, settings: Sequence[SettingCo
     return page(
         "compare/settings.html",
         record=record,
-        sections=grouped(settings, lambda setting: (str(setting.status), setting.differs_within)),
+        sections=grouped(settings, lambda setting: str(setting.status)),
     )
 
 

@@ -12,7 +12,7 @@ from answers.compare.setting_records import (
 )
 from cli import output
 from cli.output_options import output_options
-from cli.table import Column, Shape, Table, collection_title
+from cli.table import Column, Shape, collection_title, print_table
 from inventory.plurals import counted
 from inventory.visible_text import visible
 
@@ -21,25 +21,22 @@ MOST_SHOWN = 3
 
 
 def print_settings(record: SettingsComparisonRecord, settings: Sequence[SettingComparison]) -> None:
-    """The settings, conflicts first; on a terminal with the numbers above and what is uncertain below."""
+    """The settings, conflicts first; on a terminal below the numbers."""
     here, there = record.here.name, record.there.name
     columns = (
         Column("what", "status", lambda setting: heading(setting, here, there), Shape.HEADING),
         Column("setting", "label"),
-        Column(here, "here", lambda setting: _values(setting.here), is_kept=True),
-        Column(there, "there", lambda setting: _values(setting.there), is_kept=True),
-        Column("within", "differs_within_here", lambda setting: _within(setting, here, there), Shape.BELOW),
-        Column(f"in {here}", "key", lambda setting: _policies(setting.here), Shape.BELOW),
-        Column(f"in {there}", "kinds", lambda setting: _policies(setting.there), Shape.BELOW),
+        Column(here, "values_here", lambda setting: _values(setting.here), is_kept=True),
+        Column(there, "values_there", lambda setting: _values(setting.there), is_kept=True),
+        Column("within", "within", lambda setting: _within(setting, here, there), Shape.BELOW),
+        Column(f"in {here}", "policies_here", lambda setting: _policies(setting.here), Shape.BELOW),
+        Column(f"in {there}", "policies_there", lambda setting: _policies(setting.there), Shape.BELOW),
         Column("not certain", "uncertain", _uncertain, Shape.BELOW),
     )
-    table = Table(SettingComparison, columns)
-    for setting in settings:
-        table.add(setting)
     if not output_options().as_csv:
         for line in summary(record):
             output.stdout.print(line, markup=False)
-    table.print(is_ordered=True)
+    print_table(columns, settings, record=SettingComparison, is_ordered=True)
 
 
 def print_gaps(record: SettingsComparisonRecord) -> None:
@@ -103,28 +100,17 @@ def value_line(value: HeldValue) -> str:
 
 
 def _within(setting: SettingComparison, here: str, there: str) -> str:
-    sides = [
-        name
-        for name, differs in ((here, setting.differs_within_here), (there, setting.differs_within_there))
-        if differs
-    ]
-    return (
-        f"{' and '.join(sides)} set several values"
-        if len(sides) > 1
-        else f"{sides[0]} sets several values"
-        if sides
-        else ""
-    )
+    differing = {here: setting.differs_within_here, there: setting.differs_within_there}
+    names = [name for name, differs in differing.items() if differs]
+    return f"{' and '.join(names)} {'sets' if len(names) == 1 else 'set'} several values" if names else ""
 
 
 def _policies(values: Sequence[HeldValue]) -> str:
-    """The policies of each value; of many the first."""
+    """The policies of each value; on a terminal the first ones."""
+    told = [_first(list(map(policy_line, value.policies)), "policy", "policies") for value in values]
     if len(values) == 1:
-        return _first(list(map(policy_line, values[0].policies)), "policy", "policies")
-    return "; ".join(
-        f"{value_line(value)}: {_first(list(map(policy_line, value.policies)), 'policy', 'policies')}"
-        for value in values
-    )
+        return told[0]
+    return "; ".join(f"{value_line(value)}: {policies}" for value, policies in zip(values, told, strict=True))
 
 
 def policy_line(policy: SettingPolicy) -> str:
@@ -133,14 +119,14 @@ def policy_line(policy: SettingPolicy) -> str:
     if policy.assigned_to is None:
         return f'"{name}" (assignments not known)'
     targets = [target.removesuffix(" · direct") for target in policy.assigned_to]
-    return f'"{name}" ({_first(targets, "assignment") or "assigned to nobody"})'
+    return f'"{name}" ({_first(targets, "assignment", "assignments") or "assigned to nobody"})'
 
 
-def _first(texts: Sequence[str], noun: str, plural: str = "") -> str:
-    """The first texts, and how many more there are."""
-    more = len(texts) - MOST_SHOWN
-    beyond = [f"{more:,} more {noun if more == 1 else plural or noun + 's'}"] if more > 0 else []
-    return ", ".join([*texts[:MOST_SHOWN], *beyond])
+def _first(texts: Sequence[str], noun: str, plural: str) -> str:
+    """The first texts, and how many more there are; in CSV all."""
+    most = None if output_options().as_csv else MOST_SHOWN
+    beyond = len(texts[:0] if most is None else texts[most:])
+    return ", ".join([*texts[:most], *([counted(beyond, f"more {noun}", f"more {plural}")] if beyond else [])])
 
 
 def _uncertain(setting: SettingComparison) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -30,19 +30,37 @@ from answers.dependencies.records import (
     UnassignedRecord,
 )
 from answers.dependencies.rules import DAMAGED
-from answers.dependencies.session import read_session
+from answers.dependencies.session import read_session, references_session
+from answers.dependencies.tenant_coverage import TenantCoverage
 from cli import output
+from cli.basis_lines import rests_on_coverage
 from cli.errors import ExitCode, UsageError, errors_for_people
-from cli.options import MOST, JsonOption, TenantArgument, TypeOption, complete_type_key, known_type_keys, tenant_id_of
+from cli.options import (
+    MOST,
+    AllTenantsOption,
+    AskedTenant,
+    JsonOption,
+    OptionalTenantArgument,
+    TagOption,
+    TenantArgument,
+    TypeOption,
+    asked_tenants,
+    complete_type_key,
+    known_type_keys,
+    tenant_id_of,
+)
 from cli.output_options import output_options, prints_tables
 from cli.sessions import find_item
 from cli.table import Column, Shape, collection_column, collection_title, print_table
+from cli.tenant_walk import NeverReadError, ask_each
 from configuration import load_settings
 from graph.catalog import load_catalog
+from inventory.coverage import TENANT_NEVER_READ
 from inventory.item_ids import item_key
 from inventory.plurals import counted
 from inventory.references import ReferenceRole
 from inventory.visible_text import visible
+from storage.database import Database
 
 MAX_DEPTH = 5
 
@@ -163,6 +181,10 @@ async def _show_neighbourhood(
         start = await answer.item_record(session, coverage, key)
     if options.as_json:
         _print_json([*found.dependencies, *found.cannot_say])
+    if _is_never_read(coverage):
+        return
+    if options.as_json:
+        pass
     elif options.written_as is GraphFormat.TABLE:
         for direction in Direction:
             rows = [row for row in found.dependencies if row.direction is direction]
@@ -173,6 +195,8 @@ async def _show_neighbourhood(
         _write(graph_of(found.dependencies, start, left_out), options)
     if found.is_cut:
         output.stderr.print("some items have more references; --limit N shows more of each", style="dim")
+    if not found.dependencies:
+        _say_basis(coverage)
     _say_what_is_open(found.cannot_say, "more items that need it may be in")
     _end(found.cannot_say)
 
@@ -188,8 +212,12 @@ async def _show_all(tenant_id: UUID, options: _OutputOptions) -> None:
                 rows.append(record)
             if isinstance(record, CannotSayRecord):
                 cannot_say.append(record)
+    if _is_never_read(coverage):
+        return
     if not options.as_json and options.written_as is GraphFormat.TABLE:
         print_table(_ALL_COLUMNS, rows, record=DependencyRecord, title=counted(len(rows), "reference"))
+        if not rows:
+            _say_basis(coverage)
     elif not options.as_json:
         _write(graph_of(rows, left_out=_what_is_open(cannot_say, "not drawn: references of items in")), options)
     _say_what_is_open(cannot_say, "more references may be in")
@@ -204,7 +232,9 @@ async def _show_reach(tenant_id: UUID, sought: str, *, everyone: bool, as_json: 
         group = await answer.item_record(session, coverage, (answer.GROUPS, group_id))
     if as_json:
         _print_json(found)
-    else:
+    if _is_never_read(coverage):
+        return
+    if not as_json:
         rows = [record for record in found if isinstance(record, ReachRecord)]
         reached = sum(record.reaches for record in rows)
         excluding = len(rows) - reached
@@ -215,6 +245,8 @@ async def _show_reach(tenant_id: UUID, sought: str, *, everyone: bool, as_json: 
             title=f'{counted(reached, "item reaches", "items reach")} group "{_name(group)}",'
             f" {counted(excluding, 'excludes', 'exclude')} it",
         )
+        if not rows:
+            _say_basis(coverage)
     output.stderr.print(
         "groups within groups are not read: items that reach the group through a parent group are not in the answer",
         style="dim",
@@ -225,57 +257,94 @@ async def _show_reach(tenant_id: UUID, sought: str, *, everyone: bool, as_json: 
 
 
 @prints_tables
-def dangling(tenant: TenantArgument, type_keys: TypeOption = None, as_json: JsonOption = False) -> None:
+def dangling(
+    tenant: OptionalTenantArgument = None,
+    all_tenants: AllTenantsOption = False,
+    tags: TagOption = None,
+    type_keys: TypeOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """References to items that are not in the tenant, with the confidence. Collections that were not read are named.
 
     Example: python starter.py dangling contoso --type conditionalAccessPolicies
     """
     with errors_for_people():
         settings = load_settings()
-        tenant_id = tenant_id_of(settings, tenant)
+        asked = asked_tenants(settings, tenant, tags, everyone=all_tenants)
         wanted = known_type_keys(type_keys)
 
-        async def ask() -> list[DanglingRecord | CannotSayRecord]:
-            async with read_session(settings, tenant_id) as (session, coverage):
-                return [record async for record in answer.dangling(session, coverage, wanted)]
+        async def ask(database: Database, about: AskedTenant) -> None:
+            async with references_session(database, about.tenant_id) as (session, coverage):
+                found = [record async for record in answer.dangling(session, coverage, wanted)]
+            _show_records(found, coverage, _DANGLING, as_json=as_json)
 
-        found = asyncio.run(ask())
-        cannot_say = [record for record in found if isinstance(record, CannotSayRecord)]
-        if as_json:
-            _print_json(found)
-        else:
-            rows = [record for record in found if isinstance(record, DanglingRecord)]
-            title = counted(len(rows), "dangling reference")
-            print_table(_DANGLING_COLUMNS, rows, record=DanglingRecord, title=title)
-            _say_what_is_open(cannot_say, "not known of targets in")
-        _end(cannot_say)
+        ask_each(settings, asked, ask, pool_size=answer.READERS, as_json=as_json)
 
 
 @prints_tables
-def unassigned(tenant: TenantArgument, type_keys: TypeOption = None, as_json: JsonOption = False) -> None:
+def unassigned(
+    tenant: OptionalTenantArgument = None,
+    all_tenants: AllTenantsOption = False,
+    tags: TagOption = None,
+    type_keys: TypeOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Items that are assigned to nobody, also those with exclusions only. Collections that were not read are named.
 
-    Example: python starter.py unassigned contoso --type configurationPolicies
+    Example: python starter.py unassigned --tag emea --type configurationPolicies
     """
     with errors_for_people():
         settings = load_settings()
-        tenant_id = tenant_id_of(settings, tenant)
+        asked = asked_tenants(settings, tenant, tags, everyone=all_tenants)
         wanted = known_type_keys(type_keys)
 
-        async def ask() -> list[UnassignedRecord | CannotSayRecord]:
-            async with read_session(settings, tenant_id) as (session, coverage):
-                return [record async for record in answer.unassigned(session, coverage, load_catalog(), wanted)]
+        async def ask(database: Database, about: AskedTenant) -> None:
+            async with references_session(database, about.tenant_id) as (session, coverage):
+                unassigned = answer.unassigned(session, coverage, load_catalog(), wanted)
+                found = [record async for record in unassigned]
+            _show_records(found, coverage, _UNASSIGNED, as_json=as_json)
 
-        found = asyncio.run(ask())
-        cannot_say = [record for record in found if isinstance(record, CannotSayRecord)]
-        if as_json:
-            _print_json(found)
-        else:
-            rows = [record for record in found if isinstance(record, UnassignedRecord)]
-            title = f"{counted(len(rows), 'item is', 'items are')} assigned to nobody"
-            print_table(_UNASSIGNED_COLUMNS, rows, record=UnassignedRecord, title=title)
-            _say_what_is_open(cannot_say, "more may be in")
-        _end(cannot_say)
+        ask_each(settings, asked, ask, pool_size=answer.READERS, as_json=as_json)
+
+
+class _Question(NamedTuple):
+    """How the answers of `dangling` and `unassigned` are said."""
+
+    record: type[BaseModel]
+    columns: tuple[Column, ...]
+    title: Callable[[int], str]
+    nothing: str
+    open: str
+
+
+def _show_records(found: Sequence[BaseModel], coverage: TenantCoverage, question: _Question, *, as_json: bool) -> None:
+    """Prints an answer. Raises `NeverReadError`, or `typer.Exit` where stored documents are damaged."""
+    cannot_say = [record for record in found if isinstance(record, CannotSayRecord)]
+    rows = [record for record in found if not isinstance(record, CannotSayRecord)]
+    if as_json:
+        _print_json(found)
+    elif rows:
+        print_table(question.columns, rows, record=question.record, title=question.title(len(rows)))
+    if not coverage.collections:
+        raise NeverReadError(TENANT_NEVER_READ)
+    if not as_json:
+        if not rows:
+            print_table(question.columns, [], record=question.record)
+            output.stdout.print(f"{question.nothing}: {rests_on_coverage(coverage.collections.values())}")
+        _say_what_is_open(cannot_say, question.open)
+    _end(cannot_say)
+
+
+def _is_never_read(coverage: TenantCoverage) -> bool:
+    """Whether the tenant was never read, which is said on stderr."""
+    if not coverage.collections:
+        output.stderr.print(TENANT_NEVER_READ, style="yellow")
+    return not coverage.collections
+
+
+def _say_basis(coverage: TenantCoverage) -> None:
+    """On stderr: what an empty answer rests on."""
+    output.stderr.print(rests_on_coverage(coverage.collections.values()), style="dim")
 
 
 def _end(cannot_say: Sequence[CannotSayRecord]) -> None:
@@ -457,4 +526,19 @@ _UNASSIGNED_COLUMNS = (
     Column("why", "evidence", _why),
     Column("as of", "observed_at", lambda record: output.ago(record.observed_at)),
     Column("version", "version", shape=Shape.NUMBER),
+)
+
+_DANGLING = _Question(
+    DanglingRecord,
+    _DANGLING_COLUMNS,
+    lambda number: counted(number, "dangling reference"),
+    "no dangling references",
+    "not known of targets in",
+)
+_UNASSIGNED = _Question(
+    UnassignedRecord,
+    _UNASSIGNED_COLUMNS,
+    lambda number: f"{counted(number, 'item is', 'items are')} assigned to nobody",
+    "nothing is assigned to nobody",
+    "more may be in",
 )

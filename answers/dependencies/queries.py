@@ -201,6 +201,7 @@ SELECT {_ITEM_COLUMNS}, coalesce(item.content_observed_at, item.last_seen_at) AS
 FROM item_reference AS r {_ITEM}
 WHERE r.target_id IN (:nobody, :unknown) AND r.target_type_keys = '{{}}' AND item.absent_from IS NULL
     AND (CAST(:type_keys AS text[]) IS NULL OR r.type_key = ANY (CAST(:type_keys AS text[])))
+ORDER BY r.type_key, r.external_id
 """)
 
 _REACHING = text(f"""

@@ -9,26 +9,40 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from answers.dependencies.answer import READERS, read_references
 from answers.dependencies.tenant_coverage import TenantCoverage
 from cli import output
+from cli.output_options import output_options
 from cli.sessions import opened_database, say_what_is_damaged
 from cli.spool import printed_afterwards
 from configuration import Settings
 from graph.catalog import load_catalog
 from inventory.plurals import counted
+from storage.database import Database
 
 
 @asynccontextmanager
 async def read_session(settings: Settings, tenant_id: UUID) -> AsyncIterator[tuple[AsyncSession, TenantCoverage]]:
     """A transaction on a tenant whose references have all been read, and how far the tenant itself has been.
 
-    Items whose stored documents are damaged are named on stderr. What is printed meanwhile is printed when the
-    transaction has ended.
+    What is printed meanwhile is printed when the transaction has ended.
     """
     async with opened_database(settings, pool_size=READERS) as database:
+        with printed_afterwards():
+            async with references_session(database, tenant_id) as found:
+                yield found
+
+
+@asynccontextmanager
+async def references_session(database: Database, tenant_id: UUID) -> AsyncIterator[tuple[AsyncSession, TenantCoverage]]:
+    """The same on a database that is open, with `READERS` connections.
+
+    Items whose stored documents are damaged are named on stderr.
+    """
+    if output_options().about:  # the answers for the tenants before are being read
+        damaged = await read_references(database, tenant_id, lambda _: None)
+    else:
         with output.stderr.status("reading references …") as status:
             damaged = await read_references(
                 database, tenant_id, lambda items: status.update(f"reading references … {counted(items, 'item')}")
             )
-        say_what_is_damaged(damaged)
-        with printed_afterwards():
-            async with database.tenant(tenant_id, read_only=True) as session:
-                yield session, await TenantCoverage.of(session, load_catalog(), tenant_id, damaged)
+    say_what_is_damaged(damaged)
+    async with database.tenant(tenant_id, read_only=True) as session:
+        yield session, await TenantCoverage.of(session, load_catalog(), tenant_id, damaged)

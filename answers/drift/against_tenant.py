@@ -13,10 +13,11 @@ from answers.drift.baseline_queries import cover_by_tenant, lock_baseline, note_
 from answers.drift.evaluation import finding_of, recorded
 from answers.drift.queries import Finding
 from answers.drift.records import BaselineRecord
-from answers.drift.rules import Deviation, deviation_of_field, fingerprint, item_added, item_missing
+from answers.drift.rules import Deviation, deviations_of, fingerprint, item_added, item_missing
 from answers.drift.scope import scope_of
 from answers.drift.severity import is_within, severity_of
 from answers.field_labels import properties_of
+from inventory.differences import Difference
 from inventory.records import DamagedRecord
 from inventory.tenant_neutral import Uncertainty
 from storage.coverage import coverage
@@ -128,7 +129,10 @@ def _deviations(item: ItemComparison) -> Iterator[tuple[str, str | None, str, De
         for item_name in item.there:
             yield item_name.external_id, item_name.display_name, "observed", item_added(None, None)
     elif item.status not in _NOT_TOLD:
-        for field in item.fields:
-            if field.is_certain:
-                deviation = deviation_of_field(field.path, field.kind, field.before, field.after, hidden=field.hidden)
-                yield item.there[0].external_id, item.there[0].display_name, "observed", deviation
+        different = (
+            Difference(field.path, field.kind, field.before, field.after, field.hidden)
+            for field in item.fields
+            if field.is_certain
+        )
+        for deviation in deviations_of(different):
+            yield item.there[0].external_id, item.there[0].display_name, "observed", deviation

@@ -11,10 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.compare.answer import SessionOf
 from answers.compare.records import Status
-from answers.drift import queries
+from answers.drift import decision_queries, queries
 from answers.drift.against_tenant import evaluate_against_tenant
 from answers.drift.baseline_queries import gaps
 from answers.drift.baselines import UnknownBaselineError, baseline_called, baselines
+from answers.drift.decision_scope import (
+    DecisionInForce,
+    FindingPlace,
+    ScopeDecision,
+    decision_in_force,
+)
 from answers.drift.direction import direction_of
 from answers.drift.evaluation import evaluate
 from answers.drift.queries import KnownFinding
@@ -29,18 +35,19 @@ from answers.drift.records import (
 from answers.drift.rules import CurrentDecision, Decision, current_decision
 from answers.drift.scope import Scope, scope_of
 from answers.drift.severity import Severity
+from answers.drift.triage import by_item, items_of, weakens
 from answers.field_labels import field_change
 from answers.named_ids import template_names
 from answers.object_names import setting_names
 from answers.old_details import may_be_old, old_details
-from answers.times import utc_text
 from graph.catalog import load_catalog
 from inventory.canonical import JsonObject, JsonValue
+from inventory.coverage import TENANT_NEVER_READ
 from inventory.differences import Difference, DifferenceKind
 from inventory.exact_json import decode
 from inventory.records import DamagedRecord
 from inventory.references import collection_of
-from inventory.user_errors import UserError
+from storage.coverage import is_read
 from storage.current_documents import current_documents
 from storage.detail_ages import with_old_details
 from storage.documents import database_time
@@ -51,14 +58,6 @@ _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _SETTING = re.compile(r"[A-Za-z0-9~.{}()-]+(?:_[A-Za-z0-9~.{}()-]*)+")
 """What may be the id of a setting's definition."""
-
-
-class UnknownFindingError(UserError):
-    """No open finding of the tenant has a fingerprint that begins so, or several do."""
-
-
-class DecisionOverError(UserError):
-    """A decision would end before it begins."""
 
 
 class Drift(NamedTuple):
@@ -80,6 +79,8 @@ async def evaluated_drift(
     `session_of` opens a session of a tenant that is a baseline.
     """
     known = await baselines(session) if name is None else [await baseline_called(session, name)]
+    if not known and not await is_read(session):
+        raise UnknownBaselineError(f"{TENANT_NEVER_READ}, so it deviates from nothing")
     if not known:
         raise UnknownBaselineError("this tenant has no baseline; python starter.py baseline set TENANT NAME makes one")
     found: list[Drift] = []
@@ -108,6 +109,7 @@ async def drift(
     scope = await scope_of(session, baseline, type_keys)
     now = await database_time(session)
     known = await queries.findings_of(session, name, type_keys)
+    scoped = await decision_queries.scope_decisions(session)
     names = await _names(session, known)
     checked = set(scope.type_keys)
     unknown = {(gap.type_key, gap.external_id) for gap in await gaps(session, name) if gap.why == Status.AMBIGUOUS}
@@ -125,45 +127,10 @@ async def drift(
         item = found.finding.type_key, found.finding.external_id
         is_old = item in old and may_be_old(found.finding.type_key, found.finding.path)
         is_current = found.finding.type_key in checked and item not in unknown and not is_old
-        records.append(_record(tenant_id, found, names, now, is_current=is_current))
+        records.append(_record(tenant_id, found, names, decision_of(found, scoped, now), is_current=is_current))
+    records = [finding for of_item in by_item(records) for finding in of_item]
     report = await _report(session, tenant_id, baseline, scope, now, records)
     return Drift(report.model_copy(update={"damaged": list(damaged)}), records)
-
-
-async def decide(
-    session: AsyncSession,
-    tenant_id: UUID,
-    beginning: str,
-    decision: Decision,
-    decided_by: str,
-    reason: str,
-    until: datetime | None = None,
-) -> DriftFindingRecord:
-    """Decides about the one open finding whose fingerprint begins so; the finding with the decision.
-
-    Raises `UnknownFindingError`, and `DecisionOverError` where `until` is not in the future.
-    """
-    if until is not None and until <= await database_time(session):
-        raise DecisionOverError(f"a decision that ends at {utc_text(until)} is over already")
-    known = await _finding(session, beginning)
-    fingerprint = known.finding.fingerprint
-    await queries.decide(session, fingerprint, decision, decided_by, reason, until)
-    found = await drift(session, tenant_id, known.baseline, [known.finding.type_key])
-    return next(
-        finding for finding in found.findings if (finding.fingerprint, finding.period) == (fingerprint, known.period)
-    )
-
-
-async def _finding(session: AsyncSession, beginning: str) -> KnownFinding:
-    """The one open finding whose fingerprint begins so. Raises `UnknownFindingError`."""
-    found = await queries.findings_beginning(session, beginning.lower(), 2)
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise UnknownFindingError(f"several findings of this tenant begin with {beginning!r}; give more of it")
-    raise UnknownFindingError(
-        f"this tenant has no open finding that begins with {beginning!r}; python starter.py drift TENANT lists them"
-    )
 
 
 async def _names(session: AsyncSession, known: Sequence[KnownFinding]) -> dict[tuple[str, str], str]:
@@ -196,15 +163,13 @@ def _record(
     tenant_id: UUID,
     known: KnownFinding,
     names: Mapping[tuple[str, str], str],
-    now: datetime,
+    in_force: DecisionInForce,
     *,
     is_current: bool,
 ) -> DriftFindingRecord:
-    finding, decided = known.finding, known.decided
+    finding = known.finding
     collection = load_catalog().collections.get(finding.type_key)
-    holds = CurrentDecision(Decision.OPEN)
-    if decided is not None:
-        holds = current_decision(decided.decision, decided.value_hash, decided.until, finding.value_hash, now)
+    decided = known.decided if in_force.by is None else in_force.by
     kind = DifferenceKind(finding.kind) if finding.path else DifferenceKind.CHANGED
     difference = Difference(finding.path, kind, _value(finding.before), _value(finding.after), finding.hidden)
     said = field_change(difference, {} if collection is None else collection.references, names)
@@ -232,7 +197,7 @@ def _record(
         last_seen_at=finding.last_seen_at,
         resolved_at=known.resolved_at,
         is_checked=is_current and known.is_readable,
-        decision=holds.decision,
+        decision=in_force.current.decision,
         decided=None
         if decided is None
         else DecisionRecord(
@@ -241,9 +206,20 @@ def _record(
             decided_at=decided.decided_at,
             reason=decided.reason,
             until=decided.until,
-            fallen=holds.fallen,
+            fallen=in_force.current.fallen,
+            scope=None if in_force.by is None else in_force.by.scope,
         ),
     )
+
+
+def decision_of(known: KnownFinding, scoped: Sequence[ScopeDecision], now: datetime) -> DecisionInForce:
+    """What holds of a finding by all decisions."""
+    finding, decided = known.finding, known.decided
+    own = CurrentDecision(Decision.OPEN)
+    if decided is not None:
+        own = current_decision(decided.decision, decided.value_hash, decided.until, finding.value_hash, now)
+    place = FindingPlace(known.baseline, finding.type_key, finding.external_id, finding.path)
+    return decision_in_force(own, scoped, place, now)
 
 
 def _value(text: str | None) -> JsonValue:
@@ -270,6 +246,8 @@ async def _report(
         left_out=scope.left_out,
         old_details=await old_details(session, scope.type_keys),
         left_out_items=[item async for item in _left_out_items(session, baseline.name, scope.type_keys)],
+        open_weakening=sum(finding.is_open and weakens(finding) for finding in findings),
+        items=items_of(findings),
     )
 
 

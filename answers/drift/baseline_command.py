@@ -9,8 +9,8 @@ import typer
 from answers.drift import baselines
 from answers.drift.records import BaselineRecord
 from answers.drift.rules import BaselineKind
-from answers.runs.answer import find_run
-from answers.times import time_of
+from answers.runs.answer import find_run, time_over
+from answers.times import TIME_FORMS
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.options import JsonOption, TenantArgument, TenantNames, complete_tenant_name, tenant_id_of
@@ -34,9 +34,7 @@ def set_baseline(
     run: Annotated[
         str | None, typer.Option("--run", metavar="RUN", help="What this run covered, when it ended.")
     ] = None,
-    at: Annotated[
-        str | None, typer.Option("--at", metavar="TIME", help="As it was at a time (ISO 8601; UTC unless it says).")
-    ] = None,
+    at: Annotated[str | None, typer.Option("--at", metavar="TIME", help=f"As it was at a time: {TIME_FORMS}.")] = None,
     other: Annotated[
         str | None,
         typer.Option(
@@ -54,16 +52,13 @@ def set_baseline(
     The versions of then are pinned, so retention keeps them. Exit code 3 where it does not know all of what was there:
     collections that were not read to their end, items whose version of then is forgotten.
 
-    Example: python starter.py baseline set contoso golden --at 2025-03-01T00:00:00Z --reason "after the audit"
+    Example: python starter.py baseline set contoso golden --at yesterday --reason "after the audit"
     """
     with errors_for_people():
         if sum(option is not None for option in (run, at, other)) > 1:
             raise UsageError("a baseline is one thing: give --run RUN, --at TIME or --tenant OTHER")
         if NAME.fullmatch(name) is None:
             raise UsageError(f"{name!r} is not a baseline's name; use letters, digits, '.', '_' and '-', at most 100")
-        moment = None if at is None else time_of(at)
-        if at is not None and moment is None:
-            raise UsageError(f"--at: {at!r} is not a time such as 2025-03-01T00:00:00Z")
         settings = load_settings()
         tenant_id = tenant_id_of(settings, tenant)
         other_id = None if other is None else tenant_id_of(settings, other)
@@ -75,6 +70,9 @@ def set_baseline(
                 if run is not None:
                     run_id = await find_run(session, run)
                     return await baselines.set_run(session, name, run_id, getpass.getuser(), reason)
+                moment = None if at is None else await time_over(session, at, output.time_zone())
+                if at is not None and moment is None:
+                    raise UsageError(f"--at: {at!r} is no time; write {TIME_FORMS}")
                 return await baselines.set_moment(session, name, moment, getpass.getuser(), reason)
 
         record = asyncio.run(without_collisions(ask))
@@ -113,6 +111,8 @@ def list_baselines(tenant: TenantArgument, as_json: JsonOption = False) -> None:
             for record in records:
                 output.print_json(record)
             return
+        if not records:
+            output.stdout.print("this tenant has no baseline; python starter.py baseline set TENANT NAME makes one")
         names = TenantNames.load(settings)
         print_table(_columns(names), records, record=BaselineRecord)
 

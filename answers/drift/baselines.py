@@ -1,5 +1,6 @@
 """Baselines: what a tenant's drift is measured against."""
 
+import re
 from datetime import datetime
 from uuid import UUID
 
@@ -10,10 +11,18 @@ from answers.drift.baseline_queries import NewBaseline, set_baseline
 from answers.drift.records import BaselineRecord
 from answers.drift.rules import BaselineKind
 from answers.times import utc_text
+from inventory.coverage import TENANT_NEVER_READ
 from inventory.outcomes import COMPLETED_STATUSES
 from inventory.user_errors import UserError
 from storage import queries
+from storage.coverage import is_read
 from storage.documents import database_time
+
+LONGEST_NAME = 100
+"""Characters of a baseline's name."""
+
+_NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+"""What no baseline's name has."""
 
 
 class UnknownBaselineError(UserError):
@@ -53,17 +62,45 @@ async def set_tenant(
     if other == tenant_id:
         raise NoBaselineError("a tenant does not deviate from itself; name another one")
     now = await database_time(session)
+    await _refuse_unread(session)
     await set_baseline(session, NewBaseline(name, BaselineKind.TENANT, now, None, other, set_by, reason))
     (record,) = await baseline_queries.baselines(session, name)
     return record
 
 
+async def golden_baseline(
+    session: AsyncSession, tenant_id: UUID, other: UUID, other_name: str, set_by: str
+) -> BaselineRecord:
+    """The baseline that is another tenant's inventory; it is set, by that tenant's name, where there is none.
+
+    Raises `NoBaselineError`.
+    """
+    known = await baseline_queries.baselines(session)
+    for baseline in known:
+        if baseline.other_tenant_id == other:
+            return baseline
+    name = _NO_NAME.sub("-", other_name)[:LONGEST_NAME]
+    if any(baseline.name == name for baseline in known):
+        raise NoBaselineError(
+            f"this tenant's baseline {name} is not the inventory of {other_name};"
+            f" python starter.py baseline set TENANT NAME --tenant {other_name} makes that one under another name"
+        )
+    return await set_tenant(session, name, tenant_id, other, set_by, None)
+
+
 async def _set(session: AsyncSession, new: NewBaseline) -> BaselineRecord:
+    await _refuse_unread(session)
     await set_baseline(session, new)
     (record,) = await baseline_queries.baselines(session, new.name)
     if not record.covered and not record.not_covered:
         raise NoBaselineError(f"no run of this tenant had completed by {utc_text(new.at)}")
     return record
+
+
+async def _refuse_unread(session: AsyncSession) -> None:
+    """Raises `NoBaselineError` where no run of the tenant has completed."""
+    if not await is_read(session):
+        raise NoBaselineError(f"{TENANT_NEVER_READ}, so it has nothing to measure")
 
 
 async def baselines(session: AsyncSession) -> list[BaselineRecord]:

@@ -1,35 +1,50 @@
 """`drift`: how a tenant deviates from its baselines, and what has been decided about it."""
 
-import asyncio
 import getpass
-from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated
 
 import typer
 
-from answers.drift.answer import DecisionOverError, Drift, evaluated_drift
-from answers.drift.answer import decide as record_decision
+from answers.drift.answer import Drift, evaluated_drift
+from answers.drift.baselines import golden_baseline
+from answers.drift.decision_command import decide, decision_words, list_decisions
 from answers.drift.page import drift_page
 from answers.drift.records import DriftFindingRecord, DriftReport
 from answers.drift.rules import Decision, FindingKind
 from answers.drift.severity import Severity
+from answers.drift.triage import FailOn, fails, weakens
 from answers.field_text import field_text
-from answers.times import time_of
+from answers.runs.answer import is_read
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
-from cli.options import JsonOption, TenantArgument, TenantNames, TypeOption, known_type_keys, tenant_id_of
-from cli.output_options import prints_tables, prints_times
-from cli.sessions import tenant_session, without_collisions
+from cli.options import (
+    AllTenantsOption,
+    AskedTenant,
+    AskedTenants,
+    JsonOption,
+    OptionalTenantArgument,
+    TagOption,
+    TenantNames,
+    TypeOption,
+    asked_tenants,
+    complete_tenant_name,
+    known_type_keys,
+    tenant_id_of,
+)
+from cli.output_options import output_options, prints_tables
+from cli.sessions import without_collisions
 from cli.stale_lines import stale_words
-from cli.table import Column, Shape, collection_title, print_table
+from cli.table import Column, Shape, print_table, short_ids
 from cli.tenant_or_command import TenantOrCommand
+from cli.tenant_walk import NeverReadError, ask_each
 from configuration import load_settings
-from inventory.bounds import ID_BEGINNING
+from inventory.coverage import TENANT_NEVER_READ
 from inventory.plurals import counted
 from inventory.visible_text import visible
+from storage.database import Database
 
 drift = typer.Typer(
     cls=TenantOrCommand,
@@ -38,16 +53,27 @@ drift = typer.Typer(
     help="How a tenant deviates from its baselines. `drift TENANT` is `drift show TENANT`.",
 )
 
-FINGERPRINT_SHOWN = 12
-"""Digits of a fingerprint that a finding may be called by, if no other begins so."""
+drift.command("decide")(decide)
+drift.command("decisions")(list_decisions)
 
 
 @drift.command("show")
 @prints_tables
 def show_drift(
-    tenant: TenantArgument,
+    tenant: OptionalTenantArgument = None,
+    all_tenants: AllTenantsOption = False,
+    tags: TagOption = None,
     baseline: Annotated[
         str | None, typer.Option("--baseline", metavar="NAME", help="That baseline; else each of the tenant.")
+    ] = None,
+    golden: Annotated[
+        str | None,
+        typer.Option(
+            "--golden",
+            metavar="TENANT",
+            help="The inventory of this tenant, as it is: a baseline of its name, set where there is none.",
+            autocompletion=complete_tenant_name,
+        ),
     ] = None,
     type_keys: TypeOption = None,
     severities: Annotated[
@@ -56,61 +82,119 @@ def show_drift(
     everything: Annotated[
         bool, typer.Option("--all", help="Also what is accepted, expected here, or resolved.")
     ] = False,
+    fail_on: Annotated[
+        FailOn | None,
+        typer.Option("--fail-on", help="Exit code 4 if a finding is open that is so severe or more, or weakens."),
+    ] = None,
     html: HtmlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare a tenant as it is with its baselines: what deviates, since when, and what is decided about it.
 
-    Collections that the baseline or the latest run did not read to their end, and items whose stored documents are
-    damaged, are left out and named; their findings stay as they were, and the exit code is 3. With --json the
+    Items come first that have a finding which weakens the tenant's protection. Of several tenants each baseline is one
+    line. Collections that the baseline or the latest run did not read to their end, and items whose stored documents
+    are damaged, are left out and named; their findings stay as they were, and the exit code is 3. With --json the
     report of a baseline comes first, then its findings.
 
-    Example: python starter.py drift contoso --baseline golden --severity high
+    Example: python starter.py drift --tag customers --golden contoso --fail-on high
     """
     with errors_for_people():
         settings = load_settings()
-        tenant_id = tenant_id_of(settings, tenant)
+        asked = asked_tenants(settings, tenant, tags, everyone=all_tenants)
         wanted = known_type_keys(type_keys)
         check_html(html, as_json=as_json)
+        if asked.are_many and html is not None:
+            raise UsageError("--html is about one tenant: give it with TENANT")
+        if baseline is not None and golden is not None:
+            raise UsageError("--golden names a baseline, too: give it or --baseline")
+        golden_id = None if golden is None else tenant_id_of(settings, golden)
+        if asked.are_many and golden_id is not None:
+            asked = AskedTenants(tuple(one for one in asked.tenants if one.tenant_id != golden_id), are_many=True)
 
-        async def ask() -> list[Drift]:
-            async with tenant_session(settings, tenant_id, read_only=False) as session:
-                return await evaluated_drift(session, partial(tenant_session, settings), tenant_id, baseline, wanted)
+        is_line = asked.are_many and not output_options().as_csv
 
-        found = asyncio.run(without_collisions(ask))
-        page: list[tuple[DriftReport, list[DriftFindingRecord]]] = []
-        for report, findings in found:
-            shown = [finding for finding in findings if _is_asked_for(finding, severities, everything=everything)]
-            page.append((report, shown))
+        async def ask(database: Database, one: AskedTenant) -> None:
+            async def evaluate() -> list[Drift]:
+                async with database.tenant(one.tenant_id, read_only=False, snapshot=True) as session:
+                    if asked.are_many and not await is_read(session):
+                        raise NeverReadError(TENANT_NEVER_READ)
+                    name = baseline
+                    if golden_id is not None:
+                        called = TenantNames.load(settings).of(golden_id)
+                        of_golden = await golden_baseline(session, one.tenant_id, golden_id, called, getpass.getuser())
+                        name = of_golden.name
+                    session_of = partial(database.tenant, read_only=True, snapshot=True)
+                    return await evaluated_drift(session, session_of, one.tenant_id, name, wanted)
+
+            evaluated = await without_collisions(evaluate)
+            found = [
+                Drift(report, [one for one in findings if _is_asked_for(one, severities, everything=everything)])
+                for report, findings in evaluated
+            ]
             if html is not None:
-                continue
-            if as_json:
-                output.print_json(report)
-                for finding in shown:
-                    output.print_json(finding)
+                check_count(sum(len(findings) for _, findings in found))
+                write_html(html, drift_page(TenantNames.load(settings).of(one.tenant_id), found, collection_titles()))
             else:
-                _print(report, shown)
-        if html is not None:
-            check_count(sum(len(findings) for _, findings in page))
-            write_html(html, drift_page(TenantNames.load(settings).of(tenant_id), page, collection_titles()))
-        if any(report.left_out or report.damaged for report, _ in found):
-            raise typer.Exit(ExitCode.PARTIAL)
+                print_drift = _print_json if as_json else _print_line if is_line else _print
+                for report, findings in found:
+                    print_drift(report, findings)
+            _end(evaluated, fail_on)
+
+        # A golden tenant is read beside the one that is held against it.
+        ask_each(settings, asked, ask, pool_size=2, as_json=as_json)
+
+
+def _end(evaluated: Sequence[Drift], fail_on: FailOn | None) -> None:
+    """Raises `typer.Exit` where a finding fails the pipeline, or else where something was left out."""
+    if fail_on is not None and any(fails(finding, fail_on) for _, findings in evaluated for finding in findings):
+        raise typer.Exit(ExitCode.FAILED)
+    if any(report.left_out or report.damaged for report, _ in evaluated):
+        raise typer.Exit(ExitCode.PARTIAL)
 
 
 def _is_asked_for(finding: DriftFindingRecord, severities: Sequence[Severity] | None, *, everything: bool) -> bool:
     return (finding.is_open or everything) and (not severities or finding.severity in severities)
 
 
+def _print_json(report: DriftReport, findings: Sequence[DriftFindingRecord]) -> None:
+    output.print_json(report)
+    for finding in findings:
+        output.print_json(finding)
+
+
 def _print(report: DriftReport, findings: Sequence[DriftFindingRecord]) -> None:
-    counts, baseline = report.counts, report.baseline
+    ids = {finding.external_id for finding in findings}
+    short = dict(zip(ids, ids, strict=True)) if output_options().ids else short_ids(ids)
     print_table(
-        _COLUMNS,
-        sorted(findings, key=_rank),
+        (Column("item", "display_name", partial(_item, short), Shape.HEADING), *_COLUMNS),
+        findings,
         record=DriftFindingRecord,
-        title=f"drift from baseline {baseline.name} of {output.when(baseline.at)}: {counts.open} open,"
-        f" {counts.accepted} accepted, {counts.expected} expected here, {counts.resolved} resolved",
+        title=f"drift from baseline {report.baseline.name} of {output.when(report.baseline.at)}: {_counts(report)}",
         is_ordered=True,
     )
+    _say_basis(report)
+
+
+def _print_line(report: DriftReport, findings: Sequence[DriftFindingRecord]) -> None:  # noqa: ARG001
+    """One of several tenants: its counts, and what they do not rest on."""
+    left_out = counted(len(report.left_out), "collection") + " left out" if report.left_out else ""
+    said = "; ".join(filter(None, (_counts(report), left_out)))
+    output.stdout.print(f"{report.baseline.name}: {said}", markup=False)
+
+
+def _counts(report: DriftReport) -> str:
+    """How many findings are open, what of them to look at first, and how many are closed by a decision."""
+    counts, items = report.counts, counted(len(report.items), "item")
+    words = [f"{counts.open:,} open in {items}" if counts.open else "nothing open"]
+    if report.open_weakening:
+        words.append(f"{report.open_weakening:,} weaken{'s' if report.open_weakening == 1 else ''} protection")
+    words += [f"{number:,} {severity}" for severity, number in report.open_by_severity.items() if number]
+    closed = {"accepted": counts.accepted, "expected here": counts.expected, "resolved": counts.resolved}
+    return ", ".join([*words, *(f"{number:,} {word}" for word, number in closed.items() if number)])
+
+
+def _say_basis(report: DriftReport) -> None:
+    """On stderr: what the answer rests on, and what was left out."""
     compared = counted(len(report.compared), "collection was", "collections were")
     output.stderr.print(f"{compared} read to the end then and now", style="dim")
     for collection in report.left_out:
@@ -129,15 +213,14 @@ def _print(report: DriftReport, findings: Sequence[DriftFindingRecord]) -> None:
         output.stderr.print(f"not known: {item.type_key} {item.external_id}{name}: {why}", style="yellow", markup=False)
 
 
-_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
+def _item(short: Mapping[str, str], finding: DriftFindingRecord) -> str:
+    """The heading of an item's findings: its name, its collection's type key, and its id as commands take it."""
+    name = visible(finding.display_name or "without a name")
+    return f"{name} ({finding.type_key} {visible(short[finding.external_id])})"
 
 
-def _rank(finding: DriftFindingRecord) -> tuple[int, str, str]:
-    return _RANKS[finding.severity], finding.type_key, _name(finding).casefold()
-
-
-def _name(finding: DriftFindingRecord) -> str:
-    return visible(finding.display_name or finding.external_id)
+def _severity(finding: DriftFindingRecord) -> str:
+    return f"{finding.severity}, {finding.direction}" if weakens(finding) else str(finding.severity)
 
 
 def _field(finding: DriftFindingRecord) -> str:
@@ -151,92 +234,16 @@ def _change(finding: DriftFindingRecord) -> str:
 
 
 def _decision(finding: DriftFindingRecord) -> str:
-    """What holds, by whom and until when; or what became of the decision."""
-    words = [f"resolved {output.when(finding.resolved_at)}"] if finding.resolved_at else []
-    decided = finding.decided
-    if decided is None or decided.decision is Decision.OPEN:
-        words.append("open")
-    elif decided.fallen is not None:
-        words.append(f"open: {decided.decision} by {decided.decided_by}, {str(decided.fallen).replace('_', ' ')}")
-    else:
-        until = f" until {output.when(decided.until)}" if decided.until else ""
-        words.append(f"{decided.decision} by {decided.decided_by}{until}: {decided.reason}")
-    if not finding.is_checked and not finding.resolved_at:
-        words.append("not checked this time")
-    return visible("; ".join(words))
+    """What is decided; nothing where there is nothing to say but that it is open."""
+    words = decision_words(finding)
+    return "" if words == str(Decision.OPEN) else words
 
 
 _COLUMNS = (
-    Column(
-        "collection",
-        "type_key",
-        lambda finding: f"{finding.severity}: {collection_title(finding.type_key)}",
-        Shape.HEADING,
-    ),
-    Column("item", "display_name", _name),
     Column("field", "label", _field, is_kept=True),
+    Column("severity", "severity", _severity, is_kept=True),
     Column("finding", "fingerprint", shape=Shape.ID, is_kept=True),
     Column("since", "first_seen_at", lambda finding: output.ago(finding.first_seen_at)),
     Column("", "text", _change, Shape.BELOW),
-    Column("decision", "decision", _decision),
+    Column("", "decision", _decision, Shape.BELOW, is_kept=True),
 )
-
-
-@drift.command("decide")
-@prints_times
-def decide(
-    tenant: TenantArgument,
-    fingerprint: Annotated[
-        str, typer.Argument(metavar="FINDING", help="The finding's fingerprint, or its beginning.", show_default=False)
-    ],
-    decision: Annotated[Decision, typer.Option("--as", help="What it is; open takes a decision back.")],
-    why: Annotated[
-        str, typer.Option("--why", "--reason", metavar="TEXT", help="The reason, for those who come later.")
-    ],
-    until: Annotated[
-        str | None,
-        typer.Option("--until", metavar="DATE", help="It holds through this day (UTC), or up to a time (ISO 8601)."),
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Accept a finding, or say that it is expected here; it holds for the value that was found, until that changes.
-
-    Example: python starter.py drift decide contoso 1f0c4d2e --as accepted --why "pilot" --until 2026-06-30
-    """
-    with errors_for_people():
-        if len(fingerprint) < ID_BEGINNING:
-            raise UsageError(f"{fingerprint!r} is too short; give {ID_BEGINNING} digits of the fingerprint")
-        if not why.strip():
-            raise UsageError("--why says nothing; a decision without a reason helps nobody")
-        settings = load_settings()
-        tenant_id = tenant_id_of(settings, tenant)
-        moment = None if until is None else _until(until)
-
-        async def ask() -> DriftFindingRecord:
-            async with tenant_session(settings, tenant_id, read_only=False) as session:
-                return await record_decision(session, tenant_id, fingerprint, decision, getpass.getuser(), why, moment)
-
-        try:
-            record = asyncio.run(without_collisions(ask))
-        except DecisionOverError:
-            raise UsageError(f"--until: {until} is over already") from None
-        if as_json:
-            output.print_json(record)
-        else:
-            name = visible(record.display_name or record.external_id)
-            output.stdout.print(
-                f"{record.fingerprint[:FINGERPRINT_SHOWN]} {name} {record.label or record.kind}: {_decision(record)}",
-                markup=False,
-            )
-
-
-def _until(value: str) -> datetime:
-    """The moment when a decision ends: of a day its end. Raises `UsageError`."""
-    moment = time_of(value)
-    if moment is None:
-        raise UsageError(f"--until: {value!r} is not a date such as 2026-06-30")
-    try:
-        date.fromisoformat(value)
-    except ValueError:
-        return moment
-    return moment + timedelta(days=1)

@@ -30,12 +30,16 @@ class DirectionRule(BaseModel):
     `types`, `categories`, `paths` (whole ways of properties, without the members of lists), `name` (a regular
     expression for the last property) and `members` (how a member on the way may begin) narrow where it holds. `scale`
     lists values, the weakest first. A value or member is `added` where there was none, or `removed`; a number, a
-    version or a yes-or-no is `raised` or `lowered`. What a row does not say is not known.
+    version or a yes-or-no is `raised` or `lowered`. What a row does not say is not known. Of a list, the
+    coming of a `strongest` member strengthens and its going weakens, whatever becomes of others; `void` ones mean
+    nothing. `source` is where Microsoft
+    says what the properties mean.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     why: str
+    source: str
     types: frozenset[str] = frozenset()
     categories: frozenset[str] = frozenset()
     paths: frozenset[str] = frozenset()
@@ -44,6 +48,8 @@ class DirectionRule(BaseModel):
     scale: tuple[str, ...] = ()
     added: ProtectionEffect | None = None
     removed: ProtectionEffect | None = None
+    strongest: frozenset[str] = frozenset()
+    void: frozenset[str] = frozenset()
     raised: ProtectionEffect | None = None
     lowered: ProtectionEffect | None = None
 
@@ -79,6 +85,21 @@ class DirectionRule(BaseModel):
             way = _order(before, after)
         return None if way == 0 else self.raised if way > 0 else self.lowered
 
+    def direction_of_list(self, gone: list[JsonValue], came: list[JsonValue]) -> ProtectionEffect | None:
+        """What it means that members of a list are gone, and others came: it weakens if either does."""
+        if self.strongest.intersection(map(str, came)):
+            return ProtectionEffect.STRENGTHENS
+        if self.strongest.intersection(map(str, gone)):
+            return ProtectionEffect.WEAKENS
+        effects = {
+            effect
+            for members, effect in ((gone, self.removed), (came, self.added))
+            if any(str(member) not in self.void for member in members)
+        }
+        if ProtectionEffect.WEAKENS in effects:
+            return ProtectionEffect.WEAKENS
+        return ProtectionEffect.STRENGTHENS if effects == {ProtectionEffect.STRENGTHENS} else None
+
 
 def properties_of(path: str) -> str:
     """The way of properties in a path, without the members of lists."""
@@ -94,7 +115,11 @@ def direction_of(
     collection = load_catalog().collections.get(type_key)
     category = None if collection is None else collection.category
     row = next((row for row in direction_rules() if row.fits(type_key, category, path)), None)
-    return None if row is None else row.direction(kind, before, after)
+    if row is None:
+        return None
+    if path.endswith("[]"):
+        return row.direction_of_list(_members(before), _members(after))
+    return row.direction(kind, before, after)
 
 
 @cache
@@ -102,6 +127,10 @@ def direction_rules() -> tuple[DirectionRule, ...]:
     """The table, in its order. Raises `ValueError` where a row is wrong: a fault of the release."""
     table = tomllib.loads(Path(__file__).with_name("direction.toml").read_text(encoding="utf-8"))
     return tuple(DirectionRule.model_validate(row) for row in table["row"])
+
+
+def _members(value: JsonValue) -> list[JsonValue]:
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _is_absent(value: JsonValue) -> bool:

@@ -135,12 +135,13 @@ FROM jsonb_to_recordset(CAST(:findings AS jsonb)) AS found (
 )
 ORDER BY fingerprint
 ON CONFLICT (tenant_id, fingerprint) WHERE resolved_at IS NULL DO UPDATE SET
-    display_name = excluded.display_name, item_kind = excluded.item_kind, before = excluded.before,
-    after = excluded.after, hidden = excluded.hidden, value_hash = excluded.value_hash, severity = excluded.severity,
-    evidence = excluded.evidence, last_seen_at = excluded.last_seen_at
-WHERE (f.display_name, f.item_kind, f.before, f.after, f.hidden, f.value_hash, f.severity, f.evidence, f.last_seen_at)
-    IS DISTINCT FROM (excluded.display_name, excluded.item_kind, excluded.before, excluded.after, excluded.hidden,
-        excluded.value_hash, excluded.severity, excluded.evidence, excluded.last_seen_at)
+    display_name = excluded.display_name, item_kind = excluded.item_kind, kind = excluded.kind,
+    before = excluded.before, after = excluded.after, hidden = excluded.hidden, value_hash = excluded.value_hash,
+    severity = excluded.severity, evidence = excluded.evidence, last_seen_at = excluded.last_seen_at
+WHERE (f.display_name, f.item_kind, f.kind, f.before, f.after, f.hidden, f.value_hash, f.severity, f.evidence,
+        f.last_seen_at)
+    IS DISTINCT FROM (excluded.display_name, excluded.item_kind, excluded.kind, excluded.before, excluded.after,
+        excluded.hidden, excluded.value_hash, excluded.severity, excluded.evidence, excluded.last_seen_at)
 """)
 
 _IS_READABLE = """
@@ -175,18 +176,11 @@ ORDER BY array_position(ARRAY['high', 'medium', 'low'], severity), type_key, dis
     f.fingerprint, period
 """)
 
+_UNRESOLVED = text(f"{_FINDINGS} WHERE resolved_at IS NULL")
+
 _BEGINNING = text(f"""{_FINDINGS}
 WHERE starts_with(f.fingerprint, :prefix) AND resolved_at IS NULL
 ORDER BY f.fingerprint LIMIT :most
-""")
-
-_DECIDE = text("""
-INSERT INTO drift_decision (fingerprint, number, decision, value_hash, decided_by, reason, until)
-SELECT fingerprint,
-    1 + (SELECT count(*) FROM drift_decision AS past WHERE past.fingerprint = f.fingerprint),
-    :decision, value_hash, :decided_by, :reason, :until
-FROM drift_finding AS f WHERE fingerprint = :fingerprint AND resolved_at IS NULL
-RETURNING number
 """)
 
 
@@ -294,23 +288,14 @@ async def findings_of(
     return await fetch(session, _OF_BASELINE, KnownFinding, named)
 
 
+async def unresolved_findings(session: AsyncSession) -> list[KnownFinding]:
+    """The findings of all baselines that are not resolved, in no order."""
+    return await fetch(session, _UNRESOLVED, KnownFinding)
+
+
 async def findings_beginning(session: AsyncSession, prefix: str, most: int) -> list[KnownFinding]:
     """Up to `most` findings that are not resolved and whose fingerprint begins so."""
     return await fetch(session, _BEGINNING, KnownFinding, {"prefix": prefix, "most": most})
-
-
-async def decide(
-    session: AsyncSession, fingerprint: str, decision: Decision, decided_by: str, reason: str, until: datetime | None
-) -> bool:
-    """Writes down a decision about a finding and the value that it has; False where it is not open any more."""
-    values = {
-        "fingerprint": fingerprint,
-        "decision": str(decision),
-        "decided_by": decided_by,
-        "reason": reason,
-        "until": until,
-    }
-    return (await session.execute(_DECIDE, values)).first() is not None
 
 
 def _said(document: bytes | None, is_whole: bool | None, is_sorted: bool | None) -> DriftDocument | None:

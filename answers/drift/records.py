@@ -1,11 +1,13 @@
 """What baselines and drift are as JSON. Fixed contracts; field names never change."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
+from answers.drift.decision_scope import DecisionScope
 from answers.drift.direction import ProtectionEffect
 from answers.drift.rules import BaselineKind, Decision, DecisionLapse, FindingKind
 from answers.drift.severity import Severity
@@ -115,8 +117,29 @@ class DriftCounts(BaseModel):
     resolved: int = 0
 
 
+class DriftItemRecord(BaseModel):
+    """An item with open findings, which `fingerprints` names; the severity is that of its most severe one.
+
+    `weakening` counts the findings that weaken the tenant's protection.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    type_key: str
+    item_kind: str
+    external_id: str
+    display_name: str | None
+    severity: Severity
+    open: int
+    weakening: int
+    fingerprints: list[str]
+
+
 class DriftReport(BaseModel):
     """What a tenant's drift from a baseline rests on: what was compared, what was left out and why.
+
+    `items` groups the open findings, the items to look at first in front. `open_weakening` counts those that weaken
+    the tenant's protection.
 
     `damaged` versions could not be compared; findings about their items stay as they were. `old_details` names
     collections that may deviate since their details were read; findings in these details are not checked.
@@ -134,10 +157,52 @@ class DriftReport(BaseModel):
     left_out_items: list[LeftOutItem]
     damaged: list[DamagedRecord] = []
     old_details: list[OldDetailsRecord] = []
+    open_weakening: int = 0
+    items: list[DriftItemRecord] = []
+
+
+class DecisionState(StrEnum):
+    """Whether a decision holds, and else why not."""
+
+    HOLDS = "holds"
+    EXPIRED = "expired"
+    VALUE_CHANGED = "value_changed"
+    REVOKED = "revoked"
+    REPLACED = "replaced"
+    """A later one about the same finding, item or field counts."""
+    NO_FINDING = "no_finding"
+    """Its finding is resolved, or its baseline was dropped; it holds again where the same value deviates again."""
+
+
+class DriftDecisionRecord(BaseModel):
+    """A decision about a finding, an item or a field: who, when, why, and until when.
+
+    `decision_id` is what `drift decide … --as open` takes: the finding's fingerprint where `is_of_finding`, else that
+    of the scope. `scope` is what it is about, of a finding its place; null if that is not known any more. `covers`
+    counts the findings that it closes now.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    tenant_id: UUID
+    decision_id: str
+    is_of_finding: bool
+    scope: DecisionScope | None
+    display_name: str | None
+    decision: Decision
+    decided_by: str
+    decided_at: datetime
+    reason: str
+    until: datetime | None
+    state: DecisionState
+    covers: int
 
 
 class DecisionRecord(BaseModel):
-    """What somebody has decided about a finding, and why it no longer holds, where it does not."""
+    """What somebody has decided about a finding, and why it no longer holds, where it does not.
+
+    `scope` is what it is about where that is more than the finding: an item, a field, or both.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -147,6 +212,7 @@ class DecisionRecord(BaseModel):
     reason: str
     until: datetime | None
     fallen: DecisionLapse | None
+    scope: DecisionScope | None = None
 
 
 _DIFFERENCES = {
@@ -165,7 +231,8 @@ class DriftFindingRecord(BaseModel):
     """One thing that is not as in the baseline.
 
     `path` is what `diff` says, empty for the item as a whole; `label` says the same with names. `before` is the value
-    in the baseline, `after` the value now; `before_named` and `after_named` have names in the place of ids, and are
+    in the baseline, `after` the value now; of a list of plain values (its path ends in `[]`) they are all members that
+    are gone, and all that came. `before_named` and `after_named` have names in the place of ids, and are
     null where that is the same. Of a `hidden` value nothing is shown. `text` is what people read of the values.
     `direction` is whether the finding weakens or strengthens the tenant's protection, null where that is not known.
     `evidence`: `observed`, of a missing item `confirmed` or `not_listed`, and `edited` where the object was edited and

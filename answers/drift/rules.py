@@ -83,9 +83,10 @@ class DriftDocument(NamedTuple):
 class Deviation(NamedTuple):
     """One thing that is not as in the baseline.
 
-    `before` and `after` may be shown. `member` tells members of a set apart, which have the same path. `value_hash` is
-    of both values, and tells hidden ones apart. It is not certain where a hidden value shows no change and its object
-    was edited.
+    `before` and `after` may be shown. Of a list of plain values they are the members that are gone and those that came,
+    all in one deviation, which is `added` or `removed` where only one of the two is. `member` tells other members of a
+    set apart, which have the same path. `value_hash` is of both values, and tells hidden ones apart. It is not certain
+    where a hidden value shows no change and its object was edited.
     """
 
     path: str
@@ -96,6 +97,12 @@ class Deviation(NamedTuple):
     member: str
     value_hash: bytes
     is_certain: bool = True
+    is_of_list: bool = False
+
+    @property
+    def lasting_kind(self) -> FindingKind:
+        """The kind in the identity of a finding: of a list the same, whether members come or go."""
+        return FindingKind.CHANGED if self.is_of_list else self.kind
 
 
 def deviations(before: DriftDocument, after: DriftDocument, rules: DriftRules) -> list[Deviation]:
@@ -117,21 +124,26 @@ def deviations(before: DriftDocument, after: DriftDocument, rules: DriftRules) -
     form = rules.form.of_sorted() if before.is_sorted or after.is_sorted else rules.form
     found = exact_differences(old, new, form)
     untold = {difference.path for difference in found if _is_untold(difference)}
-    groups: dict[tuple[str, DifferenceKind, str], list[Difference]] = {}
-    for difference in found:
-        if is_number_of_a_setting(difference.path):
-            continue
-        if difference.path not in untold and _is_of_both(difference, before, after):
-            groups.setdefault((difference.path, difference.kind, _member(difference)), []).append(difference)
-    return [_deviation(member, same) for (_, _, member), same in groups.items()]
+    return deviations_of(
+        difference
+        for difference in found
+        if not is_number_of_a_setting(difference.path)
+        and difference.path not in untold
+        and _is_of_both(difference, before, after)
+    )
 
 
-def deviation_of_field(
-    path: str, kind: DifferenceKind, before: JsonValue, after: JsonValue, *, hidden: bool
-) -> Deviation:
-    """A field that a comparison of tenants found different."""
-    difference = Difference(path, kind, before, after, hidden)
-    return _deviation(_member(difference), [difference])
+def deviations_of(differences: Iterable[Difference]) -> list[Deviation]:
+    """Differences of one document as deviations: those of the plain members of one list together."""
+    groups: dict[tuple[str, DifferenceKind | None, str], list[Difference]] = {}
+    for difference in differences:
+        is_of_list = _is_plain_member(difference)
+        kind, member = (None, "") if is_of_list else (difference.kind, _member(difference))
+        groups.setdefault((difference.path, kind, member), []).append(difference)
+    return [
+        _deviation_of_list(same) if kind is None else _deviation(member, same)
+        for (_, kind, member), same in groups.items()
+    ]
 
 
 def item_added(document: DriftDocument | None, rules: DriftRules | None) -> Deviation:
@@ -156,7 +168,7 @@ def fingerprint(tenant_id: UUID, baseline: str, type_key: str, external_id: str,
         "external_id": external_id,
         "path": deviation.path,
         "member": deviation.member,
-        "kind": str(deviation.kind),
+        "kind": str(deviation.lasting_kind),
     }
     return _hash(named).hex()
 
@@ -190,7 +202,7 @@ def first_seen(
 
 def key_of(deviation: Deviation) -> tuple[str, str, str]:
     """The identity of a deviation within its item."""
-    return deviation.path, deviation.kind, deviation.member
+    return deviation.path, deviation.lasting_kind, deviation.member
 
 
 def _document(said: DriftDocument) -> JsonObject:
@@ -217,6 +229,23 @@ def _member(difference: Difference) -> str:
         return ""
     value = difference.after if difference.kind is DifferenceKind.ADDED else difference.before
     return _hash(value).hex()
+
+
+def _is_plain_member(difference: Difference) -> bool:
+    """Whether it is about a member of a list that is no object and not hidden."""
+    value = difference.after if difference.kind is DifferenceKind.ADDED else difference.before
+    is_shown = not difference.hidden and difference.kind in (DifferenceKind.ADDED, DifferenceKind.REMOVED)
+    return difference.path.endswith("[]") and is_shown and not isinstance(value, dict | list)
+
+
+def _deviation_of_list(members: list[Difference]) -> Deviation:
+    """The members of one list that are gone, and those that came."""
+    shown = [member.shown() for member in members]
+    gone = sorted((one.before for one in shown if one.kind is DifferenceKind.REMOVED), key=encode)
+    came = sorted((one.after for one in shown if one.kind is DifferenceKind.ADDED), key=encode)
+    kind = FindingKind.CHANGED if gone and came else FindingKind.ADDED if came else FindingKind.REMOVED
+    value_hash = _hash([[*gone], [*came]])
+    return Deviation(members[0].path, kind, gone or None, came or None, False, "", value_hash, is_of_list=True)
 
 
 def _deviation(member: str, same: list[Difference]) -> Deviation:

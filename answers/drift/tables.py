@@ -130,23 +130,38 @@ class DriftFinding(Base):
 
 
 class DriftDecision(Base):
-    """What has been decided about a finding; the latest counts. It outlives a baseline that is set again."""
+    """What has been decided about a finding, an item or a field; the latest counts. It outlives baselines."""
 
     __tablename__ = "drift_decision"
     __table_args__ = (
         CheckConstraint(one_of("decision", Decision), name="decision_known"),
         CheckConstraint("octet_length(value_hash) = 32", name="value_hash_is_sha256"),
-        {"comment": "what has been decided about findings; the latest of each counts"},
+        CheckConstraint(
+            "(value_hash IS NULL) = (scope_external_id IS NOT NULL OR scope_field IS NOT NULL)", name="finding_or_scope"
+        ),
+        CheckConstraint("scope_external_id IS NULL OR scope_type_key IS NOT NULL", name="item_in_collection"),
+        CheckConstraint("(scope_field IS NULL) = (scope_expression IS NULL)", name="expression_of_field"),
+        {"comment": "what has been decided about findings, items and fields; the latest of each fingerprint counts"},
     )
 
     tenant_id: Mapped[UUID] = mapped_column(
         ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT
     )
-    fingerprint: Mapped[str] = mapped_column(primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(
+        primary_key=True, comment="of a finding; of a decision about more than one, of its scope"
+    )
     number: Mapped[int] = mapped_column(primary_key=True)
     decision: Mapped[str]
-    value_hash: Mapped[bytes] = mapped_column(comment="of the values that it is about; of others it is none")
+    value_hash: Mapped[bytes | None] = mapped_column(
+        comment="of the values that it is about; of others it is none."
+        " Null where it is about a scope, whatever the values"
+    )
     decided_by: Mapped[str]
     decided_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
     reason: Mapped[str]
     until: Mapped[datetime | None] = mapped_column(comment="it holds before this moment; for good where null")
+    scope_baseline: Mapped[str | None] = mapped_column(comment="of a scope: one baseline; each where null")
+    scope_type_key: Mapped[str | None] = mapped_column(comment="of a scope: one collection; each where null")
+    scope_external_id: Mapped[str | None] = mapped_column(comment="of a scope: one item; each where null")
+    scope_field: Mapped[str | None] = mapped_column(comment="of a scope: a pattern of field paths; each where null")
+    scope_expression: Mapped[str | None] = mapped_column(comment="the pattern as a regular expression for a whole path")

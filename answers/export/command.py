@@ -11,9 +11,11 @@ from answers.export.folder import ExportFolder
 from answers.export.records import ExportRecord
 from answers.export.rules import companion_bytes, companion_path, file_bytes, file_path
 from answers.runs.answer import moment_of
+from answers.times import TIME_FORMS
 from cli import output
 from cli.errors import ExitCode, errors_for_people
 from cli.options import CategoryOption, JsonOption, TenantArgument, TypeOption, selection_of, tenant_id_of
+from cli.output_options import prints_times
 from cli.sessions import tenant_session
 from cli.spool import DocumentSpool, KeptDocument
 from cli.stale_lines import say_stale
@@ -23,6 +25,7 @@ from inventory.plurals import counted
 from inventory.visible_text import visible
 
 
+@prints_times
 def export(
     tenant: TenantArgument,
     folder: Annotated[
@@ -30,9 +33,7 @@ def export(
     ],
     at: Annotated[
         str | None,
-        typer.Option(
-            "--at", metavar="RUN|TIME", help="The state when a run ended, or at a time (ISO 8601; by default in UTC)."
-        ),
+        typer.Option("--at", metavar="RUN|TIME", help=f"The state when a run ended, or at a time: {TIME_FORMS}."),
     ] = None,
     type_keys: TypeOption = None,
     categories: CategoryOption = None,
@@ -53,7 +54,7 @@ def export(
     Files of unchanged items keep their names and bytes, so the folder can be a git repository. Exit code 3 if
     retention has deleted a version of that time, or its stored document is damaged.
 
-    Example: python starter.py export contoso ./contoso --at 2025-03-01T00:00:00Z
+    Example: python starter.py export contoso ./contoso --at monday
     """
     with errors_for_people():
         settings = load_settings()
@@ -65,7 +66,7 @@ def export(
 
             async def ask() -> answer.ExportBasis:
                 async with tenant_session(settings, tenant_id) as session:
-                    moment = None if at is None else await moment_of(session, at)
+                    moment = None if at is None else await moment_of(session, at, output.time_zone())
                     return await answer.export(session, moment, wanted, lambda *item: kept.add(KeptDocument(*item)))
 
             basis = asyncio.run(ask())

@@ -9,11 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from answers.ids import named
 from answers.items.records import ItemsBasis, UnreadCollection
 from answers.log_collections import log_types
+from answers.search.answer import Sought, find
 from inventory.bounds import NAMED
+from inventory.coverage import TENANT_NEVER_READ
 from inventory.missing import Confidence, EvidenceKind
 from inventory.records import ItemRecord, MissingRecord
 from inventory.user_errors import UserError
 from storage import documents, queries
+from storage.coverage import coverage, is_read
 
 
 class UnknownItemError(UserError):
@@ -40,18 +43,23 @@ async def items(
     selection: str | None = None,
     type_keys: Sequence[str] | None = None,
     *,
+    sought: Sought | None = None,
     limit: int | None = None,
     after: tuple[str, str] = ("", ""),
 ) -> ItemList:
-    """The inventory; `selection` is a hash or its beginning, `after` a type key and an id.
+    """The inventory, or what is sought of it; `selection` is a hash or its beginning, `after` a type key and an id.
 
     Without a selection, the latest completed run that covers a collection decides for it.
 
-    Raises `UnknownSelectionError`.
+    Raises `UnknownSelectionError`, and when items are read `UnknownSettingError`.
     """
     question = await _question(session, selection)
     basis = None if question is None else _basis(question, type_keys)
-    return ItemList(basis, queries.items(session, question, type_keys, queries.Page(limit, after)))
+    if sought is None:
+        return ItemList(basis, queries.items(session, question, type_keys, queries.Page(limit, after)))
+    asked = question if selection else None
+    sought = sought._replace(type_keys=type_keys)
+    return ItemList(basis, find(session, sought, asked=asked, limit=limit, after=after if any(after) else None))
 
 
 async def missing(
@@ -104,10 +112,22 @@ async def find_item(session: AsyncSession, type_key: str, sought: str) -> str:
         )
         raise UnknownItemError(f"{which}; give the id: {named([item.external_id for item in found])}")
     if not found:
+        if not await coverage(session, [type_key]):
+            raise UnknownItemError(await _never_read(session, type_key, sought))
         raise UnknownItemError(
             f"{type_key} has no item {sought!r} in this tenant's inventory{await _near(session, type_key, sought)}"
         )
     return found[0].external_id
+
+
+async def _never_read(session: AsyncSession, type_key: str, sought: str) -> str:
+    """Why nothing is known of an item of a collection that no completed run has selected."""
+    if not await is_read(session):
+        return f"{TENANT_NEVER_READ}, so nothing is known of {type_key} {sought!r}"
+    return (
+        f"{type_key} was never read in this tenant, so nothing is known of {sought!r};"
+        f" python starter.py sync TENANT --type {type_key} reads it"
+    )
 
 
 async def _near(session: AsyncSession, type_key: str, sought: str) -> str:

@@ -1,31 +1,56 @@
 """`items`, `missing`: what the database knows of a tenant."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated
+from functools import partial
+from typing import Annotated, NamedTuple
 
 import typer
 
 from answers.items import answer
 from answers.items.records import ItemsBasis, UnreadCollection
+from answers.search.answer import Sought, UnknownSettingError
 from cli import output
+from cli.basis_lines import rests_on
 from cli.errors import UsageError, errors_for_people
-from cli.options import MOST, JsonOption, SelectionOption, TenantArgument, TypeOption, known_type_keys, tenant_id_of
+from cli.item_columns import COLLECTION, KIND_AND_ID, NAME, STATE
+from cli.item_options import (
+    KindOption,
+    NameOption,
+    PlatformOption,
+    SettingOption,
+    StateOption,
+    chosen_type_keys,
+    item_filter,
+    wanted_setting,
+)
+from cli.options import (
+    MOST,
+    AllTenantsOption,
+    AskedTenant,
+    AskedTenants,
+    CategoryOption,
+    JsonOption,
+    OptionalTenantArgument,
+    SelectionOption,
+    TagOption,
+    TypeOption,
+    asked_tenants,
+    known_type_keys,
+)
 from cli.output_options import output_options, prints_tables
-from cli.sessions import tenant_session
 from cli.stale_lines import say_stale
-from cli.table import Column, Shape, Table, collection_column
+from cli.table import Column, Shape, Table
+from cli.tenant_walk import NeverReadError, ask_each
 from configuration import load_settings
-from graph.catalog import kind_of, load_catalog
-from inventory.missing import Confidence, EvidenceKind, State
+from inventory.coverage import TENANT_NEVER_READ
+from inventory.missing import Confidence, EvidenceKind
 from inventory.plurals import counted
 from inventory.records import ItemRecord, MissingRecord
 from inventory.stale import StaleItem
 from inventory.visible_text import visible
+from storage.database import Database
 
 LOOKED_FOR = [EvidenceKind.CONFIRMED, EvidenceKind.NOT_LISTED]
-
-NEVER_READ = "this tenant was never read: no run has completed"
 
 LimitOption = Annotated[
     int | None, typer.Option("--limit", min=1, max=MOST, help="Show at most this many.", show_default=False)
@@ -43,8 +68,16 @@ AfterOption = Annotated[
 
 @prints_tables
 def items(
-    tenant: TenantArgument,
+    tenant: OptionalTenantArgument = None,
+    tags: TagOption = None,
+    everyone: AllTenantsOption = False,
     type_keys: TypeOption = None,
+    categories: CategoryOption = None,
+    name: NameOption = None,
+    platform: PlatformOption = None,
+    kind: KindOption = None,
+    state: StateOption = None,
+    setting: SettingOption = None,
     selection: SelectionOption = None,
     limit: LimitOption = None,
     after: AfterOption = None,
@@ -52,15 +85,43 @@ def items(
 ) -> None:
     """The inventory of a tenant, each item with its state relative to a selection.
 
+    With --tag or --all-tenants in place of TENANT, of each of these tenants; `search` finds items over all at once.
+
     Example: python starter.py items contoso --type conditionalAccessPolicies --json
     """
     with errors_for_people():
-        _show_items(tenant, type_keys, selection, limit, after, as_json=as_json)
+        settings = load_settings()
+        asked = asked_tenants(settings, tenant, tags, everyone=everyone)
+        _refuse_place(after, selection, asked)
+        sought = Sought(name, wanted_setting(setting), None, item_filter(platform, kind, state))
+        listing = _Listing(
+            None if sought == Sought() else sought,
+            chosen_type_keys(type_keys, categories),
+            selection,
+            limit,
+            _place(after),
+            asked.are_many,
+        )
+        ask_each(settings, asked, partial(_show_items, listing, as_json=as_json), as_json=as_json)
+
+
+class _Listing(NamedTuple):
+    """Which items of a tenant are listed."""
+
+    sought: Sought | None
+    type_keys: tuple[str, ...] | None
+    selection: str | None
+    limit: int | None
+    after: tuple[str, str]
+    are_many: bool
+    """Whether other tenants are asked, too: then a setting that none of this one's items sets is no mistake."""
 
 
 @prints_tables
 def missing(
-    tenant: TenantArgument,
+    tenant: OptionalTenantArgument = None,
+    tags: TagOption = None,
+    everyone: AllTenantsOption = False,
     type_keys: TypeOption = None,
     selection: SelectionOption = None,
     confidence: Annotated[
@@ -84,12 +145,14 @@ def missing(
     """Items that runs looked for and did not find: since when, by which run, with which confidence and evidence.
 
     A line for each collection that could not be read follows, with the number of its items, whose state is unknown.
+    With --tag or --all-tenants in place of TENANT, of each of these tenants.
 
     Example: python starter.py missing contoso
     """
     with errors_for_people():
         settings = load_settings()
-        tenant_id = tenant_id_of(settings, tenant)
+        asked = asked_tenants(settings, tenant, tags, everyone=everyone)
+        _refuse_place(after, selection, asked)
         wanted = known_type_keys(type_keys)
         place = _place(after)
         if not_read and evidence:
@@ -100,25 +163,31 @@ def missing(
             else evidence or (list(EvidenceKind) if as_json or output_options().as_csv else LOOKED_FOR)
         )
 
-        async def show() -> None:
-            async with tenant_session(settings, tenant_id) as session:
+        async def show(database: Database, tenant: AskedTenant) -> None:
+            async with database.tenant(tenant.tenant_id, read_only=True) as session:
                 found = await answer.missing(
                     session, selection, wanted, evidence=chosen, confidence=confidence, limit=limit, after=place
                 )
                 if found is None:
-                    output.stderr.print(f"{NEVER_READ}, so nothing can be called missing", style="yellow")
-                    return
+                    raise NeverReadError(f"{TENANT_NEVER_READ}, so nothing can be called missing")
                 if as_json:
                     async for item in found.items:
                         output.print_json(item)
                     return
                 if not await _print(Table(MissingRecord, _MISSING_COLUMNS), found.items, limit, _title(found.basis)):
                     which = "nothing is missing" if chosen == LOOKED_FOR and confidence is None else "no such item"
-                    output.stdout.print(f"{which}: {_rests_on(found.basis)}")
+                    output.stdout.print(f"{which}: {rests_on(found.basis.listed, found.basis.listed_from)}")
                 for collection in found.not_read:
                     output.stdout.print(_not_read(collection), style="yellow")
 
-        asyncio.run(show())
+        ask_each(settings, asked, show, as_json=as_json)
+
+
+def _refuse_place(after: str | None, selection: str | None, asked: AskedTenants) -> None:
+    """Raises `UsageError` where an option of one tenant comes with several."""
+    for option, given in (("--after", after), ("--selection", selection)):
+        if given is not None and asked.are_many:
+            raise UsageError(f"{option} is of one tenant: give it with TENANT")
 
 
 def _place(after: str | None) -> tuple[str, str]:
@@ -131,37 +200,42 @@ def _place(after: str | None) -> tuple[str, str]:
     return type_key, external_id
 
 
-def _show_items(
-    tenant: str,
-    type_keys: list[str] | None,
-    selection: str | None,
-    limit: int | None,
-    after: str | None,
-    *,
-    as_json: bool,
-) -> None:
-    settings = load_settings()
-    tenant_id = tenant_id_of(settings, tenant)
-    wanted = known_type_keys(type_keys)
-    place = _place(after)
-
-    async def show() -> None:
-        async with tenant_session(settings, tenant_id) as session:
-            found = await answer.items(session, selection, wanted, limit=limit, after=place)
-            if as_json:
-                async for item in found.items:
-                    output.print_json(item)
-                return
-            table, stale = Table(ItemRecord, _ITEM_COLUMNS), list[ItemRecord]()
-            if await _print(table, found.items, limit, _title(found.basis), stale):
-                say_stale([StaleItem.model_validate(item, from_attributes=True) for item in stale])
-                return
+async def _show_items(listing: _Listing, database: Database, tenant: AskedTenant, *, as_json: bool) -> None:
+    async with database.tenant(tenant.tenant_id, read_only=True) as session:
+        found = await answer.items(
+            session,
+            listing.selection,
+            listing.type_keys,
+            sought=listing.sought,
+            limit=listing.limit,
+            after=listing.after,
+        )
+        try:
+            await _print_items(found, listing.limit, as_json=as_json)
+        except UnknownSettingError as unknown:
+            if not listing.are_many:
+                raise
             if found.basis is None:
-                output.stderr.print(f"{NEVER_READ}, so it has no items here", style="yellow")
-            else:
-                output.stdout.print(f"no items: {_rests_on(found.basis)}")
+                raise NeverReadError(f"{TENANT_NEVER_READ}, so it has no items here") from None
+            output.stderr.print(f"no items: {unknown}", style="dim")
 
-    asyncio.run(show())
+
+async def _print_items(found: answer.ItemList, limit: int | None, *, as_json: bool) -> None:
+    """Raises `NeverReadError` where there is no item, and no run has completed that might have found one."""
+    shown, stale = 0, list[ItemRecord]()
+    if as_json:
+        async for item in found.items:
+            output.print_json(item)
+            shown += 1
+    else:
+        shown = await _print(Table(ItemRecord, _ITEM_COLUMNS), found.items, limit, _title(found.basis), stale)
+        say_stale([StaleItem.model_validate(item, from_attributes=True) for item in stale])
+    if shown:
+        return
+    if found.basis is None:
+        raise NeverReadError(f"{TENANT_NEVER_READ}, so it has no items here")
+    if not as_json:
+        output.stdout.print(f"no items: {rests_on(found.basis.listed, found.basis.listed_from)}")
 
 
 async def _print(
@@ -184,31 +258,9 @@ async def _print(
     return shown
 
 
-def _name(item: ItemRecord) -> str:
-    return item.display_name or output.NAMELESS
+_WHICH_ITEM = (COLLECTION, NAME, *KIND_AND_ID)
 
-
-def _kind(item: ItemRecord) -> str:
-    """The kind, where it says more than the heading does."""
-    kind = kind_of(item.type_key, item.meta)
-    collection = load_catalog().collections.get(item.type_key)
-    return "" if collection is not None and kind == collection.title else kind
-
-
-_WHICH_ITEM = (
-    collection_column(),
-    Column("name", "display_name", _name),
-    Column("kind", "kind", _kind),
-    Column("id", "external_id", shape=Shape.ID, is_kept=True),
-)
-
-_ITEM_COLUMNS = (
-    *_WHICH_ITEM,
-    Column("state", "state", lambda item: output.styled(item.state)),
-    Column("confidence", "confidence", lambda item: output.styled(item.confidence)),
-    Column("evidence", "evidence", lambda item: None if item.state is State.PRESENT else item.evidence),
-    Column("last seen", "last_seen_at", lambda item: output.ago(item.last_seen_at)),
-)
+_ITEM_COLUMNS = (*_WHICH_ITEM, *STATE)
 
 _MISSING_COLUMNS = (
     *_WHICH_ITEM,
@@ -225,14 +277,6 @@ def _not_read(collection: UnreadCollection) -> str:
     items = counted(collection.items, "item")
     when = "never" if collection.listed_at is None else output.ago(collection.listed_at)
     return f"not read: {collection.type_key} ({collection.reason}), {items}; last read to its end: {when}"
-
-
-def _rests_on(basis: ItemsBasis) -> str:
-    """What an empty answer rests on."""
-    if basis.listed_from is None:
-        return "no collection was read to its end"
-    its = "its" if basis.listed == 1 else "their"
-    return f"{counted(basis.listed, 'collection')} read to {its} end since {output.when(basis.listed_from)}"
 
 
 def _title(basis: ItemsBasis | None) -> str:

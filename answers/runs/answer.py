@@ -1,18 +1,18 @@
 """Runs: their records, and the run or the moment that a person means."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.ids import IdRange, id_range, run_id_range, the_one
-from answers.times import time_of
+from answers.times import TIME_FORMS, typed_time
 from inventory.bounds import NAMED
 from inventory.outcomes import CollectionResult, Counts, Outcome
 from inventory.records import CollectionRecord, RunRecord
 from inventory.user_errors import UserError
-from storage import queries
+from storage import coverage, queries
 from storage.documents import database_time
 
 
@@ -27,6 +27,11 @@ class UnknownMomentError(UserError):
 async def recent_runs(session: AsyncSession, limit: int) -> list[RunRecord]:
     """The newest recorded runs first; of all tenants in a portfolio session."""
     return await queries.recent_runs(session, limit)
+
+
+async def is_read(session: AsyncSession) -> bool:
+    """Whether any run of the tenant has completed; else an empty answer says nothing of the tenant."""
+    return await coverage.is_read(session)
 
 
 def newest_runs(recorded: Sequence[RunRecord], queued: Iterable[RunRecord], limit: int) -> list[RunRecord]:
@@ -86,14 +91,24 @@ async def ended_run(session: AsyncSession, run_id: UUID) -> tuple[RunRecord, dat
     return run, run.finished_at
 
 
-async def moment_of(session: AsyncSession, value: str) -> datetime:
-    """The moment that RUN|TIME names: a time that is over, or the end of a run. Raises `UserError`."""
-    moment = time_of(value)
+async def moment_of(session: AsyncSession, value: str, zone: tzinfo | None = None) -> datetime:
+    """The moment that RUN|TIME names: a time that is over, or the end of a run. Raises `UserError`.
+
+    `zone` is that of a time that names none; None is local time.
+    """
+    moment = await time_over(session, value, zone)
     if moment is not None:
-        if moment > await database_time(session):
-            raise UnknownMomentError(f"{value} is in the future; name a run or a time that is over")
         return moment
     if id_range(value) is None:
-        raise UnknownMomentError(f"{value!r} is neither a run id nor a time such as 2025-03-01T00:00:00Z")
+        raise UnknownMomentError(f"{value!r} is neither a run id nor a time; write {TIME_FORMS}")
     _, finished_at = await ended_run(session, await find_run(session, value))
     return finished_at
+
+
+async def time_over(session: AsyncSession, value: str, zone: tzinfo | None = None) -> datetime | None:
+    """The beginning of the time that TIME names; None for what is none. Raises `UnknownMomentError` in the future."""
+    now = await database_time(session)
+    typed = typed_time(value, now, zone)
+    if typed is not None and typed.begins > now:
+        raise UnknownMomentError(f"{value} is in the future; name a run or a time that is over")
+    return None if typed is None else typed.begins

@@ -16,7 +16,14 @@ from answers.runs.report import print_run
 from cli import output
 from cli.errors import EXIT_CODE_OF_STATUS, UsageError, errors_for_people
 from cli.follow import ANSWER_SECONDS, Follower, Handle, leaving
-from cli.options import JsonOption, OptionalTenantArgument, TenantNames, VerboseOption, tenant_id_of
+from cli.options import (
+    JsonOption,
+    OptionalTenantArgument,
+    TenantNames,
+    VerboseOption,
+    selection_name_of,
+    tenant_id_of,
+)
 from cli.output_options import prints_tables
 from cli.progress import RunView
 from cli.queued_runs import LOOK_GAP_SECONDS, LOOKS, unrecorded_runs
@@ -25,7 +32,6 @@ from cli.table import Column, Shape, print_table
 from cli.temporal import goes_on, handle_of, now, refuse_other_holder
 from configuration import ConfigurationError, Settings, load_settings
 from connections import UnreachableError, connect_temporal, temporal_connect_config
-from graph.catalog import load_catalog
 from inventory.bounds import NAMED
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
@@ -58,6 +64,9 @@ def runs(
             return
         names = TenantNames.load(settings)
         print_table(_columns(names), records, record=RunRecord)
+        if not records:
+            whose = "no tenant was ever read" if tenant is None else "this tenant was never read"
+            output.stdout.print(f"no runs: {whose}; python starter.py sync TENANT --all reads one")
 
 
 async def _recent(settings: Settings, tenant_id: UUID | None, limit: int) -> list[RunRecord]:
@@ -87,13 +96,13 @@ def _columns(names: TenantNames) -> tuple[Column, ...]:
         Column("not read", "counts.not_read", shape=Shape.NUMBER),
         Column("stale", "counts.stale", shape=Shape.NUMBER),
         Column("took", "took", _took, yields=True),
-        Column("selection", "selection_hash", _selection, yields=True),
+        Column("selection", "selection_name", _selection, is_kept=True),
         Column("errors", "error_codes", shape=Shape.BELOW),
     )
 
 
 def _selection(record: RunRecord) -> str:
-    return load_catalog().name_of(record.selection.type_keys)
+    return selection_name_of(record.selection, record.selection_name)
 
 
 def _took(record: RunRecord) -> str:

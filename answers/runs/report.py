@@ -8,6 +8,7 @@ from typing import Any
 from rich.text import Text
 
 from cli import output
+from cli.options import selection_name_of
 from cli.output_options import output_options
 from cli.table import Column, Shape, print_table
 from inventory.error_codes import EXPLANATIONS, ErrorCode
@@ -33,7 +34,8 @@ def print_run(run: RunRecord, tenant_name: str, *, verbose: bool = False) -> Non
     output.stdout.print(
         Text.assemble(
             output.styled(run.status),
-            f"  selection {run.selection_hash[:12]}  queued {output.when(run.queued_at)}",
+            f"  {selection_name_of(run.selection, run.selection_name)} ({run.selection_hash[:12]})",
+            f"  queued {output.when(run.queued_at)}",
             f"  took {output.lasting(took) or '…'}",
         )
     )

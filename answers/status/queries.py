@@ -14,7 +14,8 @@ from storage.rows import Values, fetch
 # `unread`: of those, how many were not read to their end, by reason.
 # `absent`: items that a complete listing does not show, off the partial index of such items.
 # `stale`: present items of which details cannot be read, off their partial index.
-# `drift`: open findings of high severity whose latest decision, if there is one, no longer holds.
+# `scoped`: the decisions about items and fields that hold.
+# `drift`: open findings of high severity that no decision which holds is about.
 # The latest completed run is looked up tenant by tenant off the index of runs by tenant.
 _STATUS = text(f"""
 WITH covered AS (
@@ -48,6 +49,14 @@ stale AS (
     WHERE stale_since IS NOT NULL AND absent_from IS NULL AND type_key <> ALL (:logs)
     GROUP BY tenant_id
 ),
+scoped AS MATERIALIZED (
+    SELECT * FROM (
+        SELECT DISTINCT ON (tenant_id, fingerprint) * FROM drift_decision
+        WHERE value_hash IS NULL
+        ORDER BY tenant_id, fingerprint, number DESC
+    ) AS latest
+    WHERE decision <> 'open' AND coalesce(until > clock_timestamp(), true)
+),
 drift AS (
     SELECT finding.tenant_id, count(*) AS high_drift
     FROM drift_finding AS finding
@@ -58,6 +67,13 @@ drift AS (
             WHERE (decided.tenant_id, decided.fingerprint) = (finding.tenant_id, finding.fingerprint)
             ORDER BY number DESC LIMIT 1
         ), false)
+        AND NOT EXISTS (
+            SELECT FROM scoped WHERE scoped.tenant_id = finding.tenant_id
+                AND coalesce(scoped.scope_baseline = finding.baseline, true)
+                AND coalesce(scoped.scope_type_key = finding.type_key, true)
+                AND coalesce(scoped.scope_external_id = finding.external_id, true)
+                AND coalesce(finding.path ~ ('^(?:' || scoped.scope_expression || ')$'), true)
+        )
     GROUP BY finding.tenant_id
 )
 SELECT tenant.tenant_id, latest.run_id, latest.status AS run_status, latest.started_at AS run_started_at,

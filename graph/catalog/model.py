@@ -55,6 +55,9 @@ _INTERVALS = {
     ThrottleFamily.REPORTS: timedelta(seconds=2),
 }
 
+WITHOUT_SETTINGS = frozenset({"audit", "device-data", "directory", "microsoft-catalogues"})
+"""Categories of logs, data and objects that set nothing for others."""
+
 PropertyName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
 
 PropertyPath = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*(\.[A-Za-z][A-Za-z0-9]*)*$")]
@@ -378,7 +381,14 @@ class Collection(BaseModel):
     @property
     def reading_rules(self) -> ReadingRules:
         """How the references of an item are read."""
-        return ReadingRules(self.references, self.assignable, self.everyone, self.alternate_keys)
+        return ReadingRules(
+            self.references, self.assignable, self.everyone, self.alternate_keys, has_settings=self.has_settings
+        )
+
+    @property
+    def has_settings(self) -> bool:
+        """Whether what an item sets can be searched for: it is configuration, and no log, directory or catalogue."""
+        return self.category not in WITHOUT_SETTINGS
 
     @property
     def audit_log(self) -> TypeKey | None:

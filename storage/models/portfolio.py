@@ -36,6 +36,9 @@ class PortfolioRunRow(Base):
     schedule: Mapped[str | None] = mapped_column(comment="the schedule that started it, if one did")
     selection_hash: Mapped[str]
     selection: Mapped[dict[str, Any]] = mapped_column(comment="the canonical selection")
+    selection_name: Mapped[str | None] = mapped_column(
+        comment="what its starter called the selection; null without a name"
+    )
     chosen: Mapped[dict[str, Any]] = mapped_column(comment="which tenants: all, ids, tags")
     status: Mapped[str] = mapped_column(server_default=RunStatus.RUNNING)
     started_at: Mapped[datetime] = mapped_column(server_default=CLOCK)

@@ -85,6 +85,9 @@ class SyncRun(Base):
     workflow_id: Mapped[str]
     selection_hash: Mapped[str] = mapped_column(comment="SHA-256 of the canonical selection, hexadecimal")
     selection: Mapped[dict[str, Any]] = mapped_column(comment="the canonical selection")
+    selection_name: Mapped[str | None] = mapped_column(
+        comment="what its starter called the selection; null without a name"
+    )
     status: Mapped[str] = mapped_column(server_default=RunStatus.QUEUED)
     queued_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
     started_at: Mapped[datetime | None] = mapped_column(comment="when the run got its slot; null if it never did")
@@ -171,6 +174,9 @@ class StagedItem(Base):
         JSONB, comment="the details that could not be read; null where all were"
     )
     graph_id: Mapped[str | None] = mapped_column(comment="the id as Graph spells it, where that is not external_id")
+    read_settings: Mapped[Any | None] = mapped_column(
+        JSON, comment="what it sets, pairs of a name and a value; null where it sets nothing"
+    )
 
 
 class PendingItem(Base):

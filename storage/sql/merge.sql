@@ -17,7 +17,7 @@ WITH
 -- which items are known; `graph_id` is Graph's, if it is another.
 staged AS MATERIALIZED (
     SELECT DISTINCT ON (type_key, external_id) type_key, external_id, graph_id, display_name, meta, content_hash, body_hash,
-        document, document_size, list_hash, is_whole, stale_parts, read_references, rules_hash, staged_at,
+        document, document_size, list_hash, is_whole, stale_parts, read_references, rules_hash, read_settings, staged_at,
         count(*) OVER (PARTITION BY type_key, external_id) AS times
     FROM staged_observation
     WHERE run_id = :run_id AND fetch_token = ANY (:fetch_tokens) AND body_hash IS NOT NULL
@@ -132,7 +132,7 @@ merged AS (
 seen AS MATERIALIZED (
     SELECT type_key, external_id,
         staged.body_hash, staged.document, staged.document_size, staged.is_whole, staged.list_hash, staged.times,
-        staged.read_references, staged.rules_hash,
+        staged.read_references, staged.rules_hash, staged.read_settings,
         before.details_complete AS complete_before,
         before.list_hash AS list_hash_before, before.details_read_at, before.stale_asks, before.stale_asked_at,
         before.last_seen_at AS seen_before_at, before.last_seen_run_id AS seen_before_by,
@@ -187,7 +187,7 @@ rules AS MATERIALIZED (
 -- New versions, and whether their references have been read already: with the observation, by the rules in force. Only
 -- of a first version, since no reader can be at it.
 new AS MATERIALIZED (
-    SELECT type_key, external_id, version_number, read_references,
+    SELECT type_key, external_id, version_number, read_references, read_settings,
         version_number = 1 AND read_references IS NOT NULL AND EXISTS (
             SELECT FROM rules WHERE (rules.type_key, rules.rules_hash) = (seen.type_key, seen.rules_hash)
         ) AS is_read
@@ -208,6 +208,15 @@ referring AS (
         version_number = excluded.version_number, path = excluded.path, role = excluded.role,
         target_type_keys = excluded.target_type_keys, target_id = excluded.target_id, intent = excluded.intent,
         policy_set_id = excluded.policy_set_id
+),
+
+setting AS (
+    INSERT INTO item_setting (type_key, external_id, position, setting, value)
+    SELECT type_key, external_id, position - 1, one ->> 0, one ->> 1
+    FROM new CROSS JOIN LATERAL json_array_elements(read_settings) WITH ORDINALITY AS read (one, position)
+    WHERE is_read
+    ON CONFLICT (tenant_id, type_key, external_id, position) DO UPDATE SET
+        setting = excluded.setting, value = excluded.value
 ),
 
 -- The end of the run reads the references of the others.

@@ -120,6 +120,15 @@ def test_each_answer_is_told_apart(graph: SimulatedGraph, check: Check) -> None:
     assert missing["context"]["permission"] == missing["permission"] == "Group.ReadBasic.All"
 
 
+def test_what_lies_under_parents_that_are_refused_names_the_permission_that_lists_them(
+    graph: SimulatedGraph, check: Check
+) -> None:
+    graph.faults.add(Fault(FaultKind.FORBIDDEN, path="/groups"))
+    done = check("--type", "groupEligibilitySchedules", "--json")
+    (missing,) = done.objects()
+    assert (missing["readability"], missing["context"]["permission"]) == ("permission_missing", "Group.ReadBasic.All")
+
+
 def test_what_a_tenant_cannot_have_is_no_error(graph: SimulatedGraph, check: Check) -> None:
     graph.faults.add(Fault(FaultKind.NOT_APPLICABLE, path="/roleScopeTags"))
     graph.faults.add(Fault(FaultKind.NOT_FOUND, path="/subscribedSkus"))

@@ -48,7 +48,7 @@ def test_what_is_no_place_for_a_page_is_refused(tmp_path: Path) -> None:
     for path, said in (
         (tmp_path, "is a folder"),
         (tmp_path / "none" / "report.html", "there is no folder"),
-        (tmp_path / "pipe", "is no file"),
+        (tmp_path / "pipe", "is not a regular file"),
     ):
         with pytest.raises(UsageError, match=said):
             check_html(path, as_json=False)

@@ -82,7 +82,13 @@ CALLS: list[tuple[str, tuple[str, ...], set[str]]] = [
 ]
 """Commands on the database alone, and the records that they print."""
 
+DECIDED = {"drift decide", "drift decisions"}
+"""Commands about decisions, which `test_a_decision_is_valid` tries."""
+
 OF_A_RUNNING_SYSTEM = {"sync", "run", "portfolio sync", "portfolio runs", "portfolio run", "limits"}
+
+OF_ALL_TENANTS = {"status", "search", "settings"}
+"""Their own tests hold their lines against the schemas."""
 
 
 @pytest.fixture
@@ -153,7 +159,8 @@ def test_each_kind_of_line_is_tried() -> None:
     tried = {(row_of(command), record) for command, _, records in CALLS for record in records}
     rows = {(command, line.record) for command, printed in PRINTED.items() for line in printed}
     assert tried <= rows
-    assert {command for command, _ in rows - tried} == {*OF_A_RUNNING_SYSTEM, "drift decide", "demo", "status", "web"}
+    untried = {*OF_A_RUNNING_SYSTEM, *OF_ALL_TENANTS, *DECIDED, "demo", "web"}
+    assert {command for command, _ in rows - tried} == untried
 
 
 async def test_each_line_is_valid(starter: CommandLine) -> None:
@@ -174,6 +181,10 @@ async def test_a_decision_is_valid(starter: CommandLine) -> None:
     (decided,) = (await starter("drift decide", finding["fingerprint"], *words, "--json")).objects()
     assert decided["decided"]["decided_by"]
     assert record_of(decided, "drift decide") == "drift-finding"
+    (about_a_field,) = (await starter("drift decide", "--field", "settings.*", *words, "--json")).objects()
+    assert record_of(about_a_field, "drift decide") == "drift-decision"
+    listed = (await starter("drift decisions", "--json")).objects()
+    assert [record_of(line, "drift decisions") for line in listed] == ["drift-decision", "drift-decision"]
 
 
 def test_what_a_running_system_prints_is_valid(system: System) -> None:

@@ -234,16 +234,39 @@ LINES = "".join(f"line {number}\n" for number in range(200))
     ],
 )
 def test_a_pager_shows_what_is_longer_than_the_screen(pager: str, text: str, is_paged: bool) -> None:
-    """On a terminal, in a process of its own: what a person would see."""
     program = "import sys; from cli.pager import paged\nwith paged(): sys.stdout.write(sys.argv[1])"
+    code, shown = on_a_terminal(program, text, PAGER=pager)
+    assert code == 0
+    assert shown == (text.replace("line", "paged") if is_paged else text)
+
+
+def on_a_terminal(program: str, *arguments: str, **variables: str) -> tuple[int, str]:
+    """The exit code of a process of its own, and what a person would see."""
     master, terminal = pty.openpty()
-    environment = {**os.environ, "PAGER": pager, "LINES": "24", "PYTHONPATH": str(CHECKOUT)}
-    process = subprocess.Popen([sys.executable, "-c", program, text], stdout=terminal, stdin=terminal, env=environment)
+    environment = {**os.environ, "LINES": "24", "PYTHONPATH": str(CHECKOUT), **variables}
+    command = [sys.executable, "-c", program, *arguments]
+    process = subprocess.Popen(command, stdout=terminal, stdin=terminal, env=environment)
     os.close(terminal)
     shown = b""
     with suppress(OSError):  # Linux says so where the other end is closed
         while chunk := os.read(master, 65536):
             shown += chunk
     os.close(master)
-    assert process.wait() == 0
-    assert shown.decode().replace("\r\n", "\n") == (text.replace("line", "paged") if is_paged else text)
+    return process.wait(), shown.decode().replace("\r\n", "\n")
+
+
+ENDLESS = """
+import itertools, sys
+from cli.pager import paged
+try:
+    with paged():
+        for number in itertools.count():
+            print("line", number)
+except BrokenPipeError:
+    sys.exit(7)
+"""
+
+
+def test_a_pager_shows_an_answer_while_it_comes_and_ends_it_when_it_is_left() -> None:
+    code, shown = on_a_terminal(ENDLESS, PAGER="head -2")
+    assert (code, shown) == (7, "line 0\nline 1\n")

@@ -114,6 +114,7 @@ def connect(server: EmbeddedPostgres, login: str, database: str) -> "psycopg.Con
     return psycopg.connect(url(server, login, database), password=PASSWORDS[LOGINS[login]], autocommit=True)
 
 
+@pytest.mark.slow
 async def test_each_login_does_its_work_whatever_its_password(
     server: EmbeddedPostgres, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,6 +168,7 @@ def test_no_login_may_do_what_a_superuser_may(shared_server: EmbeddedPostgres) -
     assert found == [("postgres",)]
 
 
+@pytest.mark.slow
 async def test_an_existing_volume_gets_its_new_owners_and_keeps_its_rows(
     server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -127,6 +127,7 @@ async def _attributes(client: Client) -> set[tuple[str, str]]:
     }
 
 
+@pytest.mark.slow
 async def test_the_database_is_made_by_an_ordinary_owner_and_its_workers_own_nothing(run: Run, folder: Path) -> None:
     with EmbeddedPostgres(folder / "postgres", durable=False) as server:
         admin = psycopg.conninfo.conninfo_to_dict(server.url)

@@ -196,7 +196,7 @@ def test_an_exclusion_that_moves_to_another_intent_has_both_and_no_id_of_an_assi
     ]
 
 
-@pytest.mark.parametrize(("number", "severity"), [(23, "high"), (24, "low")])
+@pytest.mark.parametrize(("number", "severity"), [(23, "high"), pytest.param(24, "low", marks=pytest.mark.slow)])
 def test_what_weakens_is_more_severe_than_what_strengthens(situation: Situation, number: int, severity: str) -> None:
     situation.become(case(number))
     _, finding = map(json.loads, situation.drift("--json").splitlines())

@@ -18,10 +18,8 @@ from tests.end_to_end.system import SEEDS, System
 
 SELECTED = (
     "deviceConfigurations",
-    "configurationPolicies",
     "deviceCompliancePolicies",
     "conditionalAccessPolicies",
-    "mobileApps",
     "groups",
     "assignmentFilters",
     "roleScopeTags",

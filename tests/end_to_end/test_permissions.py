@@ -23,7 +23,7 @@ DELEGATED_ONLY = {key for key, collection in COLLECTIONS.items() if collection.d
 @pytest.fixture
 def system(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Iterator[System]:
     with (
-        SimulatedGraph(tenants=1, items_per_collection=2, seed=next(SEEDS)) as graph,
+        SimulatedGraph(tenants=1, seed=next(SEEDS)) as graph,
         System(graph, temporal, database_url, tmp_path) as system,
     ):
         system.start_worker()
@@ -61,6 +61,7 @@ def test_an_app_with_exactly_what_is_printed_reads_everything_that_microsoft_ope
     assert system.starter("check", system.tenant.name, "--all").code == 0
 
 
+@pytest.mark.slow
 def test_a_tenant_without_licences_is_read_as_far_as_it_goes(system: System) -> None:
     system.tenant.grant(printed(system))
     system.tenant.license([])

@@ -208,9 +208,11 @@ def test_a_run_that_is_under_way_is_joined(system: System) -> None:
 async def test_few_events_a_tenant(system: System, temporal: EmbeddedTemporal) -> None:
     await asyncio.to_thread(system.start_worker)
     done = await asyncio.to_thread(
-        system.starter, "portfolio", "sync", "--all-tenants", *SELECTION, "--at-once", "1", "--json"
+        system.starter, "portfolio", "sync", "--all-tenants", *SELECTION, "--name", "groups", "--at-once", "1", "--json"
     )
     record = portfolio_of(done)
+    assert record.selection_name == "groups"
+    assert {run.selection_name for run in await asyncio.to_thread(runs_of, system)} == {"groups"}
     assert record.workflow_id == portfolio_workflow_id(record.selection, record.chosen)
     client = await connect_temporal({"target_host": temporal.address})
     handle = client.get_workflow_handle(record.workflow_id)
@@ -218,12 +220,13 @@ async def test_few_events_a_tenant(system: System, temporal: EmbeddedTemporal) -
     assert description.status is WorkflowExecutionStatus.COMPLETED
     attributes = {pair.key.name: pair.value for pair in description.typed_search_attributes}
     assert (attributes["SelectionHash"], attributes["RunStatus"]) == (record.selection_hash, "success")
-    assert attributes["Selection"] == "assignmentFilters, groups"
+    assert attributes["Selection"] == "groups"
     for outcome in record.tenants:
         child = await client.get_workflow_handle(f"sync/{outcome.tenant_id}/{record.selection_hash}").describe()
-        named = {pair.key.name: pair.value for pair in child.typed_search_attributes}["TenantName"]
-        assert named in {tenant.name for tenant in system.graph.tenants}
-        assert await child.static_summary() == f"assignmentFilters, groups, for {record.workflow_id}"
+        attributes = {pair.key.name: pair.value for pair in child.typed_search_attributes}
+        assert attributes["Selection"] == "groups"
+        assert attributes["TenantName"] in {tenant.name for tenant in system.graph.tenants}
+        assert await child.static_summary() == f"{attributes['TenantName']}: groups"
     events = (await handle.fetch_history()).events
     opened_and_closed = 20
     assert len(events) <= opened_and_closed + TENANTS * EVENTS_A_TENANT
@@ -299,6 +302,7 @@ def test_a_schedule_joins_what_was_started_by_hand(system: System, temporal: Emb
     (row,) = until(lambda: system.starter("schedule", "list", "--json").objects())
     assert (row["name"], row["when"], row["note"], row["actions"]) == ("nightly", "every 1d", "by night", 1)
     assert (row["skipped_overlap"], row["missed_catch_up"], row["paused"]) == (0, 0, False)
+    assert (row["selection_name"], row["last_status"]) == ("assignmentFilters, groups", "success")
     assert row["last_at"]
     assert row["next_at"]
 

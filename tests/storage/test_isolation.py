@@ -17,8 +17,10 @@ import answers.drift.tables  # noqa: F401 - completes the metadata
 from answers.changes import audit_queries as auditing
 from answers.dependencies import queries as dependencies
 from answers.drift import baseline_queries as baselines
+from answers.drift import decision_queries as decisions
 from answers.drift import queries as drift
 from answers.drift.baselines import set_moment
+from answers.drift.decision_scope import DecisionScope
 from answers.drift.evaluation import evaluate
 from answers.drift.rules import Decision
 from graph.catalog import AUDIT_EVENTS
@@ -74,6 +76,8 @@ TABLES = frozenset(
         "pending_item",
         "item_reference",
         "unread_item",
+        "item_name",
+        "item_setting",
         "reference_rules",
         "baseline",
         "baseline_collection",
@@ -89,7 +93,7 @@ OF_THE_WEB = {"audit_record", "sign_in_link", "web_session"}
 PORTFOLIO = portfolio.PortfolioIdentity(
     uuid4(), "portfolio/test", Selection(type_keys=("a",)), TenantChoice(tenant_ids=(THEIRS,))
 )
-RULES = {"b": ReadingRules({"needs": ("a",)}, assignable=True)}
+RULES = {"b": ReadingRules({"needs": ("a",)}, assignable=True, has_settings=True)}
 READABLE = {"staged_item": "staged_observation"}
 
 
@@ -168,7 +172,10 @@ async def their_rows(database: Database) -> runs.RunIdentity:
     async with database.tenant(THEIRS) as session:
         await evaluate(session, THEIRS, "golden")
         for fingerprint in await drift.open_fingerprints(session, "golden"):
-            await drift.decide(session, fingerprint, Decision.ACCEPTED, "the test", "a reason", None)
+            await decisions.decide(session, fingerprint, Decision.ACCEPTED, "the test", "a reason", None)
+        everything = DecisionScope(field="*")
+        fingerprint = everything.fingerprint(THEIRS)
+        await decisions.decide_scope(session, fingerprint, everything, Decision.EXPECTED, "the test", "a reason", None)
     await sync(database, THEIRS, [audit_event("e", "1")], AUDIT_EVENTS)
     run = await begin(database, THEIRS, "a")
     await land(database, THEIRS, run, [observation("a", "1", displayName="secret"), listed("a", "3")])
@@ -200,27 +207,35 @@ def test_the_tables_are_these() -> None:
             assert "tenant_id" in [column.name for column in key.columns] or key.referred_table.name == OF_NO_TENANT
 
 
-@pytest.mark.parametrize("table", sorted(TABLES))
-async def test_no_row_of_another_tenant_is_seen(filled: Filled, table: str) -> None:
-    statement = text(f"SELECT count(*) FROM {READABLE.get(table, table)}")
+async def rows_of_tables(session: AsyncSession) -> dict[str, int]:
+    """How many rows of each table a transaction sees."""
+    return {
+        table: (await session.execute(text(f"SELECT count(*) FROM {READABLE.get(table, table)}"))).scalar_one()
+        for table in sorted(TABLES)
+    }
+
+
+async def test_no_row_of_another_tenant_is_seen(filled: Filled) -> None:
     async with filled.database.tenant(THEIRS) as session:
-        assert (await session.execute(statement)).scalar_one() > 0
+        assert [table for table, rows in (await rows_of_tables(session)).items() if not rows] == []
     async with filled.database.tenant(MINE) as session:
-        assert (await session.execute(statement)).scalar_one() == 0
+        assert await rows_of_tables(session) == dict.fromkeys(TABLES, 0)
 
 
-@pytest.mark.parametrize("table", sorted(TABLES))
-async def test_no_row_of_another_tenant_is_written(filled: Filled, table: str) -> None:
-    target = READABLE.get(table, table)
-    for statement in (f"DELETE FROM {target}", f"UPDATE {target} SET tenant_id = tenant_id"):
-        try:
-            async with filled.database.tenant(MINE) as session:
-                result = await session.execute(text(statement))
-                assert result.rowcount == 0  # type: ignore[attr-defined]
-        except StorageUnavailableError as error:
-            assert "permission denied" in str(error)
+async def test_no_row_of_another_tenant_is_written(filled: Filled) -> None:
     async with filled.database.tenant(THEIRS) as session:
-        assert (await session.execute(text(f"SELECT count(*) FROM {target}"))).scalar_one() > 0
+        before = await rows_of_tables(session)
+    for table in sorted(TABLES):
+        target = READABLE.get(table, table)
+        for statement in (f"DELETE FROM {target}", f"UPDATE {target} SET tenant_id = tenant_id"):
+            try:
+                async with filled.database.tenant(MINE) as session:
+                    result = await session.execute(text(statement))
+                    assert result.rowcount == 0, statement  # type: ignore[attr-defined]
+            except StorageUnavailableError as error:
+                assert "permission denied" in str(error), statement
+    async with filled.database.tenant(THEIRS) as session:
+        assert await rows_of_tables(session) == before
 
 
 INSERTS = {
@@ -252,6 +267,8 @@ INSERTS = {
     "item_reference": "(tenant_id, type_key, external_id, position, version_number, path, role, target_type_keys,"
     " target_id) VALUES (:theirs, 'a', '1', 9, 1, 'x', 'use', '{}', '1')",
     "unread_item": "(tenant_id, type_key, external_id) VALUES (:theirs, 'a', '9')",
+    "item_name": "(tenant_id, type_key, external_id, name_key) VALUES (:theirs, 'a', '9', 'x')",
+    "item_setting": "(tenant_id, type_key, external_id, position, setting) VALUES (:theirs, 'a', '9', 0, 'x')",
     "reference_rules": "(tenant_id, type_key, rules_hash) VALUES (:theirs, 'a', '')",
     "baseline": "(tenant_id, name, kind, at, set_by) VALUES (:theirs, 'x', 'moment', now(), 'me')",
     "baseline_collection": "(tenant_id, baseline, type_key, outcome, run_id, read_at)"
@@ -268,13 +285,14 @@ INSERTS = {
 }
 
 
-@pytest.mark.parametrize("table", sorted(TABLES))
-async def test_no_row_is_planted_in_another_tenant(filled: Filled, table: str) -> None:
+async def test_no_row_is_planted_in_another_tenant(filled: Filled) -> None:
     values = {"theirs": THEIRS, "run_id": filled.run.run_id}
-    refusals = "permission denied for table" if table == "staged_item" else "violates row-level security policy"
-    with pytest.raises((ProgrammingError, StorageUnavailableError), match=refusals):
-        async with filled.database.tenant(MINE) as session:
-            await session.execute(text(f"INSERT INTO {table} {INSERTS[table]}"), values)
+    assert INSERTS.keys() == TABLES
+    for table, insert in INSERTS.items():
+        refusals = "permission denied for table" if table == "staged_item" else "violates row-level security policy"
+        with pytest.raises((ProgrammingError, StorageUnavailableError), match=refusals):
+            async with filled.database.tenant(MINE) as session:
+                await session.execute(text(f"INSERT INTO {table} {insert}"), values)
 
 
 async def _crossing_queries(
@@ -370,6 +388,11 @@ async def _crossing_queries(
         "open_fingerprints": lambda: drift.open_fingerprints(session, "golden"),
         "findings_of": lambda: drift.findings_of(session, "golden"),
         "findings_beginning": lambda: drift.findings_beginning(session, "", 10),
+        "unresolved_findings": lambda: drift.unresolved_findings(session),
+        "scope_decisions": lambda: decisions.scope_decisions(session),
+        "scopes_beginning": lambda: decisions.scopes_beginning(session, "", 10),
+        "all_decisions": lambda: decisions.all_decisions(session),
+        "items_with_findings": lambda: decisions.items_with_findings(session, "", None, 10),
         "renew_lease": lambda: runs.renew_lease(session, theirs.run_id, LEASE),
     }
 
@@ -431,10 +454,10 @@ async def test_the_portfolio_reads_all_tenants_and_writes_none(database: Databas
             assert re.search("read-only|permission denied|read-write mode", str(refused.value)), statement
 
 
-@pytest.mark.parametrize("table", sorted(TABLES - READABLE.keys() | {OF_NO_TENANT}))
-async def test_the_portfolio_sees_every_table(filled: Filled, table: str) -> None:
+async def test_the_portfolio_sees_every_table(filled: Filled) -> None:
     async with filled.database.portfolio() as session:
-        assert (await session.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one() > 0
+        for table in sorted(TABLES - READABLE.keys() | {OF_NO_TENANT}):
+            assert (await session.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one() > 0, table
 
 
 async def test_a_plan_made_for_all_tenants_is_not_used_for_one(database: Database, their_run: runs.RunIdentity) -> None:

@@ -45,6 +45,7 @@ CALLS = {
     "forget_versions": "SELECT * FROM forget_versions(clock_timestamp(), 0, 1000, '', '') WHERE versions > 0",
     "item_key": "SELECT item_key('A')",
     "moment_of": "SELECT moment_of('2026-01-01T00:00:00Z')",
+    "name_key": "SELECT name_key('A')",
     "reads_all_tenants": "SELECT reads_all_tenants()",
     "slot_turn": "SELECT * FROM slot_turn(:run_id, 100, 100)",
 }

@@ -12,9 +12,12 @@ import psycopg
 import pytest
 from sqlalchemy import Connection, Engine, event, make_url
 
+from answers.assignments import queries as assignments
 from answers.changes import audit_queries as auditing
 from answers.changes import queries as changes
 from answers.dependencies import queries as dependencies
+from answers.item_filter import WantedSetting
+from answers.search.answer import Sought, find, settings_meant, tenant_settings
 from answers.status.queries import tenant_states
 from benchmarks.growth import ITEM_TYPES, SLOTS, fill, observation
 from inventory.observation import Observation
@@ -36,7 +39,10 @@ from tests.storage.support import AUDITED_AT
 
 MINE, THEIRS = UUID(int=1), UUID(int=2)
 ITEMS = 10_000
-GROWING = {"inventory_item", "item_version", "document", "item_reference", "unread_item", "audited_object"}
+GROWING = {
+    "inventory_item", "item_version", "document", "item_reference", "unread_item", "audited_object", "item_name",
+    "item_setting",
+}  # fmt: skip
 WAVES = {"staged", "before", "merged", "seen"}
 PAGE = queries.Page(limit=100)
 SOME = Selection(type_keys=ITEM_TYPES[:2])
@@ -54,10 +60,25 @@ REFERRING = (
     ) AS made (position, role, types, target_id)
     """,
     """
+    INSERT INTO item_name (tenant_id, type_key, external_id, name_key)
+    SELECT CAST(lpad(to_hex(tenant), 32, '0') AS uuid), type_key, external_id, name_key
+    FROM item_name CROSS JOIN generate_series(100, 105) AS tenant
+    WHERE tenant_id = '00000000-0000-0000-0000-000000000001'
+    """,
+    """
+    INSERT INTO item_setting (tenant_id, type_key, external_id, position, setting, value)
+    SELECT tenant_id, type_key, external_id, position, 'a_setting' || number * (position + 7) % 3000, number % 5
+    FROM (SELECT *, row_number() OVER () AS number FROM inventory_item) AS item
+        CROSS JOIN generate_series(0, 4) AS position
+    """,
+    """
     INSERT INTO unread_item SELECT tenant_id, type_key, external_id FROM inventory_item ORDER BY external_id LIMIT 9000
     """,
 )
-"""What each item refers to: one of three hundred groups, the one scope tag, and everyone or nobody."""
+"""What each item refers to: one of three hundred groups, the one scope tag, and everyone or nobody.
+
+And what it sets: five of three thousand settings. Six other tenants have names alone, so that one tenant's are few.
+"""
 
 ANY_RULES = {key: ReadingRules({"x": ("groups",)}, assignable=False) for key in ITEM_TYPES}
 
@@ -225,6 +246,19 @@ async def test_what_is_missing_in_all_tenants_is_counted_off_its_index(filled: D
     assert "inventory_item_absent" in {node.by for node in explained.nodes}
 
 
+async def test_names_and_settings_of_tenants_are_read_by_index(filled: Database, explained: Explained) -> None:
+    setting, word = WantedSetting("a_setting77", None), observation(7).display_name
+    assert word is not None
+    for session_of in (filled.portfolio(), filled.tenant(MINE, read_only=True)):
+        async with session_of as session:
+            for sought in (Sought(word), Sought("zeppelin"), Sought(None, setting), Sought(word, setting)):
+                assert [item async for item in find(session, sought, [MINE], limit=10)] or sought != Sought(word)
+            assert await tenant_settings(session, setting, [MINE])
+            assert await settings_meant(session, "SETTING77") == ["a_setting77"]
+    explained.assert_by_index()
+    assert {"item_name_pkey", "item_setting_by_name"} <= {node.by for node in explained.nodes}
+
+
 async def test_run_records_and_items_are_found_by_index(filled: Database, explained: Explained) -> None:
     some = observation(7)
     async with filled.tenant(MINE, read_only=True) as session:
@@ -242,6 +276,15 @@ async def test_names_of_what_documents_refer_to_are_read_by_index(filled: Databa
         (found,) = await current_documents(session, some.type_key, [some.external_id, "nobody"])
         assert found.external_id == some.external_id
         assert await display_names(session, [("servicePrincipals", "00000002-0000-0ff1-ce00-000000000000")]) == {}
+    explained.assert_by_index()
+
+
+async def test_an_item_is_looked_for_by_name_in_its_collection_alone(filled: Database, explained: Explained) -> None:
+    some = observation(7)
+    async with filled.tenant(MINE, read_only=True) as session:
+        assert await documents.find(session, some.type_key, some.external_id, 5)
+        assert not await documents.find(session, some.type_key, "no such name", 5)
+        assert not await assignments.items(session, [some.type_key], "no such name")
     explained.assert_by_index()
 
 

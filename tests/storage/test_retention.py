@@ -111,9 +111,10 @@ histories = st.dictionaries(
 limits = st.none() | st.integers(0, 9)
 
 
-def test_retention_is_what_the_model_says(database_url: str) -> None:
+@pytest.mark.parametrize("examples", [10, pytest.param(60, marks=pytest.mark.slow)])
+def test_retention_is_what_the_model_says(database_url: str, examples: int) -> None:
     @given(histories, limits, st.none() | st.integers(1, 5), st.integers(1, 6))
-    @settings(max_examples=60)
+    @settings(max_examples=examples)
     def holds(model: dict[str, list[Version]], days: int | None, count: int | None, most: int) -> None:
         asyncio.run(check(model, days, count, most))
 

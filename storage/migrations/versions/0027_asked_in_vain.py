@@ -3,7 +3,7 @@
 from storage.migrations.operations import execute
 
 revision = "0027"
-down_revision = "0024"
+down_revision = "0026"
 branch_labels = None
 depends_on = None
 

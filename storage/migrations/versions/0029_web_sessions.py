@@ -3,7 +3,7 @@
 from storage.migrations.operations import execute, isolation
 
 revision = "0029"
-down_revision = "0027"
+down_revision = "0028"
 branch_labels = None
 depends_on = None
 

@@ -1,5 +1,6 @@
 """`changes` as people and machines see it."""
 
+import time
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -167,8 +168,9 @@ async def test_pages_come_to_the_whole(starter: CommandLine, limit: int) -> None
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--since", "yesterday"], "'yesterday' is neither a run id nor a time"),
+        (["--since", "someday"], "'someday' is neither a run id nor a time"),
         (["--since", "2999-01-01"], "2999-01-01 is in the future"),
+        (["--since", "tomorrow"], "tomorrow is in the future"),
         (["--since", str(UUID(int=5))], "this tenant has no run"),
         (["--run", str(UUID(int=5))], "this tenant has no run"),
         (["--run", str(UUID(int=5)), "--since", "2025-01-01"], "give one of them"),
@@ -181,3 +183,20 @@ async def test_wrong_usage_is_told_in_one_line(starter: CommandLine, arguments: 
     assert (done.code, done.stdout) == (2, "")
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+async def test_a_time_is_local_or_with_utc_in_utc(
+    database: Database, starter: CommandLine, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sync(database, tenant_id, [observation("groups", "a")], "groups")
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    time.tzset()
+    try:
+        begins = [
+            (await starter("changes", "--since", "2026-01-02", *zone, "--json")).objects()[-1]["summary"]["since"]
+            for zone in ((), ("--utc",))
+        ]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert begins == ["2026-01-01T18:15:00Z", "2026-01-02T00:00:00Z"]

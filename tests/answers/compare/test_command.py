@@ -214,6 +214,13 @@ async def test_two_tenants_by_setting(database: Database, run: Any) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert done.stdout.index("in conflict") < done.stdout.index("osMinimumVersion (windows10CompliancePolicy)")
     assert 'in alpha: "Alpha baseline" (assigned to nobody)' in done.stdout
+    done = await run(
+        "alpha", "beta", "--by-setting", "--csv", "--columns", "label,values_here,values_there,policies_here"
+    )
+    assert done.stdout.splitlines() == [
+        "label,values_here,values_there,policies_here",
+        'osMinimumVersion (windows10CompliancePolicy),10.1,10.2,"""Alpha baseline"" (assigned to nobody)"',
+    ]
     done = await run("alpha", "beta", "--by-setting", "--json", "--only", "different")
     setting, last = done.objects()
     assert SettingComparison.model_validate(setting).key == "windows10CompliancePolicy/osMinimumVersion"

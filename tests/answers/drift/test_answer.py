@@ -8,14 +8,17 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
 
-from answers.drift import queries as stored
+from answers.drift import decision_queries as stored
 from answers.drift.against_tenant import evaluate_against_tenant
 from answers.drift.answer import Drift, drift
 from answers.drift.baseline_queries import baselines, drop_baseline
 from answers.drift.baselines import NoBaselineError, UnknownBaselineError, set_moment, set_run, set_tenant
+from answers.drift.decision_scope import DecisionScope, FindingPlace, field_expression
+from answers.drift.decisions import decide_scope, decisions
 from answers.drift.evaluation import evaluate
-from answers.drift.records import BaselineRecord, DriftFindingRecord
+from answers.drift.records import BaselineRecord, DecisionState, DriftDecisionRecord, DriftFindingRecord
 from answers.drift.rules import Decision, DecisionLapse, FindingKind
 from inventory.error_codes import ErrorCode
 from inventory.observation import Observation
@@ -302,6 +305,108 @@ async def test_findings_are_those_of_a_plain_model(database: Database, seed: int
                 if not holds and random.random() < 0.5:
                     await decide(database, finding, Decision.ACCEPTED)
                     accepted[key] = (finding.before, finding.after)
+
+
+async def test_a_decision_about_an_item_holds_until_it_is_taken_back(database: Database) -> None:
+    await sync(database, TENANT, [policy("1"), policy("2")], A)
+    await golden(database)
+    await sync(database, TENANT, [policy("1", level=2, mode="x"), policy("2", level=2)], A)
+    await evaluated(database)
+
+    async def decide_about(decision: Decision, **about: str) -> DriftDecisionRecord:
+        async with database.tenant(TENANT) as session:
+            return await decide_scope(session, TENANT, DecisionScope(**about), decision, "ada", "a pilot")
+
+    async def still_open() -> Told:
+        found = await evaluated(database)
+        assert {mark for item in found.report.items for mark in item.fingerprints} == {
+            one.fingerprint for one in found.findings if one.is_open
+        }
+        return told(one for one in found.findings if one.is_open)
+
+    changed, other = ("1", FindingKind.CHANGED, "level"), ("2", FindingKind.CHANGED, "level")
+    item = await decide_about(Decision.ACCEPTED, type_key=A, external_id="1")
+    assert (item.state, item.covers, item.display_name) == (DecisionState.HOLDS, 2, "Policy 1")
+    assert await still_open() == {other}
+    await sync(database, TENANT, [policy("1", level=3, mode="x", more=1), policy("2", level=2)], A)
+    assert await still_open() == {other}, "what deviates later is decided, too"
+    await decide_about(Decision.EXPECTED, field="le*")
+    assert await still_open() == set()
+    found = {one.path: one for one in (await evaluated(database)).findings if one.external_id == "1"}
+    assert {one.decision for one in found.values()} == {Decision.ACCEPTED}, "the item is more specific than the field"
+    assert found["level"].decided is not None
+    assert found["level"].decided.scope == DecisionScope(type_key=A, external_id="1")
+    await decide_about(Decision.OPEN, type_key=A, external_id="1")
+    assert await still_open() == {("1", FindingKind.ADDED, "mode"), ("1", FindingKind.ADDED, "more")}
+    await decide_about(Decision.OPEN, field="le*")
+    assert changed in await still_open()
+    async with database.tenant(TENANT) as session:
+        assert await decisions(session, TENANT) == []
+        history = await decisions(session, TENANT, with_earlier=True)
+    assert [(one.decision, one.state) for one in history] == [
+        (Decision.OPEN, DecisionState.REVOKED),
+        (Decision.OPEN, DecisionState.REVOKED),
+        (Decision.EXPECTED, DecisionState.REPLACED),
+        (Decision.ACCEPTED, DecisionState.REPLACED),
+    ]
+
+
+async def test_a_decision_about_a_field_that_is_over_opens_its_findings_again(database: Database) -> None:
+    await sync(database, TENANT, [policy("1")], A)
+    await golden(database)
+    await sync(database, TENANT, [policy("1", level=2)], A)
+    await evaluated(database)
+    scope = DecisionScope(field="level")
+    async with database.tenant(TENANT) as session:
+        soon = await database_time(session) - timedelta(hours=1)
+        await stored.decide_scope(session, scope.fingerprint(TENANT), scope, Decision.ACCEPTED, "ada", "pilot", soon)
+    (finding,) = (await evaluated(database)).findings
+    assert finding.is_open
+    assert finding.decided is not None
+    assert (finding.decided.fallen, finding.decided.scope) == (DecisionLapse.EXPIRED, scope)
+    async with database.tenant(TENANT) as session:
+        (decision,) = await decisions(session, TENANT)
+    assert (decision.state, decision.covers) == (DecisionState.EXPIRED, 0)
+
+
+async def test_the_countries_that_came_and_went_are_one_finding_and_one_decision(database: Database) -> None:
+    listed = [f"{first}{second}" for first in "ABCDEFGHIJKLMN" for second in "ABCDEFGHIJKLM"]
+    await sync(database, TENANT, [policy("1", countries=["ZZ"])], A)
+    await golden(database)
+    await sync(database, TENANT, [policy("1", countries=["ZZ", *listed])], A)
+    (finding,) = (await evaluated(database)).findings
+    assert (finding.kind, finding.path, finding.before, finding.after) == ("added", "countries[]", None, listed)
+    assert finding.text == '+ "AA", "AB", "AC", "AD", "AE" and 177 more (182 added)'
+    await decide(database, finding, Decision.ACCEPTED)
+    await sync(database, TENANT, [policy("1", countries=listed)], A)
+    (changed,) = (await evaluated(database)).findings
+    assert (changed.fingerprint, changed.kind, changed.before) == (finding.fingerprint, "changed", ["ZZ"])
+    assert changed.text.splitlines() == [
+        "182 added, 1 removed",
+        '- "ZZ"',
+        '+ "AA", "AB", "AC", "AD", "AE" and 177 more',
+    ]
+    assert changed.decided is not None
+    assert changed.decided.fallen is DecisionLapse.VALUE_CHANGED, "another country is another value"
+
+
+async def test_a_pattern_means_the_same_to_postgresql(database: Database) -> None:
+    random = Random(5)
+    words = ["a", "b.c", "settings", "@odata.type", "x-y z", "(d)", "[]", "[m]", "[group 1, x]", "[a.b]c]", ".", "*"]
+    pairs = [
+        tuple("".join(random.choices(words, k=random.randint(1, 5))) for _ in ("pattern", "path")) for _ in range(3000)
+    ]
+    pairs += [(path, path) for _, path in pairs[:200]]
+    ask = text(
+        "SELECT path ~ ('^(?:' || expression || ')$') FROM unnest(CAST(:expressions AS text[]), CAST(:paths AS text[]))"
+        " WITH ORDINALITY AS pair (expression, path, number) ORDER BY number"
+    )
+    async with database.tenant(TENANT) as session:
+        values = {"expressions": [field_expression(one) for one, _ in pairs], "paths": [path for _, path in pairs]}
+        found = (await session.execute(ask, values)).scalars().all()
+    covered = [DecisionScope(field=one).covers(FindingPlace("golden", A, "1", path)) for one, path in pairs]
+    assert found == covered
+    assert 200 < sum(covered) < 3000
 
 
 async def test_a_log_does_not_drift(database: Database) -> None:

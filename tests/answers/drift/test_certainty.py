@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from answers.drift import queries as stored
+from answers.drift import decision_queries as stored
 from answers.drift.against_tenant import evaluate_against_tenant
 from answers.drift.answer import Drift, drift
 from answers.drift.baseline_queries import baselines, drop_baseline

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from answers.drift.records import BaselineRecord, DriftFindingRecord, DriftReport
+from answers.drift.records import BaselineRecord, DriftDecisionRecord, DriftFindingRecord, DriftReport
 from cli.app import app
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
@@ -101,6 +101,72 @@ async def test_drift_is_shown_with_names_and_decided_upon(run: Commands, drifted
     assert "accepted by ada: pilot" in (await asyncio.to_thread(run, "drift", TENANT, "--all")).stdout
 
 
+async def test_an_item_or_a_field_is_decided_listed_and_taken_back(run: Commands, drifted: Any) -> None:
+    await asyncio.to_thread(run, "baseline", "set", TENANT, "golden")
+    await drifted()
+    await asyncio.to_thread(run, "drift", TENANT)
+
+    async def decide(*about: str, decision: str = "accepted") -> Ended:
+        return await asyncio.to_thread(
+            run, "drift", "decide", TENANT, *about, "--as", decision, "--why", "pilot", "--until", "2999-12-31"
+        )
+
+    done = await decide("--item", "Policy 1", "--field", "assign*")
+    assert (done.code, done.stdout.endswith("; 1 finding closed by it now\n")) == (0, True), done.stderr
+    whole = DriftDecisionRecord.model_validate_json((await decide("--field", "*", "--type", A, "--json")).stdout)
+    assert (whole.covers, whole.state) == (2, "holds")
+    people = await asyncio.to_thread(run, "drift", TENANT)
+    assert people.stdout.endswith(": nothing open, 3 accepted\n")
+    listed = await asyncio.to_thread(run, "drift", "decisions", TENANT)
+    assert listed.stdout.startswith("2 decisions, 2 in force\n")
+    assert "Policy 1 assign*" in listed.stdout
+    assert f"* in {A}" in listed.stdout
+    back = await decide(whole.decision_id[:8], decision="open")
+    assert back.stdout == f"{whole.decision_id[:12]} * in {A}: taken back; 0 findings closed by it now\n"
+    found = (await asyncio.to_thread(run, "drift", TENANT, "--json")).objects()
+    assert [line["path"] or line["kind"] for line in found[1:]] == ["level", "item_missing"]
+    history = (await asyncio.to_thread(run, "drift", "decisions", TENANT, "--all", "--json")).objects()
+    assert [(line["decision"], line["decided_by"], line["state"]) for line in history] == [
+        ("open", "ada", "revoked"), ("accepted", "ada", "replaced"), ("accepted", "ada", "holds"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ((), 0),
+        (("--fail-on", "high"), 4),
+        (("--fail-on", "low"), 4),
+        (("--fail-on", "weakened"), 4),
+        (("--fail-on", "high", "--severity", "low"), 4),
+        (("--fail-on", "high", "--type", "groups"), 0),
+    ],
+)
+async def test_a_threshold_makes_the_exit_code_4(
+    run: Commands, database: Database, options: tuple[str, ...], code: int
+) -> None:
+    await sync(database, TENANT, [policy("1", passwordMinimumLength=8)], A, "groups")
+    await asyncio.to_thread(run, "baseline", "set", TENANT, "golden")
+    await sync(database, TENANT, [policy("1", passwordMinimumLength=4)], A, "groups")
+    done = await asyncio.to_thread(run, "drift", TENANT, *options)
+    assert done.code == code, done.stderr
+    assert "1 open" in done.stdout or "nothing open" in done.stdout, "the answer is printed whatever the exit code"
+    if options:
+        await asyncio.to_thread(
+            run, "drift", "decide", TENANT, "--field", "password*", "--as", "accepted", "--why", "agreed"
+        )
+        assert (await asyncio.to_thread(run, "drift", TENANT, *options)).code == 0
+
+
+async def test_a_gate_does_not_pass_on_what_was_not_read(run: Commands, drifted: Any, database: Database) -> None:
+    unread = await asyncio.to_thread(run, "drift", UUID(int=99), "--fail-on", "high")
+    assert (unread.code, unread.stdout) == (2, "")
+    await asyncio.to_thread(run, "baseline", "set", TENANT, "golden")
+    failed: tuple[Outcome, ErrorCode | None] = (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)
+    await sync(database, TENANT, [], A, "groups", status=RunStatus.FAILED, outcomes={A: failed, "groups": failed})
+    assert (await asyncio.to_thread(run, "drift", TENANT, "--fail-on", "high")).code == 3
+
+
 async def test_a_collection_that_was_not_read_makes_the_exit_code_3(
     run: Commands, drifted: Any, database: Database
 ) -> None:
@@ -123,6 +189,34 @@ async def test_another_tenant_as_a_baseline(run: Commands, drifted: Any, databas
     assert ("level", 5, 1) in [(line["path"], line["before"], line["after"]) for line in lines]
 
 
+async def test_tenants_of_a_tag_are_held_against_a_golden_tenant(
+    run: Commands, database: Database, tmp_path: Path
+) -> None:
+    names = {TENANT: "alpha", OTHER: "golden one", UUID(int=13): "gamma", UUID(int=14): "delta"}
+    (tmp_path / "no-tenants.toml").write_text(
+        "".join(
+            f'[[tenant]]\nid = "{one}"\nname = "{name}"\nclient_id = "c"\nmanaged_identity = true\ntags = ["all"]\n'
+            for one, name in names.items()
+        )
+    )
+    for one, length in ((OTHER, 8), (TENANT, 4), (UUID(int=13), 8)):
+        await sync(database, one, [policy("9", displayName="Policy 1", passwordMinimumLength=length)], A)
+    held = await asyncio.to_thread(run, "drift", "--tag", "all", "--golden", "golden one")
+    assert held.stdout.splitlines() == [
+        "alpha: golden-one: 1 open in 1 item, 1 weakens protection, 1 high",
+        "gamma: golden-one: nothing open",
+    ]
+    assert held.code == 3, "delta was never read"
+    assert held.stderr.splitlines()[-1] == "3 tenants, 1 never read"
+    gate = await asyncio.to_thread(run, "drift", "--tag", "all", "--baseline", "golden-one", "--fail-on", "weakened")
+    assert gate.code == 4
+    again = await asyncio.to_thread(run, "drift", "alpha", "--golden", "golden one", "--json")
+    assert [line["tenant_id"] for line in again.objects()] == [str(TENANT)] * 2, "the same baseline, and its finding"
+    assert len((await asyncio.to_thread(run, "baseline", "list", "alpha", "--json")).objects()) == 1
+    itself = await asyncio.to_thread(run, "drift", "golden one", "--golden", "golden one")
+    assert (itself.code, itself.stdout) == (2, "")
+
+
 WRONG = [
     ("baseline", "set", TENANT, "no/name"),
     ("baseline", "set", TENANT, "golden", "--run", "x"),
@@ -132,9 +226,18 @@ WRONG = [
     ("baseline", "set", TENANT, "golden", "--tenant", TENANT),
     ("drift", TENANT),
     ("drift", TENANT, "--baseline", "none"),
+    ("drift", TENANT, "--baseline", "none", "--golden", OTHER),
+    ("drift", TENANT, "--golden", TENANT),
+    ("drift", TENANT, "--all-tenants"),
     ("drift", "decide", TENANT, "abcdef", "--as", "accepted", "--why", "x"),
     ("drift", "decide", TENANT, "ab", "--as", "accepted", "--why", "x"),
     ("drift", "decide", TENANT, "abcdef", "--as", "accepted", "--why", " "),
+    ("drift", "decide", TENANT, "--as", "accepted", "--why", "x"),
+    ("drift", "decide", TENANT, "--type", A, "--as", "accepted", "--why", "x"),
+    ("drift", "decide", TENANT, "abcdef", "--item", "Policy 1", "--as", "accepted", "--why", "x"),
+    ("drift", "decide", TENANT, "--item", "Policy 7", "--as", "accepted", "--why", "x"),
+    ("drift", "decide", TENANT, "--field", "x", "--baseline", "none", "--as", "accepted", "--why", "x"),
+    ("drift", "decide", TENANT, "--field", "x", "--type", "none", "--as", "accepted", "--why", "x"),
 ]
 
 

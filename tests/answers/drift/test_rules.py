@@ -170,3 +170,32 @@ def test_everything_has_a_severity() -> None:
     for type_key in load_catalog().collections:
         assert severity_of(type_key, FindingKind.CHANGED, "anything[x].else") in Severity, type_key
     assert severity_of("no such collection", FindingKind.ITEM_ADDED, "") in Severity
+
+
+countries = st.sets(st.sampled_from("ABCDEFGH"))
+
+
+@given(countries, countries)
+def test_the_plain_members_of_a_list_are_one_deviation(old: set[str], new: set[str]) -> None:
+    found = deviations(said({"countries": sorted(old)}), said({"countries": sorted(new)}), RULES)
+    if old == new:
+        assert found == []
+        return
+    (one,) = found
+    assert (one.path, one.before or [], one.after or []) == ("countries[]", sorted(old - new), sorted(new - old))
+    kinds = {(True, True): "changed", (True, False): "removed", (False, True): "added"}
+    assert one.kind == kinds[bool(old - new), bool(new - old)]
+
+
+@given(countries.filter(bool), countries.filter(bool), countries.filter(bool))
+def test_a_list_that_changes_again_stays_the_same_finding(old: set[str], new: set[str], newer: set[str]) -> None:
+    first, second = (
+        [
+            (fingerprint(TENANT, "golden", "k", "1", one), one.value_hash)
+            for one in deviations(said({"countries": sorted(old)}), said({"countries": sorted(values)}), RULES)
+        ]
+        for values in (new, newer)
+    )
+    if first and second:
+        assert first[0][0] == second[0][0]
+        assert (first == second) == (new == newer), "a decision is about the members"

@@ -1,15 +1,17 @@
 """`items` and `missing` by pages: each item on one page, and `--after` where the page before ended."""
 
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
+from inventory.selection import Selection
+from storage import runs
 from storage.database import Database
 from tests.cli.looking import CommandLine
-from tests.storage.support import observation, sync
+from tests.storage.support import SLOTS, end, observation, sync
 
 TENANT = UUID(int=7)
 IDS = ("a", "b/c", "d d", "z", "é")
@@ -137,6 +139,17 @@ async def test_an_empty_answer_says_what_it_rests_on(database: Database, other: 
     refused = (await other("missing")).stdout.splitlines()
     assert refused[0].startswith("nothing is missing: 1 collection read to its end since 20")
     assert refused[1].startswith("not read: groups (failed:graph_permission_missing), 0 items; last read")
+
+
+async def test_a_selection_goes_by_the_name_that_it_was_started_with(command: CommandLine, database: Database) -> None:
+    run = runs.RunIdentity(uuid4(), "sync/test", Selection(type_keys=("groups",)), "Contoso", "people")
+    async with database.tenant(TENANT) as session:
+        await runs.open_run(session, run, SLOTS)
+    await end(database, TENANT, run)
+    done = await command("missing", "--selection", "people", "--json")
+    assert {line["type_key"] for line in done.objects()} == {"groups"}
+    refused = await command("missing", "--selection", "nobody")
+    assert (refused.code, "no run of this tenant has a selection called 'nobody'" in refused.stderr) == (2, True)
 
 
 async def test_expired_entries_of_a_log_are_missing_only_where_its_collection_is_named(

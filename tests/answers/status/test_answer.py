@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from typer.testing import CliRunner
 
-from answers.drift import queries as drift_queries
+from answers.drift import decision_queries
 from answers.drift.answer import drift
 from answers.drift.baselines import set_moment
+from answers.drift.decision_scope import DecisionScope
+from answers.drift.decisions import decide_scope
 from answers.drift.evaluation import evaluate
 from answers.drift.rules import Decision
 from answers.drift.severity import Severity
@@ -104,7 +106,7 @@ async def test_a_high_finding_counts_until_somebody_decides(database: Database) 
 
     async def decide(decision: Decision, until: datetime | None = None) -> int:
         async with database.tenant(CALM) as session:
-            await drift_queries.decide(session, high[0].fingerprint, decision, "ada", "as agreed", until)
+            await decision_queries.decide(session, high[0].fingerprint, decision, "ada", "as agreed", until)
         return (await states(database))[CALM].high_drift
 
     async with database.tenant(CALM, read_only=True) as session:
@@ -113,6 +115,18 @@ async def test_a_high_finding_counts_until_somebody_decides(database: Database) 
     assert await decide(Decision.OPEN) == 1
     assert await decide(Decision.ACCEPTED, now + timedelta(days=1)) == 0
     assert await decide(Decision.ACCEPTED, now - timedelta(days=1)) == 1
+
+    item = {"type_key": TYPES[0], "external_id": "1"}
+    covering = [{"field": "state"}, {"field": "st*", "type_key": TYPES[0]}, item, {**item, "baseline": "golden"}]
+    others = [{"field": "states"}, {**item, "external_id": "2"}, {"field": "*", "type_key": TYPES[1]}]
+    for number, about in [(0, scope) for scope in covering] + [(1, scope) for scope in others]:
+        scope = DecisionScope(**about)
+        async with database.tenant(CALM) as session:
+            await decide_scope(session, CALM, scope, Decision.EXPECTED, "ada", "as agreed")
+        assert (await states(database))[CALM].high_drift == number, about
+        async with database.tenant(CALM) as session:
+            await decide_scope(session, CALM, scope, Decision.OPEN, "ada", "no more")
+        assert (await states(database))[CALM].high_drift == 1, about
 
 
 @given(st.lists(st.lists(st.sampled_from(Attention), unique=True).map(sorted), max_size=8))

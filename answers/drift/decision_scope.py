@@ -1,0 +1,138 @@
+"""Decisions about more than one finding: an item, a field of it, or a field wherever it is; the most specific counts.
+
+A field is named by its path, in which `*` stands for any text: `settings.*` is all within `settings`. A path fits with
+or without the members of its lists, so `conditions.users.excludeGroups` is about each group in it.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from functools import cache
+from typing import NamedTuple, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from answers.drift.rules import CurrentDecision, Decision, DecisionLapse
+from inventory.canonical import JsonObject, encode
+
+LONGEST_FIELD = 1_000
+"""Characters of a field pattern."""
+
+_MEMBERS = r"(?:\[.*\])?"
+_WITHIN = r"[.\[].*"
+
+
+class DecisionScope(BaseModel):
+    """What a decision is about: an item, a field or both; of one collection and one baseline, or of each.
+
+    A field is a pattern for its path. An item is named by type key and id.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    baseline: str | None = None
+    type_key: str | None = None
+    external_id: str | None = None
+    field: str | None = None
+
+    @model_validator(mode="after")
+    def _is_about_something(self) -> Self:
+        if self.external_id is None and self.field is None:
+            raise ValueError("a decision is about an item or a field")
+        if self.external_id is not None and self.type_key is None:
+            raise ValueError("an item is named by its type key and id")
+        return self
+
+    def covers(self, place: "FindingPlace") -> bool:
+        """Whether a finding there is decided by it."""
+        return (
+            self.baseline in (None, place.baseline)
+            and self.type_key in (None, place.type_key)
+            and self.external_id in (None, place.external_id)
+            and (self.field is None or re.fullmatch(field_expression(self.field), place.path, re.DOTALL) is not None)
+        )
+
+    @property
+    def specificity(self) -> tuple[bool, bool, bool, bool, int, bool]:
+        """The more specific of two scopes has the greater: an item's field, an item, a field, a pattern."""
+        return (
+            self.external_id is not None,
+            self.field is not None,
+            self.field is not None and "*" not in self.field,
+            self.type_key is not None,
+            len((self.field or "").replace("*", "")),
+            self.baseline is not None,
+        )
+
+    def fingerprint(self, tenant_id: UUID) -> str:
+        """The identity of the decisions about this scope: SHA-256, hexadecimal."""
+        named: JsonObject = {"tenant_id": str(tenant_id), "scope": self.model_dump()}
+        return hashlib.sha256(encode(named)).hexdigest()
+
+
+class FindingPlace(NamedTuple):
+    """Where a finding is; the path is empty for the item as a whole."""
+
+    baseline: str
+    type_key: str
+    external_id: str
+    path: str
+
+
+class ScopeDecision(BaseModel):
+    """The latest decision about a scope, as it is stored under the scope's fingerprint."""
+
+    model_config = ConfigDict(frozen=True)
+
+    fingerprint: str
+    scope: DecisionScope
+    decision: Decision
+    decided_by: str
+    decided_at: datetime
+    reason: str
+    until: datetime | None
+
+    def lapse(self, now: datetime) -> DecisionLapse | None:
+        """Why it no longer holds, where it does not."""
+        return DecisionLapse.EXPIRED if self.until is not None and now >= self.until else None
+
+
+class DecisionInForce(NamedTuple):
+    """What holds of a finding, and the decision about a scope behind it; None where its own decision counts."""
+
+    current: CurrentDecision
+    by: ScopeDecision | None = None
+
+
+@cache
+def field_expression(pattern: str) -> str:
+    """A field pattern as a regular expression, alike for Python and PostgreSQL, that a whole path has to match."""
+    within = pattern.endswith(".*")
+    names = pattern.removesuffix(".*").split(".")
+    said = [".*".join(map(re.escape, re.split(r"\*+", name))) for name in names]
+    return rf"{_MEMBERS}\.".join(said) + (_WITHIN if within else _MEMBERS)
+
+
+def decision_in_force(
+    own: CurrentDecision, scoped: Iterable[ScopeDecision], place: FindingPlace, now: datetime
+) -> DecisionInForce:
+    """What holds of a finding by its own decision and those about scopes. The most specific that holds counts.
+
+    Where none does, the finding is open, with the most specific that held once. `open` takes the earlier decision
+    about the same scope back, and leaves those about others.
+    """
+    if own.decision is not Decision.OPEN:
+        return DecisionInForce(own)
+    covering = sorted(
+        (one for one in scoped if one.decision is not Decision.OPEN and one.scope.covers(place)),
+        key=lambda one: (one.scope.specificity, one.decided_at),
+        reverse=True,
+    )
+    for one in covering:
+        if one.lapse(now) is None:
+            return DecisionInForce(CurrentDecision(one.decision), one)
+    if own.fallen is not None or not covering:
+        return DecisionInForce(own)
+    return DecisionInForce(CurrentDecision(Decision.OPEN, covering[0].lapse(now)), covering[0])

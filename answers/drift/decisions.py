@@ -1,0 +1,171 @@
+"""Decisions about drift: of a finding on its value, of an item or a field whatever its value."""
+
+from collections import Counter
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.drift import decision_queries, queries
+from answers.drift.answer import decision_of, drift
+from answers.drift.baselines import baseline_called
+from answers.drift.decision_queries import ItemWithFindings, StoredDecision
+from answers.drift.decision_scope import DecisionScope
+from answers.drift.queries import KnownFinding
+from answers.drift.records import DecisionState, DriftDecisionRecord, DriftFindingRecord
+from answers.drift.rules import Decision
+from answers.times import utc_text
+from inventory.bounds import NAMED
+from inventory.user_errors import UserError
+from storage.documents import database_time
+
+
+class UnknownFindingError(UserError):
+    """No open finding of the tenant has a fingerprint that begins so, or several do."""
+
+
+class DecisionOverError(UserError):
+    """A decision would end before it begins."""
+
+
+async def decide(
+    session: AsyncSession,
+    tenant_id: UUID,
+    beginning: str,
+    decision: Decision,
+    decided_by: str,
+    reason: str,
+    until: datetime | None = None,
+) -> DriftFindingRecord:
+    """Decides about the one open finding whose fingerprint begins so; the finding with the decision.
+
+    Raises `UnknownFindingError`, and `DecisionOverError` where `until` is not in the future.
+    """
+    if until is not None and until <= await database_time(session):
+        raise DecisionOverError(f"a decision that ends at {utc_text(until)} is over already")
+    known = await _finding(session, beginning)
+    fingerprint = known.finding.fingerprint
+    await decision_queries.decide(session, fingerprint, decision, decided_by, reason, until)
+    found = await drift(session, tenant_id, known.baseline, [known.finding.type_key])
+    return next(
+        finding for finding in found.findings if (finding.fingerprint, finding.period) == (fingerprint, known.period)
+    )
+
+
+async def decide_scope(
+    session: AsyncSession,
+    tenant_id: UUID,
+    scope: DecisionScope,
+    decision: Decision,
+    decided_by: str,
+    reason: str,
+    until: datetime | None = None,
+) -> DriftDecisionRecord:
+    """Decides about an item, a field pattern, or both: whatever deviates there, now and later. Raises as `decide`."""
+    if until is not None and until <= await database_time(session):
+        raise DecisionOverError(f"a decision that ends at {utc_text(until)} is over already")
+    if scope.baseline is not None:
+        await baseline_called(session, scope.baseline)
+    fingerprint = scope.fingerprint(tenant_id)
+    await decision_queries.decide_scope(session, fingerprint, scope, decision, decided_by, reason, until)
+    found = await decisions(session, tenant_id, with_earlier=True)
+    return next(one for one in found if one.decision_id == fingerprint)
+
+
+async def decided_scope(session: AsyncSession, beginning: str) -> DecisionScope | None:
+    """The scope of the one decision whose id begins so; None where only findings may be meant.
+
+    Raises `UnknownFindingError` if several decisions or also a finding begin so.
+    """
+    found = await decision_queries.scopes_beginning(session, beginning.lower(), 2)
+    if not found:
+        return None
+    if len(found) > 1 or await queries.findings_beginning(session, beginning.lower(), 1):
+        raise UnknownFindingError(f"several findings and decisions begin with {beginning!r}; give more of it")
+    return found[0].scope
+
+
+async def item_with_findings(session: AsyncSession, sought: str, type_key: str | None) -> ItemWithFindings:
+    """The one item of this name, or whose id begins so, that has or had findings. Raises `UnknownFindingError`."""
+    found = await decision_queries.items_with_findings(session, sought, type_key, NAMED)
+    exact = [item for item in found if sought in (item.external_id, item.display_name)] or found
+    if len(exact) == 1:
+        return exact[0]
+    if exact:
+        items = ", ".join(f"{item.type_key} {item.external_id}" for item in exact)
+        raise UnknownFindingError(f"several items with findings are {sought!r}; give --type KEY or an id: {items}")
+    raise UnknownFindingError(
+        f"no item with findings is called {sought!r} or has an id that begins so; python starter.py drift TENANT"
+        " lists them"
+    )
+
+
+async def decisions(session: AsyncSession, tenant_id: UUID, *, with_earlier: bool = False) -> list[DriftDecisionRecord]:
+    """The decisions about findings, items and fields, the latest first: of each the latest that is not taken back.
+
+    `with_earlier` tells all that was ever decided.
+    """
+    now = await database_time(session)
+    scoped = await decision_queries.scope_decisions(session)
+    covered = Counter[str]()
+    for known in await queries.unresolved_findings(session):
+        in_force = decision_of(known, scoped, now)
+        if in_force.current.decision is not Decision.OPEN:
+            covered[known.finding.fingerprint if in_force.by is None else in_force.by.fingerprint] += 1
+    return [
+        _decision_record(tenant_id, stored, now, covered[stored.fingerprint] if stored.is_latest else 0)
+        for stored in await decision_queries.all_decisions(session)
+        if with_earlier or (stored.is_latest and stored.decision is not Decision.OPEN)
+    ]
+
+
+def _decision_record(tenant_id: UUID, stored: StoredDecision, now: datetime, covers: int) -> DriftDecisionRecord:
+    scope, finding = stored.scope, stored.finding
+    if scope is None and finding is not None:
+        scope = DecisionScope(
+            baseline=finding.baseline,
+            type_key=finding.type_key,
+            external_id=finding.external_id,
+            field=finding.path or None,
+        )
+    return DriftDecisionRecord(
+        tenant_id=tenant_id,
+        decision_id=stored.fingerprint,
+        is_of_finding=stored.value_hash is not None,
+        scope=scope,
+        display_name=stored.display_name,
+        decision=stored.decision,
+        decided_by=stored.decided_by,
+        decided_at=stored.decided_at,
+        reason=stored.reason,
+        until=stored.until,
+        state=_decision_state(stored, now),
+        covers=covers,
+    )
+
+
+def _decision_state(stored: StoredDecision, now: datetime) -> DecisionState:
+    if not stored.is_latest:
+        return DecisionState.REPLACED
+    if stored.decision is Decision.OPEN:
+        return DecisionState.REVOKED
+    if stored.value_hash is not None:
+        if stored.finding is None or stored.finding.resolved_at is not None:
+            return DecisionState.NO_FINDING
+        if stored.finding.value_hash != stored.value_hash:
+            return DecisionState.VALUE_CHANGED
+    if stored.until is not None and now >= stored.until:
+        return DecisionState.EXPIRED
+    return DecisionState.HOLDS
+
+
+async def _finding(session: AsyncSession, beginning: str) -> KnownFinding:
+    """The one open finding whose fingerprint begins so. Raises `UnknownFindingError`."""
+    found = await queries.findings_beginning(session, beginning.lower(), 2)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UnknownFindingError(f"several findings of this tenant begin with {beginning!r}; give more of it")
+    raise UnknownFindingError(
+        f"this tenant has no open finding that begins with {beginning!r}; python starter.py drift TENANT lists them"
+    )

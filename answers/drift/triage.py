@@ -1,0 +1,74 @@
+"""The order in which people look at drift: item by item, what weakens the tenant's protection first."""
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from itertools import groupby
+
+from answers.drift.direction import ProtectionEffect
+from answers.drift.records import DriftFindingRecord, DriftItemRecord
+from answers.drift.severity import Severity
+
+_RANKS = {severity: rank for rank, severity in enumerate(Severity, 1)}
+
+
+class FailOn(StrEnum):
+    """The open findings that fail a pipeline: those as severe as this or more, or those that weaken protection."""
+
+    WEAKENED = "weakened"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+Rank = tuple[bool, int]
+"""Whether a finding is closed, and how soon it is looked at: 0 where it weakens, then by severity."""
+
+
+def weakens(finding: DriftFindingRecord) -> bool:
+    """Whether a finding weakens the tenant's protection."""
+    return finding.direction is ProtectionEffect.WEAKENS
+
+
+def fails(finding: DriftFindingRecord, fail_on: FailOn) -> bool:
+    """Whether a finding is open, and one that fails a pipeline."""
+    if fail_on is FailOn.WEAKENED:
+        return finding.is_open and weakens(finding)
+    return finding.is_open and _RANKS[finding.severity] <= _RANKS[Severity(fail_on)]
+
+
+def by_item(findings: Iterable[DriftFindingRecord]) -> list[list[DriftFindingRecord]]:
+    """The findings of each item; items and findings to look at first stand in front, closed ones last."""
+    ordered = sorted(findings, key=lambda finding: (*_item(finding), _rank(finding), finding.path, finding.period))
+    items = [list(of_item) for _, of_item in groupby(ordered, key=_item)]
+    return sorted(items, key=lambda of_item: (_rank(of_item[0]), of_item[0].type_key, _name(of_item[0])))
+
+
+def items_of(findings: Iterable[DriftFindingRecord]) -> list[DriftItemRecord]:
+    """The items with open findings, in the order of `by_item`."""
+    return [_record(of_item) for of_item in by_item(finding for finding in findings if finding.is_open)]
+
+
+def _record(findings: Sequence[DriftFindingRecord]) -> DriftItemRecord:
+    first = findings[0]
+    return DriftItemRecord(
+        type_key=first.type_key,
+        item_kind=first.item_kind,
+        external_id=first.external_id,
+        display_name=first.display_name,
+        severity=min((finding.severity for finding in findings), key=_RANKS.__getitem__),
+        open=len(findings),
+        weakening=sum(map(weakens, findings)),
+        fingerprints=[finding.fingerprint for finding in findings],
+    )
+
+
+def _item(finding: DriftFindingRecord) -> tuple[str, str]:
+    return finding.type_key, finding.external_id
+
+
+def _rank(finding: DriftFindingRecord) -> Rank:
+    return not finding.is_open, 0 if weakens(finding) else _RANKS[finding.severity]
+
+
+def _name(finding: DriftFindingRecord) -> str:
+    return (finding.display_name or finding.external_id).casefold()

@@ -1,0 +1,92 @@
+"""Which items somebody looks for: by platform, kind, state and setting."""
+
+import re
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from graph.catalog import kind_of
+from inventory.missing import State
+from inventory.records import ItemRecord
+from inventory.searched_settings import without_definition
+
+
+class Platform(StrEnum):
+    """The platforms that items are for, as people call them."""
+
+    ANDROID = "android"
+    IOS = "ios"
+    LINUX = "linux"
+    MACOS = "macos"
+    WINDOWS = "windows"
+
+
+_SIGNS = {
+    Platform.ANDROID: re.compile(r"(?i:android|aosp)"),
+    Platform.IOS: re.compile(r"(?<![A-Za-z])(?:i|I)(?:os|OS|pad|Pad|phone|Phone)"),
+    Platform.LINUX: re.compile(r"(?i:linux)"),
+    Platform.MACOS: re.compile(r"(?i:mac ?os)"),
+    Platform.WINDOWS: re.compile(r"(?i:windows|win32|winget)"),
+}
+
+
+class StateChoice(StrEnum):
+    """The state of an item, with what was not read apart from what is missing."""
+
+    PRESENT = "present"
+    MISSING = "missing"
+    NOT_READ = "not_read"
+
+
+class ItemFilter(NamedTuple):
+    """Which items are wanted, by what is known of each; None wants any."""
+
+    platform: Platform | None = None
+    kind: str | None = None
+    state: StateChoice | None = None
+
+    def wants(self, item: ItemRecord) -> bool:
+        """Whether the item is one of them."""
+        return (
+            (self.platform is None or self.platform in platforms(item.type_key, item.meta))
+            and (self.kind is None or self.kind.casefold() in kind_of(item.type_key, item.meta).casefold())
+            and (self.state is None or state_of(item) is self.state)
+        )
+
+
+class WantedSetting(NamedTuple):
+    """A setting as it was asked for: its name, and the value if one was given."""
+
+    name: str
+    value: str | None
+
+    @classmethod
+    def of(cls, text: str) -> "WantedSetting":
+        """Of `NAME` or `NAME=VALUE`. An empty name or value is None's: the caller refuses it."""
+        name, equals, value = text.partition("=")
+        return cls(name.strip(), value.strip() if equals else None)
+
+    def values(self, names: Sequence[str]) -> list[str] | None:
+        """The values that are meant, as they may be kept; None where any is.
+
+        A choice goes without the id of its definition, and what JSON writes in lower case may come in any.
+        """
+        if self.value is None:
+            return None
+        spelled = {self.value, *(without_definition(self.value, name) for name in names)}
+        return sorted(spelled | {value.lower() for value in spelled if value.lower() in ("true", "false")})
+
+
+def platforms(type_key: str, meta: Mapping[str, Any]) -> frozenset[Platform]:
+    """The platforms that an item is for, by its meta and its kind; none where these name none."""
+    told = meta.get("platforms")
+    texts = [*(told if isinstance(told, list) else [told]), meta.get("odata_type"), kind_of(type_key, meta), type_key]
+    said = " ".join(str(text).rpartition(".")[2] for text in texts if text)
+    return frozenset(platform for platform, sign in _SIGNS.items() if sign.search(said))
+
+
+def state_of(item: ItemRecord) -> StateChoice | None:
+    """The state of an item; None before any completed run."""
+    if item.state is State.MISSING:
+        return StateChoice.NOT_READ if (item.evidence or "").startswith("collection_") else StateChoice.MISSING
+    return None if item.state is None else StateChoice.PRESENT

@@ -1,0 +1,161 @@
+"""Items of tenants by name and setting, and what each tenant sets. The session bounds which tenants are seen."""
+
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
+from contextlib import aclosing
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.item_filter import ItemFilter, StateChoice, WantedSetting
+from answers.search import queries
+from answers.search.records import SearchBasis, SettingState, SettingValue, TenantSetting
+from answers.search.rules import alike, meant, patterns, setting_state
+from graph.catalog import load_catalog
+from inventory.plurals import counted
+from inventory.records import ItemRecord
+from inventory.settings import setting_key
+from inventory.user_errors import UserError
+from storage.queries import Question
+
+MOST_MEANT = 100
+"""Settings that one name may mean; of more, people say which."""
+
+
+TENANTS_AT_A_TIME = 50
+"""Names of so many tenants are read at once: few enough that an index finds them, as measured with five hundred."""
+
+
+class UnknownSettingError(UserError):
+    """It cannot be told which setting is meant; the message names those that may be."""
+
+
+class Sought(NamedTuple):
+    """What is looked for: words of a name, a setting, collections, and what else is known of an item."""
+
+    words: str | None = None
+    setting: WantedSetting | None = None
+    type_keys: Sequence[str] | None = None
+    items: ItemFilter = ItemFilter()
+
+
+async def find(
+    session: AsyncSession,
+    sought: Sought,
+    tenant_ids: Collection[UUID] | None = None,
+    *,
+    asked: Question | None = None,
+    limit: int | None = None,
+    after: tuple[str, str] | None = None,
+) -> AsyncGenerator[ItemRecord, None]:
+    """The items, by tenant, type key and id, `limit` at most; of all visible tenants where none are named.
+
+    Their states are relative to the question `asked`, or else to the latest run of each collection. In a session of one
+    tenant they may be those that follow the type key and id `after`.
+    Raises `UnknownSettingError`.
+    """
+    names = None if sought.setting is None else await settings_meant(session, sought.setting.name)
+    wanted = queries.ItemQuery(
+        tenant_ids=None if tenant_ids is None else sorted(tenant_ids),
+        type_keys=sought.type_keys,
+        patterns=patterns(sought.words) if sought.words else None,
+        settings=names,
+        values=None if sought.setting is None or names is None else sought.setting.values(names),
+        after=after,
+    )
+    if asked is None and sought.items.state is not None:
+        wanted = wanted._replace(is_seen=sought.items.state is StateChoice.PRESENT)
+    found = 0
+    for part in _parts(wanted):
+        async with aclosing(queries.found_items(session, part, asked)) as items:
+            async for item in items:
+                if sought.items.wants(item):
+                    yield item
+                    found += 1
+                    if found == limit:
+                        return
+
+
+def _parts(wanted: queries.ItemQuery) -> Iterator[queries.ItemQuery]:
+    """The same question of some tenants at a time, in order: where a page is found among the first, it ends there."""
+    if wanted.tenant_ids is None or wanted.settings is not None:
+        yield wanted
+        return
+    for first in range(0, len(wanted.tenant_ids), TENANTS_AT_A_TIME):
+        yield wanted._replace(tenant_ids=wanted.tenant_ids[first : first + TENANTS_AT_A_TIME])
+
+
+async def search_basis(
+    session: AsyncSession, tenant_ids: Collection[UUID], type_keys: Sequence[str] | None
+) -> SearchBasis:
+    """What a search of these collections of these tenants rests on."""
+    return await queries.basis(session, sorted(tenant_ids), type_keys)
+
+
+async def settings_meant(session: AsyncSession, name: str) -> list[str]:
+    """The settings that a name means: by its whole name, by the display name of its definition, by its last parts.
+
+    Raises `UnknownSettingError`.
+    """
+    for exact in dict.fromkeys((name, setting_key(name))):
+        if await queries.is_known(session, exact):
+            return [exact]
+    known = await queries.known_settings(session)
+    found = meant(name, known)
+    if not found:
+        defined = [setting_key(definition) for definition in await queries.definitions_called(session, name)]
+        found = [key for key in defined if key in set(known)] or defined
+    if not found:
+        near = alike(name, known)
+        did_you_mean = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        raise UnknownSettingError(f"no item that has been read sets {name!r}{did_you_mean}")
+    if len(found) > MOST_MEANT:
+        raise UnknownSettingError(f"{name!r} means {counted(len(found), 'setting')}, such as {', '.join(found[:5])}")
+    return found
+
+
+async def tenant_settings(
+    session: AsyncSession, wanted: WantedSetting, tenant_ids: Collection[UUID]
+) -> list[TenantSetting]:
+    """What each of the tenants sets, in the order of the states. Raises `UnknownSettingError`.
+
+    The collections in which items of any tenant set it are those that can. What only the settings catalog defines,
+    its policies can.
+    """
+    names = await settings_meant(session, wanted.name)
+    values = wanted.values(names)
+    found = await queries.set_items(session, names)
+    collections = load_catalog().collections
+    can_set = {items.type_key for items in found} or _of_settings_catalog()
+    rules = {key: collections[key].reading_rules.hash() for key in sorted(can_set) if key in collections}
+    read = await queries.readings(session, sorted(tenant_ids), rules)
+    by_tenant: dict[UUID, dict[str | None, int]] = defaultdict(lambda: defaultdict(int))
+    for items in found:
+        by_tenant[items.tenant_id][items.value.value] += items.value.items
+    answers = []
+    for tenant_id in sorted(tenant_ids):
+        said = [SettingValue(value=value, items=count) for value, count in by_tenant[tenant_id].items()]
+        said.sort(key=lambda value: (-value.items, value.value or ""))
+        answers.append(
+            TenantSetting(
+                tenant_id=tenant_id,
+                settings=names,
+                value=wanted.value,
+                state=setting_state(said, values, is_read=not read[tenant_id].not_read),
+                values=said,
+                not_read=read[tenant_id].not_read,
+                read_from=read[tenant_id].read_from,
+            )
+        )
+    order = list(SettingState)
+    return sorted(answers, key=lambda tenant: (order.index(tenant.state), tenant.tenant_id))
+
+
+def _of_settings_catalog() -> set[str]:
+    """The collections of policies that are made of the settings catalog's definitions."""
+    return {
+        key
+        for key, collection in load_catalog().collections.items()
+        if collection.has_settings and "settings" in collection.detail_properties
+    }

@@ -1,0 +1,219 @@
+"""`search`, `settings`: questions over all tenants."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from rich.text import Text
+
+from answers.search import answer
+from answers.search.answer import Sought
+from answers.search.records import SearchBasis, SettingState, TenantSetting
+from cli import output
+from cli.errors import UsageError, errors_for_people
+from cli.item_columns import COLLECTION, KIND_AND_ID, NAME, STATE
+from cli.item_options import (
+    KindOption,
+    PlatformOption,
+    SettingOption,
+    StateOption,
+    chosen_type_keys,
+    item_filter,
+    wanted_setting,
+)
+from cli.options import (
+    MOST,
+    CategoryOption,
+    JsonOption,
+    SomeTenantsOption,
+    TagOption,
+    TenantNames,
+    TypeOption,
+    chosen_tenants,
+)
+from cli.output_options import prints_tables
+from cli.sessions import opened_database
+from cli.spool import printed_afterwards
+from cli.table import Column, Table, print_table
+from configuration import Settings, load_settings
+from graph.tenants import load_tenants
+from inventory.plurals import counted
+from inventory.records import ItemRecord
+
+FOUND = 100
+"""Items that a search shows where nobody says how many."""
+
+NAMED = 3
+"""Values of a tenant, and reasons, that are named."""
+
+_WORDS = {
+    SettingState.SET: "set",
+    SettingState.HIDDEN: "set, value hidden",
+    SettingState.OTHER_VALUE: "another value",
+    SettingState.NOT_SET: "not set",
+    SettingState.UNKNOWN: "unknown",
+}
+
+_STYLES = {SettingState.SET: "bold", SettingState.UNKNOWN: "yellow", SettingState.HIDDEN: "yellow"}
+
+
+@prints_tables
+def search(
+    text: Annotated[
+        str | None,
+        typer.Argument(metavar="[TEXT]", help="Words that the name holds, each anywhere in it.", show_default=False),
+    ] = None,
+    tenants: SomeTenantsOption = None,
+    tags: TagOption = None,
+    type_keys: TypeOption = None,
+    categories: CategoryOption = None,
+    platform: PlatformOption = None,
+    kind: KindOption = None,
+    state: StateOption = None,
+    setting: SettingOption = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=MOST, help="How many items at most.")] = FOUND,
+    as_json: JsonOption = False,
+) -> None:
+    """Items by name over all tenants, or those that --tenant and --tag name; in upper or lower case.
+
+    With --setting the items that set something, and then no TEXT is needed. With --json each line is an item.
+
+    Example: python starter.py search "bitlocker baseline" --platform windows
+    """
+    with errors_for_people():
+        if not (text or "").strip() and setting is None:
+            raise UsageError("say what to search for: words of a name, or --setting NAME[=VALUE]")
+        settings = load_settings()
+        tenant_ids = _tenant_ids(settings, tenants, tags)
+        keys = chosen_type_keys(type_keys, categories)
+        sought = Sought(text, wanted_setting(setting), keys, item_filter(platform, kind, state))
+        asyncio.run(_search(settings, sought, tenant_ids, limit, as_json=as_json))
+
+
+@prints_tables
+def settings(
+    setting: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME[=VALUE]",
+            help="A definition's id or display name, an OMA-URI, or the path of a property.",
+            show_default=False,
+        ),
+    ],
+    tenants: SomeTenantsOption = None,
+    tags: TagOption = None,
+    states: Annotated[
+        list[SettingState] | None,
+        typer.Option("--state", help="Tenants in this state alone; may be repeated.", show_default=False),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Which tenants set something, to which value, which do not, and of which nobody can tell.
+
+    A tenant sets what one of its policies does, whomever that is assigned to; `search --setting` lists the policies.
+    Where collections that could set it were not read, no answer is "not set". With --json each line is a tenant.
+
+    Example: python starter.py settings bitLockerEnabled=false
+    """
+    with errors_for_people():
+        configured = load_settings()
+        wanted = wanted_setting(setting)
+        if wanted is None:
+            raise UsageError("say which setting")
+        tenant_ids = _tenant_ids(configured, tenants, tags)
+
+        async def ask() -> list[TenantSetting]:
+            async with opened_database(configured) as database, database.portfolio() as session:
+                return await answer.tenant_settings(session, wanted, tenant_ids)
+
+        found = asyncio.run(ask())
+        shown = [tenant for tenant in found if not states or tenant.state in states]
+        if as_json:
+            for tenant in shown:
+                output.print_json(tenant)
+            return
+        _print_settings(shown, TenantNames.load(configured))
+        _say_settings(setting, found)
+
+
+def _tenant_ids(settings: Settings, tenants: Sequence[str] | None, tags: Sequence[str] | None) -> list[UUID]:
+    """The tenants that the options name, or all of the tenants file."""
+    choice = chosen_tenants(settings, tenants, tags, everyone=not (tenants or tags))
+    return sorted(choice.resolve(load_tenants(settings.tenants_file).tags()))
+
+
+async def _search(settings: Settings, sought: Sought, tenant_ids: list[UUID], limit: int, *, as_json: bool) -> None:
+    names = TenantNames.load(settings)
+    tenant = Column("tenant", "tenant_id", lambda item: names.of(item.tenant_id), is_kept=len(tenant_ids) > 1)
+    table = Table(ItemRecord, (COLLECTION, NAME, tenant, *KIND_AND_ID, *STATE))
+    found: set[UUID] = set()
+    items = 0
+    with printed_afterwards():
+        async with opened_database(settings) as database, database.portfolio() as session:
+            async for item in answer.find(session, sought, tenant_ids, limit=limit):
+                items += 1
+                found.add(item.tenant_id)
+                if as_json:
+                    output.print_json(item)
+                else:
+                    table.add(item)
+            basis = await answer.search_basis(session, tenant_ids, sought.type_keys)
+    if not as_json:
+        table.print()
+        output.stdout.print(_rests_on(items, len(found), len(tenant_ids), basis))
+    if items == limit:
+        output.stderr.print(f"there may be more: --limit {limit * 10}, or more words", style="dim")
+
+
+def _rests_on(items: int, found: int, asked: int, basis: SearchBasis) -> str:
+    """How much was found, and what that rests on."""
+    said = f"{counted(items, 'item')} of {counted(found, 'tenant')}" if items else "no item"
+    when = "nothing was read yet" if basis.read_from is None else f"readings since {output.when(basis.read_from)}"
+    gaps = [
+        f"{counted(number, 'tenant')} {words}"
+        for number, words in ((basis.never_read, "never read"), (basis.incomplete, "not read to the end"))
+        if number
+    ]
+    return f"{said}; {counted(asked, 'tenant')} searched, {', '.join([when, *gaps])}"
+
+
+def _print_settings(found: Sequence[TenantSetting], names: TenantNames) -> None:
+    columns = (
+        Column("tenant", "tenant_id", lambda tenant: names.of(tenant.tenant_id)),
+        Column("state", "state", _state, is_kept=True),
+        Column("values", "values", _values),
+        Column("not read", "not_read", _not_read, yields=True),
+        Column("read since", "read_from", lambda tenant: output.ago(tenant.read_from) or "never"),
+    )
+    print_table(columns, found, record=TenantSetting, is_ordered=True)
+
+
+def _state(tenant: TenantSetting) -> Text:
+    return Text(_WORDS[tenant.state], _STYLES.get(tenant.state, ""))
+
+
+def _values(tenant: TenantSetting) -> str:
+    """The values and how many items set each."""
+    said = [f"{'hidden' if value.value is None else value.value} ({value.items})" for value in tenant.values[:NAMED]]
+    return ", ".join(said) + (", …" if len(tenant.values) > NAMED else "")
+
+
+def _not_read(tenant: TenantSetting) -> str:
+    said = [f"{unread.type_key} ({unread.reason})" for unread in tenant.not_read[:NAMED]]
+    return ", ".join(said) + (", …" if len(tenant.not_read) > NAMED else "")
+
+
+def _say_settings(setting: str, found: Sequence[TenantSetting]) -> None:
+    """How many tenants are in each state, and what that rests on."""
+    counts = Counter(tenant.state for tenant in found)
+    said = ", ".join(f"{counts[state]} {_WORDS[state]}" for state in SettingState if counts[state])
+    read = [tenant.read_from for tenant in found if tenant.read_from is not None]
+    when = f"; readings since {output.when(min(read))}" if read else "; nothing was read yet"
+    output.stdout.print(f"{setting}: {counted(len(found), 'tenant')}: {said}{when}")
+    for tenant in found[:1]:
+        if tenant.settings != [setting.partition("=")[0]]:
+            output.stdout.print(f"this means {', '.join(tenant.settings)}", style="dim")
+    output.stdout.print("policies say so; devices may differ, as a policy may be assigned to nobody", style="dim")

@@ -1,0 +1,270 @@
+"""Items by name and setting, and what tenants set, over one tenant or many: the session bounds which are seen."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from datetime import datetime
+from functools import cache, partial
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import TextClause, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.search.records import SearchBasis, SettingValue, UnreadSettings
+from inventory.records import ItemRecord
+from storage.absences import IS_CONFIRMED
+from storage.queries import COVERED_ITEM_COLUMNS, Question, with_covered_state
+from storage.rows import fetch, fetch_stream
+
+
+class ItemQuery(NamedTuple):
+    """Which items are looked for. None of a field wants any; `patterns` are all matched by a name.
+
+    `settings` are names, of which an item sets one, to one of the `values` if there are any. `is_seen`: whether the
+    latest run of its collection, or a later one, has seen the item. `after` is a type key and an id, in one tenant.
+    """
+
+    tenant_ids: Sequence[UUID] | None = None
+    type_keys: Sequence[str] | None = None
+    patterns: Sequence[str] | None = None
+    settings: Sequence[str] | None = None
+    values: Sequence[str] | None = None
+    is_seen: bool | None = None
+    after: tuple[str, str] | None = None
+
+    def parameters(self) -> dict[str, object]:
+        """What the statement is told."""
+        type_key, external_id = self.after or (None, None)
+        told = {
+            "tenant_ids": self.tenant_ids,
+            "type_keys": self.type_keys,
+            "patterns": self.patterns,
+            "settings": self.settings,
+            "values": self.values,
+            "is_seen": self.is_seen,
+            "after_type_key": type_key,
+            "after_external_id": external_id,
+        }
+        return {
+            name: value if isinstance(value, (bool, str, UUID)) else list(value)
+            for name, value in told.items()
+            if value is not None
+        }
+
+
+_IS_NAMED = "name_key LIKE ALL (CAST(:patterns AS text[]))"
+
+
+@cache
+def _statement(has: frozenset[str]) -> TextClause:
+    """The statement for these conditions, in the order of the keys. Each kind reads the smallest table that it can.
+
+    Row-level security keeps LIKE out of index conditions, so names are read in a table of their own.
+    """
+    source, conditions = "inventory_item AS found", []
+    if "settings" in has:
+        of_value = " AND value = ANY (CAST(:values AS text[]))" if "values" in has else ""
+        source = f"""(
+            SELECT DISTINCT tenant_id, type_key, external_id FROM item_setting
+            WHERE setting = ANY (CAST(:settings AS text[])){of_value}
+        ) AS found"""
+        if "patterns" in has:
+            conditions.append(f"""EXISTS (
+                SELECT FROM item_name AS named
+                WHERE (named.tenant_id, named.type_key, named.external_id)
+                    = (found.tenant_id, found.type_key, found.external_id) AND {_IS_NAMED}
+            )""")
+    elif "patterns" in has:
+        source = "item_name AS found"
+        conditions.append(_IS_NAMED)
+    if "tenant_ids" in has:
+        conditions.append("found.tenant_id = ANY (CAST(:tenant_ids AS uuid[]))")
+    if "type_keys" in has:
+        conditions.append("found.type_key = ANY (CAST(:type_keys AS text[]))")
+    if "after_type_key" in has:
+        conditions.append("(found.type_key, found.external_id) > (:after_type_key, :after_external_id)")
+    seen = "WHERE (item.last_seen_at >= covered_from) = :is_seen" if "is_seen" in has else ""
+    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    return text(f"""
+    SELECT {COVERED_ITEM_COLUMNS}
+    FROM (
+        SELECT tenant_id AS of_tenant, type_key AS of_type, external_id AS of_id FROM {source} {where}
+        ORDER BY tenant_id, type_key, external_id
+    ) AS found
+    CROSS JOIN LATERAL (
+        SELECT * FROM inventory_item AS one
+        WHERE (one.tenant_id, one.type_key, one.external_id) = (of_tenant, of_type, of_id) LIMIT 1
+    ) AS item
+    LEFT JOIN LATERAL (
+        SELECT c.run_id AS covered_by, c.outcome AS covered_outcome, c.error_code AS covered_error_code,
+            status AS covered_status, started_at AS covered_from, cardinality(error_codes) > 0 AS covered_with_errors
+        FROM collection_coverage AS c JOIN sync_run USING (tenant_id, run_id)
+        WHERE (c.tenant_id, c.type_key) = (of_tenant, of_type) LIMIT 1
+    ) AS basis ON true
+    {seen}
+    ORDER BY of_tenant, of_type, of_id
+    """)
+
+
+async def found_items(
+    session: AsyncSession, wanted: ItemQuery, asked: Question | None = None
+) -> AsyncGenerator[ItemRecord, None]:
+    """The items that are wanted, by tenant, type key and id, with their states.
+
+    These are relative to the question, of one tenant, or else to the latest run of each item's collection.
+    """
+    parameters = wanted.parameters()
+    shape = partial(with_covered_state, asked=asked)
+    statement = _statement(frozenset(parameters))
+    async with aclosing(fetch_stream(session, statement, ItemRecord, parameters, shape=shape)) as items:
+        async for item in items:
+            yield item
+
+
+_BASIS = text("""
+SELECT count(*) FILTER (WHERE known.collections IS NULL) AS never_read,
+    count(*) FILTER (WHERE known.unread > 0) AS incomplete, min(known.read_from) AS read_from
+FROM unnest(CAST(:tenant_ids AS uuid[])) AS tenant (tenant_id)
+LEFT JOIN (
+    SELECT tenant_id, count(*) AS collections, min(listed_from) AS read_from,
+        count(*) FILTER (WHERE outcome NOT IN ('complete', 'skipped')) AS unread
+    FROM collection_coverage
+    WHERE CAST(:type_keys AS text[]) IS NULL OR type_key = ANY (CAST(:type_keys AS text[]))
+    GROUP BY tenant_id
+) AS known USING (tenant_id)
+""")
+
+
+async def basis(session: AsyncSession, tenant_ids: Sequence[UUID], type_keys: Sequence[str] | None) -> SearchBasis:
+    """What a search of these collections of these tenants rests on."""
+    parameters = {"tenant_ids": list(tenant_ids), "type_keys": None if type_keys is None else list(type_keys)}
+    (found,) = await fetch(session, _BASIS, SearchBasis, parameters)
+    return found
+
+
+class SetItems(NamedTuple):
+    """How many items of a tenant's collection set a value; the one item where it is one."""
+
+    tenant_id: UUID
+    type_key: str
+    value: SettingValue
+
+
+# Items that are gone set nothing; those that were not read set what they last did.
+_SET_ITEMS = text(f"""
+SELECT found.tenant_id, found.type_key, found.value AS "value.value", count(*) AS "value.items"
+FROM (
+    SELECT DISTINCT tenant_id, type_key, external_id, value FROM item_setting
+    WHERE setting = ANY (CAST(:settings AS text[]))
+) AS found
+CROSS JOIN LATERAL (
+    SELECT FROM inventory_item AS one
+    WHERE (one.tenant_id, one.type_key, one.external_id) = (found.tenant_id, found.type_key, found.external_id)
+        AND absent_from IS NULL AND NOT {IS_CONFIRMED} LIMIT 1
+) AS item
+GROUP BY found.tenant_id, found.type_key, found.value
+""")
+
+
+async def set_items(session: AsyncSession, settings: Sequence[str]) -> list[SetItems]:
+    """How many items of all visible tenants set each value, by tenant and collection; in any order."""
+    return await fetch(session, _SET_ITEMS, SetItems, {"settings": list(settings)})
+
+
+class SettingCoverage(NamedTuple):
+    """When the earliest reading of a tenant's collections began, and which of them may set more than is known."""
+
+    tenant_id: UUID
+    read_from: datetime | None
+    not_read: list[UnreadSettings]
+
+
+# By tenant, since there may be many collections of many tenants, of which most are read. One item that waits or is
+# stale is enough, and soon found (LIMIT): after an upgrade all wait.
+_READINGS = text("""
+SELECT tenant_id, min(read_from) AS read_from, coalesce(
+    json_agg(json_build_object('type_key', type_key, 'reason', reason) ORDER BY type_key)
+        FILTER (WHERE reason IS NOT NULL), '[]'
+) AS not_read
+FROM (
+    SELECT tenant_id, type_key, c.listed_from AS read_from, CASE
+        WHEN c.outcome IS NULL THEN 'never_read'
+        WHEN c.outcome NOT IN ('complete', 'skipped') OR c.outcome = 'complete' AND c.error_code IS NOT NULL
+            THEN concat_ws(':', c.outcome, c.error_code)
+        WHEN c.outcome = 'complete' AND rules.rules_hash IS DISTINCT FROM ruled.rules_hash OR unread.is_one
+            THEN 'settings_not_read'
+        WHEN stale.is_one THEN 'stale'
+    END AS reason
+    FROM unnest(CAST(:tenant_ids AS uuid[])) AS tenant (tenant_id)
+        CROSS JOIN unnest(CAST(:type_keys AS text[]), CAST(:rules_hashes AS bytea[])) AS ruled (type_key, rules_hash)
+        LEFT JOIN collection_coverage AS c USING (tenant_id, type_key)
+        LEFT JOIN reference_rules AS rules USING (tenant_id, type_key)
+        LEFT JOIN LATERAL (
+            SELECT true AS is_one FROM unread_item AS one
+            WHERE (one.tenant_id, one.type_key) = (tenant.tenant_id, ruled.type_key) LIMIT 1
+        ) AS unread ON true
+        LEFT JOIN LATERAL (
+            SELECT true AS is_one FROM inventory_item AS one
+            WHERE (one.tenant_id, one.type_key) = (tenant.tenant_id, ruled.type_key)
+                AND stale_since IS NOT NULL AND absent_from IS NULL LIMIT 1
+        ) AS stale ON true
+) AS of_collection
+GROUP BY tenant_id
+""")
+
+
+async def readings(
+    session: AsyncSession, tenant_ids: Sequence[UUID], rules: Mapping[str, bytes]
+) -> dict[UUID, SettingCoverage]:
+    """How far these collections of each tenant have been read. `rules` are the hashes of the rules in force."""
+    parameters = {"tenant_ids": list(tenant_ids), "type_keys": list(rules), "rules_hashes": list(rules.values())}
+    return {tenant.tenant_id: tenant for tenant in await fetch(session, _READINGS, SettingCoverage, parameters)}
+
+
+# Each name is looked up after the one before it: few names stand in many rows.
+_KNOWN = text("""
+WITH RECURSIVE known AS (
+    (SELECT setting FROM item_setting ORDER BY setting LIMIT 1)
+    UNION ALL
+    SELECT (SELECT one.setting FROM item_setting AS one WHERE one.setting > known.setting ORDER BY one.setting LIMIT 1)
+    FROM known WHERE known.setting IS NOT NULL
+)
+SELECT setting FROM known WHERE setting IS NOT NULL
+""")
+
+_IS_KNOWN = text("SELECT EXISTS (SELECT FROM item_setting WHERE setting = :setting)")
+
+_DEFINITIONS = text("""
+SELECT DISTINCT named.external_id
+FROM unnest(CAST(:tenant_ids AS uuid[])) AS tenant (tenant_id)
+CROSS JOIN LATERAL (
+    SELECT external_id FROM item_name AS one
+    WHERE (one.tenant_id, one.type_key, one.name_key) = (tenant.tenant_id, 'configurationSettings', name_key(:name))
+) AS named
+""")
+
+_CATALOGUES = text("""
+SELECT tenant_id FROM collection_coverage
+WHERE type_key = 'configurationSettings' AND listed_from IS NOT NULL ORDER BY listed_from DESC LIMIT :most
+""")
+
+CATALOGUES = 3
+"""Tenants whose catalogue of definitions is looked into: they all have Microsoft's."""
+
+
+async def is_known(session: AsyncSession, setting: str) -> bool:
+    """Whether an item sets it."""
+    return bool((await session.execute(_IS_KNOWN, {"setting": setting})).scalar_one())
+
+
+async def known_settings(session: AsyncSession) -> list[str]:
+    """The names of all settings that items set, sorted."""
+    return list((await session.execute(_KNOWN)).scalars())
+
+
+async def definitions_called(session: AsyncSession, name: str) -> list[str]:
+    """The ids of the settings catalogue's definitions of this display name, where a tenant's catalogue was read."""
+    tenants = list((await session.execute(_CATALOGUES, {"most": CATALOGUES})).scalars())
+    if not tenants:
+        return []
+    return sorted((await session.execute(_DEFINITIONS, {"tenant_ids": tenants, "name": name})).scalars())

@@ -1,0 +1,74 @@
+"""What `settings` says of a tenant, as JSON. Fixed contracts; field names never change."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+
+class SettingState(StrEnum):
+    """Whether policies of a tenant set what was asked for, in the order of the answer."""
+
+    SET = "set"
+    """An item sets it, to the value that was asked for if one was."""
+    HIDDEN = "hidden"
+    """Items set it to values that are hidden or too long to be searched for, and none is known to set the value."""
+    OTHER_VALUE = "other_value"
+    """Items set it, all of them to other values."""
+    NOT_SET = "not_set"
+    """No item sets it, and all collections that can were read to their end."""
+    UNKNOWN = "unknown"
+    """No item is known to set the value, and not all that could was read."""
+
+
+class SettingValue(BaseModel):
+    """How many items of a tenant set a value; null stands for values that are hidden or too long to be searched for."""
+
+    model_config = ConfigDict(frozen=True)
+
+    value: str | None
+    items: int
+
+
+class UnreadSettings(BaseModel):
+    """A collection that may set more than is known, and why: `never_read`, `failed:graph_permission_missing`.
+
+    `settings_not_read`: what its items set is read by the next sync. `stale`: details of some items are not current.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    type_key: str
+    reason: str
+
+
+class TenantSetting(BaseModel):
+    """What a tenant's policies say of one setting; devices may differ, as a policy may reach none of them.
+
+    `settings` are the whole names that the question means, `value` what it asks for (null where it asks for none).
+    `read_from` is when the earliest reading began of the collections that can set it, null where there is none.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    tenant_id: UUID
+    settings: list[str]
+    value: str | None
+    state: SettingState
+    values: list[SettingValue]
+    not_read: list[UnreadSettings]
+    read_from: datetime | None
+
+
+class SearchBasis(BaseModel):
+    """What a search rests on: how many of its tenants were never read, and how many not to the end of a collection.
+
+    `read_from` is when the earliest reading began, null where there is none.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    never_read: int
+    incomplete: int
+    read_from: datetime | None

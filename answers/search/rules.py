@@ -1,0 +1,59 @@
+"""What a search means, and what a tenant's policies say of a setting."""
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from difflib import get_close_matches
+
+from answers.search.records import SettingState, SettingValue
+from inventory.name_key import name_key
+
+NAMED = 8
+"""Settings that an error names at most."""
+
+_ENDS = re.compile(r"[_./~\\]")
+"""What parts a setting's name: `device_vendor_msft_bitlocker_requiredeviceencryption`, `grantControls.operator`."""
+
+_OF_LIKE = re.compile(r"[%_\\]")
+_ESCAPED = r"\\\g<0>"
+"""Characters that mean something in a pattern of LIKE, and what stands for them."""
+
+
+def patterns(text: str) -> list[str]:
+    """Patterns of LIKE that the key of a name has to match, all of them: it holds each word of the text."""
+    return [f"%{_OF_LIKE.sub(_ESCAPED, word)}%" for word in name_key(text).split()]
+
+
+def setting_state(values: Iterable[SettingValue], wanted: Collection[str] | None, *, is_read: bool) -> SettingState:
+    """What the values that a tenant's items set come to. `is_read`: nothing that could set it is unread."""
+    found = {value.value for value in values}
+    if found and (wanted is None or not found.isdisjoint(wanted)):
+        return SettingState.SET
+    if None in found:
+        return SettingState.HIDDEN
+    if not is_read:
+        return SettingState.UNKNOWN
+    return SettingState.OTHER_VALUE if found else SettingState.NOT_SET
+
+
+def meant(typed: str, known: Sequence[str]) -> list[str]:
+    """The settings that a name means: those of this name in any case, or else those whose last parts it is."""
+    folded = typed.casefold()
+    same = [name for name in known if name.casefold() == folded]
+    if same:
+        return same
+    return [
+        name
+        for name in known
+        if len(name) > len(typed) and name.casefold().endswith(folded) and _ENDS.match(name[-len(typed) - 1])
+    ]
+
+
+def alike(typed: str, known: Iterable[str]) -> list[str]:
+    """Settings whose names resemble what was typed: those that hold it, or else those whose last part resembles it."""
+    folded = typed.casefold()
+    names = sorted(known, key=lambda name: (len(name), name))
+    holding = [name for name in names if folded in name.casefold()]
+    if holding:
+        return holding[:NAMED]
+    by_end = {_ENDS.split(name.casefold())[-1]: name for name in reversed(names)}
+    return [by_end[end] for end in get_close_matches(folded, by_end, n=NAMED)]

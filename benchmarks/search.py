@@ -1,0 +1,257 @@
+"""How long questions over all tenants take at a million items of five hundred tenants: search, settings, status.
+
+    python -m benchmarks.search [--items 1000000] [--tenants 500] [--settings 10] [--rounds 5]
+
+Statements make the items, in forty collections; those of collections with settings have so many each, of four thousand
+settings (the 953 real documents have 12 each). One compliance policy in ten says whether BitLocker is on. One item in
+five thousand is absent, and one tenant in ten has not read its compliance policies.
+"""
+
+import argparse
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from answers.item_filter import WantedSetting
+from answers.search.answer import Sought, find, search_basis, tenant_settings
+from answers.search.records import SettingState
+from answers.status.answer import status
+from benchmarks.machine import FIRST_RELEASE, POSTGRES, facts, played, spread
+from graph.catalog import load_catalog
+from local.postgres import EmbeddedPostgres
+from process_exit import run_to_exit
+from storage.access import PROBE
+from storage.database import Database
+from storage.schema import upgrade
+
+PAGE = 100
+
+# Names of six subjects; one in ten thousand says something else. Triggers and keys would take minutes.
+_FILL = (
+    "SET session_replication_role = replica",
+    "SET maintenance_work_mem = '1GB'",
+    "ALTER TABLE item_setting DROP CONSTRAINT item_setting_pkey",
+    "DROP INDEX item_setting_by_name",
+    """
+    CREATE TEMPORARY TABLE made AS
+    SELECT CAST(lpad(to_hex(number %% %(tenants)s + 1), 32, '0') AS uuid) AS tenant_id,
+        (CAST(%(type_keys)s AS text[]))[1 + number / %(tenants)s %% 40] AS type_key,
+        CAST(CAST(md5(CAST(number AS text)) AS uuid) AS text) AS external_id, number
+    FROM generate_series(0, %(items)s - 1) AS number
+    """,
+    "INSERT INTO tenant (tenant_id, name) SELECT DISTINCT tenant_id, CAST(tenant_id AS text) FROM made",
+    """
+    INSERT INTO sync_run (
+        tenant_id, run_id, workflow_id, selection_hash, selection, status, queued_at, started_at, finished_at
+    )
+    SELECT tenant_id, CAST(md5(tenant_id || ' ' || number) AS uuid), 'sync/search', encode(sha256('all'), 'hex'),
+        jsonb_build_object('type_keys', CAST(%(type_keys)s AS text[])), 'success', at, at, at + interval '1 minute'
+    FROM tenant CROSS JOIN generate_series(0, 39) AS number
+        CROSS JOIN LATERAL (SELECT timestamptz '2026-11-01Z' - number * interval '1 day' AS at) AS moments
+    """,
+    """
+    INSERT INTO collection_coverage (
+        tenant_id, type_key, run_id, run_started_at, outcome, error_code, first_listed_at, listed_run_id, listed_from,
+        listed_at, listed_cleanly
+    )
+    SELECT tenant_id, type_key, run_id, at, CASE WHEN is_read THEN 'complete' ELSE 'failed' END,
+        CASE WHEN NOT is_read THEN 'graph_permission_missing' END,
+        CASE WHEN is_read THEN at END, CASE WHEN is_read THEN run_id END, CASE WHEN is_read THEN at END,
+        CASE WHEN is_read THEN at END, CASE WHEN is_read THEN true END
+    FROM tenant CROSS JOIN unnest(CAST(%(type_keys)s AS text[])) AS type_key
+        CROSS JOIN LATERAL (
+            SELECT timestamptz '2026-11-01Z' AS at, CAST(md5(tenant_id || ' 0') AS uuid) AS run_id,
+                type_key <> 'deviceCompliancePolicies' OR hashtext(CAST(tenant_id AS text)) %% 10 <> 0 AS is_read
+        ) AS states
+    """,
+    """
+    INSERT INTO inventory_item (
+        tenant_id, type_key, external_id, display_name, meta, content_hash, version_number, first_seen_at,
+        first_seen_run_id, content_changed_at, last_seen_at, last_seen_run_id, absent_from, form
+    )
+    SELECT tenant_id, type_key, external_id,
+        CASE WHEN number %% 10007 = 0 THEN 'Kiosk at the reception ' ELSE 'WIN - '
+            || (ARRAY['BitLocker', 'Defender', 'Firewall', 'Wi-Fi', 'Update ring', 'Compliance'])[1 + number %% 6] END
+            || ' - Baseline v' || number %% 17 || ' ' || left(external_id, 6),
+        jsonb_build_object('odata_type', '#microsoft.graph.windows10CompliancePolicy', 'platforms', 'windows10'),
+        sha256(CAST(external_id AS bytea)), 1, seen_at, run_id, seen_at, seen_at, run_id, absent_from, 1
+    FROM made CROSS JOIN LATERAL (
+        SELECT CAST(md5(tenant_id || ' 0') AS uuid) AS run_id,
+            timestamptz '2026-11-01Z' + CASE WHEN number %% 4999 = 0 THEN -1 ELSE 1 END * interval '1 s' AS seen_at,
+            CASE WHEN number %% 4999 = 0 THEN timestamptz '2026-11-01Z' END AS absent_from
+    ) AS seen
+    """,
+    """
+    INSERT INTO item_name (tenant_id, type_key, external_id, name_key)
+    SELECT tenant_id, type_key, external_id, name_key(display_name) FROM inventory_item
+    """,
+    """
+    INSERT INTO item_setting (tenant_id, type_key, external_id, position, setting, value)
+    SELECT tenant_id, type_key, external_id, position,
+        CASE WHEN position = 0 AND type_key = 'deviceCompliancePolicies' AND number / 40 %% 10 = 0
+            THEN 'bitLockerEnabled'
+            ELSE 'device_vendor_msft_policy_config_area' || which / 25 || '_setting' || which END,
+        CASE WHEN which %% 50 > 0 THEN (ARRAY['false', 'true', '1', '0', 'enabled'])[1 + number / 400 %% 5] END
+    FROM made CROSS JOIN generate_series(0, %(settings)s - 1) AS position
+        CROSS JOIN LATERAL (SELECT abs(hashtext(number || ' ' || position)) %% 4000 AS which) AS chosen
+    WHERE type_key = ANY (CAST(%(with_settings)s AS text[]))
+    """,
+    "ALTER TABLE item_setting ADD PRIMARY KEY (tenant_id, type_key, external_id, position)",
+    "CREATE INDEX item_setting_by_name ON item_setting (setting, value)",
+    """
+    INSERT INTO reference_rules (tenant_id, type_key, rules_hash)
+    SELECT tenant_id, type_key, rules_hash
+    FROM tenant CROSS JOIN unnest(CAST(%(with_settings)s AS text[]), CAST(%(rules)s AS bytea[]))
+        AS rules (type_key, rules_hash)
+    """,
+    "RESET session_replication_role",
+    "VACUUM (ANALYZE)",
+)
+
+_SIZES = """
+SELECT CAST(reltuples AS bigint), pg_table_size(oid), pg_indexes_size(oid)
+FROM pg_class WHERE oid = CAST(%s AS regclass)
+"""
+
+
+def fill(url: str, items: int, tenants: int, settings: int) -> None:
+    """Makes the items, and prints the sizes of the tables that the questions read."""
+    collections = load_catalog().collections
+    with_settings = [key for key in FIRST_RELEASE if collections[key].has_settings]
+    parameters: dict[str, Any] = {
+        "items": items,
+        "tenants": tenants,
+        "settings": settings,
+        "type_keys": list(FIRST_RELEASE),
+        "with_settings": with_settings,
+        "rules": [collections[key].reading_rules.hash() for key in with_settings],
+    }
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in _FILL:
+            connection.execute(statement.encode(), parameters if "%" in statement else None)
+        for table in ("inventory_item", "item_name", "item_setting"):
+            row = connection.execute(_SIZES.encode(), (table,)).fetchone()
+            if row is not None:
+                rows, heap, indexes = row
+                print(f"  {table}: {rows:,} rows, {heap / 1e6:,.0f} MB, indexes {indexes / 1e6:,.0f} MB", flush=True)
+
+
+class Plans:
+    """The tables that are read from end to end by the statements that are executed while it listens."""
+
+    def __init__(self) -> None:
+        self.scanned: set[str] = set()
+
+    def __enter__(self) -> "Plans":
+        event.listen(Engine, "before_cursor_execute", self._explain)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        event.remove(Engine, "before_cursor_execute", self._explain)
+
+    def _explain(
+        self, connection: Connection, _cursor: Any, statement: str, parameters: Any, context: Any, _many: bool
+    ) -> None:
+        if "set_config" in statement or context.invoked_statement is PROBE:
+            return
+        declared = "DECLARE listing CURSOR FOR " if context.execution_options.get("stream_results") else ""
+        cursor = connection.connection.cursor()
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {declared}{statement}", parameters)
+        rest = [plan["Plan"] for plan in cursor.fetchall()[0][0]]
+        while rest:
+            plan = rest.pop()
+            rest += plan.get("Plans", [])
+            if plan["Node Type"] == "Seq Scan":
+                self.scanned.add(plan["Relation Name"])
+
+
+Question = Callable[[AsyncSession], Awaitable[int]]
+
+
+def questions(tenants: int) -> dict[str, Question]:
+    """What is asked, each answered by how much was found."""
+    ids = [UUID(int=number) for number in range(1, tenants + 1)]
+
+    def found(sought: Sought) -> Question:
+        async def ask(session: AsyncSession) -> int:
+            items = [item async for item in find(session, sought, ids, limit=PAGE)]
+            await search_basis(session, ids, sought.type_keys)
+            return len(items)
+
+        return ask
+
+    def told(name: str, value: str | None) -> Question:
+        async def ask(session: AsyncSession) -> int:
+            answers = await tenant_settings(session, WantedSetting(name, value), ids)
+            return sum(tenant.state is SettingState.SET for tenant in answers)
+
+        return ask
+
+    async def states(session: AsyncSession) -> int:
+        return len(await status(session, ids))
+
+    return {
+        "search, a word of every sixth name": found(Sought("bitlocker")),
+        "search, two words of one name in ten thousand": found(Sought("kiosk reception")),
+        "search, a word of no name": found(Sought("zeppelin")),
+        "search --setting bitLockerEnabled=false": found(Sought(None, WantedSetting("bitLockerEnabled", "false"))),
+        "settings bitLockerEnabled=false": told("bitLockerEnabled", "false"),
+        "settings, one that every tenant sets": told("device_vendor_msft_policy_config_area1_setting37", None),
+        "settings, by the end of its name": told("setting37", None),
+        "status": states,
+    }
+
+
+async def measure(url: str, tenants: int, rounds: int) -> None:
+    """Prints the milliseconds of each question, and the tables that it reads from end to end."""
+    database = Database(url, pool_size=1)
+    try:
+        for label, ask in questions(tenants).items():
+            took: list[float] = []
+            for _ in range(rounds):
+                async with database.portfolio() as session:
+                    began = time.perf_counter()
+                    found = await ask(session)
+                    took.append((time.perf_counter() - began) * 1e3)
+            with Plans() as plans:
+                async with database.portfolio() as session:
+                    await ask(session)
+            scanned = ", ".join(sorted(plans.scanned)) or "no table"
+            print(f"  {label:<46} {found:>4} {spread(took, 0)} ms; scans {scanned}", flush=True)
+    finally:
+        await database.close()
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.search", description=__doc__.splitlines()[0])
+    parser.add_argument("--items", type=int, default=1_000_000)
+    parser.add_argument("--tenants", type=int, default=500)
+    parser.add_argument("--settings", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--url", help="of a database that an earlier call has filled, where there is one")
+    arguments = parser.parse_args()
+    if arguments.url:
+        played(lambda: measure(arguments.url, arguments.tenants, arguments.rounds))
+        return
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        with EmbeddedPostgres(Path(folder) / "postgres", durable=False, settings=POSTGRES) as postgres:
+            url = postgres.create_database("search")
+            upgrade(url)
+            began = time.perf_counter()
+            print(f"{arguments.items:,} items of {arguments.tenants} tenants; {facts()}", flush=True)
+            fill(url, arguments.items, arguments.tenants, arguments.settings)
+            print(f"  filled in {time.perf_counter() - began:.0f} s", flush=True)
+            played(lambda: measure(url, arguments.tenants, arguments.rounds))
+
+
+if __name__ == "__main__":
+    run_to_exit(main)

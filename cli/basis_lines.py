@@ -1,0 +1,26 @@
+"""What an empty answer rests on, in lines for people."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from cli import output
+from inventory.coverage import Coverage
+from inventory.plurals import counted
+
+
+def rests_on(listed: int, listed_from: datetime | None) -> str:
+    """`182 collections read to their end since …`; of how many, and when the earliest of these readings began."""
+    if listed_from is None:
+        return "no collection was read to its end"
+    its = "its" if listed == 1 else "their"
+    return f"{counted(listed, 'collection')} read to {its} end since {output.when(listed_from)}"
+
+
+def rests_on_coverage(collections: Iterable[Coverage]) -> str:
+    """The same of these collections."""
+    began = [
+        collection.listed_from
+        for collection in collections
+        if collection.is_current and collection.listed_from is not None
+    ]
+    return rests_on(len(began), min(began, default=None))

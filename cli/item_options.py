@@ -1,0 +1,62 @@
+"""Options that choose items, and what they mean."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from answers.item_filter import ItemFilter, Platform, StateChoice, WantedSetting
+from cli.errors import UsageError
+from cli.options import known_type_keys
+from graph.catalog import load_catalog
+
+PlatformOption = Annotated[
+    Platform | None, typer.Option("--platform", help="Items for this platform alone.", show_default=False)
+]
+KindOption = Annotated[
+    str | None,
+    typer.Option(
+        "--kind", metavar="TEXT", help="Items whose kind holds this: 'update ring', BitLocker.", show_default=False
+    ),
+]
+StateOption = Annotated[
+    StateChoice | None, typer.Option("--state", help="Items in this state alone.", show_default=False)
+]
+SettingOption = Annotated[
+    str | None,
+    typer.Option(
+        "--setting",
+        metavar="NAME[=VALUE]",
+        help="Items that set this: a definition's id or display name, an OMA-URI, or the path of a property, such as"
+        " bitLockerEnabled=false.",
+        show_default=False,
+    ),
+]
+NameOption = Annotated[
+    str | None,
+    typer.Option("--name", metavar="TEXT", help="Items whose names hold each of these words.", show_default=False),
+]
+
+
+def item_filter(platform: Platform | None, kind: str | None, state: StateChoice | None) -> ItemFilter:
+    """What the options choose by what is known of an item. Raises `UsageError`."""
+    if kind is not None and not kind.strip():
+        raise UsageError("--kind takes a part of a kind's name; the kinds are those of the column `kind` of items")
+    return ItemFilter(platform, kind, state)
+
+
+def wanted_setting(setting: str | None) -> WantedSetting | None:
+    """The setting that an option names. Raises `UsageError`."""
+    if setting is None:
+        return None
+    wanted = WantedSetting.of(setting)
+    if not wanted.name or wanted.value == "":
+        raise UsageError(f"a setting is NAME or NAME=VALUE, such as bitLockerEnabled=false, not {setting!r}")
+    return wanted
+
+
+def chosen_type_keys(type_keys: Sequence[str] | None, categories: Sequence[str] | None) -> tuple[str, ...] | None:
+    """The collections that `--type` and `--category` name together; None where neither does."""
+    if not categories:
+        return known_type_keys(type_keys)
+    return tuple(sorted({*(known_type_keys(type_keys) or ()), *load_catalog().in_categories(categories)}))

@@ -1,0 +1,43 @@
+"""What questions over all tenants find items by: their names and what they set."""
+
+from uuid import UUID
+
+from sqlalchemy import Index, Integer, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from storage.models.base import CURRENT_TENANT, Base
+
+
+class SearchedName(Base):
+    """What an item is called: a trigger on the items keeps it."""
+
+    __tablename__ = "item_name"
+    __table_args__ = {  # noqa: RUF012 - SQLAlchemy's own convention
+        "comment": "what items are called, kept by a trigger on the items"
+    }
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
+    type_key: Mapped[str] = mapped_column(primary_key=True)
+    external_id: Mapped[str] = mapped_column(primary_key=True)
+    name_key: Mapped[str] = mapped_column(Text(collation="C"), comment="the beginning of the name, in lower case")
+
+
+class ItemSetting(Base):
+    """One setting of an item's current version. No foreign key, as `ItemReference` has none."""
+
+    __tablename__ = "item_setting"
+    __table_args__ = (
+        Index("item_setting_by_name", "setting", "value"),
+        {"comment": "what the current versions of items set"},
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=CURRENT_TENANT)
+    type_key: Mapped[str] = mapped_column(primary_key=True)
+    external_id: Mapped[str] = mapped_column(primary_key=True)
+    position: Mapped[int] = mapped_column(Integer, primary_key=True, comment="its place among the settings of the item")
+    setting: Mapped[str] = mapped_column(
+        Text(collation="C"), comment="the id of its definition, its OMA-URI, or the path of its property"
+    )
+    value: Mapped[str | None] = mapped_column(
+        Text(collation="C"), comment="null where it is hidden, or too long to be searched for"
+    )

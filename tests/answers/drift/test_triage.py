@@ -1,0 +1,89 @@
+"""The order in which people look at drift, and what fails a pipeline."""
+
+from typing import Any
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from answers.drift.direction import ProtectionEffect
+from answers.drift.records import DriftFindingRecord
+from answers.drift.rules import Decision
+from answers.drift.severity import Severity
+from answers.drift.triage import FailOn, by_item, fails, items_of, weakens
+
+
+def finding(
+    item: str,
+    severity: Severity,
+    direction: ProtectionEffect | None = None,
+    decision: Decision = Decision.OPEN,
+    path: str = "a",
+) -> DriftFindingRecord:
+    told: dict[str, Any] = {
+        "tenant_id": UUID(int=1),
+        "type_key": "k",
+        "item_kind": "kind",
+        "external_id": item,
+        "display_name": f"Item {item}",
+        "severity": severity,
+        "direction": direction,
+        "decision": decision,
+        "resolved_at": None,
+        "path": path,
+        "period": 1,
+        "fingerprint": f"{item}{severity}{direction}{decision}{path}",
+    }
+    return DriftFindingRecord.model_construct(**told)
+
+
+findings = st.lists(
+    st.builds(
+        finding,
+        st.sampled_from("123"),
+        st.sampled_from(Severity),
+        st.none() | st.sampled_from(ProtectionEffect),
+        st.sampled_from(Decision),
+        st.sampled_from("ab"),
+    ),
+    max_size=8,
+)
+
+
+def soon(one: DriftFindingRecord) -> tuple[bool, int]:
+    order = [None, *Severity]
+    return not one.is_open, order.index(None if weakens(one) else one.severity)
+
+
+@given(findings)
+def test_each_item_stands_once_and_what_weakens_comes_first(found: list[DriftFindingRecord]) -> None:
+    items = by_item(found)
+    assert sorted(one.fingerprint for item in items for one in item) == sorted(one.fingerprint for one in found)
+    assert len({item[0].external_id for item in items}) == len(items)
+    for item in items:
+        assert len({one.external_id for one in item}) == 1
+        assert [soon(one) for one in item] == sorted(map(soon, item))
+    assert [soon(item[0]) for item in items] == sorted(soon(item[0]) for item in items)
+
+
+@given(findings)
+def test_the_items_of_a_report_have_all_open_findings(found: list[DriftFindingRecord]) -> None:
+    opened = [one for one in found if one.is_open]
+    items = items_of(found)
+    assert sum(item.open for item in items) == len(opened)
+    assert sum(item.weakening for item in items) == sum(map(weakens, opened))
+    assert sorted(mark for item in items for mark in item.fingerprints) == sorted(one.fingerprint for one in opened)
+
+
+@given(findings)
+def test_a_threshold_fails_on_all_that_a_higher_one_does(found: list[DriftFindingRecord]) -> None:
+    high, medium, low = (
+        [one for one in found if fails(one, level)] for level in (FailOn.HIGH, FailOn.MEDIUM, FailOn.LOW)
+    )
+    assert all(one in medium for one in high)
+    assert all(one in low for one in medium)
+    assert low == [one for one in found if one.is_open]
+    assert {one.severity for one in high} <= {Severity.HIGH}
+    assert [one for one in found if fails(one, FailOn.WEAKENED)] == [
+        one for one in found if one.is_open and weakens(one)
+    ]

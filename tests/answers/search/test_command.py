@@ -1,0 +1,240 @@
+"""`search` and `settings` over tenants: what is found, what cannot be told, and how people read it."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from typer.testing import CliRunner
+
+from answers.search.records import TenantSetting
+from cli.app import app
+from docs.json_schemas import PRINTED
+from graph.catalog import load_catalog
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import Outcome, RunStatus
+from inventory.selection import Selection
+from storage import references
+from storage.database import Database
+from tests.cli.looking import Ended
+from tests.cli.test_schemas import record_of
+from tests.storage.support import observation, sync
+
+OFF, ON, NEITHER, UNREAD, NEVER, HIDDEN = (UUID(int=number) for number in range(1, 7))
+NAMES = {OFF: "Adatum", ON: "Bellows", NEITHER: "Contoso", UNREAD: "Datum", NEVER: "Eastern", HIDDEN: "Fabrikam"}
+COMPLIANCE, PROFILES = "deviceCompliancePolicies", "deviceConfigurations"
+TYPES = (COMPLIANCE, PROFILES)
+REFUSED = (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING)
+WINDOWS = "#microsoft.graph.windows10CompliancePolicy"
+
+
+class Starter:
+    """Commands over all tenants, in this process."""
+
+    def __init__(self, database_url: str, folder: Path) -> None:
+        tenants = folder / "tenants.toml"
+        tenants.write_text(
+            "[defaults]\nclient_id = '11111111-1111-1111-1111-111111111111'\nclient_secret_env = 'NONE'\n"
+            + "".join(
+                f"[[tenant]]\nid = '{tenant_id}'\nname = '{name}'\ntags = {['emea'] if tenant_id == OFF else []}\n"
+                for tenant_id, name in NAMES.items()
+            )
+        )
+        self._environment = {
+            "DATABASE_URL": database_url,
+            "TENANTS_FILE": str(tenants),
+            "TENANT_INVENTORY_STATE": str(folder / "no-stack"),
+            "COLUMNS": "80",
+        }
+
+    async def __call__(self, *words: str) -> Ended:
+        done = await asyncio.to_thread(CliRunner().invoke, app, words, env=self._environment)
+        return Ended(done.exit_code, done.stdout, done.stderr)
+
+
+def compliance(external_id: str, name: str, **properties: Any) -> Any:
+    return observation(
+        COMPLIANCE, external_id, **{"@odata.type": WINDOWS, "displayName": name, "assignments": [], **properties}
+    )
+
+
+@pytest.fixture
+async def starter(database: Database, database_url: str, tmp_path: Path) -> Starter:
+    off = compliance("off", "WIN - BitLocker baseline", bitLockerEnabled=False)
+    await sync(database, OFF, [off, compliance("on", "WIN - Pilot", bitLockerEnabled=True)], *TYPES)
+    gone = compliance("gone", "WIN - Old BitLocker", bitLockerEnabled=False)
+    await sync(database, ON, [compliance("on", "Encryption", bitLockerEnabled=True), gone], *TYPES)
+    await sync(database, ON, [compliance("on", "Encryption", bitLockerEnabled=True)], *TYPES)
+    await sync(database, NEITHER, [compliance("p", "macOS baseline", secureBootEnabled=True)], *TYPES)
+    outcomes = {COMPLIANCE: REFUSED, PROFILES: (Outcome.COMPLETE, None)}
+    await sync(database, UNREAD, [], *TYPES, status=RunStatus.PARTIAL, outcomes=outcomes)
+    await sync(database, HIDDEN, [compliance("s", "Secret", bitLockerEnabled={"sensitive": "0" * 64})], *TYPES)
+    for tenant_id in NAMES:
+        if tenant_id != NEVER:
+            await references.catch_up(database, tenant_id, load_catalog().reading_rules())
+    return Starter(database_url, tmp_path)
+
+
+async def test_which_tenants_have_bitlocker_off(starter: Starter) -> None:
+    done = await starter("settings", "bitLockerEnabled=false", "--json")
+    assert done.code == 0, done.stderr
+    states = {UUID(line["tenant_id"]): line["state"] for line in done.objects()}
+    assert states == {
+        OFF: "set", HIDDEN: "hidden", ON: "other_value", NEITHER: "not_set", UNREAD: "unknown", NEVER: "unknown"
+    }  # fmt: skip
+    assert list(states) == [OFF, HIDDEN, ON, NEITHER, UNREAD, NEVER], "in the order of the states"
+    by_tenant = {UUID(line["tenant_id"]): line for line in done.objects()}
+    assert by_tenant[OFF]["values"] == [{"value": "false", "items": 1}, {"value": "true", "items": 1}]
+    assert by_tenant[ON]["values"] == [{"value": "true", "items": 1}], "what is gone sets nothing"
+    assert by_tenant[HIDDEN]["values"] == [{"value": None, "items": 1}]
+    assert by_tenant[UNREAD]["not_read"] == [{"type_key": COMPLIANCE, "reason": "failed:graph_permission_missing"}]
+    assert by_tenant[NEVER]["not_read"] == [{"type_key": COMPLIANCE, "reason": "never_read"}]
+    assert by_tenant[NEVER]["read_from"] is None
+
+
+async def test_without_a_value_any_is_meant(starter: Starter) -> None:
+    done = await starter("settings", "BITLOCKERENABLED", "--json", "--state", "set")
+    assert [UUID(line["tenant_id"]) for line in done.objects()] == [OFF, ON, HIDDEN]
+
+
+async def test_people_read_what_the_answer_rests_on(starter: Starter) -> None:
+    done = await starter("settings", "bitLockerEnabled=false")
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "Adatum" in done.stdout
+    said = " ".join(done.stdout.split())
+    assert (
+        "bitLockerEnabled=false: 6 tenants: 1 set, 1 set, value hidden, 1 another value, 1 not set, 2 unknown;"
+        " readings since" in said
+    )
+    assert "devices may differ" in said
+
+
+async def test_what_has_not_been_read_since_an_upgrade_is_unknown(starter: Starter, database: Database) -> None:
+    async with database.tenant(NEITHER) as session:
+        changed = {**load_catalog().reading_rules()}
+        changed[COMPLIANCE] = changed[COMPLIANCE]._replace(has_settings=False)
+        await references.follow_rules(session, changed)
+    (one,) = (await starter("settings", "bitLockerEnabled", "--tenant", "Contoso", "--json")).objects()
+    assert one["state"] == "unknown"
+    assert one["not_read"] == [{"type_key": COMPLIANCE, "reason": "settings_not_read"}]
+
+
+async def test_what_waits_to_be_read_is_unknown(starter: Starter, database: Database) -> None:
+    await sync(database, NEITHER, [compliance("p", "macOS baseline", bitLockerEnabled=False)], *TYPES)
+    (before,) = (await starter("settings", "bitLockerEnabled", "--tenant", "Contoso", "--json")).objects()
+    assert before["state"] == "unknown"
+    await references.catch_up(database, NEITHER, load_catalog().reading_rules())
+    (after,) = (await starter("settings", "bitLockerEnabled", "--tenant", "Contoso", "--json")).objects()
+    assert after["state"] == "set"
+
+
+async def test_a_setting_that_nobody_sets_is_no_answer_but_a_question(starter: Starter) -> None:
+    done = await starter("settings", "bitLokerEnabled=false")
+    assert done.code == 2
+    assert (
+        "no item that has been read sets 'bitLokerEnabled'; did you mean 'windows10CompliancePolicy/bitLockerEnabled'?"
+        in done.stderr
+    )
+    for wrong in ("=false", "bitLockerEnabled="):
+        assert (await starter("settings", wrong)).code == 2
+
+
+def found(done: Ended) -> list[tuple[UUID, str]]:
+    assert done.code == 0, done.stderr
+    return [(UUID(line["tenant_id"]), line["external_id"]) for line in done.objects()]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("bitlocker",), [(OFF, "off"), (ON, "gone")]),
+        (("BASELINE lock",), [(OFF, "off")]),
+        (("baseline",), [(OFF, "off"), (NEITHER, "p")]),
+        (("baseline", "--tag", "emea"), [(OFF, "off")]),
+        (("baseline", "--tenant", "Contoso"), [(NEITHER, "p")]),
+        (("bitlocker", "--state", "missing"), [(ON, "gone")]),
+        (("bitlocker", "--state", "present"), [(OFF, "off")]),
+        (("baseline", "--platform", "macos"), []),
+        (("baseline", "--platform", "windows", "--category", "compliance"), [(OFF, "off"), (NEITHER, "p")]),
+        (("baseline", "--type", PROFILES), []),
+        (("baseline", "--kind", "WINDOWS"), [(OFF, "off"), (NEITHER, "p")]),
+        (("--setting", "bitLockerEnabled=false"), [(OFF, "off"), (ON, "gone")]),
+        (("pilot", "--setting", "bitLockerEnabled"), [(OFF, "on")]),
+        (("baseline", "--limit", "1"), [(OFF, "off")]),
+        (("%",), []),
+    ],
+)
+async def test_items_are_found_over_tenants(
+    starter: Starter, words: tuple[str, ...], expected: list[tuple[UUID, str]]
+) -> None:
+    assert found(await starter("search", *words, "--json")) == expected
+
+
+async def test_a_search_says_what_it_rests_on(starter: Starter) -> None:
+    done = await starter("search", "baseline")
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    said = " ".join(done.stdout.split())
+    assert "2 items of 2 tenants; 6 tenants searched, readings since" in said
+    assert "1 tenant never read, 1 tenant not read to the end" in said
+    nothing = await starter("search", "nobody calls it so")
+    assert nothing.stdout.startswith("no item; 6 tenants searched")
+    assert "may be more" in (await starter("search", "baseline", "--limit", "1")).stderr
+    assert (await starter("search", "  ")).code == 2
+
+
+@pytest.mark.parametrize("words", [("search", "baseline"), ("settings", "bitLockerEnabled=false")])
+async def test_each_line_is_what_its_schema_says(starter: Starter, words: tuple[str, ...]) -> None:
+    lines = (await starter(*words, "--json")).objects()
+    assert {record_of(line, words[0]) for line in lines} == {PRINTED[words[0]][0].record}
+
+
+async def test_csv_has_the_fields_of_the_json(starter: Starter) -> None:
+    header, *rows = (await starter("settings", "bitLockerEnabled=false", "--csv")).stdout.splitlines()
+    assert header == ",".join(TenantSetting.model_fields)
+    assert len(rows) == len(NAMES)
+    header, *rows = (await starter("search", "baseline", "--csv")).stdout.splitlines()
+    assert (header.startswith("tenant_id,type_key,external_id,display_name"), len(rows)) == (True, 2)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("Adatum", "--name", "bitlocker"), [(OFF, "off")]),
+        (("Adatum", "--setting", "bitLockerEnabled=true"), [(OFF, "on")]),
+        (("Adatum", "--platform", "macos"), []),
+        (("Adatum", "--kind", "compliance policy", "--after", f"{COMPLIANCE}/off"), [(OFF, "on")]),
+        (("Adatum", "--name", "win", "--after", f"{COMPLIANCE}/off"), [(OFF, "on")]),
+        (("Adatum", "--category", "conditional-access"), []),
+        (("Adatum", "--category", "compliance", "--limit", "1"), [(OFF, "off")]),
+        (("Bellows", "--state", "missing"), [(ON, "gone")]),
+        (("--tag", "emea", "--name", "pilot"), [(OFF, "on")]),
+        (("--all-tenants", "--setting", "bitLockerEnabled=false"), [(OFF, "off"), (ON, "gone")]),
+    ],
+)
+async def test_items_of_tenants_are_chosen(
+    starter: Starter, words: tuple[str, ...], expected: list[tuple[UUID, str]]
+) -> None:
+    done = await starter("items", *words, "--json")
+    assert [(UUID(line["tenant_id"]), line["external_id"]) for line in done.objects()] == expected
+    assert done.code == (3 if "--all-tenants" in words else 0), done.stderr
+
+
+async def test_a_choice_of_items_keeps_to_its_selection(starter: Starter, database: Database) -> None:
+    await sync(database, ON, [compliance("on", "Encryption", bitLockerEnabled=True)], COMPLIANCE)
+    whole = Selection(type_keys=TYPES).hash()
+    (line,) = (await starter("items", "Bellows", "--name", "old", "--selection", whole, "--json")).objects()
+    assert (line["state"], line["evidence"]) == ("missing", "not_listed")
+
+
+async def test_missing_items_of_all_tenants(starter: Starter) -> None:
+    done = await starter("missing", "--all-tenants", "--json")
+    assert [(UUID(line["tenant_id"]), line["external_id"]) for line in done.objects()] == [(ON, "gone")]
+    assert done.code == 3, "a tenant was never read"
+    shown = await starter("missing", "--all-tenants")
+    assert "Bellows" in shown.stdout
+    assert "nothing is missing: 2 collections read to their end" in shown.stdout
+    assert "not read: deviceCompliancePolicies (failed:graph_permission_missing)" in " ".join(shown.stdout.split())
+    for wrong in (("--after", "a/b"), ("--selection", "0")):
+        assert (await starter("missing", "--all-tenants", *wrong)).code == 2
+    assert (await starter("missing")).code == 2

@@ -1,0 +1,118 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from answers.item_filter import Platform, WantedSetting, platforms
+from answers.search.records import SettingState, SettingValue
+from answers.search.rules import alike, meant, patterns, setting_state
+from inventory.name_key import name_key
+
+BITLOCKER = "device_vendor_msft_bitlocker_requiredeviceencryption"
+KNOWN = [
+    "windows10/bitLockerEnabled",
+    BITLOCKER,
+    "device_vendor_msft_x_requiredeviceencryption",
+    "policies/grantControls/operator",
+]
+
+found_values = st.lists(
+    st.builds(SettingValue, value=st.none() | st.sampled_from("abc"), items=st.integers(1, 3)),
+    max_size=3,
+    unique_by=lambda found: found.value,
+)
+wanted_values = st.none() | st.lists(st.sampled_from("abc"), min_size=1, max_size=2)
+
+
+@given(found_values, wanted_values, st.booleans())
+def test_a_state_is_never_no_where_something_is_unread(
+    found: list[SettingValue], wanted: list[str] | None, is_read: bool
+) -> None:
+    state = setting_state(found, wanted, is_read=is_read)
+    values = {value.value for value in found}
+    if state in (SettingState.NOT_SET, SettingState.OTHER_VALUE):
+        assert is_read
+    assert (state is SettingState.SET) == bool(values if wanted is None else values & set(wanted))
+    if state is SettingState.NOT_SET:
+        assert not values
+    if state is SettingState.OTHER_VALUE:
+        assert None not in values, "a hidden value may be the one"
+
+
+@given(found_values, wanted_values)
+def test_what_is_read_later_may_only_settle_what_was_unknown(
+    found: list[SettingValue], wanted: list[str] | None
+) -> None:
+    before, after = (setting_state(found, wanted, is_read=is_read) for is_read in (False, True))
+    assert before is after or before is SettingState.UNKNOWN
+    assert after is not SettingState.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("bitlockerenabled", ["windows10/bitLockerEnabled"]),
+        ("requiredeviceencryption", KNOWN[1:3]),
+        ("bitlocker_RequireDeviceEncryption", [BITLOCKER]),
+        ("operator", ["policies/grantControls/operator"]),
+        ("Enabled", []),
+        ("", []),
+    ],
+)
+def test_a_name_means_settings_by_their_last_parts(typed: str, expected: list[str]) -> None:
+    assert meant(typed, KNOWN) == expected
+
+
+def test_names_that_hold_what_was_typed_are_offered_before_those_that_resemble_it() -> None:
+    assert alike("bitlocker", KNOWN) == ["windows10/bitLockerEnabled", BITLOCKER]
+    assert alike("bitLokerEnabled", KNOWN) == ["windows10/bitLockerEnabled"]
+    assert alike("zzz", KNOWN) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "expected"),
+    [
+        ("bitLockerEnabled", ["bitLockerEnabled"], None),
+        ("bitLockerEnabled=False", ["bitLockerEnabled"], ["False", "false"]),
+        (f"{BITLOCKER}={BITLOCKER}_1", [BITLOCKER], ["1", f"{BITLOCKER}_1"]),
+        ("state = enabled", ["state"], ["enabled"]),
+        ("a=b=c", ["a"], ["b=c"]),
+    ],
+)
+def test_values_are_spelled_as_they_are_kept(text: str, names: list[str], expected: list[str] | None) -> None:
+    assert WantedSetting.of(text).values(names) == expected
+
+
+def like(key: str, pattern: str) -> bool:
+    """What LIKE says of a pattern that begins and ends with `%` and has all else escaped."""
+    return pattern[1:-1].replace("\\%", "%").replace("\\_", "_").replace("\\\\", "\\") in key
+
+
+@given(st.text(), st.text(alphabet="aA%_\\ ä"))
+def test_a_pattern_is_of_one_word_whatever_it_holds(name: str, text: str) -> None:
+    found = patterns(text)
+    assert len(found) == len(name_key(text).split())
+    assert all(
+        like(name_key(f"{name}{word}"), pattern)
+        for word, pattern in zip(text.split(), found, strict=True)
+        if len(name) + len(word) < 200
+    )
+
+
+@pytest.mark.parametrize(
+    ("type_key", "meta", "expected"),
+    [
+        ("deviceConfigurations", {"odata_type": "#microsoft.graph.windows10CustomConfiguration"}, {"windows"}),
+        ("deviceConfigurations", {"odata_type": "#microsoft.graph.macOSCustomConfiguration"}, {"macos"}),
+        ("deviceConfigurations", {"odata_type": "#microsoft.graph.iosVpnConfiguration"}, {"ios"}),
+        ("deviceCompliancePolicies", {"odata_type": "#microsoft.graph.aospDeviceOwnerCompliancePolicy"}, {"android"}),
+        ("configurationPolicies", {"platforms": "linux"}, {"linux"}),
+        ("configurationPolicies", {"platforms": ["macOS", "windows10"]}, {"macos", "windows"}),
+        ("mobileApps", {"odata_type": "#microsoft.graph.win32LobApp"}, {"windows"}),
+        ("groups", {}, set()),
+        ("roleScopeTags", {"odata_type": "#microsoft.graph.biosConfiguration"}, set()),
+    ],
+)
+def test_platforms_are_told_by_the_type(type_key: str, meta: dict[str, Any], expected: set[str]) -> None:
+    assert platforms(type_key, meta) == {Platform(name) for name in expected}

@@ -1,0 +1,73 @@
+"""What answers say of a tenant that was never read, and what an empty answer rests on: all questions."""
+
+from pathlib import Path
+from typing import NamedTuple
+from uuid import UUID
+
+import pytest
+
+from cli.app import COMMANDS
+from inventory.coverage import TENANT_NEVER_READ
+from storage.database import Database
+from tests.cli.looking import CommandLine
+from tests.storage.support import sync
+
+TENANT, OTHER, UNREAD = UUID(int=61), UUID(int=62), UUID(int=63)
+GROUP_ID = "7f6d1a3e-5b0c-4b9e-8a57-2f0c5f5f4c11"
+TYPES = ("groups", "deviceConfigurations", "assignmentFilters")
+
+
+class Question(NamedTuple):
+    """A command on a tenant, and what it says where the tenant was read and has nothing."""
+
+    command: str
+    arguments: tuple[str, ...]
+    empty: str
+    unread: str = TENANT_NEVER_READ
+
+
+NO_ITEM = "groups has no item 'x' in this tenant's inventory"
+
+QUESTIONS = (
+    Question("changes", (), "3 collections read to the end"),
+    Question("items", (), "no items: 3 collections read to their end since "),
+    Question("missing", (), "nothing is missing: 3 collections read to their end since "),
+    Question("versions", ("groups", "x"), NO_ITEM),
+    Question("show", ("groups", "x"), NO_ITEM),
+    Question("diff", ("groups", "x"), NO_ITEM),
+    Question("drift", (), "this tenant has no baseline"),
+    Question("baseline set", ("golden",), "0 versions pinned, 3 collections covered"),
+    Question("compare", (str(OTHER),), "0 items of 3 other collections are the same", "was never read: no run has"),
+    Question("dependencies", ("groups", "x"), NO_ITEM),
+    Question("dependencies", ("groups", GROUP_ID), "3 collections read to their end since "),
+    Question("dependencies", ("--reaches", GROUP_ID), "3 collections read to their end since "),
+    Question("dependencies", ("--all",), "3 collections read to their end since "),
+    Question("dangling", (), "no dangling references: 3 collections read to their end since "),
+    Question("unassigned", (), "nothing is assigned to nobody: 3 collections read to their end since "),
+    Question("assignments", (), "no assignments: 3 collections read to their end since "),
+    Question("assignments", ("x",), "nothing that can be assigned has the id or name 'x'"),
+    Question("export", ("out",), "0 written, 0 unchanged, 0 removed", "no run had read this tenant yet"),
+    Question("runs", (), "success", "no runs: this tenant was never read"),
+)
+
+ASK_NO_TENANT = {"run", "status", "compare", "baseline", "database", "portfolio", "schedule", "retention", "limits"}
+NO_QUESTIONS = {"demo", "catalog", "permissions", "check", "sync", "cancel", "search", "tenant", "doctor", "web"}
+
+
+def test_each_question_is_asked() -> None:
+    asked = {question.command.split()[0] for question in QUESTIONS}
+    assert COMMANDS.keys() - ASK_NO_TENANT - NO_QUESTIONS == asked - ASK_NO_TENANT
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: " ".join((question.command, *question.arguments)))
+async def test_a_tenant_never_read_says_so_and_an_empty_answer_what_it_rests_on(
+    database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, question: Question
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for tenant_id in (TENANT, OTHER):
+        await sync(database, tenant_id, [], *TYPES)
+    unread = await CommandLine(database_url, tmp_path, UNREAD)(question.command, *question.arguments)
+    assert question.unread in unread.stdout + unread.stderr
+    assert not unread.stdout or question.command in ("compare", "runs")
+    empty = await CommandLine(database_url, tmp_path, TENANT)(question.command, *question.arguments)
+    assert question.empty in empty.stdout + empty.stderr

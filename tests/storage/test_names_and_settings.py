@@ -1,0 +1,135 @@
+"""Names and settings of items are kept beside them, whatever wrote them, and are those of the current versions."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from inventory.name_key import FOLDED, LONGEST_KEY, UNFOLDED, name_key
+from inventory.observation import Observation, ObservationRules, Observer
+from inventory.reference_extraction import ReadingRules
+from storage import references
+from storage.database import Database
+from tests.answers.test_damaged_documents import TENANT, damage
+from tests.storage.support import begin, end, land, listed, observation, sync
+
+RULES = {"policies": ReadingRules({"groupIds": ("groups",)}, assignable=False, has_settings=True)}
+REFERENCES_ALONE = {"policies": ReadingRules({"groupIds": ("groups",)}, assignable=False)}
+
+
+def policy(external_id: str = "p", **properties: Any) -> Observation:
+    return observation("policies", external_id, **properties)
+
+
+def read_at_once(external_id: str = "p", rules: ReadingRules = RULES["policies"], **properties: Any) -> Observation:
+    """A policy with what it sets, as the first listing of its collection reads it."""
+    observer = Observer(ObservationRules(type_key="policies"), reading=rules)
+    return observer.observe({"id": external_id, **properties}, with_references=True)
+
+
+async def catch_up(database: Database, rules: dict[str, ReadingRules] = RULES) -> None:
+    await references.catch_up(database, TENANT, rules, in_turn=True)
+
+
+async def kept(database: Database) -> list[tuple[str, str, str | None]]:
+    """Id, setting and value of all that is kept, in order."""
+    async with database.tenant(TENANT, read_only=True) as session:
+        found = await session.execute(
+            text("SELECT external_id, setting, value FROM item_setting ORDER BY external_id, position")
+        )
+        return [tuple(row) for row in found]
+
+
+async def names(database: Database) -> dict[str, str]:
+    async with database.tenant(TENANT, read_only=True) as session:
+        found = await session.execute(text("SELECT external_id, name_key FROM item_name"))
+        return {row.external_id: row.name_key for row in found}
+
+
+async def test_settings_are_those_of_the_current_version(database: Database) -> None:
+    await sync(database, TENANT, [policy(camera=True, modes=["a", "b"]), policy("q", pin=None)], "policies")
+    assert await kept(database) == []
+    await catch_up(database)
+    assert await kept(database) == [
+        ("p", "policies/camera", "true"),
+        ("p", "policies/modes", "a"),
+        ("p", "policies/modes", "b"),
+    ]
+    await sync(database, TENANT, [policy(camera=False), policy("q", pin=6)], "policies")
+    await catch_up(database)
+    assert await kept(database) == [("p", "policies/camera", "false"), ("q", "policies/pin", "6")]
+    await sync(database, TENANT, [policy(), policy("q", pin=6)], "policies")
+    await catch_up(database)
+    assert await kept(database) == [("q", "policies/pin", "6")]
+
+
+async def test_what_is_read_with_the_listing_is_merged_with_it(database: Database) -> None:
+    await catch_up(database)
+    script = "x" * 1_000
+    await sync(database, TENANT, [read_at_once(camera=True, script=script), read_at_once("q")], "policies")
+    assert await kept(database) == [("p", "policies/camera", "true"), ("p", "policies/script", None)]
+    async with database.tenant(TENANT) as session:
+        assert await references.count_unread(session, RULES) == 0
+    await catch_up(database)
+    assert await kept(database) == [("p", "policies/camera", "true"), ("p", "policies/script", None)]
+
+
+async def test_what_a_release_before_has_read_is_read_again(database: Database) -> None:
+    await catch_up(database, REFERENCES_ALONE)
+    await sync(database, TENANT, [read_at_once(rules=REFERENCES_ALONE["policies"], camera=True)], "policies")
+    assert await kept(database) == []
+    await catch_up(database)
+    assert await kept(database) == [("p", "policies/camera", "true")]
+
+
+async def test_a_collection_that_has_settings_no_more_keeps_none(database: Database) -> None:
+    await sync(database, TENANT, [policy(camera=True)], "policies")
+    await catch_up(database)
+    await catch_up(database, REFERENCES_ALONE)
+    assert await kept(database) == []
+
+
+async def test_a_damaged_document_keeps_what_was_read_of_it(database: Database, database_url: str) -> None:
+    await sync(database, TENANT, [policy(camera=True)], "policies")
+    await catch_up(database)
+    async with database.tenant(TENANT) as session:
+        await session.execute(text("INSERT INTO unread_item (type_key, external_id) VALUES ('policies', 'p')"))
+    damage(database_url, 1, b"nothing")
+    await references.catch_up(database, TENANT, RULES)
+    assert await kept(database) == [("p", "policies/camera", "true")]
+
+
+async def test_names_follow_their_items(database: Database) -> None:
+    wave = [policy(displayName="WIN - BitLocker"), policy("q", displayName="ÄÖÜ Σίγμα Юг"), policy("r")]
+    await sync(database, TENANT, wave, "policies")
+    assert await names(database) == {"p": "win - bitlocker", "q": "äöü σίγμα юг"}
+    await sync(database, TENANT, [policy(displayName="Other"), policy("q"), policy("r", displayName="R")], "policies")
+    assert await names(database) == {"p": "other", "r": "r"}
+
+
+async def test_what_a_list_shows_has_its_name_before_it_has_a_version(database: Database) -> None:
+    run = await begin(database, TENANT, "policies")
+    await land(database, TENANT, run, [listed("policies", "p", displayName="Listed")])
+    assert await names(database) == {"p": "listed"}
+    await end(database, TENANT, run)
+
+
+async def test_a_long_name_is_found_by_its_beginning(database: Database) -> None:
+    await sync(database, TENANT, [policy(displayName="Ü" * 4_000)], "policies")
+    assert await names(database) == {"p": "ü" * LONGEST_KEY}
+
+
+@given(st.text())
+def test_a_key_folds_letters_one_by_one(name: str) -> None:
+    key = name_key(name)
+    assert key == name_key(key)
+    assert len(key) == min(len(name), LONGEST_KEY)
+
+
+async def test_the_database_folds_as_the_program_does(database: Database) -> None:
+    some = [UNFOLDED, FOLDED, "AbÇ xyz", "ẞß İı ŸÿǄ", "日本語 ABC", "🙂 Ω", "", "ABC" * 200]
+    async with database.no_tenant() as session:
+        for name in some:
+            folded = (await session.execute(text("SELECT name_key(:name)"), {"name": name})).scalar_one()
+            assert folded == name_key(name)
