@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
+from typing import cast
 
 from temporalio import activity
 
@@ -23,6 +24,7 @@ from graph.errors import GraphRequestError, ReadFailure, classify
 from graph.pages import is_found, is_gone
 from graph.tenants import TenantConfig
 from inventory.error_codes import ErrorCode
+from inventory.exact_json import JsonObject, decode
 from inventory.meta import PARENT_ID
 from inventory.observation import Observation
 from storage import confirmations as confirming
@@ -30,6 +32,7 @@ from storage import details, runs
 from storage import merge as merging
 from storage.confirmations import UnlistedItem
 from storage.database import Database
+from storage.details import LastVersion
 
 
 class ConfirmActivities:
@@ -128,15 +131,25 @@ class ConfirmActivities:
     async def _read_anew(
         self, tenant: TenantConfig, answers: Mapping[UnlistedItem, GraphAnswer | ReadFailure]
     ) -> dict[UnlistedItem, Observation]:
-        """The items as if they had been listed; without those that cannot be read."""
+        """The items as if they had been listed; without those that cannot be read.
+
+        Graph may show more of an object by its id than in a list: a property that the item's last version lacks is left
+        out, so that it is no change.
+        """
         observers = await self._observers.of_tenant(tenant.id)
+        async with self._database.tenant(tenant.id, read_only=True) as session:
+            last = await details.last_versions(session, list(answers))
 
         def observed() -> dict[UnlistedItem, Observation]:
             read = {}
             for item, answer in answers.items():
                 id_field = self._catalog.collections[item.type_key].id_field
                 if isinstance(answer, GraphAnswer) and is_found(answer, id_field, item.external_id):
-                    valid, _ = observers.observer(item.type_key).observe_page([answer.body])
+                    observer = observers.observer(item.type_key)
+                    valid, _ = observer.observe_page([answer.body])
+                    if valid and (more := _shown_by_id_alone(valid[0], last.get((item.type_key, item.external_id)))):
+                        listed = {name: value for name, value in answer.body.items() if name not in more}
+                        valid, _ = observer.observe_page([listed])
                     if valid:
                         read[item] = _as_listed(valid[0], item)
             return read
@@ -206,6 +219,14 @@ class ConfirmActivities:
 def _in_turn(family: ThrottleFamily) -> bool:
     """Whether the family's requests are made one at a time."""
     return family.interval is not None
+
+
+def _shown_by_id_alone(observation: Observation, last: LastVersion | None) -> set[str]:
+    """The properties that the item's last version lacks."""
+    if last is None or last.document is None:
+        return set()
+    now, before = (cast("JsonObject", decode(document)) for document in (observation.document, last.document))
+    return now.keys() - before.keys()
 
 
 def _as_listed(observation: Observation, item: UnlistedItem) -> Observation:

@@ -15,10 +15,11 @@ def stale_words(stale: Staleness) -> str:
     return visible(f"stale since {output.when(stale.since)}: {stale.why}")
 
 
-def say_stale(items: Sequence[StaleItem]) -> None:
-    """On stderr: stale items, since when, and why."""
+def say_stale(items: Sequence[StaleItem], *, tenant: str | None = None) -> None:
+    """On stderr: stale items, since when, and why; of which tenant, if an answer is about several."""
+    where = "" if tenant is None else f" of {visible(tenant)}"
     for item in items[:NAMED]:
         name = visible(item.display_name or item.external_id)
-        output.stderr.print(f"{name} ({item.type_key}): {stale_words(item.stale)}", style="yellow", markup=False)
+        output.stderr.print(f"{name} ({item.type_key}){where}: {stale_words(item.stale)}", style="yellow", markup=False)
     if len(items) > NAMED:
-        output.stderr.print(f"and {len(items) - NAMED} more stale items; --json names them", style="yellow")
+        output.stderr.print(f"and {len(items) - NAMED} more stale items{where}; --json names them", style="yellow")

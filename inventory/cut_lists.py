@@ -40,6 +40,11 @@ def expansion_by(url: str) -> Expansion:
     return expansion(url.partition("$expand=")[2].partition("&")[0])
 
 
+def names_of(expanded: Expansion) -> frozenset[str]:
+    """All properties that are expanded, at any depth."""
+    return frozenset(expanded).union(*map(names_of, expanded.values()))
+
+
 def expanded_in(expanded: Expansion, path: Path) -> Expansion:
     """The expansions within the members of the list at a path."""
     for step in path:

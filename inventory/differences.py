@@ -6,7 +6,8 @@ not by where they stand, so that a member that moved is no difference and its ne
 - `settings[device_vendor_msft_policy_config_x].settingInstance.choiceSettingValue.value`: a settings-catalog setting
   by its definition, as are the children and group members in it; an administrative template's value by `definition.id`,
   its presentations by `presentation.id`
-- `assignments[group 1f0c…].intent`, `assignments[all devices, include filter 9b2d…]`: an assignment by its target
+- `assignments[group 1f0c…].intent`, `assignments[all devices, include filter 9b2d…]`: an assignment by its target, an
+  exclusion of an app also by its intent (`assignments[exclusion group 77a1…, available]`)
 - `omaSettings[./Vendor/MSFT/…].value`: any other object by the first of `NAMES` that it has
 - `firewallRules[#2].action`: an object without one goes by a number, that of its place among the likes of it before
   the change; new ones count on from there. The numbers only keep paths apart. Members are matched by what they say
@@ -35,7 +36,7 @@ from inventory.canonical import (
     shows_no_change,
 )
 from inventory.normal_form import NormalForm
-from inventory.references import FILTER_ID, FILTER_TYPE, audience_words
+from inventory.references import FILTER_ID, FILTER_TYPE, audience_words, is_exclusion
 from inventory.secret_patterns import has_secret
 
 IDENTITIES = (
@@ -264,7 +265,7 @@ def _identities(member: JsonValue) -> dict[str, str]:
         return {}
     target = member.get("target")
     if isinstance(target, dict) and TYPE in target:
-        addressed = _addressed(target)
+        addressed = _addressed(target) + _intent(member, target)
         return {_TARGET: addressed + _filter(target), _TARGET_WITHOUT_FILTER: addressed}
     for path in IDENTITIES:
         value: JsonValue = member
@@ -294,6 +295,12 @@ def _addressed(target: JsonObject) -> str:
     return " ".join(
         [audience_words(target), *(str(target[name]) for name in ("groupId", "collectionId") if target.get(name))]
     )
+
+
+def _intent(assignment: JsonObject, target: JsonObject) -> str:
+    """What an exclusion is from, as in `, available`: an app may exclude a group from several intents."""
+    intent = assignment.get("intent")
+    return f", {intent.lower()}" if isinstance(intent, str) and is_exclusion(target) else ""
 
 
 def _filter(target: JsonObject) -> str:

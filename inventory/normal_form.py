@@ -22,6 +22,7 @@ from operator import itemgetter
 from typing import NamedTuple, cast
 
 from inventory.canonical import (
+    EDIT_STAMP,
     MIN_TELLING_ID_LENGTH,
     SENSITIVE_MARK,
     TYPE,
@@ -113,7 +114,7 @@ class NormalForm:
         if isinstance(value, str):
             return _members(value) if name in self._rules.enumerations else _text(value)
         if isinstance(value, dict):
-            return value if SENSITIVE_MARK in value and is_mark(value) else self._object(value) or None
+            return _mark(value) if SENSITIVE_MARK in value and is_mark(value) else self._object(value) or None
         if isinstance(value, list):
             return self._array(name, value)
         return _number(value) if isinstance(value, float | Decimal) else value
@@ -176,6 +177,24 @@ def says_the_same(sorted_document: JsonObject, document: JsonObject, form: Norma
     return encode(one) == encode(other)
 
 
+def read_in_form_0(sorted_document: JsonObject, document: JsonObject, expanded: frozenset[str]) -> JsonObject:
+    """What a document of this form says of all that one of form 0 was read with.
+
+    Graph shows a property without a value as null, and form 0 kept nulls: a property that its document lacks was not
+    asked for then, or Graph did not have it yet. Neither is a difference of the tenant. `expanded` are the properties
+    that requests expand at any depth: what the document of form 0 has nowhere was not expanded then.
+    """
+    kept: JsonObject = {name: value for name, value in document.items() if name in sorted_document}
+    return _without_names(kept, NO_CONTENT_IN_FORM_0 | (expanded - _names(sorted_document)))
+
+
+def _names(value: JsonValue) -> set[str]:
+    """The names of properties at any depth."""
+    if isinstance(value, list):
+        return set().union(*map(_names, value))
+    return set(value).union(*map(_names, value.values())) if isinstance(value, dict) else set()
+
+
 def _without_names(value: JsonObject, names: frozenset[str]) -> JsonObject:
     def within(child: JsonValue) -> JsonValue:
         if isinstance(child, dict):
@@ -227,6 +246,11 @@ def _at(value: JsonValue, path: tuple[str, ...]) -> JsonValue:
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     return value
+
+
+def _mark(value: JsonObject) -> JsonObject:
+    edit = value.get(EDIT_STAMP)
+    return {**value, EDIT_STAMP: _text(edit)} if isinstance(edit, str) else value
 
 
 def _may_be_spelt_otherwise(value: str) -> bool:

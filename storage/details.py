@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 import orjson
@@ -128,7 +128,19 @@ class LastVersion(NamedTuple):
     lacked: Sequence[StalePart]
 
 
-async def last_versions(session: AsyncSession, items: Sequence[PendingDetails]) -> dict[tuple[str, str], LastVersion]:
+class ItemKey(Protocol):
+    """What names an item."""
+
+    @property
+    def type_key(self) -> str:
+        """Its collection."""
+
+    @property
+    def external_id(self) -> str:
+        """Its key within the collection."""
+
+
+async def last_versions(session: AsyncSession, items: Sequence[ItemKey]) -> dict[tuple[str, str], LastVersion]:
     """The last versions of items, by type key and id."""
     read = Documents()
     found = {}
@@ -156,7 +168,7 @@ def _parts(stored: Sequence[Any] | None) -> list[StalePart]:
     return [StalePart.model_validate(part) for part in stored or ()]
 
 
-def _keys(items: Sequence[PendingDetails]) -> dict[str, list[str]]:
+def _keys(items: Sequence[ItemKey]) -> dict[str, list[str]]:
     return {"type_keys": [item.type_key for item in items], "external_ids": [item.external_id for item in items]}
 
 

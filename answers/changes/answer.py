@@ -38,7 +38,7 @@ from inventory.differences import Difference
 from inventory.document_parts import DetailPlace, without_places
 from inventory.exact_json import decode
 from inventory.missing import Confidence
-from inventory.normal_form import NormalForm
+from inventory.normal_form import NormalForm, read_in_form_0
 from inventory.records import DamagedRecord
 from inventory.references import ReferenceRules
 from inventory.stale import lacking
@@ -275,7 +275,9 @@ def _compared(type_key: str, version: VersionFacts) -> list[Difference] | None:
         return None
     before, after = _object(version.document_before), _object(version.document)
     rules = comparability(type_key)
-    if version.is_sorted:
+    if version.was_sorted and not version.is_sorted:
+        after = read_in_form_0(before, after, rules.expanded)
+    if version.is_sorted or version.was_sorted:
         rules = rules._replace(form=rules.form.of_sorted())
     lacked = [DetailPlace(*part.place) for part in lacking(version.lacked_before or ())]
     if lacked and all(place.property is not None for place in lacked):
@@ -297,6 +299,7 @@ def comparability(type_key: str) -> Comparability:
         collection.form,
         None if whole else collection.detail_properties,
         collection.detail_properties,
+        collection.expanded,
     )
 
 

@@ -79,7 +79,9 @@ class VersionFacts(NamedTuple):
     lacked_before: list[StalePart] | None
     """Details that the version before it could not be read with."""
     is_sorted: bool
-    """Whether one of the documents is of normal form 0, so that only some orders can be compared."""
+    """Whether the document is of normal form 0, so that only some orders can be compared."""
+    was_sorted: bool
+    """Whether that of the version before it is."""
 
 
 class AbsenceFacts(NamedTuple):
@@ -107,7 +109,7 @@ SELECT v.type_key, v.external_id, v.version_number, v.display_name, item.meta, v
                 = (v.type_key, v.external_id, v.content_hash)
             AND earlier.version_number < v.version_number
     ) AS returns_to_version,
-    d.body, d.body_hash, d.is_sorted OR before_document.is_sorted IS TRUE AS is_sorted,
+    d.body, d.body_hash, d.is_sorted, before_document.is_sorted IS TRUE AS was_sorted,
     before.version_number AS before_number, before.display_name AS before_name,
     before.details_complete AS before_complete, before.stale_parts AS lacked_before, {OF_VERSION},
     before.first_observed_at AS before_first_observed_at, before.last_observed_at AS before_last_observed_at,

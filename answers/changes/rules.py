@@ -13,13 +13,15 @@ class Comparability(NamedTuple):
     """How two documents of one collection are compared.
 
     `completed_by` are the properties that details add to what a list shows, None where details show the whole item.
-    `asked_for` are the properties that a whole document always has, be they empty, since a detail asks for each.
+    `asked_for` are the properties that a whole document always has, be they empty, since a detail asks for each, and
+    `expanded` those that requests expand.
     """
 
     canonicalizer: Canonicalizer
     form: NormalForm
     completed_by: frozenset[str] | None
     asked_for: frozenset[str] = frozenset()
+    expanded: frozenset[str] = frozenset()
 
 
 def changed_fields(before: JsonObject, after: JsonObject, comparability: Comparability) -> list[Difference]:

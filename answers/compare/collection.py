@@ -110,6 +110,7 @@ class CollectionComparer:
                 item.display_name,
                 kind_of(self._type_key, item.meta),
                 self._collection.singleton or item.external_id == own,
+                stale=item.stale,
             )
             for item in await queries.present_items(side.session, self._type_key)
         ]
@@ -144,8 +145,6 @@ class CollectionComparer:
             uncertain=sorted(found.uncertain),
             unresolved_here=[_unresolved(reference) for reference in (here.unresolved if here else ())],
             unresolved_there=[_unresolved(reference) for reference in (there.unresolved if there else ())],
-            stale_here=None if here is None else here.stale,
-            stale_there=None if there is None else there.stale,
         )
 
     def _field(self, difference: Difference, *, is_certain: bool) -> FieldRecord:
@@ -194,6 +193,8 @@ class CollectionComparer:
                 "matched_by": by,
                 "here": _names(here),
                 "there": _names(there),
+                "stale_here": _longest_stale(here),
+                "stale_there": _longest_stale(there),
                 **compared,
             }
         )
@@ -279,6 +280,12 @@ def _batches(all_of_them: Sequence[ItemT]) -> Iterator[Sequence[ItemT]]:
 
 def _names(entries: Iterable[Entry]) -> list[ItemName]:
     return [ItemName(external_id=entry.external_id, display_name=entry.name) for entry in entries]
+
+
+def _longest_stale(entries: Iterable[Entry]) -> Staleness | None:
+    """The staleness of the entry that has been stale for the longest time, if one is."""
+    found = (entry.stale for entry in entries if entry.stale is not None)
+    return min(found, key=lambda stale: stale.since, default=None)
 
 
 def _unresolved(reference: UnresolvedReference) -> UnresolvedRecord:

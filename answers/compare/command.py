@@ -22,6 +22,7 @@ from answers.compare.records import (
     CollectionComparison,
     ComparisonRecord,
     ItemComparison,
+    ItemName,
     MatrixRecord,
     MatrixRow,
     MatrixTenant,
@@ -47,11 +48,12 @@ from cli.options import (
 from cli.output_options import output_options, prints_tables
 from cli.sessions import opened_database, say_what_is_damaged
 from cli.spool import printed_afterwards
-from cli.stale_lines import stale_words
+from cli.stale_lines import say_stale, stale_words
 from cli.table import Column, Shape, Table, collection_column, collection_title, print_table
 from configuration import Settings, load_settings
 from graph.tenants import load_tenants
 from inventory.plurals import counted
+from inventory.stale import StaleItem, Staleness
 from inventory.tenant_neutral import Uncertainty
 from inventory.visible_text import visible
 
@@ -238,7 +240,7 @@ async def _pair(
             rows.print()
         else:
             _print_counts(record)
-            _print_items(shown, fields=options.fields)
+            _print_items(record, shown, fields=options.fields)
         unread = _never_read(record)
         for name in unread:
             output.stderr.print(f"{name} was never read: no run has completed, so nothing is compared", style="yellow")
@@ -330,16 +332,32 @@ def _name(item: ItemComparison) -> str:
     return here if here == there or not there else f"{here} ↔ {there}" if here else there
 
 
-def _print_items(items: Sequence[ItemComparison], *, fields: bool) -> None:
+def _print_items(record: ComparisonRecord, items: Sequence[ItemComparison], *, fields: bool) -> None:
     """The items by collection and name; with `fields` each with those that differ."""
     if not fields:
         print_table(_ITEM_COLUMNS, items, record=ItemComparison)
+        _say_stale(record, items)
         return
     ordered = sorted(items, key=lambda item: (collection_title(item.type_key).casefold(), _name(item).casefold()))
     for type_key, members in groupby(ordered, key=lambda item: item.type_key):
         output.stdout.print(collection_title(type_key), style="bold cyan")
         for item in members:
             _print_item(item)
+
+
+def _say_stale(record: ComparisonRecord, items: Sequence[ItemComparison]) -> None:
+    """Which of the items are stale, of each tenant."""
+    here = [stale for item in items for stale in _stale(item.type_key, item.here, item.stale_here)]
+    there = [stale for item in items for stale in _stale(item.type_key, item.there, item.stale_there)]
+    say_stale(here, tenant=record.here.name)
+    say_stale(there, tenant=record.there.name)
+
+
+def _stale(type_key: str, items: Sequence[ItemName], stale: Staleness | None) -> list[StaleItem]:
+    if stale is None:
+        return []
+    first = items[0]
+    return [StaleItem(type_key=type_key, stale=stale, **first.model_dump())]
 
 
 def _status(item: ItemComparison) -> Text:
@@ -472,6 +490,19 @@ def _print_matrix(record: MatrixRecord, rows: Sequence[MatrixRow]) -> None:
         *(_cell_column(tenant.name, number) for number, tenant in enumerate(record.tenants)),
     )
     print_table(columns, rows, record=MatrixRow)
+    golden = [
+        stale
+        for row in rows
+        for known in [next((cell.stale_here for cell in row.cells if cell.stale_here is not None), None)]
+        for stale in _stale(row.type_key, [ItemName(external_id=row.external_id, display_name=row.display_name)], known)
+    ]
+    say_stale(golden, tenant=record.golden.name)
+    for number, tenant in enumerate(record.tenants):
+        cells = [(row.type_key, row.cells[number]) for row in rows]
+        say_stale(
+            [stale for type_key, cell in cells for stale in _stale(type_key, cell.there, cell.stale_there)],
+            tenant=tenant.name,
+        )
     for tenant in record.tenants:
         left_out = [collection for collection in tenant.collections if not collection.is_compared]
         if left_out:

@@ -24,6 +24,7 @@ class PresentItem(NamedTuple):
     display_name: str | None
     meta: dict[str, Any]
     has_document: bool
+    stale: Staleness | None
 
 
 class WholeItem(NamedTuple):
@@ -95,7 +96,12 @@ WHERE bearers > 1
 async def present_items(session: AsyncSession, type_key: str) -> list[PresentItem]:
     """The items of a collection that are not absent, by id, without their documents."""
     present = (
-        select(*_ITEM.c["external_id", "display_name", "meta"], (_ITEM.c.version_number > 0).label("has_document"))
+        select(
+            *_ITEM.c["external_id", "display_name", "meta"],
+            (_ITEM.c.version_number > 0).label("has_document"),
+            _ITEM.c.stale_since.label("stale.since"),
+            _ITEM.c.stale_parts.label("stale.parts"),
+        )
         .where(_ITEM.c.type_key == type_key, _ITEM.c.absent_from.is_(None))
         .order_by(_ITEM.c.external_id)
     )

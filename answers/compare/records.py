@@ -166,7 +166,8 @@ class ItemComparison(BaseModel):
     """An item of one side, two matched items, or a group of ambiguous ones.
 
     `matched_by` is null if the item is on one side only. `uncertain` names what a `same` depends on, and what may cause
-    a difference. `stale_here` and `stale_there` name the details of two compared items that could not be read.
+    a difference. `stale_here` and `stale_there` name the details that could not be read: of several items, those of the
+    item that has been stale longest.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -12,6 +12,7 @@ from answers.compare.records import MatchedBy, Status
 from answers.field_labels import properties_of
 from inventory.canonical import JsonObject, is_mark, mark_keys
 from inventory.differences import Difference, DifferenceKind, differences, exact_differences
+from inventory.stale import Staleness
 from inventory.tenant_neutral import NeutralDocument, Neutralizer, Uncertainty, without_digits
 
 
@@ -19,7 +20,7 @@ class Entry(NamedTuple):
     """An item as it is matched.
 
     `is_only_one`: a tenant cannot have another of the kind. `likeness`: what items of the same content have in common;
-    None where that is not certain, or not asked yet.
+    None where that is not certain, or not asked yet. `stale`: details of it could not be read.
     """
 
     external_id: str
@@ -27,6 +28,7 @@ class Entry(NamedTuple):
     kind: str
     is_only_one: bool = False
     likeness: bytes | None = None
+    stale: Staleness | None = None
 
 
 class Pair(NamedTuple):

@@ -168,4 +168,4 @@ def drift_rules(type_key: str) -> DriftRules:
     canonicalizer = Canonicalizer(
         volatile=collection.no_content, sensitive=collection.sensitive - collection.payloads, ordered=collection.ordered
     )
-    return DriftRules(canonicalizer, collection.form, collection.detail_properties)
+    return DriftRules(canonicalizer, collection.form, collection.detail_properties, collection.expanded)

@@ -14,7 +14,7 @@ from uuid import UUID
 from inventory.canonical import Canonicalizer, JsonObject, JsonValue, encode, shows_no_change
 from inventory.differences import Difference, DifferenceKind, exact_differences, is_number_of_a_setting
 from inventory.exact_json import decode
-from inventory.normal_form import NormalForm
+from inventory.normal_form import NormalForm, read_in_form_0
 
 
 class BaselineKind(StrEnum):
@@ -67,6 +67,8 @@ class DriftRules(NamedTuple):
     form: NormalForm
     asked_for: frozenset[str] = frozenset()
     """The properties that a whole document always has, be they empty, since a detail asks for each."""
+    expanded: frozenset[str] = frozenset()
+    """The properties that requests expand."""
 
 
 class DriftDocument(NamedTuple):
@@ -108,7 +110,8 @@ def deviations(before: DriftDocument, after: DriftDocument, rules: DriftRules) -
 
     A rule that is newer than one of the documents is no deviation, so a value of which only one side is hidden is left
     out, and one whose mark shows no change where its object was not edited; and where one of them lacks details, all
-    that only the other has. A detail that one of them lacks was not asked for by the release that read it.
+    that only the other has. A detail that one of them lacks was not asked for by the release that read it, and neither
+    was a property that a baseline of normal form 0 lacks.
     """
     old, new = _document(before), _document(after)
     for name in rules.asked_for:
@@ -116,6 +119,8 @@ def deviations(before: DriftDocument, after: DriftDocument, rules: DriftRules) -
             old.pop(name, None)
             new.pop(name, None)
     old, new = rules.canonicalizer.canonical_value(old), rules.canonicalizer.canonical_value(new)
+    if before.is_sorted and not after.is_sorted:
+        new = read_in_form_0(old, new, rules.expanded)
     form = rules.form.of_sorted() if before.is_sorted or after.is_sorted else rules.form
     found = exact_differences(old, new, form)
     untold = {difference.path for difference in found if _is_untold(difference)}

@@ -9,16 +9,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from answers.log_collections import log_types
 from answers.status.queries import tenant_states
 from answers.status.records import TenantStatus
-from answers.status.rules import STALE_AFTER, attention, most_urgent_first
+from answers.status.rules import OLD_AFTER, attention, most_urgent_first
 from storage.documents import database_time
 
 
 async def status(
-    session: AsyncSession, tenant_ids: Collection[UUID], stale_after: timedelta = STALE_AFTER
+    session: AsyncSession, tenant_ids: Collection[UUID], old_after: timedelta = OLD_AFTER
 ) -> list[TenantStatus]:
     """The state of each of the tenants, in a portfolio session. A tenant that no run knows was never read."""
     found = await tenant_states(session, tenant_ids, log_types())
     now = await database_time(session)
     return most_urgent_first(
-        tenant.model_copy(update={"attention": attention(tenant, now, stale_after)}) for tenant in found
+        tenant.model_copy(update={"attention": attention(tenant, now, old_after)}) for tenant in found
     )

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from answers.status.answer import status as answer
 from answers.status.records import Attention, TenantStatus
-from answers.status.rules import STALE_AFTER
+from answers.status.rules import OLD_AFTER
 from cli import output
 from cli.errors import errors_for_people
 from cli.options import JsonOption, SomeTenantsOption, TagOption, TenantNames, chosen_tenants
@@ -30,6 +30,7 @@ _STYLES = {
     Attention.NEVER_READ: "red",
     Attention.RUN_FAILED: "red",
     Attention.NOT_READ: "red",
+    Attention.OLD: "yellow",
     Attention.STALE: "yellow",
     Attention.HIGH_DRIFT: "yellow",
     Attention.MISSING: "yellow",
@@ -40,16 +41,16 @@ _STYLES = {
 def status(
     tenants: SomeTenantsOption = None,
     tags: TagOption = None,
-    stale_after: Annotated[
-        int, typer.Option("--stale-after", metavar="HOURS", min=1, max=24 * 366, help="How old a reading may be.")
-    ] = int(STALE_AFTER.total_seconds() // 3600),
+    old_after: Annotated[
+        int, typer.Option("--old-after", metavar="HOURS", min=1, max=24 * 366, help="How old a reading may be.")
+    ] = int(OLD_AFTER.total_seconds() // 3600),
     as_json: JsonOption = False,
 ) -> None:
-    """Which tenants need somebody: how old, what is not read, what is missing, what drifts; the most urgent first.
+    """Which tenants need somebody: how old, not read, stale, missing, drifting; the most urgent first.
 
     All tenants of the tenants file, or those that --tenant and --tag name. With --json each line is a tenant.
 
-    Example: python starter.py status --tag emea --stale-after 6
+    Example: python starter.py status --tag emea --old-after 6
     """
     with errors_for_people():
         settings = load_settings()
@@ -58,7 +59,7 @@ def status(
 
         async def ask() -> list[TenantStatus]:
             async with opened_database(settings) as database, database.portfolio() as session:
-                return await answer(session, tenant_ids, timedelta(hours=stale_after))
+                return await answer(session, tenant_ids, timedelta(hours=old_after))
 
         found = asyncio.run(ask())
         if as_json:
@@ -74,6 +75,7 @@ def _print(found: Sequence[TenantStatus], names: TenantNames) -> None:
         Column("oldest reading", "oldest", lambda tenant: output.ago(tenant.oldest) or "never", is_kept=True),
         Column("read", "read", lambda tenant: f"{tenant.read} of {tenant.collections}", Shape.NUMBER, is_kept=True),
         Column("missing", "missing", shape=Shape.NUMBER, is_kept=True),
+        Column("stale", "stale", lambda tenant: tenant.stale or None, Shape.NUMBER),
         Column("high drift", "high_drift", shape=Shape.NUMBER, is_kept=True),
         Column("look at", "attention", _look_at, is_kept=True),
     )

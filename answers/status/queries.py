@@ -13,6 +13,7 @@ from storage.rows import Values, fetch
 # `covered`: the collections of each tenant, by the latest completed run that covers each.
 # `unread`: of those, how many were not read to their end, by reason.
 # `absent`: items that a complete listing does not show, off the partial index of such items.
+# `stale`: present items of which details cannot be read, off their partial index.
 # `scoped`: the decisions about items and fields that hold.
 # `drift`: open findings of high severity that no decision which holds is about.
 # The latest completed run is looked up tenant by tenant off the index of runs by tenant.
@@ -40,6 +41,12 @@ absent AS (
     SELECT tenant_id, count(*) AS missing
     FROM inventory_item
     WHERE absent_from IS NOT NULL AND type_key <> ALL (:logs)
+    GROUP BY tenant_id
+),
+stale AS (
+    SELECT tenant_id, count(*) AS stale
+    FROM inventory_item
+    WHERE stale_since IS NOT NULL AND absent_from IS NULL AND type_key <> ALL (:logs)
     GROUP BY tenant_id
 ),
 scoped AS MATERIALIZED (
@@ -72,6 +79,7 @@ drift AS (
 SELECT tenant.tenant_id, latest.run_id, latest.status AS run_status, latest.started_at AS run_started_at,
     covered.oldest, coalesce(covered.collections, 0) AS collections, coalesce(covered.read, 0) AS read,
     coalesce(unread.not_read, '[]') AS not_read, coalesce(absent.missing, 0) AS missing,
+    coalesce(stale.stale, 0) AS stale,
     coalesce(drift.high_drift, 0) AS high_drift
 FROM unnest(CAST(:tenant_ids AS uuid[])) AS tenant (tenant_id)
     LEFT JOIN LATERAL (
@@ -82,6 +90,7 @@ FROM unnest(CAST(:tenant_ids AS uuid[])) AS tenant (tenant_id)
     LEFT JOIN covered USING (tenant_id)
     LEFT JOIN unread USING (tenant_id)
     LEFT JOIN absent USING (tenant_id)
+    LEFT JOIN stale USING (tenant_id)
     LEFT JOIN drift USING (tenant_id)
 """)
 

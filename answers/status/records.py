@@ -18,8 +18,10 @@ class Attention(StrEnum):
     """Its latest run failed."""
     NOT_READ = "not_read"
     """Collections were not read to their end by the latest run that covers them."""
-    STALE = "stale"
+    OLD = "old"
     """The last complete listing of a collection is older than the caller allows."""
+    STALE = "stale"
+    """Details of items cannot be read."""
     HIGH_DRIFT = "high_drift"
     """Findings of high severity are open, by the latest evaluation of its baselines."""
     MISSING = "missing"
@@ -39,9 +41,9 @@ class TenantStatus(BaseModel):
     """One tenant. Each collection counts by the latest completed run that covers it; logs are left out.
 
     `collections` counts those that the tenant can have, `read` those that were read to their end, and `oldest` is when
-    the earliest of these readings began (null where there is none). `missing` counts items, `high_drift` open findings
-    that nobody has decided about. The `run_` fields are of the latest completed run. `attention` is empty where nobody
-    has to look.
+    the earliest of these readings began (null where there is none). `missing` counts items, `stale` those of which
+    details cannot be read, and `high_drift` open findings that nobody has decided about. The `run_` fields are of the
+    latest completed run. `attention` is empty where nobody has to look.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -55,5 +57,6 @@ class TenantStatus(BaseModel):
     read: int
     not_read: list[NotReadReason]
     missing: int
+    stale: int
     high_drift: int
     attention: list[Attention]

@@ -6,18 +6,19 @@ from datetime import datetime, timedelta
 from answers.status.records import Attention, TenantStatus
 from inventory.outcomes import RunStatus
 
-STALE_AFTER = timedelta(hours=24)
+OLD_AFTER = timedelta(hours=24)
 """How old a reading may be where nobody says."""
 
 
-def attention(tenant: TenantStatus, now: datetime, stale_after: timedelta) -> list[Attention]:
+def attention(tenant: TenantStatus, now: datetime, old_after: timedelta) -> list[Attention]:
     """Why somebody should look at the tenant, the most urgent first."""
     if tenant.run_id is None:
         return [Attention.NEVER_READ]
     holds = {
         Attention.RUN_FAILED: tenant.run_status is RunStatus.FAILED,
         Attention.NOT_READ: bool(tenant.not_read),
-        Attention.STALE: tenant.oldest is None or now - tenant.oldest > stale_after,
+        Attention.OLD: tenant.oldest is None or now - tenant.oldest > old_after,
+        Attention.STALE: tenant.stale > 0,
         Attention.HIGH_DRIFT: tenant.high_drift > 0,
         Attention.MISSING: tenant.missing > 0,
     }
@@ -32,6 +33,6 @@ def most_urgent_first(tenants: Iterable[TenantStatus]) -> list[TenantStatus]:
         key=lambda tenant: (
             order[tenant.attention[0]] if tenant.attention else len(order),
             -len(tenant.attention),
-            -tenant.missing - tenant.high_drift,
+            -tenant.missing - tenant.high_drift - tenant.stale,
         ),
     )

@@ -12,6 +12,7 @@ from uuid import UUID
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from graph.catalog.facts.enumerations import enumerations
+from inventory.cut_lists import expansion, expansion_by, names_of
 from inventory.normal_form import NormalForm
 from inventory.observation import ObservationRules
 from inventory.reference_extraction import ReadingRules
@@ -327,6 +328,15 @@ class Collection(BaseModel):
         """
         return frozenset(
             call.property for call in self.details if call.property is not None and call.doubted_by is None
+        )
+
+    @property
+    def expanded(self) -> frozenset[str]:
+        """The properties that the listing or a detail expands, or that a further request asks for of its members."""
+        children = [child for call in self.details for child in call.children]
+        paths = [call.path for call in self.details] + [child.path for child in children]
+        return names_of(expansion(self.expand)).union(
+            (child.property for child in children), *(names_of(expansion_by(path)) for path in paths)
         )
 
     def may_be_old(self, path: str) -> bool:

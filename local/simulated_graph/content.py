@@ -175,6 +175,16 @@ class Content:
             )
             self._state += 1
 
+    def hold(self, path: str, documents: Sequence[Document]) -> None:
+        """Have a collection hold these documents, as they are, and no others."""
+        endpoint = ENDPOINTS[path]
+        with self._lock:
+            self._collections[endpoint.path] = [
+                Item(document.get(endpoint.key) or made_id(f"{self._tenant_id}/{path}/{number}"), document)
+                for number, document in enumerate(documents)
+            ]
+            self._state += 1
+
     def reset(self) -> None:
         """Forget every edit."""
         with self._lock:

@@ -139,27 +139,19 @@ def _noise(_: Fault, change: Change) -> Answer | None:
         for name in _MODIFIED:
             if name in document:
                 document[name] = now
-        if _has_server_version(change.request.path):
-            _bump(document)
+        if _has_entity_tag(change.request.path):
+            document["version"] = f'"{made_id(str(document.get("version")))}"'
         _reverse(document)
         document["@odata.editLink"] = f"simulated('{document.get('id')}')"
         document["noise@odata.context"] = f"{change.base_url}/beta/$metadata#noise({change.request.request_id})"
     return change.with_body(body)
 
 
-def _has_server_version(path: str) -> bool:
-    """Whether the objects at a path, a collection's or with an id, have a version that the server counts."""
+def _has_entity_tag(path: str) -> bool:
+    """Whether the version of the objects at a path, a collection's or with an id, is a tag and no count of edits."""
     segments = path.strip("/").split("/")[1:]
     endpoint = ENDPOINTS.get("/".join(segments)) or ENDPOINTS.get("/".join(segments[:-1]))
-    return endpoint is not None and endpoint.first_version is not None
-
-
-def _bump(document: _Body) -> None:
-    version = document.get("version")
-    if isinstance(version, int):
-        document["version"] = version + 1
-    elif isinstance(version, str):
-        document["version"] = f'"{made_id(version)}"'
+    return endpoint is not None and isinstance(endpoint.first_version, str)
 
 
 def _reverse(value: Any) -> None:

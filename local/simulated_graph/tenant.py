@@ -108,6 +108,10 @@ class SimulatedTenant:
         """Take an object away: lists leave it out, a GET by its id answers 404."""
         self._content.remove(path, key)
 
+    def hold(self, path: str, documents: Sequence[dict[str, Any]]) -> None:
+        """Have a collection hold these documents, each with what belongs to it, and no others."""
+        self._content.hold(path, documents)
+
     def unlist(self, path: str, key: str, *, is_listed: bool = False) -> None:
         """Leave an object out of its listings, though a GET by its id finds it; with `is_listed` take that back."""
         self._content.unlist(path, key, is_listed=is_listed)

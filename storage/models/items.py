@@ -109,6 +109,12 @@ class InventoryItem(Base):
     stale_parts: Mapped[list[dict[str, Any]] | None] = mapped_column(
         JSONB, comment="the details that could not be read, and why"
     )
+    stale_asks: Mapped[int] = mapped_column(
+        SmallInteger,
+        server_default=text("0"),
+        comment="how often in a row details that cannot be read were asked for",
+    )
+    stale_asked_at: Mapped[datetime | None] = mapped_column(comment="when they were last asked for")
     form: Mapped[int] = mapped_column(
         SmallInteger, server_default=text("0"), comment="number of the normal form that content_hash is of"
     )

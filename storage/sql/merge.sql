@@ -29,7 +29,7 @@ staged AS MATERIALIZED (
 -- all, so each row is looked up (LATERAL … LIMIT). The same holds below.
 before AS MATERIALIZED (
     SELECT item.type_key, item.external_id, item.version_number, item.list_hash, item.details_complete,
-        item.details_read_at, item.last_seen_at, item.last_seen_run_id,
+        item.details_read_at, item.stale_asks, item.stale_asked_at, item.last_seen_at, item.last_seen_run_id,
         item.content_observed_at, item.content_observed_run_id
     FROM staged CROSS JOIN LATERAL (
         SELECT * FROM inventory_item AS one
@@ -48,12 +48,13 @@ before AS MATERIALIZED (
 merged AS (
     INSERT INTO inventory_item AS item (
         type_key, external_id, graph_id, display_name, meta, content_hash, list_hash, version_number,
-        details_complete, details_read_at, stale_parts, form,
+        details_complete, details_read_at, stale_parts, stale_asks, stale_asked_at, form,
         first_seen_at, first_seen_run_id, content_changed_at, last_seen_at, last_seen_run_id
     )
     SELECT type_key, external_id, graph_id, display_name, meta, content_hash, list_hash, is_whole::int,
         is_whole AND stale_parts IS NULL,
-        CASE WHEN is_whole AND list_hash IS NOT NULL AND stale_parts IS NULL THEN staged_at END, stale_parts, :form,
+        CASE WHEN is_whole AND list_hash IS NOT NULL AND stale_parts IS NULL THEN staged_at END, stale_parts,
+        (stale_parts IS NOT NULL)::int, CASE WHEN stale_parts IS NOT NULL THEN staged_at END, :form,
         staged_at, :run_id, staged_at, staged_at, :run_id
     FROM staged
     ORDER BY type_key, external_id
@@ -65,7 +66,7 @@ merged AS (
         END,
         meta = CASE
             WHEN item.meta = excluded.meta THEN item.meta
-            WHEN :of_details OR excluded.version_number = 0 AND item.details_complete
+            WHEN :of_details OR excluded.version_number = 0 AND (item.details_complete OR item.stale_asks > 0)
                 AND item.list_hash IS NOT DISTINCT FROM excluded.list_hash THEN item.meta || excluded.meta
             ELSE excluded.meta
         END,
@@ -82,6 +83,15 @@ merged AS (
             ELSE item.details_read_at
         END,
         stale_parts = CASE WHEN excluded.version_number = 1 THEN excluded.stale_parts ELSE item.stale_parts END,
+        stale_asks = CASE
+            WHEN excluded.version_number = 0 THEN item.stale_asks
+            WHEN excluded.stale_parts IS NULL THEN 0
+            WHEN item.list_hash IS DISTINCT FROM excluded.list_hash THEN 1
+            ELSE least(item.stale_asks + 1, 100)
+        END,
+        stale_asked_at = CASE
+            WHEN excluded.version_number = 0 THEN item.stale_asked_at ELSE excluded.stale_asked_at
+        END,
         stale_since = CASE
             WHEN excluded.version_number = 0 THEN item.stale_since
             WHEN excluded.stale_parts IS NOT NULL
@@ -89,12 +99,14 @@ merged AS (
         END,
         content_observed_at = CASE
             WHEN excluded.version_number = 1 THEN NULL
-            WHEN item.details_complete AND item.list_hash IS NOT DISTINCT FROM excluded.list_hash THEN NULL
+            WHEN (item.details_complete OR item.stale_asks > 0)
+                AND item.list_hash IS NOT DISTINCT FROM excluded.list_hash THEN NULL
             ELSE coalesce(item.content_observed_at, item.last_seen_at)
         END,
         content_observed_run_id = CASE
             WHEN excluded.version_number = 1 THEN NULL
-            WHEN item.details_complete AND item.list_hash IS NOT DISTINCT FROM excluded.list_hash THEN NULL
+            WHEN (item.details_complete OR item.stale_asks > 0)
+                AND item.list_hash IS NOT DISTINCT FROM excluded.list_hash THEN NULL
             ELSE coalesce(item.content_observed_run_id, item.last_seen_run_id)
         END,
         version_number = item.version_number + (
@@ -122,7 +134,7 @@ seen AS MATERIALIZED (
         staged.body_hash, staged.document, staged.document_size, staged.is_whole, staged.list_hash, staged.times,
         staged.read_references, staged.rules_hash, staged.read_settings,
         before.details_complete AS complete_before,
-        before.list_hash AS list_hash_before, before.details_read_at,
+        before.list_hash AS list_hash_before, before.details_read_at, before.stale_asks, before.stale_asked_at,
         before.last_seen_at AS seen_before_at, before.last_seen_run_id AS seen_before_by,
         before.content_observed_at, before.content_observed_run_id,
         merged.content_hash, merged.version_number, merged.last_seen_at, merged.display_name, merged.is_new_version
@@ -218,6 +230,8 @@ unread AS (
 -- Items whose details are to be read.
 -- Details are read again once they are older than a part of the refresh period, from one half to the whole, that
 -- differs from item to item: items that were first read together take turns. `least` passes nulls over.
+-- What could not be read three times in a row is asked for again at growing intervals, at the latest after the refresh
+-- period, unless the list shows something new: else one broken detail would cost an item's requests in every run.
 pending AS (
     INSERT INTO pending_item AS pending (
         run_id, type_key, external_id, shard, list_hash, list_document, list_document_size, list_body_hash
@@ -235,6 +249,11 @@ pending AS (
             refresh.read_before,
             clock_timestamp() - coalesce(refresh.period, CAST(:detail_refresh AS interval))
                 * (0.5 + (hashtext(external_id) >> 16 & 65535) / 131072.0)
+        )
+    ) AND NOT (
+        complete_before IS FALSE AND NOT :deep AND list_hash_before IS NOT DISTINCT FROM list_hash AND stale_asks >= 3
+        AND stale_asked_at > clock_timestamp() - least(
+            coalesce(refresh.period, CAST(:detail_refresh AS interval)), interval '10 minutes' * 2 ^ least(stale_asks, 12)
         )
     )
     ORDER BY type_key, external_id

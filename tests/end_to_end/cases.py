@@ -88,8 +88,8 @@ class Stage:
         self._answers = list(case.answers(when))
 
     def answer_with(self, pattern: str, status: int, body: Any) -> None:
-        """Makes Graph give this answer to addresses that match, in the first tenant."""
-        self._answers.append((re.compile(pattern), status, body))
+        """Makes Graph give this answer to addresses that match, in the first tenant; the latest such answer counts."""
+        self._answers.insert(0, (re.compile(pattern), status, body))
 
     def intercept(self, request: GraphRequest) -> Answer | None:
         """The case's own answer to a request, if it has one."""

@@ -64,6 +64,7 @@ def test_a_hidden_value_whose_object_was_edited_may_have_changed(
     (served,) = case.after[type_key]
     for setting in served.get("omaSettings", ()):
         setting["secretReferenceValueId"] = "another"
+    served["lastModifiedDateTime"] = "2026-03-01T08:00:00Z"
     stage.hold({type_key: [served]})
     assert stage.sync(case.type_keys).counts.changed == 0
 

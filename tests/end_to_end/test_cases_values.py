@@ -174,6 +174,10 @@ def test_of_two_exclusions_the_one_that_goes_has_its_intent(situation: Situation
     for name in ("changes", "diff", "drift", "compare"):
         assert len(lines_about(shown[name], said)) == 1, name
         assert "· required ·" not in shown[name], name
+    (field,) = json.loads(situation.changes("--json").splitlines()[0])["fields"]
+    group = "20000000-0000-4000-8000-000000000020"
+    assert (field["path"], field["kind"]) == (f"assignments[exclusion group {group}, available]", "removed")
+    assert field["label"] == 'assignments[exclusion group "Without the archiver", available]'
 
 
 def test_an_exclusion_that_moves_to_another_intent_has_both_and_no_id_of_an_assignment(
@@ -184,6 +188,12 @@ def test_an_exclusion_that_moves_to_another_intent_has_both_and_no_id_of_an_assi
         assert "required" in shown
         assert "available" in shown
         assert "_1_0" not in shown
+    fields = json.loads(situation.changes("--json").splitlines()[0])["fields"]
+    excluded = "assignments[exclusion group 20000000-0000-4000-8000-000000000020"
+    assert [(field["path"], field["kind"]) for field in fields] == [
+        (f"{excluded}, available]", "added"),
+        (f"{excluded}, required]", "removed"),
+    ]
 
 
 @pytest.mark.parametrize(("number", "severity"), [(23, "high"), pytest.param(24, "low", marks=pytest.mark.slow)])

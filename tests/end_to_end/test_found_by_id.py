@@ -54,6 +54,26 @@ def test_an_object_that_only_its_id_finds_is_read_anew(stage: Stage, type_key: s
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("type_key", "path", "expand"),
+    [("deviceConfigurations", CONFIGURATIONS, "?$expand=assignments"), ("groups", "groups", "")],
+)
+def test_what_an_object_shows_by_its_id_alone_is_no_change(stage: Stage, type_key: str, path: str, expand: str) -> None:
+    stage.sync([type_key])
+    key = next(iter(items(stage, type_key)))
+    shown = stage.tenant.get(f"{path}/{key}{expand}")
+    stage.tenant.unlist(path, key)
+    address = rf"/(beta|v1\.0)/{path}/{key}(\?.*)?"
+    stage.answer_with(address, 200, {**shown, "shownByIdAlone": "x"})
+    assert stage.sync([type_key]).counts.changed == 0
+    assert state(stage, type_key, key) == ("present", "high", "found_by_id")
+    stage.answer_with(address, 200, {**shown, "shownByIdAlone": "x", "description": "edited"})
+    assert stage.sync([type_key]).counts.changed == 1
+    document = stage.show(type_key, key)
+    assert (document["description"], "shownByIdAlone" in document) == ("edited", False)
+
+
+@pytest.mark.slow
 def test_the_details_of_an_object_that_only_its_id_finds_are_read_anew(stage: Stage) -> None:
     stage.sync(["mobileApps"])
     key = next(iter(items(stage, "mobileApps")))

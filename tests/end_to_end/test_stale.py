@@ -106,8 +106,13 @@ def test_settings_that_answer_500_for_good_are_stale_and_the_rest_of_the_policy_
 
     again = system.sync(*TYPES)
     assert (again.status, again.counts.changed, again.counts.stale) == ("partial", 0, 1)
+    assert system.sync(*TYPES).status == "partial"
+    waiting = system.sync(*TYPES)
+    assert (waiting.status, waiting.error_codes, waiting.counts.stale) == ("success", [], 1)
+    assert waiting.counts.requests < again.counts.requests - policy["settingCount"] // 25
+    assert "stale since" in said(ask(system, "items", "--type", POLICIES))
     graph.faults.clear()
-    mended = system.sync(*TYPES)
+    mended = system.sync(*TYPES, "--deep")
     assert (mended.status, mended.counts.changed, mended.counts.stale) == ("success", 1, 0)
     (change,) = [
         line for line in ask(system, "changes", "--run", str(mended.run_id), "--json").objects() if "fields" in line

@@ -1,4 +1,5 @@
 import hmac
+from collections import Counter
 from typing import Any
 from uuid import UUID
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory.canonical import MAX_DEPTH, Canonicalizer, NotANumberError, TooDeepError
+from inventory.canonical import MAX_DEPTH, Canonicalizer, NotANumberError, TooDeepError, edit_of
 from inventory.data_keys import DataKey
 from inventory.error_codes import EXPLANATIONS, ErrorCode
 from inventory.exact_json import JsonObject, JsonValue
@@ -346,6 +347,30 @@ def test_a_lone_surrogate_is_refused() -> None:
 def test_numbers_and_times_stay_as_they_were_sent() -> None:
     document: dict[str, Any] = {"big": 2**53 + 1, "time": "2024-01-01T00:00:00.1234567Z", "fraction": 0.1}
     assert orjson.loads(PLAIN.canonical(document)) == document
+
+
+@needs_graph_data
+def test_graph_counts_the_edits_of_real_documents_in_their_version() -> None:
+    counted = [
+        (document["version"] == 1, document["createdDateTime"] == document["lastModifiedDateTime"])
+        for _, document in real_documents()
+        if isinstance(document.get("version"), int) and document.keys() >= {"createdDateTime", "lastModifiedDateTime"}
+    ]
+    assert Counter(counted) == {(True, True): 18, (False, False): 36}
+
+
+@pytest.mark.parametrize(
+    ("document", "edit"),
+    [
+        ({"version": 3, "lastModifiedDateTime": "2026-01-01T00:00:00Z"}, "3"),
+        ({"version": "1.0 of the author", "lastModifiedDateTime": "2026-01-01T00:00:00Z"}, "2026-01-01T00:00:00Z"),
+        ({"version": True, "modifiedDateTime": "2026-01-01T00:00:00Z"}, "2026-01-01T00:00:00Z"),
+        ({"version": None, "lastModifiedDateTime": ""}, None),
+        ({"version": '"a tag"'}, None),
+    ],
+)
+def test_an_edit_is_told_by_what_moves_with_edits_alone(document: dict[str, Any], edit: str | None) -> None:
+    assert edit_of(document) == edit
 
 
 @needs_graph_data

@@ -221,7 +221,6 @@ TARGET = "#microsoft.graph."
         ({"@odata.type": TARGET + "allDevicesAssignmentTarget"}, "all devices"),
         ({"@odata.type": TARGET + "allLicensedUsersAssignmentTarget"}, "all licensed users"),
         ({"@odata.type": TARGET + "groupAssignmentTarget", "groupId": "1234"}, "group 1234"),
-        ({"@odata.type": TARGET + "exclusionGroupAssignmentTarget", "groupId": "1234"}, "exclusion group 1234"),
         (
             {
                 "@odata.type": TARGET + "groupAssignmentTarget",
@@ -239,6 +238,22 @@ def test_an_assignment_goes_by_its_target(target: dict[str, Any], label: str) ->
     assert {difference.path for difference in differences(before, after)} == {
         f"assignments[{label}].{name}" for name in ("id", "intent")
     }
+
+
+def test_an_exclusion_goes_by_its_intent_too() -> None:
+    target: JsonObject = {"@odata.type": TARGET + "exclusionGroupAssignmentTarget", "groupId": "1234"}
+
+    def excluded(*intents: str) -> JsonObject:
+        return {"assignments": [{"id": intent, "intent": intent, "target": target} for intent in intents]}
+
+    def told(before: JsonObject, after: JsonObject) -> list[tuple[str, str]]:
+        return [(difference.path, difference.kind.value) for difference in differences(before, after)]
+
+    available, required = (f"assignments[exclusion group 1234, {intent}]" for intent in ("available", "required"))
+    assert told(excluded("available", "required"), excluded("required")) == [(available, "removed")]
+    assert told(excluded("required"), excluded("available")) == [(available, "added"), (required, "removed")]
+    of_a_policy = told({"assignments": [{"id": "1", "target": target}]}, {"assignments": []})
+    assert of_a_policy == [("assignments[exclusion group 1234]", "removed")]
 
 
 def test_another_filter_is_a_change_of_the_assignment() -> None:

@@ -9,7 +9,9 @@ import pytest
 from sqlalchemy import text
 
 from inventory.bounds import SHARDS
+from inventory.error_codes import ErrorCode
 from inventory.observation import Observation
+from inventory.stale import StalePart
 from storage import detail_ages, details, runs, staging
 from storage import merge as merging
 from storage.compression import decompress
@@ -288,3 +290,58 @@ async def test_a_run_reads_no_more_old_details_than_its_share_and_the_oldest_fir
     assert due[1] == ["4", "5", "6", "7"]
     assert set(due[2]) >= {"8", "9"}
     assert len(due[2]) == 4
+
+
+LOST = [StalePart(detail="settings", error_code=ErrorCode.GRAPH_NOT_FOUND, http_status=404)]
+
+
+async def ask_in_vain(database: Database, shown: Observation, *, deep: bool = False) -> bool:
+    """One run that lists an item of which a detail cannot be read; whether it asks for the details."""
+    run = await begin(database, TENANT, "a")
+    await land_list(database, run, [shown], deep=deep)
+    async with database.tenant(TENANT) as session:
+        some = await details.some_pending(session, run.run_id, [Share("a")], 1000)
+        for item in some:
+            partial = observation("a", "1", name="A")._replace(list_hash=item.list_hash, stale_parts=LOST)
+            token = uuid4()
+            assert await merging.claim(session, run.run_id, token) is None
+            await merging.merge_whole(session, run.run_id, token, [partial])
+            await details.drop(session, run.run_id, some)
+    await end(database, TENANT, run)
+    return bool(some)
+
+
+async def asked_long_ago(database: Database, ago: timedelta) -> None:
+    statement = text("UPDATE inventory_item SET stale_asked_at = stale_asked_at - CAST(:ago AS interval)")
+    async with database.tenant(TENANT) as session:
+        await session.execute(statement, {"ago": ago})
+
+
+async def test_a_detail_that_cannot_be_read_is_asked_for_at_growing_intervals(database: Database) -> None:
+    shown = listed("a", "1", name="A")
+    assert [await ask_in_vain(database, shown) for _ in range(4)] == [True, True, True, False]
+    async with database.tenant(TENANT, read_only=True) as session:
+        item = (await session.execute(text("SELECT * FROM inventory_item"))).one()
+    assert (item.stale_since is not None, item.content_observed_at, item.stale_asks) == (True, None, 3)
+    for waits, asks in ((timedelta(minutes=79), False), (timedelta(minutes=1), True), (timedelta(minutes=81), False)):
+        await asked_long_ago(database, waits)
+        assert await ask_in_vain(database, shown) == asks
+    for _ in range(20):
+        await asked_long_ago(database, DAY)
+        assert await ask_in_vain(database, shown), "at the latest after the refresh period"
+
+
+async def test_a_detail_that_cannot_be_read_is_asked_for_at_once_where_something_is_new(database: Database) -> None:
+    shown = listed("a", "1", name="A")
+    assert [await ask_in_vain(database, shown) for _ in range(4)] == [True, True, True, False]
+    assert await ask_in_vain(database, shown, deep=True)
+    assert not await ask_in_vain(database, shown)
+    edited = listed("a", "1", name="B")
+    assert [await ask_in_vain(database, edited) for _ in range(4)] == [True, True, True, False]
+    run = await begin(database, TENANT, "a")
+    await land_list(database, run, [edited], deep=True)
+    await land_whole(database, run, "1", name="B", settings=[])
+    await end(database, TENANT, run)
+    async with database.tenant(TENANT, read_only=True) as session:
+        item = (await session.execute(text("SELECT * FROM inventory_item"))).one()
+    assert (item.stale_since, item.stale_asks, item.details_complete) == (None, 0, True)

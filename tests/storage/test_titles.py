@@ -60,6 +60,14 @@ async def test_an_assignment_is_called_after_its_role_and_its_holder(database: D
     }
 
 
+async def test_of_two_objects_with_one_id_the_present_one_gives_its_name(database: Database) -> None:
+    tenant_id, admin = uuid4(), observation(ROLES, "admin", displayName="Admin")
+    shown = [admin, assignment("a", "admin", "g")]
+    group, app = observation(GROUPS, "g", displayName="Group"), observation("servicePrincipals", "g", displayName="App")
+    assert await titles(database, tenant_id, *shown, group, app) == {"a": "Admin · Group"}
+    assert await titles(database, tenant_id, *shown, app) == {"a": "Admin · App"}
+
+
 def of_catalog(type_key: str, external_id: str, **properties: object) -> Observation:
     """An observation by the catalog's own rules, with their meta."""
     rules = load_catalog().collections[type_key].observation_rules()

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 from typer.testing import CliRunner
 
 from answers.compare.records import ComparisonRecord, ItemComparison, MatrixRecord, MatrixRow
@@ -14,6 +15,7 @@ from cli.app import app
 from graph.catalog import load_catalog
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
+from inventory.stale import StalePart
 from storage.database import Database
 from storage.references import catch_up
 from tests.cli.looking import Ended
@@ -162,6 +164,44 @@ async def test_settings_and_applications_are_compared_by_name(database: Database
     )
     assert "    Allow Telemetry: Off | Basic\n" in done.stdout
     assert '    conditions.applications.includeApplications: nothing | "Exchange Online"\n' in done.stdout
+
+
+async def stale(database: Database, tenant_id: UUID, external_id: str) -> None:
+    """Lets the settings of a policy have been unreadable since New Year."""
+    statement = text(
+        "UPDATE inventory_item SET stale_since = '2026-01-01T00:00:00Z', stale_parts = CAST(:parts AS jsonb)"
+        " WHERE external_id = :external_id"
+    )
+    part = StalePart(detail="settings", error_code=ErrorCode.GRAPH_UNAVAILABLE, http_status=500)
+    parts = f"[{part.model_dump_json()}]"
+    async with database.tenant(tenant_id) as session:
+        await session.execute(statement, {"external_id": external_id, "parts": parts})
+
+
+@pytest.mark.parametrize(
+    ("tenant_id", "external_id", "name", "tenant"),
+    [(A, "a2", "Two", "alpha"), (A, "a3", "Mine", "alpha"), (B, "b1", "One", "beta"), (B, "b3", "Theirs", "beta")],
+)
+async def test_stale_items_are_named_by_every_output(
+    run: Any, database: Database, tmp_path: Path, tenant_id: UUID, external_id: str, name: str, tenant: str
+) -> None:
+    await stale(database, tenant_id, external_id)
+    since = "stale since 2026-01-01 00:00:00Z: settings could not be read (graph_unavailable, HTTP 500)"
+    table = await run("alpha", "beta", "--utc")
+    assert f"{name} ({POLICIES}) of {tenant}: {since}" in " ".join(table.stderr.split())
+    fields = await run("alpha", "beta", "--fields", "--utc")
+    assert f"{'here' if tenant == 'alpha' else 'there'} {since}" in " ".join(fields.stdout.split())
+    lines = [line for line in (await run("alpha", "beta", "--json")).objects() if line["record"] == "item"]
+    (told,) = [line for line in lines if line["stale_here"] or line["stale_there"]]
+    assert (told["here"] or told["there"])[0]["display_name"] == name
+    page = tmp_path / "page.html"
+    assert (await run("alpha", "beta", "--html", str(page))).code == 0
+    assert "settings could not be read (graph_unavailable, HTTP 500)" in page.read_text()
+    if name != "Theirs":
+        matrix = await run("--golden", "alpha", "beta", "gamma", "--utc")
+        assert f"{name} ({POLICIES}) of {tenant}: {since}" in " ".join(matrix.stderr.split())
+        assert (await run("--golden", "alpha", "beta", "--html", str(page))).code == 0
+        assert "settings could not be read (graph_unavailable, HTTP 500)" in page.read_text()
 
 
 async def test_two_tenants_by_setting(database: Database, run: Any) -> None:

@@ -61,6 +61,21 @@ def test_what_an_earlier_release_did_not_ask_for_is_no_drift() -> None:
     assert told({"owners": None}, {"owners": {"id": "one"}}) != [], "what there was none of"
 
 
+def test_what_a_baseline_of_form_0_was_not_read_with_is_no_drift() -> None:
+    expanding = RULES._replace(expanded=frozenset({"policy"}))
+    before: dict[str, Any] = {"a": 1, "links": [{"id": "1"}], "nothing": None}
+    after = {**before, "new": 1, "apps": [{"size": 2}], "links": [{"id": "1", "policy": {"id": "2"}, "size": 3}]}
+
+    def told(before: dict[str, Any], after: dict[str, Any], *, is_sorted: bool) -> list[str]:
+        baseline = said(before)._replace(is_sorted=is_sorted)
+        return [deviation.path for deviation in deviations(baseline, said(after), expanding)]
+
+    assert told(before, after, is_sorted=True) == []
+    assert told(before, {**after, "a": 2, "nothing": 3}, is_sorted=True) == ["a", "nothing"]
+    assert told(before, {}, is_sorted=True) == ["a", "links"], "what is there no more is drift"
+    assert told(before, after, is_sorted=False) == ["apps", "links[1].policy", "links[1].size", "new"]
+
+
 @given(documents, documents, st.randoms())
 def test_findings_are_the_same_whatever_the_order(before: dict[str, Any], after: dict[str, Any], random: Any) -> None:
     found = fingerprints(before, after)

@@ -9,6 +9,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import text
 from typer.testing import CliRunner
 
 from answers.drift import decision_queries
@@ -35,9 +36,9 @@ REFUSED: tuple[Outcome, ErrorCode | None] = (Outcome.FAILED, ErrorCode.GRAPH_PER
 SKIPPED: tuple[Outcome, ErrorCode | None] = (Outcome.SKIPPED, ErrorCode.GRAPH_NOT_LICENSED)
 
 
-async def states(database: Database, stale_after: timedelta = timedelta(hours=1)) -> dict[UUID, TenantStatus]:
+async def states(database: Database, old_after: timedelta = timedelta(hours=1)) -> dict[UUID, TenantStatus]:
     async with database.portfolio() as session:
-        return {row.tenant_id: row for row in await status(session, [CALM, WORRIED, UNREAD], stale_after)}
+        return {row.tenant_id: row for row in await status(session, [CALM, WORRIED, UNREAD], old_after)}
 
 
 async def test_each_tenant_is_told_by_the_runs_that_cover_its_collections(database: Database) -> None:
@@ -66,7 +67,7 @@ async def test_each_tenant_is_told_by_the_runs_that_cover_its_collections(databa
     assert (calm.collections, calm.read, calm.missing, calm.not_read, calm.attention) == (2, 2, 0, [], [])
 
 
-async def test_a_reading_that_is_old_is_stale(database: Database) -> None:
+async def test_a_reading_has_an_age(database: Database) -> None:
     await sync(database, CALM, [observation("groups", "1")], "groups")
     await sync(database, CALM, [], "namedLocations")
     async with database.tenant(CALM, read_only=True) as session:
@@ -75,7 +76,19 @@ async def test_a_reading_that_is_old_is_stale(database: Database) -> None:
     assert fresh.oldest is not None
     age = now - fresh.oldest
     assert attention(fresh, now, age) == []
-    assert attention(fresh, now, age - timedelta(microseconds=1)) == [Attention.STALE]
+    assert attention(fresh, now, age - timedelta(microseconds=1)) == [Attention.OLD]
+
+
+async def test_items_whose_details_cannot_be_read_count_while_they_are_there(database: Database) -> None:
+    groups = [observation("groups", external_id) for external_id in ("1", "2")]
+    await sync(database, CALM, groups, "groups")
+    async with database.tenant(CALM) as session:
+        await session.execute(text("UPDATE inventory_item SET stale_since = now(), stale_parts = '[]'"))
+    calm = (await states(database))[CALM]
+    assert (calm.stale, calm.attention) == (2, [Attention.STALE])
+    await sync(database, CALM, [], "groups")
+    calm = (await states(database))[CALM]
+    assert (calm.stale, calm.attention) == (0, [Attention.MISSING])
 
 
 async def test_a_high_finding_counts_until_somebody_decides(database: Database) -> None:
@@ -128,7 +141,8 @@ def test_a_tenant_that_needs_nobody_never_stands_before_one_that_needs_somebody(
 def state(reasons: list[Attention]) -> TenantStatus:
     return TenantStatus(
         tenant_id=uuid4(), run_id=None, run_status=None, run_started_at=None, oldest=None, collections=0, read=0,
-        not_read=[], missing=0, high_drift=0, attention=reasons,
+        not_read=[], missing=0,
+        stale=0, high_drift=0, attention=reasons,
     )  # fmt: skip
 
 

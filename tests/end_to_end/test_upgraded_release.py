@@ -1,0 +1,106 @@
+"""A database that release 0.3.0 wrote is upgraded and read by today's worker: no change told, no document touched."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from inventory.normal_form import FORM
+from local.simulated_graph import SimulatedGraph
+from local.temporal import EmbeddedTemporal
+from storage.compression import decompress
+from storage.schema import head, upgrade
+from tests.end_to_end.system import System
+from tests.releases.recorded import ITEMS_PER_COLLECTION, SEED, RecordedRelease
+
+RELEASE = RecordedRelease.of("0.3.0", revision="0012")
+ALL = [word for key in RELEASE.type_keys for word in ("--type", key)]
+EDITED = "deviceConfigurations"
+
+VERSIONS = """
+SELECT type_key, item_key(external_id), version_number, body, body_hash IS NULL
+FROM item_version JOIN document USING (tenant_id, content_hash)
+"""
+OF_EARLIER_FORMS = "SELECT type_key, external_id FROM inventory_item WHERE form < %s AND absent_from IS NULL"
+
+
+@pytest.fixture
+def system(temporal: EmbeddedTemporal, empty_database_url: str, tmp_path: Path) -> Iterator[System]:
+    """The release's database, upgraded, a tenant that serves what the release read, and a worker of today."""
+    RELEASE.restore(empty_database_url)
+    with (
+        SimulatedGraph(tenants=1, seed=SEED, items_per_collection=ITEMS_PER_COLLECTION) as graph,
+        System(graph, temporal, empty_database_url, tmp_path) as running,
+    ):
+        assert UUID(running.tenant.id) == RELEASE.tenant_id
+        RELEASE.serve(running.tenant)
+        yield running
+
+
+def stored(system: System) -> dict[tuple[str, str, int], bytes]:
+    """The documents of form 0 byte by byte, by the versions that have them."""
+    with psycopg.connect(system.environment["DATABASE_URL"]) as connection:
+        return {
+            (type_key, external_id, number): decompress(body)
+            for type_key, external_id, number, body, is_of_form_0 in connection.execute(VERSIONS)
+            if is_of_form_0
+        }
+
+
+def of_earlier_forms(system: System) -> list[tuple[str, str]]:
+    """The present items whose current version has not been compared under today's form."""
+    with psycopg.connect(system.environment["DATABASE_URL"]) as connection:
+        return list(connection.execute(OF_EARLIER_FORMS, [FORM]))
+
+
+def told(system: System, command: str, *arguments: str) -> list[tuple[str, str]]:
+    """What a command tells of which item: kinds of changes, or findings of drift by their paths."""
+    done = system.starter(command, system.tenant.name, *arguments, "--json")
+    assert done.code == 0, done.stderr
+    return [(line["external_id"], line.get("path", line.get("kind"))) for line in done.objects() if "type_key" in line]
+
+
+@pytest.mark.slow
+def test_an_upgraded_database_tells_no_change_and_keeps_its_documents(system: System) -> None:
+    with psycopg.connect(system.environment["DATABASE_URL"]) as connection:
+        bodies = connection.execute("SELECT count(DISTINCT version_number), count(*) FROM item_version").fetchone()
+    assert bodies == (4, 518), "the release has left items with up to four versions"
+    upgraded = upgrade(system.environment["DATABASE_URL"])
+    assert (upgraded.before, upgraded.after) == (RELEASE.revision, head())
+    before = stored(system)
+    assert len(before) == 518
+    waiting = len(of_earlier_forms(system))
+    system.start_worker()
+
+    first = system.sync(*ALL)
+    assert first.status == "success", first.error_codes
+    assert (first.counts.created, first.counts.unchanged + first.counts.changed) == (0, first.counts.observed)
+    since = ("--since", str(first.started_at))
+    assert told(system, "changes", *since) == []
+    assert told(system, "drift") == []
+    assert 0 < len(of_earlier_forms(system)) < waiting, "items whose details are not due wait for their turn"
+
+    deep = system.sync(*ALL, "--deep")
+    assert (deep.status, of_earlier_forms(system)) == ("success", [])
+    assert told(system, "changes", *since) == []
+    assert told(system, "drift") == []
+    after = stored(system)
+    assert {key: after.get(key) for key in before} == before
+
+    again = system.sync(*ALL, "--deep")
+    assert (again.counts.changed, again.counts.requests) == (0, deep.counts.requests)
+
+
+@pytest.mark.slow
+def test_an_edit_made_during_the_upgrade_is_told_and_nothing_else(system: System) -> None:
+    upgrade(system.environment["DATABASE_URL"])
+    path = f"deviceManagement/{EDITED}"
+    edited, other = (document["id"] for document in system.tenant.documents(path)[:2])
+    system.tenant.change(path, edited, {"description": "edited during the upgrade"})
+    system.start_worker()
+    run = system.sync("--type", EDITED, "--deep")
+    assert told(system, "changes", "--since", str(run.started_at)) == [(edited, "changed")]
+    assert told(system, "drift") == [(edited, "description")]
+    assert other != edited

@@ -1,0 +1,1 @@
+"""Databases that earlier releases wrote, with what Graph served them, recorded once for each release."""
