@@ -23,6 +23,7 @@ from inventory.outcomes import Outcome, RunStatus
 from inventory.people import Person, Role
 from storage import web_sessions
 from storage.database import Database, StorageUnavailableError
+from tests.patience import PATIENCE_SECONDS
 from tests.storage.support import begin, end, land, observation, sync
 from web import sign_in
 from web.application import ROUTERS, create_app
@@ -69,7 +70,7 @@ def app(database: Database, database_url: str, tenants_file: Path) -> FastAPI:
 @asynccontextmanager
 async def browser(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as client:
+    async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, timeout=PATIENCE_SECONDS) as client:
         yield client
 
 
