@@ -81,6 +81,8 @@ class ItemRecord(BaseModel):
     stale: Staleness | None = None
     graph_id: str | None = None
     """The id as Graph last spelled it, where that is not `external_id`."""
+    kind: str | None = None
+    """What people call its kind, by its OData type or collection; null in answers about other things than items."""
 
 
 class MissingRecord(ItemRecord):

@@ -1,6 +1,6 @@
 """Reads of the command line: run records, items with their state, missing items."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -339,7 +339,7 @@ async def item(session: AsyncSession, type_key: str, external_id: str) -> ItemRe
 
 async def items(
     session: AsyncSession, asked: Question | None, type_keys: Sequence[str] | None = None, page: Page = EVERYTHING
-) -> AsyncIterator[ItemRecord]:
+) -> AsyncGenerator[ItemRecord, None]:
     """The tenant's items, by type key and id, streamed, each with its state relative to the question."""
     parameters = {"type_keys": None if type_keys is None else list(type_keys), **page.parameters()}
     shape = _with_state(asked)
@@ -355,7 +355,7 @@ async def missing_items(
     *,
     evidence: Collection[EvidenceKind] = tuple(EvidenceKind),
     confidence: Confidence | None = None,
-) -> AsyncIterator[MissingRecord]:
+) -> AsyncGenerator[MissingRecord, None]:
     """The items that are missing relative to the question, by type key and id, streamed.
 
     `evidence` and `confidence` choose among them.

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.ids import named
+from answers.item_kinds import with_kinds
 from answers.items.records import ItemsBasis, UnreadCollection
 from answers.log_collections import log_types
 from answers.search.answer import Sought, find
@@ -56,7 +57,8 @@ async def items(
     question = await _question(session, selection)
     basis = None if question is None else _basis(question, type_keys)
     if sought is None:
-        return ItemList(basis, queries.items(session, question, type_keys, queries.Page(limit, after)))
+        found = queries.items(session, question, type_keys, queries.Page(limit, after))
+        return ItemList(basis, with_kinds(found))
     asked = question if selection else None
     sought = sought._replace(type_keys=type_keys)
     return ItemList(basis, find(session, sought, asked=asked, limit=limit, after=after if any(after) else None))
@@ -97,7 +99,7 @@ async def missing(
         for collection in await queries.collections_not_read(session, question, type_keys)
         if collection.items or not collection.basis.is_skipped
     ]
-    return MissingList(_basis(question, type_keys), found, unread)
+    return MissingList(_basis(question, type_keys), with_kinds(found), unread)
 
 
 async def find_item(session: AsyncSession, type_key: str, sought: str) -> str:

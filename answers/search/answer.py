@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.item_filter import ItemFilter, StateChoice, WantedSetting
+from answers.item_kinds import with_kind
 from answers.search import queries
 from answers.search.records import SearchBasis, SettingState, SettingValue, TenantSetting
 from answers.search.rules import alike, meant, patterns, setting_state
@@ -71,7 +72,7 @@ async def find(
         async with aclosing(queries.found_items(session, part, asked)) as items:
             async for item in items:
                 if sought.items.wants(item):
-                    yield item
+                    yield with_kind(item)
                     found += 1
                     if found == limit:
                         return

@@ -1,4 +1,4 @@
-"""Which tenants need somebody: the state of every tenant, the most urgent first."""
+"""Which tenants need attention: the state of every tenant, the most urgent first."""
 
 from collections.abc import Collection
 from datetime import timedelta

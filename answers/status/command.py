@@ -1,4 +1,4 @@
-"""`status`: which tenants need somebody, on one screen."""
+"""`status`: which tenants need attention, on one screen."""
 
 import asyncio
 from collections import defaultdict
@@ -46,7 +46,7 @@ def status(
     ] = int(OLD_AFTER.total_seconds() // 3600),
     as_json: JsonOption = False,
 ) -> None:
-    """Which tenants need somebody: how old, not read, stale, missing, drifting; the most urgent first.
+    """Which tenants need attention: how old, not read, stale, missing, drifting; the most urgent first.
 
     All tenants of the tenants file, or those that --tenant and --tag name. With --json each line is a tenant.
 
@@ -81,7 +81,7 @@ def _print(found: Sequence[TenantStatus], names: TenantNames) -> None:
     )
     print_table(columns, found, record=TenantStatus)
     quiet = sum(not tenant.attention for tenant in found)
-    output.stderr.print(f"{quiet} of {counted(len(found), 'tenant')} need nobody", style="dim")
+    output.stderr.print(f"{quiet} of {counted(len(found), 'tenant')} need no attention", style="dim")
     for reason, by_tenant in _not_read(found).items():
         _print_reason(reason, by_tenant, names)
 

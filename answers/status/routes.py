@@ -22,7 +22,7 @@ Tag = Annotated[str | None, Query(description="Only tenants with this tag.", max
 
 @router.get("/", response_class=HTMLResponse, include_in_schema=False)
 async def portfolio_page(request: Request, scope: AllTenants, tag: Tag = None) -> HTMLResponse:
-    """Which tenants need somebody, the most urgent first."""
+    """Which tenants need attention, the most urgent first."""
     found = await _status(scope, tag)
     names = {tenant.id: tenant.name for tenant in scope.tenants}
     tags = sorted({tag for tenant in scope.tenants for tag in tenant.tags})

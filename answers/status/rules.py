@@ -1,4 +1,4 @@
-"""Which tenants need somebody, and in what order."""
+"""Which tenants need attention, and in what order."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -26,7 +26,7 @@ def attention(tenant: TenantStatus, now: datetime, old_after: timedelta) -> list
 
 
 def most_urgent_first(tenants: Iterable[TenantStatus]) -> list[TenantStatus]:
-    """By the first reason, then by how many reasons there are; tenants that need nobody come last."""
+    """By the first reason, then by how many reasons there are; tenants that need no attention come last."""
     order = {reason: place for place, reason in enumerate(Attention)}
     return sorted(
         tenants,

@@ -62,7 +62,7 @@ def test_a_browser_signs_in_and_walks_the_pages(site: dict[str, str], tmp_path: 
     chromium.complaints.clear()
     tenant = f"/tenants/{CONTOSO}"
     for name, address, words in (
-        ("tenants", "/", "1 of 1 tenant needs somebody"),
+        ("tenants", "/", "1 of 1 tenant needs attention"),
         ("tenant", tenant, "1 of 2 collections read"),
         ("inventory", f"{tenant}/items", "Require MFA for administrators"),
         ("item", item_path(CONTOSO, POLICIES, "p1"), "What changed from version 1 to 2"),

@@ -20,6 +20,7 @@ RUN_FIELDS = [
     "tenant_id",
     "selection_hash",
     "selection",
+    "selection_name",
     "workflow_id",
     "status",
     "queued_at",
@@ -60,6 +61,7 @@ ITEM_FIELDS = [
     "details_read_at",
     "stale",
     "graph_id",
+    "kind",
 ]
 
 CATALOG_FIELDS = ["type_key", "title", "category", "endpoint", "permission"]
