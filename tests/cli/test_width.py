@@ -48,6 +48,7 @@ NOT_WALKED = {
     "schedule trigger": "no table", "schedule delete": "no table",
     "baseline set": "no table", "baseline drop": "no table", "drift decide": "no table",
     "export": "it writes files",
+    "web": "it serves pages, and prints none",
 }  # fmt: skip
 """Commands that are not walked, and why."""
 

@@ -48,7 +48,8 @@ async def unread(system: System) -> int:
 def uses_of_groups(system: System) -> Counter[str]:
     """How many references each group has."""
     lines = system.starter("dependencies", system.tenant.name, "--all", "--json").objects()
-    return Counter(line["target"]["external_id"] for line in lines if line["target"]["type_keys"] == ["groups"])
+    targets = [line["target"] for line in lines if line["answer"] == "dependency"]
+    return Counter(target["external_id"] for target in targets if target["type_keys"] == ["groups"])
 
 
 async def read_with_their_version(system: System) -> dict[tuple[str, str], bool]:
