@@ -42,13 +42,13 @@ COMMENT ON TABLE audit_record IS 'what people did on the web page; rows are only
 
 # Privileges cannot keep the owner from changing a row, and under one role the owner does all the work.
 APPEND_ONLY = """
-CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION refuse_audit_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'audit records are only added' USING ERRCODE = 'insufficient_privilege';
 END
 $$;
 CREATE OR REPLACE TRIGGER audit_record_is_append_only BEFORE UPDATE OR DELETE ON audit_record
-    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+    FOR EACH ROW EXECUTE FUNCTION refuse_audit_change();
 """
 
 PRIVILEGES = {
