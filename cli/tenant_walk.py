@@ -6,13 +6,15 @@ all the same.
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from enum import Enum, auto
 
 import typer
 from rich.cells import cell_len
 from rich.text import Text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from cli import output
 from cli.errors import ExitCode, words_of
@@ -38,6 +40,13 @@ class _Ending(Enum):
     ANSWERED = auto()
     NEVER_READ = auto()
     FAILED = auto()
+
+
+@asynccontextmanager
+async def asked_session(database: Database, tenant: AskedTenant) -> AsyncIterator[AsyncSession]:
+    """One read-only transaction on the tenant; `ask_each` prints what the body prints when it has ended."""
+    async with database.tenant(tenant.tenant_id, read_only=True) as session:
+        yield session
 
 
 def ask_each(settings: Settings, asked: AskedTenants, ask: Ask, *, pool_size: int = 1, as_json: bool = False) -> None:

@@ -40,7 +40,7 @@ from cli.options import (
 from cli.output_options import output_options, prints_tables
 from cli.stale_lines import say_stale
 from cli.table import Column, Shape, Table
-from cli.tenant_walk import NeverReadError, ask_each
+from cli.tenant_walk import NeverReadError, ask_each, asked_session
 from configuration import load_settings
 from inventory.coverage import TENANT_NEVER_READ
 from inventory.missing import Confidence, EvidenceKind
@@ -164,7 +164,7 @@ def missing(
         )
 
         async def show(database: Database, tenant: AskedTenant) -> None:
-            async with database.tenant(tenant.tenant_id, read_only=True) as session:
+            async with asked_session(database, tenant) as session:
                 found = await answer.missing(
                     session, selection, wanted, evidence=chosen, confidence=confidence, limit=limit, after=place
                 )
@@ -201,7 +201,7 @@ def _place(after: str | None) -> tuple[str, str]:
 
 
 async def _show_items(listing: _Listing, database: Database, tenant: AskedTenant, *, as_json: bool) -> None:
-    async with database.tenant(tenant.tenant_id, read_only=True) as session:
+    async with asked_session(database, tenant) as session:
         found = await answer.items(
             session,
             listing.selection,

@@ -146,7 +146,7 @@ def test_an_answer_that_finds_no_room_says_what_to_do(monkeypatch: pytest.Monkey
 
 
 def test_commands_print_in_a_transaction_only_what_is_printed_after_it() -> None:
-    """`tenant_session` and `read_session` see to it; who opens a transaction otherwise prints outside of it."""
+    """`tenant_session`, `read_session` and `ask_each` see to it; other transactions end before anything is printed."""
     modules = [*(CHECKOUT / "cli").glob("*.py"), *(CHECKOUT / "answers").rglob("*.py")]
     opening = [(path, line, body) for path in modules for line, body in transactions(ast.parse(path.read_text()))]
     assert opening, "no module opens a transaction: the test looks in the wrong place"

@@ -135,6 +135,8 @@ def prepared(system: System, graph: SimulatedGraph) -> dict[str, list[list[str]]
     selection = ["--type", TYPE, "--type", GROUPS, "--type", "assignmentFilters"]
     assert system.starter("portfolio", "sync", "--all-tenants", *selection).code == 0
     assert system.starter("baseline", "set", one.name, "agreed").code in (0, 3)
+    decision = ["drift", "decide", one.name, "--field", "description", "--as", "accepted", "--reason", "as agreed"]
+    assert system.starter(*decision).code == 0
     schedule = ["schedule", "set", "hourly", "--all-tenants", "--every", "1h", *selection]
     assert system.starter(*schedule).code == 0
     assert system.starter("schedule", "pause", "hourly").code == 0, "no run of it comes between two answers"
