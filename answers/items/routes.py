@@ -9,6 +9,7 @@ from answers.coverage.answer import tenant_coverage
 from answers.items import answer
 from answers.items.records import ItemsBasis, UnreadCollection
 from answers.pages import grouped
+from answers.search.answer import Sought
 from answers.versions import answer as versions
 from answers.versions.answer import ComparedVersions
 from graph.catalog import kind_of, load_catalog
@@ -28,6 +29,7 @@ TypeKey = Annotated[str | None, Query(alias="type", description="Only this colle
 After = Annotated[
     str, Query(description="Go on after this item, TYPE/ID: the last one of the page before.", max_length=2000)
 ]
+Words = Annotated[str, Query(alias="name", description="Words that the name has.", max_length=200)]
 Number = Annotated[int | None, Query(ge=1, le=1_000_000)]
 
 
@@ -39,9 +41,13 @@ class ListPage(NamedTuple):
 
 
 @router.get("/tenants/{tenant_id}/items", response_class=HTMLResponse, include_in_schema=False)
-async def items_page(request: Request, scope: OneTenant, type_key: TypeKey = None, after: After = "") -> HTMLResponse:
-    """The inventory, each item with its state."""
-    found = await answer.items(scope.session, None, _chosen(type_key), limit=PAGE + 1, after=_place(after))
+async def items_page(
+    request: Request, scope: OneTenant, type_key: TypeKey = None, name: Words = "", after: After = ""
+) -> HTMLResponse:
+    """The inventory, or the items with these words in their names, each with its state."""
+    found = await answer.items(
+        scope.session, None, _chosen(type_key), sought=_sought(name), limit=PAGE + 1, after=_place(after)
+    )
     shown = _page([item async for item in found.items])
     choices = [record.type_key for record in (await tenant_coverage(scope.session)).collections]
     return page(
@@ -51,6 +57,7 @@ async def items_page(request: Request, scope: OneTenant, type_key: TypeKey = Non
         basis=found.basis,
         shown=shown,
         type_key=type_key,
+        name=name,
         choices=sorted(choices, key=_title),
         title_of=_title,
         kind_of=_kind,
@@ -110,10 +117,16 @@ async def item_page(
 
 @router.get("/api/tenants/{tenant_id}/items")
 async def item_records(
-    scope: OneTenant, type_key: TypeKey = None, after: After = "", limit: Annotated[int, Query(ge=1, le=1000)] = PAGE
+    scope: OneTenant,
+    type_key: TypeKey = None,
+    name: Words = "",
+    after: After = "",
+    limit: Annotated[int, Query(ge=1, le=1000)] = PAGE,
 ) -> list[ItemRecord]:
     """Items by type key and id."""
-    found = await answer.items(scope.session, None, _chosen(type_key), limit=limit, after=_place(after))
+    found = await answer.items(
+        scope.session, None, _chosen(type_key), sought=_sought(name), limit=limit, after=_place(after)
+    )
     return [item async for item in found.items]
 
 
@@ -146,6 +159,10 @@ async def _compared(
 
 def _chosen(type_key: str | None) -> list[str] | None:
     return [type_key] if type_key else None
+
+
+def _sought(name: str) -> Sought | None:
+    return Sought(words=name) if name.strip() else None
 
 
 def _place(after: str) -> tuple[str, str]:

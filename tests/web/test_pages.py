@@ -337,6 +337,20 @@ async def test_a_long_list_goes_on_page_by_page(database: Database, signed_in: h
     assert seen == names
 
 
+async def test_items_are_found_by_words_of_their_names(database: Database, signed_in: httpx.AsyncClient) -> None:
+    names = [f"Block {number:03}" for number in range(120)]
+    found = [observation(POLICIES, name, displayName=name) for name in [*names, "Require MFA"]]
+    await sync(database, CONTOSO, found, POLICIES)
+    page = await words_of(signed_in, f"/tenants/{CONTOSO}/items?name=block")
+    assert "Require MFA" not in page
+    follows = page.partition('rel="next" href="')[2].partition('"')[0].replace("&amp;", "&")
+    assert "name=block" in follows
+    assert ">Block 119<" in await words_of(signed_in, f"/tenants/{CONTOSO}/items{follows}")
+    assert "with “zzz” in their names" in await words_of(signed_in, f"/tenants/{CONTOSO}/items?name=zzz")
+    records = await _json(signed_in, f"/api/tenants/{CONTOSO}/items?name=mfa")
+    assert [record["external_id"] for record in records] == ["Require MFA"]
+
+
 async def test_an_open_run_renews_its_page_and_links_to_temporal_web(
     database: Database, signed_in: httpx.AsyncClient
 ) -> None:
