@@ -10,7 +10,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from answers.compare.records import ComparisonRecord, ItemComparison, MatrixRecord, MatrixRow
-from answers.compare.setting_records import SettingComparison, SettingsComparisonRecord
+from answers.compare.setting_records import SettingComparison, SettingsComparisonRecord, SettingUncertainty
 from cli.app import app
 from graph.catalog import load_catalog
 from inventory.error_codes import ErrorCode
@@ -226,6 +226,36 @@ async def test_two_tenants_by_setting(database: Database, run: Any) -> None:
     assert SettingComparison.model_validate(setting).key == "windows10CompliancePolicy/osMinimumVersion"
     record = SettingsComparisonRecord.model_validate(last)
     assert (record.counts.different, record.counts.shared) == (1, 1)
+
+
+@pytest.mark.parametrize(("tenant_id", "tenant"), [(A, "alpha"), (B, "beta")])
+async def test_by_setting_names_the_stale_policies_and_is_not_sure_of_their_settings(
+    database: Database, run: Any, tmp_path: Path, tenant_id: UUID, tenant: str
+) -> None:
+    for owner, minimum in ((A, "10.1"), (B, "10.2")):
+        kind = "#microsoft.graph.windows10CompliancePolicy"
+        document = {"displayName": "Baseline", "@odata.type": kind, "osMinimumVersion": minimum, "assignments": []}
+        await sync(database, owner, [observation(POLICIES, "baseline", **document)], POLICIES, "groups")
+    await stale(database, tenant_id, "baseline")
+    table = await run("alpha", "beta", "--by-setting")
+    assert f'not certain: "Baseline" of {tenant} (' in " ".join(table.stderr.split())
+    assert table.stderr.rstrip().endswith(": stale")
+    assert "not certain: stale" in table.stdout
+    csv = await run("alpha", "beta", "--by-setting", "--csv", "--columns", "label,uncertain")
+    assert csv.stdout.splitlines()[1] == 'osMinimumVersion (windows10CompliancePolicy),"[""stale""]"'
+    told, last = (await run("alpha", "beta", "--by-setting", "--json")).objects()
+    assert SettingComparison.model_validate(told).uncertain == [SettingUncertainty.STALE]
+    (policy,) = SettingsComparisonRecord.model_validate(last).uncertain_policies
+    assert (policy.tenant.name, policy.external_id, policy.reasons) == (
+        tenant,
+        "baseline",
+        [SettingUncertainty.STALE],
+    )
+    page = tmp_path / "settings.html"
+    assert (await run("alpha", "beta", "--by-setting", "--html", str(page))).code == table.code
+    written = " ".join(page.read_text().split())
+    assert "Not all settings are known of 1 item" in written
+    assert "not certain: stale" in written
 
 
 async def test_by_setting_as_a_page(database: Database, run: Any, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from sqlalchemy import text
+
 from answers.dependencies import answer as answers
 from answers.dependencies.answer import Neighbourhood
 from answers.dependencies.records import (
@@ -450,3 +452,22 @@ async def test_details_that_the_latest_run_has_read_are_not_old(database: Databa
     await age_details(database, TENANT, timedelta(0), APP)
     found, cannot_say = await unassigned(database, APP)
     assert (found["a"].confidence, cannot_say) == (Confidence.HIGH, [])
+
+
+async def test_what_only_a_get_by_its_id_found_says_so_on_both_ends_of_a_reference(database: Database) -> None:
+    items = [group("g"), configuration("c", target("group", "g"))]
+    await synced(database, *items)
+    unlisted = text(
+        "UPDATE inventory_item SET found_by_id_run_id = last_seen_run_id"
+        " WHERE (type_key, external_id) = (:type_key, :external_id)"
+    )
+    listed, found = ((Presence.PRESENT, Confidence.HIGH, evidence) for evidence in ("listed", "found_by_id"))
+    for type_key, external_id, item, named in ((CONFIGURATIONS, "c", found, listed), (GROUPS, "g", found, found)):
+        async with database.tenant(TENANT) as session:
+            await session.execute(unlisted, {"type_key": type_key, "external_id": external_id})
+        for asked in ((CONFIGURATIONS, "c"), (GROUPS, "g")):
+            (dependency,) = (await around(database, *asked)).dependencies
+            assert (state(dependency.item), state(dependency.target)) == (item, named), asked
+    await synced(database, *items)
+    (dependency,) = (await around(database, GROUPS, "g")).dependencies
+    assert (state(dependency.item), state(dependency.target)) == (listed, listed)
