@@ -157,7 +157,7 @@ def finished(command: list[str], folder: Path, environment: Mapping[str, str]) -
 def test_the_steps_of_the_readme_lead_to_a_synced_tenant(installed: Installed) -> None:
     assert installed.code == 0, installed.output + installed.worker_log
     assert "the database went from empty to revision" in installed.output
-    assert re.search(r"^success  selection", installed.output, re.MULTILINE), installed.output
+    assert re.search(r"^success  everything", installed.output, re.MULTILINE), installed.output
     assert "worker ready" in installed.worker_log
     assert "worker stops" in installed.worker_log
     for written in (installed.output, installed.worker_log):
@@ -215,7 +215,7 @@ def try_image(image: Path, environment: Mapping[str, str], log: Path) -> None:
     finally:
         worker.kill()
         worker.wait()
-    assert re.search(r"^success  selection", output, re.MULTILINE), output
+    assert re.search(r"^success  everything", output, re.MULTILINE), output
     assert "worker stops" in log.read_text()
     assert "\x1b" not in output + log.read_text()
 

@@ -35,7 +35,7 @@ def test_the_command_forgets_now_and_says_what(system: System) -> None:
     before = system.items()
     refused = system.starter("retention", system.tenant.name)
     assert refused.code == 2
-    assert "every version and run is kept" in refused.stderr
+    assert "retention keeps every version and run" in refused.stderr
     assert system.starter("retention", "--days", "1", "--json").objects() == [
         {"tenant_id": system.tenant.id, "versions": 0, "documents": 0, "runs": 0}
     ]
