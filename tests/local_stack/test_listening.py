@@ -1,6 +1,7 @@
 """On which addresses the embedded servers listen, as the kernel tells it."""
 
 import sys
+from contextlib import suppress
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
@@ -17,8 +18,11 @@ LISTENS = "0A"
 
 def listening(process: int | str) -> set[str]:
     """The addresses on which a process listens by TCP."""
-    links = (link.readlink() for link in Path(f"/proc/{process}/fd").iterdir() if link.is_symlink())
-    inodes = {str(link)[len("socket:[") : -1] for link in links if str(link).startswith("socket:[")}
+    links: list[str] = []
+    for descriptor in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(FileNotFoundError):  # the process has closed it meanwhile
+            links.append(str(descriptor.readlink()))
+    inodes = {link[len("socket:[") : -1] for link in links if link.startswith("socket:[")}
     found: set[str] = set()
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/{process}/net/{table}").read_text().splitlines()[1:]:
