@@ -55,13 +55,13 @@ async def _tenant_scope(
     tenant = site.tenant(tenant_id)
     if tenant is None:
         raise NoSuchPageError("there is no such tenant in the tenants file")
-    async with site.database.tenant(tenant.id, read_only=True) as session, limited(session):
+    async with site.database.tenant(tenant.id, read_only=True) as session, _limited(session):
         yield TenantScope(tenant, session)
 
 
 async def _portfolio_scope(_person: SignedIn, site: Annotated[Site, Depends(site_of)]) -> AsyncIterator[PortfolioScope]:
     tenants = site.tenants()
-    async with site.database.portfolio() as session, limited(session):
+    async with site.database.portfolio() as session, _limited(session):
         yield PortfolioScope(tenants, session)
 
 
@@ -70,7 +70,7 @@ AllTenants = Annotated[PortfolioScope, Depends(_portfolio_scope)]
 
 
 @asynccontextmanager
-async def limited(session: AsyncSession) -> AsyncIterator[None]:
+async def _limited(session: AsyncSession) -> AsyncIterator[None]:
     """Ends statements that take too long. Raises `TooSlowError`."""
     await session.execute(_LIMIT)
     try:
