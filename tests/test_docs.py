@@ -8,6 +8,7 @@ import pytest
 from temporalio.client import Client
 
 from docs.generate import FOLDER, PAGES
+from graph.catalog import load_catalog
 from local.simulated_graph import FaultKind
 from local.temporal import EmbeddedTemporal
 from tests.end_to_end.test_faults import ENDINGS, Ending
@@ -28,6 +29,11 @@ def test_the_page_on_reliability_has_the_ending_of_each_fault(kind: FaultKind) -
     rows = [row for row in table.splitlines() if f"`{kind.value}`" in row]
     assert len(rows) == 1
     assert rows[0].endswith(f"| {once} | {for_good} |")
+
+
+def test_the_readme_has_the_number_of_collections() -> None:
+    readme = (FOLDER.parent / "README.md").read_text()
+    assert f"has {len(load_catalog().collections)} collections" in readme
 
 
 def test_links_lead_to_files_and_headings() -> None:

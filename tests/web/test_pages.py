@@ -303,6 +303,8 @@ async def test_an_item_shows_its_versions_and_what_changed(database: Database, s
     assert "not the current one" in first
     assert "What changed" not in first
     await words_of(signed_in, item_path(CONTOSO, POLICIES, "p/1?") + "?version=9", 404)
+    await sync(database, CONTOSO, [observation(POLICIES, "p/1?", displayName="MFA", state="disabled")], POLICIES)
+    assert "from version 1 to 3" in await words_of(signed_in, item_path(CONTOSO, POLICIES, "p/1?") + "?from=1")
     (item,) = await _json(signed_in, f"/api/tenants/{CONTOSO}/items")
     assert item["external_id"] == "p/1?"
 
