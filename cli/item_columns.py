@@ -7,10 +7,6 @@ from inventory.missing import State
 from inventory.records import ItemRecord
 
 
-def _name(item: ItemRecord) -> str:
-    return item.display_name or output.NAMELESS
-
-
 def _kind(item: ItemRecord) -> str:
     """The kind, where it says more than the heading does."""
     kind = kind_of(item.type_key, item.meta)
@@ -20,7 +16,7 @@ def _kind(item: ItemRecord) -> str:
 
 COLLECTION = collection_column()
 
-NAME = Column("name", "display_name", _name)
+NAME = Column("name", "title", lambda item: item.title)
 
 KIND_AND_ID = (Column("kind", "kind", _kind), Column("id", "external_id", shape=Shape.ID, is_kept=True))
 

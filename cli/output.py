@@ -98,8 +98,6 @@ def one_line(value: Any) -> Any:
 stdout = SafeConsole()
 stderr = SafeConsole(to_stderr=True)
 
-NAMELESS = "without a name"
-
 UNBOUNDED = 10_000
 """Columns of a table that nobody has to fit on a screen."""
 

@@ -83,6 +83,8 @@ class ItemRecord(BaseModel):
     """The id as Graph last spelled it, where that is not `external_id`."""
     kind: str | None = None
     """What people call its kind, by its OData type or collection; null in answers about other things than items."""
+    title: str | None = None
+    """What people call the item: its display name, or where Graph gives it none, what it is. Null where `kind` is."""
 
 
 class MissingRecord(ItemRecord):

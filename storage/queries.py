@@ -439,7 +439,7 @@ def _with_state(asked: Question | None) -> Shape:
     def shape(row: Values) -> Values:
         confirmed_at, absent_from = row.pop("missing_confirmed_at"), row.pop("absent_from")
         found_by_id = row.pop("found_by_id")
-        row["kind"] = None  # named by the catalog, which answers know (`answers.item_kinds`)
+        row["kind"] = row["title"] = None  # by the catalog, which answers know (`answers.item_kinds`)
         if not row.pop("details_complete"):
             row["meta"] = {**row["meta"], "warnings": _warned(row["meta"])}
         basis = None if asked is None else asked.collections.get(row["type_key"])

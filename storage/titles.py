@@ -18,11 +18,11 @@ WHERE (item.type_key, item.external_id) = (titled.type_key, titled.external_id)
     AND item.display_name IS DISTINCT FROM titled.title
 """
 
-# Of a person, whom no collection reads, the beginning of the id has to do. An item none of whose references has been
-# read has no title: its other words alone would say too little.
+# Of a person, whom no collection reads, the beginning of the id has to do. An item with references of which none has
+# been read has no title: its other words alone would say too little.
 _GIVE = text(f"""
 WITH part AS MATERIALIZED (
-    SELECT r.type_key, r.external_id, place, position, true AS is_reference,
+    SELECT r.type_key, r.external_id, place, position, true AS is_enough,
         coalesce(target.display_name, left(r.target_id, 8) || '…') AS words
     FROM unnest(CAST(:type_keys AS text[]), CAST(:paths AS text[]), CAST(:places AS int[]))
         AS named (type_key, path, place)
@@ -36,16 +36,16 @@ WITH part AS MATERIALIZED (
         WHERE one.display_name IS NOT NULL ORDER BY one.absent_from DESC NULLS FIRST, one.type_key LIMIT 1
     ) AS target ON true
     UNION ALL
-    SELECT item.type_key, item.external_id, place, 0, false, item.meta ->> named.path
-    FROM unnest(CAST(:meta_type_keys AS text[]), CAST(:meta_keys AS text[]), CAST(:meta_places AS int[]))
-        AS named (type_key, path, place)
+    SELECT item.type_key, item.external_id, place, 0, is_enough, item.meta ->> named.path
+    FROM unnest(CAST(:meta_type_keys AS text[]), CAST(:meta_keys AS text[]), CAST(:meta_places AS int[]),
+        CAST(:meta_enough AS bool[])) AS named (type_key, path, place, is_enough)
     CROSS JOIN LATERAL (
         SELECT * FROM inventory_item AS one WHERE one.type_key = named.type_key OFFSET 0
     ) AS item
     WHERE item.meta ->> named.path IS NOT NULL
 ), titled AS MATERIALIZED (
     SELECT type_key, external_id, string_agg(words, ' · ' ORDER BY place, position) AS title
-    FROM part GROUP BY type_key, external_id HAVING bool_or(is_reference)
+    FROM part GROUP BY type_key, external_id HAVING bool_or(is_enough)
 )
 {_WRITE}
 """)
@@ -80,10 +80,14 @@ async def give_titles(session: AsyncSession, rules: Mapping[str, TitleRule]) -> 
     parts = [(key, part, place) for key, rule in rules.items() for place, part in enumerate(rule.parts)]
     if parts:
         references = [(key, part.path, place) for key, part, place in parts if not part.is_meta]
-        said = [(key, part.path, place) for key, part, place in parts if part.is_meta]
+        said = [
+            (key, part.path, place, all(other.is_meta for other in rules[key].parts))
+            for key, part, place in parts
+            if part.is_meta
+        ]
         parameters = {
             **_columns(("type_keys", "paths", "places"), references),
-            **_columns(("meta_type_keys", "meta_keys", "meta_places"), said),
+            **_columns(("meta_type_keys", "meta_keys", "meta_places", "meta_enough"), said),
         }
         await session.execute(_GIVE, parameters)
     sources = [(key, *rule.source) for key, rule in rules.items() if rule.source is not None]

@@ -103,7 +103,7 @@ def _policy_set(record: ItemAssignment) -> str:
 
 _COLUMNS = (
     collection_column(),
-    Column("name", "display_name", lambda record: record.display_name or output.NAMELESS),
+    Column("name", "title", lambda record: record.title),
     Column("role", "role", is_kept=True),
     Column("whom", "target_name", _target, is_kept=True),
     Column("intent", "intent"),

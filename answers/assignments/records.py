@@ -3,12 +3,13 @@
 from typing import Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
+from answers.titled_record import TitledRecord
 from inventory.references import ReferenceRole
 
 
-class ItemAssignment(BaseModel):
+class ItemAssignment(TitledRecord):
     """One assignment in an item's current version.
 
     `role` is whether the assignment includes or excludes the target, `target` its kind: `group`, `all devices`, `all

@@ -31,7 +31,7 @@ from answers.object_names import object_names
 from answers.old_details import old_details
 from answers.runs.answer import ended_run
 from answers.times import time_of
-from graph.catalog import AUDIT_EVENTS, kind_of, load_catalog
+from graph.catalog import AUDIT_EVENTS, has_names, kind_of, load_catalog
 from inventory.canonical import Canonicalizer, JsonObject
 from inventory.coverage import Coverage
 from inventory.differences import Difference
@@ -228,7 +228,7 @@ def _of_version(
         seen_before_at=version.before_last_observed_at,
         type_key=event.type_key,
         external_id=event.external_id,
-        display_name=version.display_name,
+        display_name=version.display_name if has_names(event.type_key) else version.item_name,
         item_kind=kind_of(event.type_key, version.meta),
         kind=kind,
         confidence=Confidence.HIGH,
@@ -248,7 +248,11 @@ def _of_version(
 def _kind_of_version(event: Event, version: VersionFacts) -> ChangeKind:
     if event.version_number == 1:
         return ChangeKind.APPEARED if version.recreates_external_id is None else ChangeKind.RECREATED
-    renamed = version.before_number is not None and version.before_name not in (None, version.display_name)
+    renamed = (
+        version.before_number is not None
+        and version.before_name not in (None, version.display_name)
+        and has_names(event.type_key)
+    )
     return ChangeKind.RENAMED if renamed else ChangeKind.CHANGED
 
 

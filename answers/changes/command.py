@@ -159,7 +159,7 @@ def _show(change: ChangeRecord) -> None:
             f"{output.when(change.noticed_at)}  ",
             (_what(change), style),
             f"  {change.item_kind}: ",
-            (visible(change.display_name or "without a name"), "bold"),
+            (visible(change.title), "bold"),
             (f"  {change.type_key} {visible(shown_id(change.external_id))}", "dim"),
         )
     )

@@ -62,6 +62,8 @@ class VersionFacts(NamedTuple):
     external_id: str
     version_number: int
     display_name: str | None
+    item_name: str | None
+    """What the item is called now: of items that Graph does not name, their title."""
     meta: dict[str, Any]
     details_complete: bool
     recreates_external_id: str | None
@@ -101,7 +103,8 @@ class AbsenceFacts(NamedTuple):
 _EVENTS = statement("events", Path(__file__).parent)
 
 _VERSIONS = text(f"""
-SELECT v.type_key, v.external_id, v.version_number, v.display_name, item.meta, v.details_complete,
+SELECT v.type_key, v.external_id, v.version_number, v.display_name, item.display_name AS item_name, item.meta,
+    v.details_complete,
     CASE WHEN v.version_number = 1 THEN item.recreates_external_id END AS recreates_external_id,
     (
         SELECT max(version_number) FROM item_version AS earlier

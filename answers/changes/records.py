@@ -4,11 +4,12 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from answers.changes.audit import Attribution, AuditAction, AuditStatus
 from answers.field_labels import FieldChange
 from answers.old_details import OldDetailsRecord
+from answers.titled_record import TitledRecord
 from inventory.missing import Confidence
 from inventory.records import DamagedRecord
 from inventory.stale import StaleItem, Staleness
@@ -36,7 +37,7 @@ class ChangeKind(StrEnum):
         return AuditAction.GONE if self is ChangeKind.MISSING else AuditAction.APPEARED
 
 
-class ChangeRecord(BaseModel):
+class ChangeRecord(TitledRecord):
     """One change of one item, as a run noticed it.
 
     It happened after `seen_before_at`, when the item was last seen unchanged (null if that is not recorded or there was
@@ -66,12 +67,15 @@ class ChangeRecord(BaseModel):
     renamed_from: str | None = None
     recreates_external_id: str | None = None
     returns_to_version: int | None = None
-    damaged_versions: list[int] = []
+    damaged_versions: list[int] = Field(default_factory=list)
     created_at: str | None = None
     was_incomplete: bool = False
     fields: list[FieldChange] | None = None
     audit: Attribution = Attribution(status=AuditStatus.NOT_AUDITED)
     stale: Staleness | None = None
+
+    def _kind_in_words(self) -> str | None:
+        return self.item_kind
 
 
 class UnlistedCollection(BaseModel):

@@ -32,7 +32,7 @@ from answers.field_labels import field_change
 from answers.named_ids import definition_ids, template_names
 from answers.object_names import setting_names
 from graph.catalog import Collection as CatalogEntry
-from graph.catalog import kind_of
+from graph.catalog import kind_of, title_of
 from inventory.canonical import JsonObject
 from inventory.differences import Difference
 from inventory.exact_json import decode
@@ -68,7 +68,7 @@ class CollectionComparer:
         self._type_key = collection.type_key
         self._collection = collection
         self._rules = Neutralizer(collection.independence_rules())
-        self._names_tell = collection.name_field != collection.id_field
+        self._names_tell = collection.has_names
         self._damaged: tuple[set[str], set[str]] = (set(), set())
         self._asked_names: set[str] = set()
         self._names: dict[tuple[str, str], str] = {}
@@ -191,8 +191,8 @@ class CollectionComparer:
                 "kind": next(entry.kind for entry in (*here, *there)),
                 "status": status,
                 "matched_by": by,
-                "here": _names(here),
-                "there": _names(there),
+                "here": _names(self._type_key, here),
+                "there": _names(self._type_key, there),
                 "stale_here": _longest_stale(here),
                 "stale_there": _longest_stale(there),
                 **compared,
@@ -278,8 +278,15 @@ def _batches(all_of_them: Sequence[ItemT]) -> Iterator[Sequence[ItemT]]:
         yield all_of_them[start : start + DOCUMENTS_AT_A_TIME]
 
 
-def _names(entries: Iterable[Entry]) -> list[ItemName]:
-    return [ItemName(external_id=entry.external_id, display_name=entry.name) for entry in entries]
+def _names(type_key: str, entries: Iterable[Entry]) -> list[ItemName]:
+    return [
+        ItemName(
+            external_id=entry.external_id,
+            display_name=entry.name,
+            title=title_of(type_key, entry.external_id, entry.name, entry.kind),
+        )
+        for entry in entries
+    ]
 
 
 def _longest_stale(entries: Iterable[Entry]) -> Staleness | None:

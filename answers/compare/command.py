@@ -326,9 +326,7 @@ def _counts_column(name: str) -> Column:
 
 def _name(item: ItemComparison) -> str:
     """The name on both sides, or both names."""
-    here, there = (
-        " / ".join(visible(end.display_name or end.external_id) for end in ends) for ends in (item.here, item.there)
-    )
+    here, there = (" / ".join(visible(end.title) for end in ends) for ends in (item.here, item.there))
     return here if here == there or not there else f"{here} ↔ {there}" if here else there
 
 
@@ -486,7 +484,7 @@ def _print_matrix(record: MatrixRecord, rows: Sequence[MatrixRow]) -> None:
     )
     columns = (
         collection_column(),
-        Column("item", "display_name", lambda row: row.display_name or row.external_id),
+        Column("item", "title", lambda row: row.title),
         *(_cell_column(tenant.name, number) for number, tenant in enumerate(record.tenants)),
     )
     print_table(columns, rows, record=MatrixRow)
@@ -494,7 +492,9 @@ def _print_matrix(record: MatrixRecord, rows: Sequence[MatrixRow]) -> None:
         stale
         for row in rows
         for known in [next((cell.stale_here for cell in row.cells if cell.stale_here is not None), None)]
-        for stale in _stale(row.type_key, [ItemName(external_id=row.external_id, display_name=row.display_name)], known)
+        for stale in _stale(
+            row.type_key, [ItemName(external_id=row.external_id, display_name=row.display_name, title=row.title)], known
+        )
     ]
     say_stale(golden, tenant=record.golden.name)
     for number, tenant in enumerate(record.tenants):

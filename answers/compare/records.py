@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from answers.field_text import field_text
+from answers.titled_record import TitledRecord
 from inventory.coverage import Coverage
 from inventory.differences import DifferenceKind
 from inventory.error_codes import ErrorCode
@@ -160,6 +161,7 @@ class ItemName(BaseModel):
 
     external_id: str
     display_name: str | None
+    title: str
 
 
 class ItemComparison(BaseModel):
@@ -302,7 +304,7 @@ class MatrixCell(BaseModel):
     stale_there: Staleness | None = None
 
 
-class MatrixRow(BaseModel):
+class MatrixRow(TitledRecord):
     """One item of the golden tenant, with a cell for each other tenant, in the order in which they were named."""
 
     model_config = ConfigDict(frozen=True)
@@ -313,6 +315,9 @@ class MatrixRow(BaseModel):
     external_id: str
     display_name: str | None
     cells: list[MatrixCell]
+
+    def _kind_in_words(self) -> str | None:
+        return self.kind
 
 
 class CellCounts(BaseModel):

@@ -13,6 +13,7 @@ from answers.compare.setting_records import (
 from cli import output
 from cli.output_options import output_options
 from cli.table import Column, Shape, collection_title, print_table
+from graph.catalog import title_of
 from inventory.plurals import counted
 from inventory.visible_text import visible
 
@@ -115,7 +116,7 @@ def _policies(values: Sequence[HeldValue]) -> str:
 
 def policy_line(policy: SettingPolicy) -> str:
     """A policy, and whom it is assigned to."""
-    name = policy.display_name or policy.external_id
+    name = title_of(policy.type_key, policy.external_id, policy.display_name)
     if policy.assigned_to is None:
         return f'"{name}" (assignments not known)'
     targets = [target.removesuffix(" · direct") for target in policy.assigned_to]
@@ -135,5 +136,5 @@ def _uncertain(setting: SettingComparison) -> str:
 
 def _gap(policy: UncertainPolicy) -> str:
     reasons = ", ".join(str(reason).replace("_", " ") for reason in policy.reasons)
-    name = policy.display_name or policy.external_id
+    name = title_of(policy.type_key, policy.external_id, policy.display_name)
     return f'not certain: "{visible(name)}" of {policy.tenant.name} ({collection_title(policy.type_key)}): {reasons}'

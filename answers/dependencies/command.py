@@ -403,7 +403,7 @@ def _columns(direction: Direction) -> tuple[Column, ...]:
 
     return (
         Column("collection", f"{far}.type_keys", lambda record: _titles(end(record, far).type_keys), Shape.HEADING),
-        Column("name", f"{far}.display_name", lambda record: _name(end(record, far))),
+        Column("name", f"{far}.title", lambda record: _name(end(record, far))),
         Column("id", f"{far}.external_id", shape=Shape.ID, is_kept=True),
         Column("role", "role", _role),
         Column("state", f"{far}.presence", lambda record: _state(end(record, far))),
@@ -451,8 +451,8 @@ def _heading(direction: Direction, start: ObjectRecord, rows: Sequence[Dependenc
 
 
 def _name(end: ObjectRecord) -> str:
-    """The name, for a deleted object the last one that is known; else the id."""
-    return visible(end.display_name or end.external_id)
+    """The title, for a deleted object the last one that is known."""
+    return visible(end.title)
 
 
 _STYLES = {Presence.ABSENT: "red", Presence.NEVER_SEEN: "red", Presence.NOT_READ: "yellow", Presence.PRESENT: "green"}
@@ -487,10 +487,10 @@ def _say_what_is_open(records: Sequence[CannotSayRecord], words: str) -> None:
 
 _ALL_COLUMNS = (
     Column("collection", "item.type_keys", lambda record: _titles(record.item.type_keys), Shape.HEADING),
-    Column("name", "item.display_name", lambda record: _name(record.item)),
+    Column("name", "item.title", lambda record: _name(record.item)),
     Column("id", "item.external_id", shape=Shape.ID, is_kept=True),
     Column("role", "role", _role),
-    Column("target", "target.display_name", lambda record: _name(record.target), is_kept=True),
+    Column("target", "target.title", lambda record: _name(record.target), is_kept=True),
     Column("in", "target.type_keys", lambda record: " or ".join(record.target.type_keys)),
     Column("state", "target.presence", lambda record: _state(record.target)),
     Column("confidence", "target.confidence", lambda record: output.styled(record.target.confidence)),
@@ -510,7 +510,7 @@ _DANGLING_COLUMNS = (
 
 _REACH_COLUMNS = (
     Column("collection", "item.type_keys", lambda record: _titles(record.item.type_keys), Shape.HEADING),
-    Column("name", "item.display_name", lambda record: _name(record.item)),
+    Column("name", "item.title", lambda record: _name(record.item)),
     Column("reaches", "reaches", _reaches, is_kept=True),
     Column("through", "through", lambda record: "; ".join(map(_assignment, record.assignments)), is_kept=True),
     Column("filters", "filters", lambda record: ", ".join(map(_filter, record.filters))),
@@ -520,7 +520,7 @@ _REACH_COLUMNS = (
 
 _UNASSIGNED_COLUMNS = (
     collection_column(),
-    Column("name", "display_name", lambda record: record.display_name or output.NAMELESS),
+    Column("name", "title", lambda record: record.title),
     Column("id", "external_id", shape=Shape.ID, is_kept=True),
     Column("confidence", "confidence", lambda record: output.styled(record.confidence)),
     Column("why", "evidence", _why),

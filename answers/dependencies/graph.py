@@ -66,7 +66,7 @@ def _node(end: ObjectRecord) -> Node:
     return Node(
         type_key=_type_of(end),
         external_id=visible(end.external_id),
-        name=visible(end.display_name or end.external_id),
+        name=visible(end.title),
         presence=end.presence,
         certainty=_certainty(end),
     )

@@ -9,8 +9,10 @@ from enum import StrEnum
 from typing import Literal, NamedTuple
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field
 
+from answers.titled_record import TitledRecord
+from graph.catalog import title_of
 from inventory.missing import Confidence
 from inventory.references import ReferenceRole
 
@@ -77,6 +79,14 @@ class ObjectRecord(BaseModel):
     evidence: str
     last_seen_at: datetime | None
 
+    @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
+    @property
+    def title(self) -> str:
+        """What people call the object. Of one that was never seen, the id is all that is known."""
+        if (self.display_name is None and self.last_seen_at is None) or len(self.type_keys) != 1:
+            return self.display_name or self.external_id
+        return title_of(self.type_keys[0], self.external_id, self.display_name)
+
 
 class Direction(StrEnum):
     """Which way a reference was come by, from the item that was asked about."""
@@ -123,7 +133,7 @@ class DanglingRecord(BaseModel):
     target: ObjectRecord
 
 
-class UnassignedRecord(BaseModel):
+class UnassignedRecord(TitledRecord):
     """An item that is assigned to nobody, as `version` says, which was last observed at `observed_at`.
 
     `exclusions` counts the groups that it excludes, though it includes none. The confidence is high where the latest

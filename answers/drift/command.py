@@ -164,7 +164,7 @@ def _print(report: DriftReport, findings: Sequence[DriftFindingRecord]) -> None:
     ids = {finding.external_id for finding in findings}
     short = dict(zip(ids, ids, strict=True)) if output_options().ids else short_ids(ids)
     print_table(
-        (Column("item", "display_name", partial(_item, short), Shape.HEADING), *_COLUMNS),
+        (Column("item", "title", partial(_item, short), Shape.HEADING), *_COLUMNS),
         findings,
         record=DriftFindingRecord,
         title=f"drift from baseline {report.baseline.name} of {output.when(report.baseline.at)}: {_counts(report)}",
@@ -206,14 +206,15 @@ def _say_basis(report: DriftReport) -> None:
     for damaged in report.damaged:
         output.stderr.print(visible(damaged.in_words), style="yellow", markup=False)
     for item in report.left_out_items:
-        name = f" ({visible(item.display_name)})" if item.display_name else ""
         why = item.reason if item.stale is None else stale_words(item.stale)
-        output.stderr.print(f"not known: {item.type_key} {item.external_id}{name}: {why}", style="yellow", markup=False)
+        output.stderr.print(
+            f"not known: {item.title} ({item.type_key} {item.external_id}): {why}", style="yellow", markup=False
+        )
 
 
 def _item(short: Mapping[str, str], finding: DriftFindingRecord) -> str:
     """The heading of an item's findings: its name, its collection's type key, and its id as commands take it."""
-    name = visible(finding.display_name or "without a name")
+    name = visible(finding.title)
     return f"{name} ({finding.type_key} {visible(short[finding.external_id])})"
 
 

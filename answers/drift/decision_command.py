@@ -21,6 +21,7 @@ from cli.output_options import prints_tables, prints_times
 from cli.sessions import tenant_session, without_collisions
 from cli.table import Column, Shape, print_table
 from configuration import load_settings
+from graph.catalog import title_of
 from inventory.bounds import ID_BEGINNING
 from inventory.plurals import counted
 from inventory.visible_text import visible
@@ -108,7 +109,7 @@ async def _scope(
 def _said(record: DriftFindingRecord | DriftDecisionRecord) -> str:
     """What has been decided, in a line."""
     if isinstance(record, DriftFindingRecord):
-        name = visible(record.display_name or record.external_id)
+        name = visible(record.title)
         field = record.label or str(record.kind).replace("_", " ")
         return f"{record.fingerprint[:ID_SHOWN]} {name} {field}: {decision_words(record)}"
     said = "taken back" if record.decision is Decision.OPEN else f"{record.decision}{_until_when(record.until)}"
@@ -152,8 +153,8 @@ def _about(record: DriftDecisionRecord) -> str:
     if scope is None:
         return "a finding of a baseline that was dropped"
     words = []
-    if scope.external_id is not None:
-        words.append(visible(record.display_name or scope.external_id))
+    if scope.external_id is not None and scope.type_key is not None:
+        words.append(visible(title_of(scope.type_key, scope.external_id, record.display_name)))
     if scope.field is not None:
         words.append(visible(scope.field))
     if scope.external_id is None and scope.type_key is not None:

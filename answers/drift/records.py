@@ -13,6 +13,7 @@ from answers.drift.rules import BaselineKind, Decision, DecisionLapse, FindingKi
 from answers.drift.severity import Severity
 from answers.field_text import field_text
 from answers.old_details import OldDetailsRecord
+from answers.titled_record import TitledRecord
 from inventory.differences import DifferenceKind
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome
@@ -88,7 +89,7 @@ class LeftOutCollection(BaseModel):
     now: str
 
 
-class LeftOutItem(BaseModel):
+class LeftOutItem(TitledRecord):
     """An item that was not held against the baseline, or not wholly, and why.
 
     `details_not_read`: its list shows something new, and its details could not be read; its findings stay as they
@@ -117,7 +118,7 @@ class DriftCounts(BaseModel):
     resolved: int = 0
 
 
-class DriftItemRecord(BaseModel):
+class DriftItemRecord(TitledRecord):
     """An item with open findings, which `fingerprints` names; the severity is that of its most severe one.
 
     `weakening` counts the findings that weaken the tenant's protection.
@@ -133,6 +134,9 @@ class DriftItemRecord(BaseModel):
     open: int
     weakening: int
     fingerprints: list[str]
+
+    def _kind_in_words(self) -> str | None:
+        return self.item_kind
 
 
 class DriftReport(BaseModel):
@@ -227,7 +231,7 @@ EDITED = "edited"
 """The evidence of a finding whose value shows no change: its object was edited."""
 
 
-class DriftFindingRecord(BaseModel):
+class DriftFindingRecord(TitledRecord):
     """One thing that is not as in the baseline.
 
     `path` is what `diff` says, empty for the item as a whole; `label` says the same with names. `before` is the value
@@ -284,3 +288,6 @@ class DriftFindingRecord(BaseModel):
     def is_open(self) -> bool:
         """Whether it deviates and nothing that holds has been decided about it."""
         return self.resolved_at is None and self.decision is Decision.OPEN
+
+    def _kind_in_words(self) -> str | None:
+        return self.item_kind

@@ -111,7 +111,7 @@ def _say_what_is_not_known(record: ExportRecord) -> None:
         output.stderr.print(words, style="yellow", markup=False)
 
     for item in record.forgotten:
-        which = visible(f"{item.type_key} {item.external_id} ({item.display_name})")
+        which = visible(f"{item.type_key} {item.external_id} ({item.title})")
         say(f"deleted by retention, so no file: the version of then of {which}")
     for damaged in record.damaged:
         say(visible(f"{damaged.in_words}; no file"))

@@ -5,11 +5,12 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from answers.titled_record import TitledRecord
 from inventory.records import DamagedRecord
 from inventory.stale import StaleItem
 
 
-class ForgottenRecord(BaseModel):
+class ForgottenRecord(TitledRecord):
     """An item that was there at the asked moment, and whose version of then is forgotten."""
 
     model_config = ConfigDict(frozen=True)

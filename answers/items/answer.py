@@ -11,6 +11,7 @@ from answers.item_kinds import with_kinds
 from answers.items.records import ItemsBasis, UnreadCollection
 from answers.log_collections import log_types
 from answers.search.answer import Sought, find
+from graph.catalog import title_of
 from inventory.bounds import NAMED
 from inventory.coverage import TENANT_NEVER_READ
 from inventory.missing import Confidence, EvidenceKind
@@ -114,12 +115,19 @@ async def find_item(session: AsyncSession, type_key: str, sought: str) -> str:
         )
         raise UnknownItemError(f"{which}; give the id: {named([item.external_id for item in found])}")
     if not found:
+        titled = [item for item in await documents.some_items(session, type_key) if _is_called(type_key, item, sought)]
+        if len(titled) == 1:
+            return titled[0].external_id
         if not await coverage(session, [type_key]):
             raise UnknownItemError(await _never_read(session, type_key, sought))
         raise UnknownItemError(
             f"{type_key} has no item {sought!r} in this tenant's inventory{await _near(session, type_key, sought)}"
         )
     return found[0].external_id
+
+
+def _is_called(type_key: str, item: documents.NamedItem, title: str) -> bool:
+    return title_of(type_key, item.external_id, item.display_name).casefold() == title.casefold()
 
 
 async def _never_read(session: AsyncSession, type_key: str, sought: str) -> str:

@@ -10,7 +10,7 @@ from answers.document_text import document_lines
 from answers.field_labels import FieldChange, field_change
 from answers.object_names import object_names
 from answers.versions.records import DifferenceRecord, ShownRecord
-from graph.catalog import kind_of, load_catalog
+from graph.catalog import has_names, kind_of, load_catalog
 from inventory.differences import Difference, differences
 from inventory.exact_json import JsonObject, decode
 from inventory.normal_form import NormalForm
@@ -37,7 +37,10 @@ class ComparedVersions(NamedTuple):
 
 async def history(session: AsyncSession, type_key: str, external_id: str) -> list[VersionRecord]:
     """The versions of an item that are kept, newest first."""
-    return await versions.history(session, type_key, external_id)
+    found = await versions.history(session, type_key, external_id)
+    if has_names(type_key):
+        return found
+    return [version.model_copy(update={"renamed_from": None}) for version in found]
 
 
 async def pin(
@@ -72,7 +75,13 @@ async def show(session: AsyncSession, type_key: str, external_id: str, number: i
     item = await queries.item(session, type_key, external_id)
     if item is None:
         raise UnknownVersionError(f"{type_key} {external_id} is not in this tenant's inventory any more")
-    shown = {**item.model_dump(), **version.model_dump(), "stale": version.stale, "kind": kind_of(type_key, item.meta)}
+    shown = {
+        **item.model_dump(),
+        **version.model_dump(),
+        "display_name": version.display_name if has_names(type_key) else item.display_name,
+        "stale": version.stale,
+        "kind": kind_of(type_key, item.meta),
+    }
     return ShownRecord(**{name: shown[name] for name in ShownRecord.model_fields}), document
 
 

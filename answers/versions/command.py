@@ -20,6 +20,7 @@ from cli.sessions import find_item, tenant_session, without_collisions
 from cli.stale_lines import stale_words
 from cli.table import Column, Shape, print_table
 from configuration import load_settings
+from graph.catalog import has_names
 from inventory.differences import DifferenceKind
 from inventory.exact_json import decode, encode
 from inventory.records import VersionChange, VersionRecord
@@ -125,7 +126,7 @@ def _what(record: VersionRecord) -> str:
 _COLUMNS = (
     Column("version", "version", shape=Shape.NUMBER),
     Column("what", "change", _what, is_kept=True),
-    Column("name then", "display_name"),
+    Column("name then", "display_name", lambda record: record.display_name if has_names(record.type_key) else None),
     Column("first observed", "first_observed_at", is_kept=True),
     Column("in run", "first_observed_run_id", shape=Shape.ID),
     Column("last observed", "last_observed_at", lambda version: output.ago(version.last_observed_at) or "not recorded"),
@@ -186,7 +187,7 @@ def _header(record: ShownRecord) -> list[str]:
     if record.details_read_at is not None:
         details += f", last read {output.when(record.details_read_at)}"
     return [
-        visible(f"{record.kind}: {record.display_name or 'without a name'} ({record.type_key} {record.external_id})"),
+        visible(f"{record.kind}: {record.title} ({record.type_key} {record.external_id})"),
         f"version {record.version} ({current}), observed from {output.when(record.first_observed_at)} to {last}",
         f"item: {state}; details: {details}",
         *([stale_words(record.stale)] if record.stale is not None else []),

@@ -7,12 +7,13 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from answers.field_text import field_text
+from answers.titled_record import TitledRecord
 from inventory.differences import DifferenceKind
 from inventory.missing import Confidence, State
 from inventory.stale import Staleness
 
 
-class ShownRecord(BaseModel):
+class ShownRecord(TitledRecord):
     """What `show` says of a document, beside the document itself. The state is the item's, not the version's.
 
     `stale` tells of details that could not be read: of the current version now, of another when it was first observed.
@@ -37,6 +38,9 @@ class ShownRecord(BaseModel):
     size_bytes: int
     details_read_at: datetime | None = None
     stale: Staleness | None = None
+
+    def _kind_in_words(self) -> str | None:
+        return self.kind
 
 
 class DifferenceRecord(BaseModel):

@@ -253,6 +253,8 @@ class Collection(BaseModel):
     say, in this order."""
     titled_from: TitleGiver | None = None
     """An item without a name is called as the item of another collection that refers to it."""
+    one_of_a_kind: bool = False
+    """A tenant has one item of each kind at most, so that the kind is the title of an item without a name."""
     everyone: dict[PropertyName, str] = {}
     """An object is for everyone, though it lists no assignment, where one of these properties matches its pattern."""
     identity: frozenset[QualifiedName] = frozenset()
@@ -368,6 +370,11 @@ class Collection(BaseModel):
         return any("assignments" in clause.split(",") for clause in expanded) or any(
             call.property == "assignments" for call in self.details
         )
+
+    @property
+    def has_names(self) -> bool:
+        """Whether Graph names the items, so that their names tell them apart and can change."""
+        return self.name_field != self.id_field
 
     @property
     def title_rule(self) -> TitleRule:

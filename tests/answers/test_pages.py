@@ -202,7 +202,7 @@ def drift() -> str:
 
 HERE, THERE = TenantRecord(tenant_id=TENANT, name=HOSTILE), TenantRecord(tenant_id=OTHER, name="other")
 DIFFERENT = FieldRecord(path="p", kind=DifferenceKind.CHANGED, before=HOSTILE, after=None, hidden=False)
-NAMED = [ItemName(external_id="1", display_name=HOSTILE)]
+NAMED = [ItemName(external_id="1", display_name=HOSTILE, title=HOSTILE)]
 
 
 def comparison() -> str:

@@ -54,6 +54,7 @@ SHOWN_FIELDS = [
     "size_bytes",
     "details_read_at",
     "stale",
+    "title",
     "document",
 ]
 DIFFERENCE_FIELDS = ["path", "kind", "before", "after", "hidden", "label", "before_named", "after_named", "text"]

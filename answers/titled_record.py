@@ -1,0 +1,25 @@
+"""What records of one item have in common: its title."""
+
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, computed_field
+
+from graph.catalog import title_of
+
+
+class TitledRecord(BaseModel):
+    """A record of one item, with its type key, id and display name. A subclass that knows its kind tells it."""
+
+    if TYPE_CHECKING:
+        type_key: str
+        external_id: str
+        display_name: str | None
+
+    @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
+    @property
+    def title(self) -> str:
+        """What people call the item: `display_name`, or where Graph gives it none, what it is."""
+        return title_of(self.type_key, self.external_id, self.display_name, self._kind_in_words())
+
+    def _kind_in_words(self) -> str | None:
+        return None

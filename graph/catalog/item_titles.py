@@ -1,0 +1,71 @@
+"""The title of an item: its name, and where Graph gives it none, what it is."""
+
+import re
+from functools import cache
+
+from graph.catalog.kinds import kinds_in
+from graph.catalog.loading import load_catalog
+
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_OPAQUE_TOKEN = re.compile(r"\d+|(?=[^\d]*\d)[\w=-]{20,}")
+_HEAD = re.compile(r".+?(?=$|,|:| \(| (?:by|for|from|in|of|to|with|without) )")
+_AS_THEY_ARE = ("Terms", "conditions", "details")
+"""Last words that have no singular."""
+
+SHORT_ID = 8
+"""Characters of a GUID that a title shows."""
+
+MOST_OF_AN_ID = 32
+"""Characters of another id that a title shows."""
+
+
+def title_of(type_key: str, external_id: str, name: str | None, kind: str | None = None) -> str:
+    """An item's title, never empty: its name, else its kind or what its collection holds, with a short id.
+
+    An id counts as a name only if a person can read it, as a domain's. A singleton's title is that of its collection.
+    `kind` is the item's kind, if the caller knows it.
+    """
+    entry = load_catalog().collections.get(type_key)
+    given = None if name is None or not name.strip() else name
+    if entry is None:
+        return given or f"{type_key} {_short(external_id)}"
+    if entry.singleton:
+        return given if given and entry.name_field == "displayName" else entry.title
+    is_kind_known = kind is not None and kind != entry.title
+    tells_kind = entry.one_of_a_kind and (is_kind_known or not kinds_in(type_key))
+    if given and not (given == external_id and (tells_kind or is_opaque(given))):
+        return given
+    words = kind if kind is not None and is_kind_known else singular(entry.title)
+    return words if tells_kind else f"{words} {_short(external_id)}"
+
+
+def has_names(type_key: str) -> bool:
+    """Whether Graph names a collection's items. If not, a stored name is an id or a title, which nobody renames."""
+    entry = load_catalog().collections.get(type_key)
+    return entry is None or entry.has_names
+
+
+def is_opaque(external_id: str) -> bool:
+    """Whether an id tells a person nothing: it holds a GUID, or is a number or a long token with digits."""
+    return _GUID.search(external_id) is not None or _OPAQUE_TOKEN.fullmatch(external_id) is not None
+
+
+@cache
+def singular(title: str) -> str:
+    """The title of one item of a collection: `User flow for guests` of `User flows for guests`."""
+    found = _HEAD.match(title)
+    head = title if found is None else found[0]
+    last = head.split(" ")[-1]
+    if last.endswith("ies"):
+        one = f"{last[:-3]}y"
+    elif last.endswith(("sses", "shes", "ches", "xes")):
+        one = last[:-2]
+    else:
+        one = last if last in _AS_THEY_ARE or not last.endswith("s") else last[:-1]
+    return f"{head.removesuffix(last)}{one}{title.removeprefix(head)}"
+
+
+def _short(external_id: str) -> str:
+    """An id with the beginnings of its GUIDs, and no longer than a line of a table takes."""
+    shown = _GUID.sub(lambda found: f"{found[0][:SHORT_ID]}…", external_id)
+    return shown if len(shown) <= MOST_OF_AN_ID else f"{shown[:MOST_OF_AN_ID]}…"

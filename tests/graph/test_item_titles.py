@@ -1,0 +1,87 @@
+"""Titles of items: none is without one, and an id is no title unless a person can read it."""
+
+import pytest
+
+from graph.catalog import kinds_in, load_catalog, title_of
+from graph.catalog.item_titles import singular
+
+GUID = "0109cc11-24b8-5c99-83be-6b0a799b25ee"
+COLLECTIONS = load_catalog().collections
+
+
+def test_no_item_of_the_catalog_is_without_a_title() -> None:
+    for type_key, entry in COLLECTIONS.items():
+        for name in (None, "", " ", GUID):
+            for kind in (None, entry.title, *kinds_in(type_key)):
+                title = title_of(type_key, GUID, name, kind)
+                assert title.strip(), type_key
+                assert GUID not in title or (entry.name_field == "displayName" and entry.singleton), type_key
+
+
+def test_a_singleton_goes_by_its_name_or_else_by_its_collection() -> None:
+    assert title_of("authorizationPolicy", "authorizationPolicy", "Our policy") == "Our policy"
+    assert title_of("sharePointSettings", GUID, None) == "SharePoint settings"
+    assert title_of("authenticationMethodConfigurations.sms", "Sms", "Sms") == "Authentication method: SMS"
+    assert title_of("androidManagedStoreAccountEnterpriseSettings", GUID, "bound") == "Managed Google Play"
+
+
+def test_an_item_that_only_its_id_names_goes_by_what_it_is() -> None:
+    assert title_of("windowsUpdatesDeployments", GUID, GUID) == "Autopatch deployment 0109cc11…"
+    assert title_of("brandingLocalizations", "0", "0") == "Company branding 0"
+    assert title_of("deviceConfigurations", GUID, None, "Windows update ring") == "Windows update ring 0109cc11…"
+    assert title_of("deviceConfigurations", GUID, None, "Device configuration profiles").endswith("profile 0109cc11…")
+    assert title_of("ofALaterRelease", GUID, None) == "ofALaterRelease 0109cc11…"
+
+
+@pytest.mark.parametrize(
+    ("type_key", "readable"),
+    [
+        ("domains", "contoso.example"),
+        ("brandingLocalizations", "fr-FR"),
+        ("b2xUserFlows", "B2X_1_sign_up"),
+        ("attributeSets", "Engineering"),
+        ("mobileApps", "7zip"),
+        ("mobileApps", GUID[:8]),
+    ],
+)
+def test_a_name_that_a_person_can_read_is_the_title(type_key: str, readable: str) -> None:
+    assert title_of(type_key, readable if not COLLECTIONS[type_key].has_names else GUID, readable) == readable
+
+
+def test_a_kind_of_which_a_tenant_has_one_is_the_title() -> None:
+    alert = f"DirectoryRole_{GUID}_staleSignInAlert"
+    key = "roleManagementAlertConfigurations"
+    assert title_of(key, alert, alert, "Alert: stale account in a role") == "Alert: stale account in a role"
+    assert title_of(key, alert, alert) == "Privileged role alert DirectoryRole_0109cc11…_staleSig…"
+    capability = "crossTenantMailTipsAll"
+    assert title_of("crossTenantAccessPolicy.m365Capabilities", capability, capability, "MailTips, all") == (
+        "MailTips, all"
+    )
+    assert title_of("groupLifecyclePolicies", GUID, GUID, "Group expiration policies") == "Group expiration policy"
+
+
+def test_only_the_kinds_of_a_tenant_that_has_one_of_each_stand_alone() -> None:
+    alone = {key for key, entry in COLLECTIONS.items() if entry.one_of_a_kind}
+    assert alone == {
+        # One of each type: https://learn.microsoft.com/graph/api/resources/unifiedrolemanagementalertconfiguration
+        "roleManagementAlertConfigurations", "crossTenantAccessPolicy.m365Capabilities",
+        # One a tenant, as Microsoft documents each.
+        "certificateBasedAuthConfiguration", "groupLifecyclePolicies", "onPremisesSynchronization",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("title", "one"),
+    [
+        ("Access package assignment policies", "Access package assignment policy"),
+        ("User flows for guests", "User flow for guests"),
+        ("Tenants of the multitenant organization", "Tenant of the multitenant organization"),
+        ("Delegated admin relationships (GDAP)", "Delegated admin relationship (GDAP)"),
+        ("App protection, Windows", "App protection, Windows"),
+        ("Terms and conditions", "Terms and conditions"),
+        ("Terms of use", "Terms of use"),
+        ("Company branding", "Company branding"),
+    ],
+)
+def test_the_title_of_a_collection_becomes_that_of_one_item(title: str, one: str) -> None:
+    assert singular(title) == one
