@@ -62,6 +62,7 @@ ITEM_FIELDS = [
     "stale",
     "graph_id",
     "kind",
+    "title",
 ]
 
 CATALOG_FIELDS = ["type_key", "title", "category", "endpoint", "permission"]
