@@ -133,6 +133,7 @@ class Observers:
             self._canonicalizers[type_key] = Canonicalizer(
                 volatile=rules.volatile,
                 sensitive=rules.sensitive,
+                masked=rules.masked,
                 ordered=rules.ordered,
                 by_nature=True,
             )
@@ -160,7 +161,12 @@ class Observers:
 
     def _likeness(self, stored: StoredDocument) -> bytes:
         collection = self._catalog.collections[stored.type_key]
-        return likeness_hash(stored.document, stored.external_id, collection.form, id_field=collection.id_field)
+        document = stored.document
+        if collection.masked:
+            # A release before this one stored nothing in the place of a masked value.
+            value: Any = decode(document)
+            document = self.canonicalizer(stored.type_key).canonical(value)
+        return likeness_hash(document, stored.external_id, collection.form, id_field=collection.id_field)
 
     def _rules(self, type_key: str) -> ObservationRules:
         collection = self._catalog.collections[type_key]

@@ -171,9 +171,7 @@ def says_the_same(sorted_document: JsonObject, document: JsonObject, form: Norma
     some places.
     """
     loose = form.of_sorted()
-    one, other = (
-        loose.of(_without_names(without_edits(served), NO_CONTENT_IN_FORM_0)) for served in (sorted_document, document)
-    )
+    one, other = (loose.of(_without_names(served, NO_CONTENT_IN_FORM_0)) for served in (sorted_document, document))
     return encode(one) == encode(other)
 
 

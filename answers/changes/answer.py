@@ -295,7 +295,7 @@ def comparability(type_key: str) -> Comparability:
         return Comparability(Canonicalizer(), NormalForm(), None)
     whole = any(detail.property is None for detail in collection.details)
     return Comparability(
-        Canonicalizer(volatile=collection.no_content),
+        Canonicalizer(volatile=collection.no_content, masked=collection.masked),
         collection.form,
         None if whole else collection.detail_properties,
         collection.detail_properties,

@@ -83,6 +83,10 @@ QualifiedName = Annotated[str, Field(pattern=r"^((#?[A-Za-z][A-Za-z0-9.]*)?/)?[A
 `#type/` only in objects of the type."""
 
 
+TypedName = Annotated[str, Field(pattern=r"^#[A-Za-z][A-Za-z0-9.]*/[A-Za-z][A-Za-z0-9]*$")]
+"""A property in objects of a type."""
+
+
 Permission = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.Read(Basic)?(\.[A-Za-z0-9]+)*$")]
 """An application permission to read."""
 
@@ -222,6 +226,8 @@ class Collection(BaseModel):
     change_signs: frozenset[QualifiedName] = frozenset()
     """Volatile properties of a list that tell that an item's details may have changed."""
     sensitive: frozenset[QualifiedName] = frozenset()
+    masked: frozenset[TypedName] = frozenset()
+    """Secrets in whose place Graph shows another text at each read."""
     script_bodies: frozenset[QualifiedName] = frozenset()
     """Sensitive where the configuration says so."""
     payloads: frozenset[QualifiedName] = frozenset()
@@ -424,6 +430,7 @@ class Collection(BaseModel):
             singleton=self.singleton,
             volatile=self.volatile,
             sensitive=hidden | (self.script_bodies if hide_script_bodies else frozenset()),
+            masked=self.masked,
             ordered=self.ordered,
             unordered=self.unordered,
             null_not_shown=self.null_not_shown,
@@ -466,6 +473,7 @@ class Collection(BaseModel):
             references={rule: types for rule, types in self.references.items() if not self._is_identity(path_of(rule))},
             details=self.detail_properties,
             alternate_keys=self.alternate_keys,
+            masked=self.masked,
         )
 
 
