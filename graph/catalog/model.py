@@ -12,6 +12,8 @@ from uuid import UUID
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from graph.catalog.facts.enumerations import enumerations
+from inventory.canonical import Canonicalizer
+from inventory.changed_fields import Comparability
 from inventory.cut_lists import expansion, expansion_by, names_of
 from inventory.normal_form import NormalForm
 from inventory.observation import ObservationRules
@@ -451,6 +453,18 @@ class Collection(BaseModel):
     def form(self) -> NormalForm:
         """The normal form of the collection's documents."""
         return self.observation_rules().form
+
+    @cached_property
+    def comparability(self) -> Comparability:
+        """How two documents of an item of the collection are compared."""
+        whole = any(detail.property is None for detail in self.details)
+        return Comparability(
+            Canonicalizer(volatile=self.no_content, masked=self.masked),
+            self.form,
+            None if whole else self.detail_properties,
+            self.detail_properties,
+            self.expanded,
+        )
 
     @property
     def no_content(self) -> frozenset[str]:

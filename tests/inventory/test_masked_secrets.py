@@ -7,12 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answers.changes.answer import comparability
-from answers.changes.rules import changed_fields
 from answers.drift.evaluation import drift_rules
 from answers.drift.rules import DriftDocument, deviations
 from graph.catalog import load_catalog
 from inventory.canonical import Canonicalizer
+from inventory.changed_fields import changed_fields
 from inventory.data_keys import DataKey
 from inventory.differences import DifferenceKind
 from inventory.exact_json import decode, encode
@@ -78,7 +77,9 @@ def left_out(type_key: str, observed: Observation) -> bytes:
 def told(type_key: str, before: bytes, after: bytes) -> tuple[list[DifferenceKind], list[bool]]:
     """The changes of two stored documents, and whether each deviation of drift is certain."""
     changed = changed_fields(
-        cast("dict[str, Any]", decode(before)), cast("dict[str, Any]", decode(after)), comparability(type_key)
+        cast("dict[str, Any]", decode(before)),
+        cast("dict[str, Any]", decode(after)),
+        load_catalog().collections[type_key].comparability,
     )
     deviating = deviations(DriftDocument(before), DriftDocument(after), drift_rules(type_key))
     assert all(difference.hidden for difference in changed)
