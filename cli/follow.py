@@ -25,7 +25,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from cli import output
 from cli.errors import ExitCode
-from cli.worker_versions import nobody_takes
+from control.worker_versions import nobody_takes
 from inventory.outcomes import RunStatus
 from workflows.messages import PortfolioProgress, SyncProgress
 

@@ -26,12 +26,13 @@ from cli.options import (
 )
 from cli.output_options import prints_tables
 from cli.progress import RunView
-from cli.queued_runs import LOOK_GAP_SECONDS, LOOKS, unrecorded_runs
 from cli.sessions import opened_database
 from cli.table import Column, Shape, print_table
-from cli.temporal import goes_on, handle_of, now, refuse_other_holder
+from cli.temporal import goes_on, now
 from configuration import ConfigurationError, Settings, load_settings
 from connections import UnreachableError, connect_temporal, temporal_connect_config
+from control.queued_runs import LOOK_GAP_SECONDS, LOOKS, unrecorded_runs
+from control.runs import handle_of, refuse_other_holder
 from inventory.bounds import NAMED
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
