@@ -11,11 +11,12 @@ from connections import UnreachableError
 from control.progress import ANSWER_SECONDS, run_progress
 from control.queued_runs import Connect, unrecorded_runs
 from inventory.records import RunRecord
+from inventory.user_errors import UnavailableError
 from storage.database import Database
 from workflows.messages import SyncProgress
 
 LOOK_SECONDS = 2.0
-"""How old a look may be that is shown again: so often PostgreSQL and the workflow are asked, however many look."""
+"""How old a look may be that a live page shows: so often PostgreSQL and the workflow are asked, however many watch."""
 
 FORGOTTEN_SECONDS = 60.0
 """After so long a run that nobody looks at is forgotten."""
@@ -43,15 +44,24 @@ class LiveRuns:
         self._task_queue = task_queue
         self._looks: dict[tuple[UUID, UUID], _Look] = {}
 
-    async def look(self, tenant_id: UUID, run_id: UUID) -> LiveRun | None:
-        """The run as it was at most `LOOK_SECONDS` ago; None if the tenant has no such run."""
+    async def look(self, tenant_id: UUID, run_id: UUID, *, within: float = 0.0) -> LiveRun | None:
+        """The run as it was at most so many seconds ago; None if the tenant has no such run.
+
+        Raises `UnavailableError`.
+        """
         clock = asyncio.get_running_loop().time
         self._forget(clock())
         look = self._looks.setdefault((tenant_id, run_id), _Look())
         async with look.lock:
-            if look.at is None or clock() - look.at >= LOOK_SECONDS:
-                look.found = await self._look(tenant_id, run_id)
+            if look.at is None or clock() - look.at >= within:
+                look.found, look.failure = None, None
+                try:
+                    look.found = await self._look(tenant_id, run_id)
+                except UnavailableError as error:
+                    look.failure = error
                 look.at = clock()
+            if look.failure is not None:
+                raise look.failure
             return look.found
 
     def _forget(self, now: float) -> None:
@@ -99,3 +109,4 @@ class _Look:
         self.lock = asyncio.Lock()
         self.at: float | None = None
         self.found: LiveRun | None = None
+        self.failure: UnavailableError | None = None

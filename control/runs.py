@@ -11,6 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.holders import SYNC_WORKFLOW, Kind, held
 from control.errors import RequestError
 from graph.catalog import load_catalog
+from inventory.records import RunRecord
 from inventory.selection import Selection
 from inventory.visible_text import visible
 from workflows import search_attributes
@@ -110,3 +111,12 @@ async def request_cancel(
         if error.status is RPCStatusCode.NOT_FOUND:
             raise LookupError("no such run is under way") from None
         raise
+
+
+async def cancel_run(client: Client, task_queue: str, run: RunRecord, reason: str | None, requested_by: str) -> None:
+    """Signals one run to cancel. Raises `RequestError` where it is over."""
+    wanted = Kind(SYNC_WORKFLOW, task_queue)
+    try:
+        await request_cancel(client, run.workflow_id, run.run_id, reason, wanted, requested_by)
+    except LookupError as error:
+        raise RequestError(str(error)) from None

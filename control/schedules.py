@@ -33,6 +33,7 @@ from activities.holders import PORTFOLIO_WORKFLOW, Kind, held
 from control.durations import duration_of, in_short
 from control.errors import RequestError
 from control.portfolio_words import NameOf, selection_name, summary
+from inventory.typed_text import NAME
 from workflows import search_attributes
 from workflows.messages import PortfolioInput
 from workflows.portfolio import PortfolioWorkflow
@@ -44,7 +45,6 @@ LONGEST_CATCH_UP = timedelta(days=365)
 CATCH_UP = "10m"
 """How late a start may be after an outage, where nobody says."""
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _CALENDAR = re.compile(r"(?:(?P<days>[a-z,-]+) +)?(?P<hour>\d{1,2}):(?P<minute>\d{2})")
 
 Label = Callable[[str], str]

@@ -94,6 +94,13 @@ async def _no_tenant_to_change(
         yield PortfolioScope(site.tenants(), session)
 
 
+async def _named_tenant(tenant_id: UUID, _person: SignedIn, site: Annotated[Site, Depends(site_of)]) -> TenantConfig:
+    return _tenant(site, tenant_id)
+
+
+NamedTenant = Annotated[TenantConfig, Depends(_named_tenant)]
+"""One tenant of the person's, without a transaction."""
+
 OneTenant = Annotated[TenantScope, Depends(_tenant_scope)]
 AllTenants = Annotated[PortfolioScope, Depends(_portfolio_scope)]
 TenantToChange = Annotated[TenantScope, Depends(_tenant_to_change, scope="function")]
