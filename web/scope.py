@@ -11,9 +11,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from graph.tenants import TenantConfig, Tenants
+from inventory.access_rules import visible_tenants
 from inventory.user_errors import UnavailableError, UserError
 from web.security import SAFE_METHODS
-from web.sign_in import SignedIn
+from web.sign_in import HasAccess
 from web.site import Site, site_of
 
 STATEMENT_SECONDS = 5
@@ -48,6 +49,9 @@ class PortfolioScope(NamedTuple):
     session: AsyncSession
 
 
+TheSite = Annotated[Site, Depends(site_of)]
+
+
 async def without_nul(request: Request) -> None:
     """Refuses NUL, which PostgreSQL cannot compare with any text. Raises `NoSuchPageError`."""
     if "\0" in request.url.path or any("\0" in value for value in request.query_params.values()):
@@ -58,40 +62,47 @@ async def without_nul(request: Request) -> None:
             raise NulError("there is a NUL character in a field of the form")
 
 
-def _tenant(site: Site, tenant_id: UUID) -> TenantConfig:
-    tenant = site.tenant(tenant_id)
+def _visible(request: Request, access: HasAccess, site: TheSite) -> Tenants:
+    """The tenants of the tenants file that the person sees."""
+    tenants = site.tenants()
+    seen = visible_tenants(access.person, access.rules, {tenant.id: tenant.tags for tenant in tenants})
+    request.state.sees_no_tenant = not seen and len(tenants) > 0
+    return tenants if len(seen) == len(tenants) else Tenants([tenant for tenant in tenants if tenant.id in seen])
+
+
+Visible = Annotated[Tenants, Depends(_visible)]
+
+
+def _one_of(tenants: Visible, tenant_id: UUID) -> TenantConfig:
+    """The tenant that the address names. Whether there is one that the person does not see is not said."""
+    tenant = tenants.get(tenant_id)
     if tenant is None:
-        raise NoSuchPageError("there is no such tenant in the tenants file")
+        raise NoSuchPageError("there is no such tenant, or you do not see it; ask an administrator for access")
     return tenant
 
 
-async def _tenant_scope(
-    tenant_id: UUID, _person: SignedIn, site: Annotated[Site, Depends(site_of)]
-) -> AsyncIterator[TenantScope]:
-    tenant = _tenant(site, tenant_id)
+Named = Annotated[TenantConfig, Depends(_one_of)]
+
+
+async def _tenant_scope(tenant: Named, site: TheSite) -> AsyncIterator[TenantScope]:
     async with site.database.tenant(tenant.id, read_only=True) as session, _limited(session):
         yield TenantScope(tenant, session)
 
 
-async def _portfolio_scope(_person: SignedIn, site: Annotated[Site, Depends(site_of)]) -> AsyncIterator[PortfolioScope]:
-    tenants = site.tenants()
-    async with site.database.portfolio() as session, _limited(session):
+async def _portfolio_scope(tenants: Visible, site: TheSite) -> AsyncIterator[PortfolioScope]:
+    visible = None if tenants is site.tenants() else [tenant.id for tenant in tenants]
+    async with site.database.portfolio(visible) as session, _limited(session):
         yield PortfolioScope(tenants, session)
 
 
-async def _tenant_to_change(
-    tenant_id: UUID, _person: SignedIn, site: Annotated[Site, Depends(site_of)]
-) -> AsyncIterator[TenantScope]:
-    tenant = _tenant(site, tenant_id)
+async def _tenant_to_change(tenant: Named, site: TheSite) -> AsyncIterator[TenantScope]:
     async with site.database.tenant(tenant.id) as session, _limited(session):
         yield TenantScope(tenant, session)
 
 
-async def _no_tenant_to_change(
-    _person: SignedIn, site: Annotated[Site, Depends(site_of)]
-) -> AsyncIterator[PortfolioScope]:
+async def _no_tenant_to_change(tenants: Visible, site: TheSite) -> AsyncIterator[PortfolioScope]:
     async with site.database.no_tenant() as session, _limited(session):
-        yield PortfolioScope(site.tenants(), session)
+        yield PortfolioScope(tenants, session)
 
 
 async def _named_tenant(tenant_id: UUID, _person: SignedIn, site: Annotated[Site, Depends(site_of)]) -> TenantConfig:
