@@ -82,6 +82,7 @@ def _one_of(tenants: Visible, tenant_id: UUID) -> TenantConfig:
 
 
 Named = Annotated[TenantConfig, Depends(_one_of)]
+"""One tenant of the person's, without a transaction."""
 
 
 async def _tenant_scope(tenant: Named, site: TheSite) -> AsyncIterator[TenantScope]:
@@ -104,13 +105,6 @@ async def _no_tenant_to_change(tenants: Visible, site: TheSite) -> AsyncIterator
     async with site.database.no_tenant() as session, _limited(session):
         yield PortfolioScope(tenants, session)
 
-
-async def _named_tenant(tenant_id: UUID, _person: SignedIn, site: Annotated[Site, Depends(site_of)]) -> TenantConfig:
-    return _tenant(site, tenant_id)
-
-
-NamedTenant = Annotated[TenantConfig, Depends(_named_tenant)]
-"""One tenant of the person's, without a transaction."""
 
 OneTenant = Annotated[TenantScope, Depends(_tenant_scope)]
 AllTenants = Annotated[PortfolioScope, Depends(_portfolio_scope)]

@@ -28,9 +28,9 @@ from web.acts import Act, carry_out
 from web.forms import Once, Reason
 from web.layout import fragment, page
 from web.roles import needs
-from web.scope import AllTenants, NamedTenant, OneTenant
+from web.scope import AllTenants, Named, OneTenant, TheSite
 from web.selection_form import FormSelection, selection_choices
-from web.site import Site, site_of
+from web.site import Site
 
 router = APIRouter()
 
@@ -41,7 +41,6 @@ STREAM_SECONDS = 180.0
 
 ORDER = (Outcome.FAILED, Outcome.INCOMPLETE, Outcome.COMPLETE, Outcome.SKIPPED)
 
-TheSite = Annotated[Site, Depends(site_of)]
 Operator = Annotated[Person, Depends(needs(Role.OPERATOR))]
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many, newest first.")]
 After = Annotated[UUID | None, Query(description="Go on after this run.")]
@@ -106,13 +105,13 @@ async def run_records(
 
 
 @router.get("/tenants/{tenant_id}/runs/{run_id}", response_class=HTMLResponse, include_in_schema=False)
-async def run_page(request: Request, tenant: NamedTenant, run_id: UUID, site: TheSite) -> HTMLResponse:
+async def run_page(request: Request, tenant: Named, run_id: UUID, site: TheSite) -> HTMLResponse:
     """One run: what was read, what was not and why. It follows a run that is under way."""
     return page(request, "runs/run.html", **_shown(site, tenant, await _live_run(site, tenant, run_id)))
 
 
 @router.get("/api/tenants/{tenant_id}/runs/{run_id}")
-async def one_run_record(tenant: NamedTenant, run_id: UUID, site: TheSite) -> RunRecord:
+async def one_run_record(tenant: Named, run_id: UUID, site: TheSite) -> RunRecord:
     """One run of a tenant; with the counts of its workflow while it is under way."""
     return (await _live_run(site, tenant, run_id)).record
 
@@ -145,14 +144,14 @@ def _selection_name(run: RunRecord) -> str:
     return run.selection_name or load_catalog().name_of(run.selection.type_keys)
 
 
-async def _first_look(tenant: NamedTenant, run_id: UUID, site: TheSite) -> LiveRun:
+async def _first_look(tenant: Named, run_id: UUID, site: TheSite) -> LiveRun:
     """Before the stream begins: a run that is not there is an error, and no stream."""
     return await _live_run(site, tenant, run_id, within=LOOK_SECONDS)
 
 
 @router.get("/tenants/{tenant_id}/runs/{run_id}/live", response_class=EventSourceResponse, include_in_schema=False)
 async def live_run(
-    request: Request, tenant: NamedTenant, first: Annotated[LiveRun, Depends(_first_look)], site: TheSite
+    request: Request, tenant: Named, first: Annotated[LiveRun, Depends(_first_look)], site: TheSite
 ) -> AsyncIterator[ServerSentEvent]:
     """The changing part of a run's page, again whenever it has changed, until the run or the stream ends.
 
@@ -208,7 +207,7 @@ async def _trouble(site: Site) -> str | None:
 
 @router.post("/tenants/{tenant_id}/sync", include_in_schema=False)
 async def start(
-    tenant: NamedTenant,
+    tenant: Named,
     person: Operator,
     site: TheSite,
     selection: FormSelection,
@@ -240,18 +239,14 @@ async def _wait_until_known(site: Site, tenant: TenantConfig, run_id: UUID) -> N
 
 
 @router.get("/tenants/{tenant_id}/runs/{run_id}/cancel", response_class=HTMLResponse, include_in_schema=False)
-async def cancel_form(
-    request: Request, tenant: NamedTenant, run_id: UUID, _person: Operator, site: TheSite
-) -> HTMLResponse:
+async def cancel_form(request: Request, tenant: Named, run_id: UUID, _person: Operator, site: TheSite) -> HTMLResponse:
     """The form that asks a run to stop."""
     live = await _live_run(site, tenant, run_id)
     return page(request, "runs/cancel.html", tenant=tenant, run=live.record, selection=_selection_name(live.record))
 
 
 @router.post("/tenants/{tenant_id}/runs/{run_id}/cancel", include_in_schema=False)
-async def cancel(
-    tenant: NamedTenant, run_id: UUID, person: Operator, site: TheSite, once: Once, reason: Reason
-) -> Response:
+async def cancel(tenant: Named, run_id: UUID, person: Operator, site: TheSite, once: Once, reason: Reason) -> Response:
     """Asks a run to stop. Items that it has merged are kept."""
     run = (await _live_run(site, tenant, run_id)).record
 
