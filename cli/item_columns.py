@@ -11,7 +11,7 @@ def _kind(item: ItemRecord) -> str:
     """The kind, where it says more than the heading does."""
     kind = kind_of(item.type_key, item.meta)
     collection = load_catalog().collections.get(item.type_key)
-    return "" if collection is not None and kind == collection.title else kind
+    return "" if kind == item.title or (collection is not None and kind == collection.title) else kind
 
 
 COLLECTION = collection_column()

@@ -71,4 +71,4 @@ def _rank(finding: DriftFindingRecord) -> Rank:
 
 
 def _name(finding: DriftFindingRecord) -> str:
-    return (finding.display_name or finding.external_id).casefold()
+    return finding.title.casefold()

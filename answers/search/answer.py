@@ -12,7 +12,7 @@ from answers.item_filter import ItemFilter, StateChoice, WantedSetting
 from answers.item_kinds import with_kind
 from answers.search import queries
 from answers.search.records import SearchBasis, SettingState, SettingValue, TenantSetting
-from answers.search.rules import alike, meant, patterns, setting_state
+from answers.search.rules import alike, meant, patterns, setting_state, titled
 from graph.catalog import load_catalog
 from inventory.plurals import counted
 from inventory.records import ItemRecord
@@ -61,6 +61,7 @@ async def find(
         tenant_ids=None if tenant_ids is None else sorted(tenant_ids),
         type_keys=sought.type_keys,
         patterns=patterns(sought.words) if sought.words else None,
+        titled=titled(sought.words, _titles()) or None if sought.words and names is None else None,
         settings=names,
         values=None if sought.setting is None or names is None else sought.setting.values(names),
         after=after,
@@ -76,6 +77,11 @@ async def find(
                     found += 1
                     if found == limit:
                         return
+
+
+def _titles() -> dict[str, str]:
+    """What singletons are called that Graph does not name, by type key."""
+    return {key: entry.title for key, entry in load_catalog().collections.items() if entry.singleton}
 
 
 def _parts(wanted: queries.ItemQuery) -> Iterator[queries.ItemQuery]:

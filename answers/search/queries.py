@@ -20,6 +20,8 @@ from storage.rows import fetch, fetch_stream
 class ItemQuery(NamedTuple):
     """Which items are looked for. None of a field wants any; `patterns` are all matched by a name.
 
+    `titled` are collections whose items match the patterns by their collection's title.
+
     `settings` are names, of which an item sets one, to one of the `values` if there are any. `is_seen`: whether the
     latest run of its collection, or a later one, has seen the item. `after` is a type key and an id, in one tenant.
     """
@@ -27,6 +29,7 @@ class ItemQuery(NamedTuple):
     tenant_ids: Sequence[UUID] | None = None
     type_keys: Sequence[str] | None = None
     patterns: Sequence[str] | None = None
+    titled: Sequence[str] | None = None
     settings: Sequence[str] | None = None
     values: Sequence[str] | None = None
     is_seen: bool | None = None
@@ -39,6 +42,7 @@ class ItemQuery(NamedTuple):
             "tenant_ids": self.tenant_ids,
             "type_keys": self.type_keys,
             "patterns": self.patterns,
+            "titled": self.titled,
             "settings": self.settings,
             "values": self.values,
             "is_seen": self.is_seen,
@@ -74,6 +78,12 @@ def _statement(has: frozenset[str]) -> TextClause:
                 WHERE (named.tenant_id, named.type_key, named.external_id)
                     = (found.tenant_id, found.type_key, found.external_id) AND {_IS_NAMED}
             )""")
+    elif "titled" in has:
+        source = f"""(
+            SELECT tenant_id, type_key, external_id FROM item_name WHERE {_IS_NAMED}
+            UNION SELECT tenant_id, type_key, external_id FROM inventory_item
+            WHERE type_key = ANY (CAST(:titled AS text[]))
+        ) AS found"""
     elif "patterns" in has:
         source = "item_name AS found"
         conditions.append(_IS_NAMED)

@@ -1,7 +1,7 @@
 """What a search means, and what a tenant's policies say of a setting."""
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 from answers.search.records import SettingState, SettingValue
@@ -21,6 +21,12 @@ _ESCAPED = r"\\\g<0>"
 def patterns(text: str) -> list[str]:
     """Patterns of LIKE that the key of a name has to match, all of them: it holds each word of the text."""
     return [f"%{_OF_LIKE.sub(_ESCAPED, word)}%" for word in name_key(text).split()]
+
+
+def titled(text: str, titles: Mapping[str, str]) -> list[str]:
+    """The keys of the titles that hold each word of the text."""
+    words = name_key(text).split()
+    return [key for key, title in titles.items() if all(word in name_key(title) for word in words)]
 
 
 def setting_state(values: Iterable[SettingValue], wanted: Collection[str] | None, *, is_read: bool) -> SettingState:

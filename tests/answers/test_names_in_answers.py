@@ -11,6 +11,7 @@ import pytest
 from graph.catalog import load_catalog
 from storage.database import Database
 from storage.references import catch_up
+from storage.titles import give_titles
 from tests.cli.looking import CommandLine
 from tests.storage.support import observation, sync
 
@@ -136,3 +137,29 @@ async def test_an_administrative_template_has_its_names_in_drift_though_the_valu
     await sync(database, tenant_id, [configured(enabled=False)], templates)
     assert re.search(r"Turn on protection .*\n    enabled → disabled\n", (await starter("drift")).stdout)
     assert "definitionValues: Turn on protection: disabled\n" in (await starter("show", templates, "t")).stdout
+
+
+async def test_an_item_that_graph_does_not_name_goes_by_its_title_and_is_never_renamed(
+    database: Database, starter: CommandLine, tenant_id: UUID
+) -> None:
+    assignments, roles = "directoryRoleAssignments", "directoryRoleDefinitions"
+    role, group = observation(roles, "r", displayName="Reader"), observation("groups", GROUP, displayName="Staff")
+
+    def assignment(scope: str) -> Any:
+        return observation(
+            assignments, EXCHANGE, displayName=EXCHANGE, roleDefinitionId="r", principalId=GROUP, directoryScopeId=scope
+        )
+
+    for scope in ("/", "/administrativeUnits/a"):
+        await sync(database, tenant_id, [role, group, assignment(scope)], assignments, roles, "groups")
+        await catch_up(database, tenant_id, load_catalog().reading_rules())
+        async with database.tenant(tenant_id) as session:
+            await give_titles(session, load_catalog().title_rules())
+    changes = await starter("changes", "--since", "2000-01-01", "--type", assignments, "--json")
+    told = [(line["kind"], line["title"]) for line in changes.objects() if line.get("type_key") == assignments]
+    assert [kind for kind, _ in told] == ["appeared", "changed"]
+    assert all(title.startswith("Reader · Staff") for _, title in told)
+    history = (await starter("versions", assignments, EXCHANGE, "--json")).objects()
+    assert [version["renamed_from"] for version in history] == [None, None]
+    (shown,) = (await starter("show", assignments, EXCHANGE, "--json")).objects()
+    assert shown["title"].startswith("Reader · Staff")

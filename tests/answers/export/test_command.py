@@ -195,7 +195,8 @@ async def test_a_forgotten_version_is_named_and_the_exit_code_says_so(
     done = await starter("export", str(folder), "--at", first, "--json")
     (summary,) = done.objects()
     assert (done.code, _counts(summary)) == (3, (0, 0, 0))
-    assert summary["forgotten"] == [{"type_key": "groups", "external_id": "1", "display_name": "Staff", "title": "Staff"}]
+    (forgotten,) = summary["forgotten"]
+    assert forgotten == {"type_key": "groups", "external_id": "1", "display_name": "Staff", "title": "Staff"}
     people = await starter("export", str(folder), "--at", first)
     assert "deleted by retention, so no file: the version of then of groups 1 (Staff)" in people.stderr
 

@@ -171,6 +171,13 @@ async def test_items_are_found_over_tenants(
     assert found(await starter("search", *words, "--json")) == expected
 
 
+async def test_a_singleton_is_found_by_its_title(starter: Starter, database: Database) -> None:
+    await sync(database, ON, [observation("sharePointSettings", "s", displayName=None)], "sharePointSettings")
+    done = await starter("search", "sharepoint settings", "--json")
+    assert [(line["external_id"], line["title"]) for line in done.objects()] == [("s", "SharePoint settings")]
+    assert found(await starter("search", "sharepoint", "--tenant", "Contoso", "--json")) == []
+
+
 async def test_a_search_says_what_it_rests_on(starter: Starter) -> None:
     done = await starter("search", "baseline")
     assert max(map(len, done.stdout.splitlines())) <= 80
