@@ -7,7 +7,7 @@ import pytest
 
 from graph.catalog import Collection, load_catalog
 from graph.catalog.deviations import deviations
-from graph.catalog.facts import Place, metadata, permissions_of, sources
+from graph.catalog.facts import Place, extract, metadata, permissions_of, sources
 from graph.catalog.facts.extract import csdl, permissions, subset
 from tests.graph.catalog_judge import Problem, judge, shared_rules
 
@@ -173,3 +173,11 @@ def test_the_permission_map_is_read_as_microsoft_writes_it() -> None:
         }
     }
     assert permissions(published) == {"/groups/{}": {"a": {"Group.Read.All": 1}, "d": {"Group.Read.All": 1}}}
+
+
+def test_new_beta_types_replace_the_sources_of_the_old_ones() -> None:
+    before = [{"what": what, "url": "old"} for what in ("v1.0 metadata", "beta entity types", "permissions")]
+    new = {"what": "beta metadata", "url": "new"}
+    assert extract.sources(before, [new], new_beta=True) == [before[0], before[2], new]
+    renewed = {"what": "permissions", "url": "new"}
+    assert extract.sources(before, [renewed]) == [*before[:2], renewed]

@@ -252,7 +252,13 @@ async def test_names_and_settings_of_tenants_are_read_by_index(filled: Database,
     assert word is not None
     for session_of in (filled.portfolio(), filled.portfolio([MINE]), filled.tenant(MINE, read_only=True)):
         async with session_of as session:
-            for sought in (Sought(word), Sought("zeppelin"), Sought("sharepoint"), Sought(None, setting), Sought(word, setting)):
+            for sought in (
+                Sought(word),
+                Sought("zeppelin"),
+                Sought("sharepoint"),
+                Sought(None, setting),
+                Sought(word, setting),
+            ):
                 assert [item async for item in find(session, sought, [MINE], limit=10)] or sought != Sought(word)
             assert await tenant_settings(session, setting, [MINE])
             assert await settings_meant(session, "SETTING77") == ["a_setting77"]

@@ -70,8 +70,8 @@ def main() -> None:
     )
     given = parser.parse_args()
     data: dict[str, Any] = json.loads(gzip.decompress(_DATA.read_bytes()))
-    named = {what: {"what": what, "url": url, "date": date} for what, url, date in given.source}
-    data["sources"] = [named.pop(source["what"], source) for source in data["sources"]] + list(named.values())
+    given_sources = [{"what": what, "url": url, "date": date} for what, url, date in given.source]
+    data["sources"] = sources(data["sources"], given_sources, new_beta=bool(given.beta or given.beta_sdk))
     if given.v1:
         data["v1.0"] = subset(*csdl(given.v1))
     if given.beta or given.beta_sdk:
@@ -81,6 +81,15 @@ def main() -> None:
     text = json.dumps(data, separators=(",", ":"), sort_keys=True)
     _DATA.write_bytes(gzip.compress(text.encode(), mtime=0))
     print(f"{_DATA}: {_DATA.stat().st_size} bytes")
+
+
+def sources(
+    before: list[dict[str, str]], given: list[dict[str, str]], *, new_beta: bool = False
+) -> list[dict[str, str]]:
+    """The sources with those that are given; new beta types leave none of the beta sources before."""
+    named = {source["what"]: source for source in given}
+    kept = [source for source in before if not (new_beta and source["what"].startswith("beta"))]
+    return [named.pop(source["what"], source) for source in kept] + list(named.values())
 
 
 def subset(roots: dict[str, str], types: Types) -> dict[str, Any]:
