@@ -25,7 +25,6 @@ class Kind(NamedTuple):
 
     @classmethod
     def of(cls, execution: WorkflowExecution) -> "Kind":
-        """The kind of a workflow."""
         return cls(execution.workflow_type, execution.task_queue)
 
     @classmethod

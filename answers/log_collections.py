@@ -4,5 +4,4 @@ from graph.catalog import load_catalog
 
 
 def log_types() -> list[str]:
-    """The type keys of logs."""
     return sorted(load_catalog().logs)

@@ -28,7 +28,6 @@ class OldDetailsRecord(BaseModel):
     read_at: datetime
 
     def in_words(self, now: datetime) -> str:
-        """For people."""
         items = "1 item" if self.items == 1 else f"{self.items} items"
         of = f" of {', '.join(self.properties)}" if self.properties else ""
         return (

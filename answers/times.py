@@ -78,7 +78,6 @@ def _duration(words: str) -> timedelta | None:
 
 
 def _day(words: str, today: date, *, is_ahead: bool) -> date | None:
-    """The day that words mean."""
     steps = {"today": 0, "yesterday": -1, "tomorrow": 1}
     if words in steps:
         return _moved(today, steps[words])

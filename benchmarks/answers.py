@@ -99,7 +99,6 @@ _CHANGE = (
 
 
 def execute(url: str, statements: tuple[str, ...], versions: int) -> None:
-    """Executes statements one by one."""
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in statements:
             parameters = {"tenant": TENANT, "versions": versions} if "%(" in statement else None

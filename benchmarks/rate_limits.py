@@ -33,8 +33,6 @@ SMALL_TENANTS = 3
 
 
 class Case(NamedTuple):
-    """One measurement."""
-
     partitions: int
     overall: float | None = None
     per_tenant: float | None = None
@@ -68,7 +66,6 @@ class Notes:
 
     @workflow.run
     async def run(self, tenant: str, chains: int, length: int) -> None:
-        """Runs them all."""
         await asyncio.gather(*(self._chain(tenant, length) for _ in range(chains)))
 
     async def _chain(self, tenant: str, length: int) -> None:

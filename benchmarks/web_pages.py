@@ -138,7 +138,6 @@ async def new_cookie(database: Database, client: httpx.AsyncClient) -> str:
 
 
 async def ask(client: httpx.AsyncClient, address: str, cookie: str) -> Answer:
-    """Asks for a page."""
     began = time.perf_counter()
     async with client.stream("GET", address, headers={"Cookie": f"{COOKIE}={cookie}"}) as answer:
         first_byte_ms = 0.0
@@ -223,7 +222,6 @@ async def measure_crowd(client: httpx.AsyncClient, cookies: list[str], found: di
 
 
 async def measure(url: str, folder: Path, tenants: int, rounds: int, people: int, pages: int) -> None:
-    """Starts the page and measures it."""
     file = folder / "tenants.toml"
     file.write_text(
         "".join(

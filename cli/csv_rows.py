@@ -20,7 +20,6 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def fields_of(record: type[BaseModel], above: str = "") -> list[str]:
-    """The columns of a record."""
     names = []
     for name, field in record.model_fields.items():
         nested = _model_in(field.annotation)
@@ -53,7 +52,6 @@ def _flat(values: Mapping[str, Any], names: Sequence[str]) -> Iterator[tuple[str
 
 
 def csv_line(values: Sequence[Any]) -> str:
-    """One line of CSV."""
     line = io.StringIO()
     csv.writer(line).writerow([_cell(value) for value in values])
     return line.getvalue()

@@ -212,7 +212,6 @@ class TenantNames:
         return cls(load_tenants(settings.tenants_file) if settings.tenants_file.exists() else None)
 
     def of(self, tenant_id: UUID) -> str:
-        """The tenant's name."""
         tenant = self._tenants.get(tenant_id) if self._tenants is not None else None
         return str(tenant_id) if tenant is None else tenant.name
 

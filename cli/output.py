@@ -192,5 +192,4 @@ def ago(moment: datetime | None, now: datetime | None = None) -> str:
 
 
 def status_word(status: RunStatus) -> Text:
-    """A run status in its colour."""
     return styled(status)

@@ -40,11 +40,9 @@ class _PagedStream(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        """Of the terminal."""
         return self._shown.encoding
 
     def isatty(self) -> bool:
-        """It is for one."""
         return True
 
     def fileno(self) -> int:
@@ -52,7 +50,6 @@ class _PagedStream(io.TextIOBase):
         return self._shown.fileno()
 
     def writable(self) -> bool:
-        """It is."""
         return True
 
     def write(self, text: str) -> int:

@@ -58,11 +58,9 @@ class _Kept(io.TextIOBase):
         return self._shown.fileno()
 
     def writable(self) -> bool:
-        """It is."""
         return True
 
     def write(self, text: str) -> int:
-        """Keeps text."""
         with _no_room():
             return self._kept.write(text)
 
@@ -89,7 +87,6 @@ class DocumentSpool:
         self._file.close()
 
     def add(self, kept: KeptDocument) -> None:
-        """Keeps a document."""
         *item, document = kept
         with _no_room():
             self._file.write(orjson.dumps([*item, len(document)]) + b"\n")

@@ -424,7 +424,6 @@ class _Layout:
 
 
 def _cell(column: Column, record: Record, values: Mapping[str, Any], *, is_flat: bool = False) -> Text:
-    """The text of a record in a column."""
     is_heading = column.shape is Shape.HEADING
     value = (
         column.text(record) if column.text is not None and not (is_heading and is_flat) else values.get(column.field)

@@ -357,7 +357,6 @@ class DetailReading:
         return detail if call.child is None else detail.children[call.child]
 
     def _permission(self, call: OpenCall) -> str:
-        """The permission that the call needs."""
         return self._collection.details[call.call or 0].permission or self._collection.permission
 
     def _url(self, path: str, child_id: str | None = None) -> str:

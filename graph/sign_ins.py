@@ -46,8 +46,6 @@ class _Held(NamedTuple):
 
 
 class _UnderWay:
-    """One sign-in."""
-
     def __init__(self) -> None:
         self.began = time.monotonic()
         self.ended = asyncio.get_running_loop().create_future()

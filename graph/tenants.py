@@ -115,7 +115,6 @@ class Tenants:
         return len(self._tenants)
 
     def get(self, tenant_id: UUID) -> TenantConfig | None:
-        """The tenant of an id, or None."""
         return self._by_id.get(tenant_id)
 
     def tags(self) -> dict[UUID, tuple[str, ...]]:

@@ -119,7 +119,6 @@ class WrappingKeys:
             ) from None
 
     def is_current(self, wrapped: bytes) -> bool:
-        """Whether it is wrapped by the current key."""
         return wrapped[:_FINGERPRINT_BYTES] == _fingerprint(self._current)
 
 

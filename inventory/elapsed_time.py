@@ -25,7 +25,6 @@ def elapsed(moment: datetime, now: datetime) -> str | None:
 
 
 def lasting(duration: timedelta | None) -> str:
-    """A duration."""
     if duration is None:
         return ""
     seconds = duration.total_seconds()

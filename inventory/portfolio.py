@@ -56,7 +56,6 @@ class TenantChoice(BaseModel):
         return chosen + [tenant_id for tenant_id in self.tenant_ids if tenant_id not in tags_of_tenants]
 
     def in_words(self) -> str:
-        """The choice, for people."""
         if self.everyone:
             return "all tenants"
         count = len(self.tenant_ids)

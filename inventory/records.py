@@ -164,6 +164,5 @@ class DamagedRecord(BaseModel):
 
     @property
     def in_words(self) -> str:
-        """For people."""
         whose = "" if self.tenant_id is None else f" of tenant {self.tenant_id}"
         return f"damaged: the stored document of version {self.version} of {self.type_key} {self.external_id}{whose}"

@@ -225,7 +225,6 @@ def _reference(
 
 
 def _by_rule(start: JsonObject, rule: str, target_types: tuple[str, ...]) -> Iterator[Reference]:
-    """The references of a rule from an object on."""
     place = _place(rule)
     for assignment, within, names in _assignments(start, place.names):
         for holder, value in _at(within, names):

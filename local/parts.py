@@ -84,7 +84,6 @@ class WorkerPart:
     """A worker; its log is `log`."""
 
     def __init__(self, log: Path, environment: Mapping[str, str], inherited: Sequence[int]) -> None:
-        """`inherited` as of `Child`."""
         self._log = log
         self._inherited = inherited
         self._environment = environment
@@ -122,7 +121,6 @@ class WebPart:
     """The web page; its log is `log`."""
 
     def __init__(self, log: Path, environment: Mapping[str, str], port: int, inherited: Sequence[int]) -> None:
-        """`inherited` as of `Child`."""
         self._log = log
         self._environment = environment
         self._port = port

@@ -134,7 +134,6 @@ class State:
         return int(self.generation_file.read_text()) if self.generation_file.exists() else -1
 
     def next_generation(self) -> int:
-        """One step on."""
         generation = self.generation() + 1
         self.make()
         self.generation_file.write_text(str(generation))

@@ -35,7 +35,6 @@ class EmbeddedTemporal:
     """One dev server on 127.0.0.1, persisted in `folder`. A context manager."""
 
     def __init__(self, folder: Path, *, port: int = 0, ui_port: int = 0, inherited: Sequence[int] = ()) -> None:
-        """`inherited` as of `Child`."""
         self._folder = folder.absolute()
         self._port = port
         self._ui_port = ui_port
@@ -49,7 +48,6 @@ class EmbeddedTemporal:
 
     @property
     def ui_url(self) -> str:
-        """Temporal Web."""
         return f"http://127.0.0.1:{self._ui_port}"
 
     @property

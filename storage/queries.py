@@ -73,7 +73,6 @@ class Question(NamedTuple):
 
     @property
     def latest(self) -> CollectionBasis:
-        """The latest of the runs."""
         return max(self.collections.values(), key=lambda basis: basis.run.started_at)
 
 
@@ -95,7 +94,6 @@ class SelectionRun(NamedTuple):
     collections: dict[str, CollectionInRun]
 
     def question(self) -> Question:
-        """The selection as a question."""
         keys = self.selection.type_keys
         return Question(
             self.selection,
@@ -119,7 +117,6 @@ class Page(NamedTuple):
     after: tuple[str, str] = ("", "")
 
     def parameters(self) -> dict[str, object]:
-        """Parameters of a listing."""
         type_key, external_id = self.after
         return {"limit": self.limit, "after_type_key": type_key, "after_external_id": external_id}
 

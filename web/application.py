@@ -60,7 +60,6 @@ _log = logging.getLogger(__name__)
 
 
 def create_app(site: Site) -> FastAPI:
-    """The application of a site."""
     app = FastAPI(title="Tenant Inventory", version=VERSION, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.site = site
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK)

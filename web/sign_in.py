@@ -72,7 +72,6 @@ HasAccess = Annotated[Access, Depends(access)]
 
 
 async def signed_in(access: HasAccess) -> Person:
-    """The person of the request."""
     return access.person
 
 

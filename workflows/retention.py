@@ -69,7 +69,6 @@ class RetentionWorkflow:
     async def _forget_versions(
         self, given: RetentionInput, tenant_id: UUID, after: tuple[str, str] | None
     ) -> ForgetVersionsResult:
-        """One batch of one tenant."""
         return await workflow.execute_activity(
             definitions.forget_versions,
             ForgetVersions(tenant_id=tenant_id, older_than=given.older_than, kept=given.kept, after=after),
@@ -78,7 +77,6 @@ class RetentionWorkflow:
         )
 
     async def _forget_runs(self, tenant_id: UUID, older_than: timedelta) -> ForgetRunsResult:
-        """One batch of one tenant."""
         return await workflow.execute_activity(
             definitions.forget_runs,
             ForgetRuns(tenant_id=tenant_id, older_than=older_than),

@@ -112,7 +112,6 @@ class ChangeFeed:
         self._goes_on_after: str | None = None
 
     async def records(self) -> AsyncGenerator[ChangeRecord, None]:
-        """The changes."""
         last: Event | None = None
         async with aclosing(changes(self._session, self._tenant_id, self._window, self._after)) as found:
             async for event, change in found:

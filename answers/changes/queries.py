@@ -19,8 +19,6 @@ from storage.stale import OF_VERSION
 
 
 class EventKind(StrEnum):
-    """The kind of an event."""
-
     VERSION = "version"
     ABSENT = "absent"
     RETURNED = "returned"

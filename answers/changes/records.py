@@ -16,8 +16,6 @@ from inventory.stale import StaleItem, Staleness
 
 
 class ChangeKind(StrEnum):
-    """The kind of a change."""
-
     APPEARED = "appeared"
     """A complete listing before it did not show it."""
     RECREATED = "recreated"

@@ -21,8 +21,6 @@ TargetIds = Iterable[tuple[tuple[str, ...], str]]
 
 
 class IdTranslations:
-    """Translations of ids of one tenant."""
-
     def __init__(self, coverage: Mapping[str, Coverage], read: Documents) -> None:
         self._read = read
         self._listed = {key for key, collection in coverage.items() if collection.listed_at is not None}

@@ -98,7 +98,6 @@ def _values(values: Sequence[HeldValue]) -> str:
 
 
 def value_line(value: HeldValue) -> str:
-    """A value on one line."""
     words = " ".join(visible(value.text).split())
     return f"{words} (sets nothing)" if value.is_unset else words
 

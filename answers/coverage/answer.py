@@ -13,7 +13,6 @@ ORDER = (Outcome.FAILED, Outcome.INCOMPLETE, Outcome.COMPLETE, Outcome.SKIPPED)
 
 
 async def tenant_coverage(session: AsyncSession) -> CoverageRecord:
-    """The coverage of the session's tenant."""
     covered = await stored_coverage(session)
     records = [_record(found) for found in covered.values()]
     return CoverageRecord(

@@ -47,7 +47,6 @@ class TenantCoverage:
     async def of(
         cls, session: AsyncSession, catalog: Catalog, tenant_id: UUID, damaged: Sequence[DamagedRecord] = ()
     ) -> "TenantCoverage":
-        """Of the session's tenant."""
         return cls(catalog, tenant_id, await coverage_of(session), damaged, await old_details(session))
 
     def item(self, seen: KnownObject, external_id: str, path: str | None = None) -> ObjectRecord:

@@ -104,7 +104,6 @@ async def _refuse_unread(session: AsyncSession) -> None:
 
 
 async def baselines(session: AsyncSession) -> list[BaselineRecord]:
-    """All baselines of the tenant."""
     return await baseline_queries.baselines(session)
 
 

@@ -26,7 +26,6 @@ def drawn_assignments(endpoint: Endpoint, document_id: str, group_ids: Sequence[
 
 
 def group_assignments(endpoint: Endpoint, document_id: str, group_ids: Sequence[str]) -> list[Document]:
-    """One assignment of the document to each of the groups."""
     return [_assignment(endpoint, document_id, _group(group_id)) for group_id in group_ids]
 
 

@@ -74,11 +74,9 @@ class Budgets:
             self._windows.clear()
 
     def clear(self) -> None:
-        """End all budgets."""
         self.set({})
 
     def active(self) -> dict[str, Budget]:
-        """The budgets in force."""
         with self._lock:
             return dict(self._budgets)
 

@@ -47,7 +47,6 @@ class Change:
         return _body(self.answer)
 
     def with_body(self, body: Any) -> Answer:
-        """The answer with another body."""
         return replace(self.answer, body=orjson.dumps(body))
 
 

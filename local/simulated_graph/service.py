@@ -236,7 +236,6 @@ class Service:
 
 
 def _addresses(batch: GraphRequest) -> list[str]:
-    """What a batch asks for."""
     try:
         return [request.address for request in inner_requests(batch)]
     except BatchError:

@@ -92,7 +92,6 @@ class SignIns:
             self._keys.clear()
 
     def keys(self) -> dict[str, Any]:
-        """The key set."""
         key_id, key = self._signing_key()
         public = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
         issuer = f"{self.base_url}/{{tenantid}}/v2.0"

@@ -163,7 +163,6 @@ class TokenService:
         return str(claims["tid"])
 
     def refusal(self, request: GraphRequest, reason: TokenError) -> Answer:
-        """Graph's 401."""
         challenge = _CHALLENGE.format(authority=self._base_url)
         if isinstance(reason, ClaimsChallengeError):
             wanted = {"access_token": {"nbf": {"essential": True, "value": str(int(time.time()))}}}

@@ -51,7 +51,6 @@ class Metadata:
         return {}
 
     def line(self, type_name: str) -> Iterator[str]:
-        """The type and its bases."""
         current: str | None = type_name
         while current is not None and current in self.types:
             yield current

@@ -39,7 +39,6 @@ class Draw:
         return made_id(f"{self.tenant_id}/applications/{index}/app")
 
     def pick(self, choices: Sequence[T]) -> T:
-        """One of `choices`, at random."""
         return self._random.choice(choices)
 
     def cycle(self, choices: Sequence[T]) -> T:

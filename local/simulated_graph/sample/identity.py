@@ -9,7 +9,6 @@ ROLE_ASSIGNABLE_GROUP = 2
 
 
 def conditional_access_policy(draw: Draw) -> Document:
-    """A Conditional Access policy."""
     return {
         "templateId": None,
         "displayName": draw.name(f"CA{draw.index:03d}"),
