@@ -14,6 +14,8 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from answers.changes import routes as changes
+from answers.changes.answer import UnknownPlaceError
 from answers.coverage import routes as coverage
 from answers.items import routes as items
 from answers.items.answer import UnknownItemError
@@ -29,7 +31,13 @@ from web.scope import NoSuchPageError, without_nul
 from web.security import Security
 from web.site import Site
 
-ROUTERS = (status.router, items.router, coverage.router, runs.router)
+ROUTERS = (
+    status.router,
+    changes.router,
+    items.router,
+    coverage.router,
+    runs.router,
+)
 """The routes of all questions; each needs a signed-in person."""
 
 STATIC = Path(__file__).resolve().parent / "static"
@@ -48,7 +56,7 @@ class Problem(BaseModel):
 PROBLEMS: dict[int | str, dict[str, Any]] = {status: {"model": Problem} for status in (400, 401, 404, 422, 500, 503)}
 """What every route below `/api` may answer instead of its records, for the OpenAPI document."""
 
-NOT_THERE = (NoSuchPageError, UnknownItemError, UnknownRunError, UnknownVersionError)
+NOT_THERE = (NoSuchPageError, UnknownItemError, UnknownPlaceError, UnknownRunError, UnknownVersionError)
 
 _log = logging.getLogger(__name__)
 
