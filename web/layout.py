@@ -27,12 +27,14 @@ class Entry(NamedTuple):
 NAVIGATION = (
     Entry("Tenants", "/"),
     Entry("Changes", "/changes"),
+    Entry("Drift", "/drift"),
 )
 """The pages over all of the person's tenants."""
 
 TENANT_NAVIGATION = (
     Entry("Inventory", "/items"),
     Entry("Changes", "/changes"),
+    Entry("Drift", "/drift"),
     Entry("Missing", "/missing"),
     Entry("Coverage", "/coverage"),
     Entry("Runs", "/runs"),

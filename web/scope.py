@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Annotated, NamedTuple
+from functools import partial
+from typing import Annotated, NamedTuple, Protocol
 from uuid import UUID
 
 from fastapi import Depends, Request
@@ -51,15 +52,24 @@ class PortfolioScope(NamedTuple):
 SessionOf = Callable[[UUID], AbstractAsyncContextManager[AsyncSession]]
 
 
+class WritingSessionOf(Protocol):
+    """Opens a session that may write one tenant's rows."""
+
+    def __call__(self, tenant_id: UUID, *, snapshot: bool = False) -> AbstractAsyncContextManager[AsyncSession]: ...
+
+
 class TenantsScope(NamedTuple):
     """The person's tenants, a transaction that reads across tenants, and read-only transactions of single tenants.
 
-    `session_of` opens one, which sees one moment. Raises `NoSuchPageError` for a tenant of somebody else.
+    `session_of` opens one, which sees one moment, and `writing_session_of` one that may also write; either raises
+    `NoSuchPageError` for a tenant of somebody else. With `snapshot` one that writes sees one moment, too, and raises
+    `StorageCollisionError` where another transaction has written the same rows.
     """
 
     tenants: Tenants
     session: AsyncSession
     session_of: SessionOf
+    writing_session_of: WritingSessionOf
 
     def named(self, tenant_id: UUID) -> TenantConfig:
         """One of the person's tenants. Raises `NoSuchPageError`."""
@@ -133,12 +143,17 @@ async def _tenants_scope(
     _turn: Annotated[None, Depends(_turn)], scope: AllTenants, site: Annotated[Site, Depends(site_of)]
 ) -> AsyncIterator[TenantsScope]:
     @asynccontextmanager
-    async def session_of(tenant_id: UUID) -> AsyncIterator[AsyncSession]:
+    async def opened(tenant_id: UUID, *, read_only: bool, snapshot: bool = False) -> AsyncIterator[AsyncSession]:
         tenant = several.named(tenant_id)
-        async with site.database.tenant(tenant.id, read_only=True, snapshot=True) as session, _limited(session):
+        async with (
+            site.database.tenant(tenant.id, read_only=read_only, snapshot=snapshot) as session,
+            _limited(session),
+        ):
             yield session
 
-    several = TenantsScope(scope.tenants, scope.session, session_of)
+    several = TenantsScope(
+        scope.tenants, scope.session, partial(opened, read_only=True), partial(opened, read_only=False)
+    )
     yield several
 
 
