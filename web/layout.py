@@ -55,6 +55,7 @@ def error_page(request: Request, title: str, remedy: str) -> str:
 def _render(request: Request, template: str, shown: dict[str, Any]) -> str:
     common = {
         "person": getattr(request.state, "person", None),
+        "sees_no_tenant": getattr(request.state, "sees_no_tenant", False),
         "now": datetime.now(UTC),
         "path": request.url.path,
         "navigation": NAVIGATION,

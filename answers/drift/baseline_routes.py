@@ -14,6 +14,7 @@ from answers.drift import baselines
 from answers.drift.baselines import LONGEST_NAME, NoBaselineError
 from answers.drift.records import BaselineRecord
 from answers.runs.answer import recent_runs, time_over
+from answers.times import TIME_FORMS
 from graph.tenants import TenantConfig
 from inventory.outcomes import COMPLETED_STATUSES
 from inventory.people import Action, Person, Role
@@ -22,7 +23,7 @@ from web.confirmed import Confirmed
 from web.forms import Once
 from web.layout import page
 from web.roles import needs
-from web.scope import SeveralTenants, TenantScope, TenantsScope
+from web.scope import OneTenant, SeveralTenants, TenantScope, TenantSessions, TenantToChange, Visible
 
 router = APIRouter()
 
@@ -43,36 +44,30 @@ class BaselineSource(StrEnum):
 
 
 @router.get("/tenants/{tenant_id}/baselines", response_class=HTMLResponse, include_in_schema=False)
-async def baselines_page(request: Request, scope: SeveralTenants, tenant_id: UUID) -> HTMLResponse:
+async def baselines_page(request: Request, scope: OneTenant, tenants: Visible) -> HTMLResponse:
     """What a tenant is held against."""
-    tenant = scope.named(tenant_id)
-    async with scope.session_of(tenant_id) as session:
-        found = await baselines.baselines(session)
-        covered = await tenant_coverage(session)
-        runs = await recent_runs(session, RUNS)
     return page(
         request,
         "drift/baselines.html",
-        tenant=tenant,
-        coverage=covered,
-        shown=found,
-        runs=[run for run in runs if run.status in COMPLETED_STATUSES],
-        others=[other for other in scope.tenants if other.id != tenant_id],
-        names={other.id: other.name for other in scope.tenants},
+        tenant=scope.tenant,
+        coverage=await tenant_coverage(scope.session),
+        shown=await baselines.baselines(scope.session),
+        runs=[run for run in await recent_runs(scope.session, RUNS) if run.status in COMPLETED_STATUSES],
+        others=[other for other in tenants if other.id != scope.tenant.id],
+        names={other.id: other.name for other in tenants},
     )
 
 
 @router.get("/api/tenants/{tenant_id}/baselines")
-async def baseline_records(scope: SeveralTenants, tenant_id: UUID) -> Sequence[BaselineRecord]:
+async def baseline_records(scope: OneTenant) -> Sequence[BaselineRecord]:
     """What a tenant is held against."""
-    async with scope.session_of(tenant_id) as session:
-        return await baselines.baselines(session)
+    return await baselines.baselines(scope.session)
 
 
 @router.post("/tenants/{tenant_id}/baselines", include_in_schema=False)
 async def set_baseline(
-    scope: SeveralTenants,
-    tenant_id: UUID,
+    scope: TenantToChange,
+    tenants: Visible,
     person: Approver,
     once: Once,
     _confirmed: Confirmed,
@@ -84,40 +79,33 @@ async def set_baseline(
     other: Annotated[UUID | None, Form()] = None,
 ) -> RedirectResponse:
     """Sets a baseline; it takes the place of one of the same name."""
-    async with scope.writing_session_of(tenant_id) as session:
-        of = TenantScope(scope.named(tenant_id), session)
-        if await _recorded(of, person, Action.BASELINE_SET, f"baseline {name} ({source})", reason, once):
-            if source is BaselineSource.TENANT and other is not None:
-                golden = scope.named(other)
-                await baselines.set_tenant(session, name, tenant_id, golden.id, person.name, reason)
-            elif source is BaselineSource.RUN and run is not None:
-                await baselines.set_run(session, name, run, person.name, reason)
-            elif source is BaselineSource.MOMENT:
-                moment = await time_over(session, at, UTC) if at.strip() else None
-                if at.strip() and moment is None:
-                    raise NoBaselineError(f"{at!r} is no time; write yesterday, 2d, 2026-11-01 or ISO 8601")
-                await baselines.set_moment(session, name, moment, person.name, reason)
-            else:
-                raise NoBaselineError("it is not said of which run or of which tenant the baseline is")
+    session, tenant_id = scope.session, scope.tenant.id
+    if await _recorded(scope, person, Action.BASELINE_SET, f"baseline {name} ({source})", reason, once):
+        if source is BaselineSource.TENANT:
+            golden = None if other is None else tenants.get(other)
+            if golden is None:
+                raise NoBaselineError("it is not said which of the tenants that you see is the baseline")
+            await baselines.set_tenant(session, name, tenant_id, golden.id, person.name, reason)
+        elif source is BaselineSource.RUN:
+            if run is None:
+                raise NoBaselineError("it is not said of which run the baseline is")
+            await baselines.set_run(session, name, run, person.name, reason)
+        else:
+            moment = await time_over(session, at, UTC) if at.strip() else None
+            if at.strip() and moment is None:
+                raise NoBaselineError(f"{at!r} is no time; write {TIME_FORMS}")
+            await baselines.set_moment(session, name, moment, person.name, reason)
     return RedirectResponse(f"/tenants/{tenant_id}/drift?baseline={name}", 303)
 
 
 @router.post("/tenants/{tenant_id}/baselines/remove", include_in_schema=False)
 async def remove_baseline(
-    scope: SeveralTenants,
-    tenant_id: UUID,
-    person: Approver,
-    once: Once,
-    _confirmed: Confirmed,
-    name: Name,
-    reason: Reason,
+    scope: TenantToChange, person: Approver, once: Once, _confirmed: Confirmed, name: Name, reason: Reason
 ) -> RedirectResponse:
     """Removes a baseline with its pins and findings."""
-    async with scope.writing_session_of(tenant_id) as session:
-        of = TenantScope(scope.named(tenant_id), session)
-        if await _recorded(of, person, Action.BASELINE_REMOVED, f"baseline {name}", reason, once):
-            await baselines.drop_baseline(session, name)
-    return RedirectResponse(f"/tenants/{tenant_id}/baselines", 303)
+    if await _recorded(scope, person, Action.BASELINE_REMOVED, f"baseline {name}", reason, once):
+        await baselines.drop_baseline(scope.session, name)
+    return RedirectResponse(f"/tenants/{scope.tenant.id}/baselines", 303)
 
 
 @router.post("/drift/golden", response_class=HTMLResponse, include_in_schema=False)
@@ -141,7 +129,7 @@ async def set_golden_baselines(
 
 
 async def _golden(
-    scope: TenantsScope, tenant_id: UUID, golden: TenantConfig, person: Person, reason: str, once: UUID
+    scope: TenantSessions, tenant_id: UUID, golden: TenantConfig, person: Person, reason: str, once: UUID
 ) -> str:
     """Sets the baseline in one tenant's transaction; why not, where it cannot be set."""
     try:

@@ -21,7 +21,7 @@ from graph.catalog import load_catalog
 from storage.database import StorageCollisionError
 from web.fitting import fitting_page
 from web.layout import page
-from web.scope import SeveralTenants, TenantsScope
+from web.scope import AllTenants, SeveralTenants, TenantSessions
 from web.twins import csv_file, say_next
 
 router = APIRouter()
@@ -85,7 +85,7 @@ async def drift_page(
 
 
 @router.get("/drift", response_class=HTMLResponse, include_in_schema=False)
-async def all_drift_page(request: Request, scope: SeveralTenants, tag: Tag = None, after: After = "") -> HTMLResponse:
+async def all_drift_page(request: Request, scope: AllTenants, tag: Tag = None, after: After = "") -> HTMLResponse:
     """How all tenants, or those of a tag, deviate from their baselines, in numbers, the most severe first."""
     chosen = {tenant.id: tenant for tenant in scope.tenants if not tag or tag in tenant.tags}
     found = await baseline_drift(scope.session, list(chosen))
@@ -107,13 +107,13 @@ async def all_drift_page(request: Request, scope: SeveralTenants, tag: Tag = Non
 
 
 @router.get("/api/drift")
-async def all_drift_records(scope: SeveralTenants, tag: Tag = None) -> Sequence[BaselineDrift]:
+async def all_drift_records(scope: AllTenants, tag: Tag = None) -> Sequence[BaselineDrift]:
     """How all tenants, or those of a tag, deviate from each of their baselines, in numbers."""
     return await baseline_drift(scope.session, [tenant.id for tenant in scope.tenants if not tag or tag in tenant.tags])
 
 
 @router.get("/drift.csv", include_in_schema=False)
-async def all_drift_csv(scope: SeveralTenants, tag: Tag = None) -> Response:
+async def all_drift_csv(scope: AllTenants, tag: Tag = None) -> Response:
     """The same as CSV."""
     return csv_file("drift", BaselineDrift, await all_drift_records(scope, tag))
 
@@ -172,7 +172,7 @@ async def findings_csv(
 
 
 async def _evaluated(
-    scope: TenantsScope, tenant_id: UUID, name: str
+    scope: TenantSessions, tenant_id: UUID, name: str
 ) -> tuple[list[BaselineRecord], BaselineRecord | None, Drift | None]:
     """The tenant's baselines, the one that is asked for, and the drift from it, evaluated if a run has ended since.
 
@@ -220,7 +220,7 @@ def _place_of(finding: DriftFindingRecord) -> str:
     return f"{finding.fingerprint}.{finding.period}"
 
 
-def _name_of(scope: TenantsScope, baseline: BaselineRecord) -> str:
+def _name_of(scope: TenantSessions, baseline: BaselineRecord) -> str:
     """The other tenant, by its name where the person may see it."""
     if baseline.other_tenant_id is None:
         return ""

@@ -186,7 +186,7 @@ async def test_a_baseline_is_of_a_run_or_another_tenant_and_is_removed(database:
     await read(database, CONTOSO, policy("1", state="enabled"))
     run = (await json_of(approver, f"/api/tenants/{CONTOSO}/runs"))[0]["run_id"]
     await sent(approver, BASELINES, act(name="of-run", of="run", run=run))
-    await sent(approver, BASELINES, act(name="x", of="tenant", other=str(uuid4())), 404)
+    await sent(approver, BASELINES, act(name="x", of="tenant", other=str(uuid4())), 400)
     await sent(approver, BASELINES, act(name="x", of="tenant"), 400)
     await sent(approver, BASELINES, act(name="x y", of="moment"), 422)
     await sent(approver, BASELINES, act(name="x", of="moment", at="nonsense"), 400)
