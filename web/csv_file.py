@@ -1,15 +1,17 @@
 """Records as a CSV file to download: the fields of `--json`, as `--csv` writes them."""
 
 import re
-from collections.abc import AsyncIterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from tempfile import SpooledTemporaryFile
-from typing import IO
+from typing import IO, TypeVar
 
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from answers.csv_rows import csv_line, fields_of, flat
 from inventory.user_errors import UserError
+
+RecordT = TypeVar("RecordT", bound=BaseModel)
 
 MOST = 50_000
 """Rows of a file. More of them take longer than anybody waits for a page."""
@@ -63,3 +65,9 @@ def sent(file: IO[bytes], name: str, media_type: str) -> StreamingResponse:
     return StreamingResponse(
         blocks(), media_type=media_type, headers={"Content-Disposition": f'attachment; filename="{safe}"'}
     )
+
+
+async def streamed(records: Iterable[RecordT]) -> AsyncIterator[RecordT]:
+    """Records that are there already, as `csv_file` takes them."""
+    for record in records:
+        yield record

@@ -5,8 +5,8 @@ from typing import Annotated, Literal, NamedTuple
 from fastapi import Query
 
 from answers.item_filter import ItemFilter, Platform, StateChoice, WantedSetting
-from answers.search.answer import Sought
-from graph.catalog import load_catalog
+from answers.search.answer import Sought, UnknownSettingError
+from graph.catalog import UnknownCategoryError, load_catalog
 from inventory.user_errors import UserError
 
 TypeKey = Annotated[str | None, Query(alias="type", description="Only this collection.", max_length=100)]
@@ -14,6 +14,10 @@ TypeKey = Annotated[str | None, Query(alias="type", description="Only this colle
 
 class SettingTextError(UserError):
     """The text names no setting."""
+
+
+CHOICE_ERRORS = (SettingTextError, UnknownSettingError, UnknownCategoryError)
+"""What a page says beside its form, so that the person can mend the words there."""
 
 
 class ItemChoice(NamedTuple):

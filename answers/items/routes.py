@@ -15,10 +15,9 @@ from answers.versions.answer import ComparedVersions
 from graph.catalog import kinds_in
 from inventory.missing import EvidenceKind
 from inventory.records import ItemRecord, MissingRecord, VersionRecord
-from inventory.user_errors import UserError
 from web.addresses import query_with
 from web.csv_file import csv_file
-from web.item_choice import ItemChoice, TypeKey, item_choice
+from web.item_choice import CHOICE_ERRORS, ItemChoice, TypeKey, item_choice
 from web.layout import page
 from web.scope import NoSuchPageError, OneTenant
 
@@ -53,7 +52,7 @@ async def items_page(request: Request, scope: OneTenant, choice: Choice, after: 
             scope.session, None, choice.type_keys, sought=choice.sought, limit=PAGE + 1, after=_place(after)
         )
         items, problem = [item async for item in found.items], ""
-    except UserError as error:
+    except CHOICE_ERRORS as error:
         found, items, problem = await answer.items(scope.session, None, []), [], str(error)
     shown = _page(items)
     return page(
