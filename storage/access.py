@@ -19,7 +19,7 @@ ALL_TENANTS = "tenant_inventory_all_tenants"
 PostgreSQL plans a prepared statement anew when the search_path changes, so no plan outlives its transaction's switch.
 """
 
-REVISION = "0029"
+REVISION = "0030"
 """The newest migration, which this program needs. Written here so that no command has to load Alembic."""
 
 SETTABLE = "CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END"

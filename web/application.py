@@ -25,11 +25,17 @@ from inventory.user_errors import UnavailableError, UserError
 from inventory.version import VERSION
 from web import sign_in
 from web.layout import error_page
+from web.roles import RoleNeededError
 from web.scope import NoSuchPageError, without_nul
 from web.security import Security
 from web.site import Site
 
-ROUTERS = (status.router, items.router, coverage.router, runs.router)
+ROUTERS = (
+    status.router,
+    items.router,
+    coverage.router,
+    runs.router,
+)
 """The routes of all questions; each needs a signed-in person."""
 
 STATIC = Path(__file__).resolve().parent / "static"
@@ -77,6 +83,7 @@ def create_app(site: Site) -> FastAPI:
 def _answer_errors(app: FastAPI) -> None:
     for kind, code, title in (
         (sign_in.NotSignedInError, 401, "Please sign in"),
+        (RoleNeededError, 403, "This is not for your role"),
         *((kind, 404, "This is not here") for kind in NOT_THERE),
         (UnavailableError, 503, "This cannot be answered now"),
         (UserError, 400, "This cannot be answered"),

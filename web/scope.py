@@ -1,4 +1,4 @@
-"""What a request may read: one tenant or the portfolio, in a read-only transaction with a short statement timeout."""
+"""What a request may read or change: one tenant or the portfolio, in a transaction with a short statement timeout."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from graph.tenants import TenantConfig, Tenants
 from inventory.user_errors import UnavailableError, UserError
+from web.security import SAFE_METHODS
 from web.sign_in import SignedIn
 from web.site import Site, site_of
 
@@ -23,6 +24,10 @@ _LIMIT = text(f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'")
 
 class NoSuchPageError(UserError):
     """What the address names is not there, or not for this person."""
+
+
+class NulError(UserError):
+    """A field of a form holds a NUL character."""
 
 
 class TooSlowError(UnavailableError):
@@ -47,14 +52,23 @@ async def without_nul(request: Request) -> None:
     """Refuses NUL, which PostgreSQL cannot compare with any text. Raises `NoSuchPageError`."""
     if "\0" in request.url.path or any("\0" in value for value in request.query_params.values()):
         raise NoSuchPageError("there is a NUL character in the address")
+    if request.method not in SAFE_METHODS:
+        form = await request.form()
+        if any("\0" in value for value in form.values() if isinstance(value, str)):
+            raise NulError("there is a NUL character in a field of the form")
+
+
+def _tenant(site: Site, tenant_id: UUID) -> TenantConfig:
+    tenant = site.tenant(tenant_id)
+    if tenant is None:
+        raise NoSuchPageError("there is no such tenant in the tenants file")
+    return tenant
 
 
 async def _tenant_scope(
     tenant_id: UUID, _person: SignedIn, site: Annotated[Site, Depends(site_of)]
 ) -> AsyncIterator[TenantScope]:
-    tenant = site.tenant(tenant_id)
-    if tenant is None:
-        raise NoSuchPageError("there is no such tenant in the tenants file")
+    tenant = _tenant(site, tenant_id)
     async with site.database.tenant(tenant.id, read_only=True) as session, _limited(session):
         yield TenantScope(tenant, session)
 
@@ -65,8 +79,27 @@ async def _portfolio_scope(_person: SignedIn, site: Annotated[Site, Depends(site
         yield PortfolioScope(tenants, session)
 
 
+async def _tenant_to_change(
+    tenant_id: UUID, _person: SignedIn, site: Annotated[Site, Depends(site_of)]
+) -> AsyncIterator[TenantScope]:
+    tenant = _tenant(site, tenant_id)
+    async with site.database.tenant(tenant.id) as session, _limited(session):
+        yield TenantScope(tenant, session)
+
+
+async def _no_tenant_to_change(
+    _person: SignedIn, site: Annotated[Site, Depends(site_of)]
+) -> AsyncIterator[PortfolioScope]:
+    async with site.database.no_tenant() as session, _limited(session):
+        yield PortfolioScope(site.tenants(), session)
+
+
 OneTenant = Annotated[TenantScope, Depends(_tenant_scope)]
 AllTenants = Annotated[PortfolioScope, Depends(_portfolio_scope)]
+TenantToChange = Annotated[TenantScope, Depends(_tenant_to_change, scope="function")]
+"""One tenant, and a transaction that writes its rows. It is committed before the answer is sent, or undone."""
+NoTenantToChange = Annotated[PortfolioScope, Depends(_no_tenant_to_change, scope="function")]
+"""The person's tenants, and a transaction that writes what belongs to no tenant, as `TenantToChange`."""
 
 
 @asynccontextmanager

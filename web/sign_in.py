@@ -41,7 +41,8 @@ async def new_link(database: Database, base_url: str, person: str) -> str:
     """The address that signs a person in once, with every role: whoever runs the command owns the database."""
     token = secrets.token_urlsafe(32)
     async with database.no_tenant() as session:
-        await web_sessions.add_link(session, _digest(token), Person(name=person, role=Role.ADMIN), LINK_LIFETIME)
+        owner = Person(person_id=f"local/{person}", name=person, role=Role.ADMIN)
+        await web_sessions.add_link(session, digest(token), owner, LINK_LIFETIME)
     return f"{base_url}/sign-in/{token}"
 
 
@@ -50,7 +51,7 @@ async def signed_in(request: Request, site: Annotated[Site, Depends(site_of)]) -
     token = request.cookies.get(COOKIE)
     if token:
         async with site.database.no_tenant() as session:
-            person = await web_sessions.signed_in(session, _digest(token))
+            person = await web_sessions.signed_in(session, digest(token))
         if person is not None:
             request.state.person = person
             return person
@@ -65,7 +66,7 @@ async def redeem(request: Request, token: str, site: Annotated[Site, Depends(sit
     """Uses a one-time link up."""
     cookie = secrets.token_urlsafe(32)
     async with site.database.no_tenant() as session:
-        person = await web_sessions.redeem_link(session, _digest(token), _digest(cookie), SESSION_LIFETIME)
+        person = await web_sessions.redeem_link(session, digest(token), digest(cookie), SESSION_LIFETIME)
     if person is None:
         return HTMLResponse(
             error_page(request, "This link is used up or has expired", "Start the command again for a new one."), 403
@@ -83,11 +84,12 @@ async def sign_out(request: Request, site: Annotated[Site, Depends(site_of)]) ->
     token = request.cookies.get(COOKIE)
     if token:
         async with site.database.no_tenant() as session:
-            await web_sessions.end_session(session, _digest(token))
+            await web_sessions.end_session(session, digest(token))
     answer = HTMLResponse(error_page(request, "You are signed out", "Start the command again to sign in."))
     answer.delete_cookie(COOKIE, secure=True, httponly=True, samesite="lax")
     return answer
 
 
-def _digest(token: str) -> bytes:
+def digest(token: str) -> bytes:
+    """What is kept of the token of a link or a cookie."""
     return hashlib.sha256(token.encode()).digest()

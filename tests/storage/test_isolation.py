@@ -189,7 +189,9 @@ async def their_rows(database: Database) -> runs.RunIdentity:
     async with database.no_tenant() as session:
         await portfolio.open_portfolio(session, PORTFOLIO)
         for link in (bytes(32), b"x" * 32):
-            await web_sessions.add_link(session, link, Person(name="ada", role=Role.READER), LEASE)
+            await web_sessions.add_link(
+                session, link, Person(person_id="local/ada", name="ada", role=Role.READER), LEASE
+            )
         await web_sessions.redeem_link(session, bytes(32), bytes(32), LEASE)
     async with database.tenant(THEIRS) as session:
         await portfolio.record_tenant(
