@@ -22,11 +22,17 @@ IN_MEMORY_BYTES = 1024 * 1024
 BLOCK_BYTES = 64 * 1024
 
 
+class CsvFile(StreamingResponse):
+    """A CSV file to download."""
+
+    media_type = "text/csv"
+
+
 class TooManyRowsError(UserError):
     """The file would have more rows than a page gives out."""
 
 
-async def csv_file(name: str, record: type[BaseModel], records: AsyncIterable[BaseModel]) -> StreamingResponse:
+async def csv_file(name: str, record: type[BaseModel], records: AsyncIterable[BaseModel]) -> CsvFile:
     """The file of these records; rows of other types are left out. Raises `TooManyRowsError`.
 
     It is written before it is sent, so that whoever reads slowly keeps no transaction open.
@@ -49,22 +55,21 @@ async def csv_file(name: str, record: type[BaseModel], records: AsyncIterable[Ba
     except BaseException:
         file.close()
         raise
-    return sent(file, f"{name}.csv", "text/csv; charset=utf-8")
+    return CsvFile(blocks(file), headers=as_download(f"{name}.csv"))
 
 
-def sent(file: IO[bytes], name: str, media_type: str) -> StreamingResponse:
-    """A file to download, a block at a time; it is closed when it has been sent."""
+def blocks(file: IO[bytes]) -> Iterator[bytes]:
+    """A file from its beginning, a block at a time; it is closed when it has been sent."""
+    with file:
+        file.seek(0)
+        while block := file.read(BLOCK_BYTES):
+            yield block
 
-    def blocks() -> Iterator[bytes]:
-        with file:
-            file.seek(0)
-            while block := file.read(BLOCK_BYTES):
-                yield block
 
+def as_download(name: str) -> dict[str, str]:
+    """The headers of a file of this name."""
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "file"
-    return StreamingResponse(
-        blocks(), media_type=media_type, headers={"Content-Disposition": f'attachment; filename="{safe}"'}
-    )
+    return {"Content-Disposition": f'attachment; filename="{safe}"'}
 
 
 async def streamed(records: Iterable[RecordT]) -> AsyncIterator[RecordT]:

@@ -24,7 +24,11 @@ class Entry(NamedTuple):
     role: Role = Role.READER
 
 
-NAVIGATION = (Entry("Tenants", "/"),)
+NAVIGATION = (
+    Entry("Tenants", "/"),
+    Entry("Search", "/search"),
+    Entry("Settings", "/settings"),
+)
 """The pages over all of the person's tenants."""
 
 TENANT_NAVIGATION = (

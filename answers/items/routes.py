@@ -4,7 +4,7 @@ from functools import partial
 from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import HTMLResponse, StreamingResponse
+from fastapi.responses import HTMLResponse
 
 from answers.item_kinds import title_of, told_kind
 from answers.items import answer
@@ -16,7 +16,7 @@ from graph.catalog import kinds_in
 from inventory.missing import EvidenceKind
 from inventory.records import ItemRecord, MissingRecord, VersionRecord
 from web.addresses import query_with
-from web.csv_file import csv_file
+from web.csv_file import CsvFile, csv_file
 from web.item_choice import CHOICE_ERRORS, ItemChoice, TypeKey, item_choice
 from web.layout import page
 from web.scope import NoSuchPageError, OneTenant
@@ -136,8 +136,8 @@ async def item_records(scope: OneTenant, choice: Choice, after: After = "", limi
     return [item async for item in found.items]
 
 
-@router.get("/api/tenants/{tenant_id}/items.csv", response_class=StreamingResponse)
-async def item_rows(scope: OneTenant, choice: Choice) -> StreamingResponse:
+@router.get("/api/tenants/{tenant_id}/items.csv", response_class=CsvFile)
+async def item_rows(scope: OneTenant, choice: Choice) -> CsvFile:
     """All chosen items as a CSV file."""
     found = await answer.items(scope.session, None, choice.type_keys, sought=choice.sought)
     return await csv_file(f"items-{scope.tenant.name}", ItemRecord, found.items)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, NamedTuple
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import HTMLResponse, StreamingResponse
+from fastapi.responses import HTMLResponse
 
 from answers.item_filter import WantedSetting
 from answers.item_kinds import title_of, told_kind
@@ -17,7 +17,7 @@ from answers.search.records import SettingState, TenantSetting
 from graph.catalog import load_catalog
 from inventory.records import ItemRecord
 from web.addresses import query_with
-from web.csv_file import csv_file, streamed
+from web.csv_file import CsvFile, csv_file, streamed
 from web.item_choice import CHOICE_ERRORS, ItemChoice, SettingTextError, item_choice
 from web.layout import page
 from web.scope import AllTenants, NoSuchPageError, PortfolioScope
@@ -94,8 +94,8 @@ async def found_records(
     return await answer.find_after(scope.session, sought, _tenant_ids(scope, tag), _place(after), limit)
 
 
-@router.get("/api/search.csv", response_class=StreamingResponse)
-async def found_rows(scope: AllTenants, choice: Choice, tag: Tag = "") -> StreamingResponse:
+@router.get("/api/search.csv", response_class=CsvFile)
+async def found_rows(scope: AllTenants, choice: Choice, tag: Tag = "") -> CsvFile:
     """All these items as a CSV file."""
     found = answer.find(scope.session, _needed(choice), _tenant_ids(scope, tag))
     return await csv_file("search", ItemRecord, found)
@@ -158,10 +158,10 @@ async def setting_records(
     return _after_tenant([tenant for tenant in found if state in ("", tenant.state)], after)[:limit]
 
 
-@router.get("/api/settings.csv", response_class=StreamingResponse)
+@router.get("/api/settings.csv", response_class=CsvFile)
 async def setting_rows(
     scope: AllTenants, setting: SettingName, value: SettingText = "", state: StateOfSetting = "", tag: Tag = ""
-) -> StreamingResponse:
+) -> CsvFile:
     """The same as a CSV file."""
     found = await _settings(scope, setting, value, tag)
     return await csv_file("settings", TenantSetting, streamed([one for one in found if state in ("", one.state)]))
