@@ -14,6 +14,8 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from answers.changes import routes as changes
+from answers.changes.answer import UnknownPlaceError
 from answers.coverage import routes as coverage
 from answers.items import routes as items
 from answers.items.answer import UnknownItemError
@@ -33,6 +35,7 @@ from web.site import Site
 
 ROUTERS = (
     status.router,
+    changes.router,
     items.router,
     coverage.router,
     runs.router,
@@ -56,7 +59,7 @@ class Problem(BaseModel):
 PROBLEMS: dict[int | str, dict[str, Any]] = {status: {"model": Problem} for status in (400, 401, 404, 422, 500, 503)}
 """What every route below `/api` may answer instead of its records, for the OpenAPI document."""
 
-NOT_THERE = (NoSuchPageError, UnknownItemError, UnknownRunError, UnknownVersionError)
+NOT_THERE = (NoSuchPageError, UnknownItemError, UnknownPlaceError, UnknownRunError, UnknownVersionError)
 
 _log = logging.getLogger(__name__)
 

@@ -26,6 +26,7 @@ class Entry(NamedTuple):
 
 NAVIGATION = (
     Entry("Tenants", "/"),
+    Entry("Changes", "/changes"),
     Entry("Search", "/search"),
     Entry("Settings", "/settings"),
 )
@@ -33,6 +34,7 @@ NAVIGATION = (
 
 TENANT_NAVIGATION = (
     Entry("Inventory", "/items"),
+    Entry("Changes", "/changes"),
     Entry("Missing", "/missing"),
     Entry("Coverage", "/coverage"),
     Entry("Runs", "/runs"),

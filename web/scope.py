@@ -1,7 +1,7 @@
 """What a request may read or change: one tenant or the portfolio, in a transaction with a short statement timeout."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Annotated, NamedTuple
 from uuid import UUID
 
@@ -46,6 +46,27 @@ class PortfolioScope(NamedTuple):
 
     tenants: Tenants
     session: AsyncSession
+
+
+SessionOf = Callable[[UUID], AbstractAsyncContextManager[AsyncSession]]
+
+
+class TenantsScope(NamedTuple):
+    """The person's tenants, a transaction that reads across tenants, and read-only transactions of single tenants.
+
+    `session_of` opens one, which sees one moment. Raises `NoSuchPageError` for a tenant of somebody else.
+    """
+
+    tenants: Tenants
+    session: AsyncSession
+    session_of: SessionOf
+
+    def named(self, tenant_id: UUID) -> TenantConfig:
+        """One of the person's tenants. Raises `NoSuchPageError`."""
+        tenant = self.tenants.get(tenant_id)
+        if tenant is None:
+            raise NoSuchPageError("there is no such tenant in the tenants file")
+        return tenant
 
 
 async def without_nul(request: Request) -> None:
@@ -100,6 +121,28 @@ TenantToChange = Annotated[TenantScope, Depends(_tenant_to_change, scope="functi
 """One tenant, and a transaction that writes its rows. It is committed before the answer is sent, or undone."""
 NoTenantToChange = Annotated[PortfolioScope, Depends(_no_tenant_to_change, scope="function")]
 """The person's tenants, and a transaction that writes what belongs to no tenant, as `TenantToChange`."""
+
+
+async def _turn(site: Annotated[Site, Depends(site_of)]) -> AsyncIterator[None]:
+    """Waits until so few pages hold several connections that this one may, too."""
+    async with site.many_tenants:
+        yield
+
+
+async def _tenants_scope(
+    _turn: Annotated[None, Depends(_turn)], scope: AllTenants, site: Annotated[Site, Depends(site_of)]
+) -> AsyncIterator[TenantsScope]:
+    @asynccontextmanager
+    async def session_of(tenant_id: UUID) -> AsyncIterator[AsyncSession]:
+        tenant = several.named(tenant_id)
+        async with site.database.tenant(tenant.id, read_only=True, snapshot=True) as session, _limited(session):
+            yield session
+
+    several = TenantsScope(scope.tenants, scope.session, session_of)
+    yield several
+
+
+SeveralTenants = Annotated[TenantsScope, Depends(_tenants_scope)]
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """What all requests of one web process share."""
 
+import asyncio
 from pathlib import Path
 from urllib.parse import quote
 from uuid import UUID
@@ -10,6 +11,9 @@ from configuration import Settings
 from graph.tenants import TenantConfig, Tenants, load_tenants
 from storage.database import Database
 
+MANY_TENANTS_AT_ONCE = 3
+"""Pages that hold up to three connections at a time may be made at once; then some of the pool's are left to others."""
+
 
 class Site:
     """The configuration, the database and the tenants file of a web process."""
@@ -18,6 +22,7 @@ class Site:
         self.settings = settings
         self.database = database
         self.temporal_namespace = temporal_namespace
+        self.many_tenants = asyncio.Semaphore(MANY_TENANTS_AT_ONCE)
         self._tenants_file = _ReadFile(settings.tenants_file)
 
     def tenants(self) -> Tenants:

@@ -1,9 +1,10 @@
 """The pages of a tenant's inventory: the list, what is missing, and one item with its versions."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, NamedTuple
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from answers.item_kinds import title_of, told_kind
@@ -16,10 +17,10 @@ from graph.catalog import kinds_in
 from inventory.missing import EvidenceKind
 from inventory.records import ItemRecord, MissingRecord, VersionRecord
 from web.addresses import query_with
-from web.csv_file import CsvFile, csv_file
 from web.item_choice import CHOICE_ERRORS, ItemChoice, TypeKey, item_choice
 from web.layout import page
 from web.scope import NoSuchPageError, OneTenant
+from web.twins import say_next, whole_csv_file
 
 router = APIRouter()
 
@@ -69,7 +70,7 @@ async def items_page(request: Request, scope: OneTenant, choice: Choice, after: 
         kinds=kinds_in(choice.type_key),
         next_query=query_with(request, after=shown.after) if shown.after else None,
         query_with=partial(query_with, request, after=None),
-        csv=f"/api/tenants/{scope.tenant.id}/items.csv{query_with(request, after=None)}",
+        csv=f"/tenants/{scope.tenant.id}/items.csv{query_with(request, after=None)}",
         title_of=title_of,
         kind_of=told_kind,
     )
@@ -128,28 +129,39 @@ async def item_page(
 
 
 @router.get("/api/tenants/{tenant_id}/items")
-async def item_records(scope: OneTenant, choice: Choice, after: After = "", limit: Limit = PAGE) -> list[ItemRecord]:
+async def item_records(
+    request: Request, response: Response, scope: OneTenant, choice: Choice, after: After = "", limit: Limit = PAGE
+) -> list[ItemRecord]:
     """Items by type key and id."""
     found = await answer.items(
-        scope.session, None, choice.type_keys, sought=choice.sought, limit=limit, after=_place(after)
+        scope.session, None, choice.type_keys, sought=choice.sought, limit=limit + 1, after=_place(after)
     )
-    return [item async for item in found.items]
+    items = [item async for item in found.items]
+    say_next(response, request, _place_after(items, limit))
+    return items[:limit]
 
 
-@router.get("/api/tenants/{tenant_id}/items.csv", response_class=CsvFile)
-async def item_rows(scope: OneTenant, choice: Choice) -> CsvFile:
+@router.get("/tenants/{tenant_id}/items.csv", include_in_schema=False)
+async def items_csv(scope: OneTenant, choice: Choice) -> Response:
     """All chosen items as a CSV file."""
     found = await answer.items(scope.session, None, choice.type_keys, sought=choice.sought)
-    return await csv_file(f"items-{scope.tenant.name}", ItemRecord, found.items)
+    return await whole_csv_file(f"items-{scope.tenant.name}", ItemRecord, found.items)
 
 
 @router.get("/api/tenants/{tenant_id}/missing")
 async def missing_records(
-    scope: OneTenant, type_key: TypeKey = None, after: After = "", limit: Limit = PAGE
+    request: Request,
+    response: Response,
+    scope: OneTenant,
+    type_key: TypeKey = None,
+    after: After = "",
+    limit: Limit = PAGE,
 ) -> list[MissingRecord]:
     """Missing items, also of collections that were not read; empty before any completed run."""
-    found = await answer.missing(scope.session, None, _chosen(type_key), limit=limit, after=_place(after))
-    return [] if found is None else [item async for item in found.items]
+    found = await answer.missing(scope.session, None, _chosen(type_key), limit=limit + 1, after=_place(after))
+    items = [] if found is None else [item async for item in found.items]
+    say_next(response, request, _place_after(items, limit))
+    return items[:limit]
 
 
 @router.get("/api/tenants/{tenant_id}/versions/{type_key}/{external_id:path}")
@@ -185,6 +197,10 @@ def _place(after: str) -> tuple[str, str]:
 
 
 def _page(items: list[ItemRecord]) -> ListPage:
-    shown = items[:PAGE]
-    after = f"{shown[-1].type_key}/{shown[-1].external_id}" if len(items) > PAGE else None
-    return ListPage(grouped(shown, lambda item: item.type_key), after)
+    return ListPage(grouped(items[:PAGE], lambda item: item.type_key), _place_after(items, PAGE))
+
+
+def _place_after(items: Sequence[ItemRecord], limit: int) -> str | None:
+    """The place of the last item of a page of so many; None where there are no more items."""
+    last = items[limit - 1] if len(items) > limit else None
+    return None if last is None else f"{last.type_key}/{last.external_id}"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Annotated, Literal, NamedTuple
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from answers.item_filter import WantedSetting
@@ -17,10 +17,10 @@ from answers.search.records import SettingState, TenantSetting
 from graph.catalog import load_catalog
 from inventory.records import ItemRecord
 from web.addresses import query_with
-from web.csv_file import CsvFile, csv_file, streamed
 from web.item_choice import CHOICE_ERRORS, ItemChoice, SettingTextError, item_choice
 from web.layout import page
 from web.scope import AllTenants, NoSuchPageError, PortfolioScope
+from web.twins import csv_file, say_next, whole_csv_file
 
 router = APIRouter()
 
@@ -81,24 +81,32 @@ async def search_page(
         categories=load_catalog().categories(),
         next_query=query_with(request, after=_place_of(last)) if last else None,
         in_tenant=query_with(request, after=None, tag=None),
-        csv=f"/api/search.csv{query_with(request, after=None)}",
+        csv=f"/search.csv{query_with(request, after=None)}",
     )
 
 
 @router.get("/api/search")
 async def found_records(
-    scope: AllTenants, choice: Choice, tag: Tag = "", after: After = "", limit: Limit = PAGE
+    request: Request,
+    response: Response,
+    scope: AllTenants,
+    choice: Choice,
+    tag: Tag = "",
+    after: After = "",
+    limit: Limit = PAGE,
 ) -> list[ItemRecord]:
     """Items of all tenants by tenant, type key and id; `name` or `setting` is needed."""
     sought = _needed(choice)
-    return await answer.find_after(scope.session, sought, _tenant_ids(scope, tag), _place(after), limit)
+    found = await answer.find_after(scope.session, sought, _tenant_ids(scope, tag), _place(after), limit + 1)
+    say_next(response, request, _place_of(found[limit - 1]) if len(found) > limit else None)
+    return found[:limit]
 
 
-@router.get("/api/search.csv", response_class=CsvFile)
-async def found_rows(scope: AllTenants, choice: Choice, tag: Tag = "") -> CsvFile:
+@router.get("/search.csv", include_in_schema=False)
+async def search_csv(scope: AllTenants, choice: Choice, tag: Tag = "") -> Response:
     """All these items as a CSV file."""
     found = answer.find(scope.session, _needed(choice), _tenant_ids(scope, tag))
-    return await csv_file("search", ItemRecord, found)
+    return await whole_csv_file("search", ItemRecord, found)
 
 
 @router.get("/settings", response_class=HTMLResponse, include_in_schema=False)
@@ -139,12 +147,14 @@ async def settings_page(
         title_of=title_of,
         with_state=lambda one: query_with(request, after=None, state=one),
         next_query=query_with(request, after=str(rest[PAGE - 1].tenant_id)) if len(rest) > PAGE else None,
-        csv=f"/api/settings.csv{query_with(request, after=None)}",
+        csv=f"/settings.csv{query_with(request, after=None)}",
     )
 
 
 @router.get("/api/settings")
 async def setting_records(
+    request: Request,
+    response: Response,
     scope: AllTenants,
     setting: SettingName,
     value: SettingText = "",
@@ -155,16 +165,18 @@ async def setting_records(
 ) -> list[TenantSetting]:
     """What each tenant sets, by state and the tenant's name."""
     found = await _settings(scope, setting, value, tag)
-    return _after_tenant([tenant for tenant in found if state in ("", tenant.state)], after)[:limit]
+    rest = _after_tenant([tenant for tenant in found if state in ("", tenant.state)], after)
+    say_next(response, request, str(rest[limit - 1].tenant_id) if len(rest) > limit else None)
+    return rest[:limit]
 
 
-@router.get("/api/settings.csv", response_class=CsvFile)
-async def setting_rows(
+@router.get("/settings.csv", include_in_schema=False)
+async def settings_csv(
     scope: AllTenants, setting: SettingName, value: SettingText = "", state: StateOfSetting = "", tag: Tag = ""
-) -> CsvFile:
+) -> Response:
     """The same as a CSV file."""
     found = await _settings(scope, setting, value, tag)
-    return await csv_file("settings", TenantSetting, streamed([one for one in found if state in ("", one.state)]))
+    return csv_file("settings", TenantSetting, [tenant for tenant in found if state in ("", tenant.state)])
 
 
 async def _settings(scope: PortfolioScope, setting: str, value: str, tag: str) -> list[TenantSetting]:

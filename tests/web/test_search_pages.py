@@ -40,7 +40,7 @@ async def test_search_finds_items_of_all_tenants_by_tenant(database: Database, s
     assert f"/tenants/{FABRIKAM}/items/" not in only
     off = await json_of(signed_in, "/api/search?setting=bitLockerEnabled%3Dfalse")
     assert [item["tenant_id"] for item in off] == [str(CONTOSO)]
-    answer = await signed_in.get("/api/search.csv?name=baseline")
+    answer = await signed_in.get("/search.csv?name=baseline")
     assert {row["tenant_id"] for row in csv.DictReader(io.StringIO(answer.text))} == {str(CONTOSO), str(FABRIKAM)}
 
 
@@ -72,7 +72,10 @@ async def test_a_long_search_goes_on_over_tenants(database: Database, signed_in:
     first = await json_of(signed_in, "/api/search?name=policy&limit=100")
     last = first[-1]
     after = f"{last['tenant_id']}/{last['type_key']}/{last['external_id']}"
-    rest = (await signed_in.get("/api/search", params={"name": "policy", "after": after})).json()
+    answer = await signed_in.get("/api/search", params={"name": "policy", "after": after})
+    assert "link" not in answer.headers, "this is the last page"
+    rest = answer.json()
+    assert 'rel="next"' in (await signed_in.get("/api/search?name=policy")).headers["link"]
     assert len(first) + len(rest) == 140
     for wrong in ("nonsense", "a/b/c", f"{CONTOSO}/x"):
         await words_of(signed_in, f"/search?name=policy&after={wrong}", 404)
@@ -100,7 +103,7 @@ async def test_settings_tell_tenants_apart_and_say_what_is_unknown(
     after = records[0]["tenant_id"]
     rest = await json_of(signed_in, f"/api/settings?setting=bitLockerEnabled&value=false&after={after}")
     assert rest == records[1:]
-    assert len((await signed_in.get("/api/settings.csv?setting=bitLockerEnabled")).text.splitlines()) == 4
+    assert len((await signed_in.get("/settings.csv?setting=bitLockerEnabled")).text.splitlines()) == 4
 
 
 async def test_settings_that_nobody_can_mean_are_said_beside_the_form(
