@@ -14,9 +14,11 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from answers.assignments import routes as assignments
 from answers.changes import routes as changes
 from answers.changes.answer import UnknownPlaceError
 from answers.coverage import routes as coverage
+from answers.dependencies import routes as dependencies
 from answers.items import routes as items
 from answers.items.answer import UnknownItemError
 from answers.runs import routes as runs
@@ -40,6 +42,8 @@ ROUTERS = (
     coverage.router,
     runs.router,
     search.router,
+    dependencies.router,
+    assignments.router,
 )
 """The routes of all questions; each needs a signed-in person."""
 

@@ -29,6 +29,8 @@ NAVIGATION = (
     Entry("Changes", "/changes"),
     Entry("Search", "/search"),
     Entry("Settings", "/settings"),
+    Entry("References to nothing", "/dangling"),
+    Entry("Assigned to nobody", "/unassigned"),
 )
 """The pages over all of the person's tenants."""
 
@@ -37,6 +39,10 @@ TENANT_NAVIGATION = (
     Entry("Changes", "/changes"),
     Entry("Missing", "/missing"),
     Entry("Coverage", "/coverage"),
+    Entry("Assignments", "/assignments"),
+    Entry("Dependencies", "/dependencies"),
+    Entry("References to nothing", "/dangling"),
+    Entry("Assigned to nobody", "/unassigned"),
     Entry("Runs", "/runs"),
 )
 """The pages of a tenant; their paths follow the one of its own page."""
