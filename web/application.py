@@ -14,9 +14,11 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from answers.assignments import routes as assignments
 from answers.changes import routes as changes
 from answers.changes.answer import UnknownPlaceError
 from answers.coverage import routes as coverage
+from answers.dependencies import routes as dependencies
 from answers.drift import baseline_routes, decision_routes
 from answers.drift import routes as drift
 from answers.drift.baselines import UnknownBaselineError
@@ -24,6 +26,7 @@ from answers.items import routes as items
 from answers.items.answer import UnknownItemError
 from answers.runs import routes as runs
 from answers.runs.answer import UnknownRunError
+from answers.search import routes as search
 from answers.status import routes as status
 from answers.versions.answer import UnknownVersionError
 from inventory.user_errors import UnavailableError, UserError
@@ -44,6 +47,9 @@ ROUTERS = (
     items.router,
     coverage.router,
     runs.router,
+    search.router,
+    dependencies.router,
+    assignments.router,
 )
 """The routes of all questions; each needs a signed-in person."""
 

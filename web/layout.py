@@ -28,6 +28,10 @@ NAVIGATION = (
     Entry("Tenants", "/"),
     Entry("Changes", "/changes"),
     Entry("Drift", "/drift"),
+    Entry("Search", "/search"),
+    Entry("Settings", "/settings"),
+    Entry("References to nothing", "/dangling"),
+    Entry("Assigned to nobody", "/unassigned"),
 )
 """The pages over all of the person's tenants."""
 
@@ -37,6 +41,10 @@ TENANT_NAVIGATION = (
     Entry("Drift", "/drift"),
     Entry("Missing", "/missing"),
     Entry("Coverage", "/coverage"),
+    Entry("Assignments", "/assignments"),
+    Entry("Dependencies", "/dependencies"),
+    Entry("References to nothing", "/dangling"),
+    Entry("Assigned to nobody", "/unassigned"),
     Entry("Runs", "/runs"),
 )
 """The pages of a tenant; their paths follow the one of its own page."""
