@@ -1,5 +1,6 @@
 """People who use the web page, what each may do, and the acts that are recorded."""
 
+from datetime import datetime
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
@@ -56,3 +57,9 @@ class Person(BaseModel):
     def may(self, role: Role | str) -> bool:
         """Whether the person's role includes this one."""
         return self.role.includes(Role(role))
+
+
+class KnownPerson(Person):
+    """Somebody who has signed in, with the name and the role of the last time."""
+
+    signed_in_at: datetime

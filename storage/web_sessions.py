@@ -29,6 +29,11 @@ session AS (
     FROM redeemed WHERE redeemed.expires_at > clock_timestamp()
     RETURNING person_id, person, role
 ),
+known AS (
+    INSERT INTO web_person (person_id, name, role) SELECT person_id, person, role FROM session
+    ON CONFLICT (person_id) DO UPDATE
+    SET name = excluded.name, role = excluded.role, signed_in_at = excluded.signed_in_at
+),
 audit AS (
     INSERT INTO audit_record (person_id, person, role, action) SELECT person_id, person, role, 'signed_in' FROM session
 )

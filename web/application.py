@@ -19,6 +19,9 @@ from answers.changes import routes as changes
 from answers.changes.answer import UnknownPlaceError
 from answers.coverage import routes as coverage
 from answers.dependencies import routes as dependencies
+from answers.drift import baseline_routes, decision_routes
+from answers.drift import routes as drift
+from answers.drift.baselines import UnknownBaselineError
 from answers.items import routes as items
 from answers.items.answer import UnknownItemError
 from answers.runs import routes as runs
@@ -38,6 +41,9 @@ from web.site import Site
 ROUTERS = (
     status.router,
     changes.router,
+    drift.router,
+    decision_routes.router,
+    baseline_routes.router,
     items.router,
     coverage.router,
     runs.router,
@@ -63,7 +69,14 @@ class Problem(BaseModel):
 PROBLEMS: dict[int | str, dict[str, Any]] = {status: {"model": Problem} for status in (400, 401, 404, 422, 500, 503)}
 """What every route below `/api` may answer instead of its records, for the OpenAPI document."""
 
-NOT_THERE = (NoSuchPageError, UnknownItemError, UnknownPlaceError, UnknownRunError, UnknownVersionError)
+NOT_THERE = (
+    NoSuchPageError,
+    UnknownBaselineError,
+    UnknownItemError,
+    UnknownPlaceError,
+    UnknownRunError,
+    UnknownVersionError,
+)
 
 _log = logging.getLogger(__name__)
 

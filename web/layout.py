@@ -27,22 +27,24 @@ class Entry(NamedTuple):
 NAVIGATION = (
     Entry("Tenants", "/"),
     Entry("Changes", "/changes"),
+    Entry("Drift", "/drift"),
     Entry("Search", "/search"),
     Entry("Settings", "/settings"),
-    Entry("References to nothing", "/dangling"),
-    Entry("Assigned to nobody", "/unassigned"),
+    Entry("Dangling", "/dangling"),
+    Entry("Unassigned", "/unassigned"),
 )
 """The pages over all of the person's tenants."""
 
 TENANT_NAVIGATION = (
     Entry("Inventory", "/items"),
     Entry("Changes", "/changes"),
+    Entry("Drift", "/drift"),
     Entry("Missing", "/missing"),
     Entry("Coverage", "/coverage"),
     Entry("Assignments", "/assignments"),
     Entry("Dependencies", "/dependencies"),
-    Entry("References to nothing", "/dangling"),
-    Entry("Assigned to nobody", "/unassigned"),
+    Entry("Dangling", "/dangling"),
+    Entry("Unassigned", "/unassigned"),
     Entry("Runs", "/runs"),
 )
 """The pages of a tenant; their paths follow the one of its own page."""
@@ -61,6 +63,7 @@ def error_page(request: Request, title: str, remedy: str) -> str:
 def _render(request: Request, template: str, shown: dict[str, Any]) -> str:
     common = {
         "person": getattr(request.state, "person", None),
+        "sees_no_tenant": getattr(request.state, "sees_no_tenant", False),
         "now": datetime.now(UTC),
         "path": request.url.path,
         "navigation": NAVIGATION,

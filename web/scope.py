@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Annotated, NamedTuple
+from functools import partial
+from typing import Annotated, NamedTuple, Protocol
 from uuid import UUID
 
 from fastapi import Depends, Request
@@ -11,9 +12,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from graph.tenants import TenantConfig, Tenants
+from inventory.access_rules import visible_tenants
 from inventory.user_errors import UnavailableError, UserError
 from web.security import SAFE_METHODS
-from web.sign_in import SignedIn
+from web.sign_in import HasAccess
 from web.site import Site, site_of
 
 STATEMENT_SECONDS = 5
@@ -51,22 +53,30 @@ class PortfolioScope(NamedTuple):
 SessionOf = Callable[[UUID], AbstractAsyncContextManager[AsyncSession]]
 
 
-class TenantsScope(NamedTuple):
-    """The person's tenants, a transaction that reads across tenants, and read-only transactions of single tenants.
+class WritingSessionOf(Protocol):
+    """Opens a session that may write one tenant's rows."""
 
-    `session_of` opens one, which sees one moment. Raises `NoSuchPageError` for a tenant of somebody else.
+    def __call__(self, tenant_id: UUID, *, snapshot: bool = False) -> AbstractAsyncContextManager[AsyncSession]: ...
+
+
+class TenantSessions(NamedTuple):
+    """The person's tenants, and transactions of single ones, two of them at a time.
+
+    `session_of` opens one that reads one moment, and `writing_session_of` one that may also write; either raises
+    `NoSuchPageError` for a tenant that the person does not see. With `snapshot` one that writes sees one moment, too,
+    and raises `StorageCollisionError` where another transaction has written the same rows.
     """
 
     tenants: Tenants
-    session: AsyncSession
     session_of: SessionOf
+    writing_session_of: WritingSessionOf
 
     def named(self, tenant_id: UUID) -> TenantConfig:
         """One of the person's tenants. Raises `NoSuchPageError`."""
-        tenant = self.tenants.get(tenant_id)
-        if tenant is None:
-            raise NoSuchPageError("there is no such tenant in the tenants file")
-        return tenant
+        return _one_of(self.tenants, tenant_id)
+
+
+TheSite = Annotated[Site, Depends(site_of)]
 
 
 async def without_nul(request: Request) -> None:
@@ -79,40 +89,47 @@ async def without_nul(request: Request) -> None:
             raise NulError("there is a NUL character in a field of the form")
 
 
-def _tenant(site: Site, tenant_id: UUID) -> TenantConfig:
-    tenant = site.tenant(tenant_id)
+def _visible(request: Request, access: HasAccess, site: TheSite) -> Tenants:
+    """The tenants of the tenants file that the person sees."""
+    tenants = site.tenants()
+    seen = visible_tenants(access.person, access.rules, {tenant.id: tenant.tags for tenant in tenants})
+    request.state.sees_no_tenant = not seen and len(tenants) > 0
+    return tenants if len(seen) == len(tenants) else Tenants([tenant for tenant in tenants if tenant.id in seen])
+
+
+Visible = Annotated[Tenants, Depends(_visible)]
+
+
+def _one_of(tenants: Visible, tenant_id: UUID) -> TenantConfig:
+    """The tenant that the address names. Whether there is one that the person does not see is not said."""
+    tenant = tenants.get(tenant_id)
     if tenant is None:
-        raise NoSuchPageError("there is no such tenant in the tenants file")
+        raise NoSuchPageError("there is no such tenant, or you do not see it; ask an administrator for access")
     return tenant
 
 
-async def _tenant_scope(
-    tenant_id: UUID, _person: SignedIn, site: Annotated[Site, Depends(site_of)]
-) -> AsyncIterator[TenantScope]:
-    tenant = _tenant(site, tenant_id)
+Named = Annotated[TenantConfig, Depends(_one_of)]
+
+
+async def _tenant_scope(tenant: Named, site: TheSite) -> AsyncIterator[TenantScope]:
     async with site.database.tenant(tenant.id, read_only=True) as session, _limited(session):
         yield TenantScope(tenant, session)
 
 
-async def _portfolio_scope(_person: SignedIn, site: Annotated[Site, Depends(site_of)]) -> AsyncIterator[PortfolioScope]:
-    tenants = site.tenants()
-    async with site.database.portfolio() as session, _limited(session):
+async def _portfolio_scope(tenants: Visible, site: TheSite) -> AsyncIterator[PortfolioScope]:
+    visible = None if tenants is site.tenants() else [tenant.id for tenant in tenants]
+    async with site.database.portfolio(visible) as session, _limited(session):
         yield PortfolioScope(tenants, session)
 
 
-async def _tenant_to_change(
-    tenant_id: UUID, _person: SignedIn, site: Annotated[Site, Depends(site_of)]
-) -> AsyncIterator[TenantScope]:
-    tenant = _tenant(site, tenant_id)
+async def _tenant_to_change(tenant: Named, site: TheSite) -> AsyncIterator[TenantScope]:
     async with site.database.tenant(tenant.id) as session, _limited(session):
         yield TenantScope(tenant, session)
 
 
-async def _no_tenant_to_change(
-    _person: SignedIn, site: Annotated[Site, Depends(site_of)]
-) -> AsyncIterator[PortfolioScope]:
+async def _no_tenant_to_change(tenants: Visible, site: TheSite) -> AsyncIterator[PortfolioScope]:
     async with site.database.no_tenant() as session, _limited(session):
-        yield PortfolioScope(site.tenants(), session)
+        yield PortfolioScope(tenants, session)
 
 
 OneTenant = Annotated[TenantScope, Depends(_tenant_scope)]
@@ -123,26 +140,29 @@ NoTenantToChange = Annotated[PortfolioScope, Depends(_no_tenant_to_change, scope
 """The person's tenants, and a transaction that writes what belongs to no tenant, as `TenantToChange`."""
 
 
-async def _turn(site: Annotated[Site, Depends(site_of)]) -> AsyncIterator[None]:
+async def _turn(site: TheSite) -> AsyncIterator[None]:
     """Waits until so few pages hold several connections that this one may, too."""
-    async with site.many_tenants:
+    async with site.several_tenants:
         yield
 
 
-async def _tenants_scope(
-    _turn: Annotated[None, Depends(_turn)], scope: AllTenants, site: Annotated[Site, Depends(site_of)]
-) -> AsyncIterator[TenantsScope]:
+def _tenant_sessions(_turn: Annotated[None, Depends(_turn)], tenants: Visible, site: TheSite) -> TenantSessions:
     @asynccontextmanager
-    async def session_of(tenant_id: UUID) -> AsyncIterator[AsyncSession]:
-        tenant = several.named(tenant_id)
-        async with site.database.tenant(tenant.id, read_only=True, snapshot=True) as session, _limited(session):
+    async def opened(tenant_id: UUID, *, read_only: bool, snapshot: bool) -> AsyncIterator[AsyncSession]:
+        tenant = _one_of(tenants, tenant_id)
+        transaction = site.database.tenant(tenant.id, read_only=read_only, snapshot=snapshot)
+        async with transaction as session, _limited(session):
             yield session
 
-    several = TenantsScope(scope.tenants, scope.session, session_of)
-    yield several
+    return TenantSessions(
+        tenants,
+        partial(opened, read_only=True, snapshot=True),
+        partial(opened, read_only=False, snapshot=False),
+    )
 
 
-SeveralTenants = Annotated[TenantsScope, Depends(_tenants_scope)]
+SeveralTenants = Annotated[TenantSessions, Depends(_tenant_sessions)]
+"""What a route takes before any other dependency with a session, so that requests do not wait for each other."""
 
 
 @asynccontextmanager

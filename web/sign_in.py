@@ -6,15 +6,17 @@ loopback interface only.
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from inventory.access_rules import AccessRule
 from inventory.people import Person, Role
 from inventory.user_errors import UserError
-from storage import web_sessions
+from storage import access_rules, web_sessions
 from storage.database import Database
 from web.layout import error_page
 from web.site import Site, site_of
@@ -46,16 +48,32 @@ async def new_link(database: Database, base_url: str, person: str) -> str:
     return f"{base_url}/sign-in/{token}"
 
 
-async def signed_in(request: Request, site: Annotated[Site, Depends(site_of)]) -> Person:
-    """The person of the request. Raises `NotSignedInError`."""
+class Access(NamedTuple):
+    """A signed-in person, and the rules about which tenants the person sees."""
+
+    person: Person
+    rules: Sequence[AccessRule]
+
+
+async def access(request: Request, site: Annotated[Site, Depends(site_of)]) -> Access:
+    """Who makes the request. Raises `NotSignedInError`."""
     token = request.cookies.get(COOKIE)
     if token:
         async with site.database.no_tenant() as session:
             person = await web_sessions.signed_in(session, digest(token))
+            rules = await access_rules.rules_about(session, person) if person else []
         if person is not None:
             request.state.person = person
-            return person
+            return Access(person, rules)
     raise NotSignedInError("you are not signed in; open the address that the command printed, or start it again")
+
+
+HasAccess = Annotated[Access, Depends(access)]
+
+
+async def signed_in(access: HasAccess) -> Person:
+    """The person of the request."""
+    return access.person
 
 
 SignedIn = Annotated[Person, Depends(signed_in)]

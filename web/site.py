@@ -11,8 +11,8 @@ from configuration import Settings
 from graph.tenants import TenantConfig, Tenants, load_tenants
 from storage.database import Database
 
-MANY_TENANTS_AT_ONCE = 3
-"""Pages that hold up to three connections at a time may be made at once; then some of the pool's are left to others."""
+SEVERAL_TENANTS_AT_ONCE = 3
+"""So many pages that read several tenants are made at once: each holds up to three connections of the pool."""
 
 
 class Site:
@@ -22,7 +22,7 @@ class Site:
         self.settings = settings
         self.database = database
         self.temporal_namespace = temporal_namespace
-        self.many_tenants = asyncio.Semaphore(MANY_TENANTS_AT_ONCE)
+        self.several_tenants = asyncio.Semaphore(SEVERAL_TENANTS_AT_ONCE)
         self._tenants_file = _ReadFile(settings.tenants_file)
 
     def tenants(self) -> Tenants:

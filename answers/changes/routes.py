@@ -20,7 +20,7 @@ from answers.status.answer import status
 from answers.times import TIME_FORMS
 from graph.catalog import load_catalog
 from web.fitting import fitting_page
-from web.scope import OneTenant, SeveralTenants, TenantScope, TenantsScope
+from web.scope import AllTenants, OneTenant, PortfolioScope, SeveralTenants, TenantScope, TenantSessions
 from web.twins import csv_file, say_next
 
 router = APIRouter()
@@ -108,11 +108,13 @@ async def changes_page(request: Request, scope: OneTenant, asked: Asked) -> HTML
 
 
 @router.get("/changes", response_class=HTMLResponse, include_in_schema=False)
-async def all_changes_page(request: Request, scope: SeveralTenants, asked: Asked, tag: Tag = None) -> HTMLResponse:
+async def all_changes_page(
+    request: Request, several: SeveralTenants, scope: AllTenants, asked: Asked, tag: Tag = None
+) -> HTMLResponse:
     """What runs noticed in all tenants, or in those of a tag, newest first."""
     window = await _window(scope.session, asked)
     tenant_ids = _tenant_ids(scope, tag)
-    found = await _of_tenants(scope, tenant_ids, asked, window, PAGE)
+    found = await _of_tenants(several, scope.session, tenant_ids, asked, window, PAGE)
     known = load_catalog().collections
     return _page(
         request,
@@ -142,11 +144,17 @@ async def change_records(
 
 @router.get("/api/changes")
 async def all_change_records(
-    request: Request, response: Response, scope: SeveralTenants, asked: Asked, tag: Tag = None, limit: Limit = 100
+    request: Request,
+    response: Response,
+    several: SeveralTenants,
+    scope: AllTenants,
+    asked: Asked,
+    tag: Tag = None,
+    limit: Limit = 100,
 ) -> Sequence[ChangeRecord]:
     """What runs noticed in all tenants, or in those of a tag, newest first."""
     window = await _window(scope.session, asked)
-    found = await _of_tenants(scope, _tenant_ids(scope, tag), asked, window, limit)
+    found = await _of_tenants(several, scope.session, _tenant_ids(scope, tag), asked, window, limit)
     say_next(response, request, found.goes_on)
     return found.changes
 
@@ -162,11 +170,11 @@ async def changes_csv(request: Request, scope: OneTenant, asked: Asked, limit: L
 
 @router.get("/changes.csv", include_in_schema=False)
 async def all_changes_csv(
-    request: Request, scope: SeveralTenants, asked: Asked, tag: Tag = None, limit: Limit = 1000
+    request: Request, several: SeveralTenants, scope: AllTenants, asked: Asked, tag: Tag = None, limit: Limit = 1000
 ) -> Response:
     """What runs noticed in all tenants, or in those of a tag, newest first, as CSV."""
     window = await _window(scope.session, asked)
-    found = await _of_tenants(scope, _tenant_ids(scope, tag), asked, window, limit)
+    found = await _of_tenants(several, scope.session, _tenant_ids(scope, tag), asked, window, limit)
     answered = csv_file("changes", ChangeRecord, found.changes)
     say_next(answered, request, found.goes_on)
     return answered
@@ -215,11 +223,16 @@ async def _of_tenant(scope: TenantScope, asked: ChangesAsked, window: Window, li
 
 
 async def _of_tenants(
-    scope: TenantsScope, tenant_ids: Sequence[UUID], asked: ChangesAsked, window: Window, limit: int
+    several: TenantSessions,
+    session: AsyncSession,
+    tenant_ids: Sequence[UUID],
+    asked: ChangesAsked,
+    window: Window,
+    limit: int,
 ) -> ChangePage:
     return await answer.newest_changes(
-        scope.session,
-        scope.session_of,
+        session,
+        several.session_of,
         window,
         wanted=asked.wanted,
         limit=limit,
@@ -228,7 +241,7 @@ async def _of_tenants(
     )
 
 
-def _tenant_ids(scope: TenantsScope, tag: str | None) -> list[UUID]:
+def _tenant_ids(scope: PortfolioScope, tag: str | None) -> list[UUID]:
     return [tenant.id for tenant in scope.tenants if not tag or tag in tenant.tags]
 
 

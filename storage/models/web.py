@@ -75,3 +75,53 @@ class AuditRecord(Base):
     subject: Mapped[str | None] = mapped_column(comment="what the act was done to")
     reason: Mapped[str | None] = mapped_column(comment="as the person gave it")
     request_id: Mapped[UUID | None] = mapped_column(comment="of the form; one that is sent twice does its act once")
+
+
+class WebPerson(Base):
+    """Somebody who has signed in."""
+
+    __tablename__ = "web_person"
+    __table_args__ = (
+        CheckConstraint(one_of("role", Role), name="role_known"),
+        {"comment": "who has signed in on the web page, as of the last time"},
+    )
+
+    person_id: Mapped[str] = mapped_column(primary_key=True, comment="of the directory that the person signed in with")
+    name: Mapped[str]
+    role: Mapped[str]
+    signed_in_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+
+
+class AccessRuleRow(Base):
+    """Tenants that a person, or everybody of a role, sees or does not see."""
+
+    __tablename__ = "access_rule"
+    __table_args__ = (
+        CheckConstraint("(person_id IS NULL) <> (role IS NULL)", name="person_or_role"),
+        CheckConstraint(one_of("role", Role), name="role_known"),
+        CheckConstraint("tenant_id IS NULL OR tag IS NULL", name="tenant_or_tag"),
+        Index(
+            "access_rule_once",
+            "person_id",
+            "role",
+            "tenant_id",
+            "tag",
+            unique=True,
+            postgresql_nulls_not_distinct=True,
+        ),
+        {"comment": "which tenants a person, or everybody of a role, sees on the web page"},
+    )
+
+    access_rule_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("gen_random_uuid()"))
+    person_id: Mapped[str | None]
+    role: Mapped[str | None]
+    tenant_id: Mapped[UUID | None] = mapped_column(
+        comment="the rule is about all tenants where this and the tag are null"
+    )
+    tag: Mapped[str | None]
+    is_excluded: Mapped[bool] = mapped_column(
+        comment="whether these tenants are kept from them; that wins over every other rule"
+    )
+    set_by: Mapped[str]
+    set_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    reason: Mapped[str | None]

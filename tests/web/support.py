@@ -1,17 +1,18 @@
 """What tests of the web page share: three tenants, browsers without a window, signed-in people."""
 
-from collections.abc import AsyncIterator
+import secrets
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 from starlette.types import ASGIApp
 
 from inventory.people import Person, Role
-from storage import web_sessions
+from storage import access_rules, web_sessions
 from storage.database import Database
 from tests.patience import PATIENCE_SECONDS
 from web.sign_in import COOKIE, digest
@@ -51,12 +52,17 @@ def person_of(role: Role) -> Person:
 
 
 @asynccontextmanager
-async def signed_in_as(app: ASGIApp, database: Database, person: Person) -> AsyncIterator[httpx.AsyncClient]:
-    """A client in which this person is signed in; it sends forms as the page itself would."""
-    token = f"session of {person.person_id}"
+async def signed_in_as(
+    app: ASGIApp, database: Database, person: Person, tenants: Collection[UUID] | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client in which this person is signed in and sees these tenants, or all; it sends forms as the page would."""
+    token = secrets.token_urlsafe(32)
     async with database.no_tenant() as session:
         await web_sessions.add_link(session, digest(token), person, timedelta(hours=1))
         await web_sessions.redeem_link(session, digest(token), digest(token), timedelta(hours=1))
+        for tenant_id in [None] if tenants is None else tenants:
+            subject = access_rules.Subject(person.person_id, None, tenant_id)
+            await access_rules.set_rule(session, subject, is_excluded=False, set_by="the test", reason=None)
     async with browser(app) as client:
         client.cookies.set(COOKIE, token)
         client.headers.update(SAME_ORIGIN)

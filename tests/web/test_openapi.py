@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from inventory.people import Person, Role
-from storage import web_sessions
+from storage import access_rules, web_sessions
 from storage.database import Database
 from tests.patience import PATIENCE_SECONDS
 from tests.storage.support import observation, sync
@@ -31,7 +31,10 @@ async def signed_in(database: Database, url: str, role: Role) -> str:
     token = secrets.token_urlsafe(32)
     async with database.no_tenant() as session:
         digest = hashlib.sha256(token.encode()).digest()
-        await web_sessions.add_link(session, digest, Person(name="ada", role=role), timedelta(hours=1))
+        person = Person(person_id=f"local/{role}", name="ada", role=role)
+        await web_sessions.add_link(session, digest, person, timedelta(hours=1))
+        everything = access_rules.Subject(person.person_id, None)
+        await access_rules.set_rule(session, everything, is_excluded=False, set_by="the test", reason=None)
     async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_SECONDS) as client:
         return (await client.get(f"/sign-in/{token}")).cookies[COOKIE]
 
