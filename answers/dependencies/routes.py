@@ -34,7 +34,15 @@ from inventory.item_ids import item_key
 from web.addresses import query_with
 from web.fitting import fitting_page
 from web.layout import page
-from web.scope import NoSuchPageError, OneTenant, SeveralTenants, TenantScope, TenantsScope
+from web.scope import (
+    AllTenants,
+    NoSuchPageError,
+    OneTenant,
+    PortfolioScope,
+    SeveralTenants,
+    TenantScope,
+    TenantSessions,
+)
 from web.sorted_pages import SortedPage, sorted_page
 from web.twins import say_next, whole_csv_file
 
@@ -233,18 +241,18 @@ async def unassigned_csv(scope: OneTenant, type_key: TypeKey = "") -> Response:
 
 @router.get("/dangling", response_class=HTMLResponse, include_in_schema=False)
 async def all_dangling_page(
-    request: Request, scope: SeveralTenants, tag: Tag = "", after: AfterTenant = ""
+    request: Request, several: SeveralTenants, scope: AllTenants, tag: Tag = "", after: AfterTenant = ""
 ) -> HTMLResponse:
     """References to what is not there, of one tenant after the other."""
-    return await _tenants_page(request, scope, Question.DANGLING, tag, after)
+    return await _tenants_page(request, several, scope, Question.DANGLING, tag, after)
 
 
 @router.get("/unassigned", response_class=HTMLResponse, include_in_schema=False)
 async def all_unassigned_page(
-    request: Request, scope: SeveralTenants, tag: Tag = "", after: AfterTenant = ""
+    request: Request, several: SeveralTenants, scope: AllTenants, tag: Tag = "", after: AfterTenant = ""
 ) -> HTMLResponse:
     """Items that nobody gets, of one tenant after the other."""
-    return await _tenants_page(request, scope, Question.UNASSIGNED, tag, after)
+    return await _tenants_page(request, several, scope, Question.UNASSIGNED, tag, after)
 
 
 class _Answer(NamedTuple):
@@ -301,7 +309,7 @@ async def _list_page(
 
 
 async def _tenants_page(
-    request: Request, scope: TenantsScope, question: Question, tag: str, after: str
+    request: Request, several: TenantSessions, scope: PortfolioScope, question: Question, tag: str, after: str
 ) -> HTMLResponse:
     chosen = sorted(
         (tenant for tenant in scope.tenants if not tag or tag in tenant.tags),
@@ -315,7 +323,7 @@ async def _tenants_page(
     statuses = {one.tenant_id: one for one in await status(scope.session, [tenant.id for tenant in asked])}
     parts = []
     for tenant in asked:
-        async with scope.session_of(tenant.id) as session:
+        async with several.session_of(tenant.id) as session:
             found = await _answer(session, tenant.id, question, "")
         rows = sorted_page(found.rows, _place, "", OF_A_TENANT).rows
         parts.append(TenantPart(tenant.id, tenant.name, statuses[tenant.id], rows, found.total, found.cannot_say))
