@@ -28,6 +28,7 @@ from answers.runs import routes as runs
 from answers.runs.answer import UnknownRunError
 from answers.search import routes as search
 from answers.status import routes as status
+from answers.versions import routes as versions
 from answers.versions.answer import UnknownVersionError
 from inventory.user_errors import UnavailableError, UserError
 from inventory.version import VERSION
@@ -45,6 +46,7 @@ ROUTERS = (
     decision_routes.router,
     baseline_routes.router,
     items.router,
+    versions.router,
     coverage.router,
     runs.router,
     search.router,

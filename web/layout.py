@@ -31,8 +31,8 @@ NAVIGATION = (
     Entry("Drift", "/drift"),
     Entry("Search", "/search"),
     Entry("Settings", "/settings"),
-    Entry("References to nothing", "/dangling"),
-    Entry("Assigned to nobody", "/unassigned"),
+    Entry("Dangling", "/dangling"),
+    Entry("Unassigned", "/unassigned"),
 )
 """The pages over all of the person's tenants."""
 
@@ -44,8 +44,8 @@ TENANT_NAVIGATION = (
     Entry("Coverage", "/coverage"),
     Entry("Assignments", "/assignments"),
     Entry("Dependencies", "/dependencies"),
-    Entry("References to nothing", "/dangling"),
-    Entry("Assigned to nobody", "/unassigned"),
+    Entry("Dangling", "/dangling"),
+    Entry("Unassigned", "/unassigned"),
     Entry("Runs", "/runs"),
 )
 """The pages of a tenant; their paths follow the one of its own page."""

@@ -1,4 +1,4 @@
-"""The pages of a tenant's inventory: the list, what is missing, and one item with its versions."""
+"""The pages of a tenant's inventory: the list, and what is missing."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -11,11 +11,9 @@ from answers.item_kinds import title_of, told_kind
 from answers.items import answer
 from answers.items.records import ItemsBasis, UnreadCollection
 from answers.pages import grouped
-from answers.versions import answer as versions
-from answers.versions.answer import ComparedVersions
 from graph.catalog import kinds_in
 from inventory.missing import EvidenceKind
-from inventory.records import ItemRecord, MissingRecord, VersionRecord
+from inventory.records import ItemRecord, MissingRecord
 from web.addresses import query_with
 from web.item_choice import CHOICE_ERRORS, ItemChoice, TypeKey, item_choice
 from web.layout import page
@@ -34,7 +32,6 @@ After = Annotated[
 ]
 Choice = Annotated[ItemChoice, Depends(item_choice)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
-Number = Annotated[int | None, Query(ge=1, le=1_000_000)]
 
 
 class ListPage(NamedTuple):
@@ -99,35 +96,6 @@ async def missing_page(request: Request, scope: OneTenant, type_key: TypeKey = N
     )
 
 
-@router.get(
-    "/tenants/{tenant_id}/items/{type_key}/{external_id:path}", response_class=HTMLResponse, include_in_schema=False
-)
-async def item_page(
-    request: Request,
-    scope: OneTenant,
-    type_key: str,
-    external_id: str,
-    version: Number = None,
-    older: Annotated[int | None, Query(alias="from", ge=1, le=1_000_000)] = None,
-) -> HTMLResponse:
-    """One item: its state, its document, its versions, and the difference of two of them."""
-    history = await versions.history(scope.session, type_key, external_id)
-    if not history:
-        raise NoSuchPageError("this tenant's inventory has no document of such an item")
-    shown, document = await versions.show(scope.session, type_key, external_id, version)
-    compared = await _compared(scope, history, shown.version, older)
-    return page(
-        request,
-        "items/item.html",
-        tenant=scope.tenant,
-        item=shown,
-        lines=await versions.readable(scope.session, type_key, document),
-        history=history,
-        compared=compared,
-        title_of=title_of,
-    )
-
-
 @router.get("/api/tenants/{tenant_id}/items")
 async def item_records(
     request: Request, response: Response, scope: OneTenant, choice: Choice, after: After = "", limit: Limit = PAGE
@@ -162,24 +130,6 @@ async def missing_records(
     items = [] if found is None else [item async for item in found.items]
     say_next(response, request, _place_after(items, limit))
     return items[:limit]
-
-
-@router.get("/api/tenants/{tenant_id}/versions/{type_key}/{external_id:path}")
-async def version_records(scope: OneTenant, type_key: str, external_id: str) -> list[VersionRecord]:
-    """The versions of an item that are kept, newest first."""
-    return await versions.history(scope.session, type_key, external_id)
-
-
-async def _compared(
-    scope: OneTenant, history: list[VersionRecord], number: int, older: int | None
-) -> ComparedVersions | None:
-    """The shown version and an older one, by default its predecessor; None where there is none."""
-    kept = [version.version for version in history if version.version < number]
-    before = older if older is not None else max(kept, default=None)
-    if before is None:
-        return None
-    first = history[0]
-    return await versions.compare(scope.session, first.type_key, first.external_id, before, number)
 
 
 def _chosen(type_key: str | None) -> list[str] | None:
