@@ -127,10 +127,11 @@ async def test_tenants_of_which_nothing_was_read_are_not_called_equal(run: Any, 
         assert (await run(*tenants, *options, "--json")).code == 3
 
 
-async def test_a_comparison_by_setting_of_tenants_without_policies_says_so(run: Any) -> None:
-    done = await run("alpha", "gamma", "--by-setting", "--category", "groups")
-    print(done)
-    done = await run("alpha", "gamma", "--by-setting")
+async def test_a_comparison_by_setting_of_tenants_without_policies_says_so(run: Any, database: Database) -> None:
+    delta, epsilon = UUID(int=34), UUID(int=35)
+    for tenant_id in (delta, epsilon):
+        await sync(database, tenant_id, [], "groups")
+    done = await run(str(delta), str(epsilon), "--by-setting")
     assert (done.code, done.stdout) == (3, "")
     assert done.stderr.startswith("nothing is compared: neither tenant has read one of compliancePolicies, ")
 

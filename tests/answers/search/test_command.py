@@ -173,14 +173,13 @@ async def test_items_are_found_over_tenants(
     assert found(done) == expected
 
 
-async def test_unread_items_are_missing_as_far_as_anybody_knows(starter: Starter, database: Database) -> None:
+async def test_items_that_were_not_read_are_not_missing(starter: Starter, database: Database) -> None:
     outcomes = {COMPLIANCE: REFUSED, PROFILES: (Outcome.COMPLETE, None)}
     await sync(database, OFF, [], *TYPES, status=RunStatus.PARTIAL, outcomes=outcomes)
-    done = await starter("search", "bitlocker", "--state", "missing", "--json")
-    assert found(done) == [(OFF, "off"), (ON, "gone")]
-    assert [line["evidence"] for line in done.objects()] == [f"collection_failed:{REFUSED[1]}", "not_listed"]
-    (one,) = (await starter("items", "Adatum", "--state", "missing", "--name", "pilot", "--json")).objects()
-    assert one["external_id"] == "on"
+    for state, expected in (("missing", [(ON, "gone")]), ("not_read", [(OFF, "off")])):
+        assert found(await starter("search", "bitlocker", "--state", state, "--json")) == expected
+    (one,) = (await starter("items", "Adatum", "--state", "not_read", "--name", "pilot", "--json")).objects()
+    assert (one["external_id"], one["evidence"]) == ("on", f"collection_failed:{REFUSED[1]}")
 
 
 async def test_a_search_says_what_it_rests_on(starter: Starter) -> None:
