@@ -1,5 +1,5 @@
 -- Deletes all rows of one tenant and prints how many of each table: psql --set tenant=ID --file deploy/remove-tenant.sql
--- The login is the tables' owner. Portfolio runs stay, without the tenant's part in them.
+-- The login is the tables' owner. Portfolio runs stay, without the tenant's part in them, and so do audit records.
 \set ON_ERROR_STOP on
 BEGIN;
 SELECT set_config('app.tenant_id', :'tenant', true) AS tenant;

@@ -1,5 +1,6 @@
-"""People who use the web page, and what each may do."""
+"""People who use the web page, what each may do, and the acts that are recorded."""
 
+from datetime import datetime
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
@@ -17,11 +18,48 @@ class Role(StrEnum):
     ADMIN = "admin"
     """Manage access, and read the audit records of everybody."""
 
+    def includes(self, other: "Role") -> bool:
+        """Whether this role may do all that the other may."""
+        roles = list(Role)
+        return roles.index(self) >= roles.index(other)
+
+
+class Action(StrEnum):
+    """An act of a person that has an audit record."""
+
+    SIGNED_IN = "signed_in"
+    SIGNED_OUT = "signed_out"
+    SYNC_REQUESTED = "sync_requested"
+    SYNC_CANCELLED = "sync_cancelled"
+    DEEP_READ_REQUESTED = "deep_read_requested"
+    SCHEDULE_CHANGED = "schedule_changed"
+    SCHEDULE_DELETED = "schedule_deleted"
+    DECIDED = "decided"
+    DECISION_WITHDRAWN = "decision_withdrawn"
+    BASELINE_SET = "baseline_set"
+    BASELINE_REMOVED = "baseline_removed"
+    PINNED = "pinned"
+    UNPINNED = "unpinned"
+    EXPORTED = "exported"
+    ACCESS_CHANGED = "access_changed"
+
 
 class Person(BaseModel):
     """Someone who is signed in."""
 
     model_config = ConfigDict(frozen=True)
 
+    person_id: str
+    """Names the person for good: `local/<login>`, or `<tenant id>/<object id>` of Entra ID. Names change."""
     name: str
     role: Role
+
+    def may(self, role: Role | str) -> bool:
+        """Whether the person's role includes this one."""
+        return self.role.includes(Role(role))
+
+
+class KnownPerson(Person):
+    """Somebody who has signed in, with the name and the role of the last time."""
+
+    signed_in_at: datetime

@@ -19,7 +19,13 @@ ALL_TENANTS = "tenant_inventory_all_tenants"
 PostgreSQL plans a prepared statement anew when the search_path changes, so no plan outlives its transaction's switch.
 """
 
-REVISION = "0029"
+VISIBLE_TENANTS = "tenant_inventory_visible_tenants"
+"""An empty schema. A transaction that has it in its search_path, too, reads the rows of some tenants alone.
+
+Everybody may use it, since it only takes away.
+"""
+
+REVISION = "0031"
 """The newest migration, which this program needs. Written here so that no command has to load Alembic."""
 
 SETTABLE = "CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END"

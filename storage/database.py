@@ -5,7 +5,7 @@ cannot write, `Database.no_tenant` writes what belongs to none and sees no tenan
 query that forgets its tenant returns nothing.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from inventory.user_errors import UserError
-from storage.access import ALL_TENANTS, EXCESS, PORTFOLIO_ROLE, PROBE, WORKER_ROLE, Access, access
+from storage.access import ALL_TENANTS, EXCESS, PORTFOLIO_ROLE, PROBE, VISIBLE_TENANTS, WORKER_ROLE, Access, access
 from storage.errors import StorageCollisionError, StorageNotReadyError, StorageUnavailableError, classified
 from storage.timeouts import POOL_TIMEOUT_SECONDS, TRANSACTION_TIMEOUTS, connection_parameters
 
@@ -42,9 +42,15 @@ _ACROSS_TENANTS = (
     f", set_config('search_path', concat_ws(', ', nullif(current_setting('search_path'), ''), '{ALL_TENANTS}'), true)"
 )
 
+_ACROSS_VISIBLE_TENANTS = (
+    _ACROSS_TENANTS.replace(f"'{ALL_TENANTS}'", f"'{ALL_TENANTS}, {VISIBLE_TENANTS}'")
+    + ", set_config('app.visible_tenants', :visible_tenants, true)"
+)
+
 _BIND_TO_WRITE = text(_BIND)
 _BIND_TO_READ = text(_BIND + _READ_ONLY)
 _BIND_TO_READ_ALL = text(_BIND + _READ_ONLY + _ACROSS_TENANTS)
+_BIND_TO_READ_SOME = text(_BIND + _READ_ONLY + _ACROSS_VISIBLE_TENANTS)
 
 
 class DatabaseUrlError(UserError):
@@ -95,9 +101,13 @@ class Database:
             yield session
 
     @asynccontextmanager
-    async def portfolio(self) -> AsyncIterator[AsyncSession]:
-        """A read-only transaction over all tenants, of one moment."""
-        async with self._bound(_BIND_TO_READ_ALL, "", snapshot=True) as session:
+    async def portfolio(self, visible: Collection[UUID] | None = None) -> AsyncIterator[AsyncSession]:
+        """A read-only transaction over all tenants, of one moment; over the `visible` ones alone if they are given."""
+        if visible is None:
+            bind, tenants = _BIND_TO_READ_ALL, {}
+        else:
+            bind, tenants = _BIND_TO_READ_SOME, {"visible_tenants": ",".join(map(str, visible))}
+        async with self._bound(bind, "", snapshot=True, **tenants) as session:
             yield session
 
     @asynccontextmanager
@@ -115,14 +125,16 @@ class Database:
             return (await session.execute(EXCESS)).scalar_one_or_none() or []
 
     @asynccontextmanager
-    async def _bound(self, bind: TextClause, tenant_id: str, *, snapshot: bool = False) -> AsyncIterator[AsyncSession]:
+    async def _bound(
+        self, bind: TextClause, tenant_id: str, *, snapshot: bool = False, **parameters: str
+    ) -> AsyncIterator[AsyncSession]:
         try:
             async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
                 if snapshot:
                     await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
                 roles = await self._roles(session)
-                role = roles.portfolio if bind is _BIND_TO_READ_ALL else roles.worker
-                await session.execute(bind, {"role": role, "tenant_id": tenant_id})
+                role = roles.portfolio if bind in (_BIND_TO_READ_ALL, _BIND_TO_READ_SOME) else roles.worker
+                await session.execute(bind, {"role": role, "tenant_id": tenant_id, **parameters})
                 yield session
         except (SQLAlchemyError, psycopg.Error) as error:
             known = classified(error)

@@ -20,26 +20,31 @@ _AUDIT = table(AuditRecord)
 
 _REDEEM = text("""
 WITH redeemed AS (
-    DELETE FROM sign_in_link WHERE link_hash = :link_hash RETURNING person, role, expires_at
+    DELETE FROM sign_in_link WHERE link_hash = :link_hash RETURNING person_id, person, role, expires_at
 ),
 -- a link works once, and only while it is valid
 session AS (
-    INSERT INTO web_session (session_hash, person, role, expires_at)
-    SELECT :session_hash, person, role, clock_timestamp() + :lifetime
+    INSERT INTO web_session (session_hash, person_id, person, role, expires_at)
+    SELECT :session_hash, person_id, person, role, clock_timestamp() + :lifetime
     FROM redeemed WHERE redeemed.expires_at > clock_timestamp()
-    RETURNING person, role
+    RETURNING person_id, person, role
+),
+known AS (
+    INSERT INTO web_person (person_id, name, role) SELECT person_id, person, role FROM session
+    ON CONFLICT (person_id) DO UPDATE
+    SET name = excluded.name, role = excluded.role, signed_in_at = excluded.signed_in_at
 ),
 audit AS (
-    INSERT INTO audit_record (person, role, action) SELECT person, role, 'signed_in' FROM session
+    INSERT INTO audit_record (person_id, person, role, action) SELECT person_id, person, role, 'signed_in' FROM session
 )
-SELECT person AS name, role FROM session
+SELECT person_id, person AS name, role FROM session
 """)
 
 _END = text("""
 WITH ended AS (
-    DELETE FROM web_session WHERE session_hash = :session_hash RETURNING person, role
+    DELETE FROM web_session WHERE session_hash = :session_hash RETURNING person_id, person, role
 )
-INSERT INTO audit_record (person, role, action) SELECT person, role, 'signed_out' FROM ended
+INSERT INTO audit_record (person_id, person, role, action) SELECT person_id, person, role, 'signed_out' FROM ended
 """)
 
 
@@ -50,6 +55,7 @@ async def add_link(session: AsyncSession, link_hash: bytes, person: Person, life
     await session.execute(
         insert(_LINK).values(
             link_hash=link_hash,
+            person_id=person.person_id,
             person=person.name,
             role=person.role,
             expires_at=CLOCK + literal(lifetime, Interval),
@@ -67,10 +73,13 @@ async def redeem_link(
 
 async def signed_in(session: AsyncSession, session_hash: bytes) -> Person | None:
     """The person of a session that has not expired."""
-    found = select(_SESSION.c.person.label("name"), _SESSION.c.role)
-    return await fetch_one(
-        session, found.where(_SESSION.c.session_hash == session_hash, _SESSION.c.expires_at > CLOCK), Person
+    found = select(_SESSION.c.person_id, _SESSION.c.person.label("name"), _SESSION.c.role)
+    is_valid = (
+        _SESSION.c.session_hash == session_hash,
+        _SESSION.c.expires_at > CLOCK,
+        _SESSION.c.person_id.is_not(None),
     )
+    return await fetch_one(session, found.where(*is_valid), Person)
 
 
 async def end_session(session: AsyncSession, session_hash: bytes) -> None:

@@ -2,12 +2,15 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -22,11 +25,17 @@ from inventory.user_errors import UnavailableError, UserError
 from inventory.version import VERSION
 from web import sign_in
 from web.layout import error_page
+from web.roles import RoleNeededError
 from web.scope import NoSuchPageError, without_nul
 from web.security import Security
 from web.site import Site
 
-ROUTERS = (status.router, items.router, coverage.router, runs.router)
+ROUTERS = (
+    status.router,
+    items.router,
+    coverage.router,
+    runs.router,
+)
 """The routes of all questions; each needs a signed-in person."""
 
 STATIC = Path(__file__).resolve().parent / "static"
@@ -34,6 +43,16 @@ STATIC = Path(__file__).resolve().parent / "static"
 LOOPBACK = ("127.0.0.1", "localhost")
 """The names under which the page may be asked for. Any other one is a name that another site has pointed at this
 machine: https://owasp.org/www-community/attacks/DNS_Rebinding"""
+
+
+class Problem(BaseModel):
+    """Why a request for JSON has no answer, and what to do."""
+
+    detail: str
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {status: {"model": Problem} for status in (400, 401, 404, 422, 500, 503)}
+"""What every route below `/api` may answer instead of its records, for the OpenAPI document."""
 
 NOT_THERE = (NoSuchPageError, UnknownItemError, UnknownRunError, UnknownVersionError)
 
@@ -48,7 +67,7 @@ def create_app(site: Site) -> FastAPI:
     app.add_middleware(Security)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.include_router(sign_in.router)
-    signed_in = APIRouter(dependencies=[Depends(sign_in.signed_in), Depends(without_nul)])
+    signed_in = APIRouter(dependencies=[Depends(sign_in.signed_in), Depends(without_nul)], responses=PROBLEMS)
     for router in ROUTERS:
         signed_in.include_router(router)
 
@@ -64,6 +83,7 @@ def create_app(site: Site) -> FastAPI:
 def _answer_errors(app: FastAPI) -> None:
     for kind, code, title in (
         (sign_in.NotSignedInError, 401, "Please sign in"),
+        (RoleNeededError, 403, "This is not for your role"),
         *((kind, 404, "This is not here") for kind in NOT_THERE),
         (UnavailableError, 503, "This cannot be answered now"),
         (UserError, 400, "This cannot be answered"),
@@ -72,7 +92,13 @@ def _answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
-        return _error(request, error.status_code, "This page is not here", "Check the address.")
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            title, remedy = "This address is not asked in this way", "Follow a link or use a form of the page."
+        else:
+            title, remedy = "This page is not here", "Check the address."
+        answer = _error(request, error.status_code, title, remedy)
+        answer.headers.update(error.headers or {})
+        return answer
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
@@ -94,5 +120,5 @@ def _handler(status: int, title: str) -> Callable[[Request, Exception], Awaitabl
 
 def _error(request: Request, status: int, title: str, remedy: str) -> Response:
     if request.url.path.startswith("/api/"):
-        return JSONResponse({"detail": f"{title}: {remedy}"}, status)
+        return JSONResponse(Problem(detail=f"{title}: {remedy}").model_dump(), status)
     return HTMLResponse(error_page(request, title, remedy), status)

@@ -1,4 +1,4 @@
-"""What a request may read: one tenant or the portfolio, in a read-only transaction with a short statement timeout."""
+"""What a request may read or change: one tenant or the portfolio, in a transaction with a short statement timeout."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,8 +11,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from graph.tenants import TenantConfig, Tenants
+from inventory.access_rules import visible_tenants
 from inventory.user_errors import UnavailableError, UserError
-from web.sign_in import SignedIn
+from web.security import SAFE_METHODS
+from web.sign_in import HasAccess
 from web.site import Site, site_of
 
 STATEMENT_SECONDS = 5
@@ -23,6 +25,10 @@ _LIMIT = text(f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'")
 
 class NoSuchPageError(UserError):
     """What the address names is not there, or not for this person."""
+
+
+class NulError(UserError):
+    """A field of a form holds a NUL character."""
 
 
 class TooSlowError(UnavailableError):
@@ -43,30 +49,69 @@ class PortfolioScope(NamedTuple):
     session: AsyncSession
 
 
+TheSite = Annotated[Site, Depends(site_of)]
+
+
 async def without_nul(request: Request) -> None:
     """Refuses NUL, which PostgreSQL cannot compare with any text. Raises `NoSuchPageError`."""
     if "\0" in request.url.path or any("\0" in value for value in request.query_params.values()):
         raise NoSuchPageError("there is a NUL character in the address")
+    if request.method not in SAFE_METHODS:
+        form = await request.form()
+        if any("\0" in value for value in form.values() if isinstance(value, str)):
+            raise NulError("there is a NUL character in a field of the form")
 
 
-async def _tenant_scope(
-    tenant_id: UUID, _person: SignedIn, site: Annotated[Site, Depends(site_of)]
-) -> AsyncIterator[TenantScope]:
-    tenant = site.tenant(tenant_id)
+def _visible(request: Request, access: HasAccess, site: TheSite) -> Tenants:
+    """The tenants of the tenants file that the person sees."""
+    tenants = site.tenants()
+    seen = visible_tenants(access.person, access.rules, {tenant.id: tenant.tags for tenant in tenants})
+    request.state.sees_no_tenant = not seen and len(tenants) > 0
+    return tenants if len(seen) == len(tenants) else Tenants([tenant for tenant in tenants if tenant.id in seen])
+
+
+Visible = Annotated[Tenants, Depends(_visible)]
+
+
+def _one_of(tenants: Visible, tenant_id: UUID) -> TenantConfig:
+    """The tenant that the address names. Whether there is one that the person does not see is not said."""
+    tenant = tenants.get(tenant_id)
     if tenant is None:
-        raise NoSuchPageError("there is no such tenant in the tenants file")
+        raise NoSuchPageError("there is no such tenant, or you do not see it; ask an administrator for access")
+    return tenant
+
+
+Named = Annotated[TenantConfig, Depends(_one_of)]
+"""One tenant of the person's, without a transaction."""
+
+
+async def _tenant_scope(tenant: Named, site: TheSite) -> AsyncIterator[TenantScope]:
     async with site.database.tenant(tenant.id, read_only=True) as session, _limited(session):
         yield TenantScope(tenant, session)
 
 
-async def _portfolio_scope(_person: SignedIn, site: Annotated[Site, Depends(site_of)]) -> AsyncIterator[PortfolioScope]:
-    tenants = site.tenants()
-    async with site.database.portfolio() as session, _limited(session):
+async def _portfolio_scope(tenants: Visible, site: TheSite) -> AsyncIterator[PortfolioScope]:
+    visible = None if tenants is site.tenants() else [tenant.id for tenant in tenants]
+    async with site.database.portfolio(visible) as session, _limited(session):
+        yield PortfolioScope(tenants, session)
+
+
+async def _tenant_to_change(tenant: Named, site: TheSite) -> AsyncIterator[TenantScope]:
+    async with site.database.tenant(tenant.id) as session, _limited(session):
+        yield TenantScope(tenant, session)
+
+
+async def _no_tenant_to_change(tenants: Visible, site: TheSite) -> AsyncIterator[PortfolioScope]:
+    async with site.database.no_tenant() as session, _limited(session):
         yield PortfolioScope(tenants, session)
 
 
 OneTenant = Annotated[TenantScope, Depends(_tenant_scope)]
 AllTenants = Annotated[PortfolioScope, Depends(_portfolio_scope)]
+TenantToChange = Annotated[TenantScope, Depends(_tenant_to_change, scope="function")]
+"""One tenant, and a transaction that writes its rows. It is committed before the answer is sent, or undone."""
+NoTenantToChange = Annotated[PortfolioScope, Depends(_no_tenant_to_change, scope="function")]
+"""The person's tenants, and a transaction that writes what belongs to no tenant, as `TenantToChange`."""
 
 
 @asynccontextmanager

@@ -6,15 +6,17 @@ loopback interface only.
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from inventory.access_rules import AccessRule
 from inventory.people import Person, Role
 from inventory.user_errors import UserError
-from storage import web_sessions
+from storage import access_rules, web_sessions
 from storage.database import Database
 from web.layout import error_page
 from web.site import Site, site_of
@@ -41,20 +43,37 @@ async def new_link(database: Database, base_url: str, person: str) -> str:
     """The address that signs a person in once, with every role: whoever runs the command owns the database."""
     token = secrets.token_urlsafe(32)
     async with database.no_tenant() as session:
-        await web_sessions.add_link(session, _digest(token), Person(name=person, role=Role.ADMIN), LINK_LIFETIME)
+        owner = Person(person_id=f"local/{person}", name=person, role=Role.ADMIN)
+        await web_sessions.add_link(session, digest(token), owner, LINK_LIFETIME)
     return f"{base_url}/sign-in/{token}"
 
 
-async def signed_in(request: Request, site: Annotated[Site, Depends(site_of)]) -> Person:
-    """The person of the request. Raises `NotSignedInError`."""
+class Access(NamedTuple):
+    """A signed-in person, and the rules about which tenants the person sees."""
+
+    person: Person
+    rules: Sequence[AccessRule]
+
+
+async def access(request: Request, site: Annotated[Site, Depends(site_of)]) -> Access:
+    """Who makes the request. Raises `NotSignedInError`."""
     token = request.cookies.get(COOKIE)
     if token:
         async with site.database.no_tenant() as session:
-            person = await web_sessions.signed_in(session, _digest(token))
+            person = await web_sessions.signed_in(session, digest(token))
+            rules = await access_rules.rules_about(session, person) if person else []
         if person is not None:
             request.state.person = person
-            return person
+            return Access(person, rules)
     raise NotSignedInError("you are not signed in; open the address that the command printed, or start it again")
+
+
+HasAccess = Annotated[Access, Depends(access)]
+
+
+async def signed_in(access: HasAccess) -> Person:
+    """The person of the request."""
+    return access.person
 
 
 SignedIn = Annotated[Person, Depends(signed_in)]
@@ -65,7 +84,7 @@ async def redeem(request: Request, token: str, site: Annotated[Site, Depends(sit
     """Uses a one-time link up."""
     cookie = secrets.token_urlsafe(32)
     async with site.database.no_tenant() as session:
-        person = await web_sessions.redeem_link(session, _digest(token), _digest(cookie), SESSION_LIFETIME)
+        person = await web_sessions.redeem_link(session, digest(token), digest(cookie), SESSION_LIFETIME)
     if person is None:
         return HTMLResponse(
             error_page(request, "This link is used up or has expired", "Start the command again for a new one."), 403
@@ -83,11 +102,12 @@ async def sign_out(request: Request, site: Annotated[Site, Depends(site_of)]) ->
     token = request.cookies.get(COOKIE)
     if token:
         async with site.database.no_tenant() as session:
-            await web_sessions.end_session(session, _digest(token))
+            await web_sessions.end_session(session, digest(token))
     answer = HTMLResponse(error_page(request, "You are signed out", "Start the command again to sign in."))
     answer.delete_cookie(COOKIE, secure=True, httponly=True, samesite="lax")
     return answer
 
 
-def _digest(token: str) -> bytes:
+def digest(token: str) -> bytes:
+    """What is kept of the token of a link or a cookie."""
     return hashlib.sha256(token.encode()).digest()

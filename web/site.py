@@ -7,16 +7,26 @@ from uuid import UUID
 from fastapi import Request
 
 from configuration import Settings
+from control.live_runs import LiveRuns
 from graph.tenants import TenantConfig, Tenants, load_tenants
 from storage.database import Database
+from web.temporal import TemporalAccess
 
 
 class Site:
     """The configuration, the database and the tenants file of a web process."""
 
-    def __init__(self, settings: Settings, database: Database, temporal_namespace: str = "default") -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        temporal_namespace: str = "default",
+        temporal: TemporalAccess | None = None,
+    ) -> None:
         self.settings = settings
         self.database = database
+        self.temporal = temporal or TemporalAccess()
+        self.live_runs = LiveRuns(database, self.temporal.client, settings.temporal_task_queue)
         self.temporal_namespace = temporal_namespace
         self._tenants_file = _ReadFile(settings.tenants_file)
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from alembic import context, op
 from sqlalchemy import text
 
-from storage.access import ALL_TENANTS
+from storage.access import ALL_TENANTS, PORTFOLIO_ROLE
 
 _POLICY_OF_A_ROLE = re.compile(
     r"^CREATE POLICY\b[^;]*\bTO tenant_inventory_(?:worker|portfolio)\b[^;]*(?:;|\Z)", re.MULTILINE
@@ -26,7 +26,7 @@ DROP POLICY IF EXISTS across_tenants ON {table};
 CREATE POLICY across_tenants ON {table} FOR SELECT USING (reads_all_tenants());
 """
 
-OF_THE_WEB = frozenset({"audit_record", "sign_in_link", "web_session"})
+OF_THE_WEB = frozenset({"access_rule", "audit_record", "sign_in_link", "web_person", "web_session"})
 """Tables of no tenant that a transaction over all tenants does not see either."""
 
 ISOLATION_OF_THE_WEB = """
@@ -42,6 +42,21 @@ CREATE POLICY all_tenants ON {table} FOR SELECT TO tenant_inventory_portfolio US
 GRANT SELECT ON {table} TO tenant_inventory_portfolio;
 GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO tenant_inventory_worker
 """
+
+VISIBLE = """
+DROP POLICY IF EXISTS visible_tenants ON {table};
+CREATE POLICY visible_tenants ON {table} AS RESTRICTIVE FOR SELECT {role}
+    USING (NOT reads_visible_tenants() OR {condition});
+"""
+"""Workers have no such policy where the portfolio has a role of its own."""
+
+IS_VISIBLE = "tenant_id = ANY ((SELECT visible_tenants())::uuid[])"
+
+CHOSE_VISIBLE = """(
+    NOT (chosen ->> 'everyone')::boolean AND chosen -> 'tags' = '[]'
+    AND ARRAY(SELECT jsonb_array_elements_text(chosen -> 'tenant_ids'))::uuid[] <@ (SELECT visible_tenants())
+)"""
+"""A portfolio run names the tenants it chose, and counts them."""
 
 
 def has_two_roles() -> bool:
@@ -70,6 +85,15 @@ def isolation(table: str) -> str:
 def isolate(table: str) -> None:
     """Binds a new table to the transaction's tenant, and gives the roles what they need of it. It may run again."""
     execute(isolation(table) + TWO_ROLES.format(table=table))
+    if op.get_bind().exec_driver_sql("SELECT to_regproc('reads_visible_tenants')").scalar_one() is not None:
+        execute(bind_to_visible_tenants(table))
+
+
+def bind_to_visible_tenants(table: str) -> str:
+    """Statements that show a transaction over some tenants the rows of these alone. They may run again."""
+    condition = CHOSE_VISIBLE if table == "portfolio_run" else IS_VISIBLE
+    role = f"TO {PORTFOLIO_ROLE}" if has_two_roles() else ""
+    return VISIBLE.format(table=table, role=role, condition=condition)
 
 
 def each_tenant() -> Iterator[UUID]:

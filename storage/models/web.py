@@ -3,10 +3,10 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, text
+from sqlalchemy import CheckConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from inventory.people import Role
+from inventory.people import Action, Role
 from storage.models.base import CLOCK, Base, one_of
 
 
@@ -24,6 +24,7 @@ class SignInLink(Base):
     person: Mapped[str]
     role: Mapped[str]
     expires_at: Mapped[datetime]
+    person_id: Mapped[str | None]
 
 
 class WebSession(Base):
@@ -41,6 +42,7 @@ class WebSession(Base):
     role: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
     expires_at: Mapped[datetime]
+    person_id: Mapped[str | None]
 
 
 class AuditRecord(Base):
@@ -48,7 +50,18 @@ class AuditRecord(Base):
 
     __tablename__ = "audit_record"
     __table_args__ = (
-        CheckConstraint("action IN ('signed_in', 'signed_out')", name="action_known"),
+        CheckConstraint(one_of("action", Action), name="action_known"),
+        Index(
+            "audit_record_once",
+            "tenant_id",
+            "request_id",
+            unique=True,
+            postgresql_nulls_not_distinct=True,
+            postgresql_where=text("request_id IS NOT NULL"),
+        ),
+        Index("audit_record_recent", "at", "audit_id"),
+        Index("audit_record_of_person", "person_id", "at", "audit_id"),
+        Index("audit_record_of_tenant", "tenant_id", "at", "audit_id"),
         {"comment": "what people did on the web page; rows are only added"},
     )
 
@@ -57,3 +70,58 @@ class AuditRecord(Base):
     person: Mapped[str]
     role: Mapped[str]
     action: Mapped[str]
+    person_id: Mapped[str | None] = mapped_column(comment="of the directory that the person signed in with")
+    tenant_id: Mapped[UUID | None] = mapped_column(comment="null where the act is about no single tenant")
+    subject: Mapped[str | None] = mapped_column(comment="what the act was done to")
+    reason: Mapped[str | None] = mapped_column(comment="as the person gave it")
+    request_id: Mapped[UUID | None] = mapped_column(comment="of the form; one that is sent twice does its act once")
+
+
+class WebPerson(Base):
+    """Somebody who has signed in."""
+
+    __tablename__ = "web_person"
+    __table_args__ = (
+        CheckConstraint(one_of("role", Role), name="role_known"),
+        {"comment": "who has signed in on the web page, as of the last time"},
+    )
+
+    person_id: Mapped[str] = mapped_column(primary_key=True, comment="of the directory that the person signed in with")
+    name: Mapped[str]
+    role: Mapped[str]
+    signed_in_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+
+
+class AccessRuleRow(Base):
+    """Tenants that a person, or everybody of a role, sees or does not see."""
+
+    __tablename__ = "access_rule"
+    __table_args__ = (
+        CheckConstraint("(person_id IS NULL) <> (role IS NULL)", name="person_or_role"),
+        CheckConstraint(one_of("role", Role), name="role_known"),
+        CheckConstraint("tenant_id IS NULL OR tag IS NULL", name="tenant_or_tag"),
+        Index(
+            "access_rule_once",
+            "person_id",
+            "role",
+            "tenant_id",
+            "tag",
+            unique=True,
+            postgresql_nulls_not_distinct=True,
+        ),
+        {"comment": "which tenants a person, or everybody of a role, sees on the web page"},
+    )
+
+    access_rule_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("gen_random_uuid()"))
+    person_id: Mapped[str | None]
+    role: Mapped[str | None]
+    tenant_id: Mapped[UUID | None] = mapped_column(
+        comment="the rule is about all tenants where this and the tag are null"
+    )
+    tag: Mapped[str | None]
+    is_excluded: Mapped[bool] = mapped_column(
+        comment="whether these tenants are kept from them; that wins over every other rule"
+    )
+    set_by: Mapped[str]
+    set_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    reason: Mapped[str | None]

@@ -1,81 +1,157 @@
-"""The web page in a browser: `make browser`. With BROWSER_PICTURES=FOLDER the pictures are kept there."""
+"""The web page in a browser, over a week of simulated tenants: `make browser`.
 
-import asyncio
-import os
-from collections.abc import Iterator
+With BROWSER_PICTURES=FOLDER the pictures are kept there.
+"""
+
+import json
+import re
 from pathlib import Path
-from uuid import uuid4
+from urllib.parse import urljoin, urlsplit
 
 import pytest
+from axe_playwright_python.async_playwright import Axe
+from fastapi.responses import HTMLResponse
+from fastapi.routing import APIRoute
+from playwright.async_api import Page
 
-from inventory.error_codes import ErrorCode
-from inventory.outcomes import Outcome, RunStatus
-from storage.database import Database
-from tests.browser.chromium import Chromium, needs_chromium
-from tests.storage.support import observation, sync
-from tests.web.process import addresses, environment_of, running
-from web.site import item_path
+from tests.browser.chromium import WIDE, Visit, needs_chromium, visit
+from tests.end_to_end.system import System
+from web.application import ROUTERS
 
 pytestmark = [pytest.mark.browser, needs_chromium]
 
-CONTOSO = uuid4()
-POLICIES = "conditionalAccessPolicies"
-LOCATIONS = "namedLocations"
-NARROW = 320
+PAGE_BYTES = 100_000
+WIDTHS = (320, 1200, 2560)
+RULES = {
+    "resultTypes": ["violations"],
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+}
+"""https://www.deque.com/axe/core-documentation/api-documentation/"""
+
+EACH = 2
+"""Pages of a route that are walked; their addresses differ in the query or in the tenant."""
 
 
-async def _fill(url: str) -> None:
-    """A policy that has changed, one that is gone, and a collection that could not be read."""
-    database = Database(url)
-    gone = observation(POLICIES, "p2", displayName="Block legacy authentication")
-    place = observation(LOCATIONS, "l1", displayName="Head office")
-    for state, others in (("enabled", [gone, place]), ("disabled", [])):
-        policy = observation(POLICIES, "p1", displayName="Require MFA for administrators", state=state)
-        failed = not others
-        await sync(
-            database,
-            CONTOSO,
-            [policy, *others],
-            POLICIES,
-            LOCATIONS,
-            status=RunStatus.PARTIAL if failed else RunStatus.SUCCESS,
-            outcomes={
-                POLICIES: (Outcome.COMPLETE, None),
-                LOCATIONS: (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING) if failed else (Outcome.COMPLETE, None),
-            },
+class Route:
+    """A route that answers GET with a page, and the addresses of it that links have shown."""
+
+    def __init__(self, route: APIRoute) -> None:
+        self.path = route.path
+        self.pattern = route.path_regex
+        self.addresses: list[str] = []
+
+    @property
+    def name(self) -> str:
+        """For a picture's file: `tenants-one-items`."""
+        return re.sub(r"\W+", "-", re.sub(r"{[^}]*}", "one", self.path)).strip("-") or "portfolio"
+
+
+def page_routes() -> list[Route]:
+    return [
+        Route(route)
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(route, APIRoute) and "GET" in (route.methods or ()) and route.response_class is HTMLResponse
+    ]
+
+
+def unseen_route(routes: list[Route], address: str) -> Route | None:
+    """The route of an address, where few of its pages were seen; notes the address."""
+    route = next((route for route in routes if route.pattern.match(urlsplit(address).path)), None)
+    if route is None or address in route.addresses or len(route.addresses) >= EACH:
+        return None
+    route.addresses.append(address)
+    return route
+
+
+async def links_of(page: Page) -> list[str]:
+    """The addresses of this site to which a page links."""
+    script = "links => links.map(link => link.getAttribute('href'))"
+    hrefs: list[str] = await page.eval_on_selector_all("a[href]", script)
+    addresses = [urljoin(page.url, href).partition("#")[0] for href in hrefs]
+    return [address for address in addresses if urlsplit(address).netloc == urlsplit(page.url).netloc]
+
+
+async def problems_of(page: Page, pictures: Path, name: str) -> list[str]:
+    """What is wrong with the page that is open."""
+    problems = []
+    if len((await page.content()).encode()) > PAGE_BYTES:
+        problems.append(f"more than {PAGE_BYTES} bytes")
+    for shade in ("light", "dark"):
+        await page.emulate_media(color_scheme=shade)
+        await page.screenshot(path=pictures / f"web-{name}-{shade}.png")
+        found = await Axe().run(page, options=RULES)
+        problems += [
+            f"{shade}: {broken['id']}: {broken['help']}: {broken['nodes'][0]['html'][:160]}"
+            for broken in found.response["violations"]
+        ]
+    for width in WIDTHS:
+        await page.set_viewport_size({"width": width, "height": 900})
+        if await page.evaluate("document.scrollingElement.scrollWidth > window.innerWidth"):
+            problems.append(f"scrolls sideways at {width} pixels")
+        if width == WIDTHS[0]:
+            await page.screenshot(path=pictures / f"web-{name}-narrow.png")
+    await page.set_viewport_size(WIDE)
+    return problems
+
+
+async def sign_in(visitor: Visit, week: System) -> str:
+    """Starts the page and signs in; the page's address."""
+    process = week.popen("web", "--port=0", "--json")
+    assert process.stdout is not None
+    addresses: dict[str, str] = json.loads(process.stdout.readline())
+    answer = await visitor.page.goto(addresses["url"])
+    assert answer is not None
+    assert answer.status == 401
+    assert "Please sign in" in await visitor.page.inner_text("h1")
+    visitor.complaints.clear()
+    await visitor.page.goto(addresses["sign_in_url"])
+    return addresses["url"]
+
+
+async def test_every_page_is_reached_by_links_and_can_be_used_by_everybody(week: System, pictures: Path) -> None:
+    routes = page_routes()
+    problems: dict[str, list[str]] = {}
+    async with visit() as visitor:
+        site = await sign_in(visitor, week)
+        waiting = [f"{site}/"]
+        for address in waiting:
+            route = unseen_route(routes, address)
+            if route is None:
+                continue
+            answer = await visitor.page.goto(address)
+            assert answer is not None
+            found = await problems_of(visitor.page, pictures, route.name)
+            if answer.status != 200:
+                found.append(f"status {answer.status}")
+            if found:
+                problems[address.removeprefix(site)] = found
+            waiting += await links_of(visitor.page)
+    assert problems == {}
+    assert [route.path for route in routes if not route.addresses] == [], "no link leads there"
+    assert visitor.complaints == []
+    assert {urlsplit(request).netloc for request in visitor.requests} == {urlsplit(site).netloc}
+
+
+async def test_the_first_key_skips_to_the_content_and_pages_are_printed_without_their_frame(
+    week: System, pictures: Path
+) -> None:
+    async with visit(script=False) as visitor:
+        await sign_in(visitor, week)
+        await visitor.page.keyboard.press("Tab")
+        assert await visitor.page.locator(":focus").inner_text() == "Skip to the content"
+        await visitor.page.keyboard.press("Enter")
+        assert urlsplit(visitor.page.url).fragment == "content"
+        await visitor.page.emulate_media(media="print")
+        assert not await visitor.page.locator("header nav, header form").first.is_visible()
+        assert (await visitor.page.pdf(path=pictures / "web-portfolio.pdf")).startswith(b"%PDF")
+
+
+async def test_a_page_that_cannot_be_used_is_found(pictures: Path) -> None:
+    """What the walk relies on."""
+    async with visit() as visitor:
+        await visitor.page.set_content(
+            '<html><body><img src="x.png"><p style="color: #aaa; width: 400px">grey</p></body></html>'
         )
-    await database.close()
-
-
-@pytest.fixture
-def site(database_url: str, tmp_path: Path) -> Iterator[dict[str, str]]:
-    asyncio.run(_fill(database_url))
-    with running(environment_of(database_url, tmp_path, CONTOSO), "--port=0", "--json") as process:
-        yield addresses(process)
-
-
-def test_a_browser_signs_in_and_walks_the_pages(site: dict[str, str], tmp_path: Path) -> None:
-    chromium = Chromium(tmp_path, keeps_profile=True)
-    pictures = Path(os.environ.get("BROWSER_PICTURES", tmp_path))
-    assert "Please sign in" in chromium.rendered(f"{site['url']}/")
-    assert "Contoso" in chromium.rendered(site["sign_in_url"]), "the browser takes the cookie of a loopback address"
-    chromium.complaints.clear()
-    tenant = f"/tenants/{CONTOSO}"
-    for name, address, words in (
-        ("tenants", "/", "1 of 1 tenant needs attention"),
-        ("tenant", tenant, "1 of 2 collections read"),
-        ("inventory", f"{tenant}/items", "Require MFA for administrators"),
-        ("item", item_path(CONTOSO, POLICIES, "p1"), "What changed from version 1 to 2"),
-        ("missing", f"{tenant}/missing", "Block legacy authentication"),
-        ("coverage", f"{tenant}/coverage", "Policy.Read.All"),
-        ("runs", f"{tenant}/runs", "partial"),
-    ):
-        assert words in " ".join(chromium.rendered(site["url"] + address).split()), name
-        for shade, width in (("light", 1200), ("dark", 1200), ("narrow", NARROW)):
-            chromium.screenshot(
-                site["url"] + address, pictures / f"web-{name}-{shade}.png", width, 900, dark=shade == "dark"
-            )
-    assert chromium.complaints == []
-    assert {address.partition("/")[2].partition("/")[2].partition("/")[0] for address in chromium.requests} == {
-        site["url"].rpartition("/")[2]
-    }, "nothing is asked of another host"
+        found = "\n".join(await problems_of(visitor.page, pictures, "broken"))
+    assert all(rule in found for rule in ("image-alt", "color-contrast", "html-has-lang", "sideways at 320")), found

@@ -32,8 +32,8 @@ from inventory.portfolio import PortfolioCounts, TenantChoice
 from inventory.reference_extraction import ReadingRules
 from inventory.selection import Selection
 from local.postgres import EmbeddedPostgres
-from storage import confirmations as confirming
 from storage import (
+    access_rules,
     coverage,
     details,
     documents,
@@ -46,6 +46,7 @@ from storage import (
     versions,
     web_sessions,
 )
+from storage import confirmations as confirming
 from storage import merge as merging
 from storage import object_names as names
 from storage import request_pace as pacing
@@ -88,7 +89,7 @@ TABLES = frozenset(
     }
 )
 OF_NO_TENANT = "portfolio_run"
-OF_THE_WEB = {"audit_record", "sign_in_link", "web_session"}
+OF_THE_WEB = {"access_rule", "audit_record", "sign_in_link", "web_person", "web_session"}
 """Seen in a session of no tenant alone: see `tests/web`."""
 PORTFOLIO = portfolio.PortfolioIdentity(
     uuid4(), "portfolio/test", Selection(type_keys=("a",)), TenantChoice(tenant_ids=(THEIRS,))
@@ -189,8 +190,12 @@ async def their_rows(database: Database) -> runs.RunIdentity:
     async with database.no_tenant() as session:
         await portfolio.open_portfolio(session, PORTFOLIO)
         for link in (bytes(32), b"x" * 32):
-            await web_sessions.add_link(session, link, Person(name="ada", role=Role.READER), LEASE)
+            await web_sessions.add_link(
+                session, link, Person(person_id="local/ada", name="ada", role=Role.READER), LEASE
+            )
         await web_sessions.redeem_link(session, bytes(32), bytes(32), LEASE)
+        everyone = access_rules.Subject(None, Role.READER)
+        await access_rules.set_rule(session, everyone, is_excluded=False, set_by="ada", reason=None)
     async with database.tenant(THEIRS) as session:
         await portfolio.record_tenant(
             session, PORTFOLIO.portfolio_run_id, portfolio.TenantRunOutcome(run.run_id, RunStatus.SUCCESS, False, [])
@@ -471,6 +476,49 @@ async def test_a_plan_made_for_all_tenants_is_not_used_for_one(database: Databas
         seen.add((every, mine))
     assert seen == {(every, 0)}
     assert every > 0
+
+
+async def test_a_portfolio_of_some_tenants_sees_no_row_of_another(filled: Filled) -> None:
+    for visible, is_seen in (([THEIRS], True), ([MINE, THEIRS], True), ([MINE], False), ([], False)):
+        async with filled.database.portfolio(visible) as session:
+            for table in sorted(TABLES - READABLE.keys() | {OF_NO_TENANT}):
+                count = (await session.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one()
+                assert (count > 0) is is_seen, (table, visible)
+
+
+async def test_a_portfolio_run_over_all_tenants_is_not_for_whoever_sees_some(database: Database) -> None:
+    chosen = (
+        TenantChoice(everyone=True),
+        TenantChoice(tags=("emea",)),
+        TenantChoice(tenant_ids=(THEIRS,), tags=("emea",)),
+        TenantChoice(tenant_ids=(MINE, THEIRS)),
+    )
+    async with database.no_tenant() as session:
+        for choice in chosen:
+            await portfolio.open_portfolio(session, PORTFOLIO._replace(portfolio_run_id=uuid4(), chosen=choice))
+    async with database.portfolio([THEIRS]) as session:
+        assert await portfolio.recent_portfolio_runs(session, 10) == []
+    async with database.portfolio([MINE, THEIRS]) as session:
+        assert [run.chosen for run in await portfolio.recent_portfolio_runs(session, 10)] == [chosen[-1]]
+
+
+async def test_a_plan_made_for_some_tenants_is_not_used_for_others(
+    database_url: str, their_run: runs.RunIdentity
+) -> None:
+    """Prepared statements stay with their connection, whoever has it next."""
+    database = Database(database_url, pool_size=1)
+    seen = []
+    for _ in range(20):
+        found = []
+        for visible in (None, [THEIRS], [MINE]):
+            async with database.portfolio(visible) as session:
+                found.append(len(await queries.recent_runs(session, 100)))
+        async with database.tenant(MINE) as session:
+            found.append(len(await queries.recent_runs(session, 100)))
+        seen.append(found)
+    await database.close()
+    assert seen[0][0] > 0
+    assert seen == [[seen[0][0], seen[0][0], 0, 0]] * 20
 
 
 async def test_the_switch_to_all_tenants_gives_nothing_to_write(

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from local.postgres import EmbeddedPostgres
 from storage import runs
-from storage.access import ALL_TENANTS, PORTFOLIO_ROLE, WORKER_ROLE
+from storage.access import ALL_TENANTS, PORTFOLIO_ROLE, VISIBLE_TENANTS, WORKER_ROLE
 from storage.database import Database, StorageUnavailableError
 from tests.conftest import OWNER, copy_of, url_of
 from tests.storage.support import SLOTS, identity
@@ -25,9 +25,11 @@ NO_ROWS_OF_TENANTS = {"alembic_version": "the revision, which every login may re
 NO_POLICIES = {"staged_item": "nobody reads it but through its view, which is bound (decision 1)"}
 
 OF_NO_TENANT = {
+    "access_rule": "set_by",
     "portfolio_run": "portfolio_run_id",
     "audit_record": "person",
     "sign_in_link": "person",
+    "web_person": "name",
     "web_session": "person",
 }
 """The tables of no tenant, each with a column of its own."""
@@ -39,6 +41,21 @@ ONE_TENANT = "(tenant_id = current_tenant())"
 NO_TENANT = "(current_tenant() IS NULL)"
 NO_TENANT_AND_NOT_ALL = "((current_tenant() IS NULL) AND (NOT reads_all_tenants()))"
 
+NO_TENANT_OR_ITS_OWN = "(((current_tenant() IS NULL) OR (tenant_id = current_tenant())) AND (NOT reads_all_tenants()))"
+"""An act and its record share a transaction, which may be bound to a tenant."""
+
+VISIBLE = (
+    "((NOT reads_visible_tenants()) OR (tenant_id = ANY (( SELECT visible_tenants() AS visible_tenants)::uuid[])))"
+)
+
+VISIBLE_RUNS = (
+    "((NOT reads_visible_tenants()) OR ((NOT ((chosen ->> 'everyone'::text))::boolean)"
+    " AND ((chosen -> 'tags'::text) = '[]'::jsonb)"
+    " AND ((ARRAY( SELECT jsonb_array_elements_text((portfolio_run.chosen -> 'tenant_ids'::text))"
+    " AS jsonb_array_elements_text))::uuid[] <@ ( SELECT visible_tenants() AS visible_tenants))))"
+)
+"""A portfolio run names the tenants that it chose."""
+
 CALLS = {
     "current_tenant": "SELECT current_tenant()",
     "document_lock": "SELECT document_lock()",
@@ -47,7 +64,9 @@ CALLS = {
     "moment_of": "SELECT moment_of('2026-01-01T00:00:00Z')",
     "name_key": "SELECT name_key('A')",
     "reads_all_tenants": "SELECT reads_all_tenants()",
+    "reads_visible_tenants": "SELECT reads_visible_tenants()",
     "slot_turn": "SELECT * FROM slot_turn(:run_id, 100, 100)",
+    "visible_tenants": "SELECT visible_tenants()",
 }
 """For each function that may be called: an attempt at the other tenant's rows."""
 
@@ -140,12 +159,19 @@ def test_policies_bind_every_table_to_one_tenant_whoever_reads_it(
             [table],
         )
         found = {tuple(map(str, policy.values())) for policy in policies}
+        if table == "audit_record":
+            assert found == {("ALL", "['public']", "PERMISSIVE", NO_TENANT_OR_ITS_OWN, NO_TENANT_OR_ITS_OWN)}
+            continue
         if table in OF_THE_WEB:
             assert found == {("ALL", "['public']", "PERMISSIVE", NO_TENANT_AND_NOT_ALL, NO_TENANT_AND_NOT_ALL)}, table
             continue
         condition = NO_TENANT if table in OF_NO_TENANT else ONE_TENANT
         across = ("SELECT", f"['{PORTFOLIO_ROLE}']", "PERMISSIVE", "true", "None")
-        assert found == {
+        bound = PORTFOLIO_ROLE if set_up.login is None else "public"
+        assert [policy for policy in found if policy[2] == "RESTRICTIVE"] == [
+            ("SELECT", f"['{bound}']", "RESTRICTIVE", VISIBLE_RUNS if table == "portfolio_run" else VISIBLE, "None")
+        ], table
+        assert {policy for policy in found if policy[2] == "PERMISSIVE"} == {
             ("ALL", "['public']", "PERMISSIVE", condition, condition),
             ("SELECT", "['public']", "PERMISSIVE", "reads_all_tenants()", "None"),
             *([across] if set_up.login is None else []),
@@ -304,6 +330,7 @@ async def test_a_run_id_that_another_tenant_has_is_free_for_ones_own(
         await session.rollback()
 
 
-def test_the_switch_to_all_tenants_holds_nothing(catalog: psycopg.Connection[dict[str, Any]]) -> None:
-    there = catalog.execute("SELECT count(*) FROM pg_class WHERE relnamespace = %s::regnamespace", [ALL_TENANTS])
-    assert there.fetchone() == {"count": 0}
+def test_the_switches_to_all_tenants_and_to_some_hold_nothing(catalog: psycopg.Connection[dict[str, Any]]) -> None:
+    for switch in (ALL_TENANTS, VISIBLE_TENANTS):
+        there = catalog.execute("SELECT count(*) FROM pg_class WHERE relnamespace = %s::regnamespace", [switch])
+        assert there.fetchone() == {"count": 0}

@@ -239,9 +239,10 @@ async def test_the_audit_events_of_objects_are_found_by_index(filled: Database, 
 
 
 async def test_what_is_missing_in_all_tenants_is_counted_off_its_index(filled: Database, explained: Explained) -> None:
-    async with filled.portfolio() as session:
-        found = await tenant_states(session, [MINE, THEIRS], ["auditEvents"])
-    assert {tenant.tenant_id for tenant in found} == {MINE, THEIRS}
+    for visible in (None, [MINE, THEIRS]):
+        async with filled.portfolio(visible) as session:
+            found = await tenant_states(session, [MINE, THEIRS], ["auditEvents"])
+        assert {tenant.tenant_id for tenant in found} == {MINE, THEIRS}
     explained.assert_by_index()
     assert "inventory_item_absent" in {node.by for node in explained.nodes}
 
@@ -249,7 +250,7 @@ async def test_what_is_missing_in_all_tenants_is_counted_off_its_index(filled: D
 async def test_names_and_settings_of_tenants_are_read_by_index(filled: Database, explained: Explained) -> None:
     setting, word = WantedSetting("a_setting77", None), observation(7).display_name
     assert word is not None
-    for session_of in (filled.portfolio(), filled.tenant(MINE, read_only=True)):
+    for session_of in (filled.portfolio(), filled.portfolio([MINE]), filled.tenant(MINE, read_only=True)):
         async with session_of as session:
             for sought in (Sought(word), Sought("zeppelin"), Sought(None, setting), Sought(word, setting)):
                 assert [item async for item in find(session, sought, [MINE], limit=10)] or sought != Sought(word)
@@ -268,8 +269,9 @@ async def test_run_records_and_items_are_found_by_index(filled: Database, explai
     async with filled.tenant(MINE, read_only=True) as session:
         assert await queries.item(session, some.type_key, some.external_id) is not None
         (newest, *_) = await queries.recent_runs(session, 5)
-    async with filled.portfolio() as session:
-        assert await queries.run_record(session, newest.run_id) == newest
+    for visible in (None, [MINE]):
+        async with filled.portfolio(visible) as session:
+            assert await queries.run_record(session, newest.run_id) == newest
     explained.assert_by_index()
     assert [node for node in explained.nodes if node.table == "sync_run_collection" and node.kind == "Seq Scan"] == []
 

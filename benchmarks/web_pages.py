@@ -1,0 +1,292 @@
+"""How long pages take at five hundred tenants, a million items and ten million versions, alone and for a crowd.
+
+    python -m benchmarks.web_pages [--items 1000000] [--tenants 500] [--versions 10] [--rounds 20] [--people 200]
+
+The inventory is that of `benchmarks.search`, with versions that share a hundred documents in each tenant. The page is a
+process of its own, as `starter.py web` starts it. Pages are found by following links from the first one; each route
+that has been met is asked for again and again, once unmeasured. Then so many people at once, each with a session of
+their own, read pages at random for a while and think a second between two of them.
+"""
+
+import argparse
+import asyncio
+import hashlib
+import json
+import re
+import secrets
+import statistics
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from html import unescape
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+from urllib.parse import urljoin, urlsplit
+from uuid import UUID
+
+import httpx
+import orjson
+import psycopg
+from fastapi.responses import HTMLResponse
+from fastapi.routing import APIRoute
+
+from benchmarks.machine import CHECKOUT, POSTGRES, facts, played, spread
+from benchmarks.search import fill
+from inventory.people import Person, Role
+from local.postgres import EmbeddedPostgres
+from process_exit import run_to_exit
+from storage import web_sessions
+from storage.compression import compress
+from storage.database import Database
+from storage.schema import upgrade
+from web.application import ROUTERS
+from web.sign_in import COOKIE
+
+DOCUMENTS = 100
+"""Of a tenant."""
+
+EACH = 3
+"""Addresses of a route."""
+
+PATIENCE = 60
+THINK_SECONDS = 1.0
+
+_COPY_DOCUMENTS = "COPY document (tenant_id, content_hash, body, size) FROM STDIN"
+
+# Triggers and keys would take minutes.
+_FILL_VERSIONS = (
+    "SET session_replication_role = replica",
+    """
+    CREATE TEMPORARY TABLE numbered AS
+    SELECT tenant_id, content_hash,
+        row_number() OVER (PARTITION BY tenant_id ORDER BY content_hash) - 1 AS number
+    FROM document
+    """,
+    "CREATE INDEX ON numbered (tenant_id, number)",
+    "ANALYZE numbered",
+    """
+    UPDATE inventory_item AS item
+    SET content_hash = numbered.content_hash, version_number = %(versions)s
+    FROM numbered
+    WHERE numbered.tenant_id = item.tenant_id
+        AND numbered.number = (%(versions)s + abs(hashtext(item.external_id))) %% %(documents)s
+    """,
+    """
+    INSERT INTO item_version (
+        tenant_id, type_key, external_id, version_number, content_hash, display_name, first_observed_at,
+        first_observed_run_id, last_observed_at, last_observed_run_id
+    )
+    SELECT item.tenant_id, item.type_key, item.external_id, version, numbered.content_hash, item.display_name,
+        item.last_seen_at - (%(versions)s - version) * interval '1 day',
+        CAST(md5(item.tenant_id || ' ' || %(versions)s - version) AS uuid),
+        CASE WHEN version < %(versions)s THEN item.last_seen_at - (%(versions)s - version - 1) * interval '1 day' END,
+        CASE WHEN version < %(versions)s
+            THEN CAST(md5(item.tenant_id || ' ' || %(versions)s - version - 1) AS uuid) END
+    FROM inventory_item AS item CROSS JOIN generate_series(1, %(versions)s) AS version
+        JOIN numbered ON numbered.tenant_id = item.tenant_id
+            AND numbered.number = (version + abs(hashtext(item.external_id))) %% %(documents)s
+    """,
+    "RESET session_replication_role",
+    "VACUUM (ANALYZE)",
+)
+
+
+class Answer(NamedTuple):
+    """One page: its status, the milliseconds to its first byte, its bytes, and the addresses to which it links."""
+
+    status: int
+    first_byte_ms: float
+    size: int
+    links: list[str]
+
+
+def fill_versions(url: str, tenants: int, versions: int) -> None:
+    """Gives each item so many versions."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        with connection.cursor() as cursor, cursor.copy(_COPY_DOCUMENTS.encode()) as copied:
+            for tenant in range(1, tenants + 1):
+                for number in range(DOCUMENTS):
+                    document = orjson.dumps(
+                        {
+                            "displayName": f"Policy {number}",
+                            "description": f"Edition {number}",
+                            "settings": [
+                                {"name": f"setting {place}", "value": number % (place + 2)} for place in range(15)
+                            ],
+                        }
+                    )
+                    digest = hashlib.sha256(document).digest()
+                    copied.write_row((UUID(int=tenant), digest, compress(document), len(document)))
+        parameters = {"versions": versions, "documents": DOCUMENTS}
+        for statement in _FILL_VERSIONS:
+            connection.execute(statement.encode(), parameters if "%" in statement else None)
+
+
+async def new_cookie(database: Database, client: httpx.AsyncClient) -> str:
+    """Signs somebody in."""
+    token = secrets.token_urlsafe(32)
+    async with database.no_tenant() as session:
+        digest = hashlib.sha256(token.encode()).digest()
+        await web_sessions.add_link(
+            session, digest, Person(person_id="local/ada", name="ada", role=Role.ADMIN), timedelta(hours=1)
+        )
+    answer = await client.get(f"/sign-in/{token}")
+    return answer.cookies[COOKIE]
+
+
+async def ask(client: httpx.AsyncClient, address: str, cookie: str) -> Answer:
+    """Asks for a page."""
+    began = time.perf_counter()
+    async with client.stream("GET", address, headers={"Cookie": f"{COOKIE}={cookie}"}) as answer:
+        first_byte_ms = 0.0
+        body = b""
+        async for chunk in answer.aiter_raw():
+            first_byte_ms = first_byte_ms or (time.perf_counter() - began) * 1e3
+            body += chunk
+        links = [
+            urljoin(address, unescape(href)).partition("#")[0]
+            for href in re.findall(r'<a [^>]*href="([^"]*)"', body.decode())
+        ]
+        return Answer(
+            answer.status_code, first_byte_ms, len(body), [link for link in links if not urlsplit(link).netloc]
+        )
+
+
+def page_routes() -> list[APIRoute]:
+    """The routes that answer GET with a page."""
+    return [
+        route
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(route, APIRoute) and "GET" in (route.methods or ()) and route.response_class is HTMLResponse
+    ]
+
+
+async def linked(client: httpx.AsyncClient, cookie: str) -> dict[str, list[str]]:
+    """Some addresses of each route, found by links from the first page on."""
+    routes = page_routes()
+    found: dict[str, list[str]] = {route.path: [] for route in routes}
+    waiting = ["/"]
+    for address in waiting:
+        route = next((route for route in routes if route.path_regex.match(urlsplit(address).path)), None)
+        if route is None or address in found[route.path] or len(found[route.path]) >= EACH:
+            continue
+        found[route.path].append(address)
+        waiting += (await ask(client, address, cookie)).links
+    return found
+
+
+async def measure_alone(client: httpx.AsyncClient, cookie: str, rounds: int) -> dict[str, list[str]]:
+    """Prints what each route takes for one person; says the addresses."""
+    found = await linked(client, cookie)
+    for route, addresses in found.items():
+        if not addresses:
+            print(f"  {route:<58} no link leads there", flush=True)
+            continue
+        answers = [await ask(client, address, cookie) for _ in range(rounds) for address in addresses]
+        wrong = sum(answer.status != 200 for answer in answers)
+        times = [answer.first_byte_ms for answer in answers]
+        size = max(answer.size for answer in answers) / 1e3
+        print(f"  {route:<58} {spread(times, 0)} ms, {size:.0f} KB{f', {wrong} WRONG' if wrong else ''}", flush=True)
+    return found
+
+
+async def measure_crowd(client: httpx.AsyncClient, cookies: list[str], found: dict[str, list[str]], pages: int) -> None:
+    """Prints what a crowd sees: each person reads so many pages."""
+    everything = [address for addresses in found.values() for address in addresses]
+    answers: list[Answer] = []
+    broken: list[str] = []
+
+    async def read(number: int) -> None:
+        random = Random(number)  # noqa: S311 - the same pages each time
+        for _ in range(pages):
+            await asyncio.sleep(random.uniform(0, 2 * THINK_SECONDS))
+            try:
+                answers.append(await ask(client, random.choice(everything), cookies[number]))
+            except httpx.HTTPError as error:
+                broken.append(type(error).__name__)
+
+    began = time.perf_counter()
+    await asyncio.gather(*(read(number) for number in range(len(cookies))))
+    seconds = time.perf_counter() - began
+    times = sorted(answer.first_byte_ms for answer in answers)
+    wrong = sum(answer.status >= 500 for answer in answers) + len(broken)
+    print(
+        f"  {len(cookies)} people, {len(answers)} pages in {seconds:.0f} s ({len(answers) / seconds:.0f} a second):"
+        f" first byte {statistics.median(times):.0f} ms, 95 of 100 within {times[len(times) * 95 // 100]:.0f} ms,"
+        f" errors {wrong} ({100 * wrong / max(1, len(answers) + len(broken)):.2f} %)",
+        flush=True,
+    )
+
+
+async def measure(url: str, folder: Path, tenants: int, rounds: int, people: int, pages: int) -> None:
+    """Starts the page and measures it."""
+    file = folder / "tenants.toml"
+    file.write_text(
+        "".join(
+            f'[[tenant]]\nid = "{UUID(int=number)}"\nname = "Tenant {number}"\nclient_id = "{UUID(int=number)}"\n'
+            f'managed_identity = true\ntags = ["ring-{number % 5}"]\n'
+            for number in range(1, tenants + 1)
+        )
+    )
+    process = subprocess.Popen(  # noqa: S603, ASYNC220
+        [sys.executable, CHECKOUT / "starter.py", "web", "--port=0", "--json"],
+        env={
+            "DATABASE_URL": url,
+            "TENANTS_FILE": str(file),
+            "TENANT_INVENTORY_STATE": str(folder),
+            "PATH": "/usr/bin:/bin",
+        },
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    database = Database(url, pool_size=1)
+    try:
+        base_url = json.loads(process.stdout.readline() if process.stdout else "")["url"]
+        limits = httpx.Limits(max_connections=people + 1)
+        async with httpx.AsyncClient(base_url=base_url, timeout=PATIENCE, limits=limits) as client:
+            cookies = [await new_cookie(database, client) for _ in range(people)]
+            found = await measure_alone(client, cookies[0], rounds)
+            await measure_crowd(client, cookies, found, pages)
+    finally:
+        await database.close()
+        process.terminate()
+        process.wait()
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.web_pages", description=__doc__.splitlines()[0])
+    parser.add_argument("--items", type=int, default=1_000_000)
+    parser.add_argument("--tenants", type=int, default=500)
+    parser.add_argument("--settings", type=int, default=10)
+    parser.add_argument("--versions", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--people", type=int, default=200)
+    parser.add_argument("--pages", type=int, default=20, help="that each of the people reads")
+    parser.add_argument("--url", help="of a database that an earlier call has filled, where there is one")
+    arguments = parser.parse_args()
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        rest = (Path(folder), arguments.tenants, arguments.rounds, arguments.people, arguments.pages)
+        if arguments.url:
+            played(lambda: measure(arguments.url, *rest))
+            return
+        with EmbeddedPostgres(Path(folder) / "postgres", durable=False, settings=POSTGRES) as postgres:
+            url = postgres.create_database("web")
+            upgrade(url)
+            began = time.perf_counter()
+            sizes = f"{arguments.items:,} items of {arguments.versions} versions, {arguments.tenants} tenants"
+            print(f"{sizes}; {facts()}", flush=True)
+            fill(url, arguments.items, arguments.tenants, arguments.settings)
+            fill_versions(url, arguments.tenants, arguments.versions)
+            print(f"  filled in {time.perf_counter() - began:.0f} s", flush=True)
+            played(lambda: measure(url, *rest))
+
+
+if __name__ == "__main__":
+    run_to_exit(main)

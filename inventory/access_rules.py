@@ -1,0 +1,49 @@
+"""Which tenants a person sees on the web page, by rules about the person and the person's role."""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from inventory.people import Person, Role
+
+
+class AccessRule(BaseModel):
+    """Tenants that a person, or everybody of a role, sees or does not see."""
+
+    model_config = ConfigDict(frozen=True)
+
+    access_rule_id: UUID
+    person_id: str | None
+    role: Role | None
+    tenant_id: UUID | None
+    tag: str | None
+    is_excluded: bool
+    set_by: str
+    set_at: datetime
+    reason: str | None
+
+    def is_about(self, tenant_id: UUID, tags: Collection[str]) -> bool:
+        """Whether the rule is about a tenant: by its id, by a tag, or because it is about all."""
+        if self.tenant_id is not None:
+            return self.tenant_id == tenant_id
+        return self.tag is None or self.tag in tags
+
+
+def visible_tenants(
+    person: Person, rules: Iterable[AccessRule], tags_of_tenants: Mapping[UUID, Collection[str]]
+) -> frozenset[UUID]:
+    """The tenants that a person sees, by the rules about the person and the person's role.
+
+    Somebody whom no rule lets see a tenant sees none, an administrator all. An exclusion wins over every other rule.
+    """
+    excluding = [rule for rule in rules if rule.is_excluded]
+    including = [rule for rule in rules if not rule.is_excluded]
+    sees_all = person.role is Role.ADMIN and not including
+    return frozenset(
+        tenant_id
+        for tenant_id, tags in tags_of_tenants.items()
+        if (sees_all or any(rule.is_about(tenant_id, tags) for rule in including))
+        and not any(rule.is_about(tenant_id, tags) for rule in excluding)
+    )

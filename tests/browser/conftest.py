@@ -1,0 +1,32 @@
+"""What the tests in a browser share."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.simulated_graph import SimulatedGraph
+from tests.browser.week import live_a_week
+from tests.end_to_end.system import SEEDS, System
+
+
+@pytest.fixture
+def graph() -> Iterator[SimulatedGraph]:
+    with SimulatedGraph(tenants=4, seed=next(SEEDS)) as server:
+        yield server
+
+
+@pytest.fixture
+def week(system: System) -> System:
+    """The product after a week of its tenants."""
+    live_a_week(system)
+    return system
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Where pictures go: BROWSER_PICTURES, or nowhere that lasts."""
+    folder = Path(os.environ.get("BROWSER_PICTURES", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,100 @@
+"""A week of four simulated tenants: rolled out, read, edited, read again, with a baseline and two decisions."""
+
+from datetime import UTC, datetime
+
+from local.simulated_graph import Fault, FaultKind
+from tests.end_to_end.system import System
+
+TYPES = (
+    "deviceConfigurations", "deviceCompliancePolicies", "configurationPolicies", "conditionalAccessPolicies",
+    "namedLocations", "groups", "assignmentFilters",
+)  # fmt: skip
+SELECTION = tuple(word for key in TYPES for word in ("--type", key))
+CONFIGURATIONS = "deviceManagement/deviceConfigurations"
+COMPLIANCE = "deviceManagement/deviceCompliancePolicies"
+ACCESS = "identity/conditionalAccess/policies"
+CATALOG = "deviceManagement/configurationPolicies"
+
+
+def live_a_week(system: System) -> None:
+    """Leaves the tenants' week in the database; a worker is running afterwards."""
+    system.environment["LOGNAME"] = "ada"
+    system.start_worker()
+    _roll_out(system)
+    mine = system.tenant
+    for tenant in system.graph.tenants:
+        assert system.starter("sync", tenant.name, *SELECTION, "--json").code == 0
+    assert system.starter("baseline", "set", mine.name, "golden", "--reason", "as approved in March").code == 0
+    _edit(system)
+    system.graph.faults.add(Fault(FaultKind.FORBIDDEN, tenant_id=mine.id, path="/namedLocations"))
+    # The log has to be read after all else, so that it is known to be whole.
+    for selection in (SELECTION, ("--type", "auditEvents")):
+        assert system.starter("sync", mine.name, *selection, "--json").code in (0, 3)
+    _decide(system)
+
+
+def _roll_out(system: System) -> None:
+    """Compliance policies that are meant to be the same in all tenants, and are not quite."""
+    for number, tenant in enumerate(system.graph.tenants):
+        for document in tenant.documents(COMPLIANCE):
+            tenant.remove(COMPLIANCE, document["id"])
+        for place, name in enumerate(("Windows, laptops", "Windows, kiosks", "Frontline tablets", "Executives")):
+            if number != place:
+                policy = {
+                    "@odata.type": "#microsoft.graph.windows10CompliancePolicy",
+                    "displayName": f"Compliance - {name}",
+                    "description": None,
+                    "passwordRequired": True,
+                    "passwordMinimumLength": 8 if number + place == 3 else 12,
+                    "bitLockerEnabled": number + place != 4,
+                    "roleScopeTagIds": ["0"],
+                }
+                tenant.add(COMPLIANCE, policy)
+
+
+def _decide(system: System) -> None:
+    """The text about two findings."""
+    mine = system.tenant.name
+    findings = [record for record in system.starter("drift", mine, "--json").objects() if "fingerprint" in record]
+    for finding, decision, reason in zip(
+        findings,
+        ("accepted", "expected"),
+        ("pilot of the service desk", "kiosks come with the next wave"),
+        strict=False,
+    ):
+        done = system.starter("drift", "decide", mine, finding["fingerprint"], "--as", decision, "--why", reason)
+        assert done.code == 0, done.stderr
+
+
+def _edit(system: System) -> None:
+    """What administrators do in a week, some of it with an audit event."""
+    tenant = system.graph.tenants[0]
+    kiosk, printers, *_ = [document["id"] for document in tenant.documents(CONFIGURATIONS)]
+    groups = [document["id"] for document in tenant.documents("groups", "v1.0")]
+    policy, *_ = tenant.documents(CATALOG)
+    access = [document["id"] for document in tenant.documents(ACCESS, "v1.0")]
+    compliance = [document["id"] for document in tenant.documents(COMPLIANCE)]
+    tenant.rename(CONFIGURATIONS, kiosk, "Kiosk baseline (pilot)")
+    tenant.change(CONFIGURATIONS, printers, {"description": "Printers of all sites.\nAsk the service desk first."})
+    tenant.reassign(CONFIGURATIONS, printers, groups[:2])
+    tenant.change(ACCESS, access[0], {"state": "disabled"})
+    tenant.remove(COMPLIANCE, compliance[0])
+    tenant.change(CATALOG, policy["id"], {"description": "Changed by hand"})
+    tenant.add(CONFIGURATIONS, {"@odata.type": "#microsoft.graph.iosCustomConfiguration", "displayName": "Wi-Fi <new>"})
+    for object_id, operation, actor in (
+        (kiosk, "Patch", "ada@contoso.example"),
+        (printers, "Patch", "grace@contoso.example"),
+        (compliance[0], "Delete", "ada@contoso.example"),
+    ):
+        tenant.add(
+            "deviceManagement/auditEvents",
+            {
+                "activityType": f"{operation} DevicePolicy",
+                "displayName": f"{operation} DevicePolicy",
+                "activityDateTime": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+                "activityOperationType": operation,
+                "activityResult": "Success",
+                "actor": {"userPrincipalName": actor},
+                "resources": [{"resourceId": object_id, "displayName": "Policy"}],
+            },
+        )

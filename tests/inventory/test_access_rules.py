@@ -1,0 +1,52 @@
+"""Which tenants a person sees: nobody by default, administrators all, and an exclusion wins."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from inventory.access_rules import AccessRule, visible_tenants
+from inventory.people import Person, Role
+
+CONTOSO, FABRIKAM, TAILSPIN = UUID(int=1), UUID(int=2), UUID(int=3)
+TAGS = {CONTOSO: ("emea", "pilot"), FABRIKAM: ("emea",), TAILSPIN: ()}
+ALL = frozenset(TAGS)
+NOBODY: frozenset[UUID] = frozenset()
+
+
+def rule(**about: Any) -> AccessRule:
+    fields = {"person_id": "x", "role": None, "tenant_id": None, "tag": None, "is_excluded": False, "reason": None}
+    return AccessRule(access_rule_id=uuid4(), set_by="ada", set_at=datetime.now(UTC), **{**fields, **about})
+
+
+def seen_by(role: Role, *rules: AccessRule) -> frozenset[UUID]:
+    return visible_tenants(Person(person_id="x", name="x", role=role), rules, TAGS)
+
+
+@pytest.mark.parametrize("role", Role)
+def test_whoever_has_no_rule_sees_nothing_but_an_administrator_sees_all(role: Role) -> None:
+    assert seen_by(role) == (ALL if role is Role.ADMIN else NOBODY)
+
+
+@pytest.mark.parametrize("role", Role)
+def test_rules_include_by_tenant_by_tag_or_all(role: Role) -> None:
+    assert seen_by(role, rule(tenant_id=TAILSPIN)) == {TAILSPIN}
+    assert seen_by(role, rule(tag="emea")) == {CONTOSO, FABRIKAM}
+    assert seen_by(role, rule(tag="emea"), rule(tenant_id=TAILSPIN)) == ALL
+    assert seen_by(role, rule()) == ALL
+    assert seen_by(role, rule(tag="unknown"), rule(tenant_id=uuid4())) == NOBODY
+
+
+@pytest.mark.parametrize("role", Role)
+def test_an_exclusion_wins_whatever_includes_the_tenant(role: Role) -> None:
+    out = rule(tag="pilot", is_excluded=True)
+    assert CONTOSO not in seen_by(role, out, rule(), rule(tenant_id=CONTOSO), rule(tag="pilot"))
+    assert seen_by(role, rule(), out) == {FABRIKAM, TAILSPIN}
+    assert seen_by(role, rule(), rule(is_excluded=True)) == NOBODY
+
+
+def test_an_exclusion_alone_takes_from_an_administrator_and_gives_nobody_anything() -> None:
+    out = rule(tenant_id=CONTOSO, is_excluded=True)
+    assert seen_by(Role.ADMIN, out) == {FABRIKAM, TAILSPIN}
+    assert seen_by(Role.APPROVER, out) == NOBODY

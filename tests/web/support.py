@@ -1,0 +1,81 @@
+"""What tests of the web page share: three tenants, browsers without a window, signed-in people."""
+
+import secrets
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+from starlette.types import ASGIApp
+
+from inventory.people import Person, Role
+from storage import access_rules, web_sessions
+from storage.database import Database
+from tests.patience import PATIENCE_SECONDS
+from web.sign_in import COOKIE, digest
+
+CONTOSO, FABRIKAM, UNREAD = uuid4(), uuid4(), uuid4()
+ORIGIN = "https://127.0.0.1"
+SAME_ORIGIN = {"Origin": ORIGIN}
+POLICIES = "conditionalAccessPolicies"
+LOCATIONS = "namedLocations"
+HOSTILE = '<script>alert(1)</script>\u202e"'
+
+
+def write_tenants(path: Path) -> Path:
+    """A tenants file with the three."""
+    entries = [(CONTOSO, "Contoso", ["emea"]), (FABRIKAM, "Fabrikam", []), (UNREAD, "Never read", [])]
+    path.write_text(
+        "".join(
+            f'[[tenant]]\nid = "{tenant_id}"\nname = "{name}"\ntags = {tags}\nclient_id = "{uuid4()}"\n'
+            "managed_identity = true\n"
+            for tenant_id, name, tags in entries
+        )
+    )
+    return path
+
+
+@asynccontextmanager
+async def browser(app: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the page that nobody has signed in with, as far as a browser goes: it sends its origin."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, timeout=PATIENCE_SECONDS) as client:
+        yield client
+
+
+def person_of(role: Role) -> Person:
+    """Somebody of a role."""
+    return Person(person_id=f"local/{role}", name=f"the {role}", role=role)
+
+
+@asynccontextmanager
+async def signed_in_as(
+    app: ASGIApp, database: Database, person: Person, tenants: Collection[UUID] | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client in which this person is signed in and sees these tenants, or all; it sends forms as the page would."""
+    token = secrets.token_urlsafe(32)
+    async with database.no_tenant() as session:
+        await web_sessions.add_link(session, digest(token), person, timedelta(hours=1))
+        await web_sessions.redeem_link(session, digest(token), digest(token), timedelta(hours=1))
+        for tenant_id in [None] if tenants is None else tenants:
+            subject = access_rules.Subject(person.person_id, None, tenant_id)
+            await access_rules.set_rule(session, subject, is_excluded=False, set_by="the test", reason=None)
+    async with browser(app) as client:
+        client.cookies.set(COOKIE, token)
+        client.headers.update(SAME_ORIGIN)
+        yield client
+
+
+async def words_of(client: httpx.AsyncClient, address: str, status: int = 200) -> str:
+    """A page of this status."""
+    answer = await client.get(address)
+    assert answer.status_code == status, answer.text
+    return answer.text
+
+
+async def json_of(client: httpx.AsyncClient, address: str) -> Any:
+    """An answer below `/api`."""
+    return (await client.get(address)).json()

@@ -1,0 +1,66 @@
+"""The page's JSON, attacked by a fuzzer that knows its OpenAPI document alone: https://schemathesis.readthedocs.io."""
+
+import asyncio
+import hashlib
+import secrets
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from inventory.people import Person, Role
+from storage import access_rules, web_sessions
+from storage.database import Database
+from tests.patience import PATIENCE_SECONDS
+from tests.storage.support import observation, sync
+from tests.web.process import addresses, environment_of, running
+from web.sign_in import COOKIE
+
+pytestmark = pytest.mark.slow
+
+CONTOSO = uuid4()
+POLICIES = "conditionalAccessPolicies"
+
+
+async def signed_in(database: Database, url: str, role: Role) -> str:
+    """The cookie of a person of a role."""
+    token = secrets.token_urlsafe(32)
+    async with database.no_tenant() as session:
+        digest = hashlib.sha256(token.encode()).digest()
+        person = Person(person_id=f"local/{role}", name="ada", role=role)
+        await web_sessions.add_link(session, digest, person, timedelta(hours=1))
+        everything = access_rules.Subject(person.person_id, None)
+        await access_rules.set_rule(session, everything, is_excluded=False, set_by="the test", reason=None)
+    async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_SECONDS) as client:
+        return (await client.get(f"/sign-in/{token}")).cookies[COOKIE]
+
+
+def attack(url: str, cookie: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli", "run", f"{url}/api/openapi.json"),
+            *("--header", f"Cookie: {COOKIE}={cookie}", "--header", f"Origin: {url}"),
+            *("--checks", "all", "--max-examples", "20", "--seed", "1", "--no-color"),
+        ],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_no_request_breaks_the_page_or_its_schema(
+    database: Database, database_url: str, tmp_path: Path, role: Role
+) -> None:
+    for state in ("enabled", "disabled"):
+        await sync(database, CONTOSO, [observation(POLICIES, "p1", displayName="Require MFA", state=state)], POLICIES)
+    with running(environment_of(database_url, tmp_path, CONTOSO), "--port=0", "--json") as process:
+        url = addresses(process)["url"]
+        cookie = await signed_in(database, url, role)
+        done = await asyncio.to_thread(attack, url, cookie, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
