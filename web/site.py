@@ -7,17 +7,32 @@ from uuid import UUID
 from fastapi import Request
 
 from configuration import Settings
+from graph.entra_sign_in import EntraSignIn
 from graph.tenants import TenantConfig, Tenants, load_tenants
 from storage.database import Database
+from web.place import Place
 
 
 class Site:
     """The configuration, the database and the tenants file of a web process."""
 
-    def __init__(self, settings: Settings, database: Database, temporal_namespace: str = "default") -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        temporal_namespace: str = "default",
+        *,
+        place: Place | None = None,
+        url: str = "http://localhost",
+        entra: EntraSignIn | None = None,
+    ) -> None:
+        """`url` is the page's own for people; without `entra` a one-time link signs the owner in."""
         self.settings = settings
         self.database = database
         self.temporal_namespace = temporal_namespace
+        self.place = place or Place()
+        self.url = url
+        self.entra = entra
         self._tenants_file = _ReadFile(settings.tenants_file)
 
     def tenants(self) -> Tenants:
