@@ -4,6 +4,7 @@ import asyncio
 import getpass
 import logging
 import socket
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -85,6 +86,7 @@ async def _serve(settings: Settings, where: Place, port: int, *, as_json: bool) 
             sign_in_url = None if site.entra else await new_link(database, url, getpass.getuser())
             if as_json:
                 output.print_json(WebAddresses(url=url, sign_in_url=sign_in_url))
+                sys.stdout.flush()
             elif sign_in_url is None:
                 output.stdout.print(f"People sign in with Entra ID at {url}")
             else:

@@ -25,7 +25,10 @@ class Entry(NamedTuple):
     role: Role = Role.READER
 
 
-NAVIGATION = (Entry("Tenants", "/"),)
+NAVIGATION = (
+    Entry("Tenants", "/"),
+    Entry("Runs", "/runs"),
+)
 """The pages over all of the person's tenants."""
 
 TENANT_NAVIGATION = (
@@ -40,6 +43,11 @@ TENANT_NAVIGATION = (
 def page(request: Request, template: str, **shown: Any) -> HTMLResponse:
     """A template of a question in the common layout, for the signed-in person of the request."""
     return HTMLResponse(_render(request, template, shown))
+
+
+def fragment(request: Request, template: str, **shown: Any) -> str:
+    """A part of a page, which a live page puts in the place of the one before."""
+    return _render(request, template, shown)
 
 
 def error_page(request: Request, title: str, remedy: str, *, may_sign_in: bool = False) -> str:

@@ -7,10 +7,12 @@ from uuid import UUID
 from fastapi import Request
 
 from configuration import Settings
+from control.live_runs import LiveRuns
 from graph.entra_sign_in import EntraSignIn
 from graph.tenants import TenantConfig, Tenants, load_tenants
 from storage.database import Database
 from web.place import Place
+from web.temporal import TemporalAccess
 
 
 class Site:
@@ -21,6 +23,7 @@ class Site:
         settings: Settings,
         database: Database,
         temporal_namespace: str = "default",
+        temporal: TemporalAccess | None = None,
         *,
         place: Place | None = None,
         url: str = "http://localhost",
@@ -29,6 +32,8 @@ class Site:
         """`url` is the page's own for people; without `entra` a one-time link signs the owner in."""
         self.settings = settings
         self.database = database
+        self.temporal = temporal or TemporalAccess()
+        self.live_runs = LiveRuns(database, self.temporal.client, settings.temporal_task_queue)
         self.temporal_namespace = temporal_namespace
         self.place = place or Place()
         self.url = url
