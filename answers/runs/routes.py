@@ -184,6 +184,7 @@ async def sync_form(
     _person: Operator,
     site: TheSite,
     like: Annotated[UUID | None, Query(description="Choose the collections of this run.")] = None,
+    deep: bool = False,
 ) -> HTMLResponse:
     """The form that starts a run."""
     run = None if like is None else (await _live_run(site, scope.tenant, like)).record
@@ -192,6 +193,7 @@ async def sync_form(
         "runs/sync.html",
         tenant=scope.tenant,
         choices=selection_choices(None if run is None else run.selection),
+        deep=deep,
         trouble=await _trouble(site),
     )
 
