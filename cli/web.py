@@ -4,6 +4,7 @@ import asyncio
 import getpass
 import logging
 import socket
+import sys
 from typing import Annotated
 
 import typer
@@ -62,6 +63,7 @@ async def _serve(settings: Settings, port: int, *, as_json: bool) -> None:
             sign_in_url = await new_link(database, url, getpass.getuser())
             if as_json:
                 output.print_json(WebAddresses(url=url, sign_in_url=sign_in_url))
+                sys.stdout.flush()
             else:
                 output.stdout.print(f"Open this to sign in, once, within an hour: {sign_in_url}")
             server = uvicorn.Server(

@@ -8,12 +8,15 @@ from answers.compare.setting_records import (
     SettingComparison,
     SettingPolicy,
     SettingsComparisonRecord,
+    SettingUncertainty,
     UncertainPolicy,
 )
 from cli import output
 from cli.output_options import output_options
+from cli.stale_lines import stale_words
 from cli.table import Column, Shape, collection_title, print_table
 from inventory.plurals import counted
+from inventory.stale import Staleness
 from inventory.visible_text import visible
 
 MOST_SHOWN = 3
@@ -134,6 +137,12 @@ def _uncertain(setting: SettingComparison) -> str:
 
 
 def _gap(policy: UncertainPolicy) -> str:
-    reasons = ", ".join(str(reason).replace("_", " ") for reason in policy.reasons)
+    reasons = ", ".join(_reason(reason, policy.stale) for reason in policy.reasons)
     name = policy.display_name or policy.external_id
     return f'not certain: "{visible(name)}" of {policy.tenant.name} ({collection_title(policy.type_key)}): {reasons}'
+
+
+def _reason(reason: SettingUncertainty, stale: Staleness | None) -> str:
+    if reason is SettingUncertainty.STALE and stale is not None:
+        return stale_words(stale)
+    return str(reason).replace("_", " ")

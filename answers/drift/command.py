@@ -111,7 +111,8 @@ def show_drift(
         if asked.are_many and golden_id is not None:
             others = (named for named in asked.tenants if named.tenant_id != golden_id)
             asked = AskedTenants(tuple(others), are_many=True)
-        is_line = asked.are_many and not output_options().as_csv
+        shown = output_options()
+        is_line = asked.are_many and not (shown.as_csv or shown.columns or shown.sort)
 
         async def ask(database: Database, one: AskedTenant) -> None:
             async def evaluate() -> list[Drift]:

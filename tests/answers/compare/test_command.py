@@ -237,15 +237,19 @@ async def test_by_setting_names_the_stale_policies_and_is_not_sure_of_their_sett
         document = {"displayName": "Baseline", "@odata.type": kind, "osMinimumVersion": minimum, "assignments": []}
         await sync(database, owner, [observation(POLICIES, "baseline", **document)], POLICIES, "groups")
     await stale(database, tenant_id, "baseline")
-    table = await run("alpha", "beta", "--by-setting")
-    assert f'not certain: "Baseline" of {tenant} (' in " ".join(table.stderr.split())
-    assert table.stderr.rstrip().endswith(": stale")
+    since = "stale since 2026-01-01 00:00:00Z: settings could not be read (graph_unavailable, HTTP 500)"
+    table = await run("alpha", "beta", "--by-setting", "--utc")
+    told = " ".join(table.stderr.split())
+    assert f'not certain: "Baseline" of {tenant} (' in told
+    assert told.endswith(f": {since}")
     assert "not certain: stale" in table.stdout
     csv = await run("alpha", "beta", "--by-setting", "--csv", "--columns", "label,uncertain")
     assert csv.stdout.splitlines()[1] == 'osMinimumVersion (windows10CompliancePolicy),"[""stale""]"'
     told, last = (await run("alpha", "beta", "--by-setting", "--json")).objects()
     assert SettingComparison.model_validate(told).uncertain == [SettingUncertainty.STALE]
     (policy,) = SettingsComparisonRecord.model_validate(last).uncertain_policies
+    assert policy.stale is not None
+    assert (policy.stale.since.isoformat(), len(policy.stale.parts)) == ("2026-01-01T00:00:00+00:00", 1)
     assert (policy.tenant.name, policy.external_id, policy.reasons) == (
         tenant,
         "baseline",
@@ -256,6 +260,8 @@ async def test_by_setting_names_the_stale_policies_and_is_not_sure_of_their_sett
     written = " ".join(page.read_text().split())
     assert "Not all settings are known of 1 item" in written
     assert "not certain: stale" in written
+    assert since.partition(": ")[2] in written
+    assert "stale since" in written
 
 
 async def test_by_setting_as_a_page(database: Database, run: Any, tmp_path: Path) -> None:
