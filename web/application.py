@@ -19,6 +19,7 @@ from answers.items import routes as items
 from answers.items.answer import UnknownItemError
 from answers.runs import routes as runs
 from answers.runs.answer import UnknownRunError
+from answers.schedules import routes as schedules
 from answers.status import routes as status
 from answers.versions.answer import UnknownVersionError
 from inventory.user_errors import UnavailableError, UserError
@@ -35,6 +36,7 @@ ROUTERS = (
     items.router,
     coverage.router,
     runs.router,
+    schedules.router,
 )
 """The routes of all questions; each needs a signed-in person."""
 

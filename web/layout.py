@@ -27,6 +27,7 @@ class Entry(NamedTuple):
 NAVIGATION = (
     Entry("Tenants", "/"),
     Entry("Runs", "/runs"),
+    Entry("Schedules", "/schedules"),
 )
 """The pages over all of the person's tenants."""
 

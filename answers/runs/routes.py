@@ -240,13 +240,6 @@ async def _wait_until_known(site: Site, tenant: TenantConfig, run_id: UUID) -> N
         await asyncio.sleep(LOOK_GAP_SECONDS)
 
 
-@router.get("/tenants/{tenant_id}/runs/{run_id}/cancel", response_class=HTMLResponse, include_in_schema=False)
-async def cancel_form(request: Request, tenant: Named, run_id: UUID, _person: Operator, site: TheSite) -> HTMLResponse:
-    """The form that asks a run to stop."""
-    live = await _live_run(site, tenant, run_id)
-    return page(request, "runs/cancel.html", tenant=tenant, run=live.record, selection=_selection_name(live.record))
-
-
 @router.post("/tenants/{tenant_id}/runs/{run_id}/cancel", include_in_schema=False)
 async def cancel(tenant: Named, run_id: UUID, person: Operator, site: TheSite, once: Once, reason: Reason) -> Response:
     """Asks a run to stop. Items that it has merged are kept."""
