@@ -27,6 +27,7 @@ from answers.items.answer import UnknownItemError
 from answers.runs import routes as runs
 from answers.runs.answer import UnknownRunError
 from answers.search import routes as search
+from answers.schedules import routes as schedules
 from answers.status import routes as status
 from answers.versions import routes as versions
 from answers.versions.answer import UnknownVersionError
@@ -53,6 +54,7 @@ ROUTERS = (
     search.router,
     dependencies.router,
     assignments.router,
+    schedules.router,
 )
 """The routes of all questions; each needs a signed-in person."""
 

@@ -28,6 +28,7 @@ class Entry(NamedTuple):
 NAVIGATION = (
     Entry("Tenants", "/"),
     Entry("Runs", "/runs"),
+    Entry("Schedules", "/schedules"),
     Entry("Changes", "/changes"),
     Entry("Drift", "/drift"),
     Entry("Search", "/search"),
@@ -48,6 +49,7 @@ TENANT_NAVIGATION = (
     Entry("Dangling", "/dangling"),
     Entry("Unassigned", "/unassigned"),
     Entry("Runs", "/runs"),
+    Entry("Schedules", "/schedules"),
 )
 """The pages of a tenant; their paths follow the one of its own page."""
 
