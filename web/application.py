@@ -26,8 +26,8 @@ from answers.items import routes as items
 from answers.items.answer import UnknownItemError
 from answers.runs import routes as runs
 from answers.runs.answer import UnknownRunError
-from answers.search import routes as search
 from answers.schedules import routes as schedules
+from answers.search import routes as search
 from answers.status import routes as status
 from answers.versions import routes as versions
 from answers.versions.answer import UnknownVersionError
