@@ -37,6 +37,7 @@ OURS = {
 }
 ON_THE_COMMAND_LINE = {
     *(CHECKOUT / "answers").glob("*/*command.py"),
+    CHECKOUT / "answers" / "compare" / "session.py",
     CHECKOUT / "answers" / "dependencies" / "columns.py",
     CHECKOUT / "answers" / "dependencies" / "open_lines.py",
     CHECKOUT / "answers" / "dependencies" / "session.py",
