@@ -28,13 +28,25 @@ class Entry(NamedTuple):
 NAVIGATION = (
     Entry("Tenants", "/"),
     Entry("Runs", "/runs"),
+    Entry("Changes", "/changes"),
+    Entry("Drift", "/drift"),
+    Entry("Search", "/search"),
+    Entry("Settings", "/settings"),
+    Entry("Dangling", "/dangling"),
+    Entry("Unassigned", "/unassigned"),
 )
 """The pages over all of the person's tenants."""
 
 TENANT_NAVIGATION = (
     Entry("Inventory", "/items"),
+    Entry("Changes", "/changes"),
+    Entry("Drift", "/drift"),
     Entry("Missing", "/missing"),
     Entry("Coverage", "/coverage"),
+    Entry("Assignments", "/assignments"),
+    Entry("Dependencies", "/dependencies"),
+    Entry("Dangling", "/dangling"),
+    Entry("Unassigned", "/unassigned"),
     Entry("Runs", "/runs"),
 )
 """The pages of a tenant; their paths follow the one of its own page."""

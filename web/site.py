@@ -1,5 +1,6 @@
 """What all requests of one web process share."""
 
+import asyncio
 from pathlib import Path
 from urllib.parse import quote
 from uuid import UUID
@@ -13,6 +14,9 @@ from graph.tenants import TenantConfig, Tenants, load_tenants
 from storage.database import Database
 from web.place import Place
 from web.temporal import TemporalAccess
+
+SEVERAL_TENANTS_AT_ONCE = 3
+"""So many pages that read several tenants are made at once: each holds up to three connections of the pool."""
 
 
 class Site:
@@ -38,6 +42,7 @@ class Site:
         self.place = place or Place()
         self.url = url
         self.entra = entra
+        self.several_tenants = asyncio.Semaphore(SEVERAL_TENANTS_AT_ONCE)
         self._tenants_file = _ReadFile(settings.tenants_file)
 
     def tenants(self) -> Tenants:
