@@ -14,13 +14,22 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from answers.assignments import routes as assignments
+from answers.changes import routes as changes
+from answers.changes.answer import UnknownPlaceError
 from answers.coverage import routes as coverage
+from answers.dependencies import routes as dependencies
+from answers.drift import baseline_routes, decision_routes
+from answers.drift import routes as drift
+from answers.drift.baselines import UnknownBaselineError
 from answers.items import routes as items
 from answers.items.answer import UnknownItemError
 from answers.runs import routes as runs
 from answers.runs.answer import UnknownRunError
 from answers.schedules import routes as schedules
+from answers.search import routes as search
 from answers.status import routes as status
+from answers.versions import routes as versions
 from answers.versions.answer import UnknownVersionError
 from inventory.user_errors import UnavailableError, UserError
 from inventory.version import VERSION
@@ -33,10 +42,18 @@ from web.site import Site
 
 ROUTERS = (
     status.router,
+    changes.router,
+    drift.router,
+    decision_routes.router,
+    baseline_routes.router,
     items.router,
+    versions.router,
     coverage.router,
     runs.router,
     schedules.router,
+    search.router,
+    dependencies.router,
+    assignments.router,
 )
 """The routes of all questions; each needs a signed-in person."""
 
@@ -56,7 +73,14 @@ class Problem(BaseModel):
 PROBLEMS: dict[int | str, dict[str, Any]] = {status: {"model": Problem} for status in (400, 401, 404, 422, 500, 503)}
 """What every route below `/api` may answer instead of its records, for the OpenAPI document."""
 
-NOT_THERE = (NoSuchPageError, UnknownItemError, UnknownRunError, UnknownVersionError)
+NOT_THERE = (
+    NoSuchPageError,
+    UnknownBaselineError,
+    UnknownItemError,
+    UnknownPlaceError,
+    UnknownRunError,
+    UnknownVersionError,
+)
 
 _log = logging.getLogger(__name__)
 

@@ -26,6 +26,12 @@ class Entry(NamedTuple):
 
 NAVIGATION = (
     Entry("Tenants", "/"),
+    Entry("Changes", "/changes"),
+    Entry("Drift", "/drift"),
+    Entry("Search", "/search"),
+    Entry("Settings", "/settings"),
+    Entry("Dangling", "/dangling"),
+    Entry("Unassigned", "/unassigned"),
     Entry("Runs", "/runs"),
     Entry("Schedules", "/schedules"),
 )
@@ -33,8 +39,14 @@ NAVIGATION = (
 
 TENANT_NAVIGATION = (
     Entry("Inventory", "/items"),
+    Entry("Changes", "/changes"),
+    Entry("Drift", "/drift"),
     Entry("Missing", "/missing"),
     Entry("Coverage", "/coverage"),
+    Entry("Assignments", "/assignments"),
+    Entry("Dependencies", "/dependencies"),
+    Entry("Dangling", "/dangling"),
+    Entry("Unassigned", "/unassigned"),
     Entry("Runs", "/runs"),
 )
 """The pages of a tenant; their paths follow the one of its own page."""

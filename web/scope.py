@@ -1,8 +1,9 @@
 """What a request may read or change: one tenant or the portfolio, in a transaction with a short statement timeout."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Annotated, NamedTuple
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from typing import Annotated, NamedTuple, Protocol
 from uuid import UUID
 
 from fastapi import Depends, Request
@@ -47,6 +48,32 @@ class PortfolioScope(NamedTuple):
 
     tenants: Tenants
     session: AsyncSession
+
+
+SessionOf = Callable[[UUID], AbstractAsyncContextManager[AsyncSession]]
+
+
+class WritingSessionOf(Protocol):
+    """Opens a session that may write one tenant's rows."""
+
+    def __call__(self, tenant_id: UUID, *, snapshot: bool = False) -> AbstractAsyncContextManager[AsyncSession]: ...
+
+
+class TenantSessions(NamedTuple):
+    """The person's tenants, and transactions of single ones, two of them at a time.
+
+    `session_of` opens one that reads one moment, and `writing_session_of` one that may also write; either raises
+    `NoSuchPageError` for a tenant that the person does not see. With `snapshot` one that writes sees one moment, too,
+    and raises `StorageCollisionError` where another transaction has written the same rows.
+    """
+
+    tenants: Tenants
+    session_of: SessionOf
+    writing_session_of: WritingSessionOf
+
+    def named(self, tenant_id: UUID) -> TenantConfig:
+        """One of the person's tenants. Raises `NoSuchPageError`."""
+        return _one_of(self.tenants, tenant_id)
 
 
 TheSite = Annotated[Site, Depends(site_of)]
@@ -112,6 +139,31 @@ TenantToChange = Annotated[TenantScope, Depends(_tenant_to_change, scope="functi
 """One tenant, and a transaction that writes its rows. It is committed before the answer is sent, or undone."""
 NoTenantToChange = Annotated[PortfolioScope, Depends(_no_tenant_to_change, scope="function")]
 """The person's tenants, and a transaction that writes what belongs to no tenant, as `TenantToChange`."""
+
+
+async def _turn(site: TheSite) -> AsyncIterator[None]:
+    """Waits until so few pages hold several connections that this one may, too."""
+    async with site.several_tenants:
+        yield
+
+
+def _tenant_sessions(_turn: Annotated[None, Depends(_turn)], tenants: Visible, site: TheSite) -> TenantSessions:
+    @asynccontextmanager
+    async def opened(tenant_id: UUID, *, read_only: bool, snapshot: bool) -> AsyncIterator[AsyncSession]:
+        tenant = _one_of(tenants, tenant_id)
+        transaction = site.database.tenant(tenant.id, read_only=read_only, snapshot=snapshot)
+        async with transaction as session, _limited(session):
+            yield session
+
+    return TenantSessions(
+        tenants,
+        partial(opened, read_only=True, snapshot=True),
+        partial(opened, read_only=False, snapshot=False),
+    )
+
+
+SeveralTenants = Annotated[TenantSessions, Depends(_tenant_sessions)]
+"""What a route takes before any other dependency with a session, so that requests do not wait for each other."""
 
 
 @asynccontextmanager

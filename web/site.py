@@ -1,5 +1,6 @@
 """What all requests of one web process share."""
 
+import asyncio
 from pathlib import Path
 from urllib.parse import quote
 from uuid import UUID
@@ -11,6 +12,9 @@ from control.live_runs import LiveRuns
 from graph.tenants import TenantConfig, Tenants, load_tenants
 from storage.database import Database
 from web.temporal import TemporalAccess
+
+SEVERAL_TENANTS_AT_ONCE = 3
+"""So many pages that read several tenants are made at once: each holds up to three connections of the pool."""
 
 
 class Site:
@@ -28,6 +32,7 @@ class Site:
         self.temporal = temporal or TemporalAccess()
         self.live_runs = LiveRuns(database, self.temporal.client, settings.temporal_task_queue)
         self.temporal_namespace = temporal_namespace
+        self.several_tenants = asyncio.Semaphore(SEVERAL_TENANTS_AT_ONCE)
         self._tenants_file = _ReadFile(settings.tenants_file)
 
     def tenants(self) -> Tenants:

@@ -13,7 +13,7 @@ from answers.search import answer
 from answers.search.answer import Sought
 from answers.search.records import SearchBasis, SettingState, TenantSetting
 from cli import output
-from cli.errors import UsageError, errors_for_people
+from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.item_columns import COLLECTION, KIND_AND_ID, NAME, STATE
 from cli.item_options import (
     KindOption,
@@ -134,9 +134,16 @@ def settings(
         if as_json:
             for tenant in shown:
                 output.print_json(tenant)
-            return
-        _print_settings(shown, TenantNames.load(configured))
-        _say_settings(setting, found)
+        else:
+            _print_settings(shown, TenantNames.load(configured))
+            _say_settings(setting, found)
+        _end(sum(tenant.read_from is None for tenant in found))
+
+
+def _end(never_read: int) -> None:
+    """Raises `typer.Exit` where a tenant was never read: the answer says nothing of it."""
+    if never_read:
+        raise typer.Exit(ExitCode.PARTIAL)
 
 
 def _tenant_ids(settings: Settings, tenants: Sequence[str] | None, tags: Sequence[str] | None) -> list[UUID]:
@@ -167,6 +174,7 @@ async def _search(settings: Settings, sought: Sought, tenant_ids: list[UUID], li
         output.stdout.print(_rests_on(items, len(found), len(tenant_ids), basis))
     if items == limit and not is_sorted:
         output.stderr.print(f"there may be more: --limit {limit * 10}, or more words", style="dim")
+    _end(basis.never_read)
 
 
 def _rests_on(items: int, found: int, asked: int, basis: SearchBasis) -> str:

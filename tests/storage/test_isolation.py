@@ -173,7 +173,7 @@ async def their_rows(database: Database) -> runs.RunIdentity:
     async with database.tenant(THEIRS) as session:
         await evaluate(session, THEIRS, "golden")
         for fingerprint in await drift.open_fingerprints(session, "golden"):
-            await decisions.decide(session, fingerprint, Decision.ACCEPTED, "the test", "a reason", None)
+            await decisions.decide(session, [fingerprint], Decision.ACCEPTED, "the test", "a reason", None)
         everything = DecisionScope(field="*")
         fingerprint = everything.fingerprint(THEIRS)
         await decisions.decide_scope(session, fingerprint, everything, Decision.EXPECTED, "the test", "a reason", None)
