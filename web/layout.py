@@ -28,6 +28,7 @@ NAVIGATION = (
     Entry("Tenants", "/"),
     Entry("Changes", "/changes"),
     Entry("Drift", "/drift"),
+    Entry("Compare", "/compare"),
     Entry("Search", "/search"),
     Entry("Settings", "/settings"),
     Entry("References to nothing", "/dangling"),

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from fastapi import Request
 from configuration import Settings
 from graph.tenants import TenantConfig, Tenants, load_tenants
 from storage.database import Database
+from web.remembered import Remembered
 
 SEVERAL_TENANTS_AT_ONCE = 3
 """So many pages that read several tenants are made at once: each holds up to three connections of the pool."""
@@ -22,6 +24,7 @@ class Site:
         self.settings = settings
         self.database = database
         self.temporal_namespace = temporal_namespace
+        self.remembered: Remembered[Any] = Remembered()
         self.several_tenants = asyncio.Semaphore(SEVERAL_TENANTS_AT_ONCE)
         self._tenants_file = _ReadFile(settings.tenants_file)
 
