@@ -35,8 +35,8 @@ MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
 class ObservationRules(BaseModel):
     """What a collection's catalog entry says about reading one of its objects. Names are Graph property names.
 
-    `volatile` and `sensitive` name properties at any depth or in one place (`Canonicalizer`). What the others name, at
-    any depth, the normal form needs (`ArrayRules`).
+    `volatile`, `sensitive` and `masked` name properties at any depth or in one place (`Canonicalizer`). What the others
+    name, at any depth, the normal form needs (`ArrayRules`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,6 +48,7 @@ class ObservationRules(BaseModel):
     """A singleton that carries no id of its own is identified by its type key."""
     volatile: frozenset[str] = frozenset()
     sensitive: frozenset[str] = frozenset()
+    masked: frozenset[str] = frozenset()
     ordered: frozenset[str] = frozenset()
     unordered: frozenset[str] = frozenset()
     null_not_shown: frozenset[str] = frozenset()
@@ -139,6 +140,7 @@ class Observer:
         self._canonicalizer = Canonicalizer(
             volatile=rules.volatile,
             sensitive=rules.sensitive,
+            masked=rules.masked,
             ordered=rules.ordered,
             data_key=data_key,
             by_nature=True,
@@ -147,6 +149,7 @@ class Observer:
             Canonicalizer(
                 volatile=rules.volatile - rules.change_signs,
                 sensitive=rules.sensitive,
+                masked=rules.masked,
                 ordered=rules.ordered,
                 data_key=data_key,
                 by_nature=True,

@@ -112,6 +112,7 @@ def _one_of(tenants: Visible, tenant_id: UUID) -> TenantConfig:
 
 
 Named = Annotated[TenantConfig, Depends(_one_of)]
+"""One tenant of the person's, without a transaction."""
 
 
 async def _tenant_scope(tenant: Named, site: TheSite) -> AsyncIterator[TenantScope]:

@@ -9,9 +9,13 @@ from uuid import UUID
 from fastapi import Request
 
 from configuration import Settings
+from control.live_runs import LiveRuns
+from graph.entra_sign_in import EntraSignIn
 from graph.tenants import TenantConfig, Tenants, load_tenants
 from storage.database import Database
+from web.place import Place
 from web.remembered import Remembered
+from web.temporal import TemporalAccess
 
 SEVERAL_TENANTS_AT_ONCE = 3
 """So many pages that read several tenants are made at once: each holds up to three connections of the pool."""
@@ -20,12 +24,28 @@ SEVERAL_TENANTS_AT_ONCE = 3
 class Site:
     """The configuration, the database and the tenants file of a web process."""
 
-    def __init__(self, settings: Settings, database: Database, temporal_namespace: str = "default") -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        temporal_namespace: str = "default",
+        temporal: TemporalAccess | None = None,
+        *,
+        place: Place | None = None,
+        url: str = "http://localhost",
+        entra: EntraSignIn | None = None,
+    ) -> None:
+        """`url` is the page's own for people; without `entra` a one-time link signs the owner in."""
         self.settings = settings
         self.database = database
+        self.temporal = temporal or TemporalAccess()
+        self.live_runs = LiveRuns(database, self.temporal.client, settings.temporal_task_queue)
         self.temporal_namespace = temporal_namespace
         self.remembered: Remembered[Any] = Remembered()
         self.several_tenants = asyncio.Semaphore(SEVERAL_TENANTS_AT_ONCE)
+        self.place = place or Place()
+        self.url = url
+        self.entra = entra
         self._tenants_file = _ReadFile(settings.tenants_file)
 
     def tenants(self) -> Tenants:

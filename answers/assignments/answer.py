@@ -31,7 +31,7 @@ from inventory.coverage import NEVER_READ, TENANT_NEVER_READ, Coverage
 from inventory.exact_json import JsonObject, decode
 from inventory.outcomes import Outcome
 from inventory.references import ReferenceRole
-from inventory.user_errors import UserError
+from inventory.user_errors import NeverReadError, UserError
 from storage.coverage import coverage, is_read
 from storage.current_documents import current_documents
 from storage.object_names import display_names
@@ -119,7 +119,7 @@ def _assignable(catalog: Catalog, type_keys: Sequence[str] | None) -> list[str]:
 async def _items(session: AsyncSession, type_keys: Sequence[str], sought: str | None) -> list[AssignableItem]:
     found = await queries.items(session, type_keys, sought)
     if sought is not None and not found and not await is_read(session):
-        raise NothingAssignableError(f"{TENANT_NEVER_READ}, so nothing is known of {sought!r}")
+        raise NeverReadError(f"{TENANT_NEVER_READ}, so nothing is known of {sought!r}")
     if sought is not None and not found:
         raise NothingAssignableError(
             f"nothing that can be assigned has the id or name {sought!r} in this tenant's inventory"

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from datetime import datetime, timedelta
-from functools import cache
 from itertools import islice
 from typing import NamedTuple, cast
 from uuid import UUID
@@ -25,7 +24,6 @@ from answers.changes.queries import (
 from answers.changes.queries import Event as Event
 from answers.changes.queries import Window as Window
 from answers.changes.records import AuditLogCoverage, ChangeKind, ChangeRecord, ChangesSummary, UnlistedCollection
-from answers.changes.rules import Comparability, changed_fields, changed_fields_of_listed
 from answers.field_labels import field_change
 from answers.log_collections import log_types
 from answers.object_names import object_names
@@ -34,15 +32,14 @@ from answers.runs.answer import ended_run
 from answers.times import time_of
 from graph.catalog import AUDIT_EVENTS, kind_of, load_catalog
 from inventory.canonical import Canonicalizer, JsonObject
+from inventory.changed_fields import Comparability, changed_by
 from inventory.coverage import Coverage
 from inventory.differences import Difference
-from inventory.document_parts import DetailPlace, without_places
 from inventory.exact_json import decode
 from inventory.missing import Confidence
-from inventory.normal_form import NormalForm, read_in_form_0
+from inventory.normal_form import NormalForm
 from inventory.records import DamagedRecord, VersionRecord
 from inventory.references import ReferenceRules
-from inventory.stale import lacking
 from inventory.user_errors import UserError
 from storage.coverage import coverage
 from storage.documents import database_time
@@ -405,36 +402,10 @@ def _of_absence(tenant_id: UUID, event: Event, absence: AbsenceFacts) -> ChangeR
 
 def _compared(type_key: str, version: VersionFacts) -> list[Difference] | None:
     """The differences from the version before; None if one of the two is deleted or damaged."""
-    if version.document is None or version.document_before is None:
-        return None
-    before, after = _object(version.document_before), _object(version.document)
-    rules = comparability(type_key)
-    if version.was_sorted and not version.is_sorted:
-        after = read_in_form_0(before, after, rules.expanded)
-    if version.is_sorted or version.was_sorted:
-        rules = rules._replace(form=rules.form.of_sorted())
-    lacked = [DetailPlace(*part.place) for part in lacking(version.lacked_before or ())]
-    if lacked and all(place.property is not None for place in lacked):
-        return changed_fields(without_places(before, lacked), without_places(after, lacked), rules)
-    if version.details_complete and not version.before_complete:
-        return changed_fields_of_listed(before, after, rules)
-    return changed_fields(before, after, rules)
-
-
-@cache
-def comparability(type_key: str) -> Comparability:
-    """How documents of a collection are compared; of one that left the catalog, as they are."""
     collection = load_catalog().collections.get(type_key)
-    if collection is None:
-        return Comparability(Canonicalizer(), NormalForm(), None)
-    whole = any(detail.property is None for detail in collection.details)
-    return Comparability(
-        Canonicalizer(volatile=collection.no_content),
-        collection.form,
-        None if whole else collection.detail_properties,
-        collection.detail_properties,
-        collection.expanded,
-    )
+    # Documents of a collection that left the catalog are compared as they are.
+    how = Comparability(Canonicalizer(), NormalForm(), None) if collection is None else collection.comparability
+    return changed_by(version, how)
 
 
 async def _names(session: AsyncSession, versions: Mapping[Event, VersionFacts]) -> dict[tuple[str, str], str]:

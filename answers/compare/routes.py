@@ -301,7 +301,7 @@ async def _many(several: TenantSessions, golden: UUID, others: Sequence[TenantRe
             model = await side(_named(several, golden), session)
             matrix = await Matrix.of(model, chosen, several.session_of, [type_key] if type_key else None)
             rows = [row async for row in matrix.rows()]
-            return ComparedMany(matrix.record(), rows)
+            return ComparedMany(matrix.record(), sorted(rows, key=_place_of_row))
 
     _named(several, golden)
     chosen = others[:TENANTS_ACROSS]
@@ -345,6 +345,12 @@ def _place(differing: dict[str, int], item: ItemComparison) -> tuple[int, str, i
     name = (item.here or item.there)[0].display_name or ""
     place = differing.get(item.type_key, len(differing))
     return place, item.type_key, _ORDER.index(item.status), name.casefold()
+
+
+def _place_of_row(row: MatrixRow) -> tuple[str, int, str]:
+    """Where a row stands: by its collection, then by the number of tenants in which it is otherwise."""
+    otherwise = sum(cell.status is not CellStatus.SAME for cell in row.cells)
+    return title_of(row.type_key), -otherwise, (row.display_name or "").casefold()
 
 
 def _is_wanted(status: Status, only: Status | Literal[""]) -> bool:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from answers.compare.records import SideCoverage, Status, TenantRecord
 from inventory.records import DamagedRecord
 from inventory.settings import SettingKind
+from inventory.stale import Staleness
 
 
 class SettingUncertainty(StrEnum):
@@ -114,7 +115,7 @@ class SettingCollection(BaseModel):
 
 
 class UncertainPolicy(BaseModel):
-    """A policy whose settings are not all known, and why."""
+    """A policy whose settings are not all known, and why. `stale` has since when, and the details not read."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -123,6 +124,7 @@ class UncertainPolicy(BaseModel):
     external_id: str
     display_name: str | None
     reasons: list[SettingUncertainty]
+    stale: Staleness | None = None
 
 
 class SettingsComparisonRecord(BaseModel):

@@ -48,6 +48,7 @@ from inventory.differences import Difference, DifferenceKind
 from inventory.exact_json import decode
 from inventory.records import DamagedRecord
 from inventory.references import collection_of
+from inventory.user_errors import NeverReadError
 from inventory.version import VERSION
 from storage.coverage import is_read
 from storage.current_documents import current_documents
@@ -82,7 +83,7 @@ async def evaluated_drift(
     """
     known = await baselines(session) if name is None else [await baseline_called(session, name)]
     if not known and not await is_read(session):
-        raise UnknownBaselineError(f"{TENANT_NEVER_READ}, so it deviates from nothing")
+        raise NeverReadError(f"{TENANT_NEVER_READ}, so it deviates from nothing")
     if not known:
         raise UnknownBaselineError("this tenant has no baseline; python starter.py baseline set TENANT NAME makes one")
     found: list[Drift] = []

@@ -17,9 +17,9 @@ from cli.options import JsonOption, TenantArgument, TenantNames, complete_tenant
 from cli.output_options import prints_tables, prints_times
 from cli.sessions import tenant_session, without_collisions
 from cli.table import SHORTEST_RUN_ID, Column, Shape, print_table
-from cli.typed_text import NAME
 from configuration import load_settings
 from inventory.plurals import counted
+from inventory.typed_text import NAME
 
 baseline = typer.Typer(no_args_is_help=True, help="Baselines: what a tenant's drift is measured against.")
 

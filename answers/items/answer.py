@@ -17,7 +17,7 @@ from inventory.bounds import NAMED
 from inventory.coverage import TENANT_NEVER_READ
 from inventory.missing import Confidence, EvidenceKind
 from inventory.records import ItemRecord, MissingRecord
-from inventory.user_errors import UserError
+from inventory.user_errors import NeverReadError, UserError
 from storage import documents, queries
 from storage.coverage import coverage, is_read
 
@@ -35,6 +35,10 @@ __all__ = [
 
 class UnknownItemError(UserError):
     """The tenant has no such item, or several; the message names the items that may be meant."""
+
+
+class UnreadItemError(UnknownItemError, NeverReadError):
+    """The item's collection was never read, so nobody can tell whether there is such an item."""
 
 
 class ItemList(NamedTuple):
@@ -149,7 +153,7 @@ async def find_item(session: AsyncSession, type_key: str, sought: str) -> str:
         raise UnknownItemError(f"{which}; give the id: {named([item.external_id for item in found])}")
     if not found:
         if not await coverage(session, [type_key]):
-            raise UnknownItemError(await _never_read(session, type_key, sought))
+            raise UnreadItemError(await _never_read(session, type_key, sought))
         raise UnknownItemError(
             f"{type_key} has no item {sought!r} in this tenant's inventory{await _near(session, type_key, sought)}"
         )

@@ -17,7 +17,8 @@ from graph.catalog import load_catalog
 from inventory.plurals import counted
 from inventory.records import ItemRecord
 from inventory.settings import setting_key
-from inventory.user_errors import UserError
+from inventory.user_errors import NeverReadError, UserError
+from storage.coverage import is_read
 from storage.queries import Question
 
 MOST_MEANT = 100
@@ -105,7 +106,7 @@ async def find_after(
 
 def _parts(wanted: queries.ItemQuery) -> Iterator[queries.ItemQuery]:
     """The same question of some tenants at a time, in order: where a page is found among the first, it ends there."""
-    if wanted.tenant_ids is None or wanted.settings is not None:
+    if wanted.tenant_ids is None or wanted.settings is not None or wanted.is_seen is False:
         yield wanted
         return
     for first in range(0, len(wanted.tenant_ids), TENANTS_AT_A_TIME):
@@ -122,7 +123,7 @@ async def search_basis(
 async def settings_meant(session: AsyncSession, name: str) -> list[str]:
     """The settings that a name means: by its whole name, by the display name of its definition, by its last parts.
 
-    Raises `UnknownSettingError`.
+    Raises `UnknownSettingError`, or `NeverReadError` where nothing was read.
     """
     for exact in dict.fromkeys((name, setting_key(name))):
         if await queries.is_known(session, exact):
@@ -132,6 +133,8 @@ async def settings_meant(session: AsyncSession, name: str) -> list[str]:
     if not found:
         defined = [setting_key(definition) for definition in await queries.definitions_called(session, name)]
         found = [key for key in defined if key in set(known)] or defined
+    if not found and not known and not await is_read(session):
+        raise NeverReadError(f"no run has completed here, so nobody can tell what sets {name!r}")
     if not found:
         near = alike(name, known)
         did_you_mean = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""

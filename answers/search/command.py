@@ -13,7 +13,7 @@ from answers.search import answer
 from answers.search.answer import Sought
 from answers.search.records import SearchBasis, SettingState, TenantSetting
 from cli import output
-from cli.errors import UsageError, errors_for_people
+from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.item_columns import COLLECTION, KIND_AND_ID, NAME, STATE
 from cli.item_options import (
     KindOption,
@@ -34,10 +34,10 @@ from cli.options import (
     TypeOption,
     chosen_tenants,
 )
-from cli.output_options import prints_tables
+from cli.output_options import output_options, prints_tables
 from cli.sessions import opened_database
 from cli.spool import printed_afterwards
-from cli.table import Column, Table, print_table
+from cli.table import Column, Table, print_table, tenant_column
 from configuration import Settings, load_settings
 from graph.tenants import load_tenants
 from inventory.plurals import counted
@@ -134,9 +134,16 @@ def settings(
         if as_json:
             for tenant in shown:
                 output.print_json(tenant)
-            return
-        _print_settings(shown, TenantNames.load(configured))
-        _say_settings(setting, found)
+        else:
+            _print_settings(shown, TenantNames.load(configured))
+            _say_settings(setting, found)
+        _end(sum(tenant.read_from is None for tenant in found))
+
+
+def _end(never_read: int) -> None:
+    """Raises `typer.Exit` where a tenant was never read: the answer says nothing of it."""
+    if never_read:
+        raise typer.Exit(ExitCode.PARTIAL)
 
 
 def _tenant_ids(settings: Settings, tenants: Sequence[str] | None, tags: Sequence[str] | None) -> list[UUID]:
@@ -147,13 +154,14 @@ def _tenant_ids(settings: Settings, tenants: Sequence[str] | None, tags: Sequenc
 
 async def _search(settings: Settings, sought: Sought, tenant_ids: list[UUID], limit: int, *, as_json: bool) -> None:
     names = TenantNames.load(settings)
-    tenant = Column("tenant", "tenant_id", lambda item: names.of(item.tenant_id), is_kept=len(tenant_ids) > 1)
-    table = Table(ItemRecord, (COLLECTION, NAME, tenant, *KIND_AND_ID, *STATE))
+    tenant = tenant_column(names.of, is_kept=len(tenant_ids) > 1)
+    table = Table(ItemRecord, (COLLECTION, NAME, tenant, *KIND_AND_ID, *STATE), most=limit)
+    is_sorted = bool(output_options().sort)
     found: set[UUID] = set()
     items = 0
     with printed_afterwards():
         async with opened_database(settings) as database, database.portfolio() as session:
-            async for item in answer.find(session, sought, tenant_ids, limit=limit):
+            async for item in answer.find(session, sought, tenant_ids, limit=None if is_sorted else limit):
                 items += 1
                 found.add(item.tenant_id)
                 if as_json:
@@ -164,8 +172,9 @@ async def _search(settings: Settings, sought: Sought, tenant_ids: list[UUID], li
     if not as_json:
         table.print()
         output.stdout.print(_rests_on(items, len(found), len(tenant_ids), basis))
-    if items == limit:
+    if items == limit and not is_sorted:
         output.stderr.print(f"there may be more: --limit {limit * 10}, or more words", style="dim")
+    _end(basis.never_read)
 
 
 def _rests_on(items: int, found: int, asked: int, basis: SearchBasis) -> str:
@@ -182,7 +191,7 @@ def _rests_on(items: int, found: int, asked: int, basis: SearchBasis) -> str:
 
 def _print_settings(found: Sequence[TenantSetting], names: TenantNames) -> None:
     columns = (
-        Column("tenant", "tenant_id", lambda tenant: names.of(tenant.tenant_id)),
+        tenant_column(names.of, is_kept=False),
         Column("state", "state", _state, is_kept=True),
         Column("values", "values", _values),
         Column("not read", "not_read", _not_read, yields=True),

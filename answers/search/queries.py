@@ -54,6 +54,25 @@ class ItemQuery(NamedTuple):
 
 _IS_NAMED = "name_key LIKE ALL (CAST(:patterns AS text[]))"
 
+# What a complete listing did not show is marked, and found by the mark's index; of a collection that was not listed to
+# its end any item may be unseen.
+_UNSEEN = """(
+    SELECT tenant_id, type_key, external_id FROM inventory_item WHERE absent_from IS NOT NULL
+    UNION
+    SELECT tenant_id, type_key, external_id FROM collection_coverage AS c CROSS JOIN LATERAL (
+        SELECT external_id FROM inventory_item AS one
+        WHERE (one.tenant_id, one.type_key) = (c.tenant_id, c.type_key) AND one.last_seen_at < c.run_started_at
+        OFFSET 0
+    ) AS item
+    WHERE c.outcome <> 'complete'
+) AS found"""
+
+_OF_THAT_NAME = f"""EXISTS (
+    SELECT FROM item_name AS named
+    WHERE (named.tenant_id, named.type_key, named.external_id)
+        = (found.tenant_id, found.type_key, found.external_id) AND {_IS_NAMED}
+)"""
+
 
 @cache
 def _statement(has: frozenset[str]) -> TextClause:
@@ -68,12 +87,10 @@ def _statement(has: frozenset[str]) -> TextClause:
             SELECT DISTINCT tenant_id, type_key, external_id FROM item_setting
             WHERE setting = ANY (CAST(:settings AS text[])){of_value}
         ) AS found"""
-        if "patterns" in has:
-            conditions.append(f"""EXISTS (
-                SELECT FROM item_name AS named
-                WHERE (named.tenant_id, named.type_key, named.external_id)
-                    = (found.tenant_id, found.type_key, found.external_id) AND {_IS_NAMED}
-            )""")
+        conditions += [_OF_THAT_NAME] if "patterns" in has else []
+    elif "unseen" in has:
+        source = _UNSEEN
+        conditions += [_OF_THAT_NAME] if "patterns" in has else []
     elif "patterns" in has:
         source = "item_name AS found"
         conditions.append(_IS_NAMED)
@@ -115,7 +132,7 @@ async def found_items(
     """
     parameters = wanted.parameters()
     shape = partial(with_covered_state, asked=asked)
-    statement = _statement(frozenset(parameters))
+    statement = _statement(frozenset(parameters) | ({"unseen"} if wanted.is_seen is False else set()))
     async with aclosing(fetch_stream(session, statement, ItemRecord, parameters, shape=shape)) as items:
         async for item in items:
             yield item

@@ -19,8 +19,8 @@ from answers.changes.answer import changes
 from answers.changes.queries import Window
 from answers.changes.records import ChangeKind, ChangeRecord
 from answers.field_labels import FieldChange
-from cli.temporal import start_sync
 from connections import connect_temporal
+from control.runs import start_sync
 from graph.catalog import load_catalog
 from inventory.differences import DifferenceKind
 from inventory.selection import Selection

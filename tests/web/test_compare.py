@@ -47,7 +47,7 @@ async def test_differences_stand_first_and_what_is_the_same_is_counted(
     assert "1 same" in words
     assert "0 " not in text_of(page.partition('<ul class="counts">')[2].partition("</ul>")[0]), "zeros are left out"
     (total,) = rows_of(page)
-    assert total == "Compliance policies 1 1 1"
+    assert total == "Compliance policies 1 1 1 1"
     rows = rows_of(page, "Items</h2>")
     assert [row.split()[0] for row in rows] == ["Level", "Ours", "Theirs"]
     assert "level: 1 → 2" in rows[0]

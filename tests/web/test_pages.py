@@ -35,7 +35,7 @@ from tests.web.support import (
     person_of,
     words_of,
 )
-from web import sign_in
+from web import entra, sign_in
 from web.application import ROUTERS, create_app
 from web.sign_in import COOKIE, new_link
 from web.site import Site, item_path
@@ -74,6 +74,10 @@ def test_nothing_but_sign_in_and_files_is_open(app: FastAPI) -> None:
     assert {route.path for route in sign_in.router.routes if isinstance(route, APIRoute)} == {
         "/sign-in/{token}",
         "/sign-out",
+    }
+    assert {route.path for route in entra.router.routes if isinstance(route, APIRoute)} == {
+        "/sign-in",
+        "/sign-in/entra",
     }
 
 
@@ -168,7 +172,7 @@ async def test_every_answer_has_the_headers_that_protect_it(signed_in: httpx.Asy
         policy = headers["content-security-policy"]
         assert "default-src 'none'" in policy, address
         assert "unsafe" not in policy
-        assert "script-src" not in policy
+        assert "script-src 'self';" in policy
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["referrer-policy"] == "no-referrer"
         assert headers["cache-control"] == "no-store"
@@ -314,11 +318,11 @@ async def test_an_open_run_renews_its_page_and_links_to_temporal_web(
     await land(database, CONTOSO, run, [observation(POLICIES, "p1")])
     address = f"/tenants/{CONTOSO}/runs/{run.run_id}"
     page = await words_of(signed_in, address)
-    assert 'http-equiv="refresh"' in page
+    assert f'hx-sse:connect="{address}/live"' in page
     assert "1 item: 1 created" in page
     assert f"http://temporal.example:8233/namespaces/default/workflows/sync%2Ftest/{run.run_id}" in page
     await end(database, CONTOSO, run)
-    assert 'http-equiv="refresh"' not in await words_of(signed_in, address)
+    assert "hx-sse" not in await words_of(signed_in, address)
     assert "everything" not in await words_of(signed_in, f"/tenants/{CONTOSO}/runs")
 
 
@@ -338,7 +342,7 @@ async def test_wrong_addresses_get_an_answer_that_says_what_is_wrong(signed_in: 
         (f"/tenants/{CONTOSO}/items?type=%00", 404),
         (f"/tenants/{CONTOSO}/items/{POLICIES}/%00", 404),
         (f"/tenants/{CONTOSO}/items/{POLICIES}/x?version=0", 422),
-        (f"/tenants/{CONTOSO}/runs?limit=0", 422),
+        (f"/tenants/{CONTOSO}/runs?after=nonsense", 422),
     ):
         assert "<h1>" in await words_of(signed_in, address, status), address
 

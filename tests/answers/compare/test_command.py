@@ -114,10 +114,31 @@ async def test_what_the_golden_tenant_alone_has_can_be_asked_for(run: Any) -> No
     assert [line["display_name"] for line in lines] == ["Mine"]
 
 
-async def test_tenants_of_which_nothing_was_read_are_not_called_equal(run: Any) -> None:
-    done = await run(str(UUID(int=41)), str(UUID(int=42)))
-    assert done.code == 3
-    assert "nothing to compare" in done.stderr
+@pytest.mark.parametrize("options", [(), ("--by-setting",), ("--type", "configurationPolicies", "--by-setting")])
+async def test_tenants_of_which_nothing_was_read_are_not_called_equal(run: Any, options: tuple[str, ...]) -> None:
+    unread, other = str(UUID(int=41)), str(UUID(int=42))
+    said = "never read: no run has completed, so nothing is compared\n"
+    for tenants, line in (
+        (("alpha", unread), f"{unread} was {said}"),
+        ((unread, other), f"{unread} and {other} were {said}"),
+    ):
+        done = await run(*tenants, *options)
+        assert (done.code, done.stdout, done.stderr) == (3, "", line)
+        assert (await run(*tenants, *options, "--json")).code == 3
+
+
+async def test_a_comparison_by_setting_of_tenants_without_policies_says_so(run: Any, database: Database) -> None:
+    delta, epsilon = UUID(int=34), UUID(int=35)
+    for tenant_id in (delta, epsilon):
+        await sync(database, tenant_id, [], "groups")
+    done = await run(str(delta), str(epsilon), "--by-setting")
+    assert (done.code, done.stdout) == (3, "")
+    assert done.stderr.startswith("nothing is compared: neither tenant has read one of compliancePolicies, ")
+
+
+async def test_what_is_all_zeros_is_left_out(run: Any) -> None:
+    assert "0 items" not in (await run("alpha", "beta", "--type", POLICIES)).stdout
+    assert "0 items of 1 other collection are the same" in (await run("alpha", "beta")).stdout, "groups are none"
 
 
 @pytest.mark.parametrize(
@@ -237,15 +258,19 @@ async def test_by_setting_names_the_stale_policies_and_is_not_sure_of_their_sett
         document = {"displayName": "Baseline", "@odata.type": kind, "osMinimumVersion": minimum, "assignments": []}
         await sync(database, owner, [observation(POLICIES, "baseline", **document)], POLICIES, "groups")
     await stale(database, tenant_id, "baseline")
-    table = await run("alpha", "beta", "--by-setting")
-    assert f'not certain: "Baseline" of {tenant} (' in " ".join(table.stderr.split())
-    assert table.stderr.rstrip().endswith(": stale")
+    since = "stale since 2026-01-01 00:00:00Z: settings could not be read (graph_unavailable, HTTP 500)"
+    table = await run("alpha", "beta", "--by-setting", "--utc")
+    told = " ".join(table.stderr.split())
+    assert f'not certain: "Baseline" of {tenant} (' in told
+    assert told.endswith(f": {since}")
     assert "not certain: stale" in table.stdout
     csv = await run("alpha", "beta", "--by-setting", "--csv", "--columns", "label,uncertain")
     assert csv.stdout.splitlines()[1] == 'osMinimumVersion (windows10CompliancePolicy),"[""stale""]"'
     told, last = (await run("alpha", "beta", "--by-setting", "--json")).objects()
     assert SettingComparison.model_validate(told).uncertain == [SettingUncertainty.STALE]
     (policy,) = SettingsComparisonRecord.model_validate(last).uncertain_policies
+    assert policy.stale is not None
+    assert (policy.stale.since.isoformat(), len(policy.stale.parts)) == ("2026-01-01T00:00:00+00:00", 1)
     assert (policy.tenant.name, policy.external_id, policy.reasons) == (
         tenant,
         "baseline",
@@ -256,6 +281,8 @@ async def test_by_setting_names_the_stale_policies_and_is_not_sure_of_their_sett
     written = " ".join(page.read_text().split())
     assert "Not all settings are known of 1 item" in written
     assert "not certain: stale" in written
+    assert since.partition(": ")[2] in written
+    assert "stale since" in written
 
 
 async def test_by_setting_as_a_page(database: Database, run: Any, tmp_path: Path) -> None:
