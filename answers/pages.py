@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from answers import page_values
-from graph.catalog import title_of
+from graph.catalog import item_title
 
 MOST = 5_000
 """Changes, findings or items that one page holds: more of them nobody reads, and a browser shows them badly."""
@@ -49,7 +49,7 @@ def environment() -> Environment:
         "words": _words,
         "many": _many,
         "shown": page_values.name,
-        "item_title": lambda item: title_of(item.type_key, item.external_id, item.display_name),
+        "item_title": lambda item: item_title(item.type_key, item.external_id, item.display_name),
         "visible": page_values.visible,
         "rows": page_values.rows,
         "left_out": page_values.left_out,

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, computed_field
 
-from graph.catalog import title_of
+from graph.catalog import item_title
 
 
 class TitledRecord(BaseModel):
@@ -19,7 +19,7 @@ class TitledRecord(BaseModel):
     @property
     def title(self) -> str:
         """What people call the item: `display_name`, or where Graph gives it none, what it is."""
-        return title_of(self.type_key, self.external_id, self.display_name, self._kind_in_words())
+        return item_title(self.type_key, self.external_id, self.display_name, self._kind_in_words())
 
     def _kind_in_words(self) -> str | None:
         return None

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cli import output
-from graph.catalog import title_of
+from graph.catalog import item_title
 from inventory.stale import StaleItem, Staleness
 from inventory.visible_text import visible
 
@@ -20,7 +20,7 @@ def say_stale(items: Sequence[StaleItem], *, tenant: str | None = None) -> None:
     """On stderr: stale items, since when, and why; of which tenant, if an answer is about several."""
     where = "" if tenant is None else f" of {visible(tenant)}"
     for item in items[:NAMED]:
-        name = visible(title_of(item.type_key, item.external_id, item.display_name))
+        name = visible(item_title(item.type_key, item.external_id, item.display_name))
         output.stderr.print(f"{name} ({item.type_key}){where}: {stale_words(item.stale)}", style="yellow", markup=False)
     if len(items) > NAMED:
         output.stderr.print(f"and {len(items) - NAMED} more stale items{where}; --json names them", style="yellow")

@@ -24,6 +24,7 @@ from cli.sessions import opened_database
 from cli.spool import printed_afterwards
 from configuration import Settings
 from inventory.plurals import counted
+from inventory.user_errors import NeverReadError
 from storage.database import Database
 
 Ask = Callable[[Database, AskedTenant], Awaitable[None]]
@@ -49,10 +50,6 @@ class RowLimit:
         """So many rows of a tenant belong to the answer."""
         if self._left is not None:
             self._left = max(0, self._left - rows)
-
-
-class NeverReadError(Exception):
-    """No run of the tenant has completed, so the answer says nothing of it. The text says what cannot be said."""
 
 
 class _Ending(Enum):
@@ -141,7 +138,7 @@ async def _ask_one(
         with printed_afterwards(heading):
             output.stderr.print(words_of(error), style="red", markup=False)
         return _Ending.FAILED, ExitCode.PARTIAL
-    return ending, code if ending is _Ending.ANSWERED else ExitCode.PARTIAL
+    return ending, code
 
 
 async def _answered(database: Database, tenant: AskedTenant, ask: Ask) -> tuple[_Ending, int]:
@@ -150,7 +147,7 @@ async def _answered(database: Database, tenant: AskedTenant, ask: Ask) -> tuple[
         await ask(database, tenant)
     except NeverReadError as never:
         output.stderr.print(str(never), style="yellow", markup=False)
-        return _Ending.NEVER_READ, ExitCode.SUCCESS
+        return _Ending.NEVER_READ, ExitCode.PARTIAL
     except typer.Exit as ended:
         return _Ending.ANSWERED, ended.exit_code
     return _Ending.ANSWERED, ExitCode.SUCCESS

@@ -23,6 +23,7 @@ from graph.catalog import load_catalog
 from inventory.bounds import NAMED
 from inventory.coverage import TENANT_NEVER_READ, Coverage
 from inventory.plurals import counted
+from inventory.user_errors import NeverReadError
 
 
 @prints_tables
@@ -63,8 +64,8 @@ def assignments(
 
         coverage = asyncio.run(ask())
         if not coverage:
-            output.stderr.print(TENANT_NEVER_READ, style="yellow")
-        if as_json or not coverage:
+            raise NeverReadError(TENANT_NEVER_READ)
+        if as_json:
             return
         table.print(f"assignments of {counted(len(shown), 'item')}" if shown else None)
         if not shown:

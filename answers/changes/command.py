@@ -35,10 +35,11 @@ from cli.output_options import output_options, prints_tables, refuse_columns_wit
 from cli.sessions import say_what_is_damaged
 from cli.stale_lines import say_stale, stale_words
 from cli.table import Table, shown_id
-from cli.tenant_walk import NeverReadError, RowLimit, ask_each
+from cli.tenant_walk import RowLimit, ask_each
 from configuration import load_settings
 from inventory.coverage import TENANT_NEVER_READ
 from inventory.plurals import counted
+from inventory.user_errors import NeverReadError
 from inventory.visible_text import visible
 from storage.database import Database
 

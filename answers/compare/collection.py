@@ -32,7 +32,7 @@ from answers.field_labels import field_change
 from answers.named_ids import definition_ids, template_names
 from answers.object_names import setting_names
 from graph.catalog import Collection as CatalogEntry
-from graph.catalog import kind_of, title_of
+from graph.catalog import item_title, kind_of
 from inventory.canonical import JsonObject
 from inventory.differences import Difference
 from inventory.exact_json import decode
@@ -283,7 +283,7 @@ def _names(type_key: str, entries: Iterable[Entry]) -> list[ItemName]:
         ItemName(
             external_id=entry.external_id,
             display_name=entry.name,
-            title=title_of(type_key, entry.external_id, entry.name, entry.kind),
+            title=item_title(type_key, entry.external_id, entry.name, entry.kind),
         )
         for entry in entries
     ]

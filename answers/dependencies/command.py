@@ -17,7 +17,7 @@ from answers.dependencies import answer
 from answers.dependencies.columns import REACH_COLUMNS, REFERENCE_COLUMNS, name_of, neighbour_columns
 from answers.dependencies.graph import Graph, graph_of
 from answers.dependencies.graph_formats import dot, graphml, mermaid
-from answers.dependencies.open_lines import end_if_damaged, is_never_read, open_lines, say_basis, say_what_is_open
+from answers.dependencies.open_lines import end_if_damaged, open_lines, refuse_never_read, say_basis, say_what_is_open
 from answers.dependencies.records import (
     CannotSayRecord,
     DependencyRecord,
@@ -159,8 +159,7 @@ async def _show_neighbourhood(
         start = await answer.item_record(session, coverage, key)
     if options.as_json:
         _print_json([*found.dependencies, *found.cannot_say])
-    if is_never_read(coverage):
-        return
+    refuse_never_read(coverage)
     if options.as_json:
         pass
     elif options.written_as is GraphFormat.TABLE:
@@ -192,8 +191,7 @@ async def _show_all(tenant_id: UUID, options: _OutputOptions) -> None:
                 rows.append(record)
             if isinstance(record, CannotSayRecord):
                 cannot_say.append(record)
-    if is_never_read(coverage):
-        return
+    refuse_never_read(coverage)
     if not options.as_json and options.written_as is GraphFormat.TABLE:
         print_table(REFERENCE_COLUMNS, rows, record=DependencyRecord, title=counted(len(rows), "reference"))
         if not rows:
@@ -212,8 +210,7 @@ async def _show_reach(tenant_id: UUID, sought: str, *, everyone: bool, as_json: 
         group = await answer.item_record(session, coverage, (answer.GROUPS, group_id))
     if as_json:
         _print_json(found)
-    if is_never_read(coverage):
-        return
+    refuse_never_read(coverage)
     if not as_json:
         rows = [record for record in found if isinstance(record, ReachRecord)]
         reached = sum(record.reaches for record in rows)

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from answers.dependencies import answer
 from answers.dependencies.columns import DANGLING_COLUMNS, UNASSIGNED_COLUMNS
-from answers.dependencies.open_lines import end_if_damaged, say_what_is_open
+from answers.dependencies.open_lines import end_if_damaged, refuse_never_read, say_what_is_open
 from answers.dependencies.records import CannotSayRecord, DanglingRecord, UnassignedRecord
 from answers.dependencies.session import references_session
 from answers.dependencies.tenant_coverage import TenantCoverage
@@ -26,10 +26,9 @@ from cli.options import (
 )
 from cli.output_options import prints_tables
 from cli.table import Column, print_table
-from cli.tenant_walk import NeverReadError, ask_each
+from cli.tenant_walk import ask_each
 from configuration import load_settings
 from graph.catalog import load_catalog
-from inventory.coverage import TENANT_NEVER_READ
 from inventory.plurals import counted
 from storage.database import Database
 
@@ -104,8 +103,7 @@ def _show_records(found: Sequence[BaseModel], coverage: TenantCoverage, question
             output.print_json(record)
     elif rows:
         print_table(question.columns, rows, record=question.record, title=question.title(len(rows)))
-    if not coverage.collections:
-        raise NeverReadError(TENANT_NEVER_READ)
+    refuse_never_read(coverage)
     if not as_json:
         if not rows:
             print_table(question.columns, [], record=question.record)

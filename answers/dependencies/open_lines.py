@@ -13,6 +13,7 @@ from cli.basis_lines import rests_on_coverage
 from cli.errors import ExitCode
 from inventory.coverage import TENANT_NEVER_READ
 from inventory.plurals import counted
+from inventory.user_errors import NeverReadError
 
 UNREAD_SHOWN = 6
 """So many collections a line for people names."""
@@ -41,11 +42,10 @@ def say_what_is_open(records: Sequence[CannotSayRecord], words: str) -> None:
         output.stderr.print(line, style="yellow", markup=False)
 
 
-def is_never_read(coverage: TenantCoverage) -> bool:
-    """Whether the tenant was never read, which is said on stderr."""
+def refuse_never_read(coverage: TenantCoverage) -> None:
+    """Raises `NeverReadError` where the tenant was never read."""
     if not coverage.collections:
-        output.stderr.print(TENANT_NEVER_READ, style="yellow")
-    return not coverage.collections
+        raise NeverReadError(TENANT_NEVER_READ)
 
 
 def say_basis(coverage: TenantCoverage) -> None:

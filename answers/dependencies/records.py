@@ -12,7 +12,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from answers.titled_record import TitledRecord
-from graph.catalog import title_of
+from graph.catalog import item_title
 from inventory.missing import Confidence
 from inventory.references import ReferenceRole
 
@@ -85,7 +85,7 @@ class ObjectRecord(BaseModel):
         """What people call the object. Of one that was never seen, the id is all that is known."""
         if (self.display_name is None and self.last_seen_at is None) or len(self.type_keys) != 1:
             return self.display_name or self.external_id
-        return title_of(self.type_keys[0], self.external_id, self.display_name)
+        return item_title(self.type_keys[0], self.external_id, self.display_name)
 
 
 class Direction(StrEnum):
@@ -213,8 +213,10 @@ class CannotSayRecord(BaseModel):
 
     `references` counts the references whose targets may be in it, and the items whose assignments are not known; it is
     null if the collection's own items are missing, however many. With the reason `damaged` it counts the items whose
-    references could not be read, since their stored documents do not match their hashes. With the reason `old_details`
-    it counts the items whose details were read before the latest listing, the first at `read_at`.
+    references could not be read, since their stored documents do not match their hashes. With `references_not_read` it
+    counts the items whose references the next run reads, up to 1,001, and is null if it reads those of all items. With
+    the reason `old_details` it counts the items whose details were read before the latest listing, the first at
+    `read_at`.
     """
 
     model_config = ConfigDict(frozen=True)

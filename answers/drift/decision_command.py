@@ -21,7 +21,6 @@ from cli.output_options import prints_tables, prints_times
 from cli.sessions import tenant_session, without_collisions
 from cli.table import Column, Shape, print_table
 from configuration import load_settings
-from graph.catalog import title_of
 from inventory.bounds import ID_BEGINNING
 from inventory.plurals import counted
 from inventory.visible_text import visible
@@ -153,8 +152,8 @@ def _about(record: DriftDecisionRecord) -> str:
     if scope is None:
         return "a finding of a baseline that was dropped"
     words = []
-    if scope.external_id is not None and scope.type_key is not None:
-        words.append(visible(title_of(scope.type_key, scope.external_id, record.display_name)))
+    if record.title is not None:
+        words.append(visible(record.title))
     if scope.field is not None:
         words.append(visible(scope.field))
     if scope.external_id is None and scope.type_key is not None:

@@ -14,6 +14,7 @@ from answers.drift.severity import Severity
 from answers.field_text import field_text
 from answers.old_details import OldDetailsRecord
 from answers.titled_record import TitledRecord
+from graph.catalog import item_title
 from inventory.differences import DifferenceKind
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome
@@ -40,7 +41,7 @@ class BaselineRecord(BaseModel):
     `covered` names the collections that had been listed to their end, `not_covered` the others that had been read.
     `pinned` counts the versions that are kept for it. Of items in covered collections `forgotten` counts those whose
     version of then is gone, `unread` those of which no document had been read, and `presumed` those of which it is not
-    recorded whether they were there.
+    recorded whether they were there. `evaluated_at` is when the tenant was last held against it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -60,6 +61,7 @@ class BaselineRecord(BaseModel):
     forgotten: int
     unread: int
     presumed: int
+    evaluated_at: datetime | None = None
 
 
 class ComparedCollection(BaseModel):
@@ -165,6 +167,33 @@ class DriftReport(BaseModel):
     items: list[DriftItemRecord] = []
 
 
+class BaselineDrift(BaseModel):
+    """A tenant's drift from one of its baselines in numbers, by its last evaluation.
+
+    `is_behind`: a run of the tenant has ended since. `high`, `medium` and `low` count findings that no decision which
+    holds is about, `closed` the others.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    tenant_id: UUID
+    baseline: str
+    kind: BaselineKind
+    at: datetime
+    other_tenant_id: UUID | None
+    evaluated_at: datetime | None
+    is_behind: bool
+    high: int
+    medium: int
+    low: int
+    closed: int
+
+    @property
+    def open(self) -> int:
+        """How many findings are open."""
+        return self.high + self.medium + self.low
+
+
 class DecisionState(StrEnum):
     """Whether a decision holds, and else why not."""
 
@@ -200,6 +229,15 @@ class DriftDecisionRecord(BaseModel):
     until: datetime | None
     state: DecisionState
     covers: int
+
+    @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
+    @property
+    def title(self) -> str | None:
+        """What people call the item that it is about; null if it is about none."""
+        scope = self.scope
+        if scope is None or scope.type_key is None or scope.external_id is None:
+            return None
+        return item_title(scope.type_key, scope.external_id, self.display_name)
 
 
 class DecisionRecord(BaseModel):

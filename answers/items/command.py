@@ -40,13 +40,14 @@ from cli.options import (
 from cli.output_options import output_options, prints_tables
 from cli.stale_lines import say_stale
 from cli.table import Column, Shape, Table
-from cli.tenant_walk import NeverReadError, RowLimit, ask_each, asked_session
+from cli.tenant_walk import RowLimit, ask_each, asked_session
 from configuration import load_settings
 from inventory.coverage import TENANT_NEVER_READ
 from inventory.missing import Confidence, EvidenceKind
 from inventory.plurals import counted
 from inventory.records import ItemRecord, MissingRecord
 from inventory.stale import StaleItem
+from inventory.user_errors import NeverReadError
 from inventory.visible_text import visible
 from storage.database import Database
 

@@ -1,6 +1,6 @@
 """The catalog: the collections that can be read, and how. The entries are data, one TOML table a collection."""
 
-from graph.catalog.item_titles import has_names, title_of
+from graph.catalog.item_titles import has_names, item_title
 from graph.catalog.kinds import kind_of, kinds_in
 from graph.catalog.loading import Catalog, UnknownCategoryError, load_catalog
 from graph.catalog.model import (
@@ -24,8 +24,8 @@ __all__ = [
     "ThrottleFamily",
     "UnknownCategoryError",
     "has_names",
+    "item_title",
     "kind_of",
     "kinds_in",
     "load_catalog",
-    "title_of",
 ]

@@ -19,7 +19,7 @@ MOST_OF_AN_ID = 32
 """Characters of another id that a title shows."""
 
 
-def title_of(type_key: str, external_id: str, name: str | None, kind: str | None = None) -> str:
+def item_title(type_key: str, external_id: str, name: str | None, kind: str | None = None) -> str:
     """An item's title, never empty: its name, else its kind or what its collection holds, with a short id.
 
     An id counts as a name only if a person can read it, as a domain's. A singleton's title is that of its collection.

@@ -15,9 +15,9 @@ from cli.options import AskedTenant, AskedTenants
 from cli.output import print_json
 from cli.output_options import OutputOptions, using
 from cli.table import Column, print_table
-from cli.tenant_walk import NeverReadError, ask_each
+from cli.tenant_walk import ask_each
 from configuration import Settings
-from inventory.user_errors import UserError
+from inventory.user_errors import NeverReadError, UserError
 from storage.database import Database
 from tests.answers.dependencies.test_answer import CONFIGURATIONS, GROUPS, configuration, group, target
 from tests.cli.looking import Ended
@@ -223,7 +223,8 @@ def test_a_failure_is_a_line_and_an_exit_code_and_stops_no_other_tenant(
     assert walk(database_url, monkeypatch, answers) == code
     out, err = capsys.readouterr()
     assert out == "".join(f'{{"tenant":"{name}"}}\n' for name in printed)
-    failed = [name for name, answer in zip("ab", answers, strict=True) if isinstance(answer, UserError)]
+    is_failure = [isinstance(answer, UserError) and not isinstance(answer, NeverReadError) for answer in answers]
+    failed = [name for name, failed in zip("ab", is_failure, strict=True) if failed]
     assert [line for line in err.splitlines() if "no such run" in line] == [f"{name}: no such run" for name in failed]
 
 

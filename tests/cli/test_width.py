@@ -11,8 +11,8 @@ import typer
 from rich.cells import cell_len
 from typer.testing import CliRunner
 
+from answers.csv_rows import FORMULA_STARTS
 from cli.app import app
-from cli.csv_rows import FORMULA_STARTS
 from local.simulated_graph import SimulatedGraph
 from tests.end_to_end.system import System
 

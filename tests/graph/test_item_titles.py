@@ -2,7 +2,7 @@
 
 import pytest
 
-from graph.catalog import kinds_in, load_catalog, title_of
+from graph.catalog import item_title, kinds_in, load_catalog
 from graph.catalog.item_titles import singular
 
 GUID = "0109cc11-24b8-5c99-83be-6b0a799b25ee"
@@ -13,24 +13,24 @@ def test_no_item_of_the_catalog_is_without_a_title() -> None:
     for type_key, entry in COLLECTIONS.items():
         for name in (None, "", " ", GUID):
             for kind in (None, entry.title, *kinds_in(type_key)):
-                title = title_of(type_key, GUID, name, kind)
+                title = item_title(type_key, GUID, name, kind)
                 assert title.strip(), type_key
                 assert GUID not in title or (entry.name_field == "displayName" and entry.singleton), type_key
 
 
 def test_a_singleton_goes_by_its_name_or_else_by_its_collection() -> None:
-    assert title_of("authorizationPolicy", "authorizationPolicy", "Our policy") == "Our policy"
-    assert title_of("sharePointSettings", GUID, None) == "SharePoint settings"
-    assert title_of("authenticationMethodConfigurations.sms", "Sms", "Sms") == "Authentication method: SMS"
-    assert title_of("androidManagedStoreAccountEnterpriseSettings", GUID, "bound") == "Managed Google Play"
+    assert item_title("authorizationPolicy", "authorizationPolicy", "Our policy") == "Our policy"
+    assert item_title("sharePointSettings", GUID, None) == "SharePoint settings"
+    assert item_title("authenticationMethodConfigurations.sms", "Sms", "Sms") == "Authentication method: SMS"
+    assert item_title("androidManagedStoreAccountEnterpriseSettings", GUID, "bound") == "Managed Google Play"
 
 
 def test_an_item_that_only_its_id_names_goes_by_what_it_is() -> None:
-    assert title_of("windowsUpdatesDeployments", GUID, GUID) == "Autopatch deployment 0109cc11…"
-    assert title_of("brandingLocalizations", "0", "0") == "Company branding 0"
-    assert title_of("deviceConfigurations", GUID, None, "Windows update ring") == "Windows update ring 0109cc11…"
-    assert title_of("deviceConfigurations", GUID, None, "Device configuration profiles").endswith("profile 0109cc11…")
-    assert title_of("ofALaterRelease", GUID, None) == "ofALaterRelease 0109cc11…"
+    assert item_title("windowsUpdatesDeployments", GUID, GUID) == "Autopatch deployment 0109cc11…"
+    assert item_title("brandingLocalizations", "0", "0") == "Company branding 0"
+    assert item_title("deviceConfigurations", GUID, None, "Windows update ring") == "Windows update ring 0109cc11…"
+    assert item_title("deviceConfigurations", GUID, None, "Device configuration profiles").endswith("profile 0109cc11…")
+    assert item_title("ofALaterRelease", GUID, None) == "ofALaterRelease 0109cc11…"
 
 
 @pytest.mark.parametrize(
@@ -45,19 +45,19 @@ def test_an_item_that_only_its_id_names_goes_by_what_it_is() -> None:
     ],
 )
 def test_a_name_that_a_person_can_read_is_the_title(type_key: str, readable: str) -> None:
-    assert title_of(type_key, readable if not COLLECTIONS[type_key].has_names else GUID, readable) == readable
+    assert item_title(type_key, readable if not COLLECTIONS[type_key].has_names else GUID, readable) == readable
 
 
 def test_a_kind_of_which_a_tenant_has_one_is_the_title() -> None:
     alert = f"DirectoryRole_{GUID}_staleSignInAlert"
     key = "roleManagementAlertConfigurations"
-    assert title_of(key, alert, alert, "Alert: stale account in a role") == "Alert: stale account in a role"
-    assert title_of(key, alert, alert) == "Privileged role alert DirectoryRole_0109cc11…_staleSig…"
+    assert item_title(key, alert, alert, "Alert: stale account in a role") == "Alert: stale account in a role"
+    assert item_title(key, alert, alert) == "Privileged role alert DirectoryRole_0109cc11…_staleSig…"
     capability = "crossTenantMailTipsAll"
-    assert title_of("crossTenantAccessPolicy.m365Capabilities", capability, capability, "MailTips, all") == (
+    assert item_title("crossTenantAccessPolicy.m365Capabilities", capability, capability, "MailTips, all") == (
         "MailTips, all"
     )
-    assert title_of("groupLifecyclePolicies", GUID, GUID, "Group expiration policies") == "Group expiration policy"
+    assert item_title("groupLifecyclePolicies", GUID, GUID, "Group expiration policies") == "Group expiration policy"
 
 
 def test_only_the_kinds_of_a_tenant_that_has_one_of_each_stand_alone() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from graph.catalog import Collection, kind_of, load_catalog, title_of
+from graph.catalog import Collection, item_title, kind_of, load_catalog
 from inventory.observation import Observation, Observer
 from local.simulated_graph import SimulatedGraph, SimulatedTenant
 
@@ -40,7 +40,7 @@ def test_nothing_that_the_sample_tenants_hold_is_shown_without_a_name_or_by_a_gu
     unnamed = {
         (item.type_key, title)
         for item in shown
-        for title in [title_of(item.type_key, item.external_id, item.display_name, kind_of(item.type_key, item.meta))]
+        for title in [item_title(item.type_key, item.external_id, item.display_name, kind_of(item.type_key, item.meta))]
         if not title.strip() or GUID.search(title)
     }
     assert unnamed == set()

@@ -16,7 +16,7 @@ from answers.assignments import queries as assignments
 from answers.changes import audit_queries as auditing
 from answers.changes import queries as changes
 from answers.dependencies import queries as dependencies
-from answers.item_filter import WantedSetting
+from answers.item_filter import ItemFilter, StateChoice, WantedSetting
 from answers.search.answer import Sought, find, settings_meant, tenant_settings
 from answers.status.queries import tenant_states
 from benchmarks.growth import ITEM_TYPES, SLOTS, fill, observation
@@ -262,7 +262,11 @@ async def test_names_and_settings_of_tenants_are_read_by_index(filled: Database,
                 assert [item async for item in find(session, sought, [MINE], limit=10)] or sought != Sought(word)
             assert await tenant_settings(session, setting, [MINE])
             assert await settings_meant(session, "SETTING77") == ["a_setting77"]
+            missing = ItemFilter(state=StateChoice.MISSING)
+            assert [item async for item in find(session, Sought(items=missing), [MINE])]
+            assert [item async for item in find(session, Sought(word, items=missing), [MINE])] == []
     explained.assert_by_index()
+    assert "inventory_item_absent" in {node.by for node in explained.nodes}
     assert {"item_name_pkey", "item_setting_by_name"} <= {node.by for node in explained.nodes}
 
 

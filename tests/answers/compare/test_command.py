@@ -114,10 +114,31 @@ async def test_what_the_golden_tenant_alone_has_can_be_asked_for(run: Any) -> No
     assert [line["display_name"] for line in lines] == ["Mine"]
 
 
-async def test_tenants_of_which_nothing_was_read_are_not_called_equal(run: Any) -> None:
-    done = await run(str(UUID(int=41)), str(UUID(int=42)))
-    assert done.code == 3
-    assert "nothing to compare" in done.stderr
+@pytest.mark.parametrize("options", [(), ("--by-setting",), ("--type", "configurationPolicies", "--by-setting")])
+async def test_tenants_of_which_nothing_was_read_are_not_called_equal(run: Any, options: tuple[str, ...]) -> None:
+    unread, other = str(UUID(int=41)), str(UUID(int=42))
+    said = "never read: no run has completed, so nothing is compared\n"
+    for tenants, line in (
+        (("alpha", unread), f"{unread} was {said}"),
+        ((unread, other), f"{unread} and {other} were {said}"),
+    ):
+        done = await run(*tenants, *options)
+        assert (done.code, done.stdout, done.stderr) == (3, "", line)
+        assert (await run(*tenants, *options, "--json")).code == 3
+
+
+async def test_a_comparison_by_setting_of_tenants_without_policies_says_so(run: Any, database: Database) -> None:
+    delta, epsilon = UUID(int=34), UUID(int=35)
+    for tenant_id in (delta, epsilon):
+        await sync(database, tenant_id, [], "groups")
+    done = await run(str(delta), str(epsilon), "--by-setting")
+    assert (done.code, done.stdout) == (3, "")
+    assert done.stderr.startswith("nothing is compared: neither tenant has read one of compliancePolicies, ")
+
+
+async def test_what_is_all_zeros_is_left_out(run: Any) -> None:
+    assert "0 items" not in (await run("alpha", "beta", "--type", POLICIES)).stdout
+    assert "0 items of 1 other collection are the same" in (await run("alpha", "beta")).stdout, "groups are none"
 
 
 @pytest.mark.parametrize(
