@@ -102,7 +102,9 @@ def compare(
             if fields:
                 raise UsageError("--fields goes with two tenants; of many, --html and --json show the fields")
             if only and Status.ONLY_THERE in only:
-                raise UsageError("with --golden each row is of that tenant, so --only only_there shows none")
+                raise UsageError(
+                    "with --golden each row is an item or a setting of that tenant, so --only only_there shows none"
+                )
             golden_id = tenant_id_of(settings, golden)
             others = _others(settings, golden_id, tenants, tags, everyone=everyone)
             answer_golden = compare_golden_settings if by_setting else compare_golden

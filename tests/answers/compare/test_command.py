@@ -363,7 +363,7 @@ async def test_by_setting_as_a_page(database: Database, run: Any, tmp_path: Path
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--golden", "alpha", "beta", "--only", "only_there"), "each row is of that tenant"),
+        (("--golden", "alpha", "beta", "--only", "only_there"), "each row is an item or a setting of that tenant"),
         (("alpha", "beta", "--fields"), "--fields shows fields of items"),
         (("alpha", "beta", "--only", "renamed"), "a setting is never renamed or ambiguous"),
         (("alpha", "beta", "--type", "groups"), "no settings are compared there"),
