@@ -12,7 +12,7 @@ from control.live_runs import LiveRuns
 from graph.entra_sign_in import EntraSignIn
 from graph.tenants import TenantConfig, Tenants, load_tenants
 from storage.database import Database
-from web.place import Place
+from web.place import WebPlace
 from web.temporal import TemporalAccess
 
 SEVERAL_TENANTS_AT_ONCE = 3
@@ -29,7 +29,7 @@ class Site:
         temporal_namespace: str = "default",
         temporal: TemporalAccess | None = None,
         *,
-        place: Place | None = None,
+        place: WebPlace | None = None,
         url: str = "http://localhost",
         entra: EntraSignIn | None = None,
     ) -> None:
@@ -39,7 +39,7 @@ class Site:
         self.temporal = temporal or TemporalAccess()
         self.live_runs = LiveRuns(database, self.temporal.client, settings.temporal_task_queue)
         self.temporal_namespace = temporal_namespace
-        self.place = place or Place()
+        self.place = place or WebPlace()
         self.url = url
         self.entra = entra
         self.several_tenants = asyncio.Semaphore(SEVERAL_TENANTS_AT_ONCE)
