@@ -28,8 +28,10 @@ class Entry(NamedTuple):
 NAVIGATION = (
     Entry("Tenants", "/"),
     Entry("Runs", "/runs"),
+    Entry("Schedules", "/schedules"),
     Entry("Changes", "/changes"),
     Entry("Drift", "/drift"),
+    Entry("Compare", "/compare"),
     Entry("Search", "/search"),
     Entry("Settings", "/settings"),
     Entry("Dangling", "/dangling"),
@@ -50,6 +52,7 @@ TENANT_NAVIGATION = (
     Entry("Dangling", "/dangling"),
     Entry("Unassigned", "/unassigned"),
     Entry("Runs", "/runs"),
+    Entry("Schedules", "/schedules"),
 )
 """The pages of a tenant; their paths follow the one of its own page."""
 

@@ -184,6 +184,7 @@ async def sync_form(
     _person: Operator,
     site: TheSite,
     like: Annotated[UUID | None, Query(description="Choose the collections of this run.")] = None,
+    deep: bool = False,
 ) -> HTMLResponse:
     """The form that starts a run."""
     run = None if like is None else (await _live_run(site, scope.tenant, like)).record
@@ -192,6 +193,7 @@ async def sync_form(
         "runs/sync.html",
         tenant=scope.tenant,
         choices=selection_choices(None if run is None else run.selection),
+        deep=deep,
         trouble=await _trouble(site),
     )
 
@@ -236,13 +238,6 @@ async def _wait_until_known(site: Site, tenant: TenantConfig, run_id: UUID) -> N
             await _live_run(site, tenant, run_id)
             return
         await asyncio.sleep(LOOK_GAP_SECONDS)
-
-
-@router.get("/tenants/{tenant_id}/runs/{run_id}/cancel", response_class=HTMLResponse, include_in_schema=False)
-async def cancel_form(request: Request, tenant: Named, run_id: UUID, _person: Operator, site: TheSite) -> HTMLResponse:
-    """The form that asks a run to stop."""
-    live = await _live_run(site, tenant, run_id)
-    return page(request, "runs/cancel.html", tenant=tenant, run=live.record, selection=_selection_name(live.record))
 
 
 @router.post("/tenants/{tenant_id}/runs/{run_id}/cancel", include_in_schema=False)

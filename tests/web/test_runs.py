@@ -166,7 +166,7 @@ async def test_the_workflow_tells_how_far_it_is_and_is_cancelled_once_for_a_reas
         page = await words_of(operator, started)
         assert "7 items: 7 created" in page
         assert "being read" in page
-        assert "and is queued" in await words_of(operator, f"{started}/cancel"), "the record, before a worker writes it"
+        assert f'action="{started}/cancel"' in page
         sent = {"request_id": str(uuid4()), "reason": "wrong tenant"}
         for _ in range(2):
             assert (await operator.post(f"{started}/cancel", data=sent)).headers["location"] == started
@@ -219,8 +219,7 @@ async def test_readers_start_and_cancel_nothing_and_see_no_button(database: Data
     address = f"/tenants/{CONTOSO}/runs/{run.run_id}"
     for role, client in of_role.items():
         may = role.includes(Role.OPERATOR)
-        for path in (f"/tenants/{CONTOSO}/sync", f"{address}/cancel"):
-            assert (await client.get(path)).status_code == (200 if may else 403)
+        assert (await client.get(f"/tenants/{CONTOSO}/sync")).status_code == (200 if may else 403)
         assert ("Cancel this run" in await words_of(client, address)) is may
         assert ("Start a run" in await words_of(client, f"/tenants/{CONTOSO}/runs")) is may
     for path in (f"/tenants/{CONTOSO}/sync", f"{address}/cancel"):
