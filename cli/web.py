@@ -66,10 +66,21 @@ async def _serve(settings: Settings, port: int, *, as_json: bool) -> None:
                 sys.stdout.flush()
             else:
                 output.stdout.print(f"Open this to sign in, once, within an hour: {sign_in_url}")
-            server = uvicorn.Server(
+            server = _Server(
                 uvicorn.Config(create_app(site), lifespan="off", log_config=None, access_log=False, server_header=False)
             )
+            server.closing = site.closing
             await server.serve([listener])
+
+
+class _Server(uvicorn.Server):
+    """Ends pages that follow a run when it ends itself; it would wait minutes for them."""
+
+    closing: asyncio.Event
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.closing.set()
+        await super().shutdown(sockets)
 
 
 def _listener(port: int) -> socket.socket:
