@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
@@ -9,8 +10,11 @@ from fastapi import Request
 
 from configuration import Settings
 from control.live_runs import LiveRuns
+from graph.entra_sign_in import EntraSignIn
 from graph.tenants import TenantConfig, Tenants, load_tenants
 from storage.database import Database
+from web.place import Place
+from web.remembered import Remembered
 from web.temporal import TemporalAccess
 
 SEVERAL_TENANTS_AT_ONCE = 3
@@ -26,7 +30,12 @@ class Site:
         database: Database,
         temporal_namespace: str = "default",
         temporal: TemporalAccess | None = None,
+        *,
+        place: Place | None = None,
+        url: str = "http://localhost",
+        entra: EntraSignIn | None = None,
     ) -> None:
+        """`url` is the page's own for people; without `entra` a one-time link signs the owner in."""
         self.settings = settings
         self.database = database
         self.temporal = temporal or TemporalAccess()
@@ -34,7 +43,11 @@ class Site:
         """Set when the web process ends: streams end, too."""
         self.live_runs = LiveRuns(database, self.temporal.client, settings.temporal_task_queue)
         self.temporal_namespace = temporal_namespace
+        self.remembered: Remembered[Any] = Remembered()
         self.several_tenants = asyncio.Semaphore(SEVERAL_TENANTS_AT_ONCE)
+        self.place = place or Place()
+        self.url = url
+        self.entra = entra
         self._tenants_file = _ReadFile(settings.tenants_file)
 
     def tenants(self) -> Tenants:

@@ -35,7 +35,7 @@ from tests.web.support import (
     person_of,
     words_of,
 )
-from web import sign_in
+from web import entra, sign_in
 from web.application import ROUTERS, create_app
 from web.sign_in import COOKIE, new_link
 from web.site import Site, item_path
@@ -74,6 +74,10 @@ def test_nothing_but_sign_in_and_files_is_open(app: FastAPI) -> None:
     assert {route.path for route in sign_in.router.routes if isinstance(route, APIRoute)} == {
         "/sign-in/{token}",
         "/sign-out",
+    }
+    assert {route.path for route in entra.router.routes if isinstance(route, APIRoute)} == {
+        "/sign-in",
+        "/sign-in/entra",
     }
 
 

@@ -3,7 +3,7 @@
 from storage.migrations.operations import execute
 
 revision = "0034"
-down_revision = "0031"
+down_revision = "0032"
 branch_labels = None
 depends_on = None
 
