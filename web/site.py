@@ -39,6 +39,8 @@ class Site:
         self.settings = settings
         self.database = database
         self.temporal = temporal or TemporalAccess()
+        self.closing = asyncio.Event()
+        """Set when the web process ends: streams end, too."""
         self.live_runs = LiveRuns(database, self.temporal.client, settings.temporal_task_queue)
         self.temporal_namespace = temporal_namespace
         self.remembered: Remembered[Any] = Remembered()
