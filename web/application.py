@@ -14,14 +14,18 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from answers.access import routes as access
 from answers.assignments import routes as assignments
+from answers.audit import routes as audit
 from answers.changes import routes as changes
 from answers.changes.answer import UnknownPlaceError
+from answers.compare import routes as compare
 from answers.coverage import routes as coverage
 from answers.dependencies import routes as dependencies
 from answers.drift import baseline_routes, decision_routes
 from answers.drift import routes as drift
 from answers.drift.baselines import UnknownBaselineError
+from answers.export import routes as export
 from answers.items import routes as items
 from answers.items.answer import UnknownItemError
 from answers.runs import routes as runs
@@ -49,12 +53,16 @@ ROUTERS = (
     baseline_routes.router,
     items.router,
     versions.router,
+    compare.router,
     coverage.router,
     runs.router,
     search.router,
     dependencies.router,
     assignments.router,
+    export.router,
     schedules.router,
+    access.router,
+    audit.router,
 )
 """The routes of all questions; each needs a signed-in person."""
 

@@ -31,10 +31,13 @@ NAVIGATION = (
     Entry("Schedules", "/schedules"),
     Entry("Changes", "/changes"),
     Entry("Drift", "/drift"),
+    Entry("Compare", "/compare"),
     Entry("Search", "/search"),
     Entry("Settings", "/settings"),
     Entry("Dangling", "/dangling"),
     Entry("Unassigned", "/unassigned"),
+    Entry("Audit", "/audit"),
+    Entry("Access", "/access", Role.ADMIN),
 )
 """The pages over all of the person's tenants."""
 
