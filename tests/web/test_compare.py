@@ -87,15 +87,14 @@ async def test_settings_are_compared_whatever_policies_hold_them(
     database: Database, signed_in: httpx.AsyncClient
 ) -> None:
     for tenant_id, value in ((CONTOSO, 0), (FABRIKAM, 1)):
-        found = observation(
-            CONFIGURATIONS, str(uuid4()), name=f"Policy {value}", **catalog_policy(choice(CORTANA, str(value)))
-        )
+        document = {"displayName": f"Policy {value}", **catalog_policy(choice(CORTANA, str(value)))}
+        found = observation(CONFIGURATIONS, str(uuid4()), **document)
         await sync(database, tenant_id, [found], CONFIGURATIONS)
     page = await words_of(signed_in, f"/compare?{TWO}&by=setting")
     (row,) = rows_of(page)
     assert "allowcortana" in row
     assert "in conflict" in row
-    assert ["Policy 0" in row, "Policy 1" in row, "assignments not known" in row] == [True] * 3
+    assert ["Policy 0" in row, "Policy 1" in row, "assignments not known" in row] == [True] * 3, row
     assert [setting["status"] for setting in await json_of(signed_in, f"/api/compare/settings?{TWO}")] == ["different"]
     assert (await signed_in.get(f"/compare.csv?{TWO}&by=setting")).text.count("\n") == 2
     assert "No setting ended so" in await words_of(signed_in, f"/compare?{TWO}&by=setting&only=same")
