@@ -23,6 +23,7 @@ from answers.dependencies import routes as dependencies
 from answers.drift import baseline_routes, decision_routes
 from answers.drift import routes as drift
 from answers.drift.baselines import UnknownBaselineError
+from answers.export import routes as export
 from answers.items import routes as items
 from answers.items.answer import UnknownItemError
 from answers.runs import routes as runs
@@ -56,6 +57,7 @@ ROUTERS = (
     search.router,
     dependencies.router,
     assignments.router,
+    export.router,
     schedules.router,
 )
 """The routes of all questions; each needs a signed-in person."""

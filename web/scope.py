@@ -22,7 +22,7 @@ from web.site import Site, site_of
 STATEMENT_SECONDS = 5
 """Nobody waits longer for a page; what takes longer belongs to the command line."""
 
-_LIMIT = text(f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'")
+_LIMIT = text("SELECT set_config('statement_timeout', :limit, true)")
 
 
 class NoSuchPageError(UserError):
@@ -57,7 +57,9 @@ SessionOf = Callable[[UUID], AbstractAsyncContextManager[AsyncSession]]
 class WritingSessionOf(Protocol):
     """Opens a session that may write one tenant's rows."""
 
-    def __call__(self, tenant_id: UUID, *, snapshot: bool = False) -> AbstractAsyncContextManager[AsyncSession]: ...
+    def __call__(
+        self, tenant_id: UUID, *, snapshot: bool = False, seconds: int = STATEMENT_SECONDS
+    ) -> AbstractAsyncContextManager[AsyncSession]: ...
 
 
 class TenantSessions(NamedTuple):
@@ -65,8 +67,8 @@ class TenantSessions(NamedTuple):
 
     `session_of` opens one that reads one moment, and `writing_session_of` one that may also write; either raises
     `NoSuchPageError` for a tenant that the person does not see. With `snapshot` one that writes sees one moment, too,
-    and raises `StorageCollisionError` where another transaction has written the same rows. `remembered` has the latest
-    answers to anybody.
+    and raises `StorageCollisionError` where another transaction has written the same rows. `seconds` limit each of its
+    statements. `remembered` has the latest answers to anybody.
     """
 
     tenants: Tenants
@@ -152,10 +154,12 @@ async def _turn(site: TheSite) -> AsyncIterator[None]:
 
 def _tenant_sessions(_turn: Annotated[None, Depends(_turn)], tenants: Visible, site: TheSite) -> TenantSessions:
     @asynccontextmanager
-    async def opened(tenant_id: UUID, *, read_only: bool, snapshot: bool) -> AsyncIterator[AsyncSession]:
+    async def opened(
+        tenant_id: UUID, *, read_only: bool, snapshot: bool, seconds: int = STATEMENT_SECONDS
+    ) -> AsyncIterator[AsyncSession]:
         tenant = _one_of(tenants, tenant_id)
         transaction = site.database.tenant(tenant.id, read_only=read_only, snapshot=snapshot)
-        async with transaction as session, _limited(session):
+        async with transaction as session, _limited(session, seconds):
             yield session
 
     return TenantSessions(
@@ -171,15 +175,14 @@ SeveralTenants = Annotated[TenantSessions, Depends(_tenant_sessions)]
 
 
 @asynccontextmanager
-async def _limited(session: AsyncSession) -> AsyncIterator[None]:
+async def _limited(session: AsyncSession, seconds: int = STATEMENT_SECONDS) -> AsyncIterator[None]:
     """Ends statements that take too long. Raises `TooSlowError`."""
-    await session.execute(_LIMIT)
+    await session.execute(_LIMIT, {"limit": f"{seconds}s"})
     try:
         yield
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) != "57014":
             raise
         raise TooSlowError(
-            f"the database needed longer than {STATEMENT_SECONDS} seconds; narrow the question, or ask it on the"
-            " command line"
+            f"the database needed longer than {seconds} seconds; narrow the question, or ask it on the command line"
         ) from None
