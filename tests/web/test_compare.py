@@ -15,7 +15,7 @@ from tests.inventory.test_settings import policy as catalog_policy
 from tests.storage.support import observation, sync
 from tests.web.reading import next_of, rows_of, text_of
 from tests.web.support import CONTOSO, FABRIKAM, HOSTILE, UNREAD, json_of, words_of
-from web.remembered import KEPT_ANSWERS, KEPT_SECONDS, Remembered
+from web.recent_answers import KEPT_ANSWERS, KEPT_SECONDS, RecentAnswers
 
 COMPLIANCE, CONFIGURATIONS = "deviceCompliancePolicies", "configurationPolicies"
 TWO = f"left={CONTOSO}&right={FABRIKAM}"
@@ -155,14 +155,14 @@ async def test_many_hostile_differences_are_small_pages_of_text(
 
 async def test_an_answer_is_kept_for_a_minute_and_no_longer() -> None:
     now, asked = 0.0, list[str]()
-    remembered: Remembered[str] = Remembered(lambda: now)
+    recent_answers: RecentAnswers[str] = RecentAnswers(lambda: now)
 
     async def answer(question: str) -> str:
         async def find() -> str:
             asked.append(question)
             return f"{question} at {now}"
 
-        return await remembered.answer(question, find)
+        return await recent_answers.answer(question, find)
 
     assert await answer("a") == await answer("a") == "a at 0.0"
     now = float(KEPT_SECONDS)
