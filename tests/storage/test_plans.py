@@ -233,8 +233,9 @@ async def test_changes_are_read_off_the_moments_at_which_they_were_noticed(
 async def test_the_newest_changes_of_all_tenants_are_found_by_index(filled: Database, explained: Explained) -> None:
     async with filled.portfolio() as session:
         window = changes.Window(AUDITED_AT - timedelta(days=9), await documents.database_time(session))
-        (*_, last) = await changes.newest_events(session, window, 50, tenant_ids=[MINE, THEIRS])
-        assert await changes.newest_events(session, window, 50, last, tenant_ids=[MINE, THEIRS])
+        last = changes.Event(window.until, ITEM_TYPES[7], "7", changes.EventKind.VERSION, uuid4(), 2, MINE)
+        for before in (None, last):
+            await changes.newest_events(session, window, 50, before, tenant_ids=[MINE, THEIRS])
     explained.assert_by_index()
     assert "item_version_observed" in {node.by for node in explained.nodes}
 
