@@ -220,11 +220,22 @@ async def test_changes_are_read_off_the_moments_at_which_they_were_noticed(
         now = await documents.database_time(session)
         for days in (1, 400):
             await changes.events(session, changes.Window(now - timedelta(days=days), now), 100)
+            await changes.newest_events(session, changes.Window(now - timedelta(days=days), now), 100)
         noticed = [
             changes.Event(now, item.type_key, item.external_id, changes.EventKind.VERSION, uuid4(), 1) for item in some
         ]
         assert len(await changes.versions_of(session, noticed)) == len(some)
         await changes.absences_of(session, noticed)
+    explained.assert_by_index()
+    assert "item_version_observed" in {node.by for node in explained.nodes}
+
+
+async def test_the_newest_changes_of_all_tenants_are_found_by_index(filled: Database, explained: Explained) -> None:
+    async with filled.portfolio() as session:
+        window = changes.Window(AUDITED_AT - timedelta(days=9), await documents.database_time(session))
+        last = changes.Event(window.until, ITEM_TYPES[7], "7", changes.EventKind.VERSION, uuid4(), 2, MINE)
+        for before in (None, last):
+            await changes.newest_events(session, window, 50, before, tenant_ids=[MINE, THEIRS])
     explained.assert_by_index()
     assert "item_version_observed" in {node.by for node in explained.nodes}
 
