@@ -17,6 +17,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from answers.assignments import routes as assignments
 from answers.changes import routes as changes
 from answers.changes.answer import UnknownPlaceError
+from answers.compare import routes as compare
 from answers.coverage import routes as coverage
 from answers.dependencies import routes as dependencies
 from answers.drift import baseline_routes, decision_routes
@@ -50,6 +51,7 @@ ROUTERS = (
     baseline_routes.router,
     items.router,
     versions.router,
+    compare.router,
     coverage.router,
     runs.router,
     search.router,

@@ -31,6 +31,7 @@ NAVIGATION = (
     Entry("Schedules", "/schedules"),
     Entry("Changes", "/changes"),
     Entry("Drift", "/drift"),
+    Entry("Compare", "/compare"),
     Entry("Search", "/search"),
     Entry("Settings", "/settings"),
     Entry("Dangling", "/dangling"),

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import Annotated, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 from uuid import UUID
 
 from fastapi import Depends, Request
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from graph.tenants import TenantConfig, Tenants
 from inventory.access_rules import visible_tenants
 from inventory.user_errors import UnavailableError, UserError
+from web.remembered import Remembered
 from web.security import SAFE_METHODS
 from web.sign_in import HasAccess
 from web.site import Site, site_of
@@ -67,12 +68,13 @@ class TenantSessions(NamedTuple):
     `session_of` opens one that reads one moment, and `writing_session_of` one that may also write; either raises
     `NoSuchPageError` for a tenant that the person does not see. With `snapshot` one that writes sees one moment, too,
     and raises `StorageCollisionError` where another transaction has written the same rows. `seconds` limit each of its
-    statements.
+    statements. `remembered` has the latest answers to anybody.
     """
 
     tenants: Tenants
     session_of: SessionOf
     writing_session_of: WritingSessionOf
+    remembered: Remembered[Any]
 
     def named(self, tenant_id: UUID) -> TenantConfig:
         """One of the person's tenants. Raises `NoSuchPageError`."""
@@ -164,6 +166,7 @@ def _tenant_sessions(_turn: Annotated[None, Depends(_turn)], tenants: Visible, s
         tenants,
         partial(opened, read_only=True, snapshot=True),
         partial(opened, read_only=False, snapshot=False),
+        site.remembered,
     )
 
 

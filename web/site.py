@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from graph.entra_sign_in import EntraSignIn
 from graph.tenants import TenantConfig, Tenants, load_tenants
 from storage.database import Database
 from web.place import Place
+from web.remembered import Remembered
 from web.temporal import TemporalAccess
 
 SEVERAL_TENANTS_AT_ONCE = 3
@@ -39,6 +41,7 @@ class Site:
         self.temporal = temporal or TemporalAccess()
         self.live_runs = LiveRuns(database, self.temporal.client, settings.temporal_task_queue)
         self.temporal_namespace = temporal_namespace
+        self.remembered: Remembered[Any] = Remembered()
         self.several_tenants = asyncio.Semaphore(SEVERAL_TENANTS_AT_ONCE)
         self.place = place or Place()
         self.url = url

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.item_filter import ItemFilter, StateChoice, WantedSetting
 from answers.item_kinds import with_kind
+from answers.object_names import setting_names
 from answers.search import queries
 from answers.search.records import SearchBasis, SettingState, SettingValue, TenantSetting
 from answers.search.rules import alike, meant, patterns, setting_state
@@ -161,7 +162,7 @@ async def tenant_settings(
     read = await queries.readings(session, sorted(tenant_ids), rules)
     by_tenant: dict[UUID, dict[str | None, int]] = defaultdict(lambda: defaultdict(int))
     for items in found:
-        by_tenant[items.tenant_id][items.value.value] += items.value.items
+        by_tenant[items.tenant_id][items.value] += items.items
     answers = []
     for tenant_id in sorted(tenant_ids):
         said = [SettingValue(value=value, items=count) for value, count in by_tenant[tenant_id].items()]
@@ -179,6 +180,34 @@ async def tenant_settings(
         )
     order = list(SettingState)
     return sorted(answers, key=lambda tenant: (order.index(tenant.state), tenant.tenant_id))
+
+
+async def catalogues(session: AsyncSession) -> list[UUID]:
+    """The tenants whose catalogues name settings and choices; in a portfolio session."""
+    return await queries.catalogues(session)
+
+
+class NamedSettings(NamedTuple):
+    """What tenants set, with the names of choices, and the display names of the settings by their whole names."""
+
+    tenants: list[TenantSetting]
+    names: dict[str, str]
+
+
+async def with_names(session: AsyncSession, found: Sequence[TenantSetting]) -> NamedSettings:
+    """The same with the display names that the catalogue of the session's tenant has."""
+    settings = sorted({setting for tenant in found for setting in tenant.settings})
+    ids = {*settings, *(setting.removeprefix("device_") for setting in settings)}
+    known = {setting_key(name_id): name for (_, name_id), name in (await setting_names(session, ids)).items()}
+
+    def named(value: SettingValue, tenant: TenantSetting) -> SettingValue:
+        ids = [setting_key(f"{setting}_{value.value}") for setting in tenant.settings]
+        return value.model_copy(update={"name": next((known[choice] for choice in ids if choice in known), None)})
+
+    return NamedSettings(
+        [tenant.model_copy(update={"values": [named(value, tenant) for value in tenant.values]}) for tenant in found],
+        {setting: known[setting] for setting in settings if setting in known},
+    )
 
 
 def _of_settings_catalog() -> set[str]:

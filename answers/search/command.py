@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -10,8 +10,8 @@ import typer
 from rich.text import Text
 
 from answers.search import answer
-from answers.search.answer import Sought
-from answers.search.records import SearchBasis, SettingState, TenantSetting
+from answers.search.answer import NamedSettings, Sought
+from answers.search.records import SearchBasis, SettingState, SettingValue, TenantSetting
 from cli import output
 from cli.errors import ExitCode, UsageError, errors_for_people
 from cli.item_columns import COLLECTION, KIND_AND_ID, NAME, STATE
@@ -125,18 +125,26 @@ def settings(
             raise UsageError("say which setting")
         tenant_ids = _tenant_ids(configured, tenants, tags)
 
-        async def ask() -> list[TenantSetting]:
-            async with opened_database(configured) as database, database.portfolio() as session:
-                return await answer.tenant_settings(session, wanted, tenant_ids)
+        async def ask() -> NamedSettings:
+            async with opened_database(configured) as database:
+                async with database.portfolio() as session:
+                    settings = NamedSettings(await answer.tenant_settings(session, wanted, tenant_ids), {})
+                    catalogues = await answer.catalogues(session)
+                for tenant_id in catalogues:
+                    async with database.tenant(tenant_id, read_only=True) as session:
+                        named = await answer.with_names(session, settings.tenants)
+                    if named.names:
+                        return named
+                return settings
 
-        found = asyncio.run(ask())
+        found, names = asyncio.run(ask())
         shown = [tenant for tenant in found if not states or tenant.state in states]
         if as_json:
             for tenant in shown:
                 output.print_json(tenant)
         else:
             _print_settings(shown, TenantNames.load(configured))
-            _say_settings(setting, found)
+            _say_settings(setting, found, names)
         _end(sum(tenant.read_from is None for tenant in found))
 
 
@@ -205,9 +213,15 @@ def _state(tenant: TenantSetting) -> Text:
 
 
 def _values(tenant: TenantSetting) -> str:
-    """The values and how many items set each."""
-    said = [f"{'hidden' if value.value is None else value.value} ({value.items})" for value in tenant.values[:NAMED]]
+    """The values and how many policies set each."""
+    said = [f"{_value(value)}: {counted(value.items, 'policy', 'policies')}" for value in tenant.values[:NAMED]]
     return ", ".join(said) + (", …" if len(tenant.values) > NAMED else "")
+
+
+def _value(value: SettingValue) -> str:
+    """A value: a choice by its name, and as `settings NAME=VALUE` takes it."""
+    told = "hidden" if value.value is None else value.value
+    return told if value.name is None else f"{value.name} ({told})"
 
 
 def _not_read(tenant: TenantSetting) -> str:
@@ -215,7 +229,7 @@ def _not_read(tenant: TenantSetting) -> str:
     return ", ".join(said) + (", …" if len(tenant.not_read) > NAMED else "")
 
 
-def _say_settings(setting: str, found: Sequence[TenantSetting]) -> None:
+def _say_settings(setting: str, found: Sequence[TenantSetting], names: Mapping[str, str]) -> None:
     """How many tenants are in each state, and what that rests on."""
     counts = Counter(tenant.state for tenant in found)
     said = ", ".join(f"{counts[state]} {_WORDS[state]}" for state in SettingState if counts[state])
@@ -223,6 +237,7 @@ def _say_settings(setting: str, found: Sequence[TenantSetting]) -> None:
     when = f"; readings since {output.when(min(read))}" if read else "; nothing was read yet"
     output.stdout.print(f"{setting}: {counted(len(found), 'tenant')}: {said}{when}")
     for tenant in found[:1]:
-        if tenant.settings != [setting.partition("=")[0]]:
-            output.stdout.print(f"this means {', '.join(tenant.settings)}", style="dim")
+        if tenant.settings != [setting.partition("=")[0]] or names:
+            meant = [f'"{names[key]}" ({key})' if key in names else key for key in tenant.settings]
+            output.stdout.print(f"this means {', '.join(meant)}", style="dim")
     output.stdout.print("policies say so; devices may differ, as a policy may be assigned to nobody", style="dim")

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.search.records import SearchBasis, SettingValue, UnreadSettings
+from answers.search.records import SearchBasis, UnreadSettings
 from inventory.records import ItemRecord
 from storage.absences import IS_CONFIRMED
 from storage.queries import COVERED_ITEM_COLUMNS, Question, with_covered_state
@@ -164,12 +164,13 @@ class SetItems(NamedTuple):
 
     tenant_id: UUID
     type_key: str
-    value: SettingValue
+    value: str | None
+    items: int
 
 
 # Items that are gone set nothing; those that were not read set what they last did.
 _SET_ITEMS = text(f"""
-SELECT found.tenant_id, found.type_key, found.value AS "value.value", count(*) AS "value.items"
+SELECT found.tenant_id, found.type_key, found.value, count(*) AS items
 FROM (
     SELECT DISTINCT tenant_id, type_key, external_id, value FROM item_setting
     WHERE setting = ANY (CAST(:settings AS text[]))
@@ -279,9 +280,14 @@ async def known_settings(session: AsyncSession) -> list[str]:
     return list((await session.execute(_KNOWN)).scalars())
 
 
+async def catalogues(session: AsyncSession) -> list[UUID]:
+    """The tenants that have read the catalogue of definitions lately."""
+    return list((await session.execute(_CATALOGUES, {"most": CATALOGUES})).scalars())
+
+
 async def definitions_called(session: AsyncSession, name: str) -> list[str]:
     """The ids of the settings catalogue's definitions of this display name, where a tenant's catalogue was read."""
-    tenants = list((await session.execute(_CATALOGUES, {"most": CATALOGUES})).scalars())
+    tenants = await catalogues(session)
     if not tenants:
         return []
     return sorted((await session.execute(_DEFINITIONS, {"tenant_ids": tenants, "name": name})).scalars())

@@ -85,12 +85,37 @@ async def test_which_tenants_have_bitlocker_off(starter: Starter) -> None:
     }  # fmt: skip
     assert list(states) == [OFF, HIDDEN, ON, NEITHER, UNREAD, NEVER], "in the order of the states"
     by_tenant = {UUID(line["tenant_id"]): line for line in done.objects()}
-    assert by_tenant[OFF]["values"] == [{"value": "false", "items": 1}, {"value": "true", "items": 1}]
-    assert by_tenant[ON]["values"] == [{"value": "true", "items": 1}], "what is gone sets nothing"
-    assert by_tenant[HIDDEN]["values"] == [{"value": None, "items": 1}]
+    assert by_tenant[OFF]["values"] == [
+        {"value": "false", "items": 1, "name": None},
+        {"value": "true", "items": 1, "name": None},
+    ]
+    assert by_tenant[ON]["values"] == [{"value": "true", "items": 1, "name": None}], "what is gone sets nothing"
+    assert by_tenant[HIDDEN]["values"] == [{"value": None, "items": 1, "name": None}]
     assert by_tenant[UNREAD]["not_read"] == [{"type_key": COMPLIANCE, "reason": "failed:graph_permission_missing"}]
     assert by_tenant[NEVER]["not_read"] == [{"type_key": COMPLIANCE, "reason": "never_read"}]
     assert by_tenant[NEVER]["read_from"] is None
+
+
+async def test_a_setting_and_its_choices_are_named_as_people_call_them(starter: Starter, database: Database) -> None:
+    telemetry = "device_vendor_msft_policy_config_system_allowtelemetry"
+    options = [{"itemId": f"{telemetry}_{number}", "displayName": name} for number, name in enumerate(("Off", "Basic"))]
+    definition = observation("configurationSettings", telemetry, displayName="Allow Telemetry", options=options)
+    await sync(database, NEITHER, [definition], "configurationSettings")
+    for tenant_id, choice in ((OFF, 0), (ON, 1)):
+        instance = {"settingDefinitionId": telemetry, "choiceSettingValue": {"value": f"{telemetry}_{choice}"}}
+        policy = observation("configurationPolicies", "p", name="Privacy", settings=[{"settingInstance": instance}])
+        await sync(database, tenant_id, [policy], "configurationPolicies")
+        await references.catch_up(database, tenant_id, load_catalog().reading_rules())
+    tenants = ("--tenant", "Adatum", "--tenant", "Bellows")
+    done = await starter("settings", "allow telemetry=1", *tenants)
+    rows = [line.split("  ") for line in done.stdout.splitlines()]
+    assert [[cell.strip() for cell in row if cell][:3] for row in rows if row[0] in NAMES.values()] == [
+        ["Bellows", "set", "Basic (1): 1 policy"],
+        ["Adatum", "another value", "Off (0): 1 policy"],
+    ]
+    assert f'this means "Allow Telemetry" ({telemetry})' in " ".join(done.stdout.split())
+    on, _ = (await starter("settings", telemetry, *tenants, "--json")).objects()
+    assert on["values"] == [{"value": "0", "items": 1, "name": "Off"}]
 
 
 async def test_without_a_value_any_is_meant(starter: Starter) -> None:
