@@ -141,6 +141,8 @@ def list_schedules(as_json: JsonOption = False) -> None:
                 output.print_json(row._asdict())
             return
         print_table(_COLUMNS, [row._asdict() for row in found], record=ScheduleRow._fields)
+        if not found:
+            output.stdout.print("no schedules; python starter.py schedule set --help shows how to make one")
 
 
 _COLUMNS = (
