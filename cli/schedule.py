@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
 from temporalio.client import Client, ScheduleSpec
@@ -31,8 +30,9 @@ from cli.table import Column, Shape, print_table
 from configuration import load_settings
 from connections import connect_temporal, connect_to_start, temporal_connect_config
 from control import schedules
-from control.portfolio_words import selection_name, summary, tenants_in_words
-from control.schedules import CATCH_UP, Schedules, StoredSchedule, catch_up_window, valid_name
+from control.portfolio_words import summary
+from control.schedule_records import ScheduleRecord, record_of
+from control.schedules import CATCH_UP, Schedules, catch_up_window, valid_name
 from inventory.visible_text import visible
 from workflows.messages import PortfolioInput
 
@@ -42,27 +42,6 @@ Connect = Callable[[Mapping[str, Any]], Awaitable[Client]]
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The schedule's name.", show_default=False)]
 NoteOption = Annotated[str | None, typer.Option("--note", help="Kept with the schedule, and shown by list.")]
-
-
-class ScheduleRow(NamedTuple):
-    """The row of one schedule in `schedule list`."""
-
-    name: str
-    tenants: str
-    selection_hash: str
-    selection_name: str
-    when: str
-    jitter: str | None
-    catch_up: str
-    paused: bool
-    note: str | None
-    next_at: datetime | None
-    last_at: datetime | None
-    last_status: str | None
-    running: int
-    actions: int
-    skipped_overlap: int
-    missed_catch_up: int
 
 
 @schedule.command("set")
@@ -135,12 +114,12 @@ def list_schedules(as_json: JsonOption = False) -> None:
         stored, left_out = _with_schedules(lambda schedules: schedules.all())
         for line in left_out:
             output.stderr.print(f"left out: {visible(line)}", style="dim", markup=False)
-        found = [_row(schedule, names) for schedule in stored]
+        found = [record_of(schedule, names.of) for schedule in stored]
         if as_json:
             for row in found:
-                output.print_json(row._asdict())
+                output.print_json(row)
             return
-        print_table(_COLUMNS, [row._asdict() for row in found], record=ScheduleRow._fields)
+        print_table(_COLUMNS, found, record=ScheduleRecord)
         if not found:
             output.stdout.print("no schedules; python starter.py schedule set --help shows how to make one")
 
@@ -150,35 +129,14 @@ _COLUMNS = (
     Column("tenants", "tenants", is_kept=True),
     Column("selection", "selection_name", is_kept=True),
     Column("when", "when", is_kept=True),
-    Column("next", "next_at", lambda row: "paused" if row["paused"] else output.ago(row["next_at"]), is_kept=True),
-    Column("last", "last_at", lambda row: output.ago(row["last_at"])),
-    Column("ended as", "last_status", lambda row: output.styled(row["last_status"]), is_kept=True),
+    Column("next", "next_at", lambda row: "paused" if row.paused else output.ago(row.next_at), is_kept=True),
+    Column("last", "last_at", lambda row: output.ago(row.last_at)),
+    Column("ended as", "last_status", lambda row: output.styled(row.last_status), is_kept=True),
     Column("started", "actions", shape=Shape.NUMBER),
     Column("skipped", "skipped_overlap", shape=Shape.NUMBER),
     Column("missed", "missed_catch_up", shape=Shape.NUMBER),
     Column("note", "note", shape=Shape.BELOW),
 )
-
-
-def _row(stored: StoredSchedule, names: TenantNames) -> ScheduleRow:
-    return ScheduleRow(
-        name=stored.name,
-        tenants=tenants_in_words(stored.input.chosen, names.of),
-        selection_hash=stored.input.selection.hash(),
-        selection_name=selection_name(stored.input),
-        when=stored.when,
-        jitter=stored.jitter,
-        catch_up=stored.catch_up,
-        paused=stored.paused,
-        note=stored.note,
-        next_at=stored.next_at,
-        last_at=stored.last_at,
-        last_status=stored.last_status,
-        running=stored.running,
-        actions=stored.actions,
-        skipped_overlap=stored.skipped_overlap,
-        missed_catch_up=stored.missed_catch_up,
-    )
 
 
 @schedule.command()

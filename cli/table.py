@@ -21,8 +21,8 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
+from answers.csv_rows import csv_line, fields_of, flat
 from cli import output
-from cli.csv_rows import csv_line, fields_of, flat
 from cli.errors import UsageError
 from cli.output_options import output_options
 from graph.catalog import load_catalog

@@ -153,6 +153,14 @@ class Schedules:
             description = await self._described(name)
             return await self._stored(description)
 
+    async def refuse_existing(self, name: str) -> None:
+        """Raises `RequestError` if there is a schedule of this name."""
+        try:
+            await self.one(name)
+        except UnknownScheduleError:
+            return
+        raise RequestError(f"there is a schedule {name!r} already; change that one, or choose another name")
+
     async def pause(self, name: str, note: str | None = None) -> None:
         """Starts that are due meanwhile do not happen."""
         async with self._ours(name) as handle:

@@ -36,6 +36,8 @@ from answers.status.records import TenantStatus
 from answers.versions.records import DifferenceRecord, ShownRecord
 from cli.limits import Limits
 from cli.web import WebAddresses
+from inventory.access_rules import AccessRule
+from inventory.people import KnownPerson
 from inventory.portfolio import PortfolioRecord, TenantOutcomeRecord
 from inventory.records import ItemRecord, MissingRecord, RunRecord, SyncRecord, VersionRecord
 
@@ -94,6 +96,8 @@ RECORDS: dict[str, type[BaseModel]] = {
     "forgotten": ForgottenOfTenant,
     "limits": Limits,
     "web-addresses": WebAddresses,
+    "access-rule": AccessRule,
+    "person": KnownPerson,
 }
 """By the name of the schema's file."""
 
@@ -161,6 +165,11 @@ PRINTED: dict[str, tuple[Line, ...]] = {
     "retention": (Line("each tenant", "forgotten"),),
     "limits": (Line("one line", "limits"),),
     "web": (Line("one line", "web-addresses"),),
+    "access list": (Line("each line", "access-rule"),),
+    "access people": (Line("each line", "person"),),
+    "access grant": (Line("one line", "access-rule"),),
+    "access exclude": (Line("one line", "access-rule"),),
+    "access revoke": (Line("one line", "access-rule"),),
 }
 """By command."""
 

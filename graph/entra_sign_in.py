@@ -24,7 +24,7 @@ from graph.credentials import read_credential
 from graph.errors import GraphRequestError
 from graph.reachability import why_unreached
 from graph.tenants import CLOUD_ENDPOINTS, TenantConfig
-from inventory.user_errors import UserError
+from inventory.user_errors import UnavailableError, UserError
 
 warnings.filterwarnings("ignore", message="response_mode='form_post'")
 # A form that Entra's page posts comes from another site, without the cookie of the browser that began. The code in the
@@ -52,7 +52,7 @@ class SignInRefusedError(UserError):
     """Nobody is signed in. The message says why in one line and repeats no token."""
 
 
-class SignInUnavailableError(UserError):
+class SignInUnavailableError(UnavailableError):
     """Entra ID cannot be asked now, or the app's credential cannot be read."""
 
 
@@ -207,7 +207,7 @@ def _understood(host: str) -> Iterator[None]:
     """Makes one line of every way in which an authority can fail. Raises `SignInUnavailableError`."""
     try:
         yield
-    except UserError:
+    except (UserError, UnavailableError):
         raise
     except (GraphRequestError, RefusedExchangeError) as error:
         raise SignInUnavailableError(f"the sign-in cannot be made: {error}") from None

@@ -46,7 +46,7 @@ ON_THE_COMMAND_LINE = {
 }
 """What of a question belongs to the command line, whose frame it may use."""
 
-ON_THE_WEB = set((CHECKOUT / "answers").glob("*/routes.py"))
+ON_THE_WEB = set((CHECKOUT / "answers").glob("*/*routes.py"))
 """What of a question belongs to the web page, whose frame it may use."""
 
 SHARED_OF_A_QUESTION = {"answer", "records"}

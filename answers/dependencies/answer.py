@@ -35,6 +35,7 @@ from inventory.records import DamagedRecord
 from inventory.references import ReferenceRole, collection_of
 from storage import references
 from storage.database import Database
+from storage.unread_references import unread_references
 
 MOST = 500
 """References that are followed from or to one item, where no other limit is given."""
@@ -66,6 +67,12 @@ def _rules_hashes() -> dict[str, bytes]:
 async def are_read(session: AsyncSession) -> bool:
     """Whether all documents of the session's tenant have been looked through for references."""
     return await references.are_read(session, _rules_hashes())
+
+
+async def coverage_as_read(session: AsyncSession, tenant_id: UUID) -> TenantCoverage:
+    """How far a tenant has been read, for a session that may not read references: it names those that are not read."""
+    unread = await unread_references(session, _rules_hashes())
+    return await TenantCoverage.of(session, load_catalog(), tenant_id, unread=unread)
 
 
 async def read_references(database: Database, tenant_id: UUID, progress: Callable[[int], None]) -> list[DamagedRecord]:

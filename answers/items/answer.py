@@ -1,6 +1,6 @@
 """A tenant's items with their states relative to a selection, and one item by its id or name."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from difflib import get_close_matches
 from typing import NamedTuple
 
@@ -8,9 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.ids import named
 from answers.item_kinds import with_kinds
+from answers.items.queries import MOST_COUNTED, CollectionSize, collection_sizes
 from answers.items.records import ItemsBasis, UnreadCollection
 from answers.log_collections import log_types
 from answers.search.answer import Sought, find
+from graph.catalog import load_catalog
 from inventory.bounds import NAMED
 from inventory.coverage import TENANT_NEVER_READ
 from inventory.missing import Confidence, EvidenceKind
@@ -18,6 +20,17 @@ from inventory.records import ItemRecord, MissingRecord
 from inventory.user_errors import NeverReadError, UserError
 from storage import documents, queries
 from storage.coverage import coverage, is_read
+
+__all__ = [
+    "ItemList",
+    "MissingList",
+    "UnknownItemError",
+    "category_sizes",
+    "collection_sizes",
+    "find_item",
+    "items",
+    "missing",
+]
 
 
 class UnknownItemError(UserError):
@@ -33,6 +46,14 @@ class ItemList(NamedTuple):
 
     basis: ItemsBasis | None
     items: AsyncIterator[ItemRecord]
+
+
+class CategorySize(NamedTuple):
+    """A category that completed runs cover, and how many items it has; `is_cut`: it has more than were counted."""
+
+    category: str
+    items: int
+    is_cut: bool
 
 
 class MissingList(NamedTuple):
@@ -104,6 +125,19 @@ async def missing(
         if collection.items or not collection.basis.is_skipped
     ]
     return MissingList(_basis(question, type_keys), with_kinds(found), unread)
+
+
+def category_sizes(sizes: Iterable[CollectionSize]) -> list[CategorySize]:
+    """The categories of these collections with their sizes, by name."""
+    collections = load_catalog().collections
+    found: dict[str, CategorySize] = {}
+    for size in sizes:
+        if size.type_key in collections:
+            category = collections[size.type_key].category
+            before = found.get(category, CategorySize(category, 0, is_cut=False))
+            is_cut = before.is_cut or size.items > MOST_COUNTED
+            found[category] = CategorySize(category, before.items + min(size.items, MOST_COUNTED), is_cut=is_cut)
+    return [found[name] for name in sorted(found)]
 
 
 async def find_item(session: AsyncSession, type_key: str, sought: str) -> str:

@@ -43,6 +43,14 @@ class Sought(NamedTuple):
     items: ItemFilter = ItemFilter()
 
 
+class Place(NamedTuple):
+    """An item in the order of `find`."""
+
+    tenant_id: UUID
+    type_key: str
+    external_id: str
+
+
 async def find(
     session: AsyncSession,
     sought: Sought,
@@ -54,7 +62,7 @@ async def find(
 ) -> AsyncGenerator[ItemRecord, None]:
     """The items, by tenant, type key and id, `limit` at most; of all visible tenants where none are named.
 
-    Their states are relative to the question `asked`, or else to the latest run of each collection. In a session of one
+    Their states are relative to the question `asked`, or else to the latest run of each collection. Of one
     tenant they may be those that follow the type key and id `after`.
     Raises `UnknownSettingError`.
     """
@@ -78,6 +86,23 @@ async def find(
                     found += 1
                     if found == limit:
                         return
+
+
+async def find_after(
+    session: AsyncSession, sought: Sought, tenant_ids: Collection[UUID], place: Place | None, limit: int
+) -> list[ItemRecord]:
+    """The first `limit` items that follow a place, as `find` has them. Raises `UnknownSettingError`."""
+    rest = sorted(tenant_ids)
+    found: list[ItemRecord] = []
+    if place is not None:
+        here = [tenant_id for tenant_id in rest if tenant_id == place.tenant_id]
+        rest = [tenant_id for tenant_id in rest if tenant_id > place.tenant_id]
+        if here:
+            after = (place.type_key, place.external_id)
+            found = [item async for item in find(session, sought, here, limit=limit, after=after)]
+    if rest and len(found) < limit:
+        found += [item async for item in find(session, sought, rest, limit=limit - len(found))]
+    return found
 
 
 def _parts(wanted: queries.ItemQuery) -> Iterator[queries.ItemQuery]:

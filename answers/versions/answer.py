@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
+import orjson
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,7 +14,7 @@ from answers.versions.records import DifferenceRecord, ShownRecord
 from graph.catalog import kind_of, load_catalog
 from inventory.canonical import Canonicalizer
 from inventory.differences import Difference, DifferenceKind, differences
-from inventory.exact_json import JsonObject, decode
+from inventory.exact_json import JsonObject, decode, encode
 from inventory.normal_form import NormalForm
 from inventory.records import VersionRecord
 from inventory.user_errors import UserError
@@ -107,6 +108,13 @@ async def compare(
     ]
     unread = sorted(details & (old.keys() ^ new.keys())) if before.details_complete and after.details_complete else []
     return ComparedVersions(before, after, found, unread)
+
+
+def with_all_digits(difference: DifferenceRecord) -> bytes:
+    """A difference as JSON, with every digit of its values."""
+    before, after = (orjson.Fragment(encode(value)) for value in (difference.before, difference.after))
+    plain = {**dict(difference), "before": before, "after": after, "text": difference.text}
+    return orjson.dumps(plain, default=str)
 
 
 def _record(difference: Difference, named: FieldChange) -> DifferenceRecord:

@@ -57,7 +57,7 @@ ASK_NO_TENANT = {
     *("run", "status", "search", "settings", "compare", "baseline"),
     *("database", "portfolio", "schedule", "retention", "limits"),
 }
-NO_QUESTIONS = {"demo", "catalog", "permissions", "check", "sync", "cancel", "tenant", "doctor", "web"}
+NO_QUESTIONS = {"demo", "catalog", "permissions", "check", "sync", "cancel", "tenant", "doctor", "web", "access"}
 
 
 def test_each_question_is_asked() -> None:

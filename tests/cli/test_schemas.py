@@ -88,6 +88,9 @@ DECIDED = {"drift decide", "drift decisions"}
 
 OF_A_RUNNING_SYSTEM = {"sync", "run", "portfolio sync", "portfolio runs", "portfolio run", "limits"}
 
+OF_ACCESS = {"access list", "access people", "access grant", "access exclude", "access revoke"}
+"""`tests/cli/test_access.py` tries them."""
+
 OF_ALL_TENANTS = {"status", "search", "settings"}
 """Their own tests hold their lines against the schemas."""
 
@@ -160,7 +163,7 @@ def test_each_kind_of_line_is_tried() -> None:
     tried = {(row_of(command), record) for command, _, records in CALLS for record in records}
     rows = {(command, line.record) for command, printed in PRINTED.items() for line in printed}
     assert tried <= rows
-    untried = {*OF_A_RUNNING_SYSTEM, *OF_ALL_TENANTS, *DECIDED, "demo", "web"}
+    untried = {*OF_A_RUNNING_SYSTEM, *OF_ALL_TENANTS, *DECIDED, *OF_ACCESS, "demo", "web"}
     assert {command for command, _ in rows - tried} == untried
 
 

@@ -166,7 +166,7 @@ async def test_the_workflow_tells_how_far_it_is_and_is_cancelled_once_for_a_reas
         page = await words_of(operator, started)
         assert "7 items: 7 created" in page
         assert "being read" in page
-        assert "and is queued" in await words_of(operator, f"{started}/cancel"), "the record, before a worker writes it"
+        assert f'action="{started}/cancel"' in page
         sent = {"request_id": str(uuid4()), "reason": "wrong tenant"}
         for _ in range(2):
             assert (await operator.post(f"{started}/cancel", data=sent)).headers["location"] == started
@@ -219,8 +219,7 @@ async def test_readers_start_and_cancel_nothing_and_see_no_button(database: Data
     address = f"/tenants/{CONTOSO}/runs/{run.run_id}"
     for role, client in of_role.items():
         may = role.includes(Role.OPERATOR)
-        for path in (f"/tenants/{CONTOSO}/sync", f"{address}/cancel"):
-            assert (await client.get(path)).status_code == (200 if may else 403)
+        assert (await client.get(f"/tenants/{CONTOSO}/sync")).status_code == (200 if may else 403)
         assert ("Cancel this run" in await words_of(client, address)) is may
         assert ("Start a run" in await words_of(client, f"/tenants/{CONTOSO}/runs")) is may
     for path in (f"/tenants/{CONTOSO}/sync", f"{address}/cancel"):
@@ -328,10 +327,15 @@ async def test_runs_are_read_page_by_page_and_by_status(database: Database, of_r
         address = f"/runs{follows}" if follows else None
     assert (len(seen), set(seen)) == (len(wanted), {str(run_id) for run_id in wanted})
     assert (await words_of(reader, "/runs?status=partial")).count("/runs/") == 2
+    partial = await json_of(reader, "/api/runs?status=partial")
     records = await json_of(reader, "/api/runs?limit=3")
     after = records[1]["run_id"]
     (third,) = (await reader.get("/api/runs", params={"limit": 1, "after": after})).json()
     assert third == records[2]
+    link = (await reader.get("/api/runs?limit=2&status=success")).headers["link"]
+    assert link == f'</api/runs?limit=2&status=success&after={records[1]["run_id"]}>; rel="next"'
+    lines = (await reader.get("/runs.csv?status=partial")).text.splitlines()
+    assert [line.partition(",")[0] for line in lines] == ["run_id", *(record["run_id"] for record in partial)]
     of_contoso = await json_of(reader, f"/api/tenants/{CONTOSO}/runs?limit=1000")
     assert {record["tenant_id"] for record in of_contoso} == {str(CONTOSO)}
 

@@ -40,13 +40,19 @@ def policy(external_id: str, name: str, level: int = 1) -> Any:
     return observation(POLICIES, external_id, displayName=name, level=level)
 
 
-@pytest.fixture
-async def run(database: Database, database_url: str, tmp_path: Path) -> Any:
+async def three_tenants(database: Database) -> None:
     await sync(database, A, [policy("a1", "One"), policy("a2", "Two"), policy("a3", "Mine", 7)], POLICIES, "groups")
     await sync(
         database, B, [policy("b1", "One"), policy("b2", "Two", 2), policy("b3", "Theirs", 8)], POLICIES, "groups"
     )
     await sync(database, C, [policy("c1", "One")], POLICIES, "groups")
+
+
+pytestmark = pytest.mark.filled.with_args(three_tenants)
+
+
+@pytest.fixture
+def run(database_url: str, tmp_path: Path) -> Any:
     (tmp_path / "tenants.toml").write_text(TENANTS)
     environment = {
         "DATABASE_URL": database_url,

@@ -59,8 +59,7 @@ def compliance(external_id: str, name: str, **properties: Any) -> Any:
     )
 
 
-@pytest.fixture
-async def starter(database: Database, database_url: str, tmp_path: Path) -> Starter:
+async def six_tenants(database: Database) -> None:
     off = compliance("off", "WIN - BitLocker baseline", bitLockerEnabled=False)
     await sync(database, OFF, [off, compliance("on", "WIN - Pilot", bitLockerEnabled=True)], *TYPES)
     gone = compliance("gone", "WIN - Old BitLocker", bitLockerEnabled=False)
@@ -73,6 +72,13 @@ async def starter(database: Database, database_url: str, tmp_path: Path) -> Star
     for tenant_id in NAMES:
         if tenant_id != NEVER:
             await references.catch_up(database, tenant_id, load_catalog().reading_rules())
+
+
+pytestmark = pytest.mark.filled.with_args(six_tenants)
+
+
+@pytest.fixture
+def starter(database_url: str, tmp_path: Path) -> Starter:
     return Starter(database_url, tmp_path)
 
 
